@@ -1,0 +1,123 @@
+# raftkv: a POSIX filesystem on replicated regions.
+#
+#   make              build everything into $(BUILD)        sudo make run    install, build and mount ./mnt
+#   make SAN=1        the same with ASan and UBSan          sudo make check  install, build and run every test
+#   make TSAN=1       with ThreadSanitizer                  make bench       micro-benchmarks, as a table
+#   make PLANT=1      with planted bugs (tests only)        make fuzz        every fuzz target, FUZZ_SECONDS each
+#   make V=1          show commands                         make lint        layering, lengths, formatting
+#
+# Sources are found by wildcard: a .c file in a layer belongs to the layer's library; a file in tests/unit/LAYER is a
+# test program; a folder tests/NAME with a main.c is the program build/tests/NAME; tests/cases/*.sh are run by check.
+
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+PREFIX  ?= /usr/local
+SBINDIR ?= /sbin
+comma   := ,
+variant := $(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(PLANT),-plant)
+BUILD   ?= build$(variant)
+FUZZ_SECONDS ?= 60
+quiet   := $(if $(V),,@)
+say      = $(if $(V),@:,@printf '  %-4s %s\n' $(1) $@)
+
+CC      := gcc
+CFLAGS  ?= -O2 -g
+warn    := -Wall -Wextra -Wshadow -Wconversion -Werror
+harden  := -fPIE -fstack-protector-strong $(if $(SAN)$(TSAN),,-D_FORTIFY_SOURCE=2)
+instr   := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+instr   += $(if $(TSAN),-fsanitize=thread)
+define_ := $(if $(PLANT),-DRAFTKV_PLANT)
+compile  = $(CC) -std=c17 -D_GNU_SOURCE -I. -I$(BUILD) $(CFLAGS) $(warn) $(harden) $(instr) $(define_) -MMD -MP -c
+link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
+
+# ---- Packages ----
+packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
+	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev
+packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio git rsync \
+	sqlite3 xfsprogs e2fsprogs jq procps python3
+missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null \
+	| awk '$$2 == "installed" {print $$1}' | sort >/tmp/.raftkv-have.$$$$; printf '%s\n' $(1) | sort -u \
+	| comm -23 - /tmp/.raftkv-have.$$$$; rm -f /tmp/.raftkv-have.$$$$)
+install_packages = @set -- $(call missing,$(1)); if [ $$# -gt 0 ]; then echo "installing: $$*"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$@" >/dev/null; \
+	else echo "all packages are there"; fi
+
+# ---- Sources ----
+layers  := proto raft store fs
+mains   := $(wildcard fs/raftkvd.c)
+objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
+sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
+library  = $(BUILD)/lib$(1).a
+archives = $(foreach l,$(1),$(if $(call sources,$(l)),$(call library,$(l))))
+needs_proto := proto
+needs_raft  := raft proto
+needs_store := store raft proto
+needs_fs    := fs store raft proto
+libs_proto  := -luv -lpthread
+libs_raft   := $(libs_proto)
+libs_store  := -lrocksdb -lxxhash $(libs_raft)
+libs_fs     := -lfuse3 $(libs_store)
+
+unit_tests   := $(patsubst %.c,$(BUILD)/%,$(wildcard $(foreach l,$(layers),tests/unit/$(l)/test_*.c)))
+test_mains   := $(wildcard tests/*/main.c)
+test_programs := $(patsubst tests/%/main.c,$(BUILD)/tests/%,$(test_mains))
+benches      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+programs     := $(patsubst mount-helpers/%.c,$(BUILD)/%,$(wildcard mount-helpers/mount.raftkv.c mount-helpers/fsck.raftkv.c)) \
+	$(patsubst fs/%.c,$(BUILD)/%,$(mains))
+layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
+
+.PHONY: all tests bench fuzz lint check check-unit deps deps-check run demo install clean
+.SECONDARY:
+all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
+tests: $(unit_tests) $(test_programs) $(benches)
+
+$(BUILD)/%.o: %.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(quiet)$(compile) -o $@ $<
+define library_rule
+$(call library,$(1)): $(call objects,$(call sources,$(1)))
+	$$(call say,AR)
+	$$(quiet)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach l,$(layers),$(eval $(call library_rule,$(l))))
+
+# $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries
+define program_rule
+$(1): $(2) $(call archives,$(needs_$(3)))
+	$$(call say,LD)
+	@mkdir -p $$(@D)
+	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(call archives,$(needs_$(3))) -Wl,--end-group $(4) $(libs_$(3))
+endef
+$(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),-lcmocka)))
+$(foreach t,$(benches),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),)))
+$(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),)))
+$(foreach t,$(programs),$(eval $(call program_rule,$(t),$(call objects,$(patsubst %.c,%.c,$(wildcard mount-helpers/$(notdir $(t)).c fs/$(notdir $(t)).c))),fs,)))
+
+# Fuzz targets are whole-program clang builds: libFuzzer instruments every layer it reaches.
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(foreach l,$(layers),$(wildcard $(l)/*.c $(l)/*/*.c $(l)/*.h $(l)/*/*.h))
+	$(call say,FUZZ)
+	@mkdir -p $(@D)
+	$(quiet)clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
+		$(foreach l,$(needs_$(call layer_of,$(subst fuzz_,,$@))),$(call sources,$(l))) \
+		$(libs_$(call layer_of,$(subst fuzz_,,$@)))
+
+# ---- What people call ----
+deps:
+	$(call install_packages,$(packages_build))
+deps-check:
+	$(call install_packages,$(packages_check))
+check: deps-check
+	$(quiet)$(MAKE) -s all tests
+	$(quiet)BUILD=$(BUILD) tests/run.sh
+bench: $(benches)
+	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done
+fuzz: $(fuzzers)
+	$(quiet)for f in $^; do echo "# $${f##*/}"; tests/fuzz/run.sh $$f $(FUZZ_SECONDS) || exit 1; done
+lint:
+	$(quiet)tests/tidy.sh
+clean:
+	rm -rf build build-san build-tsan build-plant build-fuzz
+
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -1,0 +1,49 @@
+#include "proto/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const domain_names[] = {
+	[STATUS_FIRST - STATUS_COMPACTED] = "log compacted",
+	[STATUS_FIRST - STATUS_UNAVAILABLE] = "log entry unavailable",
+	[STATUS_FIRST - STATUS_SNAPSHOT_UNAVAILABLE] = "snapshot temporarily unavailable",
+	[STATUS_FIRST - STATUS_SNAPSHOT_OUT_OF_DATE] = "snapshot out of date",
+	[STATUS_FIRST - STATUS_PROPOSAL_DROPPED] = "proposal dropped",
+	[STATUS_FIRST - STATUS_NOT_LEADER] = "not the leader",
+	[STATUS_FIRST - STATUS_NOT_READY] = "nothing committed in this term yet",
+	[STATUS_FIRST - STATUS_STEP_LOCAL] = "local message from outside",
+	[STATUS_FIRST - STATUS_STEP_UNKNOWN_PEER] = "response from an unknown peer",
+	[STATUS_FIRST - STATUS_MALFORMED] = "malformed",
+	[STATUS_FIRST - STATUS_LIMIT] = "limit reached",
+	[STATUS_FIRST - STATUS_CONF_CHANGE_INVALID] = "invalid membership change",
+	[STATUS_FIRST - STATUS_STALE_COMMAND] = "stale command",
+	[STATUS_FIRST - STATUS_EPOCH_NOT_MATCH] = "region epoch does not match",
+	[STATUS_FIRST - STATUS_REGION_NOT_FOUND] = "region not found",
+	[STATUS_FIRST - STATUS_KEY_NOT_IN_REGION] = "key not in region",
+	[STATUS_FIRST - STATUS_WOULD_BLOCK] = "would block",
+	[STATUS_FIRST - STATUS_CORRUPT] = "corrupt",
+	[STATUS_FIRST - STATUS_STOPPING] = "stopping",
+	[STATUS_FIRST - STATUS_NOT_FOUND] = "not found",
+	[STATUS_FIRST - STATUS_SESSION_UNKNOWN] = "session unknown",
+};
+
+int status_set(struct status *status, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!status)
+		return code;
+	status->code = code;
+	va_start(arguments, format);
+	vsnprintf(status->text, sizeof status->text, format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+const char *status_name(int code)
+{
+	if (code < STATUS_FIRST && code > STATUS_LAST && domain_names[STATUS_FIRST - code])
+		return domain_names[STATUS_FIRST - code];
+	return code == 0 ? "ok" : strerror(-code);
+}

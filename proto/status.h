@@ -1,0 +1,58 @@
+/*
+ * Status codes and sentences.
+ *
+ * A function that can fail returns 0 or a negative code: -errno for errors of the system, or one of the domain codes
+ * below, which never collide with an errno. Boundary calls (open, configuration, decoding of foreign bytes) also take
+ * a `struct status` and leave a sentence in it for a person to read; hot paths return the int alone.
+ */
+#ifndef RAFTKV_PROTO_STATUS_H
+#define RAFTKV_PROTO_STATUS_H
+
+enum status_code {
+	STATUS_FIRST = -10000, /* domain codes count down from here */
+
+	/* raft: the log and its storage */
+	STATUS_COMPACTED = -10001, /* the index asked for is below the log's first */
+	STATUS_UNAVAILABLE = -10002, /* the index asked for is past the log's last */
+	STATUS_SNAPSHOT_UNAVAILABLE = -10003, /* no snapshot just now; ask again later */
+	STATUS_SNAPSHOT_OUT_OF_DATE = -10004, /* the snapshot is older than what is there */
+
+	/* raft: proposals, messages, reads */
+	STATUS_PROPOSAL_DROPPED =
+		-10005, /* not the leader, being transferred, or over a limit; not in the log */
+	STATUS_NOT_LEADER = -10006, /* ask the leader */
+	STATUS_NOT_READY = -10007, /* the leader has nothing committed in its own term yet */
+	STATUS_STEP_LOCAL = -10008, /* a message that only this node may make came from outside */
+	STATUS_STEP_UNKNOWN_PEER = -10009, /* a response from a node that is no member */
+	STATUS_MALFORMED = -10010, /* bytes or fields that no correct sender makes; nothing was changed */
+	STATUS_LIMIT = -10011, /* a queue or a size is at its limit; nothing was changed */
+	STATUS_CONF_CHANGE_INVALID =
+		-10012, /* a membership change that the present configuration cannot make */
+
+	/* store */
+	STATUS_STALE_COMMAND =
+		-10020, /* the term changed under the command; its outcome is unknown: retry by slot */
+	STATUS_EPOCH_NOT_MATCH = -10021, /* the region was split, merged or changed members */
+	STATUS_REGION_NOT_FOUND = -10022,
+	STATUS_KEY_NOT_IN_REGION = -10023,
+	STATUS_WOULD_BLOCK = -10024, /* not in the cache: fetch with a worker and try again */
+	STATUS_CORRUPT = -10025, /* a checksum, a version or an invariant of stored bytes does not hold */
+	STATUS_STOPPING = -10026, /* the store is going down */
+	STATUS_NOT_FOUND = -10027, /* no such row */
+	STATUS_SESSION_UNKNOWN = -10028, /* the session has no row in this region: a definite refusal */
+	STATUS_LAST = -10029,
+};
+
+struct status {
+	int code; /* 0 or negative */
+	char text[252]; /* one sentence without a final full stop; empty when code is 0 */
+};
+
+/* Fills `status` (which may be NULL) and returns `code`. The sentence is cut at its limit, never an error. */
+int status_set(struct status *status, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A short lower-case name or errno's text for a code; never NULL; static storage or the thread's own buffer. */
+const char *status_name(int code);
+
+#endif
