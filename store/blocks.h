@@ -1,0 +1,107 @@
+/*
+ * blocks.h: the block store, where file data lies: large files of 4 KiB units, given out as immutable extents.
+ *
+ * An extent is written once, read many times, and freed when nothing refers to it; it is never overwritten
+ * (copy-on-write). Rows of the KV engine (extent_map.h) say which extents make up an object and hold the checksum of
+ * every unit; the block store knows addresses only.
+ *
+ * Which units are free is not stored: at start every reference in the rows and in the live log is reported with
+ * blocks_mark_used, then blocks_start frees the rest. A unit reported twice is STATUS_CORRUPT.
+ *
+ * When an extent may be reused (storage.md, "an extent is reused"): blocks_free takes it out of use at once but gives
+ * it out again only after (1) blocks_release with a mark >= the one given to blocks_free: the KV engine has flushed
+ * the unmapping and the log that named the extent is released, and the payload that replaced it is synced; and (2) no
+ * reader that entered before the free is left.
+ *
+ * Threads: all calls on any thread. Completions go to the loop named. A failed write or sync is final, through
+ * `options.failed`.
+ */
+#ifndef RAFTKV_STORE_BLOCKS_H
+#define RAFTKV_STORE_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/env.h"
+
+#define BLOCK_UNIT_SIZE 4096u
+
+/* Units [address, address + count) of the store's unit space; one extent never crosses a file. */
+struct block_extent {
+	uint64_t address; /* units */
+	uint32_t count; /* units; > 0 */
+};
+
+struct blocks;
+
+struct blocks_options {
+	struct env *env;
+	const struct logger *logger;
+	const char *path; /* the directory, created if absent */
+	uint64_t file_size; /* bytes; each file preallocated [1 GiB] */
+	uint64_t reserve_size; /* bytes of the disk that data may not take [64 MiB] */
+	void (*failed)(void *argument, int status, const char *sentence); /* once; on any thread */
+	void *failed_argument;
+};
+
+int blocks_open(
+	const struct blocks_options *options, struct blocks **blocks, struct status *status); /* blocks */
+int blocks_mark_used(struct blocks *blocks, struct block_extent extent); /* only between open and start */
+void blocks_start(struct blocks *blocks);
+void blocks_close(struct blocks *blocks); /* no request in flight; may be NULL */
+
+/* Takes free units: one extent if `count` fits in one run, else the largest run there is; call again for the rest.
+ * 0 or -ENOSPC (the reserve is reached). A new file is prepared ahead of need by a worker of `env`. */
+int blocks_allocate(struct blocks *blocks, uint32_t count, struct block_extent *extent);
+/* Gives back an extent that no row or record ever named; at once. */
+void blocks_cancel(struct blocks *blocks, struct block_extent extent);
+/* Out of use; see above. `mark` is a number of the caller that only grows. */
+void blocks_free(struct blocks *blocks, struct block_extent extent, uint64_t mark);
+/* Everything freed with a mark <= `mark` may be reused once readers allow. */
+void blocks_release(struct blocks *blocks, uint64_t mark);
+
+struct blocks_request;
+typedef void (*blocks_cb)(struct blocks_request *request);
+
+/* Writes whole units to an allocated extent, or reads a range of one. Embedded in its owner. */
+struct blocks_request {
+	struct env_file_request file; /* the block store's */
+	struct blocks *blocks; /* the block store's */
+	struct block_extent extent;
+	uint32_t skip; /* units to skip at the extent's start */
+	struct iovec *vector; /* borrowed until `done`; whole units; the environment may change it.
+	                         Aligned to 4 KiB it is written without a copy. */
+	int vector_count;
+	bool sync; /* of a write: durable when done; else durable after a later blocks_sync */
+	struct env_loop *loop;
+	blocks_cb done;
+	int status;
+};
+
+void blocks_write(struct blocks *blocks, struct blocks_request *request);
+void blocks_read(struct blocks *blocks, struct blocks_request *request);
+/* Reads on the calling thread, which it may block. */
+int blocks_read_now(
+	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count);
+/* Makes every write that completed before the call durable; blocks: a worker. */
+int blocks_sync(struct blocks *blocks);
+
+/* Readers. Enter before taking the KV snapshot whose rows name the extents; leave when the bytes have been read. */
+struct blocks_reader {
+	uint64_t epoch;
+};
+void blocks_enter(struct blocks *blocks, struct blocks_reader *reader);
+void blocks_leave(struct blocks *blocks, struct blocks_reader *reader);
+
+struct blocks_stats {
+	uint64_t total_units; /* what data could take if the disk were ours, reserve excluded */
+	uint64_t used_units; /* in use, or freed and not yet reusable */
+	uint64_t waiting_units; /* of them, freed and not yet reusable */
+};
+void blocks_stats(struct blocks *blocks, struct blocks_stats *stats);
+
+/* Checksum of one unit: XXH3, low 32 bits, seeded with nothing. */
+uint32_t blocks_checksum(const void *unit);
+
+#endif
