@@ -1,0 +1,44 @@
+/*
+ * inflights: the appends that were sent to one follower and not yet acknowledged, oldest first, limited in number and
+ * bytes. A ring that grows as it is used; nothing is allocated for a follower that is never pipelined to.
+ */
+#ifndef RAFTKV_RAFT_INFLIGHTS_H
+#define RAFTKV_RAFT_INFLIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct inflight {
+	uint64_t index; /* of the last entry of the message */
+	uint64_t size; /* bytes of its entries */
+};
+
+struct inflights {
+	uint32_t start; /* position of the oldest */
+	uint32_t count;
+	uint32_t capacity;
+	uint64_t size; /* bytes of all */
+	struct inflight *items;
+};
+
+struct inflight_limits {
+	uint64_t size_max; /* bytes */
+	uint32_t count_max;
+};
+
+void inflights_close(struct inflights *inflights);
+/* Forgets all of them; keeps the memory. */
+void inflights_reset(struct inflights *inflights);
+/* Gives back memory that is not in use. */
+void inflights_trim(struct inflights *inflights);
+
+/* Room for one more. 0 or -ENOMEM. */
+int inflights_reserve(struct inflights *inflights);
+/* There is room and it is not full; `index` is above those before. */
+void inflights_add(struct inflights *inflights, uint64_t index, uint64_t size);
+/* Drops those up to and with `index`. */
+void inflights_free_to(struct inflights *inflights, uint64_t index);
+bool inflights_is_full(const struct inflights *inflights, const struct inflight_limits *limits);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * raft_log: the replicated log as the node sees it, storage and unstable tail as one, with the marks
+ * applied <= applying <= committed <= last index.
+ *
+ * `applying` is what was handed out for apply; how much may be out at a time is limited in bytes of raft_entry_size.
+ * Every function that may read the storage returns its error; STATUS_COMPACTED and STATUS_UNAVAILABLE say that the
+ * index lies outside the log. On an error nothing has changed.
+ */
+#ifndef RAFTKV_RAFT_LOG_H
+#define RAFTKV_RAFT_LOG_H
+
+#include "raft/raft.h"
+#include "raft/unstable.h"
+
+struct raft_log {
+	struct raft_storage *storage;
+	struct unstable unstable;
+	uint64_t last_term; /* of the last entry */
+	uint64_t committed;
+	uint64_t applying;
+	uint64_t applied;
+	uint64_t applying_size; /* bytes handed out and not yet applied */
+	uint64_t applying_size_max;
+	bool applying_paused; /* until something is applied */
+};
+
+/* A position in a log: an index and the term of its entry. */
+struct raft_position {
+	uint64_t index;
+	uint64_t term;
+};
+
+int raft_log_init(struct raft_log *log, struct raft_storage *storage, uint64_t applying_size_max);
+void raft_log_close(struct raft_log *log);
+
+int raft_log_first_index(const struct raft_log *log, uint64_t *index);
+uint64_t raft_log_last_index(const struct raft_log *log);
+struct raft_position raft_log_last(const struct raft_log *log);
+int raft_log_term(const struct raft_log *log, uint64_t index, uint64_t *term);
+/* An index outside the log does not match. */
+int raft_log_matches(const struct raft_log *log, struct raft_position position, bool *matches);
+/* Whether a log that ends with `last` may win the vote of this one (Ongaro §3.6.1). */
+bool raft_log_is_up_to_date(const struct raft_log *log, struct raft_position last);
+/* The highest index <= position.index whose term here is <= position.term or not known (then the term is 0): the best
+ * guess at where two logs part when one entry of the other is known. */
+int raft_log_find_conflict(
+	const struct raft_log *log, struct raft_position position, struct raft_position *found);
+
+/* Appends a follower's entries behind `previous` if that matches, replacing what conflicts, and commits up to
+ * `commit`; `*last` is the index of the last one. STATUS_CORRUPT: they contradict what is committed. */
+int raft_log_append_after(struct raft_log *log, struct raft_position previous,
+	const struct raft_entries *entries, uint64_t commit, uint64_t *last, bool *matches);
+/* Appends a leader's own entries. */
+int raft_log_append(struct raft_log *log, const struct raft_entry *entries, size_t count);
+/* Everything is replaced by a snapshot, which is taken. */
+void raft_log_restore(struct raft_log *log, struct raft_snapshot *snapshot);
+
+/* Entries [low, high) into `out`, shared, within `size_max` bytes but at least one. */
+int raft_log_slice(
+	const struct raft_log *log, uint64_t low, uint64_t high, uint64_t size_max, struct raft_entries *out);
+/* Entries from `low` on. */
+int raft_log_entries(const struct raft_log *log, uint64_t low, uint64_t size_max, struct raft_entries *out);
+/* The newest snapshot; `out` is the caller's to close. */
+int raft_log_snapshot(const struct raft_log *log, struct raft_snapshot *out);
+/* Whether an entry in (applied, committed] changes the membership. */
+int raft_log_has_unapplied_conf_change(const struct raft_log *log, bool *found);
+
+/* Never lowers. `index` is in the log. */
+void raft_log_commit_to(struct raft_log *log, uint64_t index);
+/* `size` bytes up to `index` have been applied. */
+void raft_log_applied_to(struct raft_log *log, uint64_t index, uint64_t size);
+/* The same have been handed out. */
+void raft_log_accept_applying(struct raft_log *log, uint64_t index, uint64_t size, bool allow_unstable);
+/* Whether there is something to apply; `allow_unstable`: also entries that the storage may not hold yet. */
+bool raft_log_has_next_committed(const struct raft_log *log, bool allow_unstable);
+int raft_log_next_committed(const struct raft_log *log, bool allow_unstable, struct raft_entries *out);
+
+#endif
