@@ -1,0 +1,162 @@
+/*
+ * raftkv.h: the store's face to the layer above.
+ *
+ * A `raftkv` is one store: a data directory with three engines (kv_engine.h, log_engine.h, blocks.h), some regions'
+ * replicas, and the shards (loops) that run them. Operations are written with raftkv_async_write and state is read
+ * with raftkv_async_snapshot; each calls back exactly once.
+ *
+ *  write: evaluate on the region's leader -> propose -> log -> commit -> apply -> `done` with the evaluator's reply.
+ *         When `done` says 0 the operation is durable on a majority and visible to every later snapshot.
+ *  read:  a snapshot that sees every operation finished before the call: by the leader's lease, by a ReadIndex round
+ *         (raft.md §2), without entering the peer's loop when the lease is valid.
+ *
+ * Threads: every call here may be made on any thread; callbacks come on the loop named in the request. Requests are
+ * embedded in their owners and belong to the store until `done` begins.
+ *
+ * Errors given to `done`: STATUS_NOT_LEADER, STATUS_EPOCH_NOT_MATCH, STATUS_REGION_NOT_FOUND, STATUS_STALE_COMMAND
+ * (outcome unknown; retry with the same slot), STATUS_LIMIT (too much queued: wait and retry), -ENOSPC,
+ * STATUS_SESSION_UNKNOWN, STATUS_STOPPING, or what the evaluator returned.
+ */
+#ifndef RAFTKV_STORE_RAFTKV_H
+#define RAFTKV_STORE_RAFTKV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/env.h"
+#include "store/blocks.h"
+#include "store/evaluator.h"
+#include "store/kv_engine.h"
+#include "store/log_engine.h"
+#include "store/view.h"
+
+struct region_epoch {
+	uint64_t conf_version; /* grows with membership changes */
+	uint64_t version; /* grows with splits and merges */
+};
+
+struct raftkv;
+
+/* Opens the KV engine and the log engine of a data directory: the real ones, or a simulator's. */
+struct raftkv_engines {
+	int (*kv_open)(void *argument, const char *path, struct kv_engine **engine, struct status *status);
+	int (*log_open)(void *argument, const struct log_engine_options *options, struct log_engine **engine,
+		struct status *status);
+	void *argument;
+};
+
+struct raftkv_options {
+	struct env *env;
+	const struct logger *logger;
+	const char
+		*path; /* the data directory: created if absent or empty; refused when it is something else */
+	struct evaluator *evaluator;
+	struct raftkv_engines engines; /* zero: RocksDB and RaftLogEngine */
+	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */
+	uint32_t shard_count;
+	uint32_t tick_ms; /* [100] one Raft tick */
+	uint32_t election_tick; /* [15] */
+	uint32_t heartbeat_tick; /* [3] */
+	uint64_t kv_cache_size; /* bytes [256 MiB] */
+	uint64_t log_size_max; /* bytes of live log from which flushing is forced [512 MiB] */
+	uint64_t reserve_size; /* bytes of disk kept free [256 MiB] */
+	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
+	void (*failed)(void *argument, int status, const char *sentence);
+	void *failed_argument;
+};
+
+/* Opens and recovers; blocks. A new directory becomes a store of its own with one region (id 1) over the whole key
+ * space and one replica. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what is
+ * wrong: another process has it, another format, damage. */
+int raftkv_open(const struct raftkv_options *options, struct raftkv **raftkv, struct status *status);
+/* Ends every request (STATUS_STOPPING), flushes, and calls back on `loop` (one of the shards, still running). Then
+ * stop the loops, and raftkv_free. */
+void raftkv_stop(
+	struct raftkv *raftkv, struct env_loop *loop, void (*stopped)(void *argument), void *argument);
+void raftkv_free(struct raftkv *raftkv);
+
+/* ---- Writes ----------------------------------------------------------------------------------------------------- */
+
+struct raftkv_write;
+/* `reply` (NULL on an error) is borrowed; share it to keep it. */
+typedef void (*raftkv_write_cb)(struct raftkv_write *write, int status, struct buf *reply);
+
+struct raftkv_write {
+	/* The caller's, in: */
+	uint64_t region;
+	uint64_t epoch_version; /* the caller's idea; 0: do not compare */
+	uint64_t session; /* 0: no exactly-once slot, for the store's own process */
+	uint32_t slot;
+	bool is_retry;
+	uint64_t sequence;
+	struct buf *body; /* shared; for the evaluator */
+	struct buf *payload; /* shared; may be NULL */
+	struct env_loop *loop;
+	raftkv_write_cb done;
+	/* The store's: */
+	struct env_mail mail;
+	struct raftkv_write *next;
+	struct raftkv *raftkv;
+	struct buf *reply;
+	int status;
+	uint32_t misses;
+};
+
+void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write);
+
+/* ---- Reads ------------------------------------------------------------------------------------------------------ */
+
+struct raftkv_snapshot; /* a consistent state of one region; refers to blocks: keep it briefly */
+
+struct raftkv_read;
+/* `snapshot` (NULL on an error) is the caller's: raftkv_snapshot_free. */
+typedef void (*raftkv_read_cb)(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
+
+struct raftkv_read {
+	uint64_t region;
+	uint64_t epoch_version;
+	bool from_follower; /* a follower may answer, through a ReadIndex round with its leader */
+	struct env_loop *loop;
+	raftkv_read_cb done;
+	/* The store's: */
+	struct env_mail mail;
+	struct raftkv_read *next;
+	struct raftkv *raftkv;
+	struct raftkv_snapshot *snapshot;
+	int status;
+};
+
+void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read);
+/* The LocalReader: a snapshot now, on the calling thread, when the leader's lease allows; otherwise
+ * STATUS_WOULD_BLOCK (use raftkv_async_snapshot) or another error. */
+int raftkv_local_snapshot(
+	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
+
+/* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
+ * the snapshot; one thread at a time. */
+struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
+void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
+
+/* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
+int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);
+
+/* ---- Looking inside --------------------------------------------------------------------------------------------- */
+
+struct raftkv_stats {
+	uint64_t regions;
+	uint64_t leaders;
+	uint64_t reads_lease;
+	uint64_t reads_read_index;
+	uint64_t reads_follower;
+	uint64_t writes;
+	uint64_t evaluations_parked; /* for a row that was not in memory */
+	struct log_engine_stats log;
+	struct blocks_stats blocks;
+	struct kv_memory memory;
+	uint64_t space_total; /* bytes of the disk */
+	uint64_t space_available;
+};
+void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats);
+
+#endif
