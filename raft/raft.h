@@ -140,7 +140,7 @@ enum raft_conf_change_type {
 };
 
 enum raft_conf_change_transition {
-	RAFT_TRANSITION_AUTO, /* joint only if more than one voter changes, and then left automatically */
+	RAFT_TRANSITION_AUTO, /* joint only with more than one step, and then left automatically */
 	RAFT_TRANSITION_JOINT_IMPLICIT, /* joint, left automatically */
 	RAFT_TRANSITION_JOINT_EXPLICIT, /* joint, left when somebody proposes an empty change */
 };
