@@ -12,8 +12,14 @@
  * write. Reads see what is durable. Calls marked *blocks* may read the disk and belong on a worker or at start.
  *
  * Errors. A failed device write or sync is final and reaches `options.failed` once: the store stops; nothing is
- * retried. Full disk: segments are preallocated, and a write that would need a new one gets -ENOSPC before anything
- * of it is written; writes that release or destroy go on, from a reserve.
+ * retried, and every write from then on gets that status. Full disk: space is reserved ahead, and a write that would
+ * need more gets -ENOSPC before anything of it is written; writes without entries (hard states, marks, resets,
+ * destroys) and reclaim go on, from a reserve. Bytes that fail their checksum are STATUS_CORRUPT, never data.
+ *
+ * Damage. Opening refuses a log that lost something acknowledged, with STATUS_CORRUPT and a sentence that names the
+ * file, the offset and the regions; unless `options.damaged` is given: it is then told each region concerned, and the
+ * engine opens. Reads and writes of a damaged region get STATUS_CORRUPT until it is destroyed: the store does that,
+ * and rebuilds it from other replicas.
  */
 #ifndef RAFTKV_STORE_LOG_ENGINE_H
 #define RAFTKV_STORE_LOG_ENGINE_H
@@ -37,13 +43,21 @@ struct log_engine_options {
 	uint64_t cache_size; /* bytes of recent entries kept in memory, all regions together [128 MiB] */
 	uint64_t batch_size_max; /* bytes of one device write [4 MiB] */
 	void (*failed)(void *argument, int status, const char *sentence); /* once; on any thread */
-	void *failed_argument;
+	/* A `reclaim` would help: the log has used up a segment since the last one began. On any thread, from inside the
+	 * engine: post, do not call back. May be NULL. */
+	void (*reclaim_wanted)(void *argument);
+	/* In `open`, for each region that lost something; LOG_REGION_ANY first if regions that the log no longer knows
+	 * may be among them. NULL: damage refuses to open. */
+	void (*damaged)(void *argument, uint64_t region);
+	void *argument; /* of all three */
 };
+
+#define LOG_REGION_ANY UINT64_MAX
 
 #define LOG_MARK_NAME_MAX 15
 
 struct log_mark {
-	const char *name; /* ≤ LOG_MARK_NAME_MAX bytes */
+	const char *name; /* 1 … LOG_MARK_NAME_MAX bytes */
 	struct slice value; /* size 0 removes the mark */
 };
 
@@ -56,7 +70,9 @@ struct log_write {
 	struct log_write *next; /* the engine's */
 	uint64_t region;
 	/* Entries with consecutive indexes, at most one past the log's end; they replace whatever is there from the
-	 * first one's index on. Borrowed until `done`; the engine shares the bufs it caches. `payload` is not written:
+	 * first one's index on. STATUS_UNAVAILABLE: they would leave a gap (they follow a write that failed);
+	 * STATUS_COMPACTED: they begin at or below what was released; STATUS_LIMIT: the write is larger than a
+	 * segment. Borrowed until `done`; the engine shares the bufs it caches. `payload` is not written:
 	 * `beside[i]` (all of `beside` may be NULL) says where it is on this replica; opaque to the engine. */
 	const struct raft_entry *entries;
 	const struct slice *beside;
@@ -67,10 +83,20 @@ struct log_write {
 	/* The log now begins after this snapshot: every entry is dropped, first_index = reset_index + 1. 0: no. */
 	uint64_t reset_index;
 	uint64_t reset_term;
-	bool destroy; /* drop all of the region: entries, hard state and marks, except the marks of this write */
+	/* First of all, drop everything of the region: entries, hard state and marks; the rest of this write is then
+	 * what the region has. */
+	bool destroy;
 
 	struct env_loop *loop;
 	log_write_cb done;
+	int status; /* the engine's */
+};
+
+/* One run of reclaim. Embedded in its owner; the engine's until `done` begins. */
+struct log_reclaim {
+	struct env_mail mail; /* the engine's */
+	struct env_loop *loop;
+	void (*done)(struct log_reclaim *reclaim, int status);
 	int status; /* the engine's */
 };
 
@@ -83,14 +109,15 @@ struct log_engine_stats {
 };
 
 struct log_engine_ops {
-	void (*close)(struct log_engine *engine); /* no write in flight */
+	void (*close)(struct log_engine *engine); /* no write and no reclaim in flight */
 
 	/* Errors arrive in `done`. */
 	void (*write)(struct log_engine *engine, struct log_write *write);
 
-	/* first_index = last_index + 1 when empty. STATUS_NOT_FOUND: no such region. */
+	/* first_index = last_index + 1 when empty. STATUS_NOT_FOUND, of all reads: nothing is kept of the region. */
 	int (*bounds)(
 		struct log_engine *engine, uint64_t region, uint64_t *first_index, uint64_t *last_index);
+	/* Zeroes when none was written. */
 	int (*hard_state)(struct log_engine *engine, uint64_t region, struct raft_hard_state *hard_state);
 	/* In [first_index - 1, last_index]; STATUS_COMPACTED, STATUS_UNAVAILABLE. */
 	int (*term)(struct log_engine *engine, uint64_t region, uint64_t index, uint64_t *term);
@@ -107,10 +134,13 @@ struct log_engine_ops {
 		struct log_engine *engine, int (*each)(void *argument, uint64_t region), void *argument);
 
 	/* Entries up to and including `index` are not needed any more; first_index = index + 1 from now on. Takes
-	 * effect on disk when space is reclaimed; after a crash the log may begin earlier. */
+	 * effect on disk when space is reclaimed; after a crash the log may begin earlier. STATUS_UNAVAILABLE: past
+	 * the last; below the first nothing happens. */
 	int (*release)(struct log_engine *engine, uint64_t region, uint64_t index);
-	/* Moves what keeps old segments alive forward and recycles them. *Blocks.* */
-	int (*reclaim)(struct log_engine *engine);
+	/* Moves what keeps old segments alive forward, recycles them, and prepares segments to come; to be called when
+	 * `reclaim_wanted` says so and after releases. One at a time. `done` gets 0 or why it stopped early: -ENOSPC,
+	 * STATUS_CORRUPT (a live record of a damaged region), or the engine's failure. */
+	void (*reclaim)(struct log_engine *engine, struct log_reclaim *reclaim);
 	void (*stats)(struct log_engine *engine, struct log_engine_stats *stats);
 };
 
