@@ -58,6 +58,8 @@ libs_raft   := $(libs_proto)
 libs_store  := -lrocksdb -lxxhash $(libs_raft)
 libs_fs     := -lfuse3 $(libs_store)
 
+# What tests share; a program links only the members it names.
+test_library := $(if $(wildcard tests/lib/*.c tests/conform/*.c),$(BUILD)/libtests.a)
 unit_tests   := $(patsubst %.c,$(BUILD)/%,$(wildcard $(foreach l,$(layers),tests/unit/$(l)/test_*.c)))
 test_mains   := $(wildcard tests/*/main.c)
 test_programs := $(patsubst tests/%/main.c,$(BUILD)/tests/%,$(test_mains))
@@ -83,12 +85,17 @@ $(call library,$(1)): $(call objects,$(call sources,$(1)))
 endef
 $(foreach l,$(layers),$(eval $(call library_rule,$(l))))
 
+$(BUILD)/libtests.a: $(call objects,$(wildcard tests/lib/*.c tests/conform/*.c))
+	$(call say,AR)
+	$(quiet)rm -f $@ && ar rcs $@ $^
+
 # $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries
 define program_rule
-$(1): $(2) $(call archives,$(needs_$(3)))
+$(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library))
 	$$(call say,LD)
 	@mkdir -p $$(@D)
-	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(call archives,$(needs_$(3))) -Wl,--end-group $(4) $(libs_$(3))
+	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(call archives,$(needs_$(3))) \
+		$(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) -Wl,--end-group $(4) $(libs_$(3))
 endef
 $(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),-lcmocka)))
 $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),)))

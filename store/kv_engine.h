@@ -61,18 +61,20 @@ struct kv_memory {
 struct kv_engine_ops {
 	void (*close)(struct kv_engine *engine); /* flushes, frees; no snapshot, iterator or batch is left */
 
-	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine);
+	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine); /* NULL: out of memory */
 	void (*snapshot_free)(struct kv_engine *engine, struct kv_snapshot *snapshot);
 
-	/* `snapshot` may be NULL: the newest state. */
+	/* `snapshot` may be NULL: the newest state. `value` is set in any case. */
 	int (*get)(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 		struct slice key, struct kv_value *value);
 
-	/* Over [low, high); an empty `high` is no bound. Both are copied. Not positioned until `seek`. */
+	/* Over [low, high); an empty `high` is no bound. Both are copied; `snapshot` outlives the iterator, and NULL
+	 * is the state now. Not KV_TIER_PERSISTED. Not positioned until `seek`. */
 	int (*iterator_new)(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 		struct slice low, struct slice high, struct kv_iterator **iterator);
 	void (*iterator_free)(struct kv_engine *engine, struct kv_iterator *iterator);
-	/* Position at the first key >= `key`, or the next one. 0, STATUS_NOT_FOUND (the end), STATUS_WOULD_BLOCK, … */
+	/* Position at the first key >= `key`, or, after a 0, at the next one. 0, STATUS_NOT_FOUND (the end),
+	 * STATUS_WOULD_BLOCK, … */
 	int (*seek)(struct kv_iterator *iterator, struct slice key);
 	int (*next)(struct kv_iterator *iterator);
 	/* Borrowed until the iterator moves. */
@@ -83,8 +85,8 @@ struct kv_engine_ops {
 	void (*batch_clear)(struct kv_batch *batch);
 	void (*batch_put)(struct kv_batch *batch, struct slice key, struct slice value);
 	void (*batch_delete)(struct kv_batch *batch, struct slice key);
-	void (*batch_delete_range)(
-		struct kv_batch *batch, struct slice low, struct slice high); /* [low, high) */
+	/* [low, high); nothing when low >= high. */
+	void (*batch_delete_range)(struct kv_batch *batch, struct slice low, struct slice high);
 	size_t (*batch_size)(const struct kv_batch *batch); /* bytes */
 	/* Atomic. The batch keeps its content. */
 	int (*write)(struct kv_engine *engine, struct kv_batch *batch);

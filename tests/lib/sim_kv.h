@@ -1,0 +1,41 @@
+/*
+ * sim_kv.h: the simulator's KV engine: an ordered map in memory that is as unhelpful as its seed makes it.
+ *
+ * A `struct sim_kv` is the disk; sim_kv_open gives an engine on it, one at a time. Some batch boundary is always
+ * "flushed"; every write may move it, to a point chosen by the seed. A crash loses what lies behind it. Reads with
+ * KV_TIER_CACHE miss at random, until the key, or the row the iterator stands at, has been read with KV_TIER_ALL or
+ * written: then it stays in memory for a while.
+ *
+ * One thread. The same seed and calls give the same answers.
+ */
+#ifndef RAFTKV_TESTS_LIB_SIM_KV_H
+#define RAFTKV_TESTS_LIB_SIM_KV_H
+
+#include "store/kv_engine.h"
+
+struct sim_kv_options {
+	uint64_t seed;
+	unsigned
+		flush_percent; /* of writes, that are followed by a flush of some prefix; 0: never by itself */
+	unsigned miss_percent; /* of reads from the cache, of what was not read lately */
+};
+
+struct sim_kv;
+
+struct sim_kv *sim_kv_new(const struct sim_kv_options *options);
+void sim_kv_free(struct sim_kv *sim); /* its engine is closed; may be NULL */
+
+/* The engine as the last close or crash left it, its cache empty. */
+struct kv_engine *sim_kv_open(struct sim_kv *sim);
+/* The machine stops: every later call but the freeing ones gets -EIO, and the next sim_kv_open, once this engine and
+ * all it made is closed, finds the flushed prefix. */
+void sim_kv_crash(struct sim_kv *sim);
+/* The device breaks: writes and flushes get -EIO until the next sim_kv_open. */
+void sim_kv_break(struct sim_kv *sim);
+/* Flushes a prefix that the seed chooses, as if RocksDB had done it by itself. */
+void sim_kv_flush_some(struct sim_kv *sim);
+
+uint64_t sim_kv_written(const struct sim_kv *sim); /* batches, those a crash lost not counted */
+uint64_t sim_kv_flushed(const struct sim_kv *sim); /* batches */
+
+#endif
