@@ -1,0 +1,90 @@
+#!/bin/bash
+# Keeps the rules of style that a program can check. Prints 'file:line: what is wrong' for each breach.
+#
+#   tests/tidy.sh [FILE…]     only these sources
+#
+# Layers include only themselves and the layers before them; functions have at most 70 lines; the consensus core
+# includes nothing that reaches the outside; a foreign library is included in one place of a layer; sources are as
+# clang-format leaves them; no line ends in blanks or names a path of the machine it was written on.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+breaches=0
+
+if [ $# -gt 0 ]; then
+	sources=("$@")
+else
+	mapfile -t sources < <(find proto raft store fs mount-helpers tests -name "*.[ch]" 2>/dev/null | sort)
+fi
+
+# One pass over the text of all sources. Being clang-formatted, a function's body stands between '{' and '}' in the
+# first column.
+awk '
+function breach(what) { print FILENAME ":" FNR ": " what; found = 1 }
+function layer_of(path, parts) { split(path, parts, "/"); return parts[1] }
+
+BEGIN {
+	split("proto raft store fs mount-helpers", names, " ")
+	for (i in names)
+		order[names[i]] = i
+
+	# Headers of foreign libraries: the files that may include them, or one file of each layer.
+	foreign["^rocksdb/"] = "^store/[a-z_]*rocksdb[a-z_]*[.][ch]$"
+	foreign["^uv[.]h$"] = "^proto/env_uv[a-z_]*[.][ch]$"
+	foreign["^fuse"] = "^fs/fuse/"
+	foreign["^(xxhash|ini|zstd|lz4[a-z]*|liburing|microhttpd|jansson)[.]h$"] = ""
+	foreign["^(openssl|isa-l|systemd)/"] = ""
+}
+FNR == 1 { layer = layer_of(FILENAME); opened = 0 }
+
+/[ \t]+$/ { breach("blanks at the end of the line") }
+/\/work\// { breach("a path of one machine") }
+/^{$/ { opened = FNR }
+/^}$/ {
+	if (opened && FNR - opened + 1 > 70)
+		breach("a function of " FNR - opened + 1 " lines; 70 are the limit")
+	opened = 0
+}
+
+/^#include "/ {
+	split($2, quoted, "\"")
+	included = layer_of(quoted[2])
+	if (layer in order && included == "tests")
+		breach("the product includes a test")
+	else if (layer in order && included in order && order[included] > order[layer])
+		breach("layer " layer " includes the higher layer " included)
+}
+/^#include </ {
+	header = $2
+	gsub(/[<>]/, "", header)
+	if (layer == "raft" && header ~ /^(unistd|time|pthread|threads|signal|fcntl|sys\/.*|linux\/.*)(\.h)?$/)
+		breach("the core reaches the outside with <" header ">")
+	if (layer == "raft" && header == "stdio.h" && FILENAME !~ /\/(describe|log)[.][ch]$/)
+		breach("in the core <stdio.h> belongs to describe")
+	for (pattern in foreign) {
+		if (!(layer in order) || header !~ pattern)
+			continue
+		if (foreign[pattern] != "" && FILENAME !~ foreign[pattern])
+			breach("<" header "> belongs to " foreign[pattern])
+		where = layer SUBSEP header
+		if (foreign[pattern] == "" && where in user && user[where] != FILENAME)
+			breach("<" header "> is included by " user[where] " already")
+		user[where] = FILENAME
+	}
+}
+END { exit found }
+' "${sources[@]}" || breaches=1
+
+# Scripts and pages; data files are left as they are.
+if [ $# -eq 0 ]; then
+	find Makefile .ci man tests -type f \( -name Makefile -o -name '*.sh' -o -name '*.[1-9]' -o -path '.ci/*' \) -print0 2>/dev/null |
+		xargs -0 grep -nE '[ 	]+$' /dev/null | sed 's/$/: blanks at the end of the line/' | grep . && breaches=1
+fi
+
+if ! command -v clang-format >/dev/null; then
+	echo "tests/tidy.sh:1: clang-format is not installed"
+	exit 1
+fi
+printf '%s\0' "${sources[@]}" | xargs -0 -P 2 -n 20 clang-format --dry-run -Werror 2>&1 |
+	grep -E '^[^ ].*: (error|warning):' | sed 's/: error: .*/: not as clang-format leaves it/' | sort -u | grep . && breaches=1
+
+exit $breaches
