@@ -1,0 +1,263 @@
+/*
+ * op.h: the operations that change files, as the front sends them to the leader that evaluates them, and the replies.
+ *
+ * One struct per kind; op_encode makes the body of a proposal and op_decode checks it again at the other end: versions,
+ * bounds, names (1 to 255 bytes, no '/', no NUL, not "." or ".."). The kernel has checked permissions
+ * (default_permissions); what it can not know (immutable files, link counts, ACLs, whether something exists) is ours.
+ *
+ * A reply carries the operation's errno and what the kernel is to be told, so that no second read is needed.
+ */
+#ifndef RAFTKV_FS_OP_H
+#define RAFTKV_FS_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "fs/rows.h"
+
+#define OP_BODY_SIZE_MAX  (FS_XATTR_SIZE_MAX + 4096u) /* bytes */
+#define OP_WRITE_SIZE_MAX (1u << 20) /* bytes of one write's payload, and of one copy */
+
+enum op_kind {
+	OP_MAKE = 1, /* create, mkdir, mknod, symlink */
+	OP_TMPFILE,
+	OP_LINK,
+	OP_UNLINK,
+	OP_RMDIR,
+	OP_RENAME,
+	OP_SETATTR,
+	OP_WRITE,
+	OP_FALLOCATE,
+	OP_COPY,
+	OP_SETXATTR,
+	OP_REMOVEXATTR,
+	OP_LOCK,
+	OP_HOLD,
+	OP_RELEASE,
+	OP_SESSION_END,
+	OP_RECLAIM,
+	OP_FORMAT,
+	OP_KIND_END,
+};
+
+/* Who asks: owns what is created. */
+struct op_caller {
+	uint32_t uid;
+	uint32_t gid;
+};
+
+/* The type in `mode` says which: regular files, directories, FIFOs, sockets, devices, symlinks. Reply: the new inode.
+ * EEXIST; without `exclusive` (open(2) with O_CREAT) an existing regular file is the reply, with `existed`. */
+struct op_make {
+	struct op_caller caller;
+	uint64_t parent;
+	struct slice name;
+	uint32_t mode; /* not masked */
+	uint32_t umask; /* applied when the parent has no default ACL */
+	uint32_t rdev;
+	struct slice target; /* of a symlink */
+	bool exclusive;
+};
+
+/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE. Reply: the inode, nlink 0. */
+struct op_tmpfile {
+	struct op_caller caller;
+	uint64_t parent;
+	uint32_t mode;
+	uint32_t umask;
+};
+
+/* Reply: the inode. EMLINK, EEXIST, EPERM (directory, immutable). */
+struct op_link {
+	uint64_t ino;
+	uint64_t parent;
+	struct slice name;
+};
+
+/* OP_UNLINK, OP_RMDIR. The front looks the name up first, to know whether it keeps the inode open: when `victim` is not
+ * 0 and the name means another inode by now, the answer is EAGAIN: look again. With `hold` an inode whose last name
+ * goes stays, held by this session, until OP_RELEASE. Reply: `victim`. */
+struct op_remove {
+	uint64_t parent;
+	struct slice name;
+	uint64_t victim;
+	bool hold;
+};
+
+/* `flags` are renameat2's (RENAME_NOREPLACE, _EXCHANGE, _WHITEOUT). `victim` and `hold` are about what the new name
+ * meant before, as in op_remove (of an exchange: nothing). `caller` owns a whiteout. Reply: `attributes` of the moved
+ * inode; `victim`, when something was replaced, or of an exchange `other`. */
+struct op_rename {
+	struct op_caller caller;
+	uint64_t parent;
+	struct slice name;
+	uint64_t new_parent;
+	struct slice new_name;
+	uint32_t flags;
+	uint64_t victim;
+	bool hold;
+};
+
+#define OP_SET_MODE	 UINT32_C(0x001)
+#define OP_SET_UID	 UINT32_C(0x002)
+#define OP_SET_GID	 UINT32_C(0x004)
+#define OP_SET_SIZE	 UINT32_C(0x008)
+#define OP_SET_ATIME	 UINT32_C(0x010)
+#define OP_SET_MTIME	 UINT32_C(0x020)
+#define OP_SET_ATIME_NOW UINT32_C(0x040) /* the leader's time */
+#define OP_SET_MTIME_NOW UINT32_C(0x080)
+#define OP_SET_CTIME	 UINT32_C(0x100) /* FUSE's FATTR_CTIME: `ctime` instead of now */
+#define OP_SET_FLAGS	 UINT32_C(0x200) /* FS_IOC_SETFLAGS; EOPNOTSUPP for others than FS_FLAGS_VISIBLE */
+#define OP_SET_KILL	 UINT32_C(0x400) /* FATTR_KILL_SUIDGID, with a size */
+#define OP_SET_READ                                                                                          \
+	UINT32_C(0x800) /* `atime` because it was read: never back, leaves ctime alone, no EPERM */
+#define OP_SET_ALL UINT32_C(0xfff)
+
+/* Reply: the attributes. chown strips suid, sgid and security.capability by itself. */
+struct op_setattr {
+	uint64_t ino;
+	uint32_t valid; /* OP_SET_… */
+	uint32_t mode; /* 07777 bits */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t flags;
+	uint64_t size;
+	struct fs_time atime;
+	struct fs_time mtime;
+	struct fs_time ctime;
+};
+
+#define OP_WRITE_APPEND UINT32_C(1) /* at the end, wherever that is now: `reply.offset` */
+#define OP_WRITE_CLIP	UINT32_C(2) /* a mapped page's writeback: never extends, never strips */
+#define OP_WRITE_KILL	UINT32_C(4) /* FUSE_WRITE_KILL_SUIDGID */
+
+/* The data is the proposal's payload, all of it, 1 to OP_WRITE_SIZE_MAX bytes. Whole aligned units are never copied.
+ * Reply: attributes, `offset`, `count` (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable). */
+struct op_write {
+	uint64_t ino;
+	uint64_t offset;
+	uint32_t flags;
+};
+
+/* fallocate(2): `mode` 0, FALLOC_FL_KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; else EOPNOTSUPP.
+ * Extents are copy-on-write, so that "allocate" reserves nothing: it extends the size. Reply: attributes. */
+struct op_fallocate {
+	uint64_t ino;
+	uint32_t mode;
+	uint64_t offset;
+	uint64_t length; /* > 0 */
+	bool kill; /* strip suid and sgid */
+};
+
+/* copy_file_range(2), at most OP_WRITE_SIZE_MAX bytes a time. Reply: `count`, attributes of the destination. */
+struct op_copy {
+	uint64_t source;
+	uint64_t source_offset;
+	uint64_t ino;
+	uint64_t offset;
+	uint64_t length;
+	bool kill;
+};
+
+#define OP_XATTR_CREATE	   UINT32_C(1) /* XATTR_CREATE: EEXIST */
+#define OP_XATTR_REPLACE   UINT32_C(2) /* XATTR_REPLACE: ENODATA */
+#define OP_XATTR_KILL_SGID UINT32_C(4) /* an access ACL set by who is not in the group: clears S_ISGID */
+
+/* Names: user.*, trusted.*, security.*, system.posix_acl_access and _default; else EOPNOTSUPP. ENODATA, EEXIST, E2BIG,
+ * ENOSPC (too many names), ERANGE never. An access ACL changes the mode. Reply: the attributes. */
+struct op_setxattr {
+	uint64_t ino;
+	struct slice name;
+	struct slice value;
+	uint32_t flags;
+};
+
+struct op_removexattr {
+	uint64_t ino;
+	struct slice name;
+};
+
+/* Set or, with LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
+ * `blocker`; who wants to wait asks again. An flock has start 0 and end INT64_MAX. ENOLCK: too many. */
+struct op_lock {
+	uint64_t ino;
+	struct lock lock;
+};
+
+/* OP_HOLD keeps the inode when its last name goes, until OP_RELEASE (the last close); both by session. Reply of a
+ * release: `victim` when that was the end of it. OP_RELEASE of what is not held does nothing. */
+struct op_hold {
+	uint64_t ino;
+};
+
+/* Drops locks and holds of `session`, which is dead, in chunks: reply `more` says "call again". OP_RECLAIM (no fields)
+ * unmaps a chunk of what truncations and removals left in this region, likewise. */
+struct op_session_end {
+	uint64_t session;
+};
+
+/* OP_FORMAT makes the root directory, owned by `caller`, with `mode`, unless there is one (EEXIST). */
+struct op_format {
+	struct op_caller caller;
+	uint32_t mode;
+};
+
+struct op {
+	enum op_kind kind;
+	union {
+		struct op_make make;
+		struct op_tmpfile tmpfile;
+		struct op_link link;
+		struct op_remove remove; /* OP_UNLINK, OP_RMDIR */
+		struct op_rename rename;
+		struct op_setattr setattr;
+		struct op_write write;
+		struct op_fallocate fallocate;
+		struct op_copy copy;
+		struct op_setxattr setxattr;
+		struct op_removexattr removexattr;
+		struct op_lock lock;
+		struct op_hold hold; /* OP_HOLD, OP_RELEASE */
+		struct op_session_end session_end;
+		struct op_format format;
+	};
+};
+
+/* The key that says which region evaluates the operation: KEY_DATA. OP_SESSION_END and OP_RECLAIM have none (size 0):
+ * they go to every region. */
+struct fs_key op_key(const struct op *op);
+
+/* 0 and the caller's reference in `*body`; -ENOMEM; -ENAMETOOLONG, -EINVAL, -E2BIG for what could not be decoded. */
+int op_encode(const struct op *op, struct buf **body);
+/* Slices borrow from `body`. 0 or STATUS_MALFORMED. */
+int op_decode(struct slice body, struct op *op);
+
+/* 0, -EINVAL (empty, '/', NUL, "." or ".."), -ENAMETOOLONG. */
+int op_check_name(struct slice name);
+
+/* What was removed or replaced. */
+struct op_victim {
+	uint64_t ino; /* 0: nothing */
+	uint32_t nlink; /* names left */
+	bool is_gone; /* the inode is deleted; else it has names left or is held */
+};
+
+struct op_reply {
+	int error; /* 0 or -errno of the operation; then only `blocker` may be set */
+	bool has_attributes;
+	bool has_other;
+	bool existed; /* op_make */
+	bool more; /* OP_SESSION_END, OP_RECLAIM */
+	uint64_t offset; /* where a write went */
+	uint64_t count; /* bytes written or copied */
+	struct attributes attributes; /* after the operation */
+	struct attributes other; /* of an exchange: the inode that went the other way */
+	struct op_victim victim;
+	struct lock blocker; /* type LOCK_NONE: none */
+};
+
+int op_reply_encode(const struct op_reply *reply, struct buf **bytes); /* 0 or -ENOMEM */
+int op_reply_decode(struct slice bytes, struct op_reply *reply); /* 0 or STATUS_MALFORMED */
+
+#endif
