@@ -43,8 +43,8 @@ install_packages = @set -- $(call missing,$(1)); if [ $$# -gt 0 ]; then echo "in
 	else echo "all packages are there"; fi
 
 # ---- Sources ----
-layers  := proto raft store fs
-mains   := $(wildcard fs/raftkvd.c)
+layers  := proto raft store fs mount-helpers
+mains   := $(wildcard fs/raftkvd.c mount-helpers/mount.raftkv.c mount-helpers/fsck.raftkv.c)
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
 sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
 library  = $(BUILD)/lib$(1).a
@@ -53,10 +53,12 @@ needs_proto := proto
 needs_raft  := raft proto
 needs_store := store raft proto
 needs_fs    := fs store raft proto
+needs_mount-helpers := mount-helpers fs store raft proto
 libs_proto  := -luv -lpthread
 libs_raft   := $(libs_proto)
 libs_store  := -lrocksdb -lxxhash $(libs_raft)
 libs_fs     := -lfuse3 $(libs_store)
+libs_mount-helpers := $(libs_fs)
 
 # What tests share; a program links only the members it names.
 test_library := $(if $(wildcard tests/lib/*.c tests/conform/*.c),$(BUILD)/libtests.a)
@@ -65,8 +67,7 @@ test_mains   := $(wildcard tests/*/main.c)
 test_programs := $(patsubst tests/%/main.c,$(BUILD)/tests/%,$(test_mains))
 benches      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
 fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-programs     := $(patsubst mount-helpers/%.c,$(BUILD)/%,$(wildcard mount-helpers/mount.raftkv.c mount-helpers/fsck.raftkv.c)) \
-	$(patsubst fs/%.c,$(BUILD)/%,$(mains))
+programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
 .PHONY: all tests bench fuzz lint check check-unit deps deps-check run demo install clean
@@ -100,7 +101,7 @@ endef
 $(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),-lcmocka)))
 $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),)))
 $(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),)))
-$(foreach t,$(programs),$(eval $(call program_rule,$(t),$(call objects,$(patsubst %.c,%.c,$(wildcard mount-helpers/$(notdir $(t)).c fs/$(notdir $(t)).c))),fs,)))
+$(foreach m,$(mains),$(eval $(call program_rule,$(BUILD)/$(notdir $(m:.c=)),$(call objects,$(m)),mount-helpers,)))
 
 # Fuzz targets are whole-program clang builds: libFuzzer instruments every layer it reaches.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(foreach l,$(layers),$(wildcard $(l)/*.c $(l)/*/*.c $(l)/*.h $(l)/*/*.h))

@@ -1,0 +1,327 @@
+#include "mount-helpers/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+enum option_kind {
+	SET_FLAG, /* set bits of the mount's flags */
+	CLEAR_FLAG, /* clear them */
+	SET_BOOL, /* a bool at `offset` becomes true */
+	CLEAR_BOOL, /* … false */
+	SET_SECONDS, /* a uint32_t */
+	SET_COUNT, /* a uint32_t, at least 1 */
+	SET_SIZE, /* a uint64_t of bytes, with K, M, G */
+	SET_PATH, /* an absolute path */
+	TO_KERNEL, /* handed to the kernel as it is */
+	DROP, /* mount(8)'s or fstab(5)'s business */
+};
+
+struct option_rule {
+	const char *name; /* a final '=' means that a value follows; a final '*' that anything may */
+	enum option_kind kind;
+	unsigned long flag;
+	size_t offset;
+};
+
+#define FIELD(name) offsetof(struct mount_options, name)
+
+static const struct option_rule rules[] = {
+	{"ro", SET_FLAG, MS_RDONLY, 0},
+	{"rw", CLEAR_FLAG, MS_RDONLY, 0},
+	{"nosuid", SET_FLAG, MS_NOSUID, 0},
+	{"suid", CLEAR_FLAG, MS_NOSUID, 0},
+	{"nodev", SET_FLAG, MS_NODEV, 0},
+	{"dev", CLEAR_FLAG, MS_NODEV, 0},
+	{"noexec", SET_FLAG, MS_NOEXEC, 0},
+	{"exec", CLEAR_FLAG, MS_NOEXEC, 0},
+	{"noatime", SET_FLAG, MS_NOATIME, 0},
+	{"atime", CLEAR_FLAG, MS_NOATIME, 0},
+	{"nodiratime", SET_FLAG, MS_NODIRATIME, 0},
+	{"diratime", CLEAR_FLAG, MS_NODIRATIME, 0},
+	{"relatime", SET_FLAG, MS_RELATIME, 0},
+	{"norelatime", CLEAR_FLAG, MS_RELATIME, 0},
+	{"strictatime", SET_FLAG, MS_STRICTATIME, 0},
+	{"dirsync", SET_FLAG, MS_DIRSYNC, 0},
+	{"sync", SET_BOOL, 0, FIELD(synchronous)},
+	{"async", CLEAR_BOOL, 0, FIELD(synchronous)},
+	{"remount", SET_BOOL, 0, FIELD(remount)},
+	{"foreground", SET_BOOL, 0, FIELD(foreground)},
+	{"debug", SET_BOOL, 0, FIELD(debug)},
+	{"nosubtype", SET_BOOL, 0, FIELD(no_subtype)},
+	{"allow_other", CLEAR_BOOL, 0, FIELD(only_me)},
+	{"noallow_other", SET_BOOL, 0, FIELD(only_me)},
+	{"mount_timeout=", SET_SECONDS, 0, FIELD(mount_timeout_s)},
+	{"timeo=", SET_SECONDS, 0, FIELD(timeo_s)},
+	{"lanes=", SET_COUNT, 0, FIELD(lanes)},
+	{"cache_size=", SET_SIZE, 0, FIELD(cache_size)},
+	{"log=", SET_PATH, 0, FIELD(log)},
+	{"context=", TO_KERNEL, 0, 0},
+	{"fscontext=", TO_KERNEL, 0, 0},
+	{"defcontext=", TO_KERNEL, 0, 0},
+	{"rootcontext=", TO_KERNEL, 0, 0},
+	{"defaults", DROP, 0, 0},
+	{"auto", DROP, 0, 0},
+	{"noauto", DROP, 0, 0},
+	{"user", DROP, 0, 0},
+	{"user=", DROP, 0, 0},
+	{"nouser", DROP, 0, 0},
+	{"users", DROP, 0, 0},
+	{"owner", DROP, 0, 0},
+	{"group", DROP, 0, 0},
+	{"nofail", DROP, 0, 0},
+	{"_netdev", DROP, 0, 0},
+	{"default_permissions", DROP, 0, 0},
+	{"nostrictatime", DROP, 0, 0},
+	{"lazytime", DROP, 0, 0},
+	{"nolazytime", DROP, 0, 0},
+	{"fsname=", DROP, 0, 0},
+	{"subtype=", DROP, 0, 0},
+	{"user_id=", DROP, 0, 0},
+	{"group_id=", DROP, 0, 0},
+	{"max_read=", DROP, 0, 0},
+	{"comment=", DROP, 0, 0},
+	{"x-*", DROP, 0, 0},
+	{"X-*", DROP, 0, 0},
+};
+
+void mount_options_each(void (*each)(void *argument, const char *name), void *argument)
+{
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		each(argument, rules[i].name);
+}
+
+static const struct option_rule *find_rule(const char *option)
+{
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		const char *name = rules[i].name;
+		size_t length = strlen(name);
+
+		if (name[length - 1] == '=' && strncmp(option, name, length) == 0)
+			return &rules[i];
+		if (name[length - 1] == '*' && strncmp(option, name, length - 1) == 0)
+			return &rules[i];
+		if (strcmp(option, name) == 0)
+			return &rules[i];
+	}
+	return NULL;
+}
+
+/* A decimal number with an optional suffix K, M or G (powers of 1024) when `sizes`. */
+static int parse_number(const char *text, bool sizes, uint64_t most, uint64_t *number)
+{
+	char *end;
+	uint64_t unit = 1;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	if (errno != 0)
+		return -EINVAL;
+	if (sizes && *end != '\0') {
+		const char *letter = strchr("KMG", *end);
+
+		if (!letter)
+			return -EINVAL;
+		unit <<= 10 * (letter - "KMG" + 1);
+		end++;
+	}
+	if (*end != '\0' || *number > most / unit)
+		return -EINVAL;
+	*number *= unit;
+	return 0;
+}
+
+static int set_number(struct mount_options *options, const struct option_rule *rule, const char *option,
+	const char *value, struct status *status)
+{
+	void *field = (char *)options + rule->offset;
+	uint64_t number;
+	int result = parse_number(
+		value, rule->kind == SET_SIZE, rule->kind == SET_SIZE ? INT64_MAX : 86400, &number);
+
+	if (result < 0 || (rule->kind == SET_COUNT && number == 0))
+		return status_set(status, -EINVAL, "option '%s' needs a %s", option,
+			rule->kind == SET_SIZE	  ? "size in bytes, such as 512M"
+			: rule->kind == SET_COUNT ? "number from 1 on"
+						  : "number of seconds, at most 86400");
+	if (rule->kind == SET_SIZE)
+		*(uint64_t *)field = number;
+	else
+		*(uint32_t *)field = (uint32_t)number;
+	return 0;
+}
+
+static int add_kernel_option(struct mount_options *options, const char *option, struct status *status)
+{
+	size_t before = options->kernel ? strlen(options->kernel) : 0;
+	char *joined = realloc(options->kernel, before + strlen(option) + 2);
+
+	if (!joined)
+		return status_set(status, -ENOMEM, "out of memory");
+	if (before > 0)
+		joined[before++] = ',';
+	strcpy(joined + before, option);
+	options->kernel = joined;
+	return 0;
+}
+
+static int apply_option(struct mount_options *options, const char *option, struct status *status)
+{
+	const struct option_rule *rule = find_rule(option);
+	const char *value = strchr(option, '=');
+
+	if (!rule)
+		return options->sloppy ? 0
+				       : status_set(status, -EINVAL,
+						 "unknown option '%s' (see mount.raftkv(8))", option);
+	switch (rule->kind) {
+	case SET_FLAG:
+		options->flags |= rule->flag;
+		return 0;
+	case CLEAR_FLAG:
+		options->flags &= ~rule->flag;
+		return 0;
+	case SET_BOOL:
+	case CLEAR_BOOL:
+		*(bool *)((char *)options + rule->offset) = rule->kind == SET_BOOL;
+		return 0;
+	case SET_SECONDS:
+	case SET_COUNT:
+	case SET_SIZE:
+		return set_number(options, rule, option, value + 1, status);
+	case SET_PATH:
+		if (value[1] != '/')
+			return status_set(status, -EINVAL, "option '%s' needs an absolute path", option);
+		*(const char **)(void *)((char *)options + rule->offset) = value + 1;
+		return 0;
+	case TO_KERNEL:
+		return add_kernel_option(options, option, status);
+	case DROP:
+		return 0;
+	}
+	return 0;
+}
+
+/* Splits at commas that are not inside double quotes (a context= value may hold commas). */
+static int apply_list(struct mount_options *options, char *list, struct status *status)
+{
+	bool quoted = false;
+	char *option = list;
+
+	for (char *c = list;; c++) {
+		bool is_end = *c == '\0';
+
+		if (*c == '"')
+			quoted = !quoted;
+		if (!is_end && (*c != ',' || quoted))
+			continue;
+		*c = '\0';
+		if (*option != '\0') {
+			int result = apply_option(options, option, status);
+
+			if (result < 0)
+				return result;
+		}
+		if (is_end)
+			return 0;
+		option = c + 1;
+	}
+}
+
+static int join_lists(struct mount_options *options, const char *list, struct status *status)
+{
+	size_t before = options->text ? strlen(options->text) : 0;
+	char *text = realloc(options->text, before + strlen(list) + 2);
+
+	if (!text)
+		return status_set(status, -ENOMEM, "out of memory");
+	if (before > 0)
+		text[before++] = ',';
+	strcpy(text + before, list);
+	options->text = text;
+	return 0;
+}
+
+static int parse_switches(struct mount_options *options, int count, char **arguments, struct status *status)
+{
+	int letter, result;
+
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt(count, arguments, ":sfnvNVho:t:")) != -1) {
+		switch (letter) {
+		case 's':
+			options->sloppy = true;
+			break;
+		case 'f':
+			options->fake = true;
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'n':
+		case 'N':
+		case 't':
+			break;
+		case 'h':
+			options->show_help = true;
+			return 0;
+		case 'V':
+			options->show_version = true;
+			return 0;
+		case 'o':
+			result = join_lists(options, optarg, status);
+			if (result < 0)
+				return result;
+			break;
+		case ':':
+			return status_set(status, -EINVAL, "-%c needs a value", optopt);
+		default:
+			return status_set(status, -EINVAL, "unknown switch '-%c' (try --help)", optopt);
+		}
+	}
+	return 0;
+}
+
+/* The long forms that people try first; mount(8) itself only ever passes short ones. */
+static bool asks_about_itself(struct mount_options *options, int count, char **arguments)
+{
+	for (int i = 1; i < count; i++) {
+		options->show_help |= strcmp(arguments[i], "--help") == 0;
+		options->show_version |= strcmp(arguments[i], "--version") == 0;
+	}
+	return options->show_help || options->show_version;
+}
+
+int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status)
+{
+	int result;
+
+	*options = (struct mount_options){.mount_timeout_s = 30};
+	if (asks_about_itself(options, count, arguments))
+		return 0;
+	result = parse_switches(options, count, arguments, status);
+	if (result < 0 || options->show_help || options->show_version)
+		return result;
+	if (count - optind != 2)
+		return status_set(status, -EINVAL,
+			"expected a source and a mount point, got %d argument%s (try --help)", count - optind,
+			count - optind == 1 ? "" : "s");
+	options->source = arguments[optind];
+	options->directory = arguments[optind + 1];
+	return options->text ? apply_list(options, options->text, status) : 0;
+}
+
+void mount_options_close(struct mount_options *options)
+{
+	free(options->kernel);
+	free(options->text);
+	options->kernel = NULL;
+	options->text = NULL;
+}

@@ -1,0 +1,60 @@
+/*
+ * options.h: the command line of mount.raftkv, as mount(8) calls it.
+ *
+ *     mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]] [-t TYPE]
+ *
+ * An option is one of three: a flag of the mount itself (ro, nosuid, noatime …), one of ours, or one that mount(8) and
+ * fstab(5) use and hand on (_netdev, x-…), which is dropped. Anything else is an error that names it, unless -s.
+ */
+#ifndef RAFTKV_MOUNT_HELPERS_OPTIONS_H
+#define RAFTKV_MOUNT_HELPERS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/status.h"
+
+/* Exit codes of mount(8), which become mount's own. */
+enum mount_exit {
+	MOUNT_OK = 0,
+	MOUNT_USAGE = 1,
+	MOUNT_SYSTEM = 2,
+	MOUNT_BUG = 4,
+	MOUNT_USER = 8, /* interrupted */
+	MOUNT_FAILURE = 32,
+};
+
+struct mount_options {
+	const char *source;
+	const char *directory;
+	unsigned long flags; /* MS_… */
+	bool fake; /* -f: check everything, mount nothing */
+	bool sloppy; /* -s */
+	bool verbose; /* -v */
+	bool show_help;
+	bool show_version;
+
+	bool remount;
+	bool foreground;
+	bool debug;
+	bool no_subtype;
+	bool only_me; /* not allow_other */
+	bool synchronous; /* sync: every write is durable when it returns */
+	uint32_t mount_timeout_s;
+	uint32_t timeo_s; /* 0: wait for ever */
+	uint32_t lanes; /* 0: by the number of cores */
+	uint64_t cache_size; /* bytes; 0: the default */
+	const char *log; /* a file; NULL: SOURCE/log */
+	char *kernel; /* options for the kernel (context=…), comma-separated, or NULL; freed by close */
+	char *text; /* the options' own copy; freed by close */
+};
+
+/* Parses; strings borrow from `arguments` or belong to `options` (mount_options_close, also after an error).
+ * 0, or -EINVAL with a sentence. */
+int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status);
+void mount_options_close(struct mount_options *options);
+
+/* Calls back with every option that the parser accepts, for the test that compares them with the man page. */
+void mount_options_each(void (*each)(void *argument, const char *name), void *argument);
+
+#endif
