@@ -45,7 +45,7 @@ install_packages = @set -- $(call missing,$(1)); if [ $$# -gt 0 ]; then echo "in
 # ---- Sources ----
 layers  := proto raft store fs mount-helpers
 mains   := $(wildcard fs/raftkvd.c mount-helpers/mount.raftkv.c mount-helpers/fsck.raftkv.c)
-objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
+objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
 library  = $(BUILD)/lib$(1).a
 archives = $(foreach l,$(1),$(if $(call sources,$(l)),$(call library,$(l))))
@@ -75,7 +75,7 @@ layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/obj/%.o: %.c
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(quiet)$(compile) -o $@ $<
@@ -98,8 +98,8 @@ $(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$
 	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(call archives,$(needs_$(3))) \
 		$(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) -Wl,--end-group $(4) $(libs_$(3))
 endef
-$(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),-lcmocka)))
-$(foreach t,$(benches),$(eval $(call program_rule,$(t),$(t).o,$(call layer_of,$(t)),)))
+$(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),-lcmocka)))
+$(foreach t,$(benches),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),)))
 $(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),)))
 $(foreach m,$(mains),$(eval $(call program_rule,$(BUILD)/$(notdir $(m:.c=)),$(call objects,$(m)),mount-helpers,)))
 
