@@ -23,7 +23,7 @@ struct inflights {
 };
 
 struct inflight_limits {
-	uint64_t size_max; /* bytes */
+	uint64_t size_max; /* bytes; RAFT_NO_LIMIT lifts it */
 	uint32_t count_max;
 };
 
