@@ -27,6 +27,8 @@ void raft_describe_soft_state(FILE *out, const struct raft_soft_state *state);
 void raft_describe_conf_state(FILE *out, const struct raft_conf_state *state);
 /* `voters=(1 2)&&(1) learners=(3) learners_next=(2) autoleave`. */
 void raft_describe_config(FILE *out, const struct raft_conf_state *state);
+/* The same as a string in `text`, cut at `size` bytes. */
+void raft_describe_config_in(char *text, size_t size, const struct raft_conf_state *state);
 /* `Index:11 Term:1 ConfState:…`. */
 void raft_describe_snapshot(FILE *out, const struct raft_snapshot *snapshot);
 /* `StateReplicate match=11 next=12 learner paused pendingSnap=4 inactive inflight=2[full]`. */

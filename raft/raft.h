@@ -95,10 +95,10 @@ void raft_entries_truncate(struct raft_entries *entries, size_t count);
 /* Drops everything and frees the memory; the array is empty again. */
 void raft_entries_close(struct raft_entries *entries);
 
-/* Bytes that an entry counts for in message and in-flight limits: its encoded size as in etcd's wire format plus
- * `payload_size`. */
+/* Bytes that an entry counts for in the limits of a message and of a ready: its encoded size as in etcd's wire format
+ * plus `payload_size`. */
 uint64_t raft_entry_size(const struct raft_entry *entry);
-/* Bytes of `data` and payload alone, which the uncommitted-size limit counts. */
+/* Bytes of `data` and payload alone, which the uncommitted-size and in-flight limits count. */
 uint64_t raft_entry_payload_size(const struct raft_entry *entry);
 
 /* ---- Membership ------------------------------------------------------------------------------------------------- */
@@ -360,7 +360,8 @@ int raw_node_apply_conf_change(
  * knows no leader to ask. STATUS_LIMIT: pending_reads_max. */
 int raw_node_read_index(struct raw_node *node, struct buf *context);
 
-/* Asks the leader to hand over to `transferee` (Ongaro §3.10), forwarding when called on a follower. */
+/* Asks the leader to hand over to `transferee` (Ongaro §3.10), forwarding when called on a follower.
+ * STATUS_NOT_LEADER: this node knows no leader to ask. */
 int raw_node_transfer_leader(struct raw_node *node, uint64_t transferee);
 /* Makes a follower forget its leader, so that it may vote before its timer runs out. Refused (ignored with a log line)
  * in lease-based read mode. */
@@ -429,6 +430,7 @@ struct raft_progress_status {
 	uint64_t match;
 	uint64_t next;
 	uint64_t pending_snapshot;
+	bool is_inflight_full; /* either limit is reached */
 	uint32_t inflight_messages;
 	uint64_t inflight_bytes;
 };

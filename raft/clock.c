@@ -1,0 +1,119 @@
+/* Time: elections, heartbeats and checks fall due at absolute ticks. */
+#include "raft/core.h"
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+void raft_reset_election_timeout(struct raft *raft)
+{
+	raft->randomized_election_tick =
+		raft->election_tick + (uint32_t)(next_random(&raft->random) % raft->election_tick);
+}
+
+bool raft_is_in_lease(const struct raft *raft)
+{
+	return raft->check_quorum && raft->leader != RAFT_NONE &&
+	       raft->now - raft->election_base < raft->election_tick;
+}
+
+/* Something ends with the election timeout of a leader. */
+static bool has_leader_timeout(const struct raft *raft)
+{
+	return raft->check_quorum || raft->lead_transferee != RAFT_NONE;
+}
+
+uint64_t raft_deadline(const struct raft *raft)
+{
+	uint64_t due;
+
+	if (raft->is_hibernating)
+		return RAFT_NEVER;
+	if (raft->role == RAFT_LEADER) {
+		due = raft->heartbeat_base + raft->heartbeat_tick;
+		if (has_leader_timeout(raft))
+			due = min_u64(due, raft->election_base + raft->election_tick);
+	} else if (raft_is_promotable(raft)) {
+		due = raft->election_base + raft->randomized_election_tick;
+	} else {
+		return RAFT_NEVER;
+	}
+	return max_u64(due, raft->now + 1);
+}
+
+static int tick_election(struct raft *raft)
+{
+	int rc;
+
+	if (!raft_is_promotable(raft) || raft->now - raft->election_base < raft->randomized_election_tick)
+		return 0;
+	rc = raft_hup(raft, raft->pre_vote ? RAFT_CAMPAIGN_PRE_ELECTION : RAFT_CAMPAIGN_ELECTION);
+	if (rc == 0)
+		raft->election_base = raft->now;
+	return rc;
+}
+
+static void tick_leader(struct raft *raft)
+{
+	if (raft->now - raft->election_base >= raft->election_tick) {
+		/* Keeps the phase that ticking one by one would have. */
+		raft->election_base =
+			has_leader_timeout(raft)
+				? raft->now
+				: raft->now - (raft->now - raft->election_base) % raft->election_tick;
+		if (raft->check_quorum)
+			raft_check_quorum_active(raft);
+		raft->lead_transferee = RAFT_NONE; /* it took too long: go on leading */
+	}
+	if (raft->role != RAFT_LEADER || raft->now - raft->heartbeat_base < raft->heartbeat_tick)
+		return;
+	raft->heartbeat_base = raft->now;
+	raft_broadcast_heartbeat(raft);
+}
+
+int raft_tick_to(struct raft *raft, uint64_t now)
+{
+	uint64_t before = raft->now;
+	int rc;
+
+	if (now <= before)
+		return 0;
+	rc = raft_reserve(raft);
+	if (rc)
+		return rc;
+	raft->now = now;
+	if (raft->is_hibernating)
+		return 0;
+	if (raft->role == RAFT_LEADER)
+		tick_leader(raft);
+	else
+		rc = tick_election(raft);
+	if (rc)
+		raft->now = before; /* the same call again finds the same work */
+	return rc;
+}
+
+void raft_wake(struct raft *raft)
+{
+	if (!raft->is_hibernating)
+		return;
+	raft->is_hibernating = false;
+	raft->election_base = raft->now;
+	raft->heartbeat_base = raft->now;
+}

@@ -1,0 +1,132 @@
+/* What followers answer, on the leader: acknowledgements, rejections, signs of life, lost messages. */
+#include "raft/core.h"
+
+/* The append behind `index` was rejected; the follower's guess is (reject_hint, log_term). */
+static int on_rejected(struct raft *raft, struct progress *progress, const struct raft_message *message)
+{
+	struct raft_position guess = {.index = message->reject_hint, .term = message->log_term};
+
+	log_debug(raft->logger,
+		"%lx received MsgAppResp(rejected, hint: (index %lu, term %lu)) from %lx for index %lu",
+		raft->id, message->reject_hint, message->log_term, message->from, message->index);
+	/* Terms only grow along a log, so entries of later terms than the guess's cannot match: skip them at once. */
+	if (guess.term > 0) {
+		int rc = raft_log_find_conflict(&raft->log, guess, &guess);
+
+		if (rc)
+			return rc;
+	}
+	progress->recent_active = true;
+	if (!progress_decrease(progress, message->index, guess.index))
+		return 0;
+	if (progress->state == RAFT_PROGRESS_REPLICATE)
+		progress_become_probe(progress);
+	raft_send_append(raft, progress, true);
+	return 0;
+}
+
+/* Moves a peer that is caught up with, by log or snapshot, to pipelining. */
+static void update_state(struct raft *raft, struct progress *progress, uint64_t acked, uint64_t first_index)
+{
+	if (progress->state == RAFT_PROGRESS_PROBE) {
+		progress_become_replicate(progress);
+	} else if (progress->state == RAFT_PROGRESS_SNAPSHOT && progress->match + 1 >= first_index) {
+		/* Whatever snapshot it was, the log goes on from there. */
+		log_debug(raft->logger,
+			"%lx recovered from needing snapshot, resumed sending replication messages to %lx",
+			raft->id, progress->id);
+		progress_become_probe(progress);
+		progress_become_replicate(progress);
+	} else if (progress->state == RAFT_PROGRESS_REPLICATE) {
+		inflights_free_to(&progress->inflights, acked);
+	}
+}
+
+/* The follower has everything up to `index`. */
+static int on_accepted(struct raft *raft, struct progress *progress, uint64_t index)
+{
+	uint64_t first_index = 0;
+
+	if (progress->state == RAFT_PROGRESS_SNAPSHOT) {
+		int rc = raft_log_first_index(&raft->log, &first_index);
+
+		if (rc)
+			return rc;
+	}
+	progress->recent_active = true;
+	if (!progress_update(progress, index) &&
+		!(progress->match == index && progress->state == RAFT_PROGRESS_PROBE))
+		return 0;
+	update_state(raft, progress, index, first_index);
+	if (raft_maybe_commit(raft))
+		raft_broadcast_append(raft);
+	else if (progress->id != raft->id && progress_can_bump_commit(progress, raft->log.committed))
+		raft_send_append(raft, progress, true);
+	/* There may be room for several more now. */
+	if (progress->id != raft->id)
+		while (raft_send_append(raft, progress, false))
+			continue;
+	raft_continue_transfer(raft, progress);
+	return 0;
+}
+
+int raft_on_append_response(struct raft *raft, const struct raft_message *message)
+{
+	struct progress *progress = tracker_find(&raft->tracker, message->from);
+
+	if (!progress)
+		return 0;
+	if (message->reject)
+		return on_rejected(raft, progress, message);
+	return on_accepted(raft, progress, message->index);
+}
+
+/* MsgHeartbeatResp: `context` is the round of reads that the follower confirms. */
+int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *message)
+{
+	struct progress *progress = tracker_find(&raft->tracker, message->from);
+	uint64_t round;
+
+	if (!progress)
+		return 0;
+	progress->recent_active = true;
+	progress->is_paused = false;
+	/* An append that was lost goes again; a peer that is probed only because it could not be reached gets an
+	 * empty one, whose answer ends the probing. */
+	if (progress->match < raft_log_last_index(&raft->log) || progress->state == RAFT_PROGRESS_PROBE)
+		raft_send_append(raft, progress, true);
+	round = raft_read_round_of(message->context);
+	if (round > progress->read_round && round <= read_queue_newest(&raft->reads)) {
+		progress->read_round = round;
+		raft_confirm_reads(raft);
+	}
+	return 0;
+}
+
+void raft_on_unreachable(struct raft *raft, uint64_t peer)
+{
+	struct progress *progress = raft->role == RAFT_LEADER ? tracker_find(&raft->tracker, peer) : NULL;
+
+	if (!progress)
+		return;
+	/* What was pipelined to it is probably lost. */
+	if (progress->state == RAFT_PROGRESS_REPLICATE)
+		progress_become_probe(progress);
+	log_debug(
+		raft->logger, "%lx failed to send message to %lx because it is unreachable", raft->id, peer);
+}
+
+void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed)
+{
+	struct progress *progress = raft->role == RAFT_LEADER ? tracker_find(&raft->tracker, peer) : NULL;
+
+	if (!progress || progress->state != RAFT_PROGRESS_SNAPSHOT)
+		return;
+	if (failed)
+		progress->pending_snapshot = 0;
+	progress_become_probe(progress);
+	log_debug(raft->logger, "%lx snapshot %s, resumed sending replication messages to %lx", raft->id,
+		failed ? "failed" : "succeeded", peer);
+	/* After an arrival its acknowledgement comes next, after a failure a heartbeat's answer. */
+	progress->is_paused = true;
+}

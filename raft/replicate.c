@@ -1,0 +1,211 @@
+/* Replication (Ongaro §3.5): appends and heartbeats of a leader, and a follower's answers to them. */
+#include "raft/core.h"
+
+#include "proto/plant.h"
+#include "raft/array.h"
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool is_outside_log(int rc)
+{
+	return rc == STATUS_COMPACTED || rc == STATUS_UNAVAILABLE;
+}
+
+/* Room for the message and for remembering it. */
+static int reserve_append(struct raft *raft, struct progress *progress)
+{
+	int rc = raft_reserve(raft);
+
+	return rc || progress->state != RAFT_PROGRESS_REPLICATE ? rc
+								: inflights_reserve(&progress->inflights);
+}
+
+/* 0 with `*sent`, or the reason why an append that is due could not be made. */
+static int try_send_append(struct raft *raft, struct progress *progress, bool if_empty, bool *sent)
+{
+	struct raft_message message = {
+		.type = RAFT_MSG_APP,
+		.to = progress->id,
+		.index = progress->next - 1,
+		.commit = raft->log.committed,
+	};
+	uint64_t size = 0;
+	int rc;
+
+	*sent = false;
+	if (progress_is_paused(progress))
+		return 0;
+	rc = raft_log_term(&raft->log, message.index, &message.log_term);
+	if (is_outside_log(rc))
+		return raft_send_snapshot(raft, progress, sent);
+	/* With a full ring an append without entries still goes: its answer tells whether the others were lost. */
+	if (!rc && (progress->state != RAFT_PROGRESS_REPLICATE ||
+			   !inflights_is_full(&progress->inflights, &raft->tracker.limits)))
+		rc = raft_log_entries(&raft->log, progress->next, raft->message_size_max, &message.entries);
+	if (!if_empty && message.entries.count == 0 && (rc == 0 || is_outside_log(rc)))
+		return 0;
+	if (is_outside_log(rc))
+		return raft_send_snapshot(raft, progress, sent);
+	if (!rc)
+		rc = reserve_append(raft, progress);
+	if (rc) {
+		raft_entries_close(&message.entries);
+		return rc;
+	}
+	for (size_t i = 0; i < message.entries.count; i++)
+		size += raft_entry_payload_size(&message.entries.items[i]);
+	progress_sent_entries(progress, message.entries.count, size, &raft->tracker.limits);
+	progress->sent_commit = message.commit;
+	*sent = true;
+	raft_send(raft, message);
+	return 0;
+}
+
+bool raft_send_append(struct raft *raft, struct progress *progress, bool if_empty)
+{
+	bool sent;
+	int rc = try_send_append(raft, progress, if_empty, &sent);
+
+	if (rc) {
+		log_warn(raft->logger, "%lx could not make an append for %lx: %s", raft->id, progress->id,
+			status_name(rc));
+		progress->must_resend = true;
+		raft->must_resend = true;
+	}
+	return sent;
+}
+
+int raft_resend(struct raft *raft)
+{
+	int result = 0;
+
+	if (!raft->must_resend)
+		return 0;
+	for (uint32_t i = 0; i < raft->tracker.count; i++) {
+		struct progress *progress = &raft->tracker.items[i];
+		bool sent;
+		int rc;
+
+		if (!progress->must_resend)
+			continue;
+		rc = try_send_append(raft, progress, true, &sent);
+		progress->must_resend = rc != 0;
+		if (rc)
+			result = rc;
+	}
+	raft->must_resend = result != 0;
+	return result;
+}
+
+void raft_broadcast_append(struct raft *raft)
+{
+	for (uint32_t i = 0; i < raft->tracker.count; i++)
+		if (raft->tracker.items[i].id != raft->id)
+			raft_send_append(raft, &raft->tracker.items[i], true);
+}
+
+void raft_broadcast_heartbeat(struct raft *raft)
+{
+	struct buf *context = raft_read_context(raft);
+
+	for (uint32_t i = 0; i < raft->tracker.count; i++) {
+		struct progress *progress = &raft->tracker.items[i];
+		/* Never past what the follower is known to have: its tail may not be the leader's. */
+		uint64_t commit = min_u64(progress->match, raft->log.committed);
+
+		if (progress->id == raft->id)
+			continue;
+		raft_send(raft, (struct raft_message){
+					.type = RAFT_MSG_HEARTBEAT,
+					.to = progress->id,
+					.commit = commit,
+					.context = buf_ref(context),
+				});
+		progress->sent_commit = commit;
+	}
+	buf_unref(context);
+}
+
+/* Only entries of the own term are committed by counting; older ones go with them (Ongaro §3.6.2). */
+bool raft_maybe_commit(struct raft *raft)
+{
+	uint64_t index = tracker_committed(&raft->tracker);
+
+	if (index <= raft->log.committed || index > raft_log_last_index(&raft->log))
+		return false;
+	if (index < raft->term_first && !planted("raft:commit_old_term"))
+		return false;
+	raft_log_commit_to(&raft->log, index);
+	raft_release_reads(raft);
+	return true;
+}
+
+/* ---- The follower's side ---------------------------------------------------------------------------------------- */
+
+void raft_follow(struct raft *raft, const struct raft_message *message)
+{
+	if (raft->role != RAFT_FOLLOWER) {
+		raft_become_follower(raft, message->term, message->from);
+		return;
+	}
+	raft->election_base = raft->now;
+	raft->leader = message->from;
+}
+
+/* The log does not hold the entry that the append comes after: says where the two logs may meet. */
+static int reject_append(struct raft *raft, const struct raft_message *message)
+{
+	struct raft_position guess = {
+		.index = min_u64(message->index, raft_log_last_index(&raft->log)), .term = message->log_term};
+	int rc = raft_log_find_conflict(&raft->log, guess, &guess);
+
+	if (rc)
+		return rc;
+	log_debug(raft->logger, "%lx rejected MsgApp [logterm: %lu, index: %lu] from %lx", raft->id,
+		message->log_term, message->index, message->from);
+	raft_send(raft, (struct raft_message){
+				.type = RAFT_MSG_APP_RESP,
+				.to = message->from,
+				.index = message->index,
+				.reject = true,
+				.reject_hint = guess.index,
+				.log_term = guess.term,
+			});
+	return 0;
+}
+
+/* MsgApp: `entries` follow the entry (index, log_term); `commit` is the leader's. */
+int raft_on_append(struct raft *raft, const struct raft_message *message)
+{
+	struct raft_position previous = {.index = message->index, .term = message->log_term};
+	uint64_t last = raft->log.committed;
+	bool matches = true;
+	int rc = 0;
+
+	raft_follow(raft, message);
+	if (message->index >= raft->log.committed)
+		rc = raft_log_append_after(
+			&raft->log, previous, &message->entries, message->commit, &last, &matches);
+	if (rc)
+		return rc;
+	if (!matches)
+		return reject_append(raft, message);
+	raft_send(raft, (struct raft_message){.type = RAFT_MSG_APP_RESP, .to = message->from, .index = last});
+	return 0;
+}
+
+/* MsgHeartbeat: `commit` is no further than what this node has acknowledged; `context` goes back as it is. */
+int raft_on_heartbeat(struct raft *raft, const struct raft_message *message)
+{
+	raft_follow(raft, message);
+	raft_log_commit_to(&raft->log, message->commit);
+	raft_send(raft, (struct raft_message){
+				.type = RAFT_MSG_HEARTBEAT_RESP,
+				.to = message->from,
+				.context = buf_ref(message->context),
+			});
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* Leadership transfer (Ongaro §3.10) and forgetting a leader. */
+#include "raft/core.h"
+
+static void send_timeout_now(struct raft *raft, uint64_t to)
+{
+	/* From now on another leader may be elected at any moment, whatever the followers' clocks say. */
+	raft->is_lease_suspect = true;
+	raft_send(raft, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW, .to = to});
+}
+
+/* MsgTransferLeader on the leader: `from` is the node to hand over to. */
+int raft_on_transfer_leader(struct raft *raft, const struct raft_message *message)
+{
+	struct progress *target = tracker_find(&raft->tracker, message->from);
+
+	if (!target) {
+		log_debug(raft->logger, "%lx no progress available for %lx", raft->id, message->from);
+		return 0;
+	}
+	if (target->is_learner) {
+		log_debug(raft->logger, "%lx is learner. Ignored transferring leadership", raft->id);
+		return 0;
+	}
+	if (raft->lead_transferee == target->id) {
+		log_info(raft->logger,
+			"%lx [term %lu] transfer leadership to %lx is in progress, ignores request to same "
+			"node %lx",
+			raft->id, raft->term, target->id, target->id);
+		return 0;
+	}
+	if (raft->lead_transferee != RAFT_NONE)
+		log_info(raft->logger, "%lx [term %lu] abort previous transferring leadership to %lx",
+			raft->id, raft->term, raft->lead_transferee);
+	raft->lead_transferee = RAFT_NONE;
+	if (target->id == raft->id) {
+		log_debug(raft->logger, "%lx is already leader. Ignored transferring leadership to self",
+			raft->id);
+		return 0;
+	}
+	log_info(raft->logger, "%lx [term %lu] starts to transfer leadership to %lx", raft->id, raft->term,
+		target->id);
+	raft->lead_transferee = target->id;
+	raft->election_base = raft->now; /* it is given up after an election timeout */
+	if (target->match == raft_log_last_index(&raft->log)) {
+		send_timeout_now(raft, target->id);
+		log_info(raft->logger,
+			"%lx sends MsgTimeoutNow to %lx immediately as %lx already has up-to-date log",
+			raft->id, target->id, target->id);
+	} else {
+		raft_send_append(raft, target, true);
+	}
+	return 0;
+}
+
+/* MsgTransferLeader on a follower goes to its leader; `from` stays the node to hand over to. */
+int raft_forward_transfer(struct raft *raft, const struct raft_message *message)
+{
+	if (raft->leader == RAFT_NONE) {
+		log_info(raft->logger, "%lx no leader at term %lu; dropping leader transfer msg", raft->id,
+			raft->term);
+		return 0;
+	}
+	raft_send(raft, (struct raft_message){
+				.type = RAFT_MSG_TRANSFER_LEADER, .to = raft->leader, .from = message->from});
+	return 0;
+}
+
+void raft_continue_transfer(struct raft *raft, const struct progress *progress)
+{
+	if (raft->lead_transferee != progress->id || progress->match != raft_log_last_index(&raft->log))
+		return;
+	log_info(raft->logger, "%lx sent MsgTimeoutNow to %lx after received MsgAppResp", raft->id,
+		progress->id);
+	send_timeout_now(raft, progress->id);
+}
+
+/* MsgTimeoutNow on a follower: the leader asks it to take over. No pre-vote: there is no partition to recover from. */
+int raft_on_timeout_now(struct raft *raft, const struct raft_message *message)
+{
+	log_info(raft->logger,
+		"%lx [term %lu] received MsgTimeoutNow from %lx and starts an election to get leadership.",
+		raft->id, raft->term, message->from);
+	return raft_hup(raft, RAFT_CAMPAIGN_TRANSFER);
+}
+
+int raft_ignore_timeout_now(struct raft *raft, const struct raft_message *message)
+{
+	log_debug(raft->logger, "%lx [term %lu state %s] ignored MsgTimeoutNow from %lx", raft->id,
+		raft->term, raft_role_name(raft->role), message->from);
+	return 0;
+}
+
+void raft_forget_leader(struct raft *raft)
+{
+	if (raft->role != RAFT_FOLLOWER)
+		return;
+	if (raft->read_mode == RAFT_READ_LEASE_BASED) {
+		log_error(raft->logger, "ignoring MsgForgetLeader due to ReadOnlyLeaseBased");
+		return;
+	}
+	if (raft->leader == RAFT_NONE)
+		return;
+	log_info(raft->logger, "%lx forgetting leader %lx at term %lu", raft->id, raft->leader, raft->term);
+	raft->leader = RAFT_NONE;
+}
