@@ -46,11 +46,13 @@ void env_random(struct env *env, void *bytes, size_t size); /* any thread; unpre
 /* `name` (≤ 15 bytes) is the thread's. */
 int env_loop_new(struct env *env, const char *name, struct env_loop **loop);
 /* Runs the loop in a thread of its own; or, env_loop_run, in the caller's until env_loop_stop (any thread) is called:
- * the loop then ends after the callbacks that are due. */
+ * the loop then ends once no mail and no due timer is left. A loop runs once; before, its creator may use it as if on
+ * its thread. */
 int env_loop_start(struct env_loop *loop);
 int env_loop_run(struct env_loop *loop);
 void env_loop_stop(struct env_loop *loop);
-/* Waits for a started loop's thread to end and frees it; no mail may be on its way. */
+/* Waits for a started loop's thread to end and frees it; may be NULL. No mail, work or request of it may be on its
+ * way, no timer running, every stream and listener closed: on the real one these are checked. Not on the loop. */
 void env_loop_free(struct env_loop *loop);
 bool env_loop_is_current(const struct env_loop *loop); /* called on the loop's own thread? */
 struct env *env_loop_env(const struct env_loop *loop);
@@ -71,14 +73,16 @@ void env_post(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
 struct env_timer;
 typedef void (*env_timer_cb)(struct env_timer *timer);
 
-/* Zero-initialize. One shot. All calls on the loop's thread. */
+/* Zero-initialize. One shot. All calls on the loop's thread. Timers due together expire in the order of their
+ * deadlines, equal deadlines in the order started. Never early; on the
+ * real one late by a few ms, and by the length of a suspend. */
 struct env_timer {
 	struct heap_node node;
 	struct env_loop *loop;
 	env_timer_cb expired;
 };
 
-/* Calls back once env_now() >= `deadline`; moves the deadline of a running timer. */
+/* Calls back once env_now() >= `deadline`; moves the deadline of a running timer (of the same loop). */
 void env_timer_start(struct env_timer *timer, struct env_loop *loop, uint64_t deadline, env_timer_cb expired);
 void env_timer_stop(struct env_timer *timer); /* no callback after this; a stopped timer is fine */
 bool env_timer_is_running(const struct env_timer *timer);
@@ -95,7 +99,8 @@ struct env_work {
 	env_work_cb done; /* on the loop */
 };
 
-/* Cannot fail; work of one loop may run in parallel and finish in any order. */
+/* Cannot fail; work of one loop may run in parallel and finish in any order. A work that waits for another work may
+ * wait for ever: the threads are few. */
 void env_work_submit(struct env_loop *loop, struct env_work *work, env_work_cb run, env_work_cb done);
 
 /* ---- Files ------------------------------------------------------------------------------------------------------ */
@@ -107,7 +112,7 @@ void env_work_submit(struct env_loop *loop, struct env_work *work, env_work_cb r
 enum env_open_flags {
 	ENV_OPEN_READ = 0,
 	ENV_OPEN_WRITE = 1 << 0, /* read and write */
-	ENV_OPEN_CREATE = 1 << 1, /* mode 0600 */
+	ENV_OPEN_CREATE = 1 << 1, /* mode 0600; never through a symbolic link; needs WRITE */
 	ENV_OPEN_EXCLUSIVE = 1 << 2,
 	ENV_OPEN_DIRECT = 1 << 3, /* -EINVAL where the filesystem refuses: open again without */
 	ENV_OPEN_DSYNC = 1 << 4, /* every write is durable when it completes; covers only its own bytes */
@@ -127,8 +132,8 @@ int env_file_punch(struct env_file *file, uint64_t offset, uint64_t size);
 /* All or an error; a read past the end gives -ENODATA. */
 int env_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size);
 int env_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
-int env_file_sync(
-	struct env_file *file); /* fdatasync. An error is final: never call again, never trust the file */
+/* fdatasync. An error is final: never call again, never trust the file. */
+int env_file_sync(struct env_file *file);
 
 int env_mkdir(struct env *env, const char *path); /* mode 0700; durable after env_sync_dir of the parent */
 int env_sync_dir(struct env *env, const char *path);
@@ -171,6 +176,9 @@ void env_file_submit(struct env_file_request *request);
 /*
  * Byte streams. An address is "host:port" (numeric or a name; "[::1]:7420" for IPv6) or "unix:/path". All calls and
  * callbacks on the loop's thread. A stream is freed by the environment after its `closed` callback.
+ *
+ * A stream's callbacks: `connected` once (of env_connect; negative: close it), then `received` any number of times, at
+ * most one `failed`. Once env_stream_close is called only unfinished writes are called back, then `closed`.
  */
 struct env_stream;
 struct env_listener;
@@ -178,12 +186,12 @@ struct env_listener;
 struct env_stream_handlers {
 	void *argument; /* shares */
 	void (*connected)(void *argument, struct env_stream *stream, int status); /* of env_connect; once */
-	/* `bytes` borrowed for the call. size 0: the peer ended its side. */
+	/* `bytes` borrowed for the call. size 0: the peer ended its side; the last `received`. */
 	void (*received)(void *argument, struct env_stream *stream, const void *bytes, size_t size);
-	void (*failed)(
-		void *argument, struct env_stream *stream, int status); /* -errno; close it; at most once */
-	void (*closed)(
-		void *argument, struct env_stream *stream); /* after env_stream_close; the last callback */
+	/* -errno; close it; at most once. */
+	void (*failed)(void *argument, struct env_stream *stream, int status);
+	/* After env_stream_close; the last callback. */
+	void (*closed)(void *argument, struct env_stream *stream);
 };
 
 struct env_stream_write;
@@ -191,28 +199,34 @@ typedef void (*env_stream_write_cb)(struct env_stream_write *write, int status);
 
 struct env_stream_write {
 	struct env_mail mail; /* the environment's */
-	struct iovec *vector; /* borrowed until the callback */
+	struct iovec *vector; /* borrowed until the callback, as are the bytes */
 	int vector_count; /* ≤ 1024 */
 	env_stream_write_cb done;
 };
 
-/* Accepts on `address`; `accepted` gives a new stream, on which env_stream_start must be called (or close). */
+/* Accepts on `address`; `accepted` gives a new stream, on which env_stream_start must be called, now or later (also to
+ * close it). A name is resolved at once: blocks. The file of a Unix address is made with mode 0600; one on which
+ * nobody listens any more is replaced: whoever owns the path must hold a lock of its own against a second owner. */
 int env_listen(struct env_loop *loop, const char *address,
 	void (*accepted)(void *argument, struct env_stream *stream), void *argument,
 	struct env_listener **listener, struct status *status);
-/* "host:port" actually bound, when the port asked for was 0. */
+/* What was bound, as an address: numeric, with the port chosen when the one asked for was 0. */
 const char *env_listener_address(const struct env_listener *listener);
 void env_listener_close(struct env_listener *listener); /* no callback after this */
 
+/* Tries each address of a name in turn, for as long as the kernel tries: a limit is the caller's timer. An error means
+ * that the address cannot be parsed or memory is out. */
 int env_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 	struct env_stream **stream, struct status *status);
-void env_stream_start(
-	struct env_stream *stream, const struct env_stream_handlers *handlers); /* of an accepted one */
-void env_stream_pause(struct env_stream *stream); /* back-pressure: no `received` until env_stream_resume */
+/* Of an accepted one. */
+void env_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
+/* Back-pressure: no `received` until env_stream_resume. */
+void env_stream_pause(struct env_stream *stream);
 void env_stream_resume(struct env_stream *stream);
-/* Writes of one stream go out in order. 0, or -ENOTCONN after a failure. */
+/* Writes of one stream go out in order, those before `connected` after it. `done` says that the bytes are in the
+ * system's hands, no more. 0, or -ENOTCONN after a failure. What may queue up is the caller's to limit. */
 int env_stream_write(struct env_stream *stream, struct env_stream_write *write);
-/* Unfinished writes end with -ECANCELED before `closed`. */
+/* Once. Unfinished writes end with -ECANCELED before `closed`. */
 void env_stream_close(struct env_stream *stream);
 
 /* ---- What an implementation provides ---------------------------------------------------------------------------- */

@@ -1,0 +1,220 @@
+/* Files: the blocking calls, and requests run by the I/O threads. */
+#include "proto/env_uv_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+
+struct env_uv_file {
+	struct env_file base;
+	int fd;
+	bool is_direct;
+};
+
+static struct env_uv_file *file_of(struct env_file *file)
+{
+	return (struct env_uv_file *)file;
+}
+
+static int system_flags(int flags)
+{
+	int result = O_CLOEXEC | O_NOCTTY;
+
+	result |= flags & ENV_OPEN_WRITE ? O_RDWR : O_RDONLY;
+	result |= flags & ENV_OPEN_CREATE ? O_CREAT | O_NOFOLLOW : 0;
+	result |= flags & ENV_OPEN_EXCLUSIVE ? O_EXCL : 0;
+	result |= flags & ENV_OPEN_DIRECT ? O_DIRECT : 0;
+	result |= flags & ENV_OPEN_DSYNC ? O_DSYNC : 0;
+	return result;
+}
+
+int env_uv_file_open(struct env *env, const char *path, int flags, struct env_file **out)
+{
+	struct env_uv_file *file = calloc(1, sizeof *file);
+	int status = -ENOMEM;
+
+	if (!file)
+		return status;
+	file->base.env = env;
+	file->is_direct = flags & ENV_OPEN_DIRECT;
+	do {
+		file->fd = open(path, system_flags(flags), 0600);
+	} while (file->fd < 0 && errno == EINTR);
+	if (file->fd < 0)
+		goto failed;
+	/* Of the open file: a second open in this process conflicts, too, and no other close gives the lock away. */
+	if (flags & ENV_OPEN_LOCK && flock(file->fd, LOCK_EX | LOCK_NB) < 0)
+		goto failed;
+	*out = &file->base;
+	return 0;
+failed:
+	status = -errno;
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file);
+	return status;
+}
+
+void env_uv_file_close(struct env_file *base)
+{
+	struct env_uv_file *file = file_of(base);
+
+	/* Its error means nothing here: what must last has been synced. */
+	close(file->fd);
+	free(file);
+}
+
+int env_uv_file_size(struct env_file *file, uint64_t *size)
+{
+	struct stat stat;
+
+	if (fstat(file_of(file)->fd, &stat) < 0)
+		return -errno;
+	*size = (uint64_t)stat.st_size;
+	return 0;
+}
+
+int env_uv_file_truncate(struct env_file *file, uint64_t size)
+{
+	int result;
+
+	do {
+		result = ftruncate(file_of(file)->fd, (off_t)size);
+	} while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : 0;
+}
+
+static int change_space(struct env_file *file, int mode, uint64_t offset, uint64_t size)
+{
+	int result;
+
+	do {
+		result = fallocate(file_of(file)->fd, mode, (off_t)offset, (off_t)size);
+	} while (result < 0 && errno == EINTR);
+	return result < 0 ? -errno : 0;
+}
+
+int env_uv_file_allocate(struct env_file *file, uint64_t offset, uint64_t size)
+{
+	return change_space(file, 0, offset, size);
+}
+
+int env_uv_file_punch(struct env_file *file, uint64_t offset, uint64_t size)
+{
+	return change_space(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
+}
+
+/* Drops `size` bytes off the front of the vector. */
+static void advance(struct iovec **vector, int *count, size_t size)
+{
+	while (*count > 0 && size >= (*vector)->iov_len) {
+		size -= (*vector)->iov_len;
+		++*vector;
+		--*count;
+	}
+	if (size > 0) {
+		(*vector)->iov_base = (char *)(*vector)->iov_base + size;
+		(*vector)->iov_len -= size;
+	}
+}
+
+static int read_vector(struct env_uv_file *file, uint64_t offset, struct iovec *vector, int count)
+{
+	advance(&vector, &count, 0);
+	while (count > 0) {
+		ssize_t size = preadv(file->fd, vector, count, (off_t)offset);
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return -errno;
+		/* A direct read that stops within a block has met the end; going on from there would not be aligned. */
+		if (size == 0 || (file->is_direct && size % ENV_DIRECT_ALIGNMENT != 0))
+			return -ENODATA;
+		offset += (uint64_t)size;
+		advance(&vector, &count, (size_t)size);
+	}
+	return 0;
+}
+
+static int write_vector(struct env_uv_file *file, uint64_t offset, struct iovec *vector, int count)
+{
+	advance(&vector, &count, 0);
+	while (count > 0) {
+		ssize_t size = pwritev(file->fd, vector, count, (off_t)offset);
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return -errno;
+		if (size == 0)
+			return -EIO;
+		offset += (uint64_t)size;
+		advance(&vector, &count, (size_t)size);
+	}
+	return 0;
+}
+
+int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size)
+{
+	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
+}
+
+int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size)
+{
+	return write_vector(file_of(file), offset, &(struct iovec){(void *)bytes, size}, 1);
+}
+
+int env_uv_file_sync(struct env_file *file)
+{
+	/* EINTR, too, is final: what it left undone is not known. */
+	return fdatasync(file_of(file)->fd) < 0 ? -errno : 0;
+}
+
+static struct env_file_request *request_of(struct env_mail *mail)
+{
+	return (struct env_file_request *)((char *)mail - offsetof(struct env_file_request, mail));
+}
+
+static void request_done(struct env_mail *mail)
+{
+	struct env_file_request *request = request_of(mail);
+
+	request->done(request);
+}
+
+static int run_operation(struct env_file_request *request)
+{
+	struct env_uv_file *file = file_of(request->file);
+
+	switch (request->operation) {
+	case ENV_FILE_READ:
+		return read_vector(file, request->offset, request->vector, request->vector_count);
+	case ENV_FILE_WRITE:
+		return write_vector(file, request->offset, request->vector, request->vector_count);
+	case ENV_FILE_SYNC:
+		return env_uv_file_sync(request->file);
+	}
+	check(!"a file operation");
+}
+
+static void request_run(struct env_mail *mail)
+{
+	struct env_file_request *request = request_of(mail);
+
+	request->status = run_operation(request);
+	if (request->loop)
+		env_post(request->loop, &request->mail, request_done);
+	else
+		request->done(request);
+}
+
+void env_uv_file_submit(struct env_file_request *request)
+{
+	env_uv_pool_submit(&env_uv_of(request->file->env)->io, &request->mail, request_run);
+}

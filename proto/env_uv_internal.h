@@ -1,0 +1,115 @@
+/* What the files proto/env_uv*.c share; nobody else includes it. */
+#ifndef RAFTKV_PROTO_ENV_UV_INTERNAL_H
+#define RAFTKV_PROTO_ENV_UV_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "proto/env_ops.h"
+#include "proto/env_uv.h"
+
+/* ---- env_uv_pool.c ---------------------------------------------------------------------------------------------- */
+
+/* Threads that take jobs, in order, from one queue. A job is a mail whose `run` is called on one of them. */
+struct env_uv_pool {
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	struct env_mail_list queue;
+	unsigned int idle; /* threads that wait */
+	bool stopping;
+	unsigned int thread_count;
+	pthread_t *threads;
+};
+
+int env_uv_pool_init(struct env_uv_pool *pool, const char *name, unsigned int threads);
+void env_uv_pool_close(struct env_uv_pool *pool); /* the queue is empty, no job runs */
+void env_uv_pool_submit(struct env_uv_pool *pool, struct env_mail *job, env_mail_cb run); /* any thread */
+/* Starts a thread with every signal blocked. */
+int env_uv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *argument), void *argument);
+
+/* ---- env_uv.c --------------------------------------------------------------------------------------------------- */
+
+struct env_uv {
+	struct env base;
+	const struct logger *logger;
+	struct env_uv_pool workers;
+	struct env_uv_pool io;
+};
+
+static inline struct env_uv *env_uv_of(struct env *env)
+{
+	return (struct env_uv *)env;
+}
+
+/* libuv's codes are negative errnos on Linux but for a few of its own (end of file, address look-ups). */
+int env_uv_status(int code);
+
+/* ---- env_uv_loop.c ---------------------------------------------------------------------------------------------- */
+
+#define ENV_UV_READ_SIZE  (256u << 10) /* bytes a stream reads at once */
+#define ENV_UV_VECTOR_MAX 1024u /* elements of one write; IOV_MAX */
+
+struct env_uv_loop {
+	struct env_loop base;
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_idle_t more; /* active: mail is left, do not wait */
+	uv_timer_t timer;
+	uint64_t armed; /* the deadline the timer waits for; UINT64_MAX: none */
+	/* Mail, newest first. NULL: the loop sleeps or is about to, who posts must wake it. The list ends at NULL or,
+	 * when it began while the loop was awake, at &awake. */
+	_Atomic(struct env_mail *) mail;
+	struct env_mail awake; /* an end mark, never run */
+	uint64_t wakes_due; /* lists taken that ended at NULL; the loop's */
+	atomic_uint_fast64_t wakes_done; /* uv_async_send calls that returned */
+	struct env_mail stop;
+	atomic_bool stop_posted;
+	bool stopping;
+	atomic_ulong thread; /* the thread that runs the loop; 0: none */
+	bool started;
+	pthread_t own_thread; /* of env_loop_start */
+	char name[16];
+	/* Scratch of streams: for the length of one read callback, one uv_write. */
+	char *read_buffer;
+	uv_buf_t *write_vector;
+};
+
+static inline struct env_uv_loop *env_uv_loop_of(const struct env_loop *loop)
+{
+	return (struct env_uv_loop *)loop;
+}
+
+int env_uv_loop_new(struct env *env, const char *name, struct env_loop **loop);
+int env_uv_loop_start(struct env_loop *loop);
+int env_uv_loop_run(struct env_loop *loop);
+void env_uv_loop_stop(struct env_loop *loop);
+void env_uv_loop_free(struct env_loop *loop);
+bool env_uv_loop_is_current(const struct env_loop *loop);
+void env_uv_post(struct env_loop *loop, struct env_mail *mail);
+
+/* ---- env_uv_file.c, env_uv_path.c ------------------------------------------------------------------------------- */
+
+int env_uv_file_open(struct env *env, const char *path, int flags, struct env_file **file);
+void env_uv_file_close(struct env_file *file);
+int env_uv_file_size(struct env_file *file, uint64_t *size);
+int env_uv_file_truncate(struct env_file *file, uint64_t size);
+int env_uv_file_allocate(struct env_file *file, uint64_t offset, uint64_t size);
+int env_uv_file_punch(struct env_file *file, uint64_t offset, uint64_t size);
+int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size);
+int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
+int env_uv_file_sync(struct env_file *file);
+void env_uv_file_submit(struct env_file_request *request);
+
+int env_uv_mkdir(struct env *env, const char *path);
+int env_uv_sync_dir(struct env *env, const char *path);
+int env_uv_rename(struct env *env, const char *from, const char *to);
+int env_uv_unlink(struct env *env, const char *path);
+int env_uv_rmdir(struct env *env, const char *path);
+int env_uv_list(
+	struct env *env, const char *path, int (*name)(void *argument, const char *name), void *argument);
+int env_uv_space(struct env *env, const char *path, struct env_space *space);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * Loops, mail and the arming of timers.
+ *
+ * All our work of a turn happens in one place, `on_prepare`, just before libuv would wait: mail, then due timers, then
+ * the decision how long to wait. A post while the loop is awake is therefore seen without a system call.
+ *
+ * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop said it would sleep; the poster that
+ * changes it from NULL wakes the loop, others need not. `on_check` says the loop is awake again.
+ *
+ * The poster that wakes still touches the loop after its mail is visible, and the mail may be what lets the owner free
+ * the loop: so free waits until as many wakes are done as lists were taken that owed one.
+ */
+#include "proto/env_uv_internal.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+
+#define NS_PER_MS 1000000u
+
+struct uv_loop_s *env_uv_loop(struct env_loop *loop)
+{
+	return &env_uv_loop_of(loop)->uv;
+}
+
+/* ---- Mail ------------------------------------------------------------------------------------------------------- */
+
+void env_uv_post(struct env_loop *base, struct env_mail *mail)
+{
+	struct env_uv_loop *loop = env_uv_loop_of(base);
+	struct env_mail *head = atomic_load_explicit(&loop->mail, memory_order_relaxed);
+
+	do {
+		mail->next = head;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&loop->mail, &head, mail, memory_order_acq_rel, memory_order_relaxed));
+	if (!head) {
+		check(uv_async_send(&loop->wake) == 0);
+		atomic_fetch_add_explicit(&loop->wakes_done, 1, memory_order_release);
+	}
+}
+
+/* Takes all mail, oldest first, and says that the loop is awake. */
+static struct env_mail *take_mail(struct env_uv_loop *loop)
+{
+	struct env_mail *mail = atomic_exchange_explicit(&loop->mail, &loop->awake, memory_order_acq_rel);
+	bool has_mail = mail && mail != &loop->awake;
+	struct env_mail *list = NULL;
+
+	while (mail && mail != &loop->awake) {
+		struct env_mail *next = mail->next;
+
+		mail->next = list;
+		list = mail;
+		mail = next;
+	}
+	if (has_mail && !mail)
+		loop->wakes_due++;
+	return list;
+}
+
+static void run_mail(struct env_uv_loop *loop)
+{
+	struct env_mail *mail = take_mail(loop);
+
+	while (mail) {
+		struct env_mail *next = mail->next;
+
+		mail->run(mail); /* mail is its owner's again */
+		mail = next;
+	}
+}
+
+/* Announces sleep; false: mail came meanwhile. */
+static bool may_sleep(struct env_uv_loop *loop)
+{
+	struct env_mail *expected = &loop->awake;
+
+	return atomic_compare_exchange_strong(&loop->mail, &expected, NULL);
+}
+
+/* ---- The turn --------------------------------------------------------------------------------------------------- */
+
+static void on_wake(uv_async_t *handle)
+{
+	(void)handle; /* on_prepare runs the mail */
+}
+
+static void on_more(uv_idle_t *handle)
+{
+	(void)handle; /* an active idle handle keeps libuv from waiting */
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct env_uv_loop *loop = handle->data;
+
+	loop->armed = UINT64_MAX; /* on_prepare runs what is due */
+}
+
+/* Arms late rather than early: whole milliseconds, rounded up. A deadline that moved back leaves the timer as it is:
+ * it fires, nothing is due, and it is armed anew. */
+static void arm_timer(struct env_uv_loop *loop, uint64_t now)
+{
+	uint64_t deadline = env_loop_deadline(&loop->base);
+	uint64_t delay_ms = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+
+	if (deadline >= loop->armed)
+		return;
+	uv_update_time(&loop->uv);
+	check(uv_timer_start(&loop->timer, on_timer, delay_ms, 0) == 0);
+	loop->armed = deadline;
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+	struct env_uv_loop *loop = handle->data;
+	uint64_t now = 0;
+	bool is_idle;
+
+	run_mail(loop);
+	if (heap_first(&loop->base.timers)) {
+		now = env_now(loop->base.env);
+		env_loop_expire_timers(&loop->base, now);
+	}
+	is_idle = env_loop_deadline(&loop->base) > now;
+	if (is_idle)
+		arm_timer(loop, now);
+	if (loop->stopping) {
+		is_idle = is_idle && atomic_load(&loop->mail) == &loop->awake;
+		if (is_idle)
+			uv_stop(&loop->uv);
+	} else {
+		is_idle = is_idle && may_sleep(loop);
+	}
+	if (is_idle)
+		uv_idle_stop(&loop->more);
+	else
+		uv_idle_start(&loop->more, on_more);
+}
+
+static void on_check(uv_check_t *handle)
+{
+	struct env_uv_loop *loop = handle->data;
+	struct env_mail *expected = NULL;
+
+	/* Until on_prepare, posts (of callbacks of this turn, too) need no wake. Mail that is there stays. */
+	atomic_compare_exchange_strong(&loop->mail, &expected, &loop->awake);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------- */
+
+static void on_stop(struct env_mail *mail)
+{
+	struct env_uv_loop *loop = (void *)((char *)mail - offsetof(struct env_uv_loop, stop));
+
+	loop->stopping = true;
+}
+
+int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
+{
+	struct env_uv_loop *loop = calloc(1, sizeof *loop);
+	int status = -ENOMEM;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->base.env = env;
+	loop->armed = UINT64_MAX;
+	snprintf(loop->name, sizeof loop->name, "%s", name);
+	loop->read_buffer = malloc(ENV_UV_READ_SIZE);
+	loop->write_vector = calloc(ENV_UV_VECTOR_MAX, sizeof *loop->write_vector);
+	if (!loop->read_buffer || !loop->write_vector)
+		goto failed;
+	status = uv_loop_init(&loop->uv);
+	if (status < 0)
+		goto failed;
+	status = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	if (status < 0) {
+		check(uv_loop_close(&loop->uv) == 0);
+		goto failed;
+	}
+	/* These cannot fail. */
+	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_check_init(&loop->uv, &loop->check);
+	uv_idle_init(&loop->uv, &loop->more);
+	uv_timer_init(&loop->uv, &loop->timer);
+	loop->prepare.data = loop->check.data = loop->timer.data = loop;
+	uv_prepare_start(&loop->prepare, on_prepare);
+	uv_check_start(&loop->check, on_check);
+	*out = &loop->base;
+	return 0;
+failed:
+	free(loop->write_vector);
+	free(loop->read_buffer);
+	free(loop);
+	return env_uv_status(status);
+}
+
+int env_uv_loop_run(struct env_loop *base)
+{
+	struct env_uv_loop *loop = env_uv_loop_of(base);
+
+	check(atomic_load(&loop->thread) == 0 && !loop->stopping);
+	atomic_store(&loop->thread, pthread_self());
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	atomic_store(&loop->thread, 0);
+	return 0;
+}
+
+static void *run_thread(void *argument)
+{
+	env_uv_loop_run(argument);
+	return NULL;
+}
+
+int env_uv_loop_start(struct env_loop *base)
+{
+	struct env_uv_loop *loop = env_uv_loop_of(base);
+	int status = env_uv_thread_start(&loop->own_thread, loop->name, run_thread, base);
+
+	loop->started = status == 0;
+	return status;
+}
+
+void env_uv_loop_stop(struct env_loop *base)
+{
+	struct env_uv_loop *loop = env_uv_loop_of(base);
+
+	if (!atomic_exchange(&loop->stop_posted, true))
+		env_post(base, &loop->stop, on_stop);
+}
+
+bool env_uv_loop_is_current(const struct env_loop *base)
+{
+	return atomic_load_explicit(&env_uv_loop_of(base)->thread, memory_order_relaxed) == pthread_self();
+}
+
+void env_uv_loop_free(struct env_loop *base)
+{
+	struct env_uv_loop *loop = env_uv_loop_of(base);
+
+	if (loop->started)
+		pthread_join(loop->own_thread, NULL);
+	check(atomic_load(&loop->thread) == 0);
+	check(!take_mail(loop));
+	check(!heap_first(&loop->base.timers));
+	while (atomic_load_explicit(&loop->wakes_done, memory_order_acquire) != loop->wakes_due)
+		sched_yield();
+	uv_close((uv_handle_t *)&loop->wake, NULL);
+	uv_close((uv_handle_t *)&loop->prepare, NULL);
+	uv_close((uv_handle_t *)&loop->check, NULL);
+	uv_close((uv_handle_t *)&loop->more, NULL);
+	uv_close((uv_handle_t *)&loop->timer, NULL);
+	/* Runs the closing of these, and of streams and listeners that were closed just before the loop ended. */
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	check(uv_loop_close(&loop->uv) == 0);
+	heap_close(&loop->base.timers);
+	free(loop->write_vector);
+	free(loop->read_buffer);
+	free(loop);
+}

@@ -1,0 +1,19 @@
+/* What every unit test includes first: cmocka with the headers it needs, and small helpers. */
+#ifndef RAFTKV_TESTS_LIB_TEST_H
+#define RAFTKV_TESTS_LIB_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+/* Makes an empty directory under $TMPDIR (/var/tmp: a real disk, not tmpfs, for direct I/O) and removes it with all
+ * that is in it. */
+void test_directory_make(char *path, size_t size);
+void test_directory_remove(const char *path);
+
+#endif
