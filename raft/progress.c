@@ -92,8 +92,10 @@ bool progress_decrease(struct progress *progress, uint64_t rejected, uint64_t hi
 			return false;
 		progress->next = progress->match + 1;
 	} else {
-		/* Probes go one at a time: an answer to another one is old. */
-		if (progress->next - 1 != rejected)
+		/* Probes go one at a time: an answer to another one is old. One that takes back what was
+		 * acknowledged comes from a log that lost it: to believe it could uncommit an entry, and to
+		 * answer it would go on without end. */
+		if (progress->next - 1 != rejected || rejected <= progress->match)
 			return false;
 		progress->next = max_u64(min_u64(rejected, hint + 1), progress->match + 1);
 		progress->is_paused = false;
