@@ -68,6 +68,7 @@ struct read_request read_queue_pop(struct read_queue *queue)
 	queue->count--;
 	queue->head = queue->count ? queue->head + 1 : 0;
 	queue->confirmed++;
+	queue->is_round_due &= queue->count > 0;
 	return request;
 }
 
