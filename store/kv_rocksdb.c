@@ -356,8 +356,8 @@ static const struct kv_engine_ops ops = {
 	.range_size = range_size,
 };
 
-/* Indexes and filters are split into blocks that the cache loads and drops one by one, so that no table costs memory
- * for being open; only their top levels stay. */
+/* Indexes and filters lie in the cache, so that no table costs memory for being open. They are whole, and kept small by
+ * small tables: RocksDB 7.8 reads the partitions of a partitioned index from the disk whatever the read tier says. */
 static void set_table_format(rocksdb_options_t *options, rocksdb_cache_t *cache)
 {
 	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -368,14 +368,9 @@ static void set_table_format(rocksdb_options_t *options, rocksdb_cache_t *cache)
 	rocksdb_block_based_options_set_checksum(table, CHECKSUM_XXH3);
 	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_block_based_options_set_whole_key_filtering(table, 1);
-	rocksdb_block_based_options_set_index_type(
-		table, rocksdb_block_based_table_index_type_two_level_index_search);
-	rocksdb_block_based_options_set_partition_filters(table, 1);
-	rocksdb_block_based_options_set_metadata_block_size(table, 8 << 10);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
-	rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
 }
@@ -393,7 +388,7 @@ static rocksdb_options_t *options_new(
 	rocksdb_options_set_max_background_jobs(options, wanted->background_threads);
 	rocksdb_options_set_compression(options, rocksdb_no_compression);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
-	rocksdb_options_set_target_file_size_base(options, 64 << 20);
+	rocksdb_options_set_target_file_size_base(options, 32 << 20);
 	rocksdb_options_set_bytes_per_sync(options, 1 << 20);
 	rocksdb_options_set_max_log_file_size(options, 1 << 20);
 	rocksdb_options_set_keep_log_file_num(options, 2);
