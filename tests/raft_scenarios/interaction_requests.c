@@ -106,15 +106,20 @@ static void run_forget_leader(struct cluster *cluster, const struct command *com
 		cluster_fail_status(cluster, raw_node_forget_leader(node->raw));
 }
 
+/* A node that knows no leader drops the request; as in etcd, nobody is told. */
 static void run_transfer(struct cluster *cluster, const struct command *command, struct slice input)
 {
 	uint64_t from = command_number(command, "from", 0), to = command_number(command, "to", 0);
+	int error;
 
 	(void)input;
-	if (from == 0 || from > cluster->node_count || to == 0 || to > cluster->node_count)
+	if (from == 0 || from > cluster->node_count || to == 0 || to > cluster->node_count) {
 		cluster_fail(cluster, "expected valid \"from\" and \"to\" arguments");
-	else
-		cluster_fail_status(cluster, raw_node_transfer_leader(cluster->nodes[from - 1]->raw, to));
+		return;
+	}
+	error = raw_node_transfer_leader(cluster->nodes[from - 1]->raw, to);
+	if (error != STATUS_NOT_LEADER)
+		cluster_fail_status(cluster, error);
 }
 
 /* ---- Time ---- */

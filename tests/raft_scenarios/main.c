@@ -3,10 +3,10 @@
  *
  *     raft_scenarios [--skip-log-lines] [--rewrite] FILE…
  *
- * A file is of one kind, told by its first command: `interaction` (a group of nodes and the messages between them),
- * `quorum` or `confchange`. It fails at the first step that gives something else than expected. --skip-log-lines
- * ignores lines that begin with a log level, on both sides. --rewrite writes what the steps give into the files. Ends
- * with 'N passed, N failed' and exit status 1 if any failed.
+ * A file is of one kind, told by its first command: `interaction` (a group of nodes and the messages between them;
+ * its commands are listed on top of interaction_*.c), `quorum` or `confchange`. It fails at the first step that gives
+ * something else than expected. --skip-log-lines ignores lines that begin with a log level, on both sides. --rewrite
+ * writes what the steps give into the files. Ends with 'N passed, N failed' and exit status 1 if any failed.
  */
 #include <stdlib.h>
 #include <string.h>
