@@ -5,7 +5,8 @@
 #
 # Layers include only themselves and the layers before them; functions have at most 70 lines; the consensus core
 # includes nothing that reaches the outside; a foreign library is included in one place of a layer; sources are as
-# clang-format leaves them; no line ends in blanks or names a path of the machine it was written on.
+# clang-format leaves them; no line ends in blanks, tells of unfinished work, or names a path of the machine it was
+# written on.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 breaches=0
@@ -38,6 +39,7 @@ FNR == 1 { layer = layer_of(FILENAME); opened = 0 }
 
 /[ \t]+$/ { breach("blanks at the end of the line") }
 /\/work\// { breach("a path of one machine") }
+/TODO|FIXME/ { breach("unfinished work") }
 /^{$/ { opened = FNR }
 /^}$/ {
 	if (opened && FNR - opened + 1 > 70)

@@ -11,4 +11,15 @@ if [ -n "${RAFT_SCENARIOS:-}" ] && [ -d "$RAFT_SCENARIOS" ]; then
 	mapfile -t files < <(find "$RAFT_SCENARIOS" -name '*.txt' | sort)
 	"$runner" --skip-log-lines "${files[@]}" || status=1
 fi
+
+# A scenario that expects something else must fail, and say where.
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+for expected in 's/VoteWon/VoteLost/' 's/^----$/----\nextra/' 's/^vote/vot/'; do
+	printf 'vote cfg=(1) votes=(y)\n----\nVoteWon\n' | sed "$expected" >"$scratch/wrong.txt"
+	if "$runner" "$scratch/wrong.txt" >"$scratch/out" || ! grep -q "wrong.txt:1:" "$scratch/out"; then
+		echo "a wrong expectation passed: $expected"
+		status=1
+	fi
+done
 exit $status
