@@ -317,7 +317,8 @@ void raw_node_free(struct raw_node *node); /* may be NULL */
 /* Time. A tick is the caller's unit; the node counts from 0. `raw_node_tick` is one tick. `raw_node_tick_to` moves
  * to the absolute tick `now` and does at once whatever became due, so that a store keeps groups in one heap ordered
  * by raw_node_deadline (the next tick at which tick_to has work; RAFT_NEVER: none) and an idle group costs nothing.
- * The deadline may change with every call to the node. `now` before the present is ignored. */
+ * The deadline may change with every call to the node. `now` before the present is ignored. A node that is not ticked
+ * one by one is moved to the present before a message or request is fed to it: what it does then counts from there. */
 int raw_node_tick(struct raw_node *node);
 int raw_node_tick_to(struct raw_node *node, uint64_t now);
 uint64_t raw_node_deadline(const struct raw_node *node);

@@ -153,8 +153,6 @@ void raft_confirm_reads(struct raft *raft)
 
 		answer(raft, request.from, request.index, request.context, false);
 	}
-	if (reads->count == 0)
-		reads->is_round_due = false;
 }
 
 void raft_abort_reads(struct raft *raft)

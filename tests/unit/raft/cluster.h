@@ -32,7 +32,18 @@ struct cluster {
 	struct raft_config config; /* of every node, but for its id */
 	cluster_drop_cb drop;
 	void *argument;
+	int fault; /* an error that a test injects: the call that returns it is made again */
+	unsigned faults; /* how often it was met */
 };
+
+/* Whether the call that returned `rc` is to be made again. */
+static inline bool cluster_is_fault(struct cluster *cluster, int rc)
+{
+	if (rc == 0 || rc != cluster->fault)
+		return false;
+	cluster->faults++;
+	return true;
+}
 
 static inline struct raft_config cluster_config(void)
 {
@@ -142,10 +153,14 @@ static inline void cluster_keep_reads(struct cluster_node *node)
 static inline bool cluster_handle_ready(struct cluster *cluster, unsigned id)
 {
 	struct cluster_node *node = &cluster->nodes[id - 1];
+	int rc;
 
 	if (!node->node || !raw_node_has_ready(node->node))
 		return false;
-	check(raw_node_ready(node->node, &node->ready) == 0);
+	do
+		rc = raw_node_ready(node->node, &node->ready);
+	while (cluster_is_fault(cluster, rc));
+	check(rc == 0);
 	check(memory_storage_save_ready(&node->memory, &node->ready) == 0);
 	for (size_t i = 0; i < node->ready.messages.count; i++)
 		cluster_send(cluster, &node->ready.messages.items[i]);
@@ -154,7 +169,10 @@ static inline bool cluster_handle_ready(struct cluster *cluster, unsigned id)
 	for (size_t i = 0; i < node->ready.committed_entries.count; i++)
 		cluster_apply(node, &node->ready.committed_entries.items[i]);
 	cluster_keep_reads(node);
-	check(raw_node_advance(node->node) == 0);
+	do
+		rc = raw_node_advance(node->node);
+	while (cluster_is_fault(cluster, rc));
+	check(rc == 0);
 	raft_ready_clear(&node->ready);
 	return true;
 }
@@ -169,8 +187,8 @@ static inline bool cluster_deliver(struct cluster *cluster, unsigned id)
 		return false;
 	node->inbox = (struct raft_messages){0};
 	for (size_t i = 0; i < batch.count; i++) {
-		if (node->node)
-			raw_node_step(node->node, &batch.items[i]);
+		while (node->node && cluster_is_fault(cluster, raw_node_step(node->node, &batch.items[i])))
+			continue;
 		raft_message_close(&batch.items[i]);
 	}
 	if (node->inbox.items) {
@@ -206,7 +224,12 @@ static inline void cluster_tick(struct cluster *cluster)
 
 static inline void cluster_elect(struct cluster *cluster, unsigned id)
 {
-	check(raw_node_campaign(cluster_at(cluster, id)) == 0);
+	int rc;
+
+	do
+		rc = raw_node_campaign(cluster_at(cluster, id));
+	while (cluster_is_fault(cluster, rc));
+	check(rc == 0);
 	cluster_settle(cluster);
 }
 
@@ -216,6 +239,15 @@ static inline struct raft_status cluster_status(struct cluster *cluster, unsigne
 
 	raw_node_status(cluster_at(cluster, id), &status);
 	return status;
+}
+
+static inline bool cluster_same_status(const struct raft_status *a, const struct raft_status *b)
+{
+	return a->hard_state.term == b->hard_state.term && a->hard_state.vote == b->hard_state.vote &&
+	       a->hard_state.commit == b->hard_state.commit && a->soft_state.leader == b->soft_state.leader &&
+	       a->soft_state.role == b->soft_state.role && a->applied == b->applied &&
+	       a->first_index == b->first_index && a->last_index == b->last_index &&
+	       a->lead_transferee == b->lead_transferee && a->commit_term_first == b->commit_term_first;
 }
 
 static inline int cluster_propose(struct cluster *cluster, unsigned id, const char *text)
