@@ -14,7 +14,8 @@
  * Errors. A failed device write or sync is final and reaches `options.failed` once: the store stops; nothing is
  * retried, and every write from then on gets that status. Full disk: space is reserved ahead, and a write that would
  * need more gets -ENOSPC before anything of it is written; writes without entries (hard states, marks, resets,
- * destroys) and reclaim go on, from a reserve. Bytes that fail their checksum are STATUS_CORRUPT, never data.
+ * destroys) and reclaim go on, from a reserve. A write larger than a segment gets STATUS_LIMIT. What a region submits
+ * behind a refused write gets the same status until the refusal's `done` has begun, destroys excepted. Bytes that fail their checksum are STATUS_CORRUPT, never data.
  *
  * Damage. Opening refuses a log that lost something acknowledged, with STATUS_CORRUPT and a sentence that names the
  * file, the offset and the regions; unless `options.damaged` is given: it is then told each region concerned, and the
@@ -68,11 +69,10 @@ typedef void (*log_write_cb)(struct log_write *write, int status);
 struct log_write {
 	struct env_mail mail; /* the engine's */
 	struct log_write *next; /* the engine's */
+	struct log_engine *engine; /* the engine's */
 	uint64_t region;
-	/* Entries with consecutive indexes, at most one past the log's end; they replace whatever is there from the
-	 * first one's index on. STATUS_UNAVAILABLE: they would leave a gap (they follow a write that failed);
-	 * STATUS_COMPACTED: they begin at or below what was released; STATUS_LIMIT: the write is larger than a
-	 * segment. Borrowed until `done`; the engine shares the bufs it caches. `payload` is not written:
+	/* Entries with consecutive indexes, at most one past the log's end (or STATUS_UNAVAILABLE) and above what was
+	 * released (or STATUS_COMPACTED); they replace whatever is there from the first one's index on. Borrowed until `done`; the engine shares the bufs it caches. `payload` is not written:
 	 * `beside[i]` (all of `beside` may be NULL) says where it is on this replica; opaque to the engine. */
 	const struct raft_entry *entries;
 	const struct slice *beside;
@@ -94,7 +94,8 @@ struct log_write {
 
 /* One run of reclaim. Embedded in its owner; the engine's until `done` begins. */
 struct log_reclaim {
-	struct env_mail mail; /* the engine's */
+	struct env_work work; /* the engine's */
+	struct log_engine *engine; /* the engine's */
 	struct env_loop *loop;
 	void (*done)(struct log_reclaim *reclaim, int status);
 	int status; /* the engine's */
@@ -139,7 +140,7 @@ struct log_engine_ops {
 	int (*release)(struct log_engine *engine, uint64_t region, uint64_t index);
 	/* Moves what keeps old segments alive forward, recycles them, and prepares segments to come; to be called when
 	 * `reclaim_wanted` says so and after releases. One at a time. `done` gets 0 or why it stopped early: -ENOSPC,
-	 * STATUS_CORRUPT (a live record of a damaged region), or the engine's failure. */
+	 * STATUS_CORRUPT (a damaged region is not destroyed yet, or a record does not read back), or the failure. */
 	void (*reclaim)(struct log_engine *engine, struct log_reclaim *reclaim);
 	void (*stats)(struct log_engine *engine, struct log_engine_stats *stats);
 };

@@ -1,0 +1,311 @@
+#include "store/raft_log_engine/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+#include "store/raft_log_engine/records.h"
+
+/* ---- The buffer ------------------------------------------------------------------------------------------------- */
+
+int log_plan_encode(void *argument, const struct log_record *record, const struct raft_entry *entry)
+{
+	struct log_writer *writer = argument;
+	size_t at = LOG_BATCH_HEADER_SIZE + writer->batch.records_size;
+
+	(void)entry;
+	check(at + log_record_size(record) <= writer->buffer_size);
+	log_record_encode(writer->buffer + at, record, writer->batch.segment);
+	writer->batch.records_size += (uint32_t)log_record_size(record);
+	writer->batch.record_count++;
+	return 0;
+}
+
+static int buffer_reserve(struct log_writer *writer, uint64_t size)
+{
+	uint8_t *buffer;
+
+	if (size <= writer->buffer_size)
+		return 0;
+	buffer = aligned_alloc(ENV_DIRECT_ALIGNMENT, log_padded(size));
+	if (!buffer)
+		return -ENOMEM;
+	free(writer->buffer);
+	writer->buffer = buffer;
+	writer->buffer_size = log_padded(size);
+	return 0;
+}
+
+/* ---- Queues ----------------------------------------------------------------------------------------------------- */
+
+void log_queue_push(struct log_write_queue *queue, struct log_write *write)
+{
+	write->next = NULL;
+	if (queue->last)
+		queue->last->next = write;
+	else
+		queue->first = write;
+	queue->last = write;
+}
+
+struct log_write *log_queue_pop(struct log_write_queue *queue)
+{
+	struct log_write *write = queue->first;
+
+	queue->first = write->next;
+	if (!queue->first)
+		queue->last = NULL;
+	return write;
+}
+
+void log_queue_append(struct log_write_queue *to, struct log_write_queue *from)
+{
+	while (from->first)
+		log_queue_push(to, log_queue_pop(from));
+}
+
+/* ---- Who may go ------------------------------------------------------------------------------------------------- */
+
+uint64_t log_writer_spares(const struct raft_log_engine *engine)
+{
+	return log_segments_last(&engine->segments) - engine->writer.active->sequence;
+}
+
+/* The region remembers it until the owner knows: log_plan_settle. */
+static void refuse(
+	struct raft_log_engine *engine, struct log_write *write, int status, struct log_write_queue *finished)
+{
+	struct log_region *region = log_index_get(&engine->index, write->region);
+
+	write->status = status;
+	write->engine = &engine->engine;
+	if (region) {
+		region->refusals++;
+		region->refusal = status;
+	}
+	log_queue_push(finished, write);
+}
+
+/* May this write follow those of its region that are durable or go before it in this batch? */
+static int admit(struct raft_log_engine *engine, const struct log_write *write)
+{
+	struct log_region *region = log_index_get(&engine->index, write->region);
+	uint64_t base, last;
+
+	if (!region)
+		return -ENOMEM;
+	if (region->refusals > 0 && !write->destroy)
+		return region->refusal;
+	if (region->damaged && !write->destroy && region->admitted_batch != engine->writer.next_number)
+		return STATUS_CORRUPT;
+	if (region->admitted_batch != engine->writer.next_number) {
+		region->admitted_base = region->base_index;
+		region->admitted_last = log_region_last(region);
+	}
+	base = write->destroy ? 0 : region->admitted_base;
+	last = write->destroy ? 0 : region->admitted_last;
+	if (write->reset_index > 0)
+		base = last = write->reset_index;
+	if (write->entry_count > 0) {
+		if (write->entries[0].index > last + 1)
+			return STATUS_UNAVAILABLE;
+		if (write->entries[0].index <= base)
+			return STATUS_COMPACTED;
+		last = write->entries[write->entry_count - 1].index;
+	}
+	region->admitted_base = base;
+	region->admitted_last = last;
+	region->admitted_batch = engine->writer.next_number;
+	return 0;
+}
+
+/* Makes room for `size` bytes in the active segment or goes to the next. */
+static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bool has_entries)
+{
+	struct log_writer *writer = &engine->writer;
+	uint64_t spares = log_writer_spares(engine);
+	bool fits = log_padded(size) <= engine->segments.segment_size - writer->end;
+
+	if (spares >= (uint64_t)(has_entries ? 1 : 0) + (fits ? 0 : 1)) {
+		if (!fits) {
+			writer->active = log_segments_find(&engine->segments, writer->active->sequence + 1);
+			writer->end = 0;
+			if (engine->options.reclaim_wanted)
+				engine->options.reclaim_wanted(engine->options.argument);
+		}
+		return LOG_PLAN_BATCH;
+	}
+	if (engine->segments.making) {
+		writer->waits_for_maker = true;
+		return LOG_PLAN_WAIT;
+	}
+	engine->segments.making = true;
+	return LOG_PLAN_MAKE;
+}
+
+void log_plan_settle(struct raft_log_engine *engine, const struct log_write *write)
+{
+	struct log_region *region;
+
+	raft_log_engine_lock(engine);
+	region = log_index_find(&engine->index, write->region);
+	if (region && region->refusals > 0)
+		region->refusals--;
+	raft_log_engine_unlock(engine);
+}
+
+/* A segment could not be made: writes with entries are refused, and a move that does not fit. */
+static void refuse_for_space(struct raft_log_engine *engine, int status, struct log_write_queue *finished)
+{
+	struct log_write_queue queued = engine->writer.queued;
+
+	engine->writer.queued = (struct log_write_queue){0};
+	while (queued.first) {
+		struct log_write *write = log_queue_pop(&queued);
+		struct log_region *region = log_index_find(&engine->index, write->region);
+
+		if (write->entry_count > 0 || (region && region->refusals > 0 && !write->destroy))
+			refuse(engine, write, status, finished);
+		else
+			log_queue_push(&engine->writer.queued, write);
+	}
+}
+
+/* Leaves out moved entries that have been replaced or released since they were read. */
+static void filter_move(struct raft_log_engine *engine, struct log_move *move)
+{
+	for (size_t i = 0; i < move->entry_count; i++) {
+		struct log_record *record = &move->entries[i];
+		const struct log_region *region = log_index_find(&engine->index, record->region);
+		const struct log_position *now = NULL;
+
+		if (planted("log:rewrite_race"))
+			continue;
+		if (region && region->count > 0 && record->index >= region->first &&
+			record->index <= log_region_last(region))
+			now = log_region_position(region, record->index);
+		if (!now || now->segment != move->places[i].segment || now->offset != move->places[i].offset)
+			record->kind = 0;
+	}
+}
+
+/* Plans the move that waits, if there is one, and encodes it. */
+static enum log_plan plan_move(struct raft_log_engine *engine, uint64_t *size, struct log_move **finished)
+{
+	struct log_writer *writer = &engine->writer;
+	struct log_move *move = writer->move_queued;
+	enum log_plan plan;
+
+	if (!move)
+		return LOG_PLAN_BATCH;
+	filter_move(engine, move);
+	*size += log_records_size_of_move(&engine->index, move);
+	move->status = *size > engine->segments.segment_size ? STATUS_LIMIT : buffer_reserve(writer, *size);
+	plan = LOG_PLAN_BATCH;
+	if (move->status == 0) {
+		if (writer->make_status < 0 && log_writer_spares(engine) == 0 &&
+			log_padded(*size) > engine->segments.segment_size - writer->end)
+			move->status = writer->make_status;
+		else
+			plan = find_room(engine, *size, false);
+	}
+	if (plan != LOG_PLAN_BATCH)
+		return plan;
+	writer->move_queued = NULL;
+	if (move->status < 0) {
+		*finished = move;
+		*size = LOG_BATCH_HEADER_SIZE;
+	} else {
+		writer->move_writing = move;
+	}
+	return LOG_PLAN_BATCH;
+}
+
+/* Takes the writes that fit into a batch that already has `size` bytes. */
+static enum log_plan plan_writes(
+	struct raft_log_engine *engine, uint64_t size, struct log_write_queue *finished)
+{
+	struct log_writer *writer = &engine->writer;
+	bool is_empty = !writer->move_writing;
+
+	while (writer->queued.first) {
+		struct log_write *write = writer->queued.first;
+		uint64_t more = log_records_size_of_write(write);
+		uint64_t room = engine->segments.segment_size - writer->end;
+		int status = 0;
+
+		if (is_empty) {
+			status = LOG_BATCH_HEADER_SIZE + more > engine->segments.segment_size
+					 ? STATUS_LIMIT
+					 : buffer_reserve(writer, size + more);
+			if (status == 0) {
+				enum log_plan plan = find_room(engine, size + more, write->entry_count > 0);
+
+				if (plan != LOG_PLAN_BATCH)
+					return plan;
+			}
+		} else if (log_padded(size + more) > room || size + more > engine->options.batch_size_max ||
+			   size + more > writer->buffer_size ||
+			   (write->entry_count > 0 && log_writer_spares(engine) == 0)) {
+			break;
+		}
+		if (status == 0)
+			status = admit(engine, write);
+		log_queue_pop(&writer->queued);
+		if (status < 0) {
+			refuse(engine, write, status, finished);
+			continue;
+		}
+		log_queue_push(&writer->writing, write);
+		size += more;
+		is_empty = false;
+	}
+	return is_empty ? LOG_PLAN_NOTHING : LOG_PLAN_BATCH;
+}
+
+/* Everything that waits gets the failure. */
+static enum log_plan plan_failed(
+	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move **move)
+{
+	struct log_writer *writer = &engine->writer;
+
+	for (struct log_write *write = writer->queued.first; write; write = write->next)
+		write->status = engine->failure;
+	log_queue_append(finished, &writer->queued);
+	if (writer->move_queued) {
+		*move = writer->move_queued;
+		(*move)->status = engine->failure;
+		writer->move_queued = NULL;
+	}
+	return LOG_PLAN_NOTHING;
+}
+
+enum log_plan log_plan_next(
+	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move **move)
+{
+	struct log_writer *writer = &engine->writer;
+	uint64_t size = LOG_BATCH_HEADER_SIZE;
+	enum log_plan plan;
+
+	if (engine->failure < 0)
+		return plan_failed(engine, finished, move);
+	if (writer->make_status < 0)
+		refuse_for_space(engine, writer->make_status, finished);
+	plan = plan_move(engine, &size, move);
+	writer->make_status = 0;
+	if (plan == LOG_PLAN_BATCH)
+		plan = plan_writes(engine, size, finished);
+	if (plan != LOG_PLAN_BATCH)
+		return plan;
+	writer->batch = (struct log_batch){
+		.segment = writer->active->sequence,
+		.number = writer->next_number++,
+		.oldest = writer->oldest,
+		.offset = writer->end,
+	};
+	if (writer->move_writing)
+		log_records_of_move(&engine->index, writer->move_writing, log_plan_encode, writer);
+	writer->moved_size = writer->batch.records_size;
+	return LOG_PLAN_BATCH;
+}

@@ -1,0 +1,284 @@
+/*
+ * writer.c: from writes that queue to batches on the disk.
+ *
+ * One batch is on its way at a time. Each step ends in advance(): under the lock it plans the next batch from what has
+ * queued, or finds that there is nothing to do; without it, it tells the owners of what is finished and sends the batch
+ * off. Once a step has told the last owner it touches the engine no more, for that owner may close it.
+ */
+#include "store/raft_log_engine/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+#include "store/raft_log_engine/plan.h"
+#include "store/raft_log_engine/records.h"
+
+static void make_run(struct env_work *work);
+static void make_done(struct env_work *work);
+static void written(struct env_file_request *request);
+
+#define engine_of(member_pointer, member)                                                                    \
+	((struct raft_log_engine *)((char *)(member_pointer)-offsetof(struct raft_log_engine, member)))
+
+/* ---- Telling ---------------------------------------------------------------------------------------------------- */
+
+static void deliver(struct env_mail *mail)
+{
+	struct log_write *write = (struct log_write *)mail;
+
+	if (write->engine)
+		log_plan_settle((struct raft_log_engine *)write->engine, write);
+	write->done(write, write->status);
+}
+
+static void tell(struct log_write_queue *finished, struct log_move *move)
+{
+	while (finished->first) {
+		struct log_write *write = log_queue_pop(finished);
+
+		env_post(write->loop, &write->mail, deliver);
+	}
+	if (move)
+		env_post(move->loop, &move->mail, move->done);
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------------------------- */
+
+/* Without the lock: fills in what was planned and sends it off. */
+static void send_batch(struct raft_log_engine *engine)
+{
+	struct log_writer *writer = &engine->writer;
+	size_t used;
+
+	for (struct log_write *write = writer->writing.first; write; write = write->next)
+		log_records_of_write(write, log_plan_encode, writer);
+	used = LOG_BATCH_HEADER_SIZE + writer->batch.records_size;
+	writer->batch.size = (uint32_t)log_padded(used);
+	memset(writer->buffer + used, 0, writer->batch.size - used);
+	log_batch_seal(writer->buffer, &writer->batch);
+	writer->vector = (struct iovec){writer->buffer, writer->batch.size};
+	writer->request = (struct env_file_request){
+		.file = writer->active->file,
+		.operation = ENV_FILE_WRITE,
+		.offset = writer->batch.offset,
+		.vector = &writer->vector,
+		.vector_count = 1,
+		.done = written,
+	};
+	if (planted("log:ack_before_sync")) {
+		struct log_write_queue early = writer->writing;
+
+		writer->writing = (struct log_write_queue){0};
+		tell(&early, NULL);
+	}
+	env_file_submit(&writer->request);
+}
+
+/* With `busy`: tells those of `finished` and `move` (may be NULL) and goes on with what has queued. */
+static void advance(struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move *move)
+{
+	struct log_writer *writer = &engine->writer;
+	struct log_move *unmoved = NULL;
+	struct env_loop *loop = NULL;
+	enum log_plan plan;
+
+	raft_log_engine_lock(engine);
+	plan = log_plan_next(engine, finished, &unmoved);
+	if (plan == LOG_PLAN_NOTHING)
+		writer->busy = false;
+	if (plan == LOG_PLAN_MAKE)
+		loop = writer->move_queued ? writer->move_queued->loop : writer->queued.first->loop;
+	raft_log_engine_unlock(engine);
+	tell(finished, move);
+	if (unmoved)
+		env_post(unmoved->loop, &unmoved->mail, unmoved->done);
+	if (plan == LOG_PLAN_BATCH)
+		send_batch(engine);
+	else if (plan == LOG_PLAN_MAKE)
+		env_work_submit(loop, &writer->work, make_run, make_done);
+}
+
+static void start(struct raft_log_engine *engine)
+{
+	struct log_writer *writer = &engine->writer;
+	struct log_write_queue finished = {0};
+	bool begin;
+
+	raft_log_engine_lock(engine);
+	begin = !writer->busy && (writer->queued.first || writer->move_queued);
+	if (begin)
+		writer->busy = true;
+	raft_log_engine_unlock(engine);
+	if (begin)
+		advance(engine, &finished, NULL);
+}
+
+void log_writer_submit(struct log_engine *base, struct log_write *write)
+{
+	struct raft_log_engine *engine = (struct raft_log_engine *)base;
+
+	for (size_t i = 0; i < write->entry_count; i++)
+		check(write->entries[i].index == write->entries[0].index + i);
+	write->engine = NULL;
+	write->status = 0;
+	raft_log_engine_lock(engine);
+	log_queue_push(&engine->writer.queued, write);
+	raft_log_engine_unlock(engine);
+	start(engine);
+}
+
+void log_writer_submit_move(struct raft_log_engine *engine, struct log_move *move)
+{
+	raft_log_engine_lock(engine);
+	check(!engine->writer.move_queued);
+	engine->writer.move_queued = move;
+	raft_log_engine_unlock(engine);
+	start(engine);
+}
+
+/* ---- Completing ------------------------------------------------------------------------------------------------- */
+
+struct applying {
+	struct raft_log_engine *engine;
+	uint32_t offset; /* of the next record in the batch */
+};
+
+static int apply(void *argument, const struct log_record *record, const struct raft_entry *entry)
+{
+	struct applying *applying = argument;
+	struct raft_log_engine *engine = applying->engine;
+	const struct log_batch *batch = &engine->writer.batch;
+	struct log_position *position;
+	int status = log_index_apply(&engine->index, record, (uint32_t)batch->segment,
+		batch->offset + applying->offset, &position);
+
+	applying->offset += (uint32_t)log_record_size(record);
+	if (status == 0 && position && entry)
+		log_cache_add(&engine->cache, entry, record->beside, &position->cached);
+	return status;
+}
+
+/* A move is taken in as it was written: the states it was made from may have gone on. */
+static int apply_move(struct applying *applying)
+{
+	struct log_writer *writer = &applying->engine->writer;
+	uint32_t end = LOG_BATCH_HEADER_SIZE + writer->moved_size;
+	int status = 0;
+
+	while (applying->offset < end && status == 0) {
+		struct log_record record;
+
+		status =
+			log_record_decode(slice_of(writer->buffer + applying->offset, end - applying->offset),
+				writer->batch.segment, &record);
+		if (status == 0)
+			status = apply(applying, &record, NULL);
+	}
+	return status;
+}
+
+/* Forgets a region of which nothing is left. */
+static void sweep(struct raft_log_engine *engine, uint64_t id)
+{
+	struct log_region *region = log_index_find(&engine->index, id);
+
+	if (region && !log_region_exists(region) && region->refusals == 0)
+		log_index_remove(&engine->index, region);
+}
+
+/* The batch is durable: takes it into the index, in the order in which it was encoded. */
+static int apply_batch(struct raft_log_engine *engine)
+{
+	struct log_writer *writer = &engine->writer;
+	struct applying applying = {engine, LOG_BATCH_HEADER_SIZE};
+	int status;
+
+	engine->index.batch = writer->batch.number;
+	status = apply_move(&applying);
+	for (struct log_write *write = writer->writing.first; write && status == 0; write = write->next) {
+		status = log_records_of_write(write, apply, &applying);
+		if (write->destroy)
+			sweep(engine, write->region);
+		engine->records++;
+	}
+	writer->end += writer->batch.size;
+	engine->syncs++;
+	return status;
+}
+
+/* On the I/O thread. */
+static void written(struct env_file_request *request)
+{
+	struct raft_log_engine *engine = engine_of(request, writer.request);
+	struct log_writer *writer = &engine->writer;
+	struct log_write_queue finished = {0};
+	struct log_move *move;
+	int status = request->status;
+
+	raft_log_engine_lock(engine);
+	if (status == 0)
+		status = apply_batch(engine);
+	raft_log_engine_unlock(engine);
+	if (status < 0)
+		raft_log_engine_fail(engine, status, "writing a batch");
+	raft_log_engine_lock(engine);
+	for (struct log_write *write = writer->writing.first; write; write = write->next)
+		write->status = status;
+	log_queue_append(&finished, &writer->writing);
+	move = writer->move_writing;
+	if (move)
+		move->status = status;
+	writer->move_writing = NULL;
+	raft_log_engine_unlock(engine);
+	advance(engine, &finished, move);
+}
+
+/* ---- Making a segment ------------------------------------------------------------------------------------------- */
+
+static void make_run(struct env_work *work)
+{
+	struct raft_log_engine *engine = engine_of(work, writer.work);
+	uint64_t sequence;
+	int status;
+
+	raft_log_engine_lock(engine);
+	sequence = log_segments_last(&engine->segments) + 1;
+	status = log_segments_reserve(&engine->segments);
+	raft_log_engine_unlock(engine);
+	if (status == 0)
+		status = log_segments_make(&engine->segments, sequence, &engine->writer.made);
+	engine->writer.make_result = status;
+}
+
+static void make_done(struct env_work *work)
+{
+	struct raft_log_engine *engine = engine_of(work, writer.work);
+
+	raft_log_engine_lock(engine);
+	engine->segments.making = false;
+	if (engine->writer.make_result == 0)
+		log_segments_append(&engine->segments, engine->writer.made);
+	engine->writer.waits_for_maker = true;
+	raft_log_engine_unlock(engine);
+	log_writer_resume(engine, engine->writer.make_result);
+}
+
+void log_writer_resume(struct raft_log_engine *engine, int make_status)
+{
+	struct log_writer *writer = &engine->writer;
+	struct log_write_queue finished = {0};
+	bool waits;
+
+	if (make_status < 0 && !log_status_is_shortage(make_status))
+		raft_log_engine_fail(engine, make_status, "making a segment");
+	raft_log_engine_lock(engine);
+	waits = writer->waits_for_maker;
+	writer->waits_for_maker = false;
+	if (waits)
+		writer->make_status = make_status;
+	raft_log_engine_unlock(engine);
+	if (waits)
+		advance(engine, &finished, NULL);
+}
