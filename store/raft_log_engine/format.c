@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/plant.h"
+#include "store/checksum.h"
 
 #define BATCH_MAGIC    0x474c4b52 /* "RKLG" */
 #define BATCH_VERSION  1
@@ -19,7 +19,7 @@ static uint64_t seed_of(uint64_t segment)
 
 static uint32_t sum32(const void *bytes, size_t size, uint64_t segment)
 {
-	return (uint32_t)XXH3_64bits_withSeed(bytes, size, seed_of(segment));
+	return (uint32_t)checksum_of(bytes, size, seed_of(segment));
 }
 
 /* ---- Records ---------------------------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ int log_record_decode(struct slice bytes, uint64_t segment, struct log_record *r
 
 static uint64_t batch_sum(const uint8_t *bytes, const struct log_batch *batch)
 {
-	return XXH3_64bits_withSeed(bytes + 8, batch->size - 8, seed_of(batch->segment));
+	return checksum_of(bytes + 8, batch->size - 8, seed_of(batch->segment));
 }
 
 void log_batch_seal(uint8_t *bytes, const struct log_batch *batch)
