@@ -281,7 +281,9 @@ struct raft_config {
 	uint64_t seed; /* of the randomized election timeouts */
 	uint32_t election_tick; /* ticks without a leader before a campaign; the actual wait is in [t, 2t) */
 	uint32_t heartbeat_tick; /* < election_tick */
-	uint64_t applied; /* index that the state machine has already applied at start */
+	/* Index that the state machine has already applied at start. It may be past the persisted commit index: with
+	 * asynchronous writes the one may be durable before the other. */
+	uint64_t applied;
 
 	bool async_storage_writes;
 	bool pre_vote;

@@ -69,10 +69,11 @@ static int restore_marks(
 	if (hard->commit > raft_log_last_index(log))
 		return status_set(status, STATUS_CORRUPT, "%lu entries are committed but the log ends at %lu",
 			hard->commit, raft_log_last_index(log));
-	raft_log_commit_to(log, hard->commit);
-	if (applied > log->committed)
-		return status_set(status, STATUS_CORRUPT, "%lu entries are applied but only %lu committed",
-			applied, log->committed);
+	if (applied > raft_log_last_index(log))
+		return status_set(status, STATUS_CORRUPT, "%lu entries are applied but the log ends at %lu",
+			applied, raft_log_last_index(log));
+	/* What was applied is committed, also when the write that said so was lost: the apply thread may be ahead. */
+	raft_log_commit_to(log, hard->commit > applied ? hard->commit : applied);
 	if (applied > log->applied)
 		raft_log_applied_to(log, applied, 0);
 	raft->term = hard->term;
