@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "proto/codec.h"
 #include "raft/raft.h"
 #include "store/view.h"
 
@@ -37,8 +38,8 @@ struct mutation {
 	struct slice key; /* or the object */
 	struct slice value;
 	struct slice high;
-	uint64_t first;
-	uint64_t count;
+	uint64_t first; /* units */
+	uint64_t count; /* units */
 	bool is_beside; /* the payload is the entry's */
 	struct slice payload; /* count units; empty when beside */
 	const uint8_t *checksums; /* of a write: count × 4 bytes little-endian */
@@ -46,13 +47,17 @@ struct mutation {
 
 /* The collector. Zero it, set nothing, fill, then mutations_finish or mutations_close. */
 struct mutations {
-	uint8_t *bytes; /* the record so far */
-	size_t size;
-	size_t capacity;
-	size_t count;
+	struct writer record;
 	struct buf *payload; /* beside; at most one */
+	uint32_t count;
+	uint32_t write_count; /* MUTATION_WRITE */
+	uint32_t data_put_count; /* MUTATION_PUT in KEY_DATA */
+	uint32_t removal_count; /* deletes, delete-ranges, unmaps */
 	int status; /* the first error, sticky: -ENOMEM, STATUS_LIMIT */
 };
+
+/* Applied, it takes no space that lasts: it may go on when the disk is full. */
+bool mutations_spares_space(const struct mutations *mutations);
 
 void mutations_put(struct mutations *mutations, enum key_space space, struct slice key, struct slice value);
 void mutations_delete(struct mutations *mutations, enum key_space space, struct slice key);

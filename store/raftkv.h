@@ -15,7 +15,8 @@
  *
  * Errors given to `done`: STATUS_NOT_LEADER, STATUS_EPOCH_NOT_MATCH, STATUS_REGION_NOT_FOUND, STATUS_STALE_COMMAND
  * (outcome unknown; retry with the same slot), STATUS_LIMIT (too much queued: wait and retry), -ENOSPC,
- * STATUS_SESSION_UNKNOWN, STATUS_STOPPING, or what the evaluator returned.
+ * STATUS_SESSION_UNKNOWN, -EALREADY (a later request has used the slot), STATUS_STOPPING (outcome unknown), or what the
+ * evaluator returned.
  */
 #ifndef RAFTKV_STORE_RAFTKV_H
 #define RAFTKV_STORE_RAFTKV_H
@@ -29,14 +30,15 @@
 #include "store/evaluator.h"
 #include "store/kv_engine.h"
 #include "store/log_engine.h"
+#include "store/proposals.h"
+#include "store/read_index_queue.h"
+#include "store/region.h"
+#include "store/transport.h"
 #include "store/view.h"
 
-struct region_epoch {
-	uint64_t conf_version; /* grows with membership changes */
-	uint64_t version; /* grows with splits and merges */
-};
-
 struct raftkv;
+struct peer; /* peer.h */
+struct evaluation; /* evaluate.h */
 
 /* Opens the KV engine and the log engine of a data directory: the real ones, or a simulator's. */
 struct raftkv_engines {
@@ -55,12 +57,21 @@ struct raftkv_options {
 	struct raftkv_engines engines; /* zero: RocksDB and RaftLogEngine */
 	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */
 	uint32_t shard_count;
+	struct transport *transport; /* of the peers' messages; NULL: the store is alone */
+	bool raft_engine_is_rocksdb; /* keep the log in RocksDB instead of RaftLogEngine */
+	bool lease_is_off; /* every read goes through a ReadIndex round */
+	uint32_t
+		initial_regions; /* [1] that a new store's key space is cut into, evenly by the first four bytes */
 	uint32_t tick_ms; /* [100] one Raft tick */
 	uint32_t election_tick; /* [15] */
 	uint32_t heartbeat_tick; /* [3] */
 	uint64_t kv_cache_size; /* bytes [256 MiB] */
 	uint64_t log_size_max; /* bytes of live log from which flushing is forced [512 MiB] */
 	uint64_t reserve_size; /* bytes of disk kept free [256 MiB] */
+	uint32_t
+		flush_age_ms; /* [20000] after which what has been applied is flushed, whatever the log's size */
+	uint64_t block_file_size; /* bytes; blocks_options.file_size */
+	uint64_t segment_size; /* bytes; log_engine_options.segment_size */
 	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
@@ -96,11 +107,15 @@ struct raftkv_write {
 	raftkv_write_cb done;
 	/* The store's: */
 	struct env_mail mail;
-	struct raftkv_write *next;
-	struct raftkv *raftkv;
+	struct raftkv_write *next; /* in a queue */
+	struct raftkv_write *joined; /* later copies of the same request that share its answer */
+	struct peer *peer;
+	struct proposal proposal; /* while in the log */
+	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
+	struct evaluation *evaluation; /* once a row was not in memory */
+	size_t size; /* bytes proposed */
 	struct buf *reply;
 	int status;
-	uint32_t misses;
 };
 
 void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write);
@@ -121,8 +136,8 @@ struct raftkv_read {
 	raftkv_read_cb done;
 	/* The store's: */
 	struct env_mail mail;
-	struct raftkv_read *next;
-	struct raftkv *raftkv;
+	struct peer *peer;
+	struct read_index_request request;
 	struct raftkv_snapshot *snapshot;
 	int status;
 };
@@ -138,6 +153,10 @@ int raftkv_local_snapshot(
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
 void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
 
+/* A message of a peer on another store, which is taken and zeroed. Those to unknown regions and replicas are dropped:
+ * Raft sends again what matters. */
+void raftkv_step(struct raftkv *raftkv, uint64_t region, struct raft_message *message);
+
 /* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);
 
@@ -151,6 +170,8 @@ struct raftkv_stats {
 	uint64_t reads_follower;
 	uint64_t writes;
 	uint64_t evaluations_parked; /* for a row that was not in memory */
+	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
+	uint64_t flushes; /* rounds */
 	struct log_engine_stats log;
 	struct blocks_stats blocks;
 	struct kv_memory memory;

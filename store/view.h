@@ -21,6 +21,8 @@ enum key_space {
 	KEY_LOCAL, /* rows of this region alone (sessions and the like), copied to both halves by a split */
 };
 
+struct view_ops;
+
 struct view {
 	const struct view_ops *ops;
 };
@@ -52,6 +54,23 @@ static inline int view_scan(struct view *view, enum key_space space, struct slic
 	view_row_cb row, void *argument)
 {
 	return view->ops->scan(view, space, low, high, row, argument);
+}
+
+static inline int view_read(
+	struct view *view, struct slice object, uint64_t first, uint32_t count, void *bytes)
+{
+	return view->ops->read(view, object, first, count, bytes);
+}
+
+static inline int view_mapped(
+	struct view *view, struct slice object, uint64_t first, uint64_t count, uint64_t *mapped)
+{
+	return view->ops->mapped(view, object, first, count, mapped);
+}
+
+static inline int view_next(struct view *view, struct slice object, uint64_t first, bool data, uint64_t *unit)
+{
+	return view->ops->next(view, object, first, data, unit);
 }
 
 #endif

@@ -1,0 +1,67 @@
+/*
+ * extents.h: objects as rows of the KV engine: where each unit lies, its checksum, and the entry that wrote it.
+ *
+ * One row maps EXTENT_ROW_UNITS units (256 KiB). Row: version, then for each run of units that lie one after the other
+ * and were written by one entry: first unit in the row, count, address, region, index, checksums. An empty row does not
+ * exist. A random overwrite of 4 KiB thus rewrites a row of at most about a kilobyte.
+ *
+ * `extent_edits` collects what one batch changes: each row is read once, edited in memory, and put into the batch at
+ * the end. What the edits take away is gathered, to be freed once the batch is visible. On apply threads.
+ */
+#ifndef RAFTKV_STORE_EXTENTS_H
+#define RAFTKV_STORE_EXTENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "store/blocks.h"
+#include "store/keys.h"
+#include "store/kv_engine.h"
+
+#define EXTENT_ROW_UNITS 64u
+#define EXTENT_HOLE	 UINT64_MAX
+
+struct extent_unit {
+	uint64_t address; /* units; EXTENT_HOLE: not mapped */
+	uint64_t region; /* of the entry that wrote it */
+	uint64_t index;
+	uint32_t checksum;
+};
+
+struct extent_row {
+	struct extent_unit units[EXTENT_ROW_UNITS];
+};
+
+/* 0 or STATUS_CORRUPT. */
+int extent_row_decode(struct slice bytes, struct extent_row *row);
+/* `*bytes` is NULL for a row that maps nothing. 0 or -ENOMEM. */
+int extent_row_encode(const struct extent_row *row, struct buf **bytes);
+/* The row that maps `unit` of the object whose key_object is `object`. */
+void extent_row_key(struct key *key, const struct key *object, uint64_t unit);
+/* The first unit that the row at `key` maps. STATUS_CORRUPT: no key of an extent map. */
+int extent_row_first(struct slice key, uint64_t *unit);
+
+struct extent_edit; /* one row */
+
+/* Zero is empty. */
+struct extent_edits {
+	struct extent_edit *rows; /* hash by key */
+	struct block_extent *freed;
+	size_t freed_count;
+	size_t freed_capacity;
+};
+
+/* Units [first, first + count) lie in `extents`, in order. Blocks. 0, -ENOMEM, STATUS_CORRUPT, the engine's error. */
+int extent_edits_write(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
+	uint32_t count, const struct block_extent *extents, const uint8_t *checksums, uint64_t region,
+	uint64_t index);
+/* Units [first, first + count) become a hole; a count past the end is cut. Blocks. */
+int extent_edits_unmap(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
+	uint64_t count);
+/* Puts the rows into the batch. */
+int extent_edits_finish(struct extent_edits *edits, struct kv_engine *kv, struct kv_batch *batch);
+void extent_edits_clear(struct extent_edits *edits);
+
+#endif

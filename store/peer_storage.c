@@ -1,0 +1,138 @@
+#include "store/peer_storage.h"
+
+#include "proto/check.h"
+
+static struct peer_storage *storage_of(struct raft_storage *base)
+{
+	return (struct peer_storage *)base; /* the first member */
+}
+
+/* What has been applied was committed, even when the hard state that says so is younger than the last one on disk: the
+ * commit index is written along with other things, never for its own sake. */
+static int initial_state(
+	struct raft_storage *base, struct raft_hard_state *hard, struct raft_conf_state *conf)
+{
+	struct peer_storage *storage = storage_of(base);
+	int status = storage->log->ops->hard_state(storage->log, storage->region->id, hard);
+
+	if (status < 0)
+		return status;
+	if (hard->commit < storage->applied->index)
+		hard->commit = storage->applied->index;
+	return region_conf_state(storage->region, conf);
+}
+
+/* Appends what of [low, high) was fetched; false: `low` was not. */
+static bool take_fetched(const struct raft_entries *fetched, uint64_t low, uint64_t high, uint64_t size_max,
+	struct raft_entries *out, int *status)
+{
+	uint64_t first = fetched->count > 0 ? fetched->items[0].index : 0;
+	uint64_t size = 0;
+	size_t begin, count = 0;
+
+	if (fetched->count == 0 || low < first || low >= first + fetched->count)
+		return false;
+	begin = (size_t)(low - first);
+	while (begin + count < fetched->count && low + count < high) {
+		size += raft_entry_size(&fetched->items[begin + count]);
+		if (count > 0 && size > size_max)
+			break;
+		count++;
+	}
+	*status = raft_entries_append(out, &fetched->items[begin], count);
+	return true;
+}
+
+static int entries(
+	struct raft_storage *base, uint64_t low, uint64_t high, uint64_t size_max, struct raft_entries *out)
+{
+	struct peer_storage *storage = storage_of(base);
+	int status;
+
+	if (take_fetched(&storage->fetched, low, high, size_max, out, &status))
+		return status;
+	status =
+		storage->log->ops->entries(storage->log, storage->region->id, low, high, size_max, true, out);
+	if (status == STATUS_WOULD_BLOCK)
+		storage->wanted = (struct entry_range){low, high, size_max};
+	return status;
+}
+
+static int term(struct raft_storage *base, uint64_t index, uint64_t *out)
+{
+	struct peer_storage *storage = storage_of(base);
+
+	return storage->log->ops->term(storage->log, storage->region->id, index, out);
+}
+
+static int first_index(struct raft_storage *base, uint64_t *index)
+{
+	struct peer_storage *storage = storage_of(base);
+	uint64_t last;
+
+	return storage->log->ops->bounds(storage->log, storage->region->id, index, &last);
+}
+
+static int last_index(struct raft_storage *base, uint64_t *index)
+{
+	struct peer_storage *storage = storage_of(base);
+	uint64_t first;
+
+	return storage->log->ops->bounds(storage->log, storage->region->id, &first, index);
+}
+
+/* A replica that needs one has to wait: until the cluster brings streamed snapshots, none can be made. */
+static int snapshot(struct raft_storage *base, struct raft_snapshot *out)
+{
+	(void)base;
+	(void)out;
+	return STATUS_SNAPSHOT_UNAVAILABLE;
+}
+
+void peer_storage_init(struct peer_storage *storage, struct log_engine *log, const struct region *region,
+	const struct apply_state *applied)
+{
+	*storage = (struct peer_storage){
+		.base = {initial_state, entries, term, first_index, last_index, snapshot},
+		.log = log,
+		.region = region,
+		.applied = applied,
+	};
+}
+
+void peer_storage_close(struct peer_storage *storage)
+{
+	raft_entries_close(&storage->fetched);
+}
+
+bool peer_storage_wants(struct peer_storage *storage, struct entry_range *range)
+{
+	*range = storage->wanted;
+	storage->wanted = (struct entry_range){0};
+	return range->high > 0;
+}
+
+int peer_storage_fetch(
+	struct log_engine *log, uint64_t region, const struct entry_range *range, struct raft_entries *out)
+{
+	return log->ops->entries(log, region, range->low, range->high, range->size_max, false, out);
+}
+
+void peer_storage_fetched(struct peer_storage *storage, struct raft_entries *fetched)
+{
+	raft_entries_close(&storage->fetched);
+	storage->fetched = *fetched;
+	*fetched = (struct raft_entries){0};
+}
+
+void peer_storage_replaced(struct peer_storage *storage, uint64_t index)
+{
+	struct raft_entries *fetched = &storage->fetched;
+
+	if (fetched->count == 0)
+		return;
+	if (index <= fetched->items[0].index)
+		raft_entries_close(fetched);
+	else if (index - fetched->items[0].index < fetched->count)
+		raft_entries_truncate(fetched, (size_t)(index - fetched->items[0].index));
+}

@@ -1,0 +1,62 @@
+/*
+ * RaftStoreRouter: which regions this store has a replica of, and how to reach their peers from any thread.
+ *
+ * A route belongs to a region's replica and lives as long as the store, so that a pointer to one never dangles. It is
+ * also the delegate of the LocalReader (local_reader.h): the peer publishes in it what a reader on another thread needs
+ * to know. Look-ups take a shared lock for the time of a hash probe.
+ */
+#ifndef RAFTKV_STORE_ROUTER_H
+#define RAFTKV_STORE_ROUTER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "store/region.h"
+
+struct peer;
+struct shard;
+
+struct route {
+	UT_hash_handle by_id;
+	uint64_t region;
+	struct shard *shard;
+	struct peer *peer; /* the shard's: used on its loop alone */
+	struct buf *start; /* of the region's range; under the router's lock, as is what follows */
+	struct buf *end; /* NULL: no bound */
+	struct region_epoch epoch;
+
+	/* What the peer publishes. */
+	_Atomic uint64_t epoch_version;
+	_Atomic uint64_t
+		serving_term; /* the leader's term once it has applied an entry of it; 0: not serving */
+	_Atomic uint64_t
+		lease_bound; /* env_now's time until which reads may be served here; 0: they may not */
+	atomic_bool
+		is_renewal_asked; /* a reader has asked for a longer lease and the peer has not looked yet */
+};
+
+struct router {
+	pthread_rwlock_t lock;
+	struct route *routes;
+	struct route **by_start; /* sorted */
+	size_t count;
+	size_t capacity;
+};
+
+int router_init(struct router *router);
+void router_close(struct router *router);
+
+/* 0, -ENOMEM, or STATUS_CORRUPT: the region is here already, or overlaps another. */
+int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **route);
+/* NULL: no replica here. */
+struct route *router_find(struct router *router, uint64_t region);
+/* The route of the region that holds `key`, and its epoch; NULL: none. */
+struct route *router_find_key(struct router *router, struct slice key, struct region_epoch *epoch);
+/* Calls back for each route, under the lock. */
+void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument);
+
+#endif
