@@ -71,6 +71,8 @@ static int tick_election(struct raft *raft)
 
 static void tick_leader(struct raft *raft)
 {
+	struct buf *context;
+
 	if (raft->now - raft->election_base >= raft->election_tick) {
 		/* Keeps the phase that ticking one by one would have. */
 		raft->election_base =
@@ -84,7 +86,9 @@ static void tick_leader(struct raft *raft)
 	if (raft->role != RAFT_LEADER || raft->now - raft->heartbeat_base < raft->heartbeat_tick)
 		return;
 	raft->heartbeat_base = raft->now;
-	raft_broadcast_heartbeat(raft);
+	context = raft_read_context(raft);
+	raft_broadcast_heartbeat(raft, context);
+	buf_unref(context);
 }
 
 int raft_tick_to(struct raft *raft, uint64_t now)

@@ -114,7 +114,8 @@ void raft_reduce_uncommitted(struct raft *raft, uint64_t size);
 /* Sends `progress` what it needs; false when nothing was sent. `if_empty`: also a message without entries. */
 bool raft_send_append(struct raft *raft, struct progress *progress, bool if_empty);
 void raft_broadcast_append(struct raft *raft);
-void raft_broadcast_heartbeat(struct raft *raft);
+/* `context` as raft_read_context made it; may be NULL. */
+void raft_broadcast_heartbeat(struct raft *raft, struct buf *context);
 /* Makes the appends that failed before. 0, or why one failed again. */
 int raft_resend(struct raft *raft);
 /* Whether the commit index moved. */
@@ -146,8 +147,8 @@ bool raft_has_committed_in_term(const struct raft *raft);
 void raft_release_reads(struct raft *raft);
 /* Answers the reads that a quorum has confirmed. */
 void raft_confirm_reads(struct raft *raft);
-/* Sends the round of heartbeats that the reads since the last one need. */
-void raft_flush_reads(struct raft *raft);
+/* Sends the round of heartbeats that the reads since the last one need. 0 or -ENOMEM. */
+int raft_flush_reads(struct raft *raft);
 /* The context of the next heartbeats: the newest read to confirm. NULL: none, or out of memory. */
 struct buf *raft_read_context(struct raft *raft);
 /* The round that a heartbeat's context names; 0: none. */

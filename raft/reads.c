@@ -1,7 +1,7 @@
 /* ReadIndex (Ongaro §6.4): who answers a read, and when. */
 #include "raft/core.h"
 
-#include <string.h>
+#include <errno.h>
 
 #include "proto/plant.h"
 #include "raft/array.h"
@@ -133,10 +133,18 @@ uint64_t raft_read_round_of(const struct buf *context)
 	return round;
 }
 
-void raft_flush_reads(struct raft *raft)
+int raft_flush_reads(struct raft *raft)
 {
-	if (raft->role == RAFT_LEADER && raft->reads.is_round_due)
-		raft_broadcast_heartbeat(raft);
+	struct buf *context;
+
+	if (raft->role != RAFT_LEADER || !raft->reads.is_round_due)
+		return 0;
+	context = raft_read_context(raft);
+	if (!context)
+		return -ENOMEM;
+	raft_broadcast_heartbeat(raft, context);
+	buf_unref(context);
+	return 0;
 }
 
 void raft_confirm_reads(struct raft *raft)

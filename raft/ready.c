@@ -315,9 +315,10 @@ int raw_node_ready(struct raw_node *node, struct raft_ready *ready)
 	rc = raft_reserve(raft);
 	if (!rc)
 		rc = raft_resend(raft);
+	if (!rc)
+		rc = raft_flush_reads(raft);
 	if (rc)
 		return rc;
-	raft_flush_reads(raft);
 	rc = fill(node, ready);
 	if (rc) {
 		raft_ready_clear(ready);

@@ -107,10 +107,8 @@ void raft_broadcast_append(struct raft *raft)
 			raft_send_append(raft, &raft->tracker.items[i], true);
 }
 
-void raft_broadcast_heartbeat(struct raft *raft)
+void raft_broadcast_heartbeat(struct raft *raft, struct buf *context)
 {
-	struct buf *context = raft_read_context(raft);
-
 	for (uint32_t i = 0; i < raft->tracker.count; i++) {
 		struct progress *progress = &raft->tracker.items[i];
 		/* Never past what the follower is known to have: its tail may not be the leader's. */
@@ -126,7 +124,6 @@ void raft_broadcast_heartbeat(struct raft *raft)
 				});
 		progress->sent_commit = commit;
 	}
-	buf_unref(context);
 }
 
 /* Only entries of the own term are committed by counting; older ones go with them (Ongaro §3.6.2). */
