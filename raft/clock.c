@@ -1,15 +1,7 @@
 /* Time: elections, heartbeats and checks fall due at absolute ticks. */
 #include "raft/core.h"
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
+#include "raft/number.h"
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t next_random(uint64_t *state)

@@ -1,11 +1,7 @@
 #include "raft/log.h"
 
 #include "proto/check.h"
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
+#include "raft/number.h"
 
 int raft_log_init(struct raft_log *log, struct raft_storage *storage, uint64_t applying_size_max)
 {

@@ -5,16 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
+#include "raft/number.h"
 
 /* ---- One peer --------------------------------------------------------------------------------------------------- */
 

@@ -2,12 +2,7 @@
 #include "raft/core.h"
 
 #include "proto/plant.h"
-#include "raft/array.h"
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
+#include "raft/number.h"
 
 static bool is_outside_log(int rc)
 {
