@@ -90,6 +90,7 @@ struct log_write {
 	struct env_loop *loop;
 	log_write_cb done;
 	int status; /* the engine's */
+	bool replaces; /* the engine's: some of the log as it will be just before */
 };
 
 /* One run of reclaim. Embedded in its owner; the engine's until `done` begins. */

@@ -8,12 +8,9 @@
 #ifndef RAFTKV_STORE_RAFT_LOG_ENGINE_ENGINE_H
 #define RAFTKV_STORE_RAFT_LOG_ENGINE_ENGINE_H
 
-#include <pthread.h>
-
 #include "store/log_engine.h"
-#include "store/raft_log_engine/cache.h"
 #include "store/raft_log_engine/format.h"
-#include "store/raft_log_engine/index.h"
+#include "store/raft_log_engine/memory.h"
 #include "store/raft_log_engine/segment.h"
 
 /* The reclaimer's write: live entries of an old segment and the states of regions, for the front of the next batch.
@@ -30,11 +27,6 @@ struct log_move {
 	struct env_loop *loop; /* of `done` */
 	struct env_mail mail;
 	env_mail_cb done;
-};
-
-struct log_write_queue {
-	struct log_write *first;
-	struct log_write *last;
 };
 
 struct log_writer {
@@ -93,13 +85,10 @@ struct log_reclaimer {
 };
 
 struct raft_log_engine {
-	struct log_engine engine;
+	struct log_memory memory;
 	struct log_engine_options options;
 	char *path;
-	pthread_mutex_t lock;
 	struct log_segments segments;
-	struct log_index index;
-	struct log_cache cache;
 	struct log_writer writer;
 	struct log_reclaimer reclaimer;
 	int failure; /* final; every write gets it */
@@ -110,8 +99,6 @@ struct raft_log_engine {
 #define LOG_SPARES     2 /* segments made ahead: one for the writer, one in reserve for writes without entries */
 #define LOG_SPARES_MAX 4 /* kept for recycling */
 
-void raft_log_engine_lock(struct raft_log_engine *engine);
-void raft_log_engine_unlock(struct raft_log_engine *engine);
 /* Not under the lock. Stops the engine for good and says so, once; a write that is on its way ends by itself. */
 void raft_log_engine_fail(struct raft_log_engine *engine, int status, const char *what);
 

@@ -48,6 +48,7 @@ static void position_clear(struct log_index *index, struct log_position *positio
 	log_cache_drop(index->cache, &position->cached);
 	if (segment)
 		segment->live_size -= position->size;
+	index->live_size -= position->size;
 	*position = (struct log_position){0};
 }
 
@@ -64,6 +65,7 @@ static void position_set(
 	position->cached = cached;
 	if (segment)
 		segment->live_size += value->size;
+	index->live_size += value->size;
 }
 
 /* Moves the positions to an array of `capacity`, leaving `head` places free before them. */

@@ -65,6 +65,7 @@ struct log_region {
 
 struct log_index {
 	struct log_region *regions; /* by id */
+	uint64_t live_size; /* bytes of all entries' records */
 	struct log_segments *segments; /* whose live_size is kept */
 	struct log_cache *cache;
 	bool recovering;

@@ -37,87 +37,11 @@ static int buffer_reserve(struct log_writer *writer, uint64_t size)
 	return 0;
 }
 
-/* ---- Queues ----------------------------------------------------------------------------------------------------- */
-
-void log_queue_push(struct log_write_queue *queue, struct log_write *write)
-{
-	write->next = NULL;
-	if (queue->last)
-		queue->last->next = write;
-	else
-		queue->first = write;
-	queue->last = write;
-}
-
-struct log_write *log_queue_pop(struct log_write_queue *queue)
-{
-	struct log_write *write = queue->first;
-
-	queue->first = write->next;
-	if (!queue->first)
-		queue->last = NULL;
-	return write;
-}
-
-void log_queue_append(struct log_write_queue *to, struct log_write_queue *from)
-{
-	while (from->first)
-		log_queue_push(to, log_queue_pop(from));
-}
-
-/* ---- Who may go ------------------------------------------------------------------------------------------------- */
+/* ---- Space ------------------------------------------------------------------------------------------------------ */
 
 uint64_t log_writer_spares(const struct raft_log_engine *engine)
 {
 	return log_segments_last(&engine->segments) - engine->writer.active->sequence;
-}
-
-/* The region remembers it until the owner knows: log_plan_settle. */
-static void refuse(
-	struct raft_log_engine *engine, struct log_write *write, int status, struct log_write_queue *finished)
-{
-	struct log_region *region = log_index_get(&engine->index, write->region);
-
-	write->status = status;
-	write->engine = &engine->engine;
-	if (region) {
-		region->refusals++;
-		region->refusal = status;
-	}
-	log_queue_push(finished, write);
-}
-
-/* May this write follow those of its region that are durable or go before it in this batch? */
-static int admit(struct raft_log_engine *engine, const struct log_write *write)
-{
-	struct log_region *region = log_index_get(&engine->index, write->region);
-	uint64_t base, last;
-
-	if (!region)
-		return -ENOMEM;
-	if (region->refusals > 0 && !write->destroy)
-		return region->refusal;
-	if (region->damaged && !write->destroy && region->admitted_batch != engine->writer.next_number)
-		return STATUS_CORRUPT;
-	if (region->admitted_batch != engine->writer.next_number) {
-		region->admitted_base = region->base_index;
-		region->admitted_last = log_region_last(region);
-	}
-	base = write->destroy ? 0 : region->admitted_base;
-	last = write->destroy ? 0 : region->admitted_last;
-	if (write->reset_index > 0)
-		base = last = write->reset_index;
-	if (write->entry_count > 0) {
-		if (write->entries[0].index > last + 1)
-			return STATUS_UNAVAILABLE;
-		if (write->entries[0].index <= base)
-			return STATUS_COMPACTED;
-		last = write->entries[write->entry_count - 1].index;
-	}
-	region->admitted_base = base;
-	region->admitted_last = last;
-	region->admitted_batch = engine->writer.next_number;
-	return 0;
 }
 
 /* Makes room for `size` bytes in the active segment or goes to the next. */
@@ -144,17 +68,6 @@ static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bo
 	return LOG_PLAN_MAKE;
 }
 
-void log_plan_settle(struct raft_log_engine *engine, const struct log_write *write)
-{
-	struct log_region *region;
-
-	raft_log_engine_lock(engine);
-	region = log_index_find(&engine->index, write->region);
-	if (region && region->refusals > 0)
-		region->refusals--;
-	raft_log_engine_unlock(engine);
-}
-
 /* A segment could not be made: writes with entries are refused, and a move that does not fit. */
 static void refuse_for_space(struct raft_log_engine *engine, int status, struct log_write_queue *finished)
 {
@@ -163,10 +76,10 @@ static void refuse_for_space(struct raft_log_engine *engine, int status, struct 
 	engine->writer.queued = (struct log_write_queue){0};
 	while (queued.first) {
 		struct log_write *write = log_queue_pop(&queued);
-		struct log_region *region = log_index_find(&engine->index, write->region);
+		struct log_region *region = log_index_find(&engine->memory.index, write->region);
 
 		if (write->entry_count > 0 || (region && region->refusals > 0 && !write->destroy))
-			refuse(engine, write, status, finished);
+			log_memory_refuse(&engine->memory, write, status, finished);
 		else
 			log_queue_push(&engine->writer.queued, write);
 	}
@@ -177,7 +90,7 @@ static void filter_move(struct raft_log_engine *engine, struct log_move *move)
 {
 	for (size_t i = 0; i < move->entry_count; i++) {
 		struct log_record *record = &move->entries[i];
-		const struct log_region *region = log_index_find(&engine->index, record->region);
+		const struct log_region *region = log_index_find(&engine->memory.index, record->region);
 		const struct log_position *now = NULL;
 
 		if (planted("log:rewrite_race"))
@@ -200,7 +113,7 @@ static enum log_plan plan_move(struct raft_log_engine *engine, uint64_t *size, s
 	if (!move)
 		return LOG_PLAN_BATCH;
 	filter_move(engine, move);
-	*size += log_records_size_of_move(&engine->index, move);
+	*size += log_records_size_of_move(&engine->memory.index, move);
 	move->status = *size > engine->segments.segment_size ? STATUS_LIMIT : buffer_reserve(writer, *size);
 	plan = LOG_PLAN_BATCH;
 	if (move->status == 0) {
@@ -251,10 +164,10 @@ static enum log_plan plan_writes(
 			break;
 		}
 		if (status == 0)
-			status = admit(engine, write);
+			status = log_memory_admit(&engine->memory, write, writer->next_number);
 		log_queue_pop(&writer->queued);
 		if (status < 0) {
-			refuse(engine, write, status, finished);
+			log_memory_refuse(&engine->memory, write, status, finished);
 			continue;
 		}
 		log_queue_push(&writer->writing, write);
@@ -305,7 +218,7 @@ enum log_plan log_plan_next(
 		.offset = writer->end,
 	};
 	if (writer->move_writing)
-		log_records_of_move(&engine->index, writer->move_writing, log_plan_encode, writer);
+		log_records_of_move(&engine->memory.index, writer->move_writing, log_plan_encode, writer);
 	writer->moved_size = writer->batch.records_size;
 	return LOG_PLAN_BATCH;
 }

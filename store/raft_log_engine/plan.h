@@ -20,8 +20,6 @@ enum log_plan {
 /* Writes that are over are pushed to `finished`; a move that is over without being written is put into `*move`. */
 enum log_plan log_plan_next(
 	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move **move);
-/* The owner of a refused write is about to know. */
-void log_plan_settle(struct raft_log_engine *engine, const struct log_write *write);
 
 /* A log_record_cb that adds to the batch in the writer's buffer. */
 int log_plan_encode(void *argument, const struct log_record *record, const struct raft_entry *entry);
@@ -30,9 +28,5 @@ static inline uint64_t log_padded(uint64_t size)
 {
 	return (size + LOG_BLOCK_SIZE - 1) / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
 }
-
-void log_queue_push(struct log_write_queue *queue, struct log_write *write);
-struct log_write *log_queue_pop(struct log_write_queue *queue);
-void log_queue_append(struct log_write_queue *to, struct log_write_queue *from);
 
 #endif

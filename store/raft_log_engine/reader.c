@@ -66,7 +66,7 @@ struct run {
 static int find_region(struct raft_log_engine *engine, uint64_t id, uint64_t low, uint64_t high,
 	const struct log_region **found)
 {
-	const struct log_region *region = log_index_find(&engine->index, id);
+	const struct log_region *region = log_index_find(&engine->memory.index, id);
 
 	if (!region || !log_region_exists(region))
 		return STATUS_NOT_FOUND;
@@ -102,10 +102,10 @@ static void run_begin(struct raft_log_engine *engine, const struct log_region *r
 
 static void run_end(struct raft_log_engine *engine, struct run *run)
 {
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	for (size_t i = 0; i < run->count; i++)
 		run->segments[i]->readers--;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	run->count = 0;
 }
 
@@ -221,13 +221,13 @@ int log_reader_entries(struct log_engine *base, uint64_t id, uint64_t low, uint6
 	do {
 		const struct log_region *region;
 
-		raft_log_engine_lock(engine);
+		log_memory_lock(&engine->memory);
 		status = find_region(engine, id, low, high, &region);
 		if (status == 0)
 			status = collect_cached(&collector, region, &low, high);
 		if (status == 0 && !cached_only && !collector.is_full)
 			run_begin(engine, region, low, high, size_max - collector.size, &run);
-		raft_log_engine_unlock(engine);
+		log_memory_unlock(&engine->memory);
 		if (status == 0 && cached_only && low < high && !collector.is_full)
 			status = STATUS_WOULD_BLOCK;
 		if (status == 0 && run.count > 0)
@@ -251,7 +251,7 @@ int log_reader_beside(struct log_engine *base, uint64_t id, uint64_t index, stru
 	int status;
 
 	*bytes = NULL;
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	status = find_region(engine, id, index, index + 1, &region);
 	if (status == 0) {
 		const struct log_cached *cached = log_region_position(region, index)->cached;
@@ -260,7 +260,7 @@ int log_reader_beside(struct log_engine *base, uint64_t id, uint64_t index, stru
 			*bytes = buf_ref(cached->beside);
 		run_begin(engine, region, index, index + 1, 0, &run);
 	}
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (status == 0 && run.count > 0) {
 		status = run_read(engine, &run, 0, &window, 0, id, index, &record);
 		if (status == 0 && record.beside.size > 0) {

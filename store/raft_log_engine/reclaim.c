@@ -108,10 +108,11 @@ static int gather(struct raft_log_engine *engine)
 	size_t capacity = 0;
 	int status = 0;
 
-	reclaimer->regions = malloc((HASH_COUNT(engine->index.regions) + 1) * sizeof(*reclaimer->regions));
+	reclaimer->regions =
+		malloc((HASH_COUNT(engine->memory.index.regions) + 1) * sizeof(*reclaimer->regions));
 	if (!reclaimer->regions)
 		return -ENOMEM;
-	for (region = engine->index.regions; region && status == 0; region = region->hh.next) {
+	for (region = engine->memory.index.regions; region && status == 0; region = region->hh.next) {
 		/* Until it is destroyed, the next start must see its damage. */
 		if (region->damaged)
 			return STATUS_CORRUPT;
@@ -131,14 +132,14 @@ static enum log_reclaim_next choose(struct raft_log_engine *engine)
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
 	enum log_reclaim_next next = LOG_RECLAIM_END;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	reclaimer->reclaim->status = engine->failure;
 	if (reclaimer->reclaim->status == 0 && is_worthwhile(engine)) {
 		reclaimer->victim = engine->segments.items[0]->sequence;
 		reclaimer->reclaim->status = gather(engine);
 		next = LOG_RECLAIM_STEP;
 	}
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	return reclaimer->reclaim->status < 0 ? LOG_RECLAIM_END : next;
 }
 
@@ -161,13 +162,13 @@ static bool find_candidate(
 	const struct log_region *region;
 	bool found;
 
-	raft_log_engine_lock(engine);
-	region = log_index_find(&engine->index, candidate->region);
+	log_memory_lock(&engine->memory);
+	region = log_index_find(&engine->memory.index, candidate->region);
 	found = region && region->count > 0 && candidate->index >= region->first &&
 		candidate->index <= log_region_last(region);
 	if (found)
 		*place = *log_region_position(region, candidate->index);
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	return found && place->segment == engine->reclaimer.victim && place->offset == candidate->offset;
 }
 
@@ -215,10 +216,10 @@ static void take_regions(struct raft_log_engine *engine)
 	uint64_t size = 0;
 
 	move->regions = reclaimer->regions + reclaimer->region_next;
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	while (reclaimer->region_next < reclaimer->region_count) {
 		const struct log_region *region =
-			log_index_find(&engine->index, reclaimer->regions[reclaimer->region_next]);
+			log_index_find(&engine->memory.index, reclaimer->regions[reclaimer->region_next]);
 
 		size += region ? log_records_size_of_region(region) : 0;
 		if (move->region_count > 0 && size > (size_max < MOVE_SIZE_MAX ? size_max : MOVE_SIZE_MAX))
@@ -226,7 +227,7 @@ static void take_regions(struct raft_log_engine *engine)
 		reclaimer->region_next++;
 		move->region_count++;
 	}
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 }
 
 /* Prepares the next piece of what has to leave the victim. */
@@ -236,9 +237,9 @@ static enum log_reclaim_next prepare_move(struct raft_log_engine *engine)
 	struct log_segment *segment;
 	int status = move_reserve(&reclaimer->move);
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	segment = engine->segments.items[0];
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (status == 0)
 		status = read_entries(engine, segment);
 	if (status == 0 && reclaimer->move.entry_count == 0)
@@ -252,10 +253,10 @@ static enum log_reclaim_next retire(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	check(engine->segments.items[0]->live_size == 0);
 	engine->writer.oldest = reclaimer->victim + 1;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	reclaimer->move.entry_count = reclaimer->move.region_count = 0;
 	reclaimer->retired = true;
 	return LOG_RECLAIM_MOVE;
@@ -268,19 +269,19 @@ static bool begin_making(struct raft_log_engine *engine)
 {
 	bool begun;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	begun = !engine->segments.making && engine->segments.items[0]->readers == 0;
 	if (begun)
 		engine->segments.making = true;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	return begun;
 }
 
 static void end_making(struct raft_log_engine *engine, int status)
 {
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	engine->segments.making = false;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	log_writer_resume(engine, status);
 }
 
@@ -298,18 +299,18 @@ static enum log_reclaim_next recycle(struct raft_log_engine *engine)
 	victim_clear(reclaimer);
 	if (!begin_making(engine))
 		return LOG_RECLAIM_END;
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	keep = log_writer_spares(engine) < LOG_SPARES_MAX;
 	last = log_segments_last(segments);
 	segment = log_segments_take_first(segments);
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	status = keep ? log_segments_rename(segments, victim, last + 1)
 		      : log_segments_unlink(segments, victim);
 	if (status == 0 && keep) {
-		raft_log_engine_lock(engine);
+		log_memory_lock(&engine->memory);
 		segment->sequence = last + 1;
 		log_segments_append(segments, segment);
-		raft_log_engine_unlock(engine);
+		log_memory_unlock(&engine->memory);
 	} else {
 		log_segment_free(segment);
 	}
@@ -330,17 +331,17 @@ static void make_spares(struct raft_log_engine *engine)
 		struct log_segment *segment;
 		uint64_t last, spares;
 
-		raft_log_engine_lock(engine);
+		log_memory_lock(&engine->memory);
 		last = log_segments_last(segments);
 		spares = log_writer_spares(engine);
 		status = log_segments_reserve(segments);
-		raft_log_engine_unlock(engine);
+		log_memory_unlock(&engine->memory);
 		if (status == 0 && spares < LOG_SPARES)
 			status = log_segments_make(segments, last + 1, &segment);
 		if (status == 0 && spares < LOG_SPARES) {
-			raft_log_engine_lock(engine);
+			log_memory_lock(&engine->memory);
 			log_segments_append(segments, segment);
-			raft_log_engine_unlock(engine);
+			log_memory_unlock(&engine->memory);
 		}
 		end_making(engine, status);
 		if (spares >= LOG_SPARES)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/codec.h"
+#include "store/raft_log_engine/engine.h"
 
 static int each_entry(const struct log_write *write, log_record_cb each, void *argument)
 {

@@ -5,7 +5,9 @@
 #ifndef RAFTKV_STORE_RAFT_LOG_ENGINE_RECORDS_H
 #define RAFTKV_STORE_RAFT_LOG_ENGINE_RECORDS_H
 
-#include "store/raft_log_engine/engine.h"
+#include "store/raft_log_engine/index.h"
+
+struct log_move;
 
 /* `entry` is the write's for records of kind LOG_RECORD_ENTRY, else NULL. A nonzero return ends the walk. */
 typedef int (*log_record_cb)(void *argument, const struct log_record *record, const struct raft_entry *entry);

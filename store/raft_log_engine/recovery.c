@@ -60,7 +60,7 @@ static const uint8_t *bytes_at(struct recovery *recovery, const struct log_segme
 
 static int damage_region(struct recovery *recovery, uint64_t id)
 {
-	struct log_region *region = log_index_get(&recovery->engine->index, id);
+	struct log_region *region = log_index_get(&recovery->engine->memory.index, id);
 
 	if (!region)
 		return -ENOMEM;
@@ -120,7 +120,7 @@ static int on_damage(struct recovery *recovery, struct place to, uint64_t number
 	if (recovery->damage_count++ == 0)
 		recovery->damage = at;
 	recovery->lost_batches += recovery->expected > 0 ? number - recovery->expected : 1;
-	recovery->engine->index.lossy = true;
+	recovery->engine->memory.index.lossy = true;
 	while (at.segment == to.segment && at.offset > 0 && at.offset < to.offset && status == 0)
 		status = walk_damaged_batch(recovery, segment, at.offset, to.offset, &at.offset);
 	if (at.segment != to.segment || at.offset != to.offset) {
@@ -142,7 +142,7 @@ static void name_regions(const struct recovery *recovery, char *text, size_t siz
 		return;
 	}
 	text[0] = 0;
-	for (region = recovery->engine->index.regions; region; region = region->hh.next) {
+	for (region = recovery->engine->memory.index.regions; region; region = region->hh.next) {
 		if (!region->damaged)
 			continue;
 		if (count++ < NAMED_REGIONS_MAX && used < size)
@@ -173,7 +173,7 @@ static void report_damage(struct recovery *recovery)
 
 	if (recovery->damages_any)
 		engine->options.damaged(engine->options.argument, LOG_REGION_ANY);
-	for (region = engine->index.regions; region; region = region->hh.next)
+	for (region = engine->memory.index.regions; region; region = region->hh.next)
 		if (region->damaged)
 			engine->options.damaged(engine->options.argument, region->id);
 }
@@ -196,7 +196,7 @@ static int bad_record(
 static int apply_batch(
 	struct recovery *recovery, const struct log_batch *batch, const uint8_t *bytes, struct status *status)
 {
-	struct log_index *index = &recovery->engine->index;
+	struct log_index *index = &recovery->engine->memory.index;
 	uint32_t at = LOG_BATCH_HEADER_SIZE, end = LOG_BATCH_HEADER_SIZE + batch->records_size;
 
 	index->batch = batch->number;
@@ -319,11 +319,11 @@ static int check_whole(struct recovery *recovery, struct status *status)
 			"raft log: segments before %016" PRIx64 ".log are missing in %s",
 			engine->segments.items[0]->sequence, engine->path);
 	if (recovery->damages_any)
-		for (region = engine->index.regions; region; region = region->hh.next)
+		for (region = engine->memory.index.regions; region; region = region->hh.next)
 			if (log_region_exists(region) &&
 				region->destroyed_batch < recovery->damages_any_before)
 				region->damaged = true;
-	code = log_index_finish(&engine->index, &id);
+	code = log_index_finish(&engine->memory.index, &id);
 	if (code < 0)
 		return status_set(status, code, "raft log: in %s the log of region %" PRIu64 " has a hole",
 			engine->path, id);
@@ -370,7 +370,7 @@ static void say_what_was_found(const struct recovery *recovery)
 		"raft log: %s: %zu segments, %" PRIu64 " batches with %" PRIu64
 		" records of %u regions, %" PRIu64 " bytes; the log ends in %s at %" PRIu64,
 		engine->path, engine->segments.count, recovery->batches, recovery->records,
-		HASH_COUNT(engine->index.regions), recovery->size, name, recovery->end.offset);
+		HASH_COUNT(engine->memory.index.regions), recovery->size, name, recovery->end.offset);
 	if (recovery->damage_count > 0)
 		log_error(engine->options.logger,
 			"raft log: %s: damaged in %" PRIu64 " places, %" PRIu64 " batches are lost",
@@ -383,8 +383,8 @@ static int run(struct recovery *recovery, struct status *status)
 	struct log_segments *segments = &engine->segments;
 	int code;
 
-	engine->index.recovering = true;
-	engine->index.hole_max = segments->count * segments->segment_size / LOG_RECORD_HEADER_SIZE;
+	engine->memory.index.recovering = true;
+	engine->memory.index.hole_max = segments->count * segments->segment_size / LOG_RECORD_HEADER_SIZE;
 	for (size_t i = 0; i < segments->count; i++) {
 		code = read_segment(recovery, segments->items[i], status);
 		if (code < 0)

@@ -29,7 +29,7 @@ static void deliver(struct env_mail *mail)
 	struct log_write *write = (struct log_write *)mail;
 
 	if (write->engine)
-		log_plan_settle((struct raft_log_engine *)write->engine, write);
+		log_memory_settle((struct log_memory *)write->engine, write);
 	write->done(write, write->status);
 }
 
@@ -84,13 +84,13 @@ static void advance(struct raft_log_engine *engine, struct log_write_queue *fini
 	struct env_loop *loop = NULL;
 	enum log_plan plan;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	plan = log_plan_next(engine, finished, &unmoved);
 	if (plan == LOG_PLAN_NOTHING)
 		writer->busy = false;
 	if (plan == LOG_PLAN_MAKE)
 		loop = writer->move_queued ? writer->move_queued->loop : writer->queued.first->loop;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	tell(finished, move);
 	if (unmoved)
 		env_post(unmoved->loop, &unmoved->mail, unmoved->done);
@@ -106,11 +106,11 @@ static void start(struct raft_log_engine *engine)
 	struct log_write_queue finished = {0};
 	bool begin;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	begin = !writer->busy && (writer->queued.first || writer->move_queued);
 	if (begin)
 		writer->busy = true;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (begin)
 		advance(engine, &finished, NULL);
 }
@@ -122,19 +122,20 @@ void log_writer_submit(struct log_engine *base, struct log_write *write)
 	for (size_t i = 0; i < write->entry_count; i++)
 		check(write->entries[i].index == write->entries[0].index + i);
 	write->engine = NULL;
+	write->replaces = false;
 	write->status = 0;
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	log_queue_push(&engine->writer.queued, write);
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	start(engine);
 }
 
 void log_writer_submit_move(struct raft_log_engine *engine, struct log_move *move)
 {
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	check(!engine->writer.move_queued);
 	engine->writer.move_queued = move;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	start(engine);
 }
 
@@ -151,12 +152,12 @@ static int apply(void *argument, const struct log_record *record, const struct r
 	struct raft_log_engine *engine = applying->engine;
 	const struct log_batch *batch = &engine->writer.batch;
 	struct log_position *position;
-	int status = log_index_apply(&engine->index, record, (uint32_t)batch->segment,
+	int status = log_index_apply(&engine->memory.index, record, (uint32_t)batch->segment,
 		batch->offset + applying->offset, &position);
 
 	applying->offset += (uint32_t)log_record_size(record);
 	if (status == 0 && position && entry)
-		log_cache_add(&engine->cache, entry, record->beside, &position->cached);
+		log_cache_add(&engine->memory.cache, entry, record->beside, &position->cached);
 	return status;
 }
 
@@ -179,15 +180,6 @@ static int apply_move(struct applying *applying)
 	return status;
 }
 
-/* Forgets a region of which nothing is left. */
-static void sweep(struct raft_log_engine *engine, uint64_t id)
-{
-	struct log_region *region = log_index_find(&engine->index, id);
-
-	if (region && !log_region_exists(region) && region->refusals == 0)
-		log_index_remove(&engine->index, region);
-}
-
 /* The batch is durable: takes it into the index, in the order in which it was encoded. */
 static int apply_batch(struct raft_log_engine *engine)
 {
@@ -195,12 +187,12 @@ static int apply_batch(struct raft_log_engine *engine)
 	struct applying applying = {engine, LOG_BATCH_HEADER_SIZE};
 	int status;
 
-	engine->index.batch = writer->batch.number;
+	engine->memory.index.batch = writer->batch.number;
 	status = apply_move(&applying);
 	for (struct log_write *write = writer->writing.first; write && status == 0; write = write->next) {
 		status = log_records_of_write(write, apply, &applying);
 		if (write->destroy)
-			sweep(engine, write->region);
+			log_memory_sweep(&engine->memory, write->region);
 		engine->records++;
 	}
 	writer->end += writer->batch.size;
@@ -217,13 +209,13 @@ static void written(struct env_file_request *request)
 	struct log_move *move;
 	int status = request->status;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	if (status == 0)
 		status = apply_batch(engine);
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (status < 0)
 		raft_log_engine_fail(engine, status, "writing a batch");
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	for (struct log_write *write = writer->writing.first; write; write = write->next)
 		write->status = status;
 	log_queue_append(&finished, &writer->writing);
@@ -231,7 +223,7 @@ static void written(struct env_file_request *request)
 	if (move)
 		move->status = status;
 	writer->move_writing = NULL;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	advance(engine, &finished, move);
 }
 
@@ -243,10 +235,10 @@ static void make_run(struct env_work *work)
 	uint64_t sequence;
 	int status;
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	sequence = log_segments_last(&engine->segments) + 1;
 	status = log_segments_reserve(&engine->segments);
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (status == 0)
 		status = log_segments_make(&engine->segments, sequence, &engine->writer.made);
 	engine->writer.make_result = status;
@@ -256,12 +248,12 @@ static void make_done(struct env_work *work)
 {
 	struct raft_log_engine *engine = engine_of(work, writer.work);
 
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	engine->segments.making = false;
 	if (engine->writer.make_result == 0)
 		log_segments_append(&engine->segments, engine->writer.made);
 	engine->writer.waits_for_maker = true;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	log_writer_resume(engine, engine->writer.make_result);
 }
 
@@ -273,12 +265,12 @@ void log_writer_resume(struct raft_log_engine *engine, int make_status)
 
 	if (make_status < 0 && !log_status_is_shortage(make_status))
 		raft_log_engine_fail(engine, make_status, "making a segment");
-	raft_log_engine_lock(engine);
+	log_memory_lock(&engine->memory);
 	waits = writer->waits_for_maker;
 	writer->waits_for_maker = false;
 	if (waits)
 		writer->make_status = make_status;
-	raft_log_engine_unlock(engine);
+	log_memory_unlock(&engine->memory);
 	if (waits)
 		advance(engine, &finished, NULL);
 }
