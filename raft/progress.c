@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "proto/plant.h"
 #include "raft/number.h"
 
 /* ---- One peer --------------------------------------------------------------------------------------------------- */
@@ -213,16 +212,6 @@ bool tracker_is_singleton(const struct tracker *tracker)
 	return tracker->conf.voters.count == 1 && tracker->conf.voters_outgoing.count == 0;
 }
 
-/* The configuration whose majorities decide. */
-static struct raft_conf_state deciding(const struct tracker *tracker)
-{
-	struct raft_conf_state conf = tracker->conf;
-
-	if (planted("raft:joint_one_half"))
-		conf.voters_outgoing.count = 0;
-	return conf;
-}
-
 static bool acked_match(const void *argument, uint64_t id, uint64_t *index)
 {
 	const struct progress *progress = tracker_find(argument, id);
@@ -260,23 +249,17 @@ static enum quorum_result vote_cast(const void *argument, uint64_t id)
 
 uint64_t tracker_committed(const struct tracker *tracker)
 {
-	struct raft_conf_state conf = deciding(tracker);
-
-	return quorum_joint_committed(&conf, acked_match, tracker);
+	return quorum_joint_committed(&tracker->conf, acked_match, tracker);
 }
 
 uint64_t tracker_read_round(const struct tracker *tracker)
 {
-	struct raft_conf_state conf = deciding(tracker);
-
-	return quorum_joint_committed(&conf, acked_read_round, tracker);
+	return quorum_joint_committed(&tracker->conf, acked_read_round, tracker);
 }
 
 bool tracker_is_quorum_active(const struct tracker *tracker)
 {
-	struct raft_conf_state conf = deciding(tracker);
-
-	return quorum_joint_vote(&conf, vote_active, tracker) == QUORUM_WON;
+	return quorum_joint_vote(&tracker->conf, vote_active, tracker) == QUORUM_WON;
 }
 
 void tracker_reset_votes(struct tracker *tracker)
@@ -295,8 +278,6 @@ void tracker_record_vote(struct tracker *tracker, uint64_t id, bool granted)
 
 enum quorum_result tracker_tally(const struct tracker *tracker, uint32_t *granted, uint32_t *rejected)
 {
-	struct raft_conf_state conf = deciding(tracker);
-
 	*granted = 0;
 	*rejected = 0;
 	for (uint32_t i = 0; i < tracker->count; i++) {
@@ -305,7 +286,7 @@ enum quorum_result tracker_tally(const struct tracker *tracker, uint32_t *grante
 		*granted += tracker->items[i].vote == PROGRESS_VOTE_YES;
 		*rejected += tracker->items[i].vote == PROGRESS_VOTE_NO;
 	}
-	return quorum_joint_vote(&conf, vote_cast, tracker);
+	return quorum_joint_vote(&tracker->conf, vote_cast, tracker);
 }
 
 size_t tracker_memory(const struct tracker *tracker)
