@@ -5,7 +5,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 status=0
 
-make -s PLANT=1 BUILD=build-plant build-plant/tests/raft_scenarios || exit 1
+# A build of its own, whatever the one under test was made with.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
+make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/raft_scenarios || exit 1
 build-plant/tests/raft_scenarios --skip-log-lines tests/data/raft/*.txt || exit 1
 while read -r bug; do
 	if RAFTKV_PLANTED=$bug build-plant/tests/raft_scenarios --skip-log-lines tests/data/raft/*.txt >/dev/null 2>&1; then
