@@ -78,7 +78,8 @@ struct inode {
 
 	/* Regular files. */
 	enum inode_data data;
-	uint64_t units; /* mapped ones below `cut`; in INODE_DATA_UNITS */
+	uint32_t tiny_size; /* bytes of the tiny row; of INODE_DATA_TINY */
+	uint64_t units; /* mapped ones below `cut`; of INODE_DATA_UNITS */
 	/* The units from here on are garbage of a truncation: they are holes to a reader (they lie past `size`), and are
 	 * unmapped in the background or before the file grows over them. Grows the generation. */
 	uint64_t cut;
@@ -101,11 +102,11 @@ static inline bool inode_is_directory(const struct inode *inode)
 	return S_ISDIR(inode->attributes.mode);
 }
 
-/* Of `inode`'s row; the slices are the caller's. */
 void inode_encode(const struct inode *inode, struct writer *writer);
-/* `ino` is the key's. `target` and `xattrs` borrow from `row`. Fills in the attributes that follow from others (size
- * and blocks of all types). */
+/* `ino` is the key's. `target` and `xattrs` borrow from `row`. */
 int inode_decode(struct slice row, uint64_t ino, struct inode *inode);
+/* Fills in the attributes that follow from the rest: size and blocks. Decoding does it, too. */
+void inode_derive(struct inode *inode);
 
 /* Steps over small xattrs: starts with the whole of `inode->xattrs` and takes one off. False at the end. The slices of
  * an inode that was decoded are well-formed. */
