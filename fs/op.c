@@ -102,6 +102,7 @@ static void code_write(struct coder *coder, struct op_write *write)
 	coder_u64(coder, &write->ino);
 	coder_u64(coder, &write->offset);
 	coder_u32(coder, &write->flags);
+	coder_time(coder, &write->time);
 }
 
 static void code_fallocate(struct coder *coder, struct op_fallocate *fallocate)
@@ -151,7 +152,7 @@ static void code_lock(struct coder *coder, struct lock *lock)
 	coder_check(coder, kind == LOCK_FLOCK || kind == LOCK_POSIX);
 	lock->kind = (enum lock_kind)kind;
 	coder_u8(coder, &type);
-	coder_check(coder, type <= LOCK_WRITE);
+	coder_check(coder, type <= FS_LOCK_WRITE);
 	lock->type = (enum lock_type)type;
 	coder_u64(coder, &lock->owner);
 	coder_u64(coder, &lock->start);
@@ -348,7 +349,7 @@ static void code_victim(struct coder *coder, struct op_victim *victim)
 
 static void code_blocker(struct coder *coder, struct lock *blocker)
 {
-	bool has = blocker->type != LOCK_NONE;
+	bool has = blocker->type != FS_LOCK_NONE;
 
 	coder_bool(coder, &has);
 	if (!has)

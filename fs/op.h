@@ -131,6 +131,7 @@ struct op_setattr {
 #define OP_WRITE_APPEND UINT32_C(1) /* at the end, wherever that is now: `reply.offset` */
 #define OP_WRITE_CLIP	UINT32_C(2) /* a mapped page's writeback: never extends, never strips */
 #define OP_WRITE_KILL	UINT32_C(4) /* FUSE_WRITE_KILL_SUIDGID */
+#define OP_WRITE_TIME	UINT32_C(8) /* it was written at `time`: mtime and ctime, which it never sets back */
 
 /* The data is the proposal's payload, all of it, 1 to OP_WRITE_SIZE_MAX bytes. Whole aligned units are never copied.
  * Reply: attributes, `offset`, `count` (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable). */
@@ -138,6 +139,7 @@ struct op_write {
 	uint64_t ino;
 	uint64_t offset;
 	uint32_t flags;
+	struct fs_time time; /* by the writer's clock: buffered data is acknowledged before it is proposed */
 };
 
 /* fallocate(2): `mode` 0, FALLOC_FL_KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; else EOPNOTSUPP.
@@ -178,7 +180,7 @@ struct op_removexattr {
 	struct slice name;
 };
 
-/* Set or, with LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
+/* Set or, with FS_LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
  * `blocker`; who wants to wait asks again. An flock has start 0 and end INT64_MAX. ENOLCK: too many. */
 struct op_lock {
 	uint64_t ino;
@@ -254,7 +256,7 @@ struct op_reply {
 	struct attributes attributes; /* after the operation */
 	struct attributes other; /* of an exchange: the inode that went the other way */
 	struct op_victim victim;
-	struct lock blocker; /* type LOCK_NONE: none */
+	struct lock blocker; /* type FS_LOCK_NONE: none */
 };
 
 int op_reply_encode(const struct op_reply *reply, struct buf **bytes); /* 0 or -ENOMEM */

@@ -59,7 +59,7 @@ int read_xattrs(struct view *view, uint64_t ino, char *names, size_t size_max, s
 
 /* ---- Locks and holders ---- */
 
-/* F_GETLK: the first lock that would stop `lock` (with its session) from being set; type LOCK_NONE: none would. */
+/* F_GETLK: the first lock that would stop `lock` (with its session) from being set; type FS_LOCK_NONE: none would. */
 int read_lock(struct view *view, uint64_t ino, const struct lock *lock, struct lock *blocker);
 
 /* The least session >= `from` that holds locks or open inodes in this region; -ENOENT: none. */

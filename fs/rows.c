@@ -137,7 +137,8 @@ static void code_inode(struct coder *coder, struct inode *inode)
 {
 	code_version(coder);
 	code_attributes(coder, &inode->attributes);
-	coder_u32(coder, &inode->has);
+	coder_u32(coder, &inode->state);
+	coder_check(coder, (inode->state & ~INODE_STATE_ALL) == 0);
 	if (S_ISREG(inode->attributes.mode))
 		code_regular(coder, inode);
 	if (S_ISDIR(inode->attributes.mode))
@@ -247,11 +248,19 @@ static void code_lock(struct coder *coder, struct lock *lock)
 
 	code_version(coder);
 	coder_u8(coder, &type);
-	coder_check(coder, type == LOCK_READ || type == LOCK_WRITE);
+	coder_check(coder, type == FS_LOCK_READ || type == FS_LOCK_WRITE);
 	lock->type = (enum lock_type)type;
 	coder_u64(coder, &lock->end);
 	coder_check(coder, lock->end <= INT64_MAX && lock->start <= lock->end);
 	coder_u32(coder, &lock->pid);
+}
+
+bool lock_conflicts(const struct lock *wanted, const struct lock *held)
+{
+	if (lock_is_same_owner(wanted, held) ||
+		(wanted->type != FS_LOCK_WRITE && held->type != FS_LOCK_WRITE))
+		return false;
+	return wanted->start <= held->end && held->start <= wanted->end;
 }
 
 void lock_encode(const struct lock *lock, struct writer *writer)

@@ -31,6 +31,11 @@ struct fs_time {
 	uint32_t nanoseconds; /* < 10^9 */
 };
 
+static inline bool fs_time_is_before(const struct fs_time *a, const struct fs_time *b)
+{
+	return a->seconds != b->seconds ? a->seconds < b->seconds : a->nanoseconds < b->nanoseconds;
+}
+
 /* What +i, +a, +d, +A are to chattr(1): the values of FS_IOC_GETFLAGS. */
 #define FS_FLAG_IMMUTABLE UINT32_C(0x10)
 #define FS_FLAG_APPEND	  UINT32_C(0x20)
@@ -65,23 +70,26 @@ enum inode_data {
 	INODE_DATA_UNITS, /* the object's units; whatever lies at or past `size` is zero, or past `cut` */
 };
 
-/* What may exist beside the row: set before the first such row is made, then kept. */
-#define INODE_HAS_XATTRS UINT32_C(1) /* X rows */
-#define INODE_HAS_LOCKS	 UINT32_C(2) /* L rows */
-#define INODE_HAS_HOLDS	 UINT32_C(4) /* O rows */
+/* The state of an inode. What may exist beside the row is set before the first such row is made, then kept. */
+#define INODE_HAS_XATTRS  UINT32_C(0x01) /* X rows */
+#define INODE_HAS_LOCKS	  UINT32_C(0x02) /* L rows */
+#define INODE_HAS_HOLDS	  UINT32_C(0x04) /* O rows */
+#define INODE_IS_DEAD	  UINT32_C(0x08) /* removed for everybody; its units are garbage still to be unmapped */
+#define INODE_IS_LINKABLE UINT32_C(0x10) /* made by O_TMPFILE: may get a first name */
+#define INODE_STATE_ALL	  UINT32_C(0x1f)
 
 #define INODE_CUT_NONE UINT64_MAX
 
 struct inode {
 	struct attributes attributes; /* `size` and `blocks` are kept here for files alone */
-	uint32_t has; /* INODE_HAS_… */
+	uint32_t state; /* INODE_HAS_…, INODE_IS_… */
 
 	/* Regular files. */
 	enum inode_data data;
 	uint32_t tiny_size; /* bytes of the tiny row; of INODE_DATA_TINY */
 	uint64_t units; /* mapped ones below `cut`; of INODE_DATA_UNITS */
 	/* The units from here on are garbage of a truncation: they are holes to a reader (they lie past `size`), and are
-	 * unmapped in the background or before the file grows over them. Grows the generation. */
+	 * unmapped in the background, or before the file grows over them. */
 	uint64_t cut;
 	uint64_t data_generation; /* of the garbage: how often a truncation left some */
 
@@ -126,7 +134,7 @@ int bytes_decode(struct slice row, size_t size_max, struct slice *bytes);
 
 /* A lock; kind, session, owner and start are in the key. */
 enum lock_kind { LOCK_FLOCK = 'f', LOCK_POSIX = 'p' /* and OFD: they conflict with each other */ };
-enum lock_type { LOCK_NONE, LOCK_READ, LOCK_WRITE };
+enum lock_type { FS_LOCK_NONE, FS_LOCK_READ, FS_LOCK_WRITE };
 struct lock {
 	enum lock_kind kind;
 	enum lock_type type;
@@ -136,6 +144,12 @@ struct lock {
 	uint64_t end; /* the last byte, inclusive; INT64_MAX: to the end of the file */
 	uint32_t pid; /* for F_GETLK, as told by the owner */
 };
+/* May `held` stop `wanted`? Of one kind; the same owner never stops itself. */
+bool lock_conflicts(const struct lock *wanted, const struct lock *held);
+static inline bool lock_is_same_owner(const struct lock *a, const struct lock *b)
+{
+	return a->session == b->session && a->owner == b->owner;
+}
 void lock_encode(const struct lock *lock, struct writer *writer);
 int lock_decode(struct slice key, struct slice row, struct lock *lock);
 

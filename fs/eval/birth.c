@@ -1,0 +1,125 @@
+/*
+ * birth.c: where inodes are born. A file gets the next seq of its parent's birth dirid; a directory gets a dirid of its
+ * own, drawn at random from the free ones of the region, so that every split leaves both halves with room.
+ */
+#include <errno.h>
+
+#include "proto/status.h"
+#include "fs/eval/families.h"
+
+#define DRAW_COUNT_MAX 16
+
+static int found_key(void *argument, struct slice key, struct slice value)
+{
+	(void)argument;
+	(void)key;
+	(void)value;
+	return 1;
+}
+
+/* A dirid is free when no key begins with it: files born in a removed directory may live on elsewhere. */
+static int is_free(struct evaluation *evaluation, uint64_t dirid)
+{
+	struct fs_key prefix = fs_key_dirid(dirid);
+
+	return evaluation_scan(evaluation, &prefix, found_key, NULL);
+}
+
+/* The dirids all of whose keys lie in the region: [*first, *end). */
+static void find_range(const struct eval_input *input, uint64_t *first, uint64_t *end)
+{
+	*first = 1; /* 0 is the root */
+	if (input->region_start.size > 0) {
+		struct fs_key least;
+
+		*first = fs_key_get_dirid(input->region_start);
+		least = fs_key_dirid(*first);
+		if (slice_compare(fs_key_slice(&least), input->region_start) < 0)
+			(*first)++;
+		*first = *first > 0 ? *first : 1;
+	}
+	*end = input->region_end.size > 0 ? fs_key_get_dirid(input->region_end) : FS_DIRID_END;
+}
+
+static int draw_dirid(struct evaluation *evaluation, uint64_t *dirid)
+{
+	uint64_t first, end;
+
+	find_range(evaluation->input, &first, &end);
+	if (first >= end)
+		return -ENOSPC;
+	for (int i = 0; i < DRAW_COUNT_MAX; i++) {
+		int status;
+
+		*dirid = first + evaluation_draw(evaluation) % (end - first);
+		status = is_free(evaluation, *dirid);
+		if (status <= 0)
+			return status;
+	}
+	return -ENOSPC;
+}
+
+int eval_born_directory(struct evaluation *evaluation, uint64_t *ino)
+{
+	uint64_t dirid;
+	int status = draw_dirid(evaluation, &dirid);
+
+	*ino = fs_ino(dirid, FS_SEQ_DIRECTORY);
+	return status;
+}
+
+/* All seqs are used: another dirid, marked so that no directory ever gets it while this one lives. */
+static int add_spill(struct evaluation *evaluation, struct inode *directory)
+{
+	bool had = directory->birth_dirid != fs_ino_dirid(directory->attributes.ino);
+	struct spill spill = {
+		.directory = directory->attributes.ino, .before = had ? directory->birth_dirid : 0};
+	uint8_t bytes[32];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct fs_key key;
+	uint64_t dirid;
+	int status = draw_dirid(evaluation, &dirid);
+
+	if (status != 0)
+		return status;
+	key = fs_key_spill(dirid);
+	spill_encode(&spill, &writer);
+	evaluation_put(evaluation, &key, writer_written(&writer));
+	directory->birth_dirid = dirid;
+	directory->birth_seq = FS_SEQ_FIRST;
+	return 0;
+}
+
+int eval_born_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino)
+{
+	struct inode *directory = &parent->inode;
+	int status = directory->birth_seq == FS_SEQ_END ? add_spill(evaluation, directory) : 0;
+
+	*ino = fs_ino(directory->birth_dirid, directory->birth_seq);
+	directory->birth_seq++;
+	evaluation_change(parent);
+	return status;
+}
+
+int eval_end_births(struct evaluation *evaluation, const struct inode *directory)
+{
+	uint64_t own = fs_ino_dirid(directory->attributes.ino);
+	uint64_t dirid = directory->birth_dirid != own ? directory->birth_dirid : 0;
+
+	while (dirid != 0) {
+		struct fs_key key = fs_key_spill(dirid);
+		struct kv_value row = {0};
+		struct spill spill;
+		int status = evaluation_get(evaluation, &key, &row);
+
+		if (status != 0)
+			return status;
+		status = spill_decode(row.data, &spill);
+		kv_value_close(&row);
+		if (status != 0)
+			return status;
+		evaluation_delete(evaluation, &key);
+		dirid = spill.before;
+	}
+	return 0;
+}

@@ -1,0 +1,99 @@
+#include "fs/eval/eval.h"
+
+#include <errno.h>
+
+#include "proto/status.h"
+#include "fs/eval/families.h"
+
+static int dispatch(struct evaluation *evaluation, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_MAKE:
+		return eval_make(evaluation, &op->make);
+	case OP_TMPFILE:
+		return eval_tmpfile(evaluation, &op->tmpfile);
+	case OP_LINK:
+		return eval_link(evaluation, &op->link);
+	case OP_UNLINK:
+		return eval_unlink(evaluation, &op->remove);
+	case OP_RMDIR:
+		return eval_rmdir(evaluation, &op->remove);
+	case OP_RENAME:
+		return eval_rename(evaluation, &op->rename);
+	case OP_SETATTR:
+		return eval_setattr(evaluation, &op->setattr);
+	case OP_WRITE:
+		return eval_write(evaluation, &op->write);
+	case OP_FALLOCATE:
+		return eval_fallocate(evaluation, &op->fallocate);
+	case OP_COPY:
+		return eval_copy(evaluation, &op->copy);
+	case OP_SETXATTR:
+		return eval_setxattr(evaluation, &op->setxattr);
+	case OP_REMOVEXATTR:
+		return eval_removexattr(evaluation, &op->removexattr);
+	case OP_LOCK:
+		return eval_lock(evaluation, &op->lock);
+	case OP_HOLD:
+		return eval_hold(evaluation, &op->hold);
+	case OP_RELEASE:
+		return eval_release(evaluation, &op->hold);
+	case OP_SESSION_END:
+		return eval_session_end(evaluation, &op->session_end);
+	case OP_RECLAIM:
+		return eval_reclaim(evaluation);
+	case OP_FORMAT:
+		return eval_format(evaluation, &op->format);
+	case OP_KIND_END:
+		break;
+	}
+	return STATUS_MALFORMED;
+}
+
+/* An errno is the operation's answer, except those that say that we could not find it out. */
+static bool is_answer(int status)
+{
+	return status < 0 && status > STATUS_FIRST && status != -EIO && status != -ENOMEM;
+}
+
+static int finish(struct evaluation *evaluation, int status)
+{
+	struct op_reply *reply = &evaluation->reply;
+
+	if (is_answer(status)) {
+		*reply = (struct op_reply){.error = status, .blocker = reply->blocker};
+		mutations_close(evaluation->mutations);
+		return 0;
+	}
+	if (status == STATUS_NOT_FOUND)
+		return STATUS_CORRUPT; /* a row that another row promised */
+	if (status == 0)
+		evaluation_write_inodes(evaluation);
+	return status == 0 ? evaluation->mutations->status : status;
+}
+
+static int evaluate(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
+	struct mutations *mutations, struct buf **reply)
+{
+	struct evaluation evaluation;
+	struct op op;
+	int status = op_decode(input->body, &op);
+
+	(void)evaluator;
+	if (status != 0)
+		return status;
+	evaluation_init(&evaluation, view, input, mutations);
+	status = finish(&evaluation, dispatch(&evaluation, &op));
+	if (status == 0)
+		status = op_reply_encode(&evaluation.reply, reply);
+	evaluation_close(&evaluation);
+	return status;
+}
+
+struct evaluator *eval_evaluator(void)
+{
+	static const struct evaluator_ops ops = {.evaluate = evaluate};
+	static struct evaluator evaluator = {.ops = &ops};
+
+	return &evaluator;
+}

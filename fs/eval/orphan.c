@@ -1,0 +1,151 @@
+/*
+ * orphan.c: inodes that live on without a name because a session has them open, and what a dead session leaves.
+ */
+#include <errno.h>
+
+#include "proto/status.h"
+#include "fs/eval/families.h"
+
+#define END_COUNT_MAX                                                                                        \
+	EVALUATION_INODE_COUNT_MAX /* holds that one OP_SESSION_END drops: each may need an inode */
+
+struct holder_search {
+	const uint64_t *except;
+	uint64_t ino;
+};
+
+static int find_holder(void *argument, struct slice key, struct slice value)
+{
+	struct holder_search *search = argument;
+	struct fs_key own;
+
+	(void)value;
+	if (!search->except)
+		return 1;
+	own = fs_key_orphan(search->ino, *search->except);
+	return slice_compare(key, fs_key_slice(&own)) != 0;
+}
+
+int eval_is_held(
+	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held)
+{
+	struct holder_search search = {.except = except, .ino = inode->attributes.ino};
+	struct fs_key prefix = fs_key_prefix(inode->attributes.ino, 'O');
+	int status = 0;
+
+	if ((inode->state & INODE_HAS_HOLDS) != 0)
+		status = evaluation_scan(evaluation, &prefix, find_holder, &search);
+	*is_held = status > 0;
+	return status > 0 ? 0 : status;
+}
+
+void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode)
+{
+	uint64_t ino = inode->inode.attributes.ino, session = evaluation->input->session;
+	struct fs_key orphan = fs_key_orphan(ino, session);
+	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
+
+	evaluation_put_mark(evaluation, KEY_DATA, &orphan);
+	evaluation_put_mark(evaluation, KEY_LOCAL, &hold);
+	inode->inode.state |= INODE_HAS_HOLDS;
+	evaluation_change(inode);
+}
+
+int eval_hold(struct evaluation *evaluation, const struct op_hold *op)
+{
+	struct evaluation_inode *inode;
+	int status = evaluation_inode(evaluation, op->ino, &inode);
+
+	if (status == 0)
+		eval_keep_open(evaluation, inode);
+	return status;
+}
+
+/* `session` has the inode open no longer. */
+static int end_hold(struct evaluation *evaluation, struct evaluation_inode *inode, uint64_t session)
+{
+	struct attributes *attributes = &inode->inode.attributes;
+	struct fs_key orphan = fs_key_orphan(attributes->ino, session);
+	bool is_held;
+	int status = eval_is_held(evaluation, &inode->inode, &session, &is_held);
+
+	if (status != 0)
+		return status;
+	evaluation_delete(evaluation, &orphan);
+	if (is_held || attributes->nlink > 0)
+		return 0;
+	evaluation->reply.victim = (struct op_victim){.ino = attributes->ino, .is_gone = true};
+	return eval_destroy(evaluation, inode);
+}
+
+int eval_release(struct evaluation *evaluation, const struct op_hold *op)
+{
+	uint64_t session = evaluation->input->session;
+	struct fs_key orphan = fs_key_orphan(op->ino, session);
+	struct fs_key hold = fs_key_hold(session, op->ino, FS_HOLD_OPEN);
+	struct evaluation_inode *inode;
+	struct kv_value row = {0};
+	int status = evaluation_get(evaluation, &orphan, &row);
+
+	kv_value_close(&row);
+	if (status == STATUS_NOT_FOUND)
+		return 0; /* done before, or never held */
+	if (status == 0)
+		status = evaluation_inode(evaluation, op->ino, &inode);
+	if (status != 0)
+		return status == -ESTALE ? STATUS_CORRUPT : status;
+	mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
+	return end_hold(evaluation, inode, session);
+}
+
+/* ---- The end of a session ---- */
+
+struct session_end {
+	struct evaluation *evaluation;
+	uint32_t count;
+};
+
+/* A hold whose inode is in another region by now, or gone, is only dropped. */
+static int end_one(struct evaluation *evaluation, uint64_t session, uint64_t ino, enum fs_hold_kind kind)
+{
+	struct evaluation_inode *inode;
+	int status = evaluation_inode(evaluation, ino, &inode);
+
+	if (status == STATUS_KEY_NOT_IN_REGION || status == -ESTALE)
+		return 0;
+	if (status != 0)
+		return status;
+	if (kind == FS_HOLD_LOCK)
+		return eval_drop_locks(evaluation, ino, session, false);
+	return end_hold(evaluation, inode, session);
+}
+
+static int end_next(void *argument, struct slice key, struct slice value)
+{
+	struct session_end *end = argument;
+	enum fs_hold_kind kind;
+	uint64_t session, ino;
+	int status = fs_key_parse_hold(key, &session, &ino, &kind);
+
+	(void)value;
+	if (status != 0)
+		return status;
+	if (end->count == END_COUNT_MAX) {
+		end->evaluation->reply.more = true;
+		return 1;
+	}
+	end->count++;
+	mutations_delete(end->evaluation->mutations, KEY_LOCAL, key);
+	return end_one(end->evaluation, session, ino, kind);
+}
+
+int eval_session_end(struct evaluation *evaluation, const struct op_session_end *op)
+{
+	struct session_end end = {.evaluation = evaluation};
+	struct fs_key low = fs_key_holds(op->session), high = fs_key_after(&low);
+	int status = view_scan(
+		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), end_next, &end);
+
+	evaluation->reply.victim = (struct op_victim){0};
+	return status > 0 ? 0 : status;
+}
