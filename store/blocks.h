@@ -5,6 +5,10 @@
  * (copy-on-write). Rows of the KV engine (extent_map.h) say which extents make up an object and hold the checksum of
  * every unit; the block store knows addresses only.
  *
+ * Files are blocks/0000, 0001, …, each of `file_size` bytes but the last, which grows by chunks. The first unit of a
+ * file is its header. Disk space is taken and given back by whole chunks (of file_size / 16, at most 64 MiB), ahead of
+ * need, by blocks_maintain.
+ *
  * Which units are free is not stored: at start every reference in the rows and in the live log is reported with
  * blocks_mark_used, then blocks_start frees the rest. A unit reported twice is STATUS_CORRUPT.
  *
@@ -13,8 +17,11 @@
  * the unmapping and the log that named the extent is released, and the payload that replaced it is synced; and (2) no
  * reader that entered before the free is left.
  *
- * Threads: all calls on any thread. Completions go to the loop named. A failed write or sync is final, through
- * `options.failed`.
+ * Writes never pass through the page cache where the filesystem knows O_DIRECT: a dirty page that spans more than one
+ * unit (a large folio) could be written over a neighbour that went to the disk directly. Reads do pass through it.
+ *
+ * Threads: all calls on any thread. Completions go to the loop named. A failed write or sync is final: it is reported
+ * through `options.failed`, and every later write and sync gets -EIO.
  */
 #ifndef RAFTKV_STORE_BLOCKS_H
 #define RAFTKV_STORE_BLOCKS_H
@@ -39,24 +46,35 @@ struct blocks_options {
 	struct env *env;
 	const struct logger *logger;
 	const char *path; /* the directory, created if absent */
-	uint64_t file_size; /* bytes; each file preallocated [1 GiB] */
+	uint64_t
+		file_size; /* bytes, a multiple of 64 KiB; of a new store: an old one keeps its own [1 GiB] */
 	uint64_t reserve_size; /* bytes of the disk that data may not take [64 MiB] */
 	void (*failed)(void *argument, int status, const char *sentence); /* once; on any thread */
 	void *failed_argument;
+	/* blocks_maintain should run soon; any thread, from inside blocks_allocate or blocks_release; may be NULL. */
+	void (*wanted)(void *argument);
+	void *wanted_argument;
 };
 
-int blocks_open(
-	const struct blocks_options *options, struct blocks **blocks, struct status *status); /* blocks */
-int blocks_mark_used(struct blocks *blocks, struct block_extent extent); /* only between open and start */
+/* Blocks. STATUS_CORRUPT: a file is missing, strange, or of a wrong size. Makes nothing but the directory: a store
+ * opens on a full disk. */
+int blocks_open(const struct blocks_options *options, struct blocks **blocks, struct status *status);
+/* Only between open and start. STATUS_CORRUPT: a unit that was reported before, or that the store does not have. */
+int blocks_mark_used(struct blocks *blocks, struct block_extent extent, struct status *status);
 void blocks_start(struct blocks *blocks);
 void blocks_close(struct blocks *blocks); /* no request in flight; may be NULL */
 
+/* Prepares disk space ahead of need and gives back what is no longer needed, a bounded piece of work a call. Blocks: a
+ * worker. To be called when `options.wanted` asks for it, and every second. */
+void blocks_maintain(struct blocks *blocks);
+
 /* Takes free units: one extent if `count` fits in one run, else the largest run there is; call again for the rest.
- * 0 or -ENOSPC (the reserve is reached). A new file is prepared ahead of need by a worker of `env`. */
+ * 0, -ENOSPC (the reserve is reached), or another -errno. Blocks only if blocks_maintain fell behind. */
 int blocks_allocate(struct blocks *blocks, uint32_t count, struct block_extent *extent);
 /* Gives back an extent that no row or record ever named; at once. */
 void blocks_cancel(struct blocks *blocks, struct block_extent extent);
-/* Out of use; see above. `mark` is a number of the caller that only grows. */
+/* Out of use, all or any part of what was allocated; see above. `mark` is a number of the caller that, by and large,
+ * only grows: calls may overtake each other, at the cost of sorting. */
 void blocks_free(struct blocks *blocks, struct block_extent extent, uint64_t mark);
 /* Everything freed with a mark <= `mark` may be reused once readers allow. */
 void blocks_release(struct blocks *blocks, uint64_t mark);
@@ -68,13 +86,13 @@ typedef void (*blocks_cb)(struct blocks_request *request);
 struct blocks_request {
 	struct env_file_request file; /* the block store's */
 	struct blocks *blocks; /* the block store's */
+	struct iovec copy; /* the block store's */
 	struct block_extent extent;
 	uint32_t skip; /* units to skip at the extent's start */
-	struct iovec *vector; /* borrowed until `done`; whole units; the environment may change it.
-	                         Aligned to 4 KiB it is written without a copy. */
-	int vector_count;
+	struct iovec *vector; /* borrowed until `done`; whole units together; the environment may change it */
+	int vector_count; /* ≤ 1024. To write without a copy, all parts are aligned to 4 KiB, length too */
 	bool sync; /* of a write: durable when done; else durable after a later blocks_sync */
-	struct env_loop *loop;
+	struct env_loop *loop; /* where `done` runs */
 	blocks_cb done;
 	int status;
 };
@@ -89,7 +107,8 @@ int blocks_sync(struct blocks *blocks);
 
 /* Readers. Enter before taking the KV snapshot whose rows name the extents; leave when the bytes have been read. */
 struct blocks_reader {
-	uint64_t epoch;
+	struct blocks_reader *previous, *next; /* the block store's */
+	uint64_t epoch; /* the block store's */
 };
 void blocks_enter(struct blocks *blocks, struct blocks_reader *reader);
 void blocks_leave(struct blocks *blocks, struct blocks_reader *reader);
@@ -98,6 +117,7 @@ struct blocks_stats {
 	uint64_t total_units; /* what data could take if the disk were ours, reserve excluded */
 	uint64_t used_units; /* in use, or freed and not yet reusable */
 	uint64_t waiting_units; /* of them, freed and not yet reusable */
+	bool is_direct; /* writes go around the page cache */
 };
 void blocks_stats(struct blocks *blocks, struct blocks_stats *stats);
 
