@@ -51,7 +51,7 @@ struct blocks_options {
 	uint64_t reserve_size; /* bytes of the disk that data may not take [64 MiB] */
 	void (*failed)(void *argument, int status, const char *sentence); /* once; on any thread */
 	void *failed_argument;
-	/* blocks_maintain should run soon; any thread, from inside blocks_allocate or blocks_release; may be NULL. */
+	/* blocks_maintain should run soon; any thread, from inside blocks_allocate; may be NULL. */
 	void (*wanted)(void *argument);
 	void *wanted_argument;
 };
@@ -76,7 +76,7 @@ void blocks_cancel(struct blocks *blocks, struct block_extent extent);
 /* Out of use, all or any part of what was allocated; see above. `mark` is a number of the caller that, by and large,
  * only grows: calls may overtake each other, at the cost of sorting. */
 void blocks_free(struct blocks *blocks, struct block_extent extent, uint64_t mark);
-/* Everything freed with a mark <= `mark` may be reused once readers allow. */
+/* Everything freed with a mark <= `mark` may be reused once the readers now inside have left. */
 void blocks_release(struct blocks *blocks, uint64_t mark);
 
 struct blocks_request;
