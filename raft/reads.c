@@ -49,7 +49,11 @@ int raft_take_read(struct raft *raft, uint64_t from, struct buf *context)
 		answer(raft, from, raft->log.committed, buf_ref(context), false);
 		return 0;
 	}
-	return read_queue_push(&raft->reads, from, has_committed ? raft->log.committed : 0, context);
+	rc = read_queue_push(&raft->reads, from, has_committed ? raft->log.committed : 0, context);
+	if (rc == 0 && has_committed)
+		raft_confirm_reads(
+			raft); /* alone in both halves of a joint configuration: nobody else will */
+	return rc;
 }
 
 /* MsgReadIndex of a follower: `context` is its id for the read. */
