@@ -63,15 +63,16 @@ static int tick_election(struct raft *raft)
 
 static void tick_leader(struct raft *raft)
 {
+	uint64_t elapsed = raft->now - raft->election_base;
 	struct buf *context;
 
-	if (raft->now - raft->election_base >= raft->election_tick) {
+	if (elapsed >= raft->election_tick) {
 		/* Keeps the phase that ticking one by one would have. */
-		raft->election_base =
-			has_leader_timeout(raft)
-				? raft->now
-				: raft->now - (raft->now - raft->election_base) % raft->election_tick;
+		raft->election_base = raft->now - elapsed % raft->election_tick;
 		if (raft->check_quorum)
+			raft_check_quorum_active(raft);
+		/* Slept through a whole timeout more: nobody was heard of in that one. */
+		if (raft->check_quorum && raft->role == RAFT_LEADER && elapsed >= 2u * raft->election_tick)
 			raft_check_quorum_active(raft);
 		raft->lead_transferee = RAFT_NONE; /* it took too long: go on leading */
 	}
