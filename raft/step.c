@@ -92,11 +92,12 @@ static bool catch_up(struct raft *raft, const struct raft_message *message)
 /* The sender is behind. */
 static int answer_stale(struct raft *raft, const struct raft_message *message)
 {
-	bool may_be_stuck = raft->check_quorum || raft->pre_vote;
+	bool may_be_stuck = raft->check_quorum || raft->pre_vote || !raft_is_promotable(raft);
 
 	if (may_be_stuck && (message->type == RAFT_MSG_HEARTBEAT || message->type == RAFT_MSG_APP)) {
 		/* A leader of an earlier term. This node's later term may come from a partition, and nobody lets it
-		 * win an election or raise the others' term by asking: the answer tells the leader. */
+		 * win an election or raise the others' term by asking, or it is a learner by now and does not ask:
+		 * the answer tells the leader. */
 		raft_send(raft, (struct raft_message){.type = RAFT_MSG_APP_RESP, .to = message->from});
 		return 0;
 	}
