@@ -13,7 +13,7 @@
  *  2. When raw_node_has_ready says so, take one `raft_ready` with raw_node_ready. Take no other before step 7.
  *  3. Persist `snapshot` if there is one, then append `entries` (an entry at an index that is already in the log
  *     replaces it and everything after it), then write `hard_state`. All of it is one atomic write; it must reach
- *     the disk before step 4 when `must_sync` is set.
+ *     the disk before step 4 when `must_sync` is set or there is a snapshot.
  *  4. Send `messages`. (A leader may send MsgApp, MsgHeartbeat, MsgSnap and MsgTimeoutNow before step 3: Ongaro
  *     §10.2.1. Everything else carries a promise that rests on step 3.) Tell the node of trouble with
  *     raw_node_report_unreachable and raw_node_report_snapshot.
@@ -29,7 +29,8 @@
  *     `responses`: those addressed to this node with raw_node_step, the others to their peers.
  *  b. MsgStorageApply to RAFT_LOCAL_APPLY_THREAD: `entries` to apply, in order; then deliver its `responses`.
  *
- *  Other messages may be sent at once. `entries`, `committed_entries` and `snapshot` of the ready are then for
+ *  MsgVote must wait until the MsgStorageAppend of the same ready is durable: it announces a term, a vote and a log that
+ *  a crash may not take back, or this node could be elected twice in one term. Other messages may be sent at once. `entries`, `committed_entries` and `snapshot` of the ready are then for
  *  information (they are what the local messages hold); do not persist or apply them twice.
  *
  * Errors. Nothing here aborts on input: a malformed message is refused with STATUS_MALFORMED and changes nothing; an
@@ -400,7 +401,7 @@ struct raft_read_states {
 struct raft_ready {
 	bool has_soft_state; /* changed */
 	bool has_hard_state; /* changed */
-	bool must_sync; /* step 3 must be durable before step 4 */
+	bool must_sync; /* step 3 must be durable before step 4 (also when there is a snapshot) */
 	struct raft_soft_state soft_state;
 	struct raft_hard_state hard_state;
 	struct raft_snapshot snapshot; /* index 0: none */
