@@ -1,0 +1,19 @@
+#!/bin/bash
+# limit: 300
+# The consensus core under chaos: 20,000 small runs, and the harness itself seen to repeat and to replay.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+chaos=${BUILD:-build}/tests/raft_chaos
+
+"$chaos" --seed 1 --seeds 18000 || exit 1
+"$chaos" --async --seed 100001 --seeds 2000 || exit 1
+
+# Seeds that follow each other give different runs, one seed always the same: by itself or in a row.
+"$chaos" --twice --seed 7 --seeds 200 >/dev/null || { echo "a seed left two traces"; exit 1; }
+alone=$("$chaos" --seed 8 --verbose | grep '^trace')
+in_a_row=$("$chaos" --seed 7 --seeds 2 --verbose | grep '^trace' | tail -n 1)
+other=$("$chaos" --seed 9 --verbose | grep '^trace')
+if [ -z "$alone" ] || [ "$alone" != "$in_a_row" ] || [ "$alone" = "$other" ]; then
+	echo "traces of seeds: 8 alone '$alone', 8 after 7 '$in_a_row', 9 '$other'"
+	exit 1
+fi

@@ -1,0 +1,18 @@
+/*
+ * What goes wrong, and when. One event draws a fault by the profile's weights at random intervals until healing starts.
+ */
+#ifndef RAFTKV_TESTS_RAFT_CHAOS_FAULTS_H
+#define RAFTKV_TESTS_RAFT_CHAOS_FAULTS_H
+
+#include "tests/raft_chaos/event.h"
+
+struct faults {
+	struct event event;
+	struct event mend; /* of the present cut */
+};
+
+void faults_start(struct cluster *cluster);
+/* No more faults; cuts are mended. */
+void faults_stop(struct cluster *cluster);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * The simulated network: every message is lost, delayed, overtaken or doubled as the profile says, or stopped by a cut.
+ * It tells a sender what a transport would: that a peer was unreachable, and what became of a snapshot.
+ */
+#ifndef RAFTKV_TESTS_RAFT_CHAOS_NETWORK_H
+#define RAFTKV_TESTS_RAFT_CHAOS_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "raft/raft.h"
+#include "tests/raft_chaos/conf_mask.h"
+
+struct cluster;
+struct node;
+
+struct network {
+	uint8_t cut_to[NODES_MAX + 1]; /* by sender: the mask of nodes that it does not reach */
+};
+
+/* Takes what `message` holds and zeroes it. */
+void network_send(struct cluster *cluster, struct node *from, struct raft_message *message);
+void network_heal(struct cluster *cluster);
+
+#endif

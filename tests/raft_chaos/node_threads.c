@@ -1,0 +1,173 @@
+#include "tests/raft_chaos/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/check.h"
+#include "tests/raft_chaos/cluster.h"
+
+#define ROUND_MAX 4 /* messages */
+
+static void fire_append(struct cluster *cluster, struct event *event);
+static void fire_apply(struct cluster *cluster, struct event *event);
+
+void node_threads_init(struct node *node)
+{
+	node->append.event.fire = fire_append;
+	node->apply.event.fire = fire_apply;
+}
+
+static void thread_close(struct node *node, struct node_thread *thread)
+{
+	event_cancel(node->cluster, &thread->event);
+	for (size_t i = 0; i < thread->queue.count; i++)
+		raft_message_close(&thread->queue.items[i]);
+	free(thread->queue.items);
+	thread->queue = (struct raft_messages){0};
+}
+
+void node_threads_close(struct node *node)
+{
+	thread_close(node, &node->append);
+	thread_close(node, &node->apply);
+}
+
+/* Writes what the round has taken; durable only when the round ends. */
+static void write_append(struct node *node, const struct raft_message *message)
+{
+	struct disk_record record = {
+		.has_hard = message->term != 0,
+		.hard = {.term = message->term, .vote = message->vote, .commit = message->commit},
+	};
+
+	if (message->snapshot)
+		node_restore_snapshot(node, message->snapshot, &record);
+	model_on_append(node->cluster, node, &message->entries);
+	check(raft_entries_append(&record.entries, message->entries.items, message->entries.count) == 0);
+	disk_write(&node->disk, &record);
+}
+
+static void start_round(struct node *node, struct node_thread *thread)
+{
+	struct cluster *cluster = node->cluster;
+
+	if (heap_has(&thread->event.link) || thread->queue.count == 0)
+		return;
+	thread->taken = (size_t)random_between(&cluster->random, 1, ROUND_MAX);
+	if (thread->taken > thread->queue.count)
+		thread->taken = thread->queue.count;
+	if (thread == &node->append) {
+		for (size_t i = 0; i < thread->taken; i++)
+			write_append(node, &thread->queue.items[i]);
+		thread->written = node->disk.count;
+	}
+	event_set(cluster, &thread->event,
+		cluster->now_us +
+			random_between(&cluster->random, 50, cluster_storage_max_us(cluster, node)));
+}
+
+void node_threads_post(struct node *node, struct raft_message *message)
+{
+	struct node_thread *thread = message->to == RAFT_LOCAL_APPEND_THREAD ? &node->append : &node->apply;
+	struct raft_messages *queue = &thread->queue;
+
+	if (queue->count == queue->capacity) {
+		queue->capacity = queue->capacity ? queue->capacity * 2 : 8;
+		queue->items = realloc(queue->items, queue->capacity * sizeof *queue->items);
+		check(queue->items != NULL);
+	}
+	queue->items[queue->count++] = *message;
+	*message = (struct raft_message){0};
+	start_round(node, thread);
+}
+
+static void deliver_response(struct node *node, struct raft_message *response)
+{
+	int status;
+
+	if (response->to != node->id) {
+		network_send(node->cluster, node, response);
+		return;
+	}
+	do { /* a disk that does not answer is asked again: this message may not get lost */
+		status = raw_node_step(node->raw, response);
+		node_watch_status(node, "local response", status);
+	} while (status == -EIO && !node->cluster->has_failed);
+	node_watch_calls(node);
+}
+
+static void deliver_responses(struct node *node, struct raft_message *messages, size_t count)
+{
+	for (size_t i = 0; i < count && node->raw; i++) {
+		for (size_t j = 0; j < messages[i].response_count; j++)
+			deliver_response(node, &messages[i].responses[j]);
+		node_crash_point(node);
+	}
+}
+
+/* Takes the round's messages out of the queue. */
+static size_t end_round(struct node_thread *thread, struct raft_message *messages)
+{
+	size_t count = thread->taken;
+
+	memcpy(messages, thread->queue.items, count * sizeof *messages);
+	thread->queue.count -= count;
+	memmove(thread->queue.items, thread->queue.items + count, thread->queue.count * sizeof *messages);
+	return count;
+}
+
+static void close_messages(struct raft_message *messages, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		raft_message_close(&messages[i]);
+}
+
+static bool is_paused(struct node *node, struct event *event)
+{
+	if (node->paused_until_us <= node->cluster->now_us)
+		return false;
+	event_set(node->cluster, event, node->paused_until_us);
+	return true;
+}
+
+static void fire_append(struct cluster *cluster, struct event *event)
+{
+	struct node *node = event_owner(event, struct node, append.event);
+	struct raft_message messages[ROUND_MAX];
+	size_t count;
+
+	(void)cluster;
+	if (is_paused(node, event))
+		return;
+	count = end_round(&node->append, messages);
+	disk_sync(&node->disk, node->append.written);
+	node_before_input(node);
+	deliver_responses(node, messages, count);
+	close_messages(messages, count);
+	if (!node->raw)
+		return;
+	start_round(node, &node->append);
+	node_after_input(node);
+}
+
+static void fire_apply(struct cluster *cluster, struct event *event)
+{
+	struct node *node = event_owner(event, struct node, apply.event);
+	struct raft_message messages[ROUND_MAX];
+	size_t count;
+
+	(void)cluster;
+	if (is_paused(node, event))
+		return;
+	count = end_round(&node->apply, messages);
+	node_before_input(node);
+	for (size_t i = 0; i < count; i++)
+		node_apply_entries(node, &messages[i].entries);
+	deliver_responses(node, messages, count);
+	close_messages(messages, count);
+	if (!node->raw)
+		return;
+	start_round(node, &node->apply);
+	node_after_input(node);
+}

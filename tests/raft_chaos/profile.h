@@ -1,0 +1,70 @@
+/*
+ * What kind of run a seed is: how many nodes, which options, which faults how often. Everything is drawn from the seed;
+ * the mixes only lean the dice, so that each kind of trouble also comes in large doses.
+ */
+#ifndef RAFTKV_TESTS_RAFT_CHAOS_PROFILE_H
+#define RAFTKV_TESTS_RAFT_CHAOS_PROFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/raft_chaos/random.h"
+
+enum fault {
+	FAULT_CRASH,
+	FAULT_PARTITION, /* two halves, for a while */
+	FAULT_ISOLATE, /* one node, in one direction or both, for a while */
+	FAULT_BRIDGE, /* one node sees both halves, which do not see each other */
+	FAULT_LAME_LEADER, /* the leader reaches one peer only, for a while */
+	FAULT_PAUSE, /* a node stops for a while, as by SIGSTOP */
+	FAULT_CAMPAIGN,
+	FAULT_TRANSFER,
+	FAULT_FORGET_LEADER,
+	FAULT_CONF_CHANGE,
+	FAULT_COMPACT,
+	FAULT_DISK_READ, /* the next few reads of a disk may fail */
+	FAULT_HIBERNATE,
+	FAULT_COUNT,
+};
+
+struct profile {
+	const char *mix;
+	uint32_t nodes; /* 1–7 processes */
+	uint32_t voters; /* of them at the start */
+	uint32_t learners;
+
+	bool async;
+	bool pre_vote;
+	bool check_quorum;
+	bool step_down_on_removal;
+	bool lease_reads;
+	bool by_deadline; /* driven by raw_node_deadline and raw_node_tick_to, else by raw_node_tick */
+	bool leader_sends_early;
+	bool small_limits; /* of messages, in-flight windows and readies */
+
+	uint32_t tick_us; /* a node's own tick is up to tick_skew_permille longer */
+	uint32_t tick_skew_permille;
+	uint32_t election_tick;
+	uint32_t duration_us; /* of the faults; healing follows */
+
+	uint32_t loss_permille;
+	uint32_t duplicate_permille;
+	uint32_t slow_permille; /* messages that take up to slow_max_us */
+	uint32_t delay_max_us;
+	uint32_t slow_max_us;
+	uint32_t storage_max_us; /* of a sync, and of each round of the local threads */
+
+	uint8_t fast_disks; /* mask of nodes whose disk is quick whatever storage_max_us says */
+
+	uint32_t fault_every_us;
+	uint32_t client_every_us;
+	uint32_t weights[FAULT_COUNT];
+};
+
+enum profile_async { PROFILE_ASYNC_BY_SEED, PROFILE_ASYNC_ALWAYS };
+
+void profile_choose(struct profile *profile, struct random *random, enum profile_async async);
+
+const char *fault_name(enum fault fault);
+
+#endif
