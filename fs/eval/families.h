@@ -15,6 +15,9 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op);
 int eval_link(struct evaluation *evaluation, const struct op_link *op);
 int eval_unlink(struct evaluation *evaluation, const struct op_remove *op);
 int eval_rmdir(struct evaluation *evaluation, const struct op_remove *op);
+/* An inode born in `parent`, with owner, mode and ACLs; without a name yet. */
+int eval_give_birth(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
+	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child);
 /* May the entry of `child` be taken out of `directory` (a removal or a rename)? -EPERM. */
 int eval_check_removal(const struct evaluation_inode *directory, const struct evaluation_inode *child);
 /* A name of `victim` is gone: one link less, and what follows. Fills in `reply.victim`. */

@@ -76,8 +76,7 @@ static void inherit_owner(
 		attributes->mode |= S_ISGID;
 }
 
-/* An inode born in `parent`, with owner, mode and ACLs. */
-static int give_birth(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
+int eval_give_birth(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
 	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child)
 {
 	uint64_t ino;
@@ -133,7 +132,7 @@ int eval_make(struct evaluation *evaluation, const struct op_make *op)
 		return status;
 	if (S_ISDIR(op->mode) && parent->inode.attributes.nlink >= FS_DIRECTORY_COUNT_MAX)
 		return -EMLINK;
-	status = give_birth(evaluation, parent, op->mode, op->umask, &op->caller, &child);
+	status = eval_give_birth(evaluation, parent, op->mode, op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
 	if (S_ISCHR(op->mode) || S_ISBLK(op->mode))
@@ -155,7 +154,8 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op)
 		return status;
 	if (is_immutable(parent))
 		return -EPERM;
-	status = give_birth(evaluation, parent, S_IFREG | (op->mode & 07777), op->umask, &op->caller, &child);
+	status = eval_give_birth(
+		evaluation, parent, S_IFREG | (op->mode & 07777), op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
 	child->inode.attributes.nlink = 0;

@@ -196,14 +196,10 @@ static int leave_whiteout(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
 	struct evaluation_inode *whiteout;
-	uint64_t ino;
-	int status = eval_born_file(evaluation, rename->parent, &ino);
+	int status = eval_give_birth(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
 
 	if (status != 0)
 		return status;
-	whiteout = evaluation_new_inode(evaluation, ino, S_IFCHR);
-	whiteout->inode.attributes.uid = rename->op->caller.uid;
-	whiteout->inode.attributes.gid = rename->op->caller.gid;
 	evaluation_entry_replace(evaluation, rename->parent, rename->op->name, &whiteout->inode);
 	return 0;
 }
