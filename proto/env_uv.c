@@ -98,6 +98,15 @@ static const struct env_ops ops = {
 	.rmdir = env_uv_rmdir,
 	.list = env_uv_list,
 	.space = env_uv_space,
+	.listen = env_uv_listen,
+	.listener_address = env_uv_listener_address,
+	.listener_close = env_uv_listener_close,
+	.connect = env_uv_connect,
+	.stream_start = env_uv_stream_start,
+	.stream_pause = env_uv_stream_pause,
+	.stream_resume = env_uv_stream_resume,
+	.stream_write = env_uv_stream_write,
+	.stream_close = env_uv_stream_close,
 };
 
 int env_uv_new(const struct env_uv_options *options, struct env **env, struct status *status)
@@ -140,8 +149,6 @@ void env_uv_free(struct env *env)
 int env_uv_status(int code)
 {
 	switch (code) {
-	case UV_EOF:
-		return -ECONNRESET;
 	case UV_EAI_MEMORY:
 		return -ENOMEM;
 	case UV_EAI_AGAIN:

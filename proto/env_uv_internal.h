@@ -112,4 +112,44 @@ int env_uv_list(
 	struct env *env, const char *path, int (*name)(void *argument, const char *name), void *argument);
 int env_uv_space(struct env *env, const char *path, struct env_space *space);
 
+/* ---- env_uv_address.c ------------------------------------------------------------------------------------------- */
+
+struct env_uv_address {
+	bool is_unix;
+	char path[108]; /* sun_path */
+	char host[256];
+	char port[6];
+};
+
+/* -EINVAL, -ENAMETOOLONG, with a sentence. */
+int env_uv_address_parse(const char *text, struct env_uv_address *address, struct status *status);
+/* Writes "host:port" of a socket address. */
+void env_uv_address_print(const struct sockaddr *address, char *text, size_t size);
+
+/* ---- env_uv_listener.c, env_uv_stream.c ------------------------------------------------------------------------- */
+
+union env_uv_handle {
+	uv_handle_t any;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
+/* Accepts what waits on `listener`: an open stream that is not started. */
+int env_uv_stream_accept(
+	struct env_loop *loop, union env_uv_handle *listener, bool is_unix, struct env_stream **stream);
+
+int env_uv_listen(struct env_loop *loop, const char *address,
+	void (*accepted)(void *argument, struct env_stream *stream), void *argument,
+	struct env_listener **listener, struct status *status);
+const char *env_uv_listener_address(const struct env_listener *listener);
+void env_uv_listener_close(struct env_listener *listener);
+int env_uv_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
+	struct env_stream **stream, struct status *status);
+void env_uv_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
+void env_uv_stream_pause(struct env_stream *stream);
+void env_uv_stream_resume(struct env_stream *stream);
+int env_uv_stream_write(struct env_stream *stream, struct env_stream_write *write);
+void env_uv_stream_close(struct env_stream *stream);
+
 #endif

@@ -330,6 +330,13 @@ int env_conform_run(const char *name, void (*setup_one)(struct env_conform *conf
 		cmocka_unit_test_setup_teardown(env_conform_file_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_request_without_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_directories, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_echo, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_writes_before_connected, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_peer_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_close_cancels, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_net_addresses, setup, teardown),
 	};
 
 	suite_setup = setup_one;

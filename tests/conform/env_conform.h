@@ -11,8 +11,8 @@ struct env_conform {
 	struct env *env;
 	struct env_loop *loop; /* made and freed by the suite for each test */
 	char path[128]; /* an empty directory, absolute */
-	/* Addresses to listen on: one of the kind "host:port" with port 0, one "unix:"; NULL ends. */
-	const char *addresses[3];
+	/* To listen on, with port 0 where there are ports; NULL ends. */
+	const char *addresses[4];
 };
 
 /* Runs the suite; `setup` fills a zeroed struct env_conform before each test, `teardown` undoes it. Returns the number

@@ -11,4 +11,13 @@ void env_conform_file_requests(void **state);
 void env_conform_file_request_without_loop(void **state);
 void env_conform_directories(void **state);
 
+/* env_conform_net.c */
+void env_conform_net_echo(void **state);
+void env_conform_net_writes_before_connected(void **state);
+void env_conform_net_refused(void **state);
+void env_conform_net_pause(void **state);
+void env_conform_net_peer_ends(void **state);
+void env_conform_net_close_cancels(void **state);
+void env_conform_net_addresses(void **state);
+
 #endif

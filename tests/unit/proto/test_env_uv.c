@@ -2,12 +2,15 @@
 #include "proto/env_uv.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/conform/env_conform.h"
@@ -15,12 +18,29 @@
 
 static const struct env_uv_options options = {.worker_threads = 3, .io_threads = 4};
 
+static char unix_address[160];
+
+static bool has_ipv6(void)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 static void setup_conform(struct env_conform *conform)
 {
 	struct status status;
 
 	assert_int_equal(env_uv_new(&options, &conform->env, &status), 0);
 	test_directory_make(conform->path, sizeof conform->path);
+	snprintf(unix_address, sizeof unix_address, "unix:%s/socket", conform->path);
+	conform->addresses[0] = unix_address;
+	conform->addresses[1] = "127.0.0.1:0";
+	conform->addresses[2] = has_ipv6() ? "[::1]:0" : NULL;
 }
 
 static void teardown_conform(struct env_conform *conform)
@@ -204,6 +224,126 @@ static void test_create_follows_no_link(void **state)
 	test_directory_remove(directory);
 }
 
+/* ---- Network ---------------------------------------------------------------------------------------------------- */
+
+struct dial {
+	struct env_loop *loop;
+	struct env_listener *listener;
+	struct env_stream *accepted;
+	int status;
+	int closed;
+};
+
+static void on_dialed(void *argument, struct env_stream *stream, int status)
+{
+	((struct dial *)argument)->status = status;
+	env_stream_close(stream);
+}
+
+static void on_dial_received(void *argument, struct env_stream *stream, const void *bytes, size_t size)
+{
+	(void)argument;
+	(void)stream;
+	(void)bytes;
+	(void)size;
+}
+
+static void on_dial_failed(void *argument, struct env_stream *stream, int status)
+{
+	(void)argument;
+	(void)stream;
+	(void)status;
+}
+
+static void on_dial_closed(void *argument, struct env_stream *stream)
+{
+	struct dial *dial = argument;
+
+	(void)stream;
+	if (++dial->closed == (dial->status == 0 ? 2 : 1))
+		env_loop_stop(dial->loop);
+}
+
+static struct env_stream_handlers dial_handlers(struct dial *dial)
+{
+	return (struct env_stream_handlers){
+		dial, on_dialed, on_dial_received, on_dial_failed, on_dial_closed};
+}
+
+static void on_dial_accepted(void *argument, struct env_stream *stream)
+{
+	struct env_stream_handlers handlers = dial_handlers(argument);
+
+	env_stream_start(stream, &handlers);
+	env_stream_close(stream);
+}
+
+/* Listens on `listen` (NULL: nowhere) and connects to `connect`; what `connected` said. */
+static int dial(const char *listen, const char *connect)
+{
+	struct env *env = new_env();
+	struct dial dial = {.status = 1};
+	struct env_stream_handlers handlers = dial_handlers(&dial);
+	struct env_stream *stream;
+	struct status status;
+	char address[300];
+
+	assert_int_equal(env_loop_new(env, "dial", &dial.loop), 0);
+	snprintf(address, sizeof address, "%s", connect);
+	if (listen) {
+		assert_int_equal(
+			env_listen(dial.loop, listen, on_dial_accepted, &dial, &dial.listener, &status), 0);
+		if (!strchr(connect, '/'))
+			snprintf(address, sizeof address, "%s:%s", connect,
+				strrchr(env_listener_address(dial.listener), ':') + 1);
+	}
+	assert_int_equal(env_connect(dial.loop, address, &handlers, &stream, &status), 0);
+	env_loop_run(dial.loop);
+	if (listen)
+		env_listener_close(dial.listener);
+	env_loop_free(dial.loop);
+	env_uv_free(env);
+	return dial.status;
+}
+
+/* A name may have addresses on which nobody listens: all are tried. */
+static void test_names_are_looked_up(void **state)
+{
+	(void)state;
+	assert_int_equal(dial("127.0.0.1:0", "localhost"), 0);
+	assert_true(dial(NULL, "no-such-host.invalid:80") < 0);
+}
+
+static void test_stale_socket_is_replaced(void **state)
+{
+	char directory[64], address[80];
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct stat stat_of_socket;
+	struct env *env = new_env();
+	struct env_listener *first, *second;
+	struct env_loop *loop;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	test_directory_make(directory, sizeof directory);
+	snprintf(address, sizeof address, "unix:%s/socket", directory);
+	snprintf(name.sun_path, sizeof name.sun_path, "%s", address + 5);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof name), 0);
+	close(fd);
+	assert_int_equal(dial(NULL, address), -ECONNREFUSED);
+	assert_int_equal(env_loop_new(env, "stale", &loop), 0);
+	assert_int_equal(env_listen(loop, address, on_dial_accepted, NULL, &first, NULL), 0);
+	assert_int_equal(stat(name.sun_path, &stat_of_socket), 0);
+	assert_int_equal(stat_of_socket.st_mode & 0777, 0600);
+	/* One that is listened on is not. */
+	assert_int_equal(env_listen(loop, address, on_dial_accepted, NULL, &second, NULL), -EADDRINUSE);
+	env_listener_close(first);
+	env_loop_free(loop);
+	assert_int_equal(access(name.sun_path, F_OK), -1);
+	env_uv_free(env);
+	test_directory_remove(directory);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -211,6 +351,8 @@ int main(void)
 		cmocka_unit_test(test_loop_freed_under_a_waking_poster),
 		cmocka_unit_test(test_timers_of_parts_of_a_millisecond),
 		cmocka_unit_test(test_create_follows_no_link),
+		cmocka_unit_test(test_names_are_looked_up),
+		cmocka_unit_test(test_stale_socket_is_replaced),
 	};
 	int failed = env_conform_run("env_uv conformance", setup_conform, teardown_conform);
 

@@ -1,0 +1,433 @@
+/*
+ * Streams. Writes queue up here, not in libuv: one uv_write is in flight, and what came meanwhile goes out together in
+ * the next.
+ *
+ * A stream is freed when it is closed and nothing of it is with libuv or in the mail any more: `pending` counts its
+ * handle, its name look-up and its mail.
+ */
+#include "proto/env_uv_internal.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/check.h"
+
+struct env_uv_stream {
+	struct env_stream base;
+	struct env_stream_handlers handlers;
+	unsigned int pending;
+	bool is_open; /* connected or accepted, and not failed or closed since */
+	bool is_failed;
+	bool is_ended; /* the peer ended its side */
+	bool is_paused;
+	bool is_writing;
+	bool is_closing; /* env_stream_close was called */
+	union env_uv_handle uv;
+	uv_write_t write;
+	struct env_mail_list queue; /* env_stream_write.mail */
+	struct env_mail_list in_flight;
+	/* Connecting. */
+	uv_connect_t connect;
+	uv_getaddrinfo_t lookup;
+	bool is_looking_up;
+	struct addrinfo *addresses;
+	const struct addrinfo *next_address;
+	/* Tells the owner what cannot be told from inside of a call: that an operation failed, or `closed`. */
+	struct env_mail mail;
+	bool is_mailed;
+	int status; /* the latest error */
+};
+
+static struct env_uv_stream *stream_of(struct env_stream *stream)
+{
+	return (struct env_uv_stream *)stream;
+}
+
+static struct env_uv_loop *loop_of(const struct env_uv_stream *stream)
+{
+	return env_uv_loop_of(stream->base.loop);
+}
+
+static struct env_uv_stream *new_stream(struct env_loop *loop)
+{
+	struct env_uv_stream *stream = calloc(1, sizeof *stream);
+
+	if (stream)
+		stream->base.loop = loop;
+	return stream;
+}
+
+/* ---- The end ---------------------------------------------------------------------------------------------------- */
+
+static void finish_writes(struct env_mail_list *list, int status)
+{
+	struct env_mail *mail = list->first;
+
+	list->first = NULL;
+	while (mail) {
+		struct env_stream_write *write =
+			(void *)((char *)mail - offsetof(struct env_stream_write, mail));
+
+		mail = mail->next;
+		write->done(write, status);
+	}
+}
+
+/* After each thing that was pending: the last one frees a stream that is closed. */
+static void settle(struct env_uv_stream *stream)
+{
+	stream->pending--;
+	if (!stream->is_closing || stream->pending > 0)
+		return;
+	finish_writes(&stream->in_flight, -ECANCELED);
+	finish_writes(&stream->queue, -ECANCELED);
+	if (stream->handlers.closed)
+		stream->handlers.closed(stream->handlers.argument, &stream->base);
+	if (stream->addresses)
+		freeaddrinfo(stream->addresses);
+	free(stream);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	settle(handle->data);
+}
+
+static void fail(struct env_uv_stream *stream, int status)
+{
+	if (stream->is_failed || stream->is_closing)
+		return;
+	stream->is_failed = true;
+	stream->is_open = false;
+	uv_read_stop(&stream->uv.stream);
+	stream->handlers.failed(stream->handlers.argument, &stream->base, status);
+}
+
+static void on_mail(struct env_mail *mail)
+{
+	struct env_uv_stream *stream = (void *)((char *)mail - offsetof(struct env_uv_stream, mail));
+
+	stream->is_mailed = false;
+	fail(stream, stream->status);
+	settle(stream);
+}
+
+static void mail_later(struct env_uv_stream *stream)
+{
+	if (stream->is_mailed)
+		return;
+	stream->is_mailed = true;
+	stream->pending++;
+	env_post(stream->base.loop, &stream->mail, on_mail);
+}
+
+static void fail_later(struct env_uv_stream *stream, int code)
+{
+	stream->status = env_uv_status(code);
+	mail_later(stream);
+}
+
+void env_uv_stream_close(struct env_stream *base)
+{
+	struct env_uv_stream *stream = stream_of(base);
+
+	check(!stream->is_closing);
+	stream->is_closing = true;
+	stream->is_open = false;
+	if (stream->is_looking_up)
+		uv_cancel((uv_req_t *)&stream->lookup); /* or it ends by itself */
+	if (stream->uv.any.data && !uv_is_closing(&stream->uv.any))
+		uv_close(&stream->uv.any, on_closed);
+	else if (stream->pending == 0)
+		mail_later(stream);
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------- */
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+	struct env_uv_stream *stream = handle->data;
+
+	(void)suggested;
+	*buffer = uv_buf_init(loop_of(stream)->read_buffer, ENV_UV_READ_SIZE);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
+{
+	struct env_uv_stream *stream = handle->data;
+
+	if (size == UV_EOF) {
+		stream->is_ended = true;
+		uv_read_stop(handle);
+		stream->handlers.received(stream->handlers.argument, &stream->base, NULL, 0);
+	} else if (size > 0) {
+		stream->handlers.received(
+			stream->handlers.argument, &stream->base, buffer->base, (size_t)size);
+	} else if (size < 0) {
+		fail(stream, env_uv_status((int)size));
+	}
+}
+
+static void start_reading(struct env_uv_stream *stream)
+{
+	int code;
+
+	if (!stream->is_open || stream->is_paused || stream->is_ended)
+		return;
+	code = uv_read_start(&stream->uv.stream, on_allocate, on_read);
+	if (code < 0 && code != UV_EALREADY)
+		fail_later(stream, code);
+}
+
+void env_uv_stream_pause(struct env_stream *base)
+{
+	struct env_uv_stream *stream = stream_of(base);
+
+	stream->is_paused = true;
+	if (stream->is_open)
+		uv_read_stop(&stream->uv.stream);
+}
+
+void env_uv_stream_resume(struct env_stream *base)
+{
+	stream_of(base)->is_paused = false;
+	start_reading(stream_of(base));
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+static void write_queue(struct env_uv_stream *stream);
+
+static void on_written(uv_write_t *request, int code)
+{
+	struct env_uv_stream *stream = request->handle->data;
+
+	stream->is_writing = false;
+	finish_writes(&stream->in_flight, code < 0 ? env_uv_status(code) : 0);
+	if (code < 0)
+		fail(stream, env_uv_status(code));
+	else
+		write_queue(stream);
+}
+
+/* Moves as many writes as fit into one vector from the queue into the air. Returns its elements. */
+static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
+{
+	unsigned int count = 0;
+
+	while (stream->queue.first) {
+		struct env_stream_write *write =
+			(void *)((char *)stream->queue.first - offsetof(struct env_stream_write, mail));
+
+		if (count + (unsigned int)write->vector_count > ENV_UV_VECTOR_MAX)
+			break;
+		for (int i = 0; i < write->vector_count; i++)
+			vector[count++] = (uv_buf_t){write->vector[i].iov_base, write->vector[i].iov_len};
+		env_mail_list_add(&stream->in_flight, env_mail_list_take(&stream->queue));
+	}
+	if (count == 0)
+		vector[count++] = uv_buf_init(NULL, 0); /* writes of nothing, too, are called back */
+	return count;
+}
+
+static void write_queue(struct env_uv_stream *stream)
+{
+	uv_buf_t *vector = loop_of(stream)->write_vector;
+	int code;
+
+	if (!stream->is_open || stream->is_writing || !stream->queue.first)
+		return;
+	code = uv_write(&stream->write, &stream->uv.stream, vector, gather(stream, vector), on_written);
+	stream->is_writing = code == 0;
+	if (code < 0) {
+		/* What is in the air ends when the stream is closed. */
+		stream->is_open = false;
+		fail_later(stream, code);
+	}
+}
+
+int env_uv_stream_write(struct env_stream *base, struct env_stream_write *write)
+{
+	struct env_uv_stream *stream = stream_of(base);
+
+	if (stream->is_failed || stream->is_closing)
+		return -ENOTCONN;
+	env_mail_list_add(&stream->queue, &write->mail);
+	write_queue(stream);
+	return 0;
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------------------------- */
+
+static void on_connected(uv_connect_t *request, int code);
+
+static void finish_connecting(struct env_uv_stream *stream, int status)
+{
+	stream->is_open = status == 0;
+	stream->is_failed = status < 0;
+	stream->handlers.connected(stream->handlers.argument, &stream->base, status);
+	start_reading(stream);
+	write_queue(stream);
+}
+
+static void init_tcp(struct env_uv_stream *stream)
+{
+	uv_tcp_init(&loop_of(stream)->uv, &stream->uv.tcp);
+	stream->uv.any.data = stream;
+	stream->pending++;
+}
+
+static void on_attempt_closed(uv_handle_t *handle);
+
+static void try_next_address(struct env_uv_stream *stream)
+{
+	const struct addrinfo *address = stream->next_address;
+	int code;
+
+	stream->next_address = address->ai_next;
+	init_tcp(stream);
+	code = uv_tcp_connect(&stream->connect, &stream->uv.tcp, address->ai_addr, on_connected);
+	if (code < 0) {
+		stream->status = env_uv_status(code);
+		uv_close(&stream->uv.any, on_attempt_closed);
+	}
+}
+
+/* A socket that failed to connect is of no more use: the next address needs one of its own. */
+static void on_attempt_closed(uv_handle_t *handle)
+{
+	struct env_uv_stream *stream = handle->data;
+
+	handle->data = NULL;
+	/* Held while the owner is told: it may close. */
+	if (!stream->is_closing && stream->next_address)
+		try_next_address(stream);
+	else if (!stream->is_closing)
+		finish_connecting(stream, stream->status);
+	settle(stream);
+}
+
+static void on_connected(uv_connect_t *request, int code)
+{
+	struct env_uv_stream *stream = request->handle->data;
+
+	if (stream->is_closing)
+		return; /* on_closed follows */
+	if (code == 0) {
+		if (request->handle->type == UV_TCP)
+			uv_tcp_nodelay(&stream->uv.tcp, 1);
+		finish_connecting(stream, 0);
+	} else {
+		stream->status = env_uv_status(code);
+		uv_close(&stream->uv.any, on_attempt_closed);
+	}
+}
+
+static void on_looked_up(uv_getaddrinfo_t *request, int code, struct addrinfo *found)
+{
+	struct env_uv_stream *stream = request->data;
+
+	stream->is_looking_up = false;
+	stream->addresses = found;
+	stream->next_address = found;
+	if (!stream->is_closing && code == 0)
+		try_next_address(stream);
+	else if (!stream->is_closing)
+		finish_connecting(stream, env_uv_status(code));
+	settle(stream);
+}
+
+static int connect_tcp(struct env_uv_stream *stream, const struct env_uv_address *address)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	int code;
+
+	/* A number needs no thread. */
+	if (getaddrinfo(address->host, address->port, &hints, &stream->addresses) == 0) {
+		stream->next_address = stream->addresses;
+		try_next_address(stream);
+		return 0;
+	}
+	hints.ai_flags = AI_NUMERICSERV;
+	stream->lookup.data = stream;
+	code = uv_getaddrinfo(
+		&loop_of(stream)->uv, &stream->lookup, on_looked_up, address->host, address->port, &hints);
+	if (code == 0) {
+		stream->is_looking_up = true;
+		stream->pending++;
+	}
+	return code;
+}
+
+static void connect_unix(struct env_uv_stream *stream, const struct env_uv_address *address)
+{
+	uv_pipe_init(&loop_of(stream)->uv, &stream->uv.pipe, 0);
+	stream->uv.any.data = stream;
+	stream->pending++;
+	uv_pipe_connect(&stream->connect, &stream->uv.pipe, address->path, on_connected);
+}
+
+int env_uv_connect(struct env_loop *loop, const char *text, const struct env_stream_handlers *handlers,
+	struct env_stream **out, struct status *status)
+{
+	struct env_uv_address address;
+	struct env_uv_stream *stream;
+	int code = env_uv_address_parse(text, &address, status);
+
+	if (code < 0)
+		return code;
+	stream = new_stream(loop);
+	if (!stream)
+		return status_set(status, -ENOMEM, "%s: out of memory", text);
+	stream->handlers = *handlers;
+	if (address.is_unix)
+		connect_unix(stream, &address);
+	else
+		code = connect_tcp(stream, &address);
+	if (code < 0) {
+		code = env_uv_status(code);
+		free(stream);
+		return status_set(status, code, "%s: cannot connect: %s", text, status_name(code));
+	}
+	*out = &stream->base;
+	return 0;
+}
+
+/* ---- Accepting -------------------------------------------------------------------------------------------------- */
+
+int env_uv_stream_accept(
+	struct env_loop *loop, union env_uv_handle *listener, bool is_unix, struct env_stream **out)
+{
+	struct env_uv_stream *stream = new_stream(loop);
+	int code;
+
+	if (!stream)
+		return -ENOMEM;
+	if (is_unix) {
+		uv_pipe_init(&loop_of(stream)->uv, &stream->uv.pipe, 0);
+		stream->uv.any.data = stream;
+		stream->pending++;
+	} else {
+		init_tcp(stream);
+	}
+	code = uv_accept(&listener->stream, &stream->uv.stream);
+	if (code < 0) {
+		env_uv_stream_close(&stream->base);
+		return code;
+	}
+	if (!is_unix)
+		uv_tcp_nodelay(&stream->uv.tcp, 1);
+	stream->is_open = true;
+	*out = &stream->base;
+	return 0;
+}
+
+void env_uv_stream_start(struct env_stream *base, const struct env_stream_handlers *handlers)
+{
+	struct env_uv_stream *stream = stream_of(base);
+
+	stream->handlers = *handlers;
+	start_reading(stream);
+}
