@@ -446,8 +446,6 @@ void env_conform_net_addresses(void **state)
 	struct env_stream *stream;
 	struct status status;
 
-	if (!conform->addresses[0])
-		skip();
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		status = (struct status){0};
 		assert_int_equal(

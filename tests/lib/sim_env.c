@@ -260,6 +260,7 @@ struct env *sim_node_start(struct sim_node *node)
 	env->next = node->lives;
 	node->lives = env;
 	node->env = env;
+	node->is_off = false;
 	node->paused_until = 0;
 	node->crash_at = UINT64_MAX;
 	return &env->base;
@@ -275,21 +276,28 @@ struct env *sim_node_env(struct sim_node *node)
 	return node->env ? &node->env->base : NULL;
 }
 
-void sim_node_kill(struct sim_node *node)
+static void end_process(struct sim_node *node, bool is_power_lost)
 {
 	check(node->env);
 	sim_trace_mix(node->world, node->number);
 	node->env->is_dead = true;
 	sim_files_kill(node->env);
+	sim_net_kill(node->env, is_power_lost);
 	node->env = NULL;
+}
+
+void sim_node_kill(struct sim_node *node)
+{
+	end_process(node, false);
 }
 
 void sim_node_crash(struct sim_node *node)
 {
 	if (node->env) {
 		sim_files_interrupt(node->env);
-		sim_node_kill(node);
+		end_process(node, true);
 	}
+	node->is_off = true;
 	sim_disk_crash(&node->disk, node->world);
 	/* It boots: its clock begins anew. */
 	node->world_base = node->world->time;
@@ -379,9 +387,11 @@ static void free_node(struct sim_node *node)
 
 		node->lives = env->next;
 		sim_files_close(env);
+		sim_net_close(env);
 		sim_loops_close(env);
 		free(env);
 	}
+	sim_net_free_paths(node);
 	sim_disk_close(&node->disk);
 	free(node);
 }

@@ -102,4 +102,25 @@ struct sim_disk_faults {
 struct sim_disk_faults *sim_node_faults(struct sim_node *node);
 uint64_t sim_node_faults_fired(const struct sim_node *node); /* errors, rot, losses, misdirections */
 
+/* ---- The network ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Addresses: "NAME:port" of any node, "localhost:port" and "unix:/path" of the node itself. Bytes arrive in pieces of
+ * any size, in order. A write is done when its bytes are in the window of its connection, 256 KiB, which empties as
+ * the other end takes them. A killed process resets its connections; of one that lost power the others hear only by
+ * their own limits: what cannot be delivered for 20 s fails the connection with -ETIMEDOUT, as does a connection that
+ * cannot be made; a node that is up again resets what it does not know.
+ */
+struct sim_link {
+	uint64_t latency; /* ns one way, about; 16 × now and then [100 µs; 10 µs within a node] */
+	uint64_t bytes_per_s; /* 0: as fast as can be */
+	uint32_t reset_ppm; /* of pieces: the connection breaks instead, -ECONNRESET at both ends */
+	bool is_cut; /* nothing passes; what was sent waits */
+};
+
+/* From one node to another; change at will. A partition cuts both ways, unless it is to be one-way. */
+struct sim_link *sim_net_link(struct sim_node *from, struct sim_node *to);
+/* Breaks the connections between two nodes. */
+void sim_net_reset(struct sim_node *a, struct sim_node *b);
+
 #endif

@@ -42,6 +42,8 @@ struct sim_env {
 	struct sim_loop *loops; /* the newest first; also those of the dead */
 	uint32_t loop_count;
 	struct sim_file *files;
+	struct sim_stream *streams;
+	struct sim_listener *listeners;
 };
 
 struct sim_node {
@@ -50,6 +52,7 @@ struct sim_node {
 	char name[16];
 	uint32_t number; /* from 1 */
 	struct sim_env *env; /* NULL: down */
+	bool is_off; /* power was lost; else a process that is down leaves its machine up */
 	struct sim_env *lives;
 	struct sim_disk disk;
 	struct sim_disk_faults faults;
@@ -62,6 +65,7 @@ struct sim_node {
 	uint64_t local_base;
 	int32_t drift_ppm;
 	int64_t wall_base; /* env_wall - env_now */
+	struct sim_path *paths; /* to other nodes */
 };
 
 enum loop_state { LOOP_NEW, LOOP_RUNNING, LOOP_STOPPING, LOOP_ENDED, LOOP_FREED };
@@ -150,5 +154,25 @@ int sim_space(struct env *env, const char *path, struct env_space *space);
 void sim_files_interrupt(struct sim_env *env);
 void sim_files_kill(struct sim_env *env); /* the process's files are closed; the objects stay */
 void sim_files_close(struct sim_env *env);
+
+/* sim_net.c */
+struct sim_stream;
+struct sim_listener;
+struct sim_path;
+int sim_listen(struct env_loop *loop, const char *address,
+	void (*accepted)(void *argument, struct env_stream *stream), void *argument,
+	struct env_listener **listener, struct status *status);
+const char *sim_listener_address(const struct env_listener *listener);
+void sim_listener_close(struct env_listener *listener);
+int sim_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
+	struct env_stream **stream, struct status *status);
+void sim_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
+void sim_stream_pause(struct env_stream *stream);
+void sim_stream_resume(struct env_stream *stream);
+int sim_stream_write(struct env_stream *stream, struct env_stream_write *write);
+void sim_stream_close(struct env_stream *stream);
+void sim_net_kill(struct sim_env *env, bool is_power_lost); /* its peers learn, or do not */
+void sim_net_close(struct sim_env *env);
+void sim_net_free_paths(struct sim_node *node);
 
 #endif

@@ -49,4 +49,13 @@ const struct env_ops sim_env_ops = {
 	.rmdir = sim_rmdir,
 	.list = sim_list,
 	.space = sim_space,
+	.listen = sim_listen,
+	.listener_address = sim_listener_address,
+	.listener_close = sim_listener_close,
+	.connect = sim_connect,
+	.stream_start = sim_stream_start,
+	.stream_pause = sim_stream_pause,
+	.stream_resume = sim_stream_resume,
+	.stream_write = sim_stream_write,
+	.stream_close = sim_stream_close,
 };

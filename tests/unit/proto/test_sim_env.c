@@ -19,6 +19,9 @@ static void setup_conform(struct env_conform *conform)
 	node = sim_node_new(conform_world, "conform");
 	conform->env = sim_node_start(node);
 	strcpy(conform->path, "/data");
+	conform->addresses[0] = "unix:/data/socket";
+	conform->addresses[1] = "conform:0";
+	conform->addresses[2] = "localhost:0";
 	assert_int_equal(env_mkdir(conform->env, "/data"), 0);
 }
 
@@ -647,6 +650,218 @@ static void test_clocks_drift_and_nodes_stop(void **state)
 	sim_world_free(one.world);
 }
 
+/* ---- Network ---------------------------------------------------------------------------------------------------- */
+
+/* Node `a` sends to node `b`, which counts. */
+struct line {
+	struct sim_world *world;
+	struct sim_node *nodes[2];
+	struct env_loop *loops[2];
+	struct env_listener *listener;
+	struct env_stream *stream;
+	struct env_stream_write write;
+	struct iovec vector;
+	bool is_connected;
+	bool is_written;
+	int connect_status;
+	int status[2]; /* of `failed` */
+	size_t received;
+};
+
+static void on_line_connected(void *argument, struct env_stream *stream, int status)
+{
+	struct line *line = argument;
+
+	(void)stream;
+	line->is_connected = status == 0;
+	line->connect_status = status;
+}
+
+static void on_line_received(void *argument, struct env_stream *stream, const void *bytes, size_t size)
+{
+	(void)stream;
+	(void)bytes;
+	((struct line *)argument)->received += size;
+}
+
+static void on_client_failed(void *argument, struct env_stream *stream, int status)
+{
+	struct line *line = argument;
+
+	(void)stream;
+	line->status[0] = status;
+}
+
+static void on_server_failed(void *argument, struct env_stream *stream, int status)
+{
+	(void)stream;
+	((struct line *)argument)->status[1] = status;
+}
+
+static void on_line_accepted(void *argument, struct env_stream *stream)
+{
+	struct env_stream_handlers handlers = {argument, NULL, on_line_received, on_server_failed, NULL};
+
+	env_stream_start(stream, &handlers);
+}
+
+static void on_line_written(struct env_stream_write *write, int status)
+{
+	container_of(write, struct line, write)->is_written = status == 0;
+}
+
+static void send_line(struct line *line, size_t size)
+{
+	static char bytes[1 << 20];
+
+	line->vector = (struct iovec){bytes, size};
+	line->write = (struct env_stream_write){
+		.vector = &line->vector, .vector_count = 1, .done = on_line_written};
+	line->is_written = false;
+	assert_int_equal(env_stream_write(line->stream, &line->write), 0);
+}
+
+static void connect_line(struct line *line)
+{
+	struct env_stream_handlers handlers = {
+		line, on_line_connected, on_line_received, on_client_failed, NULL};
+
+	line->connect_status = 1;
+	assert_int_equal(env_connect(line->loops[0], "b:700", &handlers, &line->stream, NULL), 0);
+}
+
+static void run_for(struct line *line, uint64_t seconds)
+{
+	sim_run(line->world, seconds * SIM_S, NULL, NULL);
+}
+
+static void start_line(struct line *line, int i)
+{
+	struct env *env = sim_node_start(line->nodes[i]);
+
+	assert_int_equal(env_loop_new(env, "line", &line->loops[i]), 0);
+	assert_int_equal(env_loop_start(line->loops[i]), 0);
+	if (i == 1)
+		assert_int_equal(
+			env_listen(line->loops[1], "b:700", on_line_accepted, line, &line->listener, NULL),
+			0);
+}
+
+static int setup_line(void **state)
+{
+	struct line *line = calloc(1, sizeof *line);
+
+	line->world = sim_world_new(11);
+	for (int i = 0; i < 2; i++) {
+		line->nodes[i] = sim_node_new(line->world, i == 0 ? "a" : "b");
+		start_line(line, i);
+	}
+	connect_line(line);
+	send_line(line, 1000);
+	run_for(line, 1);
+	assert_int_equal(line->connect_status, 0);
+	assert_true(line->is_written);
+	assert_int_equal(line->received, 1000);
+	*state = line;
+	return 0;
+}
+
+static int teardown_line(void **state)
+{
+	struct line *line = *state;
+
+	sim_world_free(line->world);
+	free(line);
+	return 0;
+}
+
+static void test_cut_link_holds_back_then_fails(void **state)
+{
+	struct line *line = *state;
+	struct sim_link *link = sim_net_link(line->nodes[0], line->nodes[1]);
+
+	link->is_cut = true;
+	send_line(line, 10);
+	run_for(line, 10);
+	assert_int_equal(line->received, 1000);
+	link->is_cut = false;
+	run_for(line, 1);
+	assert_int_equal(line->received, 1010);
+	link->is_cut = true;
+	send_line(line, 10);
+	run_for(line, 30);
+	assert_int_equal(line->status[0], -ETIMEDOUT);
+	connect_line(line);
+	run_for(line, 19);
+	assert_int_equal(line->connect_status, 1);
+	run_for(line, 2);
+	assert_int_equal(line->connect_status, -ETIMEDOUT);
+}
+
+static void test_slow_link(void **state)
+{
+	struct line *line = *state;
+
+	sim_net_link(line->nodes[0], line->nodes[1])->bytes_per_s = 100000;
+	send_line(line, 1000000);
+	run_for(line, 5);
+	assert_in_range(line->received, 300000, 600000);
+	assert_false(line->is_written); /* the window is full */
+	run_for(line, 6);
+	assert_int_equal(line->received, 1001000);
+	assert_true(line->is_written);
+}
+
+static void test_connections_of_the_dead(void **state)
+{
+	struct line *line = *state;
+
+	sim_node_kill(line->nodes[1]);
+	run_for(line, 1);
+	assert_int_equal(line->status[0], -ECONNRESET);
+	connect_line(line);
+	run_for(line, 1);
+	assert_int_equal(line->connect_status, -ECONNREFUSED);
+
+	/* Power loss: silence, until something is sent. */
+	start_line(line, 1);
+	connect_line(line);
+	run_for(line, 1);
+	assert_int_equal(line->connect_status, 0);
+	line->status[0] = 0;
+	sim_node_crash(line->nodes[1]);
+	run_for(line, 100);
+	assert_int_equal(line->status[0], 0);
+	send_line(line, 10);
+	run_for(line, 19);
+	assert_int_equal(line->status[0], 0);
+	run_for(line, 2);
+	assert_int_equal(line->status[0], -ETIMEDOUT);
+	connect_line(line);
+	run_for(line, 5);
+	start_line(line, 1);
+	run_for(line, 1);
+	assert_int_equal(line->connect_status, 0);
+}
+
+static void test_resets(void **state)
+{
+	struct line *line = *state;
+
+	sim_net_reset(line->nodes[0], line->nodes[1]);
+	run_for(line, 1);
+	assert_int_equal(line->status[0], -ECONNRESET);
+	assert_int_equal(line->status[1], -ECONNRESET);
+	connect_line(line);
+	run_for(line, 1);
+	line->status[0] = 0;
+	sim_net_link(line->nodes[0], line->nodes[1])->reset_ppm = 1000000;
+	send_line(line, 10);
+	run_for(line, 1);
+	assert_int_equal(line->status[0], -ECONNRESET);
+	assert_int_equal(line->received, 1000);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -663,6 +878,11 @@ int main(void)
 		cmocka_unit_test(test_errors_and_damage),
 		cmocka_unit_test(test_failed_sync_is_final),
 		cmocka_unit_test(test_clocks_drift_and_nodes_stop),
+		cmocka_unit_test_setup_teardown(
+			test_cut_link_holds_back_then_fails, setup_line, teardown_line),
+		cmocka_unit_test_setup_teardown(test_slow_link, setup_line, teardown_line),
+		cmocka_unit_test_setup_teardown(test_connections_of_the_dead, setup_line, teardown_line),
+		cmocka_unit_test_setup_teardown(test_resets, setup_line, teardown_line),
 	};
 	int failed = env_conform_run("sim_env conformance", setup_conform, teardown_conform);
 
