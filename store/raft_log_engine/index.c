@@ -166,12 +166,14 @@ static int apply_entry(struct log_index *index, struct log_region *region, uint6
 	if (at <= region->base_index)
 		status = misfit(index, region);
 	else if (region->count > 0 && at > log_region_last(region) + 1)
-		status = misfit(index, region);
+		/* What is missing between is of a segment that is gone: released, or moved to a later one. */
+		status =
+			index->recovering && at - region->first < index->hole_max ? 0 : misfit(index, region);
 	else if (region->count > 0 && at <= region->first)
 		positions_truncate(index, region, 0);
-	else if (region->count > 0)
+	else if (region->count > 0 && at <= log_region_last(region))
 		positions_truncate(index, region, (uint32_t)(at - region->first));
-	else if (!index->recovering && at != region->base_index + 1)
+	else if (region->count == 0 && !index->recovering && at != region->base_index + 1)
 		status = misfit(index, region);
 	if (status < 0)
 		return status;

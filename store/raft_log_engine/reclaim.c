@@ -99,7 +99,7 @@ static int gather_entries(struct log_reclaimer *reclaimer, const struct log_regi
 	return 0;
 }
 
-/* Under the lock: what has to leave the victim. */
+/* Under the lock: the entries that have to leave the victim. */
 static int gather(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -108,16 +108,10 @@ static int gather(struct raft_log_engine *engine)
 	size_t capacity = 0;
 	int status = 0;
 
-	reclaimer->regions =
-		malloc((HASH_COUNT(engine->memory.index.regions) + 1) * sizeof(*reclaimer->regions));
-	if (!reclaimer->regions)
-		return -ENOMEM;
 	for (region = engine->memory.index.regions; region && status == 0; region = region->hh.next) {
 		/* Until it is destroyed, the next start must see its damage. */
 		if (region->damaged)
 			return STATUS_CORRUPT;
-		if (needs_restating(region, reclaimer->victim))
-			reclaimer->regions[reclaimer->region_count++] = region->id;
 		if (has_entries)
 			status = gather_entries(reclaimer, region, &capacity);
 	}
@@ -125,6 +119,24 @@ static int gather(struct raft_log_engine *engine)
 		qsort(reclaimer->candidates, reclaimer->candidate_count, sizeof(*reclaimer->candidates),
 			compare_candidates);
 	return status;
+}
+
+/* The regions whose states have to be written again. Only now that no entry in the victim is alive: a release of one
+ * before this is a base to be said, a release after this concerns entries elsewhere. */
+static int gather_regions(struct raft_log_engine *engine)
+{
+	struct log_reclaimer *reclaimer = &engine->reclaimer;
+	const struct log_region *region;
+
+	log_memory_lock(&engine->memory);
+	check(engine->segments.items[0]->live_size == 0);
+	reclaimer->regions =
+		malloc((HASH_COUNT(engine->memory.index.regions) + 1) * sizeof(*reclaimer->regions));
+	for (region = engine->memory.index.regions; region && reclaimer->regions; region = region->hh.next)
+		if (needs_restating(region, reclaimer->victim))
+			reclaimer->regions[reclaimer->region_count++] = region->id;
+	log_memory_unlock(&engine->memory);
+	return reclaimer->regions ? 0 : -ENOMEM;
 }
 
 static enum log_reclaim_next choose(struct raft_log_engine *engine)
@@ -230,7 +242,7 @@ static void take_regions(struct raft_log_engine *engine)
 	log_memory_unlock(&engine->memory);
 }
 
-/* Prepares the next piece of what has to leave the victim. */
+/* Prepares the next piece of what has to leave the victim: entries, then states. */
 static enum log_reclaim_next prepare_move(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -242,8 +254,12 @@ static enum log_reclaim_next prepare_move(struct raft_log_engine *engine)
 	log_memory_unlock(&engine->memory);
 	if (status == 0)
 		status = read_entries(engine, segment);
-	if (status == 0 && reclaimer->move.entry_count == 0)
-		take_regions(engine);
+	if (status == 0 && reclaimer->move.entry_count == 0) {
+		if (!reclaimer->regions)
+			status = gather_regions(engine);
+		if (status == 0)
+			take_regions(engine);
+	}
 	reclaimer->reclaim->status = status;
 	return status < 0 ? LOG_RECLAIM_END : LOG_RECLAIM_MOVE;
 }
@@ -254,7 +270,6 @@ static enum log_reclaim_next retire(struct raft_log_engine *engine)
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
 
 	log_memory_lock(&engine->memory);
-	check(engine->segments.items[0]->live_size == 0);
 	engine->writer.oldest = reclaimer->victim + 1;
 	log_memory_unlock(&engine->memory);
 	reclaimer->move.entry_count = reclaimer->move.region_count = 0;
@@ -360,8 +375,7 @@ static void step_run(struct env_work *work)
 
 	if (reclaimer->victim == 0)
 		reclaimer->next = choose(engine);
-	else if (reclaimer->candidate_next < reclaimer->candidate_count ||
-		 reclaimer->region_next < reclaimer->region_count)
+	else if (!reclaimer->regions || reclaimer->region_next < reclaimer->region_count)
 		reclaimer->next = prepare_move(engine);
 	else if (!reclaimer->retired && !planted("log:recycle_early"))
 		reclaimer->next = retire(engine);

@@ -22,6 +22,7 @@
 
 #define AHEAD_SIZE	  (4u << 20)
 #define NAMED_REGIONS_MAX 16 /* in a sentence */
+#define HOLE_MAX	  (1u << 24) /* entries of a region that may still turn up between those found */
 
 /* A place in the log. */
 struct place {
@@ -384,7 +385,7 @@ static int run(struct recovery *recovery, struct status *status)
 	int code;
 
 	engine->memory.index.recovering = true;
-	engine->memory.index.hole_max = segments->count * segments->segment_size / LOG_RECORD_HEADER_SIZE;
+	engine->memory.index.hole_max = HOLE_MAX;
 	for (size_t i = 0; i < segments->count; i++) {
 		code = read_segment(recovery, segments->items[i], status);
 		if (code < 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "store/raft_log_engine/format.h"
 
 #define PATH_SIZE_MAX	4096
@@ -93,7 +94,7 @@ static int file_open(struct log_segments *segments, const char *path, int flags,
 {
 	int status = -EINVAL;
 
-	flags |= ENV_OPEN_WRITE | ENV_OPEN_DSYNC;
+	flags |= ENV_OPEN_WRITE | (planted("log:ack_before_sync") ? 0 : ENV_OPEN_DSYNC);
 	if (!segments->refused_direct)
 		status = env_file_open(segments->env, path, flags | ENV_OPEN_DIRECT, file);
 	if (status == -EINVAL) {
@@ -109,15 +110,16 @@ static int file_open(struct log_segments *segments, const char *path, int flags,
 
 static int file_zero(struct env_file *file, uint64_t size)
 {
-	void *zeroes = aligned_alloc(ENV_DIRECT_ALIGNMENT, ZERO_CHUNK_SIZE);
+	size_t chunk_max = size < ZERO_CHUNK_SIZE ? (size_t)size : ZERO_CHUNK_SIZE;
+	void *zeroes = aligned_alloc(ENV_DIRECT_ALIGNMENT, chunk_max);
 	uint64_t offset = 0;
 	int status = 0;
 
 	if (!zeroes)
 		return -ENOMEM;
-	memset(zeroes, 0, ZERO_CHUNK_SIZE);
+	memset(zeroes, 0, chunk_max);
 	while (offset < size && status == 0) {
-		size_t chunk = size - offset < ZERO_CHUNK_SIZE ? (size_t)(size - offset) : ZERO_CHUNK_SIZE;
+		size_t chunk = size - offset < chunk_max ? (size_t)(size - offset) : chunk_max;
 
 		status = env_file_write(file, offset, zeroes, chunk);
 		offset += chunk;

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "proto/plant.h"
 #include "store/raft_log_engine/plan.h"
 #include "store/raft_log_engine/records.h"
 
@@ -67,12 +66,6 @@ static void send_batch(struct raft_log_engine *engine)
 		.vector_count = 1,
 		.done = written,
 	};
-	if (planted("log:ack_before_sync")) {
-		struct log_write_queue early = writer->writing;
-
-		writer->writing = (struct log_write_queue){0};
-		tell(&early, NULL);
-	}
 	env_file_submit(&writer->request);
 }
 
