@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/check.h"
+
 void test_directory_make(char *path, size_t size)
 {
 	const char *parent = getenv("TMPDIR");
 
 	snprintf(path, size, "%s/raftkv-test-XXXXXX", parent ? parent : "/var/tmp");
-	assert_non_null(mkdtemp(path));
+	check(mkdtemp(path));
 }
 
 static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *walk)
@@ -22,5 +24,5 @@ static int remove_one(const char *path, const struct stat *stat, int type, struc
 
 void test_directory_remove(const char *path)
 {
-	assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	check(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
