@@ -167,6 +167,15 @@ void payload_write(struct payload *payload, struct blocks *blocks, struct buf *b
 	}
 }
 
+struct block_extent *payload_extents(const struct payload *payload)
+{
+	struct block_extent *extents = malloc(payload->part_count * sizeof *extents);
+
+	for (uint32_t i = 0; extents && i < payload->part_count; i++)
+		extents[i] = payload->parts[i].extent;
+	return extents;
+}
+
 void payload_cancel(struct payload *payload, struct blocks *blocks)
 {
 	for (uint32_t i = 0; i < payload->part_count; i++)

@@ -52,6 +52,8 @@ void payload_free(struct payload *payload); /* the extents are somebody else's b
 void payload_write(struct payload *payload, struct blocks *blocks, struct buf *bytes, struct env_loop *loop,
 	payload_cb written, void *owner);
 
+/* A new array of the extents, in order, for whoever edits rows; free() it. NULL: out of memory. */
+struct block_extent *payload_extents(const struct payload *payload);
 /* Gives the extents back: never named, or named by an entry that will never be applied. */
 void payload_cancel(struct payload *payload, struct blocks *blocks);
 void payload_release(struct payload *payload, struct blocks *blocks, uint64_t mark);

@@ -165,10 +165,9 @@ int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region
 struct raftkv_stats {
 	uint64_t regions;
 	uint64_t leaders;
-	uint64_t reads_lease;
-	uint64_t reads_read_index;
-	uint64_t reads_follower;
-	uint64_t writes;
+	uint64_t reads_lease; /* by LocalReader */
+	uint64_t reads_read_index; /* through a peer's loop */
+	uint64_t writes; /* that were logged */
 	uint64_t evaluations_parked; /* for a row that was not in memory */
 	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
 	uint64_t flushes; /* rounds */

@@ -68,6 +68,19 @@ bool read_index_queue_send(struct read_index_queue *queue, uint64_t now, uint64_
 	return true;
 }
 
+int read_index_queue_begin(struct read_index_queue *queue, uint64_t now, uint64_t *id)
+{
+	struct read_index_batch *batch = open_batch(queue);
+
+	if (!batch)
+		return -ENOMEM;
+	batch->state = BATCH_SENT;
+	batch->sent = now;
+	batch->tried = now;
+	*id = batch->id;
+	return 0;
+}
+
 static struct read_index_batch *find(struct read_index_queue *queue, uint64_t id)
 {
 	struct read_index_batch *batch = queue->first;
@@ -103,16 +116,25 @@ static void remove_first(struct read_index_queue *queue)
 	free(batch);
 }
 
-struct read_index_request *read_index_queue_serve(struct read_index_queue *queue, uint64_t applied)
+static struct read_index_batch *first_answered(struct read_index_queue *queue, uint64_t applied)
 {
 	struct read_index_batch *batch = queue->first;
+
+	while (batch && batch->state == BATCH_ANSWERED && !batch->reads) {
+		remove_first(queue);
+		batch = queue->first;
+	}
+	return batch && batch->state == BATCH_ANSWERED && batch->index <= applied ? batch : NULL;
+}
+
+struct read_index_request *read_index_queue_serve(struct read_index_queue *queue, uint64_t applied)
+{
+	struct read_index_batch *batch = first_answered(queue, applied);
 	struct read_index_request *request;
 
-	if (!batch || batch->state != BATCH_ANSWERED || batch->index > applied)
+	if (!batch || batch->reads->index > applied)
 		return NULL;
 	request = batch->reads;
-	if (request->index > applied)
-		return NULL;
 	batch->reads = request->next;
 	queue->read_count--;
 	if (!batch->reads)
@@ -175,4 +197,11 @@ void read_index_queue_fail(struct read_index_queue *queue, bool all, int status)
 		free(batch);
 		batch = next_batch;
 	}
+}
+
+void read_index_queue_close(struct read_index_queue *queue)
+{
+	while (queue->first)
+		remove_first(queue);
+	queue->read_count = 0;
 }

@@ -39,6 +39,8 @@ struct read_index_queue {
 int read_index_queue_push(struct read_index_queue *queue, struct read_index_request *request);
 /* Closes the open batch. False: there is none. `now` is when its request leaves. */
 bool read_index_queue_send(struct read_index_queue *queue, uint64_t now, uint64_t *id);
+/* Begins a batch without reads, sent at `now`, whose answer renews the lease. 0 or -ENOMEM. */
+int read_index_queue_begin(struct read_index_queue *queue, uint64_t now, uint64_t *id);
 /* The read index of batch `id`. Gives the time its first request was sent, since the answer may be to that one; 0 for an
  * unknown id. */
 uint64_t read_index_queue_answer(struct read_index_queue *queue, uint64_t id, uint64_t index);
@@ -48,6 +50,8 @@ struct read_index_request *read_index_queue_serve(struct read_index_queue *queue
 void read_index_queue_retry(struct read_index_queue *queue, uint64_t before, uint64_t now,
 	void (*resend)(void *argument, uint64_t id), void *argument);
 bool read_index_queue_has_unanswered(const struct read_index_queue *queue);
+/* Frees the batches and answers nobody. */
+void read_index_queue_close(struct read_index_queue *queue);
 /* Ends the unanswered reads, or all of them. */
 void read_index_queue_fail(struct read_index_queue *queue, bool all, int status);
 

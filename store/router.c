@@ -98,7 +98,6 @@ int router_add(struct router *router, const struct region *region, struct shard 
 	route->start = buf_ref(region->start);
 	route->end = buf_ref(region->end);
 	route->epoch = region->epoch;
-	atomic_init(&route->epoch_version, region->epoch.version);
 	pthread_rwlock_wrlock(&router->lock);
 	status = insert(router, route);
 	pthread_rwlock_unlock(&router->lock);
@@ -116,6 +115,23 @@ struct route *router_find(struct router *router, uint64_t region)
 
 	pthread_rwlock_rdlock(&router->lock);
 	route = find(router, region);
+	pthread_rwlock_unlock(&router->lock);
+	return route;
+}
+
+struct route *router_find_range(struct router *router, uint64_t id, struct region *region)
+{
+	struct route *route;
+
+	pthread_rwlock_rdlock(&router->lock);
+	route = find(router, id);
+	if (route)
+		*region = (struct region){
+			.id = id,
+			.epoch = route->epoch,
+			.start = buf_ref(route->start),
+			.end = buf_ref(route->end),
+		};
 	pthread_rwlock_unlock(&router->lock);
 	return route;
 }

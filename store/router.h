@@ -15,6 +15,7 @@
 
 #include <uthash.h>
 
+#include "proto/env.h"
 #include "store/region.h"
 
 struct peer;
@@ -29,14 +30,15 @@ struct route {
 	struct buf *end; /* NULL: no bound */
 	struct region_epoch epoch;
 
-	/* What the peer publishes. */
-	_Atomic uint64_t epoch_version;
-	_Atomic uint64_t
-		serving_term; /* the leader's term once it has applied an entry of it; 0: not serving */
-	_Atomic uint64_t
-		lease_bound; /* env_now's time until which reads may be served here; 0: they may not */
-	atomic_bool
-		is_renewal_asked; /* a reader has asked for a longer lease and the peer has not looked yet */
+	/*
+	 * What the peer publishes: the leader's term once it has applied an entry of it (0: not serving), and env_now's
+	 * time until which reads may be served here (0: they may not).
+	 */
+	_Atomic uint64_t serving_term;
+	_Atomic uint64_t lease_bound;
+	/* A reader has asked for a longer lease, and the peer has not looked yet. */
+	atomic_bool is_renewal_asked;
+	struct env_mail renewal_mail;
 };
 
 struct router {
@@ -54,6 +56,8 @@ void router_close(struct router *router);
 int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **route);
 /* NULL: no replica here. */
 struct route *router_find(struct router *router, uint64_t region);
+/* As router_find, with the region's id and range in `region`, the caller's to close. */
+struct route *router_find_range(struct router *router, uint64_t id, struct region *region);
 /* The route of the region that holds `key`, and its epoch; NULL: none. */
 struct route *router_find_key(struct router *router, struct slice key, struct region_epoch *epoch);
 /* Calls back for each route, under the lock. */

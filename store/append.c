@@ -1,0 +1,357 @@
+#include "store/append.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+#include "store/peer.h"
+#include "store/store.h"
+
+enum append_state {
+	APPEND_WAITING, /* for its payloads, or for its turn */
+	APPEND_SUBMITTED,
+	APPEND_DONE,
+};
+
+struct append {
+	struct append *next;
+	struct peer *peer;
+	struct raft_message message;
+	enum append_state state;
+	bool needs_write;
+	uint32_t payloads_pending;
+	struct raft_hard_state hard_state;
+	struct slice *beside; /* per entry; NULL: no entry has a payload */
+	struct payload *replaced; /* of entries that this append cuts off */
+	struct log_write write;
+};
+
+static struct raftkv *store_of(const struct peer *peer)
+{
+	return peer->shard->raftkv;
+}
+
+/* ---- Payloads by position ---- */
+
+void append_add_payload(struct append_queue *queue, struct payload *payload)
+{
+	check(!queue->last_payload || queue->last_payload->index < payload->index);
+	payload->next = NULL;
+	if (queue->last_payload)
+		queue->last_payload->next = payload;
+	else
+		queue->payloads = payload;
+	queue->last_payload = payload;
+}
+
+struct payload *append_take_payloads(struct append_queue *queue, uint64_t index)
+{
+	struct payload *taken = queue->payloads;
+	struct payload **end = &taken;
+
+	while (*end && (*end)->index <= index)
+		end = &(*end)->next;
+	queue->payloads = *end;
+	if (!queue->payloads)
+		queue->last_payload = NULL;
+	*end = NULL;
+	return taken;
+}
+
+static const struct raft_entry *entry_at(const struct raft_entries *entries, uint64_t index)
+{
+	uint64_t first = entries->count > 0 ? entries->items[0].index : 0;
+
+	return index >= first && index - first < entries->count ? &entries->items[index - first] : NULL;
+}
+
+/* Cuts off the payloads of entries that `entries` replace, and gives them. */
+static struct payload *cut_replaced(struct append_queue *queue, const struct raft_entries *entries)
+{
+	struct payload **link = &queue->payloads;
+	struct payload *replaced;
+
+	queue->last_payload = NULL;
+	while (*link) {
+		const struct raft_entry *entry = entry_at(entries, (*link)->index);
+		bool is_same = entry && entry->term == (*link)->term;
+
+		if ((*link)->index >= entries->items[0].index && !is_same)
+			break;
+		queue->last_payload = *link;
+		link = &(*link)->next;
+	}
+	replaced = *link;
+	*link = NULL;
+	return replaced;
+}
+
+static struct payload *find_payload(const struct append_queue *queue, uint64_t index)
+{
+	struct payload *payload = queue->payloads;
+
+	while (payload && payload->index < index)
+		payload = payload->next;
+	return payload && payload->index == index ? payload : NULL;
+}
+
+/* A follower takes its extents here; a leader took them before it proposed. */
+static int place_payload(struct append *append, const struct raft_entry *entry, struct payload **payload)
+{
+	struct append_queue *queue = &append->peer->appends;
+	int status;
+
+	*payload = find_payload(queue, entry->index);
+	if (*payload)
+		return 0;
+	status = payload_new(store_of(append->peer)->blocks, entry->payload_size / BLOCK_UNIT_SIZE, payload);
+	if (status < 0)
+		return status;
+	(*payload)->term = entry->term;
+	(*payload)->index = entry->index;
+	append_add_payload(queue, *payload);
+	return 0;
+}
+
+static int place_payloads(struct append *append)
+{
+	const struct raft_entries *entries = &append->message.entries;
+
+	for (size_t i = 0; i < entries->count; i++) {
+		struct payload *payload;
+		int status;
+
+		if (entries->items[i].payload_size == 0)
+			continue;
+		if (!append->beside)
+			append->beside = calloc(entries->count, sizeof *append->beside);
+		if (!append->beside)
+			return -ENOMEM;
+		status = place_payload(append, &entries->items[i], &payload);
+		if (status < 0)
+			return status;
+		append->beside[i] = buf_slice(payload->beside);
+		append->payloads_pending += !payload->is_written;
+	}
+	return 0;
+}
+
+/* ---- The log ---- */
+
+static void advance(struct peer *peer);
+
+static void release_replaced(struct append *append)
+{
+	struct raftkv *raftkv = store_of(append->peer);
+
+	while (append->replaced) {
+		struct payload *payload = append->replaced;
+
+		append->replaced = payload->next;
+		payload_release(payload, raftkv->blocks, flush_mark(&raftkv->flush));
+	}
+}
+
+static void append_free(struct append *append)
+{
+	raft_message_close(&append->message);
+	free(append->beside);
+	free(append);
+}
+
+static void pop(struct append_queue *queue)
+{
+	queue->first = queue->first->next;
+	if (!queue->first)
+		queue->last = NULL;
+}
+
+/* Releases the responses of what is durable, in order. */
+static void finish_done(struct peer *peer)
+{
+	struct append_queue *queue = &peer->appends;
+
+	while (queue->first && queue->first->state == APPEND_DONE) {
+		struct append *append = queue->first;
+
+		pop(queue);
+		release_replaced(append);
+		peer_respond(peer, append->message.responses, append->message.response_count);
+		append_free(append);
+	}
+}
+
+static void on_logged(struct log_write *write, int status)
+{
+	struct append *append = (struct append *)((char *)write - offsetof(struct append, write));
+	struct peer *peer = append->peer;
+	struct append_queue *queue = &peer->appends;
+
+	queue->in_flight--;
+	if (status == 0) {
+		append->state = APPEND_DONE;
+	} else if (status == -ENOSPC || (status == STATUS_UNAVAILABLE && queue->is_held)) {
+		append->state = APPEND_WAITING;
+		queue->is_held = true;
+		flush_request(&store_of(peer)->flush);
+	} else {
+		raftkv_fail(store_of(peer), status, "the log refused a record");
+		return;
+	}
+	if (queue->is_held)
+		return;
+	finish_done(peer);
+	peer_process(peer);
+	shard_check_stopped(peer->shard);
+}
+
+static void submit(struct append *append)
+{
+	struct peer *peer = append->peer;
+	struct raftkv *raftkv = store_of(peer);
+
+	append->state = APPEND_SUBMITTED;
+	append->write = (struct log_write){
+		.region = peer->region.id,
+		.entries = append->message.entries.items,
+		.beside = append->beside,
+		.entry_count = append->message.entries.count,
+		.hard_state = append->hard_state.term > 0 ? &append->hard_state : NULL,
+		.loop = peer->shard->loop,
+		.done = on_logged,
+	};
+	peer->appends.in_flight++;
+	raftkv->log->ops->write(raftkv->log, &append->write);
+}
+
+/* Hands to the log what may go, in order. */
+static void advance(struct peer *peer)
+{
+	struct append_queue *queue = &peer->appends;
+
+	for (struct append *append = queue->first; append && !queue->is_held; append = append->next) {
+		if (append->state != APPEND_WAITING)
+			continue;
+		if (append->payloads_pending > 0)
+			break;
+		if (append->needs_write)
+			submit(append);
+		else
+			append->state = APPEND_DONE;
+	}
+}
+
+void append_resume(struct peer *peer)
+{
+	if (!peer->appends.is_held || peer->appends.in_flight > 0)
+		return;
+	peer->appends.is_held = false;
+	advance(peer);
+	finish_done(peer);
+}
+
+static void on_payload_written(struct payload *payload)
+{
+	struct append *append = payload->owner;
+	struct peer *peer = append->peer;
+
+	peer->appends.in_flight--;
+	append->payloads_pending--;
+	advance(peer);
+	shard_check_stopped(peer->shard);
+}
+
+static void write_payloads(struct append *append)
+{
+	const struct raft_entries *entries = &append->message.entries;
+	struct peer *peer = append->peer;
+
+	for (size_t i = 0; i < entries->count && append->payloads_pending > 0; i++) {
+		const struct raft_entry *entry = &entries->items[i];
+		struct payload *payload;
+
+		if (entry->payload_size == 0)
+			continue;
+		payload = find_payload(&peer->appends, entry->index);
+		if (payload->is_written)
+			continue;
+		peer->appends.in_flight++;
+		payload_write(payload, store_of(peer)->blocks, entry->payload, peer->shard->loop,
+			on_payload_written, append);
+	}
+	if (planted("store:record_before_payload"))
+		append->payloads_pending = 0;
+}
+
+/* The commit index alone is worth no write: what is applied says as much after a restart. */
+static bool needs_write(const struct append_queue *queue, const struct raft_message *message)
+{
+	const struct raft_hard_state *last = &queue->hard_state;
+
+	return message->entries.count > 0 ||
+	       (message->term > 0 && (message->term != last->term || message->vote != last->vote));
+}
+
+static struct append *append_new(struct peer *peer, struct raft_message *message)
+{
+	struct append_queue *queue = &peer->appends;
+	struct append *append = calloc(1, sizeof *append);
+
+	if (!append)
+		return NULL;
+	append->peer = peer;
+	append->message = *message;
+	append->needs_write = needs_write(queue, message);
+	if (message->term > 0)
+		queue->hard_state = (struct raft_hard_state){message->term, message->vote, message->commit};
+	append->hard_state = queue->hard_state;
+	if (message->entries.count > 0) {
+		append->replaced = cut_replaced(queue, &message->entries);
+		peer_storage_replaced(&peer->storage, message->entries.items[0].index);
+	}
+	*message = (struct raft_message){0};
+	if (queue->last)
+		queue->last->next = append;
+	else
+		queue->first = append;
+	queue->last = append;
+	return append;
+}
+
+void append_start(struct peer *peer, struct raft_message *message)
+{
+	struct append *append = append_new(peer, message);
+	int status = append ? place_payloads(append) : -ENOMEM;
+
+	if (status < 0) {
+		raftkv_fail(store_of(peer), status, "an append to the log finds no room");
+		return;
+	}
+	write_payloads(append);
+	advance(peer);
+	finish_done(peer);
+}
+
+static void free_payloads(struct payload *payload)
+{
+	while (payload) {
+		struct payload *next = payload->next;
+
+		payload_free(payload);
+		payload = next;
+	}
+}
+
+void append_queue_close(struct append_queue *queue)
+{
+	while (queue->first) {
+		struct append *append = queue->first;
+
+		pop(queue);
+		free_payloads(append->replaced);
+		append_free(append);
+	}
+	free_payloads(queue->payloads);
+	*queue = (struct append_queue){0};
+}

@@ -1,0 +1,44 @@
+/*
+ * append.h: what a peer has handed to the log and not yet heard of: MsgStorageAppend on its way to disk.
+ *
+ * A FIFO. The payloads of an append's entries are written and synced first; then its record goes to the log engine, in
+ * order within the region: a large payload holds back only what its own region appends later. When a record is durable
+ * the responses of the message are released, in order. Records of one region that the engine refuses because the disk
+ * is full are queued again when there may be room. A message that brings nothing but a newer commit index is not
+ * written: the index rides on the next record. On the peer's loop.
+ */
+#ifndef RAFTKV_STORE_APPEND_H
+#define RAFTKV_STORE_APPEND_H
+
+#include <stdbool.h>
+
+#include "raft/raft.h"
+#include "store/log_engine.h"
+#include "store/payload.h"
+
+struct peer;
+struct append;
+
+/* Zero is empty. */
+struct append_queue {
+	struct append *first;
+	struct append *last;
+	uint32_t in_flight; /* records with the engine, and payloads being written */
+	bool is_held; /* the disk was full */
+	struct raft_hard_state hard_state; /* the newest handed to the log */
+	struct payload *payloads; /* of entries not handed to apply, by index */
+	struct payload *last_payload;
+};
+
+/* Takes a MsgStorageAppend. Without memory, or extents for a follower's payload, the store cannot go on. */
+void append_start(struct peer *peer, struct raft_message *message);
+/* Space may have been freed: goes on with what was refused. */
+void append_resume(struct peer *peer);
+/* A payload for the entry that is about to be proposed at (term, index); appends find it by its position. */
+void append_add_payload(struct append_queue *queue, struct payload *payload);
+/* Takes the payloads of entries up to `index` out, for apply. */
+struct payload *append_take_payloads(struct append_queue *queue, uint64_t index);
+/* Frees everything; only of a store that runs no more. */
+void append_queue_close(struct append_queue *queue);
+
+#endif

@@ -1,0 +1,434 @@
+#include "store/flush.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <uthash.h>
+
+#include "proto/check.h"
+#include "proto/codec.h"
+#include "proto/plant.h"
+#include "store/keys.h"
+#include "store/region.h"
+#include "store/store.h"
+
+#define TICK_MS		  1000
+#define FLUSH_AGE_FULL_MS 1000 /* while space is short */
+#define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
+
+struct flush_region {
+	UT_hash_handle hh;
+	struct flush *flush;
+	uint64_t region;
+	uint64_t index; /* A: applied and visible */
+	bool has_deferred;
+	struct log_mark mark;
+	uint8_t value[8];
+	struct log_write write;
+};
+
+static void free_regions(struct flush_region **regions)
+{
+	struct flush_region *each, *next;
+
+	HASH_ITER (hh, *regions, each, next) {
+		HASH_DELETE(hh, *regions, each);
+		free(each);
+	}
+}
+
+/* ---- Notes of the apply threads --------------------------------------------------------------------------------- */
+
+uint64_t flush_enter(struct flush *flush)
+{
+	pthread_mutex_lock(&flush->lock);
+	return flush->generation;
+}
+
+void flush_leave(struct flush *flush)
+{
+	uint64_t size = flush->noted_size + flush->round_size;
+	uint64_t limit = flush->raftkv->options.log_size_max;
+
+	pthread_mutex_unlock(&flush->lock);
+	if (size > limit)
+		flush_request(flush);
+	if (size > 2 * limit)
+		atomic_store(&flush->is_throttling, true);
+}
+
+uint64_t flush_mark(struct flush *flush)
+{
+	uint64_t mark = flush_enter(flush);
+
+	flush_leave(flush);
+	return mark;
+}
+
+int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred)
+{
+	struct flush_region *found;
+
+	HASH_FIND(hh, flush->regions, &region, sizeof region, found);
+	if (!found) {
+		found = calloc(1, sizeof *found);
+		if (!found)
+			return -ENOMEM;
+		found->flush = flush;
+		found->region = region;
+		HASH_ADD(hh, flush->regions, region, sizeof found->region, found);
+	}
+	check(index >= found->index);
+	found->index = index;
+	found->has_deferred = found->has_deferred || has_deferred;
+	flush->noted_size += size;
+	return 0;
+}
+
+/* ---- A round ---------------------------------------------------------------------------------------------------- */
+
+static struct flush *flush_of_work(struct env_work *work)
+{
+	return (struct flush *)((char *)work - offsetof(struct flush, work));
+}
+
+/* Steps 1 to 3. */
+static void take_list(struct flush *flush)
+{
+	pthread_mutex_lock(&flush->lock);
+	flush->round = flush->regions;
+	flush->regions = NULL;
+	flush->round_size = flush->noted_size;
+	flush->noted_size = 0;
+	flush->round_generation = flush->generation++;
+	pthread_mutex_unlock(&flush->lock);
+}
+
+static int check_persisted(struct kv_engine *kv, const struct flush_region *each)
+{
+	struct kv_value value = {0};
+	struct apply_state state = {0};
+	struct key key;
+	int status;
+
+	key_apply_state(&key, each->region);
+	status = kv->ops->get(kv, NULL, KV_TIER_PERSISTED, key_slice(&key), &value);
+	if (status == 0)
+		status = apply_state_decode(value.data, &state);
+	kv_value_close(&value);
+	if (status == 0 && state.index < each->index)
+		status = STATUS_CORRUPT;
+	return status;
+}
+
+static void make_durable(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	struct raftkv *raftkv = flush->raftkv;
+	struct flush_region *each, *next;
+	int status = 0;
+
+	take_list(flush);
+	if (!planted("store:release_before_sync"))
+		status = blocks_sync(raftkv->blocks);
+	if (status == 0 && !planted("store:release_before_flush"))
+		status = raftkv->kv->ops->flush(raftkv->kv);
+	HASH_ITER (hh, flush->round, each, next)
+		if (status == 0 && !planted("store:release_before_flush"))
+			status = check_persisted(raftkv->kv, each);
+	flush->round_status = status;
+}
+
+/* Steps 5 and 6. */
+static void release(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	struct raftkv *raftkv = flush->raftkv;
+	struct flush_region *each, *next;
+	int status = 0;
+
+	HASH_ITER (hh, flush->round, each, next)
+		if (status == 0)
+			status = raftkv->log->ops->release(raftkv->log, each->region, each->index);
+	flush->round_status = status;
+	if (status == 0)
+		blocks_release(raftkv->blocks, flush->round_generation);
+}
+
+static void begin_round(struct flush *flush);
+
+/* Waits for what is under way, makes the last round, and is done. */
+static void go_on_finishing(struct flush *flush)
+{
+	if (flush->is_running || flush->is_maintaining)
+		return;
+	if (flush->is_last_begun) {
+		flush->finished(flush);
+		return;
+	}
+	flush->is_last_begun = true;
+	begin_round(flush);
+}
+
+static void end_round(struct flush *flush)
+{
+	struct raftkv *raftkv = flush->raftkv;
+
+	free_regions(&flush->round);
+	pthread_mutex_lock(&flush->lock);
+	flush->round_size = 0;
+	pthread_mutex_unlock(&flush->lock);
+	atomic_fetch_add(&flush->rounds, 1);
+	atomic_store(&flush->is_throttling, false);
+	flush->is_running = false;
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		shard_resume(&raftkv->shards[i]);
+	if (flush->finished)
+		go_on_finishing(flush);
+}
+
+static void fail_round(struct flush *flush)
+{
+	raftkv_fail(flush->raftkv, flush->round_status, "what was applied cannot be made durable");
+}
+
+/* A full disk or damage stops the reclaim short; it goes on in a later round. */
+static void on_reclaimed(struct log_reclaim *reclaim, int status)
+{
+	struct flush *flush = (struct flush *)((char *)reclaim - offsetof(struct flush, reclaim));
+
+	if (status < 0)
+		log_warn(flush->raftkv->logger, "the log's space could not be reclaimed: %s",
+			status_name(status));
+	end_round(flush);
+}
+
+static void on_released(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+
+	if (flush->round_status < 0) {
+		fail_round(flush);
+		return;
+	}
+	flush->reclaim = (struct log_reclaim){.loop = flush->loop, .done = on_reclaimed};
+	flush->raftkv->log->ops->reclaim(flush->raftkv->log, &flush->reclaim);
+}
+
+static void on_marked(struct log_write *write, int status)
+{
+	struct flush_region *region =
+		(struct flush_region *)((char *)write - offsetof(struct flush_region, write));
+	struct flush *flush = region->flush;
+
+	if (status < 0)
+		flush->round_status = status;
+	if (--flush->marks_pending > 0)
+		return;
+	if (flush->round_status < 0)
+		fail_round(flush);
+	else
+		env_work_submit(flush->loop, &flush->work, release, on_released);
+}
+
+/* Step 4. */
+static void write_mark(struct flush *flush, struct flush_region *region)
+{
+	struct log_engine *log = flush->raftkv->log;
+	struct writer writer = writer_fixed(region->value, sizeof region->value);
+
+	writer_u64le(&writer, region->index);
+	region->mark = (struct log_mark){FLUSH_MARK_SYNCED, writer_written(&writer)};
+	region->write = (struct log_write){
+		.region = region->region,
+		.marks = &region->mark,
+		.mark_count = 1,
+		.loop = flush->loop,
+		.done = on_marked,
+	};
+	flush->marks_pending++;
+	log->ops->write(log, &region->write);
+}
+
+static void on_durable(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	struct flush_region *each, *next;
+
+	if (flush->round_status < 0) {
+		fail_round(flush);
+		return;
+	}
+	HASH_ITER (hh, flush->round, each, next)
+		if (each->has_deferred)
+			write_mark(flush, each);
+	if (flush->marks_pending == 0)
+		env_work_submit(flush->loop, &flush->work, release, on_released);
+}
+
+static void begin_round(struct flush *flush)
+{
+	flush->is_running = true;
+	flush->is_due = false;
+	atomic_store(&flush->is_requested, false);
+	flush->started = env_now(flush->raftkv->env);
+	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+}
+
+/* ---- When ------------------------------------------------------------------------------------------------------- */
+
+static bool has_notes(struct flush *flush)
+{
+	bool has;
+
+	pthread_mutex_lock(&flush->lock);
+	has = flush->regions != NULL;
+	pthread_mutex_unlock(&flush->lock);
+	return has;
+}
+
+static bool is_log_large(struct flush *flush)
+{
+	struct log_engine_stats stats;
+
+	flush->raftkv->log->ops->stats(flush->raftkv->log, &stats);
+	return stats.live_size > flush->raftkv->options.log_size_max;
+}
+
+static void consider(struct flush *flush)
+{
+	struct raftkv *raftkv = flush->raftkv;
+	uint64_t age_ms = (env_now(raftkv->env) - flush->started) / NS_PER_MS;
+	uint64_t age_max_ms =
+		space_is_short(&raftkv->space) ? FLUSH_AGE_FULL_MS : raftkv->options.flush_age_ms;
+
+	if (flush->is_running || flush->finished)
+		return;
+	if (flush->is_due ? age_ms >= ROUND_PAUSE_MS
+			  : has_notes(flush) && (age_ms >= age_max_ms || is_log_large(flush)))
+		begin_round(flush);
+}
+
+static void set_timer(struct flush *flush);
+
+static void on_timer(struct env_timer *timer)
+{
+	struct flush *flush = (struct flush *)((char *)timer - offsetof(struct flush, timer));
+
+	flush_maintain(flush);
+	consider(flush);
+	set_timer(flush);
+}
+
+static void set_timer(struct flush *flush)
+{
+	uint64_t delay_ms = flush->is_due && !flush->is_running ? ROUND_PAUSE_MS : TICK_MS;
+
+	if (!flush->finished)
+		env_timer_start(&flush->timer, flush->loop,
+			env_now(flush->raftkv->env) + delay_ms * NS_PER_MS, on_timer);
+}
+
+static void on_request(struct env_mail *mail)
+{
+	struct flush *flush = (struct flush *)((char *)mail - offsetof(struct flush, request_mail));
+
+	flush->is_due = true;
+	consider(flush);
+	set_timer(flush);
+}
+
+/* `is_requested` is cleared when the round begins: until then one request stands for all. */
+void flush_request(struct flush *flush)
+{
+	if (!atomic_exchange(&flush->is_requested, true))
+		env_post(flush->loop, &flush->request_mail, on_request);
+}
+
+/* ---- Housekeeping ----------------------------------------------------------------------------------------------- */
+
+static void maintain(struct env_work *work)
+{
+	struct flush *flush = (struct flush *)((char *)work - offsetof(struct flush, maintenance));
+	struct raftkv *raftkv = flush->raftkv;
+	int status = space_look(&raftkv->space, raftkv->env, raftkv->dir.path);
+
+	if (status < 0)
+		log_warn(raftkv->logger, "the free space of %s is unknown: %s", raftkv->dir.path,
+			status_name(status));
+	blocks_maintain(raftkv->blocks);
+}
+
+static void on_maintained(struct env_work *work);
+
+static void start_maintenance(struct flush *flush)
+{
+	flush->is_maintenance_due = flush->is_maintaining;
+	if (flush->is_maintaining)
+		return;
+	flush->is_maintaining = true;
+	env_work_submit(flush->loop, &flush->maintenance, maintain, on_maintained);
+}
+
+static void on_maintained(struct env_work *work)
+{
+	struct flush *flush = (struct flush *)((char *)work - offsetof(struct flush, maintenance));
+
+	flush->is_maintaining = false;
+	if (flush->finished)
+		go_on_finishing(flush);
+	else if (flush->is_maintenance_due)
+		start_maintenance(flush);
+}
+
+static void on_maintain(struct env_mail *mail)
+{
+	struct flush *flush = (struct flush *)((char *)mail - offsetof(struct flush, maintain_mail));
+
+	atomic_store(&flush->is_maintenance_asked, false);
+	if (!flush->finished)
+		start_maintenance(flush);
+}
+
+void flush_maintain(struct flush *flush)
+{
+	if (!atomic_exchange(&flush->is_maintenance_asked, true))
+		env_post(flush->loop, &flush->maintain_mail, on_maintain);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------- */
+
+int flush_init(struct flush *flush, struct raftkv *raftkv, struct env_loop *loop)
+{
+	int status = -pthread_mutex_init(&flush->lock, NULL);
+
+	if (status < 0)
+		return status;
+	flush->raftkv = raftkv;
+	flush->loop = loop;
+	flush->generation = 1;
+	flush->started = env_now(raftkv->env);
+	return 0;
+}
+
+void flush_start(struct flush *flush)
+{
+	set_timer(flush);
+	flush_maintain(flush);
+}
+
+void flush_close(struct flush *flush)
+{
+	if (!flush->raftkv)
+		return;
+	free_regions(&flush->regions);
+	free_regions(&flush->round);
+	pthread_mutex_destroy(&flush->lock);
+}
+
+void flush_finish(struct flush *flush, void (*finished)(struct flush *flush))
+{
+	flush->finished = finished;
+	env_timer_stop(&flush->timer);
+	go_on_finishing(flush);
+}

@@ -1,0 +1,96 @@
+#include "store/local_reader.h"
+
+#include <errno.h>
+
+#include "proto/plant.h"
+#include "store/snapshot.h"
+#include "store/store.h"
+
+static void on_renewal(struct env_mail *mail)
+{
+	struct route *route = (struct route *)((char *)mail - offsetof(struct route, renewal_mail));
+
+	shard_mark(route->shard, route->peer);
+}
+
+/* Reads keep coming: the lease shall not run out under them. */
+static void ask_renewal(struct route *route)
+{
+	if (!atomic_load_explicit(&route->is_renewal_asked, memory_order_relaxed) &&
+		!atomic_exchange(&route->is_renewal_asked, true))
+		env_post(route->shard->loop, &route->renewal_mail, on_renewal);
+}
+
+static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
+{
+	uint64_t bound, now;
+
+	now = env_now(raftkv->env);
+	bound = atomic_load(&route->lease_bound);
+	if (planted("store:lease_unchecked"))
+		return true;
+	if (now >= bound || atomic_load(&route->serving_term) != term)
+		return false;
+	if (bound - now < raftkv->lease_duration / 2)
+		ask_renewal(route);
+	return true;
+}
+
+int local_reader_snapshot(
+	struct raftkv *raftkv, uint64_t id, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+{
+	struct region region;
+	struct route *route = router_find_range(&raftkv->router, id, &region);
+	uint64_t term;
+
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	term = atomic_load(&route->serving_term);
+	*snapshot = NULL;
+	if (term > 0 && (epoch_version == 0 || epoch_version == region.epoch.version)) {
+		*snapshot = snapshot_new(raftkv->kv, raftkv->blocks, &region);
+		if (*snapshot && !may_serve(raftkv, route, term)) {
+			raftkv_snapshot_free(*snapshot);
+			*snapshot = NULL;
+		}
+	}
+	region_close(&region);
+	if (!*snapshot)
+		return STATUS_WOULD_BLOCK;
+	atomic_fetch_add_explicit(&route->shard->reads_lease, 1, memory_order_relaxed);
+	return 0;
+}
+
+static void deliver(struct env_mail *mail)
+{
+	struct raftkv_read *read = (struct raftkv_read *)((char *)mail - offsetof(struct raftkv_read, mail));
+
+	read->done(read, read->status, read->snapshot);
+}
+
+void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+{
+	read->status = status;
+	read->snapshot = snapshot;
+	env_post(read->loop, &read->mail, deliver);
+}
+
+void local_reader_finish(
+	struct raftkv *raftkv, const struct region *region, struct raftkv_read *read, int status)
+{
+	struct raftkv_snapshot *snapshot = NULL;
+
+	if (status == 0) {
+		snapshot = snapshot_new(raftkv->kv, raftkv->blocks, region);
+		status = snapshot ? 0 : -ENOMEM;
+	}
+	local_reader_answer(read, status, snapshot);
+}
+
+int raftkv_local_snapshot(
+	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+{
+	if (raftkv->options.lease_is_off)
+		return STATUS_WOULD_BLOCK;
+	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
+}

@@ -1,0 +1,96 @@
+/*
+ * Peer: one replica of one region, on its shard's loop.
+ *
+ * It owns the raw_node (`raft_group`) and what hangs on it: the ReadIndexQueue (`pending_reads`), the ProposalQueue
+ * (`proposals`), the lease, the overlay, the evaluations (evaluate.h), the appends on their way to the log (append.h).
+ *
+ *  - Requests are queued and the peer marks itself dirty; its shard then calls peer_process once for all of them:
+ *    evaluate and propose, send reads, handle Readys. Completions of the log and of apply come through peer_on_….
+ *  - A leader serves (evaluates, grants leases) from when it has applied an entry of its own term until it steps down;
+ *    then everything that waits is answered and the overlay is dropped.
+ *  - `applied` never runs ahead of what is visible in the KV engine.
+ */
+#ifndef RAFTKV_STORE_PEER_H
+#define RAFTKV_STORE_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/heap.h"
+#include "raft/raft.h"
+#include "store/append.h"
+#include "store/apply.h"
+#include "store/evaluate.h"
+#include "store/lease.h"
+#include "store/overlay.h"
+#include "store/peer_storage.h"
+#include "store/proposals.h"
+#include "store/raftkv.h"
+#include "store/read_index_queue.h"
+#include "store/region.h"
+
+struct shard;
+struct route;
+
+struct peer {
+	struct shard *shard;
+	struct route *route;
+	struct region region;
+	uint64_t id; /* in the Raft group */
+	struct apply_state applied;
+	struct apply_region apply; /* the apply thread's */
+
+	struct peer_storage storage;
+	struct raw_node *raft_group;
+	struct read_index_queue pending_reads;
+	struct proposal_queue proposals;
+	struct lease lease;
+	struct overlay overlay;
+	struct evaluations evaluations;
+	struct append_queue appends;
+
+	uint64_t term;
+	enum raft_role role;
+	uint32_t applies_in_flight;
+	bool is_fetching; /* entries, on a worker */
+	uint64_t
+		quiet_until; /* a restarted voter may have promised a lease: until then it helps nobody to lead */
+	bool wants_to_lead; /* a sole voter that has not campaigned yet */
+
+	struct heap_node deadline; /* the shard's */
+	struct peer *next_dirty; /* the shard's */
+	bool is_dirty;
+	struct peer *next; /* the shard's list */
+};
+
+/* Starts the replica from what the engines hold. `region` is taken. Blocks; before the shard's loop runs. */
+int peer_new(struct shard *shard, struct region *region, const struct apply_state *applied,
+	struct peer **peer, struct status *status);
+/* Frees everything, answering nothing. May be NULL. */
+void peer_free(struct peer *peer);
+
+void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
+void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
+void peer_step(struct peer *peer, const struct raft_message *message); /* from another store */
+
+/* Does whatever is due. The shard calls it for a dirty peer, and when its deadline has come. */
+void peer_process(struct peer *peer);
+/* When raft wants to hear from the clock; UINT64_MAX: never. */
+uint64_t peer_deadline(const struct peer *peer);
+/* Gives a response of a log write or an apply to this group, or sends it to its peer. */
+void peer_respond(struct peer *peer, struct raft_message *responses, size_t count);
+/* A task is visible. Takes it. */
+void peer_on_applied(struct peer *peer, struct apply_task *task);
+
+/* Leading, and everything before this term applied: may evaluate and grant leases. */
+bool peer_is_serving(const struct peer *peer);
+/* Joins the next ReadIndex round; `request->done` comes later. */
+void peer_confirm(struct peer *peer, struct read_index_request *request);
+/* Tells other threads what they may do. */
+void peer_publish(struct peer *peer);
+/* Answers everything that waits; the store is going down. */
+void peer_stop(struct peer *peer);
+/* Nothing of it is on any other thread. */
+bool peer_is_quiet(const struct peer *peer);
+
+#endif

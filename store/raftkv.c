@@ -1,0 +1,416 @@
+#include "store/raftkv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "store/kv_rocksdb.h"
+#include "store/local_reader.h"
+#include "store/peer.h"
+#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/raft_rocksdb.h"
+#include "store/recover.h"
+#include "store/snapshot.h"
+#include "store/store.h"
+
+/* ---- Options ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+	return value > 0 ? value : otherwise;
+}
+
+static void fill_options(struct raftkv_options *options)
+{
+	options->initial_regions = (uint32_t)or_default(options->initial_regions, 1);
+	options->tick_ms = (uint32_t)or_default(options->tick_ms, 100);
+	options->election_tick = (uint32_t)or_default(options->election_tick, 15);
+	options->heartbeat_tick = (uint32_t)or_default(options->heartbeat_tick, 3);
+	options->kv_cache_size = or_default(options->kv_cache_size, 256u << 20);
+	options->log_size_max = or_default(options->log_size_max, 512u << 20);
+	options->reserve_size = or_default(options->reserve_size, 256u << 20);
+	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
+}
+
+/* ---- Failing ---------------------------------------------------------------------------------------------------- */
+
+void raftkv_fail(struct raftkv *raftkv, int status, const char *sentence)
+{
+	if (atomic_exchange(&raftkv->has_failed, true))
+		return;
+	log_error(raftkv->logger, "the store stops: %s (%s)", sentence, status_name(status));
+	if (raftkv->options.failed)
+		raftkv->options.failed(raftkv->options.failed_argument, status, sentence);
+}
+
+static void on_engine_failed(void *argument, int status, const char *sentence)
+{
+	raftkv_fail(argument, status, sentence);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+
+static int open_kv(struct raftkv *raftkv, struct status *status)
+{
+	const struct raftkv_engines *engines = &raftkv->options.engines;
+	char path[PATH_MAX];
+	int code = data_dir_path(&raftkv->dir, "kv", path);
+
+	if (code < 0)
+		return status_set(status, code, "the path of the store is too long");
+	if (engines->kv_open)
+		return engines->kv_open(engines->argument, path, &raftkv->kv, status);
+	return kv_rocksdb_open(
+		&(struct kv_rocksdb_options){.path = path, .memory_size = raftkv->options.kv_cache_size},
+		&raftkv->kv, status);
+}
+
+static int open_log(struct raftkv *raftkv, struct status *status)
+{
+	const struct raftkv_engines *engines = &raftkv->options.engines;
+	char path[PATH_MAX];
+	struct log_engine_options options = {
+		.env = raftkv->env,
+		.logger = raftkv->logger,
+		.path = path,
+		.segment_size = raftkv->options.segment_size,
+		.failed = on_engine_failed,
+		.argument = raftkv,
+	};
+	int code = data_dir_path(&raftkv->dir, "raft", path);
+
+	if (code < 0)
+		return status_set(status, code, "the path of the store is too long");
+	if (engines->log_open)
+		return engines->log_open(engines->argument, &options, &raftkv->log, status);
+	if (raftkv->options.raft_engine_is_rocksdb)
+		return raft_rocksdb_open(&options, &raftkv->log, status);
+	return raft_log_engine_open(&options, &raftkv->log, status);
+}
+
+static void on_maintenance_wanted(void *argument)
+{
+	struct raftkv *raftkv = argument;
+
+	flush_maintain(&raftkv->flush);
+}
+
+static int open_blocks(struct raftkv *raftkv, struct status *status)
+{
+	char path[PATH_MAX];
+	struct blocks_options options = {
+		.env = raftkv->env,
+		.logger = raftkv->logger,
+		.path = path,
+		.file_size = raftkv->options.block_file_size,
+		.reserve_size = raftkv->options.reserve_size,
+		.failed = on_engine_failed,
+		.failed_argument = raftkv,
+		.wanted = on_maintenance_wanted,
+		.wanted_argument = raftkv,
+	};
+	int code = data_dir_path(&raftkv->dir, "blocks", path);
+
+	if (code < 0)
+		return status_set(status, code, "the path of the store is too long");
+	return blocks_open(&options, &raftkv->blocks, status);
+}
+
+/* A new store is alone: its cluster's id is drawn at random. */
+static void draw_ident(struct raftkv *raftkv)
+{
+	env_random(raftkv->env, &raftkv->dir.ident.cluster, sizeof raftkv->dir.ident.cluster);
+	raftkv->dir.ident.store = 1;
+	raftkv->dir.ident.incarnation = 0;
+}
+
+static int start_shards(struct raftkv *raftkv, struct status *status)
+{
+	uint32_t count = raftkv->options.shard_count;
+
+	raftkv->shards = calloc(count, sizeof *raftkv->shards);
+	if (!raftkv->shards)
+		return status_set(status, -ENOMEM, "out of memory");
+	raftkv->shard_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		int code = shard_start(&raftkv->shards[i], raftkv, raftkv->options.shards[i], i);
+
+		if (code < 0)
+			return status_set(
+				status, code, "an apply thread cannot be started: %s", status_name(code));
+	}
+	return 0;
+}
+
+static int open_engines(struct raftkv *raftkv, struct status *status)
+{
+	int code = open_kv(raftkv, status);
+
+	if (code == 0)
+		code = open_log(raftkv, status);
+	if (code == 0)
+		code = open_blocks(raftkv, status);
+	return code;
+}
+
+static int start_regions(struct raftkv *raftkv, struct status *status)
+{
+	int code = 0;
+
+	if (raftkv->dir.is_new) {
+		draw_ident(raftkv);
+		code = recover_bootstrap(raftkv, status);
+	}
+	if (code < 0)
+		return code;
+	raftkv->dir.ident.incarnation++;
+	code = data_dir_commit(&raftkv->dir, status);
+	if (code == 0)
+		code = start_shards(raftkv, status);
+	if (code == 0)
+		code = recover_regions(raftkv, status);
+	return code;
+}
+
+static void init(struct raftkv *raftkv, const struct raftkv_options *options)
+{
+	raftkv->options = *options;
+	fill_options(&raftkv->options);
+	raftkv->env = options->env;
+	raftkv->logger = options->logger;
+	raftkv->started = env_now(options->env);
+	raftkv->space.reserve_size = raftkv->options.reserve_size;
+	raftkv->lease_duration = options->lease_is_off ? 0
+						       : (uint64_t)(raftkv->options.election_tick - 1) *
+								 raftkv->options.tick_ms * NS_PER_MS;
+}
+
+static int open_store(struct raftkv *raftkv, struct status *status)
+{
+	int code = router_init(&raftkv->router);
+
+	if (code == 0)
+		code = flush_init(&raftkv->flush, raftkv, raftkv->options.shards[0]);
+	if (code < 0)
+		return status_set(status, code, "out of memory");
+	code = data_dir_open(&raftkv->dir, raftkv->env, raftkv->options.path, status);
+	if (code == 0)
+		code = open_engines(raftkv, status);
+	if (code == 0)
+		code = start_regions(raftkv, status);
+	if (code == 0)
+		flush_start(&raftkv->flush);
+	return code;
+}
+
+int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struct status *status)
+{
+	struct raftkv *raftkv = calloc(1, sizeof *raftkv);
+	int code;
+
+	*out = NULL;
+	if (!raftkv)
+		return status_set(status, -ENOMEM, "out of memory");
+	init(raftkv, options);
+	code = open_store(raftkv, status);
+	if (code < 0) {
+		raftkv_free(raftkv);
+		return code;
+	}
+	*out = raftkv;
+	return 0;
+}
+
+/* ---- Stopping --------------------------------------------------------------------------------------------------- */
+
+static void on_stopped(struct env_mail *mail)
+{
+	struct raftkv *raftkv = (struct raftkv *)((char *)mail - offsetof(struct raftkv, stop_mail));
+
+	raftkv->stopped(raftkv->stopped_argument);
+}
+
+static void on_flushed(struct flush *flush)
+{
+	struct raftkv *raftkv = flush->raftkv;
+
+	env_post(raftkv->stop_loop, &raftkv->stop_mail, on_stopped);
+}
+
+static void on_shards_stopped(struct env_mail *mail)
+{
+	struct raftkv *raftkv = (struct raftkv *)((char *)mail - offsetof(struct raftkv, stop_mail));
+
+	flush_finish(&raftkv->flush, on_flushed);
+}
+
+void raftkv_on_shard_stopped(struct raftkv *raftkv)
+{
+	if (atomic_fetch_sub(&raftkv->shards_running, 1) == 1)
+		env_post(raftkv->flush.loop, &raftkv->stop_mail, on_shards_stopped);
+}
+
+static void on_stop(struct env_mail *mail)
+{
+	shard_stop((struct shard *)((char *)mail - offsetof(struct shard, stop_mail)));
+}
+
+void raftkv_stop(
+	struct raftkv *raftkv, struct env_loop *loop, void (*stopped)(void *argument), void *argument)
+{
+	check(!atomic_exchange(&raftkv->is_stopping, true));
+	raftkv->stop_loop = loop;
+	raftkv->stopped = stopped;
+	raftkv->stopped_argument = argument;
+	atomic_store(&raftkv->shards_running, raftkv->shard_count);
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		env_post(raftkv->shards[i].loop, &raftkv->shards[i].stop_mail, on_stop);
+}
+
+void raftkv_free(struct raftkv *raftkv)
+{
+	if (!raftkv)
+		return;
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		shard_close(&raftkv->shards[i]);
+	free(raftkv->shards);
+	flush_close(&raftkv->flush);
+	router_close(&raftkv->router);
+	blocks_close(raftkv->blocks);
+	if (raftkv->log)
+		raftkv->log->ops->close(raftkv->log);
+	if (raftkv->kv)
+		raftkv->kv->ops->close(raftkv->kv);
+	data_dir_close(&raftkv->dir);
+	free(raftkv);
+}
+
+/* ---- Requests --------------------------------------------------------------------------------------------------- */
+
+static void fail_write(struct raftkv_write *write, int status)
+{
+	evaluate_finish(write, status, NULL);
+}
+
+static void on_write(struct env_mail *mail)
+{
+	struct raftkv_write *write =
+		(struct raftkv_write *)((char *)mail - offsetof(struct raftkv_write, mail));
+
+	peer_write(write->peer, write);
+}
+
+void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
+{
+	struct route *route = router_find(&raftkv->router, write->region);
+
+	buf_ref(write->body);
+	buf_ref(write->payload);
+	write->joined = NULL;
+	write->evaluation = NULL;
+	write->reply = NULL;
+	if (!route) {
+		fail_write(write, STATUS_REGION_NOT_FOUND);
+		return;
+	}
+	write->peer = route->peer;
+	if (env_loop_is_current(route->shard->loop))
+		peer_write(route->peer, write);
+	else
+		env_post(route->shard->loop, &write->mail, on_write);
+}
+
+static void on_read(struct env_mail *mail)
+{
+	struct raftkv_read *read = (struct raftkv_read *)((char *)mail - offsetof(struct raftkv_read, mail));
+
+	peer_read(read->peer, read);
+}
+
+void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
+{
+	struct raftkv_snapshot *snapshot;
+	int status = raftkv_local_snapshot(raftkv, read->region, read->epoch_version, &snapshot);
+	struct route *route;
+
+	if (status == 0) {
+		local_reader_answer(read, 0, snapshot);
+		return;
+	}
+	route = router_find(&raftkv->router, read->region);
+	if (!route) {
+		local_reader_answer(read, STATUS_REGION_NOT_FOUND, NULL);
+		return;
+	}
+	read->peer = route->peer;
+	if (env_loop_is_current(route->shard->loop))
+		peer_read(read->peer, read);
+	else
+		env_post(route->shard->loop, &read->mail, on_read);
+}
+
+/* A message on its way to its peer's loop. */
+struct step {
+	struct env_mail mail;
+	struct peer *peer;
+	struct raft_message message;
+};
+
+static void on_step(struct env_mail *mail)
+{
+	struct step *step = (struct step *)mail; /* the first member */
+
+	peer_step(step->peer, &step->message);
+	raft_message_close(&step->message);
+	free(step);
+}
+
+void raftkv_step(struct raftkv *raftkv, uint64_t region, struct raft_message *message)
+{
+	struct route *route = router_find(&raftkv->router, region);
+	struct step *step = route ? malloc(sizeof *step) : NULL;
+
+	if (!step) {
+		raft_message_close(message);
+		return;
+	}
+	step->peer = route->peer;
+	step->message = *message;
+	*message = (struct raft_message){0};
+	env_post(route->shard->loop, &step->mail, on_step);
+}
+
+int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch)
+{
+	struct route *route = router_find_key(&raftkv->router, key, epoch);
+
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	*region = route->region;
+	return 0;
+}
+
+/* ---- Looking inside --------------------------------------------------------------------------------------------- */
+
+void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
+{
+	*stats = (struct raftkv_stats){
+		.flushes = atomic_load(&raftkv->flush.rounds),
+		.space_total = atomic_load(&raftkv->space.total),
+		.space_available = atomic_load(&raftkv->space.available),
+	};
+	for (uint32_t i = 0; i < raftkv->shard_count; i++) {
+		struct shard *shard = &raftkv->shards[i];
+
+		stats->regions += shard->peer_count;
+		stats->leaders += atomic_load(&shard->leaders);
+		stats->reads_lease += atomic_load(&shard->reads_lease);
+		stats->reads_read_index += atomic_load(&shard->reads_read_index);
+		stats->writes += atomic_load(&shard->writes);
+		stats->evaluations_parked += atomic_load(&shard->parked);
+		stats->writes_throttled += atomic_load(&shard->throttled);
+	}
+	raftkv->log->ops->stats(raftkv->log, &stats->log);
+	blocks_stats(raftkv->blocks, &stats->blocks);
+	raftkv->kv->ops->memory(raftkv->kv, &stats->memory);
+}

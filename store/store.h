@@ -1,0 +1,51 @@
+/*
+ * store.h: the parts of a raftkv, for the files of store/ that make it up. Nobody else includes it.
+ */
+#ifndef RAFTKV_STORE_STORE_H
+#define RAFTKV_STORE_STORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/data_dir.h"
+#include "store/flush.h"
+#include "store/raftkv.h"
+#include "store/router.h"
+#include "store/shard.h"
+#include "store/space.h"
+
+#define NS_PER_MS 1000000u
+
+struct raftkv {
+	struct raftkv_options options; /* with the defaults filled in */
+	struct env *env;
+	const struct logger *logger;
+	struct data_dir dir;
+	struct kv_engine *kv;
+	struct log_engine *log;
+	struct blocks *blocks;
+	struct router router;
+	struct shard *shards;
+	uint32_t shard_count;
+	struct flush flush;
+	struct space space;
+	uint64_t started; /* env_now: tick 0 of every group */
+	uint64_t lease_duration; /* ns; 0: leases are off */
+	atomic_bool has_failed;
+
+	/* raftkv_stop's, on `stop_loop`. */
+	atomic_bool is_stopping;
+	_Atomic uint32_t shards_running;
+	struct env_loop *stop_loop;
+	struct env_mail stop_mail;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+/* The store cannot go on. Any thread; the first sentence is told. */
+void raftkv_fail(struct raftkv *raftkv, int status, const char *sentence);
+/* A shard has nothing left on any thread. */
+void raftkv_on_shard_stopped(struct raftkv *raftkv);
+
+#endif
