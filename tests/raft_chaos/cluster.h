@@ -34,7 +34,7 @@ struct cluster_stats {
 
 struct cluster_options {
 	uint64_t seed;
-	enum profile_async async;
+	struct profile_wish wish;
 	bool verbose;
 };
 

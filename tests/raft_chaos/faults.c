@@ -66,15 +66,48 @@ static void fault_lame_leader(struct cluster *cluster, struct node *node)
 		cluster->now_us + random_between(&cluster->random, 10000, 100000));
 }
 
+/* Mostly to a node whose disk is slow, where what is written waits longest. */
+static void fault_large_lost(struct cluster *cluster, struct node *node)
+{
+	for (uint64_t id = 1; id <= cluster->profile.nodes; id++)
+		if (!mask_has(cluster->profile.fast_disks, id) && random_chance(&cluster->random, 700))
+			node = &cluster->nodes[id];
+	network_heal(cluster);
+	cluster->network.large_lost_to = (uint8_t) ~(1u << node->id);
+	mend_later(cluster);
+}
+
 static void fault_pause(struct cluster *cluster, struct node *node)
 {
 	node->paused_until_us = cluster->now_us + random_between(&cluster->random, 5000, 300000);
 }
 
+/* Who led before the present leader, if it runs. */
+static struct node *deposed_leader(struct cluster *cluster)
+{
+	const struct model *model = &cluster->model;
+	struct node *leader = cluster_leader(cluster);
+	uint64_t term = leader ? leader->watch.term : 0;
+
+	while (term-- > 1) {
+		uint64_t id = term < model->term_count ? model->terms[term].leader : 0;
+
+		if (id != 0 && id != leader->id)
+			return cluster->nodes[id].raw ? &cluster->nodes[id] : NULL;
+	}
+	return NULL;
+}
+
+/* Often the one that was deposed wants the lead back. */
 static void fault_campaign(struct cluster *cluster, struct node *node)
 {
-	(void)cluster;
+	struct node *deposed = deposed_leader(cluster);
+
+	if (deposed && deposed->paused_until_us <= cluster->now_us && random_chance(&cluster->random, 400))
+		node = deposed;
+	node_before_input(node);
 	node_watch_status(node, "campaign", raw_node_campaign(node->raw));
+	node_after_input(node);
 }
 
 static void fault_transfer(struct cluster *cluster, struct node *node)
@@ -182,6 +215,7 @@ static const fault_cb fault_actions[FAULT_COUNT] = {
 	[FAULT_ISOLATE] = fault_isolate,
 	[FAULT_BRIDGE] = fault_bridge,
 	[FAULT_LAME_LEADER] = fault_lame_leader,
+	[FAULT_LARGE_LOST] = fault_large_lost,
 	[FAULT_PAUSE] = fault_pause,
 	[FAULT_CAMPAIGN] = fault_campaign,
 	[FAULT_TRANSFER] = fault_transfer,

@@ -26,7 +26,7 @@ struct options {
 	uint64_t seed;
 	uint64_t seeds;
 	const char *bug;
-	enum profile_async async;
+	struct profile_wish wish;
 	bool twice;
 	bool verbose;
 	bool first_failure;
@@ -61,7 +61,7 @@ static void print_failure(const struct options *options, uint64_t seed, const ch
 	printf("seed %" PRIu64 " (%s): %s\n", seed, mix, what);
 	printf("    build%s/tests/raft_chaos --seed %" PRIu64 "%s%s%s%s --verbose\n",
 		options->bug ? "-plant" : "", seed, options->twice ? " --twice" : "",
-		options->async == PROFILE_ASYNC_ALWAYS ? " --async" : "", options->bug ? " --bug " : "",
+		options->wish.async ? " --async" : "", options->bug ? " --bug " : "",
 		options->bug ? options->bug : "");
 	fflush(stdout);
 }
@@ -69,7 +69,7 @@ static void print_failure(const struct options *options, uint64_t seed, const ch
 /* Runs one seed, some of them twice; false when it failed. */
 static bool run_seed(const struct options *options, struct cluster *cluster, struct progress *progress)
 {
-	struct cluster_options run = {progress->seed, options->async, options->verbose};
+	struct cluster_options run = {progress->seed, options->wish, options->verbose};
 	int status = cluster_run(cluster, &run);
 	uint64_t hash = cluster->trace.hash;
 
@@ -164,15 +164,17 @@ static void print_summary(const struct progress *progress)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: raft_chaos --seed N [--seeds COUNT] [--async] [--bug NAME] [--twice] "
-			"[--first-failure] "
-			"[--verbose]\n"
-			"  --seeds COUNT     run COUNT seeds from N on\n"
-			"  --async           asynchronous storage writes in every seed, not in half of them\n"
-			"  --bug NAME        with one planted bug (a build made with PLANT=1)\n"
-			"  --twice           run every seed twice and compare the traces, not only some\n"
-			"  --first-failure   stop at the first seed that fails\n"
-			"  --verbose         print what happens\n");
+	fprintf(stderr,
+		"usage: raft_chaos --seed N [--seeds COUNT] [--async] [--mix NAME] [--bug NAME] [--twice] "
+		"[--first-failure] "
+		"[--verbose]\n"
+		"  --seeds COUNT     run COUNT seeds from N on\n"
+		"  --async           asynchronous storage writes in every seed, not in half of them\n"
+		"  --mix NAME        only runs of one mix of faults (profile.c)\n"
+		"  --bug NAME        with one planted bug (a build made with PLANT=1)\n"
+		"  --twice           run every seed twice and compare the traces, not only some\n"
+		"  --first-failure   stop at the first seed that fails\n"
+		"  --verbose         print what happens\n");
 	return 2;
 }
 
@@ -180,8 +182,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option long_options[] = {{"seed", required_argument, NULL, 's'},
 		{"seeds", required_argument, NULL, 'n'}, {"bug", required_argument, NULL, 'b'},
-		{"async", no_argument, NULL, 'a'}, {"twice", no_argument, NULL, 't'},
-		{"first-failure", no_argument, NULL, 'f'}, {"verbose", no_argument, NULL, 'v'}, {0}};
+		{"async", no_argument, NULL, 'a'}, {"mix", required_argument, NULL, 'm'},
+		{"twice", no_argument, NULL, 't'}, {"first-failure", no_argument, NULL, 'f'},
+		{"verbose", no_argument, NULL, 'v'}, {0}};
 	int option;
 
 	*options = (struct options){.seeds = 1};
@@ -197,7 +200,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->bug = optarg;
 			break;
 		case 'a':
-			options->async = PROFILE_ASYNC_ALWAYS;
+			options->wish.async = true;
+			break;
+		case 'm':
+			options->wish.mix = optarg;
 			break;
 		case 't':
 			options->twice = true;
@@ -212,7 +218,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return -1;
 		}
 	}
-	return optind == argc ? 0 : -1;
+	return optind == argc && (!options->wish.mix || profile_has_mix(options->wish.mix)) ? 0 : -1;
 }
 
 int main(int argc, char **argv)

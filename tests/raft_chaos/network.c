@@ -124,6 +124,8 @@ static bool is_lost(struct cluster *cluster, const struct node *from, const stru
 		return true;
 	if (mask_has(cluster->network.cut_to[from->id], message->to))
 		return true;
+	if (message->entries.count > 0 && mask_has(cluster->network.large_lost_to, message->to))
+		return true;
 	return !cluster->is_healing && random_chance(&cluster->random, cluster->profile.loss_permille);
 }
 
@@ -163,4 +165,5 @@ void network_heal(struct cluster *cluster)
 {
 	for (uint64_t id = 0; id <= NODES_MAX; id++)
 		cluster->network.cut_to[id] = 0;
+	cluster->network.large_lost_to = 0;
 }

@@ -16,6 +16,7 @@ struct node;
 
 struct network {
 	uint8_t cut_to[NODES_MAX + 1]; /* by sender: the mask of nodes that it does not reach */
+	uint8_t large_lost_to; /* the mask of nodes that messages with entries do not reach */
 };
 
 /* Takes what `message` holds and zeroes it. */

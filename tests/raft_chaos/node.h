@@ -60,6 +60,7 @@ struct node {
 	struct event restart;
 	struct node_thread append;
 	struct node_thread apply;
+	struct node_thread mail; /* what the append thread has done and the node does not know yet */
 	uint64_t snapshot_index; /* of the newest snapshot that the node has accepted in this life */
 	struct node_watch watch;
 };

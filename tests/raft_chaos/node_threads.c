@@ -11,11 +11,13 @@
 
 static void fire_append(struct cluster *cluster, struct event *event);
 static void fire_apply(struct cluster *cluster, struct event *event);
+static void fire_mail(struct cluster *cluster, struct event *event);
 
 void node_threads_init(struct node *node)
 {
 	node->append.event.fire = fire_append;
 	node->apply.event.fire = fire_apply;
+	node->mail.event.fire = fire_mail;
 }
 
 static void thread_close(struct node *node, struct node_thread *thread)
@@ -31,6 +33,7 @@ void node_threads_close(struct node *node)
 {
 	thread_close(node, &node->append);
 	thread_close(node, &node->apply);
+	thread_close(node, &node->mail);
 }
 
 /* Writes what the round has taken; durable only when the round ends. */
@@ -54,7 +57,9 @@ static void start_round(struct node *node, struct node_thread *thread)
 
 	if (heap_has(&thread->event.link) || thread->queue.count == 0)
 		return;
-	thread->taken = (size_t)random_between(&cluster->random, 1, ROUND_MAX);
+	thread->taken = 1;
+	if (random_chance(&cluster->random, 500))
+		thread->taken = (size_t)random_between(&cluster->random, 2, ROUND_MAX);
 	if (thread->taken > thread->queue.count)
 		thread->taken = thread->queue.count;
 	if (thread == &node->append) {
@@ -67,11 +72,8 @@ static void start_round(struct node *node, struct node_thread *thread)
 			random_between(&cluster->random, 50, cluster_storage_max_us(cluster, node)));
 }
 
-void node_threads_post(struct node *node, struct raft_message *message)
+static void enqueue(struct raft_messages *queue, struct raft_message *message)
 {
-	struct node_thread *thread = message->to == RAFT_LOCAL_APPEND_THREAD ? &node->append : &node->apply;
-	struct raft_messages *queue = &thread->queue;
-
 	if (queue->count == queue->capacity) {
 		queue->capacity = queue->capacity ? queue->capacity * 2 : 8;
 		queue->items = realloc(queue->items, queue->capacity * sizeof *queue->items);
@@ -79,17 +81,36 @@ void node_threads_post(struct node *node, struct raft_message *message)
 	}
 	queue->items[queue->count++] = *message;
 	*message = (struct raft_message){0};
+}
+
+void node_threads_post(struct node *node, struct raft_message *message)
+{
+	struct node_thread *thread = message->to == RAFT_LOCAL_APPEND_THREAD ? &node->append : &node->apply;
+
+	enqueue(&thread->queue, message);
 	start_round(node, thread);
 }
 
-static void deliver_response(struct node *node, struct raft_message *response)
+/* What the append thread tells its own node may reach it later than what it sends to others, in order all the same. */
+static bool is_mailed(struct node *node, struct raft_message *response)
+{
+	struct cluster *cluster = node->cluster;
+
+	if (response->type != RAFT_MSG_STORAGE_APPEND_RESP ||
+		(!heap_has(&node->mail.event.link) && random_chance(&cluster->random, 600)))
+		return false;
+	enqueue(&node->mail.queue, response);
+	if (!heap_has(&node->mail.event.link))
+		event_set(cluster, &node->mail.event,
+			cluster->now_us +
+				random_below(&cluster->random, cluster_storage_max_us(cluster, node)));
+	return true;
+}
+
+static void step_response(struct node *node, const struct raft_message *response)
 {
 	int status;
 
-	if (response->to != node->id) {
-		network_send(node->cluster, node, response);
-		return;
-	}
 	do { /* a disk that does not answer is asked again: this message may not get lost */
 		status = raw_node_step(node->raw, response);
 		node_watch_status(node, "local response", status);
@@ -97,6 +118,16 @@ static void deliver_response(struct node *node, struct raft_message *response)
 	node_watch_calls(node);
 }
 
+static void deliver_response(struct node *node, struct raft_message *response)
+{
+	if (response->to != node->id) {
+		network_send(node->cluster, node, response);
+		return;
+	}
+	if (is_mailed(node, response))
+		return;
+	step_response(node, response);
+}
 static void deliver_responses(struct node *node, struct raft_message *messages, size_t count)
 {
 	for (size_t i = 0; i < count && node->raw; i++) {
@@ -169,5 +200,23 @@ static void fire_apply(struct cluster *cluster, struct event *event)
 	if (!node->raw)
 		return;
 	start_round(node, &node->apply);
+	node_after_input(node);
+}
+
+static void fire_mail(struct cluster *cluster, struct event *event)
+{
+	struct node *node = event_owner(event, struct node, mail.event);
+	struct raft_messages mail = node->mail.queue;
+
+	(void)cluster;
+	if (is_paused(node, event))
+		return;
+	node->mail.queue = (struct raft_messages){0};
+	node_before_input(node);
+	for (size_t i = 0; i < mail.count; i++) {
+		step_response(node, &mail.items[i]);
+		raft_message_close(&mail.items[i]);
+	}
+	free(mail.items);
 	node_after_input(node);
 }

@@ -1,6 +1,7 @@
 #include "tests/raft_chaos/profile.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* How the dice are leaned: the weight of each fault, and how rough network and disks are (0–3). */
 struct mix {
@@ -17,7 +18,9 @@ static const struct mix mixes[] = {
 	{"lossy", 3, 1, false,
 		{[FAULT_CRASH] = 1, [FAULT_CAMPAIGN] = 1, [FAULT_CONF_CHANGE] = 1, [FAULT_COMPACT] = 2}},
 	{"split", 1, 1, false,
-		{[FAULT_PARTITION] = 5,
+		{[FAULT_LAME_LEADER] = 2,
+			[FAULT_LARGE_LOST] = 2,
+			[FAULT_PARTITION] = 5,
 			[FAULT_ISOLATE] = 5,
 			[FAULT_BRIDGE] = 3,
 			[FAULT_CONF_CHANGE] = 1,
@@ -42,14 +45,15 @@ static const struct mix mixes[] = {
 			[FAULT_FORGET_LEADER] = 3,
 			[FAULT_ISOLATE] = 4,
 			[FAULT_CRASH] = 2}},
-	{"slow disks", 2, 3, false,
+	{"slow-disks", 2, 3, false,
 		{[FAULT_CAMPAIGN] = 4,
 			[FAULT_CRASH] = 4,
 			[FAULT_PAUSE] = 3,
 			[FAULT_ISOLATE] = 4,
 			[FAULT_COMPACT] = 2,
 			[FAULT_DISK_READ] = 3}},
-	{"short reigns", 1, 3, true, {[FAULT_LAME_LEADER] = 12, [FAULT_CAMPAIGN] = 12, [FAULT_CRASH] = 1}},
+	{"short-reigns", 1, 3, true,
+		{[FAULT_LAME_LEADER] = 2, [FAULT_LARGE_LOST] = 4, [FAULT_CAMPAIGN] = 24, [FAULT_CRASH] = 1}},
 	{"everything", 2, 2, false,
 		{[FAULT_CRASH] = 3,
 			[FAULT_PARTITION] = 3,
@@ -72,8 +76,9 @@ static const struct mix lease_mix = {
 
 const char *fault_name(enum fault fault)
 {
-	static const char *const names[] = {"crash", "partition", "isolate", "bridge", "lame leader", "pause",
-		"campaign", "transfer", "forget leader", "conf change", "compact", "disk read", "hibernate"};
+	static const char *const names[] = {"crash", "partition", "isolate", "bridge", "lame leader",
+		"large lost", "pause", "campaign", "transfer", "forget leader", "conf change", "compact",
+		"disk read", "hibernate"};
 
 	return names[fault];
 }
@@ -96,9 +101,9 @@ static void choose_roughness(struct profile *profile, const struct mix *mix, str
 		profile->storage_max_us = 500;
 }
 
-static void choose_options(struct profile *profile, struct random *random, enum profile_async async)
+static void choose_options(struct profile *profile, struct random *random, const struct profile_wish *wish)
 {
-	profile->async = async == PROFILE_ASYNC_ALWAYS || random_chance(random, 500);
+	profile->async = wish->async || random_chance(random, 500);
 	profile->pre_vote = random_chance(random, 500);
 	profile->check_quorum = profile->lease_reads || random_chance(random, 600);
 	profile->step_down_on_removal = random_chance(random, 500);
@@ -110,18 +115,37 @@ static void choose_options(struct profile *profile, struct random *random, enum 
 	profile->election_tick = (uint32_t)random_between(random, 5, 10);
 }
 
-void profile_choose(struct profile *profile, struct random *random, enum profile_async async)
+static const struct mix *find_mix(const char *name)
 {
-	size_t count = sizeof mixes / sizeof mixes[0];
-	const struct mix *mix = &mixes[random_below(random, count)];
+	for (size_t i = 0; i < sizeof mixes / sizeof mixes[0]; i++)
+		if (strcmp(mixes[i].name, name) == 0)
+			return &mixes[i];
+	return strcmp(lease_mix.name, name) == 0 ? &lease_mix : NULL;
+}
 
-	*profile = (struct profile){.lease_reads = random_chance(random, 60)};
-	if (profile->lease_reads)
+bool profile_has_mix(const char *name)
+{
+	return find_mix(name) != NULL;
+}
+
+static const struct mix *choose_mix(struct random *random, const char *name)
+{
+	const struct mix *mix = &mixes[random_below(random, sizeof mixes / sizeof mixes[0])];
+
+	if (random_chance(random, 60))
 		mix = &lease_mix;
+	return name ? find_mix(name) : mix;
+}
+
+void profile_choose(struct profile *profile, struct random *random, const struct profile_wish *wish)
+{
+	const struct mix *mix = choose_mix(random, wish->mix);
+
+	*profile = (struct profile){.lease_reads = mix == &lease_mix};
 	profile->mix = mix->name;
 	for (int i = 0; i < FAULT_COUNT; i++)
 		profile->weights[i] = mix->weights[i];
-	choose_options(profile, random, async);
+	choose_options(profile, random, wish);
 	choose_roughness(profile, mix, random);
 	profile->nodes = (uint32_t)random_between(random, mix->is_hasty ? 4 : 1, 7);
 	if (profile->nodes < 3 && random_chance(random, 700))
@@ -134,7 +158,8 @@ void profile_choose(struct profile *profile, struct random *random, enum profile
 	profile->fault_every_us = (uint32_t)random_between(random, 15000, 60000);
 	profile->client_every_us = (uint32_t)random_between(random, 3000, 15000);
 	if (mix->is_hasty) {
-		profile->fault_every_us /= 4;
+		profile->fault_every_us = (uint32_t)random_between(random, 2000, 15000);
+		profile->fast_disks = (uint8_t) ~(1u << random_between(random, 1, profile->nodes));
 		profile->check_quorum = false;
 		profile->pre_vote = false;
 	}

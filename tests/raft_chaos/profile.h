@@ -16,6 +16,7 @@ enum fault {
 	FAULT_ISOLATE, /* one node, in one direction or both, for a while */
 	FAULT_BRIDGE, /* one node sees both halves, which do not see each other */
 	FAULT_LAME_LEADER, /* the leader reaches one peer only, for a while */
+	FAULT_LARGE_LOST, /* messages with entries reach one node only, as behind a black hole for large packets */
 	FAULT_PAUSE, /* a node stops for a while, as by SIGSTOP */
 	FAULT_CAMPAIGN,
 	FAULT_TRANSFER,
@@ -61,9 +62,14 @@ struct profile {
 	uint32_t weights[FAULT_COUNT];
 };
 
-enum profile_async { PROFILE_ASYNC_BY_SEED, PROFILE_ASYNC_ALWAYS };
+/* What the command line settles before the dice are thrown. */
+struct profile_wish {
+	bool async; /* in every run, not in half of them */
+	const char *mix; /* NULL: any */
+};
 
-void profile_choose(struct profile *profile, struct random *random, enum profile_async async);
+void profile_choose(struct profile *profile, struct random *random, const struct profile_wish *wish);
+bool profile_has_mix(const char *name);
 
 const char *fault_name(enum fault fault);
 
