@@ -70,10 +70,11 @@ fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
-.PHONY: all tests bench fuzz lint check check-unit deps deps-check run demo install clean
+.PHONY: all tests bench fuzz lint check unit deps deps-check run demo install clean
 .SECONDARY:
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
+unit: $(unit_tests)
 
 $(BUILD)/obj/%.o: %.c
 	$(call say,CC)
@@ -112,13 +113,15 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(foreach l,$(layers),$(wildcard $(l)/*.c 
 		$(libs_$(call layer_of,$(subst fuzz_,,$@)))
 
 # ---- What people call ----
+jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 deps:
 	$(call install_packages,$(packages_build))
 deps-check:
 	$(call install_packages,$(packages_check))
 check: deps-check
-	$(quiet)$(MAKE) -s all tests
-	$(quiet)BUILD=$(BUILD) tests/run.sh
+	$(quiet)$(MAKE) -s $(jobs) all tests $(fuzzers)
+	$(quiet)$(MAKE) -s $(jobs) SAN=1 BUILD=build-san unit
+	$(quiet)BUILD="$(BUILD) build-san" tests/run.sh
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done
 fuzz: $(fuzzers)

@@ -3,12 +3,14 @@
 #
 #   tests/run.sh [PATTERN]     only the tests whose name contains PATTERN
 #
-# A test is a unit-test program ($BUILD/tests/unit/*/test_*) or a case (tests/cases/*.sh). Exit status 0 is a pass, 77
-# a skip. A line '# limit: SECONDS' in a case sets its time limit; 120 otherwise. Output goes to $BUILD/logs and is
-# shown when a test fails.
+# A test is a unit-test program ($BUILD/tests/unit/*/test_*) or a case (tests/cases/*.sh). BUILD may name several build
+# folders: the unit tests of each run, and the cases with the first. Exit status 0 is a pass, 77 a skip. A line
+# '# limit: SECONDS' in a case sets its time limit; 120 otherwise. Output goes to logs/ in the first folder and is shown
+# when a test fails.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-export BUILD=${BUILD:-build}
+read -ra builds <<<"${BUILD:-build}"
+export BUILD=${builds[0]}
 pattern=${1:-}
 passed=0 failed=0 skipped=0
 mkdir -p "$BUILD/logs"
@@ -32,11 +34,12 @@ run_one() # NAME LIMIT COMMAND…
 	case $verdict in FAILED*) tail -n 60 "$log" | sed 's/^/    /' ;; esac
 }
 
-for test in "$BUILD"/tests/unit/*/test_*; do
-	[ -x "$test" ] && [ -f "$test" ] || continue
-	case $test in *.o | *.d) continue ;; esac
-	name=${test#"$BUILD"/tests/}
-	case $name in *"$pattern"*) run_one "$name" 120 "$test" ;; esac
+for build in "${builds[@]}"; do
+	for test in "$build"/tests/unit/*/test_*; do
+		[ -x "$test" ] && [ -f "$test" ] || continue
+		name=${test#"$BUILD"/tests/}
+		case $name in *"$pattern"*) run_one "$name" 120 "$test" ;; esac
+	done
 done
 for test in tests/cases/*.sh; do
 	[ -f "$test" ] || continue
