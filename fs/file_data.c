@@ -40,7 +40,7 @@ static int read_part(
 	struct view *view, struct slice object, uint64_t unit, size_t skip, uint8_t *bytes, size_t size)
 {
 	uint8_t whole[FS_UNIT_SIZE];
-	int status = view->ops->read(view, object, unit, 1, whole);
+	int status = view_read(view, object, unit, 1, whole);
 
 	if (status == 0)
 		memcpy(bytes, whole + skip, size);
@@ -62,7 +62,7 @@ static int read_units(struct view *view, uint64_t ino, uint64_t offset, uint8_t 
 			status = read_part(view, object, offset / FS_UNIT_SIZE, skip, bytes, part);
 		} else {
 			part -= part % FS_UNIT_SIZE;
-			status = view->ops->read(
+			status = view_read(
 				view, object, offset / FS_UNIT_SIZE, (uint32_t)(part / FS_UNIT_SIZE), bytes);
 		}
 		offset += part;
@@ -97,7 +97,7 @@ int file_mapped(
 	*mapped = 0;
 	if (inode->data != INODE_DATA_UNITS || inode->units == 0 || first >= end || count == 0)
 		return 0;
-	return view->ops->mapped(view, fs_key_slice(&key), first, least(count, end - first), mapped);
+	return view_mapped(view, fs_key_slice(&key), first, least(count, end - first), mapped);
 }
 
 int file_seek(struct view *view, const struct inode *inode, uint64_t offset, bool data, uint64_t *result)
@@ -115,7 +115,7 @@ int file_seek(struct view *view, const struct inode *inode, uint64_t offset, boo
 		*result = least(*result, size);
 		return 0;
 	}
-	status = view->ops->next(view, fs_key_slice(&key), offset / FS_UNIT_SIZE, data, &unit);
+	status = view_next(view, fs_key_slice(&key), offset / FS_UNIT_SIZE, data, &unit);
 	if (status != 0)
 		return status;
 	if (unit == offset / FS_UNIT_SIZE)

@@ -115,8 +115,10 @@ bool inode_xattr_next(struct slice *rest, struct slice *name, struct slice *valu
 		return false;
 	*name = reader_slice(&reader);
 	*value = reader_slice(&reader);
+	if (reader.status != 0)
+		return false; /* `rest` stays: a blob is well-formed when nothing is left of it */
 	*rest = slice_of(reader.data, reader.size);
-	return reader.status == 0;
+	return true;
 }
 
 static bool are_good_xattrs(struct slice xattrs)

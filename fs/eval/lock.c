@@ -9,7 +9,7 @@
 #include "proto/status.h"
 #include "fs/eval/families.h"
 
-#define LOCK_COUNT_MAX 8192 /* rows of one inode: ENOLCK past it */
+#define LOCK_COUNT_MAX 4096 /* rows of one inode: ENOLCK past it */
 
 static int scan_locks(struct evaluation *evaluation, uint64_t ino, view_row_cb row, void *argument)
 {

@@ -277,14 +277,13 @@ static int reclaim_chunk(struct evaluation *evaluation, struct evaluation_inode 
 	struct inode *inode = &file->inode;
 	struct fs_key object = fs_key_object(inode->attributes.ino);
 	uint64_t first = UINT64_MAX;
-	int status = evaluation->view->ops->next(
-		evaluation->view, fs_key_slice(&object), inode->cut, true, &first);
+	int status = view_next(evaluation->view, fs_key_slice(&object), inode->cut, true, &first);
 
 	*is_done = first == UINT64_MAX;
 	if (status == 0 && !*is_done) {
 		uint64_t after = first;
 
-		status = evaluation->view->ops->next(
+		status = view_next(
 			evaluation->view, fs_key_slice(&object), first + UNMAP_COUNT_MAX, true, &after);
 		*is_done = after == UINT64_MAX;
 		unmap(evaluation, inode, first, UNMAP_COUNT_MAX);

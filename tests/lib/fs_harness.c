@@ -1,6 +1,6 @@
 #include "tests/lib/fs_harness.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/check.h"
@@ -40,6 +40,24 @@ void fs_harness_init(struct fs_harness *harness, uint64_t seed)
 void fs_harness_close(struct fs_harness *harness)
 {
 	memory_view_free(harness->memory);
+}
+
+int fs_harness_setup(void **state)
+{
+	struct fs_harness *harness = malloc(sizeof *harness);
+
+	check(harness != NULL);
+	fs_harness_init(harness, 1);
+	*state = harness;
+	return 0;
+}
+
+int fs_harness_teardown(void **state)
+{
+	fs_harness_verify(*state);
+	fs_harness_close(*state);
+	free(*state);
+	return 0;
 }
 
 /* Until the view does not block. */

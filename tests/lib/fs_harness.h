@@ -30,6 +30,10 @@ struct fs_harness {
 void fs_harness_init(struct fs_harness *harness, uint64_t seed);
 void fs_harness_close(struct fs_harness *harness);
 
+/* cmocka's: a harness as the state of a test, verified at its end. */
+int fs_harness_setup(void **state);
+int fs_harness_teardown(void **state);
+
 /* Encodes, decodes, evaluates (again, as long as the view blocks), applies. The operation's error, or the evaluation's. */
 int fs_harness_run(struct fs_harness *harness, const struct op *op, struct buf *payload);
 /* As a run, but `payload` is made of `size` bytes. */
@@ -63,6 +67,12 @@ void fs_reclaim(struct fs_harness *harness);
 int64_t fs_lookup(struct fs_harness *harness, uint64_t parent, const char *name);
 /* Asserts that there is such an inode. */
 struct attributes fs_attributes(struct fs_harness *harness, uint64_t ino);
+
+/* Was it set by the last operation? */
+static inline bool is_now(const struct fs_harness *harness, struct fs_time time)
+{
+	return (uint64_t)time.seconds == harness->wall / 1000000000u;
+}
 
 /* Every invariant that rows have among each other (link counts, parents, entries, units, nothing left over); aborts
  * with a line that says what does not hold. Blocking is off meanwhile. */

@@ -11,27 +11,6 @@
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"
 
-static int setup(void **state)
-{
-	static struct fs_harness harness;
-
-	fs_harness_init(&harness, 1);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	fs_harness_verify(*state);
-	fs_harness_close(*state);
-	return 0;
-}
-
-static bool is_now(const struct fs_harness *harness, struct fs_time time)
-{
-	return time.seconds == (int64_t)(harness->wall / 1000000000u);
-}
-
 static void a_file_is_born_in_its_parent(void **state)
 {
 	struct fs_harness *fs = *state;
@@ -297,18 +276,27 @@ static void other_regions_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_file_is_born_in_its_parent, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_name_exists_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(directories_count_their_children, setup, teardown),
-		cmocka_unit_test_setup_teardown(nodes_and_symlinks_keep_what_they_are, setup, teardown),
-		cmocka_unit_test_setup_teardown(names_are_checked, setup, teardown),
-		cmocka_unit_test_setup_teardown(links_share_an_inode, setup, teardown),
-		cmocka_unit_test_setup_teardown(link_counts_have_a_limit, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_wrong_victim_is_left_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(setgid_directories_give_their_group, setup, teardown),
-		cmocka_unit_test_setup_teardown(immutable_directories_do_not_change, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_directory_spills, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_regions_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_is_born_in_its_parent, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(a_name_exists_once, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			directories_count_their_children, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			nodes_and_symlinks_keep_what_they_are, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(names_are_checked, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(links_share_an_inode, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			link_counts_have_a_limit, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_wrong_victim_is_left_alone, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			setgid_directories_give_their_group, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			immutable_directories_do_not_change, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_full_directory_spills, fs_harness_setup, fs_harness_teardown),
+		cmocka_unit_test_setup_teardown(
+			other_regions_are_refused, fs_harness_setup, fs_harness_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,80 @@
+/* Rows and keys as damage may leave them: decoded or refused, and what is decoded encodes to something that decodes. */
+#include <stdlib.h>
+
+#include "fs/acl.h"
+#include "fs/rows.h"
+
+static void again_inode(const struct inode *inode)
+{
+	struct writer writer = writer_growing(1u << 20);
+	struct inode other;
+
+	inode_encode(inode, &writer);
+	if (inode_decode(writer_written(&writer), inode->attributes.ino, &other) != 0)
+		abort();
+	writer_close(&writer);
+}
+
+static void try_inode(struct slice row)
+{
+	struct slice rest, name, value;
+	struct inode inode;
+
+	for (uint64_t ino = fs_ino(1, 1); ino <= fs_ino(1, 2); ino++) {
+		if (inode_decode(row, ino, &inode) != 0)
+			continue;
+		again_inode(&inode);
+		rest = inode.xattrs;
+		while (inode_xattr_next(&rest, &name, &value))
+			continue;
+	}
+}
+
+static void try_acl(struct slice bytes)
+{
+	uint8_t again[ACL_SIZE_MAX];
+	struct acl acl;
+
+	if (acl_decode(bytes, &acl) != 0 || acl.count == 0)
+		return;
+	acl_chmod(&acl, acl_create(&acl, 0751));
+	if (acl_mode(&acl) != (0751 & acl_mode(&acl)))
+		abort();
+	if (acl_decode(acl_encode(&acl, again), &acl) != 0)
+		abort();
+}
+
+static void try_keys(struct slice key)
+{
+	struct fs_lock_key lock;
+	enum fs_hold_kind kind;
+	struct slice name;
+	uint64_t number, ino;
+
+	fs_key_get_dirid(key);
+	fs_key_parse_entry(key, &number, &name);
+	fs_key_parse_xattr(key, &name);
+	fs_key_parse_lock(key, &lock);
+	fs_key_parse_hold(key, &number, &ino, &kind);
+	fs_key_parse_garbage(key, &ino);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice row = slice_of(data, size), bytes;
+	struct fs_key key = fs_key_lock(fs_ino(1, 2), LOCK_POSIX, 3, 4, 5);
+	struct entry entry;
+	struct spill spill;
+	struct lock lock;
+
+	try_inode(row);
+	try_acl(row);
+	try_keys(row);
+	entry_decode(row, &entry);
+	bytes_decode(row, FS_TINY_SIZE_MAX, &bytes);
+	lock_decode(fs_key_slice(&key), row, &lock);
+	spill_decode(row, &spill);
+	mark_decode(row);
+	return 0;
+}
