@@ -2,7 +2,7 @@
 #include "store/blocks.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -432,6 +432,51 @@ static void test_space_returns(void **state)
 	assert_pattern(fixture, kept, 3);
 }
 
+/* Threads that allocate, write, free and read while another maintains: for ThreadSanitizer, and nothing is lost. */
+#define THREADS 3
+
+static void *work(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		struct block_extent extent;
+		struct blocks_reader reader;
+
+		if (blocks_allocate(fixture->blocks, 1 + i % 20, &extent))
+			return "no space";
+		write_pattern(fixture, extent, 0, i % 2, i);
+		blocks_enter(fixture->blocks, &reader);
+		blocks_free(fixture->blocks, extent, i);
+		blocks_release(fixture->blocks, i);
+		assert_pattern(fixture, extent, i);
+		blocks_leave(fixture->blocks, &reader);
+		if (i % 10 == 0 && blocks_sync(fixture->blocks))
+			return "a sync failed";
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct fixture *fixture = *state;
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, fixture), 0);
+	for (int i = 0; i < 50; i++)
+		blocks_maintain(fixture->blocks);
+	for (int i = 0; i < THREADS; i++) {
+		void *problem;
+
+		assert_int_equal(pthread_join(threads[i], &problem), 0);
+		assert_null(problem);
+	}
+	blocks_release(fixture->blocks, 100);
+	blocks_maintain(fixture->blocks);
+	assert_int_equal(used(fixture), 0);
+}
+
 static void test_checksum(void **state)
 {
 	unsigned char unit[BLOCK_UNIT_SIZE] = {0};
@@ -458,6 +503,7 @@ int main(void)
 		TEST(test_keeps_file_size),
 		TEST(test_reserve),
 		TEST(test_space_returns),
+		TEST(test_threads),
 		TEST(test_checksum),
 	};
 
