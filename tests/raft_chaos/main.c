@@ -59,9 +59,10 @@ static void add_stats(struct cluster_stats *sum, const struct cluster_stats *sta
 static void print_failure(const struct options *options, uint64_t seed, const char *mix, const char *what)
 {
 	printf("seed %" PRIu64 " (%s): %s\n", seed, mix, what);
-	printf("    build%s/tests/raft_chaos --seed %" PRIu64 "%s%s%s%s --verbose\n",
+	printf("    build%s/tests/raft_chaos --seed %" PRIu64 "%s%s%s%s%s%s --verbose\n",
 		options->bug ? "-plant" : "", seed, options->twice ? " --twice" : "",
-		options->wish.async ? " --async" : "", options->bug ? " --bug " : "",
+		options->wish.async ? " --async" : "", options->wish.mix ? " --mix " : "",
+		options->wish.mix ? options->wish.mix : "", options->bug ? " --bug " : "",
 		options->bug ? options->bug : "");
 	fflush(stdout);
 }
