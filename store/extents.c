@@ -9,95 +9,9 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 
-#define ROW_VERSION  1
-#define ROW_SIZE_MAX (1 + EXTENT_ROW_UNITS * (2 + 3 * CODEC_VARINT_SIZE_MAX + 4))
-#define UNIT_END     (UINT64_MAX - EXTENT_ROW_UNITS) /* no row starts beyond it */
+#define UNIT_END (UINT64_MAX - EXTENT_ROW_UNITS) /* no row starts beyond it */
 
 /* ---- Rows ---- */
-
-static void clear_row(struct extent_row *row)
-{
-	for (uint32_t i = 0; i < EXTENT_ROW_UNITS; i++)
-		row->units[i] = (struct extent_unit){.address = EXTENT_HOLE};
-}
-
-static void decode_run(struct reader *reader, struct extent_row *row, uint32_t *next)
-{
-	uint32_t first = reader_u8(reader);
-	uint32_t count = reader_u8(reader);
-	struct extent_unit unit;
-
-	unit.address = reader_varint(reader);
-	unit.region = reader_varint(reader);
-	unit.index = reader_varint(reader);
-	if (first < *next || count == 0 || count > EXTENT_ROW_UNITS - first ||
-		unit.address >= EXTENT_HOLE - count) {
-		reader_fail(reader);
-		return;
-	}
-	for (uint32_t i = first; i < first + count; i++, unit.address++) {
-		unit.checksum = reader_u32le(reader);
-		row->units[i] = unit;
-	}
-	*next = first + count;
-}
-
-int extent_row_decode(struct slice bytes, struct extent_row *row)
-{
-	struct reader reader = reader_of(bytes);
-	uint32_t next = 0;
-
-	clear_row(row);
-	if (reader_u8(&reader) != ROW_VERSION || !reader_has_more(&reader))
-		return STATUS_CORRUPT;
-	while (reader_has_more(&reader) && next < EXTENT_ROW_UNITS)
-		decode_run(&reader, row, &next);
-	return reader_finish(&reader) == 0 ? 0 : STATUS_CORRUPT;
-}
-
-static bool continues(const struct extent_unit *a, const struct extent_unit *b)
-{
-	return b->address == a->address + 1 && b->region == a->region && b->index == a->index;
-}
-
-static uint32_t run_length(const struct extent_row *row, uint32_t first)
-{
-	uint32_t end = first + 1;
-
-	while (end < EXTENT_ROW_UNITS && continues(&row->units[end - 1], &row->units[end]))
-		end++;
-	return end - first;
-}
-
-int extent_row_encode(const struct extent_row *row, struct buf **bytes)
-{
-	struct writer writer = writer_growing(ROW_SIZE_MAX);
-
-	*bytes = NULL;
-	for (uint32_t first = 0; first < EXTENT_ROW_UNITS;) {
-		const struct extent_unit *unit = &row->units[first];
-		uint32_t count;
-
-		if (unit->address == EXTENT_HOLE) {
-			first++;
-			continue;
-		}
-		if (writer.size == 0)
-			writer_u8(&writer, ROW_VERSION);
-		count = run_length(row, first);
-		writer_u8(&writer, (uint8_t)first);
-		writer_u8(&writer, (uint8_t)count);
-		writer_varint(&writer, unit->address);
-		writer_varint(&writer, unit->region);
-		writer_varint(&writer, unit->index);
-		for (uint32_t i = 0; i < count; i++)
-			writer_u32le(&writer, unit[i].checksum);
-		first += count;
-	}
-	if (writer.size == 0 && writer.status == 0)
-		return 0;
-	return writer_take(&writer, bytes);
-}
 
 void extent_row_key(struct key *key, const struct key *object, uint64_t unit)
 {
@@ -156,7 +70,7 @@ static int add_edit(
 		return -ENOMEM;
 	edit->key_size = key.size;
 	memcpy(edit->key, key.data, key.size);
-	clear_row(&edit->row);
+	extent_row_clear(&edit->row);
 	if (value.size > 0)
 		status = extent_row_decode(value, &edit->row);
 	if (status == 0)

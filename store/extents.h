@@ -1,9 +1,5 @@
 /*
- * extents.h: objects as rows of the KV engine: where each unit lies, its checksum, and the entry that wrote it.
- *
- * One row maps EXTENT_ROW_UNITS units (256 KiB). Row: version, then for each run of units that lie one after the other
- * and were written by one entry: first unit in the row, count, address, region, index, checksums. An empty row does not
- * exist. A random overwrite of 4 KiB thus rewrites a row of at most about a kilobyte.
+ * extents.h: objects as rows of the KV engine, each a row of an extent map (extent_map.h).
  *
  * `extent_edits` collects what one batch changes: each row is read once, edited in memory, and put into the batch at
  * the end. What the edits take away is gathered, to be freed once the batch is visible. On apply threads.
@@ -17,27 +13,10 @@
 
 #include "proto/buf.h"
 #include "store/blocks.h"
+#include "store/extent_map.h"
 #include "store/keys.h"
 #include "store/kv_engine.h"
 
-#define EXTENT_ROW_UNITS 64u
-#define EXTENT_HOLE	 UINT64_MAX
-
-struct extent_unit {
-	uint64_t address; /* units; EXTENT_HOLE: not mapped */
-	uint64_t region; /* of the entry that wrote it */
-	uint64_t index;
-	uint32_t checksum;
-};
-
-struct extent_row {
-	struct extent_unit units[EXTENT_ROW_UNITS];
-};
-
-/* 0 or STATUS_CORRUPT. */
-int extent_row_decode(struct slice bytes, struct extent_row *row);
-/* `*bytes` is NULL for a row that maps nothing. 0 or -ENOMEM. */
-int extent_row_encode(const struct extent_row *row, struct buf **bytes);
 /* The row that maps `unit` of the object whose key_object is `object`. */
 void extent_row_key(struct key *key, const struct key *object, uint64_t unit);
 /* The first unit that the row at `key` maps. STATUS_CORRUPT: no key of an extent map. */

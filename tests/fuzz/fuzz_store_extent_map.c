@@ -8,14 +8,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t again[EXTENT_MAP_SIZE_MAX];
-	struct extent_map map;
-	uint64_t unit;
+	struct extent_row row;
+	struct buf *again;
 
-	(void)extent_map_key_unit(slice_of(data, size), &unit);
-	if (extent_map_decode(slice_of(data, size), &map))
+	if (extent_row_decode(slice_of(data, size), &row))
 		return 0;
-	if (extent_map_encode(&map, again) != size || memcmp(again, data, size) != 0)
+	if (extent_row_encode(&row, &again) || !again || again->size != size ||
+		memcmp(again->data, data, size) != 0)
 		abort();
+	buf_unref(again);
 	return 0;
 }
