@@ -4,6 +4,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/plant.h"
 
 #define ACL_VERSION	2
 #define ACL_ENTRY_SIZE	8 /* bytes */
@@ -29,7 +30,7 @@ static struct acl_entry *find_group_class(const struct acl *acl)
 {
 	struct acl_entry *mask = find(acl, ACL_TAG_MASK);
 
-	return mask ? mask : find(acl, ACL_TAG_GROUP_OBJ);
+	return mask && !planted("fs:mask_ignored") ? mask : find(acl, ACL_TAG_GROUP_OBJ);
 }
 
 /* Tags ascend; the three classes are there once, a mask at most once and, with named entries, for sure. */

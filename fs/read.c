@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/file_data.h"
 #include "fs/xattrs.h"
@@ -146,7 +147,7 @@ static int give(struct listing *listing, struct slice name, uint64_t ino, uint32
 		.name = name,
 		.ino = ino,
 		.type = type,
-		.next_cookie = position + 1,
+		.next_cookie = position + (planted("fs:cookie_skips") ? 2 : 1),
 		.continues = listing->cookie_before == position + 1,
 		.attributes = attributes,
 	};

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
 
@@ -105,7 +106,7 @@ static int check_loops(struct rename *rename)
 	bool is_loop = false;
 	int status = 0;
 
-	if (rename->parent == rename->new_parent)
+	if (rename->parent == rename->new_parent || planted("fs:loops"))
 		return 0;
 	if (inode_is_directory(source))
 		status = is_below(
@@ -172,7 +173,8 @@ static void move_directory(
 		return;
 	from->inode.attributes.nlink--;
 	to->inode.attributes.nlink++;
-	inode->inode.parent = to->inode.attributes.ino;
+	if (!planted("fs:old_parent"))
+		inode->inode.parent = to->inode.attributes.ino;
 }
 
 static int exchange(struct rename *rename)

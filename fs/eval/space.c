@@ -6,6 +6,7 @@
 #include <linux/falloc.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
 #include "fs/file_data.h"
@@ -43,7 +44,7 @@ void eval_clear_garbage(struct evaluation *evaluation, struct evaluation_inode *
 {
 	struct inode *inode = &file->inode;
 
-	if (inode->cut == INODE_CUT_NONE || file_units(size) <= inode->cut)
+	if (inode->cut == INODE_CUT_NONE || file_units(size) <= inode->cut || planted("fs:garbage_shows"))
 		return;
 	unmap(evaluation, inode, inode->cut, UINT64_MAX);
 	inode->cut = INODE_CUT_NONE;
@@ -148,7 +149,7 @@ static int shrink_units(struct evaluation *evaluation, struct evaluation_inode *
 
 	if (first > 0)
 		status = file_mapped(evaluation->view, inode, first, end - first, &mapped);
-	if (status == 0 && size % FS_UNIT_SIZE > 0) {
+	if (status == 0 && size % FS_UNIT_SIZE > 0 && !planted("fs:tail_shows")) {
 		uint64_t last = first * FS_UNIT_SIZE;
 
 		last = last < inode->attributes.size ? last : inode->attributes.size;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/eval.h"
 
@@ -26,6 +27,9 @@ void fs_harness_init(struct fs_harness *harness, uint64_t seed)
 {
 	struct op format = {.kind = OP_FORMAT, .format = {.mode = 0755}};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	*harness = (struct fs_harness){
 		.memory = memory_view_new(),
 		.evaluator = eval_evaluator(),

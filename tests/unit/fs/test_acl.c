@@ -1,10 +1,7 @@
 /* fs/acl, fs/eval/acl: lists and modes agree, and directories hand their defaults on. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
-#include <cmocka.h>
 
 #include "fs/acl.h"
 #include "fs/xattrs.h"

@@ -1,10 +1,7 @@
 /* fs/eval/attr: chmod, chown, times, chattr and what they strip. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
-#include <cmocka.h>
 
 #include "tests/lib/fs_harness.h"
 

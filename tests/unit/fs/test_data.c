@@ -1,13 +1,10 @@
 /* fs/eval/data, space: where bytes lie, what holes cost, and what a truncation leaves behind. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"

@@ -1,11 +1,8 @@
 /* fs/eval/lock: conflicts, ranges that split and merge, and a comparison with one lock a byte. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "tests/lib/fs_harness.h"
 

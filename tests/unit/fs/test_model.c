@@ -2,17 +2,14 @@
  * The whole evaluator against tests/lib/model_fs: the same random operations give the same answers, tree, attributes and
  * bytes, whether or not the view blocks now and then; and the rows agree among each other.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"

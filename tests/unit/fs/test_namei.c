@@ -1,12 +1,9 @@
 /* fs/eval/namei: names are made and removed as on ext4. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"

@@ -1,11 +1,8 @@
 /* fs/eval/orphan: what is open outlives its names, and nothing outlives its session. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 #include "tests/lib/fs_harness.h"
 

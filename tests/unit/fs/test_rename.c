@@ -1,11 +1,8 @@
 /* fs/eval/rename: what a rename replaces, refuses and counts. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <linux/fs.h>
-#include <cmocka.h>
 
 #include "tests/lib/fs_harness.h"
 

@@ -1,11 +1,8 @@
 /* fs/siphash, keys, rows, op: what is encoded is decoded, and nothing else is accepted. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/lib/test.h"
+
 #include <errno.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "proto/status.h"
 #include "fs/op.h"
