@@ -167,8 +167,9 @@ static int apply_entry(struct log_index *index, struct log_region *region, uint6
 		status = misfit(index, region);
 	else if (region->count > 0 && at > log_region_last(region) + 1)
 		/* What is missing between is of a segment that is gone: released, or moved to a later one. */
-		status =
-			index->recovering && at - region->first < index->hole_max ? 0 : misfit(index, region);
+		status = index->recovering && at - log_region_last(region) < index->hole_max
+				 ? 0
+				 : misfit(index, region);
 	else if (region->count > 0 && at <= region->first)
 		positions_truncate(index, region, 0);
 	else if (region->count > 0 && at <= log_region_last(region))
@@ -182,14 +183,14 @@ static int apply_entry(struct log_index *index, struct log_region *region, uint6
 
 static int apply_moved_entry(struct log_index *index, struct log_region *region, uint64_t at)
 {
-	uint64_t first = region->count > 0 && region->first < at ? region->first : at;
-	uint64_t last = region->count > 0 && log_region_last(region) > at ? log_region_last(region) : at;
+	uint64_t first = region->count > 0 ? region->first : at;
+	uint64_t last = region->count > 0 ? log_region_last(region) : at;
 
-	if (region->count > 0 && at >= region->first && at <= log_region_last(region))
+	if (region->count > 0 && at >= first && at <= last)
 		return 0;
-	if (last - first >= index->hole_max)
+	if ((at < first && first - at >= index->hole_max) || (at > last && at - last >= index->hole_max))
 		return STATUS_CORRUPT;
-	return positions_cover(region, first, last);
+	return positions_cover(region, at < first ? at : first, at > last ? at : last);
 }
 
 /* An entry at its place; nothing when it is not needed any more. */

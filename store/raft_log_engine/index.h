@@ -70,7 +70,7 @@ struct log_index {
 	struct log_cache *cache;
 	bool recovering;
 	bool lossy; /* recovering a damaged log: what does not fit damages its region, not the log */
-	uint64_t hole_max; /* entries that one region may span while recovering */
+	uint64_t hole_max; /* entries that may be missing between two while recovering */
 	uint64_t batch; /* number of the batch being applied */
 };
 

@@ -22,7 +22,7 @@
 
 #define AHEAD_SIZE	  (4u << 20)
 #define NAMED_REGIONS_MAX 16 /* in a sentence */
-#define HOLE_MAX	  (1u << 24) /* entries of a region that may still turn up between those found */
+#define HOLE_MIN	  (1u << 22)
 
 /* A place in the log. */
 struct place {
@@ -385,7 +385,9 @@ static int run(struct recovery *recovery, struct status *status)
 	int code;
 
 	engine->memory.index.recovering = true;
-	engine->memory.index.hole_max = HOLE_MAX;
+	/* What is missing lies in later segments, or was released since and may be more than the files hold now. */
+	engine->memory.index.hole_max =
+		HOLE_MIN + segments->count * segments->segment_size / LOG_RECORD_HEADER_SIZE;
 	for (size_t i = 0; i < segments->count; i++) {
 		code = read_segment(recovery, segments->items[i], status);
 		if (code < 0)
