@@ -178,13 +178,13 @@ void inode_derive(struct inode *inode)
 	}
 }
 
-void inode_encode(const struct inode *inode, struct writer *writer)
+int inode_encode(const struct inode *inode, struct writer *writer)
 {
 	struct coder coder = {.writer = writer};
 	struct inode copy = *inode;
 
 	code_inode(&coder, &copy);
-	check(!coder.is_bad);
+	return coder.is_bad ? STATUS_CORRUPT : writer->status;
 }
 
 int inode_decode(struct slice row, uint64_t ino, struct inode *inode)

@@ -110,7 +110,8 @@ static inline bool inode_is_directory(const struct inode *inode)
 	return S_ISDIR(inode->attributes.mode);
 }
 
-void inode_encode(const struct inode *inode, struct writer *writer);
+/* STATUS_CORRUPT: it breaks a rule that decoding checks; damaged rows can lead there. */
+int inode_encode(const struct inode *inode, struct writer *writer);
 /* `ino` is the key's. `target` and `xattrs` borrow from `row`. */
 int inode_decode(struct slice row, uint64_t ino, struct inode *inode);
 /* Fills in the attributes that follow from the rest: size and blocks. Decoding does it, too. */

@@ -90,10 +90,10 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	return status;
 }
 
+static const struct evaluator_ops file_evaluator_ops = {.evaluate = evaluate};
+static const struct evaluator file_evaluator = {.ops = &file_evaluator_ops};
+
 struct evaluator *eval_evaluator(void)
 {
-	static const struct evaluator_ops ops = {.evaluate = evaluate};
-	static struct evaluator evaluator = {.ops = &ops};
-
-	return &evaluator;
+	return (struct evaluator *)&file_evaluator; /* has no state that anybody could write */
 }

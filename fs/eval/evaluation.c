@@ -218,10 +218,12 @@ static void write_inode(struct evaluation *evaluation, const struct evaluation_i
 	uint8_t bytes[FS_INODE_ROW_SIZE_MAX];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 	struct fs_key key = fs_key_inode(slot->inode.attributes.ino);
+	int status = inode_encode(&slot->inode, &writer);
 
-	inode_encode(&slot->inode, &writer);
-	check(writer.status == 0);
-	evaluation_put(evaluation, &key, writer_written(&writer));
+	if (status == 0)
+		evaluation_put(evaluation, &key, writer_written(&writer));
+	else if (evaluation->mutations->status == 0)
+		evaluation->mutations->status = status;
 }
 
 void evaluation_write_inodes(struct evaluation *evaluation)

@@ -202,7 +202,8 @@ int eval_fallocate(struct evaluation *evaluation, const struct op_fallocate *op)
 
 	if (status == 0)
 		status = eval_writable_file(evaluation, op->ino, &file);
-	if (status == 0 && op->mode != 0 && (file->inode.attributes.flags & FS_FLAG_APPEND) != 0)
+	if (status == 0 && (op->mode & ~(uint32_t)FALLOC_FL_KEEP_SIZE) != 0 &&
+		(file->inode.attributes.flags & FS_FLAG_APPEND) != 0)
 		status = -EPERM;
 	if (status == 0 && op->kill)
 		status = eval_strip_privileges(evaluation, file);

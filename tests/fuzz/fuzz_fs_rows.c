@@ -9,8 +9,8 @@ static void again_inode(const struct inode *inode)
 	struct writer writer = writer_growing(1u << 20);
 	struct inode other;
 
-	inode_encode(inode, &writer);
-	if (inode_decode(writer_written(&writer), inode->attributes.ino, &other) != 0)
+	if (inode_encode(inode, &writer) != 0 ||
+		inode_decode(writer_written(&writer), inode->attributes.ino, &other) != 0)
 		abort();
 	writer_close(&writer);
 }

@@ -348,6 +348,20 @@ void memory_view_put(struct memory_view *memory, enum key_space space, struct sl
 	put(memory, make_key(&made, (int)space, key), value);
 }
 
+void memory_view_damage(struct memory_view *memory, uint64_t random)
+{
+	struct node *node = memory->head->next[0];
+
+	for (uint64_t i = random % memory->count; i > 0; i--)
+		node = node->next[0];
+	if (node->value_size == 0)
+		return;
+	if (random >> 32 & 1)
+		node->value_size = (random >> 40) % node->value_size;
+	else
+		node->value[(random >> 40) % node->value_size] ^= (uint8_t)(1u << (random >> 33) % 8);
+}
+
 /* ---- Life and inspection ---- */
 
 struct memory_view *memory_view_new(void)

@@ -23,6 +23,9 @@ int memory_view_apply(struct memory_view *memory, const struct raft_entry *entry
 /* Puts a row as it is: for rows that no operation makes. */
 void memory_view_put(struct memory_view *memory, enum key_space space, struct slice key, struct slice value);
 
+/* Changes, cuts off or takes away something in the value of one row (not of a unit), as `random` says. */
+void memory_view_damage(struct memory_view *memory, uint64_t random);
+
 uint64_t memory_view_count_rows(const struct memory_view *memory); /* without units */
 uint64_t memory_view_count_units(const struct memory_view *memory); /* of all objects */
 /* Each object that has units, and how many. */

@@ -82,8 +82,7 @@ static size_t encode(const struct inode *inode, uint8_t bytes[FS_INODE_ROW_SIZE_
 {
 	struct writer writer = writer_fixed(bytes, FS_INODE_ROW_SIZE_MAX);
 
-	inode_encode(inode, &writer);
-	assert_int_equal(writer.status, 0);
+	assert_int_equal(inode_encode(inode, &writer), 0);
 	return writer.size;
 }
 
