@@ -1,6 +1,7 @@
 #include "proto/logger.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -11,22 +12,22 @@ const char *log_level_name(enum log_level level)
 	return names[level];
 }
 
-static void write_stderr(void *argument, enum log_level level, const char *line)
+static void write_fd(void *argument, enum log_level level, const char *line)
 {
 	struct timespec now;
 	struct tm utc;
 	char date[32];
 
-	(void)argument;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	fprintf(stderr, "%s.%03ldZ level=%s %s\n", date, now.tv_nsec / 1000000, log_level_name(level), line);
+	dprintf((int)(intptr_t)argument, "%s.%03ldZ level=%s %s\n", date, now.tv_nsec / 1000000,
+		log_level_name(level), line);
 }
 
-struct logger logger_stderr(enum log_level level)
+struct logger logger_fd(int fd, enum log_level level)
 {
-	return (struct logger){.level = level, .write = write_stderr};
+	return (struct logger){.level = level, .write = write_fd, .argument = (void *)(intptr_t)fd};
 }
 
 void logger_print(const struct logger *logger, enum log_level level, const char *format, ...)

@@ -15,8 +15,8 @@ struct logger {
 	void *argument;
 };
 
-/* A logger that writes `level=… message` lines with a wall-clock time to stderr. */
-struct logger logger_stderr(enum log_level level);
+/* A logger that writes `level=… message` lines with a wall-clock time to a descriptor, which it shares. */
+struct logger logger_fd(int fd, enum log_level level);
 
 /* "debug", "info", "warn", "error", "none". */
 const char *log_level_name(enum log_level level);

@@ -1,0 +1,243 @@
+#include "fs/client/client.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#define RETRY_FIRST_NS	 1000000u /* 1 ms, doubled up to RETRY_MOST_NS */
+#define RETRY_MOST_NS	 128000000u
+#define RETRY_DOUBLINGS	 7u
+#define RETRIES_A_NOTICE 64u
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+struct client {
+	struct client_options options;
+};
+
+int client_new(const struct client_options *options, struct client **out)
+{
+	struct client *client = calloc(1, sizeof *client);
+
+	if (!client)
+		return -ENOMEM;
+	client->options = *options;
+	*out = client;
+	return 0;
+}
+
+void client_free(struct client *client)
+{
+	free(client);
+}
+
+uint64_t client_session(const struct client *client)
+{
+	return client->options.session;
+}
+
+struct raftkv *client_raftkv(const struct client *client)
+{
+	return client->options.raftkv;
+}
+
+/* ---- What an error means ---- */
+
+/* Nobody could answer yet: ask again, later. */
+static bool is_transient(int status)
+{
+	switch (status) {
+	case STATUS_NOT_LEADER:
+	case STATUS_NOT_READY:
+	case STATUS_PROPOSAL_DROPPED:
+	case STATUS_STALE_COMMAND:
+	case STATUS_EPOCH_NOT_MATCH:
+	case STATUS_REGION_NOT_FOUND:
+	case STATUS_LIMIT:
+	case STATUS_WOULD_BLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What the kernel is told: its errnos only. */
+static int to_errno(int status)
+{
+	if (status > STATUS_FIRST)
+		return status;
+	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
+}
+
+static void back_off(struct client *client, struct env_timer *timer, struct env_loop *loop,
+	uint32_t *attempts, int status, env_timer_cb again)
+{
+	struct env *env = env_loop_env(loop);
+	uint32_t doublings = *attempts < RETRY_DOUBLINGS ? *attempts : RETRY_DOUBLINGS;
+
+	if (++*attempts % RETRIES_A_NOTICE == 0)
+		log_warn(client->options.logger,
+			"msg=\"still waiting for the store\" attempts=%u reason=\"%s\"", *attempts,
+			status_name(status));
+	env_timer_start(timer, loop, env_now(env) + ((uint64_t)RETRY_FIRST_NS << doublings), again);
+}
+
+/* ---- Changes ---- */
+
+static void send_call(struct client_call *call);
+
+static void finish_call(struct client_call *call, int status, struct buf *reply_bytes)
+{
+	struct op_reply reply = {0};
+
+	if (status == 0)
+		status = op_reply_decode(buf_slice(reply_bytes), &reply);
+	else
+		log_error(call->client->options.logger,
+			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
+	buf_unref(call->write.body);
+	buf_unref(call->write.payload);
+	call->done(call, status == 0 ? reply.error : to_errno(status), &reply);
+}
+
+static void on_call_timer(struct env_timer *timer)
+{
+	send_call(container_of(timer, struct client_call, timer));
+}
+
+static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct client_call *call = container_of(write, struct client_call, write);
+
+	if (is_transient(status)) {
+		call->write.is_retry = true;
+		back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
+		return;
+	}
+	finish_call(call, status, reply);
+}
+
+static void send_call(struct client_call *call)
+{
+	raftkv_async_write(call->client->options.raftkv, &call->write);
+}
+
+int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
+{
+	struct fs_key key = op_key(op);
+	struct region_epoch epoch;
+	struct buf *body;
+	int result = op_encode(op, &body);
+
+	if (result < 0)
+		return result;
+	call->client = client;
+	call->attempts = 0;
+	call->timer = (struct env_timer){0};
+	call->write = (struct raftkv_write){
+		.session = client->options.session,
+		.body = body,
+		.payload = buf_ref(payload),
+		.loop = call->loop,
+		.done = on_written,
+	};
+	result = raftkv_find_region(client->options.raftkv, fs_key_slice(&key), &call->write.region, &epoch);
+	if (result < 0) {
+		buf_unref(body);
+		buf_unref(payload);
+		return -EIO;
+	}
+	call->write.epoch_version = epoch.version;
+	send_call(call);
+	return 0;
+}
+
+/* ---- Reads ---- */
+
+static void start_read(struct client_read *read);
+
+static void finish_read(struct client_read *read, int status)
+{
+	if (read->snapshot)
+		raftkv_snapshot_free(read->snapshot);
+	read->snapshot = NULL;
+	if (status < STATUS_FIRST)
+		log_error(read->client->options.logger, "msg=\"a read failed\" reason=\"%s\"",
+			status_name(status));
+	read->done(read, to_errno(status));
+}
+
+static void on_worker(struct env_work *work)
+{
+	struct client_read *read = container_of(work, struct client_read, work);
+
+	read->result = read->run(read, raftkv_snapshot_view(read->snapshot, true));
+}
+
+static void on_worker_done(struct env_work *work)
+{
+	struct client_read *read = container_of(work, struct client_read, work);
+
+	finish_read(read, read->result);
+}
+
+static void run_on_snapshot(struct client_read *read)
+{
+	int status = read->run(read, raftkv_snapshot_view(read->snapshot, false));
+
+	if (status == STATUS_WOULD_BLOCK)
+		env_work_submit(read->loop, &read->work, on_worker, on_worker_done);
+	else
+		finish_read(read, status);
+}
+
+static void on_read_timer(struct env_timer *timer)
+{
+	start_read(container_of(timer, struct client_read, timer));
+}
+
+static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
+{
+	struct client_read *read = container_of(request, struct client_read, read);
+
+	if (is_transient(status)) {
+		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
+		return;
+	}
+	read->snapshot = snapshot;
+	if (status < 0)
+		finish_read(read, status);
+	else
+		run_on_snapshot(read);
+}
+
+static void start_read(struct client_read *read)
+{
+	struct raftkv *raftkv = read->client->options.raftkv;
+	struct region_epoch epoch;
+	int status;
+
+	read->read = (struct raftkv_read){.loop = read->loop, .done = on_snapshot};
+	status = raftkv_find_region(raftkv, read->key, &read->read.region, &epoch);
+	if (status == 0) {
+		read->read.epoch_version = epoch.version;
+		status = raftkv_local_snapshot(raftkv, read->read.region, epoch.version, &read->snapshot);
+	}
+	if (status == 0)
+		run_on_snapshot(read);
+	else if (status == STATUS_WOULD_BLOCK)
+		raftkv_async_snapshot(raftkv, &read->read);
+	else if (is_transient(status))
+		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
+	else
+		finish_read(read, status);
+}
+
+void client_read(struct client *client, struct client_read *read)
+{
+	read->client = client;
+	read->snapshot = NULL;
+	read->timer = (struct env_timer){0};
+	read->attempts = 0;
+	start_read(read);
+}

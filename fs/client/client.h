@@ -1,0 +1,78 @@
+/*
+ * client.h: how a mount reaches its filesystem: changes through raftkv_async_write, questions through snapshots.
+ *
+ * A call carries one operation (op.h) until it has an answer: it finds the region, retries with back-off while there is
+ * no leader or no room, and turns what can not be retried into an errno. A read runs a function on a view: at once on
+ * the calling thread when the leader's lease is valid and all rows are in memory, else after a round or on a worker.
+ *
+ * Requests are embedded in their owners and belong to the client until `done` begins. Callbacks come on the loop named
+ * in the request; `done` of a read may come from inside client_read.
+ */
+#ifndef RAFTKV_FS_CLIENT_CLIENT_H
+#define RAFTKV_FS_CLIENT_CLIENT_H
+
+#include "fs/op.h"
+#include "fs/read.h"
+#include "store/raftkv.h"
+
+struct client;
+
+struct client_options {
+	struct raftkv *raftkv; /* shares; outlives the client */
+	const struct logger *logger;
+	uint64_t session; /* of this mount */
+};
+
+int client_new(const struct client_options *options, struct client **client);
+void client_free(struct client *client); /* no request is left */
+uint64_t client_session(const struct client *client);
+struct raftkv *client_raftkv(const struct client *client);
+
+/* ---- Changes ---- */
+
+struct client_call;
+/* `error`: the operation's -errno, or -EIO, -ENOSPC, -ENOMEM when it could not be decided. `reply` is then as far as
+ * the operation filled it in. */
+typedef void (*client_call_cb)(struct client_call *call, int error, const struct op_reply *reply);
+
+struct client_call {
+	/* The caller's, in: */
+	struct env_loop *loop; /* must be the calling one */
+	client_call_cb done;
+	/* The client's: */
+	struct client *client;
+	struct raftkv_write write;
+	struct env_timer timer;
+	uint32_t attempts;
+};
+
+/* `op` is borrowed for the call, `payload` (may be NULL) shared. -ENOMEM, -EINVAL, -ENAMETOOLONG, -E2BIG: no callback
+ * will come. */
+int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload);
+
+/* ---- Reads ---- */
+
+struct client_read;
+
+struct client_read {
+	/* The caller's, in: */
+	struct env_loop *loop; /* must be the calling one */
+	struct slice key; /* some key of what is read (KEY_DATA): says which region; valid until done */
+	/* Asks the view; may run more than once, on the loop or on a worker, and then must give the same. 0, -errno, or
+	 * what the view returned. */
+	int (*run)(struct client_read *read, struct view *view);
+	/* `error`: 0 or -errno. */
+	void (*done)(struct client_read *read, int error);
+	/* The client's: */
+	struct client *client;
+	struct raftkv_read read;
+	struct raftkv_snapshot *snapshot;
+	struct env_work work;
+	struct env_timer timer;
+	uint32_t attempts;
+	int result;
+};
+
+void client_read(struct client *client, struct client_read *read);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * reclaim.h: the background work that gives back the space of truncated and removed files (OP_RECLAIM), while changes
+ * are being made. A region's reclaiming is proposed like any other change, a chunk at a time.
+ */
+#ifndef RAFTKV_FS_CLIENT_RECLAIM_H
+#define RAFTKV_FS_CLIENT_RECLAIM_H
+
+#include "fs/client/client.h"
+
+struct reclaim {
+	struct client *client;
+	struct env_loop *loop;
+	struct env_timer timer;
+	struct client_call call;
+	uint64_t writes_seen; /* by raftkv_stats */
+	bool is_calling;
+	bool is_stopping;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+/* On the loop's thread, or before it runs. Begins with one round at once. */
+void reclaim_start(struct reclaim *reclaim, struct client *client, struct env_loop *loop);
+/* On the loop's thread; `stopped` may come from inside the call. */
+void reclaim_stop(struct reclaim *reclaim, void (*stopped)(void *argument), void *argument);
+
+#endif

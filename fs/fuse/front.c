@@ -1,0 +1,175 @@
+#include "fs/fuse/front.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/fuse/request.h"
+
+#define MAX_BACKGROUND	 512
+#define INIT_REQUEST_MAX 4096
+
+/* What the kernel is asked for; what it does not offer is done without. */
+static void on_init(void *userdata, struct fuse_conn_info *connection)
+{
+	static const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC |
+				       FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS |
+				       FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
+				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL |
+				       FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
+				       FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR;
+
+	(void)userdata;
+	connection->want = wanted & connection->capable;
+	connection->max_write = LANE_WRITE_MAX;
+	connection->max_readahead = LANE_WRITE_MAX;
+	connection->max_background = MAX_BACKGROUND;
+	connection->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+	connection->time_gran = 1;
+}
+
+static struct fuse_lowlevel_ops operations_table(void)
+{
+	struct fuse_lowlevel_ops operations = {.init = on_init};
+
+	ops_names(&operations);
+	ops_attributes(&operations);
+	ops_data(&operations);
+	ops_directories(&operations);
+	ops_xattrs(&operations);
+	ops_locks(&operations);
+	return operations;
+}
+
+void front_leave(struct front *front)
+{
+	if (atomic_fetch_sub(&front->in_flight, 1) == 1)
+		front->options.ended(front->options.argument);
+}
+
+static void on_lane_stopped(void *argument)
+{
+	front_leave(argument);
+}
+
+static void on_lane_ended(struct lane *lane, void *userdata)
+{
+	lane_stop(lane, on_lane_stopped, userdata);
+}
+
+static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)
+{
+	struct lane_options options = {
+		.loop = front->options.loops[i],
+		.logger = front->options.logger,
+		.fd = fd,
+		.operations = operations,
+		.userdata = front,
+		.statx = ops_statx,
+		.tmpfile = ops_tmpfile,
+		.interrupt = ops_interrupt,
+		.ended = on_lane_ended,
+		.debug = front->options.debug,
+	};
+	int result = lane_new(&options, &front->lanes[i]);
+
+	if (result == 0)
+		front->lane_count++;
+	return result;
+}
+
+/* The first lane reads the kernel's INIT and answers it; then the descriptor can be cloned for the others, whose
+ * sessions get the same INIT and whose answers go nowhere. */
+static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operations)
+{
+	uint8_t init[INIT_REQUEST_MAX];
+	int fd, size, result;
+
+	result = channel_clone(front->options.channel, &fd);
+	if (result == 0)
+		result = add_lane(front, 0, fd, operations);
+	if (result < 0)
+		return result;
+	size = lane_read_init(front->lanes[0], init, sizeof init);
+	if (size < 0)
+		return size;
+	result = lane_init(front->lanes[0], init, (size_t)size, true);
+	for (uint32_t i = 1; result == 0 && i < front->options.loop_count; i++) {
+		result = channel_clone(front->options.channel, &fd);
+		if (result == 0)
+			result = add_lane(front, i, fd, operations);
+		if (result == 0)
+			result = lane_init(front->lanes[i], init, (size_t)size, false);
+	}
+	return result;
+}
+
+int front_new(const struct front_options *options, struct front **out, struct status *status)
+{
+	struct fuse_lowlevel_ops operations = operations_table();
+	struct front *front = calloc(1, sizeof *front);
+	int result = -ENOMEM;
+
+	if (!front)
+		return status_set(status, -ENOMEM, "out of memory");
+	front->options = *options;
+	front->timeout = options->cache_timeout_s;
+	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
+	if (front->lanes && (result = node_table_new(&front->nodes)) == 0 &&
+		(result = waits_new(&front->waits)) == 0)
+		result = add_lanes(front, &operations);
+	if (result < 0) {
+		front_free(front);
+		return status_set(
+			status, result, "cannot negotiate with the kernel's FUSE: %s", strerror(-result));
+	}
+	*out = front;
+	return 0;
+}
+
+struct start {
+	struct env_mail mail;
+	struct front *front;
+	struct lane *lane;
+};
+
+static void start_lane(struct env_mail *mail)
+{
+	struct start *start = (struct start *)(void *)mail;
+	int result = lane_start(start->lane);
+
+	if (result < 0) {
+		log_error(start->front->options.logger, "msg=\"a lane could not start\" error=%d", result);
+		front_leave(start->front);
+	}
+	free(start);
+}
+
+void front_start(struct front *front)
+{
+	atomic_store(&front->in_flight, front->lane_count);
+	for (uint32_t i = 0; i < front->lane_count; i++) {
+		struct start *start = calloc(1, sizeof *start);
+
+		if (!start) {
+			front_leave(front);
+			continue;
+		}
+		start->front = front;
+		start->lane = front->lanes[i];
+		env_post(lane_loop(front->lanes[i]), &start->mail, start_lane);
+	}
+}
+
+void front_free(struct front *front)
+{
+	if (!front)
+		return;
+	for (uint32_t i = 0; i < front->lane_count; i++)
+		lane_free(front->lanes[i]);
+	free(front->lanes);
+	node_table_free(front->nodes);
+	waits_free(front->waits);
+	free(front);
+}

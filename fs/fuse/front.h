@@ -1,0 +1,35 @@
+/*
+ * front.h: the FUSE front end of a mount: lanes, negotiation, operations, and the end.
+ *
+ * Every operation has one function in ops_*.c, starts as a `struct request` (request.h) and gets exactly one reply. The
+ * front keeps no file state but what is open (node.h): all truth is behind the client.
+ */
+#ifndef RAFTKV_FS_FUSE_FRONT_H
+#define RAFTKV_FS_FUSE_FRONT_H
+
+#include "fs/client/client.h"
+#include "fs/fuse/channel.h"
+
+struct front;
+
+struct front_options {
+	struct env *env;
+	const struct logger *logger;
+	struct client *client; /* shares; outlives the front */
+	struct channel *channel; /* open; shares */
+	struct env_loop **loops; /* one per lane; run by the caller */
+	uint32_t loop_count;
+	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */
+	bool sole_client; /* nobody else changes the filesystem: negative entries and listings may be cached */
+	bool debug;
+	void (*ended)(void *argument); /* unmounted, and every request answered; once, on some loop */
+	void *argument;
+};
+
+/* Negotiates with the kernel (blocks until its INIT request is there) and makes the lanes. */
+int front_new(const struct front_options *options, struct front **front, struct status *status);
+/* The lanes begin to read. Any thread; the loops run already, or will. */
+void front_start(struct front *front);
+void front_free(struct front *front); /* after `ended`, with the loops stopped; or never started */
+
+#endif

@@ -1,0 +1,154 @@
+/* Opening and closing: the handle behind fuse_file_info.fh, and its node. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fs/fuse/request.h"
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+struct handle *handle_new(struct request *request, uint64_t ino)
+{
+	struct handle *handle = calloc(1, sizeof *handle);
+
+	if (!handle)
+		return NULL;
+	handle->ino = ino;
+	request->has_node = false; /* the handle has it now */
+	return handle;
+}
+
+void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info)
+{
+	info->fh = (uint64_t)(uintptr_t)handle;
+	info->keep_cache = front->options.sole_client;
+	info->direct_io = false;
+}
+
+void handle_close(struct front *front, struct env_loop *loop, struct handle *handle)
+{
+	handle_drop_node(front, loop, handle->ino);
+	free(handle);
+}
+
+void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino)
+{
+	struct op op = {.kind = OP_RELEASE, .hold.ino = ino};
+
+	if (node_close(front->nodes, ino))
+		request_background(front, loop, &op);
+}
+
+static void on_wake(struct env_mail *mail)
+{
+	struct request *request = request_of_wake(mail);
+
+	request_open_node(request, request->waited, request->then);
+}
+
+void request_open_node(struct request *request, uint64_t ino, void (*then)(struct request *request))
+{
+	int result;
+
+	request->waited = ino;
+	request->then = then;
+	request->waiter.loop = lane_loop(request->lane);
+	request->waiter.wake = on_wake;
+	result = node_open(request->front->nodes, ino, &request->waiter);
+	if (result == -EINPROGRESS)
+		return;
+	if (result < 0) {
+		request_reply_error(request, result);
+		return;
+	}
+	request->has_node = true;
+	then(request);
+}
+
+void request_close_node(struct request *request)
+{
+	if (!request->has_node)
+		return;
+	request->has_node = false;
+	handle_drop_node(request->front, lane_loop(request->lane), request->ino);
+}
+
+/* ---- OPEN ---- */
+
+static int run_attributes(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_attributes(view, request->ino, &request->attributes);
+}
+
+static void open_done(struct request *request)
+{
+	struct handle *handle;
+
+	if (request->error || !(handle = handle_new(request, request->ino))) {
+		int error = request->error ? request->error : -ENOMEM;
+
+		request_close_node(request);
+		request_reply_error(request, error);
+		return;
+	}
+	handle_set_info(request->front, handle, &request->info);
+	if (fuse_reply_open(request->fuse, &request->info) < 0)
+		handle_close(request->front, lane_loop(request->lane),
+			handle); /* nobody waits any more: no release */
+	request_free(request);
+}
+
+static void open_truncated(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	(void)reply;
+	request->error = error;
+	open_done(request);
+}
+
+static void open_checked(struct request *request)
+{
+	if (request->error || !(request->info.flags & O_TRUNC)) {
+		open_done(request);
+		return;
+	}
+	request->op = (struct op){
+		.kind = OP_SETATTR,
+		.setattr = {.ino = request->ino,
+			.valid = OP_SET_SIZE | OP_SET_MTIME_NOW | (request->is_kill ? OP_SET_KILL : 0)},
+	};
+	request_call(request, NULL, open_truncated);
+}
+
+static void open_counted(struct request *request)
+{
+	request_read_any(request, request->ino, run_attributes, open_checked);
+}
+
+void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->info = *info;
+	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
+	request_open_node(request, ino, open_counted);
+}
+
+void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+
+	(void)ino;
+	if (!request)
+		return;
+	locks_release(request, handle);
+	handle_close(request->front, lane_loop(request->lane), handle);
+	request_reply_error(request, 0);
+}

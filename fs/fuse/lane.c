@@ -1,0 +1,405 @@
+#include "fs/fuse/lane.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "proto/check.h"
+#include "proto/env_uv.h"
+
+#define OPCODE_STATX	52 /* missing from Debian's header */
+#define PAGE		4096u
+#define HEAD		(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
+#define REQUESTS_A_TURN 32 /* then other events of the loop get theirs */
+#define SPARES_MAX	16
+
+/* What read(2) fills. The request begins at `start`, chosen so that the data of a FUSE_WRITE lies on a page. */
+struct request_buffer {
+	struct request_buffer *next;
+	struct lane *lane; /* for the way back to the lane's spares */
+	uint8_t *memory; /* PAGE-aligned */
+};
+
+struct lane {
+	struct lane_options options;
+	struct fuse_session *session;
+	uv_poll_t poll;
+	bool is_reading;
+	bool answers; /* false: an INIT answer is swallowed */
+	struct request_buffer *buffer;
+	const struct fuse_in_header *header; /* of the request being handled */
+	uint32_t flags;
+	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
+	struct request_buffer *spares;
+	unsigned spare_count;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+static const size_t buffer_size = PAGE + LANE_WRITE_MAX + PAGE;
+
+static uint8_t *request_start(const struct request_buffer *buffer)
+{
+	return buffer->memory + PAGE - HEAD;
+}
+
+static void buffer_free(struct request_buffer *buffer)
+{
+	free(buffer->memory);
+	free(buffer);
+}
+
+static void collect_returned(struct lane *lane)
+{
+	struct request_buffer *list = atomic_exchange_explicit(&lane->returned, NULL, memory_order_acquire);
+
+	while (list) {
+		struct request_buffer *next = list->next;
+
+		if (lane->spare_count < SPARES_MAX) {
+			list->next = lane->spares;
+			lane->spares = list;
+			lane->spare_count++;
+		} else {
+			buffer_free(list);
+		}
+		list = next;
+	}
+}
+
+static struct request_buffer *buffer_get(struct lane *lane)
+{
+	struct request_buffer *buffer;
+
+	collect_returned(lane);
+	buffer = lane->spares;
+	if (buffer) {
+		lane->spares = buffer->next;
+		lane->spare_count--;
+		return buffer;
+	}
+	buffer = calloc(1, sizeof *buffer);
+	if (!buffer)
+		return NULL;
+	buffer->lane = lane;
+	buffer->memory = aligned_alloc(PAGE, buffer_size);
+	if (!buffer->memory) {
+		free(buffer);
+		return NULL;
+	}
+	return buffer;
+}
+
+static void buffer_return(void *argument)
+{
+	struct request_buffer *buffer = argument;
+	struct request_buffer *first = atomic_load_explicit(&buffer->lane->returned, memory_order_relaxed);
+
+	do
+		buffer->next = first;
+	while (!atomic_compare_exchange_weak_explicit(
+		&buffer->lane->returned, &first, buffer, memory_order_release, memory_order_relaxed));
+}
+
+struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
+{
+	struct request_buffer *next = buffer_get(lane);
+	struct buf *buf;
+
+	if (!next)
+		return NULL;
+	buf = buf_wrap((void *)(uintptr_t)data, size, buffer_return, lane->buffer);
+	if (!buf) {
+		next->next = lane->spares;
+		lane->spares = next;
+		lane->spare_count++;
+		return NULL;
+	}
+	lane->buffer = next;
+	return buf;
+}
+
+/* ---- The session's input and output ---- */
+
+/* HANDLE_KILLPRIV_V2 is beyond libfuse 3.14: with it the kernel does not ask for security.capability before every
+ * write. */
+static void patch_init_answer(const struct lane *lane, struct iovec *vector, int count)
+{
+	const struct fuse_init_in *asked = (const void *)(lane->header + 1);
+
+	if (count > 1 && vector[1].iov_len >= sizeof(struct fuse_init_out)) {
+		struct fuse_init_out *answer = vector[1].iov_base;
+
+		answer->flags |= asked->flags & FUSE_HANDLE_KILLPRIV_V2;
+	}
+}
+
+static ssize_t session_writev(int fd, struct iovec *vector, int count, void *userdata)
+{
+	struct lane *lane = userdata;
+	ssize_t written, size = 0;
+
+	if (lane->header && lane->header->opcode == FUSE_INIT) {
+		patch_init_answer(lane, vector, count);
+		if (!lane->answers) {
+			for (int i = 0; i < count; i++)
+				size += (ssize_t)vector[i].iov_len;
+			return size;
+		}
+	}
+	do
+		written = writev(fd, vector, count);
+	while (written < 0 && errno == EINTR);
+	return written;
+}
+
+/* The lane reads by itself; libfuse never does. */
+static ssize_t session_read(int fd, void *bytes, size_t size, void *userdata)
+{
+	(void)fd, (void)bytes, (void)size, (void)userdata;
+	errno = ENOSYS;
+	return -1;
+}
+
+static const struct fuse_custom_io session_io = {.writev = session_writev, .read = session_read};
+
+int lane_new(const struct lane_options *options, struct lane **out)
+{
+	char name[] = "raftkv", debug[] = "-d";
+	char *arguments[] = {name, debug, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(options->debug ? 2 : 1, arguments);
+	struct lane *lane = calloc(1, sizeof *lane);
+
+	if (!lane)
+		return -ENOMEM;
+	lane->options = *options;
+	lane->buffer = buffer_get(lane);
+	lane->session = fuse_session_new(&args, options->operations, sizeof *options->operations, lane);
+	fuse_opt_free_args(&args);
+	if (!lane->buffer || !lane->session ||
+		fuse_session_custom_io(lane->session, &session_io, options->fd) < 0) {
+		lane->options.fd = -1;
+		lane_free(lane);
+		return -ENOMEM;
+	}
+	*out = lane;
+	return 0;
+}
+
+void lane_free(struct lane *lane)
+{
+	if (!lane)
+		return;
+	check(!lane->is_reading);
+	if (lane->session)
+		fuse_session_destroy(lane->session); /* closes the descriptor */
+	collect_returned(lane);
+	while (lane->spares) {
+		struct request_buffer *next = lane->spares->next;
+
+		buffer_free(lane->spares);
+		lane->spares = next;
+	}
+	if (lane->buffer)
+		buffer_free(lane->buffer);
+	free(lane);
+}
+
+struct env_loop *lane_loop(const struct lane *lane)
+{
+	return lane->options.loop;
+}
+
+struct lane *lane_of(fuse_req_t request)
+{
+	return fuse_req_userdata(request);
+}
+
+void *lane_userdata(const struct lane *lane)
+{
+	return lane->options.userdata;
+}
+
+uint32_t lane_flags(const struct lane *lane)
+{
+	return lane->flags;
+}
+
+uint64_t lane_unique(const struct lane *lane)
+{
+	return lane->header->unique;
+}
+
+/* ---- Requests ---- */
+
+void lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size)
+{
+	struct fuse_out_header header = {.unique = raw->unique, .error = error};
+	struct iovec vector[2] = {{&header, sizeof header}, {(void *)(uintptr_t)answer, error ? 0 : size}};
+
+	header.len = (uint32_t)(sizeof header + vector[1].iov_len);
+	session_writev(raw->lane->options.fd, vector, error || size == 0 ? 1 : 2, raw->lane);
+}
+
+static struct lane_raw raw_request(struct lane *lane)
+{
+	const struct fuse_in_header *header = lane->header;
+
+	return (struct lane_raw){
+		.lane = lane,
+		.unique = header->unique,
+		.node = header->nodeid,
+		.uid = header->uid,
+		.gid = header->gid,
+		.pid = header->pid,
+		.argument = header + 1,
+		.size = header->len - sizeof *header,
+	};
+}
+
+/* What libfuse 3.14 decodes but does not show. */
+static uint32_t hidden_flags(const struct fuse_in_header *header)
+{
+	const void *argument = header + 1;
+
+	switch (header->opcode) {
+	case FUSE_WRITE:
+		return ((const struct fuse_write_in *)argument)->write_flags;
+	case FUSE_OPEN:
+		return ((const struct fuse_open_in *)argument)->open_flags;
+	case FUSE_CREATE:
+		return ((const struct fuse_create_in *)argument)->open_flags;
+	case FUSE_SETATTR:
+		return ((const struct fuse_setattr_in *)argument)->valid;
+	default:
+		return 0;
+	}
+}
+
+static void handle(struct lane *lane, size_t size)
+{
+	uint8_t *start = request_start(lane->buffer);
+	struct fuse_buf request = {.size = size, .mem = start};
+	struct lane_raw raw;
+
+	lane->header = (const struct fuse_in_header *)start;
+	raw = raw_request(lane);
+	lane->flags = hidden_flags(lane->header);
+	if (lane->header->opcode == OPCODE_STATX)
+		lane->options.statx(&raw, lane->options.userdata);
+	else if (lane->header->opcode == FUSE_TMPFILE)
+		lane->options.tmpfile(&raw, lane->options.userdata);
+	else if (lane->header->opcode == FUSE_INTERRUPT)
+		lane->options.interrupt(lane, ((const struct fuse_interrupt_in *)raw.argument)->unique,
+			lane->options.userdata);
+	else
+		fuse_session_process_buf(lane->session, &request);
+	lane->header = NULL;
+}
+
+static ssize_t read_request(struct lane *lane)
+{
+	ssize_t size = read(lane->options.fd, request_start(lane->buffer), HEAD + LANE_WRITE_MAX);
+
+	return size < 0 ? -errno : size;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+	struct lane *lane = handle->data;
+
+	lane->is_reading = false;
+	if (lane->stopped)
+		lane->stopped(lane->stopped_argument);
+}
+
+static void end(struct lane *lane)
+{
+	uv_poll_stop(&lane->poll);
+	lane->options.ended(lane, lane->options.userdata);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct lane *lane = poll->data;
+
+	(void)events;
+	if (status < 0) {
+		end(lane);
+		return;
+	}
+	for (int i = 0; i < REQUESTS_A_TURN; i++) {
+		ssize_t size = read_request(lane);
+
+		if (size == -EAGAIN)
+			return;
+		if (size == -ENODEV) {
+			end(lane);
+			return;
+		}
+		if (size == -ENOENT || size == -EINTR) /* the request was interrupted before we got it */
+			continue;
+		if (size < (ssize_t)sizeof(struct fuse_in_header)) {
+			log_error(lane->options.logger, "msg=\"reading from /dev/fuse failed\" error=%zd",
+				size);
+			end(lane);
+			return;
+		}
+		handle(lane, (size_t)size);
+	}
+}
+
+int lane_read_init(struct lane *lane, void *request, size_t size_max)
+{
+	struct pollfd wait = {.fd = lane->options.fd, .events = POLLIN};
+	ssize_t size;
+
+	do {
+		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+		size = read_request(lane);
+	} while (size == -EAGAIN || size == -EINTR || size == -ENOENT);
+	if (size < 0)
+		return (int)size;
+	if ((size_t)size > size_max)
+		return -EPROTO;
+	memcpy(request, request_start(lane->buffer), (size_t)size);
+	return (int)size;
+}
+
+int lane_init(struct lane *lane, const void *request, size_t size, bool answer)
+{
+	struct fuse_buf copy = {.size = size, .mem = request_start(lane->buffer)};
+
+	memcpy(copy.mem, request, size);
+	lane->header = copy.mem;
+	lane->answers = answer;
+	fuse_session_process_buf(lane->session, &copy);
+	lane->header = NULL;
+	lane->answers = true;
+	return fuse_session_exited(lane->session) ? -EPROTO : 0;
+}
+
+int lane_start(struct lane *lane)
+{
+	int result = uv_poll_init(env_uv_loop(lane->options.loop), &lane->poll, lane->options.fd);
+
+	if (result < 0)
+		return result;
+	lane->poll.data = lane;
+	lane->is_reading = true;
+	return uv_poll_start(&lane->poll, UV_READABLE, on_readable);
+}
+
+void lane_stop(struct lane *lane, void (*stopped)(void *argument), void *argument)
+{
+	lane->stopped = stopped;
+	lane->stopped_argument = argument;
+	uv_close((uv_handle_t *)&lane->poll, on_poll_closed);
+}

@@ -1,0 +1,274 @@
+#include "fs/fuse/node.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+struct node {
+	uint64_t ino;
+	uint64_t opens;
+	uint64_t lock_drops; /* counts node_wake_lockers */
+	bool is_removing;
+	bool is_held;
+	bool is_locked;
+	struct node_waiter *openers; /* for the end of a removal */
+	struct node_waiter *lockers; /* for a lock to be dropped */
+	UT_hash_handle hh;
+};
+
+struct node_table {
+	pthread_mutex_t mutex;
+	struct node *nodes;
+};
+
+int node_table_new(struct node_table **out)
+{
+	struct node_table *table = calloc(1, sizeof *table);
+
+	if (!table)
+		return -ENOMEM;
+	pthread_mutex_init(&table->mutex, NULL);
+	*out = table;
+	return 0;
+}
+
+void node_table_free(struct node_table *table)
+{
+	struct node *node, *next;
+
+	if (!table)
+		return;
+	HASH_ITER (hh, table->nodes, node, next) {
+		HASH_DEL(table->nodes, node);
+		free(node);
+	}
+	pthread_mutex_destroy(&table->mutex);
+	free(table);
+}
+
+static struct node *find(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	HASH_FIND(hh, table->nodes, &ino, sizeof ino, node);
+	return node;
+}
+
+static struct node *find_or_add(struct node_table *table, uint64_t ino)
+{
+	struct node *node = find(table, ino);
+
+	if (node)
+		return node;
+	node = calloc(1, sizeof *node);
+	if (!node)
+		return NULL;
+	node->ino = ino;
+	HASH_ADD(hh, table->nodes, ino, sizeof node->ino, node);
+	return node;
+}
+
+static void drop_if_idle(struct node_table *table, struct node *node)
+{
+	if (node->opens > 0 || node->is_removing || node->openers || node->lockers)
+		return;
+	HASH_DEL(table->nodes, node);
+	free(node);
+}
+
+static void push(struct node_waiter **list, struct node_waiter *waiter)
+{
+	waiter->next = *list;
+	*list = waiter;
+}
+
+static void wake_all(struct node_waiter *list)
+{
+	while (list) {
+		struct node_waiter *next = list->next;
+
+		env_post(list->loop, &list->mail, list->wake);
+		list = next;
+	}
+}
+
+int node_open(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
+{
+	struct node *node;
+	int result = 0;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find_or_add(table, ino);
+	if (!node) {
+		result = -ENOMEM;
+	} else if (node->is_removing) {
+		push(&node->openers, waiter);
+		result = -EINPROGRESS;
+	} else {
+		node->opens++;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return result;
+}
+
+int node_open_held(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find_or_add(table, ino);
+	if (node) {
+		node->opens++;
+		node->is_held = true;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return node ? 0 : -ENOMEM;
+}
+
+bool node_close(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool must_release = false;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node && --node->opens == 0) {
+		must_release = node->is_held;
+		node->is_held = false;
+		drop_if_idle(table, node);
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return must_release;
+}
+
+int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
+{
+	struct node *node;
+	int result;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find_or_add(table, ino);
+	if (!node) {
+		result = -ENOMEM;
+	} else if (node->is_removing) {
+		push(&node->openers, waiter);
+		result = -EINPROGRESS;
+	} else {
+		node->is_removing = true;
+		result = node->opens > 0;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return result;
+}
+
+void node_remove_end(struct node_table *table, uint64_t ino, bool is_held)
+{
+	struct node_waiter *openers;
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	node->is_removing = false;
+	node->is_held |= is_held;
+	openers = node->openers;
+	node->openers = NULL;
+	drop_if_idle(table, node);
+	pthread_mutex_unlock(&table->mutex);
+	wake_all(openers);
+}
+
+void node_set_locked(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node)
+		node->is_locked = true;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+bool node_is_locked(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool is_locked;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	is_locked = node && node->is_locked;
+	pthread_mutex_unlock(&table->mutex);
+	return is_locked;
+}
+
+uint64_t node_lock_drops(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	uint64_t drops;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	drops = node ? node->lock_drops : 0;
+	pthread_mutex_unlock(&table->mutex);
+	return drops;
+}
+
+bool node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter)
+{
+	struct node *node;
+	bool waits;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	waits = node && node->lock_drops == drops;
+	if (waits)
+		push(&node->lockers, waiter);
+	pthread_mutex_unlock(&table->mutex);
+	return waits;
+}
+
+bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
+{
+	struct node *node;
+	bool found = false;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	for (struct node_waiter **link = node ? &node->lockers : NULL; link && *link; link = &(*link)->next) {
+		if (*link == waiter) {
+			*link = waiter->next;
+			found = true;
+			drop_if_idle(table, node);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return found;
+}
+
+void node_wake_lockers(struct node_table *table, uint64_t ino)
+{
+	struct node_waiter *lockers = NULL;
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node) {
+		node->lock_drops++;
+		lockers = node->lockers;
+		node->lockers = NULL;
+		drop_if_idle(table, node);
+	}
+	pthread_mutex_unlock(&table->mutex);
+	wake_all(lockers);
+}
+
+uint64_t node_count(struct node_table *table)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&table->mutex);
+	count = HASH_COUNT(table->nodes);
+	pthread_mutex_unlock(&table->mutex);
+	return count;
+}

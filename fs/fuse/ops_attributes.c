@@ -1,0 +1,223 @@
+/* Operations on attributes: getattr, statx, setattr, readlink, statfs, ioctl (the flags of chattr(1)). */
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "fs/fuse/raw.h"
+#include "fs/fuse/request.h"
+
+static int run_attributes(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_attributes(view, request->ino, &request->attributes);
+}
+
+static void getattr_done(struct request *request)
+{
+	request_reply_attributes(request, &request->attributes);
+}
+
+static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
+	(void)info;
+	if (!request)
+		return;
+	request->ino = ino;
+	request_read(request, ino, run_attributes, getattr_done);
+}
+
+static void statx_done(struct request *request)
+{
+	struct raw_statx_out answer;
+
+	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
+	request_reply_raw(request, &answer, sizeof answer);
+}
+
+void ops_statx(const struct lane_raw *raw, void *userdata)
+{
+	struct request *request = request_new_raw(raw, userdata);
+
+	if (!request)
+		return;
+	request->ino = raw->node;
+	request_read(request, request->ino, run_attributes, statx_done);
+}
+
+/* ---- SETATTR ---- */
+
+static struct fs_time from_timespec(struct timespec time)
+{
+	return (struct fs_time){.seconds = time.tv_sec, .nanoseconds = (uint32_t)time.tv_nsec};
+}
+
+static uint32_t valid_of(int to_set, uint32_t raw_valid)
+{
+	static const struct {
+		int fuse;
+		uint32_t op;
+	} bits[] = {
+		{FUSE_SET_ATTR_MODE, OP_SET_MODE},
+		{FUSE_SET_ATTR_UID, OP_SET_UID},
+		{FUSE_SET_ATTR_GID, OP_SET_GID},
+		{FUSE_SET_ATTR_SIZE, OP_SET_SIZE},
+		{FUSE_SET_ATTR_ATIME, OP_SET_ATIME},
+		{FUSE_SET_ATTR_MTIME, OP_SET_MTIME},
+		{FUSE_SET_ATTR_ATIME_NOW, OP_SET_ATIME_NOW},
+		{FUSE_SET_ATTR_MTIME_NOW, OP_SET_MTIME_NOW},
+		{FUSE_SET_ATTR_CTIME, OP_SET_CTIME},
+	};
+	uint32_t valid = raw_valid & FATTR_KILL_SUIDGID ? OP_SET_KILL : 0;
+
+	for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
+		if (to_set & bits[i].fuse)
+			valid |= bits[i].op;
+	return valid;
+}
+
+static void attributes_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (error)
+		request_reply_error(request, error);
+	else
+		request_reply_attributes(request, &reply->attributes);
+}
+
+static void op_setattr(
+	fuse_req_t fuse, fuse_ino_t ino, struct stat *stat, int to_set, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
+	(void)info;
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = OP_SETATTR,
+		.setattr = {.ino = ino,
+			.valid = valid_of(to_set, lane_flags(request->lane)),
+			.mode = stat->st_mode & 07777,
+			.uid = stat->st_uid,
+			.gid = stat->st_gid,
+			.size = (uint64_t)stat->st_size,
+			.atime = from_timespec(stat->st_atim),
+			.mtime = from_timespec(stat->st_mtim),
+			.ctime = from_timespec(stat->st_ctim)},
+	};
+	request_call(request, NULL, attributes_called);
+}
+
+/* ---- READLINK ---- */
+
+static int run_readlink(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_link(view, request->ino, (char *)request->bytes, FS_SYMLINK_SIZE_MAX, &request->count);
+}
+
+static void readlink_done(struct request *request)
+{
+	request->bytes[request->count] = '\0';
+	fuse_reply_readlink(request->fuse, (const char *)request->bytes);
+	request_free(request);
+}
+
+static void op_readlink(fuse_req_t fuse, fuse_ino_t ino)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->bytes = malloc(FS_SYMLINK_SIZE_MAX + 1);
+	if (!request->bytes)
+		request_reply_error(request, -ENOMEM);
+	else
+		request_read(request, ino, run_readlink, readlink_done);
+}
+
+/* ---- STATFS ---- */
+
+/* Inodes are not a resource here: as many as there could be files of one unit. Never zero blocks (df would hide us). */
+static void op_statfs(fuse_req_t fuse, fuse_ino_t ino)
+{
+	const struct front *front = lane_userdata(lane_of(fuse));
+	struct raftkv_stats stats;
+	struct statvfs answer = {
+		.f_bsize = FS_UNIT_SIZE, .f_frsize = FS_UNIT_SIZE, .f_namemax = FS_NAME_SIZE_MAX};
+	uint64_t free_units;
+
+	(void)ino;
+	raftkv_stats(client_raftkv(front->options.client), &stats);
+	free_units = stats.blocks.total_units - stats.blocks.used_units;
+	answer.f_blocks = stats.blocks.total_units > 0 ? stats.blocks.total_units : 1;
+	answer.f_bfree = answer.f_bavail = free_units;
+	answer.f_files = answer.f_blocks;
+	answer.f_ffree = answer.f_favail = free_units;
+	fuse_reply_statfs(fuse, &answer);
+}
+
+/* ---- IOCTL ---- */
+
+static void ioctl_get_done(struct request *request)
+{
+	int flags = (int)request->attributes.flags;
+
+	fuse_reply_ioctl(request->fuse, 0, &flags, sizeof flags);
+	request_free(request);
+}
+
+static void ioctl_set_done(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	(void)reply;
+	if (error) {
+		request_reply_error(request, error);
+		return;
+	}
+	fuse_reply_ioctl(request->fuse, 0, NULL, 0);
+	request_free(request);
+}
+
+static void op_ioctl(fuse_req_t fuse, fuse_ino_t ino, unsigned command, void *argument,
+	struct fuse_file_info *info, unsigned flags, const void *in, size_t in_size, size_t out_size)
+{
+	struct request *request;
+
+	(void)argument, (void)info, (void)flags;
+	if ((command != FS_IOC_GETFLAGS || out_size < sizeof(int)) &&
+		(command != FS_IOC_SETFLAGS || in_size < sizeof(int))) {
+		fuse_reply_err(fuse, ENOTTY);
+		return;
+	}
+	request = request_new(fuse);
+	if (!request)
+		return;
+	request->ino = ino;
+	if (command == FS_IOC_GETFLAGS) {
+		request_read(request, ino, run_attributes, ioctl_get_done);
+		return;
+	}
+	request->op = (struct op){
+		.kind = OP_SETATTR,
+		.setattr = {.ino = ino, .valid = OP_SET_FLAGS, .flags = *(const uint32_t *)in},
+	};
+	request_call(request, NULL, ioctl_set_done);
+}
+
+void ops_attributes(struct fuse_lowlevel_ops *operations)
+{
+	operations->getattr = op_getattr;
+	operations->setattr = op_setattr;
+	operations->readlink = op_readlink;
+	operations->statfs = op_statfs;
+	operations->ioctl = op_ioctl;
+}

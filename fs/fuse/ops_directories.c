@@ -1,0 +1,127 @@
+/* Listing directories: opendir, readdir, readdirplus, releasedir, fsyncdir. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/fuse/request.h"
+
+/* A directory that is removed while it is open lists as empty and needs no hold: opening one costs nothing. */
+static void op_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct front *front = lane_userdata(lane_of(fuse));
+
+	(void)ino;
+	info->cache_readdir = front->options.sole_client;
+	info->keep_cache = front->options.sole_client;
+	fuse_reply_open(fuse, info);
+}
+
+static void op_releasedir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	(void)ino, (void)info;
+	fuse_reply_err(fuse, 0);
+}
+
+/* Changes of names are durable when they are answered. */
+static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
+{
+	(void)ino, (void)data_only, (void)info;
+	fuse_reply_err(fuse, 0);
+}
+
+struct listing {
+	struct request *request;
+	size_t used; /* bytes of the reply */
+	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
+};
+
+static struct fuse_entry_param entry_param(const struct front *front, const struct read_entry *entry)
+{
+	if (entry->attributes)
+		return request_entry(front, entry->attributes);
+	return (struct fuse_entry_param){.attr = {.st_ino = entry->ino, .st_mode = entry->type}};
+}
+
+static int add_entry(void *argument, const struct read_entry *entry)
+{
+	struct listing *listing = argument;
+	struct request *request = listing->request;
+	struct fuse_entry_param param = entry_param(request->front, entry);
+	char *place = (char *)request->bytes + listing->used;
+	size_t room = request->size - listing->used;
+	char name[FS_NAME_SIZE_MAX + 1];
+	size_t size;
+
+	memcpy(name, entry->name.data, entry->name.size);
+	name[entry->name.size] = '\0';
+	if (!entry->continues)
+		listing->group_start = listing->used;
+	if (request->is_plus)
+		size = fuse_add_direntry_plus(
+			request->fuse, place, room, name, &param, (off_t)entry->next_cookie);
+	else
+		size = fuse_add_direntry(
+			request->fuse, place, room, name, &param.attr, (off_t)entry->next_cookie);
+	if (size > room) {
+		listing->used = listing->group_start;
+		return 1;
+	}
+	listing->used += size;
+	return 0;
+}
+
+static int run_directory(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+	struct listing listing = {.request = request};
+	int status =
+		read_directory(view, request->ino, request->offset, request->is_plus, add_entry, &listing);
+
+	request->count = listing.used;
+	return status;
+}
+
+static void directory_done(struct request *request)
+{
+	request_reply_bytes(request, request->bytes, request->count);
+}
+
+static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, bool plus)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->offset = (uint64_t)offset;
+	request->size = size;
+	request->is_plus = plus;
+	request->bytes = malloc(size);
+	if (!request->bytes)
+		request_reply_error(request, -ENOMEM);
+	else
+		request_read(request, ino, run_directory, directory_done);
+}
+
+static void op_readdir(
+	fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)info;
+	list(fuse, ino, size, offset, false);
+}
+
+static void op_readdirplus(
+	fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)info;
+	list(fuse, ino, size, offset, true);
+}
+
+void ops_directories(struct fuse_lowlevel_ops *operations)
+{
+	operations->opendir = op_opendir;
+	operations->releasedir = op_releasedir;
+	operations->fsyncdir = op_fsyncdir;
+	operations->readdir = op_readdir;
+	operations->readdirplus = op_readdirplus;
+}

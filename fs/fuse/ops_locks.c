@@ -1,0 +1,259 @@
+/*
+ * Locks: POSIX and OFD (fcntl), flock, FLUSH and what a closing handle gives back.
+ *
+ * The evaluator decides; it never waits. A blocking request that is refused waits here for a lock of the inode to be
+ * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
+ * lock was dropped since.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "fs/fuse/request.h"
+#include "fs/fuse/waits.h"
+
+#define INTERRUPT_LOOK_AGAIN_NS 10000000u
+
+static enum lock_type type_of(int type)
+{
+	return type == F_RDLCK ? FS_LOCK_READ : type == F_WRLCK ? FS_LOCK_WRITE : FS_LOCK_NONE;
+}
+
+static struct lock lock_of(const struct front *front, const struct flock *flock, uint64_t owner)
+{
+	return (struct lock){
+		.kind = LOCK_POSIX,
+		.type = type_of(flock->l_type),
+		.session = client_session(front->options.client),
+		.owner = owner,
+		.start = (uint64_t)flock->l_start,
+		.end = flock->l_len == 0 ? INT64_MAX : (uint64_t)(flock->l_start + flock->l_len - 1),
+		.pid = (uint32_t)flock->l_pid,
+	};
+}
+
+static struct lock whole(enum lock_kind kind, enum lock_type type, uint64_t owner)
+{
+	return (struct lock){.kind = kind, .type = type, .owner = owner, .end = INT64_MAX};
+}
+
+/* ---- GETLK ---- */
+
+static int run_getlk(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_lock(view, request->ino, &request->op.lock.lock, &request->blocker);
+}
+
+static void getlk_done(struct request *request)
+{
+	const struct lock *blocker = &request->blocker;
+	struct flock answer = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	if (blocker->type != FS_LOCK_NONE) {
+		answer.l_type = blocker->type == FS_LOCK_READ ? F_RDLCK : F_WRLCK;
+		answer.l_start = (off_t)blocker->start;
+		answer.l_len = blocker->end == INT64_MAX ? 0 : (off_t)(blocker->end - blocker->start + 1);
+		answer.l_pid = (pid_t)blocker->pid;
+	}
+	fuse_reply_lock(request->fuse, &answer);
+	request_free(request);
+}
+
+static void op_getlk(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, struct flock *flock)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->op.lock.lock = lock_of(request->front, flock, info->lock_owner);
+	request_read(request, ino, run_getlk, getlk_done);
+}
+
+/* ---- SETLK, FLOCK ---- */
+
+static void set_lock(struct request *request);
+
+static void set_lock_reply(struct request *request, int error)
+{
+	if (request->is_blocking)
+		waits_remove(request->front->waits, request->unique);
+	request_reply_error(request, error);
+}
+
+static void wait_is_over(struct env_mail *mail)
+{
+	struct request *request = request_of_wake(mail);
+
+	if (waits_is_interrupted(request->front->waits, request->unique))
+		set_lock_reply(request, -EINTR);
+	else
+		set_lock(request);
+}
+
+static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+	struct front *front = request->front;
+	bool is_unlock = request->op.lock.lock.type == FS_LOCK_NONE;
+
+	(void)reply;
+	if (error != -EAGAIN || !request->is_blocking) {
+		if (!error && is_unlock)
+			node_wake_lockers(front->nodes, request->ino);
+		set_lock_reply(request, error);
+		return;
+	}
+	request->waiter.loop = lane_loop(request->lane);
+	request->waiter.wake = wait_is_over;
+	if (!node_wait_lock(front->nodes, request->ino, request->drops, &request->waiter))
+		set_lock(request);
+	else if (waits_is_interrupted(front->waits, request->unique) &&
+		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
+		set_lock_reply(request, -EINTR);
+}
+
+static void set_lock(struct request *request)
+{
+	request->drops = node_lock_drops(request->front->nodes, request->ino);
+	request_call(request, NULL, lock_called);
+}
+
+static void start_lock(struct request *request, fuse_ino_t ino, const struct lock *lock, bool sleep)
+{
+	request->ino = ino;
+	request->op = (struct op){.kind = OP_LOCK, .lock = {.ino = ino, .lock = *lock}};
+	request->is_blocking = sleep && lock->type != FS_LOCK_NONE;
+	request->unique = lane_unique(request->lane);
+	if (request->is_blocking && waits_add(request->front->waits, request->unique, request) < 0) {
+		request->is_blocking = false;
+		request_reply_error(request, -ENOMEM);
+		return;
+	}
+	node_set_locked(request->front->nodes, ino);
+	set_lock(request);
+}
+
+/* Remembers whose locks were taken through the handle, for its release (OFD locks have no other end). */
+static int note_owner(struct handle *handle, uint64_t owner)
+{
+	for (unsigned i = 0; i < handle->owner_count; i++)
+		if (handle->owners[i] == owner)
+			return 0;
+	if (handle->owner_count == HANDLE_OWNERS_MAX)
+		return -ENOLCK;
+	handle->owners[handle->owner_count++] = owner;
+	return 0;
+}
+
+static void op_setlk(
+	fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, struct flock *flock, int sleep)
+{
+	struct request *request = request_new(fuse);
+	struct lock lock;
+
+	if (!request)
+		return;
+	lock = lock_of(request->front, flock, info->lock_owner);
+	if (lock.type != FS_LOCK_NONE && note_owner((struct handle *)(uintptr_t)info->fh, lock.owner) < 0)
+		request_reply_error(request, -ENOLCK);
+	else
+		start_lock(request, ino, &lock, sleep);
+}
+
+static void op_flock(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, int operation)
+{
+	struct request *request = request_new(fuse);
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	int what = operation & ~LOCK_NB;
+	struct lock lock = whole(LOCK_FLOCK,
+		what == LOCK_SH	  ? FS_LOCK_READ
+		: what == LOCK_EX ? FS_LOCK_WRITE
+				  : FS_LOCK_NONE,
+		info->lock_owner);
+
+	if (!request)
+		return;
+	handle->has_flock = handle->has_flock || lock.type != FS_LOCK_NONE;
+	handle->flock_owner = info->lock_owner;
+	start_lock(request, ino, &lock, !(operation & LOCK_NB));
+}
+
+/* ---- Interrupts ---- */
+
+/* Under the registry's mutex: takes the request out of its wait, if it waits, and lets its own loop answer. */
+static void wake_interrupted(struct request *request)
+{
+	if (node_cancel_wait(request->front->nodes, request->ino, &request->waiter))
+		env_post(request->waiter.loop, &request->waiter.mail, request->waiter.wake);
+}
+
+/* Only lock waits answer to interrupts; whatever else was interrupted goes on. */
+void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata)
+{
+	struct front *front = userdata;
+
+	(void)lane;
+	waits_interrupt(front->waits, unique, wake_interrupted);
+}
+
+/* ---- FLUSH and RELEASE ---- */
+
+static void flush_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	(void)reply;
+	node_wake_lockers(request->front->nodes, request->ino);
+	request_reply_error(request, error);
+}
+
+/* close(2): POSIX locks of the closing process go. Answered at once when there can be none. */
+static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct front *front = lane_userdata(lane_of(fuse));
+	struct request *request;
+
+	if (!node_is_locked(front->nodes, ino)) {
+		fuse_reply_err(fuse, 0);
+		return;
+	}
+	request = request_new(fuse);
+	if (!request)
+		return;
+	request->ino = ino;
+	request->op = (struct op){
+		.kind = OP_LOCK,
+		.lock = {.ino = ino, .lock = whole(LOCK_POSIX, FS_LOCK_NONE, info->lock_owner)},
+	};
+	request_call(request, NULL, flush_called);
+}
+
+static void drop_lock(
+	struct request *request, const struct handle *handle, enum lock_kind kind, uint64_t owner)
+{
+	struct op op = {
+		.kind = OP_LOCK,
+		.lock = {.ino = handle->ino, .lock = whole(kind, FS_LOCK_NONE, owner)},
+	};
+
+	request_background(request->front, lane_loop(request->lane), &op);
+}
+
+void locks_release(struct request *request, struct handle *handle)
+{
+	for (unsigned i = 0; i < handle->owner_count; i++)
+		drop_lock(request, handle, LOCK_POSIX, handle->owners[i]);
+	if (handle->has_flock)
+		drop_lock(request, handle, LOCK_FLOCK, handle->flock_owner);
+}
+
+void ops_locks(struct fuse_lowlevel_ops *operations)
+{
+	operations->getlk = op_getlk;
+	operations->setlk = op_setlk;
+	operations->flock = op_flock;
+	operations->flush = op_flush;
+}

@@ -1,0 +1,378 @@
+/* Operations on names: lookup, making, linking, removing and renaming. */
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/fuse/raw.h"
+#include "fs/fuse/request.h"
+
+/* ---- LOOKUP, FORGET ---- */
+
+static int run_lookup(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_lookup(view, request->ino, request_name(request->name), &request->attributes);
+}
+
+static void lookup_done(struct request *request)
+{
+	if (request->error == -ENOENT)
+		request_reply_no_entry(request);
+	else if (request->error)
+		request_reply_error(request, request->error);
+	else
+		request_reply_entry(request, &request->attributes);
+}
+
+static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->ino = parent;
+	request_read_any(request, parent, run_lookup, lookup_done);
+}
+
+/* Nothing is kept per lookup: what must live on is held by its opens. */
+static void op_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t nlookup)
+{
+	(void)ino, (void)nlookup;
+	fuse_reply_none(fuse);
+}
+
+static void op_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_data *forgets)
+{
+	(void)count, (void)forgets;
+	fuse_reply_none(fuse);
+}
+
+/* ---- Making ---- */
+
+static void entry_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (error)
+		request_reply_error(request, error);
+	else
+		request_reply_entry(request, &reply->attributes);
+}
+
+static void make(
+	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = OP_MAKE,
+		.make = {.caller = request_caller(request),
+			.parent = parent,
+			.name = request_name(request->name),
+			.mode = mode,
+			.umask = fuse_req_ctx(fuse)->umask,
+			.rdev = (uint32_t)rdev,
+			.target = target ? request_name(target) : (struct slice){0},
+			.exclusive = true},
+	};
+	request_call(request, NULL, entry_called);
+}
+
+static void op_mknod(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	make(fuse, parent, name, mode, rdev, NULL);
+}
+
+static void op_mkdir(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	make(fuse, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
+}
+
+static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, const char *name)
+{
+	if (strlen(target) > FS_SYMLINK_SIZE_MAX)
+		fuse_reply_err(fuse, ENAMETOOLONG);
+	else
+		make(fuse, parent, name, S_IFLNK | 0777, 0, target);
+}
+
+static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = OP_LINK,
+		.link = {.ino = ino, .parent = parent, .name = request_name(request->name)},
+	};
+	request_call(request, NULL, entry_called);
+}
+
+/* ---- CREATE ---- */
+
+static void create_done(struct request *request)
+{
+	struct fuse_entry_param entry = request_entry(request->front, &request->attributes);
+	struct handle *handle = handle_new(request, request->ino);
+
+	if (!handle) {
+		request_close_node(request);
+		request_reply_error(request, -ENOMEM);
+		return;
+	}
+	handle_set_info(request->front, handle, &request->info);
+	if (fuse_reply_create(request->fuse, &entry, &request->info) < 0)
+		handle_close(request->front, lane_loop(request->lane), handle);
+	request_free(request);
+}
+
+static void create_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (error) {
+		request_reply_error(request, error);
+		return;
+	}
+	request->attributes = reply->attributes;
+	request->ino = reply->attributes.ino;
+	request_open_node(request, request->ino, create_done);
+}
+
+static void op_create(
+	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->info = *info;
+	request->op = (struct op){
+		.kind = OP_MAKE,
+		.make = {.caller = request_caller(request),
+			.parent = parent,
+			.name = request_name(request->name),
+			.mode = S_IFREG | (mode & 07777),
+			.umask = fuse_req_ctx(fuse)->umask,
+			.exclusive = true},
+	};
+	request_call(request, NULL, create_called);
+}
+
+/* ---- Removing: UNLINK, RMDIR, and RENAME over a name ---- */
+
+/*
+ * What the name means must be known first: an inode that is open here has to be held. request->ino is the victim, 0 for
+ * none; when the name has come to mean something else by the time of the proposal (EAGAIN), all starts over.
+ */
+
+static void remove_start(struct request *request);
+
+static void set_victim(struct op *op, uint64_t ino, bool hold)
+{
+	if (op->kind == OP_RENAME) {
+		op->rename.victim = ino;
+		op->rename.hold = hold;
+	} else {
+		op->remove.victim = ino;
+		op->remove.hold = hold;
+	}
+}
+
+static void remove_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+	const struct op_victim *victim = &reply->victim;
+
+	if (request->is_removing) {
+		node_remove_end(request->front->nodes, request->ino,
+			!error && victim->ino == request->ino && victim->nlink == 0 && !victim->is_gone);
+		request->is_removing = false;
+	}
+	if (error == -EAGAIN)
+		remove_start(request);
+	else
+		request_reply_error(request, error);
+}
+
+static void remove_again(struct env_mail *mail);
+
+static void remove_found(struct request *request)
+{
+	int result = 0;
+
+	if (request->error && (request->op.kind != OP_RENAME || request->error != -ENOENT)) {
+		request_reply_error(request, request->error);
+		return;
+	}
+	request->ino = request->error ? 0 : request->attributes.ino;
+	if (request->ino != 0) {
+		request->waiter.loop = lane_loop(request->lane);
+		request->waiter.wake = remove_again;
+		result = node_remove_begin(request->front->nodes, request->ino, &request->waiter);
+		if (result == -EINPROGRESS)
+			return;
+		if (result < 0) {
+			request_reply_error(request, result);
+			return;
+		}
+		request->is_removing = true;
+	}
+	set_victim(&request->op, request->ino, result == 1);
+	request_call(request, NULL, remove_called);
+}
+
+static int run_find_victim(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+	const struct op *op = &request->op;
+
+	if (op->kind == OP_RENAME)
+		return read_lookup(view, op->rename.new_parent, op->rename.new_name, &request->attributes);
+	return read_lookup(view, op->remove.parent, op->remove.name, &request->attributes);
+}
+
+static void remove_start(struct request *request)
+{
+	bool is_rename = request->op.kind == OP_RENAME;
+
+	request_read_any(request, is_rename ? request->op.rename.new_parent : request->op.remove.parent,
+		run_find_victim, remove_found);
+}
+
+static void remove_again(struct env_mail *mail)
+{
+	remove_start(request_of_wake(mail));
+}
+
+static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = kind,
+		.remove = {.parent = parent, .name = request_name(request->name)},
+	};
+	remove_start(request);
+}
+
+static void op_unlink(fuse_req_t fuse, fuse_ino_t parent, const char *name)
+{
+	remove_name(fuse, OP_UNLINK, parent, name);
+}
+
+static void op_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
+{
+	remove_name(fuse, OP_RMDIR, parent, name);
+}
+
+static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+	const char *new_name, unsigned flags)
+{
+	struct request *request;
+
+	if (strlen(new_name) > FS_NAME_SIZE_MAX) {
+		fuse_reply_err(fuse, ENAMETOOLONG);
+		return;
+	}
+	request = request_new_named(fuse, name);
+	if (!request)
+		return;
+	strcpy(request->new_name, new_name);
+	request->op = (struct op){
+		.kind = OP_RENAME,
+		.rename = {.caller = request_caller(request),
+			.parent = parent,
+			.name = request_name(request->name),
+			.new_parent = new_parent,
+			.new_name = request_name(request->new_name),
+			.flags = flags},
+	};
+	if (flags & RENAME_EXCHANGE)
+		request_call(request, NULL, remove_called);
+	else
+		remove_start(request);
+}
+
+/* ---- TMPFILE, which libfuse 3.14 does not know ---- */
+
+static void tmpfile_done(struct request *request)
+{
+	struct fuse_entry_param entry = request_entry(request->front, &request->attributes);
+	struct handle *handle = handle_new(request, request->ino);
+	struct raw_created answer;
+
+	if (!handle) {
+		request_close_node(request);
+		request_reply_error(request, -ENOMEM);
+		return;
+	}
+	handle_set_info(request->front, handle, &request->info);
+	raw_fill_created(&answer, &entry, &request->info);
+	request_reply_raw(request, &answer, sizeof answer);
+}
+
+static void tmpfile_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (error) {
+		request_reply_error(request, error);
+		return;
+	}
+	request->attributes = reply->attributes;
+	request->ino = reply->attributes.ino;
+	error = node_open_held(request->front->nodes, request->ino);
+	if (error) {
+		request_reply_error(request, error);
+		return;
+	}
+	request->has_node = true;
+	tmpfile_done(request);
+}
+
+void ops_tmpfile(const struct lane_raw *raw, void *userdata)
+{
+	const struct fuse_create_in *in = raw->argument;
+	struct request *request;
+
+	if (raw->size < sizeof *in) {
+		lane_reply(raw, -EINVAL, NULL, 0);
+		return;
+	}
+	request = request_new_raw(raw, userdata);
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = OP_TMPFILE,
+		.tmpfile = {.caller = request_caller(request),
+			.parent = raw->node,
+			.mode = S_IFREG | (in->mode & 07777),
+			.umask = in->umask},
+	};
+	request_call(request, NULL, tmpfile_called);
+}
+
+void ops_names(struct fuse_lowlevel_ops *operations)
+{
+	operations->lookup = op_lookup;
+	operations->forget = op_forget;
+	operations->forget_multi = op_forget_multi;
+	operations->mknod = op_mknod;
+	operations->mkdir = op_mkdir;
+	operations->symlink = op_symlink;
+	operations->link = op_link;
+	operations->create = op_create;
+	operations->unlink = op_unlink;
+	operations->rmdir = op_rmdir;
+	operations->rename = op_rename;
+}

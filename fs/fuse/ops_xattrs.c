@@ -1,0 +1,151 @@
+/* Extended attributes and, under their names, POSIX ACLs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fs/fuse/request.h"
+
+#define ACCESS_ACL "system.posix_acl_access"
+#define GROUPS_MAX 65536
+
+static int run_xattr(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_xattr(view, request->ino, request_name(request->name), request->bytes, request->size,
+		&request->count);
+}
+
+static int run_xattrs(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_xattrs(view, request->ino, (char *)request->bytes, request->size, &request->count);
+}
+
+/* A size of 0 asks how long the value is. */
+static void xattr_done(struct request *request)
+{
+	if (request->size == 0)
+		request_reply_size(request, request->count);
+	else
+		request_reply_bytes(request, request->bytes, request->count);
+}
+
+static void get(struct request *request, fuse_ino_t ino, size_t size,
+	int (*run)(struct client_read *read, struct view *view))
+{
+	request->ino = ino;
+	request->size = size;
+	request->bytes = size > 0 ? malloc(size) : NULL;
+	if (size > 0 && !request->bytes)
+		request_reply_error(request, -ENOMEM);
+	else
+		request_read(request, ino, run, xattr_done);
+}
+
+static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (request)
+		get(request, ino, size, run_xattr);
+}
+
+static void op_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)
+{
+	struct request *request = request_new(fuse);
+
+	if (request)
+		get(request, ino, size, run_xattrs);
+}
+
+/* ---- Setting ---- */
+
+static void done_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	(void)reply;
+	request_reply_error(request_of_call(call), error);
+}
+
+static bool is_in_group(fuse_req_t fuse, gid_t group)
+{
+	gid_t *groups;
+	bool found = fuse_req_ctx(fuse)->uid == 0 || fuse_req_ctx(fuse)->gid == group;
+	int count;
+
+	if (found)
+		return true;
+	groups = malloc(GROUPS_MAX * sizeof *groups);
+	if (!groups)
+		return false;
+	count = fuse_req_getgroups(fuse, GROUPS_MAX, groups);
+	for (int i = 0; i < count && i < GROUPS_MAX && !found; i++)
+		found = groups[i] == group;
+	free(groups);
+	return found;
+}
+
+static int run_attributes(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_attributes(view, request->op.setxattr.ino, &request->attributes);
+}
+
+/* Linux clears S_ISGID when somebody who is not in the file's group sets its access ACL. */
+static void acl_checked(struct request *request)
+{
+	if (!is_in_group(request->fuse, request->attributes.gid))
+		request->op.setxattr.flags |= OP_XATTR_KILL_SGID;
+	request_call(request, NULL, done_called);
+}
+
+static void op_setxattr(
+	fuse_req_t fuse, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->bytes = malloc(size > 0 ? size : 1);
+	if (!request->bytes) {
+		request_reply_error(request, -ENOMEM);
+		return;
+	}
+	memcpy(request->bytes, value, size);
+	request->op = (struct op){
+		.kind = OP_SETXATTR,
+		.setxattr = {.ino = ino,
+			.name = request_name(request->name),
+			.value = slice_of(request->bytes, size),
+			.flags = (flags & XATTR_CREATE ? OP_XATTR_CREATE : 0) |
+				 (flags & XATTR_REPLACE ? OP_XATTR_REPLACE : 0)},
+	};
+	if (strcmp(name, ACCESS_ACL) == 0)
+		request_read(request, ino, run_attributes, acl_checked);
+	else
+		request_call(request, NULL, done_called);
+}
+
+static void op_removexattr(fuse_req_t fuse, fuse_ino_t ino, const char *name)
+{
+	struct request *request = request_new_named(fuse, name);
+
+	if (!request)
+		return;
+	request->op = (struct op){
+		.kind = OP_REMOVEXATTR,
+		.removexattr = {.ino = ino, .name = request_name(request->name)},
+	};
+	request_call(request, NULL, done_called);
+}
+
+void ops_xattrs(struct fuse_lowlevel_ops *operations)
+{
+	operations->getxattr = op_getxattr;
+	operations->listxattr = op_listxattr;
+	operations->setxattr = op_setxattr;
+	operations->removexattr = op_removexattr;
+}

@@ -1,0 +1,297 @@
+#include "fs/fuse/request.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/check.h"
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+struct request *request_of_call(struct client_call *call)
+{
+	return container_of(call, struct request, call);
+}
+
+struct request *request_of_read(struct client_read *read)
+{
+	return container_of(read, struct request, read);
+}
+
+struct request *request_of_wake(struct env_mail *mail)
+{
+	return container_of(container_of(mail, struct node_waiter, mail), struct request, waiter);
+}
+
+/* ---- Birth and death ---- */
+
+static struct request *allocate(struct front *front, struct lane *lane)
+{
+	struct request *request = calloc(1, sizeof *request);
+
+	if (!request)
+		return NULL;
+	request->front = front;
+	request->lane = lane;
+	atomic_fetch_add(&front->in_flight, 1);
+	return request;
+}
+
+struct request *request_new(fuse_req_t fuse)
+{
+	struct lane *lane = lane_of(fuse);
+	struct request *request = allocate(lane_userdata(lane), lane);
+
+	if (!request) {
+		fuse_reply_err(fuse, ENOMEM);
+		return NULL;
+	}
+	request->fuse = fuse;
+	return request;
+}
+
+struct request *request_new_raw(const struct lane_raw *raw, struct front *front)
+{
+	struct request *request = allocate(front, raw->lane);
+
+	if (!request) {
+		lane_reply(raw, -ENOMEM, NULL, 0);
+		return NULL;
+	}
+	request->raw = *raw;
+	return request;
+}
+
+struct request *request_new_named(fuse_req_t fuse, const char *name)
+{
+	struct request *request;
+
+	if (strlen(name) > FS_NAME_SIZE_MAX) {
+		fuse_reply_err(fuse, ENAMETOOLONG);
+		return NULL;
+	}
+	request = request_new(fuse);
+	if (request)
+		strcpy(request->name, name);
+	return request;
+}
+
+void request_free(struct request *request)
+{
+	struct front *front = request->front;
+
+	check(!request->is_removing && !request->has_node);
+	free(request->bytes);
+	free(request);
+	front_leave(front);
+}
+
+/* ---- Calls and reads ---- */
+
+void request_call(struct request *request, struct buf *payload, client_call_cb done)
+{
+	int result;
+
+	request->call.loop = lane_loop(request->lane);
+	request->call.done = done;
+	result = client_call(request->front->options.client, &request->call, &request->op, payload);
+	if (result < 0)
+		done(&request->call, result, &(struct op_reply){.error = result});
+}
+
+static void on_read(struct client_read *read, int error)
+{
+	struct request *request = request_of_read(read);
+
+	request->error = error;
+	request->then(request);
+}
+
+static void on_read_strict(struct client_read *read, int error)
+{
+	struct request *request = request_of_read(read);
+
+	if (error)
+		request_reply_error(request, error);
+	else
+		request->then(request);
+}
+
+static void start_read(struct request *request, uint64_t ino,
+	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request),
+	void (*done)(struct client_read *read, int error))
+{
+	request->key = fs_key_inode(ino);
+	request->then = then;
+	request->read.loop = lane_loop(request->lane);
+	request->read.key = fs_key_slice(&request->key);
+	request->read.run = run;
+	request->read.done = done;
+	client_read(request->front->options.client, &request->read);
+}
+
+void request_read(struct request *request, uint64_t ino,
+	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request))
+{
+	start_read(request, ino, run, then, on_read_strict);
+}
+
+void request_read_any(struct request *request, uint64_t ino,
+	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request))
+{
+	start_read(request, ino, run, then, on_read);
+}
+
+/* ---- Work without a request ---- */
+
+struct background {
+	struct client_call call;
+	struct front *front;
+	uint64_t unlocked; /* the inode of a dropped lock, or 0 */
+};
+
+static void on_background(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct background *background = container_of(call, struct background, call);
+	struct front *front = background->front;
+
+	(void)reply;
+	if (error)
+		log_warn(front->options.logger, "msg=\"releasing an open file or a lock failed\" error=%d",
+			error);
+	free(background);
+	front_leave(front);
+}
+
+void request_background(struct front *front, struct env_loop *loop, const struct op *op)
+{
+	struct background *background = calloc(1, sizeof *background);
+
+	if (!background) {
+		log_error(front->options.logger, "msg=\"out of memory\"");
+		return;
+	}
+	background->front = front;
+	background->unlocked = op->kind == OP_LOCK ? op->lock.ino : 0;
+	background->call.loop = loop;
+	background->call.done = on_background;
+	atomic_fetch_add(&front->in_flight, 1);
+	if (client_call(front->options.client, &background->call, op, NULL) < 0)
+		on_background(&background->call, -ENOMEM, NULL);
+}
+
+/* ---- What the kernel is told ---- */
+
+static struct timespec to_timespec(struct fs_time time)
+{
+	return (struct timespec){.tv_sec = time.seconds, .tv_nsec = time.nanoseconds};
+}
+
+struct stat request_stat(const struct attributes *attributes)
+{
+	return (struct stat){
+		.st_ino = attributes->ino,
+		.st_mode = attributes->mode,
+		.st_nlink = attributes->nlink,
+		.st_uid = attributes->uid,
+		.st_gid = attributes->gid,
+		.st_rdev = attributes->rdev,
+		.st_size = (off_t)attributes->size,
+		.st_blocks = (blkcnt_t)attributes->blocks,
+		.st_blksize = FRONT_BLOCK_SIZE,
+		.st_atim = to_timespec(attributes->atime),
+		.st_mtim = to_timespec(attributes->mtime),
+		.st_ctim = to_timespec(attributes->ctime),
+	};
+}
+
+struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes)
+{
+	return (struct fuse_entry_param){
+		.ino = attributes->ino,
+		.generation = attributes->generation,
+		.attr = request_stat(attributes),
+		.attr_timeout = front->timeout,
+		.entry_timeout = front->timeout,
+	};
+}
+
+struct op_caller request_caller(const struct request *request)
+{
+	const struct fuse_ctx *context;
+
+	if (!request->fuse)
+		return (struct op_caller){request->raw.uid, request->raw.gid};
+	context = fuse_req_ctx(request->fuse);
+	return (struct op_caller){context->uid, context->gid};
+}
+
+/* ---- Replies ---- */
+
+void request_reply_error(struct request *request, int error)
+{
+	if (request->fuse)
+		fuse_reply_err(request->fuse, -error);
+	else
+		lane_reply(&request->raw, error, NULL, 0);
+	request_free(request);
+}
+
+void request_reply_entry(struct request *request, const struct attributes *attributes)
+{
+	struct fuse_entry_param entry = request_entry(request->front, attributes);
+
+	fuse_reply_entry(request->fuse, &entry);
+	request_free(request);
+}
+
+void request_reply_no_entry(struct request *request)
+{
+	struct fuse_entry_param entry = {.entry_timeout = request->front->timeout};
+
+	if (!request->front->options.sole_client) {
+		request_reply_error(request, -ENOENT);
+		return;
+	}
+	fuse_reply_entry(request->fuse, &entry);
+	request_free(request);
+}
+
+void request_reply_attributes(struct request *request, const struct attributes *attributes)
+{
+	struct stat stat = request_stat(attributes);
+
+	fuse_reply_attr(request->fuse, &stat, request->front->timeout);
+	request_free(request);
+}
+
+void request_reply_written(struct request *request, size_t count)
+{
+	fuse_reply_write(request->fuse, count);
+	request_free(request);
+}
+
+void request_reply_bytes(struct request *request, const void *bytes, size_t size)
+{
+	fuse_reply_buf(request->fuse, bytes, size);
+	request_free(request);
+}
+
+void request_reply_size(struct request *request, size_t size)
+{
+	fuse_reply_xattr(request->fuse, size);
+	request_free(request);
+}
+
+void request_reply_raw(struct request *request, const void *answer, size_t size)
+{
+	lane_reply(&request->raw, 0, answer, size);
+	request_free(request);
+}
+
+void request_reply_none(struct request *request)
+{
+	fuse_reply_none(request->fuse);
+	request_free(request);
+}

@@ -1,0 +1,154 @@
+/*
+ * request.h: one FUSE request on its way to its reply, and what all operations need.
+ *
+ * A request lives from an operation's callback to its reply, on its lane's loop. Every path ends in exactly one of the
+ * request_reply_* functions, which answer the kernel and free the request.
+ */
+#ifndef RAFTKV_FS_FUSE_REQUEST_H
+#define RAFTKV_FS_FUSE_REQUEST_H
+
+#include <stdatomic.h>
+
+#include "fs/fuse/front.h"
+#include "fs/fuse/lane.h"
+#include "fs/fuse/node.h"
+#include "fs/fuse/waits.h"
+
+#define FRONT_BLOCK_SIZE 65536u /* st_blksize: what programs are told to read and write at a time */
+
+struct front {
+	struct front_options options;
+	struct lane **lanes;
+	uint32_t lane_count;
+	struct node_table *nodes;
+	struct waits *waits;
+	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */
+	double timeout; /* seconds, of names and attributes */
+};
+
+struct handle;
+
+struct request {
+	struct front *front;
+	struct lane *lane;
+	fuse_req_t fuse; /* NULL: a raw request */
+	struct lane_raw raw;
+	struct client_call call;
+	struct client_read read;
+	struct node_waiter waiter;
+	struct op op; /* its slices point into `name`, `new_name` and `value` */
+	struct fuse_file_info info;
+	struct fs_key key; /* of a read */
+	struct attributes attributes;
+	uint64_t ino;
+	uint64_t waited; /* the inode that `waiter` waits for */
+	uint64_t offset;
+	size_t size; /* asked for */
+	size_t count; /* done */
+	uint64_t found; /* by lseek */
+	uint64_t drops; /* of the inode's locks, before asking */
+	uint64_t unique; /* of a blocking lock */
+	struct lock blocker;
+	int error;
+	bool is_plus;
+	bool is_data;
+	bool is_clip;
+	bool is_removing; /* between node_remove_begin and _end of op's victim */
+	bool is_blocking;
+	bool is_kill; /* the kernel asked to strip suid and sgid */
+	bool has_node; /* node_open has counted it */
+	void (*then)(struct request *request); /* the operation's next step after a read */
+	uint8_t *bytes; /* malloc'ed: a reply's data, or a value to set */
+	char name[FS_NAME_SIZE_MAX + 1];
+	char new_name[FS_NAME_SIZE_MAX + 1];
+};
+
+/* What an open file or directory is to us: fuse_file_info.fh. */
+#define HANDLE_OWNERS_MAX 8
+struct handle {
+	uint64_t ino;
+	uint64_t owners[HANDLE_OWNERS_MAX]; /* of POSIX and OFD locks taken through it */
+	unsigned owner_count;
+	bool has_flock;
+	uint64_t flock_owner;
+};
+
+/* NULL: out of memory, and the kernel has been answered. */
+struct request *request_new(fuse_req_t fuse);
+struct request *request_new_raw(const struct lane_raw *raw, struct front *front);
+/* Copies a name; -ENAMETOOLONG is answered and NULL returned. */
+struct request *request_new_named(fuse_req_t fuse, const char *name);
+
+/* Proposes `request->op`; `done` is called with the answer. An error that comes at once ends the request. */
+void request_call(struct request *request, struct buf *payload, client_call_cb done);
+/* Runs `run` on a view of the region of `ino`, then `then`; an error ends the request with that errno, unless
+ * `then` is called with request->error by request_read_any. */
+void request_read(struct request *request, uint64_t ino,
+	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request));
+void request_read_any(struct request *request, uint64_t ino,
+	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request));
+struct request *request_of_call(struct client_call *call);
+struct request *request_of_read(struct client_read *read);
+struct request *request_of_wake(struct env_mail *mail); /* of a node_waiter */
+
+/* `error` 0 or -errno. */
+void request_reply_error(struct request *request, int error);
+void request_reply_entry(struct request *request, const struct attributes *attributes);
+/* A name that does not exist: cached by the kernel when we are its only client. */
+void request_reply_no_entry(struct request *request);
+void request_reply_attributes(struct request *request, const struct attributes *attributes);
+void request_reply_written(struct request *request, size_t count);
+void request_reply_bytes(struct request *request, const void *bytes, size_t size);
+void request_reply_size(struct request *request, size_t size); /* of an xattr */
+void request_reply_raw(struct request *request, const void *answer, size_t size);
+void request_reply_none(struct request *request);
+/* After a reply by another function of fuse_reply_*. */
+void request_free(struct request *request);
+
+struct stat request_stat(const struct attributes *attributes);
+struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes);
+struct op_caller request_caller(const struct request *request);
+static inline struct slice request_name(const char *name)
+{
+	return slice_of(name, __builtin_strlen(name));
+}
+
+/* Fire and forget: releases a held inode, drops locks. */
+void request_background(struct front *front, struct env_loop *loop, const struct op *op);
+
+/* The operations, by family: each fills in its part of the table. */
+void ops_names(struct fuse_lowlevel_ops *operations);
+void ops_attributes(struct fuse_lowlevel_ops *operations);
+void ops_data(struct fuse_lowlevel_ops *operations);
+void ops_directories(struct fuse_lowlevel_ops *operations);
+void ops_xattrs(struct fuse_lowlevel_ops *operations);
+void ops_locks(struct fuse_lowlevel_ops *operations);
+
+void ops_statx(const struct lane_raw *raw, void *userdata);
+void ops_tmpfile(const struct lane_raw *raw, void *userdata);
+void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata);
+
+/* ---- Handles (handle.c) ---- */
+
+/* Counts an open of `ino`, waiting for a removal to end; then `then`, with request->has_node. */
+void request_open_node(struct request *request, uint64_t ino, void (*then)(struct request *request));
+/* Gives the open of request->ino back, if request->has_node. */
+void request_close_node(struct request *request);
+/* Makes the handle of an opened or created file; takes the request's node. NULL: out of memory. */
+struct handle *handle_new(struct request *request, uint64_t ino);
+void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info);
+/* Frees the handle; the last one of an inode without a name lets the inode go. */
+void handle_close(struct front *front, struct env_loop *loop, struct handle *handle);
+void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino);
+void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
+void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
+
+/* Drops the locks taken through a handle that is being closed, in the background. */
+void locks_release(struct request *request, struct handle *handle);
+
+/* ---- The front (front.c) ---- */
+
+/* One of front->in_flight is over. */
+void front_leave(struct front *front);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * waits.h: the blocking lock requests of a mount, found by the kernel's id when a signal interrupts one.
+ *
+ * An INTERRUPT may be read by another lane than the request that it is about, so the registry is the front's. It only
+ * says that a request was interrupted; the request answers itself, on its own loop.
+ */
+#ifndef RAFTKV_FS_FUSE_WAITS_H
+#define RAFTKV_FS_FUSE_WAITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct waits;
+struct request;
+
+int waits_new(struct waits **waits);
+void waits_free(struct waits *waits); /* may be NULL; empty */
+/* 0 or -ENOMEM. */
+int waits_add(struct waits *waits, uint64_t unique, struct request *request);
+void waits_remove(struct waits *waits, uint64_t unique);
+bool waits_is_interrupted(struct waits *waits, uint64_t unique);
+/* Marks the request and calls `wake` with it, under the registry's mutex. False: no such request. */
+bool waits_interrupt(struct waits *waits, uint64_t unique, void (*wake)(struct request *request));
+
+#endif

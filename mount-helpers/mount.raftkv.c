@@ -1,0 +1,318 @@
+/* mount.raftkv: the mount helper and FUSE daemon. See mount.raftkv(8). */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/embedded.h"
+#include "fs/fuse/front.h"
+#include "mount-helpers/daemon.h"
+#include "mount-helpers/options.h"
+#include "mount-helpers/source.h"
+#include "proto/version.h"
+
+#define NAME	       "mount.raftkv"
+#define DAY_S	       86400u
+#define READ_AHEAD_KIB 1024u
+#define CLOSE_WAIT_S   10
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+/* One mount, from the command line to its end. */
+struct service {
+	struct mount_options options;
+	struct logger logger;
+	char store[PATH_MAX];
+	char mount_point[PATH_MAX];
+	struct daemon daemon;
+	struct embedded *embedded;
+	struct channel channel;
+	struct front *front;
+	bool is_mounted;
+	int ended; /* eventfd: the lanes have ended */
+	int log_fd; /* of the daemon; what comes before goes to the terminal */
+};
+
+static const char help[] =
+	"usage: mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]]\n"
+	"\n"
+	"SOURCE is an absolute directory (an embedded store, created if absent).\n"
+	"\n"
+	"  -o foreground      stay in the foreground        -o debug        log every request\n"
+	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
+	"  -o cache_size=N    bytes of cache (K, M, G)      -o lanes=N      threads\n"
+	"  -f                 check everything, mount nothing\n"
+	"\n"
+	"example: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
+	"See mount.raftkv(8).\n";
+
+/* ---- Small steps ---- */
+
+static int remount(const struct mount_options *options, struct status *status)
+{
+	if (mount(NULL, options->directory, NULL, options->flags | MS_REMOUNT, NULL) < 0)
+		return status_set(
+			status, -errno, "cannot remount %s: %s", options->directory, strerror(errno));
+	return 0;
+}
+
+static int open_log(struct service *service, struct status *status)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof path, "%s/log", service->store);
+	if (service->options.log)
+		snprintf(path, sizeof path, "%s", service->options.log);
+	service->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (service->log_fd < 0)
+		return status_set(status, -errno, "cannot open the log %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Who the files of a fresh filesystem belong to: the user behind sudo. */
+static uint32_t id_behind_sudo(const char *variable, uint32_t otherwise)
+{
+	const char *text = getenv(variable);
+	char *end;
+	unsigned long id;
+
+	if (geteuid() != 0 || !text || *text < '0' || *text > '9')
+		return otherwise;
+	id = strtoul(text, &end, 10);
+	return *end == '\0' && id < UINT32_MAX ? (uint32_t)id : otherwise;
+}
+
+static void on_store_failed(void *argument, int status, const char *sentence)
+{
+	const struct service *service = argument;
+
+	log_error(&service->logger, "msg=\"the store can not go on\" reason=\"%s\" status=\"%s\"", sentence,
+		status_name(status));
+	_exit(MOUNT_SYSTEM);
+}
+
+static void on_front_ended(void *argument)
+{
+	const struct service *service = argument;
+	const uint64_t one = 1;
+
+	if (write(service->ended, &one, sizeof one) != sizeof one)
+		abort();
+}
+
+/* ---- The daemon ---- */
+
+/* A store that is being closed (umount returns before its daemon has ended) is waited for. */
+static int open_embedded(struct service *service, struct status *status)
+{
+	const struct embedded_options options = {
+		.path = service->store,
+		.logger = &service->logger,
+		.loop_count = service->options.lanes,
+		.cache_size = service->options.cache_size,
+		.owner_uid = id_behind_sudo("SUDO_UID", geteuid()),
+		.owner_gid = id_behind_sudo("SUDO_GID", getegid()),
+		.failed = on_store_failed,
+		.failed_argument = service,
+	};
+	int result = -EBUSY;
+
+	for (int tenths = 0; tenths < CLOSE_WAIT_S * 10; tenths++) {
+		result = embedded_open(&options, &service->embedded, status);
+		if (result != -EWOULDBLOCK && result != -EBUSY)
+			break;
+		usleep(100000);
+	}
+	return result;
+}
+
+static int open_front(struct service *service, struct status *status)
+{
+	const struct channel_options channel = {
+		.source = service->options.source,
+		.directory = service->mount_point,
+		.flags = service->options.flags,
+		.allow_other = geteuid() == 0 && !service->options.only_me,
+		.subtype = !service->options.no_subtype,
+		.extra = service->options.kernel,
+	};
+	struct front_options front = {
+		.env = embedded_env(service->embedded),
+		.logger = &service->logger,
+		.client = embedded_client(service->embedded),
+		.channel = &service->channel,
+		.cache_timeout_s = DAY_S,
+		.sole_client = true,
+		.debug = service->options.debug,
+		.ended = on_front_ended,
+		.argument = service,
+	};
+	int result = channel_open(&service->channel, &channel, status);
+
+	if (result < 0)
+		return result;
+	service->is_mounted = true;
+	front.loops = embedded_loops(service->embedded, &front.loop_count);
+	result = front_new(&front, &service->front, status);
+	if (result < 0)
+		return result;
+	front_start(service->front);
+	return 0;
+}
+
+/* The mount is good once its root answers. */
+static int look_at_root(const struct service *service, struct status *status)
+{
+	struct stat root;
+
+	if (stat(service->mount_point, &root) < 0)
+		return status_set(
+			status, -errno, "the root of the new mount does not answer: %s", strerror(errno));
+	channel_set_read_ahead(&service->channel, READ_AHEAD_KIB);
+	return 0;
+}
+
+static int start(struct service *service, struct status *status)
+{
+	int result;
+
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
+		log_info(&service->logger,
+			"msg=\"PR_SET_IO_FLUSHER is not allowed: memory reclaim may wait for us\"");
+	service->ended = eventfd(0, EFD_CLOEXEC);
+	if (service->ended < 0)
+		return status_set(status, -errno, "cannot make an eventfd: %s", strerror(errno));
+	result = open_embedded(service, status);
+	if (result == 0 && !service->options.foreground)
+		result = open_log(service, status);
+	if (result == 0)
+		result = open_front(service, status);
+	if (result == 0)
+		result = look_at_root(service, status);
+	return result;
+}
+
+/* Until the mount has gone; a signal takes it away. */
+static void serve(struct service *service, int signals)
+{
+	struct pollfd wait[2] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	struct signalfd_siginfo signal_;
+
+	while (!(wait[0].revents & POLLIN)) {
+		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (wait[1].revents & POLLIN && read(signals, &signal_, sizeof signal_) == sizeof signal_) {
+			log_info(&service->logger, "msg=\"unmounting\" signal=%u", signal_.ssi_signo);
+			channel_unmount(&service->channel);
+		}
+	}
+}
+
+static void stop(struct service *service)
+{
+	front_free(service->front);
+	if (service->embedded)
+		embedded_close(service->embedded);
+	channel_close(&service->channel);
+}
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int run_daemon(struct service *service)
+{
+	struct status status = {0};
+	int signals = block_signals();
+	int result = start(service, &status);
+
+	if (result < 0) {
+		log_error(&service->logger, "msg=\"the mount failed\" reason=\"%s\"", status.text);
+		daemon_report(&service->daemon, NAME, MOUNT_FAILURE, &status);
+		if (service->is_mounted)
+			channel_unmount(&service->channel);
+		if (service->front)
+			serve(service, signals);
+		stop(service);
+		return MOUNT_FAILURE;
+	}
+	daemon_report(&service->daemon, NAME, MOUNT_OK, NULL);
+	if (!service->options.foreground)
+		daemon_detach(service->log_fd);
+	service->logger.level = service->options.debug ? LOG_DEBUG : LOG_INFO;
+	log_info(&service->logger, "msg=\"mounted\" source=\"%s\" directory=\"%s\"", service->store,
+		service->mount_point);
+	serve(service, signals);
+	stop(service);
+	log_info(&service->logger, "msg=\"unmounted\"");
+	return MOUNT_OK;
+}
+
+static int fail(const struct status *status, int exit_code)
+{
+	fprintf(stderr, "%s: %s\n", NAME, status->text);
+	return exit_code;
+}
+
+static int mount_it(struct service *service)
+{
+	struct status status = {0};
+	int exit_code;
+
+	if (source_is_cluster(service->options.source)) {
+		status_set(&status, -EINVAL, "%s: this version mounts local directories only",
+			service->options.source);
+		return fail(&status, MOUNT_USAGE);
+	}
+	if (source_prepare(service->options.source, service->options.directory, service->store,
+		    service->mount_point, &status) < 0)
+		return fail(&status, MOUNT_FAILURE);
+	if (service->options.fake)
+		return MOUNT_OK;
+	if (service->options.foreground)
+		return run_daemon(service);
+	if (!daemon_begin(&service->daemon, NAME, service->options.mount_timeout_s, &exit_code))
+		return exit_code;
+	return run_daemon(service);
+}
+
+int main(int count, char **arguments)
+{
+	struct service service = {.daemon = {.report = -1}, .channel = {.fd = -1}, .log_fd = -1};
+	struct status status = {0};
+	int exit_code;
+
+	service.logger = logger_fd(STDERR_FILENO, LOG_WARN);
+	if (mount_options_parse(&service.options, count, arguments, &status) < 0) {
+		exit_code = fail(&status, MOUNT_USAGE);
+	} else if (service.options.show_help || service.options.show_version) {
+		fputs(service.options.show_help ? help : "raftkv " RAFTKV_VERSION "\n", stdout);
+		exit_code = MOUNT_OK;
+	} else if (service.options.remount) {
+		exit_code = remount(&service.options, &status) < 0 ? fail(&status, MOUNT_FAILURE) : MOUNT_OK;
+	} else {
+		exit_code = mount_it(&service);
+	}
+	mount_options_close(&service.options);
+	return exit_code;
+}
