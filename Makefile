@@ -11,8 +11,9 @@
 
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
-PREFIX  ?= /usr/local
 SBINDIR ?= /sbin
+MNT     ?= ./mnt
+VOLUME  ?= ./volume
 comma   := ,
 variant := $(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(PLANT),-plant)
 BUILD   ?= build$(variant)
@@ -70,7 +71,7 @@ fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
-.PHONY: all tests bench fuzz lint check unit deps deps-check run demo install clean
+.PHONY: all tests bench fuzz lint check unit deps deps-check run demo install uninstall clean
 .SECONDARY:
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
@@ -122,6 +123,17 @@ check: deps-check
 	$(quiet)$(MAKE) -s $(jobs) all tests $(fuzzers)
 	$(quiet)$(MAKE) -s $(jobs) SAN=1 BUILD=build-san unit
 	$(quiet)BUILD="$(BUILD) build-san" tests/run.sh
+run: deps
+	$(quiet)$(MAKE) -s $(jobs) all
+	$(quiet)mount-helpers/run.sh $(BUILD) $(VOLUME) $(MNT)
+demo: all
+	$(quiet)mount-helpers/demo.sh $(BUILD)
+install: all
+	install -d $(DESTDIR)$(SBINDIR)
+	install -m 755 $(BUILD)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv
+	ln -sf mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done
 fuzz: $(fuzzers)

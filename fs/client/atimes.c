@@ -1,0 +1,222 @@
+#include "fs/client/atimes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#define PERIOD_NS     UINT64_C(30000000000)
+#define DAY_S	      86400
+#define NOTES_MAX     16384u
+#define IN_FLIGHT_MAX 64u
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+struct note {
+	struct client_call call;
+	struct atimes *atimes;
+	struct note *next; /* to be sent */
+	uint64_t ino;
+	struct fs_time time;
+	UT_hash_handle hh;
+};
+
+struct atimes {
+	struct client *client;
+	struct env_loop *loop;
+	pthread_mutex_t mutex;
+	struct note *notes; /* not sent */
+	_Atomic unsigned count; /* of notes; written under the mutex */
+	bool is_timer_set; /* or about to be; under the mutex */
+	struct env_mail arm;
+	/* The loop's: */
+	struct env_timer timer;
+	struct note *sending;
+	unsigned in_flight;
+	bool is_stopping;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+int atimes_new(struct client *client, struct env_loop *loop, struct atimes **out)
+{
+	struct atimes *atimes = calloc(1, sizeof *atimes);
+
+	if (!atimes)
+		return -ENOMEM;
+	atimes->client = client;
+	atimes->loop = loop;
+	pthread_mutex_init(&atimes->mutex, NULL);
+	*out = atimes;
+	return 0;
+}
+
+void atimes_free(struct atimes *atimes)
+{
+	struct note *note, *next;
+
+	if (!atimes)
+		return;
+	HASH_ITER (hh, atimes->notes, note, next) {
+		HASH_DEL(atimes->notes, note);
+		free(note);
+	}
+	pthread_mutex_destroy(&atimes->mutex);
+	free(atimes);
+}
+
+/* ---- Sending; on the loop ---- */
+
+static void send_some(struct atimes *atimes);
+
+/* An inode that is gone by now, or any other refusal: an access time is not worth more. */
+static void on_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct note *note = container_of(call, struct note, call);
+	struct atimes *atimes = note->atimes;
+
+	(void)error, (void)reply;
+	free(note);
+	atimes->in_flight--;
+	send_some(atimes);
+}
+
+static void send_note(struct atimes *atimes, struct note *note)
+{
+	const struct op op = {
+		.kind = OP_SETATTR,
+		.setattr = {.ino = note->ino, .valid = OP_SET_READ, .atime = note->time},
+	};
+
+	note->call.loop = atimes->loop;
+	note->call.done = on_called;
+	if (client_call(atimes->client, &note->call, &op, NULL) < 0)
+		free(note);
+	else
+		atimes->in_flight++;
+}
+
+static void send_some(struct atimes *atimes)
+{
+	while (atimes->sending && atimes->in_flight < IN_FLIGHT_MAX) {
+		struct note *note = atimes->sending;
+
+		atimes->sending = note->next;
+		send_note(atimes, note);
+	}
+	if (atimes->is_stopping && !atimes->sending && atimes->in_flight == 0)
+		atimes->stopped(atimes->stopped_argument);
+}
+
+static void send_all(struct atimes *atimes)
+{
+	struct note *note, *next;
+
+	pthread_mutex_lock(&atimes->mutex);
+	HASH_ITER (hh, atimes->notes, note, next) {
+		HASH_DEL(atimes->notes, note);
+		note->next = atimes->sending;
+		atimes->sending = note;
+	}
+	atimes->count = 0;
+	atimes->is_timer_set = false;
+	pthread_mutex_unlock(&atimes->mutex);
+	send_some(atimes);
+}
+
+static void on_timer(struct env_timer *timer)
+{
+	send_all(container_of(timer, struct atimes, timer));
+}
+
+static void arm_timer(struct env_mail *mail)
+{
+	struct atimes *atimes = container_of(mail, struct atimes, arm);
+
+	if (!atimes->is_stopping)
+		env_timer_start(&atimes->timer, atimes->loop, env_now(env_loop_env(atimes->loop)) + PERIOD_NS,
+			on_timer);
+}
+
+void atimes_stop(struct atimes *atimes, void (*stopped)(void *argument), void *argument)
+{
+	env_timer_stop(&atimes->timer);
+	atimes->is_stopping = true;
+	atimes->stopped = stopped;
+	atimes->stopped_argument = argument;
+	send_all(atimes);
+}
+
+/* ---- Noting; any thread ---- */
+
+static bool is_before(struct fs_time a, struct fs_time b)
+{
+	return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds;
+}
+
+static bool is_due(const struct attributes *attributes, struct fs_time now)
+{
+	return !is_before(attributes->mtime, attributes->atime) ||
+	       !is_before(attributes->ctime, attributes->atime) ||
+	       now.seconds - attributes->atime.seconds >= DAY_S;
+}
+
+static struct note *find(struct atimes *atimes, uint64_t ino)
+{
+	struct note *note;
+
+	HASH_FIND(hh, atimes->notes, &ino, sizeof ino, note);
+	return note;
+}
+
+/* Under the mutex. Whether the timer has to be set. */
+static bool add(struct atimes *atimes, uint64_t ino, struct fs_time now)
+{
+	struct note *note = find(atimes, ino);
+	bool must_arm;
+
+	if (note || atimes->count == NOTES_MAX)
+		return false;
+	note = calloc(1, sizeof *note);
+	if (!note)
+		return false;
+	note->atimes = atimes;
+	note->ino = ino;
+	note->time = now;
+	HASH_ADD(hh, atimes->notes, ino, sizeof note->ino, note);
+	atimes->count++;
+	must_arm = !atimes->is_timer_set;
+	atimes->is_timer_set = true;
+	return must_arm;
+}
+
+void atimes_note(struct atimes *atimes, const struct attributes *attributes)
+{
+	uint64_t wall = env_wall(env_loop_env(atimes->loop));
+	struct fs_time now = {
+		.seconds = (int64_t)(wall / 1000000000), .nanoseconds = (uint32_t)(wall % 1000000000)};
+	bool must_arm;
+
+	if (!is_due(attributes, now) || attributes->flags & FS_FLAG_NOATIME)
+		return;
+	pthread_mutex_lock(&atimes->mutex);
+	must_arm = add(atimes, attributes->ino, now);
+	pthread_mutex_unlock(&atimes->mutex);
+	if (must_arm)
+		env_post(atimes->loop, &atimes->arm, arm_timer);
+}
+
+void atimes_apply(struct atimes *atimes, struct attributes *attributes)
+{
+	const struct note *note;
+
+	if (atimes->count == 0)
+		return;
+	pthread_mutex_lock(&atimes->mutex);
+	note = find(atimes, attributes->ino);
+	if (note && is_before(attributes->atime, note->time))
+		attributes->atime = note->time;
+	pthread_mutex_unlock(&atimes->mutex);
+}

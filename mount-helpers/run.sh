@@ -1,0 +1,28 @@
+#!/bin/bash
+# make run: mounts an embedded filesystem of the build on MNT and says what can be done with it.
+#
+#   mount-helpers/run.sh BUILD VOLUME MNT
+set -eu
+build=$1 volume=$(realpath -m "$2") mnt=$3
+owner=${SUDO_UID:-$(id -u)}:${SUDO_GID:-$(id -g)}
+
+mkdir -p "$mnt"
+if mountpoint -q "$mnt"; then
+	echo "$mnt is mounted already."
+else
+	"$build/mount.raftkv" "$volume" "$mnt"
+fi
+[ "$(id -u)" != 0 ] || chown -R --no-dereference "$owner" "$build"
+
+cat <<END
+
+A raftkv filesystem is mounted on $mnt. Its store is $volume.
+
+  try      cp -a proto $mnt/ && ls -l $mnt/proto
+           echo hello > $mnt/file && ln $mnt/file $mnt/link && stat $mnt/link
+           fio --name=try --directory=$mnt --rw=randwrite --bs=4k --size=64m --end_fsync=1
+  look     findmnt $mnt; df -h $mnt; tail $volume/log
+  stop     umount $mnt
+
+It survives kill -9 of its daemon: 'make demo' shows that. 'make run' mounts the same files again.
+END

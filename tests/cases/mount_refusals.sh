@@ -1,0 +1,55 @@
+# limit: 60
+# Everything that the mount refuses, it refuses with one line that says what is wrong, and the exit code of mount(8).
+. tests/lib/mount.sh
+
+bad=0
+# refuse EXIT-CODE WORDS-OF-THE-LINE ARGUMENTS…
+refuse() {
+	local code=$1 words=$2 output status
+	shift 2
+	output=$("$BUILD/mount.raftkv" "$@" 2>&1)
+	status=$?
+	if [ "$status" != "$code" ]; then
+		echo "mount.raftkv $*: exit $status, expected $code: $output"
+		bad=$((bad + 1))
+	fi
+	case $output in *"$words"*) ;; *) echo "mount.raftkv $*: no '$words' in: $output"; bad=$((bad + 1)) ;; esac
+	if [ "$(wc -l <<<"$output")" != 1 ]; then
+		echo "mount.raftkv $*: more than one line: $output"
+		bad=$((bad + 1))
+	fi
+}
+
+mkdir "$WORK/other" "$WORK/full" "$WORK/inside"
+echo data >"$WORK/full/file"
+echo text >"$WORK/plain"
+
+refuse 1 "expected a source and a mount point" "$VOLUME"
+refuse 1 "unknown switch '-x'" "$VOLUME" "$MNT" -x
+refuse 1 "unknown option 'frobnicate'" "$VOLUME" "$MNT" -o ro,frobnicate
+refuse 1 "needs a size" "$VOLUME" "$MNT" -o cache_size=much
+refuse 32 "neither an absolute directory nor host:port" relative "$MNT"
+refuse 32 "does not exist: create it with 'mkdir -p" "$VOLUME" "$WORK/missing"
+refuse 32 "is not a directory" "$VOLUME" "$WORK/plain"
+refuse 32 "is not a directory" "$WORK/plain" "$MNT"
+refuse 32 "$WORK/full" "$WORK/full" "$MNT"
+refuse 32 "lies inside the mount point" "$MNT/volume" "$MNT"
+refuse 32 "lies inside the source" "$WORK" "$WORK/inside"
+
+mount_up
+refuse 32 "another process" "$VOLUME" "$WORK/other" -o mount_timeout=20
+mount_down
+
+# A dead mount of ours is taken away by the next mount.
+mount_up
+kill -9 "$DAEMON"
+wait "$DAEMON" 2>/dev/null
+mount_up
+touch "$MNT/alive" || bad=$((bad + 1))
+mount_down
+
+# -s ignores what it does not know; -f mounts nothing.
+"$BUILD/mount.raftkv" "$VOLUME" "$MNT" -s -f -o frobnicate || { echo "-s -f failed"; bad=$((bad + 1)); }
+mountpoint -q "$MNT" && { echo "-f mounted"; bad=$((bad + 1)); }
+
+[ "$bad" = 0 ] || fail "$bad differences"
