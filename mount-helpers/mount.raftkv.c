@@ -155,6 +155,7 @@ static int open_front(struct service *service, struct status *status)
 		.channel = &service->channel,
 		.cache_timeout_s = DAY_S,
 		.sole_client = true,
+		.synchronous = service->options.synchronous,
 		.debug = service->options.debug,
 		.ended = on_front_ended,
 		.argument = service,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,10 +43,28 @@ static struct fuse_lowlevel_ops operations_table(void)
 	return operations;
 }
 
+static void on_written_out(struct env_mail *mail)
+{
+	struct write_back_waiter *waiter = (struct write_back_waiter *)(void *)mail;
+	struct front *front = (struct front *)(void *)((char *)waiter - offsetof(struct front, last));
+
+	front->options.ended(front->options.argument);
+}
+
+static void write_out(struct env_mail *mail)
+{
+	struct front *front = (struct front *)(void *)((char *)mail - offsetof(struct front, end));
+
+	front->last.loop = front->options.loops[0];
+	front->last.wake = on_written_out;
+	if (write_back_stop(front->write_back, &front->last))
+		front->options.ended(front->options.argument);
+}
+
 void front_leave(struct front *front)
 {
 	if (atomic_fetch_sub(&front->in_flight, 1) == 1)
-		front->options.ended(front->options.argument);
+		env_post(front->options.loops[0], &front->end, write_out);
 }
 
 static void on_lane_stopped(void *argument)
@@ -56,6 +75,14 @@ static void on_lane_stopped(void *argument)
 static void on_lane_ended(struct lane *lane, void *userdata)
 {
 	lane_stop(lane, on_lane_stopped, userdata);
+}
+
+static void on_write_failed(void *argument, uint64_t ino, int error)
+{
+	struct front *front = argument;
+
+	log_error(front->options.logger, "msg=\"data could not be written\" inode=%lu error=%d", ino, error);
+	node_set_error(front->nodes, ino, error);
 }
 
 static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)
@@ -116,8 +143,13 @@ int front_new(const struct front_options *options, struct front **out, struct st
 	front->options = *options;
 	front->timeout = options->cache_timeout_s;
 	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
-	if (front->lanes && (result = node_table_new(&front->nodes)) == 0 &&
-		(result = waits_new(&front->waits)) == 0)
+	if (front->lanes &&
+		(result = write_back_new(&(struct write_back_options){.client = options->client,
+						 .loop = options->loops[0],
+						 .failed = on_write_failed,
+						 .argument = front},
+			 &front->write_back)) == 0 &&
+		(result = node_table_new(&front->nodes)) == 0 && (result = waits_new(&front->waits)) == 0)
 		result = add_lanes(front, &operations);
 	if (result < 0) {
 		front_free(front);
@@ -171,5 +203,6 @@ void front_free(struct front *front)
 	free(front->lanes);
 	node_table_free(front->nodes);
 	waits_free(front->waits);
+	write_back_free(front->write_back);
 	free(front);
 }

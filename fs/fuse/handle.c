@@ -14,6 +14,7 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	if (!handle)
 		return NULL;
 	handle->ino = ino;
+	handle->errors_seen = node_errors(request->front->nodes, ino);
 	request->has_node = false; /* the handle has it now */
 	return handle;
 }
@@ -109,18 +110,22 @@ static void open_truncated(struct client_call *call, int error, const struct op_
 	open_done(request);
 }
 
-static void open_checked(struct request *request)
+static void open_flushed(struct request *request)
 {
-	if (request->error || !(request->info.flags & O_TRUNC)) {
-		open_done(request);
-		return;
-	}
 	request->op = (struct op){
 		.kind = OP_SETATTR,
 		.setattr = {.ino = request->ino,
 			.valid = OP_SET_SIZE | OP_SET_MTIME_NOW | (request->is_kill ? OP_SET_KILL : 0)},
 	};
 	request_call(request, NULL, open_truncated);
+}
+
+static void open_checked(struct request *request)
+{
+	if (request->error || !(request->info.flags & O_TRUNC))
+		open_done(request);
+	else
+		request_flush(request, request->ino, open_flushed);
 }
 
 static void open_counted(struct request *request)

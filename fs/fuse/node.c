@@ -9,6 +9,8 @@ struct node {
 	uint64_t ino;
 	uint64_t opens;
 	uint64_t lock_drops; /* counts node_wake_lockers */
+	uint64_t errors; /* counts node_set_error */
+	int error;
 	bool is_removing;
 	bool is_held;
 	bool is_locked;
@@ -176,6 +178,42 @@ void node_remove_end(struct node_table *table, uint64_t ino, bool is_held)
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
 	wake_all(openers);
+}
+
+void node_set_error(struct node_table *table, uint64_t ino, int error)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node) {
+		node->errors++;
+		node->error = error;
+	}
+	pthread_mutex_unlock(&table->mutex);
+}
+
+int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen)
+{
+	struct node *node;
+	int error = 0;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node && node->errors != *seen) {
+		*seen = node->errors;
+		error = node->error;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return error;
+}
+
+uint64_t node_errors(struct node_table *table, uint64_t ino)
+{
+	uint64_t seen = UINT64_MAX;
+
+	node_take_error(table, ino, &seen);
+	return seen == UINT64_MAX ? 0 : seen;
 }
 
 void node_set_locked(struct node_table *table, uint64_t ino)

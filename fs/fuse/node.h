@@ -39,6 +39,12 @@ int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter
 /* It ended; `is_held`: the last name went and the inode is held. */
 void node_remove_end(struct node_table *table, uint64_t ino, bool is_held);
 
+/* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
+ * of errors; it is brought up to date. 0 or the last -errno. */
+void node_set_error(struct node_table *table, uint64_t ino, int error);
+int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen);
+uint64_t node_errors(struct node_table *table, uint64_t ino);
+
 /* Locks. An open inode remembers that locks were taken through it. */
 void node_set_locked(struct node_table *table, uint64_t ino);
 bool node_is_locked(struct node_table *table, uint64_t ino);

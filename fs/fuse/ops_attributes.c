@@ -20,6 +20,11 @@ static void getattr_done(struct request *request)
 	request_reply_attributes(request, &request->attributes);
 }
 
+static void getattr_flushed(struct request *request)
+{
+	request_read(request, request->ino, run_attributes, getattr_done);
+}
+
 static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct request *request = request_new(fuse);
@@ -28,7 +33,7 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 	if (!request)
 		return;
 	request->ino = ino;
-	request_read(request, ino, run_attributes, getattr_done);
+	request_flush(request, ino, getattr_flushed);
 }
 
 static void statx_done(struct request *request)
@@ -39,6 +44,11 @@ static void statx_done(struct request *request)
 	request_reply_raw(request, &answer, sizeof answer);
 }
 
+static void statx_flushed(struct request *request)
+{
+	request_read(request, request->ino, run_attributes, statx_done);
+}
+
 void ops_statx(const struct lane_raw *raw, void *userdata)
 {
 	struct request *request = request_new_raw(raw, userdata);
@@ -46,7 +56,7 @@ void ops_statx(const struct lane_raw *raw, void *userdata)
 	if (!request)
 		return;
 	request->ino = raw->node;
-	request_read(request, request->ino, run_attributes, statx_done);
+	request_flush(request, request->ino, statx_flushed);
 }
 
 /* ---- SETATTR ---- */
@@ -90,6 +100,11 @@ static void attributes_called(struct client_call *call, int error, const struct 
 		request_reply_attributes(request, &reply->attributes);
 }
 
+static void setattr_flushed(struct request *request)
+{
+	request_call(request, NULL, attributes_called);
+}
+
 static void op_setattr(
 	fuse_req_t fuse, fuse_ino_t ino, struct stat *stat, int to_set, struct fuse_file_info *info)
 {
@@ -110,7 +125,7 @@ static void op_setattr(
 			.mtime = from_timespec(stat->st_mtim),
 			.ctime = from_timespec(stat->st_ctim)},
 	};
-	request_call(request, NULL, attributes_called);
+	request_flush(request, ino, setattr_flushed);
 }
 
 /* ---- READLINK ---- */

@@ -1,5 +1,6 @@
 /* Operations on a file's data: read, write, flush, fsync, fallocate, copy_file_range, lseek. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,6 +25,11 @@ static void read_done(struct request *request)
 	request_reply_bytes(request, request->bytes, request->count);
 }
 
+static void read_flushed(struct request *request)
+{
+	request_read(request, request->ino, run_data, read_done);
+}
+
 static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
 	struct request *request = request_new(fuse);
@@ -38,10 +44,15 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_read(request, ino, run_data, read_done);
+		request_flush(request, ino, read_flushed);
 }
 
 /* ---- WRITE ---- */
+
+/*
+ * A buffered write is answered when the write-back has it. One that must be durable (O_SYNC, O_DIRECT, `sync` mounts),
+ * and a mapped page's, waits for what was buffered before and goes straight to the store.
+ */
 
 static void write_called(struct client_call *call, int error, const struct op_reply *reply)
 {
@@ -53,15 +64,57 @@ static void write_called(struct client_call *call, int error, const struct op_re
 		request_reply_written(request, request->is_clip ? request->size : (size_t)reply->count);
 }
 
+static void write_through(struct request *request)
+{
+	request_call(request, request->payload, write_called);
+}
+
+static void buffer_again(struct env_mail *mail);
+
+static void buffer_write(struct request *request, const void *data)
+{
+	const struct op_write *write = &request->op.write;
+	int result;
+
+	request->room.loop = lane_loop(request->lane);
+	request->room.wake = buffer_again;
+	result = write_back_add(request->front->write_back, request->room.loop, write->ino, write->offset,
+		data, request->size, write->flags, &request->room);
+	if (result == 0)
+		request_reply_written(request, request->size);
+	else if (result == -EAGAIN)
+		request->payload = request->payload ? request->payload : buf_copy(data, request->size);
+	else
+		request_reply_error(request, result);
+}
+
+static void buffer_again(struct env_mail *mail)
+{
+	struct request *request = request_of_room(mail);
+
+	if (request->payload)
+		buffer_write(request, request->payload->data);
+	else
+		request_reply_error(request, -ENOMEM);
+}
+
+static bool must_be_durable(const struct request *request)
+{
+	return request->front->options.synchronous || request->info.writepage ||
+	       (request->info.flags & (O_SYNC | O_DSYNC | O_DIRECT)) != 0;
+}
+
 static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 	struct fuse_file_info *info)
 {
 	struct request *request = request_new(fuse);
-	struct buf *payload;
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	int error;
 
 	if (!request)
 		return;
 	request->size = size;
+	request->info = *info;
 	request->is_clip = info->writepage;
 	request->op = (struct op){
 		.kind = OP_WRITE,
@@ -70,13 +123,19 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 			.flags = (info->writepage ? OP_WRITE_CLIP : 0) |
 				 (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0)},
 	};
-	payload = size < TAKE_SIZE_MIN ? buf_copy(data, size) : lane_take_data(request->lane, data, size);
-	if (!payload) {
-		request_reply_error(request, -ENOMEM);
-		return;
+	error = info->writepage ? 0 : node_take_error(request->front->nodes, ino, &handle->errors_seen);
+	if (error) {
+		request_reply_error(request, error);
+	} else if (!must_be_durable(request)) {
+		buffer_write(request, data);
+	} else {
+		request->payload = size < TAKE_SIZE_MIN ? buf_copy(data, size)
+							: lane_take_data(request->lane, data, size);
+		if (request->payload)
+			request_flush(request, ino, write_through);
+		else
+			request_reply_error(request, -ENOMEM);
 	}
-	request_call(request, payload, write_called);
-	buf_unref(payload);
 }
 
 /* ---- FALLOCATE, COPY_FILE_RANGE, LSEEK ---- */
@@ -85,6 +144,11 @@ static void done_called(struct client_call *call, int error, const struct op_rep
 {
 	(void)reply;
 	request_reply_error(request_of_call(call), error);
+}
+
+static void fallocate_flushed(struct request *request)
+{
+	request_call(request, NULL, done_called);
 }
 
 static void op_fallocate(
@@ -103,7 +167,7 @@ static void op_fallocate(
 			.length = (uint64_t)length,
 			.kill = true},
 	};
-	request_call(request, NULL, done_called);
+	request_flush(request, ino, fallocate_flushed);
 }
 
 static void copy_called(struct client_call *call, int error, const struct op_reply *reply)
@@ -114,6 +178,16 @@ static void copy_called(struct client_call *call, int error, const struct op_rep
 		request_reply_error(request, error);
 	else
 		request_reply_written(request, (size_t)reply->count);
+}
+
+static void copy_flushed(struct request *request)
+{
+	request_call(request, NULL, copy_called);
+}
+
+static void copy_source_flushed(struct request *request)
+{
+	request_flush(request, request->op.copy.ino, copy_flushed);
 }
 
 static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
@@ -134,7 +208,7 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 			.length = length < OP_WRITE_SIZE_MAX ? length : OP_WRITE_SIZE_MAX,
 			.kill = true},
 	};
-	request_call(request, NULL, copy_called);
+	request_flush(request, source, copy_source_flushed);
 }
 
 static int run_seek(struct client_read *read, struct view *view)
@@ -148,6 +222,11 @@ static void seek_done(struct request *request)
 {
 	fuse_reply_lseek(request->fuse, (off_t)request->found);
 	request_free(request);
+}
+
+static void seek_flushed(struct request *request)
+{
+	request_read(request, request->ino, run_seek, seek_done);
 }
 
 /* The kernel asks only for SEEK_DATA and SEEK_HOLE. */
@@ -164,15 +243,29 @@ static void op_lseek(fuse_req_t fuse, fuse_ino_t ino, off_t offset, int whence, 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		request_reply_error(request, -EINVAL);
 	else
-		request_read(request, ino, run_seek, seek_done);
+		request_flush(request, ino, seek_flushed);
 }
 
-/* ---- FSYNC: a write was durable when it was answered. ---- */
+/* ---- FSYNC ---- */
+
+static void fsync_flushed(struct request *request)
+{
+	struct handle *handle = (struct handle *)(uintptr_t)request->info.fh;
+
+	request_reply_error(
+		request, node_take_error(request->front->nodes, request->ino, &handle->errors_seen));
+}
 
 static void op_fsync(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
 {
-	(void)ino, (void)data_only, (void)info;
-	fuse_reply_err(fuse, 0);
+	struct request *request = request_new(fuse);
+
+	(void)data_only;
+	if (!request)
+		return;
+	request->ino = ino;
+	request->info = *info;
+	request_flush(request, ino, fsync_flushed);
 }
 
 void ops_data(struct fuse_lowlevel_ops *operations)

@@ -35,9 +35,10 @@ struct listing {
 	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
 };
 
+/* Without an inode the kernel takes name and type alone: of "..", and of files whose data is still on its way. */
 static struct fuse_entry_param entry_param(const struct front *front, const struct read_entry *entry)
 {
-	if (entry->attributes)
+	if (entry->attributes && !write_back_is_dirty(front->write_back, entry->ino))
 		return request_entry(front, entry->attributes);
 	return (struct fuse_entry_param){.attr = {.st_ino = entry->ino, .st_mode = entry->type}};
 }

@@ -133,7 +133,7 @@ static void start_lock(struct request *request, fuse_ino_t ino, const struct loc
 		return;
 	}
 	node_set_locked(request->front->nodes, ino);
-	set_lock(request);
+	request_flush(request, ino, set_lock);
 }
 
 /* Remembers whose locks were taken through the handle, for its release (OFD locks have no other end). */
@@ -201,34 +201,47 @@ void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata)
 
 /* ---- FLUSH and RELEASE ---- */
 
+static int take_error(const struct request *request)
+{
+	struct handle *handle = (struct handle *)(uintptr_t)request->info.fh;
+
+	return node_take_error(request->front->nodes, request->ino, &handle->errors_seen);
+}
+
 static void flush_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	int write_error = take_error(request);
 
 	(void)reply;
 	node_wake_lockers(request->front->nodes, request->ino);
-	request_reply_error(request, error);
+	request_reply_error(request, write_error ? write_error : error);
 }
 
-/* close(2): POSIX locks of the closing process go. Answered at once when there can be none. */
-static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+static void flush_written(struct request *request)
 {
-	const struct front *front = lane_userdata(lane_of(fuse));
-	struct request *request;
-
-	if (!node_is_locked(front->nodes, ino)) {
-		fuse_reply_err(fuse, 0);
+	if (!node_is_locked(request->front->nodes, request->ino)) {
+		request_reply_error(request, take_error(request));
 		return;
 	}
-	request = request_new(fuse);
+	request->op = (struct op){
+		.kind = OP_LOCK,
+		.lock = {.ino = request->ino,
+			.lock = whole(LOCK_POSIX, FS_LOCK_NONE, request->info.lock_owner)},
+	};
+	request_call(request, NULL, flush_called);
+}
+
+/* close(2): what was written becomes durable, and POSIX locks of the closing process go. */
+static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
 	if (!request)
 		return;
 	request->ino = ino;
-	request->op = (struct op){
-		.kind = OP_LOCK,
-		.lock = {.ino = ino, .lock = whole(LOCK_POSIX, FS_LOCK_NONE, info->lock_owner)},
-	};
-	request_call(request, NULL, flush_called);
+	request->info = *info;
+	request_flush(request, ino, flush_written);
 }
 
 static void drop_lock(

@@ -18,14 +18,26 @@ static int run_lookup(struct client_read *read, struct view *view)
 	return read_lookup(view, request->ino, request_name(request->name), &request->attributes);
 }
 
+static void look_up(struct request *request);
+
+/* The attributes of a file with data on its way would be too old: it is written out and looked at again. */
 static void lookup_done(struct request *request)
 {
-	if (request->error == -ENOENT)
+	struct write_back *write_back = request->front->write_back;
+
+	if (!request->error && write_back_is_dirty(write_back, request->attributes.ino))
+		request_flush(request, request->attributes.ino, look_up);
+	else if (request->error == -ENOENT)
 		request_reply_no_entry(request);
 	else if (request->error)
 		request_reply_error(request, request->error);
 	else
 		request_reply_entry(request, &request->attributes);
+}
+
+static void look_up(struct request *request)
+{
+	request_read_any(request, request->ino, run_lookup, lookup_done);
 }
 
 static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
@@ -35,7 +47,7 @@ static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 	if (!request)
 		return;
 	request->ino = parent;
-	request_read_any(request, parent, run_lookup, lookup_done);
+	look_up(request);
 }
 
 /* Nothing is kept per lookup: what must live on is held by its opens. */
@@ -102,6 +114,11 @@ static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, c
 		make(fuse, parent, name, S_IFLNK | 0777, 0, target);
 }
 
+static void link_flushed(struct request *request)
+{
+	request_call(request, NULL, entry_called);
+}
+
 static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct request *request = request_new_named(fuse, name);
@@ -112,7 +129,7 @@ static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const ch
 		.kind = OP_LINK,
 		.link = {.ino = ino, .parent = parent, .name = request_name(request->name)},
 	};
-	request_call(request, NULL, entry_called);
+	request_flush(request, ino, link_flushed);
 }
 
 /* ---- CREATE ---- */
@@ -275,6 +292,30 @@ static void op_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 	remove_name(fuse, OP_RMDIR, parent, name);
 }
 
+static void rename_flushed(struct request *request)
+{
+	if (request->op.rename.flags & RENAME_EXCHANGE)
+		request_call(request, NULL, remove_called);
+	else
+		remove_start(request);
+}
+
+static int run_find_source(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+
+	return read_lookup(view, request->op.rename.parent, request->op.rename.name, &request->attributes);
+}
+
+/* What is renamed over something is often meant to replace it as a whole: its data goes first. */
+static void rename_found(struct request *request)
+{
+	if (request->error)
+		rename_flushed(request);
+	else
+		request_flush(request, request->attributes.ino, rename_flushed);
+}
+
 static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
@@ -297,10 +338,10 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 			.new_name = request_name(request->new_name),
 			.flags = flags},
 	};
-	if (flags & RENAME_EXCHANGE)
-		request_call(request, NULL, remove_called);
+	if (write_back_is_clean(request->front->write_back))
+		rename_flushed(request);
 	else
-		remove_start(request);
+		request_read_any(request, parent, run_find_source, rename_found);
 }
 
 /* ---- TMPFILE, which libfuse 3.14 does not know ---- */

@@ -24,6 +24,11 @@ struct request *request_of_wake(struct env_mail *mail)
 	return container_of(container_of(mail, struct node_waiter, mail), struct request, waiter);
 }
 
+struct request *request_of_room(struct env_mail *mail)
+{
+	return container_of(container_of(mail, struct write_back_waiter, mail), struct request, room);
+}
+
 /* ---- Birth and death ---- */
 
 static struct request *allocate(struct front *front, struct lane *lane)
@@ -82,6 +87,7 @@ void request_free(struct request *request)
 	struct front *front = request->front;
 
 	check(!request->is_removing && !request->has_node);
+	buf_unref(request->payload);
 	free(request->bytes);
 	free(request);
 	front_leave(front);
@@ -141,6 +147,22 @@ void request_read_any(struct request *request, uint64_t ino,
 	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request))
 {
 	start_read(request, ino, run, then, on_read);
+}
+
+static void on_flushed(struct env_mail *mail)
+{
+	struct request *request = request_of_room(mail);
+
+	request->flushed(request);
+}
+
+void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request))
+{
+	request->flushed = then;
+	request->room.loop = lane_loop(request->lane);
+	request->room.wake = on_flushed;
+	if (write_back_flush(request->front->write_back, request->room.loop, ino, &request->room))
+		then(request);
 }
 
 /* ---- Work without a request ---- */

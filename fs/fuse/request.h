@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "fs/client/write_back.h"
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
 #include "fs/fuse/node.h"
@@ -22,6 +23,9 @@ struct front {
 	uint32_t lane_count;
 	struct node_table *nodes;
 	struct waits *waits;
+	struct write_back *write_back;
+	struct write_back_waiter last; /* at the end */
+	struct env_mail end;
 	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */
 	double timeout; /* seconds, of names and attributes */
 };
@@ -36,6 +40,8 @@ struct request {
 	struct client_call call;
 	struct client_read read;
 	struct node_waiter waiter;
+	struct write_back_waiter room;
+	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
 	struct fuse_file_info info;
 	struct fs_key key; /* of a read */
@@ -58,6 +64,7 @@ struct request {
 	bool is_kill; /* the kernel asked to strip suid and sgid */
 	bool has_node; /* node_open has counted it */
 	void (*then)(struct request *request); /* the operation's next step after a read */
+	void (*flushed)(struct request *request); /* the next step after a flush */
 	uint8_t *bytes; /* malloc'ed: a reply's data, or a value to set */
 	char name[FS_NAME_SIZE_MAX + 1];
 	char new_name[FS_NAME_SIZE_MAX + 1];
@@ -71,6 +78,7 @@ struct handle {
 	unsigned owner_count;
 	bool has_flock;
 	uint64_t flock_owner;
+	uint64_t errors_seen; /* node_take_error */
 };
 
 /* NULL: out of memory, and the kernel has been answered. */
@@ -90,6 +98,10 @@ void request_read_any(struct request *request, uint64_t ino,
 struct request *request_of_call(struct client_call *call);
 struct request *request_of_read(struct client_read *read);
 struct request *request_of_wake(struct env_mail *mail); /* of a node_waiter */
+struct request *request_of_room(struct env_mail *mail); /* of a write_back_waiter */
+
+/* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. */
+void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request));
 
 /* `error` 0 or -errno. */
 void request_reply_error(struct request *request, int error);

@@ -1,0 +1,59 @@
+/*
+ * write_back.h: file data that has been acknowledged and is not durable yet.
+ *
+ * A write through a buffered descriptor is copied here and answered at once, as every filesystem does; it becomes
+ * durable within a second, or when somebody asks: fsync, close, and whatever must see it or must not overtake it.
+ * Neighbouring writes are joined into operations of up to 1 MiB; several are on their way at a time, in any order unless
+ * they overlap. What is here is bounded per file and per mount; beyond that a writer waits.
+ *
+ * An error is not lost: it is counted against the file and given to `failed`, and the data is dropped, as on any
+ * filesystem whose disk failed.
+ *
+ * Threads: any, each naming its own loop; callbacks come on the loop of the one who waits.
+ */
+#ifndef RAFTKV_FS_CLIENT_WRITE_BACK_H
+#define RAFTKV_FS_CLIENT_WRITE_BACK_H
+
+#include "fs/client/client.h"
+
+struct write_back;
+
+struct write_back_options {
+	struct client *client; /* shares; outlives the write-back */
+	struct env_loop *loop; /* of the timer that writes out what has become old */
+	uint64_t file_size_max; /* bytes [16 MiB] */
+	uint64_t mount_size_max; /* bytes [64 MiB] */
+	uint64_t age_max_ns; /* [1 s] */
+	void (*failed)(void *argument, uint64_t ino, int error); /* -errno; any thread */
+	void *argument;
+};
+
+int write_back_new(const struct write_back_options *options, struct write_back **write_back);
+void write_back_free(
+	struct write_back *write_back); /* clean; its loop has stopped or its timer was never set */
+
+/* Somebody waits for room, or for data to be durable. Embedded; the write-back's until `wake`. */
+struct write_back_waiter {
+	struct env_mail mail; /* the write-back's */
+	struct write_back_waiter *next; /* the write-back's */
+	uint64_t sequence; /* the write-back's */
+	struct env_loop *loop;
+	env_mail_cb wake;
+};
+
+/* Takes a copy of the data. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when there may be: call again.
+ * -ENOMEM. `flags` are OP_WRITE_KILL or 0. `loop` is the calling one. */
+int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_t ino, uint64_t offset,
+	const void *data, size_t size, uint32_t flags, struct write_back_waiter *waiter);
+
+/* Writes out all that was added to the file before the call. True: there was nothing, and `waiter` (may be NULL: nobody
+ * waits) is not woken; false: it will be. */
+bool write_back_flush(
+	struct write_back *write_back, struct env_loop *loop, uint64_t ino, struct write_back_waiter *waiter);
+/* Whether any file has data here: a cheap first question. */
+bool write_back_is_clean(struct write_back *write_back);
+bool write_back_is_dirty(struct write_back *write_back, uint64_t ino);
+/* The same for all files; as write_back_flush. The loop's timer is stopped: call on `options.loop`. */
+bool write_back_stop(struct write_back *write_back, struct write_back_waiter *waiter);
+
+#endif
