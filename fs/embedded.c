@@ -14,7 +14,7 @@
 #define LOOPS_MAX  4
 #define WORKERS	   4
 #define IO_THREADS 4
-#define SESSION	   1 /* of the one mount that an embedded store has */
+#define SESSION	   0 /* the only mount: a request that was answered is never sent again, so it needs no slots */
 #define FIRST_MODE 0755
 
 #define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

@@ -43,14 +43,15 @@ struct raftkv *client_raftkv(const struct client *client)
 
 /* ---- What an error means ---- */
 
-/* Nobody could answer yet: ask again, later. */
-static bool is_transient(int status)
+/* Nobody could answer yet: ask again, later. What may have happened can be asked again only by its slot. */
+static bool is_transient(const struct client *client, int status)
 {
 	switch (status) {
+	case STATUS_STALE_COMMAND:
+		return client->options.session != 0;
 	case STATUS_NOT_LEADER:
 	case STATUS_NOT_READY:
 	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_STALE_COMMAND:
 	case STATUS_EPOCH_NOT_MATCH:
 	case STATUS_REGION_NOT_FOUND:
 	case STATUS_LIMIT:
@@ -109,7 +110,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 {
 	struct client_call *call = container_of(write, struct client_call, write);
 
-	if (is_transient(status)) {
+	if (is_transient(call->client, status)) {
 		call->write.is_retry = true;
 		back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
 		return;
@@ -200,7 +201,7 @@ static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_s
 {
 	struct client_read *read = container_of(request, struct client_read, read);
 
-	if (is_transient(status)) {
+	if (status == STATUS_STALE_COMMAND || is_transient(read->client, status)) {
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 		return;
 	}
@@ -227,7 +228,7 @@ static void start_read(struct client_read *read)
 		run_on_snapshot(read);
 	else if (status == STATUS_WOULD_BLOCK)
 		raftkv_async_snapshot(raftkv, &read->read);
-	else if (is_transient(status))
+	else if (is_transient(read->client, status))
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 	else
 		finish_read(read, status);

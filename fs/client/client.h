@@ -20,7 +20,7 @@ struct client;
 struct client_options {
 	struct raftkv *raftkv; /* shares; outlives the client */
 	const struct logger *logger;
-	uint64_t session; /* of this mount */
+	uint64_t session; /* of this mount; 0: the store's own process, whose requests have no slots */
 };
 
 int client_new(const struct client_options *options, struct client **client);
