@@ -45,7 +45,8 @@ install_packages = @set -- $(call missing,$(1)); if [ $$# -gt 0 ]; then echo "in
 
 # ---- Sources ----
 layers  := proto raft store fs mount-helpers
-mains   := $(wildcard fs/raftkvd.c mount-helpers/mount.raftkv.c mount-helpers/fsck.raftkv.c)
+mains   := $(wildcard fs/raftkvd.c mount-helpers/mount.raftkv.c mount-helpers/umount.fuse.raftkv.c \
+	mount-helpers/fsck.raftkv.c)
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
 library  = $(BUILD)/lib$(1).a
@@ -132,8 +133,11 @@ install: all
 	install -d $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv
 	ln -sf mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
+	install -m 755 $(BUILD)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.fuse.raftkv
+	ln -sf umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
+	rm -f $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
+		$(DESTDIR)$(SBINDIR)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done
 fuzz: $(fuzzers)

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "mount-helpers/mountinfo.h"
 
 bool source_is_cluster(const char *source)
 {
@@ -33,48 +34,12 @@ static int prepare_store(const char *source, char *store, struct status *status)
 	return 0;
 }
 
-/* Undoes the octal escapes of /proc/self/mountinfo in place. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from;) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-			*to++ = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
-			from += 4;
-		} else {
-			*to++ = *from++;
-		}
-	}
-	*to = '\0';
-}
-
-/* Whether the topmost mount on `directory` is a raftkv. */
-static bool is_our_mount(const char *directory)
-{
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t capacity = 0;
-	bool ours = false;
-
-	while (file && getline(&line, &capacity, file) > 0) {
-		char point[PATH_MAX], *rest = strstr(line, " - ");
-
-		if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1)
-			continue;
-		unescape(point);
-		if (strcmp(point, directory) == 0)
-			ours = strncmp(rest + 3, "fuse.raftkv ", 12) == 0;
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return ours;
-}
-
 static int clear_dead_mount(const char *directory, struct status *status)
 {
-	if (!is_our_mount(directory) || geteuid() != 0 || umount2(directory, MNT_DETACH) < 0)
+	struct mountinfo info;
+	bool is_ours = mountinfo_find(directory, &info) && strcmp(info.type, "fuse.raftkv") == 0;
+
+	if (!is_ours || geteuid() != 0 || umount2(directory, MNT_DETACH) < 0)
 		return status_set(status, -ENOTCONN,
 			"a mount whose daemon is gone is still on %s: take it away with 'umount -l %s'",
 			directory, directory);

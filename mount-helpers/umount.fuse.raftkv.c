@@ -1,0 +1,94 @@
+/*
+ * umount.fuse.raftkv: what umount(8) calls for a raftkv mount. umount(2) of a FUSE filesystem returns before its daemon
+ * has written out and closed the store; this waits for the daemon, so that the store can be copied, moved or mounted
+ * again at once.
+ *
+ *     umount.fuse.raftkv DIRECTORY [-flnrv] [-N NAMESPACE] [-t TYPE]
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "mount-helpers/mountinfo.h"
+#include "mount-helpers/options.h"
+
+#define WAIT_S 60
+
+struct umount_options {
+	const char *directory;
+	int flags; /* MNT_… */
+};
+
+static bool parse(struct umount_options *options, int count, char **arguments)
+{
+	int letter;
+
+	while ((letter = getopt(count, arguments, "flnrvN:t:")) != -1) {
+		if (letter == 'f')
+			options->flags |= MNT_FORCE;
+		else if (letter == 'l')
+			options->flags |= MNT_DETACH;
+		else if (letter == '?')
+			return false;
+	}
+	if (count - optind != 1)
+		return false;
+	options->directory = arguments[optind];
+	return true;
+}
+
+/* Until nobody holds the store's LOCK any more. False: somebody still does. */
+static bool wait_for_store(const char *store)
+{
+	char path[PATH_MAX + 8];
+	bool is_free = false;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/LOCK", store);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT || errno == EACCES;
+	for (int tenths = 0; tenths < WAIT_S * 10 && !is_free; tenths++) {
+		is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+		if (!is_free)
+			usleep(100000);
+	}
+	close(fd);
+	return is_free;
+}
+
+int main(int count, char **arguments)
+{
+	struct umount_options options = {.flags = UMOUNT_NOFOLLOW};
+	char directory[PATH_MAX];
+	struct mountinfo info;
+	bool is_known;
+
+	if (!parse(&options, count, arguments)) {
+		fprintf(stderr, "usage: umount.fuse.raftkv DIRECTORY [-flnrv]\n");
+		return MOUNT_USAGE;
+	}
+	/* The name as it is, when it cannot be resolved because the daemon is gone. */
+	if (!realpath(options.directory, directory))
+		snprintf(directory, sizeof directory, "%s", options.directory);
+	is_known = mountinfo_find(directory, &info);
+	if (umount2(directory, options.flags) < 0) {
+		fprintf(stderr, "umount.fuse.raftkv: %s: %s\n", directory, strerror(errno));
+		return MOUNT_FAILURE;
+	}
+	if (is_known && info.source[0] == '/' && !(options.flags & MNT_DETACH) &&
+		!wait_for_store(info.source)) {
+		fprintf(stderr,
+			"umount.fuse.raftkv: %s is unmounted, but its daemon is still writing out %s\n",
+			directory, info.source);
+		return MOUNT_SYSTEM;
+	}
+	return MOUNT_OK;
+}
