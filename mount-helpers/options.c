@@ -56,7 +56,6 @@ static const struct option_rule rules[] = {
 	{"allow_other", CLEAR_BOOL, 0, FIELD(only_me)},
 	{"noallow_other", SET_BOOL, 0, FIELD(only_me)},
 	{"mount_timeout=", SET_SECONDS, 0, FIELD(mount_timeout_s)},
-	{"timeo=", SET_SECONDS, 0, FIELD(timeo_s)},
 	{"lanes=", SET_COUNT, 0, FIELD(lanes)},
 	{"cache_size=", SET_SIZE, 0, FIELD(cache_size)},
 	{"log=", SET_PATH, 0, FIELD(log)},

@@ -41,7 +41,6 @@ struct mount_options {
 	bool only_me; /* not allow_other */
 	bool synchronous; /* sync: every write is durable when it returns */
 	uint32_t mount_timeout_s;
-	uint32_t timeo_s; /* 0: wait for ever */
 	uint32_t lanes; /* 0: by the number of cores */
 	uint64_t cache_size; /* bytes; 0: the default */
 	const char *log; /* a file; NULL: SOURCE/log */
