@@ -34,7 +34,7 @@ link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 # ---- Packages ----
 packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
 	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev
-packages_check := $(packages_build) libcmocka-dev bsdextrautils psmisc clang libclang-rt-14-dev clang-format acl attr fio git rsync \ mandoc
+packages_check := $(packages_build) libcmocka-dev bsdextrautils psmisc clang libclang-rt-14-dev clang-format acl attr fio git rsync mandoc \
 	sqlite3 xfsprogs e2fsprogs jq procps python3
 missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null \
 	| awk '$$2 == "installed" {print $$1}' | sort >/tmp/.raftkv-have.$$$$; printf '%s\n' $(1) | sort -u \
