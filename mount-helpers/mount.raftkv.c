@@ -248,7 +248,6 @@ static int run_daemon(struct service *service)
 	int result = start(service, &status);
 
 	if (result < 0) {
-		log_error(&service->logger, "msg=\"the mount failed\" reason=\"%s\"", status.text);
 		daemon_report(&service->daemon, NAME, MOUNT_FAILURE, &status);
 		if (service->is_mounted)
 			channel_unmount(&service->channel);

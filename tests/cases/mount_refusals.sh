@@ -32,12 +32,12 @@ refuse 32 "neither an absolute directory nor host:port" relative "$MNT"
 refuse 32 "does not exist: create it with 'mkdir -p" "$VOLUME" "$WORK/missing"
 refuse 32 "is not a directory" "$VOLUME" "$WORK/plain"
 refuse 32 "is not a directory" "$WORK/plain" "$MNT"
-refuse 32 "$WORK/full" "$WORK/full" "$MNT"
+refuse 32 "holds 'file'" "$WORK/full" "$MNT"
 refuse 32 "lies inside the mount point" "$MNT/volume" "$MNT"
 refuse 32 "lies inside the source" "$WORK" "$WORK/inside"
 
 mount_up
-refuse 32 "another process" "$VOLUME" "$WORK/other" -o mount_timeout=20
+refuse 32 "in use by another process" "$VOLUME" "$WORK/other" -o mount_timeout=20
 mount_down
 
 # A dead mount of ours is taken away by the next mount.
