@@ -155,6 +155,7 @@ static int open_front(struct service *service, struct status *status)
 		.channel = &service->channel,
 		.cache_timeout_s = DAY_S,
 		.sole_client = true,
+		.no_atime = service->options.flags & (MS_NOATIME | MS_RDONLY),
 		.synchronous = service->options.synchronous,
 		.debug = service->options.debug,
 		.ended = on_front_ended,

@@ -20,6 +20,7 @@ struct note {
 	struct note *next; /* to be sent */
 	uint64_t ino;
 	struct fs_time time;
+	bool is_sent;
 	UT_hash_handle hh;
 };
 
@@ -27,7 +28,7 @@ struct atimes {
 	struct client *client;
 	struct env_loop *loop;
 	pthread_mutex_t mutex;
-	struct note *notes; /* not sent */
+	struct note *notes; /* until the store has them */
 	_Atomic unsigned count; /* of notes; written under the mutex */
 	bool is_timer_set; /* or about to be; under the mutex */
 	struct env_mail arm;
@@ -71,6 +72,15 @@ void atimes_free(struct atimes *atimes)
 
 static void send_some(struct atimes *atimes);
 
+static void drop(struct atimes *atimes, struct note *note)
+{
+	pthread_mutex_lock(&atimes->mutex);
+	HASH_DEL(atimes->notes, note);
+	atimes->count--;
+	pthread_mutex_unlock(&atimes->mutex);
+	free(note);
+}
+
 /* An inode that is gone by now, or any other refusal: an access time is not worth more. */
 static void on_called(struct client_call *call, int error, const struct op_reply *reply)
 {
@@ -78,7 +88,7 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 	struct atimes *atimes = note->atimes;
 
 	(void)error, (void)reply;
-	free(note);
+	drop(atimes, note);
 	atimes->in_flight--;
 	send_some(atimes);
 }
@@ -93,7 +103,7 @@ static void send_note(struct atimes *atimes, struct note *note)
 	note->call.loop = atimes->loop;
 	note->call.done = on_called;
 	if (client_call(atimes->client, &note->call, &op, NULL) < 0)
-		free(note);
+		drop(atimes, note);
 	else
 		atimes->in_flight++;
 }
@@ -116,11 +126,12 @@ static void send_all(struct atimes *atimes)
 
 	pthread_mutex_lock(&atimes->mutex);
 	HASH_ITER (hh, atimes->notes, note, next) {
-		HASH_DEL(atimes->notes, note);
+		if (note->is_sent)
+			continue;
+		note->is_sent = true;
 		note->next = atimes->sending;
 		atimes->sending = note;
 	}
-	atimes->count = 0;
 	atimes->is_timer_set = false;
 	pthread_mutex_unlock(&atimes->mutex);
 	send_some(atimes);
@@ -206,6 +217,22 @@ void atimes_note(struct atimes *atimes, const struct attributes *attributes)
 	pthread_mutex_unlock(&atimes->mutex);
 	if (must_arm)
 		env_post(atimes->loop, &atimes->arm, arm_timer);
+}
+
+void atimes_forget(struct atimes *atimes, uint64_t ino)
+{
+	struct note *note;
+
+	if (atimes->count == 0)
+		return;
+	pthread_mutex_lock(&atimes->mutex);
+	note = find(atimes, ino);
+	if (note && !note->is_sent) {
+		HASH_DEL(atimes->notes, note);
+		atimes->count--;
+		free(note);
+	}
+	pthread_mutex_unlock(&atimes->mutex);
 }
 
 void atimes_apply(struct atimes *atimes, struct attributes *attributes)

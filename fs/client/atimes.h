@@ -20,6 +20,8 @@ void atimes_free(struct atimes *atimes); /* stopped, or never used; may be NULL 
 void atimes_note(struct atimes *atimes, const struct attributes *attributes);
 /* Completes what the store knows. Any thread. */
 void atimes_apply(struct atimes *atimes, struct attributes *attributes);
+/* Somebody sets the access time: what was noted before is over. Any thread. */
+void atimes_forget(struct atimes *atimes, uint64_t ino);
 /* Sends the rest; `stopped` comes on the loop, perhaps from inside the call. On the loop's thread. */
 void atimes_stop(struct atimes *atimes, void (*stopped)(void *argument), void *argument);
 

@@ -43,14 +43,29 @@ static struct fuse_lowlevel_ops operations_table(void)
 	return operations;
 }
 
-static void on_written_out(struct env_mail *mail)
+static void on_all_sent(void *argument)
 {
-	struct write_back_waiter *waiter = (struct write_back_waiter *)(void *)mail;
-	struct front *front = (struct front *)(void *)((char *)waiter - offsetof(struct front, last));
+	struct front *front = argument;
 
 	front->options.ended(front->options.argument);
 }
 
+static void send_atimes(struct front *front)
+{
+	if (front->atimes)
+		atimes_stop(front->atimes, on_all_sent, front);
+	else
+		on_all_sent(front);
+}
+
+static void on_written_out(struct env_mail *mail)
+{
+	struct write_back_waiter *waiter = (struct write_back_waiter *)(void *)mail;
+
+	send_atimes((struct front *)(void *)((char *)waiter - offsetof(struct front, last)));
+}
+
+/* No request is left: what was only acknowledged becomes durable. */
 static void write_out(struct env_mail *mail)
 {
 	struct front *front = (struct front *)(void *)((char *)mail - offsetof(struct front, end));
@@ -58,7 +73,7 @@ static void write_out(struct env_mail *mail)
 	front->last.loop = front->options.loops[0];
 	front->last.wake = on_written_out;
 	if (write_back_stop(front->write_back, &front->last))
-		front->options.ended(front->options.argument);
+		send_atimes(front);
 }
 
 void front_leave(struct front *front)
@@ -132,24 +147,42 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 	return result;
 }
 
+static int make_parts(struct front *front)
+{
+	const struct front_options *options = &front->options;
+	const struct write_back_options write_back = {
+		.client = options->client,
+		.loop = options->loops[0],
+		.failed = on_write_failed,
+		.argument = front,
+	};
+	int result;
+
+	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
+	if (!front->lanes)
+		return -ENOMEM;
+	result = write_back_new(&write_back, &front->write_back);
+	if (result == 0 && !options->no_atime)
+		result = atimes_new(options->client, options->loops[0], &front->atimes);
+	if (result == 0)
+		result = node_table_new(&front->nodes);
+	if (result == 0)
+		result = waits_new(&front->waits);
+	return result;
+}
+
 int front_new(const struct front_options *options, struct front **out, struct status *status)
 {
 	struct fuse_lowlevel_ops operations = operations_table();
 	struct front *front = calloc(1, sizeof *front);
-	int result = -ENOMEM;
+	int result;
 
 	if (!front)
 		return status_set(status, -ENOMEM, "out of memory");
 	front->options = *options;
 	front->timeout = options->cache_timeout_s;
-	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
-	if (front->lanes &&
-		(result = write_back_new(&(struct write_back_options){.client = options->client,
-						 .loop = options->loops[0],
-						 .failed = on_write_failed,
-						 .argument = front},
-			 &front->write_back)) == 0 &&
-		(result = node_table_new(&front->nodes)) == 0 && (result = waits_new(&front->waits)) == 0)
+	result = make_parts(front);
+	if (result == 0)
 		result = add_lanes(front, &operations);
 	if (result < 0) {
 		front_free(front);
@@ -204,5 +237,6 @@ void front_free(struct front *front)
 	node_table_free(front->nodes);
 	waits_free(front->waits);
 	write_back_free(front->write_back);
+	atimes_free(front->atimes);
 	free(front);
 }

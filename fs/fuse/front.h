@@ -20,6 +20,7 @@ struct front_options {
 	struct env_loop **loops; /* one per lane; run by the caller */
 	uint32_t loop_count;
 	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */
+	bool no_atime;
 	bool synchronous; /* every write is durable when it returns */
 	bool sole_client; /* nobody else changes the filesystem: negative entries and listings may be cached */
 	bool debug;

@@ -16,12 +16,13 @@ static int run_data(struct client_read *read, struct view *view)
 {
 	struct request *request = request_of_read(read);
 
-	return read_data(
-		view, request->ino, request->offset, request->bytes, request->size, &request->count, NULL);
+	return read_data(view, request->ino, request->offset, request->bytes, request->size, &request->count,
+		&request->attributes);
 }
 
 static void read_done(struct request *request)
 {
+	request_note_read(request);
 	request_reply_bytes(request, request->bytes, request->count);
 }
 
@@ -34,10 +35,10 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 {
 	struct request *request = request_new(fuse);
 
-	(void)info;
 	if (!request)
 		return;
 	request->ino = ino;
+	request->info = *info;
 	request->offset = (uint64_t)offset;
 	request->size = size;
 	request->bytes = malloc(size);

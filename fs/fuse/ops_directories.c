@@ -84,6 +84,7 @@ static int run_directory(struct client_read *read, struct view *view)
 
 static void directory_done(struct request *request)
 {
+	request_note_read(request);
 	request_reply_bytes(request, request->bytes, request->count);
 }
 

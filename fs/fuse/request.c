@@ -1,6 +1,7 @@
 #include "fs/fuse/request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,22 +211,32 @@ static struct timespec to_timespec(struct fs_time time)
 	return (struct timespec){.tv_sec = time.seconds, .tv_nsec = time.nanoseconds};
 }
 
-struct stat request_stat(const struct attributes *attributes)
+struct stat request_stat(const struct front *front, const struct attributes *attributes)
 {
+	struct attributes complete = *attributes;
+
+	if (front->atimes)
+		atimes_apply(front->atimes, &complete);
 	return (struct stat){
-		.st_ino = attributes->ino,
-		.st_mode = attributes->mode,
-		.st_nlink = attributes->nlink,
-		.st_uid = attributes->uid,
-		.st_gid = attributes->gid,
-		.st_rdev = attributes->rdev,
-		.st_size = (off_t)attributes->size,
-		.st_blocks = (blkcnt_t)attributes->blocks,
+		.st_ino = complete.ino,
+		.st_mode = complete.mode,
+		.st_nlink = complete.nlink,
+		.st_uid = complete.uid,
+		.st_gid = complete.gid,
+		.st_rdev = complete.rdev,
+		.st_size = (off_t)complete.size,
+		.st_blocks = (blkcnt_t)complete.blocks,
 		.st_blksize = FRONT_BLOCK_SIZE,
-		.st_atim = to_timespec(attributes->atime),
-		.st_mtim = to_timespec(attributes->mtime),
-		.st_ctim = to_timespec(attributes->ctime),
+		.st_atim = to_timespec(complete.atime),
+		.st_mtim = to_timespec(complete.mtime),
+		.st_ctim = to_timespec(complete.ctime),
 	};
+}
+
+void request_note_read(struct request *request)
+{
+	if (request->front->atimes && !(request->info.flags & O_NOATIME))
+		atimes_note(request->front->atimes, &request->attributes);
 }
 
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes)
@@ -233,7 +244,7 @@ struct fuse_entry_param request_entry(const struct front *front, const struct at
 	return (struct fuse_entry_param){
 		.ino = attributes->ino,
 		.generation = attributes->generation,
-		.attr = request_stat(attributes),
+		.attr = request_stat(front, attributes),
 		.attr_timeout = front->timeout,
 		.entry_timeout = front->timeout,
 	};
@@ -282,7 +293,7 @@ void request_reply_no_entry(struct request *request)
 
 void request_reply_attributes(struct request *request, const struct attributes *attributes)
 {
-	struct stat stat = request_stat(attributes);
+	struct stat stat = request_stat(request->front, attributes);
 
 	fuse_reply_attr(request->fuse, &stat, request->front->timeout);
 	request_free(request);

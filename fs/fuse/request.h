@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "fs/client/atimes.h"
 #include "fs/client/write_back.h"
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
@@ -24,6 +25,7 @@ struct front {
 	struct node_table *nodes;
 	struct waits *waits;
 	struct write_back *write_back;
+	struct atimes *atimes; /* NULL: noatime */
 	struct write_back_waiter last; /* at the end */
 	struct env_mail end;
 	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */
@@ -117,7 +119,10 @@ void request_reply_none(struct request *request);
 /* After a reply by another function of fuse_reply_*. */
 void request_free(struct request *request);
 
-struct stat request_stat(const struct attributes *attributes);
+/* Attributes as the kernel is to see them: with the access time that is known here. */
+struct stat request_stat(const struct front *front, const struct attributes *attributes);
+/* The inode of request->attributes was read. */
+void request_note_read(struct request *request);
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes);
 struct op_caller request_caller(const struct request *request);
 static inline struct slice request_name(const char *name)
