@@ -12,9 +12,16 @@ trap 'umount -l "$mnt" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 
-start() { "$build/mount.raftkv" "$work/volume" "$mnt" -o foreground 2>>"$work/daemon.log" & pid=$!
-	for _ in $(seq 100); do mountpoint -q "$mnt" && return; sleep 0.1; done
-	cat "$work/daemon.log"; echo "the mount did not come up"; exit 1; }
+start() {
+	"$build/mount.raftkv" "$work/volume" "$mnt" -o foreground 2>"$work/daemon.log" &
+	pid=$!
+	for _ in $(seq 200); do
+		grep -q 'msg="mounted"' "$work/daemon.log" && return
+		sleep 0.1
+	done
+	cat "$work/daemon.log"
+	exit 1
+}
 
 say "mounting a fresh filesystem on $mnt"
 start

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mount-helpers/mountinfo.h"
@@ -48,10 +49,12 @@ static int clear_dead_mount(const char *directory, struct status *status)
 
 static int prepare_mount_point(const char *directory, char *mount_point, struct status *status)
 {
+	struct statfs filesystem;
 	struct stat stat_;
 	int result;
 
-	if (stat(directory, &stat_) < 0 && errno == ENOTCONN) {
+	/* Attributes may still be in the kernel's cache; statfs(2) always asks the daemon. */
+	if (statfs(directory, &filesystem) < 0 && errno == ENOTCONN) {
 		result = clear_dead_mount(directory, status);
 		if (result < 0)
 			return result;

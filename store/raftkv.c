@@ -30,6 +30,7 @@ static void fill_options(struct raftkv_options *options)
 	options->log_size_max = or_default(options->log_size_max, 512u << 20);
 	options->reserve_size = or_default(options->reserve_size, 256u << 20);
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
+	options->block_file_size = or_default(options->block_file_size, 1u << 30);
 }
 
 /* ---- Failing ---------------------------------------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ struct raftkv_options {
 	uint64_t reserve_size; /* bytes of disk kept free [256 MiB] */
 	uint32_t
 		flush_age_ms; /* [20000] after which what has been applied is flushed, whatever the log's size */
-	uint64_t block_file_size; /* bytes; blocks_options.file_size */
+	uint64_t block_file_size; /* bytes; blocks_options.file_size [1 GiB] */
 	uint64_t segment_size; /* bytes; log_engine_options.segment_size */
 	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
 	void (*failed)(void *argument, int status, const char *sentence);

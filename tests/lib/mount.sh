@@ -26,10 +26,10 @@ fail() {
 }
 
 mount_up() {
-	"$BUILD/mount.raftkv" "$VOLUME" "$MNT" -o "foreground${1:+,$1}" 2>>"$WORK/daemon.log" &
+	"$BUILD/mount.raftkv" "$VOLUME" "$MNT" -o "foreground${1:+,$1}" 2>"$WORK/daemon.log" &
 	DAEMON=$!
 	for _ in $(seq 300); do
-		mountpoint -q "$MNT" && stat "$MNT" >/dev/null 2>&1 && return 0
+		grep -q 'msg="mounted"' "$WORK/daemon.log" && return 0
 		kill -0 "$DAEMON" 2>/dev/null || break
 		sleep 0.1
 	done
