@@ -90,6 +90,13 @@ static struct sim_kv *self_of(struct kv_engine *engine)
 	return (struct sim_kv *)engine;
 }
 
+static bool is_dead(struct sim_kv *sim)
+{
+	if (sim->options.is_dead && sim->options.is_dead(sim->options.argument))
+		sim->crashed = true;
+	return sim->crashed;
+}
+
 static void *must(void *memory)
 {
 	check(memory != NULL);
@@ -305,7 +312,7 @@ static int get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enu
 
 	check(tier != KV_TIER_PERSISTED || !snapshot);
 	*value = (struct kv_value){0};
-	if (sim->crashed)
+	if (is_dead(sim))
 		return -EIO;
 	if (!cache_read(sim, tier, key))
 		return STATUS_WOULD_BLOCK;
@@ -354,7 +361,7 @@ static int settle(struct kv_iterator *iterator, struct row *row, struct slice fr
 	struct sim_kv *sim = iterator->sim;
 
 	iterator->row = NULL;
-	if (sim->crashed)
+	if (is_dead(sim))
 		return -EIO;
 	while (row && !value_at(row, iterator->batch))
 		row = RB_NEXT(tree, &sim->tree, row);
@@ -488,7 +495,7 @@ static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
 {
 	struct sim_kv *sim = self_of(engine);
 
-	if (sim->crashed || sim->broken)
+	if (is_dead(sim) || sim->broken)
 		return -EIO;
 	sim->written++;
 	sim->unflushed_size += batch->size;
@@ -522,7 +529,7 @@ static int flush(struct kv_engine *engine)
 {
 	struct sim_kv *sim = self_of(engine);
 
-	if (sim->crashed || sim->broken)
+	if (is_dead(sim) || sim->broken)
 		return -EIO;
 	flush_to(sim, sim->written);
 	return 0;
@@ -619,7 +626,9 @@ void sim_kv_free(struct sim_kv *sim)
 
 struct kv_engine *sim_kv_open(struct sim_kv *sim)
 {
-	check(!sim->open);
+	check(!sim->open || sim->crashed);
+	sim->in_use = 0;
+	sim->snapshots.next = sim->snapshots.previous = &sim->snapshots;
 	forget_unflushed(sim);
 	memset(sim->cached_until, 0, sizeof sim->cached_until);
 	sim->open = true;

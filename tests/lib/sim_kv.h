@@ -18,6 +18,9 @@ struct sim_kv_options {
 	unsigned
 		flush_percent; /* of writes, that are followed by a flush of some prefix; 0: never by itself */
 	unsigned miss_percent; /* of reads from the cache, of what was not read lately */
+	/* NULL, or: the machine has stopped by itself (sim_node_crash_after), as if by sim_kv_crash. */
+	bool (*is_dead)(void *argument);
+	void *argument;
 };
 
 struct sim_kv;
@@ -27,8 +30,8 @@ void sim_kv_free(struct sim_kv *sim); /* its engine is closed; may be NULL */
 
 /* The engine as the last close or crash left it, its cache empty. */
 struct kv_engine *sim_kv_open(struct sim_kv *sim);
-/* The machine stops: every later call but the freeing ones gets -EIO, and the next sim_kv_open, once this engine and
- * all it made is closed, finds the flushed prefix. */
+/* The machine stops: every later call but the freeing ones gets -EIO, and the next sim_kv_open finds the flushed prefix.
+ * Whatever the dead process has not closed by then is leaked. */
 void sim_kv_crash(struct sim_kv *sim);
 /* The device breaks: writes and flushes get -EIO until the next sim_kv_open. */
 void sim_kv_break(struct sim_kv *sim);
