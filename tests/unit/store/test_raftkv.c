@@ -200,7 +200,7 @@ static int setup(void **state)
 	assert_int_equal(env_uv_new(&(struct env_uv_options){.worker_threads = 2, .io_threads = 4},
 				 &fixture->env, NULL),
 		0);
-	fixture->logger = logger_fd(STDERR_FILENO, LOG_WARN);
+	fixture->logger = logger_fd(2, LOG_WARN);
 	fixture->options = (struct raftkv_options){
 		.env = fixture->env,
 		.logger = &fixture->logger,
