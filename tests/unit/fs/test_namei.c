@@ -216,25 +216,33 @@ static void immutable_directories_do_not_change(void **state)
 	assert_int_equal(fs_link(fs, a, FS_ROOT_INO, "a"), -EPERM);
 }
 
+/* As if all seqs of the directory's births had been used but one. */
+static void use_seqs(struct fs_harness *fs, uint64_t directory)
+{
+	struct fs_key key = fs_key_inode(directory);
+	struct writer writer = writer_growing(10000);
+	struct kv_value row;
+	struct inode inode;
+
+	assert_int_equal(view_get(fs->view, KEY_DATA, fs_key_slice(&key), &row), 0);
+	assert_int_equal(inode_decode(row.data, directory, &inode), 0);
+	inode.birth_seq = FS_SEQ_END - 1;
+	assert_int_equal(inode_encode(&inode, &writer), 0);
+	memory_view_put(fs->memory, KEY_DATA, fs_key_slice(&key), writer_written(&writer));
+	writer_close(&writer);
+}
+
 /* With all seqs used, files are born under another dirid, which no new directory gets and which goes with the
  * directory. */
 static void a_full_directory_spills(void **state)
 {
 	struct fs_harness *fs = *state;
+	uint64_t before = memory_view_count_rows(fs->memory), rows;
 	uint64_t d = (uint64_t)fs_make(fs, FS_ROOT_INO, "d", S_IFDIR | 0755);
-	struct fs_key key = fs_key_inode(d);
-	uint64_t rows = memory_view_count_rows(fs->memory);
-	struct writer writer = writer_growing(10000);
-	struct kv_value row;
-	struct inode inode;
-	int64_t last, spilled;
+	int64_t last, spilled, again;
 
-	assert_int_equal(view_get(fs->view, KEY_DATA, fs_key_slice(&key), &row), 0);
-	assert_int_equal(inode_decode(row.data, d, &inode), 0);
-	inode.birth_seq = FS_SEQ_END - 1;
-	assert_int_equal(inode_encode(&inode, &writer), 0);
-	memory_view_put(fs->memory, KEY_DATA, fs_key_slice(&key), writer_written(&writer));
-	writer_close(&writer);
+	rows = memory_view_count_rows(fs->memory);
+	use_seqs(fs, d);
 	last = fs_make(fs, d, "last", S_IFREG | 0644);
 	assert_int_equal(last, fs_ino(fs_ino_dirid(d), FS_SEQ_END - 1));
 	spilled = fs_make(fs, d, "spilled", S_IFREG | 0644);
@@ -242,12 +250,18 @@ static void a_full_directory_spills(void **state)
 	assert_int_not_equal(fs_ino_dirid((uint64_t)spilled), fs_ino_dirid(d));
 	assert_int_equal(fs_ino_seq((uint64_t)spilled), FS_SEQ_FIRST);
 	assert_int_equal(fs_make(fs, d, "next", S_IFREG | 0644), spilled + 1);
+	use_seqs(fs, d);
+	assert_true(is_ino(fs_make(fs, d, "last again", S_IFREG | 0644)));
+	again = fs_make(fs, d, "again", S_IFREG | 0644);
+	assert_int_not_equal(fs_ino_dirid((uint64_t)again), fs_ino_dirid((uint64_t)spilled));
 	assert_int_equal(fs_unlink(fs, d, "last", false), 0);
 	assert_int_equal(fs_unlink(fs, d, "spilled", false), 0);
 	assert_int_equal(fs_unlink(fs, d, "next", false), 0);
-	assert_int_equal(memory_view_count_rows(fs->memory), rows + 1);
+	assert_int_equal(fs_unlink(fs, d, "last again", false), 0);
+	assert_int_equal(fs_unlink(fs, d, "again", false), 0);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows + 2);
 	assert_int_equal(fs_rmdir(fs, FS_ROOT_INO, "d"), 0);
-	assert_int_equal(memory_view_count_rows(fs->memory), rows - 2);
+	assert_int_equal(memory_view_count_rows(fs->memory), before);
 }
 
 static void other_regions_are_refused(void **state)
@@ -270,30 +284,51 @@ static void other_regions_are_refused(void **state)
 	fs->region_end = (struct slice){0};
 }
 
+/* A region that begins in the middle: its directories get dirids of its own, in every split's half. */
+static void dirids_come_from_the_region(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t d = (uint64_t)fs_make(fs, FS_ROOT_INO, "d", S_IFDIR | 0755);
+	struct fs_key start = fs_key_inode(d), end = fs_key_dirid(fs_ino_dirid(d) + 1);
+	char name[16];
+
+	start.size = 5;
+	fs->region_start = fs_key_slice(&start);
+	assert_int_equal(fs_make(fs, FS_ROOT_INO, "a", S_IFREG), STATUS_KEY_NOT_IN_REGION);
+	for (int i = 0; i < 50; i++) {
+		int64_t child;
+
+		snprintf(name, sizeof name, "c%d", i);
+		child = fs_make(fs, d, name, S_IFDIR | 0755);
+		assert_true(is_ino(child) && fs_ino_dirid((uint64_t)child) > fs_ino_dirid(d));
+	}
+	fs->region_end = fs_key_slice(&end); /* one dirid, and it is in use */
+	assert_int_equal(fs_make(fs, d, "none", S_IFDIR | 0755), -ENOSPC);
+	assert_true(is_ino(fs_make(fs, d, "file", S_IFREG | 0644)));
+	start = fs_key_inode(d); /* not even one */
+	fs->region_start = fs_key_slice(&start);
+	assert_int_equal(fs_make(fs, d, "none", S_IFDIR | 0755), STATUS_KEY_NOT_IN_REGION);
+	fs->region_start = fs->region_end = (struct slice){0};
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fs_harness_setup, fs_harness_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_file_is_born_in_its_parent, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(a_name_exists_once, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			directories_count_their_children, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			nodes_and_symlinks_keep_what_they_are, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(names_are_checked, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(links_share_an_inode, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			link_counts_have_a_limit, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_wrong_victim_is_left_alone, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			setgid_directories_give_their_group, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			immutable_directories_do_not_change, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_full_directory_spills, fs_harness_setup, fs_harness_teardown),
-		cmocka_unit_test_setup_teardown(
-			other_regions_are_refused, fs_harness_setup, fs_harness_teardown),
+		TEST(a_file_is_born_in_its_parent),
+		TEST(a_name_exists_once),
+		TEST(directories_count_their_children),
+		TEST(nodes_and_symlinks_keep_what_they_are),
+		TEST(names_are_checked),
+		TEST(links_share_an_inode),
+		TEST(link_counts_have_a_limit),
+		TEST(a_wrong_victim_is_left_alone),
+		TEST(setgid_directories_give_their_group),
+		TEST(immutable_directories_do_not_change),
+		TEST(a_full_directory_spills),
+		TEST(other_regions_are_refused),
+		TEST(dirids_come_from_the_region),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
