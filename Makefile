@@ -34,13 +34,12 @@ link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 # ---- Packages ----
 packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
 	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev
-packages_check := $(packages_build) libcmocka-dev bsdextrautils psmisc clang libclang-rt-14-dev clang-format acl attr fio git rsync mandoc \
-	sqlite3 xfsprogs e2fsprogs jq procps python3
-missing = $(shell dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(1) 2>/dev/null \
-	| awk '$$2 == "installed" {print $$1}' | sort >/tmp/.raftkv-have.$$$$; printf '%s\n' $(1) | sort -u \
-	| comm -23 - /tmp/.raftkv-have.$$$$; rm -f /tmp/.raftkv-have.$$$$)
-install_packages = @set -- $(call missing,$(1)); if [ $$# -gt 0 ]; then echo "installing: $$*"; \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$@" >/dev/null; \
+packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio \
+	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 mandoc bsdextrautils
+install_packages = @missing=; for p in $(1); do \
+	dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -q '^installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "all packages are there"; fi
 
 # ---- Sources ----

@@ -10,14 +10,13 @@
 #include "fs/client/reclaim.h"
 #include "fs/eval/eval.h"
 #include "proto/env_uv.h"
+#include "proto/container.h"
 
 #define LOOPS_MAX  4
 #define WORKERS	   4
 #define IO_THREADS 4
 #define SESSION	   0 /* the only mount: a request that was answered is never sent again, so it needs no slots */
 #define FIRST_MODE 0755
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct embedded {
 	struct embedded_options options;

@@ -1,4 +1,5 @@
 #include "fs/client/atimes.h"
+#include "proto/container.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,8 +12,6 @@
 #define DAY_S	      86400
 #define NOTES_MAX     16384u
 #define IN_FLIGHT_MAX 64u
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct note {
 	struct client_call call;

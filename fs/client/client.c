@@ -1,4 +1,5 @@
 #include "fs/client/client.h"
+#include "proto/container.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -8,8 +9,6 @@
 #define RETRY_MOST_NS	 128000000u
 #define RETRY_DOUBLINGS	 7u
 #define RETRIES_A_NOTICE 64u
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct client {
 	struct client_options options;

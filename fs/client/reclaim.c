@@ -1,10 +1,9 @@
 #include "fs/client/reclaim.h"
+#include "proto/container.h"
 
 #include <stddef.h>
 
 #define PERIOD_NS 1000000000u
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static uint64_t writes_so_far(const struct reclaim *reclaim)
 {

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 #define CHUNK_SIZE_MAX	   OP_WRITE_SIZE_MAX
 #define CHUNK_SIZE_FIRST   16384u
@@ -17,8 +18,6 @@
 #define FILE_SIZE_DEFAULT  UINT64_C(16777216)
 #define MOUNT_SIZE_DEFAULT UINT64_C(67108864)
 #define AGE_DEFAULT_NS	   UINT64_C(1000000000)
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* Bytes that become one operation. While it is open, neighbouring writes may still join. */
 struct chunk {

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/fuse/request.h"
+#include "proto/container.h"
 
 #define MAX_BACKGROUND	 512
 #define INIT_REQUEST_MAX 4096
@@ -60,15 +60,15 @@ static void send_atimes(struct front *front)
 
 static void on_written_out(struct env_mail *mail)
 {
-	struct write_back_waiter *waiter = (struct write_back_waiter *)(void *)mail;
+	struct write_back_waiter *waiter = container_of(mail, struct write_back_waiter, mail);
 
-	send_atimes((struct front *)(void *)((char *)waiter - offsetof(struct front, last)));
+	send_atimes(container_of(waiter, struct front, last));
 }
 
 /* No request is left: what was only acknowledged becomes durable. */
 static void write_out(struct env_mail *mail)
 {
-	struct front *front = (struct front *)(void *)((char *)mail - offsetof(struct front, end));
+	struct front *front = container_of(mail, struct front, end);
 
 	front->last.loop = front->options.loops[0];
 	front->last.wake = on_written_out;
@@ -201,7 +201,7 @@ struct start {
 
 static void start_lane(struct env_mail *mail)
 {
-	struct start *start = (struct start *)(void *)mail;
+	struct start *start = container_of(mail, struct start, mail);
 	int result = lane_start(start->lane);
 
 	if (result < 0) {

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "fs/fuse/request.h"
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#include "proto/container.h"
 
 struct handle *handle_new(struct request *request, uint64_t ino)
 {

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "proto/check.h"
-
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#include "proto/container.h"
 
 struct request *request_of_call(struct client_call *call)
 {

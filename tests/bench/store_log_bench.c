@@ -13,12 +13,11 @@
 #include "proto/env_uv.h"
 #include "store/raft_log_engine/raft_log_engine.h"
 #include "store/raft_rocksdb.h"
+#include "proto/container.h"
 
 #define ENTRY_SIZE    256 /* bytes of a small entry */
 #define DEPTH_MAX     64
 #define RECOVERY_SIZE (1ull << 30)
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 typedef int (*open_cb)(
 	const struct log_engine_options *options, struct log_engine **engine, struct status *status);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+#include "proto/container.h"
 
 /* Makes an empty directory under $TMPDIR (/var/tmp: a real disk, not tmpfs, for direct I/O) and removes it with all
  * that is in it. */
