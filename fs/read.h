@@ -36,7 +36,8 @@ struct read_entry {
 typedef int (*read_entry_cb)(void *argument, const struct read_entry *entry);
 
 /* Entries from `cookie` (0: the first) on, "." and ".." first. With `plus` each comes with its attributes. A removed
- * directory that is still open has none. */
+ * directory that is still open has none. After an error, STATUS_WOULD_BLOCK too, what was given before it counts for
+ * nothing: ask again from the same cookie. */
 int read_directory(
 	struct view *view, uint64_t ino, uint64_t cookie, bool plus, read_entry_cb each, void *argument);
 
