@@ -221,7 +221,11 @@ static void submit(struct append *append)
 		.loop = peer->shard->loop,
 		.done = on_logged,
 	};
+	if (planted("store:hard_state_not_written"))
+		append->write.hard_state = NULL;
 	peer->appends.in_flight++;
+	if (planted("store:acknowledge_before_durable"))
+		peer_respond(peer, append->message.responses, append->message.response_count);
 	raftkv->log->ops->write(raftkv->log, &append->write);
 }
 
@@ -280,8 +284,6 @@ static void write_payloads(struct append *append)
 		payload_write(payload, store_of(peer)->blocks, entry->payload, peer->shard->loop,
 			on_payload_written, append);
 	}
-	if (planted("store:record_before_payload"))
-		append->payloads_pending = 0;
 }
 
 /* The commit index alone is worth no write: what is applied says as much after a restart. */

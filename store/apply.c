@@ -267,6 +267,16 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 			return task->statuses[i];
 	}
 	put_apply_state(apply, task);
+	if (planted("store:apply_state_ahead")) {
+		struct kv_batch *state = apply->raftkv->kv->ops->batch_new(apply->raftkv->kv);
+		struct kv_batch *rows = apply->batch;
+
+		apply->batch = state;
+		put_apply_state(apply, task);
+		apply->raftkv->kv->ops->write(apply->raftkv->kv, state);
+		apply->raftkv->kv->ops->batch_free(state);
+		apply->batch = rows;
+	}
 	return 0;
 }
 
@@ -286,6 +296,8 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 
 	for (size_t i = 0; i < edits->freed_count; i++)
 		blocks_free(apply->raftkv->blocks, edits->freed[i], mark);
+	if (planted("store:reuse_before_flush"))
+		blocks_release(apply->raftkv->blocks, mark);
 	extent_edits_clear(edits);
 }
 

@@ -344,6 +344,8 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 		return;
 	}
 	task->payloads = append_take_payloads(&peer->appends, last);
+	if (planted("store:answer_before_apply"))
+		proposal_queue_fail(&peer->proposals, 0);
 	peer->applies_in_flight++;
 	apply_submit(&peer->shard->apply, task);
 }
@@ -529,8 +531,7 @@ void peer_step(struct peer *peer, const struct raft_message *message)
 {
 	if (peer->shard->is_stopping || message->type == RAFT_MSG_SNAP)
 		return;
-	if (helps_to_lead(message->type) && env_now(store_of(peer)->env) < peer->quiet_until &&
-		!planted("store:vote_inside_lease"))
+	if (helps_to_lead(message->type) && env_now(store_of(peer)->env) < peer->quiet_until)
 		return;
 	raw_node_step(peer->raft_group, message);
 	shard_mark(peer->shard, peer);

@@ -155,6 +155,21 @@ static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, stru
 		       : 0;
 }
 
+/* A term is written before it is used: no entry can be of a later one than the hard state. */
+static int check_term(struct peer *peer, uint64_t last, struct status *status)
+{
+	struct log_engine *log = peer->shard->raftkv->log;
+	uint64_t term;
+	int code = log->ops->term(log, peer->region.id, last, &term);
+
+	if (code == 0 && term > peer->appends.hard_state.term)
+		code = STATUS_CORRUPT;
+	return code < 0 ? status_set(status, code,
+				  "the log of region %llu ends in a term that was never begun",
+				  (unsigned long long)peer->region.id)
+			: 0;
+}
+
 static int recover_log(struct peer *peer, struct status *status)
 {
 	struct raftkv *raftkv = peer->shard->raftkv;
@@ -171,6 +186,9 @@ static int recover_log(struct peer *peer, struct status *status)
 			"the log of region %llu has entries %llu to %llu, its rows stand at %llu",
 			(unsigned long long)peer->region.id, (unsigned long long)first,
 			(unsigned long long)last, (unsigned long long)applied);
+	code = check_term(peer, last, status);
+	if (code < 0)
+		return code;
 	low = synced + 1 > first ? synced + 1 : first;
 	if (!planted("store:deferred_not_rewritten"))
 		code = rewrite_deferred(peer, low, applied + 1, status);
@@ -310,6 +328,8 @@ static int begin_logs(struct raftkv *raftkv, uint32_t count)
 	status = env_loop_run(bootstrap.loop);
 	env_loop_free(bootstrap.loop);
 	free(writes);
+	if (status == 0 && bootstrap.pending > 0)
+		status = -ECANCELED;
 	return status < 0 ? status : bootstrap.status;
 }
 
