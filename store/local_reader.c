@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "proto/plant.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 
@@ -26,6 +27,8 @@ static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
 
 	now = env_now(raftkv->env);
 	bound = atomic_load(&route->lease_bound);
+	if (planted("store:lease_unchecked"))
+		return true;
 	if (now >= bound || atomic_load(&route->serving_term) != term)
 		return false;
 	if (bound - now < raftkv->lease_duration / 2)

@@ -346,6 +346,8 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	task->payloads = append_take_payloads(&peer->appends, last);
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
+	if (planted("store:overlay_retired_early"))
+		evaluate_on_applied(peer, last);
 	peer->applies_in_flight++;
 	apply_submit(&peer->shard->apply, task);
 }
