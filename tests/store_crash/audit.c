@@ -124,3 +124,13 @@ void audit_space(struct machine *machine)
 		violation("%lu units are in use, %lu of them wait, %lu are mapped", stats.blocks.used_units,
 			stats.blocks.waiting_units, mapped);
 }
+
+void audit_lease(struct machine *machine, uint64_t region_count)
+{
+	for (uint64_t region = 1; region <= region_count; region++) {
+		struct raftkv_snapshot *snapshot;
+
+		if (raftkv_local_snapshot(machine->raftkv, region, 0, &snapshot) != STATUS_WOULD_BLOCK)
+			violation("region %lu is read under a lease that has run out", region);
+	}
+}

@@ -11,5 +11,7 @@
 uint64_t audit_engines(struct machine *machine);
 /* Nothing is with the store: every unit in use is mapped by a row, or waits to be reused. */
 void audit_space(struct machine *machine);
+/* Nobody has asked for anything for longer than a lease: no region reads without asking. */
+void audit_lease(struct machine *machine, uint64_t region_count);
 
 #endif

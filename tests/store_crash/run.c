@@ -332,6 +332,8 @@ void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_to
 	live(run, operations / rounds);
 	end_process(run);
 	live(run, 0);
+	sim_run(run->machine.world, 10 * (uint64_t)SIM_S, has_ended, run);
+	audit_lease(&run->machine, run->machine.options.initial_regions);
 	empty(run);
 	end_process(run);
 	live(run, 0);
