@@ -36,7 +36,7 @@ static struct raftkv *store_of(const struct peer *peer)
 
 void append_add_payload(struct append_queue *queue, struct payload *payload)
 {
-	check(!queue->last_payload || queue->last_payload->index < payload->index);
+	check(!queue->last_payload || queue->last_payload->index <= payload->index);
 	payload->next = NULL;
 	if (queue->last_payload)
 		queue->last_payload->next = payload;
@@ -91,7 +91,7 @@ static struct payload *find_payload(const struct append_queue *queue, uint64_t i
 {
 	struct payload *payload = queue->payloads;
 
-	while (payload && payload->index < index)
+	while (payload && (payload->index < index || payload->is_reserve))
 		payload = payload->next;
 	return payload && payload->index == index ? payload : NULL;
 }

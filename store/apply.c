@@ -90,17 +90,32 @@ static int add_write(struct apply *apply, struct block_extent extent, const uint
 	return 0;
 }
 
-/* Gives the units extents of their own. */
-static int place(struct apply *apply, const uint8_t *bytes, uint32_t count, struct block_extent *extents)
+/* Extents for small payloads of the entry: those that the leader took when it proposed, or, on a follower and in a
+ * replay, new ones. At most `count`; together they have `count` units. */
+static int take_extents(
+	struct apply *apply, struct payload *reserve, uint32_t count, struct block_extent *extents)
 {
 	int status = 0;
 
+	if (reserve && payload_take(reserve, count, extents))
+		return 0;
 	while (count > 0 && status == 0) {
 		status = blocks_allocate(apply->raftkv->blocks, count, extents);
 		if (status == 0)
-			status = add_write(apply, *extents, bytes);
-		if (status < 0)
-			break;
+			count -= extents->count;
+		extents++;
+	}
+	return status;
+}
+
+/* Gives the units extents of their own, and has them written. */
+static int place(struct apply *apply, struct payload *reserve, const uint8_t *bytes, uint32_t count,
+	struct block_extent *extents)
+{
+	int status = take_extents(apply, reserve, count, extents);
+
+	while (count > 0 && status == 0) {
+		status = add_write(apply, *extents, bytes);
 		bytes += (size_t)extents->count * BLOCK_UNIT_SIZE;
 		count -= extents->count;
 		extents++;
@@ -115,6 +130,8 @@ struct context {
 	struct apply_task *task;
 	const struct raft_entry *entry;
 	const struct region *region;
+	struct payload *payload; /* of the entry's large bytes; NULL: none */
+	struct payload *reserve; /* for its small ones; NULL: none */
 	uint64_t epoch_version;
 };
 
@@ -122,17 +139,16 @@ static int write_units(struct context *context, const struct mutation *mutation)
 {
 	struct apply *apply = context->apply;
 	struct block_extent small[SMALL_UNITS_MAX];
-	struct payload *payload = context->task->payloads;
 	struct block_extent *extents = small;
 	uint32_t count = (uint32_t)mutation->count;
 	int status = 0;
 
 	if (mutation->is_beside) {
-		extents = payload_extents(payload);
+		extents = payload_extents(context->payload);
 		if (!extents)
 			return -ENOMEM;
 	} else {
-		status = place(apply, mutation->payload.data, count, small);
+		status = place(apply, context->reserve, mutation->payload.data, count, small);
 		context->task->has_deferred = true;
 	}
 	if (status == 0)
@@ -197,35 +213,55 @@ static bool is_refusal(int status)
 	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION;
 }
 
-/* The extents of an entry that was refused belong to nobody. */
-static void drop_payload(struct context *context, struct payload *payload)
+/* Finds what the peer has taken for the entry. */
+static int take_payloads(struct context *context)
+{
+	struct apply_task *task = context->task;
+	const struct raft_entry *entry = context->entry;
+
+	context->payload = NULL;
+	context->reserve = NULL;
+	while (task->payloads && task->payloads->index == entry->index) {
+		struct payload *payload = task->payloads;
+
+		task->payloads = payload->next;
+		if (payload->is_reserve)
+			context->reserve = payload;
+		else
+			context->payload = payload;
+	}
+	return (entry->payload_size > 0) == (context->payload != NULL) ? 0 : STATUS_CORRUPT;
+}
+
+/* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
+static void drop_payloads(struct context *context, bool is_refused)
 {
 	struct raftkv *raftkv = context->apply->raftkv;
+	uint64_t mark = flush_mark(&raftkv->flush);
 
-	log_error(raftkv->logger, "region %llu refused entry %llu: it was proposed under another epoch",
-		(unsigned long long)context->region->id, (unsigned long long)context->entry->index);
-	if (payload)
-		payload_release(payload, raftkv->blocks, flush_mark(&raftkv->flush));
+	if (context->payload && is_refused)
+		payload_release(context->payload, raftkv->blocks, mark);
+	else
+		payload_free(context->payload);
+	if (context->reserve)
+		payload_release(context->reserve, raftkv->blocks, mark);
 }
 
 static int apply_normal(struct context *context)
 {
-	struct apply_task *task = context->task;
 	const struct raft_entry *entry = context->entry;
-	struct payload *payload = entry->payload_size > 0 ? task->payloads : NULL;
-	int status;
+	int status = take_payloads(context);
 
-	if (entry->payload_size > 0 && (!payload || payload->index != entry->index))
-		return STATUS_CORRUPT;
-	status = mutations_each(entry, &context->epoch_version, admit_mutation, context);
+	if (status == 0)
+		status = mutations_each(entry, &context->epoch_version, admit_mutation, context);
 	if (status == 0)
 		status = mutations_each(entry, &context->epoch_version, apply_mutation, context);
-	if (payload)
-		task->payloads = payload->next;
 	if (is_refusal(status))
-		drop_payload(context, payload);
-	else
-		payload_free(payload);
+		log_error(context->apply->raftkv->logger,
+			"region %llu refused entry %llu: it was proposed under another epoch",
+			(unsigned long long)context->region->id, (unsigned long long)entry->index);
+	if (context->payload || context->reserve)
+		drop_payloads(context, is_refusal(status));
 	return status;
 }
 

@@ -189,50 +189,72 @@ static void on_proposal_finished(struct proposal *proposal, int status)
 	finish_kept(write, status == 0 ? write->status : status);
 }
 
-static int check_keys(void *argument, const struct mutation *mutation)
-{
-	const struct region *region = argument;
-	bool is_local = mutation->space == KEY_LOCAL;
+/* What an entry needs before it may be proposed. */
+struct needs {
+	const struct region *region;
+	uint32_t small_units;
+};
 
-	if (is_local || region_has_key(region, mutation->key))
+static int check_mutation(void *argument, const struct mutation *mutation)
+{
+	struct needs *needs = argument;
+
+	if (mutation->kind == MUTATION_WRITE && !mutation->is_beside)
+		needs->small_units += (uint32_t)mutation->count;
+	if (mutation->space == KEY_LOCAL || region_has_key(needs->region, mutation->key))
 		return 0;
 	return STATUS_KEY_NOT_IN_REGION;
 }
 
+/* What is about to be proposed, with the extents that it will need. */
+struct draft {
+	struct raft_entry entry;
+	struct payload *payload; /* of the large bytes; NULL: none */
+	struct payload *reserve; /* for the small ones */
+};
+
 /* Admission: what needs space is refused while there is too little, before it is proposed. */
-static int make_entry(
-	struct peer *peer, struct outcome *outcome, struct raft_entry *entry, struct payload **payload)
+static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *draft)
 {
 	struct raftkv *raftkv = store_of(peer);
+	struct raft_entry *entry = &draft->entry;
+	struct needs needs = {.region = &peer->region};
 	uint64_t epoch_version;
-	int status = 0;
+	int status;
 
-	if (space_is_short(&raftkv->space) && !mutations_spares_space(&outcome->mutations)) {
-		flush_request(&raftkv->flush);
+	if (space_is_short(&raftkv->space) && !mutations_spares_space(&outcome->mutations))
 		return -ENOSPC;
-	}
 	status = mutations_finish(&outcome->mutations, peer->region.epoch.version, entry);
 	if (status == 0)
-		status = mutations_each(entry, &epoch_version, check_keys, &peer->region);
+		status = mutations_each(entry, &epoch_version, check_mutation, &needs);
 	if (status == 0 && entry->payload_size > 0)
-		status = payload_new(raftkv->blocks, entry->payload_size / BLOCK_UNIT_SIZE, payload);
+		status = payload_new(raftkv->blocks, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
+	if (status == 0 && needs.small_units > 0)
+		status = payload_reserve(raftkv->blocks, needs.small_units, &draft->reserve);
 	return status;
 }
 
-/* The entry stands in the log from here on. */
-static void on_proposed(struct peer *peer, struct raftkv_write *write, struct outcome *outcome,
-	struct raft_entry *entry, struct payload *payload)
+static void add_payload(struct peer *peer, struct payload *payload, const struct raft_entry *entry)
 {
+	if (!payload)
+		return;
+	payload->term = entry->term;
+	payload->index = entry->index;
+	append_add_payload(&peer->appends, payload);
+}
+
+/* The entry stands in the log from here on. */
+static void on_proposed(
+	struct peer *peer, struct raftkv_write *write, struct outcome *outcome, struct draft *draft)
+{
+	struct raft_entry *entry = &draft->entry;
 	struct raft_status raft;
 
 	raw_node_status(peer->raft_group, &raft);
 	entry->index = raft.last_index;
 	entry->term = raft.hard_state.term;
-	if (payload) {
-		payload->term = entry->term;
-		payload->index = entry->index;
-		append_add_payload(&peer->appends, payload);
-	}
+	add_payload(peer, draft->payload, entry);
+	add_payload(peer, draft->reserve, entry);
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);
 	write->size = (size_t)raft_entry_payload_size(entry);
@@ -249,23 +271,31 @@ static void on_proposed(struct peer *peer, struct raftkv_write *write, struct ou
 		peer->evaluations.hold_index = entry->index;
 }
 
+static void drop_draft(struct raftkv *raftkv, struct draft *draft)
+{
+	if (draft->payload)
+		payload_cancel(draft->payload, raftkv->blocks);
+	if (draft->reserve)
+		payload_cancel(draft->reserve, raftkv->blocks);
+}
+
 static void propose(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
 {
-	struct raft_entry entry = {0};
-	struct payload *payload = NULL;
-	int status = make_entry(peer, outcome, &entry, &payload);
+	struct draft draft = {0};
+	int status = make_draft(peer, outcome, &draft);
 
 	if (status == 0)
-		status = raw_node_propose_entries(peer->raft_group, &entry, 1);
-	if (status == 0) {
-		on_proposed(peer, write, outcome, &entry, payload);
-	} else {
-		if (payload)
-			payload_cancel(payload, store_of(peer)->blocks);
+		status = raw_node_propose_entries(peer->raft_group, &draft.entry, 1);
+	if (status == 0)
+		on_proposed(peer, write, outcome, &draft);
+	else
+		drop_draft(store_of(peer), &draft);
+	if (status == -ENOSPC)
+		flush_request(&store_of(peer)->flush);
+	if (status < 0)
 		evaluate_finish(write, status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status, NULL);
-	}
-	buf_unref(entry.data);
-	buf_unref(entry.payload);
+	buf_unref(draft.entry.data);
+	buf_unref(draft.entry.payload);
 }
 
 static void on_confirmed(struct read_index_request *request, int status)

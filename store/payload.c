@@ -50,15 +50,16 @@ static int encode(struct payload *payload)
 	return writer_take(&writer, &payload->beside);
 }
 
-int payload_new(struct blocks *blocks, uint32_t units, struct payload **out)
+static int make(struct blocks *blocks, uint32_t units, bool is_reserve, struct payload **out)
 {
 	struct payload *payload = calloc(1, sizeof *payload);
 	int status;
 
 	if (!payload)
 		return -ENOMEM;
+	payload->is_reserve = is_reserve;
 	status = allocate_parts(payload, blocks, units);
-	if (status == 0)
+	if (status == 0 && !is_reserve)
 		status = encode(payload);
 	if (status < 0) {
 		payload_cancel(payload, blocks);
@@ -66,6 +67,37 @@ int payload_new(struct blocks *blocks, uint32_t units, struct payload **out)
 	}
 	*out = payload;
 	return 0;
+}
+
+int payload_new(struct blocks *blocks, uint32_t units, struct payload **payload)
+{
+	return make(blocks, units, false, payload);
+}
+
+int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload)
+{
+	return make(blocks, units, true, payload);
+}
+
+bool payload_take(struct payload *payload, uint32_t count, struct block_extent *extents)
+{
+	check(payload->is_reserve);
+	if (count > payload->units)
+		return false;
+	payload->units -= count;
+	while (count > 0) {
+		struct block_extent *last = &payload->parts[payload->part_count - 1].extent;
+
+		*extents = *last;
+		if (extents->count > count)
+			extents->count = count;
+		last->address += extents->count;
+		last->count -= extents->count;
+		count -= extents->count;
+		payload->part_count -= last->count == 0;
+		extents++;
+	}
+	return true;
 }
 
 static int decode_parts(struct payload *payload, struct reader *reader)

@@ -2,6 +2,9 @@
  * payload.h: the large bytes of one log entry on this replica: the extents that were given to them, the write that puts
  * them there, and the `beside` bytes by which the entry's log record names the extents.
  *
+ * A leader also takes the units of an entry's small payloads before it proposes, as a payload of its own (`is_reserve`)
+ * that is never written as such.
+ *
  * The write is durable before the record is queued (storage.md, "what must be durable before what"). A payload belongs
  * to its peer until its entry is applied, when its extents become the rows', or is cut off, when they are freed.
  */
@@ -36,6 +39,7 @@ struct payload {
 	uint32_t units;
 	uint32_t writes_pending;
 	bool is_written; /* or read back from the log: durable */
+	bool is_reserve; /* units for the small payloads of the entry, which nothing names yet */
 	struct buf *bytes; /* while being written */
 	struct buf *beside; /* the record's bytes */
 	uint32_t part_count;
@@ -44,6 +48,10 @@ struct payload {
 
 /* Takes extents for `units`. 0, -ENOSPC or -ENOMEM. */
 int payload_new(struct blocks *blocks, uint32_t units, struct payload **payload);
+/* Takes extents for small payloads of an entry that will be proposed: apply shall not meet a full disk. */
+int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload);
+/* Takes `count` units out of a reserve, into at most `count` extents. False: it has not so many. */
+bool payload_take(struct payload *payload, uint32_t count, struct block_extent *extents);
 /* From a log record's `beside`. 0, -ENOMEM or STATUS_CORRUPT. */
 int payload_decode(struct slice beside, struct payload **payload);
 void payload_free(struct payload *payload); /* the extents are somebody else's by now; may be NULL */
