@@ -105,13 +105,19 @@ $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUIL
 $(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),)))
 $(foreach m,$(mains),$(eval $(call program_rule,$(BUILD)/$(notdir $(m:.c=)),$(call objects,$(m)),mount-helpers,)))
 
-# Fuzz targets are whole-program clang builds: libFuzzer instruments every layer it reaches.
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(foreach l,$(layers),$(wildcard $(l)/*.c $(l)/*/*.c $(l)/*.h $(l)/*/*.h))
+# Fuzz targets have objects of their own: libFuzzer instruments every layer it reaches.
+fuzz_cc := clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fno-sanitize-recover=all
+$(BUILD)/fuzz/%.o: %.c
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
-	$(quiet)clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
-		$(foreach l,$(needs_$(call layer_of,$(subst fuzz_,,$@))),$(call sources,$(l))) \
-		$(libs_$(call layer_of,$(subst fuzz_,,$@)))
+	$(quiet)$(fuzz_cc) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+$(BUILD)/libfuzz.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(foreach l,$(layers),$(call sources,$(l))))
+	$(call say,AR)
+	$(quiet)rm -f $@ && ar rcs $@ $^
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libfuzz.a
+	$(call say,LD)
+	@mkdir -p $(@D)
+	$(quiet)$(fuzz_cc) -fsanitize=fuzzer,address,undefined -o $@ $^ $(libs_mount-helpers)
 
 # ---- What people call ----
 jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
