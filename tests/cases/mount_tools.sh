@@ -61,3 +61,11 @@ mount_kill
 mount_up
 same "$(listing)" "$before"
 mount_down
+
+# In the background, where the daemon's log lies in the store.
+for round in 1 2; do
+	check "$BUILD/mount.raftkv" "$VOLUME" "$MNT"
+	same "$(listing)" "$before"
+	check "$BUILD/umount.fuse.raftkv" "$MNT"
+done
+check grep -q 'msg="unmounted"' "$VOLUME/log"
