@@ -92,7 +92,7 @@ static void finish_call(struct client_call *call, int status, struct buf *reply_
 
 	if (status == 0)
 		status = op_reply_decode(buf_slice(reply_bytes), &reply);
-	else
+	else if (status < STATUS_FIRST)
 		log_error(call->client->options.logger,
 			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(call->write.body);
@@ -105,13 +105,19 @@ static void on_call_timer(struct env_timer *timer)
 	send_call(container_of(timer, struct client_call, timer));
 }
 
+/* What may come right again is asked again, the region looked up anew: it may have been split meanwhile. */
+static void retry_call(struct client_call *call, int status)
+{
+	back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
+}
+
 static void on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct client_call *call = container_of(write, struct client_call, write);
 
 	if (is_transient(call->client, status)) {
 		call->write.is_retry = true;
-		back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
+		retry_call(call, status);
 		return;
 	}
 	finish_call(call, status, reply);
@@ -119,19 +125,29 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 
 static void send_call(struct client_call *call)
 {
-	raftkv_async_write(call->client->options.raftkv, &call->write);
+	struct raftkv *raftkv = call->client->options.raftkv;
+	struct region_epoch epoch;
+	int status = raftkv_find_region(raftkv, fs_key_slice(&call->key), &call->write.region, &epoch);
+
+	if (is_transient(call->client, status)) {
+		retry_call(call, status);
+	} else if (status < 0) {
+		finish_call(call, status, NULL);
+	} else {
+		call->write.epoch_version = epoch.version;
+		raftkv_async_write(raftkv, &call->write);
+	}
 }
 
 int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
-	struct fs_key key = op_key(op);
-	struct region_epoch epoch;
 	struct buf *body;
 	int result = op_encode(op, &body);
 
 	if (result < 0)
 		return result;
 	call->client = client;
+	call->key = op_key(op);
 	call->attempts = 0;
 	call->timer = (struct env_timer){0};
 	call->write = (struct raftkv_write){
@@ -141,13 +157,6 @@ int client_call(struct client *client, struct client_call *call, const struct op
 		.loop = call->loop,
 		.done = on_written,
 	};
-	result = raftkv_find_region(client->options.raftkv, fs_key_slice(&key), &call->write.region, &epoch);
-	if (result < 0) {
-		buf_unref(body);
-		buf_unref(payload);
-		return -EIO;
-	}
-	call->write.epoch_version = epoch.version;
 	send_call(call);
 	return 0;
 }

@@ -41,13 +41,14 @@ struct client_call {
 	client_call_cb done;
 	/* The client's: */
 	struct client *client;
+	struct fs_key key; /* says which region */
 	struct raftkv_write write;
 	struct env_timer timer;
 	uint32_t attempts;
 };
 
 /* `op` is borrowed for the call, `payload` (may be NULL) shared. -ENOMEM, -EINVAL, -ENAMETOOLONG, -E2BIG: no callback
- * will come. */
+ * will come; else `done` comes, perhaps from inside the call. */
 int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload);
 
 /* ---- Reads ---- */

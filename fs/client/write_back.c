@@ -403,8 +403,13 @@ static int take_data(struct write_back *write_back, struct file *file, uint64_t 
 		part = part < size ? part : size;
 		at = (size_t)(offset - chunk->offset);
 		end = at + part;
-		if (chunk_grow(chunk, end) < 0)
+		if (chunk_grow(chunk, end) < 0) {
+			if (chunk->size == 0) {
+				chunk_remove(file, chunk);
+				free(chunk);
+			}
 			return -ENOMEM;
+		}
 		memcpy(chunk->bytes + at, data, part);
 		if (end > chunk->size) {
 			file->size += end - chunk->size;
