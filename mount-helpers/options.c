@@ -46,6 +46,8 @@ static const struct option_rule rules[] = {
 	{"relatime", SET_FLAG, MS_RELATIME, 0},
 	{"norelatime", CLEAR_FLAG, MS_RELATIME, 0},
 	{"strictatime", SET_FLAG, MS_STRICTATIME, 0},
+	{"nosymfollow", SET_FLAG, MS_NOSYMFOLLOW, 0},
+	{"symfollow", CLEAR_FLAG, MS_NOSYMFOLLOW, 0},
 	{"dirsync", SET_FLAG, MS_DIRSYNC, 0},
 	{"sync", SET_BOOL, 0, FIELD(synchronous)},
 	{"async", CLEAR_BOOL, 0, FIELD(synchronous)},
@@ -53,7 +55,7 @@ static const struct option_rule rules[] = {
 	{"foreground", SET_BOOL, 0, FIELD(foreground)},
 	{"debug", SET_BOOL, 0, FIELD(debug)},
 	{"nosubtype", SET_BOOL, 0, FIELD(no_subtype)},
-	{"allow_other", CLEAR_BOOL, 0, FIELD(only_me)},
+	{"allow_other", SET_BOOL, 0, FIELD(allow_other)},
 	{"noallow_other", SET_BOOL, 0, FIELD(only_me)},
 	{"mount_timeout=", SET_SECONDS, 0, FIELD(mount_timeout_s)},
 	{"lanes=", SET_COUNT, 0, FIELD(lanes)},
@@ -70,8 +72,13 @@ static const struct option_rule rules[] = {
 	{"user=", DROP, 0, 0},
 	{"nouser", DROP, 0, 0},
 	{"users", DROP, 0, 0},
+	{"nousers", DROP, 0, 0},
 	{"owner", DROP, 0, 0},
 	{"group", DROP, 0, 0},
+	{"noowner", DROP, 0, 0},
+	{"nogroup", DROP, 0, 0},
+	{"silent", DROP, 0, 0},
+	{"loud", DROP, 0, 0},
 	{"nofail", DROP, 0, 0},
 	{"_netdev", DROP, 0, 0},
 	{"default_permissions", DROP, 0, 0},
@@ -251,7 +258,7 @@ static int parse_switches(struct mount_options *options, int count, char **argum
 {
 	int letter, result;
 
-	optind = 1;
+	optind = 0; /* glibc: begin anew, whatever was parsed before */
 	opterr = 0;
 	while ((letter = getopt(count, arguments, ":sfnvNVho:t:")) != -1) {
 		switch (letter) {

@@ -38,7 +38,8 @@ struct mount_options {
 	bool foreground;
 	bool debug;
 	bool no_subtype;
-	bool only_me; /* not allow_other */
+	bool allow_other; /* asked for by name: the default of root */
+	bool only_me; /* noallow_other */
 	bool synchronous; /* sync: every write is durable when it returns */
 	uint32_t mount_timeout_s;
 	uint32_t lanes; /* 0: by the number of cores */

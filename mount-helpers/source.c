@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,6 +15,11 @@
 bool source_is_cluster(const char *source)
 {
 	return source[0] != '/' && strchr(source, ':') != NULL;
+}
+
+bool source_has_shell_characters(const char *source)
+{
+	return strpbrk(source, SOURCE_SHELL_CHARACTERS " \t\n") != NULL;
 }
 
 static int prepare_store(const char *source, char *store, struct status *status)
@@ -35,12 +41,34 @@ static int prepare_store(const char *source, char *store, struct status *status)
 	return 0;
 }
 
+/* The canonical name of a directory that does not answer: its parent's does. */
+static bool resolve_dead(const char *directory, char *canonical)
+{
+	char copy[PATH_MAX], parent[PATH_MAX];
+	char *end, *name;
+
+	if (strlen(directory) >= sizeof copy)
+		return false;
+	strcpy(copy, directory);
+	for (end = copy + strlen(copy); end > copy + 1 && end[-1] == '/'; end--)
+		end[-1] = '\0';
+	name = strrchr(copy, '/');
+	if (name)
+		*name++ = '\0';
+	if (!realpath(name ? *copy ? copy : "/" : ".", parent))
+		return false;
+	return (size_t)snprintf(canonical, PATH_MAX, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent,
+		       name ? name : copy) < PATH_MAX;
+}
+
 static int clear_dead_mount(const char *directory, struct status *status)
 {
+	char canonical[PATH_MAX];
 	struct mountinfo info;
-	bool is_ours = mountinfo_find(directory, &info) && strcmp(info.type, "fuse.raftkv") == 0;
+	bool is_ours = resolve_dead(directory, canonical) && mountinfo_find(canonical, &info) &&
+		       strcmp(info.type, "fuse.raftkv") == 0;
 
-	if (!is_ours || geteuid() != 0 || umount2(directory, MNT_DETACH) < 0)
+	if (!is_ours || geteuid() != 0 || umount2(canonical, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		return status_set(status, -ENOTCONN,
 			"a mount whose daemon is gone is still on %s: take it away with 'umount -l %s'",
 			directory, directory);

@@ -11,6 +11,11 @@
 /* A cluster: "host:port[,host:port…][:/subdirectory]". Anything that begins with '/' is a directory. */
 bool source_is_cluster(const char *source);
 
+/* Characters that mean something to a shell, and blanks. mount(8) runs `/bin/sh -c "SOURCE …"` for a remount of type
+ * "fuse" (Debian's mount.fuse). */
+#define SOURCE_SHELL_CHARACTERS "\"'`$&|;<>(){}[]*?!~#\\"
+bool source_has_shell_characters(const char *source);
+
 /* Checks both and writes their canonical absolute names to `store` and `mount_point` (PATH_MAX bytes each). SOURCE is
  * created when absent. A dead mount of ours on DIRECTORY (its daemon was killed) is taken away. Errors are sentences
  * that say what to do. */

@@ -120,17 +120,49 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(result) ? WEXITSTATUS(result) : 128;
 }
 
+/* What fusermount3 parses: a comma or backslash in a value has a backslash before it. */
+static void escape(char *to, size_t size, const char *from)
+{
+	size_t used = 0;
+
+	for (; *from && used + 3 < size; from++) {
+		if (*from == ',' || *from == '\\')
+			to[used++] = '\\';
+		to[used++] = *from;
+	}
+	to[used] = '\0';
+}
+
+/* fusermount3 adds nosuid and nodev, whatever is asked. */
+static void append_flags(char *data, size_t size, unsigned long flags)
+{
+	static const struct {
+		unsigned long flag;
+		const char *option;
+	} options[] = {
+		{MS_RDONLY, ",ro"},
+		{MS_NOEXEC, ",noexec"},
+		{MS_NOATIME, ",noatime"},
+	};
+
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (flags & options[i].flag)
+			strncat(data, options[i].option, size - strlen(data) - 1);
+}
+
 static int mount_by_fusermount(
 	struct channel *channel, const struct channel_options *options, struct status *status)
 {
-	char data[OPTIONS_SIZE];
+	char data[OPTIONS_SIZE], source[OPTIONS_SIZE / 2];
 	char program[] = FUSERMOUNT, option[] = "-o", end[] = "--";
 	char *arguments[] = {program, option, data, end, channel->directory, NULL};
 	int sockets[2], pid, fd;
 
-	snprintf(data, sizeof data, "%s,nosuid,nodev,default_permissions%s,fsname=%s%s",
-		options->flags & MS_RDONLY ? "ro" : "rw", options->allow_other ? ",allow_other" : "",
-		options->source, options->subtype ? ",subtype=raftkv" : "");
+	escape(source, sizeof source, options->source);
+	snprintf(data, sizeof data, "nosuid,nodev,default_permissions%s,max_read=%u,fsname=%s%s",
+		options->allow_other ? ",allow_other" : "", MAX_READ, source,
+		options->subtype ? ",subtype=raftkv" : "");
+	append_flags(data, sizeof data, options->flags);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
 		return status_set(status, -errno, "cannot make a socket: %s", strerror(errno));
 	pid = spawn_fusermount(arguments, sockets[0]);
@@ -145,8 +177,8 @@ static int mount_by_fusermount(
 	if (wait_for(pid) != 0 || fd < 0) {
 		if (fd >= 0)
 			close(fd);
-		return status_set(
-			status, -EPERM, "%s refused to mount on %s", FUSERMOUNT, options->directory);
+		return status_set(status, -EPERM, "%s refused to mount on %s: its own message says why",
+			FUSERMOUNT, options->directory);
 	}
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	channel->fd = fd;
