@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fs/embedded.h"
+#include "fs/fuse/channel.h"
 #include "fs/fuse/front.h"
 #include "mount-helpers/daemon.h"
 #include "mount-helpers/options.h"
@@ -138,13 +139,18 @@ static int open_embedded(struct service *service, struct status *status)
 	return result;
 }
 
+static int clone_channel(void *argument, int *fd)
+{
+	return channel_clone(argument, fd);
+}
+
 static int open_front(struct service *service, struct status *status)
 {
 	const struct channel_options channel = {
 		.source = service->options.source,
 		.directory = service->mount_point,
 		.flags = service->options.flags,
-		.allow_other = geteuid() == 0 && !service->options.only_me,
+		.allow_other = (geteuid() == 0 || service->options.allow_other) && !service->options.only_me,
 		.subtype = !service->options.no_subtype,
 		.extra = service->options.kernel,
 	};
@@ -152,7 +158,8 @@ static int open_front(struct service *service, struct status *status)
 		.env = embedded_env(service->embedded),
 		.logger = &service->logger,
 		.client = embedded_client(service->embedded),
-		.channel = &service->channel,
+		.open_descriptor = clone_channel,
+		.descriptor_argument = &service->channel,
 		.cache_timeout_s = DAY_S,
 		.sole_client = true,
 		.no_atime = service->options.flags & (MS_NOATIME | MS_RDONLY),
@@ -283,6 +290,13 @@ static int mount_it(struct service *service)
 	if (source_is_cluster(service->options.source)) {
 		status_set(&status, -EINVAL, "%s: this version mounts local directories only",
 			service->options.source);
+		return fail(&status, MOUNT_USAGE);
+	}
+	if (service->options.no_subtype && source_has_shell_characters(service->options.source)) {
+		status_set(&status, -EINVAL,
+			"%s: with nosubtype a remount hands the source to a shell: its name must not hold "
+			"blanks or any of %s",
+			service->options.source, SOURCE_SHELL_CHARACTERS);
 		return fail(&status, MOUNT_USAGE);
 	}
 	if (source_prepare(service->options.source, service->options.directory, service->store,

@@ -128,7 +128,7 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 	uint8_t init[INIT_REQUEST_MAX];
 	int fd, size, result;
 
-	result = channel_clone(front->options.channel, &fd);
+	result = front->options.open_descriptor(front->options.descriptor_argument, &fd);
 	if (result == 0)
 		result = add_lane(front, 0, fd, operations);
 	if (result < 0)
@@ -138,7 +138,7 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 		return size;
 	result = lane_init(front->lanes[0], init, (size_t)size, true);
 	for (uint32_t i = 1; result == 0 && i < front->options.loop_count; i++) {
-		result = channel_clone(front->options.channel, &fd);
+		result = front->options.open_descriptor(front->options.descriptor_argument, &fd);
 		if (result == 0)
 			result = add_lane(front, i, fd, operations);
 		if (result == 0)

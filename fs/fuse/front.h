@@ -8,7 +8,7 @@
 #define RAFTKV_FS_FUSE_FRONT_H
 
 #include "fs/client/client.h"
-#include "fs/fuse/channel.h"
+#include "proto/status.h"
 
 struct front;
 
@@ -16,7 +16,10 @@ struct front_options {
 	struct env *env;
 	const struct logger *logger;
 	struct client *client; /* shares; outlives the front */
-	struct channel *channel; /* open; shares */
+	/* A descriptor of the kernel's connection for one lane, which closes it: channel_clone, or a test's socket. The first
+	 * lane's has the INIT request. 0 or -errno. */
+	int (*open_descriptor)(void *argument, int *fd);
+	void *descriptor_argument;
 	struct env_loop **loops; /* one per lane; run by the caller */
 	uint32_t loop_count;
 	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */

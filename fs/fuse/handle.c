@@ -6,6 +6,8 @@
 #include "fs/fuse/request.h"
 #include "proto/container.h"
 
+#define OWNERS_MAX 65536u
+
 struct handle *handle_new(struct request *request, uint64_t ino)
 {
 	struct handle *handle = calloc(1, sizeof *handle);
@@ -13,6 +15,7 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	if (!handle)
 		return NULL;
 	handle->ino = ino;
+	pthread_mutex_init(&handle->mutex, NULL);
 	handle->errors_seen = node_errors(request->front->nodes, ino);
 	request->has_node = false; /* the handle has it now */
 	return handle;
@@ -28,15 +31,66 @@ void handle_set_info(const struct front *front, struct handle *handle, struct fu
 void handle_close(struct front *front, struct env_loop *loop, struct handle *handle)
 {
 	handle_drop_node(front, loop, handle->ino);
+	pthread_mutex_destroy(&handle->mutex);
+	free(handle->owners);
 	free(handle);
 }
 
+/* ---- Owners of locks ---- */
+
+/* Under the handle's mutex; owner_count: there is none. */
+static size_t find_owner(const struct handle *handle, enum lock_kind kind, uint64_t owner)
+{
+	size_t i = 0;
+
+	while (i < handle->owner_count &&
+		(handle->owners[i].kind != kind || handle->owners[i].owner != owner))
+		i++;
+	return i;
+}
+
+static int append_owner(struct handle *handle, enum lock_kind kind, uint64_t owner)
+{
+	struct handle_owner *owners;
+
+	if (handle->owner_count == OWNERS_MAX)
+		return -ENOLCK;
+	owners = realloc(handle->owners, (handle->owner_count + 1) * sizeof *owners);
+	if (!owners)
+		return -ENOMEM;
+	handle->owners = owners;
+	owners[handle->owner_count++] = (struct handle_owner){kind, owner};
+	return 0;
+}
+
+int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&handle->mutex);
+	if (find_owner(handle, kind, owner) == handle->owner_count)
+		result = append_owner(handle, kind, owner);
+	pthread_mutex_unlock(&handle->mutex);
+	return result;
+}
+
+void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner)
+{
+	size_t at;
+
+	pthread_mutex_lock(&handle->mutex);
+	at = find_owner(handle, kind, owner);
+	if (at < handle->owner_count)
+		handle->owners[at] = handle->owners[--handle->owner_count];
+	pthread_mutex_unlock(&handle->mutex);
+}
+
+/* ---- Nodes ---- */
+
 void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino)
 {
-	struct op op = {.kind = OP_RELEASE, .hold.ino = ino};
-
 	if (node_close(front->nodes, ino))
-		request_background(front, loop, &op);
+		request_release_hold(front, loop, ino);
 }
 
 static void on_wake(struct env_mail *mail)
@@ -119,8 +173,24 @@ static void open_flushed(struct request *request)
 	request_call(request, NULL, open_truncated);
 }
 
+/* open(2) of immutable and append-only files; the kernel does not know these flags of a FUSE inode. */
+static int check_flags(const struct request *request)
+{
+	uint32_t flags = request->attributes.flags;
+	bool writes = (request->info.flags & O_ACCMODE) != O_RDONLY;
+
+	if (flags & FS_FLAG_IMMUTABLE && (writes || request->info.flags & O_TRUNC))
+		return -EPERM;
+	if (flags & FS_FLAG_APPEND &&
+		((writes && !(request->info.flags & O_APPEND)) || request->info.flags & O_TRUNC))
+		return -EPERM;
+	return 0;
+}
+
 static void open_checked(struct request *request)
 {
+	if (!request->error)
+		request->error = check_flags(request);
 	if (request->error || !(request->info.flags & O_TRUNC))
 		open_done(request);
 	else
@@ -143,6 +213,40 @@ void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
 	request_open_node(request, ino, open_counted);
 }
+
+/* ---- OPENDIR ---- */
+
+/* What can be opened is not asked again: the working directory of a process may have been removed, and opens. */
+static void opendir_counted(struct request *request)
+{
+	struct handle *handle = handle_new(request, request->ino);
+	bool may_cache = request->front->options.sole_client;
+
+	if (!handle) {
+		request_close_node(request);
+		request_reply_error(request, -ENOMEM);
+		return;
+	}
+	request->info.fh = (uint64_t)(uintptr_t)handle;
+	request->info.cache_readdir = may_cache;
+	request->info.keep_cache = may_cache;
+	if (fuse_reply_open(request->fuse, &request->info) < 0)
+		handle_close(request->front, lane_loop(request->lane), handle);
+	request_free(request);
+}
+
+void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->info = *info;
+	request_open_node(request, ino, opendir_counted);
+}
+
+/* ---- RELEASE ---- */
 
 void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {

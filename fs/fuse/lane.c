@@ -12,8 +12,8 @@
 
 #include "proto/check.h"
 #include "proto/env_uv.h"
+#include "fs/fuse/shape.h"
 
-#define OPCODE_STATX	52 /* missing from Debian's header */
 #define PAGE		4096u
 #define HEAD		(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 #define REQUESTS_A_TURN 32 /* then other events of the loop get theirs */
@@ -22,8 +22,14 @@
 /* What read(2) fills. The request begins at `start`, chosen so that the data of a FUSE_WRITE lies on a page. */
 struct request_buffer {
 	struct request_buffer *next;
-	struct lane *lane; /* for the way back to the lane's spares */
+	struct pool *pool;
 	uint8_t *memory; /* PAGE-aligned */
+};
+
+/* Where buffers that were taken come back to. It outlives the lane while some are still out. */
+struct pool {
+	atomic_uint references; /* the lane, and each buffer that is out */
+	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
 };
 
 struct lane {
@@ -35,7 +41,7 @@ struct lane {
 	struct request_buffer *buffer;
 	const struct fuse_in_header *header; /* of the request being handled */
 	uint32_t flags;
-	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
+	struct pool *pool;
 	struct request_buffer *spares;
 	unsigned spare_count;
 	void (*stopped)(void *argument);
@@ -55,9 +61,28 @@ static void buffer_free(struct request_buffer *buffer)
 	free(buffer);
 }
 
+static void buffers_free(struct request_buffer *list)
+{
+	while (list) {
+		struct request_buffer *next = list->next;
+
+		buffer_free(list);
+		list = next;
+	}
+}
+
+static void pool_unref(struct pool *pool)
+{
+	if (atomic_fetch_sub(&pool->references, 1) != 1)
+		return;
+	buffers_free(atomic_load(&pool->returned));
+	free(pool);
+}
+
 static void collect_returned(struct lane *lane)
 {
-	struct request_buffer *list = atomic_exchange_explicit(&lane->returned, NULL, memory_order_acquire);
+	struct request_buffer *list =
+		atomic_exchange_explicit(&lane->pool->returned, NULL, memory_order_acquire);
 
 	while (list) {
 		struct request_buffer *next = list->next;
@@ -87,7 +112,7 @@ static struct request_buffer *buffer_get(struct lane *lane)
 	buffer = calloc(1, sizeof *buffer);
 	if (!buffer)
 		return NULL;
-	buffer->lane = lane;
+	buffer->pool = lane->pool;
 	buffer->memory = aligned_alloc(PAGE, buffer_size);
 	if (!buffer->memory) {
 		free(buffer);
@@ -99,12 +124,14 @@ static struct request_buffer *buffer_get(struct lane *lane)
 static void buffer_return(void *argument)
 {
 	struct request_buffer *buffer = argument;
-	struct request_buffer *first = atomic_load_explicit(&buffer->lane->returned, memory_order_relaxed);
+	struct pool *pool = buffer->pool;
+	struct request_buffer *first = atomic_load_explicit(&pool->returned, memory_order_relaxed);
 
 	do
 		buffer->next = first;
 	while (!atomic_compare_exchange_weak_explicit(
-		&buffer->lane->returned, &first, buffer, memory_order_release, memory_order_relaxed));
+		&pool->returned, &first, buffer, memory_order_release, memory_order_relaxed));
+	pool_unref(pool);
 }
 
 struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
@@ -121,6 +148,7 @@ struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
 		lane->spare_count++;
 		return NULL;
 	}
+	atomic_fetch_add(&lane->pool->references, 1);
 	lane->buffer = next;
 	return buf;
 }
@@ -179,6 +207,12 @@ int lane_new(const struct lane_options *options, struct lane **out)
 	if (!lane)
 		return -ENOMEM;
 	lane->options = *options;
+	lane->pool = calloc(1, sizeof *lane->pool);
+	if (!lane->pool) {
+		free(lane);
+		return -ENOMEM;
+	}
+	atomic_init(&lane->pool->references, 1);
 	lane->buffer = buffer_get(lane);
 	lane->session = fuse_session_new(&args, options->operations, sizeof *options->operations, lane);
 	fuse_opt_free_args(&args);
@@ -199,15 +233,10 @@ void lane_free(struct lane *lane)
 	check(!lane->is_reading);
 	if (lane->session)
 		fuse_session_destroy(lane->session); /* closes the descriptor */
-	collect_returned(lane);
-	while (lane->spares) {
-		struct request_buffer *next = lane->spares->next;
-
-		buffer_free(lane->spares);
-		lane->spares = next;
-	}
+	buffers_free(lane->spares);
 	if (lane->buffer)
 		buffer_free(lane->buffer);
+	pool_unref(lane->pool);
 	free(lane);
 }
 
@@ -238,13 +267,15 @@ uint64_t lane_unique(const struct lane *lane)
 
 /* ---- Requests ---- */
 
-void lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size)
+int lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size)
 {
 	struct fuse_out_header header = {.unique = raw->unique, .error = error};
 	struct iovec vector[2] = {{&header, sizeof header}, {(void *)(uintptr_t)answer, error ? 0 : size}};
 
 	header.len = (uint32_t)(sizeof header + vector[1].iov_len);
-	session_writev(raw->lane->options.fd, vector, error || size == 0 ? 1 : 2, raw->lane);
+	if (session_writev(raw->lane->options.fd, vector, error || size == 0 ? 1 : 2, raw->lane) < 0)
+		return -errno;
+	return 0;
 }
 
 static struct lane_raw raw_request(struct lane *lane)
@@ -290,8 +321,14 @@ static void handle(struct lane *lane, size_t size)
 
 	lane->header = (const struct fuse_in_header *)start;
 	raw = raw_request(lane);
+	if (!shape_is_valid(lane->header, size)) {
+		if (shape_has_answer(lane->header->opcode))
+			lane_reply(&raw, -EINVAL, NULL, 0);
+		lane->header = NULL;
+		return;
+	}
 	lane->flags = hidden_flags(lane->header);
-	if (lane->header->opcode == OPCODE_STATX)
+	if (lane->header->opcode == SHAPE_STATX)
 		lane->options.statx(&raw, lane->options.userdata);
 	else if (lane->header->opcode == FUSE_TMPFILE)
 		lane->options.tmpfile(&raw, lane->options.userdata);
@@ -339,7 +376,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 		if (size == -EAGAIN)
 			return;
-		if (size == -ENODEV) {
+		if (size == -ENODEV || size == 0) {
 			end(lane);
 			return;
 		}
@@ -367,7 +404,7 @@ int lane_read_init(struct lane *lane, void *request, size_t size_max)
 	} while (size == -EAGAIN || size == -EINTR || size == -ENOENT);
 	if (size < 0)
 		return (int)size;
-	if ((size_t)size > size_max)
+	if ((size_t)size > size_max || (size_t)size < sizeof(struct fuse_in_header))
 		return -EPROTO;
 	memcpy(request, request_start(lane->buffer), (size_t)size);
 	return (int)size;
@@ -379,6 +416,8 @@ int lane_init(struct lane *lane, const void *request, size_t size, bool answer)
 
 	memcpy(copy.mem, request, size);
 	lane->header = copy.mem;
+	if (lane->header->opcode != FUSE_INIT || !shape_is_valid(lane->header, size))
+		return -EPROTO;
 	lane->answers = answer;
 	fuse_session_process_buf(lane->session, &copy);
 	lane->header = NULL;

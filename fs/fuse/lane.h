@@ -74,10 +74,10 @@ uint32_t lane_flags(const struct lane *lane);
 /* The id that the kernel gave the request. */
 uint64_t lane_unique(const struct lane *lane);
 /* Makes a buf of the data of the write being handled, without a copy: the lane reads on into another buffer. The
- * caller's reference; NULL when out of memory. */
+ * caller's reference, which may outlive the lane; NULL when out of memory. */
 struct buf *lane_take_data(struct lane *lane, const void *data, size_t size);
 
-/* Answers a raw request: `error` 0 or a negative errno. */
-void lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size);
+/* Answers a raw request: `error` 0 or a negative errno. 0, or -errno: nobody got the answer (the request was aborted). */
+int lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size);
 
 #endif

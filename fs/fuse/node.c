@@ -164,20 +164,25 @@ int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter
 	return result;
 }
 
-void node_remove_end(struct node_table *table, uint64_t ino, bool is_held)
+bool node_remove_end(struct node_table *table, uint64_t ino, bool is_held)
 {
 	struct node_waiter *openers;
+	bool must_release;
 	struct node *node;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
 	node->is_removing = false;
 	node->is_held |= is_held;
+	must_release = node->is_held && node->opens == 0;
+	if (must_release)
+		node->is_held = false;
 	openers = node->openers;
 	node->openers = NULL;
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
 	wake_all(openers);
+	return must_release;
 }
 
 void node_set_error(struct node_table *table, uint64_t ino, int error)

@@ -36,8 +36,9 @@ bool node_close(struct node_table *table, uint64_t ino);
 /* A removal of a name of `ino` begins: true when it is open, so that the removal must hold it. -EINPROGRESS: another
  * one is under way; as node_open. 0 or 1 otherwise, -ENOMEM. */
 int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
-/* It ended; `is_held`: the last name went and the inode is held. */
-void node_remove_end(struct node_table *table, uint64_t ino, bool is_held);
+/* It ended; `is_held`: the last name went and the inode is held. True when it was closed meanwhile: the hold is to be
+ * released. */
+bool node_remove_end(struct node_table *table, uint64_t ino, bool is_held);
 
 /* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
  * of errors; it is brought up to date. 0 or the last -errno. */

@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 #include "fs/fuse/raw.h"
@@ -188,11 +189,56 @@ static void op_statfs(fuse_req_t fuse, fuse_ino_t ino)
 
 /* ---- IOCTL ---- */
 
+/*
+ * FS_IOC_GETFLAGS and SETFLAGS (chattr(1)), and their other form with struct fsxattr, which the kernel asks for by itself
+ * before it sets either.
+ */
+
+static const struct {
+	uint32_t flag;
+	uint32_t xflag;
+} xflags[] = {
+	{FS_FLAG_IMMUTABLE, FS_XFLAG_IMMUTABLE},
+	{FS_FLAG_APPEND, FS_XFLAG_APPEND},
+	{FS_FLAG_NODUMP, FS_XFLAG_NODUMP},
+	{FS_FLAG_NOATIME, FS_XFLAG_NOATIME},
+};
+
+static uint32_t to_xflags(uint32_t flags)
+{
+	uint32_t result = 0;
+
+	for (size_t i = 0; i < sizeof xflags / sizeof xflags[0]; i++)
+		result |= flags & xflags[i].flag ? xflags[i].xflag : 0;
+	return result;
+}
+
+/* -EOPNOTSUPP: something that there is not here (projects, extent sizes). */
+static int from_fsxattr(const struct fsxattr *attributes, uint32_t *flags)
+{
+	uint32_t rest = attributes->fsx_xflags;
+
+	*flags = 0;
+	for (size_t i = 0; i < sizeof xflags / sizeof xflags[0]; i++) {
+		*flags |= rest & xflags[i].xflag ? xflags[i].flag : 0;
+		rest &= ~xflags[i].xflag;
+	}
+	return rest != 0 || attributes->fsx_projid != 0 || attributes->fsx_extsize != 0 ? -EOPNOTSUPP : 0;
+}
+
 static void ioctl_get_done(struct request *request)
 {
 	int flags = (int)request->attributes.flags;
 
 	fuse_reply_ioctl(request->fuse, 0, &flags, sizeof flags);
+	request_free(request);
+}
+
+static void ioctl_get_x_done(struct request *request)
+{
+	struct fsxattr answer = {.fsx_xflags = to_xflags(request->attributes.flags)};
+
+	fuse_reply_ioctl(request->fuse, 0, &answer, sizeof answer);
 	request_free(request);
 }
 
@@ -209,30 +255,51 @@ static void ioctl_set_done(struct client_call *call, int error, const struct op_
 	request_free(request);
 }
 
+static int wanted_flags(unsigned command, const void *in, size_t in_size, uint32_t *flags)
+{
+	struct fsxattr attributes;
+
+	if (command == FS_IOC_SETFLAGS && in_size >= sizeof *flags) {
+		memcpy(flags, in, sizeof *flags);
+		return 0;
+	}
+	if (command != FS_IOC_FSSETXATTR || in_size < sizeof attributes)
+		return -ENOTTY;
+	memcpy(&attributes, in, sizeof attributes);
+	return from_fsxattr(&attributes, flags);
+}
+
+static void set_flags(struct request *request, uint32_t flags)
+{
+	request->op = (struct op){
+		.kind = OP_SETATTR,
+		.setattr = {.ino = request->ino, .valid = OP_SET_FLAGS, .flags = flags},
+	};
+	request_call(request, NULL, ioctl_set_done);
+}
+
 static void op_ioctl(fuse_req_t fuse, fuse_ino_t ino, unsigned command, void *argument,
 	struct fuse_file_info *info, unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
-	struct request *request;
+	struct request *request = request_new(fuse);
+	uint32_t new_flags;
+	int result;
 
 	(void)argument, (void)info, (void)flags;
-	if ((command != FS_IOC_GETFLAGS || out_size < sizeof(int)) &&
-		(command != FS_IOC_SETFLAGS || in_size < sizeof(int))) {
-		fuse_reply_err(fuse, ENOTTY);
-		return;
-	}
-	request = request_new(fuse);
 	if (!request)
 		return;
 	request->ino = ino;
-	if (command == FS_IOC_GETFLAGS) {
+	if (command == FS_IOC_GETFLAGS && out_size >= sizeof(int)) {
 		request_read(request, ino, run_attributes, ioctl_get_done);
-		return;
+	} else if (command == FS_IOC_FSGETXATTR && out_size >= sizeof(struct fsxattr)) {
+		request_read(request, ino, run_attributes, ioctl_get_x_done);
+	} else {
+		result = wanted_flags(command, in, in_size, &new_flags);
+		if (result < 0)
+			request_reply_error(request, result);
+		else
+			set_flags(request, new_flags);
 	}
-	request->op = (struct op){
-		.kind = OP_SETATTR,
-		.setattr = {.ino = ino, .valid = OP_SET_FLAGS, .flags = *(const uint32_t *)in},
-	};
-	request_call(request, NULL, ioctl_set_done);
 }
 
 void ops_attributes(struct fuse_lowlevel_ops *operations)

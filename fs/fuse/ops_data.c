@@ -40,8 +40,8 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	request->ino = ino;
 	request->info = *info;
 	request->offset = (uint64_t)offset;
-	request->size = size;
-	request->bytes = malloc(size);
+	request->size = size < LANE_WRITE_MAX ? size : LANE_WRITE_MAX;
+	request->bytes = malloc(request->size);
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else

@@ -5,23 +5,6 @@
 
 #include "fs/fuse/request.h"
 
-/* A directory that is removed while it is open lists as empty and needs no hold: opening one costs nothing. */
-static void op_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	const struct front *front = lane_userdata(lane_of(fuse));
-
-	(void)ino;
-	info->cache_readdir = front->options.sole_client;
-	info->keep_cache = front->options.sole_client;
-	fuse_reply_open(fuse, info);
-}
-
-static void op_releasedir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	(void)ino, (void)info;
-	fuse_reply_err(fuse, 0);
-}
-
 /* Changes of names are durable when they are answered. */
 static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
 {
@@ -75,16 +58,24 @@ static int run_directory(struct client_read *read, struct view *view)
 {
 	struct request *request = request_of_read(read);
 	struct listing listing = {.request = request};
-	int status =
-		read_directory(view, request->ino, request->offset, request->is_plus, add_entry, &listing);
+	int status = read_attributes(view, request->ino, &request->attributes);
 
+	if (status == 0)
+		status = read_directory(
+			view, request->ino, request->offset, request->is_plus, add_entry, &listing);
 	request->count = listing.used;
 	return status;
 }
 
+/* One that has been removed is empty: a process may be in it, or have opened it before. */
 static void directory_done(struct request *request)
 {
-	request_note_read(request);
+	if (request->error && request->error != -ESTALE) {
+		request_reply_error(request, request->error);
+		return;
+	}
+	if (!request->error)
+		request_note_read(request);
 	request_reply_bytes(request, request->bytes, request->count);
 }
 
@@ -96,13 +87,13 @@ static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, boo
 		return;
 	request->ino = ino;
 	request->offset = (uint64_t)offset;
-	request->size = size;
+	request->size = size < LANE_WRITE_MAX ? size : LANE_WRITE_MAX;
 	request->is_plus = plus;
-	request->bytes = malloc(size);
+	request->bytes = malloc(request->size);
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_read(request, ino, run_directory, directory_done);
+		request_read_any(request, ino, run_directory, directory_done);
 }
 
 static void op_readdir(
@@ -121,8 +112,8 @@ static void op_readdirplus(
 
 void ops_directories(struct fuse_lowlevel_ops *operations)
 {
-	operations->opendir = op_opendir;
-	operations->releasedir = op_releasedir;
+	operations->opendir = ops_opendir;
+	operations->releasedir = ops_release;
 	operations->fsyncdir = op_fsyncdir;
 	operations->readdir = op_readdir;
 	operations->readdirplus = op_readdirplus;

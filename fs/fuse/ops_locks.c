@@ -12,8 +12,6 @@
 #include "fs/fuse/request.h"
 #include "fs/fuse/waits.h"
 
-#define INTERRUPT_LOOK_AGAIN_NS 10000000u
-
 static enum lock_type type_of(int type)
 {
 	return type == F_RDLCK ? FS_LOCK_READ : type == F_WRLCK ? FS_LOCK_WRITE : FS_LOCK_NONE;
@@ -97,11 +95,12 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 {
 	struct request *request = request_of_call(call);
 	struct front *front = request->front;
-	bool is_unlock = request->op.lock.lock.type == FS_LOCK_NONE;
+	bool may_let_in =
+		request->op.lock.lock.type != FS_LOCK_WRITE; /* a read lock may replace a write lock */
 
 	(void)reply;
 	if (error != -EAGAIN || !request->is_blocking) {
-		if (!error && is_unlock)
+		if (!error && may_let_in)
 			node_wake_lockers(front->nodes, request->ino);
 		set_lock_reply(request, error);
 		return;
@@ -136,16 +135,17 @@ static void start_lock(struct request *request, fuse_ino_t ino, const struct loc
 	request_flush(request, ino, set_lock);
 }
 
-/* Remembers whose locks were taken through the handle, for its release (OFD locks have no other end). */
-static int note_owner(struct handle *handle, uint64_t owner)
+/* The handle remembers whose locks were taken through it, for its release: OFD locks and flocks have no other end. */
+static void note_and_start(struct request *request, fuse_ino_t ino, const struct fuse_file_info *info,
+	const struct lock *lock, bool sleep)
 {
-	for (unsigned i = 0; i < handle->owner_count; i++)
-		if (handle->owners[i] == owner)
-			return 0;
-	if (handle->owner_count == HANDLE_OWNERS_MAX)
-		return -ENOLCK;
-	handle->owners[handle->owner_count++] = owner;
-	return 0;
+	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+	int result = lock->type == FS_LOCK_NONE ? 0 : handle_add_owner(handle, lock->kind, lock->owner);
+
+	if (result < 0)
+		request_reply_error(request, result);
+	else
+		start_lock(request, ino, lock, sleep);
 }
 
 static void op_setlk(
@@ -157,16 +157,12 @@ static void op_setlk(
 	if (!request)
 		return;
 	lock = lock_of(request->front, flock, info->lock_owner);
-	if (lock.type != FS_LOCK_NONE && note_owner((struct handle *)(uintptr_t)info->fh, lock.owner) < 0)
-		request_reply_error(request, -ENOLCK);
-	else
-		start_lock(request, ino, &lock, sleep);
+	note_and_start(request, ino, info, &lock, sleep);
 }
 
 static void op_flock(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, int operation)
 {
 	struct request *request = request_new(fuse);
-	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
 	int what = operation & ~LOCK_NB;
 	struct lock lock = whole(LOCK_FLOCK,
 		what == LOCK_SH	  ? FS_LOCK_READ
@@ -174,11 +170,8 @@ static void op_flock(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 				  : FS_LOCK_NONE,
 		info->lock_owner);
 
-	if (!request)
-		return;
-	handle->has_flock = handle->has_flock || lock.type != FS_LOCK_NONE;
-	handle->flock_owner = info->lock_owner;
-	start_lock(request, ino, &lock, !(operation & LOCK_NB));
+	if (request)
+		note_and_start(request, ino, info, &lock, !(operation & LOCK_NB));
 }
 
 /* ---- Interrupts ---- */
@@ -241,26 +234,22 @@ static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 		return;
 	request->ino = ino;
 	request->info = *info;
+	/* Before the reply: the same process may lock again through another handle, and keeps that. */
+	handle_remove_owner((struct handle *)(uintptr_t)info->fh, LOCK_POSIX, info->lock_owner);
 	request_flush(request, ino, flush_written);
 }
 
-static void drop_lock(
-	struct request *request, const struct handle *handle, enum lock_kind kind, uint64_t owner)
+void locks_release(struct request *request, const struct handle *handle)
 {
-	struct op op = {
-		.kind = OP_LOCK,
-		.lock = {.ino = handle->ino, .lock = whole(kind, FS_LOCK_NONE, owner)},
-	};
+	for (size_t i = 0; i < handle->owner_count; i++) {
+		const struct handle_owner *owner = &handle->owners[i];
+		struct op op = {
+			.kind = OP_LOCK,
+			.lock = {.ino = handle->ino, .lock = whole(owner->kind, FS_LOCK_NONE, owner->owner)},
+		};
 
-	request_background(request->front, lane_loop(request->lane), &op);
-}
-
-void locks_release(struct request *request, struct handle *handle)
-{
-	for (unsigned i = 0; i < handle->owner_count; i++)
-		drop_lock(request, handle, LOCK_POSIX, handle->owners[i]);
-	if (handle->has_flock)
-		drop_lock(request, handle, LOCK_FLOCK, handle->flock_owner);
+		request_background(request->front, lane_loop(request->lane), &op);
+	}
 }
 
 void ops_locks(struct fuse_lowlevel_ops *operations)

@@ -209,9 +209,12 @@ static void remove_called(struct client_call *call, int error, const struct op_r
 	const struct op_victim *victim = &reply->victim;
 
 	if (request->is_removing) {
-		node_remove_end(request->front->nodes, request->ino,
-			!error && victim->ino == request->ino && victim->nlink == 0 && !victim->is_gone);
+		bool is_held =
+			!error && victim->ino == request->ino && victim->nlink == 0 && !victim->is_gone;
+
 		request->is_removing = false;
+		if (node_remove_end(request->front->nodes, request->ino, is_held))
+			request_release_hold(request->front, lane_loop(request->lane), request->ino);
 	}
 	if (error == -EAGAIN)
 		remove_start(request);
@@ -359,7 +362,9 @@ static void tmpfile_done(struct request *request)
 	}
 	handle_set_info(request->front, handle, &request->info);
 	raw_fill_created(&answer, &entry, &request->info);
-	request_reply_raw(request, &answer, sizeof answer);
+	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0)
+		handle_close(request->front, lane_loop(request->lane), handle);
+	request_free(request);
 }
 
 static void tmpfile_called(struct client_call *call, int error, const struct op_reply *reply)

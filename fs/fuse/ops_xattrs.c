@@ -37,8 +37,8 @@ static void get(struct request *request, fuse_ino_t ino, size_t size,
 	int (*run)(struct client_read *read, struct view *view))
 {
 	request->ino = ino;
-	request->size = size;
-	request->bytes = size > 0 ? malloc(size) : NULL;
+	request->size = size < FS_XATTR_SIZE_MAX ? size : FS_XATTR_SIZE_MAX; /* XATTR_LIST_MAX is the same */
+	request->bytes = size > 0 ? malloc(request->size) : NULL;
 	if (size > 0 && !request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else

@@ -179,6 +179,8 @@ static void on_background(struct client_call *call, int error, const struct op_r
 	struct front *front = background->front;
 
 	(void)reply;
+	if (background->unlocked)
+		node_wake_lockers(front->nodes, background->unlocked);
 	if (error)
 		log_warn(front->options.logger, "msg=\"releasing an open file or a lock failed\" error=%d",
 			error);
@@ -201,6 +203,13 @@ void request_background(struct front *front, struct env_loop *loop, const struct
 	atomic_fetch_add(&front->in_flight, 1);
 	if (client_call(front->options.client, &background->call, op, NULL) < 0)
 		on_background(&background->call, -ENOMEM, NULL);
+}
+
+void request_release_hold(struct front *front, struct env_loop *loop, uint64_t ino)
+{
+	struct op op = {.kind = OP_RELEASE, .hold.ino = ino};
+
+	request_background(front, loop, &op);
 }
 
 /* ---- What the kernel is told ---- */

@@ -7,6 +7,7 @@
 #ifndef RAFTKV_FS_FUSE_REQUEST_H
 #define RAFTKV_FS_FUSE_REQUEST_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "fs/client/atimes.h"
@@ -72,15 +73,19 @@ struct request {
 	char new_name[FS_NAME_SIZE_MAX + 1];
 };
 
-/* What an open file or directory is to us: fuse_file_info.fh. */
-#define HANDLE_OWNERS_MAX 8
+/* Whose locks were taken through a handle; of OFD locks it is the open file itself (LOCK_POSIX). */
+struct handle_owner {
+	enum lock_kind kind;
+	uint64_t owner;
+};
+
+/* What an open file or directory is to us: fuse_file_info.fh. Several lanes may use it at once. */
 struct handle {
 	uint64_t ino;
-	uint64_t owners[HANDLE_OWNERS_MAX]; /* of POSIX and OFD locks taken through it */
-	unsigned owner_count;
-	bool has_flock;
-	uint64_t flock_owner;
 	uint64_t errors_seen; /* node_take_error */
+	pthread_mutex_t mutex; /* of the owners */
+	struct handle_owner *owners;
+	size_t owner_count;
 };
 
 /* NULL: out of memory, and the kernel has been answered. */
@@ -130,7 +135,8 @@ static inline struct slice request_name(const char *name)
 	return slice_of(name, __builtin_strlen(name));
 }
 
-/* Fire and forget: releases a held inode, drops locks. */
+/* Fire and forget: OP_RELEASE of an inode that is open no longer; dropping a lock, which lets waiters ask again. */
+void request_release_hold(struct front *front, struct env_loop *loop, uint64_t ino);
 void request_background(struct front *front, struct env_loop *loop, const struct op *op);
 
 /* The operations, by family: each fills in its part of the table. */
@@ -154,14 +160,18 @@ void request_close_node(struct request *request);
 /* Makes the handle of an opened or created file; takes the request's node. NULL: out of memory. */
 struct handle *handle_new(struct request *request, uint64_t ino);
 void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info);
+/* -ENOLCK: too many; -ENOMEM. */
+int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
+void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 /* Frees the handle; the last one of an inode without a name lets the inode go. */
 void handle_close(struct front *front, struct env_loop *loop, struct handle *handle);
 void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino);
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
-void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
+void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
+void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info); /* and releasedir */
 
 /* Drops the locks taken through a handle that is being closed, in the background. */
-void locks_release(struct request *request, struct handle *handle);
+void locks_release(struct request *request, const struct handle *handle);
 
 /* ---- The front (front.c) ---- */
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#define EARLY_COUNT 64u
+
 struct wait {
 	uint64_t unique;
 	struct request *request;
@@ -15,6 +17,8 @@ struct wait {
 struct waits {
 	pthread_mutex_t mutex;
 	struct wait *list;
+	uint64_t early[EARLY_COUNT]; /* a ring of the last interrupts of what was not here; 0: none */
+	unsigned early_next;
 };
 
 int waits_new(struct waits **out)
@@ -44,6 +48,15 @@ static struct wait *find(struct waits *waits, uint64_t unique)
 	return wait;
 }
 
+/* Under the mutex. */
+static bool came_early(const struct waits *waits, uint64_t unique)
+{
+	for (unsigned i = 0; i < EARLY_COUNT; i++)
+		if (waits->early[i] == unique)
+			return true;
+	return false;
+}
+
 int waits_add(struct waits *waits, uint64_t unique, struct request *request)
 {
 	struct wait *wait = calloc(1, sizeof *wait);
@@ -53,6 +66,7 @@ int waits_add(struct waits *waits, uint64_t unique, struct request *request)
 	wait->unique = unique;
 	wait->request = request;
 	pthread_mutex_lock(&waits->mutex);
+	wait->is_interrupted = came_early(waits, unique);
 	HASH_ADD(hh, waits->list, unique, sizeof wait->unique, wait);
 	pthread_mutex_unlock(&waits->mutex);
 	return 0;
@@ -88,6 +102,9 @@ bool waits_interrupt(struct waits *waits, uint64_t unique, void (*wake)(struct r
 	if (wait) {
 		wait->is_interrupted = true;
 		wake(wait->request);
+	} else {
+		waits->early[waits->early_next] = unique;
+		waits->early_next = (waits->early_next + 1) % EARLY_COUNT;
 	}
 	pthread_mutex_unlock(&waits->mutex);
 	return wait != NULL;
