@@ -1,0 +1,178 @@
+/* store/data_dir and store/region: a data directory is what it seems to be, or refused with a sentence; rows of regions. */
+#include "store/data_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/env_uv.h"
+#include "store/region.h"
+#include "tests/lib/test.h"
+
+struct fixture {
+	struct env *env;
+	char directory[128];
+	char path[160];
+	struct data_dir dir;
+	struct status status;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	test_directory_make(fixture->directory, sizeof fixture->directory);
+	snprintf(fixture->path, sizeof fixture->path, "%s/store", fixture->directory);
+	assert_int_equal(env_uv_new(&(struct env_uv_options){.worker_threads = 1, .io_threads = 1},
+				 &fixture->env, NULL),
+		0);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	env_uv_free(fixture->env);
+	test_directory_remove(fixture->directory);
+	free(fixture);
+	return 0;
+}
+
+static int open_dir(struct fixture *fixture)
+{
+	return data_dir_open(&fixture->dir, fixture->env, fixture->path, &fixture->status);
+}
+
+static void make(struct fixture *fixture)
+{
+	assert_int_equal(open_dir(fixture), 0);
+	assert_true(fixture->dir.is_new);
+	fixture->dir.ident = (struct ident){.cluster = 11, .store = 3, .incarnation = 1};
+	assert_int_equal(data_dir_commit(&fixture->dir, &fixture->status), 0);
+}
+
+static void an_identity_is_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	struct data_dir second;
+
+	make(fixture);
+	assert_int_equal(data_dir_open(&second, fixture->env, fixture->path, &fixture->status), -EBUSY);
+	assert_non_null(strstr(fixture->status.text, "in use"));
+	data_dir_close(&fixture->dir);
+	assert_int_equal(open_dir(fixture), 0);
+	assert_false(fixture->dir.is_new);
+	assert_int_equal(fixture->dir.ident.cluster, 11);
+	assert_int_equal(fixture->dir.ident.store, 3);
+	data_dir_close(&fixture->dir);
+}
+
+static void a_directory_of_others_is_left_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[200];
+
+	mkdir(fixture->path, 0700);
+	snprintf(path, sizeof path, "%s/letters", fixture->path);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(open_dir(fixture), -ENOTEMPTY);
+	assert_non_null(strstr(fixture->status.text, "letters"));
+	snprintf(path, sizeof path, "%s/kv", fixture->path);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Flips or replaces a byte of IDENT. */
+static void damage(struct fixture *fixture, off_t offset, uint8_t byte)
+{
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/IDENT", fixture->path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
+	close(fd);
+}
+
+static void a_damaged_identity_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	make(fixture);
+	data_dir_close(&fixture->dir);
+	damage(fixture, 20, 0xee);
+	assert_int_equal(open_dir(fixture), STATUS_CORRUPT);
+	assert_true(fixture->status.text[0] != 0);
+}
+
+static void an_identity_with_a_flipped_bit_is_refused(void **state)
+{
+	uint8_t bytes[IDENT_SIZE];
+	struct ident ident = {.cluster = 1, .store = 1, .incarnation = 1}, found;
+	uint32_t version;
+
+	(void)state;
+	ident_encode(&ident, bytes);
+	assert_int_equal(ident_decode(bytes, &found, &version), 0);
+	assert_memory_equal(&ident, &found, sizeof ident);
+	for (size_t i = 0; i < IDENT_SIZE; i += 7) {
+		bytes[i] ^= 0x10;
+		assert_int_equal(ident_decode(bytes, &found, &version), STATUS_CORRUPT);
+		bytes[i] ^= 0x10;
+	}
+}
+
+static void a_region_comes_back_from_its_row(void **state)
+{
+	struct region_peer peers[] = {{5, 1, REGION_VOTER}, {6, 2, REGION_LEARNER}};
+	struct region region = {.id = 9,
+		.epoch = {2, 3},
+		.start = buf_copy("b", 1),
+		.end = buf_copy("f", 1),
+		.peer_count = 2,
+		.peers = peers};
+	struct raft_conf_state conf = {0};
+	struct region found;
+	struct buf *row;
+
+	(void)state;
+	assert_int_equal(region_encode(&region, &row), 0);
+	for (size_t size = 0; size < row->size; size++)
+		assert_int_equal(region_decode(slice_of(row->data, size), &found), STATUS_CORRUPT);
+	assert_int_equal(region_decode(buf_slice(row), &found), 0);
+	assert_int_equal(found.epoch.version, 3);
+	assert_true(region_has_key(&found, slice_of("b", 1)));
+	assert_true(region_has_key(&found, slice_of("ezz", 3)));
+	assert_false(region_has_key(&found, slice_of("f", 1)));
+	assert_false(region_has_key(&found, slice_of("a", 1)));
+	assert_int_equal(region_peer_of_store(&found, 2)->id, 6);
+	assert_true(region_is_sole_voter(&found, 5));
+	assert_false(region_is_sole_voter(&found, 6));
+	assert_int_equal(region_conf_state(&found, &conf), 0);
+	assert_true(raft_ids_has(&conf.voters, 5) && raft_ids_has(&conf.learners, 6));
+	raft_conf_state_close(&conf);
+	region_close(&found);
+	buf_unref(region.start);
+	buf_unref(region.end);
+	buf_unref(row);
+}
+
+#define DIR_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		DIR_TEST(an_identity_is_kept),
+		DIR_TEST(a_directory_of_others_is_left_alone),
+		DIR_TEST(a_damaged_identity_is_refused),
+		cmocka_unit_test(an_identity_with_a_flipped_bit_is_refused),
+		cmocka_unit_test(a_region_comes_back_from_its_row),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
