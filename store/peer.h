@@ -53,8 +53,8 @@ struct peer {
 	enum raft_role role;
 	uint32_t applies_in_flight;
 	bool is_fetching; /* entries, on a worker */
-	uint64_t
-		quiet_until; /* a restarted voter may have promised a lease: until then it helps nobody to lead */
+	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
+	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
 
 	struct heap_node deadline; /* the shard's */

@@ -81,7 +81,7 @@ static int last_index(struct raft_storage *base, uint64_t *index)
 	return storage->log->ops->bounds(storage->log, storage->region->id, &first, index);
 }
 
-/* A replica that needs one has to wait: until the cluster brings streamed snapshots, none can be made. */
+/* None is made here: the log of a group with a sole voter serves nobody else. */
 static int snapshot(struct raft_storage *base, struct raft_snapshot *out)
 {
 	(void)base;

@@ -51,8 +51,8 @@ struct raftkv_engines {
 struct raftkv_options {
 	struct env *env;
 	const struct logger *logger;
-	const char
-		*path; /* the data directory: created if absent or empty; refused when it is something else */
+	/* The data directory: created if absent or empty; refused when it is something else. */
+	const char *path;
 	struct evaluator *evaluator;
 	struct raftkv_engines engines; /* zero: RocksDB and RaftLogEngine */
 	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */

@@ -148,6 +148,8 @@ static void on_resume(struct env_mail *mail)
 	struct shard *shard = (struct shard *)((char *)mail - offsetof(struct shard, resume_mail));
 
 	atomic_store(&shard->is_resume_posted, false);
+	if (shard->is_stopping)
+		return;
 	for (struct peer *peer = shard->peers; peer; peer = peer->next) {
 		append_resume(peer);
 		if (peer->evaluations.first)
