@@ -231,9 +231,10 @@ static void serve(struct service *service, int signals)
 
 static void stop(struct service *service)
 {
-	front_free(service->front);
+	/* The store may hold data that came in a lane's buffer until it has closed. */
 	if (service->embedded)
 		embedded_close(service->embedded);
+	front_free(service->front);
 	channel_close(&service->channel);
 }
 

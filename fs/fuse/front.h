@@ -35,6 +35,6 @@ struct front_options {
 int front_new(const struct front_options *options, struct front **front, struct status *status);
 /* The lanes begin to read. Any thread; the loops run already, or will. */
 void front_start(struct front *front);
-void front_free(struct front *front); /* after `ended`, with the loops stopped; or never started */
+void front_free(struct front *front); /* after `ended`, and after the store has closed; or never started */
 
 #endif
