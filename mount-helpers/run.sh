@@ -20,7 +20,7 @@ A raftkv filesystem is mounted on $mnt. Its store is $volume.
 
   try      cp -a proto $mnt/ && ls -l $mnt/proto
            echo hello > $mnt/file && ln $mnt/file $mnt/link && stat $mnt/link
-           fio --name=try --directory=$mnt --rw=randwrite --bs=4k --size=64m --end_fsync=1
+           dd if=/dev/zero of=$mnt/big bs=1M count=200 conv=fsync
   look     findmnt $mnt; df -h $mnt; tail $volume/log
   stop     umount $mnt
 
