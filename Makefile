@@ -92,13 +92,14 @@ $(BUILD)/libtests.a: $(call objects,$(wildcard tests/lib/*.c tests/conform/*.c))
 	$(call say,AR)
 	$(quiet)rm -f $@ && ar rcs $@ $^
 
-# $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries
+# $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries. What tests share comes first: a fake that
+# a test names stands in for a layer's own.
 define program_rule
 $(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library))
 	$$(call say,LD)
 	@mkdir -p $$(@D)
-	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(call archives,$(needs_$(3))) \
-		$(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) -Wl,--end-group $(4) $(libs_$(3))
+	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) \
+		$(call archives,$(needs_$(3))) -Wl,--end-group $(4) $(libs_$(3))
 endef
 $(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),-lcmocka)))
 $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),)))

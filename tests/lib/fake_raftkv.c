@@ -1,0 +1,287 @@
+#include "tests/lib/fake_raftkv.h"
+
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+
+#define REGION 1u
+
+struct pending_write {
+	struct env_timer timer;
+	struct raftkv *raftkv;
+	struct raftkv_write *write;
+	struct op op;
+	struct pending_write *next;
+	bool is_held;
+};
+
+struct pending_read {
+	struct env_timer timer;
+	struct raftkv *raftkv;
+	struct raftkv_read *read;
+};
+
+struct raftkv {
+	struct fake_raftkv_options options;
+	struct fs_harness files;
+	struct pending_write *writes;
+	struct fake_raftkv_counts counts;
+	uint64_t random;
+	int data_status;
+	bool is_holding;
+};
+
+struct raftkv_snapshot {
+	struct raftkv *raftkv;
+};
+
+static uint64_t next_random(struct raftkv *raftkv, uint64_t below)
+{
+	raftkv->random = raftkv->random * 6364136223846793005u + 1442695040888963407u;
+	return (raftkv->random >> 33) % below;
+}
+
+static bool one_in(struct raftkv *raftkv, uint32_t count)
+{
+	return count > 0 && next_random(raftkv, count) == 0;
+}
+
+static uint64_t delay(struct raftkv *raftkv)
+{
+	return next_random(raftkv, raftkv->options.delay_max_ns + 1);
+}
+
+struct raftkv *fake_raftkv_new(const struct fake_raftkv_options *options)
+{
+	struct raftkv *raftkv = calloc(1, sizeof *raftkv);
+
+	check(raftkv != NULL);
+	raftkv->options = *options;
+	raftkv->random = options->seed;
+	fs_harness_init(&raftkv->files, options->seed);
+	return raftkv;
+}
+
+void fake_raftkv_free(struct raftkv *raftkv)
+{
+	check(!raftkv->writes);
+	fs_harness_close(&raftkv->files);
+	free(raftkv);
+}
+
+struct fs_harness *fake_raftkv_files(struct raftkv *raftkv)
+{
+	memory_view_set_blocking(raftkv->files.memory, 0, 0);
+	return &raftkv->files;
+}
+
+const struct fake_raftkv_counts *fake_raftkv_counts(const struct raftkv *raftkv)
+{
+	return &raftkv->counts;
+}
+
+void fake_raftkv_fail_data(struct raftkv *raftkv, int status)
+{
+	raftkv->data_status = status;
+}
+
+static int refusal(struct raftkv *raftkv)
+{
+	static const int statuses[] = {STATUS_NOT_LEADER, STATUS_NOT_READY, STATUS_PROPOSAL_DROPPED,
+		STATUS_EPOCH_NOT_MATCH, STATUS_REGION_NOT_FOUND, STATUS_LIMIT};
+
+	raftkv->counts.refused++;
+	return statuses[next_random(raftkv, sizeof statuses / sizeof statuses[0])];
+}
+
+static void set_cold(struct raftkv *raftkv, bool may_be_cold)
+{
+	memory_view_set_blocking(raftkv->files.memory, may_be_cold ? raftkv->options.cold_one_in : 0,
+		next_random(raftkv, UINT32_MAX));
+}
+
+int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch)
+{
+	(void)raftkv, (void)key;
+	*region = REGION;
+	*epoch = (struct region_epoch){.version = 1};
+	return 0;
+}
+
+/* ---- Writes ---- */
+
+static bool overlaps(const struct pending_write *a, const struct pending_write *b)
+{
+	const struct op_write *x = &a->op.write, *y = &b->op.write;
+
+	return a->op.kind == OP_WRITE && b->op.kind == OP_WRITE && x->ino == y->ino &&
+	       x->offset < y->offset + b->write->payload->size &&
+	       y->offset < x->offset + a->write->payload->size;
+}
+
+static void add(struct raftkv *raftkv, struct pending_write *pending)
+{
+	uint64_t data = pending->op.kind == OP_WRITE;
+
+	for (const struct pending_write *other = raftkv->writes; other; other = other->next) {
+		raftkv->counts.overlaps += overlaps(pending, other);
+		data += other->op.kind == OP_WRITE;
+	}
+	pending->next = raftkv->writes;
+	raftkv->writes = pending;
+	raftkv->counts.in_flight++;
+	if (data > raftkv->counts.data_in_flight_most)
+		raftkv->counts.data_in_flight_most = data;
+}
+
+static void take_out(struct raftkv *raftkv, struct pending_write *pending)
+{
+	struct pending_write **link = &raftkv->writes;
+
+	while (*link != pending)
+		link = &(*link)->next;
+	*link = pending->next;
+	raftkv->counts.in_flight--;
+}
+
+static int evaluate(struct raftkv *raftkv, const struct pending_write *pending, struct buf **reply)
+{
+	struct op_reply answer;
+	int status;
+
+	set_cold(raftkv, true);
+	raftkv->files.session = pending->write->session;
+	status = fs_harness_run(&raftkv->files, &pending->op, pending->write->payload);
+	if (status <= STATUS_FIRST)
+		return status;
+	raftkv->counts.writes++;
+	if (pending->op.kind == OP_WRITE) {
+		raftkv->counts.data_writes++;
+		raftkv->counts.data_bytes += pending->write->payload->size;
+	}
+	answer = raftkv->files.reply;
+	answer.error = status;
+	return op_reply_encode(&answer, reply);
+}
+
+static void on_write_timer(struct env_timer *timer)
+{
+	struct pending_write *pending = container_of(timer, struct pending_write, timer);
+	struct raftkv *raftkv = pending->raftkv;
+	struct raftkv_write *write = pending->write;
+	struct buf *reply = NULL;
+	int status;
+
+	if (raftkv->is_holding) {
+		pending->is_held = true;
+		return;
+	}
+	if (one_in(raftkv, raftkv->options.refuse_one_in))
+		status = refusal(raftkv);
+	else if (pending->op.kind == OP_WRITE && raftkv->data_status)
+		status = raftkv->data_status;
+	else
+		status = evaluate(raftkv, pending, &reply);
+	take_out(raftkv, pending);
+	free(pending);
+	write->done(write, status, reply);
+	buf_unref(reply);
+}
+
+static void start(struct pending_write *pending)
+{
+	struct env_loop *loop = pending->write->loop;
+
+	pending->is_held = false;
+	env_timer_start(
+		&pending->timer, loop, env_now(env_loop_env(loop)) + delay(pending->raftkv), on_write_timer);
+}
+
+void fake_raftkv_hold(struct raftkv *raftkv, bool hold)
+{
+	raftkv->is_holding = hold;
+	for (struct pending_write *pending = raftkv->writes; pending && !hold; pending = pending->next)
+		if (pending->is_held)
+			start(pending);
+}
+
+void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
+{
+	struct pending_write *pending = calloc(1, sizeof *pending);
+
+	check(pending != NULL);
+	pending->raftkv = raftkv;
+	pending->write = write;
+	check(op_decode(buf_slice(write->body), &pending->op) == 0);
+	add(raftkv, pending);
+	start(pending);
+}
+
+/* ---- Reads ---- */
+
+static struct raftkv_snapshot *make_snapshot(struct raftkv *raftkv)
+{
+	struct raftkv_snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+	check(snapshot != NULL);
+	snapshot->raftkv = raftkv;
+	return snapshot;
+}
+
+static void on_read_timer(struct env_timer *timer)
+{
+	struct pending_read *pending = container_of(timer, struct pending_read, timer);
+	struct raftkv *raftkv = pending->raftkv;
+	struct raftkv_read *read = pending->read;
+	bool is_refused = one_in(raftkv, raftkv->options.refuse_one_in);
+
+	free(pending);
+	raftkv->counts.rounds++;
+	if (is_refused)
+		read->done(read, refusal(raftkv), NULL);
+	else
+		read->done(read, 0, make_snapshot(raftkv));
+}
+
+void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
+{
+	struct pending_read *pending = calloc(1, sizeof *pending);
+
+	check(pending != NULL);
+	pending->raftkv = raftkv;
+	pending->read = read;
+	env_timer_start(&pending->timer, read->loop, env_now(env_loop_env(read->loop)) + delay(raftkv),
+		on_read_timer);
+}
+
+int raftkv_local_snapshot(
+	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+{
+	check(region == REGION && epoch_version == 1);
+	if (one_in(raftkv, raftkv->options.round_one_in))
+		return STATUS_WOULD_BLOCK;
+	if (one_in(raftkv, raftkv->options.refuse_one_in))
+		return refusal(raftkv);
+	*snapshot = make_snapshot(raftkv);
+	return 0;
+}
+
+struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block)
+{
+	set_cold(snapshot->raftkv, !may_block);
+	return snapshot->raftkv->files.view;
+}
+
+void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
+{
+	free(snapshot);
+}
+
+void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
+{
+	*stats = (struct raftkv_stats){
+		.writes = raftkv->counts.writes,
+		.blocks = {.total_units = 1000, .used_units = 10},
+	};
+}

@@ -1,0 +1,44 @@
+/*
+ * fake_raftkv.h: raftkv.h without a store, for tests of the client and the front: the real evaluator over a region in
+ * memory (fs_harness.h), on one loop of any environment.
+ *
+ * Writes take a random time each and are evaluated when it is over, so that they overtake one another. Now and then
+ * one is refused for a while, or a row is not in memory. A program that names fake_raftkv_new has these functions in
+ * place of the store's.
+ */
+#ifndef RAFTKV_TESTS_LIB_FAKE_RAFTKV_H
+#define RAFTKV_TESTS_LIB_FAKE_RAFTKV_H
+
+#include "store/raftkv.h"
+#include "tests/lib/fs_harness.h"
+
+struct fake_raftkv_options {
+	struct env_loop *loop; /* every call is made on it */
+	uint64_t seed;
+	uint64_t delay_max_ns; /* of writes, and of reads that do not come at once */
+	uint32_t refuse_one_in; /* writes and reads: NOT_LEADER, EPOCH_NOT_MATCH, LIMIT …; 0: none */
+	uint32_t cold_one_in; /* rows not in memory; 0: none */
+	uint32_t round_one_in; /* reads that need a round; 0: none */
+};
+
+struct fake_raftkv_counts {
+	uint64_t writes; /* evaluated */
+	uint64_t data_writes; /* of them, OP_WRITE */
+	uint64_t data_bytes;
+	uint64_t refused;
+	uint64_t in_flight; /* now */
+	uint64_t data_in_flight_most;
+	uint64_t overlaps; /* an OP_WRITE came while another one of the same bytes was on its way */
+	uint64_t rounds; /* reads by raftkv_async_snapshot */
+};
+
+struct raftkv *fake_raftkv_new(const struct fake_raftkv_options *options);
+void fake_raftkv_free(struct raftkv *raftkv); /* nothing is on its way */
+struct fs_harness *fake_raftkv_files(struct raftkv *raftkv);
+const struct fake_raftkv_counts *fake_raftkv_counts(const struct raftkv *raftkv);
+/* OP_WRITE fails with `status` (-ENOSPC, STATUS_CORRUPT …) from now on; 0: no longer. */
+void fake_raftkv_fail_data(struct raftkv *raftkv, int status);
+/* Writes stay on their way until they are let go. */
+void fake_raftkv_hold(struct raftkv *raftkv, bool hold);
+
+#endif
