@@ -3,11 +3,14 @@
  *
  * Invariants. `failed` is set by the first write or flush that fails, or once RocksDB counts a failed background job,
  * and never cleared: RocksDB may retry by itself, but a device that failed once is not trusted with the next batch.
- * The read options of the newest state are shared by all threads, which only read them.
+ * The read options of the newest state are shared by all threads, which only read them. A snapshot is shared too, by
+ * all who take one until the next batch has been written: reads far outnumber writes, and a snapshot of RocksDB with its
+ * options costs as much as reading a row.
  */
 #include "store/kv_rocksdb.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +38,13 @@ struct kv_rocksdb {
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_readoptions_t *newest[TIERS];
 	atomic_int failed; /* 0, or the status every later write gets */
+	pthread_mutex_t sharing; /* of `latest` */
+	struct kv_snapshot
+		*latest; /* one reference; sees every batch whose write has returned; may be NULL */
 };
 
 struct kv_snapshot {
+	atomic_uint refs;
 	const rocksdb_snapshot_t *snapshot;
 	rocksdb_readoptions_t *options[TIERS]; /* none for KV_TIER_PERSISTED */
 };
@@ -69,26 +76,54 @@ static rocksdb_readoptions_t *read_options_new(enum kv_tier tier, const struct k
 	return options;
 }
 
-static struct kv_snapshot *snapshot_new(struct kv_engine *engine)
+static struct kv_snapshot *snapshot_take(struct kv_rocksdb *self)
 {
 	struct kv_snapshot *snapshot = calloc(1, sizeof *snapshot);
 
 	if (!snapshot)
 		return NULL;
-	snapshot->snapshot = rocksdb_create_snapshot(self_of(engine)->db);
+	atomic_init(&snapshot->refs, 1);
+	snapshot->snapshot = rocksdb_create_snapshot(self->db);
 	snapshot->options[KV_TIER_ALL] = read_options_new(KV_TIER_ALL, snapshot);
 	snapshot->options[KV_TIER_CACHE] = read_options_new(KV_TIER_CACHE, snapshot);
 	return snapshot;
 }
 
+static struct kv_snapshot *snapshot_new(struct kv_engine *engine)
+{
+	struct kv_rocksdb *self = self_of(engine);
+	struct kv_snapshot *snapshot;
+
+	pthread_mutex_lock(&self->sharing);
+	if (!self->latest)
+		self->latest = snapshot_take(self);
+	snapshot = self->latest;
+	if (snapshot)
+		atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&self->sharing);
+	return snapshot;
+}
+
 static void snapshot_free(struct kv_engine *engine, struct kv_snapshot *snapshot)
 {
-	if (!snapshot)
+	if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	rocksdb_release_snapshot(self_of(engine)->db, snapshot->snapshot);
 	rocksdb_readoptions_destroy(snapshot->options[KV_TIER_ALL]);
 	rocksdb_readoptions_destroy(snapshot->options[KV_TIER_CACHE]);
 	free(snapshot);
+}
+
+/* A batch has been written: the next snapshot is a new one. */
+static void forget_latest(struct kv_rocksdb *self)
+{
+	struct kv_snapshot *latest;
+
+	pthread_mutex_lock(&self->sharing);
+	latest = self->latest;
+	self->latest = NULL;
+	pthread_mutex_unlock(&self->sharing);
+	snapshot_free(&self->engine, latest);
 }
 
 static void unpin(void *pin)
@@ -263,6 +298,7 @@ static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
 	if (code)
 		return code;
 	rocksdb_write(self->db, self->write_options, batch->batch, &error);
+	forget_latest(self);
 	return error ? fail(self, rocksdb_error_take(error, NULL)) : 0;
 }
 
@@ -320,6 +356,7 @@ static void engine_free(struct kv_rocksdb *self)
 		rocksdb_readoptions_destroy(self->newest[tier]);
 	rocksdb_writeoptions_destroy(self->write_options);
 	rocksdb_cache_destroy(self->cache);
+	pthread_mutex_destroy(&self->sharing);
 	free(self);
 }
 
@@ -327,6 +364,7 @@ static void close_engine(struct kv_engine *engine)
 {
 	struct kv_rocksdb *self = self_of(engine);
 
+	forget_latest(self);
 	flush(engine); /* a failure loses nothing that the log cannot replay, and was told to the last writer */
 	rocksdb_close(self->db);
 	engine_free(self);
@@ -410,6 +448,7 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **
 	if (!self)
 		return status_set(status, -ENOMEM, "no memory for the KV engine");
 	self->engine.ops = &ops;
+	pthread_mutex_init(&self->sharing, NULL);
 	self->cache = rocksdb_cache_create_lru(memory_size / 4 * 3);
 	self->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_disable_WAL(self->write_options, 1);
