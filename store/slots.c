@@ -130,3 +130,24 @@ void slots_record(struct mutations *mutations, uint64_t session, uint32_t slot, 
 		mutations->status = row.status;
 	writer_close(&row);
 }
+
+int slots_check(struct slice key, struct slice value, uint64_t *session)
+{
+	struct reader reader = reader_of(key);
+	uint8_t kind = reader_u8(&reader);
+	struct slot slot;
+
+	*session = reader_u64be(&reader);
+	if (kind == SLOT_KEY)
+		reader_u32be(&reader);
+	if ((kind != SESSION_KEY && kind != SLOT_KEY) || reader_finish(&reader) < 0)
+		return STATUS_CORRUPT;
+	return kind == SLOT_KEY ? decode(value, &slot) : 0;
+}
+
+void slots_session_key(struct key *key, uint64_t region, uint64_t session)
+{
+	uint8_t bytes[KEY_SIZE_MAX];
+
+	key_row(key, region, KEY_LOCAL, session_key(bytes, session));
+}

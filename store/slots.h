@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "store/keys.h"
 #include "store/mutations.h"
 #include "store/view.h"
 
@@ -38,5 +39,11 @@ int slots_find(struct view *view, uint64_t session, uint32_t slot, uint64_t sequ
 /* Logs the answer beside the request's own mutations. */
 void slots_record(struct mutations *mutations, uint64_t session, uint32_t slot, uint64_t sequence,
 	int outcome, struct slice reply);
+
+/* For who checks a store: is this KEY_LOCAL row (its key without the store's prefix), whose first byte is below
+ * SLOTS_KEY_FIRST_FREE, one that this module could have written? Its session goes to `*session`. 0 or STATUS_CORRUPT. */
+int slots_check(struct slice key, struct slice value, uint64_t *session);
+/* Where the KV engine has the session's row of a region. */
+void slots_session_key(struct key *key, uint64_t region, uint64_t session);
 
 #endif
