@@ -1,0 +1,140 @@
+/*
+ * local.c: the rows that each region keeps for itself: sessions and their slots, holds by session, files with garbage.
+ *
+ * Holds and garbage are hints into the data rows; a split copies them to both halves. So one whose inode lies in another
+ * region is nothing to mention, nor is garbage of a file that is gone.
+ */
+#include <inttypes.h>
+
+#include "fs/check/check.h"
+#include "proto/codec.h"
+#include "store/slots.h"
+
+static int has_session(struct check *check, uint64_t region, uint64_t session, bool *has)
+{
+	struct kv_engine *kv = check->inspect->kv;
+	struct kv_value value = {0};
+	struct key key;
+	int status;
+
+	slots_session_key(&key, region, session);
+	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	kv_value_close(&value);
+	*has = status == 0;
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
+static int check_slot(struct check *check, uint64_t region, struct slice key, struct slice value)
+{
+	uint64_t session;
+	bool has = true;
+	int status = 0;
+
+	if (slots_check(key, value, &session) < 0)
+		report_add(&check->report, "session-damaged", 0,
+			"region %" PRIu64 " has a damaged row of a session or its slots", region);
+	else
+		status = has_session(check, region, session, &has);
+	if (status == 0 && !has)
+		report_add(&check->report, "slot-alone", 0,
+			"region %" PRIu64 " has an answer kept for session %" PRIu64
+			", which it does not know",
+			region, session);
+	return status;
+}
+
+static int is_held(struct check *check, uint64_t session, uint64_t ino, enum fs_hold_kind kind, bool *held)
+{
+	const struct inodes_item *item = inodes_find(&check->inodes, ino);
+	struct fs_key key = fs_key_orphan(ino, session);
+	struct kv_value value = {0};
+	int status;
+
+	*held = item && (kind == FS_HOLD_OPEN || (item->flags & INODES_FOUND_LOCK));
+	if (!*held || kind == FS_HOLD_LOCK)
+		return 0;
+	status = check_get(check, &key, &value);
+	kv_value_close(&value);
+	*held = status == 0;
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
+static int check_hold(struct check *check, uint64_t region, struct slice key, struct slice value)
+{
+	enum fs_hold_kind kind;
+	uint64_t session, ino;
+	struct problem *problem;
+	struct fs_key inode;
+	bool held;
+	int status;
+
+	if (fs_key_parse_hold(key, &session, &ino, &kind) < 0 || mark_decode(value) < 0) {
+		report_add(
+			&check->report, "hold-damaged", 0, "region %" PRIu64 " has a damaged hold", region);
+		return 0;
+	}
+	inode = fs_key_inode(ino);
+	if (check_region_of(check, fs_key_slice(&inode)) != region)
+		return 0;
+	status = is_held(check, session, ino, kind, &held);
+	if (status < 0 || held)
+		return status;
+	problem = report_add(&check->report, "hold-alone", ino,
+		"session %" PRIu64 " is said to %s it, and does not", session,
+		kind == FS_HOLD_OPEN ? "keep" : "have a lock on");
+	report_fix_row(problem, FIX_DELETE_LOCAL, ino, key);
+	if (problem)
+		problem->fix.value = region;
+	return 0;
+}
+
+static void check_garbage(struct check *check, uint64_t region, struct slice key, struct slice value)
+{
+	struct inodes_item *item;
+	uint64_t ino;
+
+	if (fs_key_parse_garbage(key, &ino) < 0 || mark_decode(value) < 0) {
+		report_add(&check->report, "garbage-damaged", 0,
+			"region %" PRIu64 " has a damaged note of garbage", region);
+		return;
+	}
+	item = inodes_find(&check->inodes, ino);
+	if (item)
+		item->flags |= INODES_FOUND_GARBAGE;
+}
+
+static int visit(struct check *check, void *argument, struct slice key, struct slice value)
+{
+	struct reader reader = reader_of(key);
+	uint64_t region;
+	uint8_t letter;
+
+	(void)argument;
+	reader_u8(&reader);
+	region = reader_u64be(&reader);
+	if (reader_has_more(&reader)) {
+		key = slice_of(reader.data, reader.size);
+		letter = reader_u8(&reader);
+		if (letter < SLOTS_KEY_FIRST_FREE)
+			return check_slot(check, region, key, value);
+		if (letter == 'H')
+			return check_hold(check, region, key, value);
+		if (letter == 'G') {
+			check_garbage(check, region, key, value);
+			return 0;
+		}
+	}
+	report_add(
+		&check->report, "row-unknown", 0, "region %" PRIu64 " has a row of an unknown kind", region);
+	return 0;
+}
+
+int check_local(struct check *check)
+{
+	struct key low, high;
+
+	check->pass = "sessions";
+	key_row(&low, 0, KEY_LOCAL, (struct slice){0});
+	key_row_bound(&high, UINT64_MAX, KEY_LOCAL, (struct slice){0});
+	return check_walk(check, &low, &high, visit, NULL);
+}

@@ -1,0 +1,154 @@
+#include "fs/check/repair.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "fs/keys.h"
+#include "store/raftkv.h"
+
+#define TRY_COUNT_MAX 1000 /* of 10 ms: until the region's only replica leads */
+#define TRY_WAIT_US   10000
+
+struct repair {
+	const struct repair_options *options;
+	struct env_loop *loop;
+	bool is_running;
+	struct raftkv *raftkv;
+	uint64_t home; /* ino of /lost+found; 0: not made yet */
+	sem_t done;
+	struct raftkv_write write;
+	int status;
+	uint64_t ino; /* of the reply */
+};
+
+/* ---- One operation ---- */
+
+static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct repair *repair = (struct repair *)((char *)write - offsetof(struct repair, write));
+
+	repair->status = status == 0 ? fix_decode_reply(buf_slice(reply), &repair->ino) : status;
+	sem_post(&repair->done);
+}
+
+static bool is_temporary(int status)
+{
+	return status == STATUS_NOT_LEADER || status == STATUS_LIMIT || status == STATUS_STALE_COMMAND ||
+	       status == STATUS_NOT_READY;
+}
+
+static int run(struct repair *repair, uint64_t region, struct buf *body)
+{
+	if (!body)
+		return -ENOMEM;
+	for (int i = 0; i < TRY_COUNT_MAX; i++) {
+		repair->write = (struct raftkv_write){
+			.region = region, .body = body, .loop = repair->loop, .done = on_written};
+		raftkv_async_write(repair->raftkv, &repair->write);
+		sem_wait(&repair->done);
+		if (!is_temporary(repair->status))
+			break;
+		usleep(TRY_WAIT_US);
+	}
+	buf_unref(body);
+	return repair->status;
+}
+
+static int region_of(struct repair *repair, uint64_t ino, uint64_t *region)
+{
+	struct fs_key key = fs_key_inode(ino);
+	struct region_epoch epoch;
+
+	return raftkv_find_region(repair->raftkv, fs_key_slice(&key), region, &epoch);
+}
+
+static int find_home(struct repair *repair)
+{
+	uint64_t region;
+	int status = region_of(repair, FS_ROOT_INO, &region);
+
+	if (status == 0)
+		status = run(repair, region, fix_encode_lost_and_found());
+	if (status == 0)
+		repair->home = repair->ino;
+	return status;
+}
+
+static int apply(struct repair *repair, const struct fix *fix)
+{
+	uint64_t region = fix->value;
+	int status = 0;
+
+	if (fix->kind == FIX_ADOPT && repair->home == 0)
+		status = find_home(repair);
+	if (status == 0 && fix->kind != FIX_DELETE_LOCAL)
+		status = region_of(repair, fix->ino, &region);
+	return status == 0 ? run(repair, region, fix_encode(fix, repair->home)) : status;
+}
+
+/* ---- The store ---- */
+
+static int open_store(struct repair *repair, struct status *status)
+{
+	struct raftkv_options options = {
+		.env = repair->options->env,
+		.logger = repair->options->logger,
+		.path = repair->options->path,
+		.evaluator = fix_evaluator(),
+		.shards = &repair->loop,
+		.shard_count = 1,
+	};
+	int code = env_loop_new(repair->options->env, "repair", &repair->loop);
+
+	if (code < 0)
+		return status_set(status, code, "cannot make an event loop: %s", status_name(code));
+	code = raftkv_open(&options, &repair->raftkv, status);
+	if (code < 0)
+		return code;
+	code = env_loop_start(repair->loop);
+	repair->is_running = code == 0;
+	return code < 0 ? status_set(status, code, "cannot start a thread: %s", status_name(code)) : 0;
+}
+
+static void on_stopped(void *argument)
+{
+	struct repair *repair = argument;
+
+	sem_post(&repair->done);
+}
+
+static void close_store(struct repair *repair)
+{
+	if (repair->is_running) {
+		raftkv_stop(repair->raftkv, repair->loop, on_stopped, repair);
+		sem_wait(&repair->done);
+		env_loop_stop(repair->loop);
+	}
+	env_loop_free(repair->loop);
+	raftkv_free(repair->raftkv);
+}
+
+int repair_run(
+	const struct repair_options *options, struct report *report, uint64_t *fixed, struct status *status)
+{
+	struct repair repair = {.options = options};
+	int code;
+
+	*fixed = 0;
+	sem_init(&repair.done, 0, 0);
+	code = open_store(&repair, status);
+	for (size_t i = 0; i < report->count && code == 0; i++) {
+		struct problem *problem = &report->problems[i];
+
+		if (problem->fix.kind == FIX_NONE ||
+			(options->wants && !options->wants(options->argument, problem)))
+			continue;
+		problem->is_fixed = apply(&repair, &problem->fix) == 0;
+		*fixed += problem->is_fixed;
+	}
+	close_store(&repair);
+	sem_destroy(&repair.done);
+	return code;
+}
