@@ -140,9 +140,10 @@ install: all
 	install -m 755 $(BUILD)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv
 	ln -sf mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
 	install -m 755 $(BUILD)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.fuse.raftkv
+	install -m 755 $(BUILD)/fsck.raftkv $(DESTDIR)$(SBINDIR)/fsck.raftkv
 	ln -sf umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
+	rm -f $(DESTDIR)$(SBINDIR)/fsck.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
 		$(DESTDIR)$(SBINDIR)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done

@@ -20,28 +20,58 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-bool mountinfo_find(const char *directory, struct mountinfo *info)
+typedef bool (*match_cb)(const struct mountinfo *info, const char *path);
+
+static bool parse(char *line, struct mountinfo *info)
+{
+	char *rest = strstr(line, " - ");
+
+	if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", info->point) != 1 ||
+		sscanf(rest, " - %63s %4095s", info->type, info->source) != 2)
+		return false;
+	unescape(info->point);
+	unescape(info->source);
+	return true;
+}
+
+/* The last match is the topmost. */
+static bool find(const char *path, match_cb matches, struct mountinfo *info)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct mountinfo mount;
 	char *line = NULL;
 	size_t capacity = 0;
 	bool found = false;
 
 	while (file && getline(&line, &capacity, file) > 0) {
-		char point[PATH_MAX];
-		char *rest = strstr(line, " - ");
-
-		if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1)
+		if (!parse(line, &mount) || !matches(&mount, path))
 			continue;
-		unescape(point);
-		if (strcmp(point, directory) != 0 ||
-			sscanf(rest, " - %63s %4095s", info->type, info->source) != 2)
-			continue;
-		unescape(info->source);
+		*info = mount;
 		found = true;
 	}
 	free(line);
 	if (file)
 		fclose(file);
 	return found;
+}
+
+static bool is_on(const struct mountinfo *info, const char *path)
+{
+	return strcmp(info->point, path) == 0;
+}
+
+static bool is_raftkv(const struct mountinfo *info, const char *path)
+{
+	return strcmp(info->type, "fuse.raftkv") == 0 &&
+	       (strcmp(info->source, path) == 0 || strcmp(info->point, path) == 0);
+}
+
+bool mountinfo_find(const char *directory, struct mountinfo *info)
+{
+	return find(directory, is_on, info);
+}
+
+bool mountinfo_find_raftkv(const char *path, struct mountinfo *info)
+{
+	return find(path, is_raftkv, info);
 }

@@ -1,0 +1,24 @@
+/*
+ * json.h: writes one JSON value to a stream, as it goes: nothing is built in memory.
+ *
+ * Calls follow the value's form; commas come by themselves. Inside an object each value has a key, else the key is NULL.
+ */
+#ifndef RAFTKV_MOUNT_HELPERS_JSON_H
+#define RAFTKV_MOUNT_HELPERS_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+	FILE *file;
+	bool needs_comma;
+};
+
+void json_begin(struct json *json, const char *key, char bracket); /* '{' or '[' */
+void json_end(struct json *json, char bracket); /* '}' or ']' */
+void json_string(struct json *json, const char *key, const char *value); /* UTF-8; NULL: null */
+void json_number(struct json *json, const char *key, uint64_t value);
+void json_bool(struct json *json, const char *key, bool value);
+
+#endif

@@ -1,0 +1,86 @@
+# limit: 180
+# fsck.raftkv on a store that was mounted and killed under load: clean, and not a byte of it changed; what is refused,
+# what is found, and how it exits.
+. tests/lib/mount.sh
+
+fsck=$BUILD/fsck.raftkv
+expect() {
+	local wanted=$1 got
+	shift
+	"$@" >"$WORK/out" 2>"$WORK/err"
+	got=$?
+	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
+}
+says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
+state() { (cd "$VOLUME" && find . -type f -printf '%p %s %T@\n' | sort && find . -type f ! -name '*.log' -exec sha256sum {} + | sort); }
+
+expect 16 "$fsck"
+expect 16 "$fsck" -n -p "$WORK"
+expect 16 "$fsck" --nonsense "$WORK"
+expect 8 "$fsck" "$WORK/absent"
+expect 8 "$fsck" "$MNT"
+expect 0 "$fsck" --version
+expect 0 "$fsck" --help
+says 'exit status'
+
+mount_up
+expect 8 "$fsck" "$VOLUME"
+says "umount $MNT"
+expect 8 "$fsck" -y "$MNT"
+says "umount $MNT"
+mkdir "$MNT/dir"
+head -c 3000000 /dev/urandom >"$MNT/dir/big"
+sync "$MNT/dir/big"
+exec 7<>"$MNT/held"
+rm "$MNT/held"
+
+for round in 1 2 3; do
+	(
+		i=0
+		while cp -r proto "$MNT/$round-$i" && mv "$MNT/$round-$i" "$MNT/moved-$round-$i"; do
+			[ $((i % 3)) = 0 ] && rm -r "$MNT/moved-$round-$i"
+			i=$((i + 1))
+		done
+	) 2>/dev/null &
+	load=$!
+	sleep 1
+	mount_kill
+	wait $load
+	exec 7>&-
+	before=$(state)
+	expect 0 "$fsck" -n --data "$VOLUME"
+	says ': clean'
+	[ "$(state)" = "$before" ] || fail "a check has changed the store"
+	mount_up
+done
+mount_down
+
+expect 0 "$fsck" --json "$VOLUME"
+[ "$(jq -r '.left, .exit_status, (.problems | length), (.files > 10)' "$WORK/out" | xargs)" = "0 0 0 true" ] ||
+	fail "the JSON says $(cat "$WORK/out")"
+
+# A process that has the store without a mount that shows.
+exec 8<"$VOLUME/LOCK"
+flock -n 8 || fail "LOCK is held"
+expect 8 "$fsck" "$VOLUME"
+says 'in use by another process'
+exec 8<&-
+
+# Rot in the data, found by name, and only by reading it.
+for offset in $(seq 5000 4096 3500000); do printf '\252\125\252' | dd of="$VOLUME/blocks/0000" bs=1 seek="$offset" conv=notrunc status=none; done
+expect 0 "$fsck" "$VOLUME"
+expect 4 "$fsck" -p --data "$VOLUME"
+says '^/dir/big: [0-9]* units of its data'
+says 'problems corrected, 1 left\|problems corrected, [0-9]* left'
+
+# Every option on the page, and the page's options known.
+page=$(mandoc -Tutf8 man/fsck.raftkv.8 | col -bx)
+for option in $("$fsck" --help | grep -o -E '(^|[ ,|[])--?[a-z]+' | tr -d ' ,|[' | sort -u); do
+	grep -q -- "$option" <<<"$page" || fail "option $option is not in fsck.raftkv(8)"
+done
+for option in $(sed -n '/^DESCRIPTION/,/^OUTPUT/p' <<<"$page" | grep -o -E '^ +--?[a-z]+(, --?[a-zV]+)*' | tr -d ' ' | tr ',' '\n' | sort -u); do
+	case $option in
+	--version | --help | -V) expect 0 "$fsck" "$option" ;;
+	*) expect 8 "$fsck" "$option" "$WORK/absent" ;;
+	esac
+done
