@@ -92,14 +92,17 @@ $(BUILD)/libtests.a: $(call objects,$(wildcard tests/lib/*.c tests/conform/*.c))
 	$(call say,AR)
 	$(quiet)rm -f $@ && ar rcs $@ $^
 
-# $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries. What tests share comes first: a fake that
-# a test names stands in for a layer's own.
+# Tests that name a fake, which stands in for a layer's own: for them, what tests share comes first.
+with_fakes := $(call objects,$(shell grep -lE 'tests/lib/(fake_|sim_client)' tests/unit/*/*.c))
+fakes_first = $(if $(filter $(with_fakes),$(2)),$(test_library))
+
+# $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries
 define program_rule
 $(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library))
 	$$(call say,LD)
 	@mkdir -p $$(@D)
-	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) \
-		$(call archives,$(needs_$(3))) -Wl,--end-group $(4) $(libs_$(3))
+	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(fakes_first) $(call archives,$(needs_$(3))) \
+		$(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) -Wl,--end-group $(4) $(libs_$(3))
 endef
 $(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),-lcmocka)))
 $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),)))
