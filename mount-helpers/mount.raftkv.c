@@ -200,7 +200,7 @@ static int start(struct service *service, struct status *status)
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		log_info(&service->logger,
 			"msg=\"PR_SET_IO_FLUSHER is not allowed: memory reclaim may wait for us\"");
-	service->ended = eventfd(0, EFD_CLOEXEC);
+	service->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (service->ended < 0)
 		return status_set(status, -errno, "cannot make an eventfd: %s", strerror(errno));
 	result = open_embedded(service, status);
@@ -218,8 +218,9 @@ static void serve(struct service *service, int signals)
 {
 	struct pollfd wait[2] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 	struct signalfd_siginfo signal_;
+	uint64_t count = 0;
 
-	while (!(wait[0].revents & POLLIN)) {
+	while (read(service->ended, &count, sizeof count) != sizeof count) {
 		if (poll(wait, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (wait[1].revents & POLLIN && read(signals, &signal_, sizeof signal_) == sizeof signal_) {

@@ -89,6 +89,7 @@ static void on_lane_stopped(void *argument)
 
 static void on_lane_ended(struct lane *lane, void *userdata)
 {
+	locks_end_waits(userdata);
 	lane_stop(lane, on_lane_stopped, userdata);
 }
 

@@ -155,8 +155,8 @@ struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
 
 /* ---- The session's input and output ---- */
 
-/* HANDLE_KILLPRIV_V2 is beyond libfuse 3.14: with it the kernel does not ask for security.capability before every
- * write. */
+/* What libfuse 3.14 does not answer: HANDLE_KILLPRIV_V2, with which the kernel does not ask for security.capability
+ * before every write, and PARALLEL_DIROPS, which it knows and forgets. */
 static void patch_init_answer(const struct lane *lane, struct iovec *vector, int count)
 {
 	const struct fuse_init_in *asked = (const void *)(lane->header + 1);
@@ -164,7 +164,7 @@ static void patch_init_answer(const struct lane *lane, struct iovec *vector, int
 	if (count > 1 && vector[1].iov_len >= sizeof(struct fuse_init_out)) {
 		struct fuse_init_out *answer = vector[1].iov_base;
 
-		answer->flags |= asked->flags & FUSE_HANDLE_KILLPRIV_V2;
+		answer->flags |= asked->flags & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS);
 	}
 }
 

@@ -192,6 +192,11 @@ void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata)
 	waits_interrupt(front->waits, unique, wake_interrupted);
 }
 
+void locks_end_waits(struct front *front)
+{
+	waits_interrupt_all(front->waits, wake_interrupted);
+}
+
 /* ---- FLUSH and RELEASE ---- */
 
 static int take_error(const struct request *request)

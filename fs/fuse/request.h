@@ -173,6 +173,9 @@ void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info); 
 /* Drops the locks taken through a handle that is being closed, in the background. */
 void locks_release(struct request *request, const struct handle *handle);
 
+/* The session is over: nobody waits for a lock any more. */
+void locks_end_waits(struct front *front);
+
 /* ---- The front (front.c) ---- */
 
 /* One of front->in_flight is over. */

@@ -109,3 +109,15 @@ bool waits_interrupt(struct waits *waits, uint64_t unique, void (*wake)(struct r
 	pthread_mutex_unlock(&waits->mutex);
 	return wait != NULL;
 }
+
+void waits_interrupt_all(struct waits *waits, void (*wake)(struct request *request))
+{
+	struct wait *wait, *next;
+
+	pthread_mutex_lock(&waits->mutex);
+	HASH_ITER (hh, waits->list, wait, next) {
+		wait->is_interrupted = true;
+		wake(wait->request);
+	}
+	pthread_mutex_unlock(&waits->mutex);
+}

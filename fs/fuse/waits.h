@@ -23,4 +23,7 @@ bool waits_is_interrupted(struct waits *waits, uint64_t unique);
 /* Marks the request and calls `wake` with it, under the registry's mutex. False: no such request. */
 bool waits_interrupt(struct waits *waits, uint64_t unique, void (*wake)(struct request *request));
 
+/* All of them: the session is over. */
+void waits_interrupt_all(struct waits *waits, void (*wake)(struct request *request));
+
 #endif

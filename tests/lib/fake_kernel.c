@@ -1,0 +1,182 @@
+#include "tests/lib/fake_kernel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+#include "proto/env_uv.h"
+
+#define SOCKET_SIZE (1 << 20)
+#define END_WAIT_S  20
+
+static int give_descriptor(void *argument, int *fd)
+{
+	struct fake_kernel *kernel = argument;
+
+	check(kernel->taken < FAKE_KERNEL_LANES);
+	*fd = kernel->ends[kernel->taken++];
+	return 0;
+}
+
+static void on_ended(void *argument)
+{
+	struct fake_kernel *kernel = argument;
+
+	sem_post(&kernel->ended);
+}
+
+static void make_sockets(struct fake_kernel *kernel)
+{
+	int size = SOCKET_SIZE;
+
+	for (unsigned i = 0; i < FAKE_KERNEL_LANES; i++) {
+		int pair[2];
+
+		check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+		setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+		kernel->sockets[i] = pair[0];
+		kernel->ends[i] = pair[1];
+	}
+}
+
+static void make_front(struct fake_kernel *kernel)
+{
+	struct env_loop *loops[FAKE_KERNEL_LANES] = {kernel->loop, kernel->loop};
+	struct front_options options = {
+		.env = kernel->env,
+		.client = kernel->client,
+		.open_descriptor = give_descriptor,
+		.descriptor_argument = kernel,
+		.loops = loops,
+		.loop_count = FAKE_KERNEL_LANES,
+		.cache_timeout_s = 1,
+		.sole_client = true,
+		.ended = on_ended,
+		.argument = kernel,
+	};
+	struct fuse_init_in init = {
+		.major = 7, .minor = 39, .max_readahead = UINT32_MAX, .flags = UINT32_MAX};
+	struct fake_answer answer;
+	struct status status;
+
+	fake_kernel_send(kernel, 0, FUSE_INIT, 0, &init, sizeof init);
+	check(front_new(&options, &kernel->front, &status) == 0);
+	check(fake_kernel_receive(kernel, 0, &answer, 1000));
+	check(answer.header.error == 0 && answer.size >= sizeof kernel->init);
+	memcpy(&kernel->init, answer.body, sizeof kernel->init);
+	check(!fake_kernel_receive(kernel, 1, &answer, 0));
+	front_start(kernel->front);
+}
+
+void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
+{
+	struct env_uv_options env = {.worker_threads = 1, .io_threads = 1};
+	struct fake_raftkv_options fake = *options;
+	struct status status;
+
+	*kernel = (struct fake_kernel){.unique = 2};
+	sem_init(&kernel->ended, 0, 0);
+	check(env_uv_new(&env, &kernel->env, &status) == 0);
+	check(env_loop_new(kernel->env, "loop", &kernel->loop) == 0);
+	fake.loop = kernel->loop;
+	kernel->raftkv = fake_raftkv_new(&fake);
+	check(client_new(&(struct client_options){.raftkv = kernel->raftkv}, &kernel->client) == 0);
+	make_sockets(kernel);
+	make_front(kernel);
+	check(env_loop_start(kernel->loop) == 0);
+}
+
+void fake_kernel_hang_up(struct fake_kernel *kernel)
+{
+	for (unsigned i = 0; i < FAKE_KERNEL_LANES; i++)
+		if (kernel->sockets[i] >= 0)
+			close(kernel->sockets[i]);
+	memset(kernel->sockets, -1, sizeof kernel->sockets);
+}
+
+void fake_kernel_close(struct fake_kernel *kernel)
+{
+	struct timespec until;
+
+	fake_kernel_hang_up(kernel);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += END_WAIT_S;
+	check(sem_timedwait(&kernel->ended, &until) == 0);
+	env_loop_stop(kernel->loop);
+	env_loop_free(kernel->loop);
+	front_free(kernel->front);
+	client_free(kernel->client);
+	fs_harness_verify(fake_raftkv_files(kernel->raftkv));
+	fake_raftkv_free(kernel->raftkv);
+	env_uv_free(kernel->env);
+	sem_destroy(&kernel->ended);
+}
+
+uint64_t fake_kernel_send(struct fake_kernel *kernel, unsigned lane, uint32_t opcode, uint64_t node,
+	const void *argument, size_t size)
+{
+	struct fuse_in_header header = {
+		.len = (uint32_t)(sizeof header + size),
+		.opcode = opcode,
+		.unique = kernel->unique,
+		.nodeid = node,
+		.pid = 1,
+	};
+	struct iovec vector[] = {{&header, sizeof header}, {(void *)(uintptr_t)argument, size}};
+	struct msghdr message = {.msg_iov = vector, .msg_iovlen = 2};
+	struct pollfd wait = {.fd = kernel->sockets[lane], .events = POLLOUT};
+
+	kernel->unique += 2;
+	while (sendmsg(kernel->sockets[lane], &message, MSG_NOSIGNAL) < 0) {
+		check(errno == EAGAIN);
+		poll(&wait, 1, 1000);
+	}
+	return header.unique;
+}
+
+bool fake_kernel_receive(
+	struct fake_kernel *kernel, unsigned lane, struct fake_answer *answer, int timeout_ms)
+{
+	struct pollfd wait = {.fd = kernel->sockets[lane], .events = POLLIN};
+	ssize_t size;
+
+	if (poll(&wait, 1, timeout_ms) <= 0)
+		return false;
+	size = recv(kernel->sockets[lane], answer, offsetof(struct fake_answer, size), 0);
+	if (size < (ssize_t)sizeof answer->header)
+		return false;
+	check(answer->header.len == (uint32_t)size);
+	answer->size = (size_t)size - sizeof answer->header;
+	return true;
+}
+
+struct visit {
+	struct env_mail mail;
+	struct fake_kernel *kernel;
+	void (*run)(struct fake_kernel *kernel);
+	sem_t done;
+};
+
+static void on_visit(struct env_mail *mail)
+{
+	struct visit *visit = (struct visit *)(void *)mail;
+
+	visit->run(visit->kernel);
+	sem_post(&visit->done);
+}
+
+void fake_kernel_on_loop(struct fake_kernel *kernel, void (*run)(struct fake_kernel *kernel))
+{
+	struct visit visit = {.kernel = kernel, .run = run};
+
+	sem_init(&visit.done, 0, 0);
+	env_post(kernel->loop, &visit.mail, on_visit);
+	while (sem_wait(&visit.done) < 0)
+		continue;
+	sem_destroy(&visit.done);
+}

@@ -1,0 +1,563 @@
+/* The FUSE front end without a mount: the test is the kernel. */
+#include "tests/lib/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "fs/fuse/raw.h"
+#include "fs/fuse/shape.h"
+#include "tests/lib/fake_kernel.h"
+
+#define ROOT	   FUSE_ROOT_ID
+#define LONG_MS	   5000
+#define SHORT_MS   50
+#define SIZE_MOST  160u /* of what follows a header here */
+#define OPCODE_END 64u
+
+static struct fake_kernel kernel;
+static struct fake_answer answer;
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_kernel_init(&kernel, &(struct fake_raftkv_options){.seed = 1, .delay_max_ns = 200000});
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_kernel_close(&kernel);
+	return 0;
+}
+
+/* The one answer to a request: its error, the rest in `answer`. */
+static int wait_for(unsigned lane, uint64_t unique)
+{
+	assert_true(fake_kernel_receive(&kernel, lane, &answer, LONG_MS));
+	assert_int_equal(answer.header.unique, unique);
+	return answer.header.error;
+}
+
+static int ask(uint32_t opcode, uint64_t node, const void *argument, size_t size)
+{
+	return wait_for(0, fake_kernel_send(&kernel, 0, opcode, node, argument, size));
+}
+
+static int ask_name(uint32_t opcode, uint64_t node, const char *name)
+{
+	return ask(opcode, node, name, strlen(name) + 1);
+}
+
+struct named {
+	uint8_t bytes[SIZE_MOST];
+	size_t size;
+};
+
+static struct named with_name(const void *argument, size_t size, const char *name)
+{
+	struct named named = {.size = size + strlen(name) + 1};
+
+	memcpy(named.bytes, argument, size);
+	strcpy((char *)named.bytes + size, name);
+	return named;
+}
+
+static uint64_t entry_node(void)
+{
+	return ((const struct fuse_entry_out *)(const void *)answer.body)->nodeid;
+}
+
+struct open_file {
+	uint64_t node;
+	uint64_t fh;
+};
+
+static struct open_file create(const char *name)
+{
+	struct fuse_create_in in = {.flags = O_RDWR, .mode = S_IFREG | 0644};
+	struct named request = with_name(&in, sizeof in, name);
+	struct raw_created created;
+
+	assert_int_equal(ask(FUSE_CREATE, ROOT, request.bytes, request.size), 0);
+	memcpy(&created, answer.body, sizeof created);
+	return (struct open_file){created.entry.nodeid, created.open.fh};
+}
+
+static struct open_file reopen(struct open_file file)
+{
+	struct fuse_open_in in = {.flags = O_RDWR};
+	struct fuse_open_out out;
+
+	assert_int_equal(ask(FUSE_OPEN, file.node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	return (struct open_file){file.node, out.fh};
+}
+
+static void release(struct open_file file)
+{
+	struct fuse_release_in in = {.fh = file.fh, .flags = O_RDWR};
+
+	assert_int_equal(ask(FUSE_RELEASE, file.node, &in, sizeof in), 0);
+}
+
+static int flush(struct open_file file, uint64_t owner)
+{
+	struct fuse_flush_in in = {.fh = file.fh, .lock_owner = owner};
+
+	return ask(FUSE_FLUSH, file.node, &in, sizeof in);
+}
+
+static uint64_t send_lock(
+	unsigned lane, uint32_t opcode, struct open_file file, uint64_t owner, uint32_t type, bool is_flock)
+{
+	struct fuse_lk_in in = {
+		.fh = file.fh,
+		.owner = owner,
+		.lk = {.start = 0, .end = INT64_MAX, .type = type, .pid = 1},
+		.lk_flags = is_flock ? FUSE_LK_FLOCK : 0,
+	};
+
+	return fake_kernel_send(&kernel, lane, opcode, file.node, &in, sizeof in);
+}
+
+static int set_lock(struct open_file file, uint64_t owner, uint32_t type)
+{
+	return wait_for(0, send_lock(0, FUSE_SETLK, file, owner, type, false));
+}
+
+static void assert_silent(unsigned lane)
+{
+	assert_false(fake_kernel_receive(&kernel, lane, &answer, SHORT_MS));
+}
+
+/* ---- Negotiation ---- */
+
+static void test_init(void **state)
+{
+	static const uint32_t wanted =
+		FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
+		FUSE_BIG_WRITES | FUSE_DONT_MASK | FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS |
+		FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_POSIX_ACL |
+		FUSE_CACHE_SYMLINKS | FUSE_EXPLICIT_INVAL_DATA | FUSE_HANDLE_KILLPRIV_V2 | FUSE_MAX_PAGES;
+	static const uint32_t unwanted = FUSE_AUTO_INVAL_DATA | FUSE_WRITEBACK_CACHE | FUSE_HANDLE_KILLPRIV;
+
+	(void)state;
+	assert_int_equal(kernel.init.flags & wanted, wanted);
+	assert_int_equal(kernel.init.flags & unwanted, 0);
+	assert_int_equal(kernel.init.max_write, 1 << 20);
+	assert_int_equal(kernel.init.max_pages, 256);
+	assert_int_equal(kernel.init.max_readahead, 1 << 20);
+	assert_int_equal(kernel.init.time_gran, 1);
+	assert_true(kernel.init.max_background >= 64);
+}
+
+/* ---- One answer each ---- */
+
+static void test_an_unknown_opcode_is_enosys(void **state)
+{
+	static const uint8_t zeroes[SIZE_MOST];
+
+	(void)state;
+	assert_int_equal(ask(OPCODE_END, ROOT, zeroes, sizeof zeroes), -ENOSYS);
+	assert_int_equal(ask(51 + 1000, ROOT, zeroes, sizeof zeroes), -ENOSYS);
+	assert_int_equal(ask(FUSE_BMAP, ROOT, zeroes, sizeof zeroes), -ENOSYS);
+	assert_int_equal(ask(FUSE_SETUPMAPPING, ROOT, zeroes, sizeof zeroes), -ENOSYS);
+	assert_silent(0);
+}
+
+/* Zeroes after the header, but for the handle, which every such request has first. */
+static void test_every_opcode_is_answered_once(void **state)
+{
+	struct open_file file = create("file");
+	uint8_t argument[SIZE_MOST] = {0};
+
+	(void)state;
+	for (uint32_t opcode = 1; opcode < OPCODE_END; opcode++) {
+		if (!shape_has_answer(opcode) || opcode == FUSE_DESTROY || opcode == FUSE_RELEASE ||
+			opcode == FUSE_RELEASEDIR)
+			continue;
+		memcpy(argument, opcode == FUSE_INIT ? &(uint64_t){0} : &file.fh, sizeof file.fh);
+		if (opcode == FUSE_LOOKUP || opcode == FUSE_SYMLINK)
+			memset(argument, 0, sizeof argument);
+		ask(opcode, opcode == FUSE_READDIR || opcode == FUSE_READDIRPLUS ? ROOT : file.node, argument,
+			sizeof argument);
+		assert_true(answer.header.error <= 0 && answer.header.error > -600);
+	}
+	assert_silent(0);
+	release(file);
+}
+
+static void test_forget_has_no_answer(void **state)
+{
+	struct fuse_forget_in forget = {.nlookup = 1};
+	struct {
+		struct fuse_batch_forget_in head;
+		struct fuse_forget_one one;
+	} batch = {.head = {.count = 1}, .one = {.nodeid = ROOT, .nlookup = 1}};
+
+	(void)state;
+	fake_kernel_send(&kernel, 0, FUSE_FORGET, ROOT, &forget, sizeof forget);
+	fake_kernel_send(&kernel, 0, FUSE_BATCH_FORGET, 0, &batch, sizeof batch);
+	assert_silent(0);
+	assert_int_equal(ask_name(FUSE_LOOKUP, ROOT, "nothing"), 0);
+	assert_int_equal(entry_node(), 0); /* a negative entry */
+}
+
+static void test_short_requests_are_refused(void **state)
+{
+	static const uint8_t full[SIZE_MOST] = {[0 ... SIZE_MOST - 1] = 'x'}; /* names without an end */
+	static const uint32_t opcodes[] = {FUSE_LOOKUP, FUSE_SETATTR, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR,
+		FUSE_UNLINK, FUSE_RENAME, FUSE_LINK, FUSE_OPEN, FUSE_READ, FUSE_WRITE, FUSE_RELEASE,
+		FUSE_FSYNC, FUSE_SETXATTR, FUSE_GETXATTR, FUSE_FLUSH, FUSE_READDIR, FUSE_GETLK, FUSE_SETLKW,
+		FUSE_CREATE, FUSE_IOCTL, FUSE_FALLOCATE, FUSE_RENAME2, FUSE_LSEEK, FUSE_COPY_FILE_RANGE,
+		FUSE_TMPFILE, SHAPE_STATX};
+	struct fuse_write_in write = {.size = 1000};
+	struct fuse_in_header header = {.len = 4000, .opcode = FUSE_GETATTR, .nodeid = ROOT};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof opcodes / sizeof opcodes[0]; i++)
+		assert_int_equal(ask(opcodes[i], ROOT, full, 7), -EINVAL);
+	assert_int_equal(ask(FUSE_LOOKUP, ROOT, full, sizeof full), -EINVAL);
+	assert_int_equal(ask(FUSE_RENAME, ROOT, full, sizeof full), -EINVAL);
+	assert_int_equal(ask(FUSE_WRITE, ROOT, &write, sizeof write), -EINVAL);
+	fake_kernel_send(&kernel, 0, FUSE_FORGET, ROOT, NULL, 0);
+	fake_kernel_send(&kernel, 0, FUSE_INTERRUPT, ROOT, NULL, 0);
+	assert_silent(0);
+	/* A header that claims more than was read. */
+	assert_int_equal(send(kernel.sockets[0], &header, sizeof header, 0), sizeof header);
+	assert_true(fake_kernel_receive(&kernel, 0, &answer, LONG_MS));
+	assert_int_equal(answer.header.error, -EINVAL);
+}
+
+/* ---- What libfuse 3.14 does not know ---- */
+
+static void test_statx_has_the_time_of_birth(void **state)
+{
+	struct raw_statx_in in = {.sx_mask = UINT32_MAX};
+	struct raw_statx_out out;
+	struct open_file file = create("file");
+
+	(void)state;
+	assert_int_equal(ask(SHAPE_STATX, file.node, &in, sizeof in), 0);
+	assert_int_equal(answer.size, sizeof out);
+	memcpy(&out, answer.body, sizeof out);
+	assert_true(out.stat.mask & 0x800u); /* STATX_BTIME */
+	assert_true(out.stat.btime.seconds > 0);
+	assert_int_equal(out.stat.mode, S_IFREG | 0644);
+	assert_int_equal(out.stat.nlink, 1);
+	release(file);
+}
+
+static void test_tmpfile_lives_until_it_is_released(void **state)
+{
+	struct fuse_create_in in = {.flags = O_RDWR, .mode = S_IFREG | 0600};
+	struct named request = with_name(&in, sizeof in, "/");
+	struct fuse_getattr_in getattr = {0};
+	struct raw_created created;
+
+	(void)state;
+	assert_int_equal(ask(FUSE_TMPFILE, ROOT, request.bytes, request.size), 0);
+	memcpy(&created, answer.body, sizeof created);
+	assert_int_equal(created.entry.attr.nlink, 0);
+	assert_int_equal(ask(FUSE_GETATTR, created.entry.nodeid, &getattr, sizeof getattr), 0);
+	release((struct open_file){created.entry.nodeid, created.open.fh});
+	for (int tries = 0; ask(FUSE_GETATTR, created.entry.nodeid, &getattr, sizeof getattr) == 0; tries++)
+		assert_true(tries < 1000);
+	assert_int_equal(answer.header.error, -ESTALE);
+}
+
+/* ---- Open files without a name ---- */
+
+static void remove_and_look(uint32_t opcode, const char *name, struct open_file file)
+{
+	struct fuse_getattr_in getattr = {0};
+	struct fuse_attr_out attributes;
+
+	assert_int_equal(ask_name(opcode, ROOT, name), 0);
+	assert_int_equal(ask(FUSE_GETATTR, file.node, &getattr, sizeof getattr), 0);
+	memcpy(&attributes, answer.body, sizeof attributes);
+	assert_int_equal(attributes.attr.nlink, 0);
+}
+
+static void test_a_removed_file_lives_until_its_last_close(void **state)
+{
+	struct open_file file = create("file"), other = reopen(file);
+	struct fuse_getattr_in getattr = {0};
+
+	(void)state;
+	remove_and_look(FUSE_UNLINK, "file", file);
+	release(file);
+	assert_int_equal(ask(FUSE_GETATTR, file.node, &getattr, sizeof getattr), 0);
+	release(other);
+	for (int tries = 0; ask(FUSE_GETATTR, file.node, &getattr, sizeof getattr) == 0; tries++)
+		assert_true(tries < 1000);
+}
+
+static void test_a_removed_directory_is_empty(void **state)
+{
+	struct fuse_mkdir_in in = {.mode = 0755};
+	struct named request = with_name(&in, sizeof in, "directory");
+	struct fuse_open_in open = {.flags = O_RDONLY | O_DIRECTORY};
+	struct fuse_read_in read = {.size = 4096};
+	struct fuse_release_in release_in = {0};
+	struct fuse_open_out out;
+	uint64_t node;
+
+	(void)state;
+	assert_int_equal(ask(FUSE_MKDIR, ROOT, request.bytes, request.size), 0);
+	node = entry_node();
+	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), 0);
+	memcpy(&out, answer.body, sizeof out);
+	remove_and_look(FUSE_RMDIR, "directory", (struct open_file){node, 0});
+	read.fh = release_in.fh = out.fh;
+	assert_int_equal(ask(FUSE_READDIR, node, &read, sizeof read), 0);
+	assert_int_equal(answer.size, 0);
+	assert_int_equal(ask(FUSE_RELEASEDIR, node, &release_in, sizeof release_in), 0);
+	/* The directory of a process, opened once more when it is gone. */
+	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), 0);
+	memcpy(&out, answer.body, sizeof out);
+	read.fh = release_in.fh = out.fh;
+	assert_int_equal(ask(FUSE_READDIRPLUS, node, &read, sizeof read), 0);
+	assert_int_equal(answer.size, 0);
+	assert_int_equal(ask(FUSE_RELEASEDIR, node, &release_in, sizeof release_in), 0);
+}
+
+/* ---- Locks ---- */
+
+static void interrupt(unsigned lane, uint64_t unique)
+{
+	struct fuse_interrupt_in in = {.unique = unique};
+
+	fake_kernel_send(&kernel, lane, FUSE_INTERRUPT, 0, &in, sizeof in);
+}
+
+static void test_an_interrupt_on_another_lane_ends_a_wait(void **state)
+{
+	struct open_file file = create("file");
+	uint64_t waiting;
+
+	(void)state;
+	assert_int_equal(set_lock(file, 1, F_WRLCK), 0);
+	assert_int_equal(set_lock(file, 2, F_WRLCK), -EAGAIN);
+	waiting = send_lock(0, FUSE_SETLKW, file, 2, F_WRLCK, false);
+	assert_silent(0);
+	interrupt(1, waiting);
+	assert_int_equal(wait_for(0, waiting), -EINTR);
+	assert_silent(1);
+	release(file);
+}
+
+static void test_an_interrupt_that_comes_first(void **state)
+{
+	struct open_file file = create("file");
+	uint64_t waiting = kernel.unique + 2; /* of the request after the interrupt */
+
+	(void)state;
+	assert_int_equal(set_lock(file, 1, F_WRLCK), 0);
+	waiting = kernel.unique + 2;
+	interrupt(1, waiting);
+	assert_silent(1); /* it has been handled */
+	assert_int_equal(send_lock(0, FUSE_SETLKW, file, 2, F_WRLCK, false), waiting);
+	assert_int_equal(wait_for(0, waiting), -EINTR);
+	release(file);
+}
+
+static void hold(struct fake_kernel *of)
+{
+	fake_raftkv_hold(of->raftkv, true);
+}
+
+static void let_go(struct fake_kernel *of)
+{
+	fake_raftkv_hold(of->raftkv, false);
+}
+
+static void test_other_requests_ignore_interrupts(void **state)
+{
+	struct fuse_mkdir_in in = {.mode = 0755};
+	struct named request = with_name(&in, sizeof in, "directory");
+	uint64_t making;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, hold);
+	making = fake_kernel_send(&kernel, 0, FUSE_MKDIR, ROOT, request.bytes, request.size);
+	assert_silent(0);
+	interrupt(1, making);
+	assert_silent(0);
+	fake_kernel_on_loop(&kernel, let_go);
+	assert_int_equal(wait_for(0, making), 0);
+}
+
+static void test_a_lock_that_is_dropped_lets_the_next_in(void **state)
+{
+	struct open_file file = create("file"), other = reopen(file);
+	uint64_t waiting;
+
+	(void)state;
+	assert_int_equal(set_lock(file, 1, F_WRLCK), 0);
+	waiting = send_lock(0, FUSE_SETLKW, other, 2, F_RDLCK, false);
+	assert_silent(0);
+	assert_int_equal(wait_for(1, send_lock(1, FUSE_SETLK, file, 1, F_RDLCK, false)), 0); /* downgrade */
+	assert_int_equal(wait_for(0, waiting), 0);
+	waiting = send_lock(0, FUSE_SETLKW, other, 2, F_WRLCK, false);
+	assert_silent(0);
+	assert_int_equal(wait_for(1, send_lock(1, FUSE_SETLK, file, 1, F_UNLCK, false)), 0);
+	assert_int_equal(wait_for(0, waiting), 0);
+	release(other);
+	release(file);
+}
+
+static void test_an_flock_goes_with_its_release(void **state)
+{
+	struct open_file file = create("file"), other = reopen(file);
+	struct fuse_release_in in = {.fh = file.fh};
+	uint64_t waiting, releasing;
+
+	(void)state;
+	assert_int_equal(wait_for(0, send_lock(0, FUSE_SETLK, file, 1, F_WRLCK, true)), 0);
+	waiting = send_lock(0, FUSE_SETLKW, other, 2, F_WRLCK, true);
+	assert_silent(0);
+	releasing = fake_kernel_send(&kernel, 1, FUSE_RELEASE, file.node, &in, sizeof in);
+	assert_int_equal(wait_for(1, releasing), 0);
+	assert_int_equal(wait_for(0, waiting), 0);
+	release(other);
+}
+
+/* A process closes one descriptor and locks again through another before the first one's RELEASE comes. */
+static void test_a_release_leaves_later_locks_alone(void **state)
+{
+	struct open_file first = create("file"), second = reopen(first);
+
+	(void)state;
+	assert_int_equal(set_lock(first, 1, F_WRLCK), 0);
+	assert_int_equal(flush(first, 1), 0);
+	assert_int_equal(set_lock(second, 1, F_WRLCK), 0);
+	release(first);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(set_lock(second, 2, F_WRLCK), -EAGAIN);
+	release(second);
+}
+
+static void test_many_processes_lock_through_one_handle(void **state)
+{
+	struct open_file file = create("file");
+
+	(void)state;
+	for (uint64_t owner = 1; owner <= 100; owner++)
+		assert_int_equal(set_lock(file, owner, F_RDLCK), 0);
+	release(file);
+	file = reopen(file);
+	for (int tries = 0; set_lock(file, 1000, F_WRLCK) == -EAGAIN; tries++)
+		assert_true(tries < 1000);
+	release(file);
+}
+
+/* ---- Data ---- */
+
+static int write_byte(struct open_file file, uint32_t flags)
+{
+	struct {
+		struct fuse_write_in in;
+		char data[1];
+	} request = {.in = {.fh = file.fh, .size = 1, .flags = flags}, .data = "x"};
+
+	return ask(FUSE_WRITE, file.node, &request, sizeof request.in + 1);
+}
+
+static void fail_data(struct fake_kernel *of)
+{
+	fake_raftkv_fail_data(of->raftkv, -ENOSPC);
+}
+
+static void test_every_handle_is_told_a_lost_write_once(void **state)
+{
+	struct open_file file = create("file"), other = reopen(file), later;
+	struct fuse_fsync_in fsync = {.fh = file.fh};
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, fail_data);
+	assert_int_equal(write_byte(file, O_RDWR), 0); /* acknowledged, and lost */
+	assert_int_equal(ask(FUSE_FSYNC, file.node, &fsync, sizeof fsync), -ENOSPC);
+	assert_int_equal(ask(FUSE_FSYNC, file.node, &fsync, sizeof fsync), 0);
+	assert_int_equal(flush(other, 1), -ENOSPC);
+	later = reopen(file);
+	assert_int_equal(flush(later, 1), 0);
+	assert_int_equal(write_byte(file, O_RDWR | O_DSYNC), -ENOSPC); /* says so itself */
+	release(file);
+	release(other);
+	release(later);
+}
+
+static void test_append_only_files_are_opened_to_append(void **state)
+{
+	struct open_file file = create("file");
+	struct {
+		struct fuse_ioctl_in in;
+		uint32_t flags;
+	} ioctl = {.in = {.fh = file.fh, .cmd = 0x40086602 /* FS_IOC_SETFLAGS */, .in_size = 4},
+		.flags = FS_FLAG_APPEND};
+	struct fuse_open_in open = {.flags = O_WRONLY};
+
+	(void)state;
+	assert_int_equal(ask(FUSE_IOCTL, file.node, &ioctl, sizeof ioctl.in + 4), 0);
+	assert_int_equal(ask(FUSE_OPEN, file.node, &open, sizeof open), -EPERM);
+	open.flags = O_WRONLY | O_APPEND | O_TRUNC;
+	assert_int_equal(ask(FUSE_OPEN, file.node, &open, sizeof open), -EPERM);
+	open.flags = O_WRONLY | O_APPEND;
+	assert_int_equal(ask(FUSE_OPEN, file.node, &open, sizeof open), 0);
+	release(file);
+}
+
+/* ---- The end ---- */
+
+static void test_the_end_waits_for_what_is_under_way(void **state)
+{
+	struct open_file file = create("file");
+	struct fuse_mkdir_in in = {.mode = 0755};
+	struct named request = with_name(&in, sizeof in, "directory");
+
+	(void)state;
+	assert_int_equal(write_byte(file, O_RDWR), 0); /* buffered */
+	assert_int_equal(set_lock(file, 1, F_WRLCK), 0);
+	send_lock(1, FUSE_SETLKW, file, 2, F_WRLCK, false);
+	assert_silent(1);
+	fake_kernel_on_loop(&kernel, hold);
+	fake_kernel_send(&kernel, 0, FUSE_MKDIR, ROOT, request.bytes, request.size);
+	fake_kernel_hang_up(&kernel);
+	fake_kernel_on_loop(&kernel, let_go);
+	fake_kernel_close(&kernel);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(init),
+		TEST(an_unknown_opcode_is_enosys),
+		TEST(every_opcode_is_answered_once),
+		TEST(forget_has_no_answer),
+		TEST(short_requests_are_refused),
+		TEST(statx_has_the_time_of_birth),
+		TEST(tmpfile_lives_until_it_is_released),
+		TEST(a_removed_file_lives_until_its_last_close),
+		TEST(a_removed_directory_is_empty),
+		TEST(an_interrupt_on_another_lane_ends_a_wait),
+		TEST(an_interrupt_that_comes_first),
+		TEST(other_requests_ignore_interrupts),
+		TEST(a_lock_that_is_dropped_lets_the_next_in),
+		TEST(an_flock_goes_with_its_release),
+		TEST(a_release_leaves_later_locks_alone),
+		TEST(many_processes_lock_through_one_handle),
+		TEST(every_handle_is_told_a_lost_write_once),
+		TEST(append_only_files_are_opened_to_append),
+		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
