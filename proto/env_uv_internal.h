@@ -53,7 +53,8 @@ int env_uv_status(int code);
 struct env_uv_loop {
 	struct env_loop base;
 	uv_loop_t uv;
-	uv_async_t wake;
+	int wake_fd; /* an eventfd */
+	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;
 	uv_idle_t more; /* active: mail is left, do not wait */
@@ -64,7 +65,7 @@ struct env_uv_loop {
 	_Atomic(struct env_mail *) mail;
 	struct env_mail awake; /* an end mark, never run */
 	uint64_t wakes_due; /* lists taken that ended at NULL; the loop's */
-	atomic_uint_fast64_t wakes_done; /* uv_async_send calls that returned */
+	atomic_uint_fast64_t wakes_done; /* wakes that returned */
 	struct env_mail stop;
 	atomic_bool stop_posted;
 	bool stopping;

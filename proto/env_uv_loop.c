@@ -5,16 +5,20 @@
  * the decision how long to wait. A post while the loop is awake is therefore seen without a system call.
  *
  * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop said it would sleep; the poster that
- * changes it from NULL wakes the loop, others need not. `on_check` says the loop is awake again.
+ * changes it from NULL wakes the loop, others need not. `on_check` says the loop is awake again. Not by uv_async_t:
+ * its loop waits, in sched_yield, for a poster that it preempted between two steps of the waking.
  *
  * The poster that wakes still touches the loop after its mail is visible, and the mail may be what lets the owner free
  * the loop: so free waits until as many wakes are done as lists were taken that owed one.
  */
 #include "proto/env_uv_internal.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "proto/check.h"
 
@@ -31,13 +35,14 @@ void env_uv_post(struct env_loop *base, struct env_mail *mail)
 {
 	struct env_uv_loop *loop = env_uv_loop_of(base);
 	struct env_mail *head = atomic_load_explicit(&loop->mail, memory_order_relaxed);
+	const uint64_t one = 1;
 
 	do {
 		mail->next = head;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&loop->mail, &head, mail, memory_order_acq_rel, memory_order_relaxed));
 	if (!head) {
-		check(uv_async_send(&loop->wake) == 0);
+		check(write(loop->wake_fd, &one, sizeof one) == sizeof one);
 		atomic_fetch_add_explicit(&loop->wakes_done, 1, memory_order_release);
 	}
 }
@@ -83,9 +88,14 @@ static bool may_sleep(struct env_uv_loop *loop)
 
 /* ---- The turn --------------------------------------------------------------------------------------------------- */
 
-static void on_wake(uv_async_t *handle)
+/* on_prepare runs the mail. */
+static void on_wake(uv_poll_t *handle, int status, int events)
 {
-	(void)handle; /* on_prepare runs the mail */
+	const struct env_uv_loop *loop = handle->data;
+	uint64_t wakes;
+
+	(void)events;
+	check(status == 0 && read(loop->wake_fd, &wakes, sizeof wakes) == sizeof wakes);
 }
 
 static void on_more(uv_idle_t *handle)
@@ -168,15 +178,17 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 		return -ENOMEM;
 	loop->base.env = env;
 	loop->armed = UINT64_MAX;
+	loop->wake_fd = -1;
 	snprintf(loop->name, sizeof loop->name, "%s", name);
 	loop->read_buffer = malloc(ENV_UV_READ_SIZE);
 	loop->write_vector = calloc(ENV_UV_VECTOR_MAX, sizeof *loop->write_vector);
 	if (!loop->read_buffer || !loop->write_vector)
 		goto failed;
-	status = uv_loop_init(&loop->uv);
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	status = loop->wake_fd < 0 ? -errno : uv_loop_init(&loop->uv);
 	if (status < 0)
 		goto failed;
-	status = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	status = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
 	if (status < 0) {
 		check(uv_loop_close(&loop->uv) == 0);
 		goto failed;
@@ -186,12 +198,15 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 	uv_check_init(&loop->uv, &loop->check);
 	uv_idle_init(&loop->uv, &loop->more);
 	uv_timer_init(&loop->uv, &loop->timer);
-	loop->prepare.data = loop->check.data = loop->timer.data = loop;
+	loop->wake.data = loop->prepare.data = loop->check.data = loop->timer.data = loop;
+	uv_poll_start(&loop->wake, UV_READABLE, on_wake);
 	uv_prepare_start(&loop->prepare, on_prepare);
 	uv_check_start(&loop->check, on_check);
 	*out = &loop->base;
 	return 0;
 failed:
+	if (loop->wake_fd >= 0)
+		close(loop->wake_fd);
 	free(loop->write_vector);
 	free(loop->read_buffer);
 	free(loop);
@@ -256,6 +271,7 @@ void env_uv_loop_free(struct env_loop *base)
 	/* Runs the closing of these, and of streams and listeners that were closed just before the loop ended. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&loop->uv) == 0);
+	close(loop->wake_fd);
 	heap_close(&loop->base.timers);
 	free(loop->write_vector);
 	free(loop->read_buffer);
