@@ -16,7 +16,7 @@
 
 static struct shard *shard_of(struct raftkv *raftkv, uint64_t region)
 {
-	return &raftkv->shards[region % raftkv->shard_count];
+	return &raftkv->shards[(region - 1) % raftkv->shard_count]; /* they are numbered from 1 */
 }
 
 /* ---- Units in use ----------------------------------------------------------------------------------------------- */

@@ -144,6 +144,8 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 			result = add_lane(front, i, fd, operations);
 		if (result == 0)
 			result = lane_init(front->lanes[i], init, (size_t)size, false);
+		if (result == 0)
+			lane_set_helper(front->lanes[i - 1], front->lanes[i]);
 	}
 	return result;
 }

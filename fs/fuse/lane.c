@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/env_uv.h"
 #include "fs/fuse/shape.h"
 
@@ -35,8 +36,13 @@ struct pool {
 struct lane {
 	struct lane_options options;
 	struct fuse_session *session;
-	uv_poll_t poll;
+	uv_poll_t poll; /* not of a helper */
 	bool is_reading;
+	bool is_helper;
+	struct lane *helper; /* the next one, or NULL */
+	struct env_mail help; /* to a helper: read */
+	atomic_bool is_help_asked;
+	struct env_mail end; /* to a helper: no request will come */
 	bool answers; /* false: an INIT answer is swallowed */
 	struct request_buffer *buffer;
 	const struct fuse_in_header *header; /* of the request being handled */
@@ -356,10 +362,56 @@ static void on_poll_closed(uv_handle_t *handle)
 		lane->stopped(lane->stopped_argument);
 }
 
+static void on_helper_end(struct env_mail *mail);
+static void on_help(struct env_mail *mail);
+
+/* Each lane tells the next. */
 static void end(struct lane *lane)
 {
-	uv_poll_stop(&lane->poll);
+	struct lane *helper = lane->helper;
+
+	if (!lane->is_helper)
+		uv_poll_stop(&lane->poll);
+	if (helper)
+		env_post(helper->options.loop, &helper->end, on_helper_end);
 	lane->options.ended(lane, lane->options.userdata);
+}
+
+static void on_helper_end(struct env_mail *mail)
+{
+	end(container_of(mail, struct lane, end));
+}
+
+static void ask_help(struct lane *lane)
+{
+	struct lane *helper = lane->helper;
+
+	if (helper && !atomic_exchange(&helper->is_help_asked, true))
+		env_post(helper->options.loop, &helper->help, on_help);
+}
+
+/* 0: more may be waiting. -EAGAIN: nothing is. Another error: nothing will ever be. */
+static int read_requests(struct lane *lane)
+{
+	for (int i = 0; i < REQUESTS_A_TURN; i++) {
+		ssize_t size = read_request(lane);
+
+		if (size == 0)
+			return -ENODEV;
+		if (size == -EAGAIN || size == -ENODEV)
+			return (int)size;
+		if (size == -ENOENT || size == -EINTR) /* the request was interrupted before we got it */
+			continue;
+		if (size < (ssize_t)sizeof(struct fuse_in_header)) {
+			log_error(lane->options.logger, "msg=\"reading from /dev/fuse failed\" error=%zd",
+				size);
+			return -EIO;
+		}
+		if (i == 1)
+			ask_help(lane);
+		handle(lane, (size_t)size);
+	}
+	return 0;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -367,29 +419,20 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct lane *lane = poll->data;
 
 	(void)events;
-	if (status < 0) {
+	if (status == 0)
+		status = read_requests(lane);
+	if (status < 0 && status != -EAGAIN)
 		end(lane);
-		return;
-	}
-	for (int i = 0; i < REQUESTS_A_TURN; i++) {
-		ssize_t size = read_request(lane);
+}
 
-		if (size == -EAGAIN)
-			return;
-		if (size == -ENODEV || size == 0) {
-			end(lane);
-			return;
-		}
-		if (size == -ENOENT || size == -EINTR) /* the request was interrupted before we got it */
-			continue;
-		if (size < (ssize_t)sizeof(struct fuse_in_header)) {
-			log_error(lane->options.logger, "msg=\"reading from /dev/fuse failed\" error=%zd",
-				size);
-			end(lane);
-			return;
-		}
-		handle(lane, (size_t)size);
-	}
+/* The lane that waits meets the end, too, and tells. */
+static void on_help(struct env_mail *mail)
+{
+	struct lane *lane = container_of(mail, struct lane, help);
+
+	atomic_store(&lane->is_help_asked, false);
+	if (lane->is_reading && read_requests(lane) == 0 && !atomic_exchange(&lane->is_help_asked, true))
+		env_post(lane->options.loop, &lane->help, on_help);
 }
 
 int lane_read_init(struct lane *lane, void *request, size_t size_max)
@@ -425,10 +468,20 @@ int lane_init(struct lane *lane, const void *request, size_t size, bool answer)
 	return fuse_session_exited(lane->session) ? -EPROTO : 0;
 }
 
+void lane_set_helper(struct lane *lane, struct lane *helper)
+{
+	lane->helper = helper;
+	helper->is_helper = true;
+}
+
 int lane_start(struct lane *lane)
 {
-	int result = uv_poll_init(env_uv_loop(lane->options.loop), &lane->poll, lane->options.fd);
+	int result;
 
+	lane->is_reading = lane->is_helper;
+	if (lane->is_helper)
+		return 0;
+	result = uv_poll_init(env_uv_loop(lane->options.loop), &lane->poll, lane->options.fd);
 	if (result < 0)
 		return result;
 	lane->poll.data = lane;
@@ -440,5 +493,10 @@ void lane_stop(struct lane *lane, void (*stopped)(void *argument), void *argumen
 {
 	lane->stopped = stopped;
 	lane->stopped_argument = argument;
+	if (lane->is_helper) {
+		lane->is_reading = false;
+		stopped(argument);
+		return;
+	}
 	uv_close((uv_handle_t *)&lane->poll, on_poll_closed);
 }

@@ -6,7 +6,11 @@
  * and only the first lane's answer is let through. A lane sees each request before libfuse does: it answers the
  * operations that libfuse 3.14 does not know and notes what libfuse hides (flags in a write).
  *
- * All calls on the lane's loop, except lane_new, lane_init, lane_free (before and after it runs).
+ * One lane waits for requests; the others help. The kernel would wake every waiting lane for every request, and only
+ * one gets it. So a lane that finds a second request behind the first asks its helper to read too, and the helper its
+ * own: what comes one by one is served by one thread, a crowd by all.
+ *
+ * All calls on the lane's loop, except lane_new, lane_init, lane_set_helper, lane_free (before and after it runs).
  */
 #ifndef RAFTKV_FS_FUSE_LANE_H
 #define RAFTKV_FS_FUSE_LANE_H
@@ -57,6 +61,8 @@ int lane_new(const struct lane_options *options, struct lane **lane);
 int lane_init(struct lane *lane, const void *request, size_t size, bool answer);
 /* Waits for the kernel's INIT request (blocks) and copies it out. Its size, or -errno. */
 int lane_read_init(struct lane *lane, void *request, size_t size_max);
+/* `helper` will wait for no request, but help `lane` with its. */
+void lane_set_helper(struct lane *lane, struct lane *helper);
 /* Begins to read requests, on the loop. */
 int lane_start(struct lane *lane);
 /* Stops reading; the descriptor stays open for answers. */
