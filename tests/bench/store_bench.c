@@ -465,7 +465,8 @@ static void bench_random(struct bench *bench, void *bytes)
 
 	bench_open(bench);
 	run_writes(bench, 4, 64, fill_body, large, NULL);
-	run_writes(bench, 16, COUNT, random_body, small, NULL);
+	run_writes(
+		bench, 16, COUNT, random_body, small, NULL); /* the log goes round: its segments are there */
 	before = written_size();
 	seconds = run_writes(bench, 16, COUNT, random_body, small, NULL);
 	bench_close(bench);
@@ -542,6 +543,7 @@ int main(int argc, char **argv)
 		.path = bench.path,
 		.evaluator = test_evaluator(),
 		.shard_count = 1,
+		.log_size_max = 64 * MIB,
 		.failed = on_failed};
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		if (argc < 3 || strcmp(argv[2], parts[i].name) == 0)

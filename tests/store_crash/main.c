@@ -89,7 +89,7 @@ static struct options parse(int argc, char **argv)
 	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
 		{"seeds", required_argument, NULL, 'n'}, {"ops", required_argument, NULL, 'o'},
 		{"bug", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'}, {0}};
-	struct options options = {.seed = 1, .seeds = 1, .operations = 240};
+	struct options options = {.seed = 1, .seeds = 1, .operations = 160};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {

@@ -153,7 +153,7 @@ static void bury(struct run *run)
 		machine_crash(machine);
 		return;
 	}
-	if (!stops_store(run->fault) && run->fault != FAULT_FULL)
+	if (!stops_store(run->fault))
 		violation("the store stops without a fault: %s", status_name(machine->failure));
 	note(run, "the store has stopped: %s", status_name(machine->failure));
 	run->totals->failures++;
