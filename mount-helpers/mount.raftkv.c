@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/control.h"
 #include "fs/embedded.h"
 #include "fs/fuse/channel.h"
 #include "fs/fuse/front.h"
@@ -41,6 +42,7 @@ struct service {
 	struct embedded *embedded;
 	struct channel channel;
 	struct front *front;
+	struct control *control; /* NULL: the mount does without */
 	bool is_mounted;
 	int ended; /* eventfd: the lanes have ended */
 	int log_fd; /* of the daemon; what comes before goes to the terminal */
@@ -181,6 +183,22 @@ static int open_front(struct service *service, struct status *status)
 	return 0;
 }
 
+/* What raftkv(1) asks. */
+static void open_control(struct service *service)
+{
+	uint32_t count;
+	const struct control_options options = {
+		.loop = embedded_loops(service->embedded, &count)[0],
+		.raftkv = client_raftkv(embedded_client(service->embedded)),
+		.path = service->store,
+		.mount_point = service->mount_point,
+	};
+	struct status status = {0};
+
+	if (control_start(&options, &service->control, &status) < 0)
+		log_warn(&service->logger, "msg=\"no control socket\" reason=\"%s\"", status.text);
+}
+
 /* The mount is good once its root answers. */
 static int look_at_root(const struct service *service, struct status *status)
 {
@@ -210,6 +228,8 @@ static int start(struct service *service, struct status *status)
 		result = open_front(service, status);
 	if (result == 0)
 		result = look_at_root(service, status);
+	if (result == 0)
+		open_control(service);
 	return result;
 }
 
@@ -232,6 +252,7 @@ static void serve(struct service *service, int signals)
 
 static void stop(struct service *service)
 {
+	control_stop(service->control);
 	/* The store may hold data that came in a lane's buffer until it has closed. */
 	if (service->embedded)
 		embedded_close(service->embedded);

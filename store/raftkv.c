@@ -415,3 +415,25 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 	blocks_stats(raftkv->blocks, &stats->blocks);
 	raftkv->kv->ops->memory(raftkv->kv, &stats->memory);
 }
+
+struct region_walk {
+	void (*each)(void *argument, const struct region *region, uint64_t term);
+	void *argument;
+};
+
+static void visit_route(void *argument, struct route *route)
+{
+	const struct region_walk *walk = argument;
+	struct region region = {
+		.id = route->region, .epoch = route->epoch, .start = route->start, .end = route->end};
+
+	walk->each(walk->argument, &region, atomic_load(&route->serving_term));
+}
+
+void raftkv_each_region(struct raftkv *raftkv,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
+{
+	struct region_walk walk = {each, argument};
+
+	router_each(&raftkv->router, visit_route, &walk);
+}

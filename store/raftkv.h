@@ -178,5 +178,9 @@ struct raftkv_stats {
 	uint64_t space_available;
 };
 void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats);
+/* Each region that this store has a replica of, by its id, range and epoch alone, under a lock: be brief. `term`: the
+ * leader's, where it is this replica and serves; else 0. */
+void raftkv_each_region(struct raftkv *raftkv,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
 
 #endif
