@@ -12,6 +12,7 @@
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 SBINDIR ?= /sbin
+BINDIR  ?= /usr/bin
 MNT     ?= ./mnt
 VOLUME  ?= ./volume
 comma   := ,
@@ -45,7 +46,7 @@ install_packages = @missing=; for p in $(1); do \
 # ---- Sources ----
 layers  := proto raft store fs mount-helpers
 mains   := $(wildcard fs/raftkvd.c mount-helpers/mount.raftkv.c mount-helpers/umount.fuse.raftkv.c \
-	mount-helpers/fsck.raftkv.c)
+	mount-helpers/fsck.raftkv.c mount-helpers/raftkv.c)
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
 library  = $(BUILD)/lib$(1).a
@@ -144,9 +145,11 @@ install: all
 	ln -sf mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
 	install -m 755 $(BUILD)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.fuse.raftkv
 	install -m 755 $(BUILD)/fsck.raftkv $(DESTDIR)$(SBINDIR)/fsck.raftkv
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 $(BUILD)/raftkv $(DESTDIR)$(BINDIR)/raftkv
 	ln -sf umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/fsck.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
+	rm -f $(DESTDIR)$(SBINDIR)/fsck.raftkv $(DESTDIR)$(BINDIR)/raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
 		$(DESTDIR)$(SBINDIR)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done

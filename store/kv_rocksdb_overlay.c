@@ -133,7 +133,7 @@ static int position(struct kv_iterator *iterator)
 
 static int seek(struct kv_iterator *iterator, struct slice key)
 {
-	rocksdb_iter_seek(iterator->iterator, key.data, key.size);
+	rocksdb_iter_seek(iterator->iterator, key.size > 0 ? key.data : "", key.size);
 	return position(iterator);
 }
 

@@ -1,0 +1,46 @@
+/*
+ * command.h: the verbs of raftkv(1), one function each, and what they share.
+ */
+#ifndef RAFTKV_MOUNT_HELPERS_COMMAND_H
+#define RAFTKV_MOUNT_HELPERS_COMMAND_H
+
+#include <stdbool.h>
+
+#include "mount-helpers/json.h"
+#include "mount-helpers/target.h"
+
+/* Exit codes of raftkv(1). */
+enum {
+	COMMAND_OK = 0,
+	COMMAND_UNHEALTHY = 1, /* health: there is something to do */
+	COMMAND_USAGE = 2,
+	COMMAND_FAILED = 3, /* the question could not be answered */
+};
+
+struct command {
+	bool is_json;
+	struct json json;
+	int count; /* of arguments behind the verb, options taken off */
+	char **arguments;
+};
+
+struct verb {
+	const char *name; /* one word, or two */
+	const char *arguments;
+	const char *summary;
+	int argument_min, argument_max;
+	int (*run)(struct command *command);
+};
+
+int command_status(struct command *command); /* command_status.c */
+int command_health(struct command *command);
+int command_region_ls(struct command *command); /* command_region.c */
+int command_region_show(struct command *command);
+int command_debug_kv(struct command *command); /* command_debug.c */
+int command_debug_log(struct command *command);
+int command_debug_inode(struct command *command);
+
+/* Says what went wrong; COMMAND_FAILED. */
+int command_fail(const struct status *status);
+
+#endif

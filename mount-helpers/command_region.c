@@ -1,0 +1,90 @@
+/*
+ * command_region.c: raftkv region: the regions that a store has a replica of.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mount-helpers/command.h"
+
+struct region_line {
+	uint64_t id, version, conf_version, term;
+	char start[256], end[256]; /* hexadecimal, "-": no bound */
+};
+
+static bool parse(const struct figure *figure, struct region_line *line)
+{
+	return strcmp(figure->name, "region") == 0 &&
+	       sscanf(figure->value, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %255s %255s", &line->id,
+		       &line->version, &line->conf_version, &line->term, line->start, line->end) == 6;
+}
+
+static void print_line(struct command *command, const struct region_line *line)
+{
+	struct json *json = &command->json;
+
+	if (!command->is_json) {
+		printf("%8" PRIu64 "  %-20s  %-20s  %7" PRIu64 "  %12" PRIu64 "  %s\n", line->id, line->start,
+			line->end, line->version, line->conf_version, line->term > 0 ? "here" : "-");
+		return;
+	}
+	json_begin(json, NULL, '{');
+	json_number(json, "id", line->id);
+	json_string(json, "start", strcmp(line->start, "-") == 0 ? NULL : line->start);
+	json_string(json, "end", strcmp(line->end, "-") == 0 ? NULL : line->end);
+	json_number(json, "version", line->version);
+	json_number(json, "conf_version", line->conf_version);
+	json_number(json, "leader_term", line->term);
+	json_end(json, '}');
+}
+
+/* `id` 0: all. */
+static int list(struct command *command, const char *path, uint64_t id)
+{
+	struct status status = {0};
+	struct target target;
+	struct region_line line;
+	bool found = id == 0;
+	int code = target_open(&target, path, &status);
+
+	if (code == 0)
+		code = target_load(&target, &status);
+	if (code == 0 && command->is_json)
+		json_begin(&command->json, NULL, '[');
+	else if (code == 0)
+		printf("%8s  %-20s  %-20s  %7s  %12s  %s\n", "region", "from", "to", "version",
+			"conf version", "leader");
+	for (size_t i = 0; code == 0 && i < target.count; i++) {
+		if (!parse(&target.figures[i], &line) || (id != 0 && line.id != id))
+			continue;
+		print_line(command, &line);
+		found = true;
+	}
+	if (code == 0 && command->is_json) {
+		json_end(&command->json, ']');
+		putchar('\n');
+	}
+	target_close(&target);
+	if (code == 0 && !found)
+		code = status_set(&status, STATUS_REGION_NOT_FOUND, "the store has no region %" PRIu64, id);
+	return code < 0 ? command_fail(&status) : COMMAND_OK;
+}
+
+int command_region_ls(struct command *command)
+{
+	return list(command, command->arguments[0], 0);
+}
+
+int command_region_show(struct command *command)
+{
+	char *end;
+	uint64_t id = strtoull(command->arguments[0], &end, 10);
+	struct status status = {0};
+
+	if (id == 0 || *end != '\0') {
+		status_set(&status, -1, "'%s' is no region's number", command->arguments[0]);
+		command_fail(&status);
+		return COMMAND_USAGE;
+	}
+	return list(command, command->arguments[1], id);
+}

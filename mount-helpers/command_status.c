@@ -1,0 +1,241 @@
+/*
+ * command_status.c: raftkv status: one screen about a store; raftkv health: what is to be done about it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mount-helpers/command.h"
+
+#define SPACE_LOW_PERCENT 5
+
+/* ---- Status ---- */
+
+static const char *size_text(uint64_t bytes, char text[32])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit < sizeof units / sizeof *units - 1) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	return text;
+}
+
+static void print_sizes(const struct target *target, const char *label, const char *used, const char *total)
+{
+	char one[32], other[32];
+
+	if (target_find(target, used) && target_find(target, total))
+		printf("%-10s %s of %s\n", label, size_text(target_number(target, used), one),
+			size_text(target_number(target, total), other));
+}
+
+static void print_uptime(const struct target *target)
+{
+	uint64_t seconds = target_number(target, "uptime_seconds");
+
+	printf("%-10s %s, for %" PRIu64 " d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ", process %s\n",
+		"mounted", target->mount_point, seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60,
+		seconds % 60, target_find(target, "process_id"));
+}
+
+static void print_live(const struct target *target)
+{
+	char one[32], other[32];
+
+	print_uptime(target);
+	print_sizes(target, "data", "data_used_bytes", "data_total_bytes");
+	printf("%-10s %s live, %s on disk, %s writes in %s syncs\n", "log",
+		size_text(target_number(target, "log_live_bytes"), one),
+		size_text(target_number(target, "log_disk_bytes"), other),
+		target_find(target, "log_records_total"), target_find(target, "log_syncs_total"));
+	printf("%-10s %s of rows read, %s of rows not yet flushed\n", "memory",
+		size_text(target_number(target, "kv_cache_bytes"), one),
+		size_text(target_number(target, "kv_memtable_bytes"), other));
+	printf("%-10s %s writes, %s reads under the lease, %s by a round, %s flushes\n", "since then",
+		target_find(target, "writes_total"), target_find(target, "reads_lease_total"),
+		target_find(target, "reads_read_index_total"), target_find(target, "flushes_total"));
+}
+
+static void print_status(const struct target *target)
+{
+	char line[1024];
+
+	printf("%-10s %s (version %s)\n", "store", target->store, target_find(target, "version"));
+	if (target_is_mounted(target))
+		print_live(target);
+	else
+		printf("%-10s no; %" PRIu64 " entries of the log are to be replayed\n", "mounted",
+			target_number(target, "log_entries_to_replay"));
+	print_sizes(target, "disk free", "space_available_bytes", "space_total_bytes");
+	printf("%-10s %s", "regions", target_find(target, "regions"));
+	if (target_is_mounted(target))
+		printf(", %s led here", target_find(target, "leaders"));
+	printf("\n%-10s %s\n", "last error", target_last_error(target, line, sizeof line) ? line : "none");
+}
+
+static bool is_number(const char *text)
+{
+	return *text != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+static void write_status(struct json *json, const struct target *target)
+{
+	char line[1024];
+
+	json_begin(json, NULL, '{');
+	json_bool(json, "mounted", target_is_mounted(target));
+	for (size_t i = 0; i < target->count; i++) {
+		const struct figure *figure = &target->figures[i];
+
+		if (strcmp(figure->name, "region") == 0)
+			continue;
+		if (is_number(figure->value))
+			json_number(json, figure->name, strtoull(figure->value, NULL, 10));
+		else
+			json_string(json, figure->name, figure->value);
+	}
+	json_string(json, "last_error", target_last_error(target, line, sizeof line) ? line : NULL);
+	json_end(json, '}');
+	putc('\n', json->file);
+}
+
+int command_status(struct command *command)
+{
+	struct status status = {0};
+	struct target target;
+	int code = target_open(&target, command->arguments[0], &status);
+
+	if (code == 0)
+		code = target_load(&target, &status);
+	if (code == 0 && command->is_json)
+		write_status(&command->json, &target);
+	else if (code == 0)
+		print_status(&target);
+	target_close(&target);
+	return code < 0 ? command_fail(&status) : COMMAND_OK;
+}
+
+/* ---- Health ---- */
+
+/* One thing that may be wrong: its code never means anything else. */
+struct complaint {
+	const char *code;
+	const char *text;
+	const char *remedy;
+	bool (*applies)(const struct target *target);
+};
+
+static bool is_log_damaged(const struct target *target)
+{
+	return target_find(target, "log_error") != NULL;
+}
+
+static bool are_blocks_damaged(const struct target *target)
+{
+	return target_find(target, "blocks_error") != NULL;
+}
+
+static bool is_space_low(const struct target *target)
+{
+	uint64_t total = target_number(target, "space_total_bytes");
+
+	return total > 0 && target_number(target, "space_available_bytes") < total / 100 * SPACE_LOW_PERCENT;
+}
+
+static bool is_leaderless(const struct target *target)
+{
+	return target_is_mounted(target) &&
+	       target_number(target, "leaders") < target_number(target, "regions");
+}
+
+static bool is_throttled(const struct target *target)
+{
+	return target_number(target, "writes_throttled_total") > 0;
+}
+
+static bool has_error(const struct target *target)
+{
+	char line[1024];
+
+	return target_last_error(target, line, sizeof line);
+}
+
+static const struct complaint complaints[] = {
+	{"RKV001", "the raft log is damaged",
+		"run fsck.raftkv(8) on the store; restore a copy if it does not open", is_log_damaged},
+	{"RKV002", "the files of the block store are damaged", "run fsck.raftkv --data on the store",
+		are_blocks_damaged},
+	{"RKV003", "less than 5 % of the disk is free", "remove files, or give the disk more room",
+		is_space_low},
+	{"RKV004", "a region has no leader", "wait a few seconds; then see the log", is_leaderless},
+	{"RKV005", "writes had to wait for the disk to keep up", "a faster disk, or less to write at once",
+		is_throttled},
+	{"RKV006", "the log of the store tells of an error", "see 'raftkv status' for the last one",
+		has_error},
+};
+
+static void print_complaint(struct command *command, const char *code, const char *text, const char *remedy)
+{
+	struct json *json = &command->json;
+
+	if (!command->is_json) {
+		printf("%s %s\n       %s\n", code, text, remedy);
+		return;
+	}
+	json_begin(json, NULL, '{');
+	json_string(json, "code", code);
+	json_string(json, "text", text);
+	json_string(json, "remedy", remedy);
+	json_end(json, '}');
+}
+
+static int judge(struct command *command, const struct target *target)
+{
+	int exit_code = COMMAND_OK;
+
+	for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++) {
+		if (!complaints[i].applies(target))
+			continue;
+		print_complaint(command, complaints[i].code, complaints[i].text, complaints[i].remedy);
+		exit_code = COMMAND_UNHEALTHY;
+	}
+	return exit_code;
+}
+
+int command_health(struct command *command)
+{
+	struct status status = {0};
+	struct target target;
+	int code = target_open(&target, command->arguments[0], &status);
+	int exit_code = COMMAND_FAILED;
+
+	if (code == 0)
+		code = target_load(&target, &status);
+	if (code < 0 && !target_is_mounted(&target)) {
+		target_close(&target);
+		return command_fail(&status);
+	}
+	if (command->is_json)
+		json_begin(&command->json, NULL, '[');
+	if (code < 0) {
+		print_complaint(
+			command, "RKV007", status.text, "if the daemon is gone: umount -l, then mount again");
+		exit_code = COMMAND_UNHEALTHY;
+	} else {
+		exit_code = judge(command, &target);
+		if (exit_code == COMMAND_OK && !command->is_json)
+			puts("healthy");
+	}
+	if (command->is_json) {
+		json_end(&command->json, ']');
+		putchar('\n');
+	}
+	target_close(&target);
+	return exit_code;
+}

@@ -1,0 +1,162 @@
+/* raftkv: the administrator's command. See raftkv(1). */
+#include <stdio.h>
+#include <string.h>
+
+#include "mount-helpers/command.h"
+#include "proto/version.h"
+
+#define NAME		   "raftkv"
+#define ARGUMENT_COUNT_MAX 8
+
+static int run_completion(struct command *command);
+
+static const struct verb verbs[] = {
+	{"status", "TARGET", "one screen about a store", 1, 1, command_status},
+	{"health", "TARGET", "what is to be done about it", 1, 1, command_health},
+	{"region ls", "TARGET", "its regions", 1, 1, command_region_ls},
+	{"region show", "ID TARGET", "one of them", 2, 2, command_region_show},
+	{"debug kv", "DIRECTORY", "the keys of all rows", 1, 1, command_debug_kv},
+	{"debug log", "DIRECTORY", "the entries of the raft log", 1, 1, command_debug_log},
+	{"debug inode", "DIRECTORY INO", "an inode", 2, 2, command_debug_inode},
+	{"completion bash", "", "a script for bash: source <(raftkv completion bash)", 0, 0, run_completion},
+};
+
+#define VERB_COUNT (sizeof verbs / sizeof *verbs)
+
+int command_fail(const struct status *status)
+{
+	fprintf(stderr, NAME ": %s\n", status->text);
+	return COMMAND_FAILED;
+}
+
+static void print_help(FILE *file)
+{
+	fputs("usage: raftkv VERB [--json] ARGUMENT...\n\n", file);
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		fprintf(file, "  %-16s %-14s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+	fputs("\n"
+	      "TARGET is a mount point, a path inside a mount, or the directory of a store.\n"
+	      "DIRECTORY is that of a store that is not mounted.\n"
+	      "--json prints JSON; --version and --help are known everywhere.\n"
+	      "\n"
+	      "exit status: 0 answered, 1 unhealthy, 2 usage, 3 could not answer\n"
+	      "examples:\n"
+	      "  raftkv status /mnt\n"
+	      "  raftkv health --json /mnt | jq -r '.[].remedy'\n"
+	      "  raftkv debug inode /var/lib/raftkv 1\n"
+	      "See raftkv(1).\n",
+		file);
+}
+
+/* ---- Completion ---- */
+
+/* The words that may stand first, or second behind `first`, each once. */
+static void print_words(const char *first)
+{
+	size_t size = first ? strlen(first) : 0;
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		const char *name = verbs[i].name;
+		size_t length = strcspn(name, " ");
+
+		if (first && (length != size || strncmp(name, first, size) != 0 || name[length] == '\0'))
+			continue;
+		if (first)
+			printf(" %s", name + length + 1);
+		else if (i == 0 || strncmp(verbs[i - 1].name, name, length + 1) != 0)
+			printf(" %.*s", (int)length, name);
+	}
+}
+
+static int run_completion(struct command *command)
+{
+	(void)command;
+	puts("_raftkv() {\n"
+	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n"
+	     "\tcase $COMP_CWORD:${COMP_WORDS[1]} in");
+	fputs("\t1:*) words=\"--json --help --version", stdout);
+	print_words(NULL);
+	puts("\" ;;");
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		int length = (int)strcspn(verbs[i].name, " ");
+		char first[32];
+
+		if (verbs[i].name[length] == '\0' ||
+			(i > 0 && strncmp(verbs[i - 1].name, verbs[i].name, (size_t)length + 1) == 0))
+			continue;
+		printf("\t2:%.*s) words=\"", length, verbs[i].name);
+		snprintf(first, sizeof first, "%.*s", length, verbs[i].name);
+		print_words(first);
+		puts("\" ;;");
+	}
+	puts("\tesac\n"
+	     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+	     "\t[ -n \"$words\" ] || COMPREPLY=($(compgen -d -- \"$word\"))\n"
+	     "}\n"
+	     "complete -o filenames -F _raftkv raftkv");
+	return COMMAND_OK;
+}
+
+/* ---- The command line ---- */
+
+/* How many words of the line the verb's name takes; 0: it is another. */
+static int match(const struct verb *verb, int count, char **words)
+{
+	const char *space = strchr(verb->name, ' ');
+
+	if (!space)
+		return count >= 1 && strcmp(words[0], verb->name) == 0 ? 1 : 0;
+	return count >= 2 && strlen(words[0]) == (size_t)(space - verb->name) &&
+			       strncmp(words[0], verb->name, strlen(words[0])) == 0 &&
+			       strcmp(words[1], space + 1) == 0
+		       ? 2
+		       : 0;
+}
+
+static int usage(const char *text, const char *detail)
+{
+	fprintf(stderr, NAME ": %s%s; see 'raftkv --help'\n", text, detail);
+	return COMMAND_USAGE;
+}
+
+static int run(struct command *command, int count, char **words)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		int size = match(&verbs[i], count, words);
+
+		if (size == 0)
+			continue;
+		command->count = count - size;
+		command->arguments = words + size;
+		if (command->count < verbs[i].argument_min || command->count > verbs[i].argument_max)
+			return usage("this verb is called as: ", verbs[i].name);
+		return verbs[i].run(command);
+	}
+	return usage(count == 0 ? "a verb is needed" : "no such verb: ", count == 0 ? "" : words[0]);
+}
+
+int main(int count, char **arguments)
+{
+	struct command command = {.json.file = stdout};
+	char *words[ARGUMENT_COUNT_MAX];
+	int word_count = 0;
+
+	for (int i = 1; i < count; i++) {
+		if (strcmp(arguments[i], "--json") == 0) {
+			command.is_json = true;
+		} else if (strcmp(arguments[i], "--help") == 0) {
+			print_help(stdout);
+			return COMMAND_OK;
+		} else if (strcmp(arguments[i], "--version") == 0) {
+			puts("raftkv " RAFTKV_VERSION);
+			return COMMAND_OK;
+		} else if (arguments[i][0] == '-' && arguments[i][1] != '\0') {
+			return usage("no such option: ", arguments[i]);
+		} else if (word_count == ARGUMENT_COUNT_MAX) {
+			return usage("too many arguments", "");
+		} else {
+			words[word_count++] = arguments[i];
+		}
+	}
+	return run(&command, word_count, words);
+}

@@ -1,0 +1,252 @@
+#include "mount-helpers/target.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "mount-helpers/mountinfo.h"
+#include "proto/env_uv.h"
+#include "proto/version.h"
+#include "store/inspect.h"
+
+#define ANSWER_TIMEOUT_S 5
+#define CACHE_SIZE	 (16u << 20) /* bytes */
+#define LOG_TAIL_SIZE	 65536 /* bytes of the log that are searched for errors */
+
+/* ---- Finding ---- */
+
+/* The mount that the path lies in: of the directories above, the first that is a mount of raftkv. */
+static bool find_mount(const char *path, struct mountinfo *mount)
+{
+	char above[PATH_MAX];
+	char *slash;
+
+	snprintf(above, sizeof above, "%s", path);
+	while (above[0] != '\0') {
+		if (mountinfo_find_raftkv(above, mount))
+			return true;
+		slash = strrchr(above, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	return false;
+}
+
+int target_open(struct target *target, const char *path, struct status *status)
+{
+	struct mountinfo mount;
+
+	*target = (struct target){0};
+	if (!realpath(path, target->path))
+		return status_set(status, -errno, "%s: %s", path, strerror(errno));
+	if (find_mount(target->path, &mount)) {
+		memcpy(target->store, mount.source, sizeof target->store);
+		memcpy(target->mount_point, mount.point, sizeof target->mount_point);
+	} else {
+		memcpy(target->store, target->path, sizeof target->store);
+	}
+	return 0;
+}
+
+void target_close(struct target *target)
+{
+	for (size_t i = 0; i < target->count; i++) {
+		free(target->figures[i].name);
+		free(target->figures[i].value);
+	}
+	free(target->figures);
+}
+
+/* ---- Figures ---- */
+
+/* Without memory a figure is missing. */
+static void add(struct target *target, const char *name, const char *value)
+{
+	struct figure *figures = realloc(target->figures, (target->count + 1) * sizeof *figures);
+
+	if (!figures)
+		return;
+	target->figures = figures;
+	figures[target->count] = (struct figure){strdup(name), strdup(value)};
+	if (figures[target->count].name && figures[target->count].value) {
+		target->count++;
+		return;
+	}
+	free(figures[target->count].name);
+	free(figures[target->count].value);
+}
+
+static void add_number(struct target *target, const char *name, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%" PRIu64, value);
+	add(target, name, text);
+}
+
+const char *target_find(const struct target *target, const char *name)
+{
+	for (size_t i = 0; i < target->count; i++)
+		if (strcmp(target->figures[i].name, name) == 0)
+			return target->figures[i].value;
+	return NULL;
+}
+
+uint64_t target_number(const struct target *target, const char *name)
+{
+	const char *value = target_find(target, name);
+
+	return value ? strtoull(value, NULL, 10) : 0;
+}
+
+/* ---- From the mount ---- */
+
+static int connect_to(const char *store)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+	int size = snprintf(address.sun_path, sizeof address.sun_path, "%s/control", store);
+	int fd, code;
+
+	if (size >= (int)sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
+	code = -errno;
+	close(fd);
+	return code;
+}
+
+static int load_mounted(struct target *target, struct status *status)
+{
+	int fd = connect_to(target->store);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL;
+	size_t capacity = 0;
+
+	if (!file)
+		return status_set(status, fd < 0 ? fd : -ENOMEM,
+			"the mount on %s does not answer: %s; see the log %s/log", target->mount_point,
+			strerror(fd < 0 ? -fd : ENOMEM), target->store);
+	while (getline(&line, &capacity, file) > 0) {
+		char *space = strchr(line, ' ');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!space)
+			continue;
+		*space = '\0';
+		add(target, line, space + 1);
+	}
+	free(line);
+	fclose(file);
+	return target->count > 0
+		       ? 0
+		       : status_set(status, -ETIMEDOUT, "the mount on %s says nothing", target->mount_point);
+}
+
+/* ---- From an inspection ---- */
+
+static void print_key(char **text, const char *end, const struct buf *key)
+{
+	struct slice bytes = buf_slice(key);
+
+	*text += snprintf(*text, (size_t)(end - *text), bytes.size == 0 ? " -" : " ");
+	for (size_t i = 0; i < bytes.size && *text + 3 < end; i++)
+		*text += snprintf(*text, (size_t)(end - *text), "%02x", ((const uint8_t *)bytes.data)[i]);
+}
+
+static void add_region(struct target *target, const struct inspect_region *region)
+{
+	char line[512];
+	char *end = line + sizeof line, *at = line;
+
+	at += snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 " %" PRIu64 " 0", region->region.id,
+		region->region.epoch.version, region->region.epoch.conf_version);
+	print_key(&at, end, region->region.start);
+	print_key(&at, end, region->region.end);
+	add(target, "region", line);
+}
+
+static void add_inspected(struct target *target, const struct inspect *inspect)
+{
+	struct statvfs disk;
+
+	add(target, "version", RAFTKV_VERSION);
+	add(target, "store", target->store);
+	add_number(target, "regions", inspect->region_count);
+	if (statvfs(target->store, &disk) == 0) {
+		add_number(target, "space_total_bytes", disk.f_blocks * disk.f_frsize);
+		add_number(target, "space_available_bytes", disk.f_bavail * disk.f_frsize);
+	}
+	add_number(target, "log_entries_to_replay", inspect->replayed);
+	if (inspect->log_status.code < 0)
+		add(target, "log_error", inspect->log_status.text);
+	if (inspect->blocks_status.code < 0)
+		add(target, "blocks_error", inspect->blocks_status.text);
+	for (uint32_t i = 0; i < inspect->region_count; i++)
+		add_region(target, &inspect->regions[i]);
+}
+
+static int load_inspected(struct target *target, struct status *status)
+{
+	struct logger logger = logger_fd(STDERR_FILENO, LOG_NONE);
+	struct env_uv_options env_options = {.worker_threads = 1, .io_threads = 1, .logger = &logger};
+	struct inspect_options options = {.logger = &logger, .path = target->store, .cache_size = CACHE_SIZE};
+	struct inspect *inspect;
+	int code = env_uv_new(&env_options, &options.env, status);
+
+	if (code < 0)
+		return code;
+	code = inspect_open(&options, &inspect, status);
+	if (code == 0) {
+		add_inspected(target, inspect);
+		inspect_close(inspect);
+	}
+	env_uv_free(options.env);
+	return code;
+}
+
+int target_load(struct target *target, struct status *status)
+{
+	return target_is_mounted(target) ? load_mounted(target, status) : load_inspected(target, status);
+}
+
+/* ---- The log ---- */
+
+bool target_last_error(const struct target *target, char *line, size_t size)
+{
+	char path[PATH_MAX + 8];
+	char *text = NULL;
+	size_t capacity = 0;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/log", target->store);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fseek(file, -LOG_TAIL_SIZE, SEEK_END) < 0)
+		rewind(file);
+	while (getline(&text, &capacity, file) > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		if (!strstr(text, " level=error "))
+			continue;
+		snprintf(line, size, "%s", text);
+		found = true;
+	}
+	free(text);
+	fclose(file);
+	return found;
+}

@@ -1,0 +1,48 @@
+/*
+ * target.h: what raftkv(1) is asked about, and what is known of it.
+ *
+ * A target is a store's directory, a mount point, or any path inside a mount. Of a mounted store the figures come from
+ * the mount's socket (fs/control.h); of another one, from an inspection, which changes nothing.
+ */
+#ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
+#define RAFTKV_MOUNT_HELPERS_TARGET_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/status.h"
+
+struct figure {
+	char *name;
+	char *value; /* of a region: the rest of its line */
+};
+
+struct target {
+	char path[PATH_MAX]; /* canonical */
+	char store[PATH_MAX];
+	char mount_point[PATH_MAX]; /* empty: not mounted */
+	struct figure *figures; /* in the order told */
+	size_t count;
+};
+
+/* Finds the store. -ENOENT and the like, with a sentence. */
+int target_open(struct target *target, const char *path, struct status *status);
+/* Asks for the figures. -EBUSY: in use, but not mounted here; -ECONNREFUSED: the mount does not answer. */
+int target_load(struct target *target, struct status *status);
+void target_close(struct target *target);
+
+static inline bool target_is_mounted(const struct target *target)
+{
+	return target->mount_point[0] != '\0';
+}
+
+/* NULL: unknown. */
+const char *target_find(const struct target *target, const char *name);
+uint64_t target_number(const struct target *target, const char *name); /* 0: unknown, or none */
+
+/* The newest line of the store's log that tells of an error, without a line's end. False: there is none. */
+bool target_last_error(const struct target *target, char *line, size_t size);
+
+#endif

@@ -1,0 +1,97 @@
+# limit: 90
+# raftkv(1) on a mounted store and on one that is not: what it says, its JSON, how it exits, and that its page knows it.
+. tests/lib/mount.sh
+
+raftkv=$BUILD/raftkv
+expect() {
+	local wanted=$1 got
+	shift
+	"$@" >"$WORK/out" 2>"$WORK/err"
+	got=$?
+	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
+}
+says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
+json() { [ "$(jq -r "$1" "$WORK/out")" = "$2" ] || fail "$1 of the JSON is not '$2': $(cat "$WORK/out")"; }
+
+expect 2 "$raftkv"
+expect 2 "$raftkv" nonsense
+expect 2 "$raftkv" status
+expect 2 "$raftkv" status --nonsense "$WORK"
+expect 2 "$raftkv" region show x "$WORK"
+expect 3 "$raftkv" status "$WORK/absent"
+expect 3 "$raftkv" status "$WORK"
+expect 0 "$raftkv" --version
+expect 0 "$raftkv" --help
+says 'exit status'
+
+mount_up
+mkdir "$MNT/dir"
+head -c 1000000 /dev/urandom >"$MNT/dir/file"
+sync "$MNT/dir/file"
+ino=$(stat -c %i "$MNT/dir/file")
+for target in "$MNT" "$MNT/dir/file" "$VOLUME"; do
+	expect 0 "$raftkv" status "$target"
+	says "mounted *$MNT"
+	expect 0 "$raftkv" status --json "$target"
+	json '.store, .mount, .mounted, .regions, .leaders' "$VOLUME
+$MNT
+true
+1
+1"
+	json '.data_used_bytes >= 1000000 and .process_id == '"$DAEMON"' and .writes_total > 0' true
+done
+expect 0 "$raftkv" region ls "$MNT"
+says '1 .* - .* here$'
+expect 0 "$raftkv" region show 1 "$MNT" --json
+json '.[0].id, .[0].start, .[0].leader_term > 0' '1
+null
+true'
+expect 3 "$raftkv" region show 99 "$MNT"
+expect 3 "$raftkv" debug kv "$MNT"
+says 'unmount it first'
+[ "$(stat -c %a,%F "$VOLUME/control")" = 600,socket ] || fail "the control socket is $(stat -c %a,%F "$VOLUME/control")"
+
+# Many that ask at once, and some that go away before they are answered.
+(
+	for i in $(seq 40); do
+		"$raftkv" status --json "$MNT" >/dev/null &
+		[ $((i % 4)) = 0 ] && kill -9 $!
+	done
+	wait
+) 2>/dev/null
+expect 0 "$raftkv" status "$MNT"
+
+kill -STOP "$DAEMON"
+expect 1 "$raftkv" health "$MNT"
+says RKV007
+kill -CONT "$DAEMON"
+mount_kill
+echo '2026-01-01T00:00:00.000Z level=error msg="something"' >"$VOLUME/log"
+expect 0 "$raftkv" status --json "$VOLUME"
+json '.mounted, (.log_entries_to_replay > 0), (.last_error | contains("something"))' 'false
+true
+true'
+expect 1 "$raftkv" health --json "$VOLUME"
+json '.[] | select(.code == "RKV006") | .code' RKV006
+expect 0 "$raftkv" debug log "$VOLUME"
+says 'not among the rows yet'
+expect 0 "$raftkv" debug kv "$VOLUME"
+says '^extents'
+expect 0 "$raftkv" debug inode "$VOLUME" "$ino"
+says "ino $ino"
+expect 0 "$raftkv" debug inode --json "$VOLUME" "$ino"
+json '.size_bytes' 1000000
+expect 3 "$raftkv" debug inode "$VOLUME" 99
+mount_up
+mount_down
+
+bash -n <("$raftkv" completion bash) || fail "the completion is no bash"
+[ "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(raftkv region s) COMP_CWORD=2; _raftkv; echo "${COMPREPLY[*]}"' - "$raftkv")" = show ] ||
+	fail "the completion does not complete"
+page=$(mandoc -Tutf8 man/raftkv.1 | col -bx)
+while read -r verb; do
+	grep -q -- "^ *$verb" <<<"$page" || fail "'$verb' is not in raftkv(1)"
+done < <("$raftkv" --help | sed -n 's/^  \([a-z]* \?[a-z]*\)  .*/\1/p' | grep -v raftkv)
+for code in $(sed -n 's/.*"\(RKV[0-9]*\)".*/\1/p' mount-helpers/command_status.c | sort -u); do
+	grep -q "$code" <<<"$page" || fail "$code is not in raftkv(1)"
+done
