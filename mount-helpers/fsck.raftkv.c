@@ -93,7 +93,8 @@ static void print_problem(struct fsck *fsck, const struct problem *problem)
 	printf("%s%s\n", problem->text, problem->is_fixed ? " (corrected)" : "");
 }
 
-static void print_summary(struct fsck *fsck, const struct check *check)
+/* Of a check that could not be made to its end, nothing can be said in summary. */
+static void print_summary(struct fsck *fsck, const struct check *check, bool is_complete)
 {
 	const struct check_counts *counts = &check->counts;
 	struct json *json = &fsck->json;
@@ -110,6 +111,8 @@ static void print_summary(struct fsck *fsck, const struct check *check)
 		json_number(json, "open_without_name", counts->held);
 		return;
 	}
+	if (!is_complete)
+		return;
 	progress_clear(&fsck->progress);
 	if (fsck->left > REPORT_PROBLEM_COUNT_MAX)
 		printf("store: %" PRIu64 " more problems are not shown\n",
@@ -228,7 +231,7 @@ static int run(struct fsck *fsck)
 		json_begin(&fsck->json, "problems", '[');
 	}
 	code = check_store(fsck, &check, &status);
-	print_summary(fsck, &check);
+	print_summary(fsck, &check, code == 0);
 	exit_code = exit_code_of(fsck, code);
 	if (fsck->is_json) {
 		json_string(&fsck->json, "error", code < 0 ? status.text : NULL);

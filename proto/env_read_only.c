@@ -59,7 +59,8 @@ static int file_open(struct env *env, const char *path, int flags, struct env_fi
 
 	if (status < 0) {
 		free(file);
-		return status == -ENOENT && flags & ENV_OPEN_CREATE ? -ENOSPC : status;
+		return status == -ENOENT && flags & ENV_OPEN_CREATE && !(flags & ENV_OPEN_LOCK) ? -ENOSPC
+												: status;
 	}
 	file->base.env = env;
 	*out = &file->base;

@@ -65,6 +65,7 @@ kill -STOP "$DAEMON"
 expect 1 "$raftkv" health "$MNT"
 says RKV007
 kill -CONT "$DAEMON"
+echo late >"$MNT/late"
 mount_kill
 echo '2026-01-01T00:00:00.000Z level=error msg="something"' >"$VOLUME/log"
 expect 0 "$raftkv" status --json "$VOLUME"

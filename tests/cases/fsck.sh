@@ -66,6 +66,20 @@ expect 8 "$fsck" "$VOLUME"
 says 'in use by another process'
 exec 8<&-
 
+# What no check can be made of, and what is only noticed in the log and the block files.
+mv "$VOLUME/IDENT" "$WORK/IDENT"
+expect 8 "$fsck" -y "$VOLUME"
+says 'no IDENT'
+grep -q clean "$WORK/out" && fail "a store that could not be checked is called clean"
+mv "$WORK/IDENT" "$VOLUME/IDENT"
+mv "$VOLUME/raft" "$WORK/raft"
+mkdir "$VOLUME/raft"
+expect 4 "$fsck" "$VOLUME"
+says '^store: .*raft log'
+rm -r "$VOLUME/raft"
+mv "$WORK/raft" "$VOLUME/raft"
+expect 0 "$fsck" "$VOLUME"
+
 # Rot in the data, found by name, and only by reading it.
 for offset in $(seq 5000 4096 3500000); do printf '\252\125\252' | dd of="$VOLUME/blocks/0000" bs=1 seek="$offset" conv=notrunc status=none; done
 expect 0 "$fsck" "$VOLUME"
