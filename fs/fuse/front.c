@@ -171,6 +171,8 @@ static int make_parts(struct front *front)
 		result = node_table_new(&front->nodes);
 	if (result == 0)
 		result = waits_new(&front->waits);
+	if (result == 0)
+		result = removed_new(&front->removed);
 	return result;
 }
 
@@ -239,6 +241,7 @@ void front_free(struct front *front)
 	free(front->lanes);
 	node_table_free(front->nodes);
 	waits_free(front->waits);
+	removed_free(front->removed);
 	write_back_free(front->write_back);
 	atimes_free(front->atimes);
 	free(front);

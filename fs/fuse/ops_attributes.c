@@ -16,14 +16,28 @@ static int run_attributes(struct client_read *read, struct view *view)
 	return read_attributes(view, request->ino, &request->attributes);
 }
 
+/* 0, or the error that is to be told. */
+static int attributes_or_removed(struct request *request)
+{
+	if (request->error == -ESTALE &&
+		removed_find(request->front->removed, request->ino, &request->attributes))
+		return 0;
+	return request->error;
+}
+
 static void getattr_done(struct request *request)
 {
-	request_reply_attributes(request, &request->attributes);
+	int error = attributes_or_removed(request);
+
+	if (error)
+		request_reply_error(request, error);
+	else
+		request_reply_attributes(request, &request->attributes);
 }
 
 static void getattr_flushed(struct request *request)
 {
-	request_read(request, request->ino, run_attributes, getattr_done);
+	request_read_any(request, request->ino, run_attributes, getattr_done);
 }
 
 static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
@@ -40,17 +54,21 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 static void statx_done(struct request *request)
 {
 	struct raw_statx_out answer;
+	int error = attributes_or_removed(request);
 
+	if (error) {
+		request_reply_error(request, error);
+		return;
+	}
 	if (request->front->atimes)
 		atimes_apply(request->front->atimes, &request->attributes);
-
 	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);
 }
 
 static void statx_flushed(struct request *request)
 {
-	request_read(request, request->ino, run_attributes, statx_done);
+	request_read_any(request, request->ino, run_attributes, statx_done);
 }
 
 void ops_statx(const struct lane_raw *raw, void *userdata)

@@ -216,6 +216,9 @@ static void remove_called(struct client_call *call, int error, const struct op_r
 		if (node_remove_end(request->front->nodes, request->ino, is_held))
 			request_release_hold(request->front, lane_loop(request->lane), request->ino);
 	}
+	if (!error && victim->is_gone && victim->ino == request->attributes.ino &&
+		S_ISDIR(request->attributes.mode))
+		removed_add(request->front->removed, &request->attributes);
 	if (error == -EAGAIN)
 		remove_start(request);
 	else

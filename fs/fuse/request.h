@@ -15,6 +15,7 @@
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
 #include "fs/fuse/node.h"
+#include "fs/fuse/removed.h"
 #include "fs/fuse/waits.h"
 
 #define FRONT_BLOCK_SIZE 65536u /* st_blksize: what programs are told to read and write at a time */
@@ -25,6 +26,7 @@ struct front {
 	uint32_t lane_count;
 	struct node_table *nodes;
 	struct waits *waits;
+	struct removed *removed;
 	struct write_back *write_back;
 	struct atimes *atimes; /* NULL: noatime */
 	struct write_back_waiter last; /* at the end */

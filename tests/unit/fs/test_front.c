@@ -318,7 +318,10 @@ static void test_a_removed_directory_is_empty(void **state)
 	assert_int_equal(ask(FUSE_READDIR, node, &read, sizeof read), 0);
 	assert_int_equal(answer.size, 0);
 	assert_int_equal(ask(FUSE_RELEASEDIR, node, &release_in, sizeof release_in), 0);
-	/* The directory of a process, opened once more when it is gone. */
+	/* Removed while it is not open, and opened once more: the working directory of a process. */
+	assert_int_equal(ask(FUSE_MKDIR, ROOT, request.bytes, request.size), 0);
+	node = entry_node();
+	remove_and_look(FUSE_RMDIR, "directory", (struct open_file){node, 0});
 	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), 0);
 	memcpy(&out, answer.body, sizeof out);
 	read.fh = release_in.fh = out.fh;
