@@ -431,7 +431,9 @@ static void on_help(struct env_mail *mail)
 	struct lane *lane = container_of(mail, struct lane, help);
 
 	atomic_store(&lane->is_help_asked, false);
-	if (lane->is_reading && read_requests(lane) == 0 && !atomic_exchange(&lane->is_help_asked, true))
+	if (!lane->is_reading && lane->stopped)
+		lane->stopped(lane->stopped_argument);
+	else if (lane->is_reading && read_requests(lane) == 0 && !atomic_exchange(&lane->is_help_asked, true))
 		env_post(lane->options.loop, &lane->help, on_help);
 }
 
@@ -495,7 +497,8 @@ void lane_stop(struct lane *lane, void (*stopped)(void *argument), void *argumen
 	lane->stopped_argument = argument;
 	if (lane->is_helper) {
 		lane->is_reading = false;
-		stopped(argument);
+		if (!atomic_load(&lane->is_help_asked)) /* else its mail is still on its way */
+			stopped(argument);
 		return;
 	}
 	uv_close((uv_handle_t *)&lane->poll, on_poll_closed);
