@@ -299,6 +299,7 @@ int read_xattr(struct view *view, uint64_t ino, struct slice name, void *value, 
 }
 
 struct name_list {
+	bool has_trusted;
 	char *names;
 	size_t size_max;
 	size_t size;
@@ -306,8 +307,12 @@ struct name_list {
 
 static int add_name(struct name_list *list, struct slice name)
 {
+	static const char trusted[] = "trusted.";
 	size_t size = list->size + name.size + 1;
 
+	if (!list->has_trusted && name.size >= sizeof trusted - 1 &&
+		memcmp(name.data, trusted, sizeof trusted - 1) == 0)
+		return 0;
 	if (list->size_max > 0 && size > list->size_max)
 		return -ERANGE;
 	if (list->size_max > 0) {
@@ -327,9 +332,9 @@ static int add_large_name(void *argument, struct slice key, struct slice value)
 	return status == 0 ? add_name(argument, name) : status;
 }
 
-int read_xattrs(struct view *view, uint64_t ino, char *names, size_t size_max, size_t *size)
+int read_xattrs(struct view *view, uint64_t ino, bool has_trusted, char *names, size_t size_max, size_t *size)
 {
-	struct name_list list = {.names = names, .size_max = size_max};
+	struct name_list list = {.has_trusted = has_trusted, .names = names, .size_max = size_max};
 	struct kv_value row = {0};
 	struct slice rest, name, value;
 	struct inode inode;

@@ -55,8 +55,9 @@ int read_seek(struct view *view, uint64_t ino, uint64_t offset, bool data, uint6
 /* `*size` is the value's; it is copied only when `size_max` > 0: -ERANGE when it does not fit. -ENODATA. */
 int read_xattr(
 	struct view *view, uint64_t ino, struct slice name, void *value, size_t size_max, size_t *size);
-/* Names, each with its NUL; as read_xattr. */
-int read_xattrs(struct view *view, uint64_t ino, char *names, size_t size_max, size_t *size);
+/* Names, each with its NUL; as read_xattr. Those of trusted.* are for the privileged alone. */
+int read_xattrs(
+	struct view *view, uint64_t ino, bool has_trusted, char *names, size_t size_max, size_t *size);
 
 /* ---- Locks and holders ---- */
 

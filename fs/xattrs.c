@@ -18,8 +18,8 @@ int xattr_check_name(struct slice name)
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
 		struct slice family = xattr_name(families[i]);
 
-		if (name.size > family.size && memcmp(name.data, family.data, family.size) == 0)
-			return 0;
+		if (name.size >= family.size && memcmp(name.data, family.data, family.size) == 0)
+			return name.size > family.size ? 0 : -EINVAL;
 	}
 	if (xattr_is(name, XATTR_ACL_ACCESS) || xattr_is(name, XATTR_ACL_DEFAULT))
 		return 0;

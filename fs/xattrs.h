@@ -25,7 +25,7 @@ static inline struct slice xattr_name(const char *name)
 }
 
 bool xattr_is(struct slice name, const char *other);
-/* user.*, trusted.*, security.*, and the two ACLs: 0; else -EOPNOTSUPP. */
+/* user.*, trusted.*, security.*, and the two ACLs: 0; else -EOPNOTSUPP; -EINVAL: only a family. */
 int xattr_check_name(struct slice name);
 
 /* `value` borrows from `xattrs`. */

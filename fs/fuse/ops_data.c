@@ -152,6 +152,12 @@ static void fallocate_flushed(struct request *request)
 	request_call(request, NULL, done_called);
 }
 
+/* These requests do not say whether the caller may keep suid and sgid (CAP_FSETID), as writes do; root may. */
+static bool is_privileged(fuse_req_t fuse)
+{
+	return fuse_req_ctx(fuse)->uid == 0;
+}
+
 static void op_fallocate(
 	fuse_req_t fuse, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info)
 {
@@ -166,7 +172,7 @@ static void op_fallocate(
 			.mode = (uint32_t)mode,
 			.offset = (uint64_t)offset,
 			.length = (uint64_t)length,
-			.kill = true},
+			.kill = !is_privileged(fuse)},
 	};
 	request_flush(request, ino, fallocate_flushed);
 }
@@ -207,7 +213,7 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 			.ino = ino,
 			.offset = (uint64_t)offset,
 			.length = length < OP_WRITE_SIZE_MAX ? length : OP_WRITE_SIZE_MAX,
-			.kill = true},
+			.kill = !is_privileged(fuse)},
 	};
 	request_flush(request, source, copy_source_flushed);
 }

@@ -21,7 +21,8 @@ static int run_xattrs(struct client_read *read, struct view *view)
 {
 	struct request *request = request_of_read(read);
 
-	return read_xattrs(view, request->ino, (char *)request->bytes, request->size, &request->count);
+	return read_xattrs(view, request->ino, fuse_req_ctx(request->fuse)->uid == 0, (char *)request->bytes,
+		request->size, &request->count);
 }
 
 /* A size of 0 asks how long the value is. */

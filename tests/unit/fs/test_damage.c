@@ -84,7 +84,7 @@ static void read_something(struct trial *trial)
 	read_data(view, pick(trial), draw(trial, 100000), bytes, sizeof bytes, &size, NULL);
 	read_seek(view, pick(trial), draw(trial, 100000), draw(trial, 2), &at);
 	read_xattr(view, pick(trial), text("user.b"), bytes, sizeof bytes, &size);
-	read_xattrs(view, pick(trial), (char *)bytes, sizeof bytes, &size);
+	read_xattrs(view, pick(trial), true, (char *)bytes, sizeof bytes, &size);
 	read_lock(view, pick(trial), &wanted, &blocker);
 	read_holder(view, 0, &at);
 }

@@ -396,7 +396,7 @@ static void compare_xattrs(struct trial *trial, const struct model_node *node)
 		same(trial, "xattr value", memcmp(value, xattr->value, size), 0);
 		names_size += strlen(xattr->name) + 1;
 	}
-	same(trial, "listxattr", read_xattrs(trial->fs.view, node->real, NULL, 0, &size), 0);
+	same(trial, "listxattr", read_xattrs(trial->fs.view, node->real, true, NULL, 0, &size), 0);
 	same(trial, "xattr names", (int64_t)size, (int64_t)names_size);
 }
 
