@@ -3,6 +3,7 @@
 #   mount_up [OPTIONS]   mounts $VOLUME on $MNT; the daemon's pid is $DAEMON
 #   mount_kill           kill -9 of the daemon; takes the dead mount away
 #   mount_down           umount, and waits until the daemon has closed the store
+#   ext4_up NAME SIZE    a new ext4 of that size on a loop device, mounted on $WORK/NAME
 #   fail TEXT…           ends the case
 #
 # $WORK is a scratch directory that everybody may enter. $BUILD/mount.raftkv is the program under test.
@@ -15,6 +16,7 @@ VOLUME=$WORK/volume
 MNT=$WORK/mnt
 mkdir "$MNT"
 DAEMON=
+EXT4=
 
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 [ -c /dev/fuse ] || { echo "needs /dev/fuse"; exit 77; }
@@ -49,9 +51,21 @@ mount_down() {
 	DAEMON=
 }
 
+ext4_up() {
+	truncate -s "$2" "$WORK/$1.ext4"
+	mkfs.ext4 -q "$WORK/$1.ext4" || fail "mkfs.ext4"
+	mkdir "$WORK/$1"
+	mount -o loop "$WORK/$1.ext4" "$WORK/$1" || { echo "needs loop devices"; exit 77; }
+	EXT4="$EXT4 $WORK/$1"
+}
+
 clean_up() {
 	[ -z "$DAEMON" ] || kill -9 "$DAEMON" 2>/dev/null
+	[ -z "$DAEMON" ] || wait "$DAEMON" 2>/dev/null
 	umount -l "$MNT" 2>/dev/null
-	rm -rf "$WORK"
+	for directory in $EXT4; do
+		umount "$directory" || umount -l "$directory"
+	done
+	rm -rf --one-file-system "$WORK"
 }
 trap clean_up EXIT
