@@ -13,6 +13,7 @@
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 SBINDIR ?= /sbin
+MANDIR  ?= /usr/local/share/man
 BINDIR  ?= /usr/bin
 MNT     ?= ./mnt
 VOLUME  ?= ./volume
@@ -141,18 +142,18 @@ run: deps
 	$(quiet)mount-helpers/run.sh $(BUILD) $(VOLUME) $(MNT)
 demo: all
 	$(quiet)mount-helpers/demo.sh $(BUILD)
+sbin_programs := mount.raftkv umount.fuse.raftkv fsck.raftkv
+sbin_links    := mount.fuse.raftkv:mount.raftkv umount.raftkv:umount.fuse.raftkv fsck.fuse.raftkv:fsck.raftkv
+manuals       := $(wildcard man/*.[1-8])
 install: all
-	install -d $(DESTDIR)$(SBINDIR)
-	install -m 755 $(BUILD)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv
-	ln -sf mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv
-	install -m 755 $(BUILD)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.fuse.raftkv
-	install -m 755 $(BUILD)/fsck.raftkv $(DESTDIR)$(SBINDIR)/fsck.raftkv
-	install -d $(DESTDIR)$(BINDIR)
-	install -m 755 $(BUILD)/raftkv $(DESTDIR)$(BINDIR)/raftkv
-	ln -sf umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m))))
+	install -m 755 $(sbin_programs:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	install -m 755 $(BUILD)/raftkv $(DESTDIR)$(BINDIR)
+	$(quiet)for l in $(sbin_links); do ln -sf $${l#*:} $(DESTDIR)$(SBINDIR)/$${l%:*}; done
+	$(quiet)for m in $(manuals); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/fsck.raftkv $(DESTDIR)$(BINDIR)/raftkv $(DESTDIR)$(SBINDIR)/mount.raftkv $(DESTDIR)$(SBINDIR)/mount.fuse.raftkv \
-		$(DESTDIR)$(SBINDIR)/umount.fuse.raftkv $(DESTDIR)$(SBINDIR)/umount.raftkv
+	rm -f $(sbin_programs:%=$(DESTDIR)$(SBINDIR)/%) $(foreach l,$(sbin_links),$(DESTDIR)$(SBINDIR)/$(firstword $(subst :, ,$(l)))) \
+		$(DESTDIR)$(BINDIR)/raftkv $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 torture: deps-check
 	$(quiet)$(MAKE) -s $(jobs) all tests
 	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh; do \
