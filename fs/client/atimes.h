@@ -22,7 +22,8 @@ void atimes_note(struct atimes *atimes, const struct attributes *attributes);
 void atimes_apply(struct atimes *atimes, struct attributes *attributes);
 /* Somebody sets the access time: what was noted before is over. Any thread. */
 void atimes_forget(struct atimes *atimes, uint64_t ino);
-/* Sends the rest; `stopped` comes on the loop, perhaps from inside the call. On the loop's thread. */
+/* Sends the rest; `stopped` comes on the loop, perhaps from inside the call. On the loop's thread, in mail that was posted
+ * after the last note: the note's own mail has then run. */
 void atimes_stop(struct atimes *atimes, void (*stopped)(void *argument), void *argument);
 
 #endif

@@ -185,6 +185,7 @@ int front_new(const struct front_options *options, struct front **out, struct st
 	if (!front)
 		return status_set(status, -ENOMEM, "out of memory");
 	front->options = *options;
+	pthread_mutex_init(&front->mutex, NULL);
 	front->timeout = options->cache_timeout_s;
 	result = make_parts(front);
 	if (result == 0)
@@ -239,10 +240,12 @@ void front_free(struct front *front)
 	for (uint32_t i = 0; i < front->lane_count; i++)
 		lane_free(front->lanes[i]);
 	free(front->lanes);
+	handles_free(front);
 	node_table_free(front->nodes);
 	waits_free(front->waits);
 	removed_free(front->removed);
 	write_back_free(front->write_back);
 	atimes_free(front->atimes);
+	pthread_mutex_destroy(&front->mutex);
 	free(front);
 }

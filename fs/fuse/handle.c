@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "fs/fuse/request.h"
 #include "proto/container.h"
@@ -18,7 +19,25 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	pthread_mutex_init(&handle->mutex, NULL);
 	handle->errors_seen = node_errors(request->front->nodes, ino);
 	request->has_node = false; /* the handle has it now */
+	pthread_mutex_lock(&request->front->mutex);
+	DL_APPEND(request->front->handles, handle);
+	pthread_mutex_unlock(&request->front->mutex);
 	return handle;
+}
+
+static void handle_free(struct handle *handle)
+{
+	pthread_mutex_destroy(&handle->mutex);
+	free(handle->owners);
+	free(handle);
+}
+
+void handles_free(struct front *front)
+{
+	struct handle *handle, *next;
+
+	DL_FOREACH_SAFE(front->handles, handle, next)
+	handle_free(handle);
 }
 
 void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info)
@@ -31,9 +50,10 @@ void handle_set_info(const struct front *front, struct handle *handle, struct fu
 void handle_close(struct front *front, struct env_loop *loop, struct handle *handle)
 {
 	handle_drop_node(front, loop, handle->ino);
-	pthread_mutex_destroy(&handle->mutex);
-	free(handle->owners);
-	free(handle);
+	pthread_mutex_lock(&front->mutex);
+	DL_DELETE(front->handles, handle);
+	pthread_mutex_unlock(&front->mutex);
+	handle_free(handle);
 }
 
 /* ---- Owners of locks ---- */

@@ -27,6 +27,8 @@ struct front {
 	struct node_table *nodes;
 	struct waits *waits;
 	struct removed *removed;
+	pthread_mutex_t mutex; /* of the handles */
+	struct handle *handles; /* open; at the end, those that the kernel did not release: it was aborted */
 	struct write_back *write_back;
 	struct atimes *atimes; /* NULL: noatime */
 	struct write_back_waiter last; /* at the end */
@@ -83,6 +85,8 @@ struct handle_owner {
 
 /* What an open file or directory is to us: fuse_file_info.fh. Several lanes may use it at once. */
 struct handle {
+	struct handle *prev; /* the front's list */
+	struct handle *next;
 	uint64_t ino;
 	uint64_t errors_seen; /* node_take_error */
 	pthread_mutex_t mutex; /* of the owners */
@@ -167,6 +171,8 @@ int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner)
 void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 /* Frees the handle; the last one of an inode without a name lets the inode go. */
 void handle_close(struct front *front, struct env_loop *loop, struct handle *handle);
+/* At the end of the front, when no request is left. */
+void handles_free(struct front *front);
 void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino);
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
 void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);

@@ -37,6 +37,7 @@ static int setup(void **state)
 
 static void stop(struct bench *bench)
 {
+	sim_client_run(&bench->sim, SIM_MS); /* the mail that sets the timer */
 	atimes_stop(bench->atimes, on_stopped, bench);
 	sim_client_until(&bench->sim, &bench->is_stopped);
 }
