@@ -33,11 +33,21 @@ refuse 32 "does not exist: create it with 'mkdir -p" "$VOLUME" "$WORK/missing"
 refuse 32 "is not a directory" "$VOLUME" "$WORK/plain"
 refuse 32 "is not a directory" "$WORK/plain" "$MNT"
 refuse 32 "holds 'file'" "$WORK/full" "$MNT"
+refuse 1 "needs a number of seconds" "$VOLUME" "$MNT" -o mount_timeout=never
+refuse 1 "needs a number from 1 on" "$VOLUME" "$MNT" -o lanes=0
+refuse 1 "needs an absolute path" "$VOLUME" "$MNT" -o log=here
+refuse 1 "-o needs a value" "$VOLUME" "$MNT" -o
+refuse 1 "hands the source to a shell" "$WORK/a;reboot" "$MNT" -o nosubtype
+refuse 1 "mounts local directories only" localhost:7420 "$MNT"
+refuse 32 "cannot open the log" "$VOLUME" "$MNT" -o log=/nowhere/log
+refuse 32 "cannot create the source directory" "$WORK/none/volume" "$MNT"
+refuse 32 "cannot remount" "$VOLUME" "$MNT" -o remount,ro
 refuse 32 "lies inside the mount point" "$MNT/volume" "$MNT"
 refuse 32 "lies inside the source" "$WORK" "$WORK/inside"
 
 mount_up
 refuse 32 "in use by another process" "$VOLUME" "$WORK/other" -o mount_timeout=20
+refuse 32 "in use by another process" "$VOLUME" "$MNT" -o mount_timeout=20 # on itself
 mount_down
 
 # A dead mount of ours is taken away by the next mount.
@@ -47,6 +57,21 @@ wait "$DAEMON" 2>/dev/null
 mount_up
 touch "$MNT/alive" || bad=$((bad + 1))
 mount_down
+
+# So is one that is named relatively; one that shows no subtype may be anybody's, and is only named.
+mount_up
+kill -9 "$DAEMON"
+wait "$DAEMON" 2>/dev/null
+DAEMON=
+(cd "$WORK" && "$BUILD/mount.raftkv" "$VOLUME" mnt) || { echo "a relative dead mount point"; bad=$((bad + 1)); }
+umount "$MNT"
+mount_up nosubtype
+[ "$(findmnt -n -o FSTYPE "$MNT")" = fuse ] || { echo "nosubtype shows a subtype"; bad=$((bad + 1)); }
+kill -9 "$DAEMON"
+wait "$DAEMON" 2>/dev/null
+DAEMON=
+refuse 32 "take it away with 'umount -l" "$VOLUME" "$MNT"
+umount -l "$MNT"
 
 # -s ignores what it does not know; -f mounts nothing.
 "$BUILD/mount.raftkv" "$VOLUME" "$MNT" -s -f -o frobnicate || { echo "-s -f failed"; bad=$((bad + 1)); }
