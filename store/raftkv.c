@@ -27,10 +27,37 @@ static void fill_options(struct raftkv_options *options)
 	options->election_tick = (uint32_t)or_default(options->election_tick, 15);
 	options->heartbeat_tick = (uint32_t)or_default(options->heartbeat_tick, 3);
 	options->kv_cache_size = or_default(options->kv_cache_size, 256u << 20);
-	options->log_size_max = or_default(options->log_size_max, 512u << 20);
-	options->reserve_size = or_default(options->reserve_size, 256u << 20);
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
-	options->block_file_size = or_default(options->block_file_size, 1u << 30);
+}
+
+/* A part of the disk in whole MiB, between two bounds. */
+static uint64_t part_of(uint64_t total, uint64_t divisor, uint64_t least, uint64_t most)
+{
+	uint64_t size = total / divisor >> 20 << 20;
+
+	return size < least ? least : size > most ? most : size;
+}
+
+/* Sizes that were left to us: on a small disk the log and the reserve must leave room for data. */
+static void fit_to_disk(struct raftkv_options *options, uint64_t total)
+{
+	options->log_size_max = or_default(options->log_size_max, part_of(total, 8, 16 << 20, 512 << 20));
+	options->reserve_size = or_default(options->reserve_size, part_of(total, 20, 8 << 20, 256 << 20));
+	options->segment_size = or_default(options->segment_size, part_of(total, 64, 4 << 20, 64 << 20));
+	options->block_file_size = or_default(options->block_file_size, part_of(total, 8, 32 << 20, 1 << 30));
+}
+
+static int look_at_disk(struct raftkv *raftkv, struct status *status)
+{
+	struct env_space space;
+	int code = env_space(raftkv->env, raftkv->dir.path, &space);
+
+	if (code < 0)
+		return status_set(status, code, "the size of the disk of %s is unknown: %s", raftkv->dir.path,
+			status_name(code));
+	fit_to_disk(&raftkv->options, space.total);
+	raftkv->space.reserve_size = raftkv->options.reserve_size;
+	return 0;
 }
 
 /* ---- Failing ---------------------------------------------------------------------------------------------------- */
@@ -180,7 +207,6 @@ static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 	raftkv->env = options->env;
 	raftkv->logger = options->logger;
 	raftkv->started = env_now(options->env);
-	raftkv->space.reserve_size = raftkv->options.reserve_size;
 	raftkv->lease_duration = options->lease_is_off ? 0
 						       : (uint64_t)(raftkv->options.election_tick - 1) *
 								 raftkv->options.tick_ms * NS_PER_MS;
@@ -195,6 +221,8 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	code = data_dir_open(&raftkv->dir, raftkv->env, raftkv->options.path, status);
+	if (code == 0)
+		code = look_at_disk(raftkv, status);
 	if (code == 0)
 		code = open_engines(raftkv, status);
 	if (code == 0)

@@ -66,12 +66,12 @@ struct raftkv_options {
 	uint32_t election_tick; /* [15] */
 	uint32_t heartbeat_tick; /* [3] */
 	uint64_t kv_cache_size; /* bytes [256 MiB] */
-	uint64_t log_size_max; /* bytes of live log from which flushing is forced [512 MiB] */
-	uint64_t reserve_size; /* bytes of disk kept free [256 MiB] */
+	uint64_t log_size_max; /* bytes of live log that force a flush [disk / 8, ≤ 512 MiB] */
+	uint64_t reserve_size; /* bytes of disk kept free [disk / 20, ≤ 256 MiB] */
 	uint32_t
 		flush_age_ms; /* [20000] after which what has been applied is flushed, whatever the log's size */
-	uint64_t block_file_size; /* bytes; blocks_options.file_size [1 GiB] */
-	uint64_t segment_size; /* bytes; log_engine_options.segment_size */
+	uint64_t block_file_size; /* bytes; blocks_options.file_size [disk / 8, ≤ 1 GiB] */
+	uint64_t segment_size; /* bytes; log_engine_options.segment_size [disk / 64, ≤ 64 MiB] */
 	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
