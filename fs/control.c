@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/container.h"
 #include "proto/version.h"
 
 #define NS_PER_S       1000000000u
@@ -134,8 +135,7 @@ static void close_stream(struct connection *connection)
 
 static void on_written(struct env_stream_write *write, int status)
 {
-	struct connection *connection =
-		(struct connection *)((char *)write - offsetof(struct connection, write));
+	struct connection *connection = container_of(write, struct connection, write);
 
 	(void)status;
 	close_stream(connection);

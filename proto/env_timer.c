@@ -2,10 +2,11 @@
 #include "proto/env_ops.h"
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 static struct env_timer *timer_of(struct heap_node *node)
 {
-	return (struct env_timer *)((char *)node - offsetof(struct env_timer, node));
+	return container_of(node, struct env_timer, node);
 }
 
 void env_timer_start(struct env_timer *timer, struct env_loop *loop, uint64_t deadline, env_timer_cb expired)

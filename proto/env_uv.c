@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -46,7 +47,7 @@ static void random_bytes(struct env *env, void *bytes, size_t size)
 
 static struct env_work *work_of(struct env_mail *mail)
 {
-	return (struct env_work *)((char *)mail - offsetof(struct env_work, mail));
+	return container_of(mail, struct env_work, mail);
 }
 
 static void work_done(struct env_mail *mail)

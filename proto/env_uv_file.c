@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 struct env_uv_file {
 	struct env_file base;
@@ -178,7 +179,7 @@ int env_uv_file_sync(struct env_file *file)
 
 static struct env_file_request *request_of(struct env_mail *mail)
 {
-	return (struct env_file_request *)((char *)mail - offsetof(struct env_file_request, mail));
+	return container_of(mail, struct env_file_request, mail);
 }
 
 static void request_done(struct env_mail *mail)

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 #define NS_PER_MS 1000000u
 
@@ -164,7 +165,7 @@ static void on_check(uv_check_t *handle)
 
 static void on_stop(struct env_mail *mail)
 {
-	struct env_uv_loop *loop = (void *)((char *)mail - offsetof(struct env_uv_loop, stop));
+	struct env_uv_loop *loop = container_of(mail, struct env_uv_loop, stop);
 
 	loop->stopping = true;
 }

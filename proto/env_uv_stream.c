@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 
 struct env_uv_stream {
 	struct env_stream base;
@@ -67,8 +68,7 @@ static void finish_writes(struct env_mail_list *list, int status)
 
 	list->first = NULL;
 	while (mail) {
-		struct env_stream_write *write =
-			(void *)((char *)mail - offsetof(struct env_stream_write, mail));
+		struct env_stream_write *write = container_of(mail, struct env_stream_write, mail);
 
 		mail = mail->next;
 		write->done(write, status);
@@ -107,7 +107,7 @@ static void fail(struct env_uv_stream *stream, int status)
 
 static void on_mail(struct env_mail *mail)
 {
-	struct env_uv_stream *stream = (void *)((char *)mail - offsetof(struct env_uv_stream, mail));
+	struct env_uv_stream *stream = container_of(mail, struct env_uv_stream, mail);
 
 	stream->is_mailed = false;
 	fail(stream, stream->status);
@@ -219,7 +219,7 @@ static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 
 	while (stream->queue.first) {
 		struct env_stream_write *write =
-			(void *)((char *)stream->queue.first - offsetof(struct env_stream_write, mail));
+			container_of(stream->queue.first, struct env_stream_write, mail);
 
 		if (count + (unsigned int)write->vector_count > ENV_UV_VECTOR_MAX)
 			break;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/peer.h"
 #include "store/store.h"
@@ -184,7 +185,7 @@ static void finish_done(struct peer *peer)
 
 static void on_logged(struct log_write *write, int status)
 {
-	struct append *append = (struct append *)((char *)write - offsetof(struct append, write));
+	struct append *append = container_of(write, struct append, write);
 	struct peer *peer = append->peer;
 	struct append_queue *queue = &peer->appends;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/keys.h"
 #include "store/mutations.h"
@@ -386,8 +387,7 @@ static void finish_batch(struct apply *apply)
 
 static void on_written(struct blocks_request *request)
 {
-	struct apply_write *write =
-		(struct apply_write *)((char *)request - offsetof(struct apply_write, request));
+	struct apply_write *write = container_of(request, struct apply_write, request);
 	struct apply *apply = write->apply;
 
 	if (request->status < 0) {

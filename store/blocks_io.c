@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/blocks_internal.h"
 
 static struct blocks_request *request_of(struct env_file_request *file)
 {
-	return (struct blocks_request *)((char *)file - offsetof(struct blocks_request, file));
+	return container_of(file, struct blocks_request, file);
 }
 
 static struct block_file file_of(struct blocks *blocks, uint64_t address)

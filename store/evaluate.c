@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/overlay_view.h"
 #include "store/peer.h"
@@ -56,8 +57,7 @@ static struct raftkv *store_of(const struct peer *peer)
 
 static void deliver(struct env_mail *mail)
 {
-	struct raftkv_write *write =
-		(struct raftkv_write *)((char *)mail - offsetof(struct raftkv_write, mail));
+	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
 	struct buf *reply = write->reply;
 
 	write->reply = NULL;
@@ -182,8 +182,7 @@ static void evaluate(struct view *view, const struct question *question, struct 
 
 static void on_proposal_finished(struct proposal *proposal, int status)
 {
-	struct raftkv_write *write =
-		(struct raftkv_write *)((char *)proposal - offsetof(struct raftkv_write, proposal));
+	struct raftkv_write *write = container_of(proposal, struct raftkv_write, proposal);
 
 	write->peer->evaluations.pending_size -= write->size;
 	finish_kept(write, status == 0 ? write->status : status);
@@ -300,8 +299,7 @@ static void propose(struct peer *peer, struct raftkv_write *write, struct outcom
 
 static void on_confirmed(struct read_index_request *request, int status)
 {
-	struct raftkv_write *write =
-		(struct raftkv_write *)((char *)request - offsetof(struct raftkv_write, confirm));
+	struct raftkv_write *write = container_of(request, struct raftkv_write, confirm);
 	struct peer *peer = write->peer;
 
 	if (status == STATUS_STALE_COMMAND ||
@@ -353,8 +351,7 @@ static struct engine_view engine_of(struct raftkv *raftkv, bool may_block, struc
 /* A dry run over what is visible now, for the sake of what it reads. */
 static void fetch(struct env_work *work)
 {
-	struct evaluation *evaluation =
-		(struct evaluation *)((char *)work - offsetof(struct evaluation, work));
+	struct evaluation *evaluation = container_of(work, struct evaluation, work);
 	struct raftkv *raftkv = store_of(evaluation->peer);
 	const struct overlay nothing = {0};
 	struct engine_view engine = engine_of(raftkv, true, &evaluation->units);
@@ -368,8 +365,7 @@ static void fetch(struct env_work *work)
 
 static void evaluate_on_worker(struct env_work *work)
 {
-	struct evaluation *evaluation =
-		(struct evaluation *)((char *)work - offsetof(struct evaluation, work));
+	struct evaluation *evaluation = container_of(work, struct evaluation, work);
 	struct peer *peer = evaluation->peer;
 	struct engine_view engine = engine_of(store_of(peer), true, NULL);
 	struct overlay_view view;
@@ -400,8 +396,7 @@ static void queue_first(struct evaluations *evaluations, struct raftkv_write *wr
 
 static void on_fetched(struct env_work *work)
 {
-	struct evaluation *evaluation =
-		(struct evaluation *)((char *)work - offsetof(struct evaluation, work));
+	struct evaluation *evaluation = container_of(work, struct evaluation, work);
 	struct peer *peer = evaluation->peer;
 
 	unpark(peer, evaluation);
@@ -428,8 +423,7 @@ static void take_overlay_back(struct peer *peer)
 
 static void on_evaluated(struct env_work *work)
 {
-	struct evaluation *evaluation =
-		(struct evaluation *)((char *)work - offsetof(struct evaluation, work));
+	struct evaluation *evaluation = container_of(work, struct evaluation, work);
 	struct peer *peer = evaluation->peer;
 	struct raftkv_write *write = evaluation->write;
 

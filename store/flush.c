@@ -7,6 +7,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/keys.h"
 #include "store/region.h"
@@ -89,7 +90,7 @@ int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t si
 
 static struct flush *flush_of_work(struct env_work *work)
 {
-	return (struct flush *)((char *)work - offsetof(struct flush, work));
+	return container_of(work, struct flush, work);
 }
 
 /* Steps 1 to 3. */
@@ -195,7 +196,7 @@ static void fail_round(struct flush *flush)
 /* A full disk or damage stops the reclaim short; it goes on in a later round. */
 static void on_reclaimed(struct log_reclaim *reclaim, int status)
 {
-	struct flush *flush = (struct flush *)((char *)reclaim - offsetof(struct flush, reclaim));
+	struct flush *flush = container_of(reclaim, struct flush, reclaim);
 
 	if (status < 0)
 		log_warn(flush->raftkv->logger, "the log's space could not be reclaimed: %s",
@@ -217,8 +218,7 @@ static void on_released(struct env_work *work)
 
 static void on_marked(struct log_write *write, int status)
 {
-	struct flush_region *region =
-		(struct flush_region *)((char *)write - offsetof(struct flush_region, write));
+	struct flush_region *region = container_of(write, struct flush_region, write);
 	struct flush *flush = region->flush;
 
 	if (status < 0)
@@ -313,7 +313,7 @@ static void set_timer(struct flush *flush);
 
 static void on_timer(struct env_timer *timer)
 {
-	struct flush *flush = (struct flush *)((char *)timer - offsetof(struct flush, timer));
+	struct flush *flush = container_of(timer, struct flush, timer);
 
 	flush_maintain(flush);
 	consider(flush);
@@ -331,7 +331,7 @@ static void set_timer(struct flush *flush)
 
 static void on_request(struct env_mail *mail)
 {
-	struct flush *flush = (struct flush *)((char *)mail - offsetof(struct flush, request_mail));
+	struct flush *flush = container_of(mail, struct flush, request_mail);
 
 	flush->is_due = true;
 	consider(flush);
@@ -349,7 +349,7 @@ void flush_request(struct flush *flush)
 
 static void maintain(struct env_work *work)
 {
-	struct flush *flush = (struct flush *)((char *)work - offsetof(struct flush, maintenance));
+	struct flush *flush = container_of(work, struct flush, maintenance);
 	struct raftkv *raftkv = flush->raftkv;
 	int status = space_look(&raftkv->space, raftkv->env, raftkv->dir.path);
 
@@ -372,7 +372,7 @@ static void start_maintenance(struct flush *flush)
 
 static void on_maintained(struct env_work *work)
 {
-	struct flush *flush = (struct flush *)((char *)work - offsetof(struct flush, maintenance));
+	struct flush *flush = container_of(work, struct flush, maintenance);
 
 	flush->is_maintaining = false;
 	if (flush->finished)
@@ -383,7 +383,7 @@ static void on_maintained(struct env_work *work)
 
 static void on_maintain(struct env_mail *mail)
 {
-	struct flush *flush = (struct flush *)((char *)mail - offsetof(struct flush, maintain_mail));
+	struct flush *flush = container_of(mail, struct flush, maintain_mail);
 
 	atomic_store(&flush->is_maintenance_asked, false);
 	if (!flush->finished)

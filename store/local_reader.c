@@ -2,13 +2,14 @@
 
 #include <errno.h>
 
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 
 static void on_renewal(struct env_mail *mail)
 {
-	struct route *route = (struct route *)((char *)mail - offsetof(struct route, renewal_mail));
+	struct route *route = container_of(mail, struct route, renewal_mail);
 
 	shard_mark(route->shard, route->peer);
 }
@@ -63,7 +64,7 @@ int local_reader_snapshot(
 
 static void deliver(struct env_mail *mail)
 {
-	struct raftkv_read *read = (struct raftkv_read *)((char *)mail - offsetof(struct raftkv_read, mail));
+	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
 
 	read->done(read, read->status, read->snapshot);
 }

@@ -5,6 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/status.h"
 
@@ -158,8 +159,7 @@ void payload_free(struct payload *payload)
 
 static void on_part_written(struct blocks_request *request)
 {
-	struct payload_part *part =
-		(struct payload_part *)((char *)request - offsetof(struct payload_part, request));
+	struct payload_part *part = container_of(request, struct payload_part, request);
 	struct payload *payload = part->payload;
 
 	if (request->status < 0 || --payload->writes_pending > 0)

@@ -5,6 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/local_reader.h"
 #include "store/store.h"
@@ -263,8 +264,7 @@ void peer_confirm(struct peer *peer, struct read_index_request *request)
 
 static void on_read_ready(struct read_index_request *request, int status)
 {
-	struct raftkv_read *read =
-		(struct raftkv_read *)((char *)request - offsetof(struct raftkv_read, request));
+	struct raftkv_read *read = container_of(request, struct raftkv_read, request);
 	struct peer *peer = read->peer;
 
 	if (status == STATUS_STALE_COMMAND)

@@ -16,6 +16,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "store/raft_log_engine/memory.h"
 #include "store/raft_log_engine/records.h"
 #include "store/rocksdb_error.h"
@@ -309,8 +310,7 @@ static int write_batch(struct raft_rocksdb *engine, struct status *status)
 
 static void job_run(struct env_work *work)
 {
-	struct raft_rocksdb *engine =
-		(struct raft_rocksdb *)((char *)work - offsetof(struct raft_rocksdb, work));
+	struct raft_rocksdb *engine = container_of(work, struct raft_rocksdb, work);
 	struct status status = {0};
 	bool full = is_full(engine);
 	int code = engine->failure;
@@ -350,8 +350,7 @@ static void deliver_reclaim(struct env_mail *mail)
 
 static void job_done(struct env_work *work)
 {
-	struct raft_rocksdb *engine =
-		(struct raft_rocksdb *)((char *)work - offsetof(struct raft_rocksdb, work));
+	struct raft_rocksdb *engine = container_of(work, struct raft_rocksdb, work);
 	struct log_write_queue finished = {0};
 	struct log_reclaim *reclaim;
 	struct env_loop *next = NULL;

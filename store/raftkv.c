@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "store/kv_rocksdb.h"
 #include "store/local_reader.h"
 #include "store/peer.h"
@@ -254,7 +255,7 @@ int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struc
 
 static void on_stopped(struct env_mail *mail)
 {
-	struct raftkv *raftkv = (struct raftkv *)((char *)mail - offsetof(struct raftkv, stop_mail));
+	struct raftkv *raftkv = container_of(mail, struct raftkv, stop_mail);
 
 	raftkv->stopped(raftkv->stopped_argument);
 }
@@ -268,7 +269,7 @@ static void on_flushed(struct flush *flush)
 
 static void on_shards_stopped(struct env_mail *mail)
 {
-	struct raftkv *raftkv = (struct raftkv *)((char *)mail - offsetof(struct raftkv, stop_mail));
+	struct raftkv *raftkv = container_of(mail, struct raftkv, stop_mail);
 
 	flush_finish(&raftkv->flush, on_flushed);
 }
@@ -281,7 +282,7 @@ void raftkv_on_shard_stopped(struct raftkv *raftkv)
 
 static void on_stop(struct env_mail *mail)
 {
-	shard_stop((struct shard *)((char *)mail - offsetof(struct shard, stop_mail)));
+	shard_stop(container_of(mail, struct shard, stop_mail));
 }
 
 void raftkv_stop(
@@ -323,8 +324,7 @@ static void fail_write(struct raftkv_write *write, int status)
 
 static void on_write(struct env_mail *mail)
 {
-	struct raftkv_write *write =
-		(struct raftkv_write *)((char *)mail - offsetof(struct raftkv_write, mail));
+	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
 
 	peer_write(write->peer, write);
 }
@@ -351,7 +351,7 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 
 static void on_read(struct env_mail *mail)
 {
-	struct raftkv_read *read = (struct raftkv_read *)((char *)mail - offsetof(struct raftkv_read, mail));
+	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
 
 	peer_read(read->peer, read);
 }

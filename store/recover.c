@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/extents.h"
 #include "store/keys.h"
@@ -283,8 +284,7 @@ struct first_write {
 
 static void on_first_write(struct log_write *write, int status)
 {
-	struct first_write *first =
-		(struct first_write *)((char *)write - offsetof(struct first_write, write));
+	struct first_write *first = container_of(write, struct first_write, write);
 	struct bootstrap *bootstrap = first->bootstrap;
 
 	if (status < 0)

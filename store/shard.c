@@ -5,12 +5,13 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "store/peer.h"
 #include "store/store.h"
 
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
 {
-	struct shard *shard = (struct shard *)((char *)inbox - offsetof(struct shard, applied));
+	struct shard *shard = container_of(inbox, struct shard, applied);
 
 	while (items) {
 		struct apply_task *task = (struct apply_task *)items;
@@ -70,7 +71,7 @@ void shard_add(struct shard *shard, struct peer *peer)
 /* Those marked meanwhile have their turn in the next turn of the loop. */
 static void on_process(struct env_mail *mail)
 {
-	struct shard *shard = (struct shard *)((char *)mail - offsetof(struct shard, process_mail));
+	struct shard *shard = container_of(mail, struct shard, process_mail);
 	struct peer *peer = shard->dirty;
 
 	shard->is_process_posted = false;
@@ -105,12 +106,12 @@ static void set_timer(struct shard *shard);
 
 static void on_timer(struct env_timer *timer)
 {
-	struct shard *shard = (struct shard *)((char *)timer - offsetof(struct shard, timer));
+	struct shard *shard = container_of(timer, struct shard, timer);
 	uint64_t now = env_now(shard->raftkv->env);
 	struct heap_node *first;
 
 	while ((first = heap_first(&shard->deadlines)) != NULL && first->key <= now) {
-		struct peer *peer = (struct peer *)((char *)first - offsetof(struct peer, deadline));
+		struct peer *peer = container_of(first, struct peer, deadline);
 
 		heap_remove(&shard->deadlines, first);
 		shard_mark(shard, peer);
@@ -145,7 +146,7 @@ void shard_schedule(struct shard *shard, struct peer *peer)
 
 static void on_resume(struct env_mail *mail)
 {
-	struct shard *shard = (struct shard *)((char *)mail - offsetof(struct shard, resume_mail));
+	struct shard *shard = container_of(mail, struct shard, resume_mail);
 
 	atomic_store(&shard->is_resume_posted, false);
 	if (shard->is_stopping)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "proto/container.h"
 #include "fs/keys.h"
 #include "store/raftkv.h"
 
@@ -27,7 +28,7 @@ struct repair {
 
 static void on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
-	struct repair *repair = (struct repair *)((char *)write - offsetof(struct repair, write));
+	struct repair *repair = container_of(write, struct repair, write);
 
 	repair->status = status == 0 ? fix_decode_reply(buf_slice(reply), &repair->ino) : status;
 	sem_post(&repair->done);

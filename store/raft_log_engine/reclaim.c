@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/raft_log_engine/records.h"
 
@@ -426,7 +427,7 @@ static void step_done(struct env_work *work)
 
 static void moved(struct env_mail *mail)
 {
-	struct log_move *move = (struct log_move *)((char *)mail - offsetof(struct log_move, mail));
+	struct log_move *move = container_of(mail, struct log_move, mail);
 	struct raft_log_engine *engine = move->engine;
 
 	if (move->status < 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/container.h"
 #include "store/raft_log_engine/plan.h"
 #include "store/raft_log_engine/records.h"
 
@@ -18,8 +19,7 @@ static void make_run(struct env_work *work);
 static void make_done(struct env_work *work);
 static void written(struct env_file_request *request);
 
-#define engine_of(member_pointer, member)                                                                    \
-	((struct raft_log_engine *)((char *)(member_pointer)-offsetof(struct raft_log_engine, member)))
+#define engine_of(pointer, member) container_of(pointer, struct raft_log_engine, member)
 
 /* ---- Telling ---------------------------------------------------------------------------------------------------- */
 
