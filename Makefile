@@ -122,10 +122,15 @@ $(BUILD)/fuzz/%.o: %.c
 $(BUILD)/libfuzz.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(foreach l,$(layers),$(call sources,$(l))))
 	$(call say,AR)
 	$(quiet)rm -f $@ && ar rcs $@ $^
-$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libfuzz.a
+$(BUILD)/libfuzz-tests.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(filter-out tests/lib/test.c,$(wildcard tests/lib/*.c)))
+	$(call say,AR)
+	$(quiet)rm -f $@ && ar rcs $@ $^
+# The tests' library stands first, as in other tests: its fakes take the place of a layer's own.
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/libfuzz-tests.a $(BUILD)/libfuzz.a
 	$(call say,LD)
 	@mkdir -p $(@D)
-	$(quiet)$(fuzz_cc) -fsanitize=fuzzer,address,undefined -o $@ $^ $(libs_mount-helpers)
+	$(quiet)$(fuzz_cc) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(libs_mount-helpers)
 
 # ---- What people call ----
 jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))

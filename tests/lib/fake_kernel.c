@@ -106,7 +106,8 @@ void fake_kernel_close(struct fake_kernel *kernel)
 	fake_kernel_hang_up(kernel);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += END_WAIT_S;
-	check(sem_timedwait(&kernel->ended, &until) == 0);
+	while (sem_timedwait(&kernel->ended, &until) < 0)
+		check(errno == EINTR);
 	env_loop_stop(kernel->loop);
 	env_loop_free(kernel->loop);
 	front_free(kernel->front);
@@ -158,8 +159,12 @@ bool fake_kernel_receive(
 {
 	struct pollfd wait = {.fd = kernel->sockets[lane], .events = POLLIN};
 	ssize_t size;
+	int ready;
 
-	if (poll(&wait, 1, timeout_ms) <= 0)
+	do
+		ready = poll(&wait, 1, timeout_ms);
+	while (ready < 0 && errno == EINTR); /* a fuzzer has timers */
+	if (ready <= 0)
 		return false;
 	size = recv(kernel->sockets[lane], answer, offsetof(struct fake_answer, size), 0);
 	if (size < (ssize_t)sizeof answer->header)
