@@ -308,31 +308,38 @@ static int file_create(struct blocks *blocks)
 	return status;
 }
 
-/* A free chunk without disk space, or the one behind the last. */
+/* A free chunk: one that has its disk space already, one without, or the one behind the last. */
 static uint64_t next_chunk(const struct blocks *blocks)
 {
-	uint64_t chunk = 0;
+	uint64_t next = blocks->chunk_count;
 
 	if (blocks->resident_chunks == blocks->chunk_count)
-		return blocks->chunk_count;
-	while (blocks->chunks[chunk] == CHUNK_RESIDENT)
-		chunk++;
-	return chunk;
+		return next;
+	for (uint64_t chunk = blocks->chunk_count; chunk-- > 0;) {
+		if (blocks->chunks[chunk] == CHUNK_STALE)
+			return chunk;
+		if (blocks->chunks[chunk] != CHUNK_RESIDENT)
+			next = chunk;
+	}
+	return next;
 }
 
 static int grow(struct blocks *blocks)
 {
 	uint64_t chunk, size = bytes_of(blocks->chunk_units);
 	struct env_file *file;
+	bool is_stale;
 	int status;
 
 	pthread_mutex_lock(&blocks->lock);
 	chunk = next_chunk(blocks);
+	is_stale = chunk < blocks->chunk_count && blocks->chunks[chunk] == CHUNK_STALE;
 	file = chunk < blocks->file_count * BLOCKS_CHUNKS_PER_FILE
 		       ? blocks->files[chunk / BLOCKS_CHUNKS_PER_FILE].synced
 		       : NULL;
 	pthread_mutex_unlock(&blocks->lock);
-	status = check_reserve(blocks, size);
+	/* What a crash left behind has its space already: the log may need it again on a disk that has filled up. */
+	status = is_stale ? 0 : check_reserve(blocks, size);
 	if (status)
 		return status;
 	if (!file)

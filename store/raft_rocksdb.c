@@ -348,6 +348,32 @@ static void deliver_reclaim(struct env_mail *mail)
 	reclaim->done(reclaim, reclaim->status);
 }
 
+static const struct log_write *find_refused(const struct raft_rocksdb *engine, uint64_t region)
+{
+	const struct log_write *write = engine->refused.first;
+
+	while (write && write->region != region)
+		write = write->next;
+	return write;
+}
+
+/* Under the lock: what queued behind a write that was refused, before its owner could know, is refused too. */
+static void refuse_followers(struct raft_rocksdb *engine)
+{
+	struct log_write_queue queued = engine->queued;
+
+	engine->queued = (struct log_write_queue){0};
+	while (queued.first) {
+		struct log_write *write = log_queue_pop(&queued);
+		const struct log_write *refused = write->destroy ? NULL : find_refused(engine, write->region);
+
+		if (refused)
+			log_memory_refuse(&engine->memory, write, refused->status, &engine->refused);
+		else
+			log_queue_push(&engine->queued, write);
+	}
+}
+
 static void job_done(struct env_work *work)
 {
 	struct raft_rocksdb *engine = container_of(work, struct raft_rocksdb, work);
@@ -356,6 +382,7 @@ static void job_done(struct env_work *work)
 	struct env_loop *next = NULL;
 
 	log_memory_lock(&engine->memory);
+	refuse_followers(engine);
 	log_queue_append(&finished, &engine->writing);
 	log_queue_append(&finished, &engine->refused);
 	reclaim = engine->reclaim_writing;
@@ -378,6 +405,18 @@ static void job_done(struct env_work *work)
 		env_post(reclaim->loop, &reclaim->work.mail, deliver_reclaim);
 }
 
+/* Under the lock: whether an earlier write of the region was refused and its owner does not know yet. */
+static bool is_refused(struct raft_rocksdb *engine, struct log_write *write)
+{
+	const struct log_region *region = log_index_find(&engine->memory.index, write->region);
+	struct log_write_queue refused = {0};
+
+	if (!region || region->refusals == 0 || write->destroy)
+		return false;
+	log_memory_refuse(&engine->memory, write, region->refusal, &refused);
+	return true;
+}
+
 /* Under the lock; true: env_work_submit is due without it. */
 static bool begin(struct raft_rocksdb *engine)
 {
@@ -391,16 +430,20 @@ static void engine_write(struct log_engine *base, struct log_write *write)
 {
 	struct raft_rocksdb *engine = (struct raft_rocksdb *)base;
 	struct env_loop *loop = write->loop;
-	bool begun;
+	bool begun, refused;
 
 	for (size_t i = 0; i < write->entry_count; i++)
 		check(write->entries[i].index == write->entries[0].index + i);
 	write->engine = NULL;
 	write->replaces = false;
 	log_memory_lock(&engine->memory);
-	log_queue_push(&engine->queued, write);
-	begun = begin(engine);
+	refused = is_refused(engine, write);
+	if (!refused)
+		log_queue_push(&engine->queued, write);
+	begun = !refused && begin(engine);
 	log_memory_unlock(&engine->memory);
+	if (refused)
+		env_post(loop, &write->mail, deliver);
 	if (begun)
 		env_work_submit(loop, &engine->work, job_run, job_done);
 }

@@ -302,7 +302,7 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 struct evaluator *fix_evaluator(void)
 {
 	static const struct evaluator_ops ops = {.evaluate = evaluate};
-	static struct evaluator evaluator = {.ops = &ops};
+	static const struct evaluator evaluator = {.ops = &ops};
 
-	return &evaluator;
+	return (struct evaluator *)(uintptr_t)&evaluator; /* nothing in it ever changes */
 }

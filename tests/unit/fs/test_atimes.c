@@ -48,6 +48,7 @@ static int teardown(void **state)
 
 	if (!bench->is_stopped)
 		stop(bench);
+	sim_client_run(&bench->sim, SIM_MS); /* the mail of a note that came after the end */
 	atimes_free(bench->atimes);
 	sim_client_close(&bench->sim);
 	return 0;
