@@ -41,7 +41,7 @@ struct write_back_waiter {
 	env_mail_cb wake;
 };
 
-/* Takes a copy of the data. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when there may be: call again.
+/* Takes a copy of the data, which ends below INT64_MAX. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when there may be: call again.
  * -ENOMEM. `flags` are OP_WRITE_KILL or 0. `loop` is the calling one. */
 int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_t ino, uint64_t offset,
 	const void *data, size_t size, uint32_t flags, struct write_back_waiter *waiter);

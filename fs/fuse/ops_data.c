@@ -124,7 +124,9 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 			.flags = (info->writepage ? OP_WRITE_CLIP : 0) |
 				 (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0)},
 	};
-	error = info->writepage ? 0 : node_take_error(request->front->nodes, ino, &handle->errors_seen);
+	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : 0;
+	if (!error && !info->writepage)
+		error = node_take_error(request->front->nodes, ino, &handle->errors_seen);
 	if (error) {
 		request_reply_error(request, error);
 	} else if (!must_be_durable(request)) {

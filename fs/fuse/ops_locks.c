@@ -25,7 +25,7 @@ static struct lock lock_of(const struct front *front, const struct flock *flock,
 		.session = client_session(front->options.client),
 		.owner = owner,
 		.start = (uint64_t)flock->l_start,
-		.end = flock->l_len == 0 ? INT64_MAX : (uint64_t)(flock->l_start + flock->l_len - 1),
+		.end = flock->l_len == 0 ? INT64_MAX : (uint64_t)flock->l_start + (uint64_t)flock->l_len - 1,
 		.pid = (uint32_t)flock->l_pid,
 	};
 }

@@ -166,11 +166,13 @@ bool fake_kernel_receive(
 	while (ready < 0 && errno == EINTR); /* a fuzzer has timers */
 	if (ready <= 0)
 		return false;
-	size = recv(kernel->sockets[lane], answer, offsetof(struct fake_answer, size), 0);
+	size = recv(kernel->sockets[lane], answer, offsetof(struct fake_answer, size), MSG_TRUNC);
 	if (size < (ssize_t)sizeof answer->header)
 		return false;
 	check(answer->header.len == (uint32_t)size);
 	answer->size = (size_t)size - sizeof answer->header;
+	if (answer->size > sizeof answer->body)
+		answer->size = sizeof answer->body;
 	return true;
 }
 

@@ -30,7 +30,7 @@ struct fake_kernel {
 struct fake_answer {
 	struct fuse_out_header header;
 	uint8_t body[65536 + 4096];
-	size_t size; /* of the body */
+	size_t size; /* of the body; what does not fit is dropped */
 };
 
 /* Mounts: INIT offers every flag. */

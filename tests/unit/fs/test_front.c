@@ -462,14 +462,30 @@ static void test_many_processes_lock_through_one_handle(void **state)
 
 /* ---- Data ---- */
 
-static int write_byte(struct open_file file, uint32_t flags)
+static int write_byte_at(struct open_file file, uint32_t flags, uint64_t offset)
 {
 	struct {
 		struct fuse_write_in in;
 		char data[1];
-	} request = {.in = {.fh = file.fh, .size = 1, .flags = flags}, .data = "x"};
+	} request = {.in = {.fh = file.fh, .offset = offset, .size = 1, .flags = flags}, .data = "x"};
 
 	return ask(FUSE_WRITE, file.node, &request, sizeof request.in + 1);
+}
+
+static int write_byte(struct open_file file, uint32_t flags)
+{
+	return write_byte_at(file, flags, 0);
+}
+
+static void test_a_file_ends_somewhere(void **state)
+{
+	struct open_file file = create("file");
+
+	(void)state;
+	assert_int_equal(write_byte_at(file, O_RDWR, INT64_MAX), -EFBIG);
+	assert_int_equal(write_byte_at(file, O_RDWR, UINT64_MAX), -EFBIG);
+	assert_int_equal(write_byte_at(file, O_RDWR | O_DSYNC, UINT64_MAX - 5), -EFBIG);
+	release(file);
 }
 
 static void fail_data(struct fake_kernel *of)
@@ -557,6 +573,7 @@ int main(void)
 		TEST(an_flock_goes_with_its_release),
 		TEST(a_release_leaves_later_locks_alone),
 		TEST(many_processes_lock_through_one_handle),
+		TEST(a_file_ends_somewhere),
 		TEST(every_handle_is_told_a_lost_write_once),
 		TEST(append_only_files_are_opened_to_append),
 		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
