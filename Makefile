@@ -37,9 +37,9 @@ link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 
 # ---- Packages ----
 packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
-	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev
+	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev libmicrohttpd-dev
 packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio \
-	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 mandoc bsdextrautils
+	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 curl mandoc bsdextrautils
 install_packages = @missing=; for p in $(1); do \
 	dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -q '^installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; apt-get update -qq && \
@@ -62,7 +62,7 @@ needs_mount-helpers := mount-helpers fs store raft proto
 libs_proto  := -luv -lpthread
 libs_raft   := $(libs_proto)
 libs_store  := -lrocksdb -lxxhash $(libs_raft)
-libs_fs     := -lfuse3 $(libs_store)
+libs_fs     := -lfuse3 -lmicrohttpd $(libs_store)
 libs_mount-helpers := $(libs_fs)
 
 # What tests share; a program links only the members it names.

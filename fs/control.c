@@ -13,7 +13,6 @@
 #include "proto/container.h"
 #include "proto/version.h"
 
-#define NS_PER_S       1000000000u
 #define ADDRESS_PREFIX "unix:"
 
 struct connection {
@@ -28,10 +27,9 @@ struct connection {
 struct control {
 	struct env_mail mail;
 	struct env_loop *loop;
-	struct raftkv *raftkv;
+	struct figures_source source;
 	char *path;
 	char *mount_point;
-	uint64_t started; /* env_now */
 	struct env_listener *listener;
 	struct connection *connections;
 	uint32_t count;
@@ -43,9 +41,19 @@ struct control {
 
 /* ---- What is said ---- */
 
-static void print_figure(FILE *file, const char *name, uint64_t value)
+static void print_figure(void *argument, const struct figure_value *figure)
 {
-	fprintf(file, "%s %" PRIu64 "\n", name, value);
+	fprintf(argument, "%s %" PRIu64 "\n", figure->name, figure->value);
+}
+
+static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+{
+	FILE *file = argument;
+
+	fprintf(file, "operation %s %" PRIu64, name, sums->total_ns);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++)
+		fprintf(file, " %" PRIu64, sums->counts[i]);
+	fputc('\n', file);
 }
 
 static void print_key(FILE *file, const struct buf *key)
@@ -72,35 +80,11 @@ static void print_region(void *argument, const struct region *region, uint64_t t
 
 static void print_figures(const struct control *control, FILE *file)
 {
-	struct env *env = env_loop_env(control->loop);
-	struct raftkv_stats stats;
-
-	raftkv_stats(control->raftkv, &stats);
 	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", control->path,
 		control->mount_point);
-	print_figure(file, "process_id", (uint64_t)getpid());
-	print_figure(file, "uptime_seconds", (env_now(env) - control->started) / NS_PER_S);
-	print_figure(file, "regions", stats.regions);
-	print_figure(file, "leaders", stats.leaders);
-	print_figure(file, "space_total_bytes", stats.space_total);
-	print_figure(file, "space_available_bytes", stats.space_available);
-	print_figure(file, "data_total_bytes", stats.blocks.total_units * BLOCK_UNIT_SIZE);
-	print_figure(file, "data_used_bytes", stats.blocks.used_units * BLOCK_UNIT_SIZE);
-	print_figure(file, "data_waiting_bytes", stats.blocks.waiting_units * BLOCK_UNIT_SIZE);
-	print_figure(file, "log_live_bytes", stats.log.live_size);
-	print_figure(file, "log_disk_bytes", stats.log.disk_size);
-	print_figure(file, "log_cache_bytes", stats.log.cache_size);
-	print_figure(file, "log_syncs_total", stats.log.syncs);
-	print_figure(file, "log_records_total", stats.log.records);
-	print_figure(file, "writes_total", stats.writes);
-	print_figure(file, "writes_throttled_total", stats.writes_throttled);
-	print_figure(file, "evaluations_parked_total", stats.evaluations_parked);
-	print_figure(file, "reads_lease_total", stats.reads_lease);
-	print_figure(file, "reads_read_index_total", stats.reads_read_index);
-	print_figure(file, "flushes_total", stats.flushes);
-	print_figure(file, "kv_memtable_bytes", stats.memory.memtable);
-	print_figure(file, "kv_cache_bytes", stats.memory.cache);
-	raftkv_each_region(control->raftkv, print_region, file);
+	figures_each(&control->source, print_figure, file);
+	raftkv_each_region(control->source.raftkv, print_region, file);
+	figures_each_operation(&control->source, print_operation, file);
 }
 
 /* NULL: out of memory. */
@@ -282,10 +266,9 @@ int control_start(const struct control_options *options, struct control **out, s
 	if (!control)
 		return status_set(status, -ENOMEM, "out of memory");
 	control->loop = options->loop;
-	control->raftkv = options->raftkv;
+	control->source = options->source;
 	control->path = strdup(options->path);
 	control->mount_point = strdup(options->mount_point);
-	control->started = env_now(env_loop_env(options->loop));
 	sem_init(&control->done, 0, 0);
 	if (control->path && control->mount_point) {
 		env_post(control->loop, &control->mail, listen_on_loop);

@@ -17,11 +17,15 @@ enum {
 	COMMAND_FAILED = 3, /* the question could not be answered */
 };
 
+#define COMMAND_OPTION_COUNT_MAX 8
+
 struct command {
 	bool is_json;
 	struct json json;
 	int count; /* of arguments behind the verb, options taken off */
 	char **arguments;
+	int option_count;
+	const char *options[COMMAND_OPTION_COUNT_MAX]; /* "name=value", without the dashes */
 };
 
 struct verb {
@@ -30,6 +34,7 @@ struct verb {
 	const char *summary;
 	int argument_min, argument_max;
 	int (*run)(struct command *command);
+	const char *options; /* of its own: "interval= count=", each a positive number; NULL: none */
 };
 
 int command_status(struct command *command); /* command_status.c */
@@ -40,6 +45,11 @@ int command_debug_kv(struct command *command); /* command_debug.c */
 int command_debug_log(struct command *command);
 int command_debug_inode(struct command *command);
 
+int command_bench(struct command *command); /* command_bench.c */
+int command_top(struct command *command); /* command_top.c */
+
+/* The value of the verb's option --NAME=, checked already. */
+uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise);
 /* Says what went wrong; COMMAND_FAILED. */
 int command_fail(const struct status *status);
 

@@ -55,6 +55,12 @@ void json_number(struct json *json, const char *key, uint64_t value)
 	fprintf(json->file, "%" PRIu64, value);
 }
 
+void json_real(struct json *json, const char *key, double value)
+{
+	put_key(json, key);
+	fprintf(json->file, "%.3f", value);
+}
+
 void json_bool(struct json *json, const char *key, bool value)
 {
 	put_key(json, key);

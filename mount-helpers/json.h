@@ -19,6 +19,7 @@ void json_begin(struct json *json, const char *key, char bracket); /* '{' or '['
 void json_end(struct json *json, char bracket); /* '}' or ']' */
 void json_string(struct json *json, const char *key, const char *value); /* UTF-8; NULL: null */
 void json_number(struct json *json, const char *key, uint64_t value);
+void json_real(struct json *json, const char *key, double value); /* finite; three digits behind the point */
 void json_bool(struct json *json, const char *key, bool value);
 
 #endif

@@ -18,6 +18,7 @@
 #include "fs/embedded.h"
 #include "fs/fuse/channel.h"
 #include "fs/fuse/front.h"
+#include "fs/metrics.h"
 #include "mount-helpers/daemon.h"
 #include "mount-helpers/options.h"
 #include "mount-helpers/source.h"
@@ -43,6 +44,7 @@ struct service {
 	struct channel channel;
 	struct front *front;
 	struct control *control; /* NULL: the mount does without */
+	struct metrics *metrics; /* NULL: nobody asked */
 	bool is_mounted;
 	int ended; /* eventfd: the lanes have ended */
 	int log_fd; /* of the daemon; what comes before goes to the terminal */
@@ -56,6 +58,7 @@ static const char help[] =
 	"  -o foreground      stay in the foreground        -o debug        log every request\n"
 	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
 	"  -o cache_size=N    bytes of cache (K, M, G)      -o lanes=N      threads\n"
+	"  -o metrics=WHERE   serve them: unix:/path or host:port\n"
 	"  -f                 check everything, mount nothing\n"
 	"\n"
 	"example: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
@@ -183,13 +186,13 @@ static int open_front(struct service *service, struct status *status)
 	return 0;
 }
 
-/* What raftkv(1) asks. */
-static void open_control(struct service *service)
+/* What raftkv(1) asks, and Prometheus. */
+static void open_control(struct service *service, const struct figures_source *source)
 {
 	uint32_t count;
 	const struct control_options options = {
 		.loop = embedded_loops(service->embedded, &count)[0],
-		.raftkv = client_raftkv(embedded_client(service->embedded)),
+		.source = *source,
 		.path = service->store,
 		.mount_point = service->mount_point,
 	};
@@ -197,6 +200,22 @@ static void open_control(struct service *service)
 
 	if (control_start(&options, &service->control, &status) < 0)
 		log_warn(&service->logger, "msg=\"no control socket\" reason=\"%s\"", status.text);
+}
+
+static int show_figures(struct service *service, struct status *status)
+{
+	struct env *env = embedded_env(service->embedded);
+	const struct figures_source source = {
+		.env = env,
+		.raftkv = client_raftkv(embedded_client(service->embedded)),
+		.front = service->front,
+		.started = env_now(env),
+	};
+
+	open_control(service, &source);
+	if (!service->options.metrics)
+		return 0;
+	return metrics_start(&source, service->options.metrics, &service->metrics, status);
 }
 
 /* The mount is good once its root answers. */
@@ -229,7 +248,7 @@ static int start(struct service *service, struct status *status)
 	if (result == 0)
 		result = look_at_root(service, status);
 	if (result == 0)
-		open_control(service);
+		result = show_figures(service, status);
 	return result;
 }
 
@@ -252,6 +271,7 @@ static void serve(struct service *service, int signals)
 
 static void stop(struct service *service)
 {
+	metrics_stop(service->metrics);
 	control_stop(service->control);
 	/* The store may hold data that came in a lane's buffer until it has closed. */
 	if (service->embedded)

@@ -17,6 +17,7 @@ enum option_kind {
 	SET_COUNT, /* a uint32_t, at least 1 */
 	SET_SIZE, /* a uint64_t of bytes, with K, M, G */
 	SET_PATH, /* an absolute path */
+	SET_TEXT, /* anything */
 	TO_KERNEL, /* handed to the kernel as it is */
 	DROP, /* mount(8)'s or fstab(5)'s business */
 };
@@ -61,6 +62,7 @@ static const struct option_rule rules[] = {
 	{"lanes=", SET_COUNT, 0, FIELD(lanes)},
 	{"cache_size=", SET_SIZE, 0, FIELD(cache_size)},
 	{"log=", SET_PATH, 0, FIELD(log)},
+	{"metrics=", SET_TEXT, 0, FIELD(metrics)},
 	{"context=", TO_KERNEL, 0, 0},
 	{"fscontext=", TO_KERNEL, 0, 0},
 	{"defcontext=", TO_KERNEL, 0, 0},
@@ -204,6 +206,11 @@ static int apply_option(struct mount_options *options, const char *option, struc
 	case SET_PATH:
 		if (value[1] != '/')
 			return status_set(status, -EINVAL, "option '%s' needs an absolute path", option);
+		*(const char **)(void *)((char *)options + rule->offset) = value + 1;
+		return 0;
+	case SET_TEXT:
+		if (value[1] == '\0')
+			return status_set(status, -EINVAL, "option '%s' needs a value", option);
 		*(const char **)(void *)((char *)options + rule->offset) = value + 1;
 		return 0;
 	case TO_KERNEL:

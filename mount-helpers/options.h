@@ -45,6 +45,7 @@ struct mount_options {
 	uint32_t lanes; /* 0: by the number of cores */
 	uint64_t cache_size; /* bytes; 0: the default */
 	const char *log; /* a file; NULL: SOURCE/log */
+	const char *metrics; /* where to serve them; NULL: nowhere */
 	char *kernel; /* options for the kernel (context=…), comma-separated, or NULL; freed by close */
 	char *text; /* the options' own copy; freed by close */
 };

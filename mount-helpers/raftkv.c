@@ -1,5 +1,6 @@
 /* raftkv: the administrator's command. See raftkv(1). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mount-helpers/command.h"
@@ -11,14 +12,19 @@
 static int run_completion(struct command *command);
 
 static const struct verb verbs[] = {
-	{"status", "TARGET", "one screen about a store", 1, 1, command_status},
-	{"health", "TARGET", "what is to be done about it", 1, 1, command_health},
-	{"region ls", "TARGET", "its regions", 1, 1, command_region_ls},
-	{"region show", "ID TARGET", "one of them", 2, 2, command_region_show},
-	{"debug kv", "DIRECTORY", "the keys of all rows", 1, 1, command_debug_kv},
-	{"debug log", "DIRECTORY", "the entries of the raft log", 1, 1, command_debug_log},
-	{"debug inode", "DIRECTORY INO", "an inode", 2, 2, command_debug_inode},
-	{"completion bash", "", "a script for bash: source <(raftkv completion bash)", 0, 0, run_completion},
+	{"status", "TARGET", "one screen about a store", 1, 1, command_status, NULL},
+	{"health", "TARGET", "what is to be done about it", 1, 1, command_health, NULL},
+	{"region ls", "TARGET", "its regions", 1, 1, command_region_ls, NULL},
+	{"region show", "ID TARGET", "one of them", 2, 2, command_region_show, NULL},
+	{"top", "TARGET", "what it is doing, every --interval=SECONDS, --count=N times", 1, 1, command_top,
+		"interval= count="},
+	{"bench", "DIRECTORY", "how fast it is: --seconds=N a test, --jobs=N threads", 1, 1, command_bench,
+		"seconds= jobs="},
+	{"debug kv", "DIRECTORY", "the keys of all rows", 1, 1, command_debug_kv, NULL},
+	{"debug log", "DIRECTORY", "the entries of the raft log", 1, 1, command_debug_log, NULL},
+	{"debug inode", "DIRECTORY INO", "an inode", 2, 2, command_debug_inode, NULL},
+	{"completion bash", "", "a script for bash: source <(raftkv completion bash)", 0, 0, run_completion,
+		NULL},
 };
 
 #define VERB_COUNT (sizeof verbs / sizeof *verbs)
@@ -27,6 +33,16 @@ int command_fail(const struct status *status)
 {
 	fprintf(stderr, NAME ": %s\n", status->text);
 	return COMMAND_FAILED;
+}
+
+uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise)
+{
+	size_t size = strlen(name);
+
+	for (int i = 0; i < command->option_count; i++)
+		if (strncmp(command->options[i], name, size) == 0 && command->options[i][size] == '=')
+			return strtoull(command->options[i] + size + 1, NULL, 10);
+	return otherwise;
 }
 
 static void print_help(FILE *file)
@@ -119,6 +135,23 @@ static int usage(const char *text, const char *detail)
 	return COMMAND_USAGE;
 }
 
+/* "name=" must be one of the verb's, and what follows a number. */
+static bool takes_option(const struct verb *verb, const char *option)
+{
+	size_t size = strcspn(option, "=") + 1;
+	const char *value = option + size;
+	const char *known = verb->options;
+
+	if (option[size - 1] != '=' || *value == '\0' || strspn(value, "0123456789") != strlen(value) ||
+		strtoull(value, NULL, 10) == 0)
+		return false;
+	while (known && (strcspn(known, "=") + 1 != size || strncmp(known, option, size) != 0)) {
+		known = strchr(known, ' ');
+		known = known ? known + 1 : NULL;
+	}
+	return known != NULL;
+}
+
 static int run(struct command *command, int count, char **words)
 {
 	for (size_t i = 0; i < VERB_COUNT; i++) {
@@ -130,6 +163,9 @@ static int run(struct command *command, int count, char **words)
 		command->arguments = words + size;
 		if (command->count < verbs[i].argument_min || command->count > verbs[i].argument_max)
 			return usage("this verb is called as: ", verbs[i].name);
+		for (int k = 0; k < command->option_count; k++)
+			if (!takes_option(&verbs[i], command->options[k]))
+				return usage("no such option, or no number in it: --", command->options[k]);
 		return verbs[i].run(command);
 	}
 	return usage(count == 0 ? "a verb is needed" : "no such verb: ", count == 0 ? "" : words[0]);
@@ -150,6 +186,9 @@ int main(int count, char **arguments)
 		} else if (strcmp(arguments[i], "--version") == 0) {
 			puts("raftkv " RAFTKV_VERSION);
 			return COMMAND_OK;
+		} else if (strncmp(arguments[i], "--", 2) == 0 &&
+			   command.option_count < COMMAND_OPTION_COUNT_MAX) {
+			command.options[command.option_count++] = arguments[i] + 2;
 		} else if (arguments[i][0] == '-' && arguments[i][1] != '\0') {
 			return usage("no such option: ", arguments[i]);
 		} else if (word_count == ARGUMENT_COUNT_MAX) {

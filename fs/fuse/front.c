@@ -233,6 +233,12 @@ void front_start(struct front *front)
 	}
 }
 
+void front_each_operation(const struct front *front,
+	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument)
+{
+	latencies_each(&front->latencies, each, argument);
+}
+
 void front_free(struct front *front)
 {
 	if (!front)

@@ -8,6 +8,7 @@
 #define RAFTKV_FS_FUSE_FRONT_H
 
 #include "fs/client/client.h"
+#include "proto/histogram.h"
 #include "proto/status.h"
 
 struct front;
@@ -35,6 +36,9 @@ struct front_options {
 int front_new(const struct front_options *options, struct front **front, struct status *status);
 /* The lanes begin to read. Any thread; the loops run already, or will. */
 void front_start(struct front *front);
+/* How long requests took, by operation (latencies.h). Any thread. */
+void front_each_operation(const struct front *front,
+	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);
 void front_free(struct front *front); /* after `ended`, and after the store has closed; or never started */
 
 #endif

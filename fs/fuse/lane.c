@@ -271,6 +271,11 @@ uint64_t lane_unique(const struct lane *lane)
 	return lane->header->unique;
 }
 
+uint32_t lane_opcode(const struct lane *lane)
+{
+	return lane->header->opcode;
+}
+
 /* ---- Requests ---- */
 
 int lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size)

@@ -77,8 +77,9 @@ void *lane_userdata(const struct lane *lane);
 /* During an operation's callback: */
 /* Flags of the FUSE_WRITE request (FUSE_WRITE_KILL_SUIDGID …), or `open_flags` of an open or create. */
 uint32_t lane_flags(const struct lane *lane);
-/* The id that the kernel gave the request. */
+/* The id that the kernel gave the request, and what it asks. */
 uint64_t lane_unique(const struct lane *lane);
+uint32_t lane_opcode(const struct lane *lane);
 /* Makes a buf of the data of the write being handled, without a copy: the lane reads on into another buffer. The
  * caller's reference, which may outlive the lane; NULL when out of memory. */
 struct buf *lane_take_data(struct lane *lane, const void *data, size_t size);

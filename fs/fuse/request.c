@@ -39,6 +39,8 @@ static struct request *allocate(struct front *front, struct lane *lane)
 		return NULL;
 	request->front = front;
 	request->lane = lane;
+	request->opcode = lane_opcode(lane);
+	request->started = env_now(front->options.env);
 	atomic_fetch_add(&front->in_flight, 1);
 	return request;
 }
@@ -87,6 +89,7 @@ void request_free(struct request *request)
 	struct front *front = request->front;
 
 	check(!request->is_removing && !request->has_node);
+	latencies_add(&front->latencies, request->opcode, env_now(front->options.env) - request->started);
 	buf_unref(request->payload);
 	free(request->bytes);
 	free(request);

@@ -14,6 +14,7 @@
 #include "fs/client/write_back.h"
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
+#include "fs/fuse/latencies.h"
 #include "fs/fuse/node.h"
 #include "fs/fuse/removed.h"
 #include "fs/fuse/waits.h"
@@ -35,6 +36,7 @@ struct front {
 	struct env_mail end;
 	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */
 	double timeout; /* seconds, of names and attributes */
+	struct latencies latencies;
 };
 
 struct handle;
@@ -44,6 +46,8 @@ struct request {
 	struct lane *lane;
 	fuse_req_t fuse; /* NULL: a raw request */
 	struct lane_raw raw;
+	uint32_t opcode;
+	uint64_t started; /* env_now */
 	struct client_call call;
 	struct client_read read;
 	struct node_waiter waiter;

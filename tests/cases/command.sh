@@ -24,7 +24,7 @@ expect 0 "$raftkv" --version
 expect 0 "$raftkv" --help
 says 'exit status'
 
-mount_up
+mount_up "metrics=unix:$WORK/metrics"
 mkdir "$MNT/dir"
 head -c 1000000 /dev/urandom >"$MNT/dir/file"
 sync "$MNT/dir/file"
@@ -50,6 +50,34 @@ expect 3 "$raftkv" region show 99 "$MNT"
 expect 3 "$raftkv" debug kv "$MNT"
 says 'unmount it first'
 [ "$(stat -c %a,%F "$VOLUME/control")" = 600,socket ] || fail "the control socket is $(stat -c %a,%F "$VOLUME/control")"
+
+expect 0 "$raftkv" bench --seconds=1 --jobs=2 --json "$MNT/dir"
+json 'length, (map(select(.per_second > 0)) | length), .[0].test' '8
+8
+create files'
+[ "$(ls "$MNT/dir")" = file ] || fail "bench leaves $(ls "$MNT/dir")"
+expect 3 "$raftkv" bench "$WORK/absent"
+i=0
+"$raftkv" top --count=1 "$MNT" >"$WORK/out" &
+while ls "$MNT/dir" >/dev/null && kill -0 $! 2>/dev/null; do stat "$MNT/absent$((i += 1))" >"$WORK/err" 2>&1; done
+wait $! || fail "top exits with $?"
+says '^lookup *[0-9]'
+expect 0 "$raftkv" top --count=2 --json "$MNT"
+[ "$(jq -s length "$WORK/out")" = 2 ] || fail "two samples were asked for: $(cat "$WORK/out")"
+expect 2 "$raftkv" top --count=x "$MNT"
+expect 2 "$raftkv" status --count=1 "$MNT"
+
+# Metrics: of the socket that the mount was told, in the format that Prometheus reads.
+curl -sf --unix-socket "$WORK/metrics" http://localhost/metrics >"$WORK/out" || fail 'no metrics'
+awk '!/^# (HELP|TYPE) raftkv_[a-z_]+ / && !/^raftkv_[a-z_]+({[a-z]+="[^"]*"(,[a-z]+="[^"]*")*})? [0-9.]+$/' "$WORK/out" >"$WORK/err"
+[ ! -s "$WORK/err" ] || fail "these lines are no metrics: $(cat "$WORK/err")"
+says '^raftkv_reads_total{path="lease"} [1-9]'
+says '^raftkv_fuse_ops_duration_seconds_bucket{op="create",le="+Inf"} [1-9]'
+[ "$(grep '^# TYPE' "$WORK/out" | sort | uniq -d)" = "" ] || fail 'a family is described twice'
+curl -sf --unix-socket "$WORK/metrics" http://localhost/ | grep -q '<td>writes_total' || fail 'no page'
+[ "$(curl -s -o "$WORK/out" -w '%{http_code}' --unix-socket "$WORK/metrics" http://localhost/x)" = 404 ] || fail 'a page that is not there'
+[ "$(curl -s -o "$WORK/out" -w '%{http_code}' -X POST --unix-socket "$WORK/metrics" http://localhost/metrics)" = 405 ] || fail 'POST'
+[ "$(stat -c %a "$WORK/metrics")" = 600 ] || fail "the metrics' socket has mode $(stat -c %a "$WORK/metrics")"
 
 # Many that ask at once, and some that go away before they are answered.
 (

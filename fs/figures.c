@@ -1,0 +1,94 @@
+#include "fs/figures.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+#include "fs/fuse/front.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+struct rule {
+	const char *name;
+	const char *metric;
+	const char *labels;
+	const char *help;
+	enum figure_kind kind;
+	uint32_t factor; /* of what raftkv_stats has at `offset` */
+	size_t offset;
+};
+
+#define STAT(field) offsetof(struct raftkv_stats, field)
+
+static const struct rule rules[] = {
+	{"regions", "raftkv_regions", "", "Regions that this store has a replica of.", FIGURE_GAUGE, 1,
+		STAT(regions)},
+	{"leaders", "raftkv_leaders", "", "Regions that this store leads.", FIGURE_GAUGE, 1, STAT(leaders)},
+	{"space_total_bytes", "raftkv_space_total_bytes", "", "Size of the disk.", FIGURE_GAUGE, 1,
+		STAT(space_total)},
+	{"space_available_bytes", "raftkv_space_available_bytes", "", "Room left on the disk.", FIGURE_GAUGE,
+		1, STAT(space_available)},
+	{"data_total_bytes", "raftkv_data_total_bytes", "", "File data that the disk could hold.",
+		FIGURE_GAUGE, BLOCK_UNIT_SIZE, STAT(blocks.total_units)},
+	{"data_used_bytes", "raftkv_data_used_bytes", "", "File data, and what is not free again yet.",
+		FIGURE_GAUGE, BLOCK_UNIT_SIZE, STAT(blocks.used_units)},
+	{"data_waiting_bytes", "raftkv_data_waiting_bytes", "", "Freed file data that may not be reused yet.",
+		FIGURE_GAUGE, BLOCK_UNIT_SIZE, STAT(blocks.waiting_units)},
+	{"log_live_bytes", "raftkv_log_live_bytes", "", "Raft log that is still needed.", FIGURE_GAUGE, 1,
+		STAT(log.live_size)},
+	{"log_disk_bytes", "raftkv_log_disk_bytes", "", "Files of the raft log.", FIGURE_GAUGE, 1,
+		STAT(log.disk_size)},
+	{"log_cache_bytes", "raftkv_log_cache_bytes", "", "Raft log kept in memory.", FIGURE_GAUGE, 1,
+		STAT(log.cache_size)},
+	{"log_syncs_total", "raftkv_log_syncs_total", "", "Synced writes of the raft log.", FIGURE_COUNTER, 1,
+		STAT(log.syncs)},
+	{"log_records_total", "raftkv_log_records_total", "", "Records in them.", FIGURE_COUNTER, 1,
+		STAT(log.records)},
+	{"writes_total", "raftkv_writes_total", "", "Changes that were logged.", FIGURE_COUNTER, 1,
+		STAT(writes)},
+	{"writes_throttled_total", "raftkv_writes_throttled_total", "",
+		"Changes held back because the disk lagged.", FIGURE_COUNTER, 1, STAT(writes_throttled)},
+	{"evaluations_parked_total", "raftkv_evaluations_parked_total", "",
+		"Evaluations that waited for a row from the disk.", FIGURE_COUNTER, 1,
+		STAT(evaluations_parked)},
+	{"reads_lease_total", "raftkv_reads_total", "{path=\"lease\"}", "Snapshots for readers.",
+		FIGURE_COUNTER, 1, STAT(reads_lease)},
+	{"reads_read_index_total", "raftkv_reads_total", "{path=\"read_index\"}", "Snapshots for readers.",
+		FIGURE_COUNTER, 1, STAT(reads_read_index)},
+	{"flushes_total", "raftkv_flushes_total", "", "Rounds that made applied state durable.",
+		FIGURE_COUNTER, 1, STAT(flushes)},
+	{"kv_memtable_bytes", "raftkv_kv_memtable_bytes", "", "Rows not flushed yet.", FIGURE_GAUGE, 1,
+		STAT(memory.memtable)},
+	{"kv_cache_bytes", "raftkv_kv_cache_bytes", "", "Rows cached in memory.", FIGURE_GAUGE, 1,
+		STAT(memory.cache)},
+};
+
+static void give(void (*each)(void *argument, const struct figure_value *figure), void *argument,
+	const char *name, const char *metric, const char *help, uint64_t value)
+{
+	each(argument, &(struct figure_value){name, metric, "", help, FIGURE_GAUGE, value});
+}
+
+void figures_each(const struct figures_source *source,
+	void (*each)(void *argument, const struct figure_value *figure), void *argument)
+{
+	struct raftkv_stats stats;
+
+	give(each, argument, "process_id", "raftkv_process_id", "The process.", (uint64_t)getpid());
+	give(each, argument, "uptime_seconds", "raftkv_uptime_seconds", "Since it began to serve.",
+		(env_now(source->env) - source->started) / NS_PER_S);
+	raftkv_stats(source->raftkv, &stats);
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		const struct rule *rule = &rules[i];
+		uint64_t value = *(const uint64_t *)((const char *)&stats + rule->offset) * rule->factor;
+
+		each(argument, &(struct figure_value){rule->name, rule->metric, rule->labels, rule->help,
+				       rule->kind, value});
+	}
+}
+
+void figures_each_operation(const struct figures_source *source,
+	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument)
+{
+	if (source->front)
+		front_each_operation(source->front, each, argument);
+}

@@ -1,0 +1,259 @@
+#include "fs/metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proto/version.h"
+
+#define UNIX_PREFIX	 "unix:"
+#define IDLE_TIMEOUT_S	 10
+#define TEXT_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
+#define HTML_TYPE	 "text/html; charset=utf-8"
+#define OPERATION_FAMILY "raftkv_fuse_ops_duration_seconds"
+
+struct metrics {
+	struct figures_source source;
+	struct MHD_Daemon *daemon;
+	struct sockaddr_un path; /* to be removed at the end; sun_family 0: none */
+};
+
+/* ---- What is said ---- */
+
+struct printing {
+	FILE *file;
+	const char *family; /* the last one */
+};
+
+static void print_figure(void *argument, const struct figure_value *figure)
+{
+	struct printing *printing = argument;
+
+	if (!printing->family || strcmp(printing->family, figure->metric) != 0)
+		fprintf(printing->file, "# HELP %s %s\n# TYPE %s %s\n", figure->metric, figure->help,
+			figure->metric, figure->kind == FIGURE_COUNTER ? "counter" : "gauge");
+	printing->family = figure->metric;
+	fprintf(printing->file, "%s%s %" PRIu64 "\n", figure->metric, figure->labels, figure->value);
+}
+
+static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+{
+	FILE *file = argument;
+	uint64_t below = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT - 1; i++) {
+		below += sums->counts[i];
+		fprintf(file, OPERATION_FAMILY "_bucket{op=\"%s\",le=\"%g\"} %" PRIu64 "\n", name,
+			(double)histogram_bound_ns(i) / 1e9, below);
+	}
+	fprintf(file, OPERATION_FAMILY "_bucket{op=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, sums->count);
+	fprintf(file, OPERATION_FAMILY "_sum{op=\"%s\"} %.9f\n", name, (double)sums->total_ns / 1e9);
+	fprintf(file, OPERATION_FAMILY "_count{op=\"%s\"} %" PRIu64 "\n", name, sums->count);
+}
+
+void metrics_print(const struct figures_source *source, FILE *file)
+{
+	struct printing printing = {.file = file};
+
+	fputs("# HELP raftkv_build_info The version that runs.\n# TYPE raftkv_build_info gauge\n"
+	      "raftkv_build_info{version=\"" RAFTKV_VERSION "\"} 1\n",
+		file);
+	figures_each(source, print_figure, &printing);
+	if (!source->front)
+		return;
+	fputs("# HELP " OPERATION_FAMILY " From a request of the kernel to its answer.\n"
+	      "# TYPE " OPERATION_FAMILY " histogram\n",
+		file);
+	figures_each_operation(source, print_operation, file);
+}
+
+static void print_figure_row(void *argument, const struct figure_value *figure)
+{
+	fprintf(argument, "<tr><td>%s<td align=right>%" PRIu64 "<td>%s\n", figure->name, figure->value,
+		figure->help);
+}
+
+static void print_operation_row(void *argument, const char *name, const struct histogram_sums *sums)
+{
+	fprintf(argument, "<tr><td>%s<td align=right>%" PRIu64 "<td align=right>%.0f<td align=right>%.0f\n",
+		name, sums->count, (double)sums->total_ns / 1e3 / (double)sums->count,
+		(double)histogram_quantile_ns(sums, 990) / 1e3);
+}
+
+static void print_page(const struct figures_source *source, FILE *file)
+{
+	fputs("<!DOCTYPE html><html lang=en><meta "
+	      "charset=utf-8><title>raftkv</title><h1>raftkv " RAFTKV_VERSION
+	      "</h1><p><a href=/metrics>metrics</a>\n<table><tr><th>figure<th>value<th>meaning\n",
+		file);
+	figures_each(source, print_figure_row, file);
+	fputs("</table>\n", file);
+	if (source->front) {
+		fputs("<h2>Operations</h2><table><tr><th>operation<th>count<th>mean, &micro;s<th>99 % below, "
+		      "&micro;s\n",
+			file);
+		figures_each_operation(source, print_operation_row, file);
+		fputs("</table>\n", file);
+	}
+	fputs("</html>\n", file);
+}
+
+/* ---- HTTP ---- */
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
+	void (*print)(const struct figures_source *source, FILE *file), const struct metrics *metrics)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	if (!file)
+		return MHD_NO;
+	if (print)
+		print(&metrics->source, file);
+	else
+		fputs("there are / and /metrics\n", file);
+	if (fclose(file) != 0) {
+		free(text);
+		return MHD_NO;
+	}
+	response = MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result on_request(void *argument, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *upload, size_t *upload_size, void **context)
+{
+	const struct metrics *metrics = argument;
+
+	(void)version;
+	(void)upload;
+	(void)upload_size;
+	(void)context;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT_TYPE, NULL, metrics);
+	if (strcmp(url, "/metrics") == 0)
+		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, metrics_print, metrics);
+	if (strcmp(url, "/") == 0)
+		return answer(connection, MHD_HTTP_OK, HTML_TYPE, print_page, metrics);
+	return answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);
+}
+
+/* ---- Listening ---- */
+
+/* Of a Unix address, the mode that the socket has now is the path's. */
+static int listen_on(const struct sockaddr *address, socklen_t size)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, code;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	fchmod(fd, 0600);
+	if (bind(fd, address, size) == 0 && listen(fd, METRICS_CONNECTIONS_MAX) == 0)
+		return fd;
+	code = -errno;
+	close(fd);
+	return code;
+}
+
+/* A path on which nobody listens any more is taken over. */
+static int listen_on_path(struct metrics *metrics, const char *path)
+{
+	struct sockaddr_un *address = &metrics->path;
+	struct stat old;
+	int fd, probe;
+
+	if (strlen(path) >= sizeof address->sun_path)
+		return -ENAMETOOLONG;
+	address->sun_family = AF_UNIX;
+	strcpy(address->sun_path, path);
+	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode)) {
+		probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (probe >= 0 && connect(probe, (struct sockaddr *)address, sizeof *address) < 0 &&
+			errno == ECONNREFUSED)
+			unlink(path);
+		if (probe >= 0)
+			close(probe);
+	}
+	fd = listen_on((struct sockaddr *)address, sizeof *address);
+	if (fd < 0)
+		address->sun_family = 0;
+	return fd;
+}
+
+static int listen_on_port(const char *address)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	const char *colon = strrchr(address, ':');
+	char host[256];
+	struct addrinfo *found;
+	int fd;
+
+	if (!colon || (size_t)(colon - address) >= sizeof host)
+		return -EINVAL;
+	memcpy(host, address, (size_t)(colon - address));
+	host[colon - address] = '\0';
+	if (getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &found) != 0)
+		return -EADDRNOTAVAIL;
+	fd = listen_on(found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return fd;
+}
+
+int metrics_start(
+	const struct figures_source *source, const char *address, struct metrics **out, struct status *status)
+{
+	bool is_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+	struct metrics *metrics = calloc(1, sizeof *metrics);
+	int fd;
+
+	*out = NULL;
+	if (!metrics)
+		return status_set(status, -ENOMEM, "out of memory");
+	metrics->source = *source;
+	fd = is_path ? listen_on_path(metrics, address + strlen(UNIX_PREFIX)) : listen_on_port(address);
+	if (fd < 0) {
+		free(metrics);
+		return status_set(status, fd,
+			"metrics: cannot listen on %s: %s (it is to be 'unix:/path' or 'host:port')", address,
+			strerror(-fd));
+	}
+	metrics->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request,
+		metrics, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_END);
+	if (!metrics->daemon) {
+		close(fd);
+		metrics_stop(metrics);
+		return status_set(status, -ENOMEM, "metrics: the HTTP server does not start");
+	}
+	*out = metrics;
+	return 0;
+}
+
+void metrics_stop(struct metrics *metrics)
+{
+	if (!metrics)
+		return;
+	if (metrics->daemon)
+		MHD_stop_daemon(metrics->daemon);
+	if (metrics->path.sun_family == AF_UNIX)
+		unlink(metrics->path.sun_path);
+	free(metrics);
+}
