@@ -9,6 +9,7 @@
 #include "store/keys.h"
 #include "store/mutations.h"
 #include "store/peer.h"
+#include "store/snapshot.h"
 #include "store/store.h"
 
 #define BATCH_TASKS_MAX	 256
@@ -338,12 +339,16 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	extent_edits_clear(edits);
 }
 
-/* The batch is visible: says so to flush.h, frees what it replaced, and sends the tasks back. */
+/* The batch is visible: readers need a new snapshot; says so to flush.h, and frees what it replaced. */
 static int publish(struct apply *apply)
 {
 	struct flush *flush = &apply->raftkv->flush;
-	uint64_t mark = flush_enter(flush);
+	uint64_t mark;
 	int status = 0;
+
+	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
+		snapshot_forget(task->peer->route);
+	mark = flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
 		status = flush_note(flush, task->peer->region.id, task->peer->apply.index, task->size,

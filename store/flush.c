@@ -11,6 +11,7 @@
 #include "proto/plant.h"
 #include "store/keys.h"
 #include "store/region.h"
+#include "store/snapshot.h"
 #include "store/store.h"
 
 #define TICK_MS		  1000
@@ -129,6 +130,7 @@ static void make_durable(struct env_work *work)
 	struct flush_region *each, *next;
 	int status = 0;
 
+	router_visit(&raftkv->router, snapshot_forget); /* they would keep extents from being reused */
 	take_list(flush);
 	if (!planted("store:release_before_sync"))
 		status = blocks_sync(raftkv->blocks);

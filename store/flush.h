@@ -4,7 +4,7 @@
  *
  * One round at a time, begun by the log's size, by age, by a shortage of space or by stop:
  *
- *   1  take the list of regions with their applied index A, and end the generation G of freed extents   (a worker)
+ *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the generation G of freed extents   (a worker)
  *   2  sync the block files: small payloads of entries up to A are durable
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)

@@ -38,27 +38,26 @@ static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
 }
 
 int local_reader_snapshot(
-	struct raftkv *raftkv, uint64_t id, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+	struct raftkv *raftkv, uint64_t id, uint64_t epoch_version, struct raftkv_snapshot **out)
 {
-	struct region region;
-	struct route *route = router_find_range(&raftkv->router, id, &region);
+	struct route *route = router_find(&raftkv->router, id);
+	struct raftkv_snapshot *snapshot;
 	uint64_t term;
 
+	*out = NULL;
 	if (!route)
 		return STATUS_REGION_NOT_FOUND;
 	term = atomic_load(&route->serving_term);
-	*snapshot = NULL;
-	if (term > 0 && (epoch_version == 0 || epoch_version == region.epoch.version)) {
-		*snapshot = snapshot_new(raftkv->kv, raftkv->blocks, &region);
-		if (*snapshot && !may_serve(raftkv, route, term)) {
-			raftkv_snapshot_free(*snapshot);
-			*snapshot = NULL;
-		}
-	}
-	region_close(&region);
-	if (!*snapshot)
+	snapshot = term > 0 ? snapshot_of(raftkv, route) : NULL;
+	if (!snapshot)
 		return STATUS_WOULD_BLOCK;
+	if ((epoch_version > 0 && epoch_version != snapshot->region.epoch.version) ||
+		!may_serve(raftkv, route, term)) {
+		raftkv_snapshot_free(snapshot);
+		return STATUS_WOULD_BLOCK;
+	}
 	atomic_fetch_add_explicit(&route->shard->reads_lease, 1, memory_order_relaxed);
+	*out = snapshot;
 	return 0;
 }
 
@@ -76,13 +75,12 @@ void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_sna
 	env_post(read->loop, &read->mail, deliver);
 }
 
-void local_reader_finish(
-	struct raftkv *raftkv, const struct region *region, struct raftkv_read *read, int status)
+void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status)
 {
 	struct raftkv_snapshot *snapshot = NULL;
 
 	if (status == 0) {
-		snapshot = snapshot_new(raftkv->kv, raftkv->blocks, region);
+		snapshot = snapshot_of(raftkv, route);
 		status = snapshot ? 0 : -ENOMEM;
 	}
 	local_reader_answer(read, status, snapshot);

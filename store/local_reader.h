@@ -13,14 +13,13 @@
 struct raftkv;
 struct raftkv_read;
 struct raftkv_snapshot;
-struct region;
+struct route;
 
 /* 0; STATUS_WOULD_BLOCK: only the loop can tell; STATUS_REGION_NOT_FOUND; -ENOMEM. Any thread. */
 int local_reader_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
 /* Ends a read: with a snapshot of now when `status` is 0. */
-void local_reader_finish(
-	struct raftkv *raftkv, const struct region *region, struct raftkv_read *read, int status);
+void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status);
 /* Hands a result to the read's loop, later. */
 void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
 

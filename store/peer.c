@@ -272,7 +272,7 @@ static void on_read_ready(struct read_index_request *request, int status)
 	atomic_fetch_add_explicit(&peer->shard->reads_read_index, 1, memory_order_relaxed);
 	if (status == 0 && read->epoch_version > 0 && read->epoch_version != peer->region.epoch.version)
 		status = STATUS_EPOCH_NOT_MATCH;
-	local_reader_finish(store_of(peer), &peer->region, read, status);
+	local_reader_finish(store_of(peer), peer->route, read, status);
 }
 
 void peer_read(struct peer *peer, struct raftkv_read *read)

@@ -305,6 +305,7 @@ void raftkv_free(struct raftkv *raftkv)
 		shard_close(&raftkv->shards[i]);
 	free(raftkv->shards);
 	flush_close(&raftkv->flush);
+	router_visit(&raftkv->router, snapshot_forget);
 	router_close(&raftkv->router);
 	blocks_close(raftkv->blocks);
 	if (raftkv->log)

@@ -149,7 +149,7 @@ int raftkv_local_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
 
 /* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
- * the snapshot; one thread at a time. */
+ * the snapshot, which several threads may share. */
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
 void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
 

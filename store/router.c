@@ -3,30 +3,130 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "proto/check.h"
+
+#define TABLE_SLOTS_FIRST 16
+
+/* ---- Routes by id ---- */
+
+static struct route_table *table_new(size_t slots)
+{
+	struct route_table *table = calloc(1, sizeof *table + slots * sizeof table->slots[0]);
+
+	if (table)
+		table->mask = slots - 1;
+	return table;
+}
+
+static size_t slot_of(const struct route_table *table, uint64_t region)
+{
+	return (size_t)(region * UINT64_C(0x9e3779b97f4a7c15) >> 32) & table->mask;
+}
+
+static void table_put(struct route_table *table, struct route *route)
+{
+	size_t slot = slot_of(table, route->region);
+
+	while (atomic_load_explicit(&table->slots[slot], memory_order_relaxed))
+		slot = (slot + 1) & table->mask;
+	atomic_store_explicit(&table->slots[slot], route, memory_order_release);
+}
+
+/* Keeps at least half of the slots empty. */
+static int table_reserve(struct router *router)
+{
+	struct route_table *table = atomic_load(&router->table), *larger;
+
+	if ((router->count + 1) * 2 <= table->mask + 1)
+		return 0;
+	larger = table_new((table->mask + 1) * 2);
+	if (!larger)
+		return -ENOMEM;
+	larger->older = table;
+	for (size_t i = 0; i < router->count; i++)
+		table_put(larger, router->by_start[i]);
+	atomic_store(&router->table, larger);
+	return 0;
+}
+
+struct route *router_find(const struct router *router, uint64_t region)
+{
+	const struct route_table *table = atomic_load_explicit(&router->table, memory_order_acquire);
+	struct route *route;
+
+	for (size_t slot = slot_of(table, region);; slot = (slot + 1) & table->mask) {
+		route = atomic_load_explicit(&table->slots[slot], memory_order_acquire);
+		if (!route || route->region == region)
+			return route;
+	}
+}
+
+void router_visit(const struct router *router, void (*visit)(struct route *route))
+{
+	const struct route_table *table = atomic_load_explicit(&router->table, memory_order_acquire);
+
+	for (size_t slot = 0; table && slot <= table->mask; slot++) {
+		struct route *route = atomic_load_explicit(&table->slots[slot], memory_order_acquire);
+
+		if (route)
+			visit(route);
+	}
+}
+
+/* ---- Life ---- */
+
 int router_init(struct router *router)
 {
+	struct route_table *table = table_new(TABLE_SLOTS_FIRST);
+
 	*router = (struct router){0};
+	if (!table)
+		return -ENOMEM;
+	atomic_init(&router->table, table);
 	return -pthread_rwlock_init(&router->lock, NULL);
+}
+
+static struct route *route_new(const struct region *region, struct shard *shard)
+{
+	struct route *route = calloc(1, sizeof *route);
+
+	if (!route)
+		return NULL;
+	route->region = region->id;
+	route->shard = shard;
+	route->start = buf_ref(region->start);
+	route->end = buf_ref(region->end);
+	route->epoch = region->epoch;
+	pthread_mutex_init(&route->sharing, NULL);
+	return route;
 }
 
 static void route_free(struct route *route)
 {
+	check(atomic_load(&route->latest) == 0);
 	buf_unref(route->start);
 	buf_unref(route->end);
+	pthread_mutex_destroy(&route->sharing);
 	free(route);
 }
 
 void router_close(struct router *router)
 {
-	for (size_t i = 0; i < router->count; i++) {
-		struct route *route = router->by_start[i];
+	struct route_table *table = atomic_load(&router->table);
 
-		HASH_DELETE(by_id, router->routes, route);
-		route_free(route);
-	}
+	for (size_t i = 0; i < router->count; i++)
+		route_free(router->by_start[i]);
 	free(router->by_start);
+	while (table) {
+		struct route_table *older = table->older;
+
+		free(table);
+		table = older;
+	}
 	pthread_rwlock_destroy(&router->lock);
 }
+
+/* ---- Routes by range ---- */
 
 /* How many regions start at or below `key`. */
 static size_t rank(const struct router *router, struct slice key)
@@ -59,45 +159,32 @@ static int reserve(struct router *router)
 	return 0;
 }
 
-static struct route *find(struct router *router, uint64_t region)
-{
-	struct route *route;
-
-	HASH_FIND(by_id, router->routes, &region, sizeof region, route);
-	return route;
-}
-
 static int insert(struct router *router, struct route *route)
 {
 	size_t place = rank(router, buf_slice(route->start));
 
-	if (find(router, route->region))
+	if (router_find(router, route->region))
 		return STATUS_CORRUPT;
 	if (place > 0 &&
 		slice_compare(buf_slice(router->by_start[place - 1]->start), buf_slice(route->start)) == 0)
 		return STATUS_CORRUPT;
-	if (reserve(router) < 0)
+	if (reserve(router) < 0 || table_reserve(router) < 0)
 		return -ENOMEM;
 	for (size_t i = router->count; i > place; i--)
 		router->by_start[i] = router->by_start[i - 1];
 	router->by_start[place] = route;
 	router->count++;
-	HASH_ADD(by_id, router->routes, region, sizeof route->region, route);
+	table_put(atomic_load(&router->table), route);
 	return 0;
 }
 
 int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **out)
 {
-	struct route *route = calloc(1, sizeof *route);
+	struct route *route = route_new(region, shard);
 	int status;
 
 	if (!route)
 		return -ENOMEM;
-	route->region = region->id;
-	route->shard = shard;
-	route->start = buf_ref(region->start);
-	route->end = buf_ref(region->end);
-	route->epoch = region->epoch;
 	pthread_rwlock_wrlock(&router->lock);
 	status = insert(router, route);
 	pthread_rwlock_unlock(&router->lock);
@@ -109,31 +196,16 @@ int router_add(struct router *router, const struct region *region, struct shard 
 	return 0;
 }
 
-struct route *router_find(struct router *router, uint64_t region)
+void router_range(struct router *router, const struct route *route, struct region *region)
 {
-	struct route *route;
-
 	pthread_rwlock_rdlock(&router->lock);
-	route = find(router, region);
+	*region = (struct region){
+		.id = route->region,
+		.epoch = route->epoch,
+		.start = buf_ref(route->start),
+		.end = buf_ref(route->end),
+	};
 	pthread_rwlock_unlock(&router->lock);
-	return route;
-}
-
-struct route *router_find_range(struct router *router, uint64_t id, struct region *region)
-{
-	struct route *route;
-
-	pthread_rwlock_rdlock(&router->lock);
-	route = find(router, id);
-	if (route)
-		*region = (struct region){
-			.id = id,
-			.epoch = route->epoch,
-			.start = buf_ref(route->start),
-			.end = buf_ref(route->end),
-		};
-	pthread_rwlock_unlock(&router->lock);
-	return route;
 }
 
 struct route *router_find_key(struct router *router, struct slice key, struct region_epoch *epoch)

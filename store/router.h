@@ -3,7 +3,7 @@
  *
  * A route belongs to a region's replica and lives as long as the store, so that a pointer to one never dangles. It is
  * also the delegate of the LocalReader (local_reader.h): the peer publishes in it what a reader on another thread needs
- * to know. Look-ups take a shared lock for the time of a hash probe.
+ * to know, and readers share a snapshot there. A look-up by id takes no lock; one by key takes a shared one.
  */
 #ifndef RAFTKV_STORE_ROUTER_H
 #define RAFTKV_STORE_ROUTER_H
@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <uthash.h>
-
 #include "proto/env.h"
 #include "store/region.h"
 
@@ -22,7 +20,6 @@ struct peer;
 struct shard;
 
 struct route {
-	UT_hash_handle by_id;
 	uint64_t region;
 	struct shard *shard;
 	struct peer *peer; /* the shard's: used on its loop alone */
@@ -39,11 +36,22 @@ struct route {
 	/* A reader has asked for a longer lease, and the peer has not looked yet. */
 	atomic_bool is_renewal_asked;
 	struct env_mail renewal_mail;
+
+	/* The snapshot that readers share until the region's rows change, as snapshot.c packs it; 0: none. */
+	_Atomic uint64_t latest;
+	pthread_mutex_t sharing; /* held while one is made or forgotten */
+};
+
+/* Routes by the region's id, open addressing. It only grows; one that grew is kept for whoever still looks. */
+struct route_table {
+	struct route_table *older;
+	size_t mask; /* slots - 1 */
+	_Atomic(struct route *) slots[];
 };
 
 struct router {
-	pthread_rwlock_t lock;
-	struct route *routes;
+	pthread_rwlock_t lock; /* of what changes */
+	_Atomic(struct route_table *) table;
 	struct route **by_start; /* sorted */
 	size_t count;
 	size_t capacity;
@@ -55,12 +63,14 @@ void router_close(struct router *router);
 /* 0, -ENOMEM, or STATUS_CORRUPT: the region is here already, or overlaps another. */
 int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **route);
 /* NULL: no replica here. */
-struct route *router_find(struct router *router, uint64_t region);
-/* As router_find, with the region's id and range in `region`, the caller's to close. */
-struct route *router_find_range(struct router *router, uint64_t id, struct region *region);
+struct route *router_find(const struct router *router, uint64_t region);
+/* Fills in the region's id, epoch and range; the caller's to close. */
+void router_range(struct router *router, const struct route *route, struct region *region);
 /* The route of the region that holds `key`, and its epoch; NULL: none. */
 struct route *router_find_key(struct router *router, struct slice key, struct region_epoch *epoch);
-/* Calls back for each route, under the lock. */
+/* Calls back for each route that was there before, without a lock and in no order. Any thread. */
+void router_visit(const struct router *router, void (*visit)(struct route *route));
+/* Calls back for each route, in the order of their ranges, under the lock. */
 void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument);
 
 #endif

@@ -2,9 +2,12 @@
 
 #include <stdlib.h>
 
+#include "proto/check.h"
+#include "proto/plant.h"
 #include "store/engine_view.h"
 #include "store/keys.h"
 #include "store/region_view.h"
+#include "store/store.h"
 
 static const struct snapshot_view *view_of(struct view *base)
 {
@@ -89,43 +92,123 @@ static int next(struct view *base, struct slice object, uint64_t first, bool dat
 
 static const struct view_ops operations = {get, scan, read, mapped, next};
 
-struct raftkv_snapshot *snapshot_new(
-	struct kv_engine *engine, struct blocks *blocks, const struct region *region)
+/* ---- References ---- */
+
+/*
+ * route->latest is the address of the shared snapshot with the number of references given out in its low bits, so that
+ * one atomic operation finds the snapshot and holds it (split reference counts: Williams, C++ Concurrency in Action,
+ * §7.2.4). The snapshot itself counts from TAKEN_MAX down; what was not given out is subtracted when it is forgotten.
+ */
+#define TAKEN_BITS 16
+#define TAKEN_MAX  ((UINT64_C(1) << TAKEN_BITS) - 1)
+
+static struct raftkv_snapshot *snapshot_in(uint64_t latest)
+{
+	return (struct raftkv_snapshot *)(uintptr_t)(latest >> TAKEN_BITS);
+}
+
+static uint64_t with_one_taken(const struct raftkv_snapshot *snapshot)
+{
+	uint64_t latest = (uint64_t)(uintptr_t)snapshot << TAKEN_BITS;
+
+	check(snapshot_in(latest) == snapshot);
+	return latest | 1;
+}
+
+static void snapshot_close(struct raftkv_snapshot *snapshot)
+{
+	if (snapshot->kv)
+		snapshot->engine->ops->snapshot_free(snapshot->engine, snapshot->kv);
+	blocks_leave(snapshot->blocks, &snapshot->reader);
+	region_close(&snapshot->region);
+	free(snapshot);
+}
+
+static void put(struct raftkv_snapshot *snapshot, uint64_t references)
+{
+	if (atomic_fetch_sub_explicit(&snapshot->refs, references, memory_order_acq_rel) == references)
+		snapshot_close(snapshot);
+}
+
+void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
+{
+	if (snapshot)
+		put(snapshot, 1);
+}
+
+/* ---- Sharing ---- */
+
+static struct raftkv_snapshot *snapshot_new(struct raftkv *raftkv, const struct route *route)
 {
 	struct raftkv_snapshot *snapshot = malloc(sizeof *snapshot);
 
 	if (!snapshot)
 		return NULL;
 	*snapshot = (struct raftkv_snapshot){
-		.engine = engine,
-		.blocks = blocks,
-		.region = {.id = region->id,
-			.epoch = region->epoch,
-			.start = buf_ref(region->start),
-			.end = buf_ref(region->end)},
+		.engine = raftkv->kv,
+		.blocks = raftkv->blocks,
+		.refs = TAKEN_MAX,
 		.view = {{&operations}, snapshot, false},
 		.blocking_view = {{&operations}, snapshot, true},
 	};
-	blocks_enter(blocks, &snapshot->reader);
-	snapshot->kv = engine->ops->snapshot_new(engine);
+	router_range(&raftkv->router, route, &snapshot->region);
+	blocks_enter(snapshot->blocks, &snapshot->reader);
+	snapshot->kv = snapshot->engine->ops->snapshot_new(snapshot->engine);
 	if (snapshot->kv)
 		return snapshot;
-	raftkv_snapshot_free(snapshot);
+	snapshot_close(snapshot);
 	return NULL;
+}
+
+/* NULL: there is none, or it has given out all it could. */
+static struct raftkv_snapshot *take(struct route *route)
+{
+	uint64_t latest = atomic_load_explicit(&route->latest, memory_order_relaxed);
+
+	do {
+		if (latest == 0 || (latest & TAKEN_MAX) == TAKEN_MAX)
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&route->latest, &latest, latest + 1));
+	return snapshot_in(latest);
+}
+
+static void forget(struct route *route)
+{
+	uint64_t latest = atomic_exchange(&route->latest, 0);
+
+	if (latest != 0 && (latest & TAKEN_MAX) < TAKEN_MAX)
+		put(snapshot_in(latest), TAKEN_MAX - (latest & TAKEN_MAX));
+}
+
+/* A new one is made under the lock, so that a change that becomes visible after it was made also forgets it after. */
+struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route)
+{
+	struct raftkv_snapshot *snapshot = take(route);
+
+	if (snapshot)
+		return snapshot;
+	pthread_mutex_lock(&route->sharing);
+	snapshot = take(route);
+	if (!snapshot) {
+		forget(route);
+		snapshot = snapshot_new(raftkv, route);
+		if (snapshot)
+			atomic_store(&route->latest, with_one_taken(snapshot));
+	}
+	pthread_mutex_unlock(&route->sharing);
+	return snapshot;
+}
+
+void snapshot_forget(struct route *route)
+{
+	if (planted("store:snapshot_kept"))
+		return;
+	pthread_mutex_lock(&route->sharing);
+	forget(route);
+	pthread_mutex_unlock(&route->sharing);
 }
 
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block)
 {
 	return may_block ? &snapshot->blocking_view.base : &snapshot->view.base;
-}
-
-void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
-{
-	if (!snapshot)
-		return;
-	if (snapshot->kv)
-		snapshot->engine->ops->snapshot_free(snapshot->engine, snapshot->kv);
-	blocks_leave(snapshot->blocks, &snapshot->reader);
-	region_close(&snapshot->region);
-	free(snapshot);
 }
