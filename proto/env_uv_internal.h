@@ -53,7 +53,10 @@ int env_uv_status(int code);
 struct env_uv_loop {
 	struct env_loop base;
 	uv_loop_t uv;
-	int wake_fd; /* an eventfd */
+	/* A pipe rather than an eventfd: the kernel takes a write to it for a hint that the writer will sleep soon, and
+	 * runs the woken loop on the same core instead of starting an idle one. */
+	int wake_fd;
+	int waking_fd;
 	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;

@@ -17,7 +17,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "proto/check.h"
@@ -36,14 +36,14 @@ void env_uv_post(struct env_loop *base, struct env_mail *mail)
 {
 	struct env_uv_loop *loop = env_uv_loop_of(base);
 	struct env_mail *head = atomic_load_explicit(&loop->mail, memory_order_relaxed);
-	const uint64_t one = 1;
+	const char one = 1;
 
 	do {
 		mail->next = head;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&loop->mail, &head, mail, memory_order_acq_rel, memory_order_relaxed));
 	if (!head) {
-		check(write(loop->wake_fd, &one, sizeof one) == sizeof one);
+		check(write(loop->waking_fd, &one, sizeof one) == sizeof one);
 		atomic_fetch_add_explicit(&loop->wakes_done, 1, memory_order_release);
 	}
 }
@@ -93,10 +93,10 @@ static bool may_sleep(struct env_uv_loop *loop)
 static void on_wake(uv_poll_t *handle, int status, int events)
 {
 	const struct env_uv_loop *loop = handle->data;
-	uint64_t wakes;
+	char one;
 
 	(void)events;
-	check(status == 0 && read(loop->wake_fd, &wakes, sizeof wakes) == sizeof wakes);
+	check(status == 0 && read(loop->wake_fd, &one, sizeof one) == sizeof one);
 }
 
 static void on_more(uv_idle_t *handle)
@@ -170,6 +170,17 @@ static void on_stop(struct env_mail *mail)
 	loop->stopping = true;
 }
 
+static int make_pipe(struct env_uv_loop *loop)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	loop->wake_fd = fds[0];
+	loop->waking_fd = fds[1];
+	return 0;
+}
+
 int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 {
 	struct env_uv_loop *loop = calloc(1, sizeof *loop);
@@ -179,14 +190,15 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 		return -ENOMEM;
 	loop->base.env = env;
 	loop->armed = UINT64_MAX;
-	loop->wake_fd = -1;
+	loop->wake_fd = loop->waking_fd = -1;
 	snprintf(loop->name, sizeof loop->name, "%s", name);
 	loop->read_buffer = malloc(ENV_UV_READ_SIZE);
 	loop->write_vector = calloc(ENV_UV_VECTOR_MAX, sizeof *loop->write_vector);
 	if (!loop->read_buffer || !loop->write_vector)
 		goto failed;
-	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	status = loop->wake_fd < 0 ? -errno : uv_loop_init(&loop->uv);
+	status = make_pipe(loop);
+	if (status == 0)
+		status = uv_loop_init(&loop->uv);
 	if (status < 0)
 		goto failed;
 	status = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
@@ -206,8 +218,10 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 	*out = &loop->base;
 	return 0;
 failed:
-	if (loop->wake_fd >= 0)
+	if (loop->wake_fd >= 0) {
 		close(loop->wake_fd);
+		close(loop->waking_fd);
+	}
 	free(loop->write_vector);
 	free(loop->read_buffer);
 	free(loop);
@@ -273,6 +287,7 @@ void env_uv_loop_free(struct env_loop *base)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&loop->uv) == 0);
 	close(loop->wake_fd);
+	close(loop->waking_fd);
 	heap_close(&loop->base.timers);
 	free(loop->write_vector);
 	free(loop->read_buffer);
