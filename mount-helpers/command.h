@@ -45,6 +45,8 @@ int command_debug_kv(struct command *command); /* command_debug.c */
 int command_debug_log(struct command *command);
 int command_debug_inode(struct command *command);
 
+int command_du(struct command *command); /* command_du.c */
+int command_debug_inode_path(struct command *command);
 int command_bench(struct command *command); /* command_bench.c */
 int command_top(struct command *command); /* command_top.c */
 

@@ -231,5 +231,7 @@ static int print_inode(struct command *command, struct inspect *inspect, struct 
 
 int command_debug_inode(struct command *command)
 {
+	if (command->count == 1)
+		return command_debug_inode_path(command);
 	return with_inspect(command, command->arguments[0], print_inode);
 }

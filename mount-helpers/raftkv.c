@@ -7,7 +7,7 @@
 #include "proto/version.h"
 
 #define NAME		   "raftkv"
-#define ARGUMENT_COUNT_MAX 8
+#define ARGUMENT_COUNT_MAX 1024
 
 static int run_completion(struct command *command);
 
@@ -16,13 +16,16 @@ static const struct verb verbs[] = {
 	{"health", "TARGET", "what is to be done about it", 1, 1, command_health, NULL},
 	{"region ls", "TARGET", "its regions", 1, 1, command_region_ls, NULL},
 	{"region show", "ID TARGET", "one of them", 2, 2, command_region_show, NULL},
+	{"du", "PATH...", "what trees take, counted by the store", 1, ARGUMENT_COUNT_MAX - 1, command_du,
+		NULL},
 	{"top", "TARGET", "what it is doing, every --interval=SECONDS, --count=N times", 1, 1, command_top,
 		"interval= count="},
 	{"bench", "DIRECTORY", "how fast it is: --seconds=N a test, --jobs=N threads", 1, 1, command_bench,
 		"seconds= jobs="},
 	{"debug kv", "DIRECTORY", "the keys of all rows", 1, 1, command_debug_kv, NULL},
 	{"debug log", "DIRECTORY", "the entries of the raft log", 1, 1, command_debug_log, NULL},
-	{"debug inode", "DIRECTORY INO", "an inode", 2, 2, command_debug_inode, NULL},
+	{"debug inode", "PATH | DIRECTORY INO", "an inode: of a path in a mount, or by its number", 1, 2,
+		command_debug_inode, NULL},
 	{"completion bash", "", "a script for bash: source <(raftkv completion bash)", 0, 0, run_completion,
 		NULL},
 };
@@ -49,7 +52,7 @@ static void print_help(FILE *file)
 {
 	fputs("usage: raftkv VERB [--json] ARGUMENT...\n\n", file);
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(file, "  %-16s %-14s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+		fprintf(file, "  %-16s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\n"
 	      "TARGET is a mount point, a path inside a mount, or the directory of a store.\n"
 	      "DIRECTORY is that of a store that is not mounted.\n"

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 
 #include "fs/fuse/request.h"
+#include "fs/fuse/virtual_xattrs.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
 #define GROUPS_MAX 65536
@@ -15,6 +16,24 @@ static int run_xattr(struct client_read *read, struct view *view)
 
 	return read_xattr(view, request->ino, request_name(request->name), request->bytes, request->size,
 		&request->count);
+}
+
+/* A long walk is left to a worker. */
+static int run_virtual(struct client_read *read, struct view *view)
+{
+	struct request *request = request_of_read(read);
+	char value[VIRTUAL_XATTR_SIZE_MAX];
+	int status;
+
+	if (virtual_xattr_is_long(request->name) && env_loop_is_current(read->loop))
+		return STATUS_WOULD_BLOCK;
+	status = virtual_xattr_read(client_raftkv(request->front->options.client), view, request->ino,
+		request->name, value, &request->count);
+	if (status == 0 && request->size > 0 && request->count > request->size)
+		status = -ERANGE;
+	if (status == 0 && request->size > 0)
+		memcpy(request->bytes, value, request->count);
+	return status;
 }
 
 static int run_xattrs(struct client_read *read, struct view *view)
@@ -51,7 +70,7 @@ static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_
 	struct request *request = request_new_named(fuse, name);
 
 	if (request)
-		get(request, ino, size, run_xattr);
+		get(request, ino, size, virtual_xattr_is(name) ? run_virtual : run_xattr);
 }
 
 static void op_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)

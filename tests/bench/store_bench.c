@@ -324,8 +324,8 @@ static void read_bare(struct reads *reads, uint64_t count)
 	for (uint64_t i = 0; i < count; i++) {
 		struct kv_value value;
 
-		check(kv->ops->get(kv, NULL, KV_TIER_ALL,
-			      slice_of(reads->keys[i % ROWS], KEY_SIZE), &value) == 0);
+		check(kv->ops->get(
+			      kv, NULL, KV_TIER_ALL, slice_of(reads->keys[i % ROWS], KEY_SIZE), &value) == 0);
 		kv_value_close(&value);
 	}
 	reads->bare_ns += thread_ns() - begin;

@@ -51,6 +51,36 @@ expect 3 "$raftkv" debug kv "$MNT"
 says 'unmount it first'
 [ "$(stat -c %a,%F "$VOLUME/control")" = 600,socket ] || fail "the control socket is $(stat -c %a,%F "$VOLUME/control")"
 
+# What a tree takes: as find and du count it.
+mkdir -p "$MNT/tree/a/b" "$MNT/tree/c"
+for i in 1 2 3 40000 300000; do head -c $i /dev/zero >"$MNT/tree/a/b/$i"; done
+ln "$MNT/tree/a/b/300000" "$MNT/tree/c/again"
+ln -s target "$MNT/tree/c/link"
+truncate -s 1G "$MNT/tree/c/hole"
+sync "$MNT/tree/a/b/300000"
+expect 0 "$raftkv" du --json "$MNT/tree" "$MNT/tree/a/b/3"
+json '.[0] | .size_bytes, .files, .directories' "$((1 + 2 + 3 + 40000 + 300000 + (1 << 30)))
+7
+3"
+json '.[0].disk_bytes' "$(find "$MNT/tree" ! -type d -printf '%i %b\n' | sort -u | awk '{ sum += $2 * 512 } END { print sum }')"
+json '.[1] | .size_bytes, .files, .directories' '3
+1
+0'
+[ "$(getfattr --only-values -n raftkv.dir.rfiles "$MNT/tree")" = 7 ] || fail 'raftkv.dir.rfiles'
+[ "$(getfattr --only-values -n raftkv.dir.rctime "$MNT/tree/c")" = "$(stat -c %Z "$MNT/tree/c/hole").$(stat -c %z "$MNT/tree/c/hole" | sed 's/.*\.\([0-9]*\) .*/\1/')" ] ||
+	fail "raftkv.dir.rctime is $(getfattr --only-values -n raftkv.dir.rctime "$MNT/tree/c")"
+[ "$(getfattr --only-values -n raftkv.region "$MNT/tree")" = 1 ] || fail 'raftkv.region'
+getfattr -n raftkv.dir.rbytes "$MNT/tree/c/link" 2>/dev/null && fail 'rbytes of a file'
+getfattr -n raftkv.nonsense "$MNT/tree" 2>/dev/null && fail 'an attribute that does not exist'
+setfattr -n raftkv.region -v 2 "$MNT/tree" 2>/dev/null && fail 'a virtual attribute was set'
+[ "$(getfattr -d -m - "$MNT/tree")" = '' ] || fail 'virtual attributes are listed'
+expect 3 "$raftkv" du "$WORK"
+says 'not in a mount of raftkv'
+expect 0 "$raftkv" debug inode --json "$MNT/tree/a/b/40000"
+json .size_bytes 40000
+says "\"ino\":$(stat -c %i "$MNT/tree/a/b/40000")," # a number that jq would round
+rm -r "$MNT/tree"
+
 expect 0 "$raftkv" bench --seconds=1 --jobs=2 --json "$MNT/dir"
 json 'length, (map(select(.per_second > 0)) | length), .[0].test' '8
 8
