@@ -4,7 +4,7 @@
 #   make SAN=1        the same with ASan and UBSan          sudo make check  install, build and run every test
 #   make TSAN=1       with ThreadSanitizer                  make bench       micro-benchmarks, as a table
 #   make PLANT=1      with planted bugs (tests only)        make fuzz        every fuzz target, FUZZ_SECONDS each
-#   make torture MINUTES=  long random runs, 100 kills
+#   make torture MINUTES=  long random runs, 100 kills      make deb         a Debian package, in $(BUILD)
 #   make V=1          show commands                         make lint        layering, lengths, formatting
 #
 # Sources are found by wildcard: a .c file in a layer belongs to the layer's library; a file in tests/unit/LAYER is a
@@ -39,7 +39,7 @@ link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
 	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev libmicrohttpd-dev
 packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio \
-	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 curl mandoc bsdextrautils
+	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 curl dpkg-dev mandoc bsdextrautils
 install_packages = @missing=; for p in $(1); do \
 	dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -q '^installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; apt-get update -qq && \
@@ -75,7 +75,7 @@ fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
-.PHONY: all tests torture bench fuzz lint check unit deps deps-check run demo install uninstall clean
+.PHONY: all tests torture bench fuzz lint check unit deps deps-check run demo install uninstall deb clean
 .SECONDARY:
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
@@ -159,6 +159,9 @@ install: all
 uninstall:
 	rm -f $(sbin_programs:%=$(DESTDIR)$(SBINDIR)/%) $(foreach l,$(sbin_links),$(DESTDIR)$(SBINDIR)/$(firstword $(subst :, ,$(l)))) \
 		$(DESTDIR)$(BINDIR)/raftkv $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+deb: all
+	$(call install_packages,dpkg-dev)
+	$(quiet)mount-helpers/deb.sh $(BUILD) $(BUILD)
 torture: deps-check
 	$(quiet)$(MAKE) -s $(jobs) all tests
 	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh; do \

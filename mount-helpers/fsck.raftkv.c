@@ -17,6 +17,7 @@
 
 #define NAME		"fsck.raftkv"
 #define CACHE_SIZE	(64u << 20) /* bytes */
+#define CLOSE_WAIT_S	10 /* for a daemon whose mount has gone */
 #define ROUND_COUNT_MAX 16 /* of check and repair: a fix may bring something else to light */
 
 /* fsck(8)'s; those of what was found are added up. */
@@ -184,13 +185,26 @@ static int repair(struct fsck *fsck, struct check *check, uint64_t *fixed, struc
 }
 
 /* Checks, and repairs, until nothing is left that can be repaired. */
+/* umount(2) returns before the daemon has closed the store. */
+static int wait_and_look(struct fsck *fsck, struct check *check, struct status *status)
+{
+	int code = look(fsck, check, status);
+
+	for (int tenths = 0; code == -EBUSY && tenths < CLOSE_WAIT_S * 10; tenths++) {
+		usleep(100000);
+		check_close(check);
+		code = look(fsck, check, status);
+	}
+	return code;
+}
+
 static int check_store(struct fsck *fsck, struct check *check, struct status *status)
 {
 	uint64_t fixed = 1;
 	int code = 0;
 
 	for (int round = 0; code == 0; round++) {
-		code = look(fsck, check, status);
+		code = wait_and_look(fsck, check, status);
 		if (code < 0 || !fsck->repairs || round == ROUND_COUNT_MAX || fixed == 0)
 			break;
 		code = repair(fsck, check, &fixed, status);

@@ -59,6 +59,14 @@ expect 0 "$fsck" --json "$VOLUME"
 [ "$(jq -r '.left, .exit_status, (.problems | length), (.files > 10)' "$WORK/out" | xargs)" = "0 0 0 true" ] ||
 	fail "the JSON says $(cat "$WORK/out")"
 
+# Right behind an umount, while the daemon is still closing.
+mount_up
+head -c 20M /dev/urandom >"$MNT/last"
+umount "$MNT" || fail umount
+expect 0 "$fsck" "$VOLUME"
+wait "$DAEMON" || fail "the daemon ended with status $?"
+DAEMON=
+
 # A process that has the store without a mount that shows.
 exec 8<"$VOLUME/LOCK"
 flock -n 8 || fail "LOCK is held"
