@@ -188,6 +188,47 @@ struct fs_key fs_key_garbage(uint64_t ino)
 	return key;
 }
 
+struct fs_key fs_key_counter(uint8_t kind)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'C');
+	add_letter(&key, (char)kind);
+	return key;
+}
+
+struct fs_key fs_key_sessions(void)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'M');
+	return key;
+}
+
+struct fs_key fs_key_session(uint64_t session)
+{
+	struct fs_key key = fs_key_sessions();
+
+	add_number(&key, session, sizeof session);
+	return key;
+}
+
+struct fs_key fs_key_stores(void)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'S');
+	return key;
+}
+
+struct fs_key fs_key_store(uint64_t store)
+{
+	struct fs_key key = fs_key_stores();
+
+	add_number(&key, store, sizeof store);
+	return key;
+}
+
 /* ---- Reading ---- */
 
 /* Skips the dirid, the letter and, with a seq, that. */
@@ -269,12 +310,38 @@ int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum f
 	return finish(&reader);
 }
 
-int fs_key_parse_garbage(struct slice key, uint64_t *ino)
+/* A letter and a number, no more. */
+static int parse_numbered(struct slice key, char letter, uint64_t *number)
 {
 	struct reader reader = reader_of(key);
 
-	if (reader_u8(&reader) != 'G')
+	if (reader_u8(&reader) != (uint8_t)letter)
 		reader_fail(&reader);
-	*ino = reader_u64be(&reader);
+	*number = reader_u64be(&reader);
+	return finish(&reader);
+}
+
+int fs_key_parse_garbage(struct slice key, uint64_t *ino)
+{
+	return parse_numbered(key, 'G', ino);
+}
+
+int fs_key_parse_session(struct slice key, uint64_t *session)
+{
+	return parse_numbered(key, 'M', session);
+}
+
+int fs_key_parse_store(struct slice key, uint64_t *store)
+{
+	return parse_numbered(key, 'S', store);
+}
+
+int fs_key_parse_counter(struct slice key, uint8_t *kind)
+{
+	struct reader reader = reader_of(key);
+
+	if (reader_u8(&reader) != 'C')
+		reader_fail(&reader);
+	*kind = reader_u8(&reader);
 	return finish(&reader);
 }

@@ -18,7 +18,10 @@
  *     G ino                     units of this object are garbage, to be unmapped in the background
  *
  * These two are hints into the data rows: a split copies them to both halves, and who finds one whose inode lies in
- * another region drops it.
+ * another region drops it. In KEY_LOCAL of region 1, the cluster's own records (records.h):
+ *
+ *     C kind                    counter of ids         M session    a mount's session
+ *     S store                   store
  */
 #ifndef RAFTKV_FS_KEYS_H
 #define RAFTKV_FS_KEYS_H
@@ -117,5 +120,13 @@ int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum f
 struct fs_key fs_key_garbage(uint64_t ino);
 struct fs_key fs_key_garbage_all(void);
 int fs_key_parse_garbage(struct slice key, uint64_t *ino);
+struct fs_key fs_key_counter(uint8_t kind);
+struct fs_key fs_key_session(uint64_t session);
+struct fs_key fs_key_sessions(void); /* all of them begin with it */
+struct fs_key fs_key_store(uint64_t store);
+struct fs_key fs_key_stores(void);
+int fs_key_parse_counter(struct slice key, uint8_t *kind);
+int fs_key_parse_session(struct slice key, uint64_t *session);
+int fs_key_parse_store(struct slice key, uint64_t *store);
 
 #endif

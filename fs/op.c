@@ -161,6 +161,52 @@ static void code_lock(struct coder *coder, struct lock *lock)
 	coder_u32(coder, &lock->pid);
 }
 
+/* ---- The cluster's own records ---- */
+
+static void code_session_open(struct coder *coder, struct op_session_open *open)
+{
+	struct session_record record = {.state = SESSION_LIVE,
+		.pid = open->pid,
+		.host = open->host,
+		.mount_point = open->mount_point};
+
+	code_session_record(coder, &record);
+	open->pid = record.pid;
+	open->host = record.host;
+	open->mount_point = record.mount_point;
+}
+
+static void code_store_enter(struct coder *coder, struct op_store_enter *enter)
+{
+	struct store_record record = {
+		.state = STORE_UP, .incarnation = enter->incarnation, .address = enter->address};
+
+	coder_u64(coder, &enter->id);
+	code_store_record(coder, &record);
+	enter->incarnation = record.incarnation;
+	enter->address = record.address;
+}
+
+static void code_store_set(struct coder *coder, struct op_store_set *set)
+{
+	uint8_t state = (uint8_t)set->state;
+
+	coder_u64(coder, &set->id);
+	coder_u8(coder, &state);
+	coder_check(coder, state >= STORE_UP && state <= STORE_REMOVED);
+	set->state = (enum store_state)state;
+}
+
+static void code_draw(struct coder *coder, struct op_draw *draw)
+{
+	uint8_t counter = (uint8_t)draw->counter;
+
+	coder_u8(coder, &counter);
+	coder_check(
+		coder, counter == COUNTER_SESSION || counter == COUNTER_STORE || counter == COUNTER_REPLICA);
+	draw->counter = (enum counter_kind)counter;
+}
+
 static void code_op(struct coder *coder, struct op *op)
 {
 	switch (op->kind) {
@@ -206,8 +252,23 @@ static void code_op(struct coder *coder, struct op *op)
 	case OP_RELEASE:
 		coder_u64(coder, &op->hold.ino);
 		break;
+	case OP_SESSION_OPEN:
+		code_session_open(coder, &op->session_open);
+		break;
+	case OP_SESSION_CLOSE:
+	case OP_SESSION_FORGET:
 	case OP_SESSION_END:
+	case OP_SESSION_REMOVE:
 		coder_u64(coder, &op->session_end.session);
+		break;
+	case OP_STORE_ENTER:
+		code_store_enter(coder, &op->store_enter);
+		break;
+	case OP_STORE_SET:
+		code_store_set(coder, &op->store_set);
+		break;
+	case OP_DRAW:
+		code_draw(coder, &op->draw);
 		break;
 	case OP_FORMAT:
 		code_caller(coder, &op->format.caller);
@@ -254,12 +315,25 @@ struct fs_key op_key(const struct op *op)
 		return fs_key_inode(op->hold.ino);
 	case OP_FORMAT:
 		return fs_key_inode(FS_ROOT_INO);
+	case OP_SESSION_OPEN:
+	case OP_SESSION_CLOSE:
+	case OP_SESSION_FORGET:
 	case OP_SESSION_END:
+	case OP_SESSION_REMOVE:
+	case OP_STORE_ENTER:
+	case OP_STORE_SET:
+	case OP_DRAW:
 	case OP_RECLAIM:
 	case OP_KIND_END:
 		break;
 	}
 	return (struct fs_key){0};
+}
+
+bool op_is_of_cluster(enum op_kind kind)
+{
+	return kind == OP_SESSION_OPEN || kind == OP_SESSION_CLOSE || kind == OP_SESSION_REMOVE ||
+	       kind == OP_STORE_ENTER || kind == OP_STORE_SET || kind == OP_DRAW;
 }
 
 /* What a caller may have got wrong, as the errno it is to see. */
@@ -375,6 +449,7 @@ static void code_reply(struct coder *coder, struct op_reply *reply)
 	coder_bool(coder, &reply->more);
 	coder_u64(coder, &reply->offset);
 	coder_u64(coder, &reply->count);
+	coder_u64(coder, &reply->id);
 	code_victim(coder, &reply->victim);
 	code_blocker(coder, &reply->blocker);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "fs/records.h"
 #include "fs/rows.h"
 
 #define OP_BODY_SIZE_MAX  (FS_XATTR_SIZE_MAX + 4096u) /* bytes */
@@ -38,6 +39,13 @@ enum op_kind {
 	OP_SESSION_END,
 	OP_RECLAIM,
 	OP_FORMAT,
+	OP_SESSION_OPEN,
+	OP_SESSION_CLOSE,
+	OP_SESSION_FORGET,
+	OP_SESSION_REMOVE,
+	OP_STORE_ENTER,
+	OP_STORE_SET,
+	OP_DRAW,
 	OP_KIND_END,
 };
 
@@ -193,8 +201,24 @@ struct op_hold {
 	uint64_t ino;
 };
 
-/* Drops locks and holds of `session`, which is dead, in chunks: reply `more` says "call again". OP_RECLAIM (no fields)
- * unmaps a chunk of what truncations and removals left in this region, likewise. */
+/* A new session for a mount: its record, and its row in region 1. Reply: `id`. EUSERS: too many. */
+struct op_session_open {
+	uint32_t pid;
+	struct slice host;
+	struct slice mount_point;
+};
+
+/*
+ * How a session ends (namespace.md), whether its mount asked for it or has been silent for too long:
+ *
+ *   OP_SESSION_CLOSE   region 1: it is dying. ENOENT: there is none.
+ *   OP_SESSION_FORGET  each region: its row and slots go; from here on its requests are refused
+ *   OP_SESSION_END     each region: drops its locks and holds in chunks: reply `more` says "call again"
+ *   OP_SESSION_REMOVE  region 1: its record goes. EBUSY: it is not dying.
+ *
+ * The keeper (keeper.h) does all but the first, which a mount may ask for itself; each may be repeated. OP_RECLAIM (no
+ * fields) unmaps a chunk of what truncations and removals left in a region, with `more` likewise.
+ */
 struct op_session_end {
 	uint64_t session;
 };
@@ -203,6 +227,26 @@ struct op_session_end {
 struct op_format {
 	struct op_caller caller;
 	uint32_t mode;
+};
+
+/* A store says where it is; `id` 0: it is new, and draws one. Reply: `id`. ESTALE: a later life of it has been here, or
+ * it was removed. EEXIST: another store, not removed, has this address. ENOSPC: too many. The same store asking again
+ * (same address and incarnation) gets the same id. */
+struct op_store_enter {
+	uint64_t id;
+	uint64_t incarnation;
+	struct slice address;
+};
+
+/* OP_STORE_SET: ENOENT; EPERM: a removed store stays removed. */
+struct op_store_set {
+	uint64_t id;
+	enum store_state state;
+};
+
+/* An id of that kind, never given before. Reply: `id`. */
+struct op_draw {
+	enum counter_kind counter;
 };
 
 struct op {
@@ -221,14 +265,20 @@ struct op {
 		struct op_removexattr removexattr;
 		struct op_lock lock;
 		struct op_hold hold; /* OP_HOLD, OP_RELEASE */
-		struct op_session_end session_end;
+		struct op_session_open session_open;
+		struct op_session_end session_end; /* all that end one */
 		struct op_format format;
+		struct op_store_enter store_enter;
+		struct op_store_set store_set;
+		struct op_draw draw;
 	};
 };
 
-/* The key that says which region evaluates the operation: KEY_DATA. OP_SESSION_END and OP_RECLAIM have none (size 0):
- * they go to every region. */
+/* The key that says which region evaluates the operation: KEY_DATA. OP_SESSION_FORGET, OP_SESSION_END and OP_RECLAIM
+ * have none (size 0): they go to every region; nor have those of op_is_of_cluster. */
 struct fs_key op_key(const struct op *op);
+/* Is it about the cluster's own records, for CLUSTER_REGION alone? */
+bool op_is_of_cluster(enum op_kind kind);
 
 /* 0 and the caller's reference in `*body`; -ENOMEM; -ENAMETOOLONG, -EINVAL, -E2BIG for what could not be decoded. */
 int op_encode(const struct op *op, struct buf **body);
@@ -253,6 +303,7 @@ struct op_reply {
 	bool more; /* OP_SESSION_END, OP_RECLAIM */
 	uint64_t offset; /* where a write went */
 	uint64_t count; /* bytes written or copied */
+	uint64_t id; /* of a session or store, or as drawn */
 	struct attributes attributes; /* after the operation */
 	struct attributes other; /* of an exchange: the inode that went the other way */
 	struct op_victim victim;

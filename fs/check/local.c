@@ -2,13 +2,14 @@
  * local.c: the rows that each region keeps for itself: sessions and their slots, holds by session, files with garbage.
  *
  * Holds and garbage are hints into the data rows; a split copies them to both halves. So one whose inode lies in another
- * region is nothing to mention, nor is garbage of a file that is gone.
+ * region is nothing to mention, nor is garbage of a file that is gone. Region 1 has the cluster's records, too.
  */
 #include <inttypes.h>
 
 #include "fs/check/check.h"
 #include "proto/codec.h"
 #include "store/slots.h"
+#include "fs/records.h"
 
 static int has_session(struct check *check, uint64_t region, uint64_t session, bool *has)
 {
@@ -103,11 +104,69 @@ static void check_garbage(struct check *check, uint64_t region, struct slice key
 		item->flags |= INODES_FOUND_GARBAGE;
 }
 
+/* A live session that its region does not know can do nothing, and never ends. */
+static int check_session(struct check *check, uint64_t region, struct slice key, struct slice value)
+{
+	struct session_record record;
+	uint64_t session;
+	bool has = true;
+	int status = 0;
+
+	if (fs_key_parse_session(key, &session) < 0 || session_record_decode(value, &record) < 0)
+		report_add(&check->report, "record-damaged", 0, "the record of a session is damaged");
+	else if (record.state == SESSION_LIVE)
+		status = has_session(check, region, session, &has);
+	if (status == 0 && !has)
+		report_add(&check->report, "session-unknown", 0,
+			"session %" PRIu64 " is live, and region %" PRIu64 " does not know it", session,
+			region);
+	return status;
+}
+
+static void check_store(struct check *check, struct slice key, struct slice value)
+{
+	struct store_record record;
+	uint64_t store;
+
+	if (fs_key_parse_store(key, &store) < 0 || store_record_decode(value, &record) < 0)
+		report_add(&check->report, "record-damaged", 0, "the record of a store is damaged");
+}
+
+static void check_counter(struct check *check, struct slice key, struct slice value)
+{
+	uint8_t kind;
+	uint64_t last;
+
+	if (fs_key_parse_counter(key, &kind) < 0 || counter_decode(value, &last) < 0)
+		report_add(&check->report, "record-damaged", 0, "a counter of ids is damaged");
+}
+
+/* 1: such a row is no record of the cluster. */
+static int check_record(
+	struct check *check, uint64_t region, uint8_t letter, struct slice key, struct slice value)
+{
+	if (region != CLUSTER_REGION)
+		return 1;
+	switch (letter) {
+	case 'M':
+		return check_session(check, region, key, value);
+	case 'S':
+		check_store(check, key, value);
+		return 0;
+	case 'C':
+		check_counter(check, key, value);
+		return 0;
+	default:
+		return 1;
+	}
+}
+
 static int visit(struct check *check, void *argument, struct slice key, struct slice value)
 {
 	struct reader reader = reader_of(key);
 	uint64_t region;
 	uint8_t letter;
+	int status;
 
 	(void)argument;
 	reader_u8(&reader);
@@ -123,6 +182,9 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 			check_garbage(check, region, key, value);
 			return 0;
 		}
+		status = check_record(check, region, letter, key, value);
+		if (status <= 0)
+			return status;
 	}
 	report_add(
 		&check->report, "row-unknown", 0, "region %" PRIu64 " has a row of an unknown kind", region);

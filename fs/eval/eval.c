@@ -44,6 +44,20 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_reclaim(evaluation);
 	case OP_FORMAT:
 		return eval_format(evaluation, &op->format);
+	case OP_SESSION_OPEN:
+		return eval_session_open(evaluation, &op->session_open);
+	case OP_SESSION_CLOSE:
+		return eval_session_close(evaluation, &op->session_end);
+	case OP_SESSION_FORGET:
+		return eval_session_forget(evaluation, &op->session_end);
+	case OP_SESSION_REMOVE:
+		return eval_session_remove(evaluation, &op->session_end);
+	case OP_STORE_ENTER:
+		return eval_store_enter(evaluation, &op->store_enter);
+	case OP_STORE_SET:
+		return eval_store_set(evaluation, &op->store_set);
+	case OP_DRAW:
+		return eval_draw(evaluation, op->draw.counter, &evaluation->reply.id);
 	case OP_KIND_END:
 		break;
 	}

@@ -88,4 +88,17 @@ void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inod
 int eval_is_held(
 	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held);
 
+/* session.c */
+int eval_session_open(struct evaluation *evaluation, const struct op_session_open *op);
+int eval_session_close(struct evaluation *evaluation, const struct op_session_end *op);
+int eval_session_forget(struct evaluation *evaluation, const struct op_session_end *op);
+int eval_session_remove(struct evaluation *evaluation, const struct op_session_end *op);
+
+/* store.c */
+int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op);
+int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op);
+int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id);
+/* No id up to `id` will be drawn. */
+int eval_draw_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id);
+
 #endif

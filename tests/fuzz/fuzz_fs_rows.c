@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "fs/acl.h"
+#include "fs/records.h"
 #include "fs/rows.h"
 
 static void again_inode(const struct inode *inode)
@@ -57,6 +58,23 @@ static void try_keys(struct slice key)
 	fs_key_parse_lock(key, &lock);
 	fs_key_parse_hold(key, &number, &ino, &kind);
 	fs_key_parse_garbage(key, &ino);
+	fs_key_parse_session(key, &number);
+	fs_key_parse_store(key, &number);
+}
+
+static void try_records(struct slice row)
+{
+	struct writer writer = writer_growing(RECORD_SIZE_MAX);
+	struct session_record session;
+	struct store_record store;
+	uint64_t last;
+
+	if (session_record_decode(row, &session) == 0 && session_record_encode(&session, &writer) != 0)
+		abort();
+	if (store_record_decode(row, &store) == 0 && store_record_encode(&store, &writer) != 0)
+		abort();
+	counter_decode(row, &last);
+	writer_close(&writer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -71,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_inode(row);
 	try_acl(row);
 	try_keys(row);
+	try_records(row);
 	entry_decode(row, &entry);
 	bytes_decode(row, FS_TINY_SIZE_MAX, &bytes);
 	lock_decode(fs_key_slice(&key), row, &lock);

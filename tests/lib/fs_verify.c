@@ -128,8 +128,8 @@ static int count_local(void *argument, struct slice key, struct slice value)
 	struct found *found;
 
 	(void)value;
-	if (*(const char *)key.data == 'G')
-		return 0;
+	if (*(const char *)key.data != 'H')
+		return 0; /* garbage, sessions, the cluster's records */
 	expect(fs_key_parse_hold(key, &session, &ino, &kind) == 0, 0, "a hold's key is malformed");
 	found = find(verification, ino);
 	*(kind == FS_HOLD_LOCK ? &found->lock_holds : &found->open_holds) += 1;

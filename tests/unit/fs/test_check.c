@@ -628,6 +628,27 @@ static void break_slot(struct fixture *fixture)
 	edit_local(fixture, slice_of("\2\0\0\0\0\0\0\0\7\0\0\0\1", 13), &row);
 }
 
+static void break_record(struct fixture *fixture)
+{
+	struct fs_key key = fs_key_store(3);
+
+	edit_local(fixture, fs_key_slice(&key), &junk);
+}
+
+/* Live, by its record, and not among the sessions of the region. */
+static void break_session_record(struct fixture *fixture)
+{
+	struct session_record record = {.state = SESSION_LIVE};
+	struct fs_key key = fs_key_session(3);
+	uint8_t bytes[64];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct slice row;
+
+	assert_int_equal(session_record_encode(&record, &writer), 0);
+	row = writer_written(&writer);
+	edit_local(fixture, fs_key_slice(&key), &row);
+}
+
 static void count_unit(struct inode *inode)
 {
 	inode->units--;
@@ -832,6 +853,8 @@ static const struct breakage {
 	{break_garbage_listing, "garbage-unlisted", "/file", true},
 	{break_session, "session-damaged", NULL, false},
 	{break_slot, "slot-alone", NULL, false},
+	{break_record, "record-damaged", NULL, false},
+	{break_session_record, "session-unknown", NULL, false},
 	{break_unit_count, "unit-count", "/file", true},
 	{break_units_beyond, "units-beyond", "/file", false},
 	{break_units_alone, "units-alone", NULL, false},

@@ -1,0 +1,165 @@
+/*
+ * store.c: the records of the cluster's stores, and the counters that ids are drawn from.
+ */
+#include <errno.h>
+
+#include "proto/status.h"
+#include "fs/eval/families.h"
+
+/* ---- Counters ---- */
+
+/* 0: nothing was drawn yet. */
+static int last_drawn(struct evaluation *evaluation, enum counter_kind counter, uint64_t *last)
+{
+	struct fs_key key = fs_key_counter((uint8_t)counter);
+	struct kv_value row = {0};
+	int status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
+
+	*last = 0;
+	if (status == 0)
+		status = counter_decode(row.data, last);
+	kv_value_close(&row);
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
+static void put_counter(struct evaluation *evaluation, enum counter_kind counter, uint64_t last)
+{
+	struct fs_key key = fs_key_counter((uint8_t)counter);
+	uint8_t bytes[16];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+
+	counter_encode(last, &writer);
+	mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
+}
+
+int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id)
+{
+	uint64_t last;
+	int status = last_drawn(evaluation, counter, &last);
+
+	if (status != 0)
+		return status;
+	*id = last + 1;
+	put_counter(evaluation, counter, *id);
+	return 0;
+}
+
+int eval_draw_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id)
+{
+	uint64_t last;
+	int status = last_drawn(evaluation, counter, &last);
+
+	if (status == 0 && last < id)
+		put_counter(evaluation, counter, id);
+	return status;
+}
+
+/* ---- Stores ---- */
+
+static int put_record(struct evaluation *evaluation, uint64_t store, const struct store_record *record)
+{
+	struct fs_key key = fs_key_store(store);
+	struct writer writer = writer_growing(RECORD_SIZE_MAX);
+	int status = store_record_encode(record, &writer);
+
+	if (status == 0)
+		mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
+	writer_close(&writer);
+	return status;
+}
+
+/* What the stores that are known have to say about one that enters. */
+struct entrance {
+	const struct op_store_enter *op;
+	uint32_t count; /* of stores that were not removed */
+	uint64_t same; /* the store that enters, asking again */
+	bool is_known; /* there is a record of its id, */
+	enum store_state state; /* with this in it */
+	uint64_t incarnation;
+	bool is_taken; /* another one has its address */
+};
+
+static int look_at_store(void *argument, struct slice key, struct slice value)
+{
+	struct entrance *entrance = argument;
+	const struct op_store_enter *op = entrance->op;
+	struct store_record record;
+	uint64_t store;
+	int status = fs_key_parse_store(key, &store);
+
+	if (status == 0)
+		status = store_record_decode(value, &record);
+	if (status != 0)
+		return status;
+	if (store == op->id) {
+		entrance->is_known = true;
+		entrance->state = record.state;
+		entrance->incarnation = record.incarnation;
+	}
+	if (record.state == STORE_REMOVED)
+		return 0;
+	entrance->count++;
+	if (store == op->id || slice_compare(record.address, op->address) != 0)
+		return 0;
+	if (op->id == 0 && record.incarnation == op->incarnation)
+		entrance->same = store;
+	else
+		entrance->is_taken = true;
+	return 0;
+}
+
+static int check_entrance(const struct entrance *entrance)
+{
+	if (entrance->is_known &&
+		(entrance->state == STORE_REMOVED || entrance->incarnation > entrance->op->incarnation))
+		return -ESTALE;
+	if (entrance->is_taken)
+		return -EEXIST;
+	return !entrance->is_known && entrance->count >= STORE_COUNT_MAX ? -ENOSPC : 0;
+}
+
+int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op)
+{
+	struct fs_key low = fs_key_stores(), high = fs_key_after(&low);
+	struct store_record record = {
+		.state = STORE_UP, .incarnation = op->incarnation, .address = op->address};
+	struct entrance entrance = {.op = op};
+	uint64_t id = op->id;
+	int status = view_scan(evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high),
+		look_at_store, &entrance);
+
+	if (status == 0)
+		status = check_entrance(&entrance);
+	if (status != 0)
+		return status;
+	evaluation->reply.id = entrance.same > 0 ? entrance.same : id;
+	if (entrance.same > 0)
+		return 0;
+	if (entrance.is_known)
+		record.state = entrance.state;
+	status = id == 0 ? eval_draw(evaluation, COUNTER_STORE, &id)
+			 : eval_draw_past(evaluation, COUNTER_STORE, id);
+	evaluation->reply.id = id;
+	return status == 0 ? put_record(evaluation, id, &record) : status;
+}
+
+int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op)
+{
+	struct fs_key key = fs_key_store(op->id);
+	struct store_record record;
+	struct kv_value row = {0};
+	int status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
+
+	if (status == STATUS_NOT_FOUND)
+		return -ENOENT;
+	if (status == 0)
+		status = store_record_decode(row.data, &record);
+	if (status == 0 && record.state == STORE_REMOVED && op->state != STORE_REMOVED)
+		status = -EPERM;
+	if (status == 0 && record.state != op->state) {
+		record.state = op->state;
+		status = put_record(evaluation, op->id, &record);
+	}
+	kv_value_close(&row);
+	return status;
+}

@@ -1,0 +1,245 @@
+/* fs/eval/{session,store}, fs/records: how sessions and stores come and go, and that no id is given twice. */
+#include "tests/lib/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/status.h"
+#include "store/slots.h"
+#include "tests/lib/fs_harness.h"
+
+static int run(struct fs_harness *fs, struct op op)
+{
+	return fs_harness_run(fs, &op, NULL);
+}
+
+/* ---- Sessions ---- */
+
+static uint64_t open_session(struct fs_harness *fs)
+{
+	assert_int_equal(run(fs, (struct op){.kind = OP_SESSION_OPEN,
+					 .session_open = {.pid = 12,
+						 .host = text("host"),
+						 .mount_point = text("/mnt")}}),
+		0);
+	return fs->reply.id;
+}
+
+static int end_step(struct fs_harness *fs, enum op_kind kind, uint64_t session)
+{
+	return run(fs, (struct op){.kind = kind, .session_end = {.session = session}});
+}
+
+static bool is_let_in(struct fs_harness *fs, uint64_t session)
+{
+	enum slot_verdict verdict;
+	struct buf *reply = NULL;
+	int outcome;
+	int status = slots_find(fs->view, session, 0, 1, &verdict, &outcome, &reply);
+
+	buf_unref(reply);
+	assert_true(status == 0 || status == STATUS_SESSION_UNKNOWN);
+	return status == 0;
+}
+
+static void a_session_ends_in_steps(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t rows, session, other = open_session(fs);
+
+	rows = memory_view_count_rows(fs->memory);
+	session = open_session(fs);
+	assert_true(session > other);
+	assert_true(is_let_in(fs, session));
+	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), -EBUSY);
+	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, session), 0);
+	assert_true(is_let_in(fs, session));
+	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, session), 0);
+	assert_int_equal(fs->mutation_count, 0);
+	assert_int_equal(end_step(fs, OP_SESSION_FORGET, session), 0);
+	assert_false(is_let_in(fs, session));
+	assert_true(is_let_in(fs, other));
+	assert_int_equal(end_step(fs, OP_SESSION_END, session), 0);
+	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), 0);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows);
+	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), 0);
+	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, session), -ENOENT);
+	assert_true(open_session(fs) > session);
+}
+
+static void sessions_are_limited(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct op op = {.kind = OP_SESSION_OPEN};
+
+	for (uint32_t i = 0; i < SESSION_COUNT_MAX; i++)
+		open_session(fs);
+	assert_int_equal(run(fs, op), -EUSERS);
+	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, 1), 0);
+	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, 1), 0);
+	assert_int_equal(run(fs, op), 0);
+}
+
+static int take_session(void *argument, struct slice key, struct slice value)
+{
+	struct session_record *record = argument;
+	uint64_t session;
+
+	assert_int_equal(fs_key_parse_session(key, &session), 0);
+	assert_int_equal(session_record_decode(value, record), 0);
+	assert_memory_equal(record->host.data, "host", record->host.size);
+	assert_memory_equal(record->mount_point.data, "/mnt", record->mount_point.size);
+	return 0;
+}
+
+static void a_session_says_whose_it_is(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct fs_key low = fs_key_sessions(), high = fs_key_after(&low);
+	struct session_record record = {0};
+
+	open_session(fs);
+	assert_int_equal(view_scan(fs->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), take_session,
+				 &record),
+		0);
+	assert_int_equal(record.state, SESSION_LIVE);
+	assert_int_equal(record.pid, 12);
+	assert_true(is_now(fs, record.opened));
+}
+
+/* ---- Stores ---- */
+
+static int enter(struct fs_harness *fs, uint64_t id, uint64_t incarnation, const char *address)
+{
+	return run(
+		fs, (struct op){.kind = OP_STORE_ENTER,
+			    .store_enter = {.id = id, .incarnation = incarnation, .address = text(address)}});
+}
+
+static int set(struct fs_harness *fs, uint64_t id, enum store_state store)
+{
+	return run(fs, (struct op){.kind = OP_STORE_SET, .store_set = {.id = id, .state = store}});
+}
+
+static void ids_of_stores_are_never_given_again(void **state)
+{
+	struct fs_harness *fs = *state;
+
+	assert_int_equal(enter(fs, 3, 1, "c:1"), 0);
+	assert_int_equal(fs->reply.id, 3);
+	assert_int_equal(enter(fs, 1, 1, "a:1"), 0);
+	assert_int_equal(enter(fs, 0, 9, "d:1"), 0);
+	assert_int_equal(fs->reply.id, 4);
+	assert_int_equal(enter(fs, 0, 9, "d:1"), 0); /* its answer was lost */
+	assert_int_equal(fs->reply.id, 4);
+	assert_int_equal(set(fs, 4, STORE_REMOVED), 0);
+	assert_int_equal(enter(fs, 4, 10, "d:1"), -ESTALE);
+	assert_int_equal(enter(fs, 0, 9, "d:1"), 0);
+	assert_int_equal(fs->reply.id, 5);
+	assert_int_equal(set(fs, 4, STORE_UP), -EPERM);
+	assert_int_equal(set(fs, 77, STORE_UP), -ENOENT);
+}
+
+static void an_address_has_one_store(void **state)
+{
+	struct fs_harness *fs = *state;
+
+	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
+	assert_int_equal(enter(fs, 0, 1, "a:1"), -EEXIST);
+	assert_int_equal(enter(fs, 2, 1, "a:1"), -EEXIST);
+	assert_int_equal(enter(fs, 1, 6, "a:2"), 0); /* it moved */
+	assert_int_equal(enter(fs, 2, 1, "a:1"), 0);
+}
+
+static void an_old_life_of_a_store_stays_out(void **state)
+{
+	struct fs_harness *fs = *state;
+
+	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
+	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
+	assert_int_equal(enter(fs, 1, 4, "a:1"), -ESTALE);
+	assert_int_equal(enter(fs, 1, 6, "a:1"), 0);
+}
+
+static void a_draining_store_stays_so_over_a_restart(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct fs_key key = fs_key_store(1);
+	struct store_record record;
+	struct kv_value row = {0};
+
+	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
+	assert_int_equal(set(fs, 1, STORE_DRAINING), 0);
+	assert_int_equal(enter(fs, 1, 6, "a:1"), 0);
+	assert_int_equal(view_get(fs->view, KEY_LOCAL, fs_key_slice(&key), &row), 0);
+	assert_int_equal(store_record_decode(row.data, &record), 0);
+	assert_int_equal(record.state, STORE_DRAINING);
+	assert_int_equal(record.incarnation, 6);
+	kv_value_close(&row);
+}
+
+static void stores_are_limited(void **state)
+{
+	struct fs_harness *fs = *state;
+	char address[32];
+
+	for (uint32_t i = 1; i <= STORE_COUNT_MAX; i++) {
+		snprintf(address, sizeof address, "host:%u", i);
+		assert_int_equal(enter(fs, 0, 1, address), 0);
+	}
+	assert_int_equal(enter(fs, 0, 1, "more:1"), -ENOSPC);
+	assert_int_equal(enter(fs, 7, 2, "host:7"), 0);
+	assert_int_equal(set(fs, 9, STORE_REMOVED), 0);
+	assert_int_equal(enter(fs, 0, 1, "more:1"), 0);
+}
+
+static void replicas_have_ids_of_their_own(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct op op = {.kind = OP_DRAW, .draw.counter = COUNTER_REPLICA};
+
+	assert_int_equal(run(fs, op), 0);
+	assert_int_equal(fs->reply.id, 1);
+	assert_int_equal(enter(fs, 0, 1, "a:1"), 0);
+	assert_int_equal(run(fs, op), 0);
+	assert_int_equal(fs->reply.id, 2);
+}
+
+/* ---- What is refused ---- */
+
+static void records_are_checked(void **state)
+{
+	uint8_t bytes[64];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct store_record store = {.state = STORE_UP, .address = text("a:1")};
+
+	(void)state;
+	assert_int_equal(store_record_encode(&store, &writer), 0);
+	assert_int_equal(store_record_decode(writer_written(&writer), &store), 0);
+	bytes[1] = STORE_REMOVED + 1;
+	assert_int_equal(store_record_decode(writer_written(&writer), &store), STATUS_CORRUPT);
+	store = (struct store_record){.state = STORE_UP};
+	writer = writer_fixed(bytes, sizeof bytes);
+	assert_int_equal(store_record_encode(&store, &writer), STATUS_CORRUPT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fs_harness_setup, fs_harness_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_session_ends_in_steps),
+		TEST(sessions_are_limited),
+		TEST(a_session_says_whose_it_is),
+		TEST(ids_of_stores_are_never_given_again),
+		TEST(an_address_has_one_store),
+		TEST(an_old_life_of_a_store_stays_out),
+		TEST(a_draining_store_stays_so_over_a_restart),
+		TEST(stores_are_limited),
+		TEST(replicas_have_ids_of_their_own),
+		cmocka_unit_test(records_are_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
