@@ -207,6 +207,34 @@ static void code_draw(struct coder *coder, struct op_draw *draw)
 	draw->counter = (enum counter_kind)counter;
 }
 
+static void code_cluster_op(struct coder *coder, struct op *op)
+{
+	switch (op->kind) {
+	case OP_SESSION_OPEN:
+		code_session_open(coder, &op->session_open);
+		break;
+	case OP_SESSION_CLOSE:
+	case OP_SESSION_FORGET:
+	case OP_SESSION_END:
+	case OP_SESSION_REMOVE:
+		coder_u64(coder, &op->session_end.session);
+		break;
+	case OP_STORE_ENTER:
+		code_store_enter(coder, &op->store_enter);
+		break;
+	case OP_STORE_SET:
+		code_store_set(coder, &op->store_set);
+		break;
+	case OP_DRAW:
+		code_draw(coder, &op->draw);
+		break;
+	default:
+		coder_check(coder, false);
+	}
+}
+
+/* ---- All of them ---- */
+
 static void code_op(struct coder *coder, struct op *op)
 {
 	switch (op->kind) {
@@ -252,33 +280,14 @@ static void code_op(struct coder *coder, struct op *op)
 	case OP_RELEASE:
 		coder_u64(coder, &op->hold.ino);
 		break;
-	case OP_SESSION_OPEN:
-		code_session_open(coder, &op->session_open);
-		break;
-	case OP_SESSION_CLOSE:
-	case OP_SESSION_FORGET:
-	case OP_SESSION_END:
-	case OP_SESSION_REMOVE:
-		coder_u64(coder, &op->session_end.session);
-		break;
-	case OP_STORE_ENTER:
-		code_store_enter(coder, &op->store_enter);
-		break;
-	case OP_STORE_SET:
-		code_store_set(coder, &op->store_set);
-		break;
-	case OP_DRAW:
-		code_draw(coder, &op->draw);
-		break;
 	case OP_FORMAT:
 		code_caller(coder, &op->format.caller);
 		coder_u32(coder, &op->format.mode);
 		break;
 	case OP_RECLAIM:
 		break;
-	case OP_KIND_END:
 	default:
-		coder_check(coder, false);
+		code_cluster_op(coder, op);
 	}
 }
 
