@@ -62,7 +62,7 @@ needs_mount-helpers := mount-helpers fs store raft proto
 libs_proto  := -luv -lpthread
 libs_raft   := $(libs_proto)
 libs_store  := -lrocksdb -lxxhash $(libs_raft)
-libs_fs     := -lfuse3 -lmicrohttpd $(libs_store)
+libs_fs     := -lfuse3 -lmicrohttpd -linih $(libs_store)
 libs_mount-helpers := $(libs_fs)
 
 # What tests share; a program links only the members it names.
