@@ -28,6 +28,7 @@ struct control {
 	struct env_mail mail;
 	struct env_loop *loop;
 	struct figures_source source;
+	const struct config *config;
 	char *path;
 	char *mount_point;
 	struct env_listener *listener;
@@ -78,12 +79,19 @@ static void print_region(void *argument, const struct region *region, uint64_t t
 	fputc('\n', file);
 }
 
+static void print_setting(void *argument, const struct config_value *value)
+{
+	fprintf(argument, "setting %s.%s\t%s\t%s\n", value->section, value->name, value->value,
+		value->origin ? value->origin : "");
+}
+
 static void print_figures(const struct control *control, FILE *file)
 {
 	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", control->path,
 		control->mount_point);
 	figures_each(&control->source, print_figure, file);
 	raftkv_each_region(control->source.raftkv, print_region, file);
+	config_each(control->config, print_setting, file);
 	figures_each_operation(&control->source, print_operation, file);
 }
 
@@ -267,6 +275,7 @@ int control_start(const struct control_options *options, struct control **out, s
 		return status_set(status, -ENOMEM, "out of memory");
 	control->loop = options->loop;
 	control->source = options->source;
+	control->config = options->config;
 	control->path = strdup(options->path);
 	control->mount_point = strdup(options->mount_point);
 	sem_init(&control->done, 0, 0);

@@ -218,19 +218,18 @@ static int run_loops(struct embedded *embedded, struct status *status)
 static int open_store(struct embedded *embedded, struct status *status)
 {
 	const struct embedded_options *options = &embedded->options;
-	struct raftkv_options store = {
-		.env = embedded->env,
-		.logger = options->logger,
-		.path = options->path,
-		.evaluator = eval_evaluator(),
-		.shards = embedded->loops,
-		.shard_count = embedded->loop_count,
-		.kv_cache_size = options->cache_size,
-		.failed = options->failed,
-		.failed_argument = options->failed_argument,
-	};
-	int result = raftkv_open(&store, &embedded->raftkv, status);
+	struct raftkv_options store = options->store ? *options->store : (struct raftkv_options){0};
+	int result;
 
+	store.env = embedded->env;
+	store.logger = options->logger;
+	store.path = options->path;
+	store.evaluator = eval_evaluator();
+	store.shards = embedded->loops;
+	store.shard_count = embedded->loop_count;
+	store.failed = options->failed;
+	store.failed_argument = options->failed_argument;
+	result = raftkv_open(&store, &embedded->raftkv, status);
 	if (result < 0)
 		return result;
 	result = client_new(

@@ -15,7 +15,8 @@ struct embedded_options {
 	const char *path; /* the source directory, absolute */
 	const struct logger *logger;
 	uint32_t loop_count; /* 0: one per core, at most 4 */
-	uint64_t cache_size; /* bytes of the KV engine's cache; 0: the default */
+	const struct raftkv_options
+		*store; /* its sizes, times and switches, while opening; NULL: the defaults */
 	uint32_t owner_uid; /* of the root of a fresh filesystem */
 	uint32_t owner_gid;
 	/* The store can not go on: the process should end. Once, on any thread. */

@@ -17,7 +17,7 @@ enum {
 	COMMAND_FAILED = 3, /* the question could not be answered */
 };
 
-#define COMMAND_OPTION_COUNT_MAX 8
+#define COMMAND_OPTION_COUNT_MAX 64
 
 struct command {
 	bool is_json;
@@ -34,7 +34,8 @@ struct verb {
 	const char *summary;
 	int argument_min, argument_max;
 	int (*run)(struct command *command);
-	const char *options; /* of its own: "interval= count=", each a positive number; NULL: none */
+	/* Of its own: "interval= count=", each a positive number; "SECTION.KEY=": any setting; NULL: none. */
+	const char *options;
 };
 
 int command_status(struct command *command); /* command_status.c */
@@ -49,6 +50,7 @@ int command_du(struct command *command); /* command_du.c */
 int command_debug_inode_path(struct command *command);
 int command_bench(struct command *command); /* command_bench.c */
 int command_top(struct command *command); /* command_top.c */
+int command_config(struct command *command); /* command_config.c */
 
 /* The value of the verb's option --NAME=, checked already. */
 uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise);

@@ -93,7 +93,8 @@ static void write_status(struct json *json, const struct target *target)
 	for (size_t i = 0; i < target->count; i++) {
 		const struct figure *figure = &target->figures[i];
 
-		if (strcmp(figure->name, "region") == 0 || strcmp(figure->name, "operation") == 0)
+		if (strcmp(figure->name, "region") == 0 || strcmp(figure->name, "operation") == 0 ||
+			strcmp(figure->name, "setting") == 0)
 			continue;
 		if (is_number(figure->value))
 			json_number(json, figure->name, strtoull(figure->value, NULL, 10));

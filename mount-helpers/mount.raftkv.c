@@ -36,6 +36,7 @@
 /* One mount, from the command line to its end. */
 struct service {
 	struct mount_options options;
+	struct config config;
 	struct logger logger;
 	char store[PATH_MAX];
 	char mount_point[PATH_MAX];
@@ -59,6 +60,8 @@ static const char help[] =
 	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
 	"  -o cache_size=N    bytes of cache (K, M, G)      -o lanes=N      threads\n"
 	"  -o metrics=WHERE   serve them: unix:/path or host:port\n"
+	"  -o config=FILE     default: " CONFIG_PATH "\n"
+	"  -o SECTION.KEY=VALUE   any setting of raftkv.conf(5)\n"
 	"  -f                 check everything, mount nothing\n"
 	"\n"
 	"example: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
@@ -126,8 +129,8 @@ static int open_embedded(struct service *service, struct status *status)
 	const struct embedded_options options = {
 		.path = service->store,
 		.logger = &service->logger,
-		.loop_count = service->options.lanes,
-		.cache_size = service->options.cache_size,
+		.loop_count = service->config.lanes,
+		.store = &service->config.store,
 		.owner_uid = id_behind_sudo("SUDO_UID", geteuid()),
 		.owner_gid = id_behind_sudo("SUDO_GID", getegid()),
 		.failed = on_store_failed,
@@ -193,6 +196,7 @@ static void open_control(struct service *service, const struct figures_source *s
 	const struct control_options options = {
 		.loop = embedded_loops(service->embedded, &count)[0],
 		.source = *source,
+		.config = &service->config,
 		.path = service->store,
 		.mount_point = service->mount_point,
 	};
@@ -213,9 +217,9 @@ static int show_figures(struct service *service, struct status *status)
 	};
 
 	open_control(service, &source);
-	if (!service->options.metrics)
+	if (!service->config.metrics)
 		return 0;
-	return metrics_start(&source, service->options.metrics, &service->metrics, status);
+	return metrics_start(&source, service->config.metrics, &service->metrics, status);
 }
 
 /* The mount is good once its root answers. */
@@ -310,7 +314,7 @@ static int run_daemon(struct service *service)
 	daemon_report(&service->daemon, NAME, MOUNT_OK, NULL);
 	if (!service->options.foreground)
 		daemon_detach(service->log_fd);
-	service->logger.level = service->options.debug ? LOG_DEBUG : LOG_INFO;
+	service->logger.level = service->options.debug ? LOG_DEBUG : service->config.log_level;
 	log_info(&service->logger, "msg=\"mounted\" source=\"%s\" directory=\"%s\"", service->store,
 		service->mount_point);
 	serve(service, signals);
@@ -330,6 +334,8 @@ static int mount_it(struct service *service)
 	struct status status = {0};
 	int exit_code;
 
+	if (mount_options_configure(&service->options, &service->config, &status) < 0)
+		return fail(&status, MOUNT_USAGE);
 	if (source_is_cluster(service->options.source)) {
 		status_set(&status, -EINVAL, "%s: this version mounts local directories only",
 			service->options.source);
@@ -370,6 +376,7 @@ int main(int count, char **arguments)
 		exit_code = remount(&service.options, &status) < 0 ? fail(&status, MOUNT_FAILURE) : MOUNT_OK;
 	} else {
 		exit_code = mount_it(&service);
+		config_close(&service.config);
 	}
 	mount_options_close(&service.options);
 	return exit_code;

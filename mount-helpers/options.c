@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,10 +15,10 @@ enum option_kind {
 	SET_BOOL, /* a bool at `offset` becomes true */
 	CLEAR_BOOL, /* … false */
 	SET_SECONDS, /* a uint32_t */
-	SET_COUNT, /* a uint32_t, at least 1 */
-	SET_SIZE, /* a uint64_t of bytes, with K, M, G */
 	SET_PATH, /* an absolute path */
-	SET_TEXT, /* anything */
+	SET_CACHE, /* short names of settings */
+	SET_LANES,
+	SET_METRICS,
 	TO_KERNEL, /* handed to the kernel as it is */
 	DROP, /* mount(8)'s or fstab(5)'s business */
 };
@@ -29,6 +30,7 @@ struct option_rule {
 	size_t offset;
 };
 
+#define DAY_S	    86400u
 #define FIELD(name) offsetof(struct mount_options, name)
 
 static const struct option_rule rules[] = {
@@ -59,10 +61,11 @@ static const struct option_rule rules[] = {
 	{"allow_other", SET_BOOL, 0, FIELD(allow_other)},
 	{"noallow_other", SET_BOOL, 0, FIELD(only_me)},
 	{"mount_timeout=", SET_SECONDS, 0, FIELD(mount_timeout_s)},
-	{"lanes=", SET_COUNT, 0, FIELD(lanes)},
-	{"cache_size=", SET_SIZE, 0, FIELD(cache_size)},
 	{"log=", SET_PATH, 0, FIELD(log)},
-	{"metrics=", SET_TEXT, 0, FIELD(metrics)},
+	{"config=", SET_PATH, 0, FIELD(config)},
+	{"lanes=", SET_LANES, 0, 0},
+	{"cache_size=", SET_CACHE, 0, 0},
+	{"metrics=", SET_METRICS, 0, 0},
 	{"context=", TO_KERNEL, 0, 0},
 	{"fscontext=", TO_KERNEL, 0, 0},
 	{"defcontext=", TO_KERNEL, 0, 0},
@@ -119,49 +122,25 @@ static const struct option_rule *find_rule(const char *option)
 	return NULL;
 }
 
-/* A decimal number with an optional suffix K, M or G (powers of 1024) when `sizes`. */
-static int parse_number(const char *text, bool sizes, uint64_t most, uint64_t *number)
+static int set_seconds(uint32_t *field, const char *option, const char *value, struct status *status)
 {
 	char *end;
-	uint64_t unit = 1;
+	unsigned long seconds = strtoul(value, &end, 10);
 
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	if (errno != 0)
-		return -EINVAL;
-	if (sizes && *end != '\0') {
-		const char *letter = strchr("KMG", *end);
-
-		if (!letter)
-			return -EINVAL;
-		unit <<= 10 * (letter - "KMG" + 1);
-		end++;
-	}
-	if (*end != '\0' || *number > most / unit)
-		return -EINVAL;
-	*number *= unit;
+	if (*value < '0' || *value > '9' || *end != '\0' || seconds > DAY_S)
+		return status_set(
+			status, -EINVAL, "option '%s' needs a number of seconds, at most %u", option, DAY_S);
+	*field = (uint32_t)seconds;
 	return 0;
 }
 
-static int set_number(struct mount_options *options, const struct option_rule *rule, const char *option,
-	const char *value, struct status *status)
+static int add_setting(struct mount_options *options, const char *section, const char *key,
+	const char *option, struct status *status)
 {
-	void *field = (char *)options + rule->offset;
-	uint64_t number;
-	int result = parse_number(
-		value, rule->kind == SET_SIZE, rule->kind == SET_SIZE ? INT64_MAX : 86400, &number);
-
-	if (result < 0 || (rule->kind == SET_COUNT && number == 0))
-		return status_set(status, -EINVAL, "option '%s' needs a %s", option,
-			rule->kind == SET_SIZE	  ? "size in bytes, such as 512M"
-			: rule->kind == SET_COUNT ? "number from 1 on"
-						  : "number of seconds, at most 86400");
-	if (rule->kind == SET_SIZE)
-		*(uint64_t *)field = number;
-	else
-		*(uint32_t *)field = (uint32_t)number;
+	if (options->setting_count == MOUNT_SETTING_COUNT_MAX)
+		return status_set(status, -EINVAL, "option '%s': too many settings", option);
+	options->settings[options->setting_count++] =
+		(struct mount_setting){.section = section, .key = key, .text = option};
 	return 0;
 }
 
@@ -184,6 +163,8 @@ static int apply_option(struct mount_options *options, const char *option, struc
 	const struct option_rule *rule = find_rule(option);
 	const char *value = strchr(option, '=');
 
+	if (!rule && value && memchr(option, '.', (size_t)(value - option)))
+		return add_setting(options, NULL, NULL, option, status);
 	if (!rule)
 		return options->sloppy ? 0
 				       : status_set(status, -EINVAL,
@@ -200,19 +181,18 @@ static int apply_option(struct mount_options *options, const char *option, struc
 		*(bool *)((char *)options + rule->offset) = rule->kind == SET_BOOL;
 		return 0;
 	case SET_SECONDS:
-	case SET_COUNT:
-	case SET_SIZE:
-		return set_number(options, rule, option, value + 1, status);
+		return set_seconds((void *)((char *)options + rule->offset), option, value + 1, status);
 	case SET_PATH:
 		if (value[1] != '/')
 			return status_set(status, -EINVAL, "option '%s' needs an absolute path", option);
 		*(const char **)(void *)((char *)options + rule->offset) = value + 1;
 		return 0;
-	case SET_TEXT:
-		if (value[1] == '\0')
-			return status_set(status, -EINVAL, "option '%s' needs a value", option);
-		*(const char **)(void *)((char *)options + rule->offset) = value + 1;
-		return 0;
+	case SET_CACHE:
+		return add_setting(options, "kv", "cache_bytes", option, status);
+	case SET_LANES:
+		return add_setting(options, "mount", "lanes", option, status);
+	case SET_METRICS:
+		return add_setting(options, "mount", "metrics", option, status);
 	case TO_KERNEL:
 		return add_kernel_option(options, option, status);
 	case DROP:
@@ -337,4 +317,35 @@ void mount_options_close(struct mount_options *options)
 	free(options->text);
 	options->kernel = NULL;
 	options->text = NULL;
+}
+
+/* ---- The settings ---- */
+
+static int apply_setting(struct config *config, const struct mount_setting *setting, struct status *status)
+{
+	struct status reason = {0};
+	char origin[120];
+	int code;
+
+	snprintf(origin, sizeof origin, "-o %.110s", setting->text);
+	if (setting->section)
+		code = config_set(config, setting->section, setting->key, strchr(setting->text, '=') + 1,
+			origin, &reason);
+	else
+		code = config_set_assignment(config, setting->text, origin, &reason);
+	return code < 0 ? status_set(status, code, "option '%.110s': %s", setting->text, reason.text) : 0;
+}
+
+int mount_options_configure(const struct mount_options *options, struct config *config, struct status *status)
+{
+	int code = config_init(config);
+
+	if (code < 0)
+		return status_set(status, code, "out of memory");
+	code = config_read(config, options->config ? options->config : CONFIG_PATH, status);
+	if (code == -ENOENT && !options->config)
+		code = 0;
+	for (uint32_t i = 0; i < options->setting_count && code == 0; i++)
+		code = apply_setting(config, &options->settings[i], status);
+	return code == 0 ? config_check(config, status) : code;
 }

@@ -3,8 +3,9 @@
  *
  *     mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]] [-t TYPE]
  *
- * An option is one of three: a flag of the mount itself (ro, nosuid, noatime …), one of ours, or one that mount(8) and
- * fstab(5) use and hand on (_netdev, x-…), which is dropped. Anything else is an error that names it, unless -s.
+ * An option is one of four: a flag of the mount itself (ro, nosuid, noatime …), one of ours, a setting of
+ * raftkv.conf(5) (SECTION.KEY=VALUE, or the short name of one), or one that mount(8) and fstab(5) use and hand on
+ * (_netdev, x-…), which is dropped. Anything else is an error that names it, unless -s.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_OPTIONS_H
 #define RAFTKV_MOUNT_HELPERS_OPTIONS_H
@@ -12,7 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/config.h"
 #include "proto/status.h"
+
+#define MOUNT_SETTING_COUNT_MAX 64
 
 /* Exit codes of mount(8), which become mount's own. */
 enum mount_exit {
@@ -22,6 +26,13 @@ enum mount_exit {
 	MOUNT_BUG = 4,
 	MOUNT_USER = 8, /* interrupted */
 	MOUNT_FAILURE = 32,
+};
+
+/* A setting as it was asked for. */
+struct mount_setting {
+	const char *section; /* NULL: `text` names it, SECTION.KEY=VALUE */
+	const char *key;
+	const char *text; /* the whole option */
 };
 
 struct mount_options {
@@ -42,10 +53,10 @@ struct mount_options {
 	bool only_me; /* noallow_other */
 	bool synchronous; /* sync: every write is durable when it returns */
 	uint32_t mount_timeout_s;
-	uint32_t lanes; /* 0: by the number of cores */
-	uint64_t cache_size; /* bytes; 0: the default */
 	const char *log; /* a file; NULL: SOURCE/log */
-	const char *metrics; /* where to serve them; NULL: nowhere */
+	const char *config; /* a file; NULL: CONFIG_PATH, if there is one */
+	struct mount_setting settings[MOUNT_SETTING_COUNT_MAX]; /* the last one wins */
+	uint32_t setting_count;
 	char *kernel; /* options for the kernel (context=…), comma-separated, or NULL; freed by close */
 	char *text; /* the options' own copy; freed by close */
 };
@@ -54,6 +65,10 @@ struct mount_options {
  * 0, or -EINVAL with a sentence. */
 int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status);
 void mount_options_close(struct mount_options *options);
+/* Initializes `config` (config_close, also after an error) and fills it: the file, then the settings. An error's
+ * sentence names the file and line, or the option. */
+int mount_options_configure(
+	const struct mount_options *options, struct config *config, struct status *status);
 
 /* Calls back with every option that the parser accepts, for the test that compares them with the man page. */
 void mount_options_each(void (*each)(void *argument, const char *name), void *argument);

@@ -8,6 +8,7 @@
 
 #define NAME		   "raftkv"
 #define ARGUMENT_COUNT_MAX 1024
+#define ANY_SETTING	   "SECTION.KEY="
 
 static int run_completion(struct command *command);
 
@@ -22,6 +23,8 @@ static const struct verb verbs[] = {
 		"interval= count="},
 	{"bench", "DIRECTORY", "how fast it is: --seconds=N a test, --jobs=N threads", 1, 1, command_bench,
 		"seconds= jobs="},
+	{"config", "[TARGET | FILE]", "the settings in force; --SECTION.KEY=VALUE beside FILE", 0, 1,
+		command_config, ANY_SETTING},
 	{"debug kv", "DIRECTORY", "the keys of all rows", 1, 1, command_debug_kv, NULL},
 	{"debug log", "DIRECTORY", "the entries of the raft log", 1, 1, command_debug_log, NULL},
 	{"debug inode", "PATH | DIRECTORY INO", "an inode: of a path in a mount, or by its number", 1, 2,
@@ -138,13 +141,15 @@ static int usage(const char *text, const char *detail)
 	return COMMAND_USAGE;
 }
 
-/* "name=" must be one of the verb's, and what follows a number. */
+/* "name=" must be one of the verb's, and what follows a number; settings check themselves. */
 static bool takes_option(const struct verb *verb, const char *option)
 {
 	size_t size = strcspn(option, "=") + 1;
 	const char *value = option + size;
 	const char *known = verb->options;
 
+	if (known && strcmp(known, ANY_SETTING) == 0)
+		return memchr(option, '.', size) != NULL;
 	if (option[size - 1] != '=' || *value == '\0' || strspn(value, "0123456789") != strlen(value) ||
 		strtoull(value, NULL, 10) == 0)
 		return false;

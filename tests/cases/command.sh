@@ -98,6 +98,18 @@ expect 2 "$raftkv" top --count=x "$MNT"
 expect 2 "$raftkv" status --count=1 "$MNT"
 
 # Metrics: of the socket that the mount was told, in the format that Prometheus reads.
+# Settings: of the mount, of a file, of a command line; what is printed is a file again.
+"$raftkv" config "$MNT" >"$WORK/out" || fail 'config of a mount'
+grep -q "^metrics = unix:$WORK/metrics *; -o metrics=unix:$WORK/metrics$" "$WORK/out" || fail "config: $(cat "$WORK/out")"
+grep -q '^lanes = 0 *; default$' "$WORK/out" || fail "config: $(cat "$WORK/out")"
+"$raftkv" config "$WORK/out" >"$WORK/again" || fail 'config of its own output'
+grep -q "^metrics = unix:$WORK/metrics *; $WORK/out:" "$WORK/again" || fail "config again: $(cat "$WORK/again")"
+diff <(sed 's/ *;.*//' "$WORK/out") <(sed 's/ *;.*//' "$WORK/again") || fail 'config is not what it read'
+[ "$("$raftkv" config --json --kv.cache_bytes=1G "$WORK/out" | jq -r '.[] | select(.key == "cache_bytes") | .value + " " + .origin')" = '1073741824 the command line' ] || fail 'config of a command line'
+expect 3 "$raftkv" config --kv.colour=red "$WORK/out"
+expect 3 "$raftkv" config "$WORK/none.conf"
+expect 3 "$raftkv" config --kv.cache_bytes=1G "$MNT"
+
 curl -sf --unix-socket "$WORK/metrics" http://localhost/metrics >"$WORK/out" || fail 'no metrics'
 awk '!/^# (HELP|TYPE) raftkv_[a-z_]+ / && !/^raftkv_[a-z_]+({[a-z]+="[^"]*"(,[a-z]+="[^"]*")*})? [0-9.]+$/' "$WORK/out" >"$WORK/err"
 [ ! -s "$WORK/err" ] || fail "these lines are no metrics: $(cat "$WORK/err")"

@@ -1,5 +1,6 @@
 # limit: 30
-# The man pages are sound, and every option that the mount accepts is on its page.
+# The man pages are sound; every option that the mount accepts is on its page, and every setting, with its default, on
+# the page of settings, and the other way round.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 bad=0
@@ -17,4 +18,9 @@ for option in $(sed -n 's/^\t{"\([^"]*\)", [A-Z_]*, .*/\1/p' mount-helpers/optio
 	esac
 done
 [ "$(sed -n 's/^\t{"\([^"]*\)", [A-Z_]*, .*/\1/p' mount-helpers/options.c | wc -l)" -gt 40 ] || { echo "the table of options was not found"; bad=1; }
+
+known=$("$BUILD/raftkv" config --json /dev/null | jq -r '.[] | .section + "." + .key + " = " + .value' | sed 's/ $//')
+told=$(awk '/^\.Ss \[/ { section = substr($2, 2, length($2) - 2) }
+	/^\.It Cm [a-z_]+ No =/ { print section "." $3 " =" ($7 == "" ? "" : " " $7) }' man/raftkv.conf.5)
+[ -n "$known" ] && diff <(echo "$known") <(echo "$told") || { echo 'raftkv.conf(5) and the settings differ'; bad=1; }
 exit $bad

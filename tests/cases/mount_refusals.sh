@@ -27,14 +27,19 @@ echo text >"$WORK/plain"
 refuse 1 "expected a source and a mount point" "$VOLUME"
 refuse 1 "unknown switch '-x'" "$VOLUME" "$MNT" -x
 refuse 1 "unknown option 'frobnicate'" "$VOLUME" "$MNT" -o ro,frobnicate
-refuse 1 "needs a size" "$VOLUME" "$MNT" -o cache_size=much
+refuse 1 "option 'cache_size=much': kv.cache_bytes is a number" "$VOLUME" "$MNT" -o cache_size=much
 refuse 32 "neither an absolute directory nor host:port" relative "$MNT"
 refuse 32 "does not exist: create it with 'mkdir -p" "$VOLUME" "$WORK/missing"
 refuse 32 "is not a directory" "$VOLUME" "$WORK/plain"
 refuse 32 "is not a directory" "$WORK/plain" "$MNT"
 refuse 32 "holds 'file'" "$WORK/full" "$MNT"
 refuse 1 "needs a number of seconds" "$VOLUME" "$MNT" -o mount_timeout=never
-refuse 1 "needs a number from 1 on" "$VOLUME" "$MNT" -o lanes=0
+refuse 1 "mount.lanes is a number from 0 to 4" "$VOLUME" "$MNT" -o lanes=5
+refuse 1 "unknown key 'kv.colour'" "$VOLUME" "$MNT" -o kv.colour=red
+refuse 1 "must be below raft.election_ticks" "$VOLUME" "$MNT" -o raft.heartbeat_ticks=15
+refuse 1 "$WORK/none.conf: No such file" "$VOLUME" "$MNT" -o config="$WORK/none.conf"
+printf '[store]\nflush_age_ms = 5000\n[kv]\ncolour = red\n' >"$WORK/bad.conf"
+refuse 1 "$WORK/bad.conf:4: unknown key 'kv.colour'" "$VOLUME" "$MNT" -o config="$WORK/bad.conf"
 refuse 1 "needs an absolute path" "$VOLUME" "$MNT" -o log=here
 refuse 1 "-o needs a value" "$VOLUME" "$MNT" -o
 refuse 1 "hands the source to a shell" "$WORK/a;reboot" "$MNT" -o nosubtype

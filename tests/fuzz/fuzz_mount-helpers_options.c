@@ -13,7 +13,7 @@ static void check_parsed(const struct mount_options *options)
 		return;
 	if (!options->source || !options->directory)
 		abort();
-	if (options->mount_timeout_s > 86400 || options->cache_size > INT64_MAX)
+	if (options->mount_timeout_s > 86400 || options->setting_count > MOUNT_SETTING_COUNT_MAX)
 		abort();
 	if (options->log && options->log[0] != '/')
 		abort();

@@ -88,25 +88,54 @@ static void an_unknown_option_is_named_unless_sloppy(void **state)
 static void numbers_have_units_and_bounds(void **state)
 {
 	static const char *const bad[] = {"mount_timeout=", "mount_timeout=-1", "mount_timeout=1h",
-		"mount_timeout=86401", "lanes=0", "cache_size=1T", "cache_size=9223372036854775807K",
-		"cache_size=4KK", "mount_timeout= 3", "log=relative"};
+		"mount_timeout=86401", "mount_timeout= 3", "log=relative", "config=relative"};
 	struct mount_options options;
 	struct status status;
 	char word[64];
 
 	(void)state;
-	assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("-o"),
-				 WORD("mount_timeout=5,lanes=2,cache_size=64M,log=/var/log/x")),
-		0);
+	assert_int_equal(
+		PARSE(WORD("/s"), WORD("/m"), WORD("-o"), WORD("mount_timeout=5,log=/var/log/x")), 0);
 	assert_int_equal(options.mount_timeout_s, 5);
-	assert_int_equal(options.lanes, 2);
-	assert_int_equal(options.cache_size, 64 << 20);
 	assert_string_equal(options.log, "/var/log/x");
 	mount_options_close(&options);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		strcpy(word, bad[i]);
 		assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("-o"), word), -EINVAL);
 		assert_non_null(strstr(status.text, bad[i]));
+		mount_options_close(&options);
+	}
+}
+
+/* One list of settings, in the order given, over the file's; short names are the same settings. */
+static void settings_come_from_options(void **state)
+{
+	static const char *const bad[] = {"lanes=5", "cache_size=1T", "cache_size=9223372036854775807K",
+		"cache_size=4KK", "kv.colour=red", "colours.red=1", "raft.lease=maybe",
+		"raft.heartbeat_ticks=15"};
+	struct mount_options options;
+	struct status status;
+	struct config config;
+	char word[64];
+
+	(void)state;
+	assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("-o"),
+				 WORD("kv.cache_bytes=1M,cache_size=64M,lanes=2,metrics=unix:/m"), WORD("-o"),
+				 WORD("lanes=3,raft.lease=false")),
+		0);
+	assert_int_equal(mount_options_configure(&options, &config, &status), 0);
+	assert_int_equal(config.store.kv_cache_size, 64 << 20);
+	assert_int_equal(config.lanes, 3);
+	assert_string_equal(config.metrics, "unix:/m");
+	assert_true(config.store.lease_is_off);
+	config_close(&config);
+	mount_options_close(&options);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		strcpy(word, bad[i]);
+		assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("-o"), word), 0);
+		assert_int_equal(mount_options_configure(&options, &config, &status), -EINVAL);
+		assert_true(strlen(status.text) > 10);
+		config_close(&config);
 		mount_options_close(&options);
 	}
 }
@@ -153,6 +182,7 @@ int main(void)
 		cmocka_unit_test(options_of_fstab_are_dropped),
 		cmocka_unit_test(an_unknown_option_is_named_unless_sloppy),
 		cmocka_unit_test(numbers_have_units_and_bounds),
+		cmocka_unit_test(settings_come_from_options),
 		cmocka_unit_test(a_quoted_context_keeps_its_commas),
 		cmocka_unit_test(missing_and_surplus_arguments_are_errors),
 	};
