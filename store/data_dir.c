@@ -29,6 +29,7 @@ void ident_encode(const struct ident *ident, uint8_t bytes[IDENT_SIZE])
 	writer_u64le(&writer, ident->cluster);
 	writer_u64le(&writer, ident->store);
 	writer_u64le(&writer, ident->incarnation);
+	writer_u8(&writer, ident->log_is_rocksdb);
 	writer_u64le(&end, checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0));
 }
 
@@ -37,6 +38,7 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 	struct reader reader = reader_of(slice_of(bytes, IDENT_SIZE));
 	struct reader end = reader_of(slice_of(bytes + IDENT_CHECKSUM_OFFSET, 8));
 	struct slice magic = reader_bytes(&reader, sizeof IDENT_MAGIC);
+	uint8_t kind;
 
 	if (memcmp(magic.data, IDENT_MAGIC, sizeof IDENT_MAGIC) != 0 ||
 		reader_u64le(&end) != checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0))
@@ -47,7 +49,9 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 	ident->cluster = reader_u64le(&reader);
 	ident->store = reader_u64le(&reader);
 	ident->incarnation = reader_u64le(&reader);
-	return ident->store > 0 ? 0 : STATUS_CORRUPT;
+	kind = reader_u8(&reader);
+	ident->log_is_rocksdb = kind == 1;
+	return ident->store > 0 && kind <= 1 ? 0 : STATUS_CORRUPT;
 }
 
 static int read_ident(struct data_dir *dir, struct status *status)

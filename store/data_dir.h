@@ -2,7 +2,8 @@
  * The data directory of a store: who owns it, and that it is what it seems to be.
  *
  *   LOCK     held by the one process that uses the directory
- *   IDENT    cluster id, store id, incarnation, format version; its presence says that the store has been made
+ *   IDENT    cluster id, store id, incarnation, kind of log, format version; its presence says that the store has been
+ *            made
  *   kv/ raft/ blocks/ snap/
  *
  * IDENT is written last when a store is made, and anew, by an atomic rename, with a higher incarnation at each open. A
@@ -21,6 +22,7 @@ struct ident {
 	uint64_t cluster;
 	uint64_t store;
 	uint64_t incarnation; /* grows with each open */
+	bool log_is_rocksdb; /* the raft log: as the store was made */
 };
 
 struct data_dir {

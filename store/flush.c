@@ -434,3 +434,17 @@ void flush_finish(struct flush *flush, void (*finished)(struct flush *flush))
 	env_timer_stop(&flush->timer);
 	go_on_finishing(flush);
 }
+
+uint64_t flush_synced_index(struct log_engine *log, uint64_t region)
+{
+	struct reader reader;
+	struct buf *value;
+	uint64_t index;
+
+	if (log->ops->mark(log, region, FLUSH_MARK_SYNCED, &value) < 0)
+		return 0;
+	reader = reader_of(buf_slice(value));
+	index = reader_u64le(&reader);
+	buf_unref(value);
+	return reader_finish(&reader) == 0 ? index : 0;
+}

@@ -4,7 +4,8 @@
  *
  * One round at a time, begun by the log's size, by age, by a shortage of space or by stop:
  *
- *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the generation G of freed extents   (a worker)
+ *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the
+ *      generation G of freed extents                                                                  (a worker)
  *   2  sync the block files: small payloads of entries up to A are durable
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)
@@ -83,6 +84,8 @@ uint64_t flush_mark(struct flush *flush);
 void flush_request(struct flush *flush);
 /* Any thread: the block store, or the log, wants its housekeeping done soon. */
 void flush_maintain(struct flush *flush);
+/* What the mark of a region says: A, or 0: small payloads of all that the log still has are to be written again. */
+uint64_t flush_synced_index(struct log_engine *log, uint64_t region);
 /* A last round, and no other; then `finished` on the loop. */
 void flush_finish(struct flush *flush, void (*finished)(struct flush *flush));
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "proto/codec.h"
 #include "proto/env_read_only.h"
 #include "store/extents.h"
 #include "store/flush.h"
@@ -12,6 +11,7 @@
 #include "store/mutations.h"
 #include "store/payload.h"
 #include "store/raft_log_engine/raft_log_engine.h"
+#include "store/raft_rocksdb.h"
 
 #define BLOCK_FILE_SIZE (1u << 30) /* bytes; only of a store without any: files know their own */
 #define READ_SIZE	(4u << 20) /* bytes of entries at a time */
@@ -146,20 +146,6 @@ static int replay_entries(struct replay *replay, uint64_t low, uint64_t high)
 	return status;
 }
 
-static uint64_t synced_index(struct inspect *inspect, uint64_t region)
-{
-	struct reader reader;
-	struct buf *value;
-	uint64_t index;
-
-	if (inspect->log->ops->mark(inspect->log, region, FLUSH_MARK_SYNCED, &value) < 0)
-		return 0;
-	reader = reader_of(buf_slice(value));
-	index = reader_u64le(&reader);
-	buf_unref(value);
-	return reader_finish(&reader) == 0 ? index : 0;
-}
-
 /* A sole voter commits all that its log has; of others, what is known to be committed. */
 static uint64_t committed_index(struct inspect *inspect, const struct inspect_region *region)
 {
@@ -184,7 +170,7 @@ static void replay_region(struct inspect *inspect, struct inspect_region *region
 		status_set(&inspect->log_status, status, "the raft log has nothing of region %llu", id);
 		return;
 	}
-	region->synced = synced_index(inspect, id);
+	region->synced = flush_synced_index(inspect->log, id);
 	log->ops->hard_state(log, id, &hard_state);
 	region->term = hard_state.term;
 	if (region->last < region->applied || region->first > region->applied + 1) {
@@ -277,9 +263,13 @@ static int load_regions(struct inspect *inspect, struct status *status)
 
 static void open_log(struct inspect *inspect, const struct logger *logger, const char *path)
 {
-	struct log_engine_options options = {.env = inspect->env, .logger = logger, .path = path};
+	const struct log_engine_options options = {
+		.env = inspect->env, .logger = logger, .path = path, .is_read_only = true};
+	bool is_rocksdb = inspect->dir.ident.log_is_rocksdb;
+	int code = is_rocksdb ? raft_rocksdb_open(&options, &inspect->log, &inspect->log_status)
+			      : raft_log_engine_open(&options, &inspect->log, &inspect->log_status);
 
-	if (raft_log_engine_open(&options, &inspect->log, &inspect->log_status) < 0)
+	if (code < 0)
 		inspect->log = NULL;
 }
 

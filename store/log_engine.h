@@ -43,6 +43,7 @@ struct log_engine_options {
 	uint64_t segment_size; /* bytes [64 MiB] */
 	uint64_t cache_size; /* bytes of recent entries kept in memory, all regions together [128 MiB] */
 	uint64_t batch_size_max; /* bytes of one device write [4 MiB] */
+	bool is_read_only; /* of files that are not reached through `env` (RocksDB's): nothing is changed */
 	void (*failed)(void *argument, int status, const char *sentence); /* once; on any thread */
 	/* A `reclaim` would help: the log has used up a segment since the last one began. On any thread, from inside the
 	 * engine: post, do not call back. May be NULL. */

@@ -685,11 +685,14 @@ static int open_db(struct raft_rocksdb *engine, struct status *status)
 	rocksdb_options_t *options = rocksdb_options_create();
 	char *error = NULL;
 
-	rocksdb_options_set_create_if_missing(options, 1);
+	rocksdb_options_set_create_if_missing(options, !engine->options.is_read_only);
 	rocksdb_options_set_compression(options, rocksdb_no_compression);
 	rocksdb_options_set_wal_recovery_mode(options, TOLERATE_TORN_TAIL);
 	rocksdb_options_set_keep_log_file_num(options, 2);
-	engine->db = rocksdb_open(options, engine->path, &error);
+	if (engine->options.is_read_only)
+		engine->db = rocksdb_open_for_read_only(options, engine->path, 0, &error);
+	else
+		engine->db = rocksdb_open(options, engine->path, &error);
 	rocksdb_options_destroy(options);
 	return rocksdb_error_take(error, status);
 }

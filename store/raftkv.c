@@ -112,7 +112,7 @@ static int open_log(struct raftkv *raftkv, struct status *status)
 		return status_set(status, code, "the path of the store is too long");
 	if (engines->log_open)
 		return engines->log_open(engines->argument, &options, &raftkv->log, status);
-	if (raftkv->options.raft_engine_is_rocksdb)
+	if (raftkv->dir.ident.log_is_rocksdb)
 		return raft_rocksdb_open(&options, &raftkv->log, status);
 	return raft_log_engine_open(&options, &raftkv->log, status);
 }
@@ -222,6 +222,8 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	code = data_dir_open(&raftkv->dir, raftkv->env, raftkv->options.path, status);
+	if (raftkv->dir.is_new)
+		raftkv->dir.ident.log_is_rocksdb = raftkv->options.raft_engine_is_rocksdb;
 	if (code == 0)
 		code = look_at_disk(raftkv, status);
 	if (code == 0)

@@ -58,7 +58,7 @@ struct raftkv_options {
 	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */
 	uint32_t shard_count;
 	struct transport *transport; /* of the peers' messages; NULL: the store is alone */
-	bool raft_engine_is_rocksdb; /* keep the log in RocksDB instead of RaftLogEngine */
+	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
 	bool lease_is_off; /* every read goes through a ReadIndex round */
 	uint32_t
 		initial_regions; /* [1] that a new store's key space is cut into, evenly by the first four bytes */

@@ -129,20 +129,6 @@ static int each_entry(
 	return code;
 }
 
-static uint64_t synced_index(struct raftkv *raftkv, uint64_t region)
-{
-	struct reader reader;
-	struct buf *value;
-	uint64_t index;
-
-	if (raftkv->log->ops->mark(raftkv->log, region, FLUSH_MARK_SYNCED, &value) < 0)
-		return 0; /* everything that the log still has is written again */
-	reader = reader_of(buf_slice(value));
-	index = reader_u64le(&reader);
-	buf_unref(value);
-	return reader_finish(&reader) == 0 ? index : 0;
-}
-
 static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, struct status *status)
 {
 	struct rewrite rewrite = {.raftkv = peer->shard->raftkv, .region = peer->region.id};
@@ -175,7 +161,7 @@ static int recover_log(struct peer *peer, struct status *status)
 {
 	struct raftkv *raftkv = peer->shard->raftkv;
 	uint64_t applied = peer->applied.index;
-	uint64_t synced = synced_index(raftkv, peer->region.id);
+	uint64_t synced = flush_synced_index(raftkv->log, peer->region.id);
 	uint64_t first, last, low;
 	int code = raftkv->log->ops->bounds(raftkv->log, peer->region.id, &first, &last);
 

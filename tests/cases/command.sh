@@ -166,3 +166,18 @@ done < <("$raftkv" --help | sed -n 's/^  \([a-z]* \?[a-z]*\)  .*/\1/p' | grep -v
 for code in $(sed -n 's/.*"\(RKV[0-9]*\)".*/\1/p' mount-helpers/command_status.c | sort -u); do
 	grep -q "$code" <<<"$page" || fail "$code is not in raftkv(1)"
 done
+
+# A store that keeps its log in RocksDB stays one, whatever is asked for later, and every program can read it.
+VOLUME=$WORK/rocksdb
+mount_up raft-engine.enable=false
+head -c 300000 /dev/urandom >"$MNT/data"
+sum=$(sha256sum <"$MNT/data")
+sync "$MNT/data"
+mount_kill
+expect 0 "$BUILD/fsck.raftkv" --data "$VOLUME"
+says 'clean'
+expect 0 "$raftkv" debug log "$VOLUME"
+says 'not among the rows yet'
+mount_up
+[ "$(sha256sum <"$MNT/data")" = "$sum" ] || fail 'the data is not what it was'
+mount_down
