@@ -47,14 +47,22 @@ static void print_figure(void *argument, const struct figure_value *figure)
 	fprintf(argument, "%s %" PRIu64 "\n", figure->name, figure->value);
 }
 
-static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+static void print_durations(FILE *file, const char *kind, const char *name, const struct histogram_sums *sums)
 {
-	FILE *file = argument;
-
-	fprintf(file, "operation %s %" PRIu64, name, sums->total_ns);
+	fprintf(file, "%s %s %" PRIu64, kind, name, sums->total_ns);
 	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++)
 		fprintf(file, " %" PRIu64, sums->counts[i]);
 	fputc('\n', file);
+}
+
+static void print_stage(void *argument, const struct figure_stage *stage)
+{
+	print_durations(argument, "stage", stage->name, &stage->sums);
+}
+
+static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+{
+	print_durations(argument, "operation", name, sums);
 }
 
 static void print_key(FILE *file, const struct buf *key)
@@ -92,6 +100,7 @@ static void print_figures(const struct control *control, FILE *file)
 	figures_each(&control->source, print_figure, file);
 	raftkv_each_region(control->source.raftkv, print_region, file);
 	config_each(control->config, print_setting, file);
+	figures_each_stage(&control->source, print_stage, file);
 	figures_each_operation(&control->source, print_operation, file);
 }
 

@@ -4,8 +4,8 @@
  * Whoever connects is sent lines of text, and then the end: first figures, "NAME VALUE", their units in their names;
  * then a line for each region, "region ID VERSION CONF_VERSION TERM START END", keys in hexadecimal or "-" for no bound,
  * term 0 where this store does not lead; then one for each setting, "setting SECTION.KEY<tab>VALUE<tab>ORIGIN" (empty:
- * the default); then one for each operation of the kernel, "operation NAME TOTAL_NS COUNT…", a
- * count for each bucket of histogram.h. Nothing is read, nothing can be changed. At most CONTROL_COUNT_MAX at once.
+ * the default); then one for each stage of a change, "stage NAME TOTAL_NS COUNT…", a count for each
+ * bucket of histogram.h, and one for each operation of the kernel, "operation NAME TOTAL_NS COUNT…". Nothing is read, nothing can be changed. At most CONTROL_COUNT_MAX at once.
  *
  * The socket has mode 0600. One loop runs it; start and stop are called from another thread, and wait for that loop.
  */

@@ -86,6 +86,22 @@ void figures_each(const struct figures_source *source,
 	}
 }
 
+void figures_each_stage(const struct figures_source *source,
+	void (*each)(void *argument, const struct figure_stage *stage), void *argument)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(source->raftkv, &stats);
+	each(argument, &(struct figure_stage){"propose", "raftkv_raft_propose_seconds",
+			       "From a change's arrival at its leader to its proposal.", stats.proposing});
+	each(argument, &(struct figure_stage){"commit", "raftkv_raft_commit_seconds",
+			       "From a proposal to its commit.", stats.committing});
+	each(argument, &(struct figure_stage){"apply", "raftkv_raft_apply_seconds",
+			       "From a commit to the change being visible.", stats.applying});
+	each(argument, &(struct figure_stage){"log_sync", "raftkv_log_sync_seconds",
+			       "Synced writes of the raft log.", stats.log.sync});
+}
+
 void figures_each_operation(const struct figures_source *source,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument)
 {

@@ -35,6 +35,17 @@ struct figure_value {
 void figures_each(const struct figures_source *source,
 	void (*each)(void *argument, const struct figure_value *figure), void *argument);
 
+struct figure_stage {
+	const char *name; /* "commit" */
+	const char *metric; /* a family, in seconds */
+	const char *help;
+	struct histogram_sums sums;
+};
+
+/* How long the stages of a change took. */
+void figures_each_stage(const struct figures_source *source,
+	void (*each)(void *argument, const struct figure_stage *stage), void *argument);
+
 /* How long the requests of the kernel took, by operation: those that have come at least once. */
 void figures_each_operation(const struct figures_source *source,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);

@@ -43,19 +43,40 @@ static void print_figure(void *argument, const struct figure_value *figure)
 	fprintf(printing->file, "%s%s %" PRIu64 "\n", figure->metric, figure->labels, figure->value);
 }
 
-static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+/* `label` is "op=\"read\"", or empty. */
+static void print_histogram(
+	FILE *file, const char *family, const char *label, const struct histogram_sums *sums)
 {
-	FILE *file = argument;
+	const char *comma = *label ? "," : "", *open = *label ? "{" : "", *close = *label ? "}" : "";
 	uint64_t below = 0;
 
 	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT - 1; i++) {
 		below += sums->counts[i];
-		fprintf(file, OPERATION_FAMILY "_bucket{op=\"%s\",le=\"%g\"} %" PRIu64 "\n", name,
+		fprintf(file, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", family, label, comma,
 			(double)histogram_bound_ns(i) / 1e9, below);
 	}
-	fprintf(file, OPERATION_FAMILY "_bucket{op=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, sums->count);
-	fprintf(file, OPERATION_FAMILY "_sum{op=\"%s\"} %.9f\n", name, (double)sums->total_ns / 1e9);
-	fprintf(file, OPERATION_FAMILY "_count{op=\"%s\"} %" PRIu64 "\n", name, sums->count);
+	fprintf(file, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", family, label, comma, sums->count);
+	fprintf(file, "%s_sum%s%s%s %.9f\n", family, open, label, close, (double)sums->total_ns / 1e9);
+	fprintf(file, "%s_count%s%s%s %" PRIu64 "\n", family, open, label, close, sums->count);
+}
+
+static void print_family(FILE *file, const char *family, const char *help)
+{
+	fprintf(file, "# HELP %s %s\n# TYPE %s histogram\n", family, help, family);
+}
+
+static void print_stage(void *argument, const struct figure_stage *stage)
+{
+	print_family(argument, stage->metric, stage->help);
+	print_histogram(argument, stage->metric, "", &stage->sums);
+}
+
+static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
+{
+	char label[64];
+
+	snprintf(label, sizeof label, "op=\"%s\"", name);
+	print_histogram(argument, OPERATION_FAMILY, label, sums);
 }
 
 void metrics_print(const struct figures_source *source, FILE *file)
@@ -66,11 +87,10 @@ void metrics_print(const struct figures_source *source, FILE *file)
 	      "raftkv_build_info{version=\"" RAFTKV_VERSION "\"} 1\n",
 		file);
 	figures_each(source, print_figure, &printing);
+	figures_each_stage(source, print_stage, file);
 	if (!source->front)
 		return;
-	fputs("# HELP " OPERATION_FAMILY " From a request of the kernel to its answer.\n"
-	      "# TYPE " OPERATION_FAMILY " histogram\n",
-		file);
+	print_family(file, OPERATION_FAMILY, "From a request of the kernel to its answer.");
 	figures_each_operation(source, print_operation, file);
 }
 
@@ -80,12 +100,27 @@ static void print_figure_row(void *argument, const struct figure_value *figure)
 		figure->help);
 }
 
+static void print_durations_row(FILE *file, const char *name, const struct histogram_sums *sums)
+{
+	if (sums->count > 0)
+		fprintf(file,
+			"<tr><td>%s<td align=right>%" PRIu64 "<td align=right>%.0f<td align=right>%.0f\n",
+			name, sums->count, (double)sums->total_ns / 1e3 / (double)sums->count,
+			(double)histogram_quantile_ns(sums, 990) / 1e3);
+}
+
+static void print_stage_row(void *argument, const struct figure_stage *stage)
+{
+	print_durations_row(argument, stage->name, &stage->sums);
+}
+
 static void print_operation_row(void *argument, const char *name, const struct histogram_sums *sums)
 {
-	fprintf(argument, "<tr><td>%s<td align=right>%" PRIu64 "<td align=right>%.0f<td align=right>%.0f\n",
-		name, sums->count, (double)sums->total_ns / 1e3 / (double)sums->count,
-		(double)histogram_quantile_ns(sums, 990) / 1e3);
+	print_durations_row(argument, name, sums);
 }
+
+#define DURATIONS(title, noun)                                                                               \
+	"<h2>" title "</h2><table><tr><th>" noun "<th>count<th>mean, &micro;s<th>99 % below, &micro;s\n"
 
 static void print_page(const struct figures_source *source, FILE *file)
 {
@@ -94,11 +129,11 @@ static void print_page(const struct figures_source *source, FILE *file)
 	      "</h1><p><a href=/metrics>metrics</a>\n<table><tr><th>figure<th>value<th>meaning\n",
 		file);
 	figures_each(source, print_figure_row, file);
+	fputs("</table>\n" DURATIONS("Stages of a change", "stage"), file);
+	figures_each_stage(source, print_stage_row, file);
 	fputs("</table>\n", file);
 	if (source->front) {
-		fputs("<h2>Operations</h2><table><tr><th>operation<th>count<th>mean, &micro;s<th>99 % below, "
-		      "&micro;s\n",
-			file);
+		fputs(DURATIONS("Operations", "operation"), file);
 		figures_each_operation(source, print_operation_row, file);
 		fputs("</table>\n", file);
 	}

@@ -94,7 +94,7 @@ static void write_status(struct json *json, const struct target *target)
 		const struct figure *figure = &target->figures[i];
 
 		if (strcmp(figure->name, "region") == 0 || strcmp(figure->name, "operation") == 0 ||
-			strcmp(figure->name, "setting") == 0)
+			strcmp(figure->name, "setting") == 0 || strcmp(figure->name, "stage") == 0)
 			continue;
 		if (is_number(figure->value))
 			json_number(json, figure->name, strtoull(figure->value, NULL, 10));

@@ -11,11 +11,15 @@
 #include "mount-helpers/command.h"
 #include "proto/histogram.h"
 
-#define OPERATION_COUNT_MAX 64
-#define NAME_SIZE	    32
-#define CLEAR_SCREEN	    "\033[H\033[J"
+#define DURATION_COUNT_MAX 80
+#define NAME_SIZE	   32
+#define CLEAR_SCREEN	   "\033[H\033[J"
 
-struct operation {
+static const char OPERATION[] = "operation", STAGE[] = "stage";
+
+/* Something that takes time, and how often it did: an operation of the kernel, or a stage of a change. */
+struct duration {
+	const char *kind; /* OPERATION or STAGE */
 	char name[NAME_SIZE];
 	struct histogram_sums sums;
 };
@@ -23,25 +27,35 @@ struct operation {
 struct sample {
 	struct target target;
 	struct timespec time;
-	size_t operation_count;
-	struct operation operations[OPERATION_COUNT_MAX];
+	size_t duration_count;
+	struct duration durations[DURATION_COUNT_MAX];
 };
 
 /* ---- Reading ---- */
 
-/* A line of the control socket: the name, the nanoseconds of all, a count for each bucket. */
-static bool parse_operation(const char *text, struct operation *operation)
+static const char *kind_of(const struct figure *figure)
 {
+	return strcmp(figure->name, OPERATION) == 0 ? OPERATION
+	       : strcmp(figure->name, STAGE) == 0   ? STAGE
+						    : NULL;
+}
+
+/* A line of the control socket: the name, the nanoseconds of all, a count for each bucket. */
+static bool parse(const struct figure *figure, struct duration *duration)
+{
+	const char *text = figure->value;
 	int used;
 	char *at;
 
-	*operation = (struct operation){0};
-	if (sscanf(text, "%31s %" SCNu64 "%n", operation->name, &operation->sums.total_ns, &used) != 2)
+	*duration = (struct duration){.kind = kind_of(figure)};
+	if (!duration->kind)
+		return false;
+	if (sscanf(text, "%31s %" SCNu64 "%n", duration->name, &duration->sums.total_ns, &used) != 2)
 		return false;
 	at = (char *)text + used;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
-		operation->sums.counts[i] = strtoull(at, &at, 10);
-		operation->sums.count += operation->sums.counts[i];
+		duration->sums.counts[i] = strtoull(at, &at, 10);
+		duration->sums.count += duration->sums.counts[i];
 	}
 	return true;
 }
@@ -50,7 +64,7 @@ static int take_sample(struct sample *sample, const char *path, struct status *s
 {
 	int code;
 
-	sample->operation_count = 0;
+	sample->duration_count = 0;
 	code = target_open(&sample->target, path, status);
 	if (code == 0 && !target_is_mounted(&sample->target))
 		code = status_set(status, -ENODEV, "%.200s is not mounted: nothing happens there",
@@ -59,11 +73,9 @@ static int take_sample(struct sample *sample, const char *path, struct status *s
 		code = target_load(&sample->target, status);
 	clock_gettime(CLOCK_MONOTONIC, &sample->time);
 	for (size_t i = 0; code == 0 && i < sample->target.count; i++)
-		if (strcmp(sample->target.figures[i].name, "operation") == 0 &&
-			sample->operation_count < OPERATION_COUNT_MAX &&
-			parse_operation(sample->target.figures[i].value,
-				&sample->operations[sample->operation_count]))
-			sample->operation_count++;
+		if (sample->duration_count < DURATION_COUNT_MAX &&
+			parse(&sample->target.figures[i], &sample->durations[sample->duration_count]))
+			sample->duration_count++;
 	return code;
 }
 
@@ -82,15 +94,16 @@ static double rate(const struct sample *before, const struct sample *now, const 
 	return new < old ? 0 : (double)(new - old) / seconds_between(before, now);
 }
 
-/* What came of one operation since `before`; the mount may have been another then. */
-static struct operation since(const struct sample *before, const struct operation *now)
+/* What came since `before`; the mount may have been another then. */
+static struct duration since(const struct sample *before, const struct duration *now)
 {
-	struct operation difference = *now;
+	struct duration difference = *now;
 
-	for (size_t i = 0; i < before->operation_count; i++) {
-		const struct operation *old = &before->operations[i];
+	for (size_t i = 0; i < before->duration_count; i++) {
+		const struct duration *old = &before->durations[i];
 
-		if (strcmp(old->name, now->name) != 0 || old->sums.count > now->sums.count)
+		if (old->kind != now->kind || strcmp(old->name, now->name) != 0 ||
+			old->sums.count > now->sums.count)
 			continue;
 		difference.sums.count -= old->sums.count;
 		difference.sums.total_ns -= old->sums.total_ns;
@@ -114,16 +127,16 @@ static double quantile_us(const struct histogram_sums *sums)
 
 /* ---- Showing ---- */
 
-static void print_operations(const struct sample *before, const struct sample *now)
+static void print_durations(const struct sample *before, const struct sample *now, const char *kind)
 {
-	printf("\n%-16s %12s %12s %14s\n", "operation", "per second", "mean us", "99 % below us");
-	for (size_t i = 0; i < now->operation_count; i++) {
-		struct operation operation = since(before, &now->operations[i]);
+	printf("\n%-16s %12s %12s %14s\n", kind, "per second", "mean us", "99 % below us");
+	for (size_t i = 0; i < now->duration_count; i++) {
+		struct duration duration = since(before, &now->durations[i]);
 
-		if (operation.sums.count > 0)
-			printf("%-16s %12.1f %12.1f %14.0f\n", operation.name,
-				(double)operation.sums.count / seconds_between(before, now),
-				mean_us(&operation.sums), quantile_us(&operation.sums));
+		if (duration.kind == kind && duration.sums.count > 0)
+			printf("%-16s %12.1f %12.1f %14.0f\n", duration.name,
+				(double)duration.sums.count / seconds_between(before, now),
+				mean_us(&duration.sums), quantile_us(&duration.sums));
 	}
 }
 
@@ -141,13 +154,33 @@ static void print_sample(const struct sample *before, const struct sample *now)
 		(double)target_number(target, "data_used_bytes") / (1 << 20),
 		(double)target_number(target, "log_live_bytes") / (1 << 20),
 		(double)target_number(target, "space_available_bytes") / (1 << 20));
-	print_operations(before, now);
+	print_durations(before, now, STAGE);
+	print_durations(before, now, OPERATION);
 }
 
 static void write_rate(struct json *json, const struct sample *before, const struct sample *now,
 	const char *key, const char *name)
 {
 	json_real(json, key, rate(before, now, name));
+}
+
+static void write_durations(
+	struct json *json, const struct sample *before, const struct sample *now, const char *kind)
+{
+	json_begin(json, kind == STAGE ? "stages" : "operations", '[');
+	for (size_t i = 0; i < now->duration_count; i++) {
+		struct duration duration = since(before, &now->durations[i]);
+
+		if (duration.kind != kind || duration.sums.count == 0)
+			continue;
+		json_begin(json, NULL, '{');
+		json_string(json, kind, duration.name);
+		json_real(json, "per_second", (double)duration.sums.count / seconds_between(before, now));
+		json_real(json, "mean_microseconds", mean_us(&duration.sums));
+		json_real(json, "p99_microseconds", quantile_us(&duration.sums));
+		json_end(json, '}');
+	}
+	json_end(json, ']');
 }
 
 static void write_sample(struct json *json, const struct sample *before, const struct sample *now)
@@ -160,20 +193,8 @@ static void write_sample(struct json *json, const struct sample *before, const s
 	write_rate(json, before, now, "log_syncs_per_second", "log_syncs_total");
 	json_number(json, "data_used_bytes", target_number(&now->target, "data_used_bytes"));
 	json_number(json, "space_available_bytes", target_number(&now->target, "space_available_bytes"));
-	json_begin(json, "operations", '[');
-	for (size_t i = 0; i < now->operation_count; i++) {
-		struct operation operation = since(before, &now->operations[i]);
-
-		if (operation.sums.count == 0)
-			continue;
-		json_begin(json, NULL, '{');
-		json_string(json, "operation", operation.name);
-		json_real(json, "per_second", (double)operation.sums.count / seconds_between(before, now));
-		json_real(json, "mean_microseconds", mean_us(&operation.sums));
-		json_real(json, "p99_microseconds", quantile_us(&operation.sums));
-		json_end(json, '}');
-	}
-	json_end(json, ']');
+	write_durations(json, before, now, STAGE);
+	write_durations(json, before, now, OPERATION);
 	json_end(json, '}');
 	putc('\n', json->file);
 	json->needs_comma = false;

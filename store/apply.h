@@ -38,6 +38,7 @@ struct apply_task {
 	struct raft_message message; /* MsgStorageApply */
 	struct payload *payloads; /* of its entries */
 	uint64_t size; /* bytes of log that it was */
+	uint64_t committed; /* env_now: when its entries were known to be */
 	bool has_deferred; /* small payloads were written, unsynced */
 	int statuses[]; /* out: one per entry */
 };

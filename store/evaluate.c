@@ -183,8 +183,13 @@ static void evaluate(struct view *view, const struct question *question, struct 
 static void on_proposal_finished(struct proposal *proposal, int status)
 {
 	struct raftkv_write *write = container_of(proposal, struct raftkv_write, proposal);
+	struct peer *peer = write->peer;
 
-	write->peer->evaluations.pending_size -= write->size;
+	if (status == 0) {
+		histogram_add(&peer->shard->committing, peer->committed_at - proposal->proposed);
+		histogram_add(&peer->shard->applying, env_now(store_of(peer)->env) - peer->committed_at);
+	}
+	peer->evaluations.pending_size -= write->size;
 	finish_kept(write, status == 0 ? write->status : status);
 }
 
@@ -263,6 +268,7 @@ static void on_proposed(
 		.proposed = env_now(store_of(peer)->env),
 		.finish = on_proposal_finished,
 	};
+	histogram_add(&peer->shard->proposing, write->proposal.proposed - write->begun);
 	peer->evaluations.pending_size += write->size;
 	atomic_fetch_add_explicit(&peer->shard->writes, 1, memory_order_relaxed);
 	proposal_queue_push(&peer->proposals, &write->proposal);

@@ -30,6 +30,7 @@
 
 #include "proto/buf.h"
 #include "proto/env.h"
+#include "proto/histogram.h"
 #include "raft/raft.h"
 
 struct log_engine {
@@ -109,6 +110,7 @@ struct log_engine_stats {
 	uint64_t cache_size; /* bytes */
 	uint64_t syncs; /* device writes so far */
 	uint64_t records; /* writes so far */
+	struct histogram_sums sync; /* how long the synced writes took */
 };
 
 struct log_engine_ops {

@@ -343,6 +343,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 		raftkv_fail(store_of(peer), -ENOMEM, "out of memory for committed entries");
 		return;
 	}
+	task->committed = env_now(store_of(peer)->env);
 	task->payloads = append_take_payloads(&peer->appends, last);
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
@@ -546,6 +547,7 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 
 	peer->applies_in_flight--;
 	peer->applied = (struct apply_state){last->index, last->term};
+	peer->committed_at = task->committed;
 	evaluate_on_applied(peer, last->index);
 	peer_respond(peer, task->message.responses, task->message.response_count);
 	for (size_t i = 0; i < entries->count; i++)

@@ -52,6 +52,7 @@ struct peer {
 	uint64_t term;
 	enum raft_role role;
 	uint32_t applies_in_flight;
+	uint64_t committed_at; /* env_now: of the entries whose proposals are being answered */
 	bool is_fetching; /* entries, on a worker */
 	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
 	uint64_t quiet_until;

@@ -52,6 +52,7 @@ struct raft_rocksdb {
 	int failure; /* final */
 	uint64_t next_number; /* of jobs */
 	uint64_t syncs;
+	struct histogram durations; /* of synced writes */
 	uint64_t records;
 };
 
@@ -295,10 +296,12 @@ static int write_batch(struct raft_rocksdb *engine, struct status *status)
 {
 	char *error = NULL;
 	int code = fill_batch(engine);
+	uint64_t begun = env_now(engine->options.env);
 
 	if (code < 0)
 		return status_set(status, code, "%s", status_name(code));
 	rocksdb_write(engine->db, engine->write_options, engine->batch, &error);
+	histogram_add(&engine->durations, env_now(engine->options.env) - begun);
 	code = rocksdb_error_take(error, status);
 	if (code < 0)
 		return code;
@@ -618,6 +621,7 @@ static void engine_stats(struct log_engine *base, struct log_engine_stats *stats
 	stats->live_size = engine->memory.index.live_size;
 	stats->cache_size = engine->memory.cache.size;
 	stats->syncs = engine->syncs;
+	histogram_read(&engine->durations, &stats->sync);
 	stats->records = engine->records;
 	log_memory_unlock(&engine->memory);
 }

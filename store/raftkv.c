@@ -338,6 +338,7 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 
 	buf_ref(write->body);
 	buf_ref(write->payload);
+	write->begun = env_now(raftkv->env);
 	write->joined = NULL;
 	write->evaluation = NULL;
 	write->reply = NULL;
@@ -424,6 +425,14 @@ int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region
 
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
 
+static void add_durations(struct histogram_sums *to, const struct histogram *from)
+{
+	struct histogram_sums sums;
+
+	histogram_read(from, &sums);
+	histogram_sums_add(to, &sums);
+}
+
 void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 {
 	*stats = (struct raftkv_stats){
@@ -441,6 +450,9 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 		stats->writes += atomic_load(&shard->writes);
 		stats->evaluations_parked += atomic_load(&shard->parked);
 		stats->writes_throttled += atomic_load(&shard->throttled);
+		add_durations(&stats->proposing, &shard->proposing);
+		add_durations(&stats->committing, &shard->committing);
+		add_durations(&stats->applying, &shard->applying);
 	}
 	raftkv->log->ops->stats(raftkv->log, &stats->log);
 	blocks_stats(raftkv->blocks, &stats->blocks);

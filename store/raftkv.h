@@ -26,6 +26,7 @@
 
 #include "proto/buf.h"
 #include "proto/env.h"
+#include "proto/histogram.h"
 #include "store/blocks.h"
 #include "store/evaluator.h"
 #include "store/kv_engine.h"
@@ -108,6 +109,7 @@ struct raftkv_write {
 	/* The store's: */
 	struct env_mail mail;
 	struct raftkv_write *next; /* in a queue */
+	uint64_t begun; /* env_now */
 	struct raftkv_write *joined; /* later copies of the same request that share its answer */
 	struct peer *peer;
 	struct proposal proposal; /* while in the log */
@@ -171,6 +173,8 @@ struct raftkv_stats {
 	uint64_t evaluations_parked; /* for a row that was not in memory */
 	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
 	uint64_t flushes; /* rounds */
+	/* The stages of a change on its leader: to its proposal; to its commit; until it is visible. */
+	struct histogram_sums proposing, committing, applying;
 	struct log_engine_stats log;
 	struct blocks_stats blocks;
 	struct kv_memory memory;

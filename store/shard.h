@@ -13,6 +13,7 @@
 
 #include "proto/env.h"
 #include "proto/heap.h"
+#include "proto/histogram.h"
 #include "store/apply.h"
 #include "store/inbox.h"
 
@@ -39,6 +40,7 @@ struct shard {
 	bool is_stopped;
 	/* Counters for raftkv_stats. */
 	_Atomic uint64_t writes, reads_lease, reads_read_index, parked, throttled, leaders;
+	struct histogram proposing, committing, applying; /* the stages of a change */
 };
 
 int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loop, uint32_t number);

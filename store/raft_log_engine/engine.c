@@ -52,6 +52,7 @@ static void engine_stats(struct log_engine *base, struct log_engine_stats *stats
 		.records = engine->records,
 	};
 	log_memory_unlock(&engine->memory);
+	histogram_read(&engine->writer.durations, &stats->sync);
 }
 
 /* ---- Opening and closing ---------------------------------------------------------------------------------------- */

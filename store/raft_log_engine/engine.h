@@ -45,6 +45,8 @@ struct log_writer {
 	size_t buffer_size;
 	struct iovec vector;
 	struct env_file_request request;
+	uint64_t begun; /* env_now: of the request */
+	struct histogram durations; /* of such requests */
 	struct env_work work; /* making a segment */
 	struct log_segment *made;
 	int make_result; /* of the work */

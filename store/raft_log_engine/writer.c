@@ -66,6 +66,7 @@ static void send_batch(struct raft_log_engine *engine)
 		.vector_count = 1,
 		.done = written,
 	};
+	writer->begun = env_now(engine->options.env);
 	env_file_submit(&writer->request);
 }
 
@@ -202,6 +203,7 @@ static void written(struct env_file_request *request)
 	struct log_move *move;
 	int status = request->status;
 
+	histogram_add(&writer->durations, env_now(engine->options.env) - writer->begun);
 	log_memory_lock(&engine->memory);
 	if (status == 0)
 		status = apply_batch(engine);

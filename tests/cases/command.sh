@@ -89,15 +89,14 @@ create files'
 expect 3 "$raftkv" bench "$WORK/absent"
 i=0
 "$raftkv" top --count=1 "$MNT" >"$WORK/out" &
-while ls "$MNT/dir" >/dev/null && kill -0 $! 2>/dev/null; do stat "$MNT/absent$((i += 1))" >"$WORK/err" 2>&1; done
+while touch "$MNT/dir" && kill -0 $! 2>/dev/null; do stat "$MNT/absent$((i += 1))" >"$WORK/err" 2>&1; done
 wait $! || fail "top exits with $?"
-says '^lookup *[0-9]'
+for row in lookup propose commit apply log_sync; do says "^$row *[0-9]"; done
 expect 0 "$raftkv" top --count=2 --json "$MNT"
 [ "$(jq -s length "$WORK/out")" = 2 ] || fail "two samples were asked for: $(cat "$WORK/out")"
 expect 2 "$raftkv" top --count=x "$MNT"
 expect 2 "$raftkv" status --count=1 "$MNT"
 
-# Metrics: of the socket that the mount was told, in the format that Prometheus reads.
 # Settings: of the mount, of a file, of a command line; what is printed is a file again.
 "$raftkv" config "$MNT" >"$WORK/out" || fail 'config of a mount'
 grep -q "^metrics = unix:$WORK/metrics *; -o metrics=unix:$WORK/metrics$" "$WORK/out" || fail "config: $(cat "$WORK/out")"
@@ -110,6 +109,7 @@ expect 3 "$raftkv" config --kv.colour=red "$WORK/out"
 expect 3 "$raftkv" config "$WORK/none.conf"
 expect 3 "$raftkv" config --kv.cache_bytes=1G "$MNT"
 
+# Metrics: of the socket that the mount was told, in the format that Prometheus reads.
 curl -sf --unix-socket "$WORK/metrics" http://localhost/metrics >"$WORK/out" || fail 'no metrics'
 awk '!/^# (HELP|TYPE) raftkv_[a-z_]+ / && !/^raftkv_[a-z_]+({[a-z]+="[^"]*"(,[a-z]+="[^"]*")*})? [0-9.]+$/' "$WORK/out" >"$WORK/err"
 [ ! -s "$WORK/err" ] || fail "these lines are no metrics: $(cat "$WORK/err")"
