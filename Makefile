@@ -67,6 +67,7 @@ libs_mount-helpers := $(libs_fs)
 
 # What tests share; a program links only the members it names.
 test_library := $(if $(wildcard tests/lib/*.c tests/conform/*.c),$(BUILD)/libtests.a)
+fakes        := $(wildcard tests/lib/fake_*.c)
 unit_tests   := $(patsubst %.c,$(BUILD)/%,$(wildcard $(foreach l,$(layers),tests/unit/$(l)/test_*.c)))
 test_mains   := $(wildcard tests/*/main.c)
 test_programs := $(patsubst tests/%/main.c,$(BUILD)/tests/%,$(test_mains))
@@ -92,17 +93,20 @@ $(call library,$(1)): $(call objects,$(call sources,$(1)))
 endef
 $(foreach l,$(layers),$(eval $(call library_rule,$(l))))
 
-$(BUILD)/libtests.a: $(call objects,$(wildcard tests/lib/*.c tests/conform/*.c))
+$(BUILD)/libtests.a: $(call objects,$(filter-out $(fakes),$(wildcard tests/lib/*.c tests/conform/*.c))) Makefile
+	$(call say,AR)
+	$(quiet)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+$(BUILD)/libfakes.a: $(call objects,$(fakes))
 	$(call say,AR)
 	$(quiet)rm -f $@ && ar rcs $@ $^
 
-# Tests that name a fake, which stands in for a layer's own: for them, what tests share comes first.
+# Tests that name a fake, which stands in for a layer's own: for them, what tests share and the fakes come first.
 with_fakes := $(call objects,$(shell grep -lE 'tests/lib/(fake_|sim_client)' tests/unit/*/*.c))
-fakes_first = $(if $(filter $(with_fakes),$(2)),$(test_library))
+fakes_first = $(if $(filter $(with_fakes),$(2)),$(test_library) $(BUILD)/libfakes.a)
 
 # $(1) target, $(2) objects, $(3) the highest layer it uses, $(4) more libraries
 define program_rule
-$(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library))
+$(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$(test_library)) $(fakes_first)
 	$$(call say,LD)
 	@mkdir -p $$(@D)
 	$$(quiet)$$(link) -o $$@ $(2) -Wl,--start-group $(fakes_first) $(call archives,$(needs_$(3))) \
