@@ -65,8 +65,19 @@ static void deliver(struct env_mail *mail)
 	buf_unref(reply);
 }
 
+/* Where to ask instead. Such errors are given on the peer's loop. */
+static void give_hint(struct raftkv_write *write, int status)
+{
+	bool is_elsewhere = status == STATUS_NOT_LEADER || status == STATUS_STALE_COMMAND;
+
+	write->leader_store = is_elsewhere ? peer_leader_store(write->peer) : 0;
+	write->epoch =
+		status == STATUS_EPOCH_NOT_MATCH ? write->peer->region.epoch : (struct region_epoch){0};
+}
+
 static void answer(struct raftkv_write *write, int status, struct buf *reply)
 {
+	give_hint(write, status);
 	buf_unref(write->body);
 	buf_unref(write->payload);
 	write->status = status;

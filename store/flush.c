@@ -17,6 +17,7 @@
 #define TICK_MS		  1000
 #define FLUSH_AGE_FULL_MS 1000 /* while space is short */
 #define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
+#define ROUNDS_HELD_MAX	  64
 
 struct flush_region {
 	UT_hash_handle hh;
@@ -27,6 +28,13 @@ struct flush_region {
 	struct log_mark mark;
 	uint8_t value[8];
 	struct log_write write;
+};
+
+struct flush_round {
+	struct flush_round *next;
+	struct flush_region *regions; /* hash */
+	uint64_t generation; /* of extents freed by its entries */
+	uint64_t size; /* bytes of log */
 };
 
 static void free_regions(struct flush_region **regions)
@@ -94,15 +102,25 @@ static struct flush *flush_of_work(struct env_work *work)
 	return container_of(work, struct flush, work);
 }
 
+static void free_round(struct flush_round *round)
+{
+	if (!round)
+		return;
+	free_regions(&round->regions);
+	free(round);
+}
+
 /* Steps 1 to 3. */
 static void take_list(struct flush *flush)
 {
+	struct flush_round *round = flush->round;
+
 	pthread_mutex_lock(&flush->lock);
-	flush->round = flush->regions;
+	round->regions = flush->regions;
 	flush->regions = NULL;
-	flush->round_size = flush->noted_size;
+	round->size = flush->round_size = flush->noted_size;
 	flush->noted_size = 0;
-	flush->round_generation = flush->generation++;
+	round->generation = flush->generation++;
 	pthread_mutex_unlock(&flush->lock);
 }
 
@@ -136,26 +154,96 @@ static void make_durable(struct env_work *work)
 		status = blocks_sync(raftkv->blocks);
 	if (status == 0 && !planted("store:release_before_flush"))
 		status = raftkv->kv->ops->flush(raftkv->kv);
-	HASH_ITER (hh, flush->round, each, next)
+	HASH_ITER (hh, flush->round->regions, each, next)
 		if (status == 0 && !planted("store:release_before_flush"))
 			status = check_persisted(raftkv->kv, each);
 	flush->round_status = status;
+}
+
+/* Whether some replica may still need entries of the round. */
+static bool is_wanted(struct flush *flush, const struct flush_round *round)
+{
+	struct raftkv *raftkv = flush->raftkv;
+	const struct flush_region *each, *next;
+
+	if (flush->held_size > raftkv->options.log_size_max / 2 || space_is_short(&raftkv->space))
+		return false;
+	HASH_ITER (hh, round->regions, each, next) {
+		const struct route *route = router_find(&raftkv->router, each->region);
+
+		if (route && atomic_load(&route->shared_index) < each->index)
+			return true;
+	}
+	return false;
+}
+
+static int let_go(struct flush *flush, struct flush_round *round)
+{
+	struct raftkv *raftkv = flush->raftkv;
+	struct flush_region *each, *next;
+	int status = 0;
+
+	HASH_ITER (hh, round->regions, each, next)
+		if (status == 0)
+			status = raftkv->log->ops->release(raftkv->log, each->region, each->index);
+	if (status == 0)
+		blocks_release(raftkv->blocks, round->generation);
+	return status;
+}
+
+/* The older of the two is let go of when the younger may be. Frees `round`. */
+static void merge(struct flush_round *into, struct flush_round *round)
+{
+	struct flush_region *each, *next, *found;
+
+	HASH_ITER (hh, round->regions, each, next) {
+		HASH_DELETE(hh, round->regions, each);
+		HASH_FIND(hh, into->regions, &each->region, sizeof each->region, found);
+		if (found)
+			found->index = each->index;
+		else
+			HASH_ADD(hh, into->regions, region, sizeof each->region, each);
+		if (found)
+			free(each);
+	}
+	into->generation = round->generation;
+	into->size += round->size;
+	free(round);
+}
+
+static void hold(struct flush *flush, struct flush_round *round)
+{
+	struct flush_round *last = flush->held;
+	uint32_t count = 1;
+
+	for (; last && last->next; last = last->next)
+		count++;
+	flush->held_size += round->size;
+	if (!last)
+		flush->held = round;
+	else if (!round->regions || count >= ROUNDS_HELD_MAX)
+		merge(last, round);
+	else
+		last->next = round;
 }
 
 /* Steps 5 and 6. */
 static void release(struct env_work *work)
 {
 	struct flush *flush = flush_of_work(work);
-	struct raftkv *raftkv = flush->raftkv;
-	struct flush_region *each, *next;
 	int status = 0;
 
-	HASH_ITER (hh, flush->round, each, next)
-		if (status == 0)
-			status = raftkv->log->ops->release(raftkv->log, each->region, each->index);
+	hold(flush, flush->round);
+	flush->round = NULL;
+	while (flush->held && status == 0 && !is_wanted(flush, flush->held)) {
+		struct flush_round *round = flush->held;
+
+		status = let_go(flush, round);
+		flush->held = round->next;
+		flush->held_size -= round->size;
+		free_round(round);
+	}
 	flush->round_status = status;
-	if (status == 0)
-		blocks_release(raftkv->blocks, flush->round_generation);
 }
 
 static void begin_round(struct flush *flush);
@@ -177,7 +265,6 @@ static void end_round(struct flush *flush)
 {
 	struct raftkv *raftkv = flush->raftkv;
 
-	free_regions(&flush->round);
 	pthread_mutex_lock(&flush->lock);
 	flush->round_size = 0;
 	pthread_mutex_unlock(&flush->lock);
@@ -261,7 +348,7 @@ static void on_durable(struct env_work *work)
 		fail_round(flush);
 		return;
 	}
-	HASH_ITER (hh, flush->round, each, next)
+	HASH_ITER (hh, flush->round->regions, each, next)
 		if (each->has_deferred)
 			write_mark(flush, each);
 	if (flush->marks_pending == 0)
@@ -270,6 +357,11 @@ static void on_durable(struct env_work *work)
 
 static void begin_round(struct flush *flush)
 {
+	flush->round = calloc(1, sizeof *flush->round);
+	if (!flush->round) {
+		raftkv_fail(flush->raftkv, -ENOMEM, "out of memory for a flush");
+		return;
+	}
 	flush->is_running = true;
 	flush->is_due = false;
 	atomic_store(&flush->is_requested, false);
@@ -307,7 +399,8 @@ static void consider(struct flush *flush)
 	if (flush->is_running || flush->finished)
 		return;
 	if (flush->is_due ? age_ms >= ROUND_PAUSE_MS
-			  : has_notes(flush) && (age_ms >= age_max_ms || is_log_large(flush)))
+			  : (has_notes(flush) && (age_ms >= age_max_ms || is_log_large(flush))) ||
+				    (flush->held && age_ms >= age_max_ms))
 		begin_round(flush);
 }
 
@@ -424,7 +517,13 @@ void flush_close(struct flush *flush)
 	if (!flush->raftkv)
 		return;
 	free_regions(&flush->regions);
-	free_regions(&flush->round);
+	free_round(flush->round);
+	while (flush->held) {
+		struct flush_round *round = flush->held;
+
+		flush->held = round->next;
+		free_round(round);
+	}
 	pthread_mutex_destroy(&flush->lock);
 }
 

@@ -14,6 +14,10 @@
  *      the records that named them are released
  *   7  let the log engine reclaim its segments
  *
+ * Steps 5 and 6 of a round wait while another replica may still have to be sent its entries (route->shared_index), and
+ * the payloads that they name; but not when more than half of the log's limit waits, or space is short: then a replica
+ * that is so far behind gets a snapshot. Rounds are let go of in their order.
+ *
  * Once a second the disk's space is looked at and the block store's housekeeping is done. Apply threads report what
  * they made visible; the rest runs on the first shard's loop and on workers.
  */
@@ -32,6 +36,7 @@
 
 struct raftkv;
 struct flush_region; /* flush.c */
+struct flush_round;
 
 struct flush {
 	struct raftkv *raftkv;
@@ -53,9 +58,10 @@ struct flush {
 	bool is_running; /* a round */
 	bool is_due; /* asked for while running */
 	uint64_t started; /* when the last round began */
-	struct flush_region *round; /* hash */
-	uint64_t round_size;
-	uint64_t round_generation;
+	struct flush_round *round; /* the one that runs */
+	struct flush_round *held; /* made durable and not let go of, oldest first */
+	uint64_t held_size; /* bytes of log */
+	uint64_t round_size; /* under the lock */
 	int round_status;
 	uint32_t marks_pending;
 	struct env_work work;

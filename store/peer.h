@@ -32,6 +32,9 @@
 struct shard;
 struct route;
 
+#define PEER_STRANGERS_MAX 8
+#define READ_RETRY_MS	   500
+
 struct peer {
 	struct shard *shard;
 	struct route *route;
@@ -51,9 +54,13 @@ struct peer {
 
 	uint64_t term;
 	enum raft_role role;
+	uint64_t shared_index; /* every replica has the log up to here, as a leader said or found */
 	uint32_t applies_in_flight;
 	uint64_t committed_at; /* env_now: of the entries whose proposals are being answered */
 	bool is_fetching; /* entries, on a worker */
+	/* Replicas that spoke to this one and are not in its idea of the region. */
+	struct region_peer strangers[PEER_STRANGERS_MAX];
+	uint32_t stranger_count;
 	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
 	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
@@ -72,7 +79,11 @@ void peer_free(struct peer *peer);
 
 void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
-void peer_step(struct peer *peer, const struct raft_message *message); /* from another store */
+/* A message from another store. */
+void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
+/* Messages to that replica did not arrive; a snapshot that was sent to it did, or did not. */
+void peer_report_unreachable(struct peer *peer, uint64_t to);
+void peer_report_snapshot(struct peer *peer, uint64_t to, bool failed);
 
 /* Does whatever is due. The shard calls it for a dirty peer, and when its deadline has come. */
 void peer_process(struct peer *peer);
@@ -83,6 +94,8 @@ void peer_respond(struct peer *peer, struct raft_message *responses, size_t coun
 /* A task is visible. Takes it. */
 void peer_on_applied(struct peer *peer, struct apply_task *task);
 
+/* The store where the leader is, as far as is known; 0: it is not. */
+uint64_t peer_leader_store(const struct peer *peer);
 /* Leading, and everything before this term applied: may evaluate and grant leases. */
 bool peer_is_serving(const struct peer *peer);
 /* Joins the next ReadIndex round; `request->done` comes later. */

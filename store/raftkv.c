@@ -145,12 +145,33 @@ static int open_blocks(struct raftkv *raftkv, struct status *status)
 	return blocks_open(&options, &raftkv->blocks, status);
 }
 
-/* A new store is alone: its cluster's id is drawn at random. */
-static void draw_ident(struct raftkv *raftkv)
+/* What a new store is: what the options say, or else store 1 of a cluster that is this store. */
+static void make_ident(struct raftkv *raftkv)
 {
-	env_random(raftkv->env, &raftkv->dir.ident.cluster, sizeof raftkv->dir.ident.cluster);
-	raftkv->dir.ident.store = 1;
-	raftkv->dir.ident.incarnation = 0;
+	struct ident *ident = &raftkv->dir.ident;
+
+	ident->cluster = raftkv->options.cluster;
+	ident->store = or_default(raftkv->options.store, 1);
+	ident->incarnation = 0;
+	while (ident->cluster == 0)
+		env_random(raftkv->env, &ident->cluster, sizeof ident->cluster);
+}
+
+/* A directory of another cluster, or of another of its stores, would vote with the wrong log. */
+static int check_ident(const struct raftkv *raftkv, struct status *status)
+{
+	const struct raftkv_options *options = &raftkv->options;
+	const struct ident *ident = &raftkv->dir.ident;
+
+	if (options->cluster > 0 && options->cluster != ident->cluster)
+		return status_set(status, -EINVAL, "%s belongs to cluster %016llx, not to %016llx",
+			raftkv->dir.path, (unsigned long long)ident->cluster,
+			(unsigned long long)options->cluster);
+	if (options->store > 0 && options->store != ident->store)
+		return status_set(status, -EINVAL, "%s is store %llu of its cluster, not store %llu",
+			raftkv->dir.path, (unsigned long long)ident->store,
+			(unsigned long long)options->store);
+	return 0;
 }
 
 static int start_shards(struct raftkv *raftkv, struct status *status)
@@ -184,11 +205,13 @@ static int open_engines(struct raftkv *raftkv, struct status *status)
 
 static int start_regions(struct raftkv *raftkv, struct status *status)
 {
-	int code = 0;
+	int code;
 
 	if (raftkv->dir.is_new) {
-		draw_ident(raftkv);
+		make_ident(raftkv);
 		code = recover_bootstrap(raftkv, status);
+	} else {
+		code = check_ident(raftkv, status);
 	}
 	if (code < 0)
 		return code;
@@ -287,6 +310,11 @@ static void on_stop(struct env_mail *mail)
 	shard_stop(container_of(mail, struct shard, stop_mail));
 }
 
+struct ident raftkv_ident(const struct raftkv *raftkv)
+{
+	return raftkv->dir.ident;
+}
+
 void raftkv_stop(
 	struct raftkv *raftkv, struct env_loop *loop, void (*stopped)(void *argument), void *argument)
 {
@@ -339,6 +367,7 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 	buf_ref(write->body);
 	buf_ref(write->payload);
 	write->begun = env_now(raftkv->env);
+	write->peer = NULL;
 	write->joined = NULL;
 	write->evaluation = NULL;
 	write->reply = NULL;
@@ -380,37 +409,6 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 		peer_read(read->peer, read);
 	else
 		env_post(route->shard->loop, &read->mail, on_read);
-}
-
-/* A message on its way to its peer's loop. */
-struct step {
-	struct env_mail mail;
-	struct peer *peer;
-	struct raft_message message;
-};
-
-static void on_step(struct env_mail *mail)
-{
-	struct step *step = (struct step *)mail; /* the first member */
-
-	peer_step(step->peer, &step->message);
-	raft_message_close(&step->message);
-	free(step);
-}
-
-void raftkv_step(struct raftkv *raftkv, uint64_t region, struct raft_message *message)
-{
-	struct route *route = router_find(&raftkv->router, region);
-	struct step *step = route ? malloc(sizeof *step) : NULL;
-
-	if (!step) {
-		raft_message_close(message);
-		return;
-	}
-	step->peer = route->peer;
-	step->message = *message;
-	*message = (struct raft_message){0};
-	env_post(route->shard->loop, &step->mail, on_step);
 }
 
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch)

@@ -28,6 +28,7 @@
 #include "proto/env.h"
 #include "proto/histogram.h"
 #include "store/blocks.h"
+#include "store/data_dir.h"
 #include "store/evaluator.h"
 #include "store/kv_engine.h"
 #include "store/log_engine.h"
@@ -59,6 +60,17 @@ struct raftkv_options {
 	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */
 	uint32_t shard_count;
 	struct transport *transport; /* of the peers' messages; NULL: the store is alone */
+	/*
+	 * What the store is to be; an IDENT that says otherwise is refused. Zeroes take what IDENT says, and make a new
+	 * store alone: store 1 of a cluster whose id is drawn.
+	 */
+	uint64_t cluster;
+	uint64_t store;
+	/* A new store's regions have a voter on each of these stores: replica n on the n-th. Every one of them must be
+	 * opened with the same list, for they all make the same regions. 0 stores: this one alone. */
+	const uint64_t *initial_stores;
+	uint32_t initial_store_count; /* ≤ REGION_PEERS_MAX */
+	bool is_joining; /* a new store has no region: it gets its replicas from a cluster that runs */
 	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
 	bool lease_is_off; /* every read goes through a ReadIndex round */
 	uint32_t
@@ -78,15 +90,18 @@ struct raftkv_options {
 	void *failed_argument;
 };
 
-/* Opens and recovers; blocks. A new directory becomes a store of its own with one region (id 1) over the whole key
- * space and one replica. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what is
- * wrong: another process has it, another format, damage. */
+/* Opens and recovers; blocks. A new directory becomes a store with one region (id 1) over the whole key space, unless
+ * the options say otherwise. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what
+ * is wrong: another process has it, another format, another cluster's or store's, damage. */
 int raftkv_open(const struct raftkv_options *options, struct raftkv **raftkv, struct status *status);
 /* Ends every request (STATUS_STOPPING), flushes, and calls back on `loop` (one of the shards, still running). Then
  * stop the loops, and raftkv_free. */
 void raftkv_stop(
 	struct raftkv *raftkv, struct env_loop *loop, void (*stopped)(void *argument), void *argument);
 void raftkv_free(struct raftkv *raftkv);
+
+/* Which store of which cluster this is, and the how-many-eth opening of it. Any thread. */
+struct ident raftkv_ident(const struct raftkv *raftkv);
 
 /* ---- Writes ----------------------------------------------------------------------------------------------------- */
 
@@ -106,6 +121,9 @@ struct raftkv_write {
 	struct buf *payload; /* shared; may be NULL */
 	struct env_loop *loop;
 	raftkv_write_cb done;
+	/* Out, with an error: */
+	uint64_t leader_store; /* STATUS_NOT_LEADER, STATUS_STALE_COMMAND: where the leader is; 0: unknown */
+	struct region_epoch epoch; /* STATUS_EPOCH_NOT_MATCH: the region's, here */
 	/* The store's: */
 	struct env_mail mail;
 	struct raftkv_write *next; /* in a queue */
@@ -136,6 +154,9 @@ struct raftkv_read {
 	bool from_follower; /* a follower may answer, through a ReadIndex round with its leader */
 	struct env_loop *loop;
 	raftkv_read_cb done;
+	/* Out, with an error, as a write's: */
+	uint64_t leader_store;
+	struct region_epoch epoch;
 	/* The store's: */
 	struct env_mail mail;
 	struct peer *peer;
@@ -154,10 +175,6 @@ int raftkv_local_snapshot(
  * the snapshot, which several threads may share. */
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
 void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
-
-/* A message of a peer on another store, which is taken and zeroed. Those to unknown regions and replicas are dropped:
- * Raft sends again what matters. */
-void raftkv_step(struct raftkv *raftkv, uint64_t region, struct raft_message *message);
 
 /* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);

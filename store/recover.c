@@ -330,31 +330,43 @@ static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
 	return writer_written(&writer);
 }
 
+static int encode_region(
+	struct raftkv *raftkv, uint32_t number, struct slice start, struct slice end, struct buf **row)
+{
+	const struct raftkv_options *options = &raftkv->options;
+	struct region_peer peers[REGION_PEERS_MAX] = {{1, raftkv->dir.ident.store, REGION_VOTER}};
+	uint32_t peer_count = options->initial_store_count > 0 ? options->initial_store_count : 1;
+	struct region region;
+	int status;
+
+	for (uint32_t i = 0; i < options->initial_store_count; i++)
+		peers[i] = (struct region_peer){i + 1, options->initial_stores[i], REGION_VOTER};
+	status = region_init(&region, number + 1, start, end, peers, peer_count);
+	if (status < 0)
+		return status;
+	status = region_encode(&region, row);
+	region_close(&region);
+	return status;
+}
+
 static int put_region(struct raftkv *raftkv, struct kv_batch *batch, uint32_t number, uint32_t count)
 {
-	const struct region_peer self = {
-		.id = number + 1, .store = raftkv->dir.ident.store, .roles = REGION_VOTER};
 	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
 	uint8_t start[4], end[4], state[APPLY_STATE_SIZE];
-	struct region region;
 	struct buf *row = NULL;
 	struct key key;
-	int status = region_init(
-		&region, number + 1, boundary(start, number, count), boundary(end, number + 1, count), self);
+	int status = encode_region(
+		raftkv, number, boundary(start, number, count), boundary(end, number + 1, count), &row);
 
 	if (status < 0)
 		return status;
-	status = region_encode(&region, &row);
-	if (status == 0) {
-		key_region_state(&key, region.id);
-		raftkv->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
-		key_apply_state(&key, region.id);
-		apply_state_encode(&applied, state);
-		raftkv->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
-	}
+	key_region_state(&key, number + 1);
+	raftkv->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
+	key_apply_state(&key, number + 1);
+	apply_state_encode(&applied, state);
+	raftkv->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
 	buf_unref(row);
-	region_close(&region);
-	return status;
+	return 0;
 }
 
 static int put_regions(struct raftkv *raftkv, uint32_t count)
@@ -377,8 +389,11 @@ static int put_regions(struct raftkv *raftkv, uint32_t count)
 int recover_bootstrap(struct raftkv *raftkv, struct status *status)
 {
 	uint32_t count = raftkv->options.initial_regions;
-	int code = begin_logs(raftkv, count);
+	int code;
 
+	if (raftkv->options.is_joining)
+		return 0;
+	code = begin_logs(raftkv, count);
 	if (code == 0)
 		code = put_regions(raftkv, count);
 	if (code < 0)

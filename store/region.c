@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/check.h"
 #include "proto/codec.h"
@@ -30,13 +31,13 @@ static int allocate(struct region *region, struct slice start, struct slice end,
 	return -ENOMEM;
 }
 
-int region_init(
-	struct region *region, uint64_t id, struct slice start, struct slice end, struct region_peer peer)
+int region_init(struct region *region, uint64_t id, struct slice start, struct slice end,
+	const struct region_peer *peers, uint32_t peer_count)
 {
 	*region = (struct region){.id = id, .epoch = {.conf_version = 1, .version = 1}};
-	if (allocate(region, start, end, 1) < 0)
+	if (allocate(region, start, end, peer_count) < 0)
 		return -ENOMEM;
-	region->peers[0] = peer;
+	memcpy(region->peers, peers, peer_count * sizeof *peers);
 	return 0;
 }
 

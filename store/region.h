@@ -47,9 +47,9 @@ struct region {
 	struct region_peer *peers;
 };
 
-/* Makes a region of one voter over [start, end), which are copied. 0 or -ENOMEM. */
-int region_init(
-	struct region *region, uint64_t id, struct slice start, struct slice end, struct region_peer peer);
+/* Makes a region over [start, end), replicated by `peers`; all are copied. 0 or -ENOMEM. */
+int region_init(struct region *region, uint64_t id, struct slice start, struct slice end,
+	const struct region_peer *peers, uint32_t peer_count);
 void region_close(struct region *region);
 
 bool region_has_key(const struct region *region, struct slice key);

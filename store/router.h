@@ -33,6 +33,8 @@ struct route {
 	 */
 	_Atomic uint64_t serving_term;
 	_Atomic uint64_t lease_bound;
+	/* No other replica needs entries of the log up to here, as far as this one knows. */
+	_Atomic uint64_t shared_index;
 	/* A reader has asked for a longer lease, and the peer has not looked yet. */
 	atomic_bool is_renewal_asked;
 	struct env_mail renewal_mail;

@@ -33,6 +33,7 @@ struct raftkv {
 	uint64_t started; /* env_now: tick 0 of every group */
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool has_failed;
+	_Atomic uint32_t steps_pending; /* transport.c: messages on their way to their peers */
 
 	/* raftkv_stop's, on `stop_loop`. */
 	atomic_bool is_stopping;

@@ -755,7 +755,7 @@ static void put_region(struct fixture *fixture, uint64_t id, struct slice start,
 	struct key key;
 	struct buf *row;
 
-	assert_int_equal(region_init(&region, id, start, end, peer), 0);
+	assert_int_equal(region_init(&region, id, start, end, &peer, 1), 0);
 	region.epoch.version = 1;
 	assert_int_equal(region_encode(&region, &row), 0);
 	slice = buf_slice(row);

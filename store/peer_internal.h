@@ -1,0 +1,48 @@
+/*
+ * peer_internal.h: what the files of a peer share, and nobody else: peer.c its life, its roles and its turn;
+ * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_fetch.c what is not in
+ * memory. On the peer's loop.
+ */
+#ifndef RAFTKV_STORE_PEER_INTERNAL_H
+#define RAFTKV_STORE_PEER_INTERNAL_H
+
+#include "store/peer.h"
+#include "store/store.h"
+
+static inline struct raftkv *peer_store(const struct peer *peer)
+{
+	return peer->shard->raftkv;
+}
+
+/* The only replica there is. Others may be on their way to it only through its own log. */
+static inline bool peer_is_alone(const struct peer *peer)
+{
+	return peer->region.peer_count == 1 && region_is_sole_voter(&peer->region, peer->id);
+}
+
+/* The replica may have promised a lease before it was restarted, which may still hold. */
+bool peer_is_quiet_voter(const struct peer *peer);
+/* Moves raft to the present. STATUS_WOULD_BLOCK: a fetch is under way, try again after it. */
+int peer_tick(struct peer *peer);
+/* Takes note of a new role or term, and answers what rested on the old one. */
+void peer_check_role(struct peer *peer);
+
+/* ---- peer_reads.c ---- */
+
+/* Sends what was asked since the last turn, and asks again for what was not answered. */
+void peer_send_reads(struct peer *peer);
+void peer_on_read_state(struct peer *peer, const struct raft_read_state *state);
+/* Gives the reads whose index has been applied what they wait for. */
+void peer_serve_reads(struct peer *peer);
+
+/* ---- peer_messages.c ---- */
+
+/* Sends what may leave at once, and moves what may not into the responses of the log write it waits for. */
+void peer_send_messages(struct peer *peer, struct raft_ready *ready);
+
+/* ---- peer_fetch.c ---- */
+
+/* Begins to fetch what the last call to raft found missing, unless a fetch is under way. */
+void peer_fetch(struct peer *peer);
+
+#endif

@@ -1,0 +1,267 @@
+#include "tests/lib/sim_cluster.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+#include "tests/lib/test.h"
+#include "tests/lib/test_evaluator.h"
+
+#define PATIENCE      (60 * (uint64_t)SIM_S)
+#define CALL_PATIENCE (5 * (uint64_t)SIM_S)
+
+/* ---- Life ------------------------------------------------------------------------------------------------------- */
+
+static const char *const names[SIM_TRANSPORT_STORES_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t voters)
+{
+	struct sim_store *store = &cluster->stores[number];
+	struct raftkv_options *options = &store->options;
+
+	sim_store_init(store, cluster->world, names[number]);
+	options->cluster = SIM_CLUSTER_ID;
+	options->store = number + 1;
+	options->initial_stores = cluster->initial;
+	options->initial_store_count = voters;
+	options->is_joining = number >= voters;
+	options->transport = sim_transport_end(&cluster->transport, number + 1, &store->raftkv);
+}
+
+void sim_cluster_init(struct sim_cluster *cluster, uint64_t seed, uint32_t voters, uint32_t joiners)
+{
+	*cluster = (struct sim_cluster){.world = sim_world_new(seed), .count = voters + joiners};
+	check(cluster->count <= SIM_TRANSPORT_STORES_MAX);
+	sim_transport_init(&cluster->transport, cluster->world);
+	for (uint32_t i = 0; i < cluster->count; i++) {
+		cluster->initial[i] = i + 1;
+		init_store(cluster, i, voters);
+	}
+}
+
+void sim_cluster_close(struct sim_cluster *cluster)
+{
+	for (uint32_t i = 0; i < cluster->count; i++)
+		sim_store_close(&cluster->stores[i]);
+	sim_transport_close(&cluster->transport);
+	sim_world_free(cluster->world);
+}
+
+struct sim_store *sim_cluster_store(struct sim_cluster *cluster, uint32_t store)
+{
+	check(store > 0 && store <= cluster->count);
+	return &cluster->stores[store - 1];
+}
+
+void sim_cluster_open(struct sim_cluster *cluster, uint32_t store)
+{
+	struct status status = {0};
+
+	if (sim_store_open(sim_cluster_store(cluster, store), &status) < 0)
+		fail_msg("store %u: %s", store, status.text);
+}
+
+void sim_cluster_open_all(struct sim_cluster *cluster)
+{
+	for (uint32_t i = 1; i <= cluster->count; i++)
+		sim_cluster_open(cluster, i);
+}
+
+void sim_cluster_cut(struct sim_cluster *cluster, uint32_t store, bool is_cut)
+{
+	sim_cluster_store(cluster, store);
+	cluster->transport.ends[store - 1].is_cut = is_cut;
+}
+
+void sim_cluster_run(struct sim_cluster *cluster, uint64_t duration)
+{
+	sim_run(cluster->world, duration, NULL, NULL);
+}
+
+/* ---- The leader ------------------------------------------------------------------------------------------------- */
+
+static void look_at_term(void *argument, const struct region *region, uint64_t term)
+{
+	uint64_t *newest = argument;
+
+	if (region->id == 1 && term > *newest)
+		*newest = term;
+}
+
+/* A leader that was cut off may not know yet that it is none: the newest term counts. */
+uint32_t sim_cluster_leader(const struct sim_cluster *cluster)
+{
+	uint64_t newest = 0;
+	uint32_t leader = 0;
+
+	for (uint32_t i = 0; i < cluster->count; i++) {
+		uint64_t term = 0;
+
+		if (cluster->stores[i].raftkv)
+			raftkv_each_region(cluster->stores[i].raftkv, look_at_term, &term);
+		if (term > newest)
+			leader = i + 1;
+		if (term > newest)
+			newest = term;
+	}
+	return leader;
+}
+
+static bool has_leader(void *argument)
+{
+	return sim_cluster_leader(argument) > 0;
+}
+
+uint32_t sim_cluster_await_leader(struct sim_cluster *cluster)
+{
+	if (!sim_run(cluster->world, PATIENCE, has_leader, cluster))
+		fail_msg("nobody leads");
+	return sim_cluster_leader(cluster);
+}
+
+/* ---- Requests --------------------------------------------------------------------------------------------------- */
+
+/* Never freed when it times out: the store still has it. */
+struct call {
+	struct raftkv_write write;
+	struct raftkv_read read;
+	struct sim_answer answer;
+	struct raftkv_snapshot *snapshot;
+	bool is_done;
+};
+
+static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct call *call = container_of(write, struct call, write);
+
+	call->is_done = true;
+	call->answer.status = status;
+	call->answer.leader_store = write->leader_store;
+	call->answer.epoch = write->epoch;
+	if (!reply)
+		return;
+	call->answer.result = *(uint8_t *)reply->data;
+	snprintf(call->answer.text, sizeof call->answer.text, "%.*s", (int)reply->size - 1,
+		(char *)reply->data + 1);
+}
+
+static void on_read(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+{
+	struct call *call = container_of(read, struct call, read);
+
+	call->is_done = true;
+	call->answer.status = status;
+	call->answer.leader_store = read->leader_store;
+	call->answer.epoch = read->epoch;
+	call->snapshot = snapshot;
+}
+
+static bool is_done(void *argument)
+{
+	return ((const struct call *)argument)->is_done;
+}
+
+static struct call *call_new(void)
+{
+	struct call *call = calloc(1, sizeof *call);
+
+	check(call);
+	call->answer.result = -1;
+	return call;
+}
+
+struct sim_answer sim_cluster_write_at(
+	struct sim_cluster *cluster, uint32_t number, struct buf *body, struct buf *payload)
+{
+	struct sim_store *store = sim_cluster_store(cluster, number);
+	struct call *call = call_new();
+	struct sim_answer answer = {.status = -ETIMEDOUT};
+
+	call->write = (struct raftkv_write){
+		.region = 1, .body = body, .payload = payload, .loop = store->caller, .done = on_written};
+	if (store->raftkv) {
+		raftkv_async_write(store->raftkv, &call->write);
+		if (sim_run(cluster->world, CALL_PATIENCE, is_done, call)) {
+			answer = call->answer;
+			free(call);
+		}
+	} else {
+		free(call);
+	}
+	buf_unref(body);
+	buf_unref(payload);
+	return answer;
+}
+
+void sim_cluster_write(struct sim_cluster *cluster, struct buf *body, struct buf *payload)
+{
+	uint64_t deadline = sim_time(cluster->world) + PATIENCE;
+	struct sim_answer answer;
+
+	do {
+		uint32_t leader = sim_cluster_await_leader(cluster);
+
+		answer = sim_cluster_write_at(cluster, leader, buf_ref(body), buf_ref(payload));
+		if (sim_time(cluster->world) > deadline)
+			fail_msg("a write was not done: %s", status_name(answer.status));
+		if (answer.status < 0)
+			sim_cluster_run(cluster, 50 * SIM_MS);
+	} while (answer.status < 0);
+	buf_unref(body);
+	buf_unref(payload);
+}
+
+static struct raftkv_snapshot *snapshot_at(
+	struct sim_cluster *cluster, uint32_t number, bool from_follower, struct sim_answer *answer)
+{
+	struct sim_store *store = sim_cluster_store(cluster, number);
+	struct call *call = call_new();
+	struct raftkv_snapshot *snapshot = NULL;
+
+	*answer = (struct sim_answer){.status = -ETIMEDOUT};
+	call->read = (struct raftkv_read){
+		.region = 1, .from_follower = from_follower, .loop = store->caller, .done = on_read};
+	raftkv_async_snapshot(store->raftkv, &call->read);
+	if (sim_run(cluster->world, CALL_PATIENCE, is_done, call)) {
+		*answer = call->answer;
+		snapshot = call->snapshot;
+		free(call);
+	}
+	return snapshot;
+}
+
+struct sim_answer sim_cluster_read_at(
+	struct sim_cluster *cluster, uint32_t number, const char *key, bool from_follower)
+{
+	struct sim_answer answer;
+	struct raftkv_snapshot *snapshot = snapshot_at(cluster, number, from_follower, &answer);
+	struct kv_value value = {0};
+
+	if (!snapshot)
+		return answer;
+	answer.status =
+		view_get(raftkv_snapshot_view(snapshot, true), KEY_DATA, slice_of(key, strlen(key)), &value);
+	if (answer.status == 0)
+		snprintf(answer.text, sizeof answer.text, "%.*s", (int)value.data.size,
+			(const char *)value.data.data);
+	kv_value_close(&value);
+	raftkv_snapshot_free(snapshot);
+	return answer;
+}
+
+int sim_cluster_read_units_at(struct sim_cluster *cluster, uint32_t number, const char *object,
+	uint64_t first, uint32_t count, void *bytes)
+{
+	struct sim_answer answer;
+	struct raftkv_snapshot *snapshot = snapshot_at(cluster, number, true, &answer);
+
+	if (!snapshot)
+		return answer.status;
+	answer.status = view_read(
+		raftkv_snapshot_view(snapshot, true), slice_of(object, strlen(object)), first, count, bytes);
+	raftkv_snapshot_free(snapshot);
+	return answer.status;
+}

@@ -1,0 +1,59 @@
+/*
+ * sim_cluster.h: several stores of one cluster in one simulated world, over sim_transport.h, and the requests that a
+ * test makes of them. Everything blocks, by running the world.
+ */
+#ifndef RAFTKV_TESTS_LIB_SIM_CLUSTER_H
+#define RAFTKV_TESTS_LIB_SIM_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/lib/sim_store.h"
+#include "tests/lib/sim_transport.h"
+
+#define SIM_CLUSTER_ID 7
+
+struct sim_cluster {
+	struct sim_world *world;
+	struct sim_transport transport;
+	uint32_t count;
+	struct sim_store stores[SIM_TRANSPORT_STORES_MAX]; /* store n at n - 1 */
+	uint64_t initial[SIM_TRANSPORT_STORES_MAX];
+};
+
+/* `voters` stores that begin the cluster, and `joiners` more that have no region. None runs yet. */
+void sim_cluster_init(struct sim_cluster *cluster, uint64_t seed, uint32_t voters, uint32_t joiners);
+void sim_cluster_close(struct sim_cluster *cluster);
+
+void sim_cluster_open(struct sim_cluster *cluster, uint32_t store); /* by id */
+void sim_cluster_open_all(struct sim_cluster *cluster);
+struct sim_store *sim_cluster_store(struct sim_cluster *cluster, uint32_t store);
+void sim_cluster_cut(struct sim_cluster *cluster, uint32_t store, bool is_cut);
+void sim_cluster_run(struct sim_cluster *cluster, uint64_t duration);
+
+/* The store whose replica of region 1 leads and serves, by id; 0: there is none. */
+uint32_t sim_cluster_leader(const struct sim_cluster *cluster);
+/* Waits for one; fails the test after a minute. */
+uint32_t sim_cluster_await_leader(struct sim_cluster *cluster);
+
+struct sim_answer {
+	int status; /* -ETIMEDOUT: none came in the time that was given */
+	int result; /* of the evaluator: TEST_DONE, TEST_REFUSED */
+	char text[512]; /* the reply after its first byte, or the row */
+	uint64_t leader_store;
+	struct region_epoch epoch;
+};
+
+/* A write of region 1 through one store; takes both bufs. */
+struct sim_answer sim_cluster_write_at(
+	struct sim_cluster *cluster, uint32_t store, struct buf *body, struct buf *payload);
+/* Through whoever leads, again and again until it is done; fails the test after a minute. */
+void sim_cluster_write(struct sim_cluster *cluster, struct buf *body, struct buf *payload);
+/* A row of region 1, as one store sees it. */
+struct sim_answer sim_cluster_read_at(
+	struct sim_cluster *cluster, uint32_t store, const char *key, bool from_follower);
+/* Units of an object, as one store sees them, into `bytes`. */
+int sim_cluster_read_units_at(struct sim_cluster *cluster, uint32_t store, const char *object, uint64_t first,
+	uint32_t count, void *bytes);
+
+#endif

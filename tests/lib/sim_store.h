@@ -1,0 +1,46 @@
+/*
+ * sim_store.h: a whole store (raftkv.h) on a simulated machine: its disk, its KV engine, and the processes that run it,
+ * one after the other. One shard and one loop for whoever calls.
+ *
+ * A process ends by sim_store_stop, sim_store_kill (kill -9) or sim_store_crash (power loss); the disk stays.
+ */
+#ifndef RAFTKV_TESTS_LIB_SIM_STORE_H
+#define RAFTKV_TESTS_LIB_SIM_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/raftkv.h"
+#include "tests/lib/sim_env.h"
+#include "tests/lib/sim_kv.h"
+
+struct sim_store {
+	struct sim_world *world;
+	struct sim_node *node;
+	struct sim_kv *kv;
+	struct logger logger;
+	/* What every process of it is opened with. Set by sim_store_init, with test_evaluator; change at will. */
+	struct raftkv_options options;
+
+	/* Of the process that runs. */
+	struct env *env;
+	struct env_loop *shard;
+	struct env_loop *caller;
+	const struct log_engine_ops *log_ops_below;
+	struct log_engine_ops log_ops; /* the same, but that a dead process closes nothing */
+	struct raftkv *raftkv; /* NULL: none runs */
+	bool has_failed; /* it said that it cannot go on */
+	bool is_stopped;
+};
+
+/* `name` is also the node's on the simulated network; it outlives the store. */
+void sim_store_init(struct sim_store *store, struct sim_world *world, const char *name);
+void sim_store_close(struct sim_store *store); /* stops what runs */
+
+/* Starts a process; its loops run when this returns 0. */
+int sim_store_open(struct sim_store *store, struct status *status);
+void sim_store_stop(struct sim_store *store); /* in good order; runs the world meanwhile */
+void sim_store_kill(struct sim_store *store);
+void sim_store_crash(struct sim_store *store);
+
+#endif
