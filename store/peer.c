@@ -212,7 +212,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for committed entries");
 		return;
 	}
-	task->committed = env_now(store_of(peer)->env);
+	task->committed = env_now(peer_store(peer)->env);
 	task->payloads = append_take_payloads(&peer->appends, last);
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
