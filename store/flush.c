@@ -166,7 +166,8 @@ static bool is_wanted(struct flush *flush, const struct flush_round *round)
 	struct raftkv *raftkv = flush->raftkv;
 	const struct flush_region *each, *next;
 
-	if (flush->held_size > raftkv->options.log_size_max / 2 || space_is_short(&raftkv->space))
+	if (flush->held_size > raftkv->options.log_size_max / 2 || space_is_short(&raftkv->space) ||
+		planted("members:log_not_kept"))
 		return false;
 	HASH_ITER (hh, round->regions, each, next) {
 		const struct route *route = router_find(&raftkv->router, each->region);

@@ -58,7 +58,7 @@ static void keep_old_promises(struct peer *peer)
 
 bool peer_is_quiet_voter(const struct peer *peer)
 {
-	return env_now(peer_store(peer)->env) < peer->quiet_until && !planted("store:promises_forgotten");
+	return env_now(peer_store(peer)->env) < peer->quiet_until && !planted("members:promises_forgotten");
 }
 
 static int start(struct peer *peer, struct status *status)
@@ -113,6 +113,7 @@ void peer_free(struct peer *peer)
 	if (!peer)
 		return;
 	evaluate_close(peer);
+	peer_refills_close(peer);
 	append_queue_close(&peer->appends);
 	read_index_queue_close(&peer->pending_reads);
 	raw_node_free(peer->raft_group);
@@ -361,5 +362,5 @@ void peer_stop(struct peer *peer)
 bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       evaluate_is_quiet(peer);
+	       !peer->is_refilling && evaluate_is_quiet(peer);
 }

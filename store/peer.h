@@ -31,6 +31,7 @@
 
 struct shard;
 struct route;
+struct peer_refill; /* peer_refill.c */
 
 #define PEER_STRANGERS_MAX 8
 #define READ_RETRY_MS	   500
@@ -58,6 +59,8 @@ struct peer {
 	uint32_t applies_in_flight;
 	uint64_t committed_at; /* env_now: of the entries whose proposals are being answered */
 	bool is_fetching; /* entries, on a worker */
+	struct peer_refill *refills; /* appends that wait for payloads, in order */
+	bool is_refilling; /* the first of them, on a worker */
 	/* Replicas that spoke to this one and are not in its idea of the region. */
 	struct region_peer strangers[PEER_STRANGERS_MAX];
 	uint32_t stranger_count;

@@ -1,7 +1,7 @@
 /*
  * peer_internal.h: what the files of a peer share, and nobody else: peer.c its life, its roles and its turn;
- * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_fetch.c what is not in
- * memory. On the peer's loop.
+ * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
+ * that are behind; peer_fetch.c entries that are not in memory. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_INTERNAL_H
@@ -39,6 +39,15 @@ void peer_serve_reads(struct peer *peer);
 
 /* Sends what may leave at once, and moves what may not into the responses of the log write it waits for. */
 void peer_send_messages(struct peer *peer, struct raft_ready *ready);
+
+/* Sends it now; a peer without a transport, or to a replica that nobody knows, sends nothing. */
+void peer_send(struct peer *peer, const struct raft_message *message);
+
+/* ---- peer_refill.c ---- */
+
+/* Takes a message whose entries lack their payloads, or that must not overtake one such; false: it may be sent now. */
+bool peer_send_refilled(struct peer *peer, struct raft_message *message);
+void peer_refills_close(struct peer *peer);
 
 /* ---- peer_fetch.c ---- */
 

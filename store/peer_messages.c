@@ -37,7 +37,7 @@ uint64_t peer_leader_store(const struct peer *peer)
 
 /* ---- Out -------------------------------------------------------------------------------------------------------- */
 
-static void send(struct peer *peer, const struct raft_message *message)
+void peer_send(struct peer *peer, const struct raft_message *message)
 {
 	struct transport *transport = peer_store(peer)->options.transport;
 	const struct region_peer *to = find_peer(peer, message->to);
@@ -48,7 +48,7 @@ static void send(struct peer *peer, const struct raft_message *message)
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 	};
 
-	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("store:lease_kept_in_transfer")) {
+	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("members:lease_kept_in_transfer")) {
 		lease_suspect(&peer->lease);
 		peer_publish(peer);
 	}
@@ -66,7 +66,7 @@ void peer_respond(struct peer *peer, struct raft_message *responses, size_t coun
 		if (responses[i].to == peer->id)
 			status = raw_node_step(peer->raft_group, &responses[i]);
 		else
-			send(peer, &responses[i]);
+			peer_send(peer, &responses[i]);
 		if (status == -ENOMEM)
 			raftkv_fail(peer_store(peer), status, "out of memory in the middle of a Raft step");
 	}
@@ -105,10 +105,10 @@ void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 
 		if (message->to == RAFT_LOCAL_APPEND_THREAD || message->to == RAFT_LOCAL_APPLY_THREAD)
 			continue;
-		if (append && message->type == RAFT_MSG_VOTE && !planted("store:vote_not_held"))
+		if (append && message->type == RAFT_MSG_VOTE && !planted("members:vote_not_held"))
 			status = hold(append, message);
-		else
-			send(peer, message);
+		else if (planted("members:payload_not_refilled") || !peer_send_refilled(peer, message))
+			peer_send(peer, message);
 	}
 	if (status < 0)
 		raftkv_fail(peer_store(peer), status, "out of memory for a vote");
@@ -121,6 +121,20 @@ static bool helps_to_lead(enum raft_message_type type)
 	return type == RAFT_MSG_VOTE || type == RAFT_MSG_PRE_VOTE || type == RAFT_MSG_TIMEOUT_NOW;
 }
 
+/* What a leader sends is whole: entries come with the bytes that they say they have. */
+static bool is_whole(const struct raft_message *message)
+{
+	for (size_t i = 0; i < message->entries.count; i++) {
+		const struct raft_entry *entry = &message->entries.items[i];
+
+		if (entry->payload_size != (entry->payload ? entry->payload->size : 0) ||
+			entry->payload_size % BLOCK_UNIT_SIZE > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Proposals are made where the leader is. */
 /* Snapshots are taken in by whoever received their stream. */
 static bool is_wanted(
 	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
@@ -129,7 +143,7 @@ static bool is_wanted(
 		return false;
 	if (helps_to_lead(message->type) && peer_is_quiet_voter(peer))
 		return false;
-	return message->type != RAFT_MSG_SNAP;
+	return message->type != RAFT_MSG_SNAP && message->type != RAFT_MSG_PROP && is_whole(message);
 }
 
 /* A refused message changes nothing; what mattered in it comes again. */

@@ -85,7 +85,7 @@ void peer_send_reads(struct peer *peer)
 static bool is_own_read(const struct peer *peer, uint64_t replica, uint64_t incarnation)
 {
 	return replica == peer->id && (incarnation == peer_store(peer)->dir.ident.incarnation ||
-					      planted("store:read_of_another_life"));
+					      planted("members:read_of_another_life"));
 }
 
 /* A late answer may be to another replica that this store had, or to one that asked before a restart. */

@@ -49,6 +49,8 @@ static int entries(
 	struct peer_storage *storage = storage_of(base);
 	int status;
 
+	if (low <= storage->forgotten)
+		return STATUS_COMPACTED;
 	if (take_fetched(&storage->fetched, low, high, size_max, out, &status))
 		return status;
 	status =
@@ -69,8 +71,11 @@ static int first_index(struct raft_storage *base, uint64_t *index)
 {
 	struct peer_storage *storage = storage_of(base);
 	uint64_t last;
+	int status = storage->log->ops->bounds(storage->log, storage->region->id, index, &last);
 
-	return storage->log->ops->bounds(storage->log, storage->region->id, index, &last);
+	if (status == 0 && *index <= storage->forgotten)
+		*index = storage->forgotten + 1;
+	return status;
 }
 
 static int last_index(struct raft_storage *base, uint64_t *index)
@@ -123,6 +128,12 @@ void peer_storage_fetched(struct peer_storage *storage, struct raft_entries *fet
 	raft_entries_close(&storage->fetched);
 	storage->fetched = *fetched;
 	*fetched = (struct raft_entries){0};
+}
+
+void peer_storage_forget(struct peer_storage *storage, uint64_t index)
+{
+	if (index > storage->forgotten)
+		storage->forgotten = index;
 }
 
 void peer_storage_replaced(struct peer_storage *storage, uint64_t index)

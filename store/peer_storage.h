@@ -29,6 +29,7 @@ struct peer_storage {
 	const struct apply_state *applied; /* the peer's */
 	struct entry_range wanted; /* by the last call of `entries` that would have blocked */
 	struct raft_entries fetched; /* consecutive; empty: none */
+	uint64_t forgotten; /* entries up to here cannot be sent to anybody */
 };
 
 /* `region` and `applied` outlive the storage and change with the peer. */
@@ -43,6 +44,8 @@ int peer_storage_fetch(
 	struct log_engine *log, uint64_t region, const struct entry_range *range, struct raft_entries *out);
 /* Takes what a fetch gave. */
 void peer_storage_fetched(struct peer_storage *storage, struct raft_entries *entries);
+/* Entries up to `index`, which was applied, are as if they had been compacted. */
+void peer_storage_forget(struct peer_storage *storage, uint64_t index);
 /* Entries from `index` on have been replaced: what was fetched of them is wrong. */
 void peer_storage_replaced(struct peer_storage *storage, uint64_t index);
 

@@ -142,6 +142,79 @@ static void minority_answers_nothing(void **state)
 	sim_cluster_close(&cluster);
 }
 
+static struct buf *units(uint32_t count, uint8_t seed)
+{
+	struct buf *buf = buf_new((size_t)count * BLOCK_UNIT_SIZE);
+
+	for (size_t i = 0; i < buf->size; i++)
+		((uint8_t *)buf->data)[i] = (uint8_t)(i / BLOCK_UNIT_SIZE * 31 + i % 251 + seed);
+	return buf;
+}
+
+/* As one store has them, asked for until its replica has a leader. */
+static void assert_units_at(struct sim_cluster *cluster, uint32_t store, uint64_t first, struct buf *expected)
+{
+	struct buf *found = buf_new(expected->size);
+	int status = -ETIMEDOUT;
+
+	for (int i = 0; i < 100 && status < 0; i++) {
+		status = sim_cluster_read_units_at(cluster, store, "object", first,
+			(uint32_t)(expected->size / BLOCK_UNIT_SIZE), found->data);
+		if (status < 0)
+			sim_cluster_run(cluster, 100 * SIM_MS);
+	}
+	assert_int_equal(status, 0);
+	assert_memory_equal(found->data, expected->data, expected->size);
+	buf_unref(found);
+}
+
+static void large_payloads_are_on_every_store(void **state)
+{
+	struct sim_cluster cluster;
+	struct buf *large = units(40, 1), *small = units(3, 7);
+
+	(void)state;
+	sim_cluster_init(&cluster, 70, 3, 0);
+	cluster.transport.loss_ppm = 50000;
+	sim_cluster_open_all(&cluster);
+	sim_cluster_write(&cluster, test_op_write("object", 0), buf_ref(large));
+	sim_cluster_write(&cluster, test_op_write("object", 100), buf_ref(small));
+	for (uint32_t store = 1; store <= 3; store++) {
+		assert_units_at(&cluster, store, 0, large);
+		assert_units_at(&cluster, store, 100, small);
+	}
+	sim_cluster_close(&cluster);
+	buf_unref(large);
+	buf_unref(small);
+}
+
+/* Its entries come from the log of the others, their payloads from the others' extents. */
+static void store_that_was_away_gets_the_payloads(void **state)
+{
+	struct sim_cluster cluster;
+	struct buf *contents[8];
+
+	(void)state;
+	sim_cluster_init(&cluster, 80, 3, 0);
+	sim_cluster_open_all(&cluster);
+	sim_cluster_write(&cluster, test_op_put("a", "1"), NULL);
+	for (uint32_t away = 1; away <= 3; away++) {
+		sim_cluster_cut(&cluster, away, true);
+		for (uint8_t i = 0; i < 8; i++) {
+			/* Each overwrites half of the one before: the old extents are freed, and kept. */
+			contents[i] = units(32, (uint8_t)(8 * away + i));
+			sim_cluster_write(&cluster, test_op_write("object", 16u * i), buf_ref(contents[i]));
+		}
+		sim_cluster_run(&cluster, 5 * (uint64_t)SIM_S);
+		sim_cluster_cut(&cluster, away, false);
+		assert_units_at(&cluster, away, 16 * 7, contents[7]);
+		for (uint8_t i = 0; i < 8; i++)
+			buf_unref(contents[i]);
+	}
+	assert_int_equal(cluster.transport.payloads_missing, 0);
+	sim_cluster_close(&cluster);
+}
+
 static void directory_of_another_store_is_refused(void **state)
 {
 	struct sim_cluster cluster;
@@ -177,6 +250,8 @@ int main(void)
 		cmocka_unit_test(writes_pass_over_a_bad_network),
 		cmocka_unit_test(follower_says_who_leads),
 		cmocka_unit_test(minority_answers_nothing),
+		cmocka_unit_test(large_payloads_are_on_every_store),
+		cmocka_unit_test(store_that_was_away_gets_the_payloads),
 		cmocka_unit_test(directory_of_another_store_is_refused),
 	};
 
