@@ -159,14 +159,21 @@ static int reserve(struct router *router)
 	return 0;
 }
 
+/* Does the first range, which begins no later, reach into the second? */
+static bool reaches_into(const struct route *route, const struct route *next)
+{
+	return !route->end || slice_compare(buf_slice(route->end), buf_slice(next->start)) > 0;
+}
+
 static int insert(struct router *router, struct route *route)
 {
 	size_t place = rank(router, buf_slice(route->start));
 
 	if (router_find(router, route->region))
 		return STATUS_CORRUPT;
-	if (place > 0 &&
-		slice_compare(buf_slice(router->by_start[place - 1]->start), buf_slice(route->start)) == 0)
+	if (place > 0 && reaches_into(router->by_start[place - 1], route))
+		return STATUS_CORRUPT;
+	if (place < router->count && reaches_into(route, router->by_start[place]))
 		return STATUS_CORRUPT;
 	if (reserve(router) < 0 || table_reserve(router) < 0)
 		return -ENOMEM;

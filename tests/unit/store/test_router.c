@@ -1,0 +1,147 @@
+/* Routes by id, through every growth of the table; by key, at the edges of ranges; what may not be added. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/router.h"
+#include "tests/lib/test.h"
+
+#define REGIONS 1000u
+
+struct fixture {
+	struct router router;
+	uint64_t last; /* of those visited in order */
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	*state = fixture;
+	return router_init(&fixture->router);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	router_close(&fixture->router);
+	free(fixture);
+	return 0;
+}
+
+/* Where region `number` begins: two bytes, big endian; the first has no bound, nor has what comes after the last. */
+static struct buf *boundary(uint32_t number)
+{
+	uint8_t bytes[2] = {(uint8_t)(number >> 8), (uint8_t)number};
+
+	return number == 0 || number == REGIONS ? NULL : buf_copy(bytes, sizeof bytes);
+}
+
+static int add(struct fixture *fixture, uint64_t id, uint32_t from, uint32_t to)
+{
+	struct region region = {.id = id, .epoch = {.version = id}, .start = boundary(from), .end = boundary(to)};
+	struct route *route;
+	int status = router_add(&fixture->router, &region, NULL, &route);
+
+	if (status == 0)
+		assert_int_equal(route->region, id);
+	buf_unref(region.start);
+	buf_unref(region.end);
+	return status;
+}
+
+/* In an order that is neither. */
+static void add_all(struct fixture *fixture)
+{
+	for (uint32_t i = 0; i < REGIONS; i++) {
+		uint32_t number = i * 7 % REGIONS;
+
+		assert_int_equal(add(fixture, number + 1, number, number + 1), 0);
+		assert_non_null(router_find(&fixture->router, number + 1));
+	}
+}
+
+static uint64_t region_at(struct fixture *fixture, const char *key, size_t size)
+{
+	struct region_epoch epoch = {0};
+	struct route *route = router_find_key(&fixture->router, slice_of(key, size), &epoch);
+
+	if (!route)
+		return 0;
+	assert_int_equal(epoch.version, route->region);
+	return route->region;
+}
+
+static void count(void *argument, struct route *route)
+{
+	struct fixture *fixture = argument;
+
+	assert_int_equal(route->region, fixture->last + 1);
+	fixture->last = route->region;
+}
+
+static void every_route_is_found(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_null(router_find(&fixture->router, 1));
+	add_all(fixture);
+	for (uint64_t id = 1; id <= REGIONS; id++)
+		assert_int_equal(router_find(&fixture->router, id)->region, id);
+	assert_null(router_find(&fixture->router, 0));
+	assert_null(router_find(&fixture->router, REGIONS + 1));
+	router_each(&fixture->router, count, fixture);
+	assert_int_equal(fixture->last, REGIONS);
+}
+
+static void keys_belong_to_ranges(void **state)
+{
+	struct fixture *fixture = *state;
+	struct region range;
+
+	assert_int_equal(region_at(fixture, "x", 1), 0);
+	add_all(fixture);
+	assert_int_equal(region_at(fixture, "", 0), 1);
+	assert_int_equal(region_at(fixture, "\0\0", 2), 1);
+	assert_int_equal(region_at(fixture, "\0\1", 2), 2); /* where it begins */
+	assert_int_equal(region_at(fixture, "\0\0\377", 3), 1); /* just before */
+	assert_int_equal(region_at(fixture, "\0\1\0", 3), 2);
+	assert_int_equal(region_at(fixture, "\3\347", 2), REGIONS); /* 999 */
+	assert_int_equal(region_at(fixture, "\377\377\377", 3), REGIONS);
+	router_range(&fixture->router, router_find(&fixture->router, 2), &range);
+	assert_int_equal(range.id, 2);
+	assert_memory_equal(buf_slice(range.start).data, "\0\1", 2);
+	assert_memory_equal(buf_slice(range.end).data, "\0\2", 2);
+	region_close(&range);
+}
+
+static void overlaps_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(add(fixture, 5, 100, 200), 0);
+	assert_int_equal(add(fixture, 5, 300, 400), STATUS_CORRUPT); /* the id */
+	assert_int_equal(add(fixture, 6, 100, 200), STATUS_CORRUPT);
+	assert_int_equal(add(fixture, 6, 199, 300), STATUS_CORRUPT);
+	assert_int_equal(add(fixture, 6, 50, 101), STATUS_CORRUPT);
+	assert_int_equal(add(fixture, 6, 0, REGIONS), STATUS_CORRUPT);
+	assert_int_equal(add(fixture, 6, 150, 160), STATUS_CORRUPT);
+	assert_int_equal(add(fixture, 7, 200, REGIONS), 0);
+	assert_int_equal(add(fixture, 8, 0, 100), 0);
+	assert_null(router_find(&fixture->router, 6));
+	assert_int_equal(region_at(fixture, "\0\143", 2), 8); /* 99 */
+	assert_int_equal(region_at(fixture, "\0\144", 2), 5); /* 100 */
+	assert_int_equal(region_at(fixture, "\0\310", 2), 7); /* 200 */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(every_route_is_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keys_belong_to_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(overlaps_are_refused, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
