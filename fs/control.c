@@ -1,7 +1,6 @@
 #include "fs/control.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <semaphore.h>
 #include <stddef.h>
@@ -10,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/figures_text.h"
 #include "proto/container.h"
-#include "proto/version.h"
 
 #define ADDRESS_PREFIX "unix:"
 
@@ -28,9 +27,7 @@ struct control {
 	struct env_mail mail;
 	struct env_loop *loop;
 	struct figures_source source;
-	const struct config *config;
 	char *path;
-	char *mount_point;
 	struct env_listener *listener;
 	struct connection *connections;
 	uint32_t count;
@@ -42,68 +39,6 @@ struct control {
 
 /* ---- What is said ---- */
 
-static void print_figure(void *argument, const struct figure_value *figure)
-{
-	fprintf(argument, "%s %" PRIu64 "\n", figure->name, figure->value);
-}
-
-static void print_durations(FILE *file, const char *kind, const char *name, const struct histogram_sums *sums)
-{
-	fprintf(file, "%s %s %" PRIu64, kind, name, sums->total_ns);
-	for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++)
-		fprintf(file, " %" PRIu64, sums->counts[i]);
-	fputc('\n', file);
-}
-
-static void print_stage(void *argument, const struct figure_stage *stage)
-{
-	print_durations(argument, "stage", stage->name, &stage->sums);
-}
-
-static void print_operation(void *argument, const char *name, const struct histogram_sums *sums)
-{
-	print_durations(argument, "operation", name, sums);
-}
-
-static void print_key(FILE *file, const struct buf *key)
-{
-	struct slice bytes = buf_slice(key);
-
-	fputc(' ', file);
-	if (bytes.size == 0)
-		fputc('-', file);
-	for (size_t i = 0; i < bytes.size; i++)
-		fprintf(file, "%02x", ((const uint8_t *)bytes.data)[i]);
-}
-
-static void print_region(void *argument, const struct region *region, uint64_t term)
-{
-	FILE *file = argument;
-
-	fprintf(file, "region %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, region->id,
-		region->epoch.version, region->epoch.conf_version, term);
-	print_key(file, region->start);
-	print_key(file, region->end);
-	fputc('\n', file);
-}
-
-static void print_setting(void *argument, const struct config_value *value)
-{
-	fprintf(argument, "setting %s.%s\t%s\t%s\n", value->section, value->name, value->value,
-		value->origin ? value->origin : "");
-}
-
-static void print_figures(const struct control *control, FILE *file)
-{
-	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", control->path,
-		control->mount_point);
-	figures_each(&control->source, print_figure, file);
-	raftkv_each_region(control->source.raftkv, print_region, file);
-	config_each(control->config, print_setting, file);
-	figures_each_stage(&control->source, print_stage, file);
-	figures_each_operation(&control->source, print_operation, file);
-}
-
 /* NULL: out of memory. */
 static char *make_text(const struct control *control, size_t *size)
 {
@@ -112,7 +47,7 @@ static char *make_text(const struct control *control, size_t *size)
 
 	if (!file)
 		return NULL;
-	print_figures(control, file);
+	figures_text_print(&control->source, file);
 	if (fclose(file) == 0)
 		return text;
 	free(text);
@@ -270,7 +205,6 @@ static void control_free(struct control *control)
 {
 	sem_destroy(&control->done);
 	free(control->path);
-	free(control->mount_point);
 	free(control);
 }
 
@@ -284,11 +218,9 @@ int control_start(const struct control_options *options, struct control **out, s
 		return status_set(status, -ENOMEM, "out of memory");
 	control->loop = options->loop;
 	control->source = options->source;
-	control->config = options->config;
-	control->path = strdup(options->path);
-	control->mount_point = strdup(options->mount_point);
+	control->path = strdup(options->source.path);
 	sem_init(&control->done, 0, 0);
-	if (control->path && control->mount_point) {
+	if (control->path) {
 		env_post(control->loop, &control->mail, listen_on_loop);
 		sem_wait(&control->done);
 		code = control->result;

@@ -11,12 +11,16 @@
 #include "proto/histogram.h"
 #include "store/raftkv.h"
 
+struct config;
 struct front;
 
 struct figures_source {
 	struct env *env;
 	struct raftkv *raftkv;
 	struct front *front; /* NULL: nothing is mounted */
+	const struct config *config;
+	const char *path; /* of the store */
+	const char *mount_point;
 	uint64_t started; /* env_now */
 };
 

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fs/figures_text.h"
 #include "proto/version.h"
 
 #define UNIX_PREFIX	 "unix:"
@@ -156,7 +157,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
 	if (print)
 		print(&metrics->source, file);
 	else
-		fputs("there are / and /metrics\n", file);
+		fputs("there are /, /metrics and /figures\n", file);
 	if (fclose(file) != 0) {
 		free(text);
 		return MHD_NO;
@@ -185,6 +186,8 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT_TYPE, NULL, metrics);
 	if (strcmp(url, "/metrics") == 0)
 		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, metrics_print, metrics);
+	if (strcmp(url, "/figures") == 0)
+		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, figures_text_print, metrics);
 	if (strcmp(url, "/") == 0)
 		return answer(connection, MHD_HTTP_OK, HTML_TYPE, print_page, metrics);
 	return answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);

@@ -2,6 +2,7 @@
  * metrics.h: the figures of a process in Prometheus' text format, over HTTP when asked for.
  *
  *     GET /metrics    every figure and, by operation, raftkv_fuse_ops_duration_seconds
+ *     GET /figures    the lines of figures_text.h, for raftkv(1)
  *     GET /           the same for people: one page of plain HTML that needs nothing from elsewhere
  *
  * The server is libmicrohttpd's, with a thread of its own; at most METRICS_CONNECTIONS_MAX connections at once. It

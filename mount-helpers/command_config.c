@@ -127,7 +127,9 @@ int command_config(struct command *command)
 	const char *path = command->count > 0 ? command->arguments[0] : NULL;
 	struct stat attributes;
 
-	if (path && stat(path, &attributes) == 0 && S_ISDIR(attributes.st_mode))
+	if (!path)
+		return list_of_file(command, NULL);
+	if (stat(path, &attributes) == 0 ? S_ISDIR(attributes.st_mode) : strchr(path, ':') != NULL)
 		return list_of_mount(command, path);
 	return list_of_file(command, path);
 }

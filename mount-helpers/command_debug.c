@@ -30,7 +30,9 @@ static int with_inspect(struct command *command, const char *path, inspect_cb ru
 	int code = target_open(&target, path, &status);
 
 	target_close(&target);
-	if (code == 0 && target_is_mounted(&target))
+	if (code == 0 && target.address[0] != '\0')
+		code = status_set(&status, -EINVAL, "%.80s is no directory of this machine", target.address);
+	else if (code == 0 && target_is_mounted(&target))
 		code = status_set(&status, -EBUSY, "%.80s is mounted on %.80s: unmount it first",
 			target.store, target.mount_point);
 	if (code < 0)

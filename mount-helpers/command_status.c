@@ -76,7 +76,10 @@ static void print_status(const struct target *target)
 	printf("%-10s %s", "regions", target_find(target, "regions"));
 	if (target_is_mounted(target))
 		printf(", %s led here", target_find(target, "leaders"));
-	printf("\n%-10s %s\n", "last error", target_last_error(target, line, sizeof line) ? line : "none");
+	printf("\n%-10s %s\n", "last error",
+		target_last_error(target, line, sizeof line) ? line
+		: target->address[0]			     ? "see the log there"
+							     : "none");
 }
 
 static bool is_number(const char *text)

@@ -196,9 +196,6 @@ static void open_control(struct service *service, const struct figures_source *s
 	const struct control_options options = {
 		.loop = embedded_loops(service->embedded, &count)[0],
 		.source = *source,
-		.config = &service->config,
-		.path = service->store,
-		.mount_point = service->mount_point,
 	};
 	struct status status = {0};
 
@@ -213,6 +210,9 @@ static int show_figures(struct service *service, struct status *status)
 		.env = env,
 		.raftkv = client_raftkv(embedded_client(service->embedded)),
 		.front = service->front,
+		.config = &service->config,
+		.path = service->store,
+		.mount_point = service->mount_point,
 		.started = env_now(env),
 	};
 

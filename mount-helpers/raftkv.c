@@ -57,7 +57,8 @@ static void print_help(FILE *file)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(file, "  %-16s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\n"
-	      "TARGET is a mount point, a path inside a mount, or the directory of a store.\n"
+	      "TARGET is a mount point, a path inside a mount, the directory of a store, or the\n"
+	      "host:port where a mount serves its metrics.\n"
 	      "DIRECTORY is that of a store that is not mounted.\n"
 	      "--json prints JSON; --version and --help are known everywhere.\n"
 	      "\n"

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,25 @@ static bool find_mount(const char *path, struct mountinfo *mount)
 	return false;
 }
 
+static bool is_address(const char *path)
+{
+	const char *colon = strrchr(path, ':');
+
+	return colon && colon > path && colon[1] != '\0' &&
+	       strspn(colon + 1, "0123456789") == strlen(colon + 1) && access(path, F_OK) < 0;
+}
+
 int target_open(struct target *target, const char *path, struct status *status)
 {
 	struct mountinfo mount;
 
 	*target = (struct target){0};
+	if (is_address(path)) {
+		if (strlen(path) >= sizeof target->address)
+			return status_set(status, -ENAMETOOLONG, "%.60s…: the address is too long", path);
+		strcpy(target->address, path);
+		return 0;
+	}
 	if (!realpath(path, target->path))
 		return status_set(status, -errno, "%s: %s", path, strerror(errno));
 	if (find_mount(target->path, &mount)) {
@@ -109,37 +124,71 @@ uint64_t target_number(const struct target *target, const char *name)
 
 /* ---- From the mount ---- */
 
-static int connect_to(const char *store)
+/* The descriptor, or an error. */
+static int connect_within(int domain, const struct sockaddr *address, socklen_t size)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-	int size = snprintf(address.sun_path, sizeof address.sun_path, "%s/control", store);
-	int fd, code;
+	const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0), code;
 
-	if (size >= (int)sizeof address.sun_path)
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+	if (connect(fd, address, size) == 0)
 		return fd;
-	code = -errno;
+	code = errno == EINPROGRESS ? -ETIMEDOUT : -errno;
 	close(fd);
 	return code;
 }
 
-static int load_mounted(struct target *target, struct status *status)
+static int connect_to_store(const char *store)
 {
-	int fd = connect_to(target->store);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int size = snprintf(address.sun_path, sizeof address.sun_path, "%s/control", store);
+
+	if (size >= (int)sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	return connect_within(AF_UNIX, (struct sockaddr *)&address, sizeof address);
+}
+
+static int connect_to_port(const char *address)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	const char *colon = strrchr(address, ':');
+	struct addrinfo *found;
+	char host[256];
+	int fd = -EADDRNOTAVAIL;
+
+	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+		return -EHOSTUNREACH;
+	for (const struct addrinfo *each = found; each && fd < 0; each = each->ai_next)
+		fd = connect_within(each->ai_family, each->ai_addr, each->ai_addrlen);
+	freeaddrinfo(found);
+	return fd;
+}
+
+/* Asks for the figures, and reads up to where they begin. */
+static bool ask_over_http(FILE *file)
+{
+	static const char request[] = "GET /figures HTTP/1.0\r\n\r\n";
+	char line[1024];
+	unsigned code = 0;
+
+	if (write(fileno(file), request, strlen(request)) != (ssize_t)strlen(request) ||
+		!fgets(line, sizeof line, file) || sscanf(line, "HTTP/%*u.%*u %u", &code) != 1 || code != 200)
+		return false;
+	while (fgets(line, sizeof line, file))
+		if (strcmp(line, "\r\n") == 0)
+			return true;
+	return false;
+}
+
+static int read_lines(struct target *target, FILE *file)
+{
 	char *line = NULL;
 	size_t capacity = 0;
 
-	if (!file)
-		return status_set(status, fd < 0 ? fd : -ENOMEM,
-			"the mount on %s does not answer: %s; see the log %s/log", target->mount_point,
-			strerror(fd < 0 ? -fd : ENOMEM), target->store);
 	while (getline(&line, &capacity, file) > 0) {
 		char *space = strchr(line, ' ');
 
@@ -150,10 +199,49 @@ static int load_mounted(struct target *target, struct status *status)
 		add(target, line, space + 1);
 	}
 	free(line);
+	return target->count > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int load_mounted(struct target *target, struct status *status)
+{
+	int fd = connect_to_store(target->store);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int code;
+
+	if (!file)
+		return status_set(status, fd < 0 ? fd : -ENOMEM,
+			"the mount on %s does not answer: %s; see the log %s/log", target->mount_point,
+			strerror(fd < 0 ? -fd : ENOMEM), target->store);
+	code = read_lines(target, file);
 	fclose(file);
-	return target->count > 0
-		       ? 0
-		       : status_set(status, -ETIMEDOUT, "the mount on %s says nothing", target->mount_point);
+	return code < 0 ? status_set(status, code, "the mount on %s says nothing", target->mount_point) : 0;
+}
+
+static void copy_figure(const struct target *target, const char *name, char text[PATH_MAX])
+{
+	const char *value = target_find(target, name);
+
+	snprintf(text, PATH_MAX, "%s", value ? value : "");
+}
+
+static int load_from_port(struct target *target, struct status *status)
+{
+	int fd = connect_to_port(target->address);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int code;
+
+	if (!file)
+		return status_set(status, fd < 0 ? fd : -ENOMEM, "%s does not answer: %s", target->address,
+			strerror(fd < 0 ? -fd : ENOMEM));
+	code = ask_over_http(file) ? read_lines(target, file) : -EPROTO;
+	fclose(file);
+	if (code < 0)
+		return status_set(status, code,
+			"%s does not serve the figures of a mount (its option metrics=host:port does)",
+			target->address);
+	copy_figure(target, "store", target->store);
+	copy_figure(target, "mount", target->mount_point);
+	return 0;
 }
 
 /* ---- From an inspection ---- */
@@ -220,6 +308,8 @@ static int load_inspected(struct target *target, struct status *status)
 
 int target_load(struct target *target, struct status *status)
 {
+	if (target->address[0] != '\0')
+		return load_from_port(target, status);
 	return target_is_mounted(target) ? load_mounted(target, status) : load_inspected(target, status);
 }
 
@@ -233,6 +323,8 @@ bool target_last_error(const struct target *target, char *line, size_t size)
 	bool found = false;
 	FILE *file;
 
+	if (target->address[0] != '\0')
+		return false;
 	snprintf(path, sizeof path, "%s/log", target->store);
 	file = fopen(path, "re");
 	if (!file)

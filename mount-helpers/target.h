@@ -1,8 +1,9 @@
 /*
  * target.h: what raftkv(1) is asked about, and what is known of it.
  *
- * A target is a store's directory, a mount point, or any path inside a mount. Of a mounted store the figures come from
- * the mount's socket (fs/control.h); of another one, from an inspection, which changes nothing.
+ * A target is a store's directory, a mount point, any path inside a mount, or the host:port where a mount serves its
+ * figures (fs/metrics.h). Of a mounted store they come from the mount's socket (fs/control.h) or port; of another one,
+ * from an inspection, which changes nothing.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
 #define RAFTKV_MOUNT_HELPERS_TARGET_H
@@ -21,7 +22,8 @@ struct figure {
 
 struct target {
 	char path[PATH_MAX]; /* canonical */
-	char store[PATH_MAX];
+	char address[256]; /* host:port; empty: a path of this machine */
+	char store[PATH_MAX]; /* behind an address: empty until loaded, as is the next */
 	char mount_point[PATH_MAX]; /* empty: not mounted */
 	struct figure *figures; /* in the order told */
 	size_t count;
@@ -35,14 +37,15 @@ void target_close(struct target *target);
 
 static inline bool target_is_mounted(const struct target *target)
 {
-	return target->mount_point[0] != '\0';
+	return target->mount_point[0] != '\0' || target->address[0] != '\0';
 }
 
 /* NULL: unknown. */
 const char *target_find(const struct target *target, const char *name);
 uint64_t target_number(const struct target *target, const char *name); /* 0: unknown, or none */
 
-/* The newest line of the store's log that tells of an error, without a line's end. False: there is none. */
+/* The newest line of the store's log that tells of an error, without a line's end. False: there is none, or it is on
+ * another machine. */
 bool target_last_error(const struct target *target, char *line, size_t size);
 
 #endif

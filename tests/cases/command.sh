@@ -169,13 +169,26 @@ done
 
 # A store that keeps its log in RocksDB stays one, whatever is asked for later, and every program can read it.
 VOLUME=$WORK/rocksdb
-mount_up raft-engine.enable=false
+port=$((20000 + RANDOM % 10000))
+mount_up "raft-engine.enable=false,metrics=127.0.0.1:$port"
 head -c 300000 /dev/urandom >"$MNT/data"
 sum=$(sha256sum <"$MNT/data")
 sync "$MNT/data"
+# A port is as good as a directory, for who may reach it.
+for verb in status health top\ --count=1 region\ ls config; do
+	expect 0 "$raftkv" $verb "127.0.0.1:$port"
+done
+says '^enable = false *; -o raft-engine.enable=false'
+expect 0 "$raftkv" status --json "localhost:$port"
+json '.store, .mount, .mounted' "$VOLUME
+$MNT
+true"
+expect 3 "$raftkv" debug kv "127.0.0.1:$port"
 mount_kill
 expect 0 "$BUILD/fsck.raftkv" --data "$VOLUME"
 says 'clean'
+expect 3 "$raftkv" status "127.0.0.1:$port"
+says 'does not answer'
 expect 0 "$raftkv" debug log "$VOLUME"
 says 'not among the rows yet'
 mount_up

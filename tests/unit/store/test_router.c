@@ -40,7 +40,8 @@ static struct buf *boundary(uint32_t number)
 
 static int add(struct fixture *fixture, uint64_t id, uint32_t from, uint32_t to)
 {
-	struct region region = {.id = id, .epoch = {.version = id}, .start = boundary(from), .end = boundary(to)};
+	struct region region = {
+		.id = id, .epoch = {.version = id}, .start = boundary(from), .end = boundary(to)};
 	struct route *route;
 	int status = router_add(&fixture->router, &region, NULL, &route);
 
