@@ -1,0 +1,123 @@
+/* fs/session_table: who may be silent until when. */
+#include "fs/session_table.h"
+
+#include "proto/status.h"
+#include "tests/lib/test.h"
+
+#define EXPIRY 100u
+
+/* Sessions 1 (live) and 2 (dying) were on record at time 10; 2 was the last id. */
+static int setup(void **state)
+{
+	static struct session_table table;
+
+	session_table_init(&table, EXPIRY);
+	session_table_begin(&table, 2);
+	session_table_tell(&table, 1, SESSION_LIVE, 10);
+	session_table_tell(&table, 2, SESSION_DYING, 10);
+	session_table_end(&table);
+	*state = &table;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	session_table_close(*state);
+	return 0;
+}
+
+static bool is_expired(struct session_table *table, uint64_t now, uint64_t session)
+{
+	uint64_t found;
+
+	return session_table_find_expired(table, now, &found) && found == session;
+}
+
+static void silence_ends_a_session_after_a_period(void **state)
+{
+	struct session_table *table = *state;
+
+	assert_false(is_expired(table, 10 + EXPIRY - 1, 1));
+	assert_true(is_expired(table, 10 + EXPIRY, 1));
+	assert_int_equal(session_table_beat(table, 1, 50), 0);
+	assert_false(is_expired(table, 50 + EXPIRY - 1, 1));
+	assert_true(is_expired(table, 50 + EXPIRY, 1));
+}
+
+static void who_is_dying_or_gone_is_told_so(void **state)
+{
+	struct session_table *table = *state;
+	uint64_t session = 0;
+
+	assert_true(session_table_find_dying(table, &session));
+	assert_int_equal(session, 2);
+	assert_int_equal(session_table_beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
+	session_table_remove(table, 2);
+	assert_int_equal(session_table_beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
+	assert_false(session_table_find_dying(table, &session));
+	session_table_set_dying(table, 1);
+	assert_int_equal(session_table_beat(table, 1, 11), STATUS_SESSION_UNKNOWN);
+	assert_false(is_expired(table, 10 + EXPIRY, 1));
+}
+
+static void session_newer_than_the_records_is_believed(void **state)
+{
+	struct session_table *table = *state;
+
+	assert_int_equal(session_table_beat(table, 3, 11), 0);
+	session_table_begin(table, 3);
+	session_table_tell(table, 1, SESSION_LIVE, 60);
+	session_table_end(table);
+	assert_int_equal(session_table_beat(table, 3, 61), STATUS_SESSION_UNKNOWN);
+}
+
+static void telling_again_leaves_the_period_as_it_was(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_begin(table, 3);
+	session_table_tell(table, 1, SESSION_LIVE, 60);
+	session_table_tell(table, 3, SESSION_LIVE, 60);
+	session_table_end(table);
+	assert_true(is_expired(table, 10 + EXPIRY, 1));
+	session_table_remove(table, 1);
+	assert_false(is_expired(table, 60 + EXPIRY - 1, 3));
+	assert_true(is_expired(table, 60 + EXPIRY, 3));
+}
+
+static void grant_gives_everybody_a_period(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_grant(table, 500);
+	assert_false(is_expired(table, 500 + EXPIRY - 1, 1));
+	assert_true(is_expired(table, 500 + EXPIRY, 1));
+}
+
+static void beats_are_taken_only_by_who_has_read_the_records(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_reset(table);
+	assert_int_equal(session_table_beat(table, 1, 11), STATUS_NOT_LEADER);
+	session_table_begin(table, 2);
+	session_table_tell(table, 1, SESSION_LIVE, 20);
+	assert_int_equal(session_table_beat(table, 1, 21), STATUS_NOT_LEADER);
+	session_table_end(table);
+	assert_int_equal(session_table_beat(table, 1, 21), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(silence_ends_a_session_after_a_period, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_is_dying_or_gone_is_told_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(session_newer_than_the_records_is_believed, setup, teardown),
+		cmocka_unit_test_setup_teardown(telling_again_leaves_the_period_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(grant_gives_everybody_a_period, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			beats_are_taken_only_by_who_has_read_the_records, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
