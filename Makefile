@@ -54,14 +54,15 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 sources  = $(filter-out $(mains),$(wildcard $(1)/*.c $(1)/*/*.c))
 library  = $(BUILD)/lib$(1).a
 archives = $(foreach l,$(1),$(if $(call sources,$(l)),$(call library,$(l))))
+generated_proto := proto/raftkv.pb-c.c
 needs_proto := proto
 needs_raft  := raft proto
 needs_store := store raft proto
 needs_fs    := fs store raft proto
 needs_mount-helpers := mount-helpers fs store raft proto
-libs_proto  := -luv -lpthread
+libs_proto  := -luv -lprotobuf-c -lxxhash -lpthread
 libs_raft   := $(libs_proto)
-libs_store  := -lrocksdb -lxxhash $(libs_raft)
+libs_store  := -lrocksdb $(libs_raft)
 libs_fs     := -lfuse3 -lmicrohttpd -linih $(libs_store)
 libs_mount-helpers := $(libs_fs)
 
@@ -82,12 +83,22 @@ all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
 unit: $(unit_tests)
 
-$(BUILD)/obj/%.o: %.c
+# The schema's code is made first; it has warnings of its own.
+schema := $(BUILD)/proto/raftkv.pb-c
+$(schema).h $(schema).c &: proto/raftkv.proto
+	$(call say,PB)
+	@mkdir -p $(@D)
+	$(quiet)protoc-c --c_out=$(BUILD) $<
+$(BUILD)/obj/proto/raftkv.pb-c.o: $(schema).c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(quiet)$(compile) -Wno-conversion -o $@ $<
+$(BUILD)/obj/%.o: %.c | $(schema).h
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(quiet)$(compile) -o $@ $<
 define library_rule
-$(call library,$(1)): $(call objects,$(call sources,$(1)))
+$(call library,$(1)): $(call objects,$(call sources,$(1)) $(generated_$(1)))
 	$$(call say,AR)
 	$$(quiet)rm -f $$@ && ar rcs $$@ $$^
 endef
@@ -118,12 +129,16 @@ $(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wi
 $(foreach m,$(mains),$(eval $(call program_rule,$(BUILD)/$(notdir $(m:.c=)),$(call objects,$(m)),mount-helpers,)))
 
 # Fuzz targets have objects of their own: libFuzzer instruments every layer it reaches.
-fuzz_cc := clang -std=c17 -D_GNU_SOURCE -I. -O1 -g -fno-sanitize-recover=all
-$(BUILD)/fuzz/%.o: %.c
+fuzz_cc := clang -std=c17 -D_GNU_SOURCE -I. -I$(BUILD) -O1 -g -fno-sanitize-recover=all
+$(BUILD)/fuzz/proto/raftkv.pb-c.o: $(schema).c
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
 	$(quiet)$(fuzz_cc) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
-$(BUILD)/libfuzz.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(foreach l,$(layers),$(call sources,$(l))))
+$(BUILD)/fuzz/%.o: %.c | $(schema).h
+	$(call say,FUZZ)
+	@mkdir -p $(@D)
+	$(quiet)$(fuzz_cc) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+$(BUILD)/libfuzz.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(foreach l,$(layers),$(call sources,$(l)) $(generated_$(l))))
 	$(call say,AR)
 	$(quiet)rm -f $@ && ar rcs $@ $^
 $(BUILD)/libfuzz-tests.a: $(patsubst %.c,$(BUILD)/fuzz/%.o,$(filter-out tests/lib/test.c,$(wildcard tests/lib/*.c)))

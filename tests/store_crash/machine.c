@@ -174,10 +174,10 @@ void machine_end_stop(struct machine *machine)
 {
 	for (uint32_t i = 0; i < machine->loop_count; i++)
 		env_loop_stop(machine->loops[i]);
-	raftkv_free(machine->raftkv);
-	machine->raftkv = NULL;
 	for (uint32_t i = 0; i < machine->loop_count && sim_node_is_up(machine->node); i++)
 		env_loop_free(machine->loops[i]);
+	raftkv_free(machine->raftkv);
+	machine->raftkv = NULL;
 	if (sim_node_is_up(machine->node))
 		sim_node_kill(machine->node);
 	else

@@ -1,0 +1,70 @@
+/*
+ * link.h: one connection that speaks frames (frame.h): a greeting, then frames both ways, in order.
+ *
+ * The side that connects says who it is and whom it means to reach (Hello); the other one welcomes or refuses it with a
+ * sentence, which both sides get to see. A peer of another protocol, cluster or store is refused here; whether a role is
+ * welcome is the owner's to say (`greeted`). A side that hears nothing for LINK_SILENCE_MS gives up; each asks when it
+ * has nothing else to say. Nothing is sent again: who needs an answer asks again on another link.
+ *
+ * All on one loop. A link is freed by itself after `closed`, which comes once for each, later, whatever ended it.
+ *
+ * TLS takes the place of env_stream underneath (connect, accept, write, received); nothing above a link will notice.
+ */
+#ifndef RAFTKV_PROTO_LINK_H
+#define RAFTKV_PROTO_LINK_H
+
+#include "proto/env.h"
+#include "proto/frame.h"
+#include "proto/raftkv.pb-c.h"
+#include "proto/status.h"
+
+#define LINK_PROTOCOL	1u
+#define LINK_PING_MS	1000u
+#define LINK_SILENCE_MS 5000u
+#define LINK_QUEUE_SIZE_MAX                                                                                  \
+	(32u << 20) /* bytes that wait to be sent, from which link_send says STATUS_LIMIT */
+
+struct link;
+
+struct link_handlers {
+	void *argument;
+	/* Of an accepted link: who speaks. 0: welcome; negative, with a sentence: refused. */
+	int (*greeted)(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
+	/* Of a link that was begun here: frames may be sent from now on. */
+	void (*opened)(void *argument, struct link *link, const Raftkv__HelloReply *reply);
+	/* As frame_cb: a negative status ends the link. */
+	int (*received)(void *argument, struct link *link, const struct frame *frame);
+	/* After STATUS_LIMIT: half of the queue has gone. May be NULL. */
+	void (*drained)(void *argument, struct link *link);
+	/* The last callback. `why` has a sentence; its code is 0 after link_close. */
+	void (*closed)(void *argument, struct link *link, const struct status *why);
+};
+
+/* Who a process is; `cluster` and `store` are 0 where there is none. Shared by all its links. */
+struct link_self {
+	struct env *env;
+	uint64_t cluster;
+	uint64_t store;
+	uint64_t incarnation;
+};
+
+/* `hello` needs its role, receiver and session alone. An error, with a sentence: the address makes no sense, or memory is
+ * out; what goes wrong later comes with `closed`. */
+int link_connect(const struct link_self *self, struct env_loop *loop, const char *address,
+	const Raftkv__Hello *hello, const struct link_handlers *handlers, struct link **link,
+	struct status *status);
+/* Takes a stream that env_listen gave. NULL: out of memory, and the stream is closed. */
+struct link *link_accept(const struct link_self *self, struct env_loop *loop, struct env_stream *stream,
+	const struct link_handlers *handlers);
+
+/* Shares the attachments. 0; STATUS_LIMIT: too much is waiting, or the frame is too large; -ENOTCONN: not greeted yet, or
+ * closing; -ENOMEM. A frame that was taken may still be lost with the link. */
+int link_send(struct link *link, uint16_t type, uint64_t request, const ProtobufCMessage *head,
+	struct buf *const *attachments, uint32_t attachment_count);
+/* Back-pressure: no `received` until link_resume. A paused link is not given up for its silence. */
+void link_pause(struct link *link);
+void link_resume(struct link *link);
+/* `why` may be NULL, else it is copied. May be repeated; the first reason counts. */
+void link_close(struct link *link, const struct status *why);
+
+#endif
