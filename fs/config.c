@@ -32,9 +32,10 @@ struct rule {
 	const char *help;
 };
 
-#define STORE(field) offsetof(struct config, store.field)
-#define HOUR_MS	     3600000
-#define TIB	     (UINT64_C(1) << 40)
+#define STORE(field)  offsetof(struct config, store.field)
+#define SERVER(field) offsetof(struct config, server.field)
+#define HOUR_MS	      3600000
+#define TIB	      (UINT64_C(1) << 40)
 
 static const struct rule rules[] = {
 	{"store", "reserve_bytes", KIND_BYTES, STORE(reserve_size), 1 << 20, TIB, AUTO,
@@ -59,6 +60,23 @@ static const struct rule rules[] = {
 		"Memory for rows."},
 	{"blocks", "file_bytes", KIND_BYTES, STORE(block_file_size), 16 << 20, TIB, AUTO,
 		"Size of a file of the block store. Of a new store: an old one keeps its own."},
+	{"server", "data", KIND_TEXT, SERVER(data), 0, 0, "", "The directory of raftkvd's store."},
+	{"server", "listen", KIND_TEXT, SERVER(listen), 0, 0, "127.0.0.1:7420",
+		"Where it listens for stores, mounts and raftkv(1)."},
+	{"server", "advertise", KIND_TEXT, SERVER(advertise), 0, 0, "",
+		"Where those reach it; empty: where it listens."},
+	{"server", "initial_cluster", KIND_TEXT, SERVER(initial_cluster), 0, 0, "",
+		"The addresses of the stores that begin the cluster."},
+	{"server", "join", KIND_TEXT, SERVER(join), 0, 0, "",
+		"The addresses of stores of a cluster to join."},
+	{"server", "insecure", KIND_ON, SERVER(is_insecure), 0, 1, "false",
+		"May listen where other machines can reach it, without encryption."},
+	{"server", "shards", KIND_COUNT, SERVER(shards), 0, 4, "0",
+		"Threads that run the regions; 0: one per core, at most 4."},
+	{"server", "session_expiry_ms", KIND_COUNT, SERVER(session_expiry_ms), 1000, HOUR_MS, "5000",
+		"A mount that is silent for so long has lost its session."},
+	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
+		"Where raftkvd serves figures over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",
 		"Threads that serve the kernel; 0: one per core, at most 4."},
 	{"mount", "metrics", KIND_TEXT, offsetof(struct config, metrics), 0, 0, "",

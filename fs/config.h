@@ -18,10 +18,24 @@
 #define CONFIG_PATH	     "/etc/raftkv/raftkv.conf"
 #define CONFIG_KEY_COUNT_MAX 64
 
+/* Of raftkvd(8). Texts that are empty are NULL. */
+struct config_server {
+	char *data; /* the directory */
+	char *listen; /* an address */
+	char *advertise; /* where others reach it; NULL: where it listens */
+	char *initial_cluster; /* a store_list.h */
+	char *join; /* another one */
+	char *metrics; /* as a mount's */
+	uint32_t shards; /* threads; 0: one per core, at most 4 */
+	uint32_t session_expiry_ms;
+	bool is_insecure; /* may listen where others than this machine can reach it */
+};
+
 struct config {
 	struct raftkv_options store; /* its sizes, times and switches; 0: what raftkv_open chooses */
 	uint32_t lanes; /* 0: one per core, at most 4 */
 	char *metrics; /* where to serve them; NULL: nowhere */
+	struct config_server server;
 	uint32_t log_level; /* enum log_level */
 	char *origins[CONFIG_KEY_COUNT_MAX]; /* of each key, in the table's order; NULL: the default */
 };
@@ -47,7 +61,7 @@ struct config_value {
 	const char *name;
 	const char *help;
 	const char *origin;
-	char value[256];
+	char value[1024];
 };
 void config_each(const struct config *config, void (*each)(void *argument, const struct config_value *value),
 	void *argument);
