@@ -40,6 +40,11 @@ struct outgoing {
 	struct iovec vector[]; /* one more than attachments */
 };
 
+void link_adopt(struct link *link, const struct link_handlers *handlers)
+{
+	link->handlers = *handlers;
+}
+
 /* ---- Ending ---- */
 
 void link_close(struct link *link, const struct status *why)

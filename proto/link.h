@@ -57,6 +57,9 @@ int link_connect(const struct link_self *self, struct env_loop *loop, const char
 struct link *link_accept(const struct link_self *self, struct env_loop *loop, struct env_stream *stream,
 	const struct link_handlers *handlers);
 
+/* Another owner: its handlers are called from now on. Also from `greeted`, when it is welcome. */
+void link_adopt(struct link *link, const struct link_handlers *handlers);
+
 /* Shares the attachments. 0; STATUS_LIMIT: too much is waiting, or the frame is too large; -ENOTCONN: not greeted yet, or
  * closing; -ENOMEM. A frame that was taken may still be lost with the link. */
 int link_send(struct link *link, uint16_t type, uint64_t request, const ProtobufCMessage *head,

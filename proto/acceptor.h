@@ -1,0 +1,40 @@
+/*
+ * acceptor.h: the one port of a store's process: it listens, and hands each link to whoever serves its role.
+ *
+ * A connection that has not said who it is belongs to the acceptor, which keeps few of them and none for long. Nothing is
+ * encrypted yet: unless the acceptor is told otherwise, it refuses to listen where other machines could reach it.
+ *
+ * All on one loop.
+ */
+#ifndef RAFTKV_PROTO_ACCEPTOR_H
+#define RAFTKV_PROTO_ACCEPTOR_H
+
+#include "proto/link.h"
+
+#define ACCEPTOR_WAITING_MAX 256u /* connections that have not said who they are */
+
+struct acceptor;
+
+struct acceptor_options {
+	const struct link_self *self; /* outlives the acceptor */
+	struct env_loop *loop;
+	const struct logger *logger;
+	const char *address;
+	bool is_insecure; /* may listen for other machines */
+};
+
+/* Who serves a role: link_adopt and 0, or a refusal with a sentence. */
+typedef int (*acceptor_cb)(
+	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
+
+/* Listens: a name is resolved at once. -EPERM: other machines could reach it; and what env_listen says. */
+int acceptor_new(const struct acceptor_options *options, struct acceptor **acceptor, struct status *status);
+/* Roles that nobody serves are refused. */
+void acceptor_serve(struct acceptor *acceptor, Raftkv__Role role, acceptor_cb serve, void *argument);
+/* What was bound. */
+const char *acceptor_address(const struct acceptor *acceptor);
+/* Listens no more; ends what has not been handed on. `stopped` may come from inside the call. */
+void acceptor_stop(struct acceptor *acceptor, void (*stopped)(void *argument), void *argument);
+void acceptor_free(struct acceptor *acceptor); /* stopped, or the loop has never run; may be NULL */
+
+#endif
