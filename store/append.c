@@ -142,15 +142,13 @@ static int place_payloads(struct append *append)
 
 static void advance(struct peer *peer);
 
-static void release_replaced(struct append *append)
+static void release_payloads(struct payload **payloads, struct blocks *blocks, uint64_t mark)
 {
-	struct raftkv *raftkv = store_of(append->peer);
+	while (*payloads) {
+		struct payload *payload = *payloads;
 
-	while (append->replaced) {
-		struct payload *payload = append->replaced;
-
-		append->replaced = payload->next;
-		payload_release(payload, raftkv->blocks, flush_mark(&raftkv->flush));
+		*payloads = payload->next;
+		payload_release(payload, blocks, mark);
 	}
 }
 
@@ -177,7 +175,9 @@ static void finish_done(struct peer *peer)
 		struct append *append = queue->first;
 
 		pop(queue);
-		release_replaced(append);
+		if (append->replaced)
+			release_payloads(&append->replaced, store_of(peer)->blocks,
+				flush_mark(&store_of(peer)->flush));
 		peer_respond(peer, append->message.responses, append->message.response_count);
 		append_free(append);
 	}
@@ -344,6 +344,14 @@ static void free_payloads(struct payload *payload)
 		payload_free(payload);
 		payload = next;
 	}
+}
+
+void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark)
+{
+	for (struct append *append = queue->first; append; append = append->next)
+		release_payloads(&append->replaced, blocks, mark);
+	release_payloads(&queue->payloads, blocks, mark);
+	queue->last_payload = NULL;
 }
 
 void append_queue_close(struct append_queue *queue)

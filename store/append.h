@@ -38,7 +38,9 @@ void append_resume(struct peer *peer);
 void append_add_payload(struct append_queue *queue, struct payload *payload);
 /* Takes the payloads of entries up to `index` out, for apply. */
 struct payload *append_take_payloads(struct append_queue *queue, uint64_t index);
-/* Frees everything; only of a store that runs no more. */
+/* Nothing of it will ever be logged or applied, or be looked at again: gives the extents of its payloads back. */
+void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark);
+/* Frees everything; only of a store that runs no more, or without extents. */
 void append_queue_close(struct append_queue *queue);
 
 #endif

@@ -9,6 +9,7 @@
 #include "store/keys.h"
 #include "store/mutations.h"
 #include "store/peer.h"
+#include "store/region_change.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 
@@ -212,7 +213,8 @@ static int admit_mutation(void *argument, const struct mutation *mutation)
 
 static bool is_refusal(int status)
 {
-	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION;
+	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION ||
+	       status == STATUS_CONF_CHANGE_INVALID;
 }
 
 /* Finds what the peer has taken for the entry. */
@@ -267,12 +269,34 @@ static int apply_normal(struct context *context)
 	return status;
 }
 
+/* The membership is changed in the batch of its entry; the peer follows when that is visible. */
+static int apply_change(struct context *context)
+{
+	struct apply *apply = context->apply;
+	struct buf *row = NULL;
+	struct key key;
+	int status = region_change_apply(&context->task->peer->apply.region, context->entry, NULL);
+
+	if (is_refusal(status))
+		log_warn(apply->raftkv->logger, "region %llu refused the membership change of entry %llu: %s",
+			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
+			status_name(status));
+	if (status == 0)
+		status = region_encode(context->region, &row);
+	if (status < 0)
+		return status;
+	key_region_state(&key, context->region->id);
+	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
+	buf_unref(row);
+	return 0;
+}
+
 static int apply_entry(struct context *context)
 {
 	const struct raft_entry *entry = context->entry;
 
 	if (entry->type != RAFT_ENTRY_NORMAL)
-		return STATUS_CONF_CHANGE_INVALID; /* nothing in this store proposes one */
+		return apply_change(context);
 	return entry->data ? apply_normal(context) : 0;
 }
 
@@ -284,7 +308,7 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	uint8_t row[APPLY_STATE_SIZE];
 	struct key key;
 
-	key_apply_state(&key, task->peer->region.id);
+	key_apply_state(&key, task->peer->apply.region.id);
 	apply_state_encode(&state, row);
 	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
 }
@@ -293,7 +317,7 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 {
 	struct apply_region *region = &task->peer->apply;
 	const struct raft_entries *entries = &task->message.entries;
-	struct context context = {.apply = apply, .task = task, .region = region->region};
+	struct context context = {.apply = apply, .task = task, .region = &region->region};
 
 	for (size_t i = 0; i < entries->count; i++) {
 		context.entry = &entries->items[i];

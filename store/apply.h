@@ -21,6 +21,7 @@
 #include "store/inbox.h"
 #include "store/kv_engine.h"
 #include "store/payload.h"
+#include "store/region.h"
 
 struct peer;
 struct raftkv;
@@ -28,7 +29,7 @@ struct shard;
 
 /* What the apply thread knows of a region; embedded in its peer and touched by this thread alone. */
 struct apply_region {
-	const struct region *region; /* range and epoch; they change only here */
+	struct region region; /* as of `index`; the peer has its own, which follows */
 	uint64_t index; /* of the last entry applied */
 };
 

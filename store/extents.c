@@ -38,6 +38,46 @@ int extent_row_first(struct slice key, uint64_t *unit)
 
 /* ---- Edits ---- */
 
+/* ---- Walking ---- */
+
+/* Neighbours together. */
+static int each_extent(
+	const struct extent_row *row, int (*each)(void *argument, struct block_extent extent), void *argument)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < EXTENT_ROW_UNITS && status == 0;) {
+		struct block_extent extent = {row->units[i].address, 1};
+
+		i++;
+		if (extent.address == EXTENT_HOLE)
+			continue;
+		for (; i < EXTENT_ROW_UNITS && row->units[i].address == extent.address + extent.count; i++)
+			extent.count++;
+		status = each(argument, extent);
+	}
+	return status;
+}
+
+int extent_rows_each(struct kv_engine *kv, struct kv_iterator *rows, struct slice low,
+	int (*each)(void *argument, struct block_extent extent), void *argument)
+{
+	struct extent_row row;
+	int status = kv->ops->seek(rows, low);
+
+	while (status == 0) {
+		struct slice key, value;
+
+		kv->ops->row(rows, &key, &value);
+		status = extent_row_decode(value, &row);
+		if (status == 0)
+			status = each_extent(&row, each, argument);
+		if (status == 0)
+			status = kv->ops->next(rows);
+	}
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
 struct extent_edit {
 	UT_hash_handle hh;
 	uint64_t first; /* unit */

@@ -138,6 +138,12 @@ static int check_persisted(struct kv_engine *kv, const struct flush_region *each
 	kv_value_close(&value);
 	if (status == 0 && state.index < each->index)
 		status = STATUS_CORRUPT;
+	if (status == STATUS_NOT_FOUND) {
+		/* The replica was destroyed meanwhile, or its state is lost. */
+		status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+		kv_value_close(&value);
+		status = status == STATUS_NOT_FOUND ? 0 : STATUS_CORRUPT;
+	}
 	return status;
 }
 
@@ -178,6 +184,14 @@ static bool is_wanted(struct flush *flush, const struct flush_round *round)
 	return false;
 }
 
+/* A replica that was destroyed meanwhile has no log, or a new one that is shorter. */
+static int release_log(struct log_engine *log, const struct flush_region *region)
+{
+	int status = log->ops->release(log, region->region, region->index);
+
+	return status == STATUS_NOT_FOUND || status == STATUS_UNAVAILABLE ? 0 : status;
+}
+
 static int let_go(struct flush *flush, struct flush_round *round)
 {
 	struct raftkv *raftkv = flush->raftkv;
@@ -186,7 +200,7 @@ static int let_go(struct flush *flush, struct flush_round *round)
 
 	HASH_ITER (hh, round->regions, each, next)
 		if (status == 0)
-			status = raftkv->log->ops->release(raftkv->log, each->region, each->index);
+			status = release_log(raftkv->log, each);
 	if (status == 0)
 		blocks_release(raftkv->blocks, round->generation);
 	return status;

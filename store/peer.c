@@ -6,120 +6,9 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 
-#define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
-#define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
-
-static uint64_t tick_now(const struct raftkv *raftkv)
+uint64_t peer_tick_now(const struct raftkv *raftkv)
 {
 	return (env_now(raftkv->env) - raftkv->started) / ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
-}
-
-/* ---- Life ------------------------------------------------------------------------------------------------------- */
-
-static int start_raft(struct peer *peer, struct status *status)
-{
-	struct raftkv *raftkv = peer_store(peer);
-	const struct raftkv_options *options = &raftkv->options;
-	struct raft_config config = {
-		.id = peer->id,
-		.election_tick = options->election_tick,
-		.heartbeat_tick = options->heartbeat_tick,
-		.applied = peer->applied.index,
-		.async_storage_writes = true,
-		.pre_vote = true,
-		.check_quorum = true,
-		.step_down_on_removal = true,
-		.disable_proposal_forwarding = true,
-		.read_mode = RAFT_READ_SAFE,
-		.committed_size_per_ready = COMMITTED_SIZE_MAX,
-		.uncommitted_size_max = RAFT_NO_LIMIT, /* evaluate.h has the limit */
-		.inflight_bytes_max = INFLIGHT_SIZE_MAX,
-		.logger = NULL,
-	};
-	int code;
-
-	env_random(raftkv->env, &config.seed, sizeof config.seed);
-	code = raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
-	if (code == 0)
-		code = raw_node_tick_to(peer->raft_group, tick_now(raftkv));
-	return code;
-}
-
-/* One that may have promised a lease before it died must not help another to lead while that may hold. */
-static void keep_old_promises(struct peer *peer)
-{
-	const struct raftkv_options *options = &peer_store(peer)->options;
-	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
-
-	peer->wants_to_lead = peer_is_alone(peer);
-	if (!peer->wants_to_lead && peer_store(peer)->dir.ident.incarnation > 1)
-		peer->quiet_until = env_now(peer_store(peer)->env) + election_ms * NS_PER_MS;
-}
-
-bool peer_is_quiet_voter(const struct peer *peer)
-{
-	return env_now(peer_store(peer)->env) < peer->quiet_until && !planted("members:promises_forgotten");
-}
-
-static int start(struct peer *peer, struct status *status)
-{
-	struct raftkv *raftkv = peer_store(peer);
-	const struct region_peer *self = region_peer_of_store(&peer->region, raftkv->dir.ident.store);
-	int code;
-
-	if (!self)
-		return status_set(status, STATUS_CORRUPT, "region %llu names no replica on this store",
-			(unsigned long long)peer->region.id);
-	peer->id = self->id;
-	peer->apply = (struct apply_region){&peer->region, peer->applied.index};
-	lease_init(&peer->lease, raftkv->lease_duration);
-	peer_storage_init(&peer->storage, raftkv->log, &peer->region, &peer->applied);
-	code = raftkv->log->ops->hard_state(raftkv->log, peer->region.id, &peer->appends.hard_state);
-	if (code < 0)
-		return status_set(status, code, "the log has nothing of region %llu",
-			(unsigned long long)peer->region.id);
-	code = router_add(&raftkv->router, &peer->region, peer->shard, &peer->route);
-	if (code < 0)
-		return status_set(
-			status, code, "region %llu overlaps another", (unsigned long long)peer->region.id);
-	peer->route->peer = peer;
-	keep_old_promises(peer);
-	return start_raft(peer, status);
-}
-
-int peer_new(struct shard *shard, struct region *region, const struct apply_state *applied, struct peer **out,
-	struct status *status)
-{
-	struct peer *peer = calloc(1, sizeof *peer);
-	int code;
-
-	if (!peer)
-		return status_set(status, -ENOMEM, "out of memory");
-	peer->shard = shard;
-	peer->region = *region;
-	*region = (struct region){0};
-	peer->applied = *applied;
-	code = start(peer, status);
-	if (code < 0) {
-		peer_free(peer);
-		return code;
-	}
-	*out = peer;
-	return 0;
-}
-
-void peer_free(struct peer *peer)
-{
-	if (!peer)
-		return;
-	evaluate_close(peer);
-	peer_refills_close(peer);
-	append_queue_close(&peer->appends);
-	read_index_queue_close(&peer->pending_reads);
-	raw_node_free(peer->raft_group);
-	peer_storage_close(&peer->storage);
-	region_close(&peer->region);
-	free(peer);
 }
 
 /* ---- Serving ---------------------------------------------------------------------------------------------------- */
@@ -263,7 +152,7 @@ static void handle_readies(struct peer *peer)
 
 int peer_tick(struct peer *peer)
 {
-	int status = raw_node_tick_to(peer->raft_group, tick_now(peer_store(peer)));
+	int status = raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
 
 	if (status == STATUS_WOULD_BLOCK)
 		peer_fetch(peer);
@@ -295,11 +184,17 @@ void peer_process(struct peer *peer)
 {
 	if (peer->shard->is_stopping || atomic_load(&peer_store(peer)->has_failed))
 		return;
+	if (!peer_is_here(peer)) {
+		if (peer->is_leaving)
+			peer_go_on_leaving(peer);
+		return;
+	}
 	peer_tick(peer);
 	lead_if_alone(peer);
 	evaluate_queued(peer);
 	refuse_writes_of_others(peer);
 	peer_send_reads(peer);
+	peer_ask(peer);
 	handle_readies(peer);
 	peer_serve_reads(peer);
 	peer_publish(peer);
@@ -312,20 +207,25 @@ uint64_t peer_deadline(const struct peer *peer)
 {
 	const struct raftkv *raftkv = peer_store(peer);
 	uint64_t tick_ns = (uint64_t)raftkv->options.tick_ms * NS_PER_MS;
-	uint64_t due = raw_node_deadline(peer->raft_group);
-	uint64_t deadline = due == RAFT_NEVER ? UINT64_MAX : raftkv->started + due * tick_ns;
 	uint64_t retry = env_now(raftkv->env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
+	uint64_t deadline = UINT64_MAX, due;
 
+	if (!peer_is_here(peer))
+		return deadline;
+	due = raw_node_deadline(peer->raft_group);
+	if (due != RAFT_NEVER)
+		deadline = raftkv->started + due * tick_ns;
 	if (read_index_queue_has_unanswered(&peer->pending_reads) && retry < deadline)
-		return retry;
-	return deadline;
+		deadline = retry;
+	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
 }
 
 void peer_write(struct peer *peer, struct raftkv_write *write)
 {
 	write->peer = peer;
-	if (peer->shard->is_stopping) {
-		evaluate_finish(write, STATUS_STOPPING, NULL);
+	if (peer->shard->is_stopping || !peer_is_here(peer)) {
+		evaluate_finish(
+			write, peer->shard->is_stopping ? STATUS_STOPPING : STATUS_REGION_NOT_FOUND, NULL);
 		return;
 	}
 	evaluate_queue(peer, write);
@@ -338,6 +238,14 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 	const struct raft_entry *last = &entries->items[entries->count - 1];
 
 	peer->applies_in_flight--;
+	if (!peer_is_here(peer)) {
+		apply_task_free(task);
+		peer_process(peer);
+		return;
+	}
+	for (size_t i = 0; i < entries->count; i++)
+		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0)
+			peer_on_change(peer, &entries->items[i]);
 	peer->applied = (struct apply_state){last->index, last->term};
 	peer->committed_at = task->committed;
 	evaluate_on_applied(peer, last->index);
@@ -362,5 +270,5 @@ void peer_stop(struct peer *peer)
 bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       !peer->is_refilling && evaluate_is_quiet(peer);
+	       !peer->is_refilling && !peer->is_departing && evaluate_is_quiet(peer);
 }

@@ -67,6 +67,10 @@ struct peer {
 	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
 	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
+	bool is_leaving; /* removed: everything is answered */
+	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
+	uint64_t leader_heard; /* env_now: when a leader was last heard of */
+	uint64_t asked; /* env_now: when it last asked whether it is still wanted */
 
 	struct heap_node deadline; /* the shard's */
 	struct peer *next_dirty; /* the shard's */
@@ -74,11 +78,28 @@ struct peer {
 	struct peer *next; /* the shard's list */
 };
 
-/* Starts the replica from what the engines hold. `region` is taken. Blocks; before the shard's loop runs. */
-int peer_new(struct shard *shard, struct region *region, const struct apply_state *applied,
-	struct peer **peer, struct status *status);
+/* Makes the place for a region's replica, without one, and gives it to the shard. 0, -ENOMEM, or STATUS_CORRUPT: there
+ * is one already. On the shard's loop, or before it runs. */
+int peer_new(struct shard *shard, uint64_t region, struct peer **peer);
+/* Starts replica `id` from what the engines hold. `region` is taken; without peers, the replica knows nothing yet: it
+ * waits for a snapshot. An error leaves the store unusable. */
+int peer_start(struct peer *peer, struct region *region, uint64_t id, const struct apply_state *applied,
+	struct status *status);
+/* The replica was removed from its region: it answers everything and goes. */
+void peer_destroy(struct peer *peer);
 /* Frees everything, answering nothing. May be NULL. */
 void peer_free(struct peer *peer);
+
+/* There is a replica, and it is not leaving. */
+static inline bool peer_is_here(const struct peer *peer)
+{
+	return peer->raft_group && !peer->is_leaving;
+}
+
+/* A region's mark in the log engine: u64le, the highest id of a replica that was destroyed here. */
+#define PEER_MARK_TOMBSTONE "tombstone"
+/* 0: none. */
+int peer_tombstone(struct raftkv *raftkv, uint64_t region, uint64_t *id);
 
 void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
@@ -87,6 +108,13 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 /* Messages to that replica did not arrive; a snapshot that was sent to it did, or did not. */
 void peer_report_unreachable(struct peer *peer, uint64_t to);
 void peer_report_snapshot(struct peer *peer, uint64_t to, bool failed);
+
+/* members.h. */
+struct raftkv_change;
+struct raftkv_region_status;
+void peer_change(struct peer *peer, struct raftkv_change *change); /* takes */
+void peer_transfer(struct peer *peer, uint64_t store);
+int peer_describe(const struct peer *peer, struct raftkv_region_status *out);
 
 /* Does whatever is due. The shard calls it for a dirty peer, and when its deadline has come. */
 void peer_process(struct peer *peer);

@@ -1,5 +1,6 @@
 /*
- * peer_internal.h: what the files of a peer share, and nobody else: peer.c its life, its roles and its turn;
+ * peer_internal.h: what the files of a peer share, and nobody else: peer_life.c how a replica comes and goes; peer.c its
+ * roles and its turn; peer_members.c changes of the membership;
  * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
  * that are behind; peer_fetch.c entries that are not in memory. On the peer's loop.
  */
@@ -20,12 +21,18 @@ static inline bool peer_is_alone(const struct peer *peer)
 	return peer->region.peer_count == 1 && region_is_sole_voter(&peer->region, peer->id);
 }
 
+uint64_t peer_tick_now(const struct raftkv *raftkv);
 /* The replica may have promised a lease before it was restarted, which may still hold. */
 bool peer_is_quiet_voter(const struct peer *peer);
 /* Moves raft to the present. STATUS_WOULD_BLOCK: a fetch is under way, try again after it. */
 int peer_tick(struct peer *peer);
 /* Takes note of a new role or term, and answers what rested on the old one. */
 void peer_check_role(struct peer *peer);
+
+/* ---- peer_life.c ---- */
+
+/* The replica is leaving: does what may be done now. */
+void peer_go_on_leaving(struct peer *peer);
 
 /* ---- peer_reads.c ---- */
 
@@ -42,6 +49,18 @@ void peer_send_messages(struct peer *peer, struct raft_ready *ready);
 
 /* Sends it now; a peer without a transport, or to a replica that nobody knows, sends nothing. */
 void peer_send(struct peer *peer, const struct raft_message *message);
+
+/* Tells a replica that it is a member no more. */
+void peer_send_tombstone(struct peer *peer, const struct region_peer *to);
+/* Asks the members whether this replica is one of them, when no leader has been heard of for long. */
+void peer_ask(struct peer *peer);
+/* When to do so; UINT64_MAX: it need not. */
+uint64_t peer_ask_time(const struct peer *peer);
+
+/* ---- peer_members.c ---- */
+
+/* A membership change has been applied to the rows. */
+void peer_on_change(struct peer *peer, const struct raft_entry *entry);
 
 /* ---- peer_refill.c ---- */
 

@@ -6,6 +6,9 @@
 
 #include "proto/plant.h"
 
+#define ASK_ELECTIONS                                                                                        \
+	8 /* election timeouts without a leader before a replica asks whether it is still wanted */
+
 /* ---- Addresses -------------------------------------------------------------------------------------------------- */
 
 /* Some that speak are not in our idea of the region, which may be old. They are answered where they spoke from. */
@@ -37,16 +40,22 @@ uint64_t peer_leader_store(const struct peer *peer)
 
 /* ---- Out -------------------------------------------------------------------------------------------------------- */
 
+static struct peer_envelope envelope_to(const struct peer *peer, const struct region_peer *to)
+{
+	return (struct peer_envelope){
+		.region = peer->region.id,
+		.epoch = peer->region.epoch,
+		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
+		.to = *to,
+		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
+	};
+}
+
 void peer_send(struct peer *peer, const struct raft_message *message)
 {
 	struct transport *transport = peer_store(peer)->options.transport;
 	const struct region_peer *to = find_peer(peer, message->to);
-	struct peer_envelope envelope = {
-		.region = peer->region.id,
-		.epoch = peer->region.epoch,
-		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
-		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
-	};
+	struct peer_envelope envelope;
 
 	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("members:lease_kept_in_transfer")) {
 		lease_suspect(&peer->lease);
@@ -54,8 +63,58 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 	}
 	if (!to || !transport || message->type == RAFT_MSG_SNAP)
 		return;
-	envelope.to = *to;
+	envelope = envelope_to(peer, to);
 	transport->ops->send(transport, &envelope, message);
+}
+
+/* ---- Members and others ----------------------------------------------------------------------------------------- */
+
+static void send_empty(struct peer *peer, const struct region_peer *to, bool is_tombstone)
+{
+	struct transport *transport = peer_store(peer)->options.transport;
+	struct peer_envelope envelope = envelope_to(peer, to);
+
+	envelope.is_tombstone = is_tombstone;
+	if (transport)
+		transport->ops->send(transport, &envelope, &(struct raft_message){0});
+}
+
+void peer_send_tombstone(struct peer *peer, const struct region_peer *to)
+{
+	send_empty(peer, to, true);
+}
+
+uint64_t peer_ask_time(const struct peer *peer)
+{
+	const struct raftkv_options *options = &peer_store(peer)->options;
+	uint64_t patience = (uint64_t)ASK_ELECTIONS * options->election_tick * options->tick_ms * NS_PER_MS;
+	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
+
+	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer))
+		return UINT64_MAX;
+	return since + patience;
+}
+
+/* An empty message: whoever has removed this replica answers with its tombstone. */
+void peer_ask(struct peer *peer)
+{
+	uint64_t now = env_now(peer_store(peer)->env);
+
+	if (now < peer_ask_time(peer))
+		return;
+	peer->asked = now;
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id != peer->id)
+			send_empty(peer, &peer->region.peers[i], false);
+}
+
+/* Whether the sender was a member once, and has been removed by the time of this replica's membership. Ids are used
+ * once, so it will not be one again. One that has not been told its membership yet may be too new to be known here. */
+static bool was_removed(const struct peer *peer, const struct peer_envelope *envelope)
+{
+	return envelope->epoch.conf_version > 0 &&
+	       envelope->epoch.conf_version <= peer->region.epoch.conf_version &&
+	       !region_peer_of_id(&peer->region, envelope->from.id);
 }
 
 void peer_respond(struct peer *peer, struct raft_message *responses, size_t count)
@@ -146,12 +205,36 @@ static bool is_wanted(
 	return message->type != RAFT_MSG_SNAP && message->type != RAFT_MSG_PROP && is_whole(message);
 }
 
+static bool is_of_leader(enum raft_message_type type)
+{
+	return type == RAFT_MSG_APP || type == RAFT_MSG_HEARTBEAT || type == RAFT_MSG_SNAP;
+}
+
+/* What says that this replica was removed, or that another one takes its place on this store. */
+static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelope)
+{
+	bool is_older = peer->region.epoch.conf_version <= envelope->epoch.conf_version;
+	bool is_meant = envelope->is_tombstone ? envelope->to.id == peer->id : envelope->to.id > peer->id;
+
+	if (is_meant && is_older && !planted("members:tombstone_ignored"))
+		peer_destroy(peer);
+	return is_meant;
+}
+
 /* A refused message changes nothing; what mattered in it comes again. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	if (peer->shard->is_stopping || !is_wanted(peer, envelope, message))
+	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
+		return;
+	if (envelope->to.id == peer->id && was_removed(peer, envelope)) {
+		peer_send_tombstone(peer, &envelope->from);
+		return;
+	}
+	if (!is_wanted(peer, envelope, message))
 		return;
 	note_sender(peer, &envelope->from);
+	if (is_of_leader(message->type) && message->term >= peer->term)
+		peer->leader_heard = env_now(peer_store(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
 	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
@@ -162,7 +245,7 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 
 void peer_report_unreachable(struct peer *peer, uint64_t to)
 {
-	if (peer->shard->is_stopping)
+	if (peer->shard->is_stopping || !peer_is_here(peer))
 		return;
 	raw_node_report_unreachable(peer->raft_group, to);
 	shard_mark(peer->shard, peer);
@@ -170,7 +253,7 @@ void peer_report_unreachable(struct peer *peer, uint64_t to)
 
 void peer_report_snapshot(struct peer *peer, uint64_t to, bool failed)
 {
-	if (peer->shard->is_stopping)
+	if (peer->shard->is_stopping || !peer_is_here(peer))
 		return;
 	raw_node_report_snapshot(peer->raft_group, to, failed);
 	shard_mark(peer->shard, peer);

@@ -145,6 +145,8 @@ void peer_read(struct peer *peer, struct raftkv_read *read)
 	read->request = (struct read_index_request){.done = on_read_ready};
 	if (peer->shard->is_stopping)
 		on_read_ready(&read->request, STATUS_STOPPING);
+	else if (!peer_is_here(peer))
+		on_read_ready(&read->request, STATUS_REGION_NOT_FOUND);
 	else if (!may_wait)
 		on_read_ready(&read->request, STATUS_NOT_LEADER);
 	else

@@ -15,7 +15,7 @@ static int initial_state(
 	struct peer_storage *storage = storage_of(base);
 	int status = storage->log->ops->hard_state(storage->log, storage->region->id, hard);
 
-	if (status < 0)
+	if (status < 0 && status != STATUS_NOT_FOUND)
 		return status;
 	if (hard->commit < storage->applied->index)
 		hard->commit = storage->applied->index;
@@ -64,14 +64,31 @@ static int term(struct raft_storage *base, uint64_t index, uint64_t *out)
 {
 	struct peer_storage *storage = storage_of(base);
 
-	return storage->log->ops->term(storage->log, storage->region->id, index, out);
+	int status = storage->log->ops->term(storage->log, storage->region->id, index, out);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	*out = 0;
+	return index == 0 ? 0 : STATUS_UNAVAILABLE;
+}
+
+/* A replica that was made by a message has no log before its first write. */
+static int bounds(const struct peer_storage *storage, uint64_t *first, uint64_t *last)
+{
+	int status = storage->log->ops->bounds(storage->log, storage->region->id, first, last);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	*first = 1;
+	*last = 0;
+	return 0;
 }
 
 static int first_index(struct raft_storage *base, uint64_t *index)
 {
 	struct peer_storage *storage = storage_of(base);
 	uint64_t last;
-	int status = storage->log->ops->bounds(storage->log, storage->region->id, index, &last);
+	int status = bounds(storage, index, &last);
 
 	if (status == 0 && *index <= storage->forgotten)
 		*index = storage->forgotten + 1;
@@ -83,7 +100,7 @@ static int last_index(struct raft_storage *base, uint64_t *index)
 	struct peer_storage *storage = storage_of(base);
 	uint64_t first;
 
-	return storage->log->ops->bounds(storage->log, storage->region->id, &first, index);
+	return bounds(storage, &first, index);
 }
 
 /* None is made here: the log of a group with a sole voter serves nobody else. */

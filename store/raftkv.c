@@ -224,6 +224,11 @@ static int start_regions(struct raftkv *raftkv, struct status *status)
 	return code;
 }
 
+struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region)
+{
+	return &raftkv->shards[(region - 1) % raftkv->shard_count]; /* they are numbered from 1 */
+}
+
 static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 {
 	raftkv->options = *options;
@@ -441,7 +446,7 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 	for (uint32_t i = 0; i < raftkv->shard_count; i++) {
 		struct shard *shard = &raftkv->shards[i];
 
-		stats->regions += shard->peer_count;
+		stats->regions += atomic_load(&shard->replicas);
 		stats->leaders += atomic_load(&shard->leaders);
 		stats->reads_lease += atomic_load(&shard->reads_lease);
 		stats->reads_read_index += atomic_load(&shard->reads_read_index);

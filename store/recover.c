@@ -10,64 +10,153 @@
 #include "store/keys.h"
 #include "store/mutations.h"
 #include "store/peer.h"
+#include "store/region_clear.h"
 #include "store/rewrite.h"
 #include "store/store.h"
 
 #define READ_SIZE (4u << 20) /* bytes of entries at a time */
 
-static struct shard *shard_of(struct raftkv *raftkv, uint64_t region)
-{
-	return &raftkv->shards[(region - 1) % raftkv->shard_count]; /* they are numbered from 1 */
-}
-
 /* ---- Units in use ----------------------------------------------------------------------------------------------- */
 
-/* Reports a row's units, neighbours together. */
-static int mark_row(struct raftkv *raftkv, const struct extent_row *row, struct status *status)
+struct marking {
+	struct raftkv *raftkv;
+	struct status *status;
+};
+
+static int mark_used(void *argument, struct block_extent extent)
 {
-	int code = 0;
+	const struct marking *marking = argument;
 
-	for (uint32_t i = 0; i < EXTENT_ROW_UNITS && code == 0;) {
-		struct block_extent extent = {row->units[i].address, 1};
-
-		i++;
-		if (extent.address == EXTENT_HOLE)
-			continue;
-		for (; i < EXTENT_ROW_UNITS && row->units[i].address == extent.address + extent.count; i++)
-			extent.count++;
-		code = blocks_mark_used(raftkv->blocks, extent, status);
-	}
-	return code;
+	return blocks_mark_used(marking->raftkv->blocks, extent, marking->status);
 }
 
 static int mark_rows(struct raftkv *raftkv, struct status *status)
 {
 	struct kv_engine *kv = raftkv->kv;
-	struct kv_iterator *iterator;
+	struct marking marking = {raftkv, status};
+	struct kv_iterator *rows;
 	struct key low, high;
-	struct extent_row row;
 	int code;
 
 	key_objects(&low, &high);
-	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator);
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
+	if (code == 0) {
+		code = extent_rows_each(kv, rows, key_slice(&low), mark_used, &marking);
+		kv->ops->iterator_free(kv, rows);
+	}
+	if (code < 0 && !(status && status->code))
+		status_set(status, code, "the extent maps cannot be read: %s", status_name(code));
+	return code;
+}
+
+/* ---- Writing to the log before any loop runs -------------------------------------------------------------------- */
+
+struct log_run {
+	struct env_loop *loop;
+	uint32_t pending;
+	int status;
+};
+
+struct first_write {
+	struct log_run *run;
+	struct log_write write;
+};
+
+static void on_first_write(struct log_write *write, int status)
+{
+	struct first_write *first = container_of(write, struct first_write, write);
+	struct log_run *run = first->run;
+
+	if (status < 0)
+		run->status = status;
+	if (--run->pending == 0)
+		env_loop_stop(run->loop);
+}
+
+/* On a loop that runs just for them. */
+static int write_logs(struct raftkv *raftkv, struct first_write *writes, uint32_t count)
+{
+	struct log_run run = {.pending = count};
+	int status = env_loop_new(raftkv->env, "first-writes", &run.loop);
+
+	if (status < 0)
+		return status;
+	for (uint32_t i = 0; i < count; i++) {
+		writes[i].run = &run;
+		writes[i].write.loop = run.loop;
+		writes[i].write.done = on_first_write;
+		raftkv->log->ops->write(raftkv->log, &writes[i].write);
+	}
+	status = env_loop_run(run.loop);
+	env_loop_free(run.loop);
+	if (status == 0 && run.pending > 0)
+		status = -ECANCELED;
+	return status < 0 ? status : run.status;
+}
+
+/* ---- Replicas that were removed --------------------------------------------------------------------------------- */
+
+/* One that is no member any more has a log until its tombstone takes its place. */
+static int drop_log(struct raftkv *raftkv, uint64_t region)
+{
+	struct first_write first = {.write = {.region = region, .destroy = true}};
+
+	return write_logs(raftkv, &first, 1);
+}
+
+static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
+{
+	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	uint64_t tombstone;
+	int status = peer_tombstone(raftkv, region->id, &tombstone);
+
+	if (status < 0 || (self && self->id > tombstone) || planted("members:cleared_once"))
+		return status;
+	log_info(raftkv->logger, "region %llu: what is left of a removed replica is cleared",
+		(unsigned long long)region->id);
+	status = region_clear_rows(raftkv, region);
+	return status == 0 && !self ? drop_log(raftkv, region->id) : status;
+}
+
+static int each_region(struct raftkv *raftkv,
+	int (*each)(struct raftkv *raftkv, struct region *region, struct status *status),
+	struct status *status)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct kv_iterator *rows;
+	struct region region;
+	struct key low, high;
+	int code;
+
+	key_region_states(&low, &high);
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
 	if (code < 0)
-		return status_set(status, code, "the rows cannot be read: %s", status_name(code));
-	for (code = kv->ops->seek(iterator, key_slice(&low)); code == 0; code = kv->ops->next(iterator)) {
+		return status_set(status, code, "the regions cannot be read: %s", status_name(code));
+	for (code = kv->ops->seek(rows, key_slice(&low)); code == 0; code = kv->ops->next(rows)) {
 		struct slice key, value;
 
-		kv->ops->row(iterator, &key, &value);
-		code = extent_row_decode(value, &row);
-		if (code < 0)
-			status_set(status, code, "an extent row is damaged");
-		else
-			code = mark_row(raftkv, &row, status);
+		kv->ops->row(rows, &key, &value);
+		code = region_decode(value, &region);
+		if (code < 0) {
+			status_set(status, code, "a region's state is damaged");
+			break;
+		}
+		code = each(raftkv, &region, status);
+		region_close(&region);
 		if (code < 0)
 			break;
 	}
-	kv->ops->iterator_free(kv, iterator);
-	if (code == STATUS_NOT_FOUND)
-		return 0;
-	return status && status->code ? code : status_set(status, code, "the rows cannot be read");
+	kv->ops->iterator_free(kv, rows);
+	return code == STATUS_NOT_FOUND ? 0 : code;
+}
+
+static int finish_departure(struct raftkv *raftkv, struct region *region, struct status *status)
+{
+	int code = clear_if_removed(raftkv, region);
+
+	return code < 0 ? status_set(status, code, "region %llu, which was removed, cannot be cleared: %s",
+				  (unsigned long long)region->id, status_name(code))
+			: 0;
 }
 
 /* ---- The log of a region ---------------------------------------------------------------------------------------- */
@@ -198,55 +287,35 @@ static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply
 	return code == STATUS_NOT_FOUND ? STATUS_CORRUPT : code;
 }
 
-static int recover_region(struct raftkv *raftkv, struct slice row, struct status *status)
+/* Takes the region. */
+static int start_peer(struct raftkv *raftkv, struct region *region, struct status *status)
 {
-	struct region region;
+	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	unsigned long long id = region->id;
 	struct apply_state applied;
-	struct shard *shard;
 	struct peer *peer;
-	int code = region_decode(row, &region);
+	int code = read_apply_state(raftkv, region->id, &applied);
 
 	if (code < 0)
-		return status_set(status, code, "a region's state is damaged");
-	code = read_apply_state(raftkv, region.id, &applied);
-	if (code < 0) {
-		status_set(status, code, "the apply state of region %llu is damaged",
-			(unsigned long long)region.id);
-		region_close(&region);
-		return code;
-	}
-	shard = shard_of(raftkv, region.id);
-	code = peer_new(shard, &region, &applied, &peer, status);
-	region_close(&region);
+		return status_set(status, code, "the apply state of region %llu is damaged", id);
+	code = peer_new(raftkv_shard_of(raftkv, region->id), region->id, &peer);
 	if (code < 0)
-		return code;
-	shard_add(shard, peer);
-	return recover_log(peer, status);
+		return status_set(status, code, "region %llu is there twice", id);
+	if (!self)
+		return status_set(status, STATUS_CORRUPT, "region %llu names no replica on this store", id);
+	code = peer_start(peer, region, self->id, &applied, status);
+	return code < 0 ? code : recover_log(peer, status);
 }
 
 int recover_regions(struct raftkv *raftkv, struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
-	struct kv_iterator *iterator;
-	struct key low, high;
-	int code = mark_rows(raftkv, status);
+	int code = each_region(raftkv, finish_departure, status);
 
+	if (code == 0)
+		code = mark_rows(raftkv, status);
+	if (code == 0)
+		code = each_region(raftkv, start_peer, status);
 	if (code < 0)
-		return code;
-	key_region_states(&low, &high);
-	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator);
-	if (code < 0)
-		return status_set(status, code, "the regions cannot be read: %s", status_name(code));
-	for (code = kv->ops->seek(iterator, key_slice(&low)); code == 0; code = kv->ops->next(iterator)) {
-		struct slice key, value;
-
-		kv->ops->row(iterator, &key, &value);
-		code = recover_region(raftkv, value, status);
-		if (code < 0)
-			break;
-	}
-	kv->ops->iterator_free(kv, iterator);
-	if (code != STATUS_NOT_FOUND)
 		return code;
 	if (blocks_sync(raftkv->blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
@@ -256,67 +325,25 @@ int recover_regions(struct raftkv *raftkv, struct status *status)
 
 /* ---- A new store ------------------------------------------------------------------------------------------------ */
 
-struct bootstrap {
-	struct env_loop *loop;
-	uint32_t pending;
-	int status;
-};
-
-struct first_write {
-	struct bootstrap *bootstrap;
-	struct raft_hard_state hard_state;
-	struct log_write write;
-};
-
-static void on_first_write(struct log_write *write, int status)
-{
-	struct first_write *first = container_of(write, struct first_write, write);
-	struct bootstrap *bootstrap = first->bootstrap;
-
-	if (status < 0)
-		bootstrap->status = status;
-	if (--bootstrap->pending == 0)
-		env_loop_stop(bootstrap->loop);
-}
-
-static void begin_log(
-	struct raftkv *raftkv, struct first_write *first, struct bootstrap *bootstrap, uint64_t region)
-{
-	*first = (struct first_write){
-		.bootstrap = bootstrap,
-		.hard_state = {.term = REGION_FIRST_TERM, .commit = REGION_FIRST_INDEX},
-	};
-	first->write = (struct log_write){
-		.region = region,
-		.destroy = true,
-		.hard_state = &first->hard_state,
-		.reset_index = REGION_FIRST_INDEX,
-		.reset_term = REGION_FIRST_TERM,
-		.loop = bootstrap->loop,
-		.done = on_first_write,
-	};
-	bootstrap->pending++;
-	raftkv->log->ops->write(raftkv->log, &first->write);
-}
-
 static int begin_logs(struct raftkv *raftkv, uint32_t count)
 {
+	const struct raft_hard_state hard_state = {.term = REGION_FIRST_TERM, .commit = REGION_FIRST_INDEX};
 	struct first_write *writes = calloc(count, sizeof *writes);
-	struct bootstrap bootstrap = {0};
-	int status = writes ? env_loop_new(raftkv->env, "bootstrap", &bootstrap.loop) : -ENOMEM;
+	int status;
 
-	if (status < 0) {
-		free(writes);
-		return status;
-	}
+	if (!writes)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++)
-		begin_log(raftkv, &writes[i], &bootstrap, i + 1);
-	status = env_loop_run(bootstrap.loop);
-	env_loop_free(bootstrap.loop);
+		writes[i].write = (struct log_write){
+			.region = i + 1,
+			.destroy = true,
+			.hard_state = &hard_state,
+			.reset_index = REGION_FIRST_INDEX,
+			.reset_term = REGION_FIRST_TERM,
+		};
+	status = write_logs(raftkv, writes, count);
 	free(writes);
-	if (status == 0 && bootstrap.pending > 0)
-		status = -ECANCELED;
-	return status < 0 ? status : bootstrap.status;
+	return status;
 }
 
 /* Where region number `number` of `count` begins: the first four bytes divide the space evenly. */

@@ -41,6 +41,21 @@ int region_init(struct region *region, uint64_t id, struct slice start, struct s
 	return 0;
 }
 
+int region_copy(struct region *to, const struct region *from)
+{
+	struct region_peer *peers = calloc(from->peer_count + 1, sizeof *peers);
+
+	if (!peers)
+		return -ENOMEM;
+	if (from->peer_count > 0)
+		memcpy(peers, from->peers, from->peer_count * sizeof *peers);
+	*to = *from;
+	to->peers = peers;
+	buf_ref(to->start);
+	buf_ref(to->end);
+	return 0;
+}
+
 void region_close(struct region *region)
 {
 	buf_unref(region->start);

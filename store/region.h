@@ -50,6 +50,8 @@ struct region {
 /* Makes a region over [start, end), replicated by `peers`; all are copied. 0 or -ENOMEM. */
 int region_init(struct region *region, uint64_t id, struct slice start, struct slice end,
 	const struct region_peer *peers, uint32_t peer_count);
+/* Shares the bounds. 0 or -ENOMEM. */
+int region_copy(struct region *to, const struct region *from);
 void region_close(struct region *region);
 
 bool region_has_key(const struct region *region, struct slice key);

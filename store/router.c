@@ -43,8 +43,8 @@ static int table_reserve(struct router *router)
 	if (!larger)
 		return -ENOMEM;
 	larger->older = table;
-	for (size_t i = 0; i < router->count; i++)
-		table_put(larger, router->by_start[i]);
+	for (struct route *route = router->routes; route; route = route->next)
+		table_put(larger, route);
 	atomic_store(&router->table, larger);
 	return 0;
 }
@@ -86,17 +86,15 @@ int router_init(struct router *router)
 	return -pthread_rwlock_init(&router->lock, NULL);
 }
 
-static struct route *route_new(const struct region *region, struct shard *shard)
+static struct route *route_new(uint64_t region, struct peer *peer, struct shard *shard)
 {
 	struct route *route = calloc(1, sizeof *route);
 
 	if (!route)
 		return NULL;
-	route->region = region->id;
+	route->region = region;
+	route->peer = peer;
 	route->shard = shard;
-	route->start = buf_ref(region->start);
-	route->end = buf_ref(region->end);
-	route->epoch = region->epoch;
 	pthread_mutex_init(&route->sharing, NULL);
 	return route;
 }
@@ -114,8 +112,12 @@ void router_close(struct router *router)
 {
 	struct route_table *table = atomic_load(&router->table);
 
-	for (size_t i = 0; i < router->count; i++)
-		route_free(router->by_start[i]);
+	while (router->routes) {
+		struct route *route = router->routes;
+
+		router->routes = route->next;
+		route_free(route);
+	}
 	free(router->by_start);
 	while (table) {
 		struct route_table *older = table->older;
@@ -126,12 +128,44 @@ void router_close(struct router *router)
 	pthread_rwlock_destroy(&router->lock);
 }
 
+static int insert(struct router *router, struct route *route)
+{
+	if (router_find(router, route->region))
+		return STATUS_CORRUPT;
+	if (table_reserve(router) < 0)
+		return -ENOMEM;
+	route->next = router->routes;
+	router->routes = route;
+	router->count++;
+	table_put(atomic_load(&router->table), route);
+	return 0;
+}
+
+int router_add(
+	struct router *router, uint64_t region, struct peer *peer, struct shard *shard, struct route **out)
+{
+	struct route *route = route_new(region, peer, shard);
+	int status;
+
+	if (!route)
+		return -ENOMEM;
+	pthread_rwlock_wrlock(&router->lock);
+	status = insert(router, route);
+	pthread_rwlock_unlock(&router->lock);
+	if (status < 0) {
+		route_free(route);
+		return status;
+	}
+	*out = route;
+	return 0;
+}
+
 /* ---- Routes by range ---- */
 
 /* How many regions start at or below `key`. */
 static size_t rank(const struct router *router, struct slice key)
 {
-	size_t low = 0, high = router->count;
+	size_t low = 0, high = router->placed_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -149,7 +183,7 @@ static int reserve(struct router *router)
 	size_t capacity = router->capacity ? router->capacity * 2 : 16;
 	struct route **by_start;
 
-	if (router->count < router->capacity)
+	if (router->placed_count < router->capacity)
 		return 0;
 	by_start = realloc(router->by_start, capacity * sizeof *by_start);
 	if (!by_start)
@@ -159,48 +193,85 @@ static int reserve(struct router *router)
 	return 0;
 }
 
-/* Does the first range, which begins no later, reach into the second? */
-static bool reaches_into(const struct route *route, const struct route *next)
+static void take_out(struct router *router, struct route *route)
 {
-	return !route->end || slice_compare(buf_slice(route->end), buf_slice(next->start)) > 0;
+	size_t place = 0;
+
+	while (place < router->placed_count && router->by_start[place] != route)
+		place++;
+	if (place == router->placed_count)
+		return;
+	router->placed_count--;
+	for (; place < router->placed_count; place++)
+		router->by_start[place] = router->by_start[place + 1];
 }
 
-static int insert(struct router *router, struct route *route)
+/* Whether the range is free of other routes; `place` is where one that begins there would stand. */
+static bool is_free(
+	const struct router *router, const struct route *route, const struct region *region, size_t *place)
 {
-	size_t place = rank(router, buf_slice(route->start));
+	struct slice start = buf_slice(region->start), end = buf_slice(region->end);
 
-	if (router_find(router, route->region))
+	*place = 0;
+	for (size_t i = 0; i < router->placed_count; i++) {
+		const struct route *other = router->by_start[i];
+		struct slice other_end = buf_slice(other->end);
+		bool is_below = other->end && slice_compare(other_end, start) <= 0;
+		bool is_above = region->end && slice_compare(end, buf_slice(other->start)) <= 0;
+
+		if (other == route)
+			continue;
+		if (!is_below && !is_above)
+			return false;
+		*place += is_below;
+	}
+	return true;
+}
+
+static int set_range(struct router *router, struct route *route, const struct region *region)
+{
+	size_t place;
+
+	if (!is_free(router, route, region, &place))
 		return STATUS_CORRUPT;
-	if (place > 0 && reaches_into(router->by_start[place - 1], route))
-		return STATUS_CORRUPT;
-	if (place < router->count && reaches_into(route, router->by_start[place]))
-		return STATUS_CORRUPT;
-	if (reserve(router) < 0 || table_reserve(router) < 0)
+	if (reserve(router) < 0)
 		return -ENOMEM;
-	for (size_t i = router->count; i > place; i--)
+	take_out(router, route);
+	for (size_t i = router->placed_count; i > place; i--)
 		router->by_start[i] = router->by_start[i - 1];
 	router->by_start[place] = route;
-	router->count++;
-	table_put(atomic_load(&router->table), route);
+	router->placed_count++;
+	buf_unref(route->start);
+	buf_unref(route->end);
+	route->start = buf_ref(region->start);
+	route->end = buf_ref(region->end);
+	route->epoch = region->epoch;
 	return 0;
 }
 
-int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **out)
+int router_place(struct router *router, struct route *route, const struct region *region)
 {
-	struct route *route = route_new(region, shard);
 	int status;
 
-	if (!route)
-		return -ENOMEM;
 	pthread_rwlock_wrlock(&router->lock);
-	status = insert(router, route);
+	status = set_range(router, route, region);
 	pthread_rwlock_unlock(&router->lock);
-	if (status < 0) {
-		route_free(route);
-		return status;
-	}
-	*out = route;
-	return 0;
+	return status;
+}
+
+void router_remove(struct router *router, struct route *route)
+{
+	pthread_rwlock_wrlock(&router->lock);
+	take_out(router, route);
+	route->epoch = (struct region_epoch){0};
+	pthread_rwlock_unlock(&router->lock);
+}
+
+void router_set_epoch(struct router *router, struct route *route, struct region_epoch epoch)
+{
+	pthread_rwlock_wrlock(&router->lock);
+	route->epoch = epoch;
+	pthread_rwlock_unlock(&router->lock);
 }
 
 void router_range(struct router *router, const struct route *route, struct region *region)
@@ -235,7 +306,7 @@ struct route *router_find_key(struct router *router, struct slice key, struct re
 void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument)
 {
 	pthread_rwlock_rdlock(&router->lock);
-	for (size_t i = 0; i < router->count; i++)
+	for (size_t i = 0; i < router->placed_count; i++)
 		each(argument, router->by_start[i]);
 	pthread_rwlock_unlock(&router->lock);
 }

@@ -1,7 +1,8 @@
 /*
  * RaftStoreRouter: which regions this store has a replica of, and how to reach their peers from any thread.
  *
- * A route belongs to a region's replica and lives as long as the store, so that a pointer to one never dangles. It is
+ * A route belongs to a region's replica, or to the next one of the region when that was destroyed, and lives as long as
+ * the store, so that a pointer to one never dangles. It is
  * also the delegate of the LocalReader (local_reader.h): the peer publishes in it what a reader on another thread needs
  * to know, and readers share a snapshot there. A look-up by id takes no lock; one by key takes a shared one.
  */
@@ -20,9 +21,10 @@ struct peer;
 struct shard;
 
 struct route {
+	struct route *next; /* the router's */
 	uint64_t region;
 	struct shard *shard;
-	struct peer *peer; /* the shard's: used on its loop alone */
+	struct peer *peer; /* stays the same; used on the shard's loop alone */
 	struct buf *start; /* of the region's range; under the router's lock, as is what follows */
 	struct buf *end; /* NULL: no bound */
 	struct region_epoch epoch;
@@ -54,17 +56,25 @@ struct route_table {
 struct router {
 	pthread_rwlock_t lock; /* of what changes */
 	_Atomic(struct route_table *) table;
-	struct route **by_start; /* sorted */
+	struct route *routes;
 	size_t count;
+	struct route **by_start; /* those that have a range, sorted */
+	size_t placed_count;
 	size_t capacity;
 };
 
 int router_init(struct router *router);
 void router_close(struct router *router);
 
-/* 0, -ENOMEM, or STATUS_CORRUPT: the region is here already, or overlaps another. */
-int router_add(struct router *router, const struct region *region, struct shard *shard, struct route **route);
-/* NULL: no replica here. */
+/* A route without a range, found by its id alone. 0, -ENOMEM, or STATUS_CORRUPT: the region is here already. */
+int router_add(
+	struct router *router, uint64_t region, struct peer *peer, struct shard *shard, struct route **route);
+/* The region's range and epoch are known, or are others now. 0, -ENOMEM, or STATUS_CORRUPT: it overlaps another. */
+int router_place(struct router *router, struct route *route, const struct region *region);
+/* There is no replica any more: the route is found by its id alone. */
+void router_remove(struct router *router, struct route *route);
+void router_set_epoch(struct router *router, struct route *route, struct region_epoch epoch);
+/* NULL: there never was a replica here. */
 struct route *router_find(const struct router *router, uint64_t region);
 /* Fills in the region's id, epoch and range; the caller's to close. */
 void router_range(struct router *router, const struct route *route, struct region *region);

@@ -62,7 +62,6 @@ void shard_add(struct shard *shard, struct peer *peer)
 {
 	peer->next = shard->peers;
 	shard->peers = peer;
-	shard->peer_count++;
 	shard_mark(shard, peer);
 }
 

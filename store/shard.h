@@ -26,7 +26,6 @@ struct shard {
 	struct apply apply;
 	struct inbox applied; /* tasks that come back from apply */
 	struct peer *peers;
-	uint64_t peer_count;
 	struct heap deadlines;
 	struct env_timer timer;
 	struct env_mail process_mail;
@@ -39,7 +38,7 @@ struct shard {
 	bool is_stopping;
 	bool is_stopped;
 	/* Counters for raftkv_stats. */
-	_Atomic uint64_t writes, reads_lease, reads_read_index, parked, throttled, leaders;
+	_Atomic uint64_t writes, reads_lease, reads_read_index, parked, throttled, replicas, leaders;
 	struct histogram proposing, committing, applying; /* the stages of a change */
 };
 

@@ -46,6 +46,8 @@ struct raftkv {
 
 /* The store cannot go on. Any thread; the first sentence is told. */
 void raftkv_fail(struct raftkv *raftkv, int status, const char *sentence);
+/* The shard that runs the region's replica. */
+struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region);
 /* A shard has nothing left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "proto/plant.h"
 #include "store/peer.h"
 #include "store/store.h"
 
@@ -15,11 +16,53 @@ static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 	return route ? route->peer : NULL;
 }
 
+/* ---- Replicas made by a message --------------------------------------------------------------------------------- */
+
+/* Only a leader's message makes a replica, and none that was here before. */
+static bool may_be_made(
+	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	bool is_of_leader = message->type == RAFT_MSG_APP || message->type == RAFT_MSG_HEARTBEAT;
+	uint64_t tombstone;
+
+	if (!is_of_leader || envelope->is_tombstone || envelope->to.id == 0 ||
+		envelope->to.id != message->to || envelope->to.store != raftkv->dir.ident.store)
+		return false;
+	if (peer_tombstone(raftkv, envelope->region, &tombstone) < 0)
+		return false;
+	return envelope->to.id > tombstone || planted("members:tombstone_forgotten");
+}
+
+/* It knows nothing of its region but the id, until a snapshot comes. */
+static void make_replica(struct peer *peer, uint64_t id)
+{
+	struct region region = {.id = peer->region.id};
+	struct status status = {0};
+
+	if (peer_start(peer, &region, id, &(struct apply_state){0}, &status) < 0)
+		raftkv_fail(peer->shard->raftkv, status.code, status.text);
+}
+
+/* On the shard's loop. NULL: the region has no replica here, and gets none. */
+static struct peer *find_or_make(struct raftkv *raftkv, struct shard *shard,
+	const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	struct peer *peer = peer_for(raftkv, envelope->region);
+
+	if ((peer && peer->raft_group) || shard->is_stopping || !may_be_made(raftkv, envelope, message))
+		return peer;
+	if (!peer && peer_new(shard, envelope->region, &peer) < 0)
+		return NULL;
+	make_replica(peer, envelope->to.id);
+	return peer;
+}
+
 /* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 struct step {
 	struct env_mail mail;
-	struct peer *peer;
+	struct raftkv *raftkv;
+	struct shard *shard;
 	struct peer_envelope envelope;
 	struct raft_message message;
 };
@@ -27,24 +70,27 @@ struct step {
 static void on_step(struct env_mail *mail)
 {
 	struct step *step = (struct step *)mail; /* the first member */
-	struct raftkv *raftkv = step->peer->shard->raftkv;
+	struct raftkv *raftkv = step->raftkv;
+	struct peer *peer = find_or_make(raftkv, step->shard, &step->envelope, &step->message);
 
 	atomic_fetch_sub(&raftkv->steps_pending, 1);
-	peer_step(step->peer, &step->envelope, &step->message);
+	if (peer)
+		peer_step(peer, &step->envelope, &step->message);
 	raft_message_close(&step->message);
 	free(step);
 }
 
 static struct step *step_new(struct raftkv *raftkv, const struct peer_envelope *envelope)
 {
-	struct peer *peer = peer_for(raftkv, envelope->region);
 	struct step *step;
 
-	if (!peer || atomic_load(&raftkv->steps_pending) >= STEPS_MAX)
+	if (envelope->region == 0 || atomic_load(&raftkv->steps_pending) >= STEPS_MAX)
 		return NULL;
 	step = malloc(sizeof *step);
 	if (step)
-		*step = (struct step){.peer = peer, .envelope = *envelope};
+		*step = (struct step){.raftkv = raftkv,
+			.shard = raftkv_shard_of(raftkv, envelope->region),
+			.envelope = *envelope};
 	return step;
 }
 
@@ -59,7 +105,7 @@ void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, st
 	step->message = *message;
 	*message = (struct raft_message){0};
 	atomic_fetch_add(&raftkv->steps_pending, 1);
-	env_post(step->peer->shard->loop, &step->mail, on_step);
+	env_post(step->shard->loop, &step->mail, on_step);
 }
 
 /* ---- What became of messages ------------------------------------------------------------------------------------ */

@@ -265,3 +265,79 @@ int sim_cluster_read_units_at(struct sim_cluster *cluster, uint32_t number, cons
 	raftkv_snapshot_free(snapshot);
 	return answer.status;
 }
+
+/* ---- Members ---------------------------------------------------------------------------------------------------- */
+
+struct members_call {
+	struct raftkv_region_status status;
+	struct raftkv_change change;
+	int result;
+	bool is_done;
+};
+
+static void on_status(struct raftkv_region_status *status, int result)
+{
+	struct members_call *call = container_of(status, struct members_call, status);
+
+	call->result = result;
+	call->is_done = true;
+}
+
+static void on_change(struct raftkv_change *change, int result)
+{
+	struct members_call *call = container_of(change, struct members_call, change);
+
+	call->result = result;
+	call->is_done = true;
+}
+
+static bool is_members_call_done(void *argument)
+{
+	return ((const struct members_call *)argument)->is_done;
+}
+
+int sim_cluster_status_at(struct sim_cluster *cluster, uint32_t number, struct raftkv_region_status *status)
+{
+	struct sim_store *store = sim_cluster_store(cluster, number);
+	struct members_call *call = calloc(1, sizeof *call);
+	int result = -ETIMEDOUT;
+
+	check(call);
+	call->status = (struct raftkv_region_status){.region = 1, .loop = store->caller, .done = on_status};
+	raftkv_region_status(store->raftkv, &call->status);
+	if (!sim_run(cluster->world, CALL_PATIENCE, is_members_call_done, call))
+		return result;
+	*status = call->status;
+	result = call->result;
+	free(call);
+	return result;
+}
+
+int sim_cluster_change_at(struct sim_cluster *cluster, uint32_t number, const struct region_change *change)
+{
+	struct sim_store *store = sim_cluster_store(cluster, number);
+	struct members_call *call = calloc(1, sizeof *call);
+	int result = -ETIMEDOUT;
+
+	check(call);
+	call->change = (struct raftkv_change){
+		.region = 1, .change = *change, .loop = store->caller, .done = on_change};
+	raftkv_change_peers(store->raftkv, &call->change);
+	if (!sim_run(cluster->world, CALL_PATIENCE, is_members_call_done, call))
+		return result;
+	result = call->result;
+	free(call);
+	return result;
+}
+
+void sim_cluster_change(struct sim_cluster *cluster, const struct region_change *change)
+{
+	uint64_t deadline = sim_time(cluster->world) + PATIENCE;
+	int result;
+
+	while ((result = sim_cluster_change_at(cluster, sim_cluster_await_leader(cluster), change)) < 0) {
+		if (sim_time(cluster->world) > deadline)
+			fail_msg("a change of the members was not done: %s", status_name(result));
+		sim_cluster_run(cluster, 50 * SIM_MS);
+	}
+}

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/members.h"
 #include "tests/lib/sim_store.h"
 #include "tests/lib/sim_transport.h"
 
@@ -55,5 +56,12 @@ struct sim_answer sim_cluster_read_at(
 /* Units of an object, as one store sees them, into `bytes`. */
 int sim_cluster_read_units_at(struct sim_cluster *cluster, uint32_t store, const char *object, uint64_t first,
 	uint32_t count, void *bytes);
+
+/* Region 1 as one store sees it. */
+int sim_cluster_status_at(struct sim_cluster *cluster, uint32_t store, struct raftkv_region_status *status);
+/* A change of region 1's members through one store; the loop and the rest of `change` are filled in. */
+int sim_cluster_change_at(struct sim_cluster *cluster, uint32_t store, const struct region_change *change);
+/* Through whoever leads, until it is done; fails the test after a minute. */
+void sim_cluster_change(struct sim_cluster *cluster, const struct region_change *change);
 
 #endif

@@ -59,8 +59,10 @@ static void on_failed(void *argument, int status, const char *sentence)
 
 static void print_line(void *argument, enum log_level level, const char *line)
 {
-	const struct sim_store *store = argument;
+	struct sim_store *store = argument;
 
+	if (is_dead(store))
+		return; /* what its last breath says of the power */
 	fprintf(stderr, "%12.6f %s: %s %s\n", (double)sim_time(store->world) / SIM_S, store->options.path,
 		log_level_name(level), line);
 }

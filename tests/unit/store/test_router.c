@@ -38,15 +38,17 @@ static struct buf *boundary(uint32_t number)
 	return number == 0 || number == REGIONS ? NULL : buf_copy(bytes, sizeof bytes);
 }
 
-static int add(struct fixture *fixture, uint64_t id, uint32_t from, uint32_t to)
+/* Gives the region's route a range; makes the route if there is none. */
+static int place(struct fixture *fixture, uint64_t id, uint32_t from, uint32_t to)
 {
 	struct region region = {
 		.id = id, .epoch = {.version = id}, .start = boundary(from), .end = boundary(to)};
-	struct route *route;
-	int status = router_add(&fixture->router, &region, NULL, &route);
+	struct route *route = router_find(&fixture->router, id);
+	int status = route ? 0 : router_add(&fixture->router, id, NULL, NULL, &route);
 
 	if (status == 0)
-		assert_int_equal(route->region, id);
+		status = router_place(&fixture->router, route, &region);
+	assert_int_equal(route->region, id);
 	buf_unref(region.start);
 	buf_unref(region.end);
 	return status;
@@ -58,7 +60,7 @@ static void add_all(struct fixture *fixture)
 	for (uint32_t i = 0; i < REGIONS; i++) {
 		uint32_t number = i * 7 % REGIONS;
 
-		assert_int_equal(add(fixture, number + 1, number, number + 1), 0);
+		assert_int_equal(place(fixture, number + 1, number, number + 1), 0);
 		assert_non_null(router_find(&fixture->router, number + 1));
 	}
 }
@@ -120,20 +122,41 @@ static void keys_belong_to_ranges(void **state)
 static void overlaps_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
+	struct route *again;
 
-	assert_int_equal(add(fixture, 5, 100, 200), 0);
-	assert_int_equal(add(fixture, 5, 300, 400), STATUS_CORRUPT); /* the id */
-	assert_int_equal(add(fixture, 6, 100, 200), STATUS_CORRUPT);
-	assert_int_equal(add(fixture, 6, 199, 300), STATUS_CORRUPT);
-	assert_int_equal(add(fixture, 6, 50, 101), STATUS_CORRUPT);
-	assert_int_equal(add(fixture, 6, 0, REGIONS), STATUS_CORRUPT);
-	assert_int_equal(add(fixture, 6, 150, 160), STATUS_CORRUPT);
-	assert_int_equal(add(fixture, 7, 200, REGIONS), 0);
-	assert_int_equal(add(fixture, 8, 0, 100), 0);
-	assert_null(router_find(&fixture->router, 6));
+	assert_int_equal(place(fixture, 5, 100, 200), 0);
+	assert_int_equal(router_add(&fixture->router, 5, NULL, NULL, &again), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 6, 100, 200), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 6, 199, 300), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 6, 50, 101), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 6, 0, REGIONS), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 6, 150, 160), STATUS_CORRUPT);
+	assert_int_equal(place(fixture, 7, 200, REGIONS), 0);
+	assert_int_equal(place(fixture, 8, 0, 100), 0);
+	assert_non_null(router_find(&fixture->router, 6)); /* by its id alone */
 	assert_int_equal(region_at(fixture, "\0\143", 2), 8); /* 99 */
 	assert_int_equal(region_at(fixture, "\0\144", 2), 5); /* 100 */
 	assert_int_equal(region_at(fixture, "\0\310", 2), 7); /* 200 */
+}
+
+static void ranges_come_and_go(void **state)
+{
+	struct fixture *fixture = *state;
+	struct route *route;
+
+	assert_int_equal(place(fixture, 5, 100, 200), 0);
+	assert_int_equal(place(fixture, 6, 200, 300), 0);
+	route = router_find(&fixture->router, 5);
+	assert_int_equal(place(fixture, 5, 150, 200), 0);
+	assert_int_equal(region_at(fixture, "\0\144", 2), 0); /* 100 */
+	assert_int_equal(region_at(fixture, "\0\226", 2), 5); /* 150 */
+	assert_int_equal(place(fixture, 5, 150, 201), STATUS_CORRUPT);
+	assert_int_equal(region_at(fixture, "\0\226", 2), 5);
+	router_remove(&fixture->router, route);
+	assert_int_equal(region_at(fixture, "\0\226", 2), 0);
+	assert_ptr_equal(router_find(&fixture->router, 5), route);
+	assert_int_equal(place(fixture, 6, 100, 300), 0);
+	assert_int_equal(region_at(fixture, "\0\226", 2), 6);
 }
 
 int main(void)
@@ -142,6 +165,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_route_is_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keys_belong_to_ranges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(overlaps_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ranges_come_and_go, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
