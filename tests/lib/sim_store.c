@@ -104,11 +104,15 @@ int sim_store_open(struct sim_store *store, struct status *status)
 	store->is_stopped = false;
 	check(env_loop_new(store->env, "shard", &store->shard) == 0);
 	check(env_loop_new(store->env, "caller", &store->caller) == 0);
+	if (store->before_open)
+		store->before_open(store);
 	code = raftkv_open(&store->options, &store->raftkv, status);
 	if (code < 0) {
 		sim_store_kill(store);
 		return code;
 	}
+	if (store->after_open)
+		store->after_open(store);
 	check(env_loop_start(store->shard) == 0);
 	check(env_loop_start(store->caller) == 0);
 	return 0;
@@ -128,14 +132,16 @@ void sim_store_stop(struct sim_store *store)
 {
 	struct raftkv *raftkv = store->raftkv;
 
+	if (store->before_stop)
+		store->before_stop(store);
 	raftkv_stop(raftkv, store->shard, on_stopped, store);
 	check(sim_run(store->world, 60 * (uint64_t)SIM_S, is_stopped, store));
 	store->raftkv = NULL;
 	env_loop_stop(store->shard);
 	env_loop_stop(store->caller);
-	raftkv_free(raftkv);
 	env_loop_free(store->shard);
 	env_loop_free(store->caller);
+	raftkv_free(raftkv);
 	sim_node_kill(store->node);
 }
 

@@ -21,6 +21,12 @@ struct sim_store {
 	struct logger logger;
 	/* What every process of it is opened with. Set by sim_store_init, with test_evaluator; change at will. */
 	struct raftkv_options options;
+	/* Called around a process's life, or NULL: its loops are there and do not run yet; raftkv is there too; it is about
+	 * to stop in good order (may run the world). */
+	void (*before_open)(struct sim_store *store);
+	void (*after_open)(struct sim_store *store);
+	void (*before_stop)(struct sim_store *store);
+	void *argument; /* for them */
 
 	/* Of the process that runs. */
 	struct env *env;

@@ -1,0 +1,284 @@
+/* Three stores whose replicas speak over links, on a simulated network that breaks, delays and cuts connections. */
+#include "store/net_transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/acceptor.h"
+#include "tests/lib/sim_cluster.h"
+#include "tests/lib/test.h"
+#include "tests/lib/test_evaluator.h"
+
+#define STORES 3
+
+/* What a store's process has beside its raftkv. */
+struct port {
+	struct link_self self;
+	struct net_transport *transport;
+	struct acceptor *acceptor;
+	char address[16];
+	bool is_stopped;
+};
+
+struct fixture {
+	struct sim_cluster cluster;
+	struct port ports[STORES];
+};
+
+static void write_address(uint32_t store, char address[16])
+{
+	snprintf(address, 16, "%c:7420", 'a' + (int)store - 1);
+}
+
+static void before_open(struct sim_store *store)
+{
+	struct port *port = store->argument;
+	struct net_transport_options options = {
+		.self = &port->self, .logger = &store->logger, .loops = &store->shard, .loop_count = 1};
+
+	port->self = (struct link_self){.env = store->env};
+	port->transport = net_transport_new(&options);
+	store->options.transport = net_transport_base(port->transport);
+	for (uint32_t i = 1; i <= STORES; i++) {
+		char address[16];
+
+		write_address(i, address);
+		assert_int_equal(net_transport_set_address(port->transport, i, address), 0);
+	}
+}
+
+static void after_open(struct sim_store *store)
+{
+	struct port *port = store->argument;
+	struct ident ident = raftkv_ident(store->raftkv);
+	struct acceptor_options options;
+
+	port->self.cluster = ident.cluster;
+	port->self.store = ident.store;
+	port->self.incarnation = ident.incarnation;
+	net_transport_attach(port->transport, store->raftkv);
+	write_address((uint32_t)ident.store, port->address);
+	options = (struct acceptor_options){
+		.self = &port->self,
+		.logger = &store->logger,
+		.loop = store->shard,
+		.address = port->address,
+		.is_insecure = true,
+	};
+	assert_int_equal(acceptor_new(&options, &port->acceptor, NULL), 0);
+	acceptor_serve(port->acceptor, RAFTKV__ROLE__STORE, net_transport_greet, port->transport);
+}
+
+static void on_stopped(void *argument)
+{
+	((struct port *)argument)->is_stopped = true;
+}
+
+static void on_acceptor_stopped(void *argument)
+{
+	struct port *port = argument;
+
+	net_transport_stop(port->transport, on_stopped, port);
+}
+
+struct stop {
+	struct env_mail mail;
+	struct port *port;
+};
+
+static void stop_on_loop(struct env_mail *mail)
+{
+	struct stop *stop = (struct stop *)mail;
+
+	acceptor_stop(stop->port->acceptor, on_acceptor_stopped, stop->port);
+}
+
+static bool is_stopped(void *argument)
+{
+	return ((struct port *)argument)->is_stopped;
+}
+
+static void before_stop(struct sim_store *store)
+{
+	struct port *port = store->argument;
+	struct stop stop = {.port = port};
+
+	port->is_stopped = false;
+	env_post(store->shard, &stop.mail, stop_on_loop);
+	assert_true(sim_run(store->world, 10 * (uint64_t)SIM_S, is_stopped, port));
+	acceptor_free(port->acceptor);
+	net_transport_free(port->transport);
+}
+
+static void begin(struct fixture *fixture, uint64_t seed)
+{
+	*fixture = (struct fixture){0};
+	sim_cluster_init(&fixture->cluster, seed, STORES, 0);
+	for (uint32_t i = 0; i < STORES; i++) {
+		struct sim_store *store = &fixture->cluster.stores[i];
+
+		store->before_open = before_open;
+		store->after_open = after_open;
+		store->before_stop = before_stop;
+		store->argument = &fixture->ports[i];
+	}
+	sim_cluster_open_all(&fixture->cluster);
+}
+
+static struct sim_link *link_between(struct fixture *fixture, uint32_t from, uint32_t to)
+{
+	return sim_net_link(fixture->cluster.stores[from - 1].node, fixture->cluster.stores[to - 1].node);
+}
+
+static void cut(struct fixture *fixture, uint32_t store, bool is_cut)
+{
+	for (uint32_t other = 1; other <= STORES; other++) {
+		if (other == store)
+			continue;
+		link_between(fixture, store, other)->is_cut = is_cut;
+		link_between(fixture, other, store)->is_cut = is_cut;
+	}
+}
+
+static void expect_row(struct fixture *fixture, uint32_t store, const char *key, const char *value)
+{
+	struct sim_answer answer = {.status = -ETIMEDOUT};
+
+	/* An answer that leadership crossed is asked for again. */
+	for (int i = 0; i < 100 && answer.status < 0; i++) {
+		answer = sim_cluster_read_at(&fixture->cluster, store, key, true);
+		if (answer.status < 0)
+			sim_cluster_run(&fixture->cluster, 100 * SIM_MS);
+	}
+	assert_int_equal(answer.status, 0);
+	assert_string_equal(answer.text, value);
+}
+
+static struct buf *make_payload(char letter)
+{
+	struct buf *payload = buf_new(128 << 10);
+
+	memset(payload->data, letter, payload->size);
+	return payload;
+}
+
+static void expect_payload(struct fixture *fixture, uint32_t store, char letter)
+{
+	char *bytes = malloc(128 << 10);
+
+	assert_int_equal(sim_cluster_read_units_at(&fixture->cluster, store, "file", 0, 32, bytes), 0);
+	assert_int_equal(bytes[0], letter);
+	assert_int_equal(memcmp(bytes, bytes + 1, (128 << 10) - 1), 0);
+	free(bytes);
+}
+
+static struct net_transport_stats stats_of(struct fixture *fixture, uint32_t store)
+{
+	struct net_transport_stats stats;
+
+	net_transport_read_stats(fixture->ports[store - 1].transport, &stats);
+	return stats;
+}
+
+static void writes_reach_every_store(void **state)
+{
+	struct fixture fixture;
+	uint32_t leader;
+	struct net_transport_stats stats;
+
+	(void)state;
+	begin(&fixture, 1);
+	for (int i = 0; i < 20; i++)
+		sim_cluster_write(&fixture.cluster, test_op_append("a", "x"), NULL);
+	sim_cluster_write(&fixture.cluster, test_op_write("file", 0), make_payload('p'));
+	for (uint32_t store = 1; store <= STORES; store++) {
+		expect_row(&fixture, store, "a", "xxxxxxxxxxxxxxxxxxxx");
+		expect_payload(&fixture, store, 'p');
+	}
+	leader = sim_cluster_leader(&fixture.cluster);
+	stats = stats_of(&fixture, leader);
+	assert_true(stats.messages_sent >= 42);
+	assert_true(stats.frames_sent <= stats.messages_sent);
+	assert_true(stats.bytes_sent >= 2 * (128 << 10));
+	assert_true(stats.messages_received > 0);
+	sim_cluster_close(&fixture.cluster);
+}
+
+static void a_store_that_was_away_catches_up(void **state)
+{
+	(void)state;
+	for (uint32_t away = 1; away <= STORES; away++) {
+		struct fixture fixture;
+
+		begin(&fixture, 10 + away);
+		sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+		if (away == 2)
+			sim_store_stop(sim_cluster_store(&fixture.cluster, away));
+		else
+			sim_store_crash(sim_cluster_store(&fixture.cluster, away));
+		sim_cluster_write(&fixture.cluster, test_op_append("a", "2"), NULL);
+		sim_cluster_write(&fixture.cluster, test_op_write("file", 0), make_payload('q'));
+		sim_cluster_open(&fixture.cluster, away);
+		sim_cluster_write(&fixture.cluster, test_op_append("a", "3"), NULL);
+		for (uint32_t store = 1; store <= STORES; store++) {
+			expect_row(&fixture, store, "a", "123");
+			expect_payload(&fixture, store, 'q');
+		}
+		sim_cluster_close(&fixture.cluster);
+	}
+}
+
+/* A leader that is cut off: the others go on; when the cut heals, it follows. */
+static void a_partition_heals(void **state)
+{
+	struct fixture fixture;
+	uint32_t leader;
+
+	(void)state;
+	begin(&fixture, 30);
+	sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+	leader = sim_cluster_await_leader(&fixture.cluster);
+	cut(&fixture, leader, true);
+	sim_cluster_run(&fixture.cluster, 10 * (uint64_t)SIM_S);
+	assert_int_not_equal(sim_cluster_await_leader(&fixture.cluster), leader);
+	sim_cluster_write(&fixture.cluster, test_op_append("a", "2"), NULL);
+	cut(&fixture, leader, false);
+	sim_cluster_run(&fixture.cluster, 5 * (uint64_t)SIM_S);
+	sim_cluster_write(&fixture.cluster, test_op_append("a", "3"), NULL);
+	expect_row(&fixture, leader, "a", "123");
+	sim_cluster_close(&fixture.cluster);
+}
+
+static void connections_may_break_all_the_time(void **state)
+{
+	struct fixture fixture;
+	char expected[31] = {0};
+
+	(void)state;
+	begin(&fixture, 40);
+	for (uint32_t a = 1; a <= STORES; a++)
+		for (uint32_t b = 1; b <= STORES; b++)
+			if (a != b)
+				link_between(&fixture, a, b)->reset_ppm = 20000;
+	for (int i = 0; i < 30; i++) {
+		expected[i] = (char)('a' + i % 26);
+		sim_cluster_write(&fixture.cluster, test_op_append("a", (char[]){expected[i], 0}), NULL);
+	}
+	for (uint32_t store = 1; store <= STORES; store++)
+		expect_row(&fixture, store, "a", expected);
+	sim_cluster_close(&fixture.cluster);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_reach_every_store),
+		cmocka_unit_test(a_store_that_was_away_catches_up),
+		cmocka_unit_test(a_partition_heals),
+		cmocka_unit_test(connections_may_break_all_the_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
