@@ -15,6 +15,7 @@ MAKEFLAGS += --no-builtin-rules
 SBINDIR ?= /sbin
 MANDIR  ?= /usr/local/share/man
 BINDIR  ?= /usr/bin
+UNITDIR ?= /lib/systemd/system
 MNT     ?= ./mnt
 VOLUME  ?= ./volume
 comma   := ,
@@ -166,18 +167,20 @@ run: deps
 	$(quiet)mount-helpers/run.sh $(BUILD) $(VOLUME) $(MNT)
 demo: all
 	$(quiet)mount-helpers/demo.sh $(BUILD)
-sbin_programs := mount.raftkv umount.fuse.raftkv fsck.raftkv
+sbin_programs := mount.raftkv umount.fuse.raftkv fsck.raftkv raftkvd
+units         := $(wildcard mount-helpers/systemd/*@.service)
 sbin_links    := mount.fuse.raftkv:mount.raftkv umount.raftkv:umount.fuse.raftkv fsck.fuse.raftkv:fsck.raftkv
 manuals       := $(wildcard man/*.[1-8])
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m))))
 	install -m 755 $(sbin_programs:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/raftkv $(DESTDIR)$(BINDIR)
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(units)
 	$(quiet)for l in $(sbin_links); do ln -sf $${l#*:} $(DESTDIR)$(SBINDIR)/$${l%:*}; done
 	$(quiet)for m in $(manuals); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
 uninstall:
 	rm -f $(sbin_programs:%=$(DESTDIR)$(SBINDIR)/%) $(foreach l,$(sbin_links),$(DESTDIR)$(SBINDIR)/$(firstword $(subst :, ,$(l)))) \
-		$(DESTDIR)$(BINDIR)/raftkv $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+		$(DESTDIR)$(BINDIR)/raftkv $(patsubst mount-helpers/systemd/%,$(DESTDIR)$(UNITDIR)/%,$(units)) $(foreach m,$(manuals),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 deb: all
 	$(call install_packages,dpkg-dev)
 	$(quiet)mount-helpers/deb.sh $(BUILD) $(BUILD)

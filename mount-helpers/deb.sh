@@ -13,7 +13,7 @@ root=$work/root
 
 make -s BUILD="$build" DESTDIR="$root" SBINDIR=/usr/sbin BINDIR=/usr/bin MANDIR=/usr/share/man install >/dev/null
 find "$root/usr/share/man" -type f -exec gzip -9n {} +
-strip --strip-unneeded "$root"/usr/sbin/*raftkv "$root"/usr/bin/raftkv
+strip --strip-unneeded "$root"/usr/sbin/*raftkv "$root"/usr/sbin/raftkvd "$root"/usr/bin/raftkv
 doc=$root/usr/share/doc/raftkv
 mkdir -p "$doc" "$root/usr/share/bash-completion/completions"
 cp README.md "$doc/"

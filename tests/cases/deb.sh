@@ -16,7 +16,8 @@ package_tool() {
 	dpkg --root="$root" --log=/dev/null --force-depends "$@" >"$WORK/dpkg" 2>&1 || fail "dpkg $*: $(cat "$WORK/dpkg")"
 }
 package_tool -i "$package"
-for file in usr/sbin/mount.raftkv usr/sbin/mount.fuse.raftkv usr/sbin/umount.fuse.raftkv usr/sbin/fsck.raftkv usr/bin/raftkv \
+for file in usr/sbin/mount.raftkv usr/sbin/mount.fuse.raftkv usr/sbin/umount.fuse.raftkv usr/sbin/fsck.raftkv usr/sbin/raftkvd usr/bin/raftkv \
+	lib/systemd/system/raftkvd@.service \
 	usr/share/man/man8/mount.raftkv.8.gz usr/share/man/man7/raftkv.7.gz usr/share/doc/raftkv/copyright; do
 	[ -e "$root/$file" ] || fail "$file is not in the package"
 done

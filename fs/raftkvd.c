@@ -1,0 +1,141 @@
+/* raftkvd: a store of a cluster. See raftkvd(8). */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fs/server/options.h"
+#include "fs/server/server.h"
+#include "proto/version.h"
+
+#define NAME "raftkvd"
+
+/* Exit codes of raftkvd(8). */
+enum {
+	EXIT_OK = 0,
+	EXIT_STORE = 1, /* the store cannot be opened, or cannot go on */
+	EXIT_USAGE = 2,
+};
+
+static const char help[] =
+	"usage: raftkvd --data DIRECTORY --initial-cluster LIST [OPTION...]\n"
+	"\n"
+	"  --data DIRECTORY        of the store: made if absent\n"
+	"  --initial-cluster LIST  the addresses of all stores that begin the cluster, in the same\n"
+	"                          order on each of them: host:port,host:port,...\n"
+	"  --listen ADDRESS        host:port or unix:/path (127.0.0.1:7420)\n"
+	"  --advertise ADDRESS     which of the list this store is, when it listens elsewhere\n"
+	"  --insecure              listen for other machines, too: nothing is encrypted yet\n"
+	"  --config FILE           default: " CONFIG_PATH ", if there is one\n"
+	"  --SECTION.KEY=VALUE     any setting of raftkv.conf(5)\n"
+	"\n"
+	"exit status: 0 it was told to end, 1 the store cannot be opened or go on, 2 usage\n"
+	"example: raftkvd --data /var/lib/raftkv/1 --listen 127.0.0.1:7420 \\\n"
+	"           --initial-cluster 127.0.0.1:7420,127.0.0.1:7421,127.0.0.1:7422\n"
+	"See raftkvd(8).\n";
+
+static int fail(const struct status *status, int exit_code)
+{
+	fprintf(stderr, NAME ": %s\n", status->text);
+	return exit_code;
+}
+
+static void on_store_failed(void *argument, int status, const char *sentence)
+{
+	const struct logger *logger = argument;
+
+	log_error(logger, "msg=\"the store can not go on\" reason=\"%s\" status=\"%s\"", sentence,
+		status_name(status));
+	_exit(EXIT_STORE);
+}
+
+/* Tells who started us (systemd, or whoever speaks sd_notify(3)); where nobody waits, nothing happens. */
+static void notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t size;
+	int fd;
+
+	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof address.sun_path)
+		return;
+	strcpy(address.sun_path, path);
+	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
+		fprintf(stderr, NAME ": NOTIFY_SOCKET: %s\n", strerror(errno));
+	close(fd);
+}
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigprocmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(const struct config *config, struct logger *logger)
+{
+	const struct server_options options = {
+		.config = config, .logger = logger, .failed = on_store_failed, .failed_argument = logger};
+	struct status status = {0};
+	struct server *server;
+	struct ident ident;
+	sigset_t signals;
+	int code, signal_ = 0;
+
+	block_signals(&signals);
+	code = server_open(&options, &server, &status);
+	if (code < 0)
+		return fail(&status, code == -EINVAL ? EXIT_USAGE : EXIT_STORE);
+	ident = server_ident(server);
+	log_info(logger,
+		"msg=\"ready\" store=%" PRIu64 " cluster=%016" PRIx64 " incarnation=%" PRIu64
+		" address=\"%s\" version=" RAFTKV_VERSION,
+		ident.store, ident.cluster, ident.incarnation, server_address(server));
+	notify("READY=1");
+	while (sigwait(&signals, &signal_) != 0)
+		;
+	log_info(logger, "msg=\"ending\" signal=%d", signal_);
+	notify("STOPPING=1");
+	server_close(server);
+	log_info(logger, "msg=\"ended\"");
+	return EXIT_OK;
+}
+
+int main(int count, char **arguments)
+{
+	enum server_request request;
+	struct config config;
+	struct logger logger;
+	struct status status = {0};
+	int exit_code, code = config_init(&config);
+
+	if (code < 0)
+		status_set(&status, code, "out of memory");
+	else
+		code = server_options_parse(&config, count, arguments, &request, &status);
+	if (code < 0) {
+		exit_code = fail(&status, EXIT_USAGE);
+	} else if (request != SERVER_RUN) {
+		fputs(request == SERVER_HELP ? help : NAME " " RAFTKV_VERSION "\n", stdout);
+		exit_code = EXIT_OK;
+	} else {
+		logger = logger_fd(STDERR_FILENO, config.log_level);
+		exit_code = run(&config, &logger);
+	}
+	config_close(&config);
+	return exit_code;
+}
