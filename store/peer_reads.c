@@ -130,6 +130,8 @@ static void on_read_ready(struct read_index_request *request, int status)
 	if (status == STATUS_STALE_COMMAND)
 		status = STATUS_NOT_LEADER; /* a read may always be asked again */
 	atomic_fetch_add_explicit(&peer->shard->reads_read_index, 1, memory_order_relaxed);
+	if (peer->role != RAFT_LEADER)
+		atomic_fetch_add_explicit(&peer->shard->reads_follower, 1, memory_order_relaxed);
 	if (status == 0 && read->epoch_version > 0 && read->epoch_version != peer->region.epoch.version)
 		status = STATUS_EPOCH_NOT_MATCH;
 	read->leader_store = status == STATUS_NOT_LEADER ? peer_leader_store(peer) : 0;

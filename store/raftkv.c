@@ -450,6 +450,7 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 		stats->leaders += atomic_load(&shard->leaders);
 		stats->reads_lease += atomic_load(&shard->reads_lease);
 		stats->reads_read_index += atomic_load(&shard->reads_read_index);
+		stats->reads_follower += atomic_load(&shard->reads_follower);
 		stats->writes += atomic_load(&shard->writes);
 		stats->evaluations_parked += atomic_load(&shard->parked);
 		stats->writes_throttled += atomic_load(&shard->throttled);

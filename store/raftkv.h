@@ -186,6 +186,7 @@ struct raftkv_stats {
 	uint64_t leaders;
 	uint64_t reads_lease; /* by LocalReader */
 	uint64_t reads_read_index; /* through a peer's loop */
+	uint64_t reads_follower; /* of them, where the leader is not */
 	uint64_t writes; /* that were logged */
 	uint64_t evaluations_parked; /* for a row that was not in memory */
 	uint64_t writes_throttled; /* held back because flushing lags the log's limit */

@@ -38,7 +38,8 @@ struct shard {
 	bool is_stopping;
 	bool is_stopped;
 	/* Counters for raftkv_stats. */
-	_Atomic uint64_t writes, reads_lease, reads_read_index, parked, throttled, replicas, leaders;
+	_Atomic uint64_t writes, reads_lease, reads_read_index, reads_follower, parked, throttled, replicas,
+		leaders;
 	struct histogram proposing, committing, applying; /* the stages of a change */
 };
 

@@ -7,6 +7,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
@@ -33,6 +34,9 @@ static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t vo
 
 void sim_cluster_init(struct sim_cluster *cluster, uint64_t seed, uint32_t voters, uint32_t joiners)
 {
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	*cluster = (struct sim_cluster){.world = sim_world_new(seed), .count = voters + joiners};
 	check(cluster->count <= SIM_TRANSPORT_STORES_MAX);
 	sim_transport_init(&cluster->transport, cluster->world);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proto/plant.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

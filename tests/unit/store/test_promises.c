@@ -1,0 +1,368 @@
+/*
+ * What replicas promise each other and must keep, on simulated machines: votes that are durable before they are asked
+ * for, leases across restarts and transfers, answers that belong to the process that asked, payloads that are what the
+ * entry says. Named after what goes wrong without.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "proto/codec.h"
+#include "store/members.h"
+#include "store/mutations.h"
+#include "tests/lib/sim_cluster.h"
+#include "tests/lib/test.h"
+#include "tests/lib/test_evaluator.h"
+
+static void begin(struct sim_cluster *cluster, uint64_t seed)
+{
+	sim_cluster_init(cluster, seed, 3, 0);
+	sim_cluster_open_all(cluster);
+	sim_cluster_write(cluster, test_op_put("a", "old"), NULL);
+}
+
+/* A read on the calling thread, as its lease allows: the row, or an error. */
+static struct sim_answer read_by_lease(struct sim_cluster *cluster, uint32_t store)
+{
+	struct sim_answer answer = {0};
+	struct raftkv_snapshot *snapshot;
+	struct kv_value value = {0};
+
+	answer.status = raftkv_local_snapshot(sim_cluster_store(cluster, store)->raftkv, 1, 0, &snapshot);
+	if (answer.status < 0)
+		return answer;
+	answer.status = view_get(raftkv_snapshot_view(snapshot, true), KEY_DATA, slice_of("a", 1), &value);
+	if (answer.status == 0)
+		memcpy(answer.text, value.data.data, value.data.size);
+	kv_value_close(&value);
+	raftkv_snapshot_free(snapshot);
+	return answer;
+}
+
+/* ---- Terms and votes -------------------------------------------------------------------------------------------- */
+
+struct promise {
+	uint64_t store;
+	uint64_t term; /* highest in which it asked for votes */
+};
+
+static bool note_vote(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	struct promise *promise = argument;
+
+	if (message->type == RAFT_MSG_VOTE && promise->term == 0)
+		*promise = (struct promise){envelope->from.store, message->term};
+	return true;
+}
+
+static bool has_asked(void *argument)
+{
+	return ((const struct promise *)argument)->term > 0;
+}
+
+static void vote_is_asked_for_in_a_term_that_a_crash_cannot_take_back(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct raftkv_region_status status;
+		struct promise promise = {0};
+		struct sim_cluster cluster;
+
+		begin(&cluster, seed);
+		cluster.transport.filter = note_vote;
+		cluster.transport.filter_argument = &promise;
+		sim_store_kill(sim_cluster_store(&cluster, sim_cluster_await_leader(&cluster)));
+		assert_true(sim_run(cluster.world, 60 * (uint64_t)SIM_S, has_asked, &promise));
+		sim_store_crash(sim_cluster_store(&cluster, (uint32_t)promise.store));
+		sim_cluster_open(&cluster, (uint32_t)promise.store);
+		assert_int_equal(sim_cluster_status_at(&cluster, (uint32_t)promise.store, &status), 0);
+		assert_true(status.term >= promise.term);
+		sim_cluster_close(&cluster);
+	}
+}
+
+/* ---- Leases ----------------------------------------------------------------------------------------------------- */
+
+struct cut {
+	uint64_t a, b; /* stores that do not hear each other */
+};
+
+static bool is_not_cut(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	const struct cut *cut = argument;
+	uint64_t from = envelope->from.store, to = envelope->to.store;
+
+	(void)message;
+	return !(from == cut->a && to == cut->b) && !(from == cut->b && to == cut->a);
+}
+
+static bool is_leading(const struct sim_cluster *cluster, uint32_t store)
+{
+	return sim_cluster_leader(cluster) == store;
+}
+
+/* Leader 1 and store 3 do not hear each other; 3 wants to lead, 2 does not help it, for it hears of the leader. When 2
+ * is restarted, and hears of 1 no more, it must not help either while the lease that it has confirmed may hold. */
+static void restarted_voter_does_not_break_a_lease(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct cut cut = {1, 3};
+		struct sim_cluster cluster;
+
+		begin(&cluster, 100 + seed);
+		while (!is_leading(&cluster, 1)) {
+			raftkv_transfer_leader(
+				sim_cluster_store(&cluster, sim_cluster_await_leader(&cluster))->raftkv, 1,
+				1);
+			sim_cluster_run(&cluster, SIM_S);
+		}
+		cluster.transport.filter = is_not_cut;
+		cluster.transport.filter_argument = &cut;
+		/* Reads keep the lease alive; a write would put 3 behind, whom then nobody could elect. */
+		for (uint64_t i = 0; i < 30 + seed; i++) {
+			sim_cluster_run(&cluster, 100 * SIM_MS);
+			assert_int_equal(sim_cluster_read_at(&cluster, 1, "a", false).status, 0);
+		}
+		sim_cluster_cut(&cluster, 1, true);
+		sim_store_crash(sim_cluster_store(&cluster, 2));
+		sim_cluster_open(&cluster, 2);
+		for (int i = 0; i < 150; i++) {
+			if (is_leading(&cluster, 3)) {
+				sim_cluster_write_at(&cluster, 3, test_op_put("a", "new"), NULL);
+				assert_int_not_equal(read_by_lease(&cluster, 1).status, 0);
+				break;
+			}
+			sim_cluster_run(&cluster, 10 * SIM_MS);
+		}
+		sim_cluster_close(&cluster);
+	}
+}
+
+struct handover {
+	uint64_t from; /* store: learns nothing of what follows */
+	bool has_begun;
+};
+
+static bool passes_in_handover(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	struct handover *handover = argument;
+
+	handover->has_begun = handover->has_begun || message->type == RAFT_MSG_TIMEOUT_NOW;
+	return !handover->has_begun || envelope->to.store != handover->from;
+}
+
+static void lease_ends_when_the_leadership_is_handed_over(void **state)
+{
+	struct handover handover = {0};
+	struct sim_cluster cluster;
+	uint32_t leader, next;
+
+	(void)state;
+	begin(&cluster, 200);
+	leader = sim_cluster_await_leader(&cluster);
+	next = leader % 3 + 1;
+	sim_cluster_write(&cluster, test_op_put("a", "old"), NULL);
+	assert_int_equal(read_by_lease(&cluster, leader).status, 0);
+	handover.from = leader;
+	cluster.transport.filter = passes_in_handover;
+	cluster.transport.filter_argument = &handover;
+	assert_int_equal(raftkv_transfer_leader(sim_cluster_store(&cluster, leader)->raftkv, 1, next), 0);
+	for (int i = 0; i < 20 && !is_leading(&cluster, next); i++)
+		sim_cluster_run(&cluster, 10 * SIM_MS);
+	assert_true(is_leading(&cluster, next));
+	assert_int_equal(sim_cluster_write_at(&cluster, next, test_op_put("a", "new"), NULL).status, 0);
+	assert_int_not_equal(read_by_lease(&cluster, leader).status, 0);
+	sim_cluster_close(&cluster);
+}
+
+/* A leader that is cut off answers by its lease for a while, but never beside another leader's writes. */
+static void lease_ends_before_another_leads(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct sim_cluster cluster;
+		uint32_t leader, next = 0;
+
+		begin(&cluster, 300 + seed);
+		for (uint32_t store = 1; store <= 3; store++)
+			sim_node_set_drift(
+				sim_cluster_store(&cluster, store)->node, store == 1 ? 2000 : -2000);
+		leader = sim_cluster_await_leader(&cluster);
+		sim_cluster_write(&cluster, test_op_put("a", "old"), NULL);
+		sim_cluster_cut(&cluster, leader, true);
+		for (int i = 0; i < 1000 && next == 0; i++) {
+			sim_cluster_run(&cluster, 10 * SIM_MS);
+			if (sim_cluster_leader(&cluster) != leader)
+				next = sim_cluster_leader(&cluster);
+		}
+		assert_int_not_equal(next, 0);
+		assert_int_not_equal(read_by_lease(&cluster, leader).status, 0);
+		sim_cluster_close(&cluster);
+	}
+}
+
+/* ---- Read indexes ----------------------------------------------------------------------------------------------- */
+
+struct late_answer {
+	struct sim_store *to;
+	bool is_kept; /* one has been caught */
+	bool is_sent; /* to the next process, once that asks */
+	struct peer_envelope envelope;
+	struct raft_message message;
+};
+
+static void keep_answer(
+	struct late_answer *late, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	late->is_kept = true;
+	late->envelope = *envelope;
+	late->message = *message;
+	buf_ref(late->message.context);
+}
+
+static void send_late_answer(struct late_answer *late)
+{
+	struct raft_message copy = late->message;
+
+	buf_ref(copy.context);
+	late->is_sent = true;
+	raftkv_step(late->to->raftkv, &late->envelope, &copy);
+}
+
+/* Catches the first answer to the store; its next process gets that one, and heartbeats. */
+static bool make_late(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	struct late_answer *late = argument;
+	bool is_to = envelope->to.store == late->to->options.store;
+	bool is_from = envelope->from.store == late->to->options.store;
+
+	if (late->is_kept && is_from && message->type == RAFT_MSG_READ_INDEX)
+		send_late_answer(late);
+	if (late->is_kept)
+		return !is_to || message->type == RAFT_MSG_HEARTBEAT;
+	if (is_to && message->type == RAFT_MSG_READ_INDEX_RESP)
+		keep_answer(late, envelope, message);
+	return !late->is_kept;
+}
+
+/* The answer to a read of the process before the restart comes late, and another read has the same number. */
+static void late_answer_does_not_serve_a_read_of_the_next_process(void **state)
+{
+	struct late_answer late = {0};
+	struct sim_answer answer;
+	struct sim_cluster cluster;
+	uint32_t leader, follower;
+
+	(void)state;
+	begin(&cluster, 400);
+	leader = sim_cluster_await_leader(&cluster);
+	follower = leader % 3 + 1;
+	sim_cluster_run(&cluster, SIM_S);
+	late.to = sim_cluster_store(&cluster, follower);
+	cluster.transport.filter = make_late;
+	cluster.transport.filter_argument = &late;
+	sim_cluster_read_at(&cluster, follower, "a", true);
+	assert_true(late.is_kept);
+	late.is_sent = false;
+	sim_store_stop(late.to);
+	sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+	sim_cluster_open(&cluster, follower);
+	sim_cluster_run(&cluster, SIM_S);
+	answer = sim_cluster_read_at(&cluster, follower, "a", true);
+	assert_true(late.is_sent);
+	assert_int_not_equal(answer.status, 0);
+	buf_unref(late.message.context);
+	sim_cluster_close(&cluster);
+}
+
+/* ---- Payloads --------------------------------------------------------------------------------------------------- */
+
+static struct buf *units(uint32_t count, uint8_t seed)
+{
+	struct buf *buf = buf_new((size_t)count * BLOCK_UNIT_SIZE);
+
+	for (size_t i = 0; i < buf->size; i++)
+		((uint8_t *)buf->data)[i] = (uint8_t)(i / BLOCK_UNIT_SIZE * 31 + i % 251 + seed);
+	return buf;
+}
+
+struct payload_check {
+	const struct buf *payload;
+	uint64_t wrong;
+};
+
+static int check_units(void *argument, const struct mutation *mutation)
+{
+	struct payload_check *check = argument;
+
+	for (uint64_t i = 0; mutation->kind == MUTATION_WRITE && mutation->is_beside && i < mutation->count;
+		i++) {
+		struct reader sum = reader_of(slice_of(mutation->checksums + i * 4, 4));
+
+		check->wrong += blocks_checksum((const uint8_t *)check->payload->data +
+						i * BLOCK_UNIT_SIZE) != reader_u32le(&sum);
+	}
+	return 0;
+}
+
+static bool count_wrong(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	uint64_t *wrong = argument, epoch_version;
+
+	(void)envelope;
+	for (size_t i = 0; i < message->entries.count; i++) {
+		struct payload_check check = {.payload = message->entries.items[i].payload};
+
+		if (check.payload)
+			mutations_each(&message->entries.items[i], &epoch_version, check_units, &check);
+		*wrong += check.wrong;
+	}
+	return true;
+}
+
+/* After a restart the extents of applied entries may hold something else, while the log still has the entries. */
+static void payload_of_a_reused_extent_is_never_sent(void **state)
+{
+	struct sim_cluster cluster;
+	uint64_t wrong = 0;
+
+	(void)state;
+	begin(&cluster, 500);
+	cluster.transport.filter = count_wrong;
+	cluster.transport.filter_argument = &wrong;
+	sim_cluster_run(&cluster, SIM_S);
+	sim_cluster_cut(&cluster, 3, true);
+	for (uint8_t i = 0; i < 8; i++)
+		sim_cluster_write(&cluster, test_op_write("o", 0), units(32, i));
+	sim_cluster_run(&cluster, 3 * (uint64_t)SIM_S);
+	for (uint32_t store = 1; store <= 2; store++) {
+		sim_store_stop(sim_cluster_store(&cluster, store));
+		sim_cluster_open(&cluster, store);
+	}
+	for (uint8_t i = 0; i < 8; i++)
+		sim_cluster_write(&cluster, test_op_write("p", 32u * i), units(32, (uint8_t)(100 + i)));
+	sim_cluster_cut(&cluster, 3, false);
+	sim_cluster_run(&cluster, 10 * (uint64_t)SIM_S);
+	assert_int_equal(wrong, 0);
+	assert_int_equal(cluster.transport.payloads_missing, 0);
+	sim_cluster_close(&cluster);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vote_is_asked_for_in_a_term_that_a_crash_cannot_take_back),
+		cmocka_unit_test(restarted_voter_does_not_break_a_lease),
+		cmocka_unit_test(lease_ends_when_the_leadership_is_handed_over),
+		cmocka_unit_test(lease_ends_before_another_leads),
+		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
+		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
