@@ -38,7 +38,6 @@ struct ask {
 	struct embedded *embedded;
 	struct client_call call;
 	struct client_read read;
-	struct fs_key key;
 	struct op op;
 	uint64_t session;
 	int error;
@@ -106,24 +105,20 @@ static int ask_call(struct ask *ask)
 	return ask_wait(ask);
 }
 
-static int run_holder(struct client_read *read, struct view *view)
-{
-	return read_holder(view, 0, &container_of(read, struct ask, read)->session);
-}
-
 static void on_read(struct client_read *read, int error)
 {
-	ask_finish(container_of(read, struct ask, read), error);
+	struct ask *ask = container_of(read, struct ask, read);
+
+	ask->session = read->finding.found;
+	ask_finish(ask, error);
 }
 
 static void read_on_loop(struct env_mail *mail)
 {
 	struct ask *ask = container_of(mail, struct ask, mail);
 
-	ask->key = fs_key_inode(FS_ROOT_INO);
 	ask->read.loop = ask->embedded->loops[0];
-	ask->read.key = fs_key_slice(&ask->key);
-	ask->read.run = run_holder;
+	ask->read.question = (struct question){.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO};
 	ask->read.done = on_read;
 	client_read(ask->embedded->client, &ask->read);
 }

@@ -6,6 +6,7 @@
 #include "proto/check.h"
 #include "proto/status.h"
 #include "fs/coder.h"
+#include "fs/op_fields.h"
 
 #define OP_VERSION     1
 #define REPLY_VERSION  1
@@ -144,7 +145,7 @@ static void code_removexattr(struct coder *coder, struct op_removexattr *removex
 	code_xattr_name(coder, &removexattr->name);
 }
 
-static void code_lock(struct coder *coder, struct lock *lock)
+void code_lock(struct coder *coder, struct lock *lock)
 {
 	uint8_t kind = (uint8_t)lock->kind, type = (uint8_t)lock->type;
 
@@ -402,7 +403,7 @@ int op_decode(struct slice body, struct op *op)
 
 /* ---- Replies ---- */
 
-static void code_reply_attributes(struct coder *coder, struct attributes *attributes)
+void code_attributes(struct coder *coder, struct attributes *attributes)
 {
 	coder_u64(coder, &attributes->ino);
 	coder_u32(coder, &attributes->generation);
@@ -430,7 +431,7 @@ static void code_victim(struct coder *coder, struct op_victim *victim)
 	coder_bool(coder, &victim->is_gone);
 }
 
-static void code_blocker(struct coder *coder, struct lock *blocker)
+void code_blocker(struct coder *coder, struct lock *blocker)
 {
 	bool has = blocker->type != FS_LOCK_NONE;
 
@@ -450,10 +451,10 @@ static void code_reply(struct coder *coder, struct op_reply *reply)
 	reply->error = -(int)error;
 	coder_bool(coder, &reply->has_attributes);
 	if (reply->has_attributes)
-		code_reply_attributes(coder, &reply->attributes);
+		code_attributes(coder, &reply->attributes);
 	coder_bool(coder, &reply->has_other);
 	if (reply->has_other)
-		code_reply_attributes(coder, &reply->other);
+		code_attributes(coder, &reply->other);
 	coder_bool(coder, &reply->existed);
 	coder_bool(coder, &reply->more);
 	coder_u64(coder, &reply->offset);

@@ -176,11 +176,17 @@ static void finish_read(struct client_read *read, int status)
 	read->done(read, to_errno(status));
 }
 
+static int answer(struct client_read *read, bool may_block)
+{
+	return question_answer(&read->question, read->client->options.raftkv,
+		raftkv_snapshot_view(read->snapshot, may_block), may_block, &read->finding);
+}
+
 static void on_worker(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	read->result = read->run(read, raftkv_snapshot_view(read->snapshot, true));
+	read->result = answer(read, true);
 }
 
 static void on_worker_done(struct env_work *work)
@@ -192,7 +198,7 @@ static void on_worker_done(struct env_work *work)
 
 static void run_on_snapshot(struct client_read *read)
 {
-	int status = read->run(read, raftkv_snapshot_view(read->snapshot, false));
+	int status = answer(read, false);
 
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(read->loop, &read->work, on_worker, on_worker_done);
@@ -223,11 +229,12 @@ static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_s
 static void start_read(struct client_read *read)
 {
 	struct raftkv *raftkv = read->client->options.raftkv;
+	struct fs_key key = question_key(&read->question);
 	struct region_epoch epoch;
 	int status;
 
 	read->read = (struct raftkv_read){.loop = read->loop, .done = on_snapshot};
-	status = raftkv_find_region(raftkv, read->key, &read->read.region, &epoch);
+	status = raftkv_find_region(raftkv, fs_key_slice(&key), &read->read.region, &epoch);
 	if (status == 0) {
 		read->read.epoch_version = epoch.version;
 		status = raftkv_local_snapshot(raftkv, read->read.region, epoch.version, &read->snapshot);

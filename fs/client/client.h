@@ -2,8 +2,9 @@
  * client.h: how a mount reaches its filesystem: changes through raftkv_async_write, questions through snapshots.
  *
  * A call carries one operation (op.h) until it has an answer: it finds the region, retries with back-off while there is
- * no leader or no room, and turns what can not be retried into an errno. A read runs a function on a view: at once on
- * the calling thread when the leader's lease is valid and all rows are in memory, else after a round or on a worker.
+ * no leader or no room, and turns what can not be retried into an errno. A read has a question (question.h) answered: at
+ * once on the calling thread when the leader's lease is valid and all rows are in memory, else after a round or on a
+ * worker.
  *
  * Requests are embedded in their owners and belong to the client until `done` begins. Callbacks come on the loop named
  * in the request; `done` of a read may come from inside client_read.
@@ -12,7 +13,7 @@
 #define RAFTKV_FS_CLIENT_CLIENT_H
 
 #include "fs/op.h"
-#include "fs/read.h"
+#include "fs/question.h"
 #include "store/raftkv.h"
 
 struct client;
@@ -58,10 +59,8 @@ struct client_read;
 struct client_read {
 	/* The caller's, in: */
 	struct env_loop *loop; /* must be the calling one */
-	struct slice key; /* some key of what is read (KEY_DATA): says which region; valid until done */
-	/* Asks the view; may run more than once, on the loop or on a worker, and then must give the same. 0, -errno, or
-	 * what the view returned. */
-	int (*run)(struct client_read *read, struct view *view);
+	struct question question; /* what it borrows stays until `done` */
+	struct finding finding; /* filled on the loop or on a worker, perhaps more than once */
 	/* `error`: 0 or -errno. */
 	void (*done)(struct client_read *read, int error);
 	/* The client's: */

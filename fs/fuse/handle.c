@@ -149,13 +149,6 @@ void request_close_node(struct request *request)
 
 /* ---- OPEN ---- */
 
-static int run_attributes(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_attributes(view, request->ino, &request->attributes);
-}
-
 static void open_done(struct request *request)
 {
 	struct handle *handle;
@@ -219,7 +212,7 @@ static void open_checked(struct request *request)
 
 static void open_counted(struct request *request)
 {
-	request_read_any(request, request->ino, run_attributes, open_checked);
+	request_ask_any(request, attributes_of(request->ino), open_checked);
 }
 
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)

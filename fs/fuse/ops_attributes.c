@@ -9,13 +9,6 @@
 #include "fs/fuse/raw.h"
 #include "fs/fuse/request.h"
 
-static int run_attributes(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_attributes(view, request->ino, &request->attributes);
-}
-
 /* 0, or the error that is to be told. */
 static int attributes_or_removed(struct request *request)
 {
@@ -37,7 +30,7 @@ static void getattr_done(struct request *request)
 
 static void getattr_flushed(struct request *request)
 {
-	request_read_any(request, request->ino, run_attributes, getattr_done);
+	request_ask_any(request, attributes_of(request->ino), getattr_done);
 }
 
 static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
@@ -68,7 +61,7 @@ static void statx_done(struct request *request)
 
 static void statx_flushed(struct request *request)
 {
-	request_read_any(request, request->ino, run_attributes, statx_done);
+	request_ask_any(request, attributes_of(request->ino), statx_done);
 }
 
 void ops_statx(const struct lane_raw *raw, void *userdata)
@@ -156,13 +149,6 @@ static void op_setattr(
 
 /* ---- READLINK ---- */
 
-static int run_readlink(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_link(view, request->ino, (char *)request->bytes, FS_SYMLINK_SIZE_MAX, &request->count);
-}
-
 static void readlink_done(struct request *request)
 {
 	request->bytes[request->count] = '\0';
@@ -181,28 +167,36 @@ static void op_readlink(fuse_req_t fuse, fuse_ino_t ino)
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_read(request, ino, run_readlink, readlink_done);
+		request_ask(request,
+			(struct question){.kind = QUESTION_LINK, .ino = ino, .size = FS_SYMLINK_SIZE_MAX},
+			readlink_done);
 }
 
 /* ---- STATFS ---- */
 
 /* Inodes are not a resource here: as many as there could be files of one unit. Never zero blocks (df would hide us). */
-static void op_statfs(fuse_req_t fuse, fuse_ino_t ino)
+static void statfs_done(struct request *request)
 {
-	const struct front *front = lane_userdata(lane_of(fuse));
-	struct raftkv_stats stats;
+	uint64_t total = request->read.finding.total_units, free_units = request->read.finding.free_units;
 	struct statvfs answer = {
 		.f_bsize = FS_UNIT_SIZE, .f_frsize = FS_UNIT_SIZE, .f_namemax = FS_NAME_SIZE_MAX};
-	uint64_t free_units;
 
-	(void)ino;
-	raftkv_stats(client_raftkv(front->options.client), &stats);
-	free_units = stats.blocks.total_units - stats.blocks.used_units;
-	answer.f_blocks = stats.blocks.total_units > 0 ? stats.blocks.total_units : 1;
+	answer.f_blocks = total > 0 ? total : 1;
 	answer.f_bfree = answer.f_bavail = free_units;
 	answer.f_files = answer.f_blocks;
 	answer.f_ffree = answer.f_favail = free_units;
-	fuse_reply_statfs(fuse, &answer);
+	fuse_reply_statfs(request->fuse, &answer);
+	request_free(request);
+}
+
+static void op_statfs(fuse_req_t fuse, fuse_ino_t ino)
+{
+	struct request *request = request_new(fuse);
+
+	(void)ino;
+	if (request)
+		request_ask(
+			request, (struct question){.kind = QUESTION_SPACE, .ino = FS_ROOT_INO}, statfs_done);
 }
 
 /* ---- IOCTL ---- */
@@ -308,9 +302,9 @@ static void op_ioctl(fuse_req_t fuse, fuse_ino_t ino, unsigned command, void *ar
 		return;
 	request->ino = ino;
 	if (command == FS_IOC_GETFLAGS && out_size >= sizeof(int)) {
-		request_read(request, ino, run_attributes, ioctl_get_done);
+		request_ask(request, attributes_of(ino), ioctl_get_done);
 	} else if (command == FS_IOC_FSGETXATTR && out_size >= sizeof(struct fsxattr)) {
-		request_read(request, ino, run_attributes, ioctl_get_x_done);
+		request_ask(request, attributes_of(ino), ioctl_get_x_done);
 	} else {
 		result = wanted_flags(command, in, in_size, &new_flags);
 		if (result < 0)

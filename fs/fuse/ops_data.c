@@ -12,14 +12,6 @@
 
 /* ---- READ ---- */
 
-static int run_data(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_data(view, request->ino, request->offset, request->bytes, request->size, &request->count,
-		&request->attributes);
-}
-
 static void read_done(struct request *request)
 {
 	request_note_read(request);
@@ -28,7 +20,12 @@ static void read_done(struct request *request)
 
 static void read_flushed(struct request *request)
 {
-	request_read(request, request->ino, run_data, read_done);
+	request_ask(request,
+		(struct question){.kind = QUESTION_DATA,
+			.ino = request->ino,
+			.offset = request->offset,
+			.size = request->size},
+		read_done);
 }
 
 static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
@@ -220,13 +217,6 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 	request_flush(request, source, copy_source_flushed);
 }
 
-static int run_seek(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_seek(view, request->ino, request->offset, request->is_data, &request->found);
-}
-
 static void seek_done(struct request *request)
 {
 	fuse_reply_lseek(request->fuse, (off_t)request->found);
@@ -235,7 +225,12 @@ static void seek_done(struct request *request)
 
 static void seek_flushed(struct request *request)
 {
-	request_read(request, request->ino, run_seek, seek_done);
+	request_ask(request,
+		(struct question){.kind = QUESTION_SEEK,
+			.ino = request->ino,
+			.offset = request->offset,
+			.is_data = request->is_seeking_data},
+		seek_done);
 }
 
 /* The kernel asks only for SEEK_DATA and SEEK_HOLE. */
@@ -248,7 +243,7 @@ static void op_lseek(fuse_req_t fuse, fuse_ino_t ino, off_t offset, int whence, 
 		return;
 	request->ino = ino;
 	request->offset = (uint64_t)offset;
-	request->is_data = whence == SEEK_DATA;
+	request->is_seeking_data = whence == SEEK_DATA;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		request_reply_error(request, -EINVAL);
 	else

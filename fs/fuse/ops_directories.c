@@ -12,12 +12,6 @@ static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct f
 	fuse_reply_err(fuse, 0);
 }
 
-struct listing {
-	struct request *request;
-	size_t used; /* bytes of the reply */
-	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
-};
-
 /* Without an inode the kernel takes name and type alone: of "..", and of files whose data is still on its way. */
 static struct fuse_entry_param entry_param(const struct front *front, const struct read_entry *entry)
 {
@@ -26,10 +20,17 @@ static struct fuse_entry_param entry_param(const struct front *front, const stru
 	return (struct fuse_entry_param){.attr = {.st_ino = entry->ino, .st_mode = entry->type}};
 }
 
+static void begin_entries(void *argument)
+{
+	struct request *request = argument;
+
+	request->listing = (struct listing){0};
+}
+
 static int add_entry(void *argument, const struct read_entry *entry)
 {
-	struct listing *listing = argument;
-	struct request *request = listing->request;
+	struct request *request = argument;
+	struct listing *listing = &request->listing;
 	struct fuse_entry_param param = entry_param(request->front, entry);
 	char *place = (char *)request->bytes + listing->used;
 	size_t room = request->size - listing->used;
@@ -54,19 +55,6 @@ static int add_entry(void *argument, const struct read_entry *entry)
 	return 0;
 }
 
-static int run_directory(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-	struct listing listing = {.request = request};
-	int status = read_attributes(view, request->ino, &request->attributes);
-
-	if (status == 0)
-		status = read_directory(
-			view, request->ino, request->offset, request->is_plus, add_entry, &listing);
-	request->count = listing.used;
-	return status;
-}
-
 /* One that has been removed is empty: a process may be in it, or have opened it before. */
 static void directory_done(struct request *request)
 {
@@ -76,7 +64,7 @@ static void directory_done(struct request *request)
 	}
 	if (!request->error)
 		request_note_read(request);
-	request_reply_bytes(request, request->bytes, request->count);
+	request_reply_bytes(request, request->bytes, request->listing.used);
 }
 
 static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, bool plus)
@@ -90,10 +78,19 @@ static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, boo
 	request->size = size < LANE_WRITE_MAX ? size : LANE_WRITE_MAX;
 	request->is_plus = plus;
 	request->bytes = malloc(request->size);
-	if (!request->bytes)
+	if (!request->bytes) {
 		request_reply_error(request, -ENOMEM);
-	else
-		request_read_any(request, ino, run_directory, directory_done);
+		return;
+	}
+	request->read.finding =
+		(struct finding){.begin = begin_entries, .entry = add_entry, .argument = request};
+	request_ask_any(request,
+		(struct question){.kind = QUESTION_DIRECTORY,
+			.ino = ino,
+			.offset = request->offset,
+			.size = request->size,
+			.is_plus = plus},
+		directory_done);
 }
 
 static void op_readdir(

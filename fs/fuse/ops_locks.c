@@ -37,13 +37,6 @@ static struct lock whole(enum lock_kind kind, enum lock_type type, uint64_t owne
 
 /* ---- GETLK ---- */
 
-static int run_getlk(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_lock(view, request->ino, &request->op.lock.lock, &request->blocker);
-}
-
 static void getlk_done(struct request *request)
 {
 	const struct lock *blocker = &request->blocker;
@@ -67,7 +60,9 @@ static void op_getlk(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 		return;
 	request->ino = ino;
 	request->op.lock.lock = lock_of(request->front, flock, info->lock_owner);
-	request_read(request, ino, run_getlk, getlk_done);
+	request_ask(request,
+		(struct question){.kind = QUESTION_LOCK, .ino = ino, .lock = request->op.lock.lock},
+		getlk_done);
 }
 
 /* ---- SETLK, FLOCK ---- */

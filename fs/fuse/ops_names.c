@@ -11,13 +11,6 @@
 
 /* ---- LOOKUP, FORGET ---- */
 
-static int run_lookup(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_lookup(view, request->ino, request_name(request->name), &request->attributes);
-}
-
 static void look_up(struct request *request);
 
 /* The attributes of a file with data on its way would be too old: it is written out and looked at again. */
@@ -37,7 +30,7 @@ static void lookup_done(struct request *request)
 
 static void look_up(struct request *request)
 {
-	request_read_any(request, request->ino, run_lookup, lookup_done);
+	request_ask_any(request, inode_called(request_name(request->name), request->ino), lookup_done);
 }
 
 static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
@@ -252,22 +245,14 @@ static void remove_found(struct request *request)
 	request_call(request, NULL, remove_called);
 }
 
-static int run_find_victim(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-	const struct op *op = &request->op;
-
-	if (op->kind == OP_RENAME)
-		return read_lookup(view, op->rename.new_parent, op->rename.new_name, &request->attributes);
-	return read_lookup(view, op->remove.parent, op->remove.name, &request->attributes);
-}
-
 static void remove_start(struct request *request)
 {
-	bool is_rename = request->op.kind == OP_RENAME;
+	const struct op *op = &request->op;
 
-	request_read_any(request, is_rename ? request->op.rename.new_parent : request->op.remove.parent,
-		run_find_victim, remove_found);
+	request_ask_any(request,
+		op->kind == OP_RENAME ? inode_called(op->rename.new_name, op->rename.new_parent)
+				      : inode_called(op->remove.name, op->remove.parent),
+		remove_found);
 }
 
 static void remove_again(struct env_mail *mail)
@@ -306,13 +291,6 @@ static void rename_flushed(struct request *request)
 		remove_start(request);
 }
 
-static int run_find_source(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_lookup(view, request->op.rename.parent, request->op.rename.name, &request->attributes);
-}
-
 /* What is renamed over something is often meant to replace it as a whole: its data goes first. */
 static void rename_found(struct request *request)
 {
@@ -347,7 +325,7 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 	if (write_back_is_clean(request->front->write_back))
 		rename_flushed(request);
 	else
-		request_read_any(request, parent, run_find_source, rename_found);
+		request_ask_any(request, inode_called(request->op.rename.name, parent), rename_found);
 }
 
 /* ---- TMPFILE, which libfuse 3.14 does not know ---- */

@@ -5,44 +5,10 @@
 #include <sys/xattr.h>
 
 #include "fs/fuse/request.h"
-#include "fs/fuse/virtual_xattrs.h"
+#include "fs/virtual_xattrs.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
 #define GROUPS_MAX 65536
-
-static int run_xattr(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_xattr(view, request->ino, request_name(request->name), request->bytes, request->size,
-		&request->count);
-}
-
-/* A long walk is left to a worker. */
-static int run_virtual(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-	char value[VIRTUAL_XATTR_SIZE_MAX];
-	int status;
-
-	if (virtual_xattr_is_long(request->name) && env_loop_is_current(read->loop))
-		return STATUS_WOULD_BLOCK;
-	status = virtual_xattr_read(client_raftkv(request->front->options.client), view, request->ino,
-		request->name, value, &request->count);
-	if (status == 0 && request->size > 0 && request->count > request->size)
-		status = -ERANGE;
-	if (status == 0 && request->size > 0)
-		memcpy(request->bytes, value, request->count);
-	return status;
-}
-
-static int run_xattrs(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_xattrs(view, request->ino, fuse_req_ctx(request->fuse)->uid == 0, (char *)request->bytes,
-		request->size, &request->count);
-}
 
 /* A size of 0 asks how long the value is. */
 static void xattr_done(struct request *request)
@@ -53,32 +19,37 @@ static void xattr_done(struct request *request)
 		request_reply_bytes(request, request->bytes, request->count);
 }
 
-static void get(struct request *request, fuse_ino_t ino, size_t size,
-	int (*run)(struct client_read *read, struct view *view))
+static void get(struct request *request, struct question question, size_t size)
 {
-	request->ino = ino;
 	request->size = size < FS_XATTR_SIZE_MAX ? size : FS_XATTR_SIZE_MAX; /* XATTR_LIST_MAX is the same */
 	request->bytes = size > 0 ? malloc(request->size) : NULL;
+	question.size = request->size;
 	if (size > 0 && !request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_read(request, ino, run, xattr_done);
+		request_ask(request, question, xattr_done);
 }
 
 static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct request *request = request_new_named(fuse, name);
+	struct question question = {
+		.kind = virtual_xattr_is(name) ? QUESTION_VIRTUAL_XATTR : QUESTION_XATTR, .ino = ino};
 
-	if (request)
-		get(request, ino, size, virtual_xattr_is(name) ? run_virtual : run_xattr);
+	if (!request)
+		return;
+	question.name = request_name(request->name);
+	get(request, question, size);
 }
 
 static void op_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)
 {
 	struct request *request = request_new(fuse);
+	struct question question = {
+		.kind = QUESTION_XATTRS, .ino = ino, .has_trusted = fuse_req_ctx(fuse)->uid == 0};
 
 	if (request)
-		get(request, ino, size, run_xattrs);
+		get(request, question, size);
 }
 
 /* ---- Setting ---- */
@@ -105,13 +76,6 @@ static bool is_in_group(fuse_req_t fuse, gid_t group)
 		found = groups[i] == group;
 	free(groups);
 	return found;
-}
-
-static int run_attributes(struct client_read *read, struct view *view)
-{
-	struct request *request = request_of_read(read);
-
-	return read_attributes(view, request->op.setxattr.ino, &request->attributes);
 }
 
 /* Linux clears S_ISGID when somebody who is not in the file's group sets its access ACL. */
@@ -144,7 +108,7 @@ static void op_setxattr(
 				 (flags & XATTR_REPLACE ? OP_XATTR_REPLACE : 0)},
 	};
 	if (strcmp(name, ACCESS_ACL) == 0)
-		request_read(request, ino, run_attributes, acl_checked);
+		request_ask(request, attributes_of(ino), acl_checked);
 	else
 		request_call(request, NULL, done_called);
 }

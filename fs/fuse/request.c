@@ -109,47 +109,55 @@ void request_call(struct request *request, struct buf *payload, client_call_cb d
 		done(&request->call, result, &(struct op_reply){.error = result});
 }
 
-static void on_read(struct client_read *read, int error)
+static void take_finding(struct request *request)
+{
+	const struct finding *finding = &request->read.finding;
+
+	request->attributes = finding->attributes;
+	request->count = finding->count;
+	request->found = finding->found;
+	request->blocker = finding->blocker;
+}
+
+static void on_asked_any(struct client_read *read, int error)
 {
 	struct request *request = request_of_read(read);
 
+	take_finding(request);
 	request->error = error;
 	request->then(request);
 }
 
-static void on_read_strict(struct client_read *read, int error)
+static void on_asked(struct client_read *read, int error)
 {
 	struct request *request = request_of_read(read);
 
+	take_finding(request);
 	if (error)
 		request_reply_error(request, error);
 	else
 		request->then(request);
 }
 
-static void start_read(struct request *request, uint64_t ino,
-	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request),
+static void ask(struct request *request, struct question question, void (*then)(struct request *request),
 	void (*done)(struct client_read *read, int error))
 {
-	request->key = fs_key_inode(ino);
 	request->then = then;
 	request->read.loop = lane_loop(request->lane);
-	request->read.key = fs_key_slice(&request->key);
-	request->read.run = run;
+	request->read.question = question;
+	request->read.finding.bytes = request->bytes;
 	request->read.done = done;
 	client_read(request->front->options.client, &request->read);
 }
 
-void request_read(struct request *request, uint64_t ino,
-	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request))
+void request_ask(struct request *request, struct question question, void (*then)(struct request *request))
 {
-	start_read(request, ino, run, then, on_read_strict);
+	ask(request, question, then, on_asked);
 }
 
-void request_read_any(struct request *request, uint64_t ino,
-	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request))
+void request_ask_any(struct request *request, struct question question, void (*then)(struct request *request))
 {
-	start_read(request, ino, run, then, on_read);
+	ask(request, question, then, on_asked_any);
 }
 
 static void on_flushed(struct env_mail *mail)

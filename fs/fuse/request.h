@@ -41,6 +41,12 @@ struct front {
 
 struct handle;
 
+/* The entries of a directory, in a reply. */
+struct listing {
+	size_t used; /* bytes of the reply */
+	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
+};
+
 struct request {
 	struct front *front;
 	struct lane *lane;
@@ -55,7 +61,6 @@ struct request {
 	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
 	struct fuse_file_info info;
-	struct fs_key key; /* of a read */
 	struct attributes attributes;
 	uint64_t ino;
 	uint64_t waited; /* the inode that `waiter` waits for */
@@ -66,9 +71,10 @@ struct request {
 	uint64_t drops; /* of the inode's locks, before asking */
 	uint64_t unique; /* of a blocking lock */
 	struct lock blocker;
+	struct listing listing;
 	int error;
 	bool is_plus;
-	bool is_data;
+	bool is_seeking_data;
 	bool is_clip;
 	bool is_removing; /* between node_remove_begin and _end of op's victim */
 	bool is_blocking;
@@ -106,12 +112,19 @@ struct request *request_new_named(fuse_req_t fuse, const char *name);
 
 /* Proposes `request->op`; `done` is called with the answer. An error that comes at once ends the request. */
 void request_call(struct request *request, struct buf *payload, client_call_cb done);
-/* Runs `run` on a view of the region of `ino`, then `then`; an error ends the request with that errno, unless
- * `then` is called with request->error by request_read_any. */
-void request_read(struct request *request, uint64_t ino,
-	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request));
-void request_read_any(struct request *request, uint64_t ino,
-	int (*run)(struct client_read *read, struct view *view), void (*then)(struct request *request));
+/* Asks; what was found goes to `attributes`, `count`, `found` and `blocker`, bytes to `bytes`. Then `then`; an error ends
+ * the request with that errno, but with request_ask_any `then` gets it, in request->error. */
+void request_ask(struct request *request, struct question question, void (*then)(struct request *request));
+void request_ask_any(
+	struct request *request, struct question question, void (*then)(struct request *request));
+static inline struct question attributes_of(uint64_t ino)
+{
+	return (struct question){.kind = QUESTION_ATTRIBUTES, .ino = ino};
+}
+static inline struct question inode_called(struct slice name, uint64_t parent)
+{
+	return (struct question){.kind = QUESTION_LOOKUP, .ino = parent, .name = name};
+}
 struct request *request_of_call(struct client_call *call);
 struct request *request_of_read(struct client_read *read);
 struct request *request_of_wake(struct env_mail *mail); /* of a node_waiter */

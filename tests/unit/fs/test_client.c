@@ -12,9 +12,6 @@
 struct ask {
 	struct client_call call;
 	struct client_read read;
-	struct fs_key key;
-	struct attributes attributes;
-	uint64_t ino;
 	bool is_done;
 	int error;
 	struct op_reply reply;
@@ -31,12 +28,16 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 	ask->reply = *reply;
 }
 
-static int run_attributes(struct client_read *read, struct view *view)
+static void count_run(void *argument)
 {
-	struct ask *ask = container_of(read, struct ask, read);
+	((struct ask *)argument)->runs++;
+}
 
-	ask->runs++;
-	return read_attributes(view, ask->ino, &ask->attributes);
+static int skip_entry(void *argument, const struct read_entry *entry)
+{
+	(void)argument;
+	(void)entry;
+	return 0;
 }
 
 static void on_read(struct client_read *read, int error)
@@ -64,14 +65,18 @@ static int call_and_wait(struct sim_client *sim, const struct op *op, struct buf
 	return ask->error;
 }
 
-static int read_and_wait(struct sim_client *sim, uint64_t ino, struct ask *ask)
+static int read_and_wait(struct sim_client *sim, const struct question *question, struct ask *ask)
 {
-	*ask = (struct ask){.ino = ino, .key = fs_key_inode(ino)};
-	ask->read = (struct client_read){
-		.loop = sim->loop, .key = fs_key_slice(&ask->key), .run = run_attributes, .done = on_read};
+	*ask = (struct ask){.read = {.loop = sim->loop, .question = *question, .done = on_read}};
+	ask->read.finding = (struct finding){.begin = count_run, .entry = skip_entry, .argument = ask};
 	client_read(sim->client, &ask->read);
 	sim_client_until(sim, &ask->is_done);
 	return ask->error;
+}
+
+static int read_attributes_of(struct sim_client *sim, uint64_t ino, struct ask *ask)
+{
+	return read_and_wait(sim, &(struct question){.kind = QUESTION_ATTRIBUTES, .ino = ino}, ask);
 }
 
 static struct op make_op(const char *name)
@@ -98,7 +103,7 @@ static void test_what_is_refused_for_now_is_asked_again(void **state)
 		snprintf(name, sizeof name, "f%u", i);
 		op = make_op(name);
 		assert_int_equal(call_and_wait(&sim, &op, NULL, &ask), 0);
-		assert_int_equal(read_and_wait(&sim, ask.reply.attributes.ino, &ask), 0);
+		assert_int_equal(read_attributes_of(&sim, ask.reply.attributes.ino, &ask), 0);
 	}
 	assert_true(fake_raftkv_counts(sim.raftkv)->refused > CALL_COUNT / 2);
 	assert_int_equal(fake_raftkv_counts(sim.raftkv)->writes, CALL_COUNT); /* each once */
@@ -167,12 +172,13 @@ static void test_the_operations_own_error(void **state)
 	op = make_op("a/b");
 	assert_int_equal(call_and_wait(&sim, &op, NULL, &ask), -EINVAL);
 	assert_false(ask.is_done); /* said at once, without a callback */
-	assert_int_equal(read_and_wait(&sim, 12345, &ask), -ESTALE);
+	assert_int_equal(read_attributes_of(&sim, 12345, &ask), -ESTALE);
 	sim_client_close(&sim);
 }
 
 static void test_cold_reads_run_again_on_a_worker(void **state)
 {
+	const struct question list_root = {.kind = QUESTION_DIRECTORY, .ino = FS_ROOT_INO};
 	struct sim_client sim;
 	unsigned runs = 0;
 	struct ask ask;
@@ -184,8 +190,8 @@ static void test_cold_reads_run_again_on_a_worker(void **state)
 				      .round_one_in = 3,
 				      .refuse_one_in = 10});
 	for (unsigned i = 0; i < CALL_COUNT; i++) {
-		assert_int_equal(read_and_wait(&sim, FS_ROOT_INO, &ask), 0);
-		assert_int_equal(ask.attributes.ino, FS_ROOT_INO);
+		assert_int_equal(read_and_wait(&sim, &list_root, &ask), 0);
+		assert_int_equal(ask.read.finding.attributes.ino, FS_ROOT_INO);
 		runs += ask.runs;
 	}
 	assert_in_range(runs, CALL_COUNT + CALL_COUNT / 4, 2 * CALL_COUNT);

@@ -1,4 +1,4 @@
-#include "fs/fuse/virtual_xattrs.h"
+#include "fs/virtual_xattrs.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,8 +7,8 @@
  *     raftkv.inode      what the inode's row says, a line "NAME VALUE" each
  *     raftkv.region     the id of the region that holds it
  */
-#ifndef RAFTKV_FS_FUSE_VIRTUAL_XATTRS_H
-#define RAFTKV_FS_FUSE_VIRTUAL_XATTRS_H
+#ifndef RAFTKV_FS_VIRTUAL_XATTRS_H
+#define RAFTKV_FS_VIRTUAL_XATTRS_H
 
 #include <stdbool.h>
 
