@@ -35,6 +35,10 @@ enum frame_type {
 	FRAME_PING, /* no head */
 	FRAME_PONG,
 	FRAME_PEER_MESSAGES, /* PeerMessages */
+	FRAME_READ = 32, /* ReadRequest, ReadReply */
+	FRAME_WRITE, /* WriteRequest, WriteReply */
+	FRAME_BEAT, /* BeatRequest, BeatReply */
+	FRAME_ROUTES, /* RoutesRequest, RoutesReply */
 };
 
 struct frame {
