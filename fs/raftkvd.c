@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fs/server/options.h"
-#include "fs/server/server.h"
+#include "fs/server/process.h"
 #include "proto/version.h"
 
 #define NAME "raftkvd"
@@ -88,29 +88,29 @@ static void block_signals(sigset_t *set)
 
 static int run(const struct config *config, struct logger *logger)
 {
-	const struct server_options options = {
+	const struct process_options options = {
 		.config = config, .logger = logger, .failed = on_store_failed, .failed_argument = logger};
 	struct status status = {0};
-	struct server *server;
+	struct process *process;
 	struct ident ident;
 	sigset_t signals;
 	int code, signal_ = 0;
 
 	block_signals(&signals);
-	code = server_open(&options, &server, &status);
+	code = process_open(&options, &process, &status);
 	if (code < 0)
 		return fail(&status, code == -EINVAL ? EXIT_USAGE : EXIT_STORE);
-	ident = server_ident(server);
+	ident = process_ident(process);
 	log_info(logger,
 		"msg=\"ready\" store=%" PRIu64 " cluster=%016" PRIx64 " incarnation=%" PRIu64
 		" address=\"%s\" version=" RAFTKV_VERSION,
-		ident.store, ident.cluster, ident.incarnation, server_address(server));
+		ident.store, ident.cluster, ident.incarnation, process_address(process));
 	notify("READY=1");
 	while (sigwait(&signals, &signal_) != 0)
 		;
 	log_info(logger, "msg=\"ending\" signal=%d", signal_);
 	notify("STOPPING=1");
-	server_close(server);
+	process_close(process);
 	log_info(logger, "msg=\"ended\"");
 	return EXIT_OK;
 }

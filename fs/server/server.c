@@ -1,78 +1,30 @@
 #include "fs/server/server.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fs/eval/eval.h"
 #include "fs/keeper.h"
-#include "fs/metrics.h"
 #include "fs/store_list.h"
 #include "proto/acceptor.h"
-#include "proto/container.h"
-#include "proto/env_uv.h"
 #include "proto/rpc_server.h"
 #include "store/net_transport.h"
-
-#define LOOPS_MAX  4
-#define WORKERS	   4
-#define IO_THREADS 4
 
 struct server {
 	struct server_options options;
 	struct store_list list; /* of the stores that begin the cluster */
 	struct link_self self;
-	struct env *env;
-	struct env_loop *loops[LOOPS_MAX];
-	uint32_t loop_count;
-	uint32_t running; /* loops that have been started */
 	struct net_transport *transport;
 	struct raftkv *raftkv;
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct keeper *keeper;
-	struct metrics *metrics; /* NULL: nobody asked */
 
-	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	uint32_t waiting; /* for so many answers of loops */
+	uint32_t stopping; /* parts that have not said that they have stopped */
+	void (*stopped)(void *argument);
+	void *stopped_argument;
 };
-
-/* ---- Waiting for the loops ---- */
-
-static void expect(struct server *server, uint32_t answers)
-{
-	server->waiting = answers;
-}
-
-static void on_answer(void *argument)
-{
-	struct server *server = argument;
-
-	pthread_mutex_lock(&server->mutex);
-	server->waiting--;
-	pthread_cond_signal(&server->changed);
-	pthread_mutex_unlock(&server->mutex);
-}
-
-static void await(struct server *server)
-{
-	pthread_mutex_lock(&server->mutex);
-	while (server->waiting > 0)
-		pthread_cond_wait(&server->changed, &server->mutex);
-	pthread_mutex_unlock(&server->mutex);
-}
-
-/* Runs on the first loop, and waits for as many answers. */
-static void run_on_loop(struct server *server, env_mail_cb run, uint32_t answers)
-{
-	expect(server, answers);
-	env_post(server->loops[0], &server->mail, run);
-	await(server);
-}
 
 /* ---- Opening ---- */
 
@@ -110,29 +62,12 @@ static int find_identity(struct server *server, struct status *status)
 	return 0;
 }
 
-static int make_loops(struct server *server, struct status *status)
-{
-	static const char *const names[LOOPS_MAX] = {"shard-0", "shard-1", "shard-2", "shard-3"};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	server->loop_count = server->options.config->server.shards;
-	if (server->loop_count == 0)
-		server->loop_count = cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (uint32_t)cores;
-	for (uint32_t i = 0; i < server->loop_count; i++) {
-		int code = env_loop_new(server->env, names[i], &server->loops[i]);
-
-		if (code < 0)
-			return status_set(status, code, "cannot make an event loop: %s", strerror(-code));
-	}
-	return 0;
-}
-
 static int make_transport(struct server *server, struct status *status)
 {
 	const struct net_transport_options options = {.self = &server->self,
 		.logger = server->options.logger,
-		.loops = server->loops,
-		.loop_count = server->loop_count};
+		.loops = server->options.loops,
+		.loop_count = server->options.loop_count};
 	int code = 0;
 
 	server->transport = net_transport_new(&options);
@@ -147,13 +82,13 @@ static int make_transport(struct server *server, struct status *status)
 static int listen_for_all(struct server *server, struct status *status)
 {
 	const struct acceptor_options options = {.self = &server->self,
-		.loop = server->loops[0],
+		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.address = server->options.config->server.listen,
 		.is_insecure = server->options.config->server.is_insecure};
 	int code;
 
-	server->rpc_server = rpc_server_new(server->loops[0], server->options.logger);
+	server->rpc_server = rpc_server_new(server->options.loops[0], server->options.logger);
 	if (!server->rpc_server)
 		return status_set(status, -ENOMEM, "out of memory");
 	code = acceptor_new(&options, &server->acceptor, status);
@@ -172,12 +107,13 @@ static int open_store(struct server *server, struct status *status)
 
 	for (uint32_t i = 0; i < server->list.count; i++)
 		initial[i] = i + 1;
-	options.env = server->env;
+	options.env = server->options.env;
 	options.logger = server->options.logger;
 	options.path = server->options.config->server.data;
 	options.evaluator = eval_evaluator();
-	options.shards = server->loops;
-	options.shard_count = server->loop_count;
+	options.engines = server->options.engines;
+	options.shards = server->options.loops;
+	options.shard_count = server->options.loop_count;
 	options.transport = net_transport_base(server->transport);
 	options.cluster = server->self.cluster;
 	options.store = server->self.store;
@@ -196,7 +132,7 @@ static int open_store(struct server *server, struct status *status)
 static int make_keeper(struct server *server, struct status *status)
 {
 	const struct keeper_options options = {.raftkv = server->raftkv,
-		.loop = server->loops[0],
+		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.expiry_ms = server->options.config->server.session_expiry_ms,
 		.stores = server->list.addresses,
@@ -206,114 +142,80 @@ static int make_keeper(struct server *server, struct status *status)
 	return server->keeper ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
-static int start_metrics(struct server *server, struct status *status)
+int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
-	const struct figures_source source = {.env = server->env,
-		.raftkv = server->raftkv,
-		.config = server->options.config,
-		.path = server->options.config->server.data,
-		.mount_point = "",
-		.started = env_now(server->env)};
-
-	if (!server->options.config->server.metrics)
-		return 0;
-	return metrics_start(&source, server->options.config->server.metrics, &server->metrics, status);
-}
-
-static void start_keeper(struct env_mail *mail)
-{
-	struct server *server = container_of(mail, struct server, mail);
-
-	keeper_start(server->keeper);
-	on_answer(server);
-}
-
-static int run_loops(struct server *server, struct status *status)
-{
-	for (; server->running < server->loop_count; server->running++) {
-		int code = env_loop_start(server->loops[server->running]);
-
-		if (code < 0)
-			return status_set(status, code, "cannot start a thread: %s", strerror(-code));
-	}
-	run_on_loop(server, start_keeper, 1);
-	return 0;
-}
-
-int server_open(const struct server_options *options, struct server **out, struct status *status)
-{
-	const struct env_uv_options env = {
-		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
-	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_loops, make_transport, listen_for_all, open_store, make_keeper, run_loops,
-		start_metrics};
+	static int (*const steps[])(struct server * server, struct status * status) = {
+		find_identity, make_transport, listen_for_all, open_store, make_keeper};
 	struct server *server = calloc(1, sizeof *server);
-	int code;
+	int code = 0;
 
+	*out = NULL;
 	if (!server)
 		return status_set(status, -ENOMEM, "out of memory");
 	server->options = *options;
-	pthread_mutex_init(&server->mutex, NULL);
-	pthread_cond_init(&server->changed, NULL);
-	code = env_uv_new(&env, &server->env, status);
-	server->self.env = server->env;
+	server->self.env = options->env;
 	for (size_t i = 0; i < sizeof steps / sizeof *steps && code == 0; i++)
 		code = steps[i](server, status);
 	if (code < 0)
-		server_close(server);
+		server_free(server);
 	else
 		*out = server;
 	return code;
 }
 
+void server_start(struct server *server)
+{
+	keeper_start(server->keeper);
+}
+
 /* ---- Closing ---- */
 
-/* Nobody new is heard any more; then what is under way ends. */
-static void stop_hearing(struct env_mail *mail)
+static void on_store_stopped(void *argument)
 {
-	struct server *server = container_of(mail, struct server, mail);
+	struct server *server = argument;
 
-	acceptor_stop(server->acceptor, on_answer, server);
-	net_transport_stop(server->transport, on_answer, server);
-	keeper_stop(server->keeper, on_answer, server);
+	if (--server->stopping == 0)
+		server->stopped(server->stopped_argument);
 }
 
-static void stop_store(struct env_mail *mail)
+static void on_hearing_stopped(void *argument)
 {
-	struct server *server = container_of(mail, struct server, mail);
+	struct server *server = argument;
 
-	rpc_server_stop(server->rpc_server, on_answer, server);
-	raftkv_stop(server->raftkv, server->loops[0], on_answer, server);
+	if (--server->stopping > 0)
+		return;
+	server->stopping = 2;
+	rpc_server_stop(server->rpc_server, on_store_stopped, server);
+	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
 }
 
-void server_close(struct server *server)
+/* First nobody new is heard any more; then what is under way ends. */
+void server_stop(struct server *server, void (*stopped)(void *argument), void *argument)
 {
-	metrics_stop(server->metrics);
-	if (server->running > 0) {
-		run_on_loop(server, stop_hearing, 3);
-		run_on_loop(server, stop_store, 2);
-	}
-	for (uint32_t i = 0; i < server->running; i++)
-		env_loop_stop(server->loops[i]);
+	server->stopped = stopped;
+	server->stopped_argument = argument;
+	server->stopping = 3;
+	acceptor_stop(server->acceptor, on_hearing_stopped, server);
+	net_transport_stop(server->transport, on_hearing_stopped, server);
+	keeper_stop(server->keeper, on_hearing_stopped, server);
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
 	acceptor_free(server->acceptor);
-	for (uint32_t i = 0; i < server->loop_count; i++)
-		if (server->loops[i])
-			env_loop_free(server->loops[i]);
 	rpc_server_free(server->rpc_server);
 	keeper_free(server->keeper);
 	raftkv_free(server->raftkv);
 	net_transport_free(server->transport);
-	if (server->env)
-		env_uv_free(server->env);
 	store_list_close(&server->list);
-	pthread_cond_destroy(&server->changed);
-	pthread_mutex_destroy(&server->mutex);
 	free(server);
 }
 
-struct ident server_ident(const struct server *server)
+struct raftkv *server_raftkv(const struct server *server)
 {
-	return raftkv_ident(server->raftkv);
+	return server->raftkv;
 }
 
 const char *server_address(const struct server *server)

@@ -1,5 +1,6 @@
 /*
- * server.h: the store of raftkvd(8) with all that it runs: shards, transport, port, keeper, and what answers clients.
+ * server.h: a store of a cluster with all that it runs on its loops: shards, transport, port, keeper, and what answers
+ * clients. raftkvd(8) runs one in threads of its own (process.h), the simulator several in one thread.
  *
  * A store of the initial list knows its number and its cluster's id from that list. The first loop has the port, the
  * clients' links and the keeper; each loop is a shard.
@@ -12,19 +13,28 @@
 struct server;
 
 struct server_options {
-	const struct config *config; /* as is the logger: outlives the server */
+	struct env *env;
+	struct env_loop **loops; /* made, and run, by the caller; as is all below: they outlive the server */
+	uint32_t loop_count;
+	const struct config *config;
 	const struct logger *logger;
+	struct raftkv_engines engines; /* zero: the real ones */
 	/* The store can not go on: the process should end. Once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
 };
 
-/* Blocks until the store has recovered and listens. What is wrong is said by a sentence. */
-int server_open(const struct server_options *options, struct server **server, struct status *status);
-/* Blocks until all is flushed and every thread has ended. */
-void server_close(struct server *server);
+/* Before the loops run: recovers the store (blocks) and listens. What is wrong is said by a sentence. */
+int server_new(const struct server_options *options, struct server **server, struct status *status);
+/* On the first loop; all of them run. */
+void server_start(struct server *server);
+/* On the first loop, once, of a server that was started: hears nobody any more, ends what is under way, and flushes; then
+ * `stopped`, there. */
+void server_stop(struct server *server, void (*stopped)(void *argument), void *argument);
+/* Stopped, and the loops have ended; may be NULL. */
+void server_free(struct server *server);
 
-struct ident server_ident(const struct server *server);
+struct raftkv *server_raftkv(const struct server *server);
 const char *server_address(const struct server *server); /* where it listens */
 
 #endif
