@@ -6,6 +6,7 @@
 
 #include "fs/eval/eval.h"
 #include "fs/keeper.h"
+#include "fs/server/service.h"
 #include "fs/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
@@ -20,6 +21,7 @@ struct server {
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct keeper *keeper;
+	struct service *service;
 
 	uint32_t stopping; /* parts that have not said that they have stopped */
 	void (*stopped)(void *argument);
@@ -142,10 +144,22 @@ static int make_keeper(struct server *server, struct status *status)
 	return server->keeper ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_service(struct server *server, struct status *status)
+{
+	const struct service_options options = {.raftkv = server->raftkv,
+		.keeper = server->keeper,
+		.loop = server->options.loops[0],
+		.logger = server->options.logger,
+		.list = &server->list};
+
+	server->service = service_new(&options, server->rpc_server);
+	return server->service ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {
-		find_identity, make_transport, listen_for_all, open_store, make_keeper};
+		find_identity, make_transport, listen_for_all, open_store, make_keeper, make_service};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -184,7 +198,8 @@ static void on_hearing_stopped(void *argument)
 
 	if (--server->stopping > 0)
 		return;
-	server->stopping = 2;
+	server->stopping = 3;
+	service_stop(server->service, on_store_stopped, server);
 	rpc_server_stop(server->rpc_server, on_store_stopped, server);
 	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
 }
@@ -205,6 +220,7 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	acceptor_free(server->acceptor);
+	service_free(server->service);
 	rpc_server_free(server->rpc_server);
 	keeper_free(server->keeper);
 	raftkv_free(server->raftkv);

@@ -1,0 +1,102 @@
+#include "fs/server/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/server/service_internal.h"
+#include "proto/container.h"
+#include "store/members.h"
+
+/* ---- Heartbeats ---- */
+
+/* One that came to a store that does not keep the cluster: who does? */
+struct beat {
+	struct rpc_request *request;
+	struct raftkv_region_status region;
+};
+
+static void answer_beat(struct rpc_request *request, int status, uint64_t leader_store)
+{
+	Raftkv__BeatReply reply = RAFTKV__BEAT_REPLY__INIT;
+
+	reply.status = status;
+	reply.leader_store = leader_store;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static void on_leader(struct raftkv_region_status *region, int status)
+{
+	struct beat *beat = container_of(region, struct beat, region);
+
+	answer_beat(beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0);
+	free(beat);
+}
+
+static int find_leader(struct service *service, struct rpc_request *request)
+{
+	struct beat *beat = calloc(1, sizeof *beat);
+
+	if (!beat)
+		return -ENOMEM;
+	beat->request = request;
+	beat->region.region = CLUSTER_REGION;
+	beat->region.loop = service->options.loop;
+	beat->region.done = on_leader;
+	raftkv_region_status(service->options.raftkv, &beat->region);
+	return 0;
+}
+
+int service_on_beat(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	struct service *service = argument;
+	Raftkv__BeatRequest *message = raftkv__beat_request__unpack(NULL, frame->head.size, frame->head.data);
+	uint64_t session = message ? message->session : 0;
+	int status;
+
+	raftkv__beat_request__free_unpacked(message, NULL);
+	if (session == 0 || frame->attachment_count > 0)
+		return STATUS_MALFORMED;
+	if (session != rpc_request_session(request)) {
+		answer_beat(request, -EPERM, 0);
+		return 0;
+	}
+	status = keeper_beat(service->options.keeper, session);
+	if (status == STATUS_NOT_LEADER)
+		return find_leader(service, request);
+	answer_beat(request, status, 0);
+	return 0;
+}
+
+/* ---- Life ---- */
+
+struct service *service_new(const struct service_options *options, struct rpc_server *server)
+{
+	struct service *service = calloc(1, sizeof *service);
+
+	if (!service)
+		return NULL;
+	service->options = *options;
+	service->book = store_book_new(options->raftkv, options->loop, options->list);
+	if (!service->book) {
+		free(service);
+		return NULL;
+	}
+	rpc_server_handle(server, FRAME_READ, service_on_read, service);
+	rpc_server_handle(server, FRAME_WRITE, service_on_write, service);
+	rpc_server_handle(server, FRAME_BEAT, service_on_beat, service);
+	rpc_server_handle(server, FRAME_ROUTES, service_on_routes, service);
+	return service;
+}
+
+void service_stop(struct service *service, void (*stopped)(void *argument), void *argument)
+{
+	store_book_stop(service->book, stopped, argument);
+}
+
+void service_free(struct service *service)
+{
+	if (!service)
+		return;
+	store_book_free(service->book);
+	free(service);
+}

@@ -1,0 +1,130 @@
+/* Questions that mounts ask. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/question.h"
+#include "fs/server/service_internal.h"
+#include "proto/container.h"
+
+struct asked {
+	struct service *service;
+	struct rpc_request *request;
+	struct buf *bytes; /* that the question borrows from */
+	struct question question;
+	struct raftkv_read read;
+	struct raftkv_snapshot *snapshot;
+	struct env_work work;
+	int status;
+	struct buf *finding, *data;
+};
+
+static void finish(struct asked *asked, int status)
+{
+	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
+	struct slice finding = buf_slice(asked->finding);
+
+	if (asked->snapshot)
+		raftkv_snapshot_free(asked->snapshot);
+	reply.status = status;
+	reply.leader_store = asked->read.leader_store;
+	reply.finding.data = (uint8_t *)(uintptr_t)finding.data;
+	reply.finding.len = finding.size;
+	rpc_answer(asked->request, &reply.base, &asked->data, asked->data ? 1 : 0);
+	buf_unref(asked->finding);
+	buf_unref(asked->data);
+	buf_unref(asked->bytes);
+	free(asked);
+}
+
+static int look(struct asked *asked, bool may_block)
+{
+	return question_reply(&asked->question, asked->service->options.raftkv,
+		raftkv_snapshot_view(asked->snapshot, may_block), may_block, &asked->finding, &asked->data);
+}
+
+static void on_worker(struct env_work *work)
+{
+	struct asked *asked = container_of(work, struct asked, work);
+
+	asked->status = look(asked, true);
+}
+
+static void on_worker_done(struct env_work *work)
+{
+	struct asked *asked = container_of(work, struct asked, work);
+
+	finish(asked, asked->status);
+}
+
+static void look_now(struct asked *asked)
+{
+	int status = look(asked, false);
+
+	if (status == STATUS_WOULD_BLOCK)
+		env_work_submit(asked->service->options.loop, &asked->work, on_worker, on_worker_done);
+	else
+		finish(asked, status);
+}
+
+static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+{
+	struct asked *asked = container_of(read, struct asked, read);
+
+	asked->snapshot = snapshot;
+	if (status < 0)
+		finish(asked, status);
+	else
+		look_now(asked);
+}
+
+static void begin(struct asked *asked)
+{
+	struct raftkv *raftkv = asked->service->options.raftkv;
+	struct raftkv_read *read = &asked->read;
+
+	if (raftkv_local_snapshot(raftkv, read->region, read->epoch_version, &asked->snapshot) == 0)
+		look_now(asked);
+	else
+		raftkv_async_snapshot(raftkv, read);
+}
+
+/* NULL, with why. */
+static struct asked *make(struct service *service, const Raftkv__ReadRequest *message, int *status)
+{
+	struct asked *asked = calloc(1, sizeof *asked);
+
+	*status = -ENOMEM;
+	if (!asked)
+		return NULL;
+	asked->bytes = buf_copy(message->question.data, message->question.len);
+	if (asked->bytes)
+		*status = question_decode(buf_slice(asked->bytes), &asked->question);
+	if (*status < 0) {
+		buf_unref(asked->bytes);
+		free(asked);
+		return NULL;
+	}
+	asked->service = service;
+	asked->read = (struct raftkv_read){.region = message->region,
+		.epoch_version = message->epoch_version,
+		.from_follower = message->from_follower,
+		.loop = service->options.loop,
+		.done = on_snapshot};
+	return asked;
+}
+
+int service_on_read(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	Raftkv__ReadRequest *message = raftkv__read_request__unpack(NULL, frame->head.size, frame->head.data);
+	struct asked *asked = NULL;
+	int status = STATUS_MALFORMED;
+
+	if (message && message->region > 0 && frame->attachment_count == 0)
+		asked = make(argument, message, &status);
+	raftkv__read_request__free_unpacked(message, NULL);
+	if (!asked)
+		return status;
+	asked->request = request;
+	begin(asked);
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* Changes that mounts ask for. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/op.h"
+#include "fs/server/service_internal.h"
+#include "proto/container.h"
+
+struct change {
+	struct service *service;
+	struct rpc_request *request;
+	struct raftkv_write write;
+	size_t payload_size;
+};
+
+static void answer(struct rpc_request *request, int status, uint64_t leader_store, struct slice bytes)
+{
+	Raftkv__WriteReply reply = RAFTKV__WRITE_REPLY__INIT;
+
+	reply.status = status;
+	reply.leader_store = leader_store;
+	reply.reply.data = (uint8_t *)(uintptr_t)bytes.data;
+	reply.reply.len = bytes.size;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static void change_free(struct change *change)
+{
+	change->service->payload_size -= change->payload_size;
+	buf_unref(change->write.body);
+	buf_unref(change->write.payload);
+	free(change);
+}
+
+static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct change *change = container_of(write, struct change, write);
+
+	answer(change->request, status, write->leader_store, buf_slice(reply));
+	change_free(change);
+}
+
+/* What mounts may do to files; all else is the keeper's. */
+static bool is_of_files(enum op_kind kind)
+{
+	return kind >= OP_MAKE && kind <= OP_RELEASE;
+}
+
+/* With a session it must be the link's own. Without one there is no slot to say "done already": only what may be done
+ * twice is let through, and an end only of the link's own session, or by an administrator, who has none. */
+static bool is_allowed(
+	const struct rpc_request *request, const Raftkv__WriteRequest *message, const struct op *op)
+{
+	uint64_t own = rpc_request_session(request);
+
+	if (message->session > 0)
+		return message->session == own && message->sequence > 0 && is_of_files(op->kind);
+	if (op->kind == OP_SESSION_CLOSE)
+		return own == 0 || op->session_end.session == own;
+	return op->kind == OP_SESSION_OPEN;
+}
+
+/* Only a write has a payload, and it has to have one. */
+static bool has_sound_payload(const struct frame *frame, const struct op *op)
+{
+	if (op->kind != OP_WRITE)
+		return frame->attachment_count == 0;
+	return frame->attachment_count == 1 && frame->attachments[0]->size > 0 &&
+	       frame->attachments[0]->size <= OP_WRITE_SIZE_MAX;
+}
+
+/* Takes the bytes out of the message, uncopied. */
+static struct buf *take_body(Raftkv__WriteRequest *message)
+{
+	struct buf *body = buf_wrap(message->body.data, message->body.len, free, message->body.data);
+
+	if (body)
+		message->body = (ProtobufCBinaryData){0};
+	return body;
+}
+
+static int begin(struct service *service, struct rpc_request *request, Raftkv__WriteRequest *message,
+	struct buf *payload)
+{
+	struct change *change = calloc(1, sizeof *change);
+	struct buf *body = change ? take_body(message) : NULL;
+
+	if (!body) {
+		free(change);
+		return -ENOMEM;
+	}
+	change->service = service;
+	change->request = request;
+	change->payload_size = payload ? payload->size : 0;
+	change->write = (struct raftkv_write){
+		.region = message->region,
+		.epoch_version = message->epoch_version,
+		.session = message->session,
+		.slot = message->slot,
+		.sequence = message->sequence,
+		.is_retry = message->is_retry,
+		.body = body,
+		.payload = buf_ref(payload),
+		.loop = service->options.loop,
+		.done = on_written,
+	};
+	service->payload_size += change->payload_size;
+	raftkv_async_write(service->options.raftkv, &change->write);
+	return 0;
+}
+
+static int take(struct service *service, struct rpc_request *request, Raftkv__WriteRequest *message,
+	const struct frame *frame)
+{
+	struct buf *payload = frame->attachment_count > 0 ? frame->attachments[0] : NULL;
+	struct op op;
+
+	if (op_decode(slice_of(message->body.data, message->body.len), &op) < 0 ||
+		!has_sound_payload(frame, &op))
+		return STATUS_MALFORMED;
+	if (!is_allowed(request, message, &op))
+		answer(request, -EPERM, 0, (struct slice){0});
+	else if (service->payload_size + (payload ? payload->size : 0) > SERVICE_PAYLOAD_SIZE_MAX)
+		answer(request, STATUS_LIMIT, 0, (struct slice){0});
+	else
+		return begin(service, request, message, payload);
+	return 0;
+}
+
+int service_on_write(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	Raftkv__WriteRequest *message =
+		raftkv__write_request__unpack(NULL, frame->head.size, frame->head.data);
+	int status = STATUS_MALFORMED;
+
+	if (message && message->region > 0)
+		status = take(argument, request, message, frame);
+	raftkv__write_request__free_unpacked(message, NULL);
+	return status;
+}
