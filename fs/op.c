@@ -67,7 +67,6 @@ static void code_remove(struct coder *coder, struct op_remove *remove)
 {
 	coder_u64(coder, &remove->parent);
 	coder_name(coder, &remove->name);
-	coder_u64(coder, &remove->victim);
 	coder_bool(coder, &remove->hold);
 }
 
@@ -79,8 +78,18 @@ static void code_rename(struct coder *coder, struct op_rename *rename)
 	coder_u64(coder, &rename->new_parent);
 	coder_name(coder, &rename->new_name);
 	coder_u32(coder, &rename->flags);
-	coder_u64(coder, &rename->victim);
 	coder_bool(coder, &rename->hold);
+}
+
+static void code_release(struct coder *coder, struct op_release *release)
+{
+	coder_u32(coder, &release->count);
+	coder_check(coder, release->count > 0 && release->count <= OP_RELEASE_COUNT_MAX);
+	for (uint32_t i = 0; !coder->is_bad && i < release->count; i++) {
+		coder_u64(coder, &release->inos[i]);
+		for (uint32_t before = 0; before < i; before++)
+			coder_check(coder, release->inos[before] != release->inos[i]);
+	}
 }
 
 static void code_setattr(struct coder *coder, struct op_setattr *setattr)
@@ -278,8 +287,10 @@ static void code_op(struct coder *coder, struct op *op)
 		code_lock(coder, &op->lock.lock);
 		break;
 	case OP_HOLD:
-	case OP_RELEASE:
 		coder_u64(coder, &op->hold.ino);
+		break;
+	case OP_RELEASE:
+		code_release(coder, &op->release);
 		break;
 	case OP_FORMAT:
 		code_caller(coder, &op->format.caller);
@@ -321,8 +332,9 @@ struct fs_key op_key(const struct op *op)
 	case OP_LOCK:
 		return fs_key_inode(op->lock.ino);
 	case OP_HOLD:
-	case OP_RELEASE:
 		return fs_key_inode(op->hold.ino);
+	case OP_RELEASE:
+		return fs_key_inode(op->release.inos[0]);
 	case OP_FORMAT:
 		return fs_key_inode(FS_ROOT_INO);
 	case OP_SESSION_OPEN:

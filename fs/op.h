@@ -68,7 +68,7 @@ struct op_make {
 	bool exclusive;
 };
 
-/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE. Reply: the inode, nlink 0. */
+/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE or OP_LINK. Reply: the inode, nlink 0. */
 struct op_tmpfile {
 	struct op_caller caller;
 	uint64_t parent;
@@ -83,18 +83,16 @@ struct op_link {
 	struct slice name;
 };
 
-/* OP_UNLINK, OP_RMDIR. The front looks the name up first, to know whether it keeps the inode open: when `victim` is not
- * 0 and the name means another inode by now, the answer is EAGAIN: look again. With `hold` an inode whose last name
- * goes stays, held by this session, until OP_RELEASE. Reply: `victim`. */
+/* OP_UNLINK, OP_RMDIR. With `hold` an inode whose last name goes stays, held by this session, until OP_RELEASE. Reply:
+ * `victim`. */
 struct op_remove {
 	uint64_t parent;
 	struct slice name;
-	uint64_t victim;
 	bool hold;
 };
 
-/* `flags` are renameat2's (RENAME_NOREPLACE, _EXCHANGE, _WHITEOUT). `victim` and `hold` are about what the new name
- * meant before, as in op_remove (of an exchange: nothing). `caller` owns a whiteout. Reply: `attributes` of the moved
+/* `flags` are renameat2's (RENAME_NOREPLACE, _EXCHANGE, _WHITEOUT). `hold` is about what the new name meant before,
+ * as in op_remove (of an exchange: nothing). `caller` owns a whiteout. Reply: `attributes` of the moved
  * inode; `victim`, when something was replaced, or of an exchange `other`. */
 struct op_rename {
 	struct op_caller caller;
@@ -103,7 +101,6 @@ struct op_rename {
 	uint64_t new_parent;
 	struct slice new_name;
 	uint32_t flags;
-	uint64_t victim;
 	bool hold;
 };
 
@@ -195,10 +192,18 @@ struct op_lock {
 	struct lock lock;
 };
 
-/* OP_HOLD keeps the inode when its last name goes, until OP_RELEASE (the last close); both by session. Reply of a
- * release: `victim` when that was the end of it. OP_RELEASE of what is not held does nothing. */
+/* Keeps the inode when its last name goes, until OP_RELEASE; both by session. */
 struct op_hold {
 	uint64_t ino;
+};
+
+#define OP_RELEASE_COUNT_MAX 8u
+
+/* Inodes that are in one region, as those with one dirid are. Reply: `victim`, when that was the end of one (the last of
+ * them). What is not held stays as it is. */
+struct op_release {
+	uint32_t count; /* 1 to OP_RELEASE_COUNT_MAX, no inode twice */
+	uint64_t inos[OP_RELEASE_COUNT_MAX];
 };
 
 /* A new session for a mount: its record, and its row in region 1. Reply: `id`. EUSERS: too many. */
@@ -264,7 +269,8 @@ struct op {
 		struct op_setxattr setxattr;
 		struct op_removexattr removexattr;
 		struct op_lock lock;
-		struct op_hold hold; /* OP_HOLD, OP_RELEASE */
+		struct op_hold hold;
+		struct op_release release;
 		struct op_session_open session_open;
 		struct op_session_end session_end; /* all that end one */
 		struct op_format format;

@@ -152,6 +152,11 @@ static int clone_channel(void *argument, int *fd)
 	return channel_clone(argument, fd);
 }
 
+static bool is_known(void *argument, uint64_t ino)
+{
+	return channel_is_known(argument, ino);
+}
+
 static int open_front(struct service *service, struct status *status)
 {
 	const struct channel_options channel = {
@@ -167,6 +172,7 @@ static int open_front(struct service *service, struct status *status)
 		.logger = &service->logger,
 		.client = embedded_client(service->embedded),
 		.open_descriptor = clone_channel,
+		.is_known = is_known,
 		.descriptor_argument = &service->channel,
 		.cache_timeout_s = DAY_S,
 		.sole_client = true,

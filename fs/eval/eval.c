@@ -37,7 +37,7 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 	case OP_HOLD:
 		return eval_hold(evaluation, &op->hold);
 	case OP_RELEASE:
-		return eval_release(evaluation, &op->hold);
+		return eval_release(evaluation, &op->release);
 	case OP_SESSION_END:
 		return eval_session_end(evaluation, &op->session_end);
 	case OP_RECLAIM:

@@ -81,9 +81,11 @@ int eval_drop_locks(struct evaluation *evaluation, uint64_t ino, uint64_t sessio
 
 /* orphan.c */
 int eval_hold(struct evaluation *evaluation, const struct op_hold *op);
-int eval_release(struct evaluation *evaluation, const struct op_hold *op);
+int eval_release(struct evaluation *evaluation, const struct op_release *op);
 int eval_session_end(struct evaluation *evaluation, const struct op_session_end *op);
 void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode);
+/* It has got a name. */
+void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode);
 /* Does a session other than `except` hold the inode? `except` may be NULL. */
 int eval_is_held(
 	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held);

@@ -182,6 +182,8 @@ int eval_link(struct evaluation *evaluation, const struct op_link *op)
 		return -ENOENT;
 	if (inode->inode.attributes.nlink >= FS_LINK_COUNT_MAX)
 		return -EMLINK;
+	if (inode->inode.attributes.nlink == 0)
+		eval_end_keeping(evaluation, inode);
 	inode->inode.state &= ~INODE_IS_LINKABLE;
 	inode->inode.attributes.nlink++;
 	evaluation_touch(evaluation, inode);
@@ -204,8 +206,6 @@ static int find_victim(struct evaluation *evaluation, const struct op_remove *op
 		return -ENOENT;
 	if (status != 0)
 		return status;
-	if (op->victim != 0 && op->victim != entry.ino)
-		return -EAGAIN;
 	status = evaluation_inode(evaluation, entry.ino, victim);
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }

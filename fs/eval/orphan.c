@@ -51,6 +51,16 @@ void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inod
 	evaluation_change(inode);
 }
 
+void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode)
+{
+	uint64_t ino = inode->inode.attributes.ino, session = evaluation->input->session;
+	struct fs_key orphan = fs_key_orphan(ino, session);
+	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
+
+	evaluation_delete(evaluation, &orphan);
+	mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
+}
+
 int eval_hold(struct evaluation *evaluation, const struct op_hold *op)
 {
 	struct evaluation_inode *inode;
@@ -78,11 +88,11 @@ static int end_hold(struct evaluation *evaluation, struct evaluation_inode *inod
 	return eval_destroy(evaluation, inode);
 }
 
-int eval_release(struct evaluation *evaluation, const struct op_hold *op)
+static int release(struct evaluation *evaluation, uint64_t ino)
 {
 	uint64_t session = evaluation->input->session;
-	struct fs_key orphan = fs_key_orphan(op->ino, session);
-	struct fs_key hold = fs_key_hold(session, op->ino, FS_HOLD_OPEN);
+	struct fs_key orphan = fs_key_orphan(ino, session);
+	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
 	struct evaluation_inode *inode;
 	struct kv_value row = {0};
 	int status = evaluation_get(evaluation, &orphan, &row);
@@ -91,11 +101,21 @@ int eval_release(struct evaluation *evaluation, const struct op_hold *op)
 	if (status == STATUS_NOT_FOUND)
 		return 0; /* done before, or never held */
 	if (status == 0)
-		status = evaluation_inode(evaluation, op->ino, &inode);
+		status = evaluation_inode(evaluation, ino, &inode);
 	if (status != 0)
 		return status == -ESTALE ? STATUS_CORRUPT : status;
 	mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
 	return end_hold(evaluation, inode, session);
+}
+
+int eval_release(struct evaluation *evaluation, const struct op_release *op)
+{
+	int status = 0;
+
+	_Static_assert(OP_RELEASE_COUNT_MAX <= EVALUATION_INODE_COUNT_MAX, "each needs an inode");
+	for (uint32_t i = 0; i < op->count && status == 0; i++)
+		status = release(evaluation, op->inos[i]);
+	return status;
 }
 
 /* ---- The end of a session ---- */

@@ -150,9 +150,6 @@ static int check_rename(struct rename *rename)
 
 	if (rename->target && (op->flags & RENAME_NOREPLACE) != 0)
 		return -EEXIST;
-	if (rename->target && !is_exchange(rename) && op->victim != 0 &&
-		op->victim != rename->target->inode.attributes.ino)
-		return -EAGAIN;
 	status = check_loops(rename);
 	if (status == 0)
 		status = eval_check_removal(rename->parent, rename->source);

@@ -220,6 +220,19 @@ int channel_clone(const struct channel *channel, int *fd)
 	return 0;
 }
 
+bool channel_is_known(const struct channel *channel, uint64_t ino)
+{
+	struct {
+		struct fuse_out_header header;
+		struct fuse_notify_inval_inode_out inode;
+	} message = {
+		.header = {.len = sizeof message, .error = FUSE_NOTIFY_INVAL_INODE},
+		.inode = {.ino = ino, .off = -1}, /* no pages */
+	};
+
+	return write(channel->fd, &message, sizeof message) >= 0 || errno != ENOENT;
+}
+
 void channel_unmount(const struct channel *channel)
 {
 	char program[] = FUSERMOUNT, unmount[] = "-u", quiet[] = "-q", lazy[] = "-z", end[] = "--";

@@ -9,6 +9,7 @@
 #define RAFTKV_FS_FUSE_CHANNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proto/status.h"
 
@@ -31,6 +32,9 @@ struct channel {
 int channel_open(struct channel *channel, const struct channel_options *options, struct status *status);
 /* Another descriptor of the same connection (FUSE_DEV_IOC_CLONE); the caller's to close. 0 or -errno. */
 int channel_clone(const struct channel *channel, int *fd);
+/* Does the kernel have this inode in memory? Asks by telling it to look at the attributes anew (FUSE_NOTIFY_INVAL_INODE
+ * answers ENOENT for what it does not know). May wait for the kernel's writeback of the inode. */
+bool channel_is_known(const struct channel *channel, uint64_t ino);
 /* Takes the mount out of the tree if it is still there; open files keep it alive (MNT_DETACH). */
 void channel_unmount(const struct channel *channel);
 void channel_close(struct channel *channel);

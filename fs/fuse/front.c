@@ -43,11 +43,18 @@ static struct fuse_lowlevel_ops operations_table(void)
 	return operations;
 }
 
-static void on_all_sent(void *argument)
+static void on_released(void *argument)
 {
 	struct front *front = argument;
 
 	front->options.ended(front->options.argument);
+}
+
+static void on_all_sent(void *argument)
+{
+	struct front *front = argument;
+
+	removed_stop(front->removed, on_released, front);
 }
 
 static void send_atimes(struct front *front)
@@ -159,6 +166,13 @@ static int make_parts(struct front *front)
 		.failed = on_write_failed,
 		.argument = front,
 	};
+	const struct removed_options removed = {
+		.client = options->client,
+		.loop = options->loops[0],
+		.logger = options->logger,
+		.is_known = options->is_known,
+		.argument = options->descriptor_argument,
+	};
 	int result;
 
 	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
@@ -172,7 +186,7 @@ static int make_parts(struct front *front)
 	if (result == 0)
 		result = waits_new(&front->waits);
 	if (result == 0)
-		result = removed_new(&front->removed);
+		result = removed_new(&removed, &front->removed);
 	return result;
 }
 

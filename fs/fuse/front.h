@@ -20,7 +20,9 @@ struct front_options {
 	/* A descriptor of the kernel's connection for one lane, which closes it: channel_clone, or a test's socket. The first
 	 * lane's has the INIT request. 0 or -errno. */
 	int (*open_descriptor)(void *argument, int *fd);
-	void *descriptor_argument;
+	/* Does the kernel still know an inode? channel_is_known, or a test's. May block. */
+	bool (*is_known)(void *argument, uint64_t ino);
+	void *descriptor_argument; /* of both */
 	struct env_loop **loops; /* one per lane; run by the caller */
 	uint32_t loop_count;
 	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */

@@ -47,9 +47,9 @@ void handle_set_info(const struct front *front, struct handle *handle, struct fu
 	info->direct_io = false;
 }
 
-void handle_close(struct front *front, struct env_loop *loop, struct handle *handle)
+void handle_close(struct front *front, struct handle *handle)
 {
-	handle_drop_node(front, loop, handle->ino);
+	node_close(front->nodes, handle->ino);
 	pthread_mutex_lock(&front->mutex);
 	DL_DELETE(front->handles, handle);
 	pthread_mutex_unlock(&front->mutex);
@@ -107,36 +107,14 @@ void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t ow
 
 /* ---- Nodes ---- */
 
-void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino)
+bool request_open_node(struct request *request, uint64_t ino)
 {
-	if (node_close(front->nodes, ino))
-		request_release_hold(front, loop, ino);
-}
+	int result = node_open(request->front->nodes, ino);
 
-static void on_wake(struct env_mail *mail)
-{
-	struct request *request = request_of_wake(mail);
-
-	request_open_node(request, request->waited, request->then);
-}
-
-void request_open_node(struct request *request, uint64_t ino, void (*then)(struct request *request))
-{
-	int result;
-
-	request->waited = ino;
-	request->then = then;
-	request->waiter.loop = lane_loop(request->lane);
-	request->waiter.wake = on_wake;
-	result = node_open(request->front->nodes, ino, &request->waiter);
-	if (result == -EINPROGRESS)
-		return;
-	if (result < 0) {
+	request->has_node = result == 0;
+	if (result < 0)
 		request_reply_error(request, result);
-		return;
-	}
-	request->has_node = true;
-	then(request);
+	return request->has_node;
 }
 
 void request_close_node(struct request *request)
@@ -144,7 +122,7 @@ void request_close_node(struct request *request)
 	if (!request->has_node)
 		return;
 	request->has_node = false;
-	handle_drop_node(request->front, lane_loop(request->lane), request->ino);
+	node_close(request->front->nodes, request->ino);
 }
 
 /* ---- OPEN ---- */
@@ -162,8 +140,7 @@ static void open_done(struct request *request)
 	}
 	handle_set_info(request->front, handle, &request->info);
 	if (fuse_reply_open(request->fuse, &request->info) < 0)
-		handle_close(request->front, lane_loop(request->lane),
-			handle); /* nobody waits any more: no release */
+		handle_close(request->front, handle); /* nobody waits any more: no release */
 	request_free(request);
 }
 
@@ -210,11 +187,6 @@ static void open_checked(struct request *request)
 		request_flush(request, request->ino, open_flushed);
 }
 
-static void open_counted(struct request *request)
-{
-	request_ask_any(request, attributes_of(request->ino), open_checked);
-}
-
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	struct request *request = request_new(fuse);
@@ -224,39 +196,35 @@ void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 	request->ino = ino;
 	request->info = *info;
 	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
-	request_open_node(request, ino, open_counted);
+	if (request_open_node(request, ino))
+		request_ask_any(request, attributes_of(ino), open_checked);
 }
 
 /* ---- OPENDIR ---- */
 
-/* What can be opened is not asked again: the working directory of a process may have been removed, and opens. */
-static void opendir_counted(struct request *request)
+void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	struct handle *handle = handle_new(request, request->ino);
-	bool may_cache = request->front->options.sole_client;
+	struct request *request = request_new(fuse);
+	struct handle *handle;
 
+	if (!request)
+		return;
+	request->ino = ino;
+	request->info = *info;
+	if (!request_open_node(request, ino))
+		return;
+	handle = handle_new(request, ino);
 	if (!handle) {
 		request_close_node(request);
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
 	request->info.fh = (uint64_t)(uintptr_t)handle;
-	request->info.cache_readdir = may_cache;
-	request->info.keep_cache = may_cache;
-	if (fuse_reply_open(request->fuse, &request->info) < 0)
-		handle_close(request->front, lane_loop(request->lane), handle);
+	request->info.cache_readdir = request->front->options.sole_client;
+	request->info.keep_cache = request->front->options.sole_client;
+	if (fuse_reply_open(fuse, &request->info) < 0)
+		handle_close(request->front, handle);
 	request_free(request);
-}
-
-void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	struct request *request = request_new(fuse);
-
-	if (!request)
-		return;
-	request->ino = ino;
-	request->info = *info;
-	request_open_node(request, ino, opendir_counted);
 }
 
 /* ---- RELEASE ---- */
@@ -270,6 +238,6 @@ void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 	if (!request)
 		return;
 	locks_release(request, handle);
-	handle_close(request->front, lane_loop(request->lane), handle);
+	handle_close(request->front, handle);
 	request_reply_error(request, 0);
 }

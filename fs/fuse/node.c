@@ -11,10 +11,7 @@ struct node {
 	uint64_t lock_drops; /* counts node_wake_lockers */
 	uint64_t errors; /* counts node_set_error */
 	int error;
-	bool is_removing;
-	bool is_held;
 	bool is_locked;
-	struct node_waiter *openers; /* for the end of a removal */
 	struct node_waiter *lockers; /* for a lock to be dropped */
 	UT_hash_handle hh;
 };
@@ -73,7 +70,7 @@ static struct node *find_or_add(struct node_table *table, uint64_t ino)
 
 static void drop_if_idle(struct node_table *table, struct node *node)
 {
-	if (node->opens > 0 || node->is_removing || node->openers || node->lockers)
+	if (node->opens > 0 || node->lockers)
 		return;
 	HASH_DEL(table->nodes, node);
 	free(node);
@@ -95,94 +92,27 @@ static void wake_all(struct node_waiter *list)
 	}
 }
 
-int node_open(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
-{
-	struct node *node;
-	int result = 0;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find_or_add(table, ino);
-	if (!node) {
-		result = -ENOMEM;
-	} else if (node->is_removing) {
-		push(&node->openers, waiter);
-		result = -EINPROGRESS;
-	} else {
-		node->opens++;
-	}
-	pthread_mutex_unlock(&table->mutex);
-	return result;
-}
-
-int node_open_held(struct node_table *table, uint64_t ino)
+int node_open(struct node_table *table, uint64_t ino)
 {
 	struct node *node;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find_or_add(table, ino);
-	if (node) {
+	if (node)
 		node->opens++;
-		node->is_held = true;
-	}
 	pthread_mutex_unlock(&table->mutex);
 	return node ? 0 : -ENOMEM;
 }
 
-bool node_close(struct node_table *table, uint64_t ino)
+void node_close(struct node_table *table, uint64_t ino)
 {
-	struct node *node;
-	bool must_release = false;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	if (node && --node->opens == 0) {
-		must_release = node->is_held;
-		node->is_held = false;
-		drop_if_idle(table, node);
-	}
-	pthread_mutex_unlock(&table->mutex);
-	return must_release;
-}
-
-int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
-{
-	struct node *node;
-	int result;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find_or_add(table, ino);
-	if (!node) {
-		result = -ENOMEM;
-	} else if (node->is_removing) {
-		push(&node->openers, waiter);
-		result = -EINPROGRESS;
-	} else {
-		node->is_removing = true;
-		result = node->opens > 0;
-	}
-	pthread_mutex_unlock(&table->mutex);
-	return result;
-}
-
-bool node_remove_end(struct node_table *table, uint64_t ino, bool is_held)
-{
-	struct node_waiter *openers;
-	bool must_release;
 	struct node *node;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
-	node->is_removing = false;
-	node->is_held |= is_held;
-	must_release = node->is_held && node->opens == 0;
-	if (must_release)
-		node->is_held = false;
-	openers = node->openers;
-	node->openers = NULL;
+	node->opens--;
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
-	wake_all(openers);
-	return must_release;
 }
 
 void node_set_error(struct node_table *table, uint64_t ino, int error)

@@ -1,9 +1,7 @@
 /*
- * node.h: the inodes that this mount keeps open, and what waits for them.
+ * node.h: the inodes that this mount has open: who waits for their locks, and errors to be told.
  *
- * An inode whose last name goes must live until its last close. The evaluator keeps it when the removal says `hold`; the
- * table knows when to say so. While a removal is under way (its answer could be "gone"), an open of the same inode
- * waits for the outcome. All lanes share the table; it has one mutex.
+ * All lanes share the table; it has one mutex. (What keeps an inode without a name is in removed.h.)
  */
 #ifndef RAFTKV_FS_FUSE_NODE_H
 #define RAFTKV_FS_FUSE_NODE_H
@@ -26,19 +24,9 @@ struct node_waiter {
 int node_table_new(struct node_table **table);
 void node_table_free(struct node_table *table); /* may be NULL */
 
-/* Counts an open. 0; -EINPROGRESS: a removal is under way, `waiter` is woken when it has ended (try again); -ENOMEM. */
-int node_open(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
-/* Counts the first open of an inode that was made without a name (O_TMPFILE), and is held. 0 or -ENOMEM. */
-int node_open_held(struct node_table *table, uint64_t ino);
-/* Uncounts it. True when that was the last and the inode has no name left: the hold is to be released. */
-bool node_close(struct node_table *table, uint64_t ino);
-
-/* A removal of a name of `ino` begins: true when it is open, so that the removal must hold it. -EINPROGRESS: another
- * one is under way; as node_open. 0 or 1 otherwise, -ENOMEM. */
-int node_remove_begin(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
-/* It ended; `is_held`: the last name went and the inode is held. True when it was closed meanwhile: the hold is to be
- * released. */
-bool node_remove_end(struct node_table *table, uint64_t ino, bool is_held);
+/* Counts an open. 0 or -ENOMEM. */
+int node_open(struct node_table *table, uint64_t ino);
+void node_close(struct node_table *table, uint64_t ino);
 
 /* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
  * of errors; it is brought up to date. 0 or the last -errno. */

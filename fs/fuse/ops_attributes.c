@@ -9,28 +9,14 @@
 #include "fs/fuse/raw.h"
 #include "fs/fuse/request.h"
 
-/* 0, or the error that is to be told. */
-static int attributes_or_removed(struct request *request)
-{
-	if (request->error == -ESTALE &&
-		removed_find(request->front->removed, request->ino, &request->attributes))
-		return 0;
-	return request->error;
-}
-
 static void getattr_done(struct request *request)
 {
-	int error = attributes_or_removed(request);
-
-	if (error)
-		request_reply_error(request, error);
-	else
-		request_reply_attributes(request, &request->attributes);
+	request_reply_attributes(request, &request->attributes);
 }
 
 static void getattr_flushed(struct request *request)
 {
-	request_ask_any(request, attributes_of(request->ino), getattr_done);
+	request_ask(request, attributes_of(request->ino), getattr_done);
 }
 
 static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
@@ -47,12 +33,7 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 static void statx_done(struct request *request)
 {
 	struct raw_statx_out answer;
-	int error = attributes_or_removed(request);
 
-	if (error) {
-		request_reply_error(request, error);
-		return;
-	}
 	if (request->front->atimes)
 		atimes_apply(request->front->atimes, &request->attributes);
 	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
@@ -61,7 +42,7 @@ static void statx_done(struct request *request)
 
 static void statx_flushed(struct request *request)
 {
-	request_ask_any(request, attributes_of(request->ino), statx_done);
+	request_ask(request, attributes_of(request->ino), statx_done);
 }
 
 void ops_statx(const struct lane_raw *raw, void *userdata)

@@ -55,15 +55,9 @@ static int add_entry(void *argument, const struct read_entry *entry)
 	return 0;
 }
 
-/* One that has been removed is empty: a process may be in it, or have opened it before. */
 static void directory_done(struct request *request)
 {
-	if (request->error && request->error != -ESTALE) {
-		request_reply_error(request, request->error);
-		return;
-	}
-	if (!request->error)
-		request_note_read(request);
+	request_note_read(request);
 	request_reply_bytes(request, request->bytes, request->listing.used);
 }
 
@@ -84,7 +78,7 @@ static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, boo
 	}
 	request->read.finding =
 		(struct finding){.begin = begin_entries, .entry = add_entry, .argument = request};
-	request_ask_any(request,
+	request_ask(request,
 		(struct question){.kind = QUESTION_DIRECTORY,
 			.ino = ino,
 			.offset = request->offset,

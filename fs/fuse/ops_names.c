@@ -13,12 +13,15 @@
 
 static void look_up(struct request *request);
 
-/* The attributes of a file with data on its way would be too old: it is written out and looked at again. */
+/* The attributes of a file with data on its way would be too old: it is written out and looked at again. What has no
+ * name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
 static void lookup_done(struct request *request)
 {
 	struct write_back *write_back = request->front->write_back;
 
-	if (!request->error && write_back_is_dirty(write_back, request->attributes.ino))
+	if (!request->error && request->attributes.nlink == 0)
+		request_reply_error(request, -ESTALE);
+	else if (!request->error && write_back_is_dirty(write_back, request->attributes.ino))
 		request_flush(request, request->attributes.ino, look_up);
 	else if (request->error == -ENOENT)
 		request_reply_no_entry(request);
@@ -43,16 +46,21 @@ static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 	look_up(request);
 }
 
-/* Nothing is kept per lookup: what must live on is held by its opens. */
 static void op_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t nlookup)
 {
-	(void)ino, (void)nlookup;
+	struct front *front = lane_userdata(lane_of(fuse));
+
+	(void)nlookup;
+	removed_forget(front->removed, ino);
 	fuse_reply_none(fuse);
 }
 
 static void op_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_data *forgets)
 {
-	(void)count, (void)forgets;
+	struct front *front = lane_userdata(lane_of(fuse));
+
+	for (size_t i = 0; i < count; i++)
+		removed_forget(front->removed, forgets[i].ino);
 	fuse_reply_none(fuse);
 }
 
@@ -107,9 +115,18 @@ static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, c
 		make(fuse, parent, name, S_IFLNK | 0777, 0, target);
 }
 
+static void link_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (!error)
+		removed_drop(request->front->removed, request->op.link.ino);
+	entry_called(call, error, reply);
+}
+
 static void link_flushed(struct request *request)
 {
-	request_call(request, NULL, entry_called);
+	request_call(request, NULL, link_called);
 }
 
 static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -139,7 +156,7 @@ static void create_done(struct request *request)
 	}
 	handle_set_info(request->front, handle, &request->info);
 	if (fuse_reply_create(request->fuse, &entry, &request->info) < 0)
-		handle_close(request->front, lane_loop(request->lane), handle);
+		handle_close(request->front, handle);
 	request_free(request);
 }
 
@@ -153,7 +170,8 @@ static void create_called(struct client_call *call, int error, const struct op_r
 	}
 	request->attributes = reply->attributes;
 	request->ino = reply->attributes.ino;
-	request_open_node(request, request->ino, create_done);
+	if (request_open_node(request, request->ino))
+		create_done(request);
 }
 
 static void op_create(
@@ -178,86 +196,14 @@ static void op_create(
 
 /* ---- Removing: UNLINK, RMDIR, and RENAME over a name ---- */
 
-/*
- * What the name means must be known first: an inode that is open here has to be held. request->ino is the victim, 0 for
- * none; when the name has come to mean something else by the time of the proposal (EAGAIN), all starts over.
- */
-
-static void remove_start(struct request *request);
-
-static void set_victim(struct op *op, uint64_t ino, bool hold)
-{
-	if (op->kind == OP_RENAME) {
-		op->rename.victim = ino;
-		op->rename.hold = hold;
-	} else {
-		op->remove.victim = ino;
-		op->remove.hold = hold;
-	}
-}
-
 static void remove_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
 	const struct op_victim *victim = &reply->victim;
 
-	if (request->is_removing) {
-		bool is_held =
-			!error && victim->ino == request->ino && victim->nlink == 0 && !victim->is_gone;
-
-		request->is_removing = false;
-		if (node_remove_end(request->front->nodes, request->ino, is_held))
-			request_release_hold(request->front, lane_loop(request->lane), request->ino);
-	}
-	if (!error && victim->is_gone && victim->ino == request->attributes.ino &&
-		S_ISDIR(request->attributes.mode))
-		removed_add(request->front->removed, &request->attributes);
-	if (error == -EAGAIN)
-		remove_start(request);
-	else
-		request_reply_error(request, error);
-}
-
-static void remove_again(struct env_mail *mail);
-
-static void remove_found(struct request *request)
-{
-	int result = 0;
-
-	if (request->error && (request->op.kind != OP_RENAME || request->error != -ENOENT)) {
-		request_reply_error(request, request->error);
-		return;
-	}
-	request->ino = request->error ? 0 : request->attributes.ino;
-	if (request->ino != 0) {
-		request->waiter.loop = lane_loop(request->lane);
-		request->waiter.wake = remove_again;
-		result = node_remove_begin(request->front->nodes, request->ino, &request->waiter);
-		if (result == -EINPROGRESS)
-			return;
-		if (result < 0) {
-			request_reply_error(request, result);
-			return;
-		}
-		request->is_removing = true;
-	}
-	set_victim(&request->op, request->ino, result == 1);
-	request_call(request, NULL, remove_called);
-}
-
-static void remove_start(struct request *request)
-{
-	const struct op *op = &request->op;
-
-	request_ask_any(request,
-		op->kind == OP_RENAME ? inode_called(op->rename.new_name, op->rename.new_parent)
-				      : inode_called(op->remove.name, op->remove.parent),
-		remove_found);
-}
-
-static void remove_again(struct env_mail *mail)
-{
-	remove_start(request_of_wake(mail));
+	if (!error && victim->ino != 0 && victim->nlink == 0 && !victim->is_gone)
+		removed_add(request->front->removed, victim->ino);
+	request_reply_error(request, error);
 }
 
 static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
@@ -268,9 +214,9 @@ static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, c
 		return;
 	request->op = (struct op){
 		.kind = kind,
-		.remove = {.parent = parent, .name = request_name(request->name)},
+		.remove = {.parent = parent, .name = request_name(request->name), .hold = true},
 	};
-	remove_start(request);
+	request_call(request, NULL, remove_called);
 }
 
 static void op_unlink(fuse_req_t fuse, fuse_ino_t parent, const char *name)
@@ -285,10 +231,7 @@ static void op_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 
 static void rename_flushed(struct request *request)
 {
-	if (request->op.rename.flags & RENAME_EXCHANGE)
-		request_call(request, NULL, remove_called);
-	else
-		remove_start(request);
+	request_call(request, NULL, remove_called);
 }
 
 /* What is renamed over something is often meant to replace it as a whole: its data goes first. */
@@ -320,7 +263,8 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 			.name = request_name(request->name),
 			.new_parent = new_parent,
 			.new_name = request_name(request->new_name),
-			.flags = flags},
+			.flags = flags,
+			.hold = true},
 	};
 	if (write_back_is_clean(request->front->write_back))
 		rename_flushed(request);
@@ -337,20 +281,24 @@ static void tmpfile_done(struct request *request)
 	struct raw_created answer;
 
 	if (!handle) {
+		removed_forget(request->front->removed, request->ino);
 		request_close_node(request);
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
 	handle_set_info(request->front, handle, &request->info);
 	raw_fill_created(&answer, &entry, &request->info);
-	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0)
-		handle_close(request->front, lane_loop(request->lane), handle);
+	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0) {
+		handle_close(request->front, handle);
+		removed_forget(request->front->removed, request->ino);
+	}
 	request_free(request);
 }
 
 static void tmpfile_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	struct removed *removed = request->front->removed;
 
 	if (error) {
 		request_reply_error(request, error);
@@ -358,13 +306,11 @@ static void tmpfile_called(struct client_call *call, int error, const struct op_
 	}
 	request->attributes = reply->attributes;
 	request->ino = reply->attributes.ino;
-	error = node_open_held(request->front->nodes, request->ino);
-	if (error) {
-		request_reply_error(request, error);
-		return;
-	}
-	request->has_node = true;
-	tmpfile_done(request);
+	removed_add(removed, request->ino);
+	if (request_open_node(request, request->ino))
+		tmpfile_done(request);
+	else
+		removed_forget(removed, reply->attributes.ino);
 }
 
 void ops_tmpfile(const struct lane_raw *raw, void *userdata)

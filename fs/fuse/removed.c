@@ -2,20 +2,55 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <uthash.h>
+#include <utlist.h>
 
-struct removed {
-	pthread_mutex_t mutex;
-	struct attributes ring[REMOVED_COUNT]; /* ino 0: free */
-	unsigned next;
+#include "proto/container.h"
+#include "proto/plant.h"
+
+#define RELEASE_DELAY_NS UINT64_C(20000000)
+#define ROUND_MAX	 256u
+
+struct item {
+	uint64_t ino;
+	bool is_forgotten; /* in the list */
+	struct item *prev;
+	struct item *next;
+	UT_hash_handle hh;
 };
 
-int removed_new(struct removed **out)
+/*
+ * A round: a timer, the question which of the forgotten are unknown by now, their releases. `is_busy` from the mail that
+ * starts the timer to the end of the last release.
+ */
+struct removed {
+	struct removed_options options;
+	pthread_mutex_t mutex; /* of the items, the list and is_busy */
+	struct item *items;
+	struct item *forgotten;
+	bool is_busy;
+	atomic_uint_fast64_t count;
+	/* The round's: */
+	struct env_mail arm;
+	struct env_timer timer;
+	struct env_work work;
+	uint64_t inos[ROUND_MAX];
+	size_t ino_count;
+	size_t released; /* of them, the first */
+	struct client_call call;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+int removed_new(const struct removed_options *options, struct removed **out)
 {
 	struct removed *removed = calloc(1, sizeof *removed);
 
 	if (!removed)
 		return -ENOMEM;
+	removed->options = *options;
 	pthread_mutex_init(&removed->mutex, NULL);
 	*out = removed;
 	return 0;
@@ -23,34 +58,238 @@ int removed_new(struct removed **out)
 
 void removed_free(struct removed *removed)
 {
+	struct item *item, *next;
+
 	if (!removed)
 		return;
+	HASH_ITER (hh, removed->items, item, next) {
+		HASH_DEL(removed->items, item);
+		free(item);
+	}
 	pthread_mutex_destroy(&removed->mutex);
 	free(removed);
 }
 
-void removed_add(struct removed *removed, const struct attributes *attributes)
+uint64_t removed_count(const struct removed *removed)
 {
-	struct attributes *place;
+	return atomic_load(&removed->count);
+}
+
+static struct item *find(struct removed *removed, uint64_t ino)
+{
+	struct item *item;
+
+	HASH_FIND(hh, removed->items, &ino, sizeof ino, item);
+	return item;
+}
+
+void removed_add(struct removed *removed, uint64_t ino)
+{
+	struct item *item;
 
 	pthread_mutex_lock(&removed->mutex);
-	place = &removed->ring[removed->next];
-	removed->next = (removed->next + 1) % REMOVED_COUNT;
-	*place = *attributes;
-	place->nlink = 0;
+	item = calloc(1, sizeof *item);
+	if (item) {
+		item->ino = ino;
+		HASH_ADD(hh, removed->items, ino, sizeof item->ino, item);
+		atomic_fetch_add(&removed->count, 1);
+	}
+	pthread_mutex_unlock(&removed->mutex);
+	if (!item)
+		log_warn(removed->options.logger,
+			"msg=\"out of memory: an inode is held until unmounting\" inode=%lu", ino);
+}
+
+static void remove_item(struct removed *removed, struct item *item)
+{
+	if (item->is_forgotten)
+		DL_DELETE(removed->forgotten, item);
+	HASH_DEL(removed->items, item);
+	atomic_fetch_sub(&removed->count, 1);
+	free(item);
+}
+
+void removed_drop(struct removed *removed, uint64_t ino)
+{
+	struct item *item;
+
+	if (atomic_load(&removed->count) == 0)
+		return;
+	pthread_mutex_lock(&removed->mutex);
+	item = find(removed, ino);
+	if (item)
+		remove_item(removed, item);
 	pthread_mutex_unlock(&removed->mutex);
 }
 
-bool removed_find(struct removed *removed, uint64_t ino, struct attributes *attributes)
+/* ---- A round ---- */
+
+static void on_timer(struct env_timer *timer);
+
+static void wait_for_more(struct removed *removed)
 {
-	bool found = false;
+	env_timer_start(&removed->timer, removed->options.loop,
+		env_now(env_loop_env(removed->options.loop)) + RELEASE_DELAY_NS, on_timer);
+}
+
+static void become_idle(struct removed *removed)
+{
+	pthread_mutex_lock(&removed->mutex);
+	removed->is_busy = false;
+	pthread_mutex_unlock(&removed->mutex);
+	if (removed->stopped)
+		removed->stopped(removed->stopped_argument);
+}
+
+static void end_round(struct removed *removed)
+{
+	bool has_more;
 
 	pthread_mutex_lock(&removed->mutex);
-	for (unsigned i = 0; i < REMOVED_COUNT && !found; i++) {
-		found = removed->ring[i].ino == ino;
-		if (found)
-			*attributes = removed->ring[i];
+	has_more = removed->forgotten && !removed->stopped;
+	removed->is_busy = has_more;
+	pthread_mutex_unlock(&removed->mutex);
+	if (has_more)
+		wait_for_more(removed);
+	else
+		become_idle(removed);
+}
+
+static void release_next(struct removed *removed);
+
+static void on_released(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct removed *removed = container_of(call, struct removed, call);
+
+	(void)reply;
+	if (error)
+		log_warn(removed->options.logger, "msg=\"releasing removed inodes failed\" error=%d", error);
+	release_next(removed);
+}
+
+/* The files that were born in one directory are in one region. */
+static struct op next_release(struct removed *removed)
+{
+	struct op op = {.kind = OP_RELEASE};
+	struct op_release *release = &op.release;
+
+	while (removed->released < removed->ino_count && release->count < OP_RELEASE_COUNT_MAX) {
+		uint64_t ino = removed->inos[removed->released];
+
+		if (release->count > 0 && fs_ino_dirid(ino) != fs_ino_dirid(release->inos[0]))
+			break;
+		release->inos[release->count++] = ino;
+		removed->released++;
+	}
+	return op;
+}
+
+static void release_next(struct removed *removed)
+{
+	struct op op = next_release(removed);
+	int result;
+
+	if (op.release.count == 0) {
+		end_round(removed);
+		return;
+	}
+	removed->call.loop = removed->options.loop;
+	removed->call.done = on_released;
+	result = client_call(removed->options.client, &removed->call, &op, NULL);
+	if (result < 0)
+		on_released(&removed->call, result, NULL);
+}
+
+/* On a worker: keeps those that the kernel does not know. */
+static void ask_kernel(struct env_work *work)
+{
+	struct removed *removed = container_of(work, struct removed, work);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < removed->ino_count; i++)
+		if (!removed->options.is_known(removed->options.argument, removed->inos[i]) ||
+			planted("fs:forgotten_while_known"))
+			removed->inos[kept++] = removed->inos[i];
+	removed->ino_count = kept;
+}
+
+static void on_asked(struct env_work *work)
+{
+	struct removed *removed = container_of(work, struct removed, work);
+
+	pthread_mutex_lock(&removed->mutex);
+	for (size_t i = 0; i < removed->ino_count; i++)
+		remove_item(removed, find(removed, removed->inos[i]));
+	pthread_mutex_unlock(&removed->mutex);
+	removed->released = 0;
+	release_next(removed);
+}
+
+static void on_timer(struct env_timer *timer)
+{
+	struct removed *removed = container_of(timer, struct removed, timer);
+
+	removed->ino_count = 0;
+	pthread_mutex_lock(&removed->mutex);
+	while (removed->forgotten && removed->ino_count < ROUND_MAX) {
+		struct item *item = removed->forgotten;
+
+		DL_DELETE(removed->forgotten, item);
+		item->is_forgotten = false;
+		removed->inos[removed->ino_count++] = item->ino;
 	}
 	pthread_mutex_unlock(&removed->mutex);
-	return found;
+	env_work_submit(removed->options.loop, &removed->work, ask_kernel, on_asked);
+}
+
+static void on_arm(struct env_mail *mail)
+{
+	struct removed *removed = container_of(mail, struct removed, arm);
+
+	if (removed->stopped)
+		become_idle(removed);
+	else
+		wait_for_more(removed);
+}
+
+/* Under the mutex. True: a round is to begin. */
+static bool note_forgotten(struct removed *removed, uint64_t ino)
+{
+	struct item *item = find(removed, ino);
+	bool was_busy = removed->is_busy;
+
+	if (!item || item->is_forgotten)
+		return false;
+	item->is_forgotten = true;
+	DL_APPEND(removed->forgotten, item);
+	removed->is_busy = true;
+	return !was_busy;
+}
+
+void removed_forget(struct removed *removed, uint64_t ino)
+{
+	bool must_arm;
+
+	if (atomic_load(&removed->count) == 0)
+		return;
+	pthread_mutex_lock(&removed->mutex);
+	must_arm = note_forgotten(removed, ino);
+	pthread_mutex_unlock(&removed->mutex);
+	if (must_arm)
+		env_post(removed->options.loop, &removed->arm, on_arm);
+}
+
+void removed_stop(struct removed *removed, void (*stopped)(void *argument), void *argument)
+{
+	bool is_busy;
+
+	removed->stopped = stopped;
+	removed->stopped_argument = argument;
+	pthread_mutex_lock(&removed->mutex);
+	is_busy = removed->is_busy;
+	pthread_mutex_unlock(&removed->mutex);
+	if (is_busy && !env_timer_is_running(&removed->timer))
+		return;
+	env_timer_stop(&removed->timer);
+	become_idle(removed);
 }

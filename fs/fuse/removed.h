@@ -1,23 +1,42 @@
 /*
- * removed.h: the last directories that were removed here, as they were.
+ * removed.h: the inodes whose last name went here, held until the kernel has forgotten them.
  *
- * A process may have one as its working directory; on Linux it can still look at it, and finds it empty. The kernel
- * does not say which directories are somebody's, and holding each would make removing a tree twice as long. So the
- * front remembers the attributes of the last REMOVED_COUNT that are gone from the store. Any thread.
+ * A process may still use one without having it open as we see it: by an O_PATH descriptor, as its working directory, as
+ * a FIFO, socket or device. The kernel tells only, by FORGET, that it knows an inode no longer. So every removal holds
+ * (OP_UNLINK with `hold`), and what is forgotten is released, RELEASE_DELAY_NS later and several inodes in a proposal,
+ * which costs a removal next to nothing.
+ *
+ * Lookups are not counted: that would cost memory for each inode that the kernel knows. A FORGET may be about one lookup
+ * of several; so the kernel is asked whether it still knows the inode, on a worker, as it may wait for its own writeback.
+ *
+ * Any thread, but removed_stop. What is left at the end goes with the session.
  */
 #ifndef RAFTKV_FS_FUSE_REMOVED_H
 #define RAFTKV_FS_FUSE_REMOVED_H
 
-#include "fs/rows.h"
-
-#define REMOVED_COUNT 256u
+#include "fs/client/client.h"
 
 struct removed;
 
-int removed_new(struct removed **removed);
-void removed_free(struct removed *removed); /* may be NULL */
-/* `attributes` as they were; the link count becomes 0. */
-void removed_add(struct removed *removed, const struct attributes *attributes);
-bool removed_find(struct removed *removed, uint64_t ino, struct attributes *attributes);
+struct removed_options {
+	struct client *client;
+	struct env_loop *loop; /* where timers and releases run */
+	const struct logger *logger;
+	/* Does the kernel know the inode? May block. */
+	bool (*is_known)(void *argument, uint64_t ino);
+	void *argument;
+};
+
+int removed_new(const struct removed_options *options, struct removed **removed);
+void removed_free(struct removed *removed); /* may be NULL; stopped, or never used */
+/* The inode has no name left and this session holds it. Before the kernel is answered. */
+void removed_add(struct removed *removed, uint64_t ino);
+/* It has a name again (linkat of an O_TMPFILE) and is held no longer. */
+void removed_drop(struct removed *removed, uint64_t ino);
+/* The kernel has forgotten lookups of any inode, or was never told of it. */
+void removed_forget(struct removed *removed, uint64_t ino);
+/* No more of the above. On the loop; `stopped` once nothing is under way, perhaps from inside. */
+void removed_stop(struct removed *removed, void (*stopped)(void *argument), void *argument);
+uint64_t removed_count(const struct removed *removed);
 
 #endif

@@ -88,7 +88,7 @@ void request_free(struct request *request)
 {
 	struct front *front = request->front;
 
-	check(!request->is_removing && !request->has_node);
+	check(!request->has_node);
 	latencies_add(&front->latencies, request->opcode, env_now(front->options.env) - request->started);
 	buf_unref(request->payload);
 	free(request->bytes);
@@ -193,8 +193,7 @@ static void on_background(struct client_call *call, int error, const struct op_r
 	if (background->unlocked)
 		node_wake_lockers(front->nodes, background->unlocked);
 	if (error)
-		log_warn(front->options.logger, "msg=\"releasing an open file or a lock failed\" error=%d",
-			error);
+		log_warn(front->options.logger, "msg=\"dropping a lock failed\" error=%d", error);
 	free(background);
 	front_leave(front);
 }
@@ -214,13 +213,6 @@ void request_background(struct front *front, struct env_loop *loop, const struct
 	atomic_fetch_add(&front->in_flight, 1);
 	if (client_call(front->options.client, &background->call, op, NULL) < 0)
 		on_background(&background->call, -ENOMEM, NULL);
-}
-
-void request_release_hold(struct front *front, struct env_loop *loop, uint64_t ino)
-{
-	struct op op = {.kind = OP_RELEASE, .hold.ino = ino};
-
-	request_background(front, loop, &op);
 }
 
 /* ---- What the kernel is told ---- */

@@ -63,7 +63,6 @@ struct request {
 	struct fuse_file_info info;
 	struct attributes attributes;
 	uint64_t ino;
-	uint64_t waited; /* the inode that `waiter` waits for */
 	uint64_t offset;
 	size_t size; /* asked for */
 	size_t count; /* done */
@@ -76,7 +75,6 @@ struct request {
 	bool is_plus;
 	bool is_seeking_data;
 	bool is_clip;
-	bool is_removing; /* between node_remove_begin and _end of op's victim */
 	bool is_blocking;
 	bool is_kill; /* the kernel asked to strip suid and sgid */
 	bool has_node; /* node_open has counted it */
@@ -158,8 +156,7 @@ static inline struct slice request_name(const char *name)
 	return slice_of(name, __builtin_strlen(name));
 }
 
-/* Fire and forget: OP_RELEASE of an inode that is open no longer; dropping a lock, which lets waiters ask again. */
-void request_release_hold(struct front *front, struct env_loop *loop, uint64_t ino);
+/* Fire and forget: dropping a lock, which lets waiters ask again. */
 void request_background(struct front *front, struct env_loop *loop, const struct op *op);
 
 /* The operations, by family: each fills in its part of the table. */
@@ -176,8 +173,8 @@ void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata);
 
 /* ---- Handles (handle.c) ---- */
 
-/* Counts an open of `ino`, waiting for a removal to end; then `then`, with request->has_node. */
-void request_open_node(struct request *request, uint64_t ino, void (*then)(struct request *request));
+/* Counts an open of `ino`: request->has_node. False: out of memory, and the request has been answered. */
+bool request_open_node(struct request *request, uint64_t ino);
 /* Gives the open of request->ino back, if request->has_node. */
 void request_close_node(struct request *request);
 /* Makes the handle of an opened or created file; takes the request's node. NULL: out of memory. */
@@ -186,11 +183,9 @@ void handle_set_info(const struct front *front, struct handle *handle, struct fu
 /* -ENOLCK: too many; -ENOMEM. */
 int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
-/* Frees the handle; the last one of an inode without a name lets the inode go. */
-void handle_close(struct front *front, struct env_loop *loop, struct handle *handle);
+void handle_close(struct front *front, struct handle *handle);
 /* At the end of the front, when no request is left. */
 void handles_free(struct front *front);
-void handle_drop_node(struct front *front, struct env_loop *loop, uint64_t ino);
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
 void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
 void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info); /* and releasedir */

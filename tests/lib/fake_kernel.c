@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,6 +21,16 @@ static int give_descriptor(void *argument, int *fd)
 	check(kernel->taken < FAKE_KERNEL_LANES);
 	*fd = kernel->ends[kernel->taken++];
 	return 0;
+}
+
+static bool is_known(void *argument, uint64_t ino)
+{
+	struct fake_kernel *kernel = argument;
+
+	for (size_t i = 0; i < FAKE_KERNEL_UNKNOWN; i++)
+		if (atomic_load(&kernel->unknown[i]) == ino)
+			return false;
+	return true;
 }
 
 static void on_ended(void *argument)
@@ -51,6 +62,7 @@ static void make_front(struct fake_kernel *kernel)
 		.env = kernel->env,
 		.client = kernel->client,
 		.open_descriptor = give_descriptor,
+		.is_known = is_known,
 		.descriptor_argument = kernel,
 		.loops = loops,
 		.loop_count = FAKE_KERNEL_LANES,
@@ -152,6 +164,18 @@ uint64_t fake_kernel_send(struct fake_kernel *kernel, unsigned lane, uint32_t op
 	if (lane > 0)
 		fake_kernel_on_loop(kernel, ask_for_help);
 	return header.unique;
+}
+
+void fake_kernel_forget(struct fake_kernel *kernel, uint64_t node, bool is_last)
+{
+	const struct fuse_forget_in in = {.nlookup = 1};
+	size_t place = 0;
+
+	while (is_last && atomic_load(&kernel->unknown[place]) != 0)
+		check(++place < FAKE_KERNEL_UNKNOWN);
+	if (is_last)
+		atomic_store(&kernel->unknown[place], node);
+	fake_kernel_send(kernel, 0, FUSE_FORGET, node, &in, sizeof in);
 }
 
 bool fake_kernel_receive(

@@ -11,7 +11,8 @@
 #include "fs/fuse/front.h"
 #include "tests/lib/fake_raftkv.h"
 
-#define FAKE_KERNEL_LANES 2u
+#define FAKE_KERNEL_LANES   2u
+#define FAKE_KERNEL_UNKNOWN 8u
 
 struct fake_kernel {
 	struct env *env;
@@ -24,6 +25,7 @@ struct fake_kernel {
 	unsigned taken;
 	uint64_t unique;
 	sem_t ended;
+	_Atomic uint64_t unknown[FAKE_KERNEL_UNKNOWN]; /* inodes that it does not know; 0: a free place */
 	struct fuse_init_out init; /* what the front answered */
 };
 
@@ -43,6 +45,8 @@ void fake_kernel_hang_up(struct fake_kernel *kernel);
 /* Sends one request and gives its id. `size` bytes of `argument` follow the header. */
 uint64_t fake_kernel_send(struct fake_kernel *kernel, unsigned lane, uint32_t opcode, uint64_t node,
 	const void *argument, size_t size);
+/* Sends FORGET of one lookup; `is_last`: the kernel does not know the inode any more. */
+void fake_kernel_forget(struct fake_kernel *kernel, uint64_t node, bool is_last);
 /* The next message on a lane; false: none within `timeout_ms`. */
 bool fake_kernel_receive(
 	struct fake_kernel *kernel, unsigned lane, struct fake_answer *answer, int timeout_ms);

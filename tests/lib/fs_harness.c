@@ -238,7 +238,7 @@ int fs_removexattr(struct fs_harness *harness, uint64_t ino, const char *name)
 
 int fs_release(struct fs_harness *harness, uint64_t ino)
 {
-	struct op op = {.kind = OP_RELEASE, .hold = {.ino = ino}};
+	struct op op = {.kind = OP_RELEASE, .release = {.count = 1, .inos = {ino}}};
 
 	return fs_harness_run(harness, &op, NULL);
 }

@@ -162,6 +162,23 @@ TEST(rmdir_then_readdir)
 	IS(readdir(directory) == NULL);
 }
 
+TEST(rmdir_of_working_directory)
+{
+	DIR *directory;
+
+	OK(mkdir("d", 0755));
+	OK(chdir("d"));
+	OK(rmdir("../d"));
+	FAILS(mkdir("e", 0755), ENOENT);
+	EQ(nlink_of("."), 0);
+	OK(chmod(".", 0700));
+	EQ(mode_of("."), 0700);
+	directory = opendir(".");
+	IS(directory != NULL);
+	errno = 0;
+	IS(readdir(directory) == NULL);
+}
+
 TEST(rmdir_updates_parent)
 {
 	struct stat parent;

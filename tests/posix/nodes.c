@@ -97,6 +97,57 @@ TEST(fifo_passes_data)
 	EQ(size_of("p"), 0);
 }
 
+static void has_no_name(int fd)
+{
+	struct stat status;
+
+	OK(fstat(fd, &status));
+	EQ(status.st_nlink, 0);
+}
+
+TEST(fifo_unlinked)
+{
+	struct stat status;
+	char text[8];
+	int fd;
+
+	OK(mkfifo("p", 0600));
+	fd = OK(open("p", O_RDWR));
+	OK(unlink("p"));
+	has_no_name(fd);
+	OK(fchmod(fd, 0640));
+	OK(fstat(fd, &status));
+	EQ(status.st_mode, S_IFIFO | 0640);
+	EQ(write(fd, "text", 4), 4);
+	EQ(read(fd, text, sizeof(text)), 4);
+}
+
+ROOT_TEST(device_unlinked)
+{
+	struct stat status;
+	int fd;
+
+	OK(mknod("c", S_IFCHR | 0666, makedev(1, 3)));
+	fd = OK(open("c", O_RDWR));
+	OK(unlink("c"));
+	has_no_name(fd);
+	OK(fchmod(fd, 0600));
+	OK(fstat(fd, &status));
+	EQ(status.st_mode, S_IFCHR | 0600);
+	EQ(status.st_rdev, makedev(1, 3));
+}
+
+TEST(socket_unlinked)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "s"};
+	int fd = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+
+	OK(bind(fd, (const struct sockaddr *)&address, sizeof(address)));
+	fd = OK(open("s", O_PATH));
+	OK(unlink("s"));
+	has_no_name(fd);
+}
+
 TEST(fifo_open_is_interrupted)
 {
 	OK(mkfifo("p", 0644));

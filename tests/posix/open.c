@@ -468,6 +468,78 @@ TEST(open_unlinked_directory_stays_usable)
 	OK(fchmod(fd, 0700));
 }
 
+static void content_by_path_is(int fd, const char *text)
+{
+	char path[64], bytes[64];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = OK(open(path, O_RDONLY));
+	EQ(read(again, bytes, sizeof(bytes)), strlen(text));
+	IS(memcmp(bytes, text, strlen(text)) == 0);
+	OK(close(again));
+}
+
+static void has_no_name(int fd)
+{
+	struct stat status;
+
+	OK(fstat(fd, &status));
+	EQ(status.st_nlink, 0);
+}
+
+TEST(open_path_unlinked)
+{
+	int fd;
+
+	put("f", "text");
+	fd = OK(open("f", O_PATH));
+	OK(unlink("f"));
+	has_no_name(fd);
+	content_by_path_is(fd, "text");
+	content_by_path_is(fd, "text"); /* after the last close, too */
+	put("f", "another");
+	content_by_path_is(fd, "text");
+}
+
+TEST(open_path_unlinked_symlink)
+{
+	char target[16];
+	int fd;
+
+	OK(symlink("target", "l"));
+	fd = OK(open("l", O_PATH | O_NOFOLLOW));
+	OK(unlink("l"));
+	has_no_name(fd);
+	EQ(readlinkat(fd, "", target, sizeof(target)), 6);
+	IS(memcmp(target, "target", 6) == 0);
+}
+
+TEST(open_path_replaced_by_rename)
+{
+	int fd;
+
+	put("f", "old");
+	put("g", "newer");
+	fd = OK(open("f", O_PATH));
+	OK(rename("g", "f"));
+	has_no_name(fd);
+	content_by_path_is(fd, "old");
+}
+
+TEST(open_path_unlinked_linked)
+{
+	char path[64];
+	int fd;
+
+	put("f", "text");
+	fd = OK(open("f", O_PATH));
+	OK(unlink("f"));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	FAILS(linkat(AT_FDCWD, path, AT_FDCWD, "g", AT_SYMLINK_FOLLOW), ENOENT);
+	has_no_name(fd);
+}
+
 TEST(open_replaced_by_rename)
 {
 	char text[8];

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/fuse/raw.h"
 #include "fs/fuse/shape.h"
@@ -253,6 +254,18 @@ static void test_statx_has_the_time_of_birth(void **state)
 	release(file);
 }
 
+static void is_gone_soon(uint64_t node)
+{
+	struct fuse_getattr_in getattr = {0};
+	int error;
+
+	for (int tries = 0; (error = ask(FUSE_GETATTR, node, &getattr, sizeof getattr)) == 0; tries++) {
+		assert_true(tries < 1000);
+		usleep(5000);
+	}
+	assert_int_equal(error, -ESTALE);
+}
+
 static void test_tmpfile_lives_until_it_is_released(void **state)
 {
 	struct fuse_create_in in = {.flags = O_RDWR, .mode = S_IFREG | 0600};
@@ -266,9 +279,8 @@ static void test_tmpfile_lives_until_it_is_released(void **state)
 	assert_int_equal(created.entry.attr.nlink, 0);
 	assert_int_equal(ask(FUSE_GETATTR, created.entry.nodeid, &getattr, sizeof getattr), 0);
 	release((struct open_file){created.entry.nodeid, created.open.fh});
-	for (int tries = 0; ask(FUSE_GETATTR, created.entry.nodeid, &getattr, sizeof getattr) == 0; tries++)
-		assert_true(tries < 1000);
-	assert_int_equal(answer.header.error, -ESTALE);
+	fake_kernel_forget(&kernel, created.entry.nodeid, true);
+	is_gone_soon(created.entry.nodeid);
 }
 
 /* ---- Open files without a name ---- */
@@ -284,18 +296,29 @@ static void remove_and_look(uint32_t opcode, const char *name, struct open_file 
 	assert_int_equal(attributes.attr.nlink, 0);
 }
 
-static void test_a_removed_file_lives_until_its_last_close(void **state)
+static void stays(uint64_t node)
 {
-	struct open_file file = create("file"), other = reopen(file);
 	struct fuse_getattr_in getattr = {0};
+
+	for (int tries = 0; tries < 10; tries++) {
+		assert_int_equal(ask(FUSE_GETATTR, node, &getattr, sizeof getattr), 0);
+		usleep(5000);
+	}
+}
+
+static void test_a_removed_file_lives_until_the_kernel_forgets_it(void **state)
+{
+	struct open_file file = create("file");
 
 	(void)state;
 	remove_and_look(FUSE_UNLINK, "file", file);
 	release(file);
-	assert_int_equal(ask(FUSE_GETATTR, file.node, &getattr, sizeof getattr), 0);
-	release(other);
-	for (int tries = 0; ask(FUSE_GETATTR, file.node, &getattr, sizeof getattr) == 0; tries++)
-		assert_true(tries < 1000);
+	fake_kernel_forget(&kernel, file.node, false); /* of one lookup; the kernel may still use it */
+	stays(file.node);
+	file = reopen(file);
+	release(file);
+	fake_kernel_forget(&kernel, file.node, true);
+	is_gone_soon(file.node);
 }
 
 static void test_a_removed_directory_is_empty(void **state)
@@ -564,7 +587,7 @@ int main(void)
 		TEST(short_requests_are_refused),
 		TEST(statx_has_the_time_of_birth),
 		TEST(tmpfile_lives_until_it_is_released),
-		TEST(a_removed_file_lives_until_its_last_close),
+		TEST(a_removed_file_lives_until_the_kernel_forgets_it),
 		TEST(a_removed_directory_is_empty),
 		TEST(an_interrupt_on_another_lane_ends_a_wait),
 		TEST(an_interrupt_that_comes_first),

@@ -147,10 +147,7 @@ static void do_remove(struct trial *trial)
 
 	victim = S_ISDIR(parent->mode) ? model_find(parent, name) : NULL;
 	op.remove.name = text(name);
-	if (victim) {
-		op.remove.victim = victim->real;
-		op.remove.hold = victim->is_held || draw(trial, 4) == 0;
-	}
+	op.remove.hold = victim && (victim->is_held || draw(trial, 4) == 0);
 	status = fs_harness_run(&trial->fs, &op, NULL);
 	if (victim && status == 0 && op.remove.hold && trial->fs.reply.victim.nlink == 0)
 		victim->is_held = true;
@@ -197,10 +194,7 @@ static void do_rename(struct trial *trial)
 			.flags = pick_rename_flags(trial)}};
 	int status;
 
-	if (target && (op.rename.flags & RENAME_EXCHANGE) == 0) {
-		op.rename.victim = target->real;
-		op.rename.hold = target->is_held;
-	}
+	op.rename.hold = target && target->is_held;
 	status = fs_harness_run(&trial->fs, &op, NULL);
 	trial->model.now = trial->fs.wall;
 	same(trial, "rename", status,

@@ -153,18 +153,6 @@ static void link_counts_have_a_limit(void **state)
 	assert_int_equal(fs_attributes(fs, a).nlink, FS_LINK_COUNT_MAX);
 }
 
-static void a_wrong_victim_is_left_alone(void **state)
-{
-	struct fs_harness *fs = *state;
-	uint64_t a = (uint64_t)fs_make(fs, FS_ROOT_INO, "a", S_IFREG | 0644);
-	struct op op = {
-		.kind = OP_UNLINK, .remove = {.parent = FS_ROOT_INO, .name = text("a"), .victim = a + 1}};
-
-	assert_int_equal(fs_harness_run(fs, &op, NULL), -EAGAIN);
-	op.remove.victim = a;
-	assert_int_equal(fs_harness_run(fs, &op, NULL), 0);
-}
-
 static void setgid_directories_give_their_group(void **state)
 {
 	struct fs_harness *fs = *state;
@@ -323,7 +311,6 @@ int main(void)
 		TEST(names_are_checked),
 		TEST(links_share_an_inode),
 		TEST(link_counts_have_a_limit),
-		TEST(a_wrong_victim_is_left_alone),
 		TEST(setgid_directories_give_their_group),
 		TEST(immutable_directories_do_not_change),
 		TEST(a_full_directory_spills),

@@ -1,4 +1,4 @@
-/* fs/fuse/node: who has an inode open while its last name goes, errors that are told once, waits for locks. */
+/* fs/fuse/node: errors that are told once, waits for locks. */
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -53,77 +53,13 @@ static void run(void)
 	sim_run(world, SIM_S, NULL, NULL);
 }
 
-static void test_what_is_not_open_is_removed_without_a_hold(void **state)
-{
-	(void)state;
-	assert_int_equal(node_remove_begin(table, INO, NULL), 0);
-	assert_false(node_remove_end(table, INO, false));
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_false(node_close(table, INO));
-}
-
-static void test_the_last_close_releases_the_hold(void **state)
-{
-	(void)state;
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_int_equal(node_remove_begin(table, INO, NULL), 1);
-	assert_false(node_remove_end(table, INO, true));
-	assert_false(node_close(table, INO));
-	assert_true(node_close(table, INO));
-}
-
-static void test_a_name_that_was_not_the_last_holds_nothing(void **state)
-{
-	(void)state;
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_int_equal(node_remove_begin(table, INO, NULL), 1);
-	assert_false(node_remove_end(table, INO, false));
-	assert_false(node_close(table, INO));
-}
-
-/* The close comes while the removal, which holds, is under way. */
-static void test_a_close_during_the_removal(void **state)
-{
-	(void)state;
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_int_equal(node_remove_begin(table, INO, NULL), 1);
-	assert_false(node_close(table, INO));
-	assert_true(node_remove_end(table, INO, true));
-}
-
-static void test_opens_and_removals_wait_for_a_removal(void **state)
-{
-	struct wait open = new_wait(), removal = new_wait();
-
-	(void)state;
-	assert_int_equal(node_remove_begin(table, INO, NULL), 0);
-	assert_int_equal(node_open(table, INO, &open.waiter), -EINPROGRESS);
-	assert_int_equal(node_remove_begin(table, INO, &removal.waiter), -EINPROGRESS);
-	run();
-	assert_int_equal(open.wakes + removal.wakes, 0);
-	assert_false(node_remove_end(table, INO, false));
-	run();
-	assert_int_equal(open.wakes, 1);
-	assert_int_equal(removal.wakes, 1);
-}
-
-static void test_made_without_a_name(void **state)
-{
-	(void)state;
-	assert_int_equal(node_open_held(table, INO), 0);
-	assert_int_equal(node_open(table, INO, NULL), 0);
-	assert_false(node_close(table, INO));
-	assert_true(node_close(table, INO));
-}
-
 static void test_every_handle_is_told_an_error_once(void **state)
 {
 	uint64_t first, second, third;
 
 	(void)state;
 	node_set_error(table, INO, -EIO); /* nobody has it open: nobody is told */
-	assert_int_equal(node_open(table, INO, NULL), 0);
+	assert_int_equal(node_open(table, INO), 0);
 	first = second = node_errors(table, INO);
 	assert_int_equal(node_take_error(table, INO, &first), 0);
 	node_set_error(table, INO, -ENOSPC);
@@ -142,7 +78,7 @@ static void test_a_dropped_lock_wakes_all_that_wait(void **state)
 	uint64_t drops;
 
 	(void)state;
-	assert_int_equal(node_open(table, INO, NULL), 0);
+	assert_int_equal(node_open(table, INO), 0);
 	assert_false(node_is_locked(table, INO));
 	node_set_locked(table, INO);
 	assert_true(node_is_locked(table, INO));
@@ -162,7 +98,7 @@ static void test_a_wait_is_cancelled_or_woken_not_both(void **state)
 	struct wait a = new_wait(), b = new_wait(), c = new_wait();
 
 	(void)state;
-	assert_int_equal(node_open(table, INO, NULL), 0);
+	assert_int_equal(node_open(table, INO), 0);
 	assert_true(node_wait_lock(table, INO, 0, &a.waiter));
 	assert_true(node_wait_lock(table, INO, 0, &b.waiter));
 	assert_true(node_wait_lock(table, INO, 0, &c.waiter));
@@ -182,12 +118,6 @@ static void test_a_wait_is_cancelled_or_woken_not_both(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_not_open_is_removed_without_a_hold),
-		TEST(the_last_close_releases_the_hold),
-		TEST(a_name_that_was_not_the_last_holds_nothing),
-		TEST(a_close_during_the_removal),
-		TEST(opens_and_removals_wait_for_a_removal),
-		TEST(made_without_a_name),
 		TEST(every_handle_is_told_an_error_once),
 		TEST(a_dropped_lock_wakes_all_that_wait),
 		TEST(a_wait_is_cancelled_or_woken_not_both),

@@ -91,8 +91,7 @@ static void a_removed_directory_may_be_someones_place(void **state)
 {
 	struct fs_harness *fs = *state;
 	uint64_t d = make(fs, "d", S_IFDIR | 0755);
-	struct op op = {.kind = OP_RMDIR,
-		.remove = {.parent = FS_ROOT_INO, .name = text("d"), .victim = d, .hold = true}};
+	struct op op = {.kind = OP_RMDIR, .remove = {.parent = FS_ROOT_INO, .name = text("d"), .hold = true}};
 	struct attributes attributes;
 
 	assert_int_equal(fs_harness_run(fs, &op, NULL), 0);
@@ -102,6 +101,24 @@ static void a_removed_directory_may_be_someones_place(void **state)
 	assert_int_equal(read_directory(fs->view, d, 0, false, NULL, NULL), 0);
 	assert_int_equal(fs_release(fs, d), 0);
 	assert_true(fs->reply.victim.is_gone);
+}
+
+static void several_are_released_together(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t rows = memory_view_count_rows(fs->memory);
+	struct op op = {.kind = OP_RELEASE, .release = {.count = OP_RELEASE_COUNT_MAX}};
+
+	for (uint32_t i = 0; i < OP_RELEASE_COUNT_MAX; i++) {
+		op.release.inos[i] = make(fs, "a", S_IFREG | 0644);
+		assert_int_equal(fs_harness_write(fs, op.release.inos[i], 0, 0, "data", 4), 0);
+		assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "a", true), 0);
+	}
+	assert_int_equal(fs_harness_run(fs, &op, NULL), 0);
+	assert_true(fs->reply.victim.is_gone);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows);
+	op.release.inos[1] = op.release.inos[0];
+	assert_int_equal(fs_harness_run(fs, &op, NULL), -EINVAL); /* cannot be said */
 }
 
 static void a_tmpfile_may_get_a_name(void **state)
@@ -170,6 +187,7 @@ int main(void)
 		TEST(the_last_of_several_sessions_decides),
 		TEST(a_held_file_with_names_stays),
 		TEST(a_removed_directory_may_be_someones_place),
+		TEST(several_are_released_together),
 		TEST(a_tmpfile_may_get_a_name),
 		TEST(a_dead_session_is_reaped),
 	};
