@@ -37,7 +37,7 @@ compile  = $(CC) -std=c17 -D_GNU_SOURCE -I. -I$(BUILD) $(CFLAGS) $(warn) $(harde
 link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 
 # ---- Packages ----
-packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev libprotobuf-c-dev \
+packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev liburing-dev libprotobuf-c-dev \
 	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev libmicrohttpd-dev
 packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio \
 	git rsync sqlite3 xfsprogs e2fsprogs jq procps psmisc python3 curl dpkg-dev mandoc bsdextrautils
@@ -61,7 +61,7 @@ needs_raft  := raft proto
 needs_store := store raft proto
 needs_fs    := fs store raft proto
 needs_mount-helpers := mount-helpers fs store raft proto
-libs_proto  := -luv -lprotobuf-c -lxxhash -lpthread
+libs_proto  := -luv -luring -lprotobuf-c -lxxhash -lpthread
 libs_raft   := $(libs_proto)
 libs_store  := -lrocksdb $(libs_raft)
 libs_fs     := -lfuse3 -lmicrohttpd -linih $(libs_store)

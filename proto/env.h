@@ -162,7 +162,8 @@ struct env_file_request {
 	uint64_t offset;
 	struct iovec *vector; /* borrowed until the callback; the environment may change it */
 	int vector_count; /* ≤ 1024 */
-	struct env_loop *loop; /* where `done` runs; NULL: right on the I/O thread, which it must not block */
+	/* Where `done` runs: cheapest if it is the calling one. NULL: right on the I/O thread, which it must not block. */
+	struct env_loop *loop;
 	env_file_cb done;
 	/* out: */
 	int status; /* 0: all of it was done. -ENODATA: read past the end. -errno */

@@ -3,7 +3,7 @@
  *
  * Loops are libuv loops. Mail is an intrusive lock-free list per loop; a post costs a system call only when the loop
  * sleeps. Workers and file I/O have a pool of threads each: neither waits behind the other, nor behind libuv's own
- * pool, which serves name look-ups alone.
+ * pool, which serves name look-ups alone. Direct writes that a loop submits for itself need no thread (env_uv_ring.h).
  */
 #ifndef RAFTKV_PROTO_ENV_UV_H
 #define RAFTKV_PROTO_ENV_UV_H

@@ -1,4 +1,4 @@
-/* Files: the blocking calls, and requests run by the I/O threads. */
+/* Files: the blocking calls, and requests run by the I/O threads or by the ring of a loop. */
 #include "proto/env_uv_internal.h"
 
 #include <errno.h>
@@ -215,7 +215,22 @@ static void request_run(struct env_mail *mail)
 		request->done(request);
 }
 
-void env_uv_file_submit(struct env_file_request *request)
+void env_uv_file_submit_to_pool(struct env_file_request *request)
 {
 	env_uv_pool_submit(&env_uv_of(request->file->env)->io, &request->mail, request_run);
+}
+
+static bool submit_to_ring(struct env_file_request *request)
+{
+	const struct env_uv_file *file = file_of(request->file);
+
+	return request->operation == ENV_FILE_WRITE && file->is_direct && request->vector_count > 0 &&
+	       request->loop && env_uv_loop_is_current(request->loop) &&
+	       env_uv_ring_write(env_uv_loop_of(request->loop)->ring, request, file->fd);
+}
+
+void env_uv_file_submit(struct env_file_request *request)
+{
+	if (!submit_to_ring(request))
+		env_uv_file_submit_to_pool(request);
 }

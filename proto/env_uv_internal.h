@@ -8,6 +8,7 @@
 
 #include "proto/env_ops.h"
 #include "proto/env_uv.h"
+#include "proto/env_uv_ring.h"
 
 /* ---- env_uv_pool.c ---------------------------------------------------------------------------------------------- */
 
@@ -62,6 +63,7 @@ struct env_uv_loop {
 	uv_check_t check;
 	uv_idle_t more; /* active: mail is left, do not wait */
 	uv_timer_t timer;
+	struct env_uv_ring *ring; /* NULL: there is none */
 	uint64_t armed; /* the deadline the timer waits for; UINT64_MAX: none */
 	/* Mail, newest first. NULL: the loop sleeps or is about to, who posts must wake it. The list ends at NULL or,
 	 * when it began while the loop was awake, at &awake. */
@@ -93,6 +95,8 @@ void env_uv_loop_stop(struct env_loop *loop);
 void env_uv_loop_free(struct env_loop *loop);
 bool env_uv_loop_is_current(const struct env_loop *loop);
 void env_uv_post(struct env_loop *loop, struct env_mail *mail);
+/* In a callback of libuv: until the loop sleeps again, posts need no wake. */
+void env_uv_loop_wake_up(struct env_uv_loop *loop);
 
 /* ---- env_uv_file.c, env_uv_path.c ------------------------------------------------------------------------------- */
 
@@ -106,6 +110,7 @@ int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t
 int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 int env_uv_file_sync(struct env_file *file);
 void env_uv_file_submit(struct env_file_request *request);
+void env_uv_file_submit_to_pool(struct env_file_request *request); /* past the ring */
 
 int env_uv_mkdir(struct env *env, const char *path);
 int env_uv_sync_dir(struct env *env, const char *path);

@@ -152,13 +152,17 @@ static void on_prepare(uv_prepare_t *handle)
 		uv_idle_start(&loop->more, on_more);
 }
 
-static void on_check(uv_check_t *handle)
+/* Until on_prepare, posts (of callbacks of this turn, too) need no wake. Mail that is there stays. */
+void env_uv_loop_wake_up(struct env_uv_loop *loop)
 {
-	struct env_uv_loop *loop = handle->data;
 	struct env_mail *expected = NULL;
 
-	/* Until on_prepare, posts (of callbacks of this turn, too) need no wake. Mail that is there stays. */
 	atomic_compare_exchange_strong(&loop->mail, &expected, &loop->awake);
+}
+
+static void on_check(uv_check_t *handle)
+{
+	env_uv_loop_wake_up(handle->data);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
@@ -203,6 +207,13 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 		goto failed;
 	status = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
 	if (status < 0) {
+		check(uv_loop_close(&loop->uv) == 0);
+		goto failed;
+	}
+	status = env_uv_ring_open(loop, &loop->ring);
+	if (status < 0) {
+		uv_close((uv_handle_t *)&loop->wake, NULL);
+		uv_run(&loop->uv, UV_RUN_DEFAULT);
 		check(uv_loop_close(&loop->uv) == 0);
 		goto failed;
 	}
@@ -283,9 +294,11 @@ void env_uv_loop_free(struct env_loop *base)
 	uv_close((uv_handle_t *)&loop->check, NULL);
 	uv_close((uv_handle_t *)&loop->more, NULL);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
+	env_uv_ring_close(loop->ring);
 	/* Runs the closing of these, and of streams and listeners that were closed just before the loop ended. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&loop->uv) == 0);
+	env_uv_ring_free(loop->ring);
 	close(loop->wake_fd);
 	close(loop->waking_fd);
 	heap_close(&loop->base.timers);

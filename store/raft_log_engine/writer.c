@@ -45,6 +45,16 @@ static void tell(struct log_write_queue *finished, struct log_move *move)
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------- */
 
+/* Where the environment need not wake another thread: the loop we are on, if some of the batch goes back to it. Else NULL,
+ * and the I/O thread that wrote the batch goes on with the next one. */
+static struct env_loop *loop_here(const struct log_writer *writer)
+{
+	for (const struct log_write *write = writer->writing.first; write; write = write->next)
+		if (env_loop_is_current(write->loop))
+			return write->loop;
+	return NULL;
+}
+
 /* Without the lock: fills in what was planned and sends it off. */
 static void send_batch(struct raft_log_engine *engine)
 {
@@ -64,6 +74,7 @@ static void send_batch(struct raft_log_engine *engine)
 		.offset = writer->batch.offset,
 		.vector = &writer->vector,
 		.vector_count = 1,
+		.loop = loop_here(writer),
 		.done = written,
 	};
 	writer->begun = env_now(engine->options.env);
@@ -194,7 +205,7 @@ static int apply_batch(struct raft_log_engine *engine)
 	return status;
 }
 
-/* On the I/O thread. */
+/* On an I/O thread, or the loop that sent the batch. */
 static void written(struct env_file_request *request)
 {
 	struct raft_log_engine *engine = engine_of(request, writer.request);

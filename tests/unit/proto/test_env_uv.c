@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/container.h"
 #include "tests/conform/env_conform.h"
 #include "tests/lib/test.h"
 
@@ -224,6 +225,95 @@ static void test_create_follows_no_link(void **state)
 	test_directory_remove(directory);
 }
 
+/* ---- Direct writes from their own loop -------------------------------------------------------------------------- */
+
+#define PAGES	  200 /* more than one loop has on its way to the kernel at once */
+#define PAGE_SIZE 4096
+
+struct pages {
+	struct env_mail mail;
+	struct env_loop *loop;
+	struct env_file *file;
+	uint8_t *bytes; /* of page i all are i + 1 */
+	struct iovec vectors[PAGES];
+	struct env_file_request requests[PAGES];
+	int done;
+	int on_loop;
+	int failed; /* with -EINVAL */
+};
+
+static struct pages *pages_of(struct env_file_request *request)
+{
+	return container_of(request, struct pages, requests[0]);
+}
+
+static void on_page(struct pages *pages, int status)
+{
+	pages->on_loop += env_loop_is_current(pages->loop);
+	pages->failed += status == -EINVAL;
+	if (status != -EINVAL)
+		assert_int_equal(status, 0);
+	if (++pages->done == PAGES)
+		env_loop_stop(pages->loop);
+}
+
+static void on_page_written(struct env_file_request *request)
+{
+	size_t page = request->offset / PAGE_SIZE;
+
+	on_page(pages_of(request - page), request->status);
+}
+
+/* Page i in its place; the last one from memory that is not aligned, which no direct write takes. */
+static void submit_pages(struct env_mail *mail)
+{
+	struct pages *pages = container_of(mail, struct pages, mail);
+
+	for (size_t i = 0; i < PAGES; i++) {
+		pages->vectors[i] =
+			(struct iovec){pages->bytes + i * PAGE_SIZE + (i + 1 == PAGES), PAGE_SIZE};
+		pages->requests[i] = (struct env_file_request){.file = pages->file,
+			.operation = ENV_FILE_WRITE,
+			.offset = i * PAGE_SIZE,
+			.vector = &pages->vectors[i],
+			.vector_count = 1,
+			.loop = pages->loop,
+			.done = on_page_written};
+		env_file_submit(&pages->requests[i]);
+	}
+}
+
+static void test_direct_writes_from_their_loop(void **state)
+{
+	struct env *env = new_env();
+	struct pages pages = {.bytes = aligned_alloc(PAGE_SIZE, (PAGES + 1) * PAGE_SIZE)};
+	char directory[128], path[160];
+
+	(void)state;
+	for (size_t i = 0; i < PAGES * PAGE_SIZE; i++)
+		pages.bytes[i] = (uint8_t)(i / PAGE_SIZE + 1);
+	test_directory_make(directory, sizeof directory);
+	snprintf(path, sizeof path, "%s/pages", directory);
+	assert_int_equal(
+		env_file_open(env, path, ENV_OPEN_WRITE | ENV_OPEN_CREATE | ENV_OPEN_DIRECT | ENV_OPEN_DSYNC,
+			&pages.file),
+		0);
+	assert_int_equal(env_loop_new(env, "pages", &pages.loop), 0);
+	env_post(pages.loop, &pages.mail, submit_pages);
+	env_loop_run(pages.loop);
+	env_loop_free(pages.loop);
+	assert_int_equal(pages.on_loop, PAGES);
+	assert_int_equal(pages.failed, 1);
+	memset(pages.bytes, 0, PAGES * PAGE_SIZE);
+	assert_int_equal(env_file_read(pages.file, 0, pages.bytes, (PAGES - 1) * PAGE_SIZE), 0);
+	for (size_t i = 0; i < (PAGES - 1) * PAGE_SIZE; i++)
+		assert_int_equal(pages.bytes[i], (uint8_t)(i / PAGE_SIZE + 1));
+	env_file_close(pages.file);
+	env_uv_free(env);
+	test_directory_remove(directory);
+	free(pages.bytes);
+}
+
 /* ---- Network ---------------------------------------------------------------------------------------------------- */
 
 struct dial {
@@ -351,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_loop_freed_under_a_waking_poster),
 		cmocka_unit_test(test_timers_of_parts_of_a_millisecond),
 		cmocka_unit_test(test_create_follows_no_link),
+		cmocka_unit_test(test_direct_writes_from_their_loop),
 		cmocka_unit_test(test_names_are_looked_up),
 		cmocka_unit_test(test_stale_socket_is_replaced),
 	};
