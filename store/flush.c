@@ -316,7 +316,8 @@ static void on_released(struct env_work *work)
 		fail_round(flush);
 		return;
 	}
-	flush->reclaim = (struct log_reclaim){.loop = flush->loop, .done = on_reclaimed};
+	flush->reclaim = (struct log_reclaim){
+		.loop = flush->loop, .is_last = flush->is_last_begun, .done = on_reclaimed};
 	flush->raftkv->log->ops->reclaim(flush->raftkv->log, &flush->reclaim);
 }
 

@@ -100,6 +100,7 @@ struct log_reclaim {
 	struct env_work work; /* the engine's */
 	struct log_engine *engine; /* the engine's */
 	struct env_loop *loop;
+	bool is_last; /* the engine is about to be closed: nothing is made ahead of need */
 	void (*done)(struct log_reclaim *reclaim, int status);
 	int status; /* the engine's */
 };

@@ -382,7 +382,7 @@ static void step_run(struct env_work *work)
 		reclaimer->next = retire(engine);
 	else
 		reclaimer->next = recycle(engine);
-	if (reclaimer->next == LOG_RECLAIM_END)
+	if (reclaimer->next == LOG_RECLAIM_END && !reclaimer->reclaim->is_last)
 		make_spares(engine);
 }
 
