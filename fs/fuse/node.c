@@ -4,6 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <uthash.h>
+#include <utlist.h>
+
+#define CHAIN_MAX 64 /* of owners that wait for each other; Linux follows 10 */
 
 struct node {
 	uint64_t ino;
@@ -19,6 +22,7 @@ struct node {
 struct node_table {
 	pthread_mutex_t mutex;
 	struct node *nodes;
+	struct node_waiter *blocked; /* those of the lockers that have a blocker */
 };
 
 int node_table_new(struct node_table **out)
@@ -76,12 +80,7 @@ static void drop_if_idle(struct node_table *table, struct node *node)
 	free(node);
 }
 
-static void push(struct node_waiter **list, struct node_waiter *waiter)
-{
-	waiter->next = *list;
-	*list = waiter;
-}
-
+/* No waiter of the list is the table's any more. */
 static void wake_all(struct node_waiter *list)
 {
 	while (list) {
@@ -186,18 +185,64 @@ uint64_t node_lock_drops(struct node_table *table, uint64_t ino)
 	return drops;
 }
 
-bool node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter)
+static const struct node_waiter *find_blocked(const struct node_table *table, uint64_t owner)
+{
+	const struct node_waiter *waiter;
+
+	DL_FOREACH2(table->blocked, waiter, blocked_next)
+	if (waiter->owner == owner)
+		break;
+	return waiter;
+}
+
+/* As Linux does (locks.c, posix_locks_deadlock): an owner with several threads is taken to wait for one lock. */
+static bool is_cycle(const struct node_table *table, const struct node_waiter *waiter)
+{
+	uint64_t blocker = waiter->blocker;
+
+	if (!waiter->has_blocker)
+		return false;
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		const struct node_waiter *next = find_blocked(table, blocker);
+
+		if (!next)
+			return false;
+		blocker = next->blocker;
+		if (blocker == waiter->owner)
+			return true;
+	}
+	return false;
+}
+
+static void add_locker(struct node_table *table, struct node *node, struct node_waiter *waiter)
+{
+	waiter->next = node->lockers;
+	node->lockers = waiter;
+	if (waiter->has_blocker)
+		DL_APPEND2(table->blocked, waiter, blocked_prev, blocked_next);
+}
+
+static void unblock(struct node_table *table, struct node_waiter *waiter)
+{
+	if (waiter->has_blocker)
+		DL_DELETE2(table->blocked, waiter, blocked_prev, blocked_next);
+}
+
+int node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter)
 {
 	struct node *node;
-	bool waits;
+	int result = 0;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
-	waits = node && node->lock_drops == drops;
-	if (waits)
-		push(&node->lockers, waiter);
+	if (!node || node->lock_drops != drops)
+		result = -EAGAIN;
+	else if (is_cycle(table, waiter))
+		result = -EDEADLK;
+	else
+		add_locker(table, node, waiter);
 	pthread_mutex_unlock(&table->mutex);
-	return waits;
+	return result;
 }
 
 bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter *waiter)
@@ -210,6 +255,7 @@ bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter
 	for (struct node_waiter **link = node ? &node->lockers : NULL; link && *link; link = &(*link)->next) {
 		if (*link == waiter) {
 			*link = waiter->next;
+			unblock(table, waiter);
 			found = true;
 			drop_if_idle(table, node);
 			break;
@@ -230,6 +276,8 @@ void node_wake_lockers(struct node_table *table, uint64_t ino)
 		node->lock_drops++;
 		lockers = node->lockers;
 		node->lockers = NULL;
+		for (struct node_waiter *waiter = lockers; waiter; waiter = waiter->next)
+			unblock(table, waiter);
 		drop_if_idle(table, node);
 	}
 	pthread_mutex_unlock(&table->mutex);

@@ -13,12 +13,17 @@
 
 struct node_table;
 
-/* Something that waits for an inode; mailed to its loop. */
+/* Who waits for a lock of an inode; mailed to its loop. */
 struct node_waiter {
 	struct env_mail mail; /* the table's */
-	struct node_waiter *next; /* the table's */
+	struct node_waiter *next; /* the table's: of the inode's waiters */
+	struct node_waiter *blocked_prev; /* the table's: of all that have a blocker */
+	struct node_waiter *blocked_next;
 	struct env_loop *loop;
 	env_mail_cb wake;
+	bool has_blocker; /* else no cycle is looked for */
+	uint64_t owner; /* whose lock it is to be, */
+	uint64_t blocker; /* and whose is in the way */
 };
 
 int node_table_new(struct node_table **table);
@@ -38,9 +43,10 @@ uint64_t node_errors(struct node_table *table, uint64_t ino);
 void node_set_locked(struct node_table *table, uint64_t ino);
 bool node_is_locked(struct node_table *table, uint64_t ino);
 /* Waits until a lock of the inode is dropped (node_wake_lockers). The caller has asked for the lock, been refused, and
- * must ask again afterwards. False: a lock was dropped since `*drops` was read (node_lock_drops); ask again at once. */
+ * must ask again afterwards. 0: it waits. -EAGAIN: a lock was dropped since `drops` was read (node_lock_drops); ask again
+ * at once. -EDEADLK: the blocker waits for the owner, directly or through others. */
 uint64_t node_lock_drops(struct node_table *table, uint64_t ino);
-bool node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter);
+int node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter);
 /* Takes a waiter out again; false: it has been woken already. */
 bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
 void node_wake_lockers(struct node_table *table, uint64_t ino);

@@ -86,27 +86,46 @@ static void wait_is_over(struct env_mail *mail)
 		set_lock(request);
 }
 
-static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
+/* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
+static void wait_for_lock(struct request *request, const struct lock *blocker)
 {
-	struct request *request = request_of_call(call);
 	struct front *front = request->front;
-	bool may_let_in =
-		request->op.lock.lock.type != FS_LOCK_WRITE; /* a read lock may replace a write lock */
+	const struct lock *wanted = &request->op.lock.lock;
+	bool was_cycle = request->is_cycle;
+	int result;
 
-	(void)reply;
-	if (error != -EAGAIN || !request->is_blocking) {
-		if (!error && may_let_in)
-			node_wake_lockers(front->nodes, request->ino);
-		set_lock_reply(request, error);
-		return;
-	}
-	request->waiter.loop = lane_loop(request->lane);
-	request->waiter.wake = wait_is_over;
-	if (!node_wait_lock(front->nodes, request->ino, request->drops, &request->waiter))
+	request->waiter = (struct node_waiter){
+		.loop = lane_loop(request->lane),
+		.wake = wait_is_over,
+		.has_blocker = wanted->kind == LOCK_POSIX &&
+			       blocker->session == client_session(front->options.client),
+		.owner = wanted->owner,
+		.blocker = blocker->owner,
+	};
+	result = node_wait_lock(front->nodes, request->ino, request->drops, &request->waiter);
+	request->is_cycle = result == -EDEADLK;
+	if (request->is_cycle && was_cycle)
+		set_lock_reply(request, -EDEADLK);
+	else if (result < 0)
 		set_lock(request);
 	else if (waits_is_interrupted(front->waits, request->unique) &&
 		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
 		set_lock_reply(request, -EINTR);
+}
+
+static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+	bool may_let_in =
+		request->op.lock.lock.type != FS_LOCK_WRITE; /* a read lock may replace a write lock */
+
+	if (error == -EAGAIN && request->is_blocking) {
+		wait_for_lock(request, &reply->blocker);
+		return;
+	}
+	if (!error && may_let_in)
+		node_wake_lockers(request->front->nodes, request->ino);
+	set_lock_reply(request, error);
 }
 
 static void set_lock(struct request *request)

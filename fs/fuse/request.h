@@ -76,6 +76,7 @@ struct request {
 	bool is_seeking_data;
 	bool is_clip;
 	bool is_blocking;
+	bool is_cycle; /* the lock wait would have closed one, when last asked */
 	bool is_kill; /* the kernel asked to strip suid and sgid */
 	bool has_node; /* node_open has counted it */
 	void (*then)(struct request *request); /* the operation's next step after a read */

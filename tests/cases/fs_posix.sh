@@ -1,4 +1,4 @@
-# limit: 240
+# limit: 300
 # The POSIX suite as root and as a user: on ext4, so that it tests POSIX and not us, and on raftkv, the same pairs.
 . tests/lib/mount.sh
 

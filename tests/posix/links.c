@@ -139,8 +139,6 @@ USER_TEST(link_too_many)
 	/* ext4's limit, which is this filesystem's too. */
 	pid_t children[LINKERS];
 
-	if (is_fuse() && !getenv("RAFTKV_TORTURE"))
-		not_applicable("65,000 durable links take minutes: tried in torture");
 	alarm(0);
 	put("f", "");
 	for (int i = 0; i < LINKERS; i++)

@@ -399,8 +399,6 @@ TEST(posix_lock_deadlock)
 	int fd = open_shared();
 	pid_t child;
 
-	if (is_fuse())
-		not_applicable("POSIX lets fcntl fail so (\"may fail\"); as on NFS, nobody looks for cycles");
 	OK(lock_range(fd, F_SETLK, F_WRLCK, 0, 1));
 	child = start(lock_second_then_first);
 	wait_until_blocked(child);
@@ -409,6 +407,46 @@ TEST(posix_lock_deadlock)
 	FAILS(lock_range(fd, F_SETLKW, F_WRLCK, 10, 1), EDEADLK);
 	OK(lock_range(fd, F_SETLK, F_UNLCK, 0, 1));
 	join(child);
+}
+
+/* The child that holds byte `held` and waits for `wanted`. */
+static off_t held, wanted;
+
+static void hold_and_wait(void)
+{
+	int fd = open_shared();
+
+	OK(lock_range(fd, F_SETLK, F_WRLCK, held, 1));
+	alarm_in(5000);
+	OK(lock_range(fd, F_SETLKW, F_WRLCK, wanted, 1));
+}
+
+static pid_t start_waiter(int fd, off_t first, off_t second)
+{
+	pid_t child;
+
+	held = first;
+	wanted = second;
+	child = start(hold_and_wait);
+	for (int i = 0; i < 1000 && test_range(fd, F_GETLK, first, 1).l_type == F_UNLCK; i++)
+		usleep(2000);
+	wait_until_blocked(child);
+	return child;
+}
+
+TEST(posix_lock_deadlock_of_three)
+{
+	int fd = open_shared();
+	pid_t a, b;
+
+	OK(lock_range(fd, F_SETLK, F_WRLCK, 0, 1));
+	a = start_waiter(fd, 10, 0);
+	b = start_waiter(fd, 20, 10); /* a chain is no cycle */
+	FAILS(lock_range(fd, F_SETLKW, F_WRLCK, 20, 1), EDEADLK);
+	OK(lock_range(fd, F_SETLK, F_UNLCK, 0, 1));
+	join(a);
+	join(b);
+	OK(lock_range(fd, F_SETLKW, F_WRLCK, 20, 1));
 }
 
 TEST(posix_lock_not_inherited)

@@ -83,13 +83,13 @@ static void test_a_dropped_lock_wakes_all_that_wait(void **state)
 	node_set_locked(table, INO);
 	assert_true(node_is_locked(table, INO));
 	drops = node_lock_drops(table, INO);
-	assert_true(node_wait_lock(table, INO, drops, &a.waiter));
-	assert_true(node_wait_lock(table, INO, drops, &b.waiter));
+	assert_int_equal(node_wait_lock(table, INO, drops, &a.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO, drops, &b.waiter), 0);
 	node_wake_lockers(table, INO);
 	run();
 	assert_int_equal(a.wakes, 1);
 	assert_int_equal(b.wakes, 1);
-	assert_false(node_wait_lock(table, INO, drops, &a.waiter)); /* dropped since: ask again */
+	assert_int_equal(node_wait_lock(table, INO, drops, &a.waiter), -EAGAIN); /* dropped since */
 	node_close(table, INO);
 }
 
@@ -99,9 +99,9 @@ static void test_a_wait_is_cancelled_or_woken_not_both(void **state)
 
 	(void)state;
 	assert_int_equal(node_open(table, INO), 0);
-	assert_true(node_wait_lock(table, INO, 0, &a.waiter));
-	assert_true(node_wait_lock(table, INO, 0, &b.waiter));
-	assert_true(node_wait_lock(table, INO, 0, &c.waiter));
+	assert_int_equal(node_wait_lock(table, INO, 0, &a.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO, 0, &b.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO, 0, &c.waiter), 0);
 	assert_true(node_cancel_wait(table, INO, &b.waiter));
 	assert_false(node_cancel_wait(table, INO, &b.waiter));
 	node_wake_lockers(table, INO);
@@ -113,6 +113,42 @@ static void test_a_wait_is_cancelled_or_woken_not_both(void **state)
 	node_close(table, INO);
 }
 
+static struct wait blocked_wait(uint64_t owner, uint64_t blocker)
+{
+	struct wait wait = new_wait();
+
+	wait.waiter.has_blocker = true;
+	wait.waiter.owner = owner;
+	wait.waiter.blocker = blocker;
+	return wait;
+}
+
+static void test_the_last_wait_of_a_cycle_is_refused(void **state)
+{
+	struct wait a = blocked_wait(1, 2), b = blocked_wait(2, 3), c = blocked_wait(3, 1);
+
+	(void)state;
+	assert_int_equal(node_open(table, INO), 0);
+	assert_int_equal(node_open(table, INO + 1), 0);
+	assert_int_equal(node_wait_lock(table, INO, 0, &a.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO + 1, 0, &b.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO, 0, &c.waiter), -EDEADLK);
+	c.waiter.has_blocker = false; /* not of that kind */
+	assert_int_equal(node_wait_lock(table, INO, 0, &c.waiter), 0);
+	assert_true(node_cancel_wait(table, INO, &c.waiter));
+	c.waiter.has_blocker = true;
+	assert_true(node_cancel_wait(table, INO + 1, &b.waiter)); /* who waits no longer is no link */
+	assert_int_equal(node_wait_lock(table, INO, 0, &c.waiter), 0);
+	assert_int_equal(node_wait_lock(table, INO + 1, 0, &b.waiter), -EDEADLK);
+	node_wake_lockers(table, INO);
+	assert_int_equal(node_wait_lock(table, INO + 1, 0, &b.waiter), 0);
+	node_wake_lockers(table, INO + 1);
+	run();
+	assert_int_equal(a.wakes + b.wakes + c.wakes, 3);
+	node_close(table, INO);
+	node_close(table, INO + 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -121,6 +157,7 @@ int main(void)
 		TEST(every_handle_is_told_an_error_once),
 		TEST(a_dropped_lock_wakes_all_that_wait),
 		TEST(a_wait_is_cancelled_or_woken_not_both),
+		TEST(the_last_wait_of_a_cycle_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
