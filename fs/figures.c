@@ -3,17 +3,19 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "fs/client/remote.h"
 #include "fs/fuse/front.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
+/* Of what raftkv_stats, or remote_read_stats, say. */
 struct rule {
 	const char *name;
 	const char *metric;
 	const char *labels;
 	const char *help;
 	enum figure_kind kind;
-	uint32_t factor; /* of what raftkv_stats has at `offset` */
+	uint32_t factor; /* of what there is at `offset` */
 	size_t offset;
 };
 
@@ -62,27 +64,63 @@ static const struct rule rules[] = {
 		STAT(memory.cache)},
 };
 
+#define REMOTE(field) offsetof(struct remote_stats, field)
+
+static const struct rule remote_rules[] = {
+	{"session", "raftkv_client_session", "", "The mount's session; 0: none just now.", FIGURE_GAUGE, 1,
+		REMOTE(session)},
+	{"links", "raftkv_client_links", "", "Open connections to stores.", FIGURE_GAUGE, 1, REMOTE(links)},
+	{"link_failures_total", "raftkv_client_link_failures_total", "",
+		"Connections that broke or could not be made.", FIGURE_COUNTER, 1, REMOTE(failures)},
+	{"calls_total", "raftkv_client_requests_total", "{kind=\"change\"}", "Requests that were answered.",
+		FIGURE_COUNTER, 1, REMOTE(calls)},
+	{"reads_total", "raftkv_client_requests_total", "{kind=\"read\"}", "Requests that were answered.",
+		FIGURE_COUNTER, 1, REMOTE(reads)},
+	{"retries_total", "raftkv_client_retries_total", "", "Requests that were sent again.", FIGURE_COUNTER,
+		1, REMOTE(retries)},
+	{"timeouts_total", "raftkv_client_timeouts_total", "", "Attempts that got no answer.", FIGURE_COUNTER,
+		1, REMOTE(timeouts)},
+	{"under_way", "raftkv_client_requests_under_way", "", "Requests without an answer yet.", FIGURE_GAUGE,
+		1, REMOTE(under_way)},
+	{"waits_ms", "raftkv_client_waits_milliseconds", "",
+		"For so long the cluster has answered nothing; 0: all is well.", FIGURE_GAUGE, 1,
+		REMOTE(waits_ms)},
+};
+
 static void give(void (*each)(void *argument, const struct figure_value *figure), void *argument,
 	const char *name, const char *metric, const char *help, uint64_t value)
 {
 	each(argument, &(struct figure_value){name, metric, "", help, FIGURE_GAUGE, value});
 }
 
+static void give_all(void (*each)(void *argument, const struct figure_value *figure), void *argument,
+	const struct rule *list, size_t count, const void *stats)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rule *rule = &list[i];
+		uint64_t value = *(const uint64_t *)((const char *)stats + rule->offset) * rule->factor;
+
+		each(argument, &(struct figure_value){rule->name, rule->metric, rule->labels, rule->help,
+				       rule->kind, value});
+	}
+}
+
 void figures_each(const struct figures_source *source,
 	void (*each)(void *argument, const struct figure_value *figure), void *argument)
 {
+	struct remote_stats remote;
 	struct raftkv_stats stats;
 
 	give(each, argument, "process_id", "raftkv_process_id", "The process.", (uint64_t)getpid());
 	give(each, argument, "uptime_seconds", "raftkv_uptime_seconds", "Since it began to serve.",
 		(env_now(source->env) - source->started) / NS_PER_S);
-	raftkv_stats(source->raftkv, &stats);
-	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-		const struct rule *rule = &rules[i];
-		uint64_t value = *(const uint64_t *)((const char *)&stats + rule->offset) * rule->factor;
-
-		each(argument, &(struct figure_value){rule->name, rule->metric, rule->labels, rule->help,
-				       rule->kind, value});
+	if (source->remote) {
+		remote_read_stats(source->remote, &remote);
+		give_all(each, argument, remote_rules, sizeof remote_rules / sizeof *remote_rules, &remote);
+	}
+	if (source->raftkv) {
+		raftkv_stats(source->raftkv, &stats);
+		give_all(each, argument, rules, sizeof rules / sizeof *rules, &stats);
 	}
 }
 
@@ -91,6 +129,8 @@ void figures_each_stage(const struct figures_source *source,
 {
 	struct raftkv_stats stats;
 
+	if (!source->raftkv)
+		return;
 	raftkv_stats(source->raftkv, &stats);
 	each(argument, &(struct figure_stage){"propose", "raftkv_raft_propose_seconds",
 			       "From a change's arrival at its leader to its proposal.", stats.proposing});

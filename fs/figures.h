@@ -13,13 +13,16 @@
 
 struct config;
 struct front;
+struct remote;
 
 struct figures_source {
 	struct env *env;
-	struct raftkv *raftkv;
+	struct raftkv *raftkv; /* NULL: of a mount of a cluster, which has a */
+	struct remote *remote; /* instead */
 	struct front *front; /* NULL: nothing is mounted */
 	const struct config *config;
-	const char *path; /* of the store */
+	const char *path; /* of the store; of a mount of a cluster: where it keeps its log and socket */
+	const char *source; /* of a mount of a cluster: its stores; else NULL */
 	const char *mount_point;
 	uint64_t started; /* env_now */
 };

@@ -59,8 +59,11 @@ static void print_setting(void *argument, const struct config_value *value)
 void figures_text_print(const struct figures_source *source, FILE *file)
 {
 	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", source->path, source->mount_point);
+	if (source->source)
+		fprintf(file, "cluster %s\n", source->source);
 	figures_each(source, print_figure, file);
-	raftkv_each_region(source->raftkv, print_region, file);
+	if (source->raftkv)
+		raftkv_each_region(source->raftkv, print_region, file);
 	config_each(source->config, print_setting, file);
 	figures_each_stage(source, print_stage, file);
 	figures_each_operation(source, print_operation, file);

@@ -62,10 +62,38 @@ static void print_live(const struct target *target)
 		target_find(target, "reads_read_index_total"), target_find(target, "flushes_total"));
 }
 
-static void print_status(const struct target *target)
+static void print_last_error(const struct target *target)
 {
 	char line[1024];
 
+	printf("%-10s %s\n", "last error",
+		target_last_error(target, line, sizeof line) ? line
+		: target->address[0]			     ? "see the log there"
+							     : "none");
+}
+
+/* A mount of a cluster knows its own requests alone. */
+static void print_remote(const struct target *target)
+{
+	uint64_t waits = target_number(target, "waits_ms");
+
+	printf("%-10s %s (version %s)\n", "cluster", target_find(target, "cluster"),
+		target_find(target, "version"));
+	print_uptime(target);
+	printf("%-10s %s, over %s connections\n", "session", target_find(target, "session"),
+		target_find(target, "links"));
+	printf("%-10s %s changes, %s reads; %s attempts again, %s without an answer, %s connections lost\n",
+		"since then", target_find(target, "calls_total"), target_find(target, "reads_total"),
+		target_find(target, "retries_total"), target_find(target, "timeouts_total"),
+		target_find(target, "link_failures_total"));
+	if (waits > 0)
+		printf("%-10s for %" PRIu64 ".%" PRIu64 " s for the cluster, with %s requests\n", "waiting",
+			waits / 1000, waits / 100 % 10, target_find(target, "under_way"));
+	print_last_error(target);
+}
+
+static void print_status(const struct target *target)
+{
 	printf("%-10s %s (version %s)\n", "store", target->store, target_find(target, "version"));
 	if (target_is_mounted(target))
 		print_live(target);
@@ -76,10 +104,8 @@ static void print_status(const struct target *target)
 	printf("%-10s %s", "regions", target_find(target, "regions"));
 	if (target_is_mounted(target))
 		printf(", %s led here", target_find(target, "leaders"));
-	printf("\n%-10s %s\n", "last error",
-		target_last_error(target, line, sizeof line) ? line
-		: target->address[0]			     ? "see the log there"
-							     : "none");
+	putchar('\n');
+	print_last_error(target);
 }
 
 static bool is_number(const char *text)
@@ -119,6 +145,8 @@ int command_status(struct command *command)
 		code = target_load(&target, &status);
 	if (code == 0 && command->is_json)
 		write_status(&command->json, &target);
+	else if (code == 0 && target_find(&target, "cluster"))
+		print_remote(&target);
 	else if (code == 0)
 		print_status(&target);
 	target_close(&target);
@@ -163,6 +191,11 @@ static bool is_throttled(const struct target *target)
 	return target_number(target, "writes_throttled_total") > 0;
 }
 
+static bool is_waiting(const struct target *target)
+{
+	return target_number(target, "waits_ms") > 0;
+}
+
 static bool has_error(const struct target *target)
 {
 	char line[1024];
@@ -182,6 +215,8 @@ static const struct complaint complaints[] = {
 		is_throttled},
 	{"RKV006", "the log of the store tells of an error", "see 'raftkv status' for the last one",
 		has_error},
+	{"RKV008", "the cluster does not answer this mount",
+		"see that most of its stores run and can be reached; requests wait meanwhile", is_waiting},
 };
 
 static void print_complaint(struct command *command, const char *code, const char *text, const char *remedy)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/clustered.h"
 #include "fs/control.h"
 #include "fs/embedded.h"
 #include "fs/fuse/channel.h"
@@ -22,12 +23,15 @@
 #include "mount-helpers/daemon.h"
 #include "mount-helpers/options.h"
 #include "mount-helpers/source.h"
+#include "mount-helpers/state_dir.h"
 #include "proto/version.h"
 
-#define NAME	       "mount.raftkv"
-#define DAY_S	       86400u
-#define READ_AHEAD_KIB 1024u
-#define CLOSE_WAIT_S   10
+#define NAME		"mount.raftkv"
+#define DAY_S		86400u
+#define READ_AHEAD_KIB	1024u
+#define CLOSE_WAIT_S	10
+#define CLUSTER_CACHE_S 1 /* of names and attributes, which other mounts may change */
+#define REPORT_MS	1500 /* of mount_timeout, in which the daemon says what was in the way */
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -38,10 +42,12 @@ struct service {
 	struct mount_options options;
 	struct config config;
 	struct logger logger;
-	char store[PATH_MAX];
+	char stores[PATH_MAX]; /* of a cluster, their addresses; else empty */
+	char store[PATH_MAX]; /* of a cluster, what state_dir.h finds */
 	char mount_point[PATH_MAX];
 	struct daemon daemon;
 	struct embedded *embedded;
+	struct clustered *clustered; /* in its place */
 	struct channel channel;
 	struct front *front;
 	struct control *control; /* NULL: the mount does without */
@@ -54,7 +60,8 @@ struct service {
 static const char help[] =
 	"usage: mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]]\n"
 	"\n"
-	"SOURCE is an absolute directory (an embedded store, created if absent).\n"
+	"SOURCE is an absolute directory (an embedded store, created if absent), or the addresses of\n"
+	"stores of a cluster: host:port[,host:port…].\n"
 	"\n"
 	"  -o foreground      stay in the foreground        -o debug        log every request\n"
 	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
@@ -64,8 +71,31 @@ static const char help[] =
 	"  -o SECTION.KEY=VALUE   any setting of raftkv.conf(5)\n"
 	"  -f                 check everything, mount nothing\n"
 	"\n"
-	"example: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
+	"examples: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
+	"          mount.raftkv 127.0.0.1:7420,127.0.0.1:7421,127.0.0.1:7422 /mnt\n"
 	"See mount.raftkv(8).\n";
+
+static bool is_cluster(const struct service *service)
+{
+	return service->stores[0] != '\0';
+}
+
+static struct env *env_of(const struct service *service)
+{
+	return is_cluster(service) ? clustered_env(service->clustered) : embedded_env(service->embedded);
+}
+
+static struct client *client_of(const struct service *service)
+{
+	return is_cluster(service) ? clustered_client(service->clustered)
+				   : embedded_client(service->embedded);
+}
+
+static struct env_loop **loops_of(const struct service *service, uint32_t *count)
+{
+	return is_cluster(service) ? clustered_loops(service->clustered, count)
+				   : embedded_loops(service->embedded, count);
+}
 
 /* ---- Small steps ---- */
 
@@ -147,6 +177,27 @@ static int open_embedded(struct service *service, struct status *status)
 	return result;
 }
 
+/* The daemon's log and socket are in a directory of its own; a second daemon of one place shares it, and is not waited
+ * for. */
+static int open_clustered(struct service *service, struct status *status)
+{
+	uint32_t limit_ms = service->options.mount_timeout_s * 1000;
+	const struct clustered_options options = {
+		.stores = service->stores,
+		.logger = &service->logger,
+		.loop_count = service->config.lanes,
+		.wait_ms = limit_ms > 2 * REPORT_MS ? limit_ms - REPORT_MS : limit_ms / 2,
+		.mount_point = service->mount_point,
+	};
+	int result = state_dir_make(service->store, status);
+
+	if (result < 0)
+		return result;
+	state_dir_lock(service->store);
+	service->logger.level = LOG_ERROR; /* whatever else stands in the way, its sentence says */
+	return clustered_open(&options, &service->clustered, status);
+}
+
 static int clone_channel(void *argument, int *fd)
 {
 	return channel_clone(argument, fd);
@@ -168,14 +219,14 @@ static int open_front(struct service *service, struct status *status)
 		.extra = service->options.kernel,
 	};
 	struct front_options front = {
-		.env = embedded_env(service->embedded),
+		.env = env_of(service),
 		.logger = &service->logger,
-		.client = embedded_client(service->embedded),
+		.client = client_of(service),
 		.open_descriptor = clone_channel,
 		.is_known = is_known,
 		.descriptor_argument = &service->channel,
-		.cache_timeout_s = DAY_S,
-		.sole_client = true,
+		.cache_timeout_s = is_cluster(service) ? CLUSTER_CACHE_S : DAY_S,
+		.sole_client = !is_cluster(service),
 		.no_atime = service->options.flags & (MS_NOATIME | MS_RDONLY),
 		.synchronous = service->options.synchronous,
 		.debug = service->options.debug,
@@ -187,7 +238,7 @@ static int open_front(struct service *service, struct status *status)
 	if (result < 0)
 		return result;
 	service->is_mounted = true;
-	front.loops = embedded_loops(service->embedded, &front.loop_count);
+	front.loops = loops_of(service, &front.loop_count);
 	result = front_new(&front, &service->front, status);
 	if (result < 0)
 		return result;
@@ -200,7 +251,7 @@ static void open_control(struct service *service, const struct figures_source *s
 {
 	uint32_t count;
 	const struct control_options options = {
-		.loop = embedded_loops(service->embedded, &count)[0],
+		.loop = loops_of(service, &count)[0],
 		.source = *source,
 	};
 	struct status status = {0};
@@ -211,13 +262,15 @@ static void open_control(struct service *service, const struct figures_source *s
 
 static int show_figures(struct service *service, struct status *status)
 {
-	struct env *env = embedded_env(service->embedded);
+	struct env *env = env_of(service);
 	const struct figures_source source = {
 		.env = env,
-		.raftkv = client_raftkv(embedded_client(service->embedded)),
+		.raftkv = client_raftkv(client_of(service)),
+		.remote = is_cluster(service) ? clustered_remote(service->clustered) : NULL,
 		.front = service->front,
 		.config = &service->config,
 		.path = service->store,
+		.source = is_cluster(service) ? service->options.source : NULL,
 		.mount_point = service->mount_point,
 		.started = env_now(env),
 	};
@@ -250,7 +303,7 @@ static int start(struct service *service, struct status *status)
 	service->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (service->ended < 0)
 		return status_set(status, -errno, "cannot make an eventfd: %s", strerror(errno));
-	result = open_embedded(service, status);
+	result = is_cluster(service) ? open_clustered(service, status) : open_embedded(service, status);
 	if (result == 0 && !service->options.foreground)
 		result = open_log(service, status);
 	if (result == 0)
@@ -286,6 +339,8 @@ static void stop(struct service *service)
 	/* The store may hold data that came in a lane's buffer until it has closed. */
 	if (service->embedded)
 		embedded_close(service->embedded);
+	if (service->clustered)
+		clustered_close(service->clustered);
 	front_free(service->front);
 	channel_close(&service->channel);
 }
@@ -321,7 +376,7 @@ static int run_daemon(struct service *service)
 	if (!service->options.foreground)
 		daemon_detach(service->log_fd);
 	service->logger.level = service->options.debug ? LOG_DEBUG : service->config.log_level;
-	log_info(&service->logger, "msg=\"mounted\" source=\"%s\" directory=\"%s\"", service->store,
+	log_info(&service->logger, "msg=\"mounted\" source=\"%s\" directory=\"%s\"", service->options.source,
 		service->mount_point);
 	serve(service, signals);
 	stop(service);
@@ -335,6 +390,21 @@ static int fail(const struct status *status, int exit_code)
 	return exit_code;
 }
 
+static int prepare(struct service *service, struct status *status)
+{
+	const struct mount_options *options = &service->options;
+	int result;
+
+	if (!is_cluster(service))
+		return source_prepare(
+			options->source, options->directory, service->store, service->mount_point, status);
+	result = source_prepare_mount_point(options->directory, service->mount_point, status);
+	if (result < 0)
+		return result;
+	result = state_dir_find(service->mount_point, service->store);
+	return result < 0 ? status_set(status, result, "there is no place for the log: say -o log=FILE") : 0;
+}
+
 static int mount_it(struct service *service)
 {
 	struct status status = {0};
@@ -342,11 +412,9 @@ static int mount_it(struct service *service)
 
 	if (mount_options_configure(&service->options, &service->config, &status) < 0)
 		return fail(&status, MOUNT_USAGE);
-	if (source_is_cluster(service->options.source)) {
-		status_set(&status, -EINVAL, "%s: this version mounts local directories only",
-			service->options.source);
+	if (source_is_cluster(service->options.source) &&
+		source_parse_cluster(service->options.source, service->stores, &status) < 0)
 		return fail(&status, MOUNT_USAGE);
-	}
 	if (service->options.no_subtype && source_has_shell_characters(service->options.source)) {
 		status_set(&status, -EINVAL,
 			"%s: with nosubtype a remount hands the source to a shell: its name must not hold "
@@ -354,8 +422,7 @@ static int mount_it(struct service *service)
 			service->options.source, SOURCE_SHELL_CHARACTERS);
 		return fail(&status, MOUNT_USAGE);
 	}
-	if (source_prepare(service->options.source, service->options.directory, service->store,
-		    service->mount_point, &status) < 0)
+	if (prepare(service, &status) < 0)
 		return fail(&status, MOUNT_FAILURE);
 	if (service->options.fake)
 		return MOUNT_OK;

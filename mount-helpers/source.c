@@ -10,11 +10,49 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "fs/store_list.h"
 #include "mount-helpers/mountinfo.h"
 
 bool source_is_cluster(const char *source)
 {
 	return source[0] != '/' && strchr(source, ':') != NULL;
+}
+
+/* What stands after the last ":/"; NULL: nothing. */
+static const char *find_subdirectory(const char *source)
+{
+	const char *found = NULL;
+
+	for (const char *at = strstr(source, ":/"); at; at = strstr(at + 1, ":/"))
+		found = at;
+	return found;
+}
+
+int source_parse_cluster(const char *source, char *stores, struct status *status)
+{
+	const char *subdirectory = find_subdirectory(source);
+	struct store_list list;
+
+	if (store_list_parse(&list, source, status) == 0) {
+		store_list_close(&list);
+		if (snprintf(stores, PATH_MAX, "%s", source) < PATH_MAX)
+			return 0;
+		return status_set(status, -EINVAL, "the source is too long");
+	}
+	if (subdirectory && strcmp(subdirectory, ":/") != 0)
+		return status_set(status, -EINVAL,
+			"%.60s: a subdirectory (%.60s) cannot be mounted yet: mount the whole filesystem, "
+			"and "
+			"bind the directory with 'mount --bind'",
+			source, subdirectory + 1);
+	if (!subdirectory)
+		return -EINVAL;
+	if (snprintf(stores, PATH_MAX, "%.*s", (int)(subdirectory - source), source) >= PATH_MAX)
+		return status_set(status, -EINVAL, "the source is too long");
+	if (store_list_parse(&list, stores, status) < 0)
+		return -EINVAL;
+	store_list_close(&list);
+	return 0;
 }
 
 bool source_has_shell_characters(const char *source)
@@ -75,7 +113,7 @@ static int clear_dead_mount(const char *directory, struct status *status)
 	return 0;
 }
 
-static int prepare_mount_point(const char *directory, char *mount_point, struct status *status)
+int source_prepare_mount_point(const char *directory, char *mount_point, struct status *status)
 {
 	struct statfs filesystem;
 	struct stat stat_;
@@ -111,7 +149,7 @@ static bool is_inside(const char *inner, const char *outer)
 int source_prepare(
 	const char *source, const char *directory, char *store, char *mount_point, struct status *status)
 {
-	int result = prepare_mount_point(directory, mount_point, status);
+	int result = source_prepare_mount_point(directory, mount_point, status);
 
 	if (result == 0)
 		result = prepare_store(source, store, status);

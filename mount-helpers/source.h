@@ -11,6 +11,10 @@
 /* A cluster: "host:port[,host:port…][:/subdirectory]". Anything that begins with '/' is a directory. */
 bool source_is_cluster(const char *source);
 
+/* Takes a cluster's source apart: `stores` (PATH_MAX bytes) is the list of addresses. -EINVAL with a sentence: it is no such
+ * list, or names a subdirectory, which cannot be mounted yet. */
+int source_parse_cluster(const char *source, char *stores, struct status *status);
+
 /* Characters that mean something to a shell, and blanks. mount(8) runs `/bin/sh -c "SOURCE …"` for a remount of type
  * "fuse" (Debian's mount.fuse). */
 #define SOURCE_SHELL_CHARACTERS "\"'`$&|;<>(){}[]*?!~#\\"
@@ -21,5 +25,7 @@ bool source_has_shell_characters(const char *source);
  * that say what to do. */
 int source_prepare(
 	const char *source, const char *directory, char *store, char *mount_point, struct status *status);
+/* The mount point alone. */
+int source_prepare_mount_point(const char *directory, char *mount_point, struct status *status);
 
 #endif

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "mount-helpers/mountinfo.h"
+#include "mount-helpers/source.h"
+#include "mount-helpers/state_dir.h"
 #include "proto/env_uv.h"
 #include "proto/version.h"
 #include "store/inspect.h"
@@ -63,7 +65,10 @@ int target_open(struct target *target, const char *path, struct status *status)
 	if (!realpath(path, target->path))
 		return status_set(status, -errno, "%s: %s", path, strerror(errno));
 	if (find_mount(target->path, &mount)) {
-		memcpy(target->store, mount.source, sizeof target->store);
+		if (!source_is_cluster(mount.source))
+			memcpy(target->store, mount.source, sizeof target->store);
+		else if (state_dir_find(mount.point, target->store) < 0)
+			return status_set(status, -ENOENT, "%s: nobody knows where its log is", mount.point);
 		memcpy(target->mount_point, mount.point, sizeof target->mount_point);
 	} else {
 		memcpy(target->store, target->path, sizeof target->store);

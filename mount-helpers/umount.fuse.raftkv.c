@@ -18,6 +18,8 @@
 
 #include "mount-helpers/mountinfo.h"
 #include "mount-helpers/options.h"
+#include "mount-helpers/source.h"
+#include "mount-helpers/state_dir.h"
 
 #define WAIT_S 60
 
@@ -64,10 +66,18 @@ static bool wait_for_store(const char *store)
 	return is_free;
 }
 
+/* Where the mount's daemon holds a LOCK. False: nobody knows. */
+static bool find_store(const struct mountinfo *info, char store[PATH_MAX])
+{
+	if (source_is_cluster(info->source))
+		return state_dir_find(info->point, store) == 0;
+	return snprintf(store, PATH_MAX, "%s", info->source) < PATH_MAX;
+}
+
 int main(int count, char **arguments)
 {
 	struct umount_options options = {.flags = UMOUNT_NOFOLLOW};
-	char directory[PATH_MAX];
+	char directory[PATH_MAX], store[PATH_MAX];
 	struct mountinfo info;
 	bool is_known;
 
@@ -78,13 +88,12 @@ int main(int count, char **arguments)
 	/* The name as it is, when it cannot be resolved because the daemon is gone. */
 	if (!realpath(options.directory, directory))
 		snprintf(directory, sizeof directory, "%s", options.directory);
-	is_known = mountinfo_find(directory, &info);
+	is_known = mountinfo_find(directory, &info) && find_store(&info, store);
 	if (umount2(directory, options.flags) < 0) {
 		fprintf(stderr, "umount.fuse.raftkv: %s: %s\n", directory, strerror(errno));
 		return MOUNT_FAILURE;
 	}
-	if (is_known && info.source[0] == '/' && !(options.flags & MNT_DETACH) &&
-		!wait_for_store(info.source)) {
+	if (is_known && !(options.flags & MNT_DETACH) && !wait_for_store(store)) {
 		fprintf(stderr,
 			"umount.fuse.raftkv: %s is unmounted, but its daemon is still writing out %s\n",
 			directory, info.source);

@@ -12,10 +12,15 @@ struct rpc {
 	uint64_t last; /* id */
 };
 
-static void finish(struct rpc_call *call, int status, const struct frame *answer)
+void rpc_forget(struct rpc_call *call)
 {
 	env_timer_stop(&call->timer);
 	HASH_DEL(call->rpc->calls, call);
+}
+
+static void finish(struct rpc_call *call, int status, const struct frame *answer)
+{
+	rpc_forget(call);
 	call->done(call, status, answer);
 }
 

@@ -53,6 +53,8 @@ int rpc_connect(const struct rpc_options *options, struct rpc **rpc, struct stat
  * nothing was sent. */
 int rpc_call(struct rpc *rpc, struct rpc_call *call, const ProtobufCMessage *head,
 	struct buf *const *attachments, uint32_t attachment_count);
+/* Nobody waits for the answer any more: `done` will not come. What was sent may be done all the same. */
+void rpc_forget(struct rpc_call *call);
 /* `closed` comes later; may be repeated. */
 void rpc_close(struct rpc *rpc);
 

@@ -1,10 +1,11 @@
 /*
- * client.h: how a mount reaches its filesystem: changes through raftkv_async_write, questions through snapshots.
+ * client.h: how a mount reaches its filesystem: changes through raftkv_async_write, questions through snapshots, of a
+ * store in this process (client_new) or of a cluster (remote.h).
  *
  * A call carries one operation (op.h) until it has an answer: it finds the region, retries with back-off while there is
  * no leader or no room, and turns what can not be retried into an errno. A read has a question (question.h) answered: at
- * once on the calling thread when the leader's lease is valid and all rows are in memory, else after a round or on a
- * worker.
+ * once on the calling thread when the store is here, the leader's lease valid and all rows in memory; else after a round
+ * or on a worker.
  *
  * Requests are embedded in their owners and belong to the client until `done` begins. Callbacks come on the loop named
  * in the request; `done` of a read may come from inside client_read.
@@ -12,9 +13,12 @@
 #ifndef RAFTKV_FS_CLIENT_CLIENT_H
 #define RAFTKV_FS_CLIENT_CLIENT_H
 
+#include "fs/client/errand.h"
 #include "fs/op.h"
 #include "fs/question.h"
 #include "store/raftkv.h"
+
+#define CLIENT_PATIENCE_MS 1000u /* what has waited for less is not given up */
 
 struct client;
 
@@ -24,16 +28,17 @@ struct client_options {
 	uint64_t session; /* of this mount; 0: the store's own process, whose requests have no slots */
 };
 
+/* Of a store in this process. */
 int client_new(const struct client_options *options, struct client **client);
-void client_free(struct client *client); /* no request is left */
-uint64_t client_session(const struct client *client);
-struct raftkv *client_raftkv(const struct client *client);
+void client_free(struct client *client); /* no request is left; may be NULL */
+uint64_t client_session(const struct client *client); /* 0: none, or none just now */
+struct raftkv *client_raftkv(const struct client *client); /* NULL: it is elsewhere */
 
 /* ---- Changes ---- */
 
 struct client_call;
-/* `error`: the operation's -errno, or -EIO, -ENOSPC, -ENOMEM when it could not be decided. `reply` is then as far as
- * the operation filled it in. */
+/* `error`: the operation's -errno, or -EIO, -ENOSPC, -ENOMEM when it could not be decided; -ETIMEDOUT: nobody knows
+ * whether it was done. `reply` is then as far as the operation filled it in. */
 typedef void (*client_call_cb)(struct client_call *call, int error, const struct op_reply *reply);
 
 struct client_call {
@@ -42,10 +47,15 @@ struct client_call {
 	client_call_cb done;
 	/* The client's: */
 	struct client *client;
-	struct fs_key key; /* says which region */
-	struct raftkv_write write;
-	struct env_timer timer;
-	uint32_t attempts;
+	union {
+		struct {
+			struct fs_key key; /* says which region */
+			struct raftkv_write write;
+			struct env_timer timer;
+			uint32_t attempts;
+		};
+		struct errand errand; /* to a store elsewhere */
+	};
 };
 
 /* `op` is borrowed for the call, `payload` (may be NULL) shared. -ENOMEM, -EINVAL, -ENAMETOOLONG, -E2BIG: no callback
@@ -65,14 +75,27 @@ struct client_read {
 	void (*done)(struct client_read *read, int error);
 	/* The client's: */
 	struct client *client;
-	struct raftkv_read read;
-	struct raftkv_snapshot *snapshot;
-	struct env_work work;
-	struct env_timer timer;
-	uint32_t attempts;
-	int result;
+	union {
+		struct {
+			struct raftkv_read read;
+			struct raftkv_snapshot *snapshot;
+			struct env_work work;
+			struct env_timer timer;
+			uint32_t attempts;
+			int result;
+		};
+		struct errand errand;
+	};
 };
 
 void client_read(struct client *client, struct client_read *read);
+
+/* ---- Giving up ---- */
+
+/* For a caller that is being killed. On the request's loop, before its `done`. True: it has waited for longer than
+ * CLIENT_PATIENCE_MS for a store that does not answer; `done` has come, inside the call, with -EINTR; a change may be done
+ * all the same, then or later. False: the answer is on its way, or may still come quickly; ask again later. */
+bool client_give_up_call(struct client_call *call);
+bool client_give_up_read(struct client_read *read);
 
 #endif

@@ -150,7 +150,8 @@ static int make_service(struct server *server, struct status *status)
 		.keeper = server->keeper,
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
-		.list = &server->list};
+		.list = &server->list,
+		.expiry_ms = server->options.config->server.session_expiry_ms};
 
 	server->service = service_new(&options, server->rpc_server);
 	return server->service ? 0 : status_set(status, -ENOMEM, "out of memory");

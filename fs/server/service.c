@@ -11,16 +11,19 @@
 
 /* One that came to a store that does not keep the cluster: who does? */
 struct beat {
+	struct service *service;
 	struct rpc_request *request;
 	struct raftkv_region_status region;
 };
 
-static void answer_beat(struct rpc_request *request, int status, uint64_t leader_store)
+static void answer_beat(
+	struct service *service, struct rpc_request *request, int status, uint64_t leader_store)
 {
 	Raftkv__BeatReply reply = RAFTKV__BEAT_REPLY__INIT;
 
 	reply.status = status;
 	reply.leader_store = leader_store;
+	reply.expiry_ms = service->options.expiry_ms;
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
@@ -28,7 +31,7 @@ static void on_leader(struct raftkv_region_status *region, int status)
 {
 	struct beat *beat = container_of(region, struct beat, region);
 
-	answer_beat(beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0);
+	answer_beat(beat->service, beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0);
 	free(beat);
 }
 
@@ -38,6 +41,7 @@ static int find_leader(struct service *service, struct rpc_request *request)
 
 	if (!beat)
 		return -ENOMEM;
+	beat->service = service;
 	beat->request = request;
 	beat->region.region = CLUSTER_REGION;
 	beat->region.loop = service->options.loop;
@@ -57,13 +61,13 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 	if (session == 0 || frame->attachment_count > 0)
 		return STATUS_MALFORMED;
 	if (session != rpc_request_session(request)) {
-		answer_beat(request, -EPERM, 0);
+		answer_beat(service, request, -EPERM, 0);
 		return 0;
 	}
 	status = keeper_beat(service->options.keeper, session);
 	if (status == STATUS_NOT_LEADER)
 		return find_leader(service, request);
-	answer_beat(request, status, 0);
+	answer_beat(service, request, status, 0);
 	return 0;
 }
 

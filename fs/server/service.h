@@ -28,6 +28,7 @@ struct service_options {
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;
 	const struct store_list *list; /* of the stores that begin the cluster */
+	uint32_t expiry_ms; /* of a silent session: the keeper's */
 };
 
 /* Registers its handlers with the server. NULL: no memory. */

@@ -43,7 +43,9 @@ refuse 1 "$WORK/bad.conf:4: unknown key 'kv.colour'" "$VOLUME" "$MNT" -o config=
 refuse 1 "needs an absolute path" "$VOLUME" "$MNT" -o log=here
 refuse 1 "-o needs a value" "$VOLUME" "$MNT" -o
 refuse 1 "hands the source to a shell" "$WORK/a;reboot" "$MNT" -o nosubtype
-refuse 1 "mounts local directories only" localhost:7420 "$MNT"
+refuse 1 "'localhost:none' is no address" localhost:none "$MNT"
+refuse 1 "subdirectory (/vol) cannot be mounted yet" localhost:1,localhost:2:/vol "$MNT"
+refuse 32 "does not answer within 1 s: localhost:1: Connection refused" localhost:1 "$MNT" -o mount_timeout=3
 refuse 32 "cannot open the log" "$VOLUME" "$MNT" -o log=/nowhere/log
 refuse 32 "cannot create the source directory" "$WORK/none/volume" "$MNT"
 refuse 32 "cannot remount" "$VOLUME" "$MNT" -o remount,ro

@@ -1,0 +1,417 @@
+#include "fs/client/remote.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fs/client/courier.h"
+#include "fs/client/session.h"
+#include "fs/client/slot_pool.h"
+#include "fs/client/way.h"
+#include "proto/check.h"
+#include "proto/container.h"
+
+#define NS_PER_MS   UINT64_C(1000000)
+#define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
+
+/* A courier, and the mail between its loop and the first one. */
+struct post {
+	struct remote *remote;
+	struct courier *courier;
+	struct env_mail news; /* to the courier: what the session is now */
+	struct env_mail loss; /* to the first loop: what it was told */
+	struct env_mail end; /* to the courier, and back */
+	atomic_bool is_news_sent, is_loss_sent;
+	atomic_ullong lost; /* session */
+};
+
+struct remote {
+	struct client base;
+	struct remote_options options;
+	struct session session;
+	atomic_ullong id; /* of the session; 0: none */
+	atomic_ullong cluster;
+	uint32_t post_count;
+	struct post posts[REMOTE_LOOPS_MAX];
+	pthread_mutex_t mutex;
+	struct status trouble; /* under the mutex */
+	void (*started)(void *argument, int status); /* NULL: it has been called */
+	void *started_argument;
+	uint32_t running; /* couriers that have not stopped */
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+static struct remote *remote_of(const struct client *client)
+{
+	return (struct remote *)(uintptr_t)client; /* the first member */
+}
+
+static struct courier *courier_of(const struct client *client, const struct env_loop *loop)
+{
+	struct remote *remote = remote_of(client);
+
+	for (uint32_t i = 0; i < remote->post_count; i++)
+		if (remote->options.loops[i] == loop)
+			return remote->posts[i].courier;
+	check(!"the loop has a courier");
+	return NULL;
+}
+
+/* ---- Changes ---- */
+
+static void on_called(struct errand *errand, int status, const struct errand_answer *answer)
+{
+	struct client_call *call = container_of(errand, struct client_call, errand);
+	struct op_reply reply = {0};
+
+	if (status == 0)
+		status = op_reply_decode(answer->bytes, &reply);
+	else if (status < STATUS_FIRST)
+		log_error(remote_of(call->client)->options.logger,
+			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
+	buf_unref(errand->body);
+	buf_unref(errand->payload);
+	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+}
+
+static int remote_call(
+	struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
+{
+	struct buf *body;
+	int status = op_encode(op, &body);
+
+	if (status < 0)
+		return status;
+	call->errand = (struct errand){.kind = ERRAND_CHANGE,
+		.key = op_key(op),
+		.body = body,
+		.payload = buf_ref(payload),
+		.weight = body->size + (payload ? payload->size : 0),
+		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
+		.done = on_called};
+	status = courier_run(courier_of(client, call->loop), &call->errand);
+	if (status == 0)
+		return 0;
+	buf_unref(body);
+	buf_unref(payload);
+	return -ENOMEM;
+}
+
+/* ---- Reads ---- */
+
+static void on_read(struct errand *errand, int status, const struct errand_answer *answer)
+{
+	struct client_read *read = container_of(errand, struct client_read, errand);
+
+	if (status == 0)
+		status =
+			finding_take(&read->question, answer->bytes, buf_slice(answer->data), &read->finding);
+	if (status < STATUS_FIRST)
+		log_error(remote_of(read->client)->options.logger, "msg=\"a read failed\" reason=\"%s\"",
+			status_name(status));
+	buf_unref(errand->body);
+	read->done(read, client_errno(status));
+}
+
+static void remote_read(struct client *client, struct client_read *read)
+{
+	struct buf *body = NULL;
+	int status = question_encode(&read->question, &body);
+
+	read->errand = (struct errand){.kind = ERRAND_READ,
+		.key = question_key(&read->question),
+		.body = body,
+		.weight = read->question.size + READ_WEIGHT,
+		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
+		.done = on_read};
+	if (status == 0)
+		status = courier_run(courier_of(client, read->loop), &read->errand);
+	if (status == 0)
+		return;
+	buf_unref(body);
+	read->done(read, status == STATUS_LIMIT ? -ENOMEM : status);
+}
+
+/* ---- Giving up ---- */
+
+static bool give_up(const struct client *client, struct errand *errand)
+{
+	uint64_t now = env_now(remote_of(client)->options.env);
+
+	if (now - errand->begun < CLIENT_PATIENCE_MS * NS_PER_MS)
+		return false;
+	courier_give_up(errand, -EINTR);
+	return true;
+}
+
+static bool remote_give_up_call(struct client_call *call)
+{
+	return give_up(call->client, &call->errand);
+}
+
+static bool remote_give_up_read(struct client_read *read)
+{
+	return give_up(read->client, &read->errand);
+}
+
+/* ---- What is known of a client ---- */
+
+static uint64_t remote_session(const struct client *client)
+{
+	return atomic_load(&remote_of(client)->id);
+}
+
+static struct raftkv *no_raftkv(const struct client *client)
+{
+	(void)client;
+	return NULL;
+}
+
+static void free_client(struct client *client)
+{
+	remote_free(remote_of(client));
+}
+
+static const struct client_way remote_way = {
+	.call = remote_call,
+	.give_up_call = remote_give_up_call,
+	.read = remote_read,
+	.give_up_read = remote_give_up_read,
+	.session = remote_session,
+	.raftkv = no_raftkv,
+	.free = free_client,
+};
+
+struct client *remote_client(struct remote *remote)
+{
+	return &remote->base;
+}
+
+/* ---- The session, on the first loop ---- */
+
+static void take_news(struct post *post)
+{
+	courier_set_cluster(post->courier, atomic_load(&post->remote->cluster));
+	courier_set_session(post->courier, atomic_load(&post->remote->id));
+}
+
+static void on_news(struct env_mail *mail)
+{
+	struct post *post = container_of(mail, struct post, news);
+
+	atomic_store(&post->is_news_sent, false);
+	take_news(post);
+}
+
+static void tell_couriers(struct remote *remote, uint64_t session)
+{
+	atomic_store(&remote->id, session);
+	take_news(&remote->posts[0]);
+	for (uint32_t i = 1; i < remote->post_count; i++) {
+		struct post *post = &remote->posts[i];
+
+		if (!atomic_exchange(&post->is_news_sent, true))
+			env_post(courier_loop(post->courier), &post->news, on_news);
+	}
+}
+
+static void finish_start(struct remote *remote, int status)
+{
+	void (*started)(void *argument, int status) = remote->started;
+
+	remote->started = NULL;
+	if (started)
+		started(remote->started_argument, status);
+}
+
+static void on_session_opened(void *argument, uint64_t session)
+{
+	struct remote *remote = argument;
+
+	atomic_store(&remote->cluster, courier_cluster(remote->posts[0].courier));
+	tell_couriers(remote, session);
+	finish_start(remote, 0);
+}
+
+static void on_session_refused(void *argument, int status)
+{
+	finish_start(argument, status);
+}
+
+static void on_session_lost(void *argument, uint64_t session)
+{
+	struct remote *remote = argument;
+
+	tell_couriers(remote, 0);
+	if (remote->options.lost)
+		remote->options.lost(remote->options.argument, session);
+}
+
+static void on_loss(struct env_mail *mail)
+{
+	struct post *post = container_of(mail, struct post, loss);
+
+	atomic_store(&post->is_loss_sent, false);
+	session_on_lost(&post->remote->session, atomic_load(&post->lost));
+}
+
+/* On the courier's loop. */
+static void on_courier_lost(void *argument, uint64_t session)
+{
+	struct post *post = argument;
+
+	atomic_store(&post->lost, session);
+	if (!atomic_exchange(&post->is_loss_sent, true))
+		env_post(post->remote->options.loops[0], &post->loss, on_loss);
+}
+
+static void on_link_failed(void *argument, const char *address, const struct status *why)
+{
+	struct remote *remote = ((struct post *)argument)->remote;
+
+	pthread_mutex_lock(&remote->mutex);
+	status_set(&remote->trouble, why->code, "%.80s: %.160s", address, why->text);
+	pthread_mutex_unlock(&remote->mutex);
+}
+
+/* ---- Life ---- */
+
+static int add_courier(struct remote *remote)
+{
+	struct post *post = &remote->posts[remote->post_count];
+	const struct courier_options options = {.loop = remote->options.loops[remote->post_count],
+		.logger = remote->options.logger,
+		.seeds = remote->options.seeds,
+		.first_slot = remote->post_count * SLOT_POOL_SIZE,
+		.reads = remote->options.reads,
+		.lost = on_courier_lost,
+		.failed = on_link_failed,
+		.argument = post};
+
+	post->remote = remote;
+	post->courier = courier_new(&options);
+	remote->post_count += post->courier != NULL;
+	return post->courier ? 0 : -ENOMEM;
+}
+
+int remote_new(const struct remote_options *options, struct remote **out, struct status *status)
+{
+	struct remote *remote = calloc(1, sizeof *remote);
+	int code = remote ? 0 : -ENOMEM;
+
+	*out = NULL;
+	check(options->loop_count > 0 && options->loop_count <= REMOTE_LOOPS_MAX);
+	if (remote) {
+		remote->base.way = &remote_way;
+		remote->options = *options;
+		pthread_mutex_init(&remote->mutex, NULL);
+		for (uint32_t i = 0; i < options->loop_count && code == 0; i++)
+			code = add_courier(remote);
+	}
+	if (code < 0) {
+		remote_free(remote);
+		return status_set(status, code, "out of memory");
+	}
+	*out = remote;
+	return 0;
+}
+
+void remote_start(struct remote *remote, void (*started)(void *argument, int status), void *argument)
+{
+	const struct session_options options = {.courier = remote->posts[0].courier,
+		.logger = remote->options.logger,
+		.host = remote->options.host,
+		.mount_point = remote->options.mount_point,
+		.pid = remote->options.pid,
+		.opened = on_session_opened,
+		.refused = on_session_refused,
+		.lost = on_session_lost,
+		.argument = remote};
+
+	remote->started = started;
+	remote->started_argument = argument;
+	session_start(&remote->session, &options);
+}
+
+/* Back on the first loop. */
+static void on_courier_ended(struct env_mail *mail)
+{
+	struct remote *remote = container_of(mail, struct post, end)->remote;
+
+	if (--remote->running == 0)
+		remote->stopped(remote->stopped_argument);
+}
+
+static void on_courier_stopped(void *argument)
+{
+	struct post *post = argument;
+
+	env_post(post->remote->options.loops[0], &post->end, on_courier_ended);
+}
+
+static void end_courier(struct env_mail *mail)
+{
+	struct post *post = container_of(mail, struct post, end);
+
+	courier_stop(post->courier, on_courier_stopped, post);
+}
+
+/* Mail of the first loop to each courier arrives in order: no news comes after this. */
+static void on_session_stopped(void *argument)
+{
+	struct remote *remote = argument;
+
+	remote->running = remote->post_count;
+	for (uint32_t i = 0; i < remote->post_count; i++)
+		env_post(remote->options.loops[i], &remote->posts[i].end, end_courier);
+}
+
+void remote_stop(struct remote *remote, void (*stopped)(void *argument), void *argument)
+{
+	remote->stopped = stopped;
+	remote->stopped_argument = argument;
+	finish_start(remote, -ECANCELED);
+	session_stop(&remote->session, on_session_stopped, remote);
+}
+
+void remote_free(struct remote *remote)
+{
+	if (!remote)
+		return;
+	for (uint32_t i = 0; i < remote->post_count; i++)
+		courier_free(remote->posts[i].courier);
+	pthread_mutex_destroy(&remote->mutex);
+	free(remote);
+}
+
+/* ---- For people ---- */
+
+void remote_read_stats(struct remote *remote, struct remote_stats *stats)
+{
+	*stats = (struct remote_stats){
+		.cluster = atomic_load(&remote->cluster), .session = atomic_load(&remote->id)};
+	for (uint32_t i = 0; i < remote->post_count; i++) {
+		struct remote_stats part;
+
+		courier_read_stats(remote->posts[i].courier, &part);
+		stats->calls += part.calls;
+		stats->reads += part.reads;
+		stats->retries += part.retries;
+		stats->timeouts += part.timeouts;
+		stats->failures += part.failures;
+		stats->links += part.links;
+		stats->under_way += part.under_way;
+		if (part.waits_ms > stats->waits_ms)
+			stats->waits_ms = part.waits_ms;
+	}
+}
+
+void remote_read_trouble(struct remote *remote, struct status *trouble)
+{
+	pthread_mutex_lock(&remote->mutex);
+	*trouble = remote->trouble;
+	pthread_mutex_unlock(&remote->mutex);
+}

@@ -1,0 +1,196 @@
+#include "fs/client/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "fs/op.h"
+#include "proto/container.h"
+
+#define NS_PER_MS      UINT64_C(1000000)
+#define EXPIRY_MS      5000u /* until a store says another */
+#define BEATS_A_PERIOD 3u
+#define OPEN_AGAIN_NS  (1000 * NS_PER_MS) /* after a refusal */
+#define CLOSE_NS       (2000 * NS_PER_MS)
+
+static struct env_loop *loop_of(const struct session *session)
+{
+	return courier_loop(session->options.courier);
+}
+
+static uint64_t now_of(const struct session *session)
+{
+	return env_now(env_loop_env(loop_of(session)));
+}
+
+/* ---- Errands: one at a time ---- */
+
+typedef void (*done_cb)(struct errand *errand, int status, const struct errand_answer *answer);
+
+/* 0, or why it was not begun. */
+static int run(
+	struct session *session, enum errand_kind kind, const struct op *op, uint64_t limit, done_cb done)
+{
+	struct errand *errand = &session->errand;
+	int status;
+
+	*errand = (struct errand){.kind = kind, .session = session->id, .limit = limit, .done = done};
+	status = op ? op_encode(op, &errand->body) : 0;
+	if (status == 0)
+		status = courier_run(session->options.courier, errand);
+	if (status < 0)
+		buf_unref(errand->body);
+	session->is_on_errand = status == 0;
+	return status;
+}
+
+/* The errand is over: its session. */
+static struct session *end_errand(struct errand *errand)
+{
+	struct session *session = container_of(errand, struct session, errand);
+
+	buf_unref(errand->body);
+	errand->body = NULL;
+	session->is_on_errand = false;
+	return session;
+}
+
+/* ---- Beats ---- */
+
+static void lose(struct session *session);
+static void open_session(struct session *session);
+static void on_beat_timer(struct env_timer *timer);
+
+static void on_beaten(struct errand *errand, int status, const struct errand_answer *answer)
+{
+	struct session *session = end_errand(errand);
+
+	if (session->is_stopping)
+		return;
+	if (status == 0 && answer->expiry_ms > 0)
+		session->period = answer->expiry_ms * NS_PER_MS / BEATS_A_PERIOD;
+	if (session->id != errand->session)
+		open_session(session);
+	else if (status == STATUS_SESSION_UNKNOWN)
+		lose(session);
+	else
+		env_timer_start(&session->timer, loop_of(session), session->beat_begun + session->period,
+			on_beat_timer);
+}
+
+static void on_beat_timer(struct env_timer *timer)
+{
+	struct session *session = container_of(timer, struct session, timer);
+
+	session->beat_begun = now_of(session);
+	if (run(session, ERRAND_BEAT, NULL, session->period, on_beaten) < 0)
+		env_timer_start(
+			timer, loop_of(session), session->beat_begun + session->period, on_beat_timer);
+}
+
+/* ---- Opening ---- */
+
+static void on_open_timer(struct env_timer *timer)
+{
+	open_session(container_of(timer, struct session, timer));
+}
+
+static void open_later(struct session *session, int status)
+{
+	if (session->first == 0) {
+		session->options.refused(session->options.argument, status);
+		return;
+	}
+	log_error(session->options.logger, "msg=\"no session could be opened\" reason=\"%s\"",
+		status_name(status));
+	env_timer_start(&session->timer, loop_of(session), now_of(session) + OPEN_AGAIN_NS, on_open_timer);
+}
+
+static void on_opened(struct errand *errand, int status, const struct errand_answer *answer)
+{
+	struct session *session = end_errand(errand);
+	struct op_reply reply = {0};
+
+	if (status == 0)
+		status = op_reply_decode(answer->bytes, &reply);
+	if (status == 0)
+		status = reply.error;
+	if (session->is_stopping)
+		return;
+	if (status < 0) {
+		open_later(session, status);
+		return;
+	}
+	session->id = reply.id;
+	if (session->first == 0)
+		session->first = reply.id;
+	log_info(session->options.logger, "msg=\"session opened\" session=%" PRIu64, session->id);
+	session->options.opened(session->options.argument, session->id);
+	on_beat_timer(&session->timer);
+}
+
+static void open_session(struct session *session)
+{
+	const struct session_options *options = &session->options;
+	const struct op op = {.kind = OP_SESSION_OPEN,
+		.session_open = {.pid = options->pid,
+			.host = slice_of(options->host, strlen(options->host)),
+			.mount_point = slice_of(options->mount_point, strlen(options->mount_point))}};
+	int status = run(session, ERRAND_SESSION, &op, 0, on_opened);
+
+	if (status < 0)
+		open_later(session, status);
+}
+
+/* ---- Losing ---- */
+
+static void lose(struct session *session)
+{
+	uint64_t id = session->id;
+
+	session->id = 0;
+	log_error(session->options.logger,
+		"msg=\"the cluster has ended this mount's session: its locks are gone\" session=%" PRIu64,
+		id);
+	session->options.lost(session->options.argument, id);
+	env_timer_stop(&session->timer);
+	if (!session->is_on_errand)
+		open_session(session);
+}
+
+void session_on_lost(struct session *session, uint64_t id)
+{
+	if (id == session->id && id > 0 && !session->is_stopping)
+		lose(session);
+}
+
+/* ---- Life ---- */
+
+void session_start(struct session *session, const struct session_options *options)
+{
+	*session = (struct session){.options = *options, .period = EXPIRY_MS * NS_PER_MS / BEATS_A_PERIOD};
+	open_session(session);
+}
+
+static void on_session_closed(struct errand *errand, int status, const struct errand_answer *answer)
+{
+	struct session *session = end_errand(errand);
+
+	(void)status;
+	(void)answer;
+	session->stopped(session->stopped_argument);
+}
+
+void session_stop(struct session *session, void (*stopped)(void *argument), void *argument)
+{
+	const struct op op = {.kind = OP_SESSION_CLOSE, .session_end.session = session->id};
+
+	session->stopped = stopped;
+	session->stopped_argument = argument;
+	session->is_stopping = true;
+	env_timer_stop(&session->timer);
+	if (session->is_on_errand)
+		courier_give_up(&session->errand, -ECANCELED);
+	if (session->id == 0 || run(session, ERRAND_SESSION, &op, CLOSE_NS, on_session_closed) < 0)
+		stopped(argument);
+}

@@ -1,0 +1,370 @@
+#include "fs/client/store_links.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "fs/records.h"
+#include "proto/check.h"
+#include "proto/container.h"
+
+#define NS_PER_MS	  UINT64_C(1000000)
+#define CONNECT_NS	  (2000 * NS_PER_MS) /* for a link to be welcomed */
+#define ATTEMPT_NS	  (2000 * NS_PER_MS) /* for an answer */
+#define PAUSE_FIRST_NS	  (20 * NS_PER_MS) /* after a failure, doubled up to */
+#define PAUSE_MOST_NS	  (500 * NS_PER_MS)
+#define LATENCY_SMOOTHING 8u
+
+enum link_state {
+	LINK_DOWN,
+	LINK_CONNECTING,
+	LINK_OPEN,
+	LINK_ENDING,
+};
+
+struct store_link {
+	struct store_links *links;
+	struct store_link *prev, *next;
+	enum link_state state;
+	bool was_welcomed;
+	bool is_leaving; /* of a session that is over: it goes when it has ended */
+	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+	struct rpc *rpc; /* NULL: DOWN */
+	struct env_timer limit; /* of connecting */
+	uint64_t rests_until; /* env_now */
+	uint64_t pause;
+	uint64_t latency;
+	struct errand *queue;
+	uint32_t count; /* of errands that were sent */
+	size_t weight;
+};
+
+struct store_links {
+	struct store_links_options options;
+	struct env *env;
+	uint64_t session;
+	struct store_link *list;
+	atomic_uint open_count;
+	void (*stopped)(void *argument); /* NULL: they are in use */
+	void *stopped_argument;
+};
+
+static struct store_link *find(const struct store_links *links, const char *address)
+{
+	struct store_link *link;
+
+	for (link = links->list; link; link = link->next)
+		if (!link->is_leaving && strcmp(link->address, address) == 0)
+			return link;
+	return NULL;
+}
+
+static void give_back(struct store_link *link, struct errand *errand, int status, const struct frame *answer)
+{
+	errand->link = NULL;
+	link->links->options.back(errand, status, answer);
+}
+
+/* ---- Sending ---- */
+
+static void pump(struct store_link *link);
+
+static void end_carrying(struct store_link *link, struct errand *errand)
+{
+	link->count--;
+	link->weight -= errand->weight;
+}
+
+static void note_latency(struct store_link *link, const struct errand *errand)
+{
+	uint64_t took = env_now(link->links->env) - errand->sent;
+
+	if (errand->kind == ERRAND_READ)
+		link->latency = link->latency == 0 ? took
+						   : link->latency - link->latency / LATENCY_SMOOTHING +
+							     took / LATENCY_SMOOTHING;
+}
+
+static void on_done(struct rpc_call *call, int status, const struct frame *answer)
+{
+	struct errand *errand = container_of(call, struct errand, call);
+	struct store_link *link = errand->link;
+
+	end_carrying(link, errand);
+	if (status == -ECONNRESET)
+		link->state = LINK_ENDING;
+	if (status == 0)
+		note_latency(link, errand);
+	give_back(link, errand, status, answer);
+	if (link->state == LINK_OPEN)
+		pump(link);
+}
+
+static bool has_room(const struct store_link *link, const struct errand *errand)
+{
+	if (errand->kind == ERRAND_BEAT || link->count == 0)
+		return true;
+	return link->count < STORE_LINK_ERRANDS_MAX && link->weight + errand->weight <= STORE_LINK_WEIGHT_MAX;
+}
+
+/* False: not now. */
+static bool send_one(struct store_link *link, struct errand *errand)
+{
+	int status = errand_send(errand, link->rpc, ATTEMPT_NS, on_done);
+
+	if (status == STATUS_LIMIT && link->count > 0)
+		return false;
+	DL_DELETE2(link->queue, errand, queue_prev, queue_next);
+	if (status < 0) {
+		give_back(link, errand, status, NULL);
+		return true;
+	}
+	errand->state = ERRAND_SENT;
+	errand->was_sent = true;
+	errand->sent = env_now(link->links->env);
+	link->count++;
+	link->weight += errand->weight;
+	return true;
+}
+
+static void pump(struct store_link *link)
+{
+	while (link->state == LINK_OPEN && link->queue && has_room(link, link->queue) &&
+		send_one(link, link->queue))
+		;
+}
+
+/* ---- Connecting ---- */
+
+static void rest(struct store_link *link)
+{
+	struct env *env = link->links->env;
+	uint64_t random;
+
+	link->pause = link->pause == 0 ? PAUSE_FIRST_NS : link->pause * 2;
+	if (link->pause > PAUSE_MOST_NS)
+		link->pause = PAUSE_MOST_NS;
+	env_random(env, &random, sizeof random);
+	link->rests_until = env_now(env) + link->pause / 2 + random % (link->pause / 2);
+}
+
+static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+{
+	struct store_link *link = argument;
+	const struct store_links_options *options = &link->links->options;
+
+	env_timer_stop(&link->limit);
+	if (!options->welcomed(options->argument, reply)) {
+		rpc_close(rpc);
+		return;
+	}
+	link->state = LINK_OPEN;
+	link->was_welcomed = true;
+	link->pause = 0;
+	atomic_fetch_add(&link->links->open_count, 1);
+	pump(link);
+}
+
+static void finish_stop(struct store_links *links)
+{
+	struct store_link *link;
+
+	if (!links->stopped)
+		return;
+	for (link = links->list; link; link = link->next)
+		if (link->rpc)
+			return;
+	links->stopped(links->stopped_argument);
+}
+
+static void link_free(struct store_link *link)
+{
+	DL_DELETE(link->links->list, link);
+	free(link);
+}
+
+static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+{
+	struct store_link *link = argument;
+	struct store_links *links = link->links;
+	struct errand *errand;
+	struct status late = {.code = -ETIMEDOUT, .text = "nobody answers there"};
+
+	(void)rpc;
+	env_timer_stop(&link->limit);
+	link->rpc = NULL;
+	atomic_fetch_sub(&links->open_count, link->was_welcomed);
+	link->was_welcomed = false;
+	if (!link->is_leaving && !links->stopped)
+		links->options.failed(links->options.argument, link->address, why->code < 0 ? why : &late);
+	link->state = LINK_DOWN;
+	rest(link);
+	while ((errand = link->queue)) {
+		DL_DELETE2(link->queue, errand, queue_prev, queue_next);
+		give_back(link, errand, -ENOTCONN, NULL);
+	}
+	if (link->is_leaving)
+		link_free(link);
+	finish_stop(links);
+}
+
+static void on_limit(struct env_timer *timer)
+{
+	rpc_close(container_of(timer, struct store_link, limit)->rpc);
+}
+
+static int connect_link(struct store_link *link, uint64_t store)
+{
+	struct store_links *links = link->links;
+	const struct rpc_options options = {.self = links->options.self,
+		.loop = links->options.loop,
+		.address = link->address,
+		.receiver = store,
+		.session = links->session,
+		.opened = on_opened,
+		.closed = on_closed,
+		.argument = link};
+	struct status status = {0};
+	int code = rpc_connect(&options, &link->rpc, &status);
+
+	if (code < 0) {
+		links->options.failed(links->options.argument, link->address, &status);
+		rest(link);
+		return -ENOTCONN;
+	}
+	link->state = LINK_CONNECTING;
+	env_timer_start(&link->limit, links->options.loop, env_now(links->env) + CONNECT_NS, on_limit);
+	return 0;
+}
+
+/* ---- Carrying ---- */
+
+static struct store_link *add_link(struct store_links *links, const char *address)
+{
+	struct store_link *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	check(strlen(address) < sizeof link->address);
+	strcpy(link->address, address);
+	link->links = links;
+	DL_APPEND(links->list, link);
+	return link;
+}
+
+static bool is_resting(const struct store_link *link)
+{
+	return link->state == LINK_ENDING ||
+	       (link->state == LINK_DOWN && env_now(link->links->env) < link->rests_until);
+}
+
+int store_links_carry(struct store_links *links, const char *address, uint64_t store, struct errand *errand)
+{
+	struct store_link *link = find(links, address);
+	int status = 0;
+
+	check(!links->stopped);
+	if (!link)
+		link = add_link(links, address);
+	if (!link)
+		return -ENOMEM;
+	if (is_resting(link))
+		return -ENOTCONN;
+	if (link->state == LINK_DOWN)
+		status = connect_link(link, store);
+	if (status < 0)
+		return status;
+	errand->link = link;
+	errand->state = ERRAND_QUEUED;
+	if (errand->kind == ERRAND_BEAT)
+		DL_PREPEND2(link->queue, errand, queue_prev, queue_next);
+	else
+		DL_APPEND2(link->queue, errand, queue_prev, queue_next);
+	pump(link);
+	return 0;
+}
+
+void store_links_withdraw(struct store_links *links, struct errand *errand)
+{
+	struct store_link *link = errand->link;
+
+	check(link && link->links == links);
+	errand->link = NULL;
+	if (errand->state == ERRAND_QUEUED) {
+		DL_DELETE2(link->queue, errand, queue_prev, queue_next);
+	} else {
+		rpc_forget(&errand->call);
+		end_carrying(link, errand);
+	}
+	pump(link);
+}
+
+bool store_links_may_carry(const struct store_links *links, const char *address)
+{
+	const struct store_link *link = find(links, address);
+
+	return !link || !is_resting(link);
+}
+
+uint64_t store_links_latency(const struct store_links *links, const char *address)
+{
+	const struct store_link *link = find(links, address);
+
+	return link ? link->latency : 0;
+}
+
+uint32_t store_links_open_count(const struct store_links *links)
+{
+	return atomic_load(&links->open_count);
+}
+
+/* ---- Life ---- */
+
+struct store_links *store_links_new(const struct store_links_options *options)
+{
+	struct store_links *links = calloc(1, sizeof *links);
+
+	if (links) {
+		links->options = *options;
+		links->env = env_loop_env(options->loop);
+	}
+	return links;
+}
+
+void store_links_set_session(struct store_links *links, uint64_t session)
+{
+	struct store_link *link, *next;
+
+	links->session = session;
+	DL_FOREACH_SAFE(links->list, link, next)
+	{
+		link->is_leaving = true;
+		if (link->rpc)
+			rpc_close(link->rpc);
+		else
+			link_free(link);
+	}
+}
+
+void store_links_stop(struct store_links *links, void (*stopped)(void *argument), void *argument)
+{
+	struct store_link *link;
+
+	links->stopped = stopped;
+	links->stopped_argument = argument;
+	for (link = links->list; link; link = link->next)
+		if (link->rpc)
+			rpc_close(link->rpc);
+	finish_stop(links);
+}
+
+void store_links_free(struct store_links *links)
+{
+	if (!links)
+		return;
+	while (links->list)
+		link_free(links->list);
+	free(links);
+}
