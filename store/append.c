@@ -21,6 +21,7 @@ struct append {
 	struct raft_message message;
 	enum append_state state;
 	bool needs_write;
+	bool is_installed; /* its snapshot, if it has one */
 	uint32_t payloads_pending;
 	struct raft_hard_state hard_state;
 	struct slice *beside; /* per entry; NULL: no entry has a payload */
@@ -230,12 +231,25 @@ static void submit(struct append *append)
 	raftkv->log->ops->write(raftkv->log, &append->write);
 }
 
+static void install(struct append *append)
+{
+	struct peer *peer = append->peer;
+
+	if (append->state == APPEND_WAITING && append == peer->appends.first &&
+		peer_install_start(peer, append->message.snapshot, &append->hard_state))
+		append->state = APPEND_SUBMITTED;
+}
+
 /* Hands to the log what may go, in order. */
 static void advance(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
 
 	for (struct append *append = queue->first; append && !queue->is_held; append = append->next) {
+		if (append->message.snapshot && !append->is_installed) {
+			install(append);
+			break;
+		}
 		if (append->state != APPEND_WAITING)
 			continue;
 		if (append->payloads_pending > 0)
@@ -245,6 +259,28 @@ static void advance(struct peer *peer)
 		else
 			append->state = APPEND_DONE;
 	}
+}
+
+void append_go_on(struct peer *peer)
+{
+	if (peer->appends.first && peer->appends.first->message.snapshot)
+		advance(peer);
+}
+
+/* The log has begun anew, with the hard state. */
+void append_on_installed(struct peer *peer)
+{
+	struct append_queue *queue = &peer->appends;
+	struct append *append = queue->first;
+
+	queue->in_flight--;
+	append->is_installed = true;
+	append->state = APPEND_WAITING;
+	append->needs_write = append->message.entries.count > 0;
+	advance(peer);
+	finish_done(peer);
+	peer_process(peer);
+	shard_check_stopped(peer->shard);
 }
 
 void append_resume(struct peer *peer)
@@ -292,7 +328,7 @@ static bool needs_write(const struct append_queue *queue, const struct raft_mess
 {
 	const struct raft_hard_state *last = &queue->hard_state;
 
-	return message->entries.count > 0 ||
+	return message->entries.count > 0 || message->snapshot ||
 	       (message->term > 0 && (message->term != last->term || message->vote != last->vote));
 }
 
@@ -309,7 +345,9 @@ static struct append *append_new(struct peer *peer, struct raft_message *message
 	if (message->term > 0)
 		queue->hard_state = (struct raft_hard_state){message->term, message->vote, message->commit};
 	append->hard_state = queue->hard_state;
-	if (message->entries.count > 0) {
+	if (message->snapshot) {
+		append->replaced = append_take_payloads(queue, UINT64_MAX);
+	} else if (message->entries.count > 0) {
 		append->replaced = cut_replaced(queue, &message->entries);
 		peer_storage_replaced(&peer->storage, message->entries.items[0].index);
 	}

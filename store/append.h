@@ -4,7 +4,8 @@
  * A FIFO. The payloads of an append's entries are written and synced first; then its record goes to the log engine, in
  * order within the region: a large payload holds back only what its own region appends later. When a record is durable
  * the responses of the message are released, in order. Records of one region that the engine refuses because the disk
- * is full are queued again when there may be room. A message that brings nothing but a newer commit index is not
+ * is full are queued again when there may be room. A snapshot waits until it is first and everything that was begun has
+ * come back, and is installed (peer_install.c) before what follows it is written. A message that brings nothing but a newer commit index is not
  * written: the index rides on the next record. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_APPEND_H
@@ -32,6 +33,10 @@ struct append_queue {
 
 /* Takes a MsgStorageAppend. Without memory, or extents for a follower's payload, the store cannot go on. */
 void append_start(struct peer *peer, struct raft_message *message);
+/* Something of the peer has come back from another thread: a snapshot that waits for all of it may have its turn. */
+void append_go_on(struct peer *peer);
+/* The snapshot at the front is installed: goes on behind it. */
+void append_on_installed(struct peer *peer);
 /* Space may have been freed: goes on with what was refused. */
 void append_resume(struct peer *peer);
 /* A payload for the entry that is about to be proposed at (term, index); appends find it by its position. */

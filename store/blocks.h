@@ -102,6 +102,8 @@ void blocks_read(struct blocks *blocks, struct blocks_request *request);
 /* Reads on the calling thread, which it may block. */
 int blocks_read_now(
 	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count);
+/* Writes all units of an extent on the calling thread, which it may block; durable after a later blocks_sync. */
+int blocks_write_now(struct blocks *blocks, struct block_extent extent, const void *bytes);
 /* Makes every write that completed before the call durable; blocks: a worker. */
 int blocks_sync(struct blocks *blocks);
 

@@ -91,15 +91,19 @@ static void on_written(struct env_file_request *file)
 	request->done(request);
 }
 
+static void mark_dirty(struct blocks *blocks, uint64_t address)
+{
+	pthread_mutex_lock(&blocks->lock);
+	blocks->files[address / blocks->file_units].dirty = true;
+	pthread_mutex_unlock(&blocks->lock);
+}
+
 /* A deferred write counts as done, for blocks_sync, before its owner hears of it. */
 static void on_deferred(struct env_file_request *file)
 {
 	struct blocks_request *request = request_of(file);
-	struct blocks *blocks = request->blocks;
 
-	pthread_mutex_lock(&blocks->lock);
-	blocks->files[request->extent.address / blocks->file_units].dirty = true;
-	pthread_mutex_unlock(&blocks->lock);
+	mark_dirty(request->blocks, request->extent.address);
 	on_written(file);
 }
 
@@ -143,6 +147,26 @@ void blocks_write(struct blocks *blocks, struct blocks_request *request)
 		submit(request, file.synced, ENV_FILE_WRITE, on_written);
 	else
 		submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
+}
+
+int blocks_write_now(struct blocks *blocks, struct block_extent extent, const void *bytes)
+{
+	struct block_file file = file_of(blocks, extent.address);
+	size_t size = (size_t)extent.count * BLOCK_UNIT_SIZE;
+	void *copy = NULL;
+	int status;
+
+	if (blocks->is_direct && (uintptr_t)bytes % ENV_DIRECT_ALIGNMENT) {
+		if (posix_memalign(&copy, ENV_DIRECT_ALIGNMENT, size))
+			return -ENOMEM;
+		bytes = memcpy(copy, bytes, size);
+	}
+	status = env_file_write(file.deferred, offset_of(blocks, extent.address), bytes, size);
+	free(copy);
+	if (status)
+		blocks_fail(blocks, status, "a write");
+	mark_dirty(blocks, extent.address);
+	return atomic_load(&blocks->has_failed) ? -EIO : 0;
 }
 
 /* The lock is not held while a file is synced, and the array of files may move. */

@@ -36,12 +36,10 @@ int extent_row_first(struct slice key, uint64_t *unit)
 	return number <= UINT64_MAX / EXTENT_ROW_UNITS ? 0 : STATUS_CORRUPT;
 }
 
-/* ---- Edits ---- */
-
 /* ---- Walking ---- */
 
 /* Neighbours together. */
-static int each_extent(
+int extent_row_each(
 	const struct extent_row *row, int (*each)(void *argument, struct block_extent extent), void *argument)
 {
 	int status = 0;
@@ -71,12 +69,14 @@ int extent_rows_each(struct kv_engine *kv, struct kv_iterator *rows, struct slic
 		kv->ops->row(rows, &key, &value);
 		status = extent_row_decode(value, &row);
 		if (status == 0)
-			status = each_extent(&row, each, argument);
+			status = extent_row_each(&row, each, argument);
 		if (status == 0)
 			status = kv->ops->next(rows);
 	}
 	return status == STATUS_NOT_FOUND ? 0 : status;
 }
+
+/* ---- Edits ---- */
 
 struct extent_edit {
 	UT_hash_handle hh;

@@ -22,6 +22,9 @@ void extent_row_key(struct key *key, const struct key *object, uint64_t unit);
 /* The first unit that the row at `key` maps. STATUS_CORRUPT: no key of an extent map. */
 int extent_row_first(struct slice key, uint64_t *unit);
 
+/* Calls back for each run of units that the row names; `each` other than 0 ends it and is returned. */
+int extent_row_each(const struct extent_row *row, int (*each)(void *argument, struct block_extent extent),
+	void *argument);
 /* Calls back for each run of units that rows of an extent map from `low` on name; `each` other than 0 ends it. Blocks. 0,
  * STATUS_CORRUPT, what `each` returned, or the engine's error. */
 int extent_rows_each(struct kv_engine *kv, struct kv_iterator *rows, struct slice low,

@@ -124,7 +124,7 @@ static void take_list(struct flush *flush)
 	pthread_mutex_unlock(&flush->lock);
 }
 
-static int check_persisted(struct kv_engine *kv, const struct flush_region *each)
+static int check_state(struct kv_engine *kv, const struct flush_region *each)
 {
 	struct kv_value value = {0};
 	struct apply_state state = {0};
@@ -138,13 +138,26 @@ static int check_persisted(struct kv_engine *kv, const struct flush_region *each
 	kv_value_close(&value);
 	if (status == 0 && state.index < each->index)
 		status = STATUS_CORRUPT;
-	if (status == STATUS_NOT_FOUND) {
-		/* The replica was destroyed meanwhile, or its state is lost. */
-		status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-		kv_value_close(&value);
-		status = status == STATUS_NOT_FOUND ? 0 : STATUS_CORRUPT;
-	}
 	return status;
+}
+
+/* One that is not there: the replica was destroyed, or a snapshot is taking the place of its rows, or it is lost. */
+static int check_persisted(struct raftkv *raftkv, const struct flush_region *each)
+{
+	const struct route *route = router_find(&raftkv->router, each->region);
+	int status = check_state(raftkv->kv, each);
+	struct kv_value value = {0};
+	struct key key;
+
+	if (status != STATUS_NOT_FOUND || (route && atomic_load(&route->is_installing)))
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	key_apply_state(&key, each->region);
+	status = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	kv_value_close(&value);
+	if (status == STATUS_NOT_FOUND)
+		return 0;
+	/* A snapshot that was installed meanwhile has flushed its own. */
+	return check_state(raftkv->kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
 static void make_durable(struct env_work *work)
@@ -162,7 +175,7 @@ static void make_durable(struct env_work *work)
 		status = raftkv->kv->ops->flush(raftkv->kv);
 	HASH_ITER (hh, flush->round->regions, each, next)
 		if (status == 0 && !planted("store:release_before_flush"))
-			status = check_persisted(raftkv->kv, each);
+			status = check_persisted(raftkv, each);
 	flush->round_status = status;
 }
 

@@ -90,6 +90,11 @@ void key_objects(struct key *low, struct key *high)
 	make(high, (enum row_kind)(ROW_EXTENTS + 1), 0);
 }
 
+bool key_is_of_extents(struct slice key)
+{
+	return key.size > 0 && *(const uint8_t *)key.data == ROW_EXTENTS;
+}
+
 uint64_t key_region_of(struct slice key)
 {
 	struct reader reader = reader_of(key);

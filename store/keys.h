@@ -12,6 +12,7 @@
 #ifndef RAFTKV_STORE_KEYS_H
 #define RAFTKV_STORE_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,9 @@ struct slice key_row_inner(enum key_space space, struct slice key);
 /* The prefix that the extent map's row numbers follow; of an object, or of all. */
 void key_object(struct key *key, struct slice object);
 void key_objects(struct key *low, struct key *high);
+
+/* Whether it is the key of a row of an extent map. */
+bool key_is_of_extents(struct slice key);
 
 /* The region of a region-state key. 0: it is none. */
 uint64_t key_region_of(struct slice key);

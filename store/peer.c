@@ -27,8 +27,11 @@ static uint64_t shared_index(const struct peer *peer)
 		uint64_t id = peer->region.peers[i].id;
 		struct raft_progress_status progress;
 
-		if (id != peer->id && raw_node_progress(peer->raft_group, id, &progress) &&
-			progress.match < least)
+		if (id == peer->id || !raw_node_progress(peer->raft_group, id, &progress))
+			continue;
+		if (progress.match < progress.pending_snapshot)
+			progress.match = progress.pending_snapshot; /* that is on its way */
+		if (progress.match < least)
 			least = progress.match;
 	}
 	return least;
@@ -43,6 +46,7 @@ void peer_publish(struct peer *peer)
 	else if (peer->role == RAFT_LEADER)
 		peer->shared_index = shared_index(peer);
 	atomic_store_explicit(&peer->route->shared_index, peer->shared_index, memory_order_relaxed);
+	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_relaxed);
 	atomic_store(&peer->route->lease_bound, is_serving ? lease_bound(&peer->lease) : 0);
 	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);
 }
@@ -195,8 +199,10 @@ void peer_process(struct peer *peer)
 	refuse_writes_of_others(peer);
 	peer_send_reads(peer);
 	peer_ask(peer);
+	append_go_on(peer);
 	handle_readies(peer);
 	peer_serve_reads(peer);
+	peer_go_on_sending(peer);
 	peer_publish(peer);
 	if (peer_is_alone(peer) && raw_node_can_hibernate(peer->raft_group))
 		raw_node_hibernate(peer->raft_group);
@@ -244,7 +250,7 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 		return;
 	}
 	for (size_t i = 0; i < entries->count; i++)
-		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0)
+		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0 && !peer->install)
 			peer_on_change(peer, &entries->items[i]);
 	peer->applied = (struct apply_state){last->index, last->term};
 	peer->committed_at = task->committed;
@@ -265,10 +271,12 @@ void peer_stop(struct peer *peer)
 	proposal_queue_fail(&peer->proposals, STATUS_STOPPING);
 	evaluate_fail(peer, STATUS_STOPPING);
 	read_index_queue_fail(&peer->pending_reads, true, STATUS_STOPPING);
+	peer_sending_close(peer);
 }
 
 bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       !peer->is_refilling && !peer->is_departing && evaluate_is_quiet(peer);
+	       !peer->is_refilling && !peer->is_departing && !peer->sending.is_making &&
+	       evaluate_is_quiet(peer);
 }

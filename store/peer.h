@@ -32,9 +32,20 @@
 struct shard;
 struct route;
 struct peer_refill; /* peer_refill.c */
+struct peer_install; /* peer_install.c */
+struct snapshot_source;
+struct snapshot_stage;
 
 #define PEER_STRANGERS_MAX 8
 #define READ_RETRY_MS	   500
+
+/* A snapshot for another replica, made and not sent yet. */
+struct peer_sending {
+	struct snapshot_source *source; /* NULL: there is none */
+	uint64_t made; /* env_now */
+	uint64_t pause_until; /* after a failure */
+	bool is_making; /* on a worker */
+};
 
 struct peer {
 	struct shard *shard;
@@ -61,6 +72,9 @@ struct peer {
 	bool is_fetching; /* entries, on a worker */
 	struct peer_refill *refills; /* appends that wait for payloads, in order */
 	bool is_refilling; /* the first of them, on a worker */
+	struct peer_sending sending;
+	struct peer_install *install; /* of a snapshot that raft has taken; NULL: none */
+	bool is_hollow; /* it lost what it had while a snapshot was installed, and needs another */
 	/* Replicas that spoke to this one and are not in its idea of the region. */
 	struct region_peer strangers[PEER_STRANGERS_MAX];
 	uint32_t stranger_count;
@@ -105,9 +119,14 @@ void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
 /* A message from another store. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
+/* With MsgSnap, its stage, which is durable and taken. */
+void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
+	const struct raft_message *message, struct snapshot_stage *stage);
 /* Messages to that replica did not arrive; a snapshot that was sent to it did, or did not. */
 void peer_report_unreachable(struct peer *peer, uint64_t to);
-void peer_report_snapshot(struct peer *peer, uint64_t to, bool failed);
+void peer_report_snapshot(struct peer *peer, uint64_t to, bool has_failed);
+/* Gives up a stage that nobody wants. */
+void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage);
 
 /* members.h. */
 struct raftkv_change;
@@ -115,6 +134,10 @@ struct raftkv_region_status;
 void peer_change(struct peer *peer, struct raftkv_change *change); /* takes */
 void peer_transfer(struct peer *peer, uint64_t store);
 int peer_describe(const struct peer *peer, struct raftkv_region_status *out);
+
+/* The first append brings this snapshot: installs it, and calls append_on_installed. False: not yet. */
+bool peer_install_start(
+	struct peer *peer, const struct raft_snapshot *snapshot, const struct raft_hard_state *hard_state);
 
 /* Does whatever is due. The shard calls it for a dirty peer, and when its deadline has come. */
 void peer_process(struct peer *peer);

@@ -2,7 +2,8 @@
  * peer_internal.h: what the files of a peer share, and nobody else: peer_life.c how a replica comes and goes; peer.c its
  * roles and its turn; peer_members.c changes of the membership;
  * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
- * that are behind; peer_fetch.c entries that are not in memory. On the peer's loop.
+ * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came;
+ * peer_fetch.c entries that are not in memory. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_INTERNAL_H
@@ -67,6 +68,24 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry);
 /* Takes a message whose entries lack their payloads, or that must not overtake one such; false: it may be sent now. */
 bool peer_send_refilled(struct peer *peer, struct raft_message *message);
 void peer_refills_close(struct peer *peer);
+
+/* ---- peer_snapshot.c ---- */
+
+/* Makes what raft has asked for, and drops what it does not want any more. */
+void peer_go_on_sending(struct peer *peer);
+/* MsgSnap: sends what was made for it. */
+void peer_send_snapshot(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
+void peer_sending_close(struct peer *peer);
+
+/* ---- peer_install.c ---- */
+
+/* Steps MsgSnap, and keeps the stage, which is taken, if raft wants it. */
+void peer_install_begin(struct peer *peer, const struct raft_message *message, struct snapshot_stage *stage);
+/* The replica is leaving: gives the stage up, unless it is being installed. */
+void peer_install_cancel(struct peer *peer);
+/* Frees what is not running. */
+void peer_install_close(struct peer *peer);
 
 /* ---- peer_fetch.c ---- */
 

@@ -17,6 +17,7 @@
 #include "proto/plant.h"
 #include "store/region_clear.h"
 #include "store/snapshot.h"
+#include "store/snapshot_install.h"
 
 #define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
 #define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
@@ -116,6 +117,19 @@ static int read_hard_state(struct peer *peer)
 	return status == STATUS_NOT_FOUND && peer->region.peer_count == 0 ? 0 : status;
 }
 
+/* One without rows may have had some. */
+static int find_hollow(struct peer *peer)
+{
+	struct snapshot_position position;
+	int status = snapshot_applying(peer_store(peer)->log, peer->region.id, &position);
+
+	if (status < 0)
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	region_close(&position.region);
+	peer->is_hollow = true;
+	return 0;
+}
+
 static int start(struct peer *peer, struct status *status)
 {
 	struct raftkv *raftkv = peer_store(peer);
@@ -135,6 +149,9 @@ static int start(struct peer *peer, struct status *status)
 	lease_init(&peer->lease, raftkv->lease_duration);
 	peer_storage_init(&peer->storage, raftkv->log, &peer->region, &peer->applied);
 	peer->leader_heard = env_now(raftkv->env);
+	code = find_hollow(peer);
+	if (code < 0)
+		return status_set(status, code, "the mark of region %llu is damaged", region);
 	keep_old_promises(peer);
 	code = start_raft(peer, status);
 	if (code == 0)
@@ -169,6 +186,8 @@ static void close_replica(struct peer *peer)
 	};
 
 	evaluate_close(peer);
+	peer_sending_close(peer);
+	peer_install_close(peer);
 	peer_refills_close(peer);
 	append_queue_close(&peer->appends);
 	read_index_queue_close(&peer->pending_reads);
@@ -284,6 +303,7 @@ void peer_destroy(struct peer *peer)
 	if (peer->is_leaving)
 		return;
 	peer->is_leaving = true;
+	peer_install_cancel(peer);
 	if (peer->role == RAFT_LEADER)
 		atomic_fetch_sub(&peer->shard->leaders, 1);
 	peer->role = RAFT_FOLLOWER;

@@ -61,10 +61,13 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 		lease_suspect(&peer->lease);
 		peer_publish(peer);
 	}
-	if (!to || !transport || message->type == RAFT_MSG_SNAP)
+	if (!to || !transport)
 		return;
 	envelope = envelope_to(peer, to);
-	transport->ops->send(transport, &envelope, message);
+	if (message->type == RAFT_MSG_SNAP)
+		peer_send_snapshot(peer, &envelope, message);
+	else
+		transport->ops->send(transport, &envelope, message);
 }
 
 /* ---- Members and others ----------------------------------------------------------------------------------------- */
@@ -193,16 +196,21 @@ static bool is_whole(const struct raft_message *message)
 	return true;
 }
 
+/* A replica that may have lost what it had, or is about to replace it, gives no promises. */
+static bool may_help(const struct peer *peer)
+{
+	return !peer_is_quiet_voter(peer) && !peer->install && !peer->is_hollow;
+}
+
 /* Proposals are made where the leader is. */
-/* Snapshots are taken in by whoever received their stream. */
 static bool is_wanted(
 	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (envelope->to.id != peer->id || message->to != peer->id || message->from != envelope->from.id)
 		return false;
-	if (helps_to_lead(message->type) && peer_is_quiet_voter(peer))
+	if (helps_to_lead(message->type) && !may_help(peer))
 		return false;
-	return message->type != RAFT_MSG_SNAP && message->type != RAFT_MSG_PROP && is_whole(message);
+	return message->type != RAFT_MSG_PROP && is_whole(message);
 }
 
 static bool is_of_leader(enum raft_message_type type)
@@ -221,26 +229,43 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	return is_meant;
 }
 
-/* A refused message changes nothing; what mattered in it comes again. */
-void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+/* Whether raft is to be told; false: the message is refused, or was of the replica itself. */
+static bool admit(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
-		return;
+		return false;
 	if (envelope->to.id == peer->id && was_removed(peer, envelope)) {
 		peer_send_tombstone(peer, &envelope->from);
-		return;
+		return false;
 	}
 	if (!is_wanted(peer, envelope, message))
-		return;
+		return false;
 	note_sender(peer, &envelope->from);
 	if (is_of_leader(message->type) && message->term >= peer->term)
 		peer->leader_heard = env_now(peer_store(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
+	return true;
+}
+
+/* A refused message changes nothing; what mattered in it comes again. Snapshots come with their stage alone. */
+void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (!admit(peer, envelope, message) || message->type == RAFT_MSG_SNAP)
+		return;
 	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
 	if (peer_tick(peer) == 0)
 		raw_node_step(peer->raft_group, message);
 	shard_mark(peer->shard, peer);
+}
+
+void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
+	const struct raft_message *message, struct snapshot_stage *stage)
+{
+	if (admit(peer, envelope, message))
+		peer_install_begin(peer, message, stage);
+	else
+		peer_discard_stage(peer->shard, stage);
 }
 
 void peer_report_unreachable(struct peer *peer, uint64_t to)
@@ -248,13 +273,5 @@ void peer_report_unreachable(struct peer *peer, uint64_t to)
 	if (peer->shard->is_stopping || !peer_is_here(peer))
 		return;
 	raw_node_report_unreachable(peer->raft_group, to);
-	shard_mark(peer->shard, peer);
-}
-
-void peer_report_snapshot(struct peer *peer, uint64_t to, bool failed)
-{
-	if (peer->shard->is_stopping || !peer_is_here(peer))
-		return;
-	raw_node_report_snapshot(peer->raft_group, to, failed);
 	shard_mark(peer->shard, peer);
 }

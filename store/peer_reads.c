@@ -108,6 +108,8 @@ void peer_serve_reads(struct peer *peer)
 {
 	struct read_index_request *request;
 
+	if (peer->install && !planted("snapshot:read_while_applying"))
+		return;
 	while ((request = read_index_queue_serve(&peer->pending_reads, peer->applied.index)) != NULL)
 		request->done(request, 0);
 }

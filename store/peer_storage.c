@@ -103,12 +103,23 @@ static int last_index(struct raft_storage *base, uint64_t *index)
 	return bounds(storage, &first, index);
 }
 
-/* None is made here: the log of a group with a sole voter serves nobody else. */
+/* Each is given once: its content is read for one follower. The log must go on where it ends. */
 static int snapshot(struct raft_storage *base, struct raft_snapshot *out)
 {
-	(void)base;
-	(void)out;
-	return STATUS_SNAPSHOT_UNAVAILABLE;
+	struct peer_storage *storage = storage_of(base);
+	uint64_t first;
+	int status = first_index(base, &first);
+
+	if (status < 0)
+		return status;
+	if (storage->prepared.index == 0 || storage->prepared.index + 1 < first) {
+		raft_snapshot_close(&storage->prepared);
+		storage->is_snapshot_wanted = true;
+		return STATUS_SNAPSHOT_UNAVAILABLE;
+	}
+	*out = storage->prepared;
+	storage->prepared = (struct raft_snapshot){0};
+	return 0;
 }
 
 void peer_storage_init(struct peer_storage *storage, struct log_engine *log, const struct region *region,
@@ -125,6 +136,7 @@ void peer_storage_init(struct peer_storage *storage, struct log_engine *log, con
 void peer_storage_close(struct peer_storage *storage)
 {
 	raft_entries_close(&storage->fetched);
+	raft_snapshot_close(&storage->prepared);
 }
 
 bool peer_storage_wants(struct peer_storage *storage, struct entry_range *range)
@@ -145,6 +157,21 @@ void peer_storage_fetched(struct peer_storage *storage, struct raft_entries *fet
 	raft_entries_close(&storage->fetched);
 	storage->fetched = *fetched;
 	*fetched = (struct raft_entries){0};
+}
+
+bool peer_storage_wants_snapshot(struct peer_storage *storage)
+{
+	bool is_wanted = storage->is_snapshot_wanted;
+
+	storage->is_snapshot_wanted = false;
+	return is_wanted;
+}
+
+void peer_storage_prepared(struct peer_storage *storage, struct raft_snapshot *prepared)
+{
+	raft_snapshot_close(&storage->prepared);
+	storage->prepared = *prepared;
+	*prepared = (struct raft_snapshot){0};
 }
 
 void peer_storage_forget(struct peer_storage *storage, uint64_t index)

@@ -30,6 +30,8 @@ struct peer_storage {
 	struct entry_range wanted; /* by the last call of `entries` that would have blocked */
 	struct raft_entries fetched; /* consecutive; empty: none */
 	uint64_t forgotten; /* entries up to here cannot be sent to anybody */
+	struct raft_snapshot prepared; /* for whom raft asks next; index 0: none */
+	bool is_snapshot_wanted; /* raft asked, and there was none */
 };
 
 /* `region` and `applied` outlive the storage and change with the peer. */
@@ -44,6 +46,14 @@ int peer_storage_fetch(
 	struct log_engine *log, uint64_t region, const struct entry_range *range, struct raft_entries *out);
 /* Takes what a fetch gave. */
 void peer_storage_fetched(struct peer_storage *storage, struct raft_entries *entries);
+/* True once after raft has asked for a snapshot that was not there. */
+bool peer_storage_wants_snapshot(struct peer_storage *storage);
+/* Takes the answer to the next such question; index 0: there is none any more. */
+void peer_storage_prepared(struct peer_storage *storage, struct raft_snapshot *snapshot);
+static inline bool peer_storage_has_prepared(const struct peer_storage *storage)
+{
+	return storage->prepared.index > 0;
+}
 /* Entries up to `index`, which was applied, are as if they had been compacted. */
 void peer_storage_forget(struct peer_storage *storage, uint64_t index);
 /* Entries from `index` on have been replaced: what was fetched of them is wrong. */

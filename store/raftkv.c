@@ -28,6 +28,7 @@ static void fill_options(struct raftkv_options *options)
 	options->election_tick = (uint32_t)or_default(options->election_tick, 15);
 	options->heartbeat_tick = (uint32_t)or_default(options->heartbeat_tick, 3);
 	options->kv_cache_size = or_default(options->kv_cache_size, 256u << 20);
+	options->snapshot_count_max = (uint32_t)or_default(options->snapshot_count_max, 2);
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
 }
 
@@ -246,6 +247,8 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 	int code = router_init(&raftkv->router);
 
 	if (code == 0)
+		code = snapshots_init(&raftkv->snapshots);
+	if (code == 0)
 		code = flush_init(&raftkv->flush, raftkv, raftkv->options.shards[0]);
 	if (code < 0)
 		return status_set(status, code, "out of memory");
@@ -342,6 +345,7 @@ void raftkv_free(struct raftkv *raftkv)
 	flush_close(&raftkv->flush);
 	router_visit(&raftkv->router, snapshot_forget);
 	router_close(&raftkv->router);
+	snapshots_close(&raftkv->snapshots);
 	blocks_close(raftkv->blocks);
 	if (raftkv->log)
 		raftkv->log->ops->close(raftkv->log);
@@ -440,6 +444,11 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 {
 	*stats = (struct raftkv_stats){
 		.flushes = atomic_load(&raftkv->flush.rounds),
+		.snapshots_sent = atomic_load(&raftkv->snapshots.sent),
+		.snapshots_received = atomic_load(&raftkv->snapshots.received),
+		.snapshots_failed = atomic_load(&raftkv->snapshots.failed),
+		.snapshot_sent_size = atomic_load(&raftkv->snapshots.sent_size),
+		.snapshot_received_size = atomic_load(&raftkv->snapshots.received_size),
 		.space_total = atomic_load(&raftkv->space.total),
 		.space_available = atomic_load(&raftkv->space.available),
 	};

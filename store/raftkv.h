@@ -85,6 +85,7 @@ struct raftkv_options {
 		flush_age_ms; /* [20000] after which what has been applied is flushed, whatever the log's size */
 	uint64_t block_file_size; /* bytes; blocks_options.file_size [disk / 8, ≤ 1 GiB] */
 	uint64_t segment_size; /* bytes; log_engine_options.segment_size [disk / 64, ≤ 64 MiB] */
+	uint32_t snapshot_count_max; /* [2] regions' snapshots sent, and as many received, at once */
 	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
@@ -191,6 +192,8 @@ struct raftkv_stats {
 	uint64_t evaluations_parked; /* for a row that was not in memory */
 	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
 	uint64_t flushes; /* rounds */
+	uint64_t snapshots_sent, snapshots_received, snapshots_failed; /* of regions, between stores */
+	uint64_t snapshot_sent_size, snapshot_received_size; /* bytes */
 	/* The stages of a change on its leader: to its proposal; to its commit; until it is visible. */
 	struct histogram_sums proposing, committing, applying;
 	struct log_engine_stats log;

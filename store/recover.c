@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "proto/codec.h"
-#include "proto/container.h"
 #include "proto/plant.h"
 #include "store/extents.h"
+#include "store/first_write.h"
 #include "store/keys.h"
 #include "store/mutations.h"
 #include "store/peer.h"
+#include "store/recover_snapshots.h"
 #include "store/region_clear.h"
 #include "store/rewrite.h"
 #include "store/store.h"
@@ -49,51 +50,6 @@ static int mark_rows(struct raftkv *raftkv, struct status *status)
 	return code;
 }
 
-/* ---- Writing to the log before any loop runs -------------------------------------------------------------------- */
-
-struct log_run {
-	struct env_loop *loop;
-	uint32_t pending;
-	int status;
-};
-
-struct first_write {
-	struct log_run *run;
-	struct log_write write;
-};
-
-static void on_first_write(struct log_write *write, int status)
-{
-	struct first_write *first = container_of(write, struct first_write, write);
-	struct log_run *run = first->run;
-
-	if (status < 0)
-		run->status = status;
-	if (--run->pending == 0)
-		env_loop_stop(run->loop);
-}
-
-/* On a loop that runs just for them. */
-static int write_logs(struct raftkv *raftkv, struct first_write *writes, uint32_t count)
-{
-	struct log_run run = {.pending = count};
-	int status = env_loop_new(raftkv->env, "first-writes", &run.loop);
-
-	if (status < 0)
-		return status;
-	for (uint32_t i = 0; i < count; i++) {
-		writes[i].run = &run;
-		writes[i].write.loop = run.loop;
-		writes[i].write.done = on_first_write;
-		raftkv->log->ops->write(raftkv->log, &writes[i].write);
-	}
-	status = env_loop_run(run.loop);
-	env_loop_free(run.loop);
-	if (status == 0 && run.pending > 0)
-		status = -ECANCELED;
-	return status < 0 ? status : run.status;
-}
-
 /* ---- Replicas that were removed --------------------------------------------------------------------------------- */
 
 /* One that is no member any more has a log until its tombstone takes its place. */
@@ -101,7 +57,7 @@ static int drop_log(struct raftkv *raftkv, uint64_t region)
 {
 	struct first_write first = {.write = {.region = region, .destroy = true}};
 
-	return write_logs(raftkv, &first, 1);
+	return first_writes_run(raftkv, &first, 1);
 }
 
 static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
@@ -114,7 +70,7 @@ static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
 		return status;
 	log_info(raftkv->logger, "region %llu: what is left of a removed replica is cleared",
 		(unsigned long long)region->id);
-	status = region_clear_rows(raftkv, region);
+	status = region_clear_rows(raftkv->kv, region);
 	return status == 0 && !self ? drop_log(raftkv, region->id) : status;
 }
 
@@ -309,8 +265,10 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 
 int recover_regions(struct raftkv *raftkv, struct status *status)
 {
-	int code = each_region(raftkv, finish_departure, status);
+	int code = recover_snapshots(raftkv, status);
 
+	if (code == 0)
+		code = each_region(raftkv, finish_departure, status);
 	if (code == 0)
 		code = mark_rows(raftkv, status);
 	if (code == 0)
@@ -341,7 +299,7 @@ static int begin_logs(struct raftkv *raftkv, uint32_t count)
 			.reset_index = REGION_FIRST_INDEX,
 			.reset_term = REGION_FIRST_TERM,
 		};
-	status = write_logs(raftkv, writes, count);
+	status = first_writes_run(raftkv, writes, count);
 	free(writes);
 	return status;
 }

@@ -3,6 +3,7 @@
  *
  * The KV engine stands at some prefix of its batches: each region's apply state says how much of the log it has (P).
  *
+ *  0  Snapshots that were being installed are installed again (recover_snapshots.h).
  *  1  A unit of the block store is in use if an extent row names it, or an entry above P names it as its payload. What
  *     entries up to P name lies in the rows or was freed. No unit may be named twice.
  *  2  RocksDB may have flushed rows by itself before the small payloads they name were synced. So for the entries in

@@ -27,9 +27,8 @@ static void delete_space(struct kv_engine *kv, struct kv_batch *batch, const str
 	kv->ops->batch_delete_range(batch, key_slice(&low), key_slice(&high));
 }
 
-int region_clear_rows(struct raftkv *raftkv, const struct region *region)
+int region_clear_rows(struct kv_engine *kv, const struct region *region)
 {
-	struct kv_engine *kv = raftkv->kv;
 	struct kv_batch *batch = kv->ops->batch_new(kv);
 	struct key low, high;
 	int status;
@@ -69,7 +68,7 @@ int region_clear(struct raftkv *raftkv, const struct region *region)
 	status = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &objects);
 	if (status < 0)
 		return status;
-	status = region_clear_rows(raftkv, region);
+	status = region_clear_rows(kv, region);
 	if (status == 0)
 		status = extent_rows_each(kv, objects, key_slice(&low), free_extent, raftkv);
 	kv->ops->iterator_free(kv, objects);

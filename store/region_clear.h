@@ -8,6 +8,7 @@
 #ifndef RAFTKV_STORE_REGION_CLEAR_H
 #define RAFTKV_STORE_REGION_CLEAR_H
 
+struct kv_engine;
 struct raftkv;
 struct region;
 
@@ -15,6 +16,6 @@ struct region;
  * applied. Blocks; any thread. The caller forgets the route's snapshot. 0, -ENOMEM, or the engine's error. */
 int region_clear(struct raftkv *raftkv, const struct region *region);
 /* The rows alone: at start, before the block store is told what is in use. */
-int region_clear_rows(struct raftkv *raftkv, const struct region *region);
+int region_clear_rows(struct kv_engine *kv, const struct region *region);
 
 #endif

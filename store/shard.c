@@ -167,7 +167,7 @@ void shard_resume(struct shard *shard)
 
 void shard_check_stopped(struct shard *shard)
 {
-	if (!shard->is_stopping || shard->is_stopped)
+	if (!shard->is_stopping || shard->is_stopped || shard->discards > 0)
 		return;
 	for (const struct peer *peer = shard->peers; peer; peer = peer->next)
 		if (!peer_is_quiet(peer))

@@ -35,6 +35,7 @@ struct shard {
 	struct env_mail resume_mail; /* log space was freed, or the throttle was lifted */
 	atomic_bool is_resume_posted;
 	struct env_mail stop_mail;
+	uint32_t discards; /* of stages, on workers */
 	bool is_stopping;
 	bool is_stopped;
 	/* Counters for raftkv_stats. */

@@ -13,9 +13,12 @@
 #include "store/raftkv.h"
 #include "store/router.h"
 #include "store/shard.h"
+#include "store/snapshot_sink.h"
 #include "store/space.h"
 
 #define NS_PER_MS 1000000u
+
+struct snapshot_stage;
 
 struct raftkv {
 	struct raftkv_options options; /* with the defaults filled in */
@@ -30,6 +33,7 @@ struct raftkv {
 	uint32_t shard_count;
 	struct flush flush;
 	struct space space;
+	struct snapshots snapshots;
 	uint64_t started; /* env_now: tick 0 of every group */
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool has_failed;
@@ -48,6 +52,9 @@ struct raftkv {
 void raftkv_fail(struct raftkv *raftkv, int status, const char *sentence);
 /* The shard that runs the region's replica. */
 struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region);
+/* MsgSnap with its stage, for the region's replica; both are taken. STATUS_LIMIT or -ENOMEM: they are not. */
+int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+	struct raft_message *message, struct snapshot_stage *stage);
 /* A shard has nothing left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);
 

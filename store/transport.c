@@ -22,7 +22,8 @@ static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 static bool may_be_made(
 	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	bool is_of_leader = message->type == RAFT_MSG_APP || message->type == RAFT_MSG_HEARTBEAT;
+	bool is_of_leader = message->type == RAFT_MSG_APP || message->type == RAFT_MSG_HEARTBEAT ||
+			    message->type == RAFT_MSG_SNAP;
 	uint64_t tombstone;
 
 	if (!is_of_leader || envelope->is_tombstone || envelope->to.id == 0 ||
@@ -65,6 +66,7 @@ struct step {
 	struct shard *shard;
 	struct peer_envelope envelope;
 	struct raft_message message;
+	struct snapshot_stage *stage; /* of MsgSnap */
 };
 
 static void on_step(struct env_mail *mail)
@@ -74,8 +76,12 @@ static void on_step(struct env_mail *mail)
 	struct peer *peer = find_or_make(raftkv, step->shard, &step->envelope, &step->message);
 
 	atomic_fetch_sub(&raftkv->steps_pending, 1);
-	if (peer)
+	if (!step->stage && peer)
 		peer_step(peer, &step->envelope, &step->message);
+	else if (step->stage && peer)
+		peer_step_snapshot(peer, &step->envelope, &step->message, step->stage);
+	else if (step->stage)
+		peer_discard_stage(step->shard, step->stage);
 	raft_message_close(&step->message);
 	free(step);
 }
@@ -106,6 +112,21 @@ void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, st
 	*message = (struct raft_message){0};
 	atomic_fetch_add(&raftkv->steps_pending, 1);
 	env_post(step->shard->loop, &step->mail, on_step);
+}
+
+int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+	struct raft_message *message, struct snapshot_stage *stage)
+{
+	struct step *step = step_new(raftkv, envelope);
+
+	if (!step)
+		return STATUS_LIMIT;
+	step->message = *message;
+	step->stage = stage;
+	*message = (struct raft_message){0};
+	atomic_fetch_add(&raftkv->steps_pending, 1);
+	env_post(step->shard->loop, &step->mail, on_step);
+	return 0;
 }
 
 /* ---- What became of messages ------------------------------------------------------------------------------------ */

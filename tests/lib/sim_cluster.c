@@ -18,6 +18,14 @@
 
 static const char *const names[SIM_TRANSPORT_STORES_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h"};
 
+/* Nobody else may hold what belongs to a process that stops. */
+static void leave_transport(struct sim_store *store)
+{
+	struct sim_cluster *cluster = store->argument;
+
+	sim_transport_leave(&cluster->transport, store->options.store);
+}
+
 static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t voters)
 {
 	struct sim_store *store = &cluster->stores[number];
@@ -29,6 +37,8 @@ static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t vo
 	options->initial_stores = cluster->initial;
 	options->initial_store_count = voters;
 	options->is_joining = number >= voters;
+	store->before_stop = leave_transport;
+	store->argument = cluster;
 	options->transport = sim_transport_end(&cluster->transport, number + 1, &store->raftkv);
 }
 

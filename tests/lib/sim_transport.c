@@ -4,10 +4,14 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "tests/lib/sim_stream.h"
 
 struct sim_letter {
 	struct sim_letter *next;
 	uint64_t due;
+	/* Not a message: a call at its time. */
+	void (*arrived)(void *argument);
+	void *argument;
 	struct peer_envelope envelope;
 	struct raft_message message;
 };
@@ -41,8 +45,14 @@ static struct sim_transport_end *end_of(struct sim_transport *transport, uint64_
 
 static void deliver(struct sim_transport *transport, struct sim_letter *letter)
 {
-	struct sim_transport_end *to = end_of(transport, letter->envelope.to.store);
+	struct sim_transport_end *to;
 
+	if (letter->arrived) {
+		letter->arrived(letter->argument);
+		letter_free(letter);
+		return;
+	}
+	to = end_of(transport, letter->envelope.to.store);
 	if (to->raftkv && *to->raftkv && !to->is_cut)
 		raftkv_step(*to->raftkv, &letter->envelope, &letter->message);
 	letter_free(letter);
@@ -74,24 +84,45 @@ static void set_timer(struct sim_transport *transport)
 			env_now(sim_node_env(transport->node)) + (due > now ? due - now : 0), on_timer);
 }
 
-static void post(struct sim_transport *transport, const struct peer_envelope *envelope,
-	const struct raft_message *message)
+static struct sim_letter *letter_new(struct sim_transport *transport, uint64_t delay)
 {
-	struct sim_letter *letter = malloc(sizeof *letter);
-	struct sim_letter **link = &transport->letters;
+	struct sim_letter *letter = calloc(1, sizeof *letter);
 
 	check(letter);
-	*letter = (struct sim_letter){
-		.due = sim_time(transport->world) + 1 + sim_random(transport->world, transport->latency),
-		.envelope = *envelope,
-		.message = copy_of(message),
-	};
+	letter->due = sim_time(transport->world) + 1 + delay;
+	return letter;
+}
+
+static void insert(struct sim_transport *transport, struct sim_letter *letter)
+{
+	struct sim_letter **link = &transport->letters;
+
 	while (*link && (*link)->due <= letter->due)
 		link = &(*link)->next;
 	letter->next = *link;
 	*link = letter;
 	if (transport->letters == letter)
 		set_timer(transport);
+}
+
+static void post(struct sim_transport *transport, const struct peer_envelope *envelope,
+	const struct raft_message *message)
+{
+	struct sim_letter *letter = letter_new(transport, sim_random(transport->world, transport->latency));
+
+	letter->envelope = *envelope;
+	letter->message = copy_of(message);
+	insert(transport, letter);
+}
+
+void sim_transport_call(
+	struct sim_transport *transport, uint64_t delay, void (*arrived)(void *argument), void *argument)
+{
+	struct sim_letter *letter = letter_new(transport, delay);
+
+	letter->arrived = arrived;
+	letter->argument = argument;
+	insert(transport, letter);
 }
 
 /* ---- The store's side ------------------------------------------------------------------------------------------- */
@@ -126,7 +157,10 @@ static void send(
 static void send_snapshot(struct transport *base, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_source *source)
 {
-	(void)base, (void)envelope, (void)message, (void)source;
+	struct sim_transport_end *from = container_of(base, struct sim_transport_end, base);
+
+	note(from->transport, message);
+	sim_stream_begin(from, end_of(from->transport, envelope->to.store), envelope, message, source);
 }
 
 static const struct transport_ops operations = {send, send_snapshot};
@@ -149,6 +183,7 @@ void sim_transport_close(struct sim_transport *transport)
 		transport->letters = letter->next;
 		letter_free(letter);
 	}
+	sim_streams_close(transport);
 	env_timer_stop(&transport->timer);
 }
 

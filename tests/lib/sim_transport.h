@@ -1,7 +1,8 @@
 /*
  * sim_transport.h: a transport (store/transport.h) in memory, between the stores of one simulated world. It delays
  * messages by a random time, so that they overtake each other, and loses and repeats them; it keeps a count of what it
- * carried. Snapshots of regions are not carried.
+ * carried. A region's snapshot goes chunk by chunk, each when the one before was taken in (sim_stream.c); one whose
+ * chunk is lost, or that stands still because an end has died, breaks.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_TRANSPORT_H
 #define RAFTKV_TESTS_LIB_SIM_TRANSPORT_H
@@ -15,6 +16,7 @@
 #define SIM_TRANSPORT_STORES_MAX 8
 
 struct sim_letter; /* sim_transport.c: a message on its way */
+struct sim_stream; /* sim_stream.c: a snapshot on its way */
 struct sim_transport;
 
 /* A store's end. */
@@ -31,18 +33,22 @@ struct sim_transport {
 	struct env_loop *loop;
 	struct env_timer timer;
 	struct sim_letter *letters; /* by due */
+	struct sim_stream *streams; /* all that there ever were */
 	struct sim_transport_end ends[SIM_TRANSPORT_STORES_MAX]; /* of store n at n - 1 */
 
 	/* Change at will. */
 	uint64_t latency; /* ns, at most [2 ms] */
 	uint32_t loss_ppm;
 	uint32_t repeat_ppm;
+	uint32_t chunk_loss_ppm; /* of snapshots */
 	/* NULL, or whether a message passes. */
 	bool (*filter)(
 		void *argument, const struct peer_envelope *envelope, const struct raft_message *message);
 	void *filter_argument;
 
 	uint64_t sent[RAFT_MSG_TYPE_COUNT];
+	uint64_t chunks; /* of snapshots, taken in */
+	uint64_t streams_arrived, streams_broken;
 	uint64_t
 		payloads_missing; /* entries whose payload's bytes were not there: no transport could carry them */
 };
@@ -51,5 +57,7 @@ void sim_transport_init(struct sim_transport *transport, struct sim_world *world
 void sim_transport_close(struct sim_transport *transport);
 /* The end for a store whose process is at `*raftkv`. */
 struct transport *sim_transport_end(struct sim_transport *transport, uint64_t store, struct raftkv **raftkv);
+/* The store's process is about to stop: breaks its streams, and runs the world until nothing of it is in them. */
+void sim_transport_leave(struct sim_transport *transport, uint64_t store);
 
 #endif
