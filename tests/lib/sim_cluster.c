@@ -21,9 +21,7 @@ static const char *const names[SIM_TRANSPORT_STORES_MAX] = {"a", "b", "c", "d", 
 /* Nobody else may hold what belongs to a process that stops. */
 static void leave_transport(struct sim_store *store)
 {
-	struct sim_cluster *cluster = store->argument;
-
-	sim_transport_leave(&cluster->transport, store->options.store);
+	sim_transport_leave(store->options.transport);
 }
 
 static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t voters)
@@ -38,7 +36,6 @@ static void init_store(struct sim_cluster *cluster, uint32_t number, uint32_t vo
 	options->initial_store_count = voters;
 	options->is_joining = number >= voters;
 	store->before_stop = leave_transport;
-	store->argument = cluster;
 	options->transport = sim_transport_end(&cluster->transport, number + 1, &store->raftkv);
 }
 

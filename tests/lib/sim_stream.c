@@ -327,11 +327,13 @@ static bool has_left(void *argument)
 	return true;
 }
 
-void sim_transport_leave(struct sim_transport *transport, uint64_t store)
+void sim_transport_leave(struct transport *base)
 {
-	struct leaving leaving = {transport, *transport->ends[store - 1].raftkv};
+	struct sim_transport_end *end = container_of(base, struct sim_transport_end, base);
+	struct sim_transport *transport = end->transport;
+	struct leaving leaving = {transport, *end->raftkv};
 
-	transport->ends[store - 1].is_cut = true;
+	end->is_cut = true;
 	for (struct sim_stream *stream = transport->streams; stream; stream = stream->next)
 		if (stream->sender.raftkv == leaving.raftkv || stream->receiver.raftkv == leaving.raftkv)
 			break_up(stream);
@@ -342,7 +344,7 @@ void sim_transport_leave(struct sim_transport *transport, uint64_t store)
 		if (stream->receiver.raftkv == leaving.raftkv)
 			stream->receiver.raftkv = NULL;
 	}
-	transport->ends[store - 1].is_cut = false;
+	end->is_cut = false;
 }
 
 void sim_streams_close(struct sim_transport *transport)

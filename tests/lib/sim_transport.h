@@ -58,6 +58,6 @@ void sim_transport_close(struct sim_transport *transport);
 /* The end for a store whose process is at `*raftkv`. */
 struct transport *sim_transport_end(struct sim_transport *transport, uint64_t store, struct raftkv **raftkv);
 /* The store's process is about to stop: breaks its streams, and runs the world until nothing of it is in them. */
-void sim_transport_leave(struct sim_transport *transport, uint64_t store);
+void sim_transport_leave(struct transport *end);
 
 #endif
