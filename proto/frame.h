@@ -35,6 +35,9 @@ enum frame_type {
 	FRAME_PING, /* no head */
 	FRAME_PONG,
 	FRAME_PEER_MESSAGES, /* PeerMessages */
+	FRAME_SNAPSHOT, /* PeerMessage: MsgSnap */
+	FRAME_SNAPSHOT_CHUNK, /* no head; attached: store/snapshot_chunk.h */
+	FRAME_SNAPSHOT_ANSWER, /* SnapshotAnswer */
 	FRAME_READ = 32, /* ReadRequest, ReadReply */
 	FRAME_WRITE, /* WriteRequest, WriteReply */
 	FRAME_BEAT, /* BeatRequest, BeatReply */

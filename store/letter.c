@@ -46,6 +46,32 @@ static void fill_replica(Raftkv__Replica *to, const struct region_peer *from)
 	to->roles = from->roles;
 }
 
+/* The ids stay where they are. */
+static void fill_snapshot(struct letter *letter)
+{
+	struct raft_conf_state *from = &letter->snapshot.conf_state;
+	Raftkv__ConfState *conf = &letter->conf_state;
+	Raftkv__Snapshot *to = &letter->snapshot_message;
+
+	raftkv__conf_state__init(conf);
+	conf->n_voters = from->voters.count;
+	conf->voters = from->voters.items;
+	conf->n_voters_outgoing = from->voters_outgoing.count;
+	conf->voters_outgoing = from->voters_outgoing.items;
+	conf->n_learners = from->learners.count;
+	conf->learners = from->learners.items;
+	conf->n_learners_next = from->learners_next.count;
+	conf->learners_next = from->learners_next.items;
+	conf->auto_leave = from->auto_leave;
+	raftkv__snapshot__init(to);
+	to->index = letter->snapshot.index;
+	to->term = letter->snapshot.term;
+	to->conf_state = conf;
+	to->data = bytes_of(letter->snapshot.data);
+	letter->message.snapshot = to;
+	letter->size += HEAD_SIZE + to->data.len + REGION_PEERS_MAX * ENTRY_SIZE;
+}
+
 static void fill(struct letter *letter, const struct peer_envelope *envelope, const struct raft_message *from)
 {
 	Raftkv__PeerMessage *to = &letter->message;
@@ -75,6 +101,8 @@ static void fill(struct letter *letter, const struct peer_envelope *envelope, co
 	to->entries = letter->pointers;
 	letter->size = HEAD_SIZE + to->context.len;
 	fill_entries(letter);
+	if (letter->snapshot.index > 0)
+		fill_snapshot(letter);
 }
 
 struct letter *letter_new(const struct peer_envelope *envelope, const struct raft_message *message)
@@ -82,12 +110,12 @@ struct letter *letter_new(const struct peer_envelope *envelope, const struct raf
 	size_t count = message->entries.count;
 	struct letter *letter = calloc(1, sizeof *letter + count * sizeof letter->pointers[0]);
 
-	check(!message->snapshot);
 	if (!letter)
 		return NULL;
 	letter->context = buf_ref(message->context);
 	letter->entries = malloc((count + 1) * sizeof *letter->entries);
-	if (!letter->entries || raft_entries_append(&letter->shared, message->entries.items, count) < 0) {
+	if (!letter->entries || raft_entries_append(&letter->shared, message->entries.items, count) < 0 ||
+		(message->snapshot && raft_snapshot_copy(&letter->snapshot, message->snapshot) < 0)) {
 		letter_free(letter);
 		return NULL;
 	}
@@ -98,6 +126,7 @@ struct letter *letter_new(const struct peer_envelope *envelope, const struct raf
 void letter_free(struct letter *letter)
 {
 	buf_unref(letter->context);
+	raft_snapshot_close(&letter->snapshot);
 	raft_entries_close(&letter->shared);
 	free(letter->entries);
 	free(letter);
@@ -151,6 +180,45 @@ static int open_entry(const Raftkv__Entry *from, struct frame *frame, struct raf
 	return status;
 }
 
+static int open_ids(const uint64_t *from, size_t count, struct raft_ids *to)
+{
+	int status = count > REGION_PEERS_MAX ? STATUS_MALFORMED : 0;
+
+	for (size_t i = 0; i < count && status == 0; i++)
+		status = from[i] > 0 ? raft_ids_insert(to, from[i]) : STATUS_MALFORMED;
+	return status;
+}
+
+static int open_conf_state(const Raftkv__ConfState *from, struct raft_conf_state *to)
+{
+	int status = from ? open_ids(from->voters, from->n_voters, &to->voters) : STATUS_MALFORMED;
+
+	if (status == 0)
+		status = open_ids(from->voters_outgoing, from->n_voters_outgoing, &to->voters_outgoing);
+	if (status == 0)
+		status = open_ids(from->learners, from->n_learners, &to->learners);
+	if (status == 0)
+		status = open_ids(from->learners_next, from->n_learners_next, &to->learners_next);
+	if (status == 0)
+		to->auto_leave = from->auto_leave;
+	return status;
+}
+
+/* What is taken so far is the message's to close. */
+static int open_snapshot(const Raftkv__Snapshot *from, struct raft_message *message)
+{
+	struct raft_snapshot *to = calloc(1, sizeof *to);
+	int status;
+
+	if (!to)
+		return -ENOMEM;
+	message->snapshot = to;
+	to->index = from->index;
+	to->term = from->term;
+	status = open_conf_state(from->conf_state, &to->conf_state);
+	return status == 0 ? copy_bytes(&from->data, &to->data) : status;
+}
+
 static int open_envelope(const Raftkv__PeerMessage *letter, struct peer_envelope *envelope)
 {
 	int status;
@@ -172,7 +240,8 @@ int letter_open(const Raftkv__PeerMessage *letter, struct frame *frame, struct p
 	int status = open_envelope(letter, envelope);
 
 	*message = (struct raft_message){0};
-	if (status < 0 || letter->type >= RAFT_MSG_TYPE_COUNT || letter->snapshot)
+	if (status < 0 || letter->type >= RAFT_MSG_TYPE_COUNT ||
+		(letter->type == RAFT_MSG_SNAP) != (letter->snapshot != NULL))
 		return STATUS_MALFORMED;
 	*message = (struct raft_message){
 		.type = (enum raft_message_type)letter->type,
@@ -189,6 +258,8 @@ int letter_open(const Raftkv__PeerMessage *letter, struct frame *frame, struct p
 	status = copy_bytes(&letter->context, &message->context);
 	for (size_t i = 0; i < letter->n_entries && status == 0; i++)
 		status = open_entry(letter->entries[i], frame, &message->entries);
+	if (status == 0 && letter->snapshot)
+		status = open_snapshot(letter->snapshot, message);
 	if (status < 0)
 		raft_message_close(message);
 	return status;

@@ -19,12 +19,15 @@ struct letter {
 	Raftkv__Epoch epoch;
 	Raftkv__Replica from, to;
 	struct buf *context;
+	struct raft_snapshot snapshot; /* MsgSnap's, and as it goes out */
+	Raftkv__Snapshot snapshot_message;
+	Raftkv__ConfState conf_state;
 	struct raft_entries shared; /* the entries' bufs */
 	Raftkv__Entry *entries;
 	Raftkv__Entry *pointers[]; /* to them */
 };
 
-/* Shares the bufs of `message`, which has no snapshot, and whose payloads are in memory. NULL: out of memory. */
+/* Shares the bufs of `message`, whose payloads are in memory. NULL: out of memory. */
 struct letter *letter_new(const struct peer_envelope *envelope, const struct raft_message *message);
 void letter_free(struct letter *letter);
 /* Appends its payloads, borrowed, to `attachments`; returns how many there are now. */

@@ -11,6 +11,7 @@
 
 #include "proto/container.h"
 #include "store/letter.h"
+#include "store/net_snapshots.h"
 
 #define NS_PER_MS	UINT64_C(1000000)
 #define PAUSE_FIRST_MS	50u
@@ -56,9 +57,10 @@ struct lane {
 	struct remote *dirty;
 	struct inbound *inbounds;
 	uint32_t link_count; /* of both kinds */
+	struct net_snapshots snapshots;
 	struct env_mail flush_mail, stop_mail;
 	bool is_flush_posted;
-	bool is_stopping;
+	bool is_stopping, is_stopped;
 };
 
 struct address {
@@ -76,6 +78,7 @@ struct net_transport {
 	struct address *addresses;
 	_Atomic uint64_t messages_sent, messages_received, messages_dropped;
 	_Atomic uint64_t frames_sent, bytes_sent, bytes_received;
+	struct net_pace pace;
 	_Atomic uint32_t lanes_running;
 	struct env_mail stopped_mail;
 	void (*stopped)(void *argument);
@@ -397,7 +400,17 @@ static void send(
 	mark(remote);
 }
 
-static const struct transport_ops operations = {.send = send};
+static void send_snapshot(struct transport *base, const struct peer_envelope *envelope,
+	const struct raft_message *message, struct snapshot_source *source)
+{
+	struct net_transport *transport = container_of(base, struct net_transport, base);
+	char *address = address_of(transport, envelope->to.store);
+
+	net_snapshots_send(&lane_here(transport)->snapshots, address, envelope, message, source);
+	free(address);
+}
+
+static const struct transport_ops operations = {send, send_snapshot};
 
 /* ---- Links of other stores -------------------------------------------------------------------------------------- */
 
@@ -410,7 +423,8 @@ static int take(struct inbound *inbound, const Raftkv__PeerMessage *letter, stru
 
 	if (status < 0)
 		return status;
-	if (envelope.from.store != inbound->store || envelope.to.store != transport->self->store) {
+	if (envelope.from.store != inbound->store || envelope.to.store != transport->self->store ||
+		message.type == RAFT_MSG_SNAP) {
 		raft_message_close(&message);
 		return STATUS_MALFORMED;
 	}
@@ -462,6 +476,29 @@ static void on_inbound_closed(void *argument, struct link *link, const struct st
 
 static const struct link_handlers accepted = {.received = on_received, .closed = on_inbound_closed};
 
+static bool is_peer(const struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
+{
+	bool is = hello->store != 0 && hello->store != transport->self->store && hello->cluster != 0;
+
+	if (!is)
+		status_set(refusal, -EINVAL, "store %" PRIu64 " cannot be a peer of store %" PRIu64,
+			hello->store, transport->self->store);
+	return is;
+}
+
+int net_transport_greet_snapshot(
+	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
+{
+	struct net_transport *transport = argument;
+	struct lane *lane = lane_here(transport);
+
+	if (!is_peer(transport, hello, refusal))
+		return refusal->code;
+	if (!lane)
+		return status_set(refusal, -EBUSY, "this store takes no links here");
+	return net_snapshots_greet(&lane->snapshots, link, hello, refusal);
+}
+
 int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	struct net_transport *transport = argument;
@@ -469,9 +506,8 @@ int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *
 	struct link_handlers handlers = accepted;
 	struct inbound *inbound;
 
-	if (hello->store == 0 || hello->store == transport->self->store || hello->cluster == 0)
-		return status_set(refusal, -EINVAL, "store %" PRIu64 " cannot be a peer of store %" PRIu64,
-			hello->store, transport->self->store);
+	if (!is_peer(transport, hello, refusal))
+		return refusal->code;
 	inbound = lane && !lane->is_stopping ? calloc(1, sizeof *inbound) : NULL;
 	if (!inbound)
 		return status_set(refusal, -EBUSY, "this store is stopping, or out of memory");
@@ -491,6 +527,26 @@ int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
+static void on_snapshot_ended(void *argument)
+{
+	check_stopped(argument);
+}
+
+static void init_lane(struct lane *lane, struct net_transport *transport, struct env_loop *loop)
+{
+	*lane = (struct lane){
+		.transport = transport,
+		.loop = loop,
+		.snapshots = {.self = transport->self,
+			.logger = transport->logger,
+			.raftkv = &transport->raftkv,
+			.loop = loop,
+			.pace = &transport->pace,
+			.ended = on_snapshot_ended,
+			.argument = lane},
+	};
+}
+
 struct net_transport *net_transport_new(const struct net_transport_options *options)
 {
 	struct net_transport *transport =
@@ -503,7 +559,9 @@ struct net_transport *net_transport_new(const struct net_transport_options *opti
 	transport->logger = options->logger;
 	transport->lane_count = options->loop_count;
 	for (uint32_t i = 0; i < options->loop_count; i++)
-		transport->lanes[i] = (struct lane){.transport = transport, .loop = options->loops[i]};
+		init_lane(&transport->lanes[i], transport, options->loops[i]);
+	transport->pace.rate = options->snapshot_rate;
+	pthread_mutex_init(&transport->pace.lock, NULL);
 	pthread_mutex_init(&transport->lock, NULL);
 	return transport;
 }
@@ -541,8 +599,9 @@ static void check_stopped(struct lane *lane)
 {
 	struct net_transport *transport = lane->transport;
 
-	if (!lane->is_stopping || lane->link_count > 0)
+	if (!lane->is_stopping || lane->is_stopped || lane->link_count > 0 || lane->snapshots.count > 0)
 		return;
+	lane->is_stopped = true;
 	if (atomic_fetch_sub(&transport->lanes_running, 1) == 1)
 		env_post(transport->lanes[0].loop, &transport->stopped_mail, on_stopped);
 }
@@ -552,6 +611,9 @@ static void on_stop(struct env_mail *mail)
 	struct lane *lane = container_of(mail, struct lane, stop_mail);
 
 	lane->is_stopping = true;
+	lane->snapshots.is_stopping = true;
+	net_snapshots_stop_sending(&lane->snapshots);
+	net_snapshots_stop_receiving(&lane->snapshots);
 	for (struct remote *remote = lane->remotes; remote; remote = remote->hh.next)
 		if (remote->link)
 			link_close(remote->link, NULL);
@@ -594,6 +656,7 @@ void net_transport_free(struct net_transport *transport)
 		free(address->text);
 		free(address);
 	}
+	pthread_mutex_destroy(&transport->pace.lock);
 	pthread_mutex_destroy(&transport->lock);
 	free(transport);
 }

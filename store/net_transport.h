@@ -1,5 +1,6 @@
 /*
- * net_transport.h: the transport of a cluster: Raft messages over links (proto/link.h).
+ * net_transport.h: the transport of a cluster: Raft messages over links (proto/link.h), and snapshots of regions over
+ * links of their own (net_snapshots.h).
  *
  * Each shard has a link of its own to every store that it speaks to, one way: answers come on the other store's links.
  * What the shard's peers say within one turn of its loop goes out together, over all regions, in as few frames as it
@@ -25,6 +26,7 @@ struct net_transport_options {
 	const struct logger *logger;
 	struct env_loop **loops; /* of the shards */
 	uint32_t loop_count;
+	uint64_t snapshot_rate; /* bytes/s that snapshots may take, all together; 0: any */
 };
 
 struct net_transport_stats {
@@ -42,6 +44,9 @@ void net_transport_attach(struct net_transport *transport, struct raftkv *raftkv
 int net_transport_set_address(struct net_transport *transport, uint64_t store, const char *address);
 /* A link whose sender says that it is a store (Role STORE): takes it over, or refuses it. As link_handlers.greeted. */
 int net_transport_greet(
+	void *transport, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
+/* The same for one that says that it brings a snapshot (Role SNAPSHOT). */
+int net_transport_greet_snapshot(
 	void *transport, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
 void net_transport_read_stats(const struct net_transport *transport, struct net_transport_stats *stats);
 

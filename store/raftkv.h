@@ -86,6 +86,8 @@ struct raftkv_options {
 	uint64_t block_file_size; /* bytes; blocks_options.file_size [disk / 8, ≤ 1 GiB] */
 	uint64_t segment_size; /* bytes; log_engine_options.segment_size [disk / 64, ≤ 64 MiB] */
 	uint32_t snapshot_count_max; /* [2] regions' snapshots sent, and as many received, at once */
+	uint64_t
+		snapshot_rate; /* bytes/s that sending them may take: for whoever makes the transport [64 MiB/s] */
 	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;

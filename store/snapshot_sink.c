@@ -296,6 +296,11 @@ int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk)
 
 /* ---- The end ---------------------------------------------------------------------------------------------------- */
 
+bool snapshot_sink_is_complete(const struct snapshot_sink *sink)
+{
+	return sink->chain.is_last;
+}
+
 int snapshot_sink_finish(struct snapshot_sink *sink)
 {
 	struct raftkv *raftkv = sink->raftkv;

@@ -68,6 +68,8 @@ void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t pee
 int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_sink **sink);
 int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk);
+/* The last chunk has been written. */
+bool snapshot_sink_is_complete(const struct snapshot_sink *sink);
 int snapshot_sink_finish(struct snapshot_sink *sink);
 void snapshot_sink_abort(struct snapshot_sink *sink);
 

@@ -69,7 +69,8 @@ static int make_transport(struct server *server, struct status *status)
 	const struct net_transport_options options = {.self = &server->self,
 		.logger = server->options.logger,
 		.loops = server->options.loops,
-		.loop_count = server->options.loop_count};
+		.loop_count = server->options.loop_count,
+		.snapshot_rate = server->options.config->store.snapshot_rate};
 	int code = 0;
 
 	server->transport = net_transport_new(&options);
@@ -97,6 +98,8 @@ static int listen_for_all(struct server *server, struct status *status)
 	if (code < 0)
 		return code;
 	acceptor_serve(server->acceptor, RAFTKV__ROLE__STORE, net_transport_greet, server->transport);
+	acceptor_serve(
+		server->acceptor, RAFTKV__ROLE__SNAPSHOT, net_transport_greet_snapshot, server->transport);
 	acceptor_serve(server->acceptor, RAFTKV__ROLE__CLIENT, rpc_server_greeted, server->rpc_server);
 	return 0;
 }

@@ -8,10 +8,13 @@
 
 #include "proto/acceptor.h"
 #include "tests/lib/sim_cluster.h"
+#include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
-#define STORES 3
+#define STORES	3
+#define JOINERS 1
+#define ALL	(STORES + JOINERS)
 
 /* What a store's process has beside its raftkv. */
 struct port {
@@ -24,7 +27,7 @@ struct port {
 
 struct fixture {
 	struct sim_cluster cluster;
-	struct port ports[STORES];
+	struct port ports[ALL];
 };
 
 static void write_address(uint32_t store, char address[16])
@@ -35,13 +38,16 @@ static void write_address(uint32_t store, char address[16])
 static void before_open(struct sim_store *store)
 {
 	struct port *port = store->argument;
-	struct net_transport_options options = {
-		.self = &port->self, .logger = &store->logger, .loops = &store->shard, .loop_count = 1};
+	struct net_transport_options options = {.self = &port->self,
+		.logger = &store->logger,
+		.loops = &store->shard,
+		.loop_count = 1,
+		.snapshot_rate = 2 << 20};
 
 	port->self = (struct link_self){.env = store->env};
 	port->transport = net_transport_new(&options);
 	store->options.transport = net_transport_base(port->transport);
-	for (uint32_t i = 1; i <= STORES; i++) {
+	for (uint32_t i = 1; i <= ALL; i++) {
 		char address[16];
 
 		write_address(i, address);
@@ -69,6 +75,7 @@ static void after_open(struct sim_store *store)
 	};
 	assert_int_equal(acceptor_new(&options, &port->acceptor, NULL), 0);
 	acceptor_serve(port->acceptor, RAFTKV__ROLE__STORE, net_transport_greet, port->transport);
+	acceptor_serve(port->acceptor, RAFTKV__ROLE__SNAPSHOT, net_transport_greet_snapshot, port->transport);
 }
 
 static void on_stopped(void *argument)
@@ -115,8 +122,8 @@ static void before_stop(struct sim_store *store)
 static void begin(struct fixture *fixture, uint64_t seed)
 {
 	*fixture = (struct fixture){0};
-	sim_cluster_init(&fixture->cluster, seed, STORES, 0);
-	for (uint32_t i = 0; i < STORES; i++) {
+	sim_cluster_init(&fixture->cluster, seed, STORES, JOINERS);
+	for (uint32_t i = 0; i < ALL; i++) {
 		struct sim_store *store = &fixture->cluster.stores[i];
 
 		store->before_open = before_open;
@@ -134,7 +141,7 @@ static struct sim_link *link_between(struct fixture *fixture, uint32_t from, uin
 
 static void cut(struct fixture *fixture, uint32_t store, bool is_cut)
 {
-	for (uint32_t other = 1; other <= STORES; other++) {
+	for (uint32_t other = 1; other <= ALL; other++) {
 		if (other == store)
 			continue;
 		link_between(fixture, store, other)->is_cut = is_cut;
@@ -271,6 +278,84 @@ static void connections_may_break_all_the_time(void **state)
 	sim_cluster_close(&fixture.cluster);
 }
 
+/* ---- Snapshots -------------------------------------------------------------------------------------------------- */
+
+static const struct region_change add_4 = {.steps = {{RAFT_ADD_LEARNER, 4, 4}}, .step_count = 1};
+
+static void fill(struct fixture *fixture, int count)
+{
+	char name[32];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "file%03d", i);
+		sim_cluster_write(&fixture->cluster, test_op_write(name, 0), make_payload('p'));
+		sim_cluster_write(&fixture->cluster, test_op_put(name, "a row"), NULL);
+	}
+}
+
+static struct raftkv_stats store_stats(struct fixture *fixture, uint32_t store)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(sim_cluster_store(&fixture->cluster, store)->raftkv, &stats);
+	return stats;
+}
+
+/* 8 MiB at 2 MiB/s take their time, whatever the network could carry. */
+static void a_new_replica_gets_a_snapshot(void **state)
+{
+	struct fixture fixture;
+	uint64_t begun;
+
+	(void)state;
+	begin(&fixture, 60);
+	fill(&fixture, 64);
+	sim_cluster_change(&fixture.cluster, &add_4);
+	begun = sim_time(fixture.cluster.world);
+	for (int i = 0; i < 60 && store_stats(&fixture, 4).snapshots_received == 0; i++) {
+		sim_cluster_write(&fixture.cluster, test_op_append("a", "x"), NULL);
+		sim_cluster_run(&fixture.cluster, 100 * SIM_MS);
+	}
+	assert_int_equal(store_stats(&fixture, 4).snapshots_received, 1);
+	assert_true(store_stats(&fixture, 4).snapshot_received_size > 8u << 20);
+	assert_true(sim_time(fixture.cluster.world) - begun > 3 * (uint64_t)SIM_S);
+	sim_replicas_compare(&fixture.cluster, (uint32_t[]){1, 2, 3, 4, 0});
+	sim_cluster_close(&fixture.cluster);
+}
+
+/* Whatever breaks on the way, and whoever stops or dies, it is tried again until it is there. */
+static void a_snapshot_that_breaks_is_sent_again(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 8; seed++) {
+		struct fixture fixture;
+		uint32_t leader, victim;
+
+		begin(&fixture, 70 + seed);
+		fill(&fixture, 24);
+		sim_cluster_change(&fixture.cluster, &add_4);
+		sim_cluster_run(
+			&fixture.cluster, 500 * SIM_MS + sim_random(fixture.cluster.world, 1500) * SIM_MS);
+		leader = sim_cluster_await_leader(&fixture.cluster);
+		victim = seed % 2 ? leader : 4;
+		if (seed < 2)
+			sim_net_reset(
+				fixture.cluster.stores[leader - 1].node, fixture.cluster.stores[3].node);
+		else if (seed < 4)
+			sim_store_crash(sim_cluster_store(&fixture.cluster, victim));
+		else if (seed < 6)
+			sim_store_stop(sim_cluster_store(&fixture.cluster, victim));
+		else
+			cut(&fixture, victim, true);
+		sim_cluster_run(&fixture.cluster, seed < 6 ? SIM_S : 40 * (uint64_t)SIM_S);
+		cut(&fixture, victim, false);
+		if (seed >= 2 && seed < 6)
+			sim_cluster_open(&fixture.cluster, victim);
+		sim_replicas_compare(&fixture.cluster, (uint32_t[]){1, 2, 3, 4, 0});
+		sim_cluster_close(&fixture.cluster);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +363,8 @@ int main(void)
 		cmocka_unit_test(a_store_that_was_away_catches_up),
 		cmocka_unit_test(a_partition_heals),
 		cmocka_unit_test(connections_may_break_all_the_time),
+		cmocka_unit_test(a_new_replica_gets_a_snapshot),
+		cmocka_unit_test(a_snapshot_that_breaks_is_sent_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
