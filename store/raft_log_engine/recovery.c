@@ -6,8 +6,10 @@
  * up, what lay between is damage: acknowledged records are lost. If none does, the log ends here: either nothing was
  * ever written there, or a crash tore the last batch, which nobody was told of.
  *
- * The torn remains are zeroed, so that no later crash can complete them by chance, and everything is synced before it
- * is believed: a batch that was written but not acknowledged when the process died may still be in the disk's cache.
+ * The torn remains are zeroed, so that no later crash can complete them by chance. The last batch is written once more
+ * before it is believed: if it was on its way when the process died, it may be in the page cache alone, where a failed
+ * write leaves it as if it were clean, so that a sync would not bring it to the disk. Those before it were durable, since
+ * one batch is on its way at a time.
  */
 #include "store/raft_log_engine/engine.h"
 
@@ -36,6 +38,8 @@ struct recovery {
 	uint64_t expected; /* number of the next batch; 0: none was found yet */
 	uint64_t oldest; /* what the last batch says */
 	bool has_ended; /* no batch at `end` */
+	struct place last; /* the last batch, and */
+	uint32_t last_size; /* its size; 0: none was found */
 	struct place end; /* where the next batch should be */
 	struct place damage; /* the first one */
 	uint64_t damage_count;
@@ -219,6 +223,8 @@ static int apply_batch(
 	recovery->size += batch->size;
 	recovery->expected = batch->number + 1;
 	recovery->oldest = batch->oldest;
+	recovery->last = (struct place){batch->segment, batch->offset};
+	recovery->last_size = batch->size;
 	return 0;
 }
 
@@ -335,6 +341,29 @@ static int check_whole(struct recovery *recovery, struct status *status)
 	return 0;
 }
 
+/* A segment's file is written durably (ENV_OPEN_DSYNC). */
+static int write_last_again(struct recovery *recovery)
+{
+	const struct log_segment *segment =
+		log_segments_find(&recovery->engine->segments, recovery->last.segment);
+	const uint8_t *bytes;
+	void *copy;
+	int status;
+
+	if (recovery->last_size == 0 || planted("log:tail_believed"))
+		return 0;
+	bytes = bytes_at(recovery, segment, recovery->last.offset, recovery->last_size, &status);
+	if (status < 0)
+		return status;
+	copy = aligned_alloc(ENV_DIRECT_ALIGNMENT, recovery->last_size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, bytes, recovery->last_size);
+	status = env_file_write(segment->file, recovery->last.offset, copy, recovery->last_size);
+	free(copy);
+	return status;
+}
+
 /* Makes sure that what was cut never becomes a batch, and that what was found stays. */
 static int settle(struct recovery *recovery)
 {
@@ -342,7 +371,7 @@ static int settle(struct recovery *recovery)
 	void *zeroes = aligned_alloc(ENV_DIRECT_ALIGNMENT, LOG_BLOCK_SIZE);
 	struct place at = recovery->end;
 	struct log_segment *segment = log_segments_find(segments, at.segment);
-	int status = zeroes ? env_file_sync(segment->file) : -ENOMEM;
+	int status = zeroes ? write_last_again(recovery) : -ENOMEM;
 
 	if (zeroes)
 		memset(zeroes, 0, LOG_BLOCK_SIZE);

@@ -387,6 +387,11 @@ static void on_failure(void *argument, int status, const char *sentence)
 }
 
 /* Opens and compares; false: the power failed meanwhile, which it does after so many disk operations. */
+static bool has_bad_disk(const struct test *test)
+{
+	return sim_node_faults(test->node)->write_error_ppm > 0;
+}
+
 static bool begin_life(struct test *test, uint64_t operations)
 {
 	struct log_engine_options options = {
@@ -409,7 +414,7 @@ static bool begin_life(struct test *test, uint64_t operations)
 	if (!sim_node_is_up(test->node))
 		return false;
 	/* A disk that fails or has no room may deny the first segment or the last repair, not what is there. */
-	if ((code == -EIO && sim_node_faults(test->node)->write_error_ppm > 0) ||
+	if ((code == -EIO && has_bad_disk(test)) ||
 		(code == -ENOSPC && test->is_full && test->acknowledged == 0))
 		return false;
 	if (code < 0)
@@ -448,12 +453,16 @@ static void set_faults(struct test *test)
 	struct sim_disk_faults *faults = sim_node_faults(test->node);
 	uint64_t kind = draw(test, 8);
 
+	if (has_bad_disk(test) && draw(test, 2) == 0)
+		return; /* it stays bad over the restart */
 	*faults = (struct sim_disk_faults){0};
 	test->is_full = kind == 0;
 	if (kind == 0)
 		faults->capacity = (3 + draw(test, 5)) * (33 << 10) + (64 << 10);
-	else if (kind == 1)
+	else if (kind <= 2)
 		faults->write_error_ppm = 10000;
+	if (kind == 2)
+		faults->sync_error_ppm = 500000;
 }
 
 static void live(struct test *test)
@@ -474,7 +483,7 @@ static void live(struct test *test)
 		}
 	}
 	totals.failed += test->has_failed;
-	if (draw(test, 4) == 0 && sim_node_is_up(test->node))
+	if (draw(test, test->has_failed || has_bad_disk(test) ? 2 : 4) == 0 && sim_node_is_up(test->node))
 		sim_node_kill(test->node);
 	else
 		sim_node_crash(test->node);
