@@ -5,6 +5,7 @@
 #   make TSAN=1       with ThreadSanitizer                  make bench       micro-benchmarks, as a table
 #   make PLANT=1      with planted bugs (tests only)        make fuzz        every fuzz target, FUZZ_SECONDS each
 #   make torture MINUTES=  long random runs, 100 kills      make deb         a Debian package, in $(BUILD)
+#   make sim SEEDS= SEED=  clusters in one thread, simulated
 #   make V=1          show commands                         make lint        layering, lengths, formatting
 #
 # Sources are found by wildcard: a .c file in a layer belongs to the layer's library; a file in tests/unit/LAYER is a
@@ -23,6 +24,8 @@ variant := $(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(PLANT),-plant)
 BUILD   ?= build$(variant)
 FUZZ_SECONDS ?= 60
 MINUTES ?= 10
+SEEDS   ?= 1000
+SEED    ?= 1
 quiet   := $(if $(V),,@)
 say      = $(if $(V),@:,@printf '  %-4s %s\n' $(1) $@)
 
@@ -78,7 +81,7 @@ fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
-.PHONY: all tests torture bench fuzz lint check unit deps deps-check run demo install uninstall deb clean
+.PHONY: all tests torture sim bench fuzz lint check unit deps deps-check run demo install uninstall deb clean
 .SECONDARY:
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
@@ -188,6 +191,8 @@ torture: deps-check
 	$(quiet)$(MAKE) -s $(jobs) all tests
 	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh; do \
 		echo "# $${case##*/}"; BUILD="$(BUILD)" RAFTKV_TORTURE=$(MINUTES) RAFTKV_KILLS=100 RAFTKV_ENTRIES=200000 RAFTKV_SEED=$$$$ bash $$case || exit 1; done
+sim: $(BUILD)/tests/sim
+	$(quiet)$< --seed $(SEED) --seeds $(SEEDS)
 bench: $(benches)
 	$(quiet)for b in $^; do echo "# $${b##*/}"; $$b || exit 1; done
 fuzz: $(fuzzers)

@@ -1,0 +1,59 @@
+/*
+ * faults.h: what goes wrong, and when. Each seed chooses some kinds of faults and how often they come; each fault ends
+ * by itself after a while. Whatever happens, a quorum of the disks stays as good as an honest disk is: everything can
+ * recover once the faults are over.
+ */
+#ifndef RAFTKV_TESTS_SIM_FAULTS_H
+#define RAFTKV_TESTS_SIM_FAULTS_H
+
+#include "tests/sim/cluster.h"
+
+enum fault {
+	FAULT_KILL, /* a store: kill -9 */
+	FAULT_POWER, /* a store loses power */
+	FAULT_POWER_IN_WRITE, /* … in the middle of some disk operation */
+	FAULT_POWER_ALL, /* all stores lose power */
+	FAULT_STOP, /* a store is told to end */
+	FAULT_PAUSE, /* a machine stands still */
+	FAULT_DRIFT, /* a clock runs fast or slow */
+	FAULT_WALL, /* the time of day jumps */
+	FAULT_PARTITION, /* machines on one side do not reach the other */
+	FAULT_ONE_WAY, /* a machine is not heard, or does not hear */
+	FAULT_BRIDGE, /* one store reaches two that do not reach each other */
+	FAULT_RESET, /* connections break */
+	FAULT_DELAY, /* a network that is slow */
+	FAULT_SLOW_DISK,
+	FAULT_FULL_DISK,
+	FAULT_BAD_DISK, /* writes and syncs fail: the store must give up */
+	FAULT_MOUNT_KILL,
+	FAULT_MOUNT_PAUSE, /* long enough for its session to end */
+	FAULT_MOUNT_CUT, /* a mount reaches nobody */
+	FAULT_COUNT,
+};
+
+struct faults {
+	struct cluster *cluster;
+	uint32_t allowed; /* a bit each: what the command line lets happen */
+	uint32_t chosen; /* of them, by the seed */
+	uint64_t every; /* ns between faults, about */
+	uint64_t next; /* world time */
+	uint64_t cut_until;
+	uint64_t links_until;
+	uint64_t disk_until[STORES];
+	bool has_full_disk; /* some disk is, or was */
+	uint64_t fired[FAULT_COUNT];
+};
+
+const char *fault_name(enum fault fault);
+/* A list "kill,power": its bits; 0: there is a name that means nothing. */
+uint32_t faults_parse(const char *list);
+
+/* Chooses from the world. Nothing happens before faults_begin. */
+void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowed);
+void faults_begin(struct faults *faults);
+/* Between events: does and undoes what is due. When something is due again. */
+uint64_t faults_step(struct faults *faults);
+/* Undoes everything. */
+void faults_end(struct faults *faults);
+
+#endif

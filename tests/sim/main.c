@@ -1,0 +1,220 @@
+/*
+ * sim: a cluster of three stores and two mounts in one thread on virtual time, from one seed (run.h).
+ *
+ *   sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] [--verbose]
+ *
+ * Each seed runs in a process of its own: what dies in the simulation leaves its memory behind. Every sixteenth runs
+ * twice, to see that it does the same again. With --bug (a build with PLANT=1) the run ends at the first seed that shows
+ * the bug.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+#include "tests/sim/run.h"
+#include "tests/sim/work.h"
+
+#define TWICE_EVERY	 16
+#define SEED_SECONDS_MAX 60 /* of real time: then it hangs */
+
+struct options {
+	uint64_t seed;
+	uint64_t seeds;
+	struct run_options run;
+	const char *bug;
+};
+
+/* In a child, whose totals come back through shared memory. `shift` bytes of heap are taken first, so that a run that
+ * depends on addresses does not repeat. */
+static bool run_child(const struct options *options, uint64_t seed, size_t shift, struct run_totals *totals)
+{
+	struct run_options run = options->run;
+	int status;
+	pid_t child;
+
+	run.seed = seed;
+	fflush(stdout);
+	child = fork();
+	check(child >= 0);
+	if (child == 0) {
+		void *hole = malloc(shift);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(SEED_SECONDS_MAX);
+		run_seed(&run, totals);
+		free(hole);
+		fflush(stdout);
+		_exit(0);
+	}
+	check(waitpid(child, &status, 0) == child);
+	if (WIFSIGNALED(status))
+		printf("violation: signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool run_one(const struct options *options, uint64_t seed, struct run_totals *totals)
+{
+	uint64_t trace;
+
+	if (!run_child(options, seed, 1, totals))
+		return false;
+	if (seed % TWICE_EVERY != 0)
+		return true;
+	trace = totals->trace;
+	if (!run_child(options, seed, 1 << 20, totals))
+		return false;
+	if (totals->trace != trace)
+		printf("violation: the same seed does something else the second time\n");
+	return totals->trace == trace;
+}
+
+static void print_list(
+	const char *option, uint32_t bits, uint32_t count, const char *(*name)(uint32_t number))
+{
+	const char *comma = "";
+
+	if (bits == (UINT32_C(1) << count) - 1)
+		return;
+	printf(" %s %s", option, bits == 0 ? "none" : "");
+	for (uint32_t i = 0; i < count; i++) {
+		if (bits >> i & 1) {
+			printf("%s%s", comma, name(i));
+			comma = ",";
+		}
+	}
+}
+
+static const char *name_of_fault(uint32_t number)
+{
+	return fault_name((enum fault)number);
+}
+
+static const char *name_of_work(uint32_t number)
+{
+	return work_kinds[number]->name;
+}
+
+static void print_failure(const struct options *options, uint64_t seed, const char *program)
+{
+	printf("seed %" PRIu64 " fails; to see it again: %s --seed %" PRIu64, seed, program, seed);
+	if (options->run.operations > 0)
+		printf(" --ops %" PRIu64, options->run.operations);
+	print_list("--faults", options->run.faults, FAULT_COUNT, name_of_fault);
+	print_list("--works", options->run.works, WORK_KINDS, name_of_work);
+	if (options->bug)
+		printf(" --bug %s", options->bug);
+	printf(" --verbose\n");
+}
+
+static void print_totals(const struct run_totals *totals)
+{
+	printf("%" PRIu64 " runs, %.1f h of virtual time, %" PRIu64 " processes of stores, %" PRIu64
+	       " gave up, %" PRIu64 " of mounts, %" PRIu64 " sessions lost, %" PRIu64
+	       " terms with a leader\n",
+		totals->runs, (double)totals->time / 3600e9, totals->processes, totals->failures,
+		totals->mounts, totals->sessions_lost, totals->terms);
+	printf("%" PRIu64 " operations answered, %" PRIu64 " refused, %" PRIu64 " open; %" PRIu64
+	       " states of replicas compared, %" PRIu64 " histories too hard to judge\n",
+		totals->done, totals->never, totals->open, totals->compared, totals->undecided);
+	printf("faults:");
+	for (uint32_t i = 0; i < FAULT_COUNT; i++)
+		printf("%s %" PRIu64 " %s", i > 0 ? "," : "", totals->fired[i], name_of_fault(i));
+	printf("\n");
+}
+
+static uint32_t parse_works(const char *list)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < WORK_KINDS; i++)
+		if (strstr(list, work_kinds[i]->name))
+			bits |= UINT32_C(1) << i;
+	return bits;
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] "
+		"[--verbose]\n"
+		"  --seeds COUNT   run COUNT seeds from N on\n"
+		"  --ops N         operations of a seed, instead of what it chooses\n"
+		"  --faults LIST   only these may happen; none: no fault at all\n"
+		"  --works LIST    only these\n"
+		"  --bug NAME      with one planted bug (a build made with PLANT=1), up to the first seed "
+		"that "
+		"fails\n");
+	exit(2);
+}
+
+static struct options parse(int argc, char **argv)
+{
+	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+		{"seeds", required_argument, NULL, 'n'}, {"ops", required_argument, NULL, 'o'},
+		{"faults", required_argument, NULL, 'f'}, {"works", required_argument, NULL, 'w'},
+		{"bug", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'}, {0}};
+	struct options options = {.seed = 1,
+		.seeds = 1,
+		.run = {.faults = (UINT32_C(1) << FAULT_COUNT) - 1,
+			.works = (UINT32_C(1) << WORK_KINDS) - 1}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		if (option == 's')
+			options.seed = strtoull(optarg, NULL, 0);
+		else if (option == 'n')
+			options.seeds = strtoull(optarg, NULL, 0);
+		else if (option == 'o')
+			options.run.operations = strtoull(optarg, NULL, 0);
+		else if (option == 'f')
+			options.run.faults = faults_parse(optarg);
+		else if (option == 'w')
+			options.run.works = parse_works(optarg);
+		else if (option == 'b')
+			options.bug = optarg;
+		else if (option == 'v')
+			options.run.is_verbose = true;
+		else
+			usage();
+		if (((option == 'f' && options.run.faults == 0) ||
+			    (option == 'w' && options.run.works == 0)) &&
+			strcmp(optarg, "none") != 0)
+			usage();
+	}
+	return options;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = parse(argc, argv);
+	struct run_totals *totals =
+		mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t passed = 0, failed = 0;
+
+	check(totals != MAP_FAILED);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+#ifdef RAFTKV_PLANT
+	plant_choose(options.bug);
+#endif
+	for (uint64_t seed = options.seed; seed < options.seed + options.seeds; seed++) {
+		if (run_one(&options, seed, totals)) {
+			passed++;
+			continue;
+		}
+		failed++;
+		print_failure(&options, seed, argv[0]);
+		if (options.bug)
+			break;
+	}
+	print_totals(totals);
+	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
+	return failed > 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * mount.h: one machine with a mount: the processes on it, one after the other, each with a client of the cluster
+ * (fs/client) and a session of its own. Nothing of a process outlives it; what its actors were waiting for stays open.
+ */
+#ifndef RAFTKV_TESTS_SIM_MOUNT_H
+#define RAFTKV_TESTS_SIM_MOUNT_H
+
+#include "fs/client/remote.h"
+#include "tests/lib/sim_env.h"
+
+#define MOUNTS 2u
+
+enum mount_state {
+	MOUNT_DOWN,
+	MOUNT_STARTING,
+	MOUNT_RUNNING, /* it has a session */
+	MOUNT_STOPPING, /* in good order */
+	MOUNT_STOPPED, /* it has said so; to be buried */
+};
+
+struct mount {
+	struct sim_world *world;
+	struct sim_node *node;
+	uint32_t number; /* from 1 */
+	struct logger logger;
+	struct store_list seeds;
+	enum remote_reads reads;
+	uint64_t sessions_lost; /* that its processes lost and lived on */
+
+	/* Of the process that runs. */
+	enum mount_state state;
+	bool has_news; /* it has reached RUNNING or STOPPED, and nobody has looked yet */
+	uint32_t life; /* processes so far */
+	struct env *env;
+	struct env_loop *loop;
+	struct remote *remote;
+	struct client *client; /* the remote's */
+	struct env_mail starting;
+	struct env_mail stopping;
+};
+
+void mount_init(struct mount *mount, struct sim_world *world, uint32_t number, bool is_verbose);
+/* MOUNT_RUNNING comes once a store has answered. */
+void mount_start(struct mount *mount);
+void mount_kill(struct mount *mount);
+/* Of a running one without requests: closes its session; MOUNT_STOPPED, then mount_bury. */
+void mount_stop(struct mount *mount);
+void mount_bury(struct mount *mount);
+
+#endif

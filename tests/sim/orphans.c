@@ -1,0 +1,193 @@
+/*
+ * Orphans: files that are made, opened, removed, and used on. Such a file lives until its last close, or until its mount's
+ * session has ended; then it is gone.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "proto/check.h"
+#include "tests/sim/violation.h"
+#include "tests/sim/work.h"
+
+#define ORPHANS_MAX 256u
+
+struct orphans {
+	struct work work;
+	uint64_t made; /* names */
+	uint64_t removed_count;
+	uint64_t removed[ORPHANS_MAX]; /* inos that have no name, and nobody is to hold at the end */
+};
+
+static void init(struct work *work)
+{
+	(void)work;
+}
+
+/* Another session does not have what this one had. */
+static bool is_lost(const struct actor *actor, const struct answer *answer)
+{
+	return answer->kind != ANSWER_DONE || client_session(actor->mount->client) != actor->session;
+}
+
+static void expect(struct actor *actor, const struct answer *answer, int error, const char *what)
+{
+	if (answer->error != error)
+		violation("orphans: actor %u: inode %" PRIx64 " %s: %s", actor->number, actor->ino, what,
+			strerror(-answer->error));
+}
+
+/* ---- One life ---- */
+
+static void on_gone(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE)
+		expect(actor, answer, -ESTALE, "is there after its last close");
+	work_finish(actor);
+}
+
+static void on_released(struct actor *actor, const struct answer *answer)
+{
+	if (is_lost(actor, answer)) {
+		work_finish(actor);
+		return;
+	}
+	if (actor->other)
+		violation("orphans: actor %u: inode %" PRIx64 " is gone while it is open", actor->number,
+			actor->ino);
+	expect(actor, answer, 0, "cannot be closed");
+	actor_look_at(actor, actor->ino, on_gone);
+}
+
+static void release(struct actor *actor)
+{
+	const struct op op = {.kind = OP_RELEASE, .release = {.count = 1, .inos = {actor->ino}}};
+
+	actor_call(actor, &op, NULL, on_released);
+}
+
+/* If it is gone, the session must have ended, though the mount has not heard of it: the release will tell. */
+static void on_read(struct actor *actor, const struct answer *answer)
+{
+	uint64_t value = 0;
+
+	if (is_lost(actor, answer)) {
+		work_finish(actor);
+		return;
+	}
+	actor->other = answer->error == -ESTALE;
+	if (!actor->other)
+		expect(actor, answer, 0, "cannot be read while it is open");
+	if (answer->error == 0 && answer->finding->count == 8)
+		memcpy(&value, actor->bytes, 8);
+	if (!actor->other && value != actor->value)
+		violation("orphans: inode %" PRIx64 " has other data than was written", actor->ino);
+	if (work_random(actor->work, 2) == 0)
+		actor_rest(actor, release);
+	else
+		release(actor);
+}
+
+static void on_removed(struct actor *actor, const struct answer *answer)
+{
+	struct orphans *orphans = (struct orphans *)actor->work;
+
+	if (answer->kind == ANSWER_DONE && answer->error == 0)
+		orphans->removed[orphans->removed_count++] = actor->ino;
+	if (is_lost(actor, answer)) {
+		work_finish(actor);
+		return;
+	}
+	expect(actor, answer, 0, "cannot be removed");
+	actor_read_file(actor, actor->ino, on_read);
+}
+
+static void on_written(struct actor *actor, const struct answer *answer)
+{
+	const char *name = work_name(actor, 'o', actor->value);
+	const struct op op = {.kind = OP_UNLINK,
+		.remove = {.parent = actor->work->directory,
+			.name = slice_of(name, strlen(name)),
+			.hold = true}};
+
+	if (is_lost(actor, answer)) {
+		work_finish(actor);
+		return;
+	}
+	expect(actor, answer, 0, "cannot be written");
+	actor_call(actor, &op, NULL, on_removed);
+}
+
+static void on_made(struct actor *actor, const struct answer *answer)
+{
+	struct op op = {.kind = OP_WRITE};
+
+	if (is_lost(actor, answer)) {
+		work_finish(actor);
+		return;
+	}
+	expect(actor, answer, 0, "cannot be made");
+	actor->ino = op.write.ino = answer->reply->attributes.ino;
+	actor_call(actor, &op, buf_copy(&actor->value, 8), on_written);
+}
+
+static void begin(struct actor *actor)
+{
+	struct orphans *orphans = (struct orphans *)actor->work;
+	struct op op = {.kind = OP_MAKE, .make = {.mode = S_IFREG | 0644, .exclusive = true}};
+	const char *name;
+
+	if (orphans->made == ORPHANS_MAX) {
+		work_finish(actor);
+		return;
+	}
+	actor->session = client_session(actor->mount->client);
+	actor->value = ++orphans->made;
+	name = work_name(actor, 'o', actor->value);
+	op.make.parent = actor->work->directory;
+	op.make.name = slice_of(name, strlen(name));
+	actor_call(actor, &op, NULL, on_made);
+}
+
+/* ---- The work ---- */
+
+static bool prepare(struct actor *actor, uint32_t step)
+{
+	if (step == 0)
+		work_make_directory(actor);
+	return step == 0;
+}
+
+static void on_looked(struct actor *actor, const struct answer *answer)
+{
+	expect(actor, answer, -ESTALE, "is there, and nobody has it");
+	work_finish(actor);
+}
+
+/* By now every session that had one of them has closed it, or has ended. */
+static bool look(struct actor *actor, uint32_t step)
+{
+	struct orphans *orphans = (struct orphans *)actor->work;
+
+	if (step >= orphans->removed_count)
+		return false;
+	actor->ino = orphans->removed[step];
+	actor_look_at(actor, actor->ino, on_looked);
+	return true;
+}
+
+static void judge(const struct work *work)
+{
+	(void)work;
+}
+
+const struct work_kind orphans_work = {.name = "orphans",
+	.size = sizeof(struct orphans),
+	.init = init,
+	.prepare = prepare,
+	.begin = begin,
+	.look = look,
+	.judge = judge};

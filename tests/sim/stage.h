@@ -1,0 +1,23 @@
+/* stage.h: what all actors of a run share, and what has become of their operations. */
+#ifndef RAFTKV_TESTS_SIM_STAGE_H
+#define RAFTKV_TESTS_SIM_STAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/lib/sim_env.h"
+
+struct stage {
+	struct sim_world *world;
+	uint64_t clock; /* of all histories: moments */
+	uint64_t budget; /* operations that may still begin */
+	bool may_be_full; /* a disk is */
+	bool is_verbose;
+	/* Answers, in all. */
+	uint64_t done;
+	uint64_t never;
+	uint64_t open;
+	uint64_t undecided; /* histories that took too long to judge */
+};
+
+#endif

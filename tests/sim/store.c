@@ -1,0 +1,223 @@
+#include "tests/sim/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+#include "store/raft_log_engine/raft_log_engine.h"
+#include "tests/sim/violation.h"
+
+/* ---- Engines ---- */
+
+static bool is_dead(void *argument)
+{
+	const struct store *store = argument;
+
+	return !sim_node_is_up(store->node);
+}
+
+static int open_kv(void *argument, const char *path, struct kv_engine **engine, struct status *status)
+{
+	struct store *store = argument;
+
+	(void)path, (void)status;
+	*engine = store->kv_engine = sim_kv_open(store->kv);
+	return 0;
+}
+
+/* What a process was writing when power failed is on its way for ever. */
+static void close_log(struct log_engine *engine)
+{
+	struct store *store = container_of((struct log_engine_ops *)engine->ops, struct store, log_ops);
+
+	if (!is_dead(store))
+		store->log_ops_below->close(engine);
+}
+
+static int open_log(void *argument, const struct log_engine_options *options, struct log_engine **engine,
+	struct status *status)
+{
+	struct store *store = argument;
+	int code = raft_log_engine_open(options, engine, status);
+
+	if (code < 0)
+		return code;
+	store->log_ops_below = (*engine)->ops;
+	store->log_ops = *(*engine)->ops;
+	store->log_ops.close = close_log;
+	(*engine)->ops = &store->log_ops;
+	return 0;
+}
+
+/* ---- A machine ---- */
+
+static void print_line(void *argument, enum log_level level, const char *line)
+{
+	struct store *store = argument;
+
+	if (!is_dead(store))
+		printf("%12.6f store %u: %s %s\n", (double)sim_time(store->world) / SIM_S, store->number,
+			log_level_name(level), line);
+}
+
+static void set(struct store *store, const char *assignment)
+{
+	struct status status = {0};
+
+	if (config_set_assignment(&store->config, assignment, "the simulator", &status) < 0)
+		violation("%s: %s", assignment, status.text);
+}
+
+static void init_config(struct store *store)
+{
+	static const char *const listen[STORES] = {
+		"server.listen=a:7420", "server.listen=b:7420", "server.listen=c:7420"};
+	struct raftkv_options *options = &store->config.store;
+
+	check(config_init(&store->config) == 0);
+	set(store, "server.data=/store");
+	set(store, listen[store->number - 1]);
+	set(store, "server.initial_cluster=" STORE_LIST);
+	store->config.server.is_insecure = true;
+	store->config.server.session_expiry_ms = STORE_EXPIRY;
+	options->reserve_size = STORE_RESERVE;
+	options->flush_age_ms = 500 + (uint32_t)sim_random(store->world, 4000);
+	options->block_file_size = 4u << 20;
+	options->segment_size = 1u << 20;
+	options->log_size_max = (16u << 20) << sim_random(store->world, 3);
+	options->lease_is_off = sim_random(store->world, 8) == 0;
+}
+
+void store_init(struct store *store, struct sim_world *world, uint32_t number, bool is_verbose)
+{
+	static const char *const names[STORES] = {"a", "b", "c"};
+
+	*store = (struct store){.world = world,
+		.node = sim_node_new(world, names[number - 1]),
+		.number = number,
+		.loop_count = 1 + (uint32_t)sim_random(world, STORE_LOOPS),
+		.is_verbose = is_verbose};
+	store->kv = sim_kv_new(&(struct sim_kv_options){
+		.seed = sim_random(world, UINT32_MAX),
+		.flush_percent = 5,
+		.miss_percent = (unsigned)sim_random(world, 3) * 5,
+		.is_dead = is_dead,
+		.argument = store,
+	});
+	store->logger = (struct logger){
+		.level = is_verbose ? LOG_INFO : LOG_NONE, .write = print_line, .argument = store};
+	init_config(store);
+}
+
+/* ---- A process ---- */
+
+static void on_failed(void *argument, int status, const char *sentence)
+{
+	struct store *store = argument;
+
+	if (store->state != STORE_RUNNING && store->state != STORE_STOPPING)
+		return;
+	store->state = STORE_FAILED;
+	store->failure = status;
+	snprintf(store->sentence, sizeof store->sentence, "%s", sentence);
+}
+
+static void start_on_loop(struct env_mail *mail)
+{
+	server_start(container_of(mail, struct store, starting)->server);
+}
+
+int store_start(struct store *store, struct status *status)
+{
+	struct server_options options = {.loops = store->loops,
+		.loop_count = store->loop_count,
+		.config = &store->config,
+		.logger = &store->logger,
+		.engines = {.kv_open = open_kv, .log_open = open_log, .argument = store},
+		.failed = on_failed,
+		.failed_argument = store};
+	int code;
+
+	check(store->state == STORE_DOWN);
+	store->env = options.env = sim_node_start(store->node);
+	for (uint32_t i = 0; i < store->loop_count; i++)
+		check(env_loop_new(store->env, "shard", &store->loops[i]) == 0);
+	store->state = STORE_RUNNING;
+	code = server_new(&options, &store->server, status);
+	if (code < 0 || is_dead(store)) {
+		store_kill(store);
+		return code < 0 ? code : -EIO;
+	}
+	for (uint32_t i = 0; i < store->loop_count; i++)
+		check(env_loop_start(store->loops[i]) == 0);
+	env_post(store->loops[0], &store->starting, start_on_loop);
+	return 0;
+}
+
+bool store_is_well(const struct store *store)
+{
+	return store->state == STORE_RUNNING && sim_node_is_up(store->node);
+}
+
+/* The memory of a process that did not end by itself is left behind. */
+static void forget(struct store *store)
+{
+	sim_kv_crash(store->kv);
+	store->server = NULL;
+	store->state = STORE_DOWN;
+}
+
+void store_kill(struct store *store)
+{
+	if (sim_node_is_up(store->node))
+		sim_node_kill(store->node);
+	forget(store);
+}
+
+void store_crash(struct store *store)
+{
+	if (sim_node_is_up(store->node))
+		sim_node_crash(store->node);
+	forget(store);
+}
+
+static void on_stopped(void *argument)
+{
+	struct store *store = argument;
+
+	if (store->state == STORE_STOPPING)
+		store->state = STORE_STOPPED;
+}
+
+static void stop_on_loop(struct env_mail *mail)
+{
+	struct store *store = container_of(mail, struct store, stopping);
+
+	server_stop(store->server, on_stopped, store);
+}
+
+void store_stop(struct store *store)
+{
+	check(store->state == STORE_RUNNING);
+	store->state = STORE_STOPPING;
+	env_post(store->loops[0], &store->stopping, stop_on_loop);
+}
+
+void store_bury(struct store *store)
+{
+	check(store->state == STORE_STOPPED);
+	for (uint32_t i = 0; i < store->loop_count; i++)
+		env_loop_stop(store->loops[i]);
+	for (uint32_t i = 0; i < store->loop_count; i++)
+		env_loop_free(store->loops[i]);
+	server_free(store->server);
+	if (sim_node_is_up(store->node))
+		sim_node_kill(store->node);
+	forget(store);
+}
+
+struct raftkv *store_raftkv(const struct store *store)
+{
+	return store->server ? server_raftkv(store->server) : NULL;
+}
