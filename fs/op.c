@@ -203,8 +203,9 @@ static void code_store_set(struct coder *coder, struct op_store_set *set)
 
 	coder_u64(coder, &set->id);
 	coder_u8(coder, &state);
-	coder_check(coder, state >= STORE_UP && state <= STORE_REMOVED);
+	coder_check(coder, state >= STORE_UP && state <= STORE_LOST);
 	set->state = (enum store_state)state;
+	coder_u64(coder, &set->heir);
 }
 
 static void code_draw(struct coder *coder, struct op_draw *draw)

@@ -235,7 +235,7 @@ struct op_format {
 };
 
 /* A store says where it is; `id` 0: it is new, and draws one. Reply: `id`. ESTALE: a later life of it has been here, or
- * it was removed. EEXIST: another store, not removed, has this address. ENOSPC: too many. The same store asking again
+ * it was lost or removed. EEXIST: another store, neither lost nor removed, has this address. ENOSPC: too many. The same store asking again
  * (same address and incarnation) gets the same id. */
 struct op_store_enter {
 	uint64_t id;
@@ -243,10 +243,11 @@ struct op_store_enter {
 	struct slice address;
 };
 
-/* OP_STORE_SET: ENOENT; EPERM: a removed store stays removed. */
+/* OP_STORE_SET: ENOENT; EPERM: a removed store stays removed, and a lost one can be nothing but removed. */
 struct op_store_set {
 	uint64_t id;
 	enum store_state state;
+	uint64_t heir; /* that is to get its replicas; 0: any */
 };
 
 /* An id of that kind, never given before. Reply: `id`. */

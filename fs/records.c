@@ -30,11 +30,12 @@ void code_store_record(struct coder *coder, struct store_record *record)
 	uint8_t state = (uint8_t)record->state;
 
 	coder_u8(coder, &state);
-	coder_check(coder, state >= STORE_UP && state <= STORE_REMOVED);
+	coder_check(coder, state >= STORE_UP && state <= STORE_LOST);
 	record->state = (enum store_state)state;
 	coder_u64(coder, &record->incarnation);
 	code_text(coder, &record->address, RECORD_ADDRESS_SIZE_MAX);
 	coder_check(coder, record->address.size > 0);
+	coder_u64(coder, &record->heir);
 }
 
 static struct reader open_row(struct slice row)

@@ -6,6 +6,7 @@
 #ifndef RAFTKV_FS_RECORDS_H
 #define RAFTKV_FS_RECORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fs/coder.h"
@@ -39,13 +40,21 @@ enum store_state {
 	STORE_UP = 1,
 	STORE_DRAINING, /* gets no new replicas, and loses those it has */
 	STORE_REMOVED, /* its id is never used again */
+	STORE_LOST, /* its data is gone, it stays out: its replicas are made anew elsewhere, then it is removed */
 };
 
 struct store_record {
 	enum store_state state;
 	uint64_t incarnation; /* of its data directory: grows with each start */
 	struct slice address; /* where peers and clients reach it */
+	uint64_t heir; /* the store that is to get its replicas; 0: any */
 };
+
+/* Does such a store belong to the cluster, and have its address for itself? */
+static inline bool store_state_is_in(enum store_state state)
+{
+	return state == STORE_UP || state == STORE_DRAINING;
+}
 
 void code_session_record(struct coder *coder, struct session_record *record);
 void code_store_record(struct coder *coder, struct store_record *record);

@@ -75,7 +75,7 @@ struct entrance {
 	uint64_t same; /* the store that enters, asking again */
 	bool is_known; /* there is a record of its id, */
 	enum store_state state; /* with this in it */
-	uint64_t incarnation;
+	uint64_t incarnation, heir;
 	bool is_taken; /* another one has its address */
 };
 
@@ -95,10 +95,12 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 		entrance->is_known = true;
 		entrance->state = record.state;
 		entrance->incarnation = record.incarnation;
+		entrance->heir = record.heir;
 	}
-	if (record.state == STORE_REMOVED)
+	if (record.state != STORE_REMOVED)
+		entrance->count++;
+	if (!store_state_is_in(record.state))
 		return 0;
-	entrance->count++;
 	if (store == op->id || slice_compare(record.address, op->address) != 0)
 		return 0;
 	if (op->id == 0 && record.incarnation == op->incarnation)
@@ -111,7 +113,7 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 static int check_entrance(const struct entrance *entrance)
 {
 	if (entrance->is_known &&
-		(entrance->state == STORE_REMOVED || entrance->incarnation > entrance->op->incarnation))
+		(!store_state_is_in(entrance->state) || entrance->incarnation > entrance->op->incarnation))
 		return -ESTALE;
 	if (entrance->is_taken)
 		return -EEXIST;
@@ -135,12 +137,19 @@ int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter 
 	evaluation->reply.id = entrance.same > 0 ? entrance.same : id;
 	if (entrance.same > 0)
 		return 0;
-	if (entrance.is_known)
+	if (entrance.is_known) {
 		record.state = entrance.state;
+		record.heir = entrance.heir;
+	}
 	status = id == 0 ? eval_draw(evaluation, COUNTER_STORE, &id)
 			 : eval_draw_past(evaluation, COUNTER_STORE, id);
 	evaluation->reply.id = id;
 	return status == 0 ? put_record(evaluation, id, &record) : status;
+}
+
+static bool may_become(enum store_state from, enum store_state to)
+{
+	return store_state_is_in(from) || from == to || (from == STORE_LOST && to == STORE_REMOVED);
 }
 
 int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op)
@@ -154,10 +163,11 @@ int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op)
 		return -ENOENT;
 	if (status == 0)
 		status = store_record_decode(row.data, &record);
-	if (status == 0 && record.state == STORE_REMOVED && op->state != STORE_REMOVED)
+	if (status == 0 && !may_become(record.state, op->state))
 		status = -EPERM;
-	if (status == 0 && record.state != op->state) {
+	if (status == 0 && (record.state != op->state || record.heir != op->heir)) {
 		record.state = op->state;
+		record.heir = op->heir;
 		status = put_record(evaluation, op->id, &record);
 	}
 	kv_value_close(&row);

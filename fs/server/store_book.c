@@ -54,7 +54,7 @@ static int read_store(void *argument, struct slice key, struct slice value)
 
 	if (status == 0)
 		status = store_record_decode(value, &record);
-	if (status == 0 && record.state != STORE_REMOVED)
+	if (status == 0 && store_state_is_in(record.state))
 		add(argument, store, record.address);
 	return status;
 }

@@ -179,6 +179,22 @@ static void a_draining_store_stays_so_over_a_restart(void **state)
 	kv_value_close(&row);
 }
 
+static void a_lost_store_stays_out_and_leaves_its_address(void **state)
+{
+	struct fs_harness *fs = *state;
+
+	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
+	assert_int_equal(set(fs, 1, STORE_LOST), 0);
+	assert_int_equal(enter(fs, 1, 6, "a:1"), -ESTALE);
+	assert_int_equal(enter(fs, 0, 1, "a:1"), 0);
+	assert_int_equal(fs->reply.id, 2);
+	assert_int_equal(set(fs, 1, STORE_UP), -EPERM);
+	assert_int_equal(set(fs, 1, STORE_DRAINING), -EPERM);
+	assert_int_equal(set(fs, 1, STORE_LOST), 0);
+	assert_int_equal(set(fs, 1, STORE_REMOVED), 0);
+	assert_int_equal(set(fs, 1, STORE_LOST), -EPERM);
+}
+
 static void stores_are_limited(void **state)
 {
 	struct fs_harness *fs = *state;
@@ -217,7 +233,7 @@ static void records_are_checked(void **state)
 	(void)state;
 	assert_int_equal(store_record_encode(&store, &writer), 0);
 	assert_int_equal(store_record_decode(writer_written(&writer), &store), 0);
-	bytes[1] = STORE_REMOVED + 1;
+	bytes[1] = STORE_LOST + 1;
 	assert_int_equal(store_record_decode(writer_written(&writer), &store), STATUS_CORRUPT);
 	store = (struct store_record){.state = STORE_UP};
 	writer = writer_fixed(bytes, sizeof bytes);
@@ -236,6 +252,7 @@ int main(void)
 		TEST(an_address_has_one_store),
 		TEST(an_old_life_of_a_store_stays_out),
 		TEST(a_draining_store_stays_so_over_a_restart),
+		TEST(a_lost_store_stays_out_and_leaves_its_address),
 		TEST(stores_are_limited),
 		TEST(replicas_have_ids_of_their_own),
 		cmocka_unit_test(records_are_checked),
