@@ -63,7 +63,7 @@ static bool is_on_live_store(const struct placement *placement, const struct reg
 	return store && store->state == STORE_UP && store->is_alive;
 }
 
-static bool has_caught_up(const struct placement *placement, const struct region_member *member)
+bool placement_has_caught_up(const struct placement *placement, const struct region_member *member)
 {
 	return member->is_active && !member->is_in_snapshot &&
 	       member->match + PLACEMENT_LAG >= placement->last_index;
@@ -102,8 +102,7 @@ static uint32_t count_wanted(const struct placement *placement)
 	return wanted < stores ? wanted : stores;
 }
 
-/* Would those that were heard of be a majority without `leaving`, and with `coming`? Replicas; 0: nobody. */
-static bool is_safe(const struct placement *placement, uint64_t leaving, uint64_t coming)
+bool placement_is_safe(const struct placement *placement, uint64_t leaving, uint64_t coming)
 {
 	uint32_t voters = 0, active = 0;
 
@@ -166,7 +165,8 @@ static const struct region_member *choose_learner(const struct placement *placem
 		const struct region_member *member = &placement->members[i];
 
 		if (is_learner(member) && is_on_live_store(placement, member) &&
-			(!best || (!has_caught_up(placement, best) && has_caught_up(placement, member))))
+			(!best || (!placement_has_caught_up(placement, best) &&
+					  placement_has_caught_up(placement, member))))
 			best = member;
 	}
 	return best;
@@ -213,7 +213,7 @@ static const struct placement_store *choose_leader(const struct placement *place
 		const struct placement_store *store = find_store(placement, member->peer.store);
 
 		if (!is_voter(member) || member->peer.id == placement->leader ||
-			!is_on_live_store(placement, member) || !has_caught_up(placement, member))
+			!is_on_live_store(placement, member) || !placement_has_caught_up(placement, member))
 			continue;
 		if (!best || store->leaders < best->leaders)
 			best = store;
@@ -231,7 +231,7 @@ static struct placement_step step_of(enum placement_kind kind)
 static struct placement_step remove_or_stuck(
 	const struct placement *placement, const struct region_member *member)
 {
-	if (!member || !is_safe(placement, member->peer.id, 0))
+	if (!member || !placement_is_safe(placement, member->peer.id, 0))
 		return step_of(PLACEMENT_STUCK);
 	return (struct placement_step){
 		.kind = PLACEMENT_REMOVE, .store = member->peer.store, .leaving = member->peer.id};
@@ -244,9 +244,9 @@ static struct placement_step promote(
 	const struct region_member *leaving = voters >= wanted ? choose_leaving(placement) : NULL;
 	uint64_t leaving_id = leaving ? leaving->peer.id : 0;
 
-	if (!has_caught_up(placement, learner))
+	if (!placement_has_caught_up(placement, learner))
 		return step_of(PLACEMENT_WAIT);
-	if (!is_safe(placement, leaving_id, learner->peer.id))
+	if (!placement_is_safe(placement, leaving_id, learner->peer.id))
 		return step_of(PLACEMENT_STUCK);
 	return (struct placement_step){.kind = PLACEMENT_PROMOTE,
 		.store = learner->peer.store,

@@ -56,6 +56,10 @@ struct placement_step {
 
 struct placement_step placement_next(const struct placement *placement);
 
+/* Is the member so far that it can have a vote? */
+bool placement_has_caught_up(const struct placement *placement, const struct region_member *member);
+/* Would those that were heard of be a majority without `leaving`, and with `coming`? Replicas; 0: nobody. */
+bool placement_is_safe(const struct placement *placement, uint64_t leaving, uint64_t coming);
 /* Could another store take over what that one has? */
 bool placement_has_spare(const struct placement *placement, uint64_t store);
 
