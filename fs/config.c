@@ -79,6 +79,9 @@ static const struct rule rules[] = {
 		"Threads that run the regions; 0: one per core, at most 4."},
 	{"server", "session_expiry_ms", KIND_COUNT, SERVER(session_expiry_ms), 1000, HOUR_MS, "5000",
 		"A mount that is silent for so long has lost its session."},
+	{"server", "replicas", KIND_COUNT, SERVER(replicas), 0, REGION_PEERS_MAX, "0",
+		"Replicas of each region, on the store that keeps the cluster; 0: as many as there are, at "
+		"least 3."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
 		"Where raftkvd serves figures over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",

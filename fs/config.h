@@ -28,6 +28,7 @@ struct config_server {
 	char *metrics; /* as a mount's */
 	uint32_t shards; /* threads; 0: one per core, at most 4 */
 	uint32_t session_expiry_ms;
+	uint32_t replicas; /* of each region; 0: as placement.h says */
 	bool is_insecure; /* may listen where others than this machine can reach it */
 };
 

@@ -24,11 +24,13 @@ enum {
 };
 
 static const char help[] =
-	"usage: raftkvd --data DIRECTORY --initial-cluster LIST [OPTION...]\n"
+	"usage: raftkvd --data DIRECTORY {--initial-cluster | --join} LIST [OPTION...]\n"
 	"\n"
 	"  --data DIRECTORY        of the store: made if absent\n"
 	"  --initial-cluster LIST  the addresses of all stores that begin the cluster, in the same\n"
 	"                          order on each of them: host:port,host:port,...\n"
+	"  --join LIST             a new store: the addresses of some stores of a cluster that is there;\n"
+	"                          of a store that has joined: whom to ask for the others\n"
 	"  --listen ADDRESS        host:port or unix:/path (127.0.0.1:7420)\n"
 	"  --advertise ADDRESS     which of the list this store is, when it listens elsewhere\n"
 	"  --insecure              listen for other machines, too: nothing is encrypted yet\n"
@@ -38,6 +40,7 @@ static const char help[] =
 	"exit status: 0 it was told to end, 1 the store cannot be opened or go on, 2 usage\n"
 	"example: raftkvd --data /var/lib/raftkv/1 --listen 127.0.0.1:7420 \\\n"
 	"           --initial-cluster 127.0.0.1:7420,127.0.0.1:7421,127.0.0.1:7422\n"
+	"         raftkvd --data /var/lib/raftkv/4 --listen 127.0.0.1:7423 --join 127.0.0.1:7420\n"
 	"See raftkvd(8).\n";
 
 static int fail(const struct status *status, int exit_code)

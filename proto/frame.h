@@ -42,6 +42,10 @@ enum frame_type {
 	FRAME_WRITE, /* WriteRequest, WriteReply */
 	FRAME_BEAT, /* BeatRequest, BeatReply */
 	FRAME_ROUTES, /* RoutesRequest, RoutesReply */
+	FRAME_REPORT = 48, /* ReportRequest, ReportReply */
+	FRAME_FIGURES, /* FiguresRequest, FiguresReply */
+	FRAME_OVERVIEW, /* OverviewRequest, OverviewReply */
+	FRAME_WISH, /* WishRequest, WishReply */
 };
 
 struct frame {

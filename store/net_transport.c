@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "proto/container.h"
+#include "proto/plant.h"
 #include "store/letter.h"
 #include "store/net_snapshots.h"
 
@@ -63,10 +64,13 @@ struct lane {
 	bool is_stopping, is_stopped;
 };
 
+/* What is known of a store. */
 struct address {
 	UT_hash_handle hh;
 	uint64_t store;
-	char *text;
+	char *text; /* NULL: unknown */
+	uint64_t incarnation; /* of the last life that is on record */
+	bool is_out;
 };
 
 struct net_transport {
@@ -102,30 +106,78 @@ static struct lane *lane_here(struct net_transport *transport)
 
 /* ---- Addresses -------------------------------------------------------------------------------------------------- */
 
+/* Under the lock. NULL: no memory. */
+static struct address *find_or_add(struct net_transport *transport, uint64_t store)
+{
+	struct address *address;
+
+	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
+	if (address)
+		return address;
+	address = calloc(1, sizeof *address);
+	if (!address)
+		return NULL;
+	address->store = store;
+	HASH_ADD(hh, transport->addresses, store, sizeof store, address);
+	return address;
+}
+
 int net_transport_set_address(struct net_transport *transport, uint64_t store, const char *text)
 {
 	struct address *address;
 	char *copy = strdup(text);
-	int status = copy ? 0 : -ENOMEM;
+
+	if (!copy)
+		return -ENOMEM;
+	pthread_mutex_lock(&transport->lock);
+	address = find_or_add(transport, store);
+	if (address) {
+		free(address->text);
+		address->text = copy;
+	}
+	pthread_mutex_unlock(&transport->lock);
+	if (!address)
+		free(copy);
+	return address ? 0 : -ENOMEM;
+}
+
+int net_transport_set_life(struct net_transport *transport, uint64_t store, uint64_t incarnation, bool is_out)
+{
+	struct address *address;
+
+	pthread_mutex_lock(&transport->lock);
+	address = find_or_add(transport, store);
+	if (address && incarnation > address->incarnation)
+		address->incarnation = incarnation;
+	if (address)
+		address->is_out |= is_out;
+	pthread_mutex_unlock(&transport->lock);
+	return address ? 0 : -ENOMEM;
+}
+
+/* Is that life of the store welcome? */
+static int check_life(
+	struct net_transport *transport, uint64_t store, uint64_t incarnation, struct status *refusal)
+{
+	struct address known = {0};
+	struct address *address;
 
 	pthread_mutex_lock(&transport->lock);
 	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
-	if (!address && status == 0) {
-		address = calloc(1, sizeof *address);
-		status = address ? 0 : -ENOMEM;
-		if (address) {
-			address->store = store;
-			HASH_ADD(hh, transport->addresses, store, sizeof store, address);
-		}
-	}
-	if (status == 0) {
-		free(address->text);
-		address->text = copy;
-		copy = NULL;
-	}
+	if (address)
+		known = *address;
 	pthread_mutex_unlock(&transport->lock);
-	free(copy);
-	return status;
+	if (planted("server:old_lives_welcome"))
+		return 0;
+	if (known.is_out)
+		return status_set(
+			refusal, -ESTALE, "store %" PRIu64 " is no member of the cluster any more", store);
+	if (incarnation < known.incarnation)
+		return status_set(refusal, -ESTALE,
+			"this is life %" PRIu64 " of store %" PRIu64 ", and life %" PRIu64
+			" has been here: an old copy",
+			incarnation, store, known.incarnation);
+	return 0;
 }
 
 /* The caller's to free; NULL: unknown. */
@@ -136,7 +188,7 @@ static char *address_of(struct net_transport *transport, uint64_t store)
 
 	pthread_mutex_lock(&transport->lock);
 	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
-	text = address ? strdup(address->text) : NULL;
+	text = address && address->text ? strdup(address->text) : NULL;
 	pthread_mutex_unlock(&transport->lock);
 	return text;
 }
@@ -476,14 +528,14 @@ static void on_inbound_closed(void *argument, struct link *link, const struct st
 
 static const struct link_handlers accepted = {.received = on_received, .closed = on_inbound_closed};
 
-static bool is_peer(const struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
+static bool is_peer(struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
 {
 	bool is = hello->store != 0 && hello->store != transport->self->store && hello->cluster != 0;
 
 	if (!is)
 		status_set(refusal, -EINVAL, "store %" PRIu64 " cannot be a peer of store %" PRIu64,
 			hello->store, transport->self->store);
-	return is;
+	return is && check_life(transport, hello->store, hello->incarnation, refusal) == 0;
 }
 
 int net_transport_greet_snapshot(

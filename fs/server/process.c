@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "fs/metrics.h"
+#include "fs/server/join.h"
 #include "fs/server/server.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
+#include "store/data_dir.h"
 
 #define LOOPS_MAX  4
 #define WORKERS	   4
@@ -21,6 +23,7 @@ struct process {
 	struct env_loop *loops[LOOPS_MAX];
 	uint32_t loop_count;
 	uint32_t running; /* loops that have been started */
+	uint64_t cluster, store; /* that this is, unless the initial list says it */
 	struct server *server;
 	struct metrics *metrics; /* NULL: nobody asked */
 	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
@@ -78,6 +81,28 @@ static int make_loops(struct process *process, struct status *status)
 	return 0;
 }
 
+/* What IDENT says of a store that is there, or what a cluster says of one that is to join it. Nothing is asked where the
+ * list that begins a cluster is given. */
+static int find_identity(struct process *process, struct status *status)
+{
+	const struct config *config = process->options.config;
+	struct data_dir dir;
+	int code;
+
+	if (config->server.initial_cluster || !config->server.data || !config->server.listen)
+		return 0;
+	code = data_dir_open(&dir, process->env, config->server.data, status);
+	if (code < 0)
+		return code;
+	process->cluster = dir.ident.cluster;
+	process->store = dir.ident.store;
+	data_dir_close(&dir);
+	if (dir.is_new && config->server.join)
+		code = join_cluster(process->env, config, process->options.logger, &process->cluster,
+			&process->store, status);
+	return code;
+}
+
 static int make_server(struct process *process, struct status *status)
 {
 	const struct server_options options = {.env = process->env,
@@ -85,6 +110,8 @@ static int make_server(struct process *process, struct status *status)
 		.loop_count = process->loop_count,
 		.config = process->options.config,
 		.logger = process->options.logger,
+		.cluster = process->cluster,
+		.store = process->store,
 		.failed = process->options.failed,
 		.failed_argument = process->options.failed_argument};
 
@@ -128,7 +155,7 @@ int process_open(const struct process_options *options, struct process **out, st
 	const struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
 	static int (*const steps[])(struct process * process, struct status * status) = {
-		make_loops, make_server, run_loops, start_metrics};
+		find_identity, make_loops, make_server, run_loops, start_metrics};
 	struct process *process = calloc(1, sizeof *process);
 	int code;
 

@@ -6,6 +6,8 @@
 
 #include "fs/eval/eval.h"
 #include "fs/keeper.h"
+#include "fs/server/admin.h"
+#include "fs/server/reporter.h"
 #include "fs/server/service.h"
 #include "fs/store_list.h"
 #include "proto/acceptor.h"
@@ -14,7 +16,8 @@
 
 struct server {
 	struct server_options options;
-	struct store_list list; /* of the stores that begin the cluster */
+	struct store_list list; /* of the stores that begin the cluster; empty: this one joined */
+	struct store_list seeds; /* of stores to ask for the others; the same, or those to join */
 	struct link_self self;
 	struct net_transport *transport;
 	struct raftkv *raftkv;
@@ -22,6 +25,8 @@ struct server {
 	struct rpc_server *rpc_server;
 	struct keeper *keeper;
 	struct service *service;
+	struct admin *admin;
+	struct reporter *reporter;
 
 	uint32_t stopping; /* parts that have not said that they have stopped */
 	void (*stopped)(void *argument);
@@ -37,21 +42,12 @@ static const char *advertised(const struct server *server)
 	return config->advertise ? config->advertise : config->listen;
 }
 
-/* Which store of which cluster this is to be. */
-static int find_identity(struct server *server, struct status *status)
+/* One of the initial list. */
+static int find_place(struct server *server, struct status *status)
 {
 	const struct config_server *config = &server->options.config->server;
-	int code;
+	int code = store_list_parse(&server->list, config->initial_cluster, status);
 
-	if (!config->data)
-		return status_set(status, -EINVAL, "--data DIRECTORY is needed: where the store is kept");
-	if (!config->listen)
-		return status_set(status, -EINVAL, "--listen ADDRESS is needed");
-	if (!config->initial_cluster)
-		return status_set(status, -EINVAL,
-			"--initial-cluster LIST is needed: the addresses of all stores that begin the "
-			"cluster");
-	code = store_list_parse(&server->list, config->initial_cluster, status);
 	if (code < 0)
 		return code;
 	server->self.store = store_list_find(&server->list, advertised(server));
@@ -62,6 +58,30 @@ static int find_identity(struct server *server, struct status *status)
 			"store is",
 			advertised(server));
 	return 0;
+}
+
+/* Which store of which cluster this is to be. */
+static int find_identity(struct server *server, struct status *status)
+{
+	const struct config_server *config = &server->options.config->server;
+	const char *seeds = config->join ? config->join : config->initial_cluster;
+	int code = 0;
+
+	if (!config->data)
+		return status_set(status, -EINVAL, "--data DIRECTORY is needed: where the store is kept");
+	if (!config->listen)
+		return status_set(status, -EINVAL, "--listen ADDRESS is needed");
+	server->self.store = server->options.store;
+	server->self.cluster = server->options.cluster;
+	if (server->self.store == 0 && !config->initial_cluster)
+		return status_set(status, -EINVAL,
+			"--initial-cluster LIST is needed: the addresses of all stores that begin the "
+			"cluster; or --join LIST, of some stores of one that is there");
+	if (server->self.store == 0)
+		code = find_place(server, status);
+	if (code == 0 && seeds)
+		code = store_list_parse(&server->seeds, seeds, status);
+	return code;
 }
 
 static int make_transport(struct server *server, struct status *status)
@@ -112,6 +132,7 @@ static int open_store(struct server *server, struct status *status)
 
 	for (uint32_t i = 0; i < server->list.count; i++)
 		initial[i] = i + 1;
+	options.is_joining = server->list.count == 0;
 	options.env = server->options.env;
 	options.logger = server->options.logger;
 	options.path = server->options.config->server.data;
@@ -134,14 +155,43 @@ static int open_store(struct server *server, struct status *status)
 	return 0;
 }
 
+/* What the keeper or the reporter have learnt of a store. */
+static void learn(struct server *server, const struct reporter_store *store)
+{
+	int code = net_transport_set_life(server->transport, store->id, store->incarnation, store->is_out);
+
+	if (code == 0 && !store->is_out)
+		code = net_transport_set_address(server->transport, store->id, store->address);
+	if (code < 0)
+		log_error(server->options.logger, "msg=\"out of memory for a store's address\"");
+	if (!store->is_out && server->service)
+		store_book_tell(service_book(server->service), store->id, store->address);
+}
+
+static void on_reported(void *argument, const struct reporter_store *store)
+{
+	learn(argument, store);
+}
+
+static void on_recorded(void *argument, const struct store_entry *entry)
+{
+	learn(argument, &(struct reporter_store){.id = entry->id,
+				.address = entry->address,
+				.incarnation = entry->incarnation,
+				.is_out = !store_state_is_in(entry->state)});
+}
+
 static int make_keeper(struct server *server, struct status *status)
 {
 	const struct keeper_options options = {.raftkv = server->raftkv,
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.expiry_ms = server->options.config->server.session_expiry_ms,
+		.replicas = server->options.config->server.replicas,
 		.stores = server->list.addresses,
-		.store_count = server->list.count};
+		.store_count = server->list.count,
+		.found = on_recorded,
+		.found_argument = server};
 
 	server->keeper = keeper_new(&options);
 	return server->keeper ? 0 : status_set(status, -ENOMEM, "out of memory");
@@ -160,10 +210,48 @@ static int make_service(struct server *server, struct status *status)
 	return server->service ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_admin(struct server *server, struct status *status)
+{
+	const struct admin_options options = {.loop = server->options.loops[0],
+		.self = &server->self,
+		.raftkv = server->raftkv,
+		.keeper = server->keeper,
+		.book = service_book(server->service),
+		.config = server->options.config};
+
+	server->admin = admin_new(&options, server->rpc_server);
+	return server->admin ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
+static void on_refused(void *argument, const struct status *why)
+{
+	struct server *server = argument;
+
+	server->options.failed(server->options.failed_argument, why->code, why->text);
+}
+
+static int make_reporter(struct server *server, struct status *status)
+{
+	const struct reporter_options options = {.loop = server->options.loops[0],
+		.self = &server->self,
+		.logger = server->options.logger,
+		.address = advertised(server),
+		.seeds = &server->seeds,
+		.raftkv = server->raftkv,
+		.keeper = server->keeper,
+		.found = on_reported,
+		.refused = on_refused,
+		.argument = server};
+
+	server->reporter = reporter_new(&options);
+	return server->reporter ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
-	static int (*const steps[])(struct server * server, struct status * status) = {
-		find_identity, make_transport, listen_for_all, open_store, make_keeper, make_service};
+	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
+		make_transport, listen_for_all, open_store, make_keeper, make_service, make_admin,
+		make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -184,6 +272,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 void server_start(struct server *server)
 {
 	keeper_start(server->keeper);
+	reporter_start(server->reporter);
 }
 
 /* ---- Closing ---- */
@@ -213,7 +302,8 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 {
 	server->stopped = stopped;
 	server->stopped_argument = argument;
-	server->stopping = 3;
+	server->stopping = 4;
+	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
 	net_transport_stop(server->transport, on_hearing_stopped, server);
 	keeper_stop(server->keeper, on_hearing_stopped, server);
@@ -224,12 +314,15 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	acceptor_free(server->acceptor);
+	reporter_free(server->reporter);
+	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
 	keeper_free(server->keeper);
 	raftkv_free(server->raftkv);
 	net_transport_free(server->transport);
 	store_list_close(&server->list);
+	store_list_close(&server->seeds);
 	free(server);
 }
 

@@ -2,8 +2,8 @@
  * server.h: a store of a cluster with all that it runs on its loops: shards, transport, port, keeper, and what answers
  * clients. raftkvd(8) runs one in threads of its own (process.h), the simulator several in one thread.
  *
- * A store of the initial list knows its number and its cluster's id from that list. The first loop has the port, the
- * clients' links and the keeper; each loop is a shard.
+ * A store of the initial list knows its number and its cluster's id from that list; any other one was given them when it
+ * joined (join.h). The first loop has the port, the clients' links, the keeper and the reporter; each loop is a shard.
  */
 #ifndef RAFTKV_FS_SERVER_SERVER_H
 #define RAFTKV_FS_SERVER_SERVER_H
@@ -19,6 +19,8 @@ struct server_options {
 	const struct config *config;
 	const struct logger *logger;
 	struct raftkv_engines engines; /* zero: the real ones */
+	/* Which store this is, unless it is one of the initial list: as its IDENT says, or as it joined; else zero. */
+	uint64_t cluster, store;
 	/* The store can not go on: the process should end. Once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;

@@ -92,6 +92,11 @@ struct service *service_new(const struct service_options *options, struct rpc_se
 	return service;
 }
 
+struct store_book *service_book(const struct service *service)
+{
+	return service->book;
+}
+
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument)
 {
 	store_book_stop(service->book, stopped, argument);

@@ -158,6 +158,19 @@ void store_book_free(struct store_book *book)
 	free(book);
 }
 
+void store_book_tell(struct store_book *book, uint64_t store, const char *address)
+{
+	struct line *line = NULL;
+
+	for (uint32_t i = 0; i < book->page->count && !line; i++)
+		if (book->page->lines[i].store == store)
+			line = &book->page->lines[i];
+	if (!line)
+		add(book->page, store, slice_of(address, strlen(address)));
+	else if (strlen(address) < sizeof line->address)
+		strcpy(line->address, address);
+}
+
 void store_book_each(struct store_book *book,
 	void (*each)(void *argument, uint64_t store, const char *address), void *argument)
 {

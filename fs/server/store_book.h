@@ -23,6 +23,8 @@ void store_book_stop(struct store_book *book, void (*stopped)(void *argument), v
 /* Stopped, or the loop has never run; may be NULL. */
 void store_book_free(struct store_book *book);
 
+/* Somebody says where a store is: until the records say more. */
+void store_book_tell(struct store_book *book, uint64_t store, const char *address);
 /* Each store that was not removed, by what is known now; the address is borrowed for the call. */
 void store_book_each(struct store_book *book,
 	void (*each)(void *argument, uint64_t store, const char *address), void *argument);

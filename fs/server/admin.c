@@ -1,0 +1,194 @@
+#include "fs/server/admin_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/figures_text.h"
+#include "fs/server/figures_message.h"
+#include "proto/container.h"
+#include "store/members.h"
+
+/* ---- Who keeps the cluster ---- */
+
+struct search {
+	struct admin *admin;
+	struct rpc_request *request;
+	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader);
+	struct raftkv_region_status region;
+	uint64_t store;
+};
+
+static void compare_store(void *argument, uint64_t store, const char *address)
+{
+	struct search *search = argument;
+
+	if (store == search->store)
+		snprintf(search->admin->address, sizeof search->admin->address, "%s", address);
+}
+
+static void on_leader(struct raftkv_region_status *region, int status)
+{
+	struct search *search = container_of(region, struct search, region);
+	struct admin *admin = search->admin;
+
+	search->store = status == 0 ? region->leader_store : 0;
+	admin->address[0] = '\0';
+	if (search->store > 0)
+		store_book_each(admin->options.book, compare_store, search);
+	search->found(admin, search->request,
+		(struct admin_leader){.store = search->store, .address = admin->address});
+	free(search);
+}
+
+int admin_find_leader(struct admin *admin, struct rpc_request *request,
+	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader))
+{
+	struct search *search = calloc(1, sizeof *search);
+
+	if (!search)
+		return -ENOMEM;
+	search->admin = admin;
+	search->request = request;
+	search->found = found;
+	search->region.region = CLUSTER_REGION;
+	search->region.loop = admin->options.loop;
+	search->region.done = on_leader;
+	raftkv_region_status(admin->options.raftkv, &search->region);
+	return 0;
+}
+
+/* ---- Reports of stores ---- */
+
+static bool take_text(char *text, size_t size, const char *value)
+{
+	return (size_t)snprintf(text, size, "%s", value) < size;
+}
+
+static int read_report(const struct frame *frame, struct store_report *report)
+{
+	Raftkv__ReportRequest *message =
+		raftkv__report_request__unpack(NULL, frame->head.size, frame->head.data);
+	int status = STATUS_MALFORMED;
+
+	*report = (struct store_report){0};
+	if (!message)
+		return status;
+	report->store = message->store;
+	report->incarnation = message->incarnation;
+	figures_from_message(message->figures, &report->figures);
+	if (frame->attachment_count == 0 && report->incarnation > 0 && message->address[0] != '\0' &&
+		take_text(report->address, sizeof report->address, message->address) &&
+		take_text(report->version, sizeof report->version, message->version))
+		status = 0;
+	raftkv__report_request__free_unpacked(message, NULL);
+	return status;
+}
+
+/* Everybody whom the keeper knows. */
+static void answer_reporter(struct admin *admin, struct rpc_request *request, int status, uint64_t store)
+{
+	Raftkv__ReportReply reply = RAFTKV__REPORT_REPLY__INIT;
+	Raftkv__KnownStore stores[STORE_COUNT_MAX], *pointers[STORE_COUNT_MAX];
+	struct keeper_overview overview;
+
+	reply.status = status;
+	reply.store = store;
+	reply.leader_store = admin->options.self->store;
+	if (keeper_look(admin->options.keeper, &overview))
+		reply.n_stores = overview.stores->count;
+	for (size_t i = 0; i < reply.n_stores; i++) {
+		const struct store_entry *entry = &overview.stores->entries[i];
+
+		raftkv__known_store__init(&stores[i]);
+		stores[i].store = entry->id;
+		stores[i].address = (char *)(uintptr_t)entry->address;
+		stores[i].incarnation = entry->incarnation;
+		stores[i].is_out = !store_state_is_in(entry->state);
+		pointers[i] = &stores[i];
+	}
+	reply.stores = pointers;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static void send_reporter_on(struct admin *admin, struct rpc_request *request, struct admin_leader leader)
+{
+	Raftkv__ReportReply reply = RAFTKV__REPORT_REPLY__INIT;
+
+	(void)admin;
+	reply.status = STATUS_NOT_LEADER;
+	reply.leader_store = leader.store;
+	reply.leader_address = leader.address;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+int admin_on_report(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	struct admin *admin = argument;
+	struct store_report report;
+	uint64_t store;
+	int status = read_report(frame, &report);
+
+	if (status < 0)
+		return status;
+	status = keeper_report(admin->options.keeper, &report, &store);
+	if (status == STATUS_NOT_LEADER)
+		return admin_find_leader(admin, request, send_reporter_on);
+	answer_reporter(admin, request, status, store);
+	return 0;
+}
+
+/* ---- This store's figures ---- */
+
+int admin_on_figures(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	struct admin *admin = argument;
+	const struct figures_source source = {.env = admin->env,
+		.raftkv = admin->options.raftkv,
+		.config = admin->options.config,
+		.path = admin->options.config->server.data,
+		.mount_point = "",
+		.started = admin->started};
+	Raftkv__FiguresReply reply = RAFTKV__FIGURES_REPLY__INIT;
+	char *text = NULL;
+	FILE *file;
+
+	if (frame->head.size > 0 || frame->attachment_count > 0)
+		return STATUS_MALFORMED;
+	file = open_memstream(&text, &reply.text.len);
+	if (!file)
+		return -ENOMEM;
+	figures_text_print(&source, file);
+	if (fclose(file) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	reply.text.data = (uint8_t *)text;
+	rpc_answer(request, &reply.base, NULL, 0);
+	free(text);
+	return 0;
+}
+
+/* ---- Life ---- */
+
+struct admin *admin_new(const struct admin_options *options, struct rpc_server *server)
+{
+	struct admin *admin = calloc(1, sizeof *admin);
+
+	if (!admin)
+		return NULL;
+	admin->options = *options;
+	admin->env = env_loop_env(options->loop);
+	admin->started = env_now(admin->env);
+	rpc_server_handle(server, FRAME_REPORT, admin_on_report, admin);
+	rpc_server_handle(server, FRAME_FIGURES, admin_on_figures, admin);
+	rpc_server_handle(server, FRAME_OVERVIEW, admin_on_overview, admin);
+	rpc_server_handle(server, FRAME_WISH, admin_on_wish, admin);
+	return admin;
+}
+
+void admin_free(struct admin *admin)
+{
+	free(admin);
+}

@@ -1,0 +1,71 @@
+/* A wish of an administrator, on its way to the keeper and back. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/server/admin_internal.h"
+#include "proto/container.h"
+
+struct errand {
+	struct keeper_wish wish;
+	struct admin *admin;
+	struct rpc_request *request;
+};
+
+static void send_on(struct admin *admin, struct rpc_request *request, struct admin_leader leader)
+{
+	Raftkv__WishReply reply = RAFTKV__WISH_REPLY__INIT;
+
+	(void)admin;
+	reply.status = STATUS_NOT_LEADER;
+	reply.leader_store = leader.store;
+	reply.leader_address = leader.address;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static void on_made(struct keeper_wish *wish, const struct status *status)
+{
+	struct errand *errand = container_of(wish, struct errand, wish);
+	struct admin *admin = errand->admin;
+	struct rpc_request *request = errand->request;
+	Raftkv__WishReply reply = RAFTKV__WISH_REPLY__INIT;
+
+	free(errand);
+	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0)
+		return;
+	reply.status = status->code;
+	reply.sentence = (char *)(uintptr_t)status->text;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static bool read_wish(const Raftkv__WishRequest *message, struct keeper_wish *wish)
+{
+	*wish = (struct keeper_wish){.kind = (enum keeper_wish_kind)message->kind,
+		.store = message->store,
+		.state = (enum store_state)message->state,
+		.heir = message->heir,
+		.region = message->region,
+		.is_forced = message->is_forced,
+		.is_dry = message->is_dry,
+		.done = on_made};
+	return message->kind <= KEEPER_TRANSFER && message->store > 0 &&
+	       (message->kind != KEEPER_SET_STORE ||
+		       (message->state >= STORE_UP && message->state <= STORE_LOST));
+}
+
+int admin_on_wish(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	Raftkv__WishRequest *message = raftkv__wish_request__unpack(NULL, frame->head.size, frame->head.data);
+	struct errand *errand = message ? calloc(1, sizeof *errand) : NULL;
+	bool is_good = errand && frame->attachment_count == 0 && read_wish(message, &errand->wish);
+	int status = message && !errand ? -ENOMEM : STATUS_MALFORMED;
+
+	raftkv__wish_request__free_unpacked(message, NULL);
+	if (!is_good) {
+		free(errand);
+		return status;
+	}
+	errand->admin = argument;
+	errand->request = request;
+	keeper_make(errand->admin->options.keeper, &errand->wish);
+	return 0;
+}

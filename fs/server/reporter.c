@@ -1,0 +1,350 @@
+#include "fs/server/reporter.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/server/figures_message.h"
+#include "proto/container.h"
+#include "proto/rpc.h"
+#include "proto/version.h"
+
+#define NS_PER_S   UINT64_C(1000000000)
+#define NS_PER_MS  UINT64_C(1000000)
+#define TIMEOUT_NS (2 * NS_PER_S)
+#define SOON_NS	   (100 * NS_PER_MS) /* until a report that found nobody, or came too early, is made again */
+
+struct known {
+	uint64_t store; /* 0: a seed, whose id nobody has told */
+	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+};
+
+struct reporter {
+	struct reporter_options options;
+	struct env *env;
+	uint64_t started;
+	struct env_timer timer;
+	uint32_t known_count;
+	struct known known[STORE_LIST_COUNT_MAX + STORE_COUNT_MAX];
+	uint32_t next; /* of them, to be asked when nobody said who leads */
+	char target[RECORD_ADDRESS_SIZE_MAX + 1]; /* who is to be asked next; empty: nobody in particular */
+	struct rpc *rpc; /* NULL: no link */
+	char linked[RECORD_ADDRESS_SIZE_MAX + 1]; /* to whom */
+	bool is_open;
+	bool is_calling;
+	struct rpc_call call;
+	uint64_t cluster; /* of who answers */
+	struct status trouble;
+	bool is_stopping;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+static void on_tick(struct env_timer *timer);
+
+static void rest(struct reporter *reporter, uint64_t duration)
+{
+	if (!reporter->is_stopping)
+		env_timer_start(
+			&reporter->timer, reporter->options.loop, env_now(reporter->env) + duration, on_tick);
+}
+
+/* ---- Who is known ---- */
+
+static void learn(struct reporter *reporter, uint64_t store, const char *address)
+{
+	struct known *known = NULL;
+
+	if (strlen(address) > RECORD_ADDRESS_SIZE_MAX)
+		return;
+	for (uint32_t i = 0; i < reporter->known_count && !known; i++)
+		if ((store > 0 && reporter->known[i].store == store) ||
+			strcmp(reporter->known[i].address, address) == 0)
+			known = &reporter->known[i];
+	if (!known && reporter->known_count == sizeof reporter->known / sizeof reporter->known[0])
+		return;
+	if (!known)
+		known = &reporter->known[reporter->known_count++];
+	known->store = store;
+	strcpy(known->address, address);
+}
+
+static void choose_target(struct reporter *reporter)
+{
+	for (uint32_t i = 0; i < reporter->known_count && reporter->target[0] == '\0'; i++) {
+		const struct known *known = &reporter->known[reporter->next++ % reporter->known_count];
+
+		if (strcmp(known->address, reporter->options.address) != 0)
+			strcpy(reporter->target, known->address);
+	}
+}
+
+/* ---- An answer ---- */
+
+static void refuse(struct reporter *reporter, int code, uint64_t other)
+{
+	const struct reporter_options *options = &reporter->options;
+	struct status why = {0};
+
+	if (code == -EEXIST && options->self->store == 0)
+		status_set(&why, code,
+			"store %" PRIu64 " of the cluster is at %.150s: if its data is lost, 'raftkv store "
+			"replace %" PRIu64 "' makes way",
+			other, options->address, other);
+	else if (code == -EEXIST)
+		status_set(&why, code, "another store of the cluster, %" PRIu64 ", is at %.150s", other,
+			options->address);
+	else if (code == -ESTALE)
+		status_set(&why, code,
+			"the cluster does not want this store %" PRIu64 " (life %" PRIu64
+			"): it was removed or lost, or this is an old copy of its directory; "
+			"a new, empty directory can join",
+			options->self->store, options->self->incarnation);
+	else
+		status_set(&why, code, "the cluster does not take this store: %s", status_name(code));
+	options->refused(options->argument, &why);
+}
+
+static void on_answer(struct reporter *reporter, int code, uint64_t store)
+{
+	const struct reporter_options *options = &reporter->options;
+
+	if (code == 0)
+		reporter->trouble = (struct status){0};
+	if (code == 0 && options->entered)
+		options->entered(options->argument, store, reporter->cluster);
+	else if (code == -ESTALE || code == -EEXIST || code == -ENOSPC)
+		refuse(reporter, code, store);
+	rest(reporter, code == 0 ? STORE_REPORT_MS * NS_PER_MS : SOON_NS);
+}
+
+static void take_stores(struct reporter *reporter, const Raftkv__ReportReply *reply)
+{
+	const struct reporter_options *options = &reporter->options;
+
+	for (size_t i = 0; i < reply->n_stores; i++) {
+		const Raftkv__KnownStore *known = reply->stores[i];
+		const struct reporter_store store = {.id = known->store,
+			.address = known->address,
+			.incarnation = known->incarnation,
+			.is_out = known->is_out};
+
+		if (known->store == 0 || strlen(known->address) > RECORD_ADDRESS_SIZE_MAX)
+			continue;
+		if (!known->is_out)
+			learn(reporter, known->store, known->address);
+		if (options->found)
+			options->found(options->argument, &store);
+	}
+}
+
+static void follow(struct reporter *reporter, const Raftkv__ReportReply *reply)
+{
+	reporter->target[0] = '\0';
+	if (strlen(reply->leader_address) <= RECORD_ADDRESS_SIZE_MAX)
+		strcpy(reporter->target, reply->leader_address);
+	status_set(&reporter->trouble, STATUS_NOT_LEADER, "nobody keeps the cluster just now");
+	rest(reporter, SOON_NS);
+}
+
+static void on_reply(struct reporter *reporter, const struct frame *frame)
+{
+	Raftkv__ReportReply *reply = raftkv__report_reply__unpack(NULL, frame->head.size, frame->head.data);
+
+	if (!reply) {
+		reporter->target[0] = '\0';
+		rest(reporter, SOON_NS);
+		return;
+	}
+	take_stores(reporter, reply);
+	if (reply->status == STATUS_NOT_LEADER)
+		follow(reporter, reply);
+	else
+		on_answer(reporter, reply->status, reply->store);
+	raftkv__report_reply__free_unpacked(reply, NULL);
+}
+
+/* ---- A report ---- */
+
+static void fill(const struct reporter *reporter, struct store_report *report)
+{
+	const struct reporter_options *options = &reporter->options;
+
+	*report = (struct store_report){
+		.store = options->self->store, .incarnation = options->self->incarnation};
+	snprintf(report->address, sizeof report->address, "%s", options->address);
+	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
+	if (options->raftkv)
+		figures_fill(&report->figures, options->raftkv,
+			(env_now(reporter->env) - reporter->started) / NS_PER_S);
+}
+
+static void on_called(struct rpc_call *call, int status, const struct frame *answer)
+{
+	struct reporter *reporter = container_of(call, struct reporter, call);
+
+	reporter->is_calling = false;
+	if (reporter->is_stopping)
+		return;
+	if (status == 0) {
+		on_reply(reporter, answer);
+		return;
+	}
+	reporter->target[0] = '\0';
+	if (reporter->rpc)
+		rpc_close(reporter->rpc);
+	rest(reporter, SOON_NS);
+}
+
+static void call(struct reporter *reporter, const struct store_report *report)
+{
+	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
+	Raftkv__StoreFigures figures;
+
+	request.store = report->store;
+	request.incarnation = report->incarnation;
+	request.address = (char *)(uintptr_t)report->address;
+	request.version = (char *)(uintptr_t)report->version;
+	figures_to_message(&report->figures, &figures);
+	request.figures = &figures;
+	reporter->call = (struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = on_called};
+	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
+	if (!reporter->is_calling)
+		rest(reporter, SOON_NS);
+}
+
+static void report(struct reporter *reporter)
+{
+	struct store_report filled;
+
+	fill(reporter, &filled);
+	call(reporter, &filled);
+}
+
+/* ---- The link ---- */
+
+static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+{
+	struct reporter *reporter = argument;
+
+	(void)rpc;
+	reporter->is_open = true;
+	reporter->cluster = reply->cluster;
+	env_timer_stop(&reporter->timer);
+	if (!reporter->is_stopping)
+		report(reporter);
+}
+
+static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+{
+	struct reporter *reporter = argument;
+
+	(void)rpc;
+	reporter->rpc = NULL;
+	reporter->is_open = false;
+	if (why->code < 0)
+		status_set(&reporter->trouble, why->code, "%.120s: %.120s", reporter->linked, why->text);
+	if (strcmp(reporter->target, reporter->linked) == 0)
+		reporter->target[0] = '\0';
+	if (reporter->is_stopping)
+		reporter->stopped(reporter->stopped_argument);
+	else
+		rest(reporter, SOON_NS);
+}
+
+static void connect_to_target(struct reporter *reporter)
+{
+	const struct rpc_options options = {.self = reporter->options.self,
+		.loop = reporter->options.loop,
+		.address = reporter->target,
+		.opened = on_opened,
+		.closed = on_closed,
+		.argument = reporter};
+
+	strcpy(reporter->linked, reporter->target);
+	if (rpc_connect(&options, &reporter->rpc, &reporter->trouble) < 0) {
+		reporter->target[0] = '\0';
+		rest(reporter, SOON_NS);
+	}
+}
+
+/* To the store that keeps the cluster, if it is another one. */
+static void report_afar(struct reporter *reporter)
+{
+	choose_target(reporter);
+	if (reporter->target[0] == '\0') {
+		rest(reporter, STORE_REPORT_MS * NS_PER_MS);
+	} else if (!reporter->rpc) {
+		connect_to_target(reporter);
+	} else if (strcmp(reporter->linked, reporter->target) != 0) {
+		rpc_close(reporter->rpc);
+		rest(reporter, SOON_NS);
+	} else if (reporter->is_open && !reporter->is_calling) {
+		report(reporter);
+	}
+}
+
+static void on_tick(struct env_timer *timer)
+{
+	struct reporter *reporter = container_of(timer, struct reporter, timer);
+	struct keeper *keeper = reporter->options.keeper;
+	struct store_report filled;
+	uint64_t id = 0;
+	int code = STATUS_NOT_LEADER;
+
+	if (keeper) {
+		fill(reporter, &filled);
+		code = keeper_report(keeper, &filled, &id);
+	}
+	if (code == STATUS_NOT_LEADER) {
+		report_afar(reporter);
+		return;
+	}
+	reporter->cluster = reporter->options.self->cluster;
+	on_answer(reporter, code, id);
+}
+
+/* ---- Life ---- */
+
+struct reporter *reporter_new(const struct reporter_options *options)
+{
+	struct reporter *reporter = calloc(1, sizeof *reporter);
+
+	if (!reporter)
+		return NULL;
+	reporter->options = *options;
+	reporter->env = env_loop_env(options->loop);
+	reporter->started = env_now(reporter->env);
+	for (uint32_t i = 0; i < options->seeds->count; i++)
+		learn(reporter, 0, options->seeds->addresses[i]);
+	return reporter;
+}
+
+void reporter_start(struct reporter *reporter)
+{
+	on_tick(&reporter->timer);
+}
+
+void reporter_stop(struct reporter *reporter, void (*stopped)(void *argument), void *argument)
+{
+	reporter->is_stopping = true;
+	reporter->stopped = stopped;
+	reporter->stopped_argument = argument;
+	env_timer_stop(&reporter->timer);
+	if (reporter->rpc)
+		rpc_close(reporter->rpc);
+	else
+		stopped(argument);
+}
+
+void reporter_free(struct reporter *reporter)
+{
+	free(reporter);
+}
+
+const char *reporter_trouble(const struct reporter *reporter)
+{
+	return reporter->trouble.text;
+}
