@@ -134,7 +134,7 @@ static void on_done(struct keeper *keeper, int error, const struct op_reply *rep
 	}
 	switch (keeper->op.kind) {
 	case OP_STORE_ENTER:
-		keeper_on_entered(keeper, error);
+		keeper_on_entered(keeper, error, reply->id);
 		break;
 	case OP_STORE_SET:
 		keeper->reviewed = 0;

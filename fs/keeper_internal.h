@@ -92,7 +92,7 @@ void keeper_on_session_step(struct keeper *keeper, const struct op *op, bool mor
 
 /* keeper_stores.c. */
 bool keeper_enter_store(struct keeper *keeper);
-void keeper_on_entered(struct keeper *keeper, int error);
+void keeper_on_entered(struct keeper *keeper, int error, uint64_t id);
 
 /* keeper_wishes.c. */
 bool keeper_make_wish(struct keeper *keeper);

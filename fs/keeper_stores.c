@@ -49,7 +49,7 @@ bool keeper_enter_store(struct keeper *keeper)
 	return keeper->is_busy;
 }
 
-void keeper_on_entered(struct keeper *keeper, int error)
+void keeper_on_entered(struct keeper *keeper, int error, uint64_t id)
 {
 	const struct store_report *report = &keeper->entrance;
 
@@ -59,7 +59,7 @@ void keeper_on_entered(struct keeper *keeper, int error)
 		log_info(keeper->options.logger,
 			"msg=\"a store has entered\" store=%" PRIu64 " incarnation=%" PRIu64
 			" address=\"%s\"",
-			report->store, report->incarnation, report->address);
+			id, report->incarnation, report->address);
 		return;
 	}
 	keeper->refused = *report;
