@@ -1,5 +1,6 @@
 /* Operations on names: lookup, making, linking, removing and renaming. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
@@ -160,10 +161,14 @@ static void create_done(struct request *request)
 	request_free(request);
 }
 
+/* Another mount was first: without O_EXCL the kernel is to look again (ESTALE lets it), and to open what it finds as that
+ * file's permissions say. */
 static void create_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
 
+	if (error == -EEXIST && !(request->info.flags & O_EXCL))
+		error = -ESTALE;
 	if (error) {
 		request_reply_error(request, error);
 		return;

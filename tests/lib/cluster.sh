@@ -3,6 +3,11 @@
 #   store_up N [OPTION…]   starts store N of $STORES (3); its pid is ${STORE_PIDS[N]}, its log $WORK/N.log
 #   store_kill N           kill -9
 #   store_down N           SIGTERM; fails unless it ends in good order
+#   stores_up              all of them; returns when they are ready and one keeps the cluster
+#   store_leader           prints which store keeps the cluster, by what their logs say: the one that was last to begin
+#   cluster_mount NAME [OPTIONS]  mounts the cluster on $WORK/NAME; the daemon's pid is ${MOUNT_PIDS[NAME]}, its log
+#                          $WORK/NAME.log
+#   cluster_umount NAME    fails unless its daemon ends in good order
 #   await SECONDS COMMAND…  until it succeeds; fails the case otherwise
 #
 # $ADDRESSES is the list that the cluster begins with; ${ADDRESS[N]} is store N's.
@@ -10,6 +15,7 @@ STORES=${STORES:-3}
 PORT_BASE=$((20000 + RANDOM % 20000))
 ADDRESSES=
 STORE_PIDS=()
+declare -A MOUNT_PIDS=()
 ADDRESS=()
 for n in $(seq "$STORES"); do
 	ADDRESS[n]=127.0.0.1:$((PORT_BASE + n))
@@ -50,11 +56,52 @@ store_down() {
 	STORE_PIDS[$1]=
 }
 
+stores_up() {
+	local n
+	for n in $(seq "$STORES"); do store_up "$n"; done
+	for n in $(seq "$STORES"); do await 20 store_is_ready "$n"; done
+	await 30 grep -q 'this store keeps the cluster' "$WORK"/[1-9].log
+}
+
+store_leader() {
+	local n
+	for n in $(seq "$STORES"); do
+		sed -n "s/^.*this store keeps the cluster\" term=\([0-9]*\).*/\1 $n/p" "$WORK/$n.log"
+	done | sort -n | tail -n 1 | cut -d' ' -f2
+}
+
+is_mounted() {
+	kill -0 "${MOUNT_PIDS[$1]}" 2>/dev/null || fail "the mount $1 did not come up: $(cat "$WORK/$1.log")"
+	grep -q 'msg="mounted"' "$WORK/$1.log"
+}
+
+cluster_mount() {
+	mkdir -p "$WORK/$1"
+	: >"$WORK/$1.log"
+	"$BUILD/mount.raftkv" "$ADDRESSES" "$WORK/$1" -o "foreground${2:+,$2}" 2>>"$WORK/$1.log" &
+	MOUNT_PIDS[$1]=$!
+	await 35 is_mounted "$1"
+}
+
+cluster_umount() {
+	umount "$WORK/$1" || fail "umount $1: $(fuser -vm "$WORK/$1" 2>&1)"
+	wait "${MOUNT_PIDS[$1]}" || fail "the daemon of $1 ended with status $?: $(tail -n 5 "$WORK/$1.log")"
+	unset "MOUNT_PIDS[$1]"
+}
+
 end_cluster() {
+	local code=$? name
+	[ "$code" = 0 ] || tail -n 8 "$WORK"/*.log
+	for name in "${!MOUNT_PIDS[@]}"; do
+		kill -9 "${MOUNT_PIDS[$name]}" 2>/dev/null
+		wait "${MOUNT_PIDS[$name]}" 2>/dev/null
+		umount -l "$WORK/$name" 2>/dev/null
+	done
 	for pid in "${STORE_PIDS[@]}"; do
 		[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
 		[ -z "$pid" ] || wait "$pid" 2>/dev/null
 	done
+	rm -rf /var/lib/raftkv/mounts/*"${WORK##*/}"*
 	clean_up
 }
 trap end_cluster EXIT

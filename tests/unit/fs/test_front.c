@@ -235,6 +235,21 @@ static void test_short_requests_are_refused(void **state)
 	assert_int_equal(answer.header.error, -EINVAL);
 }
 
+/* The kernel looked before it asked to create: whoever made the name meanwhile was another mount. */
+static void test_a_create_that_comes_second_looks_again(void **state)
+{
+	struct fuse_create_in in = {.flags = O_RDWR | O_CREAT, .mode = S_IFREG | 0644};
+	struct named request;
+
+	(void)state;
+	release(create("contended"));
+	request = with_name(&in, sizeof in, "contended");
+	assert_int_equal(ask(FUSE_CREATE, ROOT, request.bytes, request.size), -ESTALE);
+	in.flags |= O_EXCL;
+	request = with_name(&in, sizeof in, "contended");
+	assert_int_equal(ask(FUSE_CREATE, ROOT, request.bytes, request.size), -EEXIST);
+}
+
 /* ---- What libfuse 3.14 does not know ---- */
 
 static void test_statx_has_the_time_of_birth(void **state)
@@ -585,6 +600,7 @@ int main(void)
 		TEST(every_opcode_is_answered_once),
 		TEST(forget_has_no_answer),
 		TEST(short_requests_are_refused),
+		TEST(a_create_that_comes_second_looks_again),
 		TEST(statx_has_the_time_of_birth),
 		TEST(tmpfile_lives_until_it_is_released),
 		TEST(a_removed_file_lives_until_the_kernel_forgets_it),
