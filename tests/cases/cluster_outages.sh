@@ -1,0 +1,69 @@
+# limit: 240
+# A cluster of three stores under load from a mount: its leader is killed again and again, then all three at once. What
+# was acknowledged is there, nothing was done twice, and service comes back quickly. A minority makes requests wait, and
+# answers them when the majority is back.
+. tests/lib/mount.sh
+. tests/lib/cluster.sh
+
+stores_up
+cluster_mount mnt
+base=$WORK/mnt
+workers=()
+for worker in 1 2 3 4; do
+	python3 tests/lib/journaled_load.py run "$base/$worker" "$WORK/journal.$worker" "$worker" &
+	workers+=($!)
+done
+
+acknowledged() { cat "$WORK"/journal.* 2>/dev/null | grep -c '^done'; }
+progress() { [ "$(acknowledged)" -gt "$1" ]; }
+await 20 progress 100
+
+# From the death of the leader to the next operation that is acknowledged: two election timeouts are 3 s, or 4 s drawn at
+# random; a slow machine gets more.
+for round in 1 2 3; do
+	leader=$(store_leader)
+	lives=$(grep -c 'msg="ready"' "$WORK/$leader.log")
+	store_kill "$leader"
+	before=$(acknowledged) begin=$EPOCHREALTIME
+	await 15 progress $((before + 8)) # more than what was on its way
+	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "fail-over: %.1f s\n", b - a }'
+	store_up "$leader"
+	await 20 store_is_ready "$leader" $((lives + 1))
+	await 20 progress $(($(acknowledged) + 50))
+done
+
+# All three at once.
+for n in 1 2 3; do store_kill $n; done
+before=$(acknowledged)
+sleep 1
+for n in 1 2 3; do store_up $n; done
+await 30 progress $((before + 50))
+
+# One of three cannot serve: who asks waits, and gets its answer later.
+leader=$(store_leader)
+for n in 1 2 3; do [ "$n" = "$leader" ] || store_kill $n; done
+sleep 3
+(stat "$base/1" >"$WORK/waiting" 2>&1) & waiting=$!
+sleep 2
+kill -0 $waiting 2>/dev/null || fail "a minority answered: $(cat "$WORK/waiting")"
+"$BUILD/raftkv" health "$base" | grep -q RKV008 || fail "the mount does not say that it waits: $("$BUILD/raftkv" status "$base")"
+for n in 1 2 3; do [ "$n" = "$leader" ] || store_up $n; done
+wait $waiting || fail "what waited failed: $(cat "$WORK/waiting")"
+await 20 progress $(($(acknowledged) + 50))
+"$BUILD/raftkv" health "$base" | grep -q RKV008 && fail "the mount says that it waits"
+
+for worker in "${workers[@]}"; do kill "$worker"; done
+for worker in "${workers[@]}"; do wait "$worker" 2>/dev/null; done
+for worker in 1 2 3 4; do
+	python3 tests/lib/journaled_load.py check "$base/$worker" "$WORK/journal.$worker" || fail "worker $worker"
+done
+grep -h 'session' "$WORK"/[123].log | grep 'silent' && fail "the mount lost its session"
+cluster_umount mnt
+cluster_mount mnt
+for worker in 1 2 3 4; do
+	python3 tests/lib/journaled_load.py check "$base/$worker" "$WORK/journal.$worker" || fail "worker $worker, mounted again"
+done
+cluster_umount mnt
+for n in 1 2 3; do store_down $n; done
+grep -h level=error "$WORK"/*.log && fail "errors were logged"
+echo "$(acknowledged) operations acknowledged, all there, none twice"
