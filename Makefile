@@ -5,6 +5,7 @@
 #   make TSAN=1       with ThreadSanitizer                  make bench       micro-benchmarks, as a table
 #   make PLANT=1      with planted bugs (tests only)        make fuzz        every fuzz target, FUZZ_SECONDS each
 #   make torture MINUTES=  long random runs, 100 kills      make deb         a Debian package, in $(BUILD)
+#   sudo make cluster      three stores here, mounted on MNT   sudo make cluster-stop   ends them
 #   make sim SEEDS= SEED=  clusters in one thread, simulated
 #   make V=1          show commands                         make lint        layering, lengths, formatting
 #
@@ -19,6 +20,9 @@ BINDIR  ?= /usr/bin
 UNITDIR ?= /lib/systemd/system
 MNT     ?= ./mnt
 VOLUME  ?= ./volume
+CLUSTER ?= ./cluster
+STORES  ?= 3
+PORT    ?= 7420
 comma   := ,
 variant := $(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(PLANT),-plant)
 BUILD   ?= build$(variant)
@@ -168,6 +172,11 @@ check: deps-check
 run: deps
 	$(quiet)$(MAKE) -s $(jobs) all
 	$(quiet)mount-helpers/run.sh $(BUILD) $(VOLUME) $(MNT)
+cluster: deps
+	$(quiet)$(MAKE) -s $(jobs) all
+	$(quiet)mount-helpers/cluster.sh start $(BUILD) $(CLUSTER) $(MNT) $(STORES) $(PORT)
+cluster-stop:
+	$(quiet)mount-helpers/cluster.sh stop $(BUILD) $(CLUSTER) $(MNT)
 demo: all
 	$(quiet)mount-helpers/demo.sh $(BUILD)
 sbin_programs := mount.raftkv umount.fuse.raftkv fsck.raftkv raftkvd

@@ -160,7 +160,7 @@ static int look_at_root(struct clustered *clustered, uint64_t deadline, struct s
 			end_read(clustered);
 			return say_late(clustered, status);
 		}
-		if (clustered->result != -ENOENT)
+		if (clustered->result != -ESTALE)
 			break;
 		if (env_now(clustered->env) >= deadline)
 			return status_set(status, -ENOENT, "the cluster has no root directory yet");

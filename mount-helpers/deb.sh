@@ -17,6 +17,7 @@ strip --strip-unneeded "$root"/usr/sbin/*raftkv "$root"/usr/sbin/raftkvd "$root"
 doc=$root/usr/share/doc/raftkv
 mkdir -p "$doc" "$root/usr/share/bash-completion/completions"
 cp README.md "$doc/"
+install -D -m 644 -t "$doc/examples" mount-helpers/systemd/srv-raftkv.*
 {
 	echo "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 	echo "Files: *"
