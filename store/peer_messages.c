@@ -248,6 +248,16 @@ static bool admit(struct peer *peer, const struct peer_envelope *envelope, const
 	return true;
 }
 
+/* A leader may believe that the replica has what it has lost: of that, nothing can be committed here. */
+static void step(struct peer *peer, const struct raft_message *message)
+{
+	struct raft_message known = *message;
+
+	if (peer->is_hollow && message->type == RAFT_MSG_HEARTBEAT)
+		known.commit = 0;
+	raw_node_step(peer->raft_group, &known);
+}
+
 /* A refused message changes nothing; what mattered in it comes again. Snapshots come with their stage alone. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -255,7 +265,7 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 		return;
 	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
 	if (peer_tick(peer) == 0)
-		raw_node_step(peer->raft_group, message);
+		step(peer, message);
 	shard_mark(peer->shard, peer);
 }
 

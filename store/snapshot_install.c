@@ -6,7 +6,7 @@
 #include "store/keys.h"
 #include "store/store.h"
 
-#define BATCH_SIZE (1u << 20) /* bytes of rows in one batch */
+#define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
 
 struct install {
 	struct kv_engine *kv;

@@ -491,10 +491,17 @@ static void perform(struct sim_kv *sim, const struct operation *operation)
 	}
 }
 
+static void announce(struct sim_kv *sim)
+{
+	if (sim->options.before_change)
+		sim->options.before_change(sim->options.argument);
+}
+
 static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
 {
 	struct sim_kv *sim = self_of(engine);
 
+	announce(sim);
 	if (is_dead(sim) || sim->broken)
 		return -EIO;
 	sim->written++;
@@ -529,6 +536,7 @@ static int flush(struct kv_engine *engine)
 {
 	struct sim_kv *sim = self_of(engine);
 
+	announce(sim);
 	if (is_dead(sim) || sim->broken)
 		return -EIO;
 	flush_to(sim, sim->written);

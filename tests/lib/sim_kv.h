@@ -20,6 +20,7 @@ struct sim_kv_options {
 	unsigned miss_percent; /* of reads from the cache, of what was not read lately */
 	/* NULL, or: the machine has stopped by itself (sim_node_crash_after), as if by sim_kv_crash. */
 	bool (*is_dead)(void *argument);
+	void (*before_change)(void *argument); /* before each write and flush, or NULL */
 	void *argument;
 };
 

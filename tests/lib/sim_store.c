@@ -67,6 +67,14 @@ static void print_line(void *argument, enum log_level level, const char *line)
 		log_level_name(level), line);
 }
 
+static void before_kv_change(void *argument)
+{
+	struct sim_store *store = argument;
+
+	if (++store->kv_changes == store->kv_crash_at && sim_node_is_up(store->node))
+		sim_node_crash(store->node);
+}
+
 void sim_store_init(struct sim_store *store, struct sim_world *world, const char *name)
 {
 	*store = (struct sim_store){.world = world, .node = sim_node_new(world, name)};
@@ -75,6 +83,7 @@ void sim_store_init(struct sim_store *store, struct sim_world *world, const char
 		.flush_percent = 5,
 		.miss_percent = 5,
 		.is_dead = is_dead,
+		.before_change = before_kv_change,
 		.argument = store,
 	});
 	store->logger = (struct logger){.level = LOG_ERROR, .write = print_line, .argument = store};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/members.h"
+#include "store/snapshot_install.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
@@ -40,10 +41,27 @@ static void write_row(struct sim_cluster *cluster, int number, const char *value
 	sim_cluster_write(cluster, test_op_put(name, value), NULL);
 }
 
+#define WIDE_COUNT 24
+#define WIDE_SIZE  50000
+
+/* More rows than go into one chunk, or one batch. */
+static void write_wide_rows(struct sim_cluster *cluster)
+{
+	static char value[WIDE_SIZE + 1];
+	char name[32];
+
+	memset(value, 'w', WIDE_SIZE);
+	for (int i = 0; i < WIDE_COUNT; i++) {
+		snprintf(name, sizeof name, "wide%02d", i);
+		sim_cluster_write(cluster, test_op_put(name, value), NULL);
+	}
+}
+
 /* Rows of all kinds: of the region alone, small and large objects with holes, and overwritten ones. */
 static void fill(struct sim_cluster *cluster, int objects)
 {
 	sim_cluster_write(cluster, test_op_open(77), NULL);
+	write_wide_rows(cluster);
 	for (int i = 0; i < 20; i++)
 		write_row(cluster, i, "some value");
 	for (int i = 0; i < objects; i++)
@@ -167,11 +185,384 @@ static void replica_behind_the_log_gets_a_snapshot(void **state)
 	}
 }
 
+/* ---- Crashes ---------------------------------------------------------------------------------------------------- */
+
+/* A region with a replica that needs a snapshot and has not got it yet; `store` is the one. */
+struct scenario {
+	struct sim_cluster cluster;
+	uint32_t store;
+};
+
+/* Of an empty store, or of one that was away for so long that the log went on without it. */
+static void begin_scenario(struct scenario *scenario, uint64_t seed, bool is_empty)
+{
+	struct sim_cluster *cluster = &scenario->cluster;
+
+	scenario->store = is_empty ? 4 : 3;
+	sim_cluster_init(cluster, seed, 3, is_empty);
+	sim_cluster_open_all(cluster);
+	fill(cluster, 6);
+	lead_from(cluster, 1);
+	if (is_empty) {
+		sim_cluster_change(cluster, &add_4);
+		return;
+	}
+	for (uint32_t store = 1; store <= 3; store++)
+		sim_cluster_store(cluster, store)->raftkv->options.log_size_max = 64 << 10;
+	write_row(cluster, 500, "deleted while it is away");
+	sim_cluster_run(cluster, 3 * (uint64_t)SIM_S);
+	sim_cluster_cut(cluster, 3, true);
+	sim_cluster_write(cluster, test_op_delete("row500"), NULL);
+	sim_cluster_write(cluster, test_op_unmap("object03", 0, UINT64_MAX), NULL);
+	for (int i = 0; i < 40 && status_at(cluster, 1).first_index <= status_at(cluster, 3).last_index + 1;
+		i++) {
+		write_object(cluster, i % 6, 0, 30);
+		sim_cluster_run(cluster, SIM_S);
+	}
+	sim_cluster_cut(cluster, 3, false);
+}
+
+static bool is_installed(struct scenario *scenario)
+{
+	struct raftkv_region_status status = status_at(&scenario->cluster, scenario->store);
+
+	return stats_of(&scenario->cluster, scenario->store).snapshots_received > 0 &&
+	       status.applied + 1 >= status.first_index && status.member_count > 0;
+}
+
+/* Runs until the snapshot is there, a store has died, or it has taken too long. */
+static void run_scenario(struct scenario *scenario, uint32_t victim)
+{
+	for (int i = 0; i < 1000 && sim_node_is_up(sim_cluster_store(&scenario->cluster, victim)->node);
+		i++) {
+		if (is_installed(scenario))
+			break;
+		sim_cluster_run(&scenario->cluster, 10 * SIM_MS);
+	}
+}
+
+static void end_scenario(struct scenario *scenario)
+{
+	uint32_t stores[] = {1, 2, 3, scenario->store == 4 ? 4 : 0, 0};
+
+	write_row(&scenario->cluster, 7, "and on");
+	sim_replicas_compare(&scenario->cluster, stores);
+	assert_false(sim_cluster_store(&scenario->cluster, scenario->store)->has_failed);
+	sim_cluster_close(&scenario->cluster);
+}
+
+/* The disk operations of a store while the snapshot comes. */
+static uint64_t operations_of(uint64_t seed, bool is_empty, uint32_t victim)
+{
+	struct scenario scenario;
+	struct sim_node *node;
+	uint64_t before, operations;
+
+	begin_scenario(&scenario, seed, is_empty);
+	node = sim_cluster_store(&scenario.cluster, victim)->node;
+	before = sim_node_operations(node);
+	run_scenario(&scenario, victim);
+	assert_true(is_installed(&scenario));
+	operations = sim_node_operations(node) - before;
+	end_scenario(&scenario);
+	return operations;
+}
+
+static void crash(struct scenario *scenario, uint32_t victim, uint64_t operations)
+{
+	struct sim_store *store = sim_cluster_store(&scenario->cluster, victim);
+
+	sim_node_crash_after(store->node, operations);
+	run_scenario(scenario, victim);
+	sim_store_crash(store);
+}
+
+static void receiver_dies_at_any_disk_operation(void **state)
+{
+	(void)state;
+	for (int is_empty = 0; is_empty <= 1; is_empty++) {
+		uint32_t victim = is_empty ? 4 : 3;
+		uint64_t operations = operations_of(100, is_empty, victim);
+
+		for (uint64_t at = 0; at <= operations; at++) {
+			struct scenario scenario;
+
+			begin_scenario(&scenario, 100 + at % 3, is_empty);
+			crash(&scenario, victim, at);
+			sim_cluster_open(&scenario.cluster, victim);
+			end_scenario(&scenario);
+		}
+	}
+}
+
+static void sender_dies_at_any_disk_operation(void **state)
+{
+	uint64_t operations = operations_of(200, true, 1);
+
+	(void)state;
+	for (uint64_t at = 0; at <= operations; at += 2) {
+		struct scenario scenario;
+
+		begin_scenario(&scenario, 200 + at % 3, true);
+		crash(&scenario, 1, at);
+		sim_cluster_open(&scenario.cluster, 1);
+		end_scenario(&scenario);
+	}
+}
+
+/* The same for each write and flush of the KV engine. */
+static uint64_t kv_changes_of(uint64_t seed, bool is_empty)
+{
+	struct scenario scenario;
+	struct sim_store *store;
+	uint64_t before, changes;
+
+	begin_scenario(&scenario, seed, is_empty);
+	store = sim_cluster_store(&scenario.cluster, scenario.store);
+	before = store->kv_changes;
+	run_scenario(&scenario, scenario.store);
+	changes = store->kv_changes - before;
+	end_scenario(&scenario);
+	return changes;
+}
+
+static void crash_in_kv(struct scenario *scenario, uint64_t changes)
+{
+	struct sim_store *store = sim_cluster_store(&scenario->cluster, scenario->store);
+
+	store->kv_crash_at = store->kv_changes + 1 + changes;
+	run_scenario(scenario, scenario->store);
+	store->kv_crash_at = 0;
+	sim_store_crash(store);
+}
+
+/* The start that follows, too, may end early. */
+static void crash_at_start(struct scenario *scenario, uint64_t changes)
+{
+	struct sim_store *store = sim_cluster_store(&scenario->cluster, scenario->store);
+
+	store->kv_crash_at = store->kv_changes + 1 + changes;
+	sim_store_open(store, NULL);
+	store->kv_crash_at = 0;
+	sim_store_crash(store);
+}
+
+static void receiver_dies_at_any_change_of_rows(void **state)
+{
+	(void)state;
+	for (int is_empty = 0; is_empty <= 1; is_empty++) {
+		uint64_t changes = kv_changes_of(400, is_empty);
+
+		for (uint64_t at = 0; at <= 2 * changes; at++) {
+			struct scenario scenario;
+
+			begin_scenario(&scenario, 400 + at % 5, is_empty);
+			crash_in_kv(&scenario, at / 2);
+			if (at % 2)
+				crash_at_start(&scenario, at / 2 % 9);
+			sim_cluster_open(&scenario.cluster, scenario.store);
+			end_scenario(&scenario);
+		}
+	}
+}
+
+static bool is_applying(struct scenario *scenario)
+{
+	struct raftkv *raftkv = sim_cluster_store(&scenario->cluster, scenario->store)->raftkv;
+	struct snapshot_position position;
+	int status = snapshot_applying(raftkv->log, 1, &position);
+
+	if (status < 0)
+		return false;
+	region_close(&position.region);
+	return true;
+}
+
+/* The stage of an interrupted installation does not read back: another snapshot is fetched. */
+static void stage_that_is_lost_is_fetched_again(void **state)
+{
+	uint64_t hollow = 0;
+
+	(void)state;
+	for (int is_empty = 0; is_empty <= 1; is_empty++) {
+		uint64_t changes = kv_changes_of(300, is_empty);
+
+		for (uint64_t at = 0; at <= changes; at++) {
+			struct scenario scenario;
+			struct sim_disk_faults *faults;
+
+			begin_scenario(&scenario, 300 + at % 3, is_empty);
+			crash_in_kv(&scenario, at);
+			faults = sim_node_faults(sim_cluster_store(&scenario.cluster, scenario.store)->node);
+			*faults = (struct sim_disk_faults){.only = "snap/", .read_error_ppm = 1000000};
+			sim_cluster_open(&scenario.cluster, scenario.store);
+			*faults = (struct sim_disk_faults){0};
+			hollow += is_applying(&scenario);
+			end_scenario(&scenario);
+		}
+	}
+	assert_true(hollow >= 4);
+}
+
+/* ---- What else may happen meanwhile ----------------------------------------------------------------------------- */
+
+static void network_loses_messages_and_chunks(void **state)
+{
+	uint64_t broken = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct scenario scenario;
+
+		begin_scenario(&scenario, 500 + seed, seed % 2);
+		scenario.cluster.transport.loss_ppm = 50000;
+		scenario.cluster.transport.repeat_ppm = 50000;
+		scenario.cluster.transport.chunk_loss_ppm = 150000;
+		for (int i = 0; i < 10; i++) {
+			write_object(&scenario.cluster, i, 5, 20);
+			sim_cluster_run(&scenario.cluster, 200 * SIM_MS);
+		}
+		broken += scenario.cluster.transport.streams_broken;
+		end_scenario(&scenario);
+	}
+	assert_true(broken > 0);
+}
+
+/* Room for the new copy beside the old one is wanted first; without it the store goes on, and is asked again. */
+static void full_disk_refuses_a_snapshot_until_there_is_room(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 6; seed++) {
+		struct scenario scenario;
+		struct sim_store *store;
+		struct env_space space;
+
+		begin_scenario(&scenario, 600 + seed, seed % 2);
+		store = sim_cluster_store(&scenario.cluster, scenario.store);
+		assert_int_equal(env_space(store->env, "/store", &space), 0);
+		sim_node_faults(store->node)->capacity =
+			space.total - space.available + (seed + 1) * (60u << 10);
+		sim_cluster_run(&scenario.cluster, 15 * (uint64_t)SIM_S);
+		assert_false(store->has_failed);
+		assert_int_equal(stats_of(&scenario.cluster, scenario.store).snapshots_received, 0);
+		assert_true(stats_of(&scenario.cluster, 1).snapshots_failed > 0);
+		sim_node_faults(store->node)->capacity = 0;
+		end_scenario(&scenario);
+	}
+}
+
+/* A follower's reads wait until all of it is there. */
+static void reads_see_no_half_of_a_snapshot(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct scenario scenario;
+		struct sim_answer answer;
+		uint64_t answered = 0;
+
+		begin_scenario(&scenario, 700 + seed, false);
+		for (int i = 0; i < 400 && answered < 20; i++) {
+			answer = sim_cluster_read_at(&scenario.cluster, 3, "row001", true);
+			if (answer.status == 0)
+				assert_string_equal(answer.text, "some value");
+			assert_int_not_equal(answer.status, STATUS_NOT_FOUND);
+			answered += answer.status == 0;
+			answer = sim_cluster_read_at(&scenario.cluster, 3, "row500", true);
+			assert_int_not_equal(answer.status, 0);
+		}
+		assert_int_equal(answered, 20);
+		end_scenario(&scenario);
+	}
+}
+
+/* One after the other, when a store may send only one at a time. */
+static void two_new_replicas_share_the_limit(void **state)
+{
+	const struct region_change add_5 = {.steps = {{RAFT_ADD_LEARNER, 5, 5}}, .step_count = 1};
+	struct sim_cluster cluster;
+
+	(void)state;
+	sim_cluster_init(&cluster, 800, 3, 2);
+	for (int i = 0; i < 5; i++)
+		cluster.stores[i].options.snapshot_count_max = 1;
+	sim_cluster_open_all(&cluster);
+	fill(&cluster, 12);
+	sim_cluster_change(&cluster, &add_4);
+	sim_cluster_change(&cluster, &add_5);
+	for (int i = 0; i < 10; i++) {
+		write_object(&cluster, i, 9, 20);
+		sim_cluster_run(&cluster, 200 * SIM_MS);
+	}
+	sim_replicas_compare(&cluster, (uint32_t[]){1, 2, 3, 4, 5, 0});
+	sim_cluster_close(&cluster);
+}
+
+/* A store gets a replica again after one was removed from it: with a new id, and nothing of the old one. */
+static void replica_comes_back_under_another_id(void **state)
+{
+	const struct region_change remove_3 = {.steps = {{RAFT_REMOVE_NODE, 3, 0}}, .step_count = 1};
+	const struct region_change add_9 = {.steps = {{RAFT_ADD_LEARNER, 9, 3}}, .step_count = 1};
+	const struct region_change promote_9 = {.steps = {{RAFT_ADD_VOTER, 9, 3}}, .step_count = 1};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 8; seed++) {
+		struct sim_cluster cluster;
+
+		begin(&cluster, 900 + seed, 0);
+		lead_from(&cluster, 1);
+		sim_cluster_change(&cluster, &remove_3);
+		if (seed % 2)
+			sim_cluster_run(&cluster, 20 * (uint64_t)SIM_S);
+		sim_cluster_write(&cluster, test_op_delete("row003"), NULL);
+		sim_cluster_change(&cluster, &add_9);
+		sim_cluster_run(&cluster, sim_random(cluster.world, 4000) * SIM_MS);
+		sim_store_crash(sim_cluster_store(&cluster, 3));
+		sim_cluster_open(&cluster, 3);
+		sim_cluster_change(&cluster, &promote_9);
+		sim_replicas_compare(&cluster, (uint32_t[]){1, 2, 3, 0});
+		assert_int_equal(status_at(&cluster, 3).replica, 9);
+		sim_cluster_close(&cluster);
+	}
+}
+
+/* A replica that is removed while it gets a snapshot leaves nothing. */
+static void replica_goes_while_its_snapshot_comes(void **state)
+{
+	const struct region_change remove_4 = {.steps = {{RAFT_REMOVE_NODE, 4, 0}}, .step_count = 1};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct scenario scenario;
+
+		begin_scenario(&scenario, 1000 + seed, true);
+		sim_cluster_run(&scenario.cluster, 300 * SIM_MS + seed * 5 * SIM_MS);
+		sim_cluster_change(&scenario.cluster, &remove_4);
+		for (int i = 0; i < 60 && !is_gone(&scenario.cluster, 4); i++)
+			sim_cluster_run(&scenario.cluster, SIM_S);
+		assert_true(is_gone(&scenario.cluster, 4));
+		sim_cluster_run(&scenario.cluster, 10 * (uint64_t)SIM_S);
+		assert_int_equal(stats_of(&scenario.cluster, 4).regions, 0);
+		assert_int_equal(stats_of(&scenario.cluster, 4).blocks.used_units, 0);
+		assert_int_equal(sim_replica_read(&scenario.cluster, 4).row_count, 0);
+		sim_cluster_close(&scenario.cluster);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replica_moves_to_an_empty_store),
 		cmocka_unit_test(replica_behind_the_log_gets_a_snapshot),
+		cmocka_unit_test(receiver_dies_at_any_disk_operation),
+		cmocka_unit_test(receiver_dies_at_any_change_of_rows),
+		cmocka_unit_test(sender_dies_at_any_disk_operation),
+		cmocka_unit_test(stage_that_is_lost_is_fetched_again),
+		cmocka_unit_test(network_loses_messages_and_chunks),
+		cmocka_unit_test(full_disk_refuses_a_snapshot_until_there_is_room),
+		cmocka_unit_test(reads_see_no_half_of_a_snapshot),
+		cmocka_unit_test(two_new_replicas_share_the_limit),
+		cmocka_unit_test(replica_comes_back_under_another_id),
+		cmocka_unit_test(replica_goes_while_its_snapshot_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
