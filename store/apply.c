@@ -13,9 +13,10 @@
 #include "store/snapshot.h"
 #include "store/store.h"
 
-#define BATCH_TASKS_MAX	 256
-#define SMALL_UNITS_MAX	 (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
-#define WRITE_VECTOR_MAX 64
+#define BATCH_TASKS_MAX	  256
+#define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
+#define WRITE_VECTOR_MAX  64
+#define DEFERRED_SIZE_MAX (16u << 20) /* bytes on their way to the disk, past which a batch waits */
 
 /* Small payloads that lie one after the other on the disk. */
 struct apply_write {
@@ -414,39 +415,42 @@ static void finish_batch(struct apply *apply)
 		begin_batch(apply);
 }
 
+static uint64_t size_of(const struct apply_write *write)
+{
+	return (uint64_t)write->request.extent.count * BLOCK_UNIT_SIZE;
+}
+
 static void on_written(struct blocks_request *request)
 {
 	struct apply_write *write = container_of(request, struct apply_write, request);
 	struct apply *apply = write->apply;
 
-	if (request->status < 0) {
+	apply->deferred_size -= size_of(write);
+	if (request->status < 0 && !apply->has_failed)
 		fail(apply, request->status, "a small payload cannot be written");
-		return;
-	}
 	free(write);
-	if (--apply->writes_pending == 0 && !apply->has_failed)
+	if (apply->is_held && !apply->has_failed && apply->deferred_size <= DEFERRED_SIZE_MAX) {
+		apply->is_held = false;
 		finish_batch(apply);
+	}
 }
 
-/* False: there was nothing to write. */
-static bool submit_writes(struct apply *apply)
+static int submit_writes(struct apply *apply)
 {
-	struct apply_write *write = apply->writes;
+	int status = 0;
 
-	apply->writes = NULL;
-	for (const struct apply_write *each = write; each; each = each->next)
-		apply->writes_pending++;
-	if (!write)
-		return false;
-	while (write) {
-		struct apply_write *next = write->next;
+	while (apply->writes && status == 0) {
+		struct apply_write *write = apply->writes;
 
 		write->request.loop = apply->loop;
 		write->request.done = on_written;
-		blocks_write(apply->raftkv->blocks, &write->request);
-		write = next;
+		status = blocks_defer(apply->raftkv->blocks, &write->request);
+		if (status == 0) {
+			apply->writes = write->next;
+			apply->deferred_size += size_of(write);
+		}
 	}
-	return true;
+	return status;
 }
 
 /* Moves up to BATCH_TASKS_MAX waiting tasks into the batch. */
@@ -468,9 +472,13 @@ static void begin_batch(struct apply *apply)
 	take_tasks(apply);
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
 		status = apply_one(apply, task);
+	if (status == 0)
+		status = submit_writes(apply);
 	if (status < 0)
 		fail(apply, status, "a committed entry cannot be applied");
-	else if (!submit_writes(apply))
+	else if (apply->deferred_size > DEFERRED_SIZE_MAX)
+		apply->is_held = true;
+	else
 		finish_batch(apply);
 }
 

@@ -2,8 +2,8 @@
  * apply.h: the apply thread of a shard: committed entries become rows.
  *
  * Everything that came while the last batch was written makes the next one: rows, extent-map edits and apply states of
- * several regions in one atomic KV batch. Small payloads are written to new extents first (unsynced: flush.h) so that
- * no row ever names bytes that cannot be read. When the batch is visible, replaced extents are freed, flush.h is told,
+ * several regions in one atomic KV batch. Small payloads are given to the block store first, which writes them behind
+ * (blocks_defer; unsynced: flush.h): no row ever names bytes that cannot be read. When the batch is visible, replaced extents are freed, flush.h is told,
  * and the tasks go back to the shard.
  *
  * An entry that the region's epoch no longer allows is refused, the same way on every replica. A KV engine that refuses
@@ -56,7 +56,8 @@ struct apply {
 	struct apply_task *running; /* in this one */
 	struct extent_edits edits;
 	struct apply_write *writes;
-	uint32_t writes_pending;
+	uint64_t deferred_size; /* bytes of small payloads on their way to the disk; */
+	bool is_held; /* too many: the batch waits */
 	bool has_failed;
 };
 
@@ -64,7 +65,7 @@ struct apply {
 int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name);
 /* Any thread: takes the task, which comes back through the shard's inbox. */
 void apply_submit(struct apply *apply, struct apply_task *task);
-/* Ends the thread; nothing is being applied, or the machine of the simulator has stopped. */
+/* Ends the thread; nothing is being applied, nor on its way to the disk, or the machine of the simulator has stopped. */
 void apply_stop(struct apply *apply);
 
 struct apply_task *apply_task_new(

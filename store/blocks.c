@@ -48,6 +48,7 @@ int blocks_open(const struct blocks_options *options, struct blocks **out, struc
 	blocks->is_direct = true;
 	pthread_mutex_init(&blocks->space, NULL);
 	pthread_mutex_init(&blocks->syncing, NULL);
+	pthread_mutex_init(&blocks->deferring, NULL);
 	pthread_mutex_init(&blocks->lock, NULL);
 	block_waiting_init(&blocks->waiting);
 	set_sizes(blocks);
@@ -72,7 +73,9 @@ void blocks_close(struct blocks *blocks)
 	blocks_files_close(blocks);
 	block_allocator_close(&blocks->free);
 	block_waiting_close(&blocks->waiting);
+	deferred_writes_close(&blocks->deferred);
 	pthread_mutex_destroy(&blocks->lock);
+	pthread_mutex_destroy(&blocks->deferring);
 	pthread_mutex_destroy(&blocks->syncing);
 	pthread_mutex_destroy(&blocks->space);
 	free(blocks->path);

@@ -82,23 +82,38 @@ void blocks_release(struct blocks *blocks, uint64_t mark);
 struct blocks_request;
 typedef void (*blocks_cb)(struct blocks_request *request);
 
-/* Writes whole units to an allocated extent, or reads a range of one. Embedded in its owner. */
+/* Writes whole units to an allocated extent, all or part of it. Embedded in its owner. */
 struct blocks_request {
 	struct env_file_request file; /* the block store's */
 	struct blocks *blocks; /* the block store's */
 	struct iovec copy; /* the block store's */
+	bool is_deferred; /* the block store's */
 	struct block_extent extent;
 	uint32_t skip; /* units to skip at the extent's start */
 	struct iovec *vector; /* borrowed until `done`; whole units together; the environment may change it */
 	int vector_count; /* ≤ 1024. To write without a copy, all parts are aligned to 4 KiB, length too */
-	bool sync; /* of a write: durable when done; else durable after a later blocks_sync */
+	bool sync; /* durable when done; else durable after a later blocks_sync */
 	struct env_loop *loop; /* where `done` runs */
 	blocks_cb done;
 	int status;
 };
 
 void blocks_write(struct blocks *blocks, struct blocks_request *request);
-void blocks_read(struct blocks *blocks, struct blocks_request *request);
+/* Writes the whole extent behind the caller's back: its bytes are copied, and whoever reads the extent from now on gets
+ * them, wherever they are. `done` comes when they have reached the disk; durable after a later blocks_sync. -ENOMEM: it
+ * will not, and nothing was begun. */
+int blocks_defer(struct blocks *blocks, struct blocks_request *request);
+
+/* Calls back when every write that blocks_defer was given so far is done. */
+struct blocks_drain {
+	struct env_mail mail; /* the block store's */
+	struct blocks_drain *next; /* the block store's */
+	uint64_t until; /* the block store's */
+	struct env_loop *loop;
+	env_mail_cb done; /* with `mail` */
+};
+void blocks_drain(struct blocks *blocks, struct blocks_drain *drain);
+
 /* Reads on the calling thread, which it may block. */
 int blocks_read_now(
 	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count);

@@ -8,6 +8,7 @@
 #include "store/block_allocator.h"
 #include "store/block_waiting.h"
 #include "store/blocks.h"
+#include "store/deferred_writes.h"
 
 #define BLOCKS_PATH_MAX	       4096
 #define BLOCKS_CHUNK_UNITS_MAX ((64u << 20) / BLOCK_UNIT_SIZE)
@@ -39,6 +40,11 @@ struct blocks {
 	pthread_mutex_t space; /* held while disk space is taken or given back; before `lock` */
 	pthread_mutex_t syncing; /* held by the one who syncs; before `lock` */
 
+	pthread_mutex_t deferring; /* of the next two; no other lock is taken under it */
+	struct deferred_writes deferred;
+	struct blocks_drain *drains; /* in the order of their `until` */
+	_Atomic size_t deferred_count; /* as in `deferred` */
+
 	pthread_mutex_t lock; /* everything below */
 	struct block_file *files;
 	uint64_t file_count;
@@ -53,6 +59,18 @@ struct blocks {
 /* blocks.c */
 /* Tells `failed`, once; `status` may be of a domain. */
 void blocks_fail(struct blocks *blocks, int status, const char *what);
+
+/* blocks_io.c */
+int blocks_copy_vector(struct blocks_request *request); /* into `copy`, aligned. 0 or -ENOMEM */
+void blocks_submit_deferred(
+	struct blocks *blocks, struct blocks_request *request); /* a write without a sync */
+
+/* blocks_deferred.c */
+/* The bytes are on the disk, or the block store has failed. */
+void blocks_deferred_arrived(struct blocks *blocks, const struct blocks_request *request);
+/* If the unit at `address` is on its way to the disk: true, and it is read from memory. `*count` is cut to the units of
+ * which the same can be said. */
+bool blocks_deferred_read(struct blocks *blocks, uint64_t address, uint32_t *count, void *bytes);
 
 /* blocks_files.c */
 int blocks_files_open(struct blocks *blocks, struct status *status);

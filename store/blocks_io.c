@@ -104,7 +104,16 @@ static void on_deferred(struct env_file_request *file)
 	struct blocks_request *request = request_of(file);
 
 	mark_dirty(request->blocks, request->extent.address);
+	if (request->is_deferred)
+		blocks_deferred_arrived(request->blocks, request);
 	on_written(file);
+}
+
+void blocks_submit_deferred(struct blocks *blocks, struct blocks_request *request)
+{
+	struct block_file file = file_of(blocks, request->extent.address);
+
+	submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
 }
 
 static void on_no_memory(struct env_mail *mail)
@@ -115,7 +124,7 @@ static void on_no_memory(struct env_mail *mail)
 	request->done(request);
 }
 
-static int copy_vector(struct blocks_request *request)
+int blocks_copy_vector(struct blocks_request *request)
 {
 	char *copy;
 
@@ -138,8 +147,9 @@ void blocks_write(struct blocks *blocks, struct blocks_request *request)
 
 	check_range(request);
 	request->blocks = blocks;
+	request->is_deferred = false;
 	request->copy.iov_base = NULL;
-	if (blocks->is_direct && !is_aligned(request) && copy_vector(request)) {
+	if (blocks->is_direct && !is_aligned(request) && blocks_copy_vector(request)) {
 		env_post(request->loop, &request->file.mail, on_no_memory);
 		return;
 	}
@@ -199,31 +209,26 @@ int blocks_sync(struct blocks *blocks)
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-static void on_read(struct env_file_request *file)
-{
-	struct blocks_request *request = request_of(file);
-
-	request->status = file->status;
-	request->done(request);
-}
-
-void blocks_read(struct blocks *blocks, struct blocks_request *request)
-{
-	struct block_file file = file_of(blocks, request->extent.address);
-
-	check_range(request);
-	request->blocks = blocks;
-	request->copy.iov_base = NULL;
-	submit(request, file.reading, ENV_FILE_READ, on_read);
-}
-
+/* Asked piece by piece, each just before it is read: what is not on its way any more has arrived. */
 int blocks_read_now(
 	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count)
 {
 	struct block_file file = file_of(blocks, extent.address);
+	uint64_t address = extent.address + skip;
+	uint8_t *next = bytes;
+	int status = 0;
 
 	check(skip <= extent.count);
 	check(count <= extent.count - skip);
-	return env_file_read(file.reading, offset_of(blocks, extent.address + skip), bytes,
-		(size_t)count * BLOCK_UNIT_SIZE);
+	while (count > 0 && status == 0) {
+		uint32_t run = count;
+
+		if (!blocks_deferred_read(blocks, address, &run, next))
+			status = env_file_read(file.reading, offset_of(blocks, address), next,
+				(size_t)run * BLOCK_UNIT_SIZE);
+		address += run;
+		next += (size_t)run * BLOCK_UNIT_SIZE;
+		count -= run;
+	}
+	return status;
 }

@@ -110,11 +110,14 @@ static void free_round(struct flush_round *round)
 	free(round);
 }
 
-/* Steps 1 to 3. */
-static void take_list(struct flush *flush)
+/* Step 1. */
+static void take_list(struct env_work *work)
 {
+	struct flush *flush = flush_of_work(work);
 	struct flush_round *round = flush->round;
 
+	/* They would keep extents from being reused. */
+	router_visit(&flush->raftkv->router, snapshot_forget);
 	pthread_mutex_lock(&flush->lock);
 	round->regions = flush->regions;
 	flush->regions = NULL;
@@ -160,6 +163,7 @@ static int check_persisted(struct raftkv *raftkv, const struct flush_region *eac
 	return check_state(raftkv->kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
+/* Steps 2 and 3. */
 static void make_durable(struct env_work *work)
 {
 	struct flush *flush = flush_of_work(work);
@@ -167,8 +171,6 @@ static void make_durable(struct env_work *work)
 	struct flush_region *each, *next;
 	int status = 0;
 
-	router_visit(&raftkv->router, snapshot_forget); /* they would keep extents from being reused */
-	take_list(flush);
 	if (!planted("store:release_before_sync"))
 		status = blocks_sync(raftkv->blocks);
 	if (status == 0 && !planted("store:release_before_flush"))
@@ -384,6 +386,21 @@ static void on_durable(struct env_work *work)
 		env_work_submit(flush->loop, &flush->work, release, on_released);
 }
 
+static void on_drained(struct env_mail *mail)
+{
+	struct flush *flush = container_of(mail, struct flush, drain.mail);
+
+	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+}
+
+static void on_taken(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+
+	flush->drain = (struct blocks_drain){.loop = flush->loop, .done = on_drained};
+	blocks_drain(flush->raftkv->blocks, &flush->drain);
+}
+
 static void begin_round(struct flush *flush)
 {
 	flush->round = calloc(1, sizeof *flush->round);
@@ -395,7 +412,7 @@ static void begin_round(struct flush *flush)
 	flush->is_due = false;
 	atomic_store(&flush->is_requested, false);
 	flush->started = env_now(flush->raftkv->env);
-	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+	env_work_submit(flush->loop, &flush->work, take_list, on_taken);
 }
 
 /* ---- When ------------------------------------------------------------------------------------------------------- */

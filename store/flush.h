@@ -6,7 +6,7 @@
  *
  *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the
  *      generation G of freed extents                                                                  (a worker)
- *   2  sync the block files: small payloads of entries up to A are durable
+ *   2  wait for the small payloads of entries up to A that are on their way to the disk; sync the block files
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)
  *   5  release the logs up to A: rows and payloads no longer need them                                (a worker)
@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "proto/env.h"
+#include "store/blocks.h"
 #include "store/log_engine.h"
 
 #define FLUSH_MARK_SYNCED "blocks_synced" /* a region's mark in the log engine: u64le A */
@@ -65,6 +66,7 @@ struct flush {
 	int round_status;
 	uint32_t marks_pending;
 	struct env_work work;
+	struct blocks_drain drain;
 	struct log_reclaim reclaim;
 	void (*finished)(struct flush *flush); /* of flush_finish; NULL: not stopping */
 	bool is_last_begun; /* the last round */

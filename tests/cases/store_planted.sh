@@ -4,7 +4,7 @@
 # engine have a case of their own.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-SEEDS=150
+SEEDS=600
 status=0
 
 # A build of its own, whatever the one under test was made with.

@@ -1,4 +1,5 @@
 /* The block store on real files: what is written is read, what is damaged is refused, space comes and goes. */
+#include "proto/container.h"
 #include "store/blocks.h"
 
 #include <errno.h>
@@ -97,15 +98,14 @@ static void on_done(struct blocks_request *request)
 	sem_post(&((struct waited *)request)->done);
 }
 
-static int perform(struct fixture *fixture, void (*call)(struct blocks *, struct blocks_request *),
-	struct blocks_request request)
+static int perform_write(struct fixture *fixture, struct blocks_request request)
 {
 	struct waited waited = {.request = request};
 
 	waited.request.loop = fixture->loop;
 	waited.request.done = on_done;
 	sem_init(&waited.done, 0, 0);
-	call(fixture->blocks, &waited.request);
+	blocks_write(fixture->blocks, &waited.request);
 	while (sem_wait(&waited.done) != 0)
 		;
 	sem_destroy(&waited.done);
@@ -136,7 +136,7 @@ static void write_pattern(
 	};
 
 	fill(memory + misalignment, size, seed);
-	assert_int_equal(perform(fixture, blocks_write, request), 0);
+	assert_int_equal(perform_write(fixture, request), 0);
 	free(memory);
 }
 
@@ -145,15 +145,12 @@ static void assert_pattern(struct fixture *fixture, struct block_extent extent, 
 	size_t size = (size_t)extent.count * BLOCK_UNIT_SIZE;
 	unsigned char *expected = malloc(size), *got = malloc(size);
 	uint32_t skip = extent.count / 2, count = extent.count - skip;
-	struct iovec vector = {got, (size_t)count * BLOCK_UNIT_SIZE};
-	struct blocks_request request = {
-		.extent = extent, .skip = skip, .vector = &vector, .vector_count = 1};
 
 	fill(expected, size, seed);
 	assert_int_equal(blocks_read_now(fixture->blocks, extent, 0, got, extent.count), 0);
 	assert_memory_equal(got, expected, size);
 	memset(got, 0, size);
-	assert_int_equal(perform(fixture, blocks_read, request), 0);
+	assert_int_equal(blocks_read_now(fixture->blocks, extent, skip, got, count), 0);
 	assert_memory_equal(got, expected + (size_t)skip * BLOCK_UNIT_SIZE, (size_t)count * BLOCK_UNIT_SIZE);
 	free(expected);
 	free(got);
@@ -191,6 +188,83 @@ static void test_write_read(void **state)
 }
 
 /* Allocates until the disk would have to grow and marks what came; nothing may come twice. */
+/* ---- Writing behind --------------------------------------------------------------------------------------------- */
+
+#define DEFERRED 7
+
+struct drained {
+	struct blocks_drain drain;
+	sem_t done;
+};
+
+static void on_drained(struct env_mail *mail)
+{
+	sem_post(&container_of(mail, struct drained, drain.mail)->done);
+}
+
+static void drain(struct fixture *fixture)
+{
+	struct drained drained = {.drain = {.loop = fixture->loop, .done = on_drained}};
+
+	sem_init(&drained.done, 0, 0);
+	blocks_drain(fixture->blocks, &drained.drain);
+	while (sem_wait(&drained.done) != 0)
+		;
+	sem_destroy(&drained.done);
+}
+
+/* What was given can be read at once, across the bounds of what is on its way and what is not; and is there after a
+ * drain, a sync and a reopening. */
+static void test_deferred(void **state)
+{
+	struct fixture *fixture = *state;
+	struct block_extent whole = allocate(fixture, DEFERRED * 4);
+	struct waited waited[DEFERRED];
+	size_t size = (size_t)whole.count * BLOCK_UNIT_SIZE;
+	unsigned char *memory = aligned_alloc(4096, size), *got = malloc(size);
+	struct status status;
+
+	assert_int_equal(whole.count, DEFERRED * 4);
+	fill(memory, size, 7);
+	write_pattern(fixture, whole, 0, true, 8);
+	for (uint32_t i = 0; i < DEFERRED; i++) {
+		struct iovec vector = {memory + (size_t)i * 4 * BLOCK_UNIT_SIZE, 3 * BLOCK_UNIT_SIZE};
+
+		waited[i].request = (struct blocks_request){
+			.extent = {whole.address + i * 4, 3},
+			.vector = &vector,
+			.vector_count = 1,
+			.loop = fixture->loop,
+			.done = on_done,
+		};
+		sem_init(&waited[i].done, 0, 0);
+		assert_int_equal(blocks_defer(fixture->blocks, &waited[i].request), 0);
+		assert_int_equal(blocks_read_now(fixture->blocks, whole, i * 4 + 1, got, 2), 0);
+		assert_memory_equal(got, (uint8_t *)vector.iov_base + BLOCK_UNIT_SIZE, 2 * BLOCK_UNIT_SIZE);
+	}
+	/* Of every four units the last was written before. */
+	fill(got, size, 8);
+	for (uint32_t i = 0; i < DEFERRED; i++)
+		memcpy(memory + (i * 4 + 3) * (size_t)BLOCK_UNIT_SIZE,
+			got + (i * 4 + 3) * (size_t)BLOCK_UNIT_SIZE, BLOCK_UNIT_SIZE);
+	assert_int_equal(blocks_read_now(fixture->blocks, whole, 0, got, whole.count), 0);
+	assert_memory_equal(got, memory, size);
+	drain(fixture);
+	drain(fixture);
+	for (uint32_t i = 0; i < DEFERRED; i++) {
+		while (sem_wait(&waited[i].done) != 0)
+			;
+		sem_destroy(&waited[i].done);
+		assert_int_equal(waited[i].request.status, 0);
+	}
+	assert_int_equal(blocks_sync(fixture->blocks), 0);
+	assert_int_equal(reopen(fixture, &status), 0);
+	assert_int_equal(blocks_read_now(fixture->blocks, whole, 0, got, whole.count), 0);
+	assert_memory_equal(got, memory, size);
+	free(memory);
+	free(got);
+}
+
 static void test_nothing_given_twice(void **state)
 {
 	struct fixture *fixture = *state;
@@ -495,6 +569,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_write_read),
+		TEST(test_deferred),
 		TEST(test_nothing_given_twice),
 		TEST(test_freeing),
 		TEST(test_marks),

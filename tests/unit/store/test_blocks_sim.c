@@ -35,6 +35,7 @@ struct object {
 	uint64_t name; /* of its bytes */
 	uint64_t mark; /* of FREED */
 	unsigned char *bytes;
+	bool is_arriving; /* blocks_defer's: can be read, and is not on the disk yet */
 };
 
 struct reader {
@@ -109,19 +110,46 @@ static bool has_bytes(struct run *run, struct block_extent extent, uint64_t name
 	return status == 0 && memcmp(expected, got, extent.count * BLOCK_UNIT_SIZE) == 0;
 }
 
+/* Of a device that fails nobody gets what has not come to it. */
+static void give_up(struct run *run, const struct object *object)
+{
+	for (int i = 0; i < READERS; i++) {
+		struct reader *reader = &run->readers[i];
+
+		if (reader->is_inside && reader->extent.address == object->extent.address) {
+			blocks_leave(run->blocks, &reader->reader);
+			reader->is_inside = false;
+		}
+	}
+}
+
 /* ---- What the owner does ---------------------------------------------------------------------------------------- */
 
 static void on_written(struct blocks_request *request)
 {
 	struct object *object = (struct object *)request;
 
+	object->is_arriving = false;
 	if (request->status) {
 		expect(object->run, object->run->expects_failures, "a write failed without a fault");
+		give_up(object->run, object);
 		object->state = NONE; /* its units are lost until the next start */
 		return;
 	}
 	object->state = WRITTEN;
 	object->is_durable = request->sync;
+}
+
+static void begin_write(struct run *run, struct object *object)
+{
+	if (object->request.sync || draw(run, 2) == 0) {
+		blocks_write(run->blocks, &object->request);
+		return;
+	}
+	object->state = WRITTEN;
+	object->is_durable = false;
+	object->is_arriving = true;
+	check(blocks_defer(run->blocks, &object->request) == 0);
 }
 
 static void write_object(struct run *run, struct object *object, bool sync)
@@ -138,7 +166,7 @@ static void write_object(struct run *run, struct object *object, bool sync)
 		.loop = run->loop,
 		.done = on_written,
 	};
-	blocks_write(run->blocks, &object->request);
+	begin_write(run, object);
 }
 
 static bool overlaps(const struct object *object, struct block_extent extent)
@@ -173,7 +201,7 @@ static void act_on_object(struct run *run, struct object *object)
 		begin_object(run, object);
 		break;
 	case WRITTEN:
-		if (draw(run, 3) == 0) {
+		if (!object->is_arriving && draw(run, 3) == 0) {
 			object->state = FREED;
 			object->mark = ++run->mark;
 			blocks_free(run->blocks, object->extent, object->mark);
@@ -221,7 +249,8 @@ static void sync_all(struct run *run)
 
 	expect(run, status == 0 || !sim_node_is_up(run->node) || run->expects_failures, "a sync failed");
 	for (int i = 0; i < OBJECTS && status == 0; i++)
-		if (run->objects[i].state == WRITTEN || run->objects[i].state == FREED)
+		if ((run->objects[i].state == WRITTEN && !run->objects[i].is_arriving) ||
+			run->objects[i].state == FREED)
 			run->objects[i].is_durable = true;
 }
 
@@ -271,7 +300,7 @@ static bool is_idle(void *argument)
 	struct run *run = argument;
 
 	for (int i = 0; i < OBJECTS; i++)
-		if (run->objects[i].state == WRITING)
+		if (run->objects[i].state == WRITING || run->objects[i].is_arriving)
 			return false;
 	return true;
 }
@@ -284,6 +313,7 @@ static void recover(struct run *run)
 	for (int i = 0; i < OBJECTS; i++) {
 		struct object *object = &run->objects[i];
 
+		object->is_arriving = false;
 		if (object->state == WRITING)
 			object->state = NONE;
 		if (object->state == NONE)
