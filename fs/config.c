@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/client/remote.h"
 #include "proto/check.h"
 
 #define AUTO	  "auto" /* the value of what is chosen when the store opens */
@@ -20,6 +21,7 @@ enum kind {
 	KIND_OFF, /* bool, true when the key is false */
 	KIND_TEXT, /* char *; empty: NULL */
 	KIND_LEVEL, /* uint32_t, enum log_level */
+	KIND_READS, /* uint32_t, enum remote_reads */
 };
 
 struct rule {
@@ -88,6 +90,10 @@ static const struct rule rules[] = {
 		"Threads that serve the kernel; 0: one per core, at most 4."},
 	{"mount", "metrics", KIND_TEXT, offsetof(struct config, metrics), 0, 0, "",
 		"Where figures are served over HTTP: unix:/path or host:port."},
+	{"mount", "read", KIND_READS, offsetof(struct config, reads), 0, 0, "leader",
+		"Whom reads ask on a cluster: leader, follower or nearest."},
+	{"mount", "timeo_s", KIND_COUNT, offsetof(struct config, timeo_s), 0, 86400, "0",
+		"Seconds after which a request fails that a cluster does not answer; 0: it waits."},
 	{"log", "level", KIND_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
 		"What is logged: error, warn, info or debug."},
 };
@@ -96,11 +102,20 @@ static const struct rule rules[] = {
 _Static_assert(RULE_COUNT <= CONFIG_KEY_COUNT_MAX, "origins has a place for every key");
 
 static const struct {
+	enum kind kind;
 	const char *name;
-	uint32_t level;
-} levels[] = {{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+	uint32_t value;
+} words[] = {
+	{KIND_LEVEL, "error", LOG_ERROR},
+	{KIND_LEVEL, "warn", LOG_WARN},
+	{KIND_LEVEL, "info", LOG_INFO},
+	{KIND_LEVEL, "debug", LOG_DEBUG},
+	{KIND_READS, "leader", REMOTE_READS_LEADER},
+	{KIND_READS, "follower", REMOTE_READS_FOLLOWER},
+	{KIND_READS, "nearest", REMOTE_READS_NEAREST},
+};
 
-#define LEVEL_COUNT (sizeof levels / sizeof *levels)
+#define WORD_COUNT (sizeof words / sizeof *words)
 
 /* ---- Values ---- */
 
@@ -163,16 +178,22 @@ static int set_text(void *field, const char *value, struct status *status)
 	return 0;
 }
 
-static int set_level(void *field, const struct rule *rule, const char *value, struct status *status)
+static int set_word(void *field, const struct rule *rule, const char *value, struct status *status)
 {
-	for (size_t i = 0; i < LEVEL_COUNT; i++) {
-		if (strcmp(levels[i].name, value) != 0)
+	char known[64] = "";
+
+	for (size_t i = 0; i < WORD_COUNT; i++) {
+		if (words[i].kind != rule->kind)
 			continue;
-		*(uint32_t *)field = levels[i].level;
-		return 0;
+		if (strcmp(words[i].name, value) == 0) {
+			*(uint32_t *)field = words[i].value;
+			return 0;
+		}
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "",
+			words[i].name);
 	}
-	return status_set(status, -EINVAL, "%s.%s is error, warn, info or debug, not '%.40s'", rule->section,
-		rule->name, value);
+	return status_set(
+		status, -EINVAL, "%s.%s is one of %s, not '%.40s'", rule->section, rule->name, known, value);
 }
 
 static int set_value(struct config *config, const struct rule *rule, const char *value, struct status *status)
@@ -189,7 +210,8 @@ static int set_value(struct config *config, const struct rule *rule, const char 
 	case KIND_TEXT:
 		return set_text(field, value, status);
 	case KIND_LEVEL:
-		return set_level(field, rule, value, status);
+	case KIND_READS:
+		return set_word(field, rule, value, status);
 	}
 	return 0;
 }
@@ -215,9 +237,10 @@ static void print_value(const struct config *config, const struct rule *rule, ch
 		snprintf(text, size, "%s", *(char *const *)field ? *(char *const *)field : "");
 		return;
 	case KIND_LEVEL:
-		for (size_t i = 0; i < LEVEL_COUNT; i++)
-			if (levels[i].level == *(const uint32_t *)field)
-				snprintf(text, size, "%s", levels[i].name);
+	case KIND_READS:
+		for (size_t i = 0; i < WORD_COUNT; i++)
+			if (words[i].kind == rule->kind && words[i].value == *(const uint32_t *)field)
+				snprintf(text, size, "%s", words[i].name);
 		return;
 	}
 	if (number == 0 && strcmp(rule->fallback, AUTO) == 0)

@@ -36,6 +36,8 @@ struct config {
 	struct raftkv_options store; /* its sizes, times and switches; 0: what raftkv_open chooses */
 	uint32_t lanes; /* 0: one per core, at most 4 */
 	char *metrics; /* where to serve them; NULL: nowhere */
+	uint32_t reads; /* enum remote_reads: whom a mount of a cluster asks */
+	uint32_t timeo_s; /* its requests that waited for longer fail; 0: they wait */
 	struct config_server server;
 	uint32_t log_level; /* enum log_level */
 	char *origins[CONFIG_KEY_COUNT_MAX]; /* of each key, in the table's order; NULL: the default */

@@ -21,6 +21,7 @@
 #include "fs/fuse/front.h"
 #include "fs/metrics.h"
 #include "mount-helpers/daemon.h"
+#include "mount-helpers/mountinfo.h"
 #include "mount-helpers/options.h"
 #include "mount-helpers/source.h"
 #include "mount-helpers/state_dir.h"
@@ -53,6 +54,7 @@ struct service {
 	struct control *control; /* NULL: the mount does without */
 	struct metrics *metrics; /* NULL: nobody asked */
 	bool is_mounted;
+	dev_t device; /* of the mount */
 	int ended; /* eventfd: the lanes have ended */
 	int log_fd; /* of the daemon; what comes before goes to the terminal */
 };
@@ -67,6 +69,8 @@ static const char help[] =
 	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
 	"  -o cache_size=N    bytes of cache (K, M, G)      -o lanes=N      threads\n"
 	"  -o metrics=WHERE   serve them: unix:/path or host:port\n"
+	"  -o read=leader|follower|nearest   whom reads ask on a cluster\n"
+	"  -o timeo=SECONDS   requests of a cluster fail after so long; default: they wait\n"
 	"  -o config=FILE     default: " CONFIG_PATH "\n"
 	"  -o SECTION.KEY=VALUE   any setting of raftkv.conf(5)\n"
 	"  -f                 check everything, mount nothing\n"
@@ -186,6 +190,8 @@ static int open_clustered(struct service *service, struct status *status)
 		.stores = service->stores,
 		.logger = &service->logger,
 		.loop_count = service->config.lanes,
+		.reads = (enum remote_reads)service->config.reads,
+		.timeo_ms = service->config.timeo_s * 1000,
 		.wait_ms = limit_ms > 2 * REPORT_MS ? limit_ms - REPORT_MS : limit_ms / 2,
 		.mount_point = service->mount_point,
 	};
@@ -196,6 +202,12 @@ static int open_clustered(struct service *service, struct status *status)
 	state_dir_lock(service->store);
 	service->logger.level = LOG_ERROR; /* whatever else stands in the way, its sentence says */
 	return clustered_open(&options, &service->clustered, status);
+}
+
+static struct front_modes modes_of(unsigned long flags)
+{
+	return (struct front_modes){
+		.no_atime = flags & (MS_NOATIME | MS_RDONLY), .synchronous = flags & MS_SYNCHRONOUS};
 }
 
 static int clone_channel(void *argument, int *fd)
@@ -227,8 +239,7 @@ static int open_front(struct service *service, struct status *status)
 		.descriptor_argument = &service->channel,
 		.cache_timeout_s = is_cluster(service) ? CLUSTER_CACHE_S : DAY_S,
 		.sole_client = !is_cluster(service),
-		.no_atime = service->options.flags & (MS_NOATIME | MS_RDONLY),
-		.synchronous = service->options.synchronous,
+		.modes = modes_of(service->options.flags),
 		.debug = service->options.debug,
 		.ended = on_front_ended,
 		.argument = service,
@@ -282,7 +293,7 @@ static int show_figures(struct service *service, struct status *status)
 }
 
 /* The mount is good once its root answers. */
-static int look_at_root(const struct service *service, struct status *status)
+static int look_at_root(struct service *service, struct status *status)
 {
 	struct stat root;
 
@@ -290,6 +301,7 @@ static int look_at_root(const struct service *service, struct status *status)
 		return status_set(
 			status, -errno, "the root of the new mount does not answer: %s", strerror(errno));
 	channel_set_read_ahead(&service->channel, READ_AHEAD_KIB);
+	service->device = root.st_dev;
 	return 0;
 }
 
@@ -315,21 +327,35 @@ static int start(struct service *service, struct status *status)
 	return result;
 }
 
+/* remount changes flags in the kernel, which alone knows them then. */
+static void follow_flags(const struct service *service)
+{
+	struct mountinfo info;
+
+	if (mountinfo_find_device(service->device, &info))
+		front_set_modes(service->front, modes_of(info.flags));
+}
+
 /* Until the mount has gone; a signal takes it away. */
 static void serve(struct service *service, int signals)
 {
-	struct pollfd wait[2] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	struct pollfd wait[3] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN},
+		{.fd = mountinfo_open(), .events = POLLPRI}};
 	struct signalfd_siginfo signal_;
 	uint64_t count = 0;
 
 	while (read(service->ended, &count, sizeof count) != sizeof count) {
-		if (poll(wait, 2, -1) < 0 && errno != EINTR)
+		if (poll(wait, 3, -1) < 0 && errno != EINTR)
 			break;
+		if (wait[2].revents & POLLPRI)
+			follow_flags(service);
 		if (wait[1].revents & POLLIN && read(signals, &signal_, sizeof signal_) == sizeof signal_) {
 			log_info(&service->logger, "msg=\"unmounting\" signal=%u", signal_.ssi_signo);
 			channel_unmount(&service->channel);
 		}
 	}
+	if (wait[2].fd >= 0)
+		close(wait[2].fd);
 }
 
 static void stop(struct service *service)

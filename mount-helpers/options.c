@@ -19,6 +19,8 @@ enum option_kind {
 	SET_CACHE, /* short names of settings */
 	SET_LANES,
 	SET_METRICS,
+	SET_READ,
+	SET_TIMEO,
 	TO_KERNEL, /* handed to the kernel as it is */
 	DROP, /* mount(8)'s or fstab(5)'s business */
 };
@@ -52,8 +54,8 @@ static const struct option_rule rules[] = {
 	{"nosymfollow", SET_FLAG, MS_NOSYMFOLLOW, 0},
 	{"symfollow", CLEAR_FLAG, MS_NOSYMFOLLOW, 0},
 	{"dirsync", SET_FLAG, MS_DIRSYNC, 0},
-	{"sync", SET_BOOL, 0, FIELD(synchronous)},
-	{"async", CLEAR_BOOL, 0, FIELD(synchronous)},
+	{"sync", SET_FLAG, MS_SYNCHRONOUS, 0},
+	{"async", CLEAR_FLAG, MS_SYNCHRONOUS, 0},
 	{"remount", SET_BOOL, 0, FIELD(remount)},
 	{"foreground", SET_BOOL, 0, FIELD(foreground)},
 	{"debug", SET_BOOL, 0, FIELD(debug)},
@@ -66,6 +68,8 @@ static const struct option_rule rules[] = {
 	{"lanes=", SET_LANES, 0, 0},
 	{"cache_size=", SET_CACHE, 0, 0},
 	{"metrics=", SET_METRICS, 0, 0},
+	{"read=", SET_READ, 0, 0},
+	{"timeo=", SET_TIMEO, 0, 0},
 	{"context=", TO_KERNEL, 0, 0},
 	{"fscontext=", TO_KERNEL, 0, 0},
 	{"defcontext=", TO_KERNEL, 0, 0},
@@ -193,6 +197,10 @@ static int apply_option(struct mount_options *options, const char *option, struc
 		return add_setting(options, "mount", "lanes", option, status);
 	case SET_METRICS:
 		return add_setting(options, "mount", "metrics", option, status);
+	case SET_READ:
+		return add_setting(options, "mount", "read", option, status);
+	case SET_TIMEO:
+		return add_setting(options, "mount", "timeo_s", option, status);
 	case TO_KERNEL:
 		return add_kernel_option(options, option, status);
 	case DROP:

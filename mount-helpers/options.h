@@ -38,7 +38,7 @@ struct mount_setting {
 struct mount_options {
 	const char *source;
 	const char *directory;
-	unsigned long flags; /* MS_… */
+	unsigned long flags; /* MS_…; MS_SYNCHRONOUS: every write is durable when it returns */
 	bool fake; /* -f: check everything, mount nothing */
 	bool sloppy; /* -s */
 	bool verbose; /* -v */
@@ -51,7 +51,6 @@ struct mount_options {
 	bool no_subtype;
 	bool allow_other; /* asked for by name: the default of root */
 	bool only_me; /* noallow_other */
-	bool synchronous; /* sync: every write is durable when it returns */
 	uint32_t mount_timeout_s;
 	const char *log; /* a file; NULL: SOURCE/log */
 	const char *config; /* a file; NULL: CONFIG_PATH, if there is one */

@@ -59,10 +59,7 @@ static void on_all_sent(void *argument)
 
 static void send_atimes(struct front *front)
 {
-	if (front->atimes)
-		atimes_stop(front->atimes, on_all_sent, front);
-	else
-		on_all_sent(front);
+	atimes_stop(front->atimes, on_all_sent, front);
 }
 
 static void on_written_out(struct env_mail *mail)
@@ -179,7 +176,7 @@ static int make_parts(struct front *front)
 	if (!front->lanes)
 		return -ENOMEM;
 	result = write_back_new(&write_back, &front->write_back);
-	if (result == 0 && !options->no_atime)
+	if (result == 0)
 		result = atimes_new(options->client, options->loops[0], &front->atimes);
 	if (result == 0)
 		result = node_table_new(&front->nodes);
@@ -201,6 +198,7 @@ int front_new(const struct front_options *options, struct front **out, struct st
 	front->options = *options;
 	pthread_mutex_init(&front->mutex, NULL);
 	front->timeout = options->cache_timeout_s;
+	front_set_modes(front, options->modes);
 	result = make_parts(front);
 	if (result == 0)
 		result = add_lanes(front, &operations);
@@ -245,6 +243,12 @@ void front_start(struct front *front)
 		start->lane = front->lanes[i];
 		env_post(lane_loop(front->lanes[i]), &start->mail, start_lane);
 	}
+}
+
+void front_set_modes(struct front *front, struct front_modes modes)
+{
+	atomic_store(&front->no_atime, modes.no_atime);
+	atomic_store(&front->synchronous, modes.synchronous);
 }
 
 void front_each_operation(const struct front *front,

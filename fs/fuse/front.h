@@ -13,6 +13,12 @@
 
 struct front;
 
+/* What may change while the front runs. */
+struct front_modes {
+	bool no_atime;
+	bool synchronous; /* every write is durable when it returns */
+};
+
 struct front_options {
 	struct env *env;
 	const struct logger *logger;
@@ -26,8 +32,7 @@ struct front_options {
 	struct env_loop **loops; /* one per lane; run by the caller */
 	uint32_t loop_count;
 	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */
-	bool no_atime;
-	bool synchronous; /* every write is durable when it returns */
+	struct front_modes modes; /* at first */
 	bool sole_client; /* nobody else changes the filesystem: negative entries and listings may be cached */
 	bool debug;
 	void (*ended)(void *argument); /* unmounted, and every request answered; once, on some loop */
@@ -38,6 +43,8 @@ struct front_options {
 int front_new(const struct front_options *options, struct front **front, struct status *status);
 /* The lanes begin to read. Any thread; the loops run already, or will. */
 void front_start(struct front *front);
+/* For requests that come from now on. Any thread. */
+void front_set_modes(struct front *front, struct front_modes modes);
 /* How long requests took, by operation (latencies.h). Any thread. */
 void front_each_operation(const struct front *front,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);

@@ -34,8 +34,7 @@ static void statx_done(struct request *request)
 {
 	struct raw_statx_out answer;
 
-	if (request->front->atimes)
-		atimes_apply(request->front->atimes, &request->attributes);
+	atimes_apply(request->front->atimes, &request->attributes);
 	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);
 }
@@ -100,7 +99,7 @@ static void setattr_flushed(struct request *request)
 {
 	const struct op_setattr *op = &request->op.setattr;
 
-	if (request->front->atimes && op->valid & (OP_SET_ATIME | OP_SET_ATIME_NOW))
+	if (op->valid & (OP_SET_ATIME | OP_SET_ATIME_NOW))
 		atimes_forget(request->front->atimes, op->ino);
 	request_call(request, NULL, attributes_called);
 }

@@ -98,7 +98,7 @@ static void buffer_again(struct env_mail *mail)
 
 static bool must_be_durable(const struct request *request)
 {
-	return request->front->options.synchronous || request->info.writepage ||
+	return request->front->synchronous || request->info.writepage ||
 	       (request->info.flags & (O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
 

@@ -226,8 +226,7 @@ struct stat request_stat(const struct front *front, const struct attributes *att
 {
 	struct attributes complete = *attributes;
 
-	if (front->atimes)
-		atimes_apply(front->atimes, &complete);
+	atimes_apply(front->atimes, &complete);
 	return (struct stat){
 		.st_ino = complete.ino,
 		.st_mode = complete.mode,
@@ -246,7 +245,7 @@ struct stat request_stat(const struct front *front, const struct attributes *att
 
 void request_note_read(struct request *request)
 {
-	if (request->front->atimes && !(request->info.flags & O_NOATIME))
+	if (!request->front->no_atime && !(request->info.flags & O_NOATIME))
 		atimes_note(request->front->atimes, &request->attributes);
 }
 

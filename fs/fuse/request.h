@@ -31,7 +31,9 @@ struct front {
 	pthread_mutex_t mutex; /* of the handles */
 	struct handle *handles; /* open; at the end, those that the kernel did not release: it was aborted */
 	struct write_back *write_back;
-	struct atimes *atimes; /* NULL: noatime */
+	struct atimes *atimes;
+	atomic_bool no_atime; /* front_set_modes */
+	atomic_bool synchronous;
 	struct write_back_waiter last; /* at the end */
 	struct env_mail end;
 	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */

@@ -28,6 +28,7 @@ fail() {
 }
 
 mount_up() {
+	: >"$WORK/daemon.log" # or the mount before would be found there
 	"$BUILD/mount.raftkv" "$VOLUME" "$MNT" -o "foreground${1:+,$1}" 2>"$WORK/daemon.log" &
 	DAEMON=$!
 	for _ in $(seq 300); do

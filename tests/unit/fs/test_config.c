@@ -87,7 +87,9 @@ static void test_errors(void **state)
 	refuses(fixture, "[kv]\ncache_bytes = 99999999999999999999G\n", "2", "a number from");
 	refuses(fixture, "[kv]\ncache_bytes = auto\n", "2", "a number from");
 	refuses(fixture, "[raft]\nlease = yes\n", "2", "true or false");
-	refuses(fixture, "[log]\nlevel = loud\n", "2", "error, warn, info or debug");
+	refuses(fixture, "[log]\nlevel = loud\n", "2", "one of error, warn, info, debug, not");
+	refuses(fixture, "[mount]\nread = most\n", "2", "one of leader, follower, nearest, not");
+	refuses(fixture, "[mount]\ntimeo_s = 86401\n", "2", "0 to 86400");
 	refuses(fixture, "[raft]\ntick_ms = 50\nlease = true\ntick_ms = 60\n", "4", "set twice");
 	refuses(fixture, "[kv]\nnothing\n", "2", "neither");
 	memset(text, 'x', sizeof text);

@@ -53,7 +53,7 @@ static void a_later_option_wins(void **state)
 				 WORD("rw,dev,async")),
 		0);
 	assert_int_equal(options.flags, 0);
-	assert_false(options.synchronous);
+	assert_false(options.flags & MS_SYNCHRONOUS);
 	mount_options_close(&options);
 }
 
