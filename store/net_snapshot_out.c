@@ -21,7 +21,7 @@ struct net_snapshot_out {
 	struct env_work work;
 	bool is_working;
 	int status; /* of the work */
-	struct buf *chunk; /* read, and not sent yet */
+	struct buf *chunk; /* read, and not sent yet; the worker's while there is one */
 	bool is_read; /* to the end */
 	bool is_done; /* the receiver has all of it */
 	uint32_t unanswered; /* frames */
@@ -145,7 +145,7 @@ static void set_timer(struct net_snapshot_out *out, uint64_t now)
 {
 	uint64_t deadline = out->heard + NET_SNAPSHOT_PATIENCE_MS * NS_PER_MS;
 
-	if (out->chunk && out->due > now && out->due < deadline)
+	if (!out->is_working && out->chunk && out->due > now && out->due < deadline)
 		deadline = out->due;
 	env_timer_start(&out->timer, out->owner->loop, deadline > now ? deadline : now + NS_PER_MS, on_timer);
 }
@@ -157,9 +157,9 @@ static void go_on(struct net_snapshot_out *out)
 
 	if (!out->link)
 		return;
-	if (out->chunk && out->due <= now && out->unanswered < NET_SNAPSHOT_WINDOW)
+	if (!out->is_working && out->chunk && out->due <= now && out->unanswered < NET_SNAPSHOT_WINDOW)
 		send_chunk(out);
-	if (!out->chunk && !out->is_read && !out->is_working) {
+	if (!out->is_working && !out->chunk && !out->is_read) {
 		out->is_working = true;
 		env_work_submit(out->owner->loop, &out->work, read_chunk, on_read);
 	}
