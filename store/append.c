@@ -20,6 +20,8 @@ struct append {
 	struct peer *peer;
 	struct raft_message message;
 	enum append_state state;
+	bool is_placed; /* its payloads have extents */
+	bool has_cut; /* `replaced` is filled in */
 	bool needs_write;
 	bool is_installed; /* its snapshot, if it has one */
 	uint32_t payloads_pending;
@@ -116,10 +118,25 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 	return 0;
 }
 
+static void cut(struct append *append)
+{
+	struct append_queue *queue = &append->peer->appends;
+
+	append->has_cut = true;
+	if (append->message.snapshot)
+		append->replaced = append_take_payloads(queue, UINT64_MAX);
+	else if (append->message.entries.count > 0)
+		append->replaced = cut_replaced(queue, &append->message.entries);
+}
+
+/* In order. May be called again after -ENOSPC: what has extents keeps them. */
 static int place_payloads(struct append *append)
 {
 	const struct raft_entries *entries = &append->message.entries;
 
+	if (!append->has_cut)
+		cut(append);
+	append->payloads_pending = 0;
 	for (size_t i = 0; i < entries->count; i++) {
 		struct payload *payload;
 		int status;
@@ -136,6 +153,7 @@ static int place_payloads(struct append *append)
 		append->beside[i] = buf_slice(payload->beside);
 		append->payloads_pending += !payload->is_written;
 	}
+	append->is_placed = true;
 	return 0;
 }
 
@@ -246,6 +264,8 @@ static void advance(struct peer *peer)
 	struct append_queue *queue = &peer->appends;
 
 	for (struct append *append = queue->first; append && !queue->is_held; append = append->next) {
+		if (!append->is_placed)
+			break;
 		if (append->message.snapshot && !append->is_installed) {
 			install(append);
 			break;
@@ -281,15 +301,6 @@ void append_on_installed(struct peer *peer)
 	finish_done(peer);
 	peer_process(peer);
 	shard_check_stopped(peer->shard);
-}
-
-void append_resume(struct peer *peer)
-{
-	if (!peer->appends.is_held || peer->appends.in_flight > 0)
-		return;
-	peer->appends.is_held = false;
-	advance(peer);
-	finish_done(peer);
 }
 
 static void on_payload_written(struct payload *payload)
@@ -345,31 +356,66 @@ static struct append *append_new(struct peer *peer, struct raft_message *message
 	if (message->term > 0)
 		queue->hard_state = (struct raft_hard_state){message->term, message->vote, message->commit};
 	append->hard_state = queue->hard_state;
-	if (message->snapshot) {
-		append->replaced = append_take_payloads(queue, UINT64_MAX);
-	} else if (message->entries.count > 0) {
-		append->replaced = cut_replaced(queue, &message->entries);
+	if (message->entries.count > 0 && !message->snapshot)
 		peer_storage_replaced(&peer->storage, message->entries.items[0].index);
-	}
 	*message = (struct raft_message){0};
 	if (queue->last)
 		queue->last->next = append;
 	else
 		queue->first = append;
 	queue->last = append;
+	if (!queue->unplaced)
+		queue->unplaced = append;
 	return append;
+}
+
+/* Gives extents to the payloads of what waits for them, as far as there is room. A follower without room waits for it,
+ * and acknowledges nothing meanwhile: the others are a majority, or the region has none that could take the data. */
+static int place_waiting(struct peer *peer)
+{
+	struct append_queue *queue = &peer->appends;
+	int status = 0;
+
+	for (; queue->unplaced && status == 0; queue->unplaced = queue->unplaced->next) {
+		status = place_payloads(queue->unplaced);
+		if (status < 0)
+			break;
+		write_payloads(queue->unplaced);
+	}
+	if (status != -ENOSPC || planted("members:full_disk_stops"))
+		return status;
+	flush_request(&store_of(peer)->flush);
+	return 0;
 }
 
 void append_start(struct peer *peer, struct raft_message *message)
 {
 	struct append *append = append_new(peer, message);
-	int status = append ? place_payloads(append) : -ENOMEM;
+	int status = append ? place_waiting(peer) : -ENOMEM;
 
 	if (status < 0) {
-		raftkv_fail(store_of(peer), status, "an append to the log finds no room");
+		raftkv_fail(store_of(peer), status, "an append to the log finds no memory");
 		return;
 	}
-	write_payloads(append);
+	advance(peer);
+	finish_done(peer);
+}
+
+void append_resume(struct peer *peer)
+{
+	struct append_queue *queue = &peer->appends;
+	int status;
+
+	if (!queue->unplaced && !queue->is_held)
+		return;
+	status = place_waiting(peer);
+	if (status < 0) {
+		raftkv_fail(store_of(peer), status, "an append to the log finds no memory");
+		return;
+	}
+	if (queue->is_held && queue->in_flight > 0)
+		return;
+	queue->is_held = false;
 	advance(peer);
 	finish_done(peer);
 }

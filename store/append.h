@@ -3,10 +3,10 @@
  *
  * A FIFO. The payloads of an append's entries are written and synced first; then its record goes to the log engine, in
  * order within the region: a large payload holds back only what its own region appends later. When a record is durable
- * the responses of the message are released, in order. Records of one region that the engine refuses because the disk
- * is full are queued again when there may be room. A snapshot waits until it is first and everything that was begun has
- * come back, and is installed (peer_install.c) before what follows it is written. A message that brings nothing but a newer commit index is not
- * written: the index rides on the next record. On the peer's loop.
+ * the responses of the message are released, in order. Payloads that find no room, and records that the engine refuses
+ * because the disk is full, are tried again when there may be room. A snapshot waits until it is first and everything
+ * that was begun has come back, and is installed (peer_install.c) before what follows it is written. A message that
+ * brings nothing but a newer commit index is not written: the index rides on the next record. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_APPEND_H
 #define RAFTKV_STORE_APPEND_H
@@ -25,13 +25,15 @@ struct append_queue {
 	struct append *first;
 	struct append *last;
 	uint32_t in_flight; /* records with the engine, and payloads being written */
-	bool is_held; /* the disk was full */
+	struct append *
+		unplaced; /* the first whose payloads have no extents: the disk was full, and those behind it wait */
+	bool is_held; /* the log engine found the disk full */
 	struct raft_hard_state hard_state; /* the newest handed to the log */
 	struct payload *payloads; /* of entries not handed to apply, by index */
 	struct payload *last_payload;
 };
 
-/* Takes a MsgStorageAppend. Without memory, or extents for a follower's payload, the store cannot go on. */
+/* Takes a MsgStorageAppend. Without memory the store cannot go on; without room for a follower's payload it waits. */
 void append_start(struct peer *peer, struct raft_message *message);
 /* Something of the peer has come back from another thread: a snapshot that waits for all of it may have its turn. */
 void append_go_on(struct peer *peer);

@@ -353,6 +353,55 @@ static void payload_of_a_reused_extent_is_never_sent(void **state)
 	sim_cluster_close(&cluster);
 }
 
+/* ---- Disks that are full ---------------------------------------------------------------------------------------- */
+
+#define FULL_UNITS 32u /* of a write */
+
+static void limit_disk(struct sim_store *store, uint64_t more)
+{
+	struct env_space space;
+
+	assert_int_equal(env_space(store->env, "/store", &space), 0);
+	sim_node_faults(store->node)->capacity = space.total - space.available + more;
+}
+
+/* The leader has room, this store does not: it neither acknowledges nor stops, over a restart too, and later catches
+ * up. */
+static void follower_without_room_waits(void **state)
+{
+	unsigned char found[FULL_UNITS * 4096], expected[FULL_UNITS * 4096];
+	struct sim_cluster cluster;
+	struct sim_store *full;
+	uint32_t number;
+
+	(void)state;
+	begin(&cluster, 70);
+	number = sim_cluster_await_leader(&cluster) % 3 + 1;
+	full = sim_cluster_store(&cluster, number);
+	limit_disk(full, 300u << 10);
+	for (uint8_t i = 0; i < 64; i++)
+		sim_cluster_write(&cluster, test_op_write("o", FULL_UNITS * i), units(FULL_UNITS, i));
+	assert_false(full->has_failed);
+	sim_store_kill(full);
+	sim_cluster_open(&cluster, number);
+	sim_cluster_run(&cluster, 5 * (uint64_t)SIM_S);
+	sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+	assert_false(full->has_failed);
+	sim_node_faults(full->node)->capacity = 0;
+	sim_cluster_run(&cluster, 10 * (uint64_t)SIM_S);
+	for (uint8_t i = 0; i < 64; i++) {
+		struct buf *units_written = units(FULL_UNITS, i);
+
+		memcpy(expected, units_written->data, sizeof expected);
+		buf_unref(units_written);
+		assert_int_equal(
+			sim_cluster_read_units_at(&cluster, number, "o", FULL_UNITS * i, FULL_UNITS, found),
+			0);
+		assert_memory_equal(found, expected, sizeof found);
+	}
+	sim_cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +411,7 @@ int main(void)
 		cmocka_unit_test(lease_ends_before_another_leads),
 		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
 		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
+		cmocka_unit_test(follower_without_room_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
