@@ -184,6 +184,9 @@ static struct sim_event *first_event(struct sim_world *world)
 		} else if (event->loop && event->loop->is_busy) {
 			heap_set(&world->events, node,
 				(node->key > world->time ? node->key : world->time) + SIM_US);
+		} else if (event->loop && sim_loop_must_wait(event->loop, event)) {
+			heap_remove(&world->events, node);
+			sim_loop_defer(event->loop, event);
 		} else {
 			return event;
 		}

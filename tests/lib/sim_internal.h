@@ -12,6 +12,7 @@ typedef void (*sim_event_cb)(struct sim_event *event);
 /* Something that will happen. Apart from what it is about, whose owner may be gone when its env is dead. */
 struct sim_event {
 	struct heap_node node; /* key: the time */
+	struct sim_event *next; /* of those that wait for their loop */
 	struct sim_env *env; /* dropped unrun when it is dead */
 	struct sim_loop *loop; /* runs on it; NULL: on a worker or an I/O thread */
 	sim_event_cb run;
@@ -79,6 +80,7 @@ struct sim_loop {
 	bool is_busy; /* in a callback */
 	uint64_t expected; /* events on their way to it */
 	struct env_mail_list early; /* mail that arrived before it ran */
+	struct sim_event *waiting; /* what else would have happened, the oldest first */
 	struct env_mail stop;
 	bool is_stop_posted;
 	uint64_t *floors; /* by the posting loop's number: mail of it arrives no earlier */
@@ -118,6 +120,9 @@ extern const struct env_ops sim_env_ops;
 
 /* sim_loop.c */
 void sim_loop_expire(struct sim_loop *loop); /* as a callback: its due timers */
+/* Of a loop that does not run yet nothing happens but that its mail is kept. `defer` takes the event until it runs. */
+bool sim_loop_must_wait(const struct sim_loop *loop, const struct sim_event *event);
+void sim_loop_defer(struct sim_loop *loop, struct sim_event *event);
 uint64_t sim_loop_due(const struct sim_loop *loop); /* world time of its next timer; UINT64_MAX: none */
 void sim_loop_check_end(struct sim_loop *loop); /* after each callback */
 void sim_loops_close(struct sim_env *env);

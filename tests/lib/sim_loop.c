@@ -141,6 +141,34 @@ int sim_loop_new(struct env *env, const char *name, struct env_loop **out)
 	return 0;
 }
 
+bool sim_loop_must_wait(const struct sim_loop *loop, const struct sim_event *event)
+{
+	return loop->state == LOOP_NEW && event->run != on_mail;
+}
+
+void sim_loop_defer(struct sim_loop *loop, struct sim_event *event)
+{
+	struct sim_event **end = &loop->waiting;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = event;
+}
+
+static void go_on_waiting(struct sim_loop *loop)
+{
+	struct sim_world *world = loop->env->node->world;
+	uint64_t due = world->time;
+
+	while (loop->waiting) {
+		struct sim_event *event = loop->waiting;
+
+		loop->waiting = event->next;
+		event->next = NULL;
+		check(heap_set(&world->events, &event->node, ++due) == 0);
+	}
+}
+
 int sim_loop_start(struct env_loop *base)
 {
 	struct sim_loop *loop = sim_loop_of(base);
@@ -153,6 +181,7 @@ int sim_loop_start(struct env_loop *base)
 		schedule_mail(loop, mail, &floor);
 	for (uint32_t i = 0; i < loop->floor_count; i++)
 		loop->floors[i] = loop->floors[i] > floor ? loop->floors[i] : floor;
+	go_on_waiting(loop);
 	return 0;
 }
 
@@ -218,6 +247,12 @@ void sim_loops_close(struct sim_env *env)
 		struct sim_loop *loop = env->loops;
 
 		env->loops = loop->next;
+		while (loop->waiting) {
+			struct sim_event *event = loop->waiting;
+
+			loop->waiting = event->next;
+			free(event);
+		}
 		heap_close(&loop->base.timers);
 		free(loop->floors);
 		free(loop);
