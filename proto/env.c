@@ -107,6 +107,11 @@ int env_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t si
 	return file->env->ops->file_read(file, offset, bytes, size);
 }
 
+int env_file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size)
+{
+	return file->env->ops->file_read_cached(file, offset, bytes, size);
+}
+
 int env_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size)
 {
 	return file->env->ops->file_write(file, offset, bytes, size);

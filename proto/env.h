@@ -131,6 +131,8 @@ int env_file_allocate(struct env_file *file, uint64_t offset, uint64_t size);
 int env_file_punch(struct env_file *file, uint64_t offset, uint64_t size);
 /* All or an error; a read past the end gives -ENODATA. */
 int env_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size);
+/* All of it without waiting for a disk, or STATUS_WOULD_BLOCK: not all is in memory, or past the end. */
+int env_file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size);
 int env_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 /* fdatasync. An error is final: never call again, never trust the file. */
 int env_file_sync(struct env_file *file);

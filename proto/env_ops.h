@@ -48,6 +48,7 @@ struct env_ops {
 	int (*file_allocate)(struct env_file *file, uint64_t offset, uint64_t size);
 	int (*file_punch)(struct env_file *file, uint64_t offset, uint64_t size);
 	int (*file_read)(struct env_file *file, uint64_t offset, void *bytes, size_t size);
+	int (*file_read_cached)(struct env_file *file, uint64_t offset, void *bytes, size_t size);
 	int (*file_write)(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 	int (*file_sync)(struct env_file *file);
 	void (*file_submit)(struct env_file_request *request);

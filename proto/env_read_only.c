@@ -106,6 +106,11 @@ static int file_read(struct env_file *file, uint64_t offset, void *bytes, size_t
 	return env_file_read(inner_file(file), offset, bytes, size);
 }
 
+static int file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size)
+{
+	return env_file_read_cached(inner_file(file), offset, bytes, size);
+}
+
 static int file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size)
 {
 	(void)file;
@@ -204,6 +209,7 @@ static const struct env_ops ops = {
 	.file_allocate = file_allocate,
 	.file_punch = file_punch,
 	.file_read = file_read,
+	.file_read_cached = file_read_cached,
 	.file_write = file_write,
 	.file_sync = file_sync,
 	.file_submit = file_submit,

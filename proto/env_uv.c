@@ -89,6 +89,7 @@ static const struct env_ops ops = {
 	.file_allocate = env_uv_file_allocate,
 	.file_punch = env_uv_file_punch,
 	.file_read = env_uv_file_read,
+	.file_read_cached = env_uv_file_read_cached,
 	.file_write = env_uv_file_write,
 	.file_sync = env_uv_file_sync,
 	.file_submit = env_uv_file_submit,

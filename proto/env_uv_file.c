@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "proto/check.h"
@@ -164,6 +165,15 @@ static int write_vector(struct env_uv_file *file, uint64_t offset, struct iovec 
 int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size)
 {
 	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
+}
+
+int env_uv_file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size)
+{
+	struct iovec vector = {bytes, size};
+
+	return preadv2(file_of(file)->fd, &vector, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)size
+		       ? 0
+		       : STATUS_WOULD_BLOCK;
 }
 
 int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size)

@@ -117,6 +117,9 @@ void blocks_drain(struct blocks *blocks, struct blocks_drain *drain);
 /* Reads on the calling thread, which it may block. */
 int blocks_read_now(
 	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count);
+/* Never waits for the disk: 0, or STATUS_WOULD_BLOCK when some of it is not in memory. */
+int blocks_read_cached(
+	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count);
 /* Writes all units of an extent on the calling thread, which it may block; durable after a later blocks_sync. */
 int blocks_write_now(struct blocks *blocks, struct block_extent extent, const void *bytes);
 /* Makes every write that completed before the call durable; blocks: a worker. */

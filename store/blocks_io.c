@@ -210,8 +210,8 @@ int blocks_sync(struct blocks *blocks)
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
 /* Asked piece by piece, each just before it is read: what is not on its way any more has arrived. */
-int blocks_read_now(
-	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count)
+static int read_pieces(struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes,
+	uint32_t count, int (*read)(struct env_file *file, uint64_t offset, void *bytes, size_t size))
 {
 	struct block_file file = file_of(blocks, extent.address);
 	uint64_t address = extent.address + skip;
@@ -224,11 +224,23 @@ int blocks_read_now(
 		uint32_t run = count;
 
 		if (!blocks_deferred_read(blocks, address, &run, next))
-			status = env_file_read(file.reading, offset_of(blocks, address), next,
+			status = read(file.reading, offset_of(blocks, address), next,
 				(size_t)run * BLOCK_UNIT_SIZE);
 		address += run;
 		next += (size_t)run * BLOCK_UNIT_SIZE;
 		count -= run;
 	}
 	return status;
+}
+
+int blocks_read_now(
+	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count)
+{
+	return read_pieces(blocks, extent, skip, bytes, count, env_file_read);
+}
+
+int blocks_read_cached(
+	struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes, uint32_t count)
+{
+	return read_pieces(blocks, extent, skip, bytes, count, env_file_read_cached);
 }

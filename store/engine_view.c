@@ -5,6 +5,9 @@
 #include "store/extents.h"
 #include "store/keys.h"
 
+#define INLINE_UNITS_MAX                                                                                     \
+	16 /* of one read that does not wait; more is a worker's, who keeps no loop from others */
+
 static enum kv_tier tier_of(const struct engine_view *view)
 {
 	return view->may_block ? KV_TIER_ALL : KV_TIER_CACHE;
@@ -43,30 +46,52 @@ int engine_view_scan(
 
 /* ---- Units ---- */
 
-/* `count` units that lie one after the other on the disk. */
-static int read_run(
+static int check_units(const struct extent_unit *units, uint32_t count, const uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (blocks_checksum(bytes + (size_t)i * BLOCK_UNIT_SIZE) != units[i].checksum)
+			return STATUS_CORRUPT;
+	return 0;
+}
+
+/* Those that a worker has read before, one by one. */
+static int read_kept(
 	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
-	struct block_extent extent = {units[0].address, count};
-	int status = 0;
-
-	for (uint32_t i = 0; i < count && !view->may_block; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		const void *unit = view->units ? unit_cache_find(view->units, units[i].address) : NULL;
 
 		if (!unit)
 			return STATUS_WOULD_BLOCK;
 		memcpy(bytes + (size_t)i * BLOCK_UNIT_SIZE, unit, BLOCK_UNIT_SIZE);
 	}
-	if (view->may_block)
-		status = blocks_read_now(view->blocks, extent, 0, bytes, count);
-	for (uint32_t i = 0; i < count && status == 0; i++) {
-		const uint8_t *unit = bytes + (size_t)i * BLOCK_UNIT_SIZE;
+	return 0;
+}
 
-		if (blocks_checksum(unit) != units[i].checksum)
-			return STATUS_CORRUPT;
-		if (view->may_block && view->units)
-			unit_cache_add(view->units, units[i].address, unit);
-	}
+/* Without waiting for the disk. */
+static int read_from_memory(
+	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
+{
+	struct block_extent extent = {units[0].address, count};
+	int status = read_kept(view, units, count, bytes);
+
+	if (status == STATUS_WOULD_BLOCK && count <= INLINE_UNITS_MAX)
+		status = blocks_read_cached(view->blocks, extent, 0, bytes, count);
+	return status;
+}
+
+/* `count` units that lie one after the other on the disk. */
+static int read_run(
+	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
+{
+	struct block_extent extent = {units[0].address, count};
+	int status = view->may_block ? blocks_read_now(view->blocks, extent, 0, bytes, count)
+				     : read_from_memory(view, units, count, bytes);
+
+	if (status == 0)
+		status = check_units(units, count, bytes);
+	for (uint32_t i = 0; i < count && status == 0 && view->may_block && view->units; i++)
+		unit_cache_add(view->units, units[i].address, bytes + (size_t)i * BLOCK_UNIT_SIZE);
 	return status;
 }
 
@@ -121,6 +146,8 @@ int engine_view_read(
 	struct key prefix;
 	int status = 0;
 
+	if (count > INLINE_UNITS_MAX && !view->may_block && !view->units)
+		return STATUS_WOULD_BLOCK;
 	key_object(&prefix, object);
 	while (count > 0 && status == 0) {
 		uint32_t room = EXTENT_ROW_UNITS - (uint32_t)(first % EXTENT_ROW_UNITS);

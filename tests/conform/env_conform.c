@@ -325,6 +325,7 @@ int env_conform_run(const char *name, void (*setup_one)(struct env_conform *conf
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_flags, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_file_cached, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_space, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_requests, setup, teardown),

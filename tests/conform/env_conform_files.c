@@ -76,6 +76,31 @@ void env_conform_file_flags(void **state)
 	assert_int_equal(env_file_open(conform->env, in(conform, "a/b"), NEW_FILE, &file), -ENOTDIR);
 }
 
+/* What is in memory is the environment's affair; what it gives is right, and past the end there is nothing. */
+void env_conform_file_cached(void **state)
+{
+	struct env_conform *conform = *state;
+	unsigned char bytes[8192], got[4096];
+	struct env_file *file;
+	int hits = 0;
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 7 >> 4);
+	assert_int_equal(env_file_open(conform->env, in(conform, "a"), NEW_FILE, &file), 0);
+	assert_int_equal(env_file_write(file, 0, bytes, sizeof bytes), 0);
+	for (size_t offset = 0; offset <= sizeof got; offset += 64) {
+		int status = env_file_read_cached(file, offset, got, sizeof got);
+
+		assert_true(status == 0 || status == STATUS_WOULD_BLOCK);
+		if (status == 0)
+			assert_memory_equal(got, bytes + offset, sizeof got);
+		hits += status == 0;
+	}
+	assert_true(hits > 0);
+	assert_int_not_equal(env_file_read_cached(file, sizeof got + 1, got, sizeof got), 0);
+	env_file_close(file);
+}
+
 void env_conform_file_space(void **state)
 {
 	struct env_conform *conform = *state;

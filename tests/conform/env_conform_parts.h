@@ -5,6 +5,7 @@
 /* env_conform_files.c */
 void env_conform_file_bytes(void **state);
 void env_conform_file_flags(void **state);
+void env_conform_file_cached(void **state);
 void env_conform_file_space(void **state);
 void env_conform_file_direct(void **state);
 void env_conform_file_requests(void **state);

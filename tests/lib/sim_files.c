@@ -274,6 +274,14 @@ int sim_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t si
 	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
 }
 
+/* What is in memory is chance. */
+int sim_file_read_cached(struct env_file *base, uint64_t offset, void *bytes, size_t size)
+{
+	if (sim_chance(file_of(base)->env->node->world, 500000))
+		return STATUS_WOULD_BLOCK;
+	return sim_file_read(base, offset, bytes, size);
+}
+
 int sim_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size)
 {
 	return write_vector(file_of(file), offset, &(struct iovec){(void *)bytes, size}, 1);

@@ -144,6 +144,7 @@ int sim_file_truncate(struct env_file *file, uint64_t size);
 int sim_file_allocate(struct env_file *file, uint64_t offset, uint64_t size);
 int sim_file_punch(struct env_file *file, uint64_t offset, uint64_t size);
 int sim_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size);
+int sim_file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size);
 int sim_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 int sim_file_sync(struct env_file *file);
 void sim_file_submit(struct env_file_request *request);

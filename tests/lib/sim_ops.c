@@ -39,6 +39,7 @@ const struct env_ops sim_env_ops = {
 	.file_allocate = sim_file_allocate,
 	.file_punch = sim_file_punch,
 	.file_read = sim_file_read,
+	.file_read_cached = sim_file_read_cached,
 	.file_write = sim_file_write,
 	.file_sync = sim_file_sync,
 	.file_submit = sim_file_submit,
