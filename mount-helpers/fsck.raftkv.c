@@ -109,6 +109,7 @@ static void print_summary(struct fsck *fsck, const struct check *check, bool is_
 		json_number(json, "data_bytes", counts->units * BLOCK_UNIT_SIZE);
 		json_number(json, "data_bytes_read", counts->units_read * BLOCK_UNIT_SIZE);
 		json_number(json, "log_entries_replayed", counts->replayed);
+		json_number(json, "regions_applying", counts->applying);
 		json_number(json, "open_without_name", counts->held);
 		return;
 	}
@@ -125,6 +126,10 @@ static void print_summary(struct fsck *fsck, const struct check *check, bool is_
 		printf("clean\n");
 	else
 		printf("%" PRIu64 " problems corrected, %" PRIu64 " left\n", fsck->corrected, fsck->left);
+	if (counts->applying > 0)
+		printf("%s: snapshots of %" PRIu64 " regions were being installed, which goes on at the next "
+						   "start: files were not checked\n",
+			fsck->directory, counts->applying);
 	if (fsck->is_verbose)
 		printf("%s: %" PRIu64 " entries of the log were not among the rows yet; %" PRIu64
 		       " files without a name were still open\n",

@@ -12,6 +12,8 @@
 #include "store/payload.h"
 #include "store/raft_log_engine/raft_log_engine.h"
 #include "store/raft_rocksdb.h"
+#include "store/region_clear.h"
+#include "store/snapshot_install.h"
 
 #define BLOCK_FILE_SIZE (1u << 30) /* bytes; only of a store without any: files know their own */
 #define READ_SIZE	(4u << 20) /* bytes of entries at a time */
@@ -259,6 +261,48 @@ static int load_regions(struct inspect *inspect, struct status *status)
 		       : status_set(status, code, "the regions cannot be read: %s", status_name(code));
 }
 
+/* ---- Snapshots that were being installed ---- */
+
+static void drop_region(struct inspect *inspect, uint64_t id)
+{
+	for (uint32_t i = 0; i < inspect->region_count; i++) {
+		if (inspect->regions[i].region.id != id)
+			continue;
+		region_close(&inspect->regions[i].region);
+		inspect->regions[i] = inspect->regions[--inspect->region_count];
+	}
+}
+
+/* At the next start the rows are those of the snapshot, or none: what is there now is neither. */
+static int drop_applying(void *argument, uint64_t id)
+{
+	struct inspect *inspect = argument;
+	struct snapshot_position position;
+	int status = snapshot_applying(inspect->log, id, &position);
+
+	if (status < 0)
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	for (uint32_t i = 0; i < inspect->region_count && status == 0; i++)
+		if (inspect->regions[i].region.id == id)
+			status = region_clear_rows(inspect->kv, &inspect->regions[i].region);
+	if (status == 0)
+		status = region_clear_rows(inspect->kv, &position.region);
+	region_close(&position.region);
+	drop_region(inspect, id);
+	inspect->applying_count++;
+	return status;
+}
+
+static void drop_all_applying(struct inspect *inspect)
+{
+	int status = inspect->log->ops->regions(inspect->log, drop_applying, inspect);
+
+	if (status < 0)
+		status_set(&inspect->log_status, status,
+			"what the log says of snapshots that were being installed cannot be read: %s",
+			status_name(status));
+}
+
 /* ---- Opening ---- */
 
 static void open_log(struct inspect *inspect, const struct logger *logger, const char *path)
@@ -300,6 +344,8 @@ static int open_engines(struct inspect *inspect, const struct inspect_options *o
 	if (code < 0)
 		return code;
 	open_log(inspect, options->logger, path);
+	if (inspect->log)
+		drop_all_applying(inspect);
 	for (uint32_t i = 0; inspect->log && i < inspect->region_count; i++)
 		replay_region(inspect, &inspect->regions[i]);
 	return 0;

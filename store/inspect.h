@@ -47,6 +47,7 @@ struct inspect {
 	struct status blocks_status;
 	struct inspect_region *regions; /* whose state and apply state decode, in no order */
 	uint32_t region_count;
+	uint32_t applying_count; /* regions whose snapshot was being installed: none of their rows is seen */
 	uint64_t replayed; /* entries */
 	uint64_t log_units; /* given addresses from INSPECT_LOG_ADDRESS on */
 };

@@ -135,12 +135,14 @@ int check_run(struct check *check, struct inspect *inspect, const struct check_o
 {
 	static int (*const passes[])(struct check *) = {
 		check_regions, check_census, check_names, check_local, check_extents};
+	size_t count = inspect->applying_count > 0 ? 1 : sizeof passes / sizeof *passes;
 	int status = 0;
 
 	*check = (struct check){.inspect = inspect, .options = *options};
 	check->counts.replayed = inspect->replayed;
+	check->counts.applying = inspect->applying_count;
 	check_engines(check);
-	for (size_t i = 0; i < sizeof passes / sizeof *passes && status == 0; i++)
+	for (size_t i = 0; i < count && status == 0; i++)
 		status = passes[i](check);
 	if (status == 0)
 		check_links(check);

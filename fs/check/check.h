@@ -35,6 +35,7 @@ struct check_counts {
 	uint64_t units; /* mapped */
 	uint64_t units_read;
 	uint64_t replayed; /* entries of the log */
+	uint64_t applying; /* regions of which a snapshot was being installed: then files are not looked at */
 	uint64_t held; /* inodes without a name that somebody has open */
 };
 

@@ -72,6 +72,8 @@ static void check_partition(struct check *check)
 	struct inspect_region *regions = inspect->regions;
 	bool is_alone = true;
 
+	if (inspect->region_count == 0 && inspect->applying_count > 0)
+		return;
 	if (inspect->region_count == 0) {
 		report_add(&check->report, "region-missing", 0, "the store has no region");
 		return;
