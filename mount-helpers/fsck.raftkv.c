@@ -128,7 +128,7 @@ static void print_summary(struct fsck *fsck, const struct check *check, bool is_
 		printf("%" PRIu64 " problems corrected, %" PRIu64 " left\n", fsck->corrected, fsck->left);
 	if (counts->applying > 0)
 		printf("%s: snapshots of %" PRIu64 " regions were being installed, which goes on at the next "
-						   "start: files were not checked\n",
+		       "start: files were not checked\n",
 			fsck->directory, counts->applying);
 	if (fsck->is_verbose)
 		printf("%s: %" PRIu64 " entries of the log were not among the rows yet; %" PRIu64
