@@ -2,8 +2,9 @@
  * rpc.h: the asking end of a link: requests with answers and time limits.
  *
  * Each request is a frame with a number of its own; its answer is a frame of the same type and number. A request that was
- * sent is called back exactly once: with its answer, with -ETIMEDOUT, or with -ECONNRESET when the link has gone; in the
- * last two cases nobody knows whether it was done. The answering end is rpc_server.h.
+ * sent, and is not forgotten (rpc_forget), is called back exactly once: with its answer, with -ETIMEDOUT, or with
+ * -ECONNRESET when the link has gone; in the last two cases nobody knows whether it was done. The answering end is
+ * rpc_server.h.
  *
  * All on one loop. An rpc is freed by itself after `closed`.
  */

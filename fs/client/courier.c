@@ -122,7 +122,7 @@ static void on_end(struct env_timer *timer)
 
 static void note_waiting(struct courier *courier, const struct errand *errand, int status)
 {
-	uint64_t none = 0;
+	unsigned long long none = 0;
 
 	if (env_now(courier->env) - errand->begun < NOTICE_NS)
 		return;

@@ -7,6 +7,7 @@
 
 stores_up
 cluster_mount mnt
+cluster_mount impatient timeo=2
 base=$WORK/mnt
 workers=()
 for worker in 1 2 3 4; do
@@ -46,6 +47,10 @@ sleep 3
 (stat "$base/1" >"$WORK/waiting" 2>&1) & waiting=$!
 sleep 2
 kill -0 $waiting 2>/dev/null || fail "a minority answered: $(cat "$WORK/waiting")"
+begin=$EPOCHREALTIME
+mkdir "$WORK/impatient/new" 2>"$WORK/late" && fail "a minority made a directory"
+grep -q "Connection timed out" "$WORK/late" || fail "timeo=2: $(cat "$WORK/late")"
+awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a < 1.9 || b - a > 8 }' || fail "timeo=2 took from $begin to $EPOCHREALTIME"
 "$BUILD/raftkv" health "$base" | grep -q RKV008 || fail "the mount does not say that it waits: $("$BUILD/raftkv" status "$base")"
 for n in 1 2 3; do [ "$n" = "$leader" ] || store_up $n; done
 wait $waiting || fail "what waited failed: $(cat "$WORK/waiting")"
@@ -63,7 +68,9 @@ cluster_mount mnt
 for worker in 1 2 3 4; do
 	python3 tests/lib/journaled_load.py check "$base/$worker" "$WORK/journal.$worker" || fail "worker $worker, mounted again"
 done
+[ ! -e "$WORK/impatient/new" ] || rmdir "$WORK/impatient/new" # nobody knew
 cluster_umount mnt
+cluster_umount impatient
 for n in 1 2 3; do store_down $n; done
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
 echo "$(acknowledged) operations acknowledged, all there, none twice"

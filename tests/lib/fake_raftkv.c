@@ -4,6 +4,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "store/members.h"
 
 #define REGION 1u
 
@@ -177,7 +178,9 @@ static void on_write_timer(struct env_timer *timer)
 		pending->is_held = true;
 		return;
 	}
-	if (one_in(raftkv, raftkv->options.refuse_one_in))
+	if (write->region != REGION)
+		status = STATUS_REGION_NOT_FOUND;
+	else if (one_in(raftkv, raftkv->options.refuse_one_in))
 		status = refusal(raftkv);
 	else if (pending->op.kind == OP_WRITE && raftkv->data_status)
 		status = raftkv->data_status;
@@ -238,7 +241,9 @@ static void on_read_timer(struct env_timer *timer)
 
 	free(pending);
 	raftkv->counts.rounds++;
-	if (is_refused)
+	if (read->region != REGION)
+		read->done(read, STATUS_REGION_NOT_FOUND, NULL);
+	else if (is_refused)
 		read->done(read, refusal(raftkv), NULL);
 	else
 		read->done(read, 0, make_snapshot(raftkv));
@@ -258,7 +263,8 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 int raftkv_local_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
 {
-	check(region == REGION && epoch_version == 1);
+	if (region != REGION || epoch_version > 1)
+		return region != REGION ? STATUS_REGION_NOT_FOUND : STATUS_EPOCH_NOT_MATCH;
 	if (one_in(raftkv, raftkv->options.round_one_in))
 		return STATUS_WOULD_BLOCK;
 	if (one_in(raftkv, raftkv->options.refuse_one_in))
@@ -284,4 +290,33 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 		.writes = raftkv->counts.writes,
 		.blocks = {.total_units = 1000, .used_units = 10},
 	};
+}
+
+/* ---- Looking ---- */
+
+void raftkv_each_region(struct raftkv *raftkv,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
+{
+	const struct region region = {.id = REGION, .epoch = {.version = 1, .conf_version = 1}};
+
+	(void)raftkv;
+	each(argument, &region, 1);
+}
+
+static void on_status(struct env_mail *mail)
+{
+	struct raftkv_region_status *request = container_of(mail, struct raftkv_region_status, mail);
+
+	request->done(request, request->status);
+}
+
+void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request)
+{
+	(void)raftkv;
+	request->status = request->region == REGION ? 0 : STATUS_REGION_NOT_FOUND;
+	request->epoch = (struct region_epoch){.version = 1, .conf_version = 1};
+	request->leader_store = 1;
+	request->member_count = 1;
+	request->members[0].peer = (struct region_peer){.id = 1, .store = 1, .roles = REGION_VOTER};
+	env_post(request->loop, &request->mail, on_status);
 }

@@ -306,6 +306,28 @@ static void late_answer_is_dropped(void **state)
 	assert_false(fixture->is_closed);
 }
 
+static void forget_all(struct fixture *fixture)
+{
+	for (uint32_t i = 0; i < fixture->asked; i++)
+		rpc_forget(&fixture->calls[i]);
+	memset(fixture->calls, 0,
+		fixture->asked * sizeof *fixture->calls); /* nobody may touch them any more */
+}
+
+static void who_is_forgotten_is_not_called_back(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_both(fixture);
+	run_on(fixture, &fixture->client, ask_in_vain);
+	settle(fixture, 500);
+	run_on(fixture, &fixture->client, forget_all);
+	run_on(fixture, &fixture->server, answer_waiting);
+	settle(fixture, 3000);
+	assert_int_equal(fixture->called_back, 0);
+	assert_false(fixture->is_closed);
+}
+
 static void requests_end_with_their_link(void **state)
 {
 	struct fixture *fixture = *state;
@@ -404,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_request_gets_its_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(late_answer_is_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_forgotten_is_not_called_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_end_with_their_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unknown_request_ends_the_link, set_up, tear_down),

@@ -1,0 +1,426 @@
+/* fs/server/service over a store in memory: what it answers, what it refuses, and that every request ends once. */
+#include "fs/server/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/op.h"
+#include "fs/question.h"
+#include "tests/lib/fake_raftkv.h"
+#include "tests/lib/fake_requests.h"
+#include "tests/lib/sim_env.h"
+#include "tests/lib/test.h"
+
+#define PATIENCE  (10 * (uint64_t)SIM_S)
+#define EXPIRY_MS 4000u
+
+struct fixture {
+	struct sim_world *world;
+	struct env_loop *loop;
+	struct raftkv *raftkv;
+	int beat_status; /* what the keeper says */
+	struct store_list list;
+	struct service *service;
+	struct rpc_server server;
+	struct rpc_request request;
+	bool is_stopped;
+};
+
+/* The keeper has its own tests: this one says what it is told to. */
+int keeper_beat(struct keeper *keeper, uint64_t session)
+{
+	return session == 7 ? ((struct fixture *)keeper)->beat_status : STATUS_SESSION_UNKNOWN;
+}
+
+static bool is_quiet(void *argument)
+{
+	return ((struct fixture *)argument)->server.under_way == 0;
+}
+
+/* Asks, and waits for what comes of it; the answer stays until the next. */
+static int ask(struct fixture *fixture, uint64_t session, uint16_t type, struct slice head, struct buf *data)
+{
+	fake_requests_close(&fixture->request);
+	fixture->request = (struct rpc_request){.session = session};
+	fake_requests_ask(&fixture->server, &fixture->request, type, head, data);
+	assert_true(sim_run(fixture->world, PATIENCE, is_quiet, fixture));
+	assert_true(fixture->request.is_answered == (fixture->request.refusal == 0));
+	return fixture->request.refusal;
+}
+
+static int ask_message(struct fixture *fixture, uint64_t session, uint16_t type,
+	const ProtobufCMessage *message, struct buf *data)
+{
+	uint8_t bytes[8192];
+	size_t size = protobuf_c_message_get_packed_size(message);
+
+	assert_true(size <= sizeof bytes);
+	protobuf_c_message_pack(message, bytes);
+	return ask(fixture, session, type, slice_of(bytes, size), data);
+}
+
+/* ---- Writes ---- */
+
+struct written {
+	int status;
+	struct op_reply reply;
+};
+
+static struct written take_written(struct fixture *fixture)
+{
+	const struct buf *head = fixture->request.head;
+	Raftkv__WriteReply *message = raftkv__write_reply__unpack(NULL, head->size, head->data);
+	struct written written = {0};
+
+	assert_non_null(message);
+	written.status = message->status;
+	if (message->status == 0)
+		assert_int_equal(
+			op_reply_decode(slice_of(message->reply.data, message->reply.len), &written.reply),
+			0);
+	raftkv__write_reply__free_unpacked(message, NULL);
+	return written;
+}
+
+static int send_op(struct fixture *fixture, uint64_t link_session, uint64_t session, const struct op *op,
+	struct buf *payload)
+{
+	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
+	struct buf *body;
+	int refusal;
+
+	assert_int_equal(op_encode(op, &body), 0);
+	message.region = 1;
+	message.epoch_version = 1;
+	message.session = session;
+	message.sequence = 1;
+	message.body = (ProtobufCBinaryData){.len = body->size, .data = body->data};
+	refusal = ask_message(fixture, link_session, FRAME_WRITE, &message.base, payload);
+	buf_unref(body);
+	return refusal;
+}
+
+/* The status, or what the operation itself says. */
+static int run_op(struct fixture *fixture, uint64_t link_session, uint64_t session, const struct op *op)
+{
+	struct written written;
+
+	assert_int_equal(send_op(fixture, link_session, session, op, NULL), 0);
+	written = take_written(fixture);
+	return written.status < 0 ? written.status : written.reply.error;
+}
+
+static const struct op make_file = {.kind = OP_MAKE,
+	.make = {.parent = FS_ROOT_INO, .name = {"file", 4}, .mode = 0100644, .exclusive = true}};
+static const struct op open_session = {
+	.kind = OP_SESSION_OPEN, .session_open = {.pid = 1, .host = {"host", 4}, .mount_point = {"/mnt", 4}}};
+
+static void a_mount_changes_files_with_its_session(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), -EEXIST);
+}
+
+static void another_ones_session_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(run_op(fixture, 7, 8, &make_file), -EPERM);
+	assert_int_equal(run_op(fixture, 0, 8, &make_file), -EPERM);
+	assert_int_equal(run_op(fixture, 7, 0, &make_file), -EPERM);
+	assert_int_equal(run_op(fixture, 0, 0, &make_file), -EPERM);
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
+}
+
+static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
+{
+	struct fixture *fixture = *state;
+	struct op close_session = {.kind = OP_SESSION_CLOSE};
+
+	assert_int_equal(run_op(fixture, 0, 0, &open_session), 0);
+	close_session.session_end.session = take_written(fixture).reply.id;
+	assert_true(close_session.session_end.session > 0);
+	assert_int_equal(run_op(fixture, 77, 0, &close_session), -EPERM);
+	assert_int_equal(run_op(fixture, close_session.session_end.session, 0, &close_session), 0);
+	assert_int_equal(
+		run_op(fixture, 0, 0, &close_session), 0); /* an administrator; it is dying already */
+}
+
+static void what_is_the_keepers_is_refused(void **state)
+{
+	static const enum op_kind kinds[] = {OP_SESSION_END, OP_SESSION_FORGET, OP_SESSION_REMOVE, OP_RECLAIM,
+		OP_FORMAT, OP_STORE_SET, OP_DRAW};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct op op = {.kind = kinds[i]};
+
+		if (kinds[i] == OP_STORE_SET)
+			op.store_set.state = STORE_UP;
+		if (kinds[i] == OP_DRAW)
+			op.draw.counter = COUNTER_SESSION;
+		assert_int_equal(run_op(fixture, 7, 7, &op), -EPERM);
+		assert_int_equal(run_op(fixture, 0, 0, &op), -EPERM);
+	}
+}
+
+static void a_payload_belongs_to_a_write(void **state)
+{
+	const struct op write = {.kind = OP_WRITE, .write.ino = FS_ROOT_INO};
+	struct fixture *fixture = *state;
+	struct buf *small = buf_copy("data", 4), *large = buf_new(OP_WRITE_SIZE_MAX + 1);
+
+	memset(large->data, 0, large->size);
+	assert_int_equal(send_op(fixture, 7, 7, &write, NULL), STATUS_MALFORMED);
+	assert_int_equal(send_op(fixture, 7, 7, &write, large), STATUS_MALFORMED);
+	assert_int_equal(send_op(fixture, 7, 7, &make_file, small), STATUS_MALFORMED);
+	assert_int_equal(send_op(fixture, 7, 7, &write, small), 0);
+	buf_unref(small);
+	buf_unref(large);
+}
+
+static void too_many_payloads_are_put_off(void **state)
+{
+	const struct op write = {.kind = OP_WRITE, .write.ino = FS_ROOT_INO};
+	enum { COUNT = SERVICE_PAYLOAD_SIZE_MAX / OP_WRITE_SIZE_MAX + 1 };
+	struct fixture *fixture = *state;
+	struct rpc_request *requests = calloc(COUNT, sizeof *requests);
+	struct buf *body, *payload = buf_new(OP_WRITE_SIZE_MAX);
+	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
+	uint8_t bytes[256];
+	size_t size;
+
+	memset(payload->data, 0, payload->size);
+	assert_int_equal(op_encode(&write, &body), 0);
+	message.region = message.sequence = 1;
+	message.session = 7;
+	message.body = (ProtobufCBinaryData){.len = body->size, .data = body->data};
+	size = protobuf_c_message_pack(&message.base, bytes);
+	fake_raftkv_hold(fixture->raftkv, true);
+	for (size_t i = 0; i < COUNT; i++) {
+		requests[i].session = 7;
+		fake_requests_ask(
+			&fixture->server, &requests[i], FRAME_WRITE, slice_of(bytes, size), payload);
+		assert_true(requests[i].is_answered == (i == COUNT - 1));
+	}
+	fixture->request = requests[COUNT - 1];
+	assert_int_equal(take_written(fixture).status, STATUS_LIMIT);
+	fake_raftkv_hold(fixture->raftkv, false);
+	assert_true(sim_run(fixture->world, PATIENCE, is_quiet, fixture));
+	for (size_t i = 0; i < COUNT - 1; i++)
+		fake_requests_close(&requests[i]);
+	/* And then there is room again. */
+	assert_int_equal(send_op(fixture, 7, 7, &write, payload), 0);
+	assert_int_equal(take_written(fixture).status, 0);
+	buf_unref(payload);
+	buf_unref(body);
+	free(requests);
+}
+
+static void another_region_is_not_here(void **state)
+{
+	struct fixture *fixture = *state;
+	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
+	struct buf *body;
+
+	assert_int_equal(op_encode(&make_file, &body), 0);
+	message.region = 2;
+	message.session = 7;
+	message.sequence = 1;
+	message.body = (ProtobufCBinaryData){.len = body->size, .data = body->data};
+	assert_int_equal(ask_message(fixture, 7, FRAME_WRITE, &message.base, NULL), 0);
+	assert_int_equal(take_written(fixture).status, STATUS_REGION_NOT_FOUND);
+	message.region = 0;
+	assert_int_equal(ask_message(fixture, 7, FRAME_WRITE, &message.base, NULL), STATUS_MALFORMED);
+	buf_unref(body);
+}
+
+/* ---- Reads ---- */
+
+static int read_question(struct fixture *fixture, const struct question *question, uint64_t epoch,
+	bool from_follower, struct finding *finding)
+{
+	Raftkv__ReadRequest message = RAFTKV__READ_REQUEST__INIT;
+	Raftkv__ReadReply *reply;
+	struct buf *bytes;
+	int status;
+
+	assert_int_equal(question_encode(question, &bytes), 0);
+	message.region = 1;
+	message.epoch_version = epoch;
+	message.from_follower = from_follower;
+	message.question = (ProtobufCBinaryData){.len = bytes->size, .data = bytes->data};
+	assert_int_equal(ask_message(fixture, 0, FRAME_READ, &message.base, NULL), 0);
+	buf_unref(bytes);
+	reply = raftkv__read_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	status = reply->status;
+	if (status == 0)
+		status = finding_take(question, slice_of(reply->finding.data, reply->finding.len),
+			buf_slice(fixture->request.data), finding);
+	raftkv__read_reply__free_unpacked(reply, NULL);
+	return status;
+}
+
+static void questions_are_answered_at_once_after_a_round_or_by_a_worker(void **state)
+{
+	const struct question lookup = {.kind = QUESTION_LOOKUP, .ino = FS_ROOT_INO, .name = {"file", 4}};
+	const struct question root = {.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
+	struct fixture *fixture = *state;
+	struct finding finding = {0};
+
+	assert_int_equal(read_question(fixture, &lookup, 1, false, &finding), -ENOENT);
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		assert_int_equal(read_question(fixture, &lookup, 1, i % 2, &finding), 0);
+		assert_int_equal(finding.attributes.mode, 0100644);
+		assert_int_equal(read_question(fixture, &root, 0, i % 2, &finding), 0);
+		assert_int_equal(finding.attributes.ino, FS_ROOT_INO);
+	}
+	assert_true(fake_raftkv_counts(fixture->raftkv)->rounds > 10);
+}
+
+static void nonsense_ends_the_link(void **state)
+{
+	static const uint8_t junk[] = {0xff, 0xff, 0xff, 0xff, 0xff, 1};
+	static const uint16_t types[] = {FRAME_READ, FRAME_WRITE, FRAME_BEAT, FRAME_ROUTES};
+	struct fixture *fixture = *state;
+	struct buf *extra = buf_copy("extra", 5);
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		assert_int_equal(
+			ask(fixture, 7, types[i], slice_of(junk, sizeof junk), NULL), STATUS_MALFORMED);
+	/* Without fields a message is empty: nothing to ask for but routes. */
+	assert_int_equal(ask(fixture, 7, FRAME_READ, (struct slice){0}, NULL), STATUS_MALFORMED);
+	assert_int_equal(ask(fixture, 7, FRAME_WRITE, (struct slice){0}, NULL), STATUS_MALFORMED);
+	assert_int_equal(ask(fixture, 7, FRAME_BEAT, (struct slice){0}, NULL), STATUS_MALFORMED);
+	assert_int_equal(ask(fixture, 7, FRAME_ROUTES, (struct slice){0}, extra), STATUS_MALFORMED);
+	buf_unref(extra);
+}
+
+/* ---- Beats and routes ---- */
+
+static Raftkv__BeatReply beat(struct fixture *fixture, uint64_t link_session, uint64_t session)
+{
+	Raftkv__BeatRequest message = RAFTKV__BEAT_REQUEST__INIT;
+	Raftkv__BeatReply *reply, copy;
+
+	message.session = session;
+	assert_int_equal(ask_message(fixture, link_session, FRAME_BEAT, &message.base, NULL), 0);
+	reply = raftkv__beat_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	copy = *reply;
+	raftkv__beat_reply__free_unpacked(reply, NULL);
+	return copy;
+}
+
+static void beats_go_to_who_keeps_the_cluster(void **state)
+{
+	struct fixture *fixture = *state;
+	Raftkv__BeatReply reply;
+
+	assert_int_equal(beat(fixture, 7, 7).status, 0);
+	assert_int_equal(beat(fixture, 9, 9).status, STATUS_SESSION_UNKNOWN);
+	fixture->beat_status = STATUS_NOT_LEADER;
+	reply = beat(fixture, 7, 7);
+	assert_int_equal(reply.status, STATUS_NOT_LEADER);
+	assert_int_equal(reply.leader_store, 1);
+	assert_int_equal(reply.expiry_ms, EXPIRY_MS);
+	assert_int_equal(beat(fixture, 7, 8).status, -EPERM);
+	assert_int_equal(beat(fixture, 0, 8).status, -EPERM);
+}
+
+static void routes_say_where_what_is(void **state)
+{
+	struct fixture *fixture = *state;
+	Raftkv__RoutesReply *reply;
+
+	assert_int_equal(ask(fixture, 0, FRAME_ROUTES, (struct slice){0}, NULL), 0);
+	reply = raftkv__routes_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	assert_int_equal(reply->status, 0);
+	assert_int_equal(reply->n_routes, 1);
+	assert_int_equal(reply->routes[0]->region, 1);
+	assert_int_equal(reply->routes[0]->leader_store, 1);
+	assert_int_equal(reply->routes[0]->n_replicas, 1);
+	assert_int_equal(reply->n_stores, 2); /* as the cluster began */
+	assert_string_equal(reply->stores[1]->address, "b:2");
+	raftkv__routes_reply__free_unpacked(reply, NULL);
+}
+
+/* ---- Life ---- */
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+	struct fake_raftkv_options fake = {
+		.seed = 3, .delay_max_ns = SIM_MS, .cold_one_in = 3, .round_one_in = 3};
+	struct service_options options = {.expiry_ms = EXPIRY_MS};
+	struct env *env;
+
+	assert_non_null(fixture);
+	fixture->world = sim_world_new(5);
+	env = sim_node_start(sim_node_new(fixture->world, "store"));
+	assert_int_equal(env_loop_new(env, "loop", &fixture->loop), 0);
+	assert_int_equal(env_loop_start(fixture->loop), 0);
+	assert_int_equal(store_list_parse(&fixture->list, "a:1,b:2", NULL), 0);
+	fake.loop = options.loop = fixture->server.loop = fixture->loop;
+	options.raftkv = fixture->raftkv = fake_raftkv_new(&fake);
+	options.keeper = (struct keeper *)fixture;
+	options.list = &fixture->list;
+	fixture->service = service_new(&options, &fixture->server);
+	assert_non_null(fixture->service);
+	*state = fixture;
+	return 0;
+}
+
+static void on_stopped(void *argument)
+{
+	((struct fixture *)argument)->is_stopped = true;
+}
+
+static bool is_stopped(void *argument)
+{
+	return ((struct fixture *)argument)->is_stopped;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fake_requests_close(&fixture->request);
+	service_stop(fixture->service, on_stopped, fixture);
+	assert_true(sim_run(fixture->world, PATIENCE, is_stopped, fixture));
+	service_free(fixture->service);
+	fake_raftkv_free(fixture->raftkv);
+	store_list_close(&fixture->list);
+	env_loop_stop(fixture->loop);
+	env_loop_free(fixture->loop);
+	sim_world_free(fixture->world);
+	free(fixture);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_mount_changes_files_with_its_session),
+		TEST(another_ones_session_is_refused),
+		TEST(sessions_are_opened_by_all_and_closed_by_their_own),
+		TEST(what_is_the_keepers_is_refused),
+		TEST(a_payload_belongs_to_a_write),
+		TEST(too_many_payloads_are_put_off),
+		TEST(another_region_is_not_here),
+		TEST(questions_are_answered_at_once_after_a_round_or_by_a_worker),
+		TEST(nonsense_ends_the_link),
+		TEST(beats_go_to_who_keeps_the_cluster),
+		TEST(routes_say_where_what_is),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
