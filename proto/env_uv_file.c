@@ -12,6 +12,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 
+#define READ_AHEAD_SIZE (128u << 10) /* bytes: what the kernel asks for by itself */
+
 struct env_uv_file {
 	struct env_file base;
 	int fd;
@@ -164,6 +166,9 @@ static int write_vector(struct env_uv_file *file, uint64_t offset, struct iovec 
 
 int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size)
 {
+	/* The kernel would ask the disk for a window of read-ahead at a time, and wait for each. */
+	if (size > READ_AHEAD_SIZE && !file_of(file)->is_direct)
+		posix_fadvise(file_of(file)->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
 }
 

@@ -5,6 +5,7 @@
 #include "store/extents.h"
 #include "store/keys.h"
 
+#define BATCH_UNITS 256 /* looked up at a time */
 #define INLINE_UNITS_MAX                                                                                     \
 	16 /* of one read that does not wait; more is a worker's, who keeps no loop from others */
 
@@ -117,8 +118,9 @@ static int read_units(
 	return status;
 }
 
-static int read_row(const struct engine_view *view, const struct key *prefix, uint64_t first, uint32_t count,
-	uint8_t *bytes)
+/* `count` units of one row. */
+static int units_of_row(const struct engine_view *view, const struct key *prefix, uint64_t first,
+	uint32_t count, struct extent_unit *units)
 {
 	struct kv_value value = {0};
 	struct extent_row row;
@@ -127,21 +129,39 @@ static int read_row(const struct engine_view *view, const struct key *prefix, ui
 
 	extent_row_key(&key, prefix, first);
 	status = engine_view_get(view, key_slice(&key), &value);
-	if (status == STATUS_NOT_FOUND) {
-		memset(bytes, 0, (size_t)count * BLOCK_UNIT_SIZE);
-		return 0;
-	}
-	if (status == 0)
+	if (status == STATUS_NOT_FOUND)
+		extent_row_clear(&row);
+	else if (status == 0)
 		status = extent_row_decode(value.data, &row);
 	kv_value_close(&value);
-	if (status < 0)
+	if (status < 0 && status != STATUS_NOT_FOUND)
 		return status;
-	return read_units(view, &row.units[first % EXTENT_ROW_UNITS], count, bytes);
+	memcpy(units, &row.units[first % EXTENT_ROW_UNITS], count * sizeof *units);
+	return 0;
 }
 
+static int find_units(const struct engine_view *view, const struct key *prefix, uint64_t first,
+	uint32_t count, struct extent_unit *units)
+{
+	int status = 0;
+
+	while (count > 0 && status == 0) {
+		uint32_t room = EXTENT_ROW_UNITS - (uint32_t)(first % EXTENT_ROW_UNITS);
+		uint32_t found = count < room ? count : room;
+
+		status = units_of_row(view, prefix, first, found, units);
+		first += found;
+		count -= found;
+		units += found;
+	}
+	return status;
+}
+
+/* Many rows at a time: what lies together on the disk is read together. */
 int engine_view_read(
 	const struct engine_view *view, struct slice object, uint64_t first, uint32_t count, void *bytes)
 {
+	struct extent_unit units[BATCH_UNITS];
 	uint8_t *to = bytes;
 	struct key prefix;
 	int status = 0;
@@ -150,13 +170,14 @@ int engine_view_read(
 		return STATUS_WOULD_BLOCK;
 	key_object(&prefix, object);
 	while (count > 0 && status == 0) {
-		uint32_t room = EXTENT_ROW_UNITS - (uint32_t)(first % EXTENT_ROW_UNITS);
-		uint32_t units = count < room ? count : room;
+		uint32_t batch = count < BATCH_UNITS ? count : BATCH_UNITS;
 
-		status = read_row(view, &prefix, first, units, to);
-		first += units;
-		count -= units;
-		to += (size_t)units * BLOCK_UNIT_SIZE;
+		status = find_units(view, &prefix, first, batch, units);
+		if (status == 0)
+			status = read_units(view, units, batch, to);
+		first += batch;
+		count -= batch;
+		to += (size_t)batch * BLOCK_UNIT_SIZE;
 	}
 	return status;
 }
