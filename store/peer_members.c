@@ -141,6 +141,7 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry)
 		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
 		return;
 	}
+	peer_sending_close(peer); /* what was made is of the members before */
 	router_set_epoch(&peer_store(peer)->router, peer->route, peer->region.epoch);
 	if (peer->role == RAFT_LEADER)
 		say_goodbye(peer, &before);

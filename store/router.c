@@ -259,6 +259,18 @@ int router_place(struct router *router, struct route *route, const struct region
 	return status;
 }
 
+int router_look(struct router *router, const struct region *region)
+{
+	const struct route *route = router_find(router, region->id);
+	size_t place;
+	bool is;
+
+	pthread_rwlock_rdlock(&router->lock);
+	is = is_free(router, route, region, &place);
+	pthread_rwlock_unlock(&router->lock);
+	return is ? 0 : STATUS_CORRUPT;
+}
+
 void router_remove(struct router *router, struct route *route)
 {
 	pthread_rwlock_wrlock(&router->lock);

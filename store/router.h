@@ -74,6 +74,8 @@ int router_add(
 	struct router *router, uint64_t region, struct peer *peer, struct shard *shard, struct route **route);
 /* The region's range and epoch are known, or are others now. 0, -ENOMEM, or STATUS_CORRUPT: it overlaps another. */
 int router_place(struct router *router, struct route *route, const struct region *region);
+/* Whether router_place would find the range free: 0 or STATUS_CORRUPT. */
+int router_look(struct router *router, const struct region *region);
 /* There is no replica any more: the route is found by its id alone. */
 void router_remove(struct router *router, struct route *route);
 void router_set_epoch(struct router *router, struct route *route, struct region_epoch epoch);

@@ -61,9 +61,9 @@ static int check_message(const struct raftkv *raftkv, const struct peer_envelope
 	return status;
 }
 
-/* Whether it brings this store anything, and finds room. */
-static int check_wanted(
-	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
+/* Whether it brings this store anything, and finds room. What has a part of its range here must go first. */
+static int check_wanted(struct raftkv *raftkv, const struct peer_envelope *envelope,
+	const struct raft_message *message, const struct region *region)
 {
 	const struct route *route = router_find(&raftkv->router, envelope->region);
 	uint64_t tombstone;
@@ -77,6 +77,8 @@ static int check_wanted(
 		return STATUS_REGION_NOT_FOUND;
 	if (route && message->snapshot->index <= atomic_load(&route->applied_index))
 		return STATUS_SNAPSHOT_OUT_OF_DATE;
+	if ((route && atomic_load(&route->is_installing)) || router_look(&raftkv->router, region) < 0)
+		return STATUS_LIMIT;
 	return space_is_short(&raftkv->space) ? -ENOSPC : 0;
 }
 
@@ -148,7 +150,7 @@ int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *e
 
 	*out = NULL;
 	if (status == 0)
-		status = check_wanted(raftkv, envelope, message);
+		status = check_wanted(raftkv, envelope, message, &head.region);
 	if (status < 0) {
 		region_close(&head.region);
 		raft_message_close(message);

@@ -123,6 +123,7 @@ static void open_store(struct cluster *cluster, struct store *store, uint64_t id
 		.initial_store_count = VOTERS,
 		.initial_regions = REGIONS,
 		.is_joining = id > VOTERS,
+		.raft_engine_is_rocksdb = id % 2 == 0,
 		.tick_ms = tick_ms,
 		.reserve_size = 1,
 		.block_file_size = 64u << 20,

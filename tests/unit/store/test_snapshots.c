@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/members.h"
 #include "store/peer.h"
+#include "store/snapshot_chunk.h"
 #include "store/snapshot_install.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
@@ -616,6 +618,69 @@ static void replica_goes_while_its_snapshot_comes(void **state)
 	}
 }
 
+/* ---- What is refused -------------------------------------------------------------------------------------------- */
+
+/* MsgSnap for replica `to` of store 1, of a region over the whole key space that it is the only voter of. */
+static struct raft_message make_message(uint64_t region, uint64_t to, uint64_t index)
+{
+	const struct region_peer peer = {to, 1, REGION_VOTER};
+	struct raft_message message = {.type = RAFT_MSG_SNAP, .from = 2, .to = to, .term = 99};
+	struct snapshot_head head = {.stream = 1};
+
+	assert_int_equal(
+		region_init(&head.region, region, (struct slice){0}, (struct slice){0}, &peer, 1), 0);
+	message.snapshot = calloc(1, sizeof *message.snapshot);
+	message.snapshot->index = index;
+	message.snapshot->term = 98;
+	assert_int_equal(region_conf_state(&head.region, &message.snapshot->conf_state), 0);
+	assert_int_equal(snapshot_head_encode(&head, &message.snapshot->data), 0);
+	region_close(&head.region);
+	return message;
+}
+
+static int offer(struct sim_cluster *cluster, uint64_t region, uint64_t to, uint64_t store,
+	struct raft_message message)
+{
+	struct peer_envelope envelope = {
+		.region = region, .from = {.id = 2, .store = 2}, .to = {.id = to, .store = store}};
+	struct raftkv *raftkv = sim_cluster_store(cluster, 1)->raftkv;
+	struct snapshot_sink *sink;
+	int status = raftkv_receive_snapshot(raftkv, &envelope, &message, &sink);
+
+	assert_null(message.snapshot);
+	if (status == 0)
+		snapshot_sink_abort(sink);
+	assert_int_equal(raftkv->snapshots.sink_count, 0);
+	return status;
+}
+
+static void what_a_store_does_not_want_is_refused_at_once(void **state)
+{
+	struct sim_cluster cluster;
+	struct raft_message message;
+
+	(void)state;
+	begin(&cluster, 1100, 0);
+	assert_int_equal(offer(&cluster, 1, 1, 1, make_message(1, 1, 1000)), 0);
+	assert_int_equal(offer(&cluster, 1, 1, 1, make_message(1, 1, 7)), STATUS_SNAPSHOT_OUT_OF_DATE);
+	/* Another region's range is here. */
+	assert_int_equal(offer(&cluster, 2, 9, 1, make_message(2, 9, 1000)), STATUS_LIMIT);
+	/* Not for this store, or not of whom the head speaks. */
+	assert_int_equal(offer(&cluster, 1, 1, 3, make_message(1, 1, 1000)), STATUS_MALFORMED);
+	assert_int_equal(offer(&cluster, 1, 5, 1, make_message(1, 1, 1000)), STATUS_MALFORMED);
+	assert_int_equal(offer(&cluster, 3, 1, 1, make_message(1, 1, 1000)), STATUS_MALFORMED);
+	message = make_message(1, 1, 1000);
+	assert_int_equal(raft_ids_insert(&message.snapshot->conf_state.learners, 12), 0);
+	assert_int_equal(offer(&cluster, 1, 1, 1, message), STATUS_MALFORMED);
+	message = make_message(1, 1, 1000);
+	((uint8_t *)message.snapshot->data->data)[0]++;
+	assert_int_equal(offer(&cluster, 1, 1, 1, message), -EPROTO);
+	message = make_message(1, 1, 1000);
+	message.snapshot->term = message.term + 1;
+	assert_int_equal(offer(&cluster, 1, 1, 1, message), STATUS_MALFORMED);
+	sim_cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -633,6 +698,7 @@ int main(void)
 		cmocka_unit_test(two_new_replicas_share_the_limit),
 		cmocka_unit_test(replica_comes_back_under_another_id),
 		cmocka_unit_test(replica_goes_while_its_snapshot_comes),
+		cmocka_unit_test(what_a_store_does_not_want_is_refused_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
