@@ -62,6 +62,7 @@ struct errand {
 	enum errand_state state;
 	uint64_t begun; /* env_now */
 	uint32_t attempts; /* that were not the last */
+	uint32_t timeouts; /* of attempts */
 	uint32_t hints; /* one after the other that were followed at once */
 	uint32_t turn; /* among the replicas, while nobody knows the leader */
 	bool was_sent; /* so that another attempt is a retry */

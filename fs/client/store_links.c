@@ -10,9 +10,13 @@
 #include "proto/check.h"
 #include "proto/container.h"
 
-#define NS_PER_MS	  UINT64_C(1000000)
-#define CONNECT_NS	  (2000 * NS_PER_MS) /* for a link to be welcomed */
-#define ATTEMPT_NS	  (2000 * NS_PER_MS) /* for an answer */
+#define NS_PER_MS  UINT64_C(1000000)
+#define CONNECT_NS (1000 * NS_PER_MS) /* for a link to be welcomed */
+#define ATTEMPT_NS                                                                                           \
+	(1000 * NS_PER_MS) /* for an answer; doubled each time that none came, for it may be a long one */
+#define ATTEMPT_DOUBLINGS 6u
+#define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
+#define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */
 #define PAUSE_FIRST_NS	  (20 * NS_PER_MS) /* after a failure, doubled up to */
 #define PAUSE_MOST_NS	  (500 * NS_PER_MS)
 #define LATENCY_SMOOTHING 8u
@@ -36,6 +40,8 @@ struct store_link {
 	uint64_t rests_until; /* env_now */
 	uint64_t pause;
 	uint64_t latency;
+	uint64_t heard; /* env_now, of the last answer */
+	uint64_t suspect_until; /* env_now */
 	struct errand *queue;
 	uint32_t count; /* of errands that were sent */
 	size_t weight;
@@ -77,14 +83,25 @@ static void end_carrying(struct store_link *link, struct errand *errand)
 	link->weight -= errand->weight;
 }
 
-static void note_latency(struct store_link *link, const struct errand *errand)
+static void note_answer(struct store_link *link, const struct errand *errand)
 {
-	uint64_t took = env_now(link->links->env) - errand->sent;
+	uint64_t now = env_now(link->links->env), took = now - errand->sent;
 
+	link->heard = now;
+	link->suspect_until = 0;
 	if (errand->kind == ERRAND_READ)
 		link->latency = link->latency == 0 ? took
 						   : link->latency - link->latency / LATENCY_SMOOTHING +
 							     took / LATENCY_SMOOTHING;
+}
+
+/* Is it the request that takes long, or the store that says nothing at all? */
+static void note_silence(struct store_link *link, struct errand *errand)
+{
+	if (errand->timeouts < ATTEMPT_DOUBLINGS)
+		errand->timeouts++;
+	if (link->heard < errand->sent)
+		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
 
 static void on_done(struct rpc_call *call, int status, const struct frame *answer)
@@ -96,7 +113,9 @@ static void on_done(struct rpc_call *call, int status, const struct frame *answe
 	if (status == -ECONNRESET)
 		link->state = LINK_ENDING;
 	if (status == 0)
-		note_latency(link, errand);
+		note_answer(link, errand);
+	if (status == -ETIMEDOUT)
+		note_silence(link, errand);
 	give_back(link, errand, status, answer);
 	if (link->state == LINK_OPEN)
 		pump(link);
@@ -112,7 +131,8 @@ static bool has_room(const struct store_link *link, const struct errand *errand)
 /* False: not now. */
 static bool send_one(struct store_link *link, struct errand *errand)
 {
-	int status = errand_send(errand, link->rpc, ATTEMPT_NS, on_done);
+	uint64_t timeout = (ATTEMPT_NS << errand->timeouts) + (link->weight + errand->weight) * NS_PER_BYTE;
+	int status = errand_send(errand, link->rpc, timeout, on_done);
 
 	if (status == STATUS_LIMIT && link->count > 0)
 		return false;
@@ -256,8 +276,10 @@ static struct store_link *add_link(struct store_links *links, const char *addres
 
 static bool is_resting(const struct store_link *link)
 {
-	return link->state == LINK_ENDING ||
-	       (link->state == LINK_DOWN && env_now(link->links->env) < link->rests_until);
+	uint64_t now = env_now(link->links->env);
+
+	return link->state == LINK_ENDING || now < link->suspect_until ||
+	       (link->state == LINK_DOWN && now < link->rests_until);
 }
 
 int store_links_carry(struct store_links *links, const char *address, uint64_t store, struct errand *errand)

@@ -34,7 +34,7 @@ struct store_links *store_links_new(const struct store_links_options *options); 
 void store_links_free(struct store_links *links); /* stopped, or never used; may be NULL */
 
 /* Sends the errand, or puts it into the link's queue; `store` 0: whichever is at that address. 0: `back` will come, perhaps
- * from inside the call. -ENOTCONN: the link failed lately, and is not tried again yet; -ENOMEM. */
+ * from inside the call. -ENOTCONN: the link failed or fell silent lately, and is not tried again yet; -ENOMEM. */
 int store_links_carry(struct store_links *links, const char *address, uint64_t store, struct errand *errand);
 /* One that is QUEUED or SENT: `back` will not come. */
 void store_links_withdraw(struct store_links *links, struct errand *errand);
