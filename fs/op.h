@@ -186,7 +186,8 @@ struct op_removexattr {
 };
 
 /* Set or, with FS_LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
- * `blocker`; who wants to wait asks again. An flock has start 0 and end INT64_MAX. ENOLCK: too many. */
+ * `blocker`; who wants to wait asks again. An flock has start 0 and end INT64_MAX. ENOLCK: too many. Reply: attributes,
+ * when something was set or dropped. */
 struct op_lock {
 	uint64_t ino;
 	struct lock lock;

@@ -268,7 +268,9 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 	struct file *file = chunk->file;
 	struct chunk *ready;
 
-	(void)reply;
+	if (write_back->options.answered)
+		write_back->options.answered(
+			write_back->options.argument, file->ino, error ? NULL : &reply->attributes);
 	if (error)
 		write_back->options.failed(write_back->options.argument, file->ino, error);
 	pthread_mutex_lock(&write_back->mutex);
@@ -305,6 +307,8 @@ static void send_chunk(struct chunk *chunk, struct env_loop *loop)
 	struct buf *payload = buf_wrap(chunk->bytes, chunk->size, free, chunk->bytes);
 	int result = -ENOMEM;
 
+	if (chunk->write_back->options.sending)
+		chunk->write_back->options.sending(chunk->write_back->options.argument, chunk->file->ino);
 	chunk->call.loop = loop;
 	chunk->call.done = on_written;
 	if (payload)

@@ -25,6 +25,9 @@ struct write_back_options {
 	uint64_t mount_size_max; /* bytes [64 MiB] */
 	uint64_t age_max_ns; /* [1 s] */
 	void (*failed)(void *argument, uint64_t ino, int error); /* -errno; any thread */
+	/* An operation is about to go; it was answered, with the attributes after it, or (NULL) failed. May be NULL. */
+	void (*sending)(void *argument, uint64_t ino);
+	void (*answered)(void *argument, uint64_t ino, const struct attributes *attributes);
 	void *argument;
 };
 

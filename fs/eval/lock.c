@@ -171,7 +171,10 @@ int eval_lock(struct evaluation *evaluation, const struct op_lock *op)
 		return -ENOLCK;
 	if (status != 0 || (wanted.type == FS_LOCK_NONE && search.session_count == 0))
 		return status;
-	return set_lock(evaluation, inode, &wanted, search.session_count);
+	status = set_lock(evaluation, inode, &wanted, search.session_count);
+	if (status == 0)
+		evaluation_reply_attributes(evaluation, inode);
+	return status;
 }
 
 /* ---- Dropping ---- */

@@ -221,17 +221,28 @@ int channel_clone(const struct channel *channel, int *fd)
 	return 0;
 }
 
-bool channel_is_known(const struct channel *channel, uint64_t ino)
+/* `offset` is where the pages begin that go, negative: none do. 0 or -errno. */
+static int invalidate(const struct channel *channel, uint64_t ino, int64_t offset)
 {
 	struct {
 		struct fuse_out_header header;
 		struct fuse_notify_inval_inode_out inode;
 	} message = {
 		.header = {.len = sizeof message, .error = FUSE_NOTIFY_INVAL_INODE},
-		.inode = {.ino = ino, .off = -1}, /* no pages */
+		.inode = {.ino = ino, .off = offset},
 	};
 
-	return write(channel->fd, &message, sizeof message) >= 0 || errno != ENOENT;
+	return write(channel->fd, &message, sizeof message) < 0 ? -errno : 0;
+}
+
+bool channel_is_known(const struct channel *channel, uint64_t ino)
+{
+	return invalidate(channel, ino, -1) != -ENOENT;
+}
+
+void channel_drop_pages(const struct channel *channel, uint64_t ino)
+{
+	invalidate(channel, ino, 0);
 }
 
 void channel_unmount(const struct channel *channel)

@@ -105,6 +105,20 @@ static void on_write_failed(void *argument, uint64_t ino, int error)
 	node_set_error(front->nodes, ino, error);
 }
 
+static void on_sending(void *argument, uint64_t ino)
+{
+	struct front *front = argument;
+
+	pages_begin(front->pages, ino);
+}
+
+static void on_answered(void *argument, uint64_t ino, const struct attributes *attributes)
+{
+	struct front *front = argument;
+
+	pages_end(front->pages, ino, attributes);
+}
+
 static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)
 {
 	struct lane_options options = {
@@ -161,8 +175,12 @@ static int make_parts(struct front *front)
 		.client = options->client,
 		.loop = options->loops[0],
 		.failed = on_write_failed,
+		.sending = options->sole_client ? NULL : on_sending,
+		.answered = options->sole_client ? NULL : on_answered,
 		.argument = front,
 	};
+	const struct pages_options pages = {
+		.drop = options->drop_pages, .argument = options->descriptor_argument};
 	const struct removed_options removed = {
 		.client = options->client,
 		.loop = options->loops[0],
@@ -182,6 +200,8 @@ static int make_parts(struct front *front)
 		result = node_table_new(&front->nodes);
 	if (result == 0)
 		result = waits_new(&front->waits);
+	if (result == 0 && !options->sole_client)
+		result = pages_new(&pages, &front->pages);
 	if (result == 0)
 		result = removed_new(&removed, &front->removed);
 	return result;
@@ -266,6 +286,7 @@ void front_free(struct front *front)
 	free(front->lanes);
 	handles_free(front);
 	node_table_free(front->nodes);
+	pages_free(front->pages);
 	waits_free(front->waits);
 	removed_free(front->removed);
 	write_back_free(front->write_back);

@@ -1,6 +1,7 @@
 /* Opening and closing: the handle behind fuse_file_info.fh, and its node. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -9,6 +10,18 @@
 
 #define OWNERS_MAX 65536u
 
+/* Where an append goes is decided by the leader: the kernel's pages can not take it. */
+static bool is_direct(const struct request *request)
+{
+	return request->front->pages && request->opcode != FUSE_OPENDIR && request->info.flags & O_APPEND &&
+	       (request->info.flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool can_read(const struct request *request)
+{
+	return (request->info.flags & O_ACCMODE) != O_WRONLY && !is_direct(request);
+}
+
 struct handle *handle_new(struct request *request, uint64_t ino)
 {
 	struct handle *handle = calloc(1, sizeof *handle);
@@ -16,9 +29,12 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	if (!handle)
 		return NULL;
 	handle->ino = ino;
+	handle->has_pages = request->has_pages;
+	handle->is_direct = is_direct(request);
+	handle->can_read = can_read(request);
 	pthread_mutex_init(&handle->mutex, NULL);
 	handle->errors_seen = node_errors(request->front->nodes, ino);
-	request->has_node = false; /* the handle has it now */
+	request->has_node = request->has_pages = false; /* the handle has them now */
 	pthread_mutex_lock(&request->front->mutex);
 	DL_APPEND(request->front->handles, handle);
 	pthread_mutex_unlock(&request->front->mutex);
@@ -40,16 +56,18 @@ void handles_free(struct front *front)
 	handle_free(handle);
 }
 
-void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info)
+void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_file_info *info)
 {
 	info->fh = (uint64_t)(uintptr_t)handle;
-	info->keep_cache = front->options.sole_client;
-	info->direct_io = false;
+	info->keep_cache = may_keep;
+	info->direct_io = handle->is_direct;
 }
 
 void handle_close(struct front *front, struct handle *handle)
 {
 	node_close(front->nodes, handle->ino);
+	if (handle->has_pages)
+		pages_close(front->pages, handle->ino, handle->can_read);
 	pthread_mutex_lock(&front->mutex);
 	DL_DELETE(front->handles, handle);
 	pthread_mutex_unlock(&front->mutex);
@@ -109,20 +127,28 @@ void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t ow
 
 bool request_open_node(struct request *request, uint64_t ino)
 {
-	int result = node_open(request->front->nodes, ino);
+	struct front *front = request->front;
+	int result = node_open(front->nodes, ino);
 
 	request->has_node = result == 0;
-	if (result < 0)
-		request_reply_error(request, result);
-	return request->has_node;
+	if (result == 0 && front->pages && request->opcode != FUSE_OPENDIR) {
+		result = pages_open(front->pages, ino, can_read(request));
+		request->has_pages = result == 0;
+	}
+	if (result == 0)
+		return true;
+	request_close_node(request);
+	request_reply_error(request, result);
+	return false;
 }
 
 void request_close_node(struct request *request)
 {
-	if (!request->has_node)
-		return;
-	request->has_node = false;
-	node_close(request->front->nodes, request->ino);
+	if (request->has_pages)
+		pages_close(request->front->pages, request->ino, can_read(request));
+	if (request->has_node)
+		node_close(request->front->nodes, request->ino);
+	request->has_node = request->has_pages = false;
 }
 
 /* ---- OPEN ---- */
@@ -138,7 +164,9 @@ static void open_done(struct request *request)
 		request_reply_error(request, error);
 		return;
 	}
-	handle_set_info(request->front, handle, &request->info);
+	handle_set_info(handle,
+		!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes),
+		&request->info);
 	if (fuse_reply_open(request->fuse, &request->info) < 0)
 		handle_close(request->front, handle); /* nobody waits any more: no release */
 	request_free(request);

@@ -9,9 +9,15 @@
 #include "fs/fuse/raw.h"
 #include "fs/fuse/request.h"
 
-static void getattr_done(struct request *request)
+static void getattr_settled(struct request *request)
 {
 	request_reply_attributes(request, &request->attributes);
+}
+
+static void getattr_done(struct request *request)
+{
+	request_see(request, &request->attributes);
+	request_settle(request, getattr_settled);
 }
 
 static void getattr_flushed(struct request *request)
@@ -30,13 +36,19 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 	request_flush(request, ino, getattr_flushed);
 }
 
-static void statx_done(struct request *request)
+static void statx_settled(struct request *request)
 {
 	struct raw_statx_out answer;
 
 	atimes_apply(request->front->atimes, &request->attributes);
 	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);
+}
+
+static void statx_done(struct request *request)
+{
+	request_see(request, &request->attributes);
+	request_settle(request, statx_settled);
 }
 
 static void statx_flushed(struct request *request)
@@ -89,10 +101,12 @@ static void attributes_called(struct client_call *call, int error, const struct 
 {
 	struct request *request = request_of_call(call);
 
-	if (error)
+	if (error) {
 		request_reply_error(request, error);
-	else
-		request_reply_attributes(request, &reply->attributes);
+		return;
+	}
+	request_see(request, &reply->attributes);
+	request_reply_attributes(request, &reply->attributes);
 }
 
 static void setattr_flushed(struct request *request)

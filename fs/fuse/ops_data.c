@@ -15,6 +15,7 @@
 static void read_done(struct request *request)
 {
 	request_note_read(request);
+	request_see(request, &request->attributes);
 	request_reply_bytes(request, request->bytes, request->count);
 }
 
@@ -52,14 +53,35 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
  * and a mapped page's, waits for what was buffered before and goes straight to the store.
  */
 
+static void write_settled(struct request *request)
+{
+	request_reply_written(request, request->count);
+}
+
+/* Past the kernel's pages: who reads through them is to see it when the writer knows that it is there. */
+static void wrote_directly(struct request *request)
+{
+	request->ticket = pages_drop(request->front->pages, request->op.write.ino);
+	request_settle(request, write_settled);
+}
+
 static void write_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	const struct handle *handle = (const struct handle *)(uintptr_t)request->info.fh;
 
-	if (error)
+	if (error) {
 		request_reply_error(request, error);
-	else
-		request_reply_written(request, request->is_clip ? request->size : (size_t)reply->count);
+		return;
+	}
+	request->count = request->is_clip ? request->size : (size_t)reply->count;
+	if (!request->is_clip && handle->is_direct) {
+		wrote_directly(request);
+		return;
+	}
+	if (reply->offset != request->op.write.offset) /* the kernel put it elsewhere */
+		pages_drop(request->front->pages, request->op.write.ino);
+	request_reply_written(request, request->count);
 }
 
 static void write_through(struct request *request)
@@ -96,10 +118,21 @@ static void buffer_again(struct env_mail *mail)
 		request_reply_error(request, -ENOMEM);
 }
 
-static bool must_be_durable(const struct request *request)
+static bool must_be_durable(const struct request *request, const struct handle *handle)
 {
-	return request->front->synchronous || request->info.writepage ||
+	if (!request->info.writepage && handle->is_direct)
+		return true;
+	return request->front->synchronous || request->op.write.flags & (OP_WRITE_CLIP | OP_WRITE_APPEND) ||
 	       (request->info.flags & (O_SYNC | O_DSYNC | O_DIRECT)) != 0;
+}
+
+static uint32_t write_flags(const struct request *request)
+{
+	const struct fuse_file_info *info = &request->info;
+	bool is_append = request->front->pages && info->flags & O_APPEND && !info->writepage;
+
+	return (info->writepage ? OP_WRITE_CLIP : 0) | (is_append ? OP_WRITE_APPEND : 0) |
+	       (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0);
 }
 
 static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t size, off_t offset,
@@ -116,17 +149,14 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 	request->is_clip = info->writepage;
 	request->op = (struct op){
 		.kind = OP_WRITE,
-		.write = {.ino = ino,
-			.offset = (uint64_t)offset,
-			.flags = (info->writepage ? OP_WRITE_CLIP : 0) |
-				 (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0)},
+		.write = {.ino = ino, .offset = (uint64_t)offset, .flags = write_flags(request)},
 	};
 	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : 0;
 	if (!error && !info->writepage)
 		error = node_take_error(request->front->nodes, ino, &handle->errors_seen);
 	if (error) {
 		request_reply_error(request, error);
-	} else if (!must_be_durable(request)) {
+	} else if (!must_be_durable(request, handle)) {
 		buffer_write(request, data);
 	} else {
 		request->payload = size < TAKE_SIZE_MIN ? buf_copy(data, size)

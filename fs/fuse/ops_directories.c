@@ -31,12 +31,15 @@ static int add_entry(void *argument, const struct read_entry *entry)
 {
 	struct request *request = argument;
 	struct listing *listing = &request->listing;
-	struct fuse_entry_param param = entry_param(request->front, entry);
+	struct fuse_entry_param param;
 	char *place = (char *)request->bytes + listing->used;
 	size_t room = request->size - listing->used;
 	char name[FS_NAME_SIZE_MAX + 1];
 	size_t size;
 
+	if (entry->attributes)
+		request_see(request, entry->attributes);
+	param = entry_param(request->front, entry);
 	memcpy(name, entry->name.data, entry->name.size);
 	name[entry->name.size] = '\0';
 	if (!entry->continues)
@@ -55,10 +58,15 @@ static int add_entry(void *argument, const struct read_entry *entry)
 	return 0;
 }
 
+static void directory_settled(struct request *request)
+{
+	request_reply_bytes(request, request->bytes, request->listing.used);
+}
+
 static void directory_done(struct request *request)
 {
 	request_note_read(request);
-	request_reply_bytes(request, request->bytes, request->listing.used);
+	request_settle(request, directory_settled);
 }
 
 static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, bool plus)

@@ -3,7 +3,10 @@
  *
  * The evaluator decides; it never waits. A blocking request that is refused waits here for a lock of the inode to be
  * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
- * lock was dropped since.
+ * lock was dropped since. What another mount drops is not heard of: while its lock is in the way the request asks again
+ * after a while that doubles, up to ASK_AGAIN_MOST_MS.
+ *
+ * Who was given a lock sees what others wrote while they held it: old pages have gone before the answer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +14,10 @@
 
 #include "fs/fuse/request.h"
 #include "fs/fuse/waits.h"
+
+#define ASK_AGAIN_FIRST_MS UINT64_C(8)
+#define ASK_AGAIN_MOST_MS  UINT64_C(256)
+#define NS_PER_MS	   UINT64_C(1000000)
 
 static enum lock_type type_of(int type)
 {
@@ -76,14 +83,41 @@ static void set_lock_reply(struct request *request, int error)
 	request_reply_error(request, error);
 }
 
-static void wait_is_over(struct env_mail *mail)
+/* Nobody else has the request now: it was woken, or taken out of its wait. */
+static void go_on(struct request *request)
 {
-	struct request *request = request_of_wake(mail);
-
+	env_timer_stop(&request->timer);
 	if (waits_is_interrupted(request->front->waits, request->unique))
 		set_lock_reply(request, -EINTR);
 	else
 		set_lock(request);
+}
+
+static void wait_is_over(struct env_mail *mail)
+{
+	go_on(request_of_wake(mail));
+}
+
+static void on_timer(struct env_timer *timer)
+{
+	struct request *request = request_of_timer(timer);
+
+	if (node_cancel_wait(request->front->nodes, request->ino, &request->waiter))
+		go_on(request);
+}
+
+/* At random, so that those who wait do not come together. */
+static void ask_again_later(struct request *request)
+{
+	struct env *env = request->front->options.env;
+	uint64_t most = ASK_AGAIN_FIRST_MS << request->waits;
+	uint32_t chance;
+
+	if (most < ASK_AGAIN_MOST_MS)
+		request->waits++;
+	env_random(env, &chance, sizeof chance);
+	env_timer_start(&request->timer, lane_loop(request->lane),
+		env_now(env) + (most / 2 + chance % (most / 2)) * NS_PER_MS, on_timer);
 }
 
 /* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
@@ -111,6 +145,13 @@ static void wait_for_lock(struct request *request, const struct lock *blocker)
 	else if (waits_is_interrupted(front->waits, request->unique) &&
 		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
 		set_lock_reply(request, -EINTR);
+	else if (blocker->session != client_session(front->options.client))
+		ask_again_later(request);
+}
+
+static void lock_settled(struct request *request)
+{
+	set_lock_reply(request, 0);
 }
 
 static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
@@ -125,7 +166,13 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 	}
 	if (!error && may_let_in)
 		node_wake_lockers(request->front->nodes, request->ino);
-	set_lock_reply(request, error);
+	if (error) {
+		set_lock_reply(request, error);
+		return;
+	}
+	if (reply->has_attributes)
+		request_see(request, &reply->attributes);
+	request_settle(request, lock_settled);
 }
 
 static void set_lock(struct request *request)

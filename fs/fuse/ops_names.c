@@ -14,6 +14,17 @@
 
 static void look_up(struct request *request);
 
+static void found_settled(struct request *request)
+{
+	request_reply_entry(request, &request->attributes);
+}
+
+static void found(struct request *request)
+{
+	request_see(request, &request->attributes);
+	request_settle(request, found_settled);
+}
+
 /* The attributes of a file with data on its way would be too old: it is written out and looked at again. What has no
  * name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
 static void lookup_done(struct request *request)
@@ -29,7 +40,7 @@ static void lookup_done(struct request *request)
 	else if (request->error)
 		request_reply_error(request, request->error);
 	else
-		request_reply_entry(request, &request->attributes);
+		found(request);
 }
 
 static void look_up(struct request *request)
@@ -73,8 +84,10 @@ static void entry_called(struct client_call *call, int error, const struct op_re
 
 	if (error)
 		request_reply_error(request, error);
-	else
+	else {
+		request_see(request, &reply->attributes);
 		request_reply_entry(request, &reply->attributes);
+	}
 }
 
 static void make(
@@ -155,7 +168,9 @@ static void create_done(struct request *request)
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	handle_set_info(request->front, handle, &request->info);
+	if (handle->has_pages)
+		pages_are_fresh(request->front->pages, &request->attributes);
+	handle_set_info(handle, true, &request->info);
 	if (fuse_reply_create(request->fuse, &entry, &request->info) < 0)
 		handle_close(request->front, handle);
 	request_free(request);
@@ -291,7 +306,9 @@ static void tmpfile_done(struct request *request)
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	handle_set_info(request->front, handle, &request->info);
+	if (handle->has_pages)
+		pages_are_fresh(request->front->pages, &request->attributes);
+	handle_set_info(handle, true, &request->info);
 	raw_fill_created(&answer, &entry, &request->info);
 	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0) {
 		handle_close(request->front, handle);
@@ -330,6 +347,7 @@ void ops_tmpfile(const struct lane_raw *raw, void *userdata)
 	request = request_new_raw(raw, userdata);
 	if (!request)
 		return;
+	request->info.flags = (int)in->flags;
 	request->op = (struct op){
 		.kind = OP_TMPFILE,
 		.tmpfile = {.caller = request_caller(request),

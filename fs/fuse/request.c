@@ -24,9 +24,19 @@ struct request *request_of_wake(struct env_mail *mail)
 	return container_of(container_of(mail, struct node_waiter, mail), struct request, waiter);
 }
 
+struct request *request_of_timer(struct env_timer *timer)
+{
+	return container_of(timer, struct request, timer);
+}
+
 struct request *request_of_room(struct env_mail *mail)
 {
 	return container_of(container_of(mail, struct write_back_waiter, mail), struct request, room);
+}
+
+struct request *request_of_drop(struct env_mail *mail)
+{
+	return container_of(container_of(mail, struct pages_waiter, mail), struct request, drop);
 }
 
 /* ---- Birth and death ---- */
@@ -98,10 +108,41 @@ void request_free(struct request *request)
 
 /* ---- Calls and reads ---- */
 
+/* The inode whose data an operation changes; 0: of none. */
+static uint64_t changed_ino(const struct op *op)
+{
+	switch (op->kind) {
+	case OP_WRITE:
+		return op->write.ino;
+	case OP_SETATTR:
+		return op->setattr.valid & OP_SET_SIZE ? op->setattr.ino : 0;
+	case OP_FALLOCATE:
+		return op->fallocate.ino;
+	case OP_COPY:
+		return op->copy.ino;
+	default:
+		return 0;
+	}
+}
+
+static void on_changed(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	pages_end(request->front->pages, changed_ino(&request->op), error ? NULL : &reply->attributes);
+	request->called(call, error, reply);
+}
+
 void request_call(struct request *request, struct buf *payload, client_call_cb done)
 {
+	uint64_t ino = request->front->pages ? changed_ino(&request->op) : 0;
 	int result;
 
+	request->called = done;
+	if (ino) {
+		pages_begin(request->front->pages, ino);
+		done = on_changed;
+	}
 	request->call.loop = lane_loop(request->lane);
 	request->call.done = done;
 	result = client_call(request->front->options.client, &request->call, &request->op, payload);
@@ -173,6 +214,30 @@ void request_flush(struct request *request, uint64_t ino, void (*then)(struct re
 	request->room.loop = lane_loop(request->lane);
 	request->room.wake = on_flushed;
 	if (write_back_flush(request->front->write_back, request->room.loop, ino, &request->room))
+		then(request);
+}
+
+void request_see(struct request *request, const struct attributes *attributes)
+{
+	uint64_t ticket = request->front->pages ? pages_see(request->front->pages, attributes) : 0;
+
+	if (ticket > request->ticket)
+		request->ticket = ticket;
+}
+
+static void on_dropped(struct env_mail *mail)
+{
+	struct request *request = request_of_drop(mail);
+
+	request->settled(request);
+}
+
+void request_settle(struct request *request, void (*then)(struct request *request))
+{
+	request->settled = then;
+	request->drop.loop = lane_loop(request->lane);
+	request->drop.wake = on_dropped;
+	if (request->ticket == 0 || pages_wait(request->front->pages, request->ticket, &request->drop))
 		then(request);
 }
 

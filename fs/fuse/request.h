@@ -16,6 +16,7 @@
 #include "fs/fuse/lane.h"
 #include "fs/fuse/latencies.h"
 #include "fs/fuse/node.h"
+#include "fs/fuse/pages.h"
 #include "fs/fuse/removed.h"
 #include "fs/fuse/waits.h"
 
@@ -26,6 +27,7 @@ struct front {
 	struct lane **lanes;
 	uint32_t lane_count;
 	struct node_table *nodes;
+	struct pages *pages; /* NULL: nobody else changes files */
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
@@ -59,7 +61,11 @@ struct request {
 	struct client_call call;
 	struct client_read read;
 	struct node_waiter waiter;
+	struct env_timer timer; /* while it waits for a lock of another mount: */
+	uint32_t waits; /* how often */
 	struct write_back_waiter room;
+	struct pages_waiter drop;
+	uint64_t ticket; /* of pages that are old; 0: none are */
 	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
 	struct fuse_file_info info;
@@ -81,8 +87,11 @@ struct request {
 	bool is_cycle; /* the lock wait would have closed one, when last asked */
 	bool is_kill; /* the kernel asked to strip suid and sgid */
 	bool has_node; /* node_open has counted it */
+	bool has_pages; /* pages_open has, too */
 	void (*then)(struct request *request); /* the operation's next step after a read */
 	void (*flushed)(struct request *request); /* the next step after a flush */
+	void (*settled)(struct request *request); /* the next step after old pages have gone */
+	client_call_cb called; /* of a change of data */
 	uint8_t *bytes; /* malloc'ed: a reply's data, or a value to set */
 	char name[FS_NAME_SIZE_MAX + 1];
 	char new_name[FS_NAME_SIZE_MAX + 1];
@@ -99,6 +108,9 @@ struct handle {
 	struct handle *prev; /* the front's list */
 	struct handle *next;
 	uint64_t ino;
+	bool has_pages; /* pages_open has counted it */
+	bool can_read; /* through the kernel's pages */
+	bool is_direct; /* past them */
 	uint64_t errors_seen; /* node_take_error */
 	pthread_mutex_t mutex; /* of the owners */
 	struct handle_owner *owners;
@@ -129,10 +141,18 @@ static inline struct question inode_called(struct slice name, uint64_t parent)
 struct request *request_of_call(struct client_call *call);
 struct request *request_of_read(struct client_read *read);
 struct request *request_of_wake(struct env_mail *mail); /* of a node_waiter */
+struct request *request_of_timer(struct env_timer *timer);
 struct request *request_of_room(struct env_mail *mail); /* of a write_back_waiter */
+struct request *request_of_drop(struct env_mail *mail); /* of a pages_waiter */
 
 /* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. */
 void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request));
+
+/* The kernel is going to be told of these attributes: pages that are older go. */
+void request_see(struct request *request, const struct attributes *attributes);
+/* Once they have gone; at once when there are none. Not of a request during which the kernel holds pages or writes of
+ * the file back: READ, WRITE through pages, SETATTR, OPEN. */
+void request_settle(struct request *request, void (*then)(struct request *request));
 
 /* `error` 0 or -errno. */
 void request_reply_error(struct request *request, int error);
@@ -182,7 +202,8 @@ bool request_open_node(struct request *request, uint64_t ino);
 void request_close_node(struct request *request);
 /* Makes the handle of an opened or created file; takes the request's node. NULL: out of memory. */
 struct handle *handle_new(struct request *request, uint64_t ino);
-void handle_set_info(const struct front *front, struct handle *handle, struct fuse_file_info *info);
+/* What the kernel is told of it. `may_keep`: the pages that it has. */
+void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_file_info *info);
 /* -ENOLCK: too many; -ENOMEM. */
 int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);

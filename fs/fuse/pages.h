@@ -1,0 +1,64 @@
+/*
+ * pages.h: which version of a file's data the kernel's pages are of, on a mount that is not the only client.
+ *
+ * Whatever tells attributes tells a data version (rows.h). A version that this mount made leaves the pages alone: the
+ * kernel has those bytes. Behind any other one the pages are old: they are dropped, by a thread that holds no lock,
+ * since the kernel may wait for reads and writes of the very file. Who is about to tell the kernel of the new version
+ * waits for that first, where the kernel allows it, so that nobody sees a new size over old pages.
+ *
+ * Changes of ours are answered in any order, and their versions become known with the answers: a gap between them is
+ * somebody else's once none of ours is under way.
+ *
+ * Only what can be read through an open handle must be dropped at once. Of files that are closed the last KEPT_MAX are
+ * remembered, whose pages are good when they are opened again at the same version.
+ *
+ * Any thread.
+ */
+#ifndef RAFTKV_FS_FUSE_PAGES_H
+#define RAFTKV_FS_FUSE_PAGES_H
+
+#include "fs/rows.h"
+#include "proto/env.h"
+
+struct pages;
+
+struct pages_options {
+	void (*drop)(void *argument, uint64_t ino); /* by the kernel; may block */
+	void *argument;
+	uint32_t kept_max; /* files [65536] */
+};
+
+/* Somebody waits until pages have been dropped. Embedded; the pages' until `wake`. */
+struct pages_waiter {
+	struct env_mail mail; /* the pages' */
+	struct pages_waiter *next; /* the pages' */
+	uint64_t ticket;
+	struct env_loop *loop;
+	env_mail_cb wake;
+};
+
+int pages_new(const struct pages_options *options, struct pages **pages);
+void pages_free(struct pages *pages); /* nobody waits; what is still to be dropped is not. May be NULL */
+
+/* A file is opened. `can_read`: the kernel shows pages to who has the handle. 0 or -ENOMEM. */
+int pages_open(struct pages *pages, uint64_t ino, bool can_read);
+void pages_close(struct pages *pages, uint64_t ino, bool can_read);
+/* Of the open that is being answered, with attributes that were asked for after pages_open: may the kernel keep what it
+ * has? */
+bool pages_may_keep(struct pages *pages, const struct attributes *attributes);
+/* It was made just now, and opened: there are no pages. */
+void pages_are_fresh(struct pages *pages, const struct attributes *attributes);
+
+/* A change of the data is on its way that the pages have already. pages_end: its attributes, or NULL: nobody knows
+ * whether it was made. */
+void pages_begin(struct pages *pages, uint64_t ino);
+void pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes);
+
+/* Attributes that the kernel is going to be told. A ticket for pages_wait; 0: the pages are as good as they. */
+uint64_t pages_see(struct pages *pages, const struct attributes *attributes);
+/* The pages are not what they should be, whatever the version is. A ticket, as above. */
+uint64_t pages_drop(struct pages *pages, uint64_t ino);
+/* Until what the ticket stands for has been dropped. True: it has been, and `waiter` is not woken; false: it will be. */
+bool pages_wait(struct pages *pages, uint64_t ticket, struct pages_waiter *waiter);
+
+#endif
