@@ -2,8 +2,8 @@
  * LocalReader: serves reads on the calling thread while the leader's lease allows, without entering the peer's loop.
  *
  * What it knows of a region is in the route, where the peer publishes it. Order matters (raft.md §2): see that the peer
- * serves, take the snapshot, *then* read the clock and compare it with the lease, and see that it is still the same term
- * that serves.
+ * serves and that all it has committed is visible, take the snapshot, *then* read the clock and compare it with the
+ * lease, and see that it is still the same term that serves.
  */
 #ifndef RAFTKV_STORE_LOCAL_READER_H
 #define RAFTKV_STORE_LOCAL_READER_H

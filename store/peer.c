@@ -46,7 +46,7 @@ void peer_publish(struct peer *peer)
 	else if (peer->role == RAFT_LEADER)
 		peer->shared_index = shared_index(peer);
 	atomic_store_explicit(&peer->route->shared_index, peer->shared_index, memory_order_relaxed);
-	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_relaxed);
+	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_release);
 	atomic_store(&peer->route->lease_bound, is_serving ? lease_bound(&peer->lease) : 0);
 	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);
 }
@@ -116,9 +116,19 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	apply_submit(&peer->shard->apply, task);
 }
 
+/* Before any message that says so leaves. */
+static void publish_commit(struct peer *peer)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	atomic_store(&peer->route->commit_index, peer->region.peer_count > 1 ? raft.hard_state.commit : 0);
+}
+
 static void handle_ready(struct peer *peer, struct raft_ready *ready)
 {
 	peer_check_role(peer);
+	publish_commit(peer);
 	for (size_t i = 0; i < ready->read_states.count; i++)
 		peer_on_read_state(peer, &ready->read_states.items[i]);
 	peer_send_messages(peer, ready);

@@ -37,7 +37,9 @@ struct route {
 	_Atomic uint64_t lease_bound;
 	/* No other replica needs entries of the log up to here, as far as this one knows. */
 	_Atomic uint64_t shared_index;
-	_Atomic uint64_t applied_index;
+	_Atomic uint64_t applied_index; /* visible to readers */
+	/* What other replicas may have applied, and have shown to readers of theirs; 0: there are none. */
+	_Atomic uint64_t commit_index;
 	/* A snapshot takes the place of the replica's rows: its apply state may be missing for a while. */
 	atomic_bool is_installing;
 	/* A reader has asked for a longer lease, and the peer has not looked yet. */
