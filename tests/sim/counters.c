@@ -59,10 +59,15 @@ static bool has_session(const struct actor *actor)
 	return client_session(actor->mount->client) == actor->session;
 }
 
+static void unlock(struct actor *actor);
+
 static void on_unlocked(struct actor *actor, const struct answer *answer)
 {
 	work_expect(actor, answer, "an unlock");
-	work_finish(actor);
+	if (answer->kind == ANSWER_DONE)
+		work_finish(actor);
+	else
+		actor_rest(actor, unlock);
 }
 
 static void unlock(struct actor *actor)

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "store/members.h"
 
 static const char *const names[FAULT_COUNT] = {"kill", "power", "power-in-write", "power-all", "stop",
-	"pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",
+	"transfer", "pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",
 	"full-disk", "bad-disk", "mount-kill", "mount-pause", "mount-cut"};
 
 const char *fault_name(enum fault fault)
@@ -62,7 +63,7 @@ static struct store *draw_store(struct faults *faults)
 	uint32_t leader = cluster_leader(faults->cluster);
 	uint32_t number = (uint32_t)draw(faults, STORES);
 
-	if (leader < STORES && draw(faults, 3) == 0)
+	if (leader < STORES && draw(faults, 2) == 0)
 		number = leader;
 	return &faults->cluster->stores[number];
 }
@@ -112,11 +113,24 @@ static void fire_stop(struct faults *faults)
 		store_stop(store);
 }
 
+static void fire_transfer(struct faults *faults)
+{
+	uint32_t leader = cluster_leader(faults->cluster);
+
+	if (leader < STORES)
+		raftkv_transfer_leader(
+			store_raftkv(&faults->cluster->stores[leader]), 1, 1 + draw(faults, STORES));
+}
+
 /* ---- Clocks ---- */
 
+/* Often about as long as another leader needs to be elected. */
 static void fire_pause(struct faults *faults)
 {
-	sim_node_pause(draw_store(faults)->node, draw_duration(faults, 10 * (uint64_t)SIM_S));
+	uint64_t duration = draw(faults, 2) == 0 ? draw_duration(faults, 10 * (uint64_t)SIM_S)
+						 : SIM_S + draw(faults, 4 * (uint64_t)SIM_S);
+
+	sim_node_pause(draw_store(faults)->node, duration);
 }
 
 /* Up to a hundredth: leases allow for more. */
@@ -329,6 +343,7 @@ static void (*const actions[FAULT_COUNT])(struct faults *faults) = {
 	[FAULT_POWER_IN_WRITE] = fire_power_in_write,
 	[FAULT_POWER_ALL] = fire_power_all,
 	[FAULT_STOP] = fire_stop,
+	[FAULT_TRANSFER] = fire_transfer,
 	[FAULT_PAUSE] = fire_pause,
 	[FAULT_DRIFT] = fire_drift,
 	[FAULT_WALL] = fire_wall,

@@ -14,6 +14,7 @@ enum fault {
 	FAULT_POWER_IN_WRITE, /* … in the middle of some disk operation */
 	FAULT_POWER_ALL, /* all stores lose power */
 	FAULT_STOP, /* a store is told to end */
+	FAULT_TRANSFER, /* the leader is told to hand over */
 	FAULT_PAUSE, /* a machine stands still */
 	FAULT_DRIFT, /* a clock runs fast or slow */
 	FAULT_WALL, /* the time of day jumps */

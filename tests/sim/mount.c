@@ -25,6 +25,7 @@ void mount_init(struct mount *mount, struct sim_world *world, uint32_t number, b
 	*mount = (struct mount){
 		.world = world, .node = sim_node_new(world, names[number - 1]), .number = number};
 	mount->reads = (enum remote_reads)sim_random(world, REMOTE_READS_NEAREST + 1);
+	mount->timeo_ms = sim_random(world, 3) == 0 ? 500 + (uint32_t)sim_random(world, 5000) : 0;
 	mount->logger = (struct logger){
 		.level = is_verbose ? LOG_INFO : LOG_NONE, .write = print_line, .argument = mount};
 	check(store_list_parse(&mount->seeds, STORE_LIST, &status) == 0);
@@ -62,6 +63,7 @@ void mount_start(struct mount *mount)
 		.logger = &mount->logger,
 		.seeds = &mount->seeds,
 		.reads = mount->reads,
+		.timeo_ms = mount->timeo_ms,
 		.host = "simulated",
 		.mount_point = "/mnt",
 		.pid = mount->number,

@@ -25,6 +25,7 @@ struct mount {
 	struct logger logger;
 	struct store_list seeds;
 	enum remote_reads reads;
+	uint32_t timeo_ms; /* 0: its requests wait */
 	uint64_t sessions_lost; /* that its processes lost and lived on */
 
 	/* Of the process that runs. */

@@ -27,10 +27,20 @@ static void init(struct work *work)
 	(void)work;
 }
 
-/* Another session does not have what this one had. */
-static bool is_lost(const struct actor *actor, const struct answer *answer)
+static void release(struct actor *actor);
+
+/* Another session does not have what this one had; and where nobody knows what became of it, it is closed. */
+static bool is_lost(struct actor *actor, const struct answer *answer, bool may_be_held)
 {
-	return answer->kind != ANSWER_DONE || client_session(actor->mount->client) != actor->session;
+	bool has_session = client_session(actor->mount->client) == actor->session;
+
+	if (has_session && answer->kind == ANSWER_DONE)
+		return false;
+	if (has_session && answer->kind == ANSWER_OPEN && may_be_held)
+		actor_rest(actor, release);
+	else
+		work_finish(actor);
+	return true;
 }
 
 static void expect(struct actor *actor, const struct answer *answer, int error, const char *what)
@@ -51,15 +61,16 @@ static void on_gone(struct actor *actor, const struct answer *answer)
 
 static void on_released(struct actor *actor, const struct answer *answer)
 {
-	if (is_lost(actor, answer)) {
-		work_finish(actor);
+	if (is_lost(actor, answer, true))
 		return;
-	}
 	if (actor->other)
 		violation("orphans: actor %u: inode %" PRIx64 " is gone while it is open", actor->number,
 			actor->ino);
 	expect(actor, answer, 0, "cannot be closed");
-	actor_look_at(actor, actor->ino, on_gone);
+	if (actor->mask)
+		actor_look_at(actor, actor->ino, on_gone);
+	else
+		work_finish(actor);
 }
 
 static void release(struct actor *actor)
@@ -74,10 +85,8 @@ static void on_read(struct actor *actor, const struct answer *answer)
 {
 	uint64_t value = 0;
 
-	if (is_lost(actor, answer)) {
-		work_finish(actor);
+	if (is_lost(actor, answer, true))
 		return;
-	}
 	actor->other = answer->error == -ESTALE;
 	if (!actor->other)
 		expect(actor, answer, 0, "cannot be read while it is open");
@@ -95,12 +104,12 @@ static void on_removed(struct actor *actor, const struct answer *answer)
 {
 	struct orphans *orphans = (struct orphans *)actor->work;
 
-	if (answer->kind == ANSWER_DONE && answer->error == 0)
+	actor->mask = answer->kind == ANSWER_DONE && answer->error == 0; /* its name is gone */
+	actor->other = 0;
+	if (actor->mask)
 		orphans->removed[orphans->removed_count++] = actor->ino;
-	if (is_lost(actor, answer)) {
-		work_finish(actor);
+	if (is_lost(actor, answer, true))
 		return;
-	}
 	expect(actor, answer, 0, "cannot be removed");
 	actor_read_file(actor, actor->ino, on_read);
 }
@@ -113,10 +122,8 @@ static void on_written(struct actor *actor, const struct answer *answer)
 			.name = slice_of(name, strlen(name)),
 			.hold = true}};
 
-	if (is_lost(actor, answer)) {
-		work_finish(actor);
+	if (is_lost(actor, answer, false))
 		return;
-	}
 	expect(actor, answer, 0, "cannot be written");
 	actor_call(actor, &op, NULL, on_removed);
 }
@@ -125,10 +132,8 @@ static void on_made(struct actor *actor, const struct answer *answer)
 {
 	struct op op = {.kind = OP_WRITE};
 
-	if (is_lost(actor, answer)) {
-		work_finish(actor);
+	if (is_lost(actor, answer, false))
 		return;
-	}
 	expect(actor, answer, 0, "cannot be made");
 	actor->ino = op.write.ino = answer->reply->attributes.ino;
 	actor_call(actor, &op, buf_copy(&actor->value, 8), on_written);

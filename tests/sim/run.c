@@ -260,6 +260,20 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 		totals->terms += run->watch.leaders[i] > 0;
 }
 
+/* All that are allowed, or any part of them: what few do together is done more often. */
+static void choose_works(struct run *run)
+{
+	uint32_t works = run->options->works;
+
+	if (works > 0 && sim_random(run->cluster.world, 3) > 0)
+		works &= 1 + (uint32_t)sim_random(run->cluster.world, (1u << WORK_KINDS) - 1);
+	if (works == 0)
+		works = run->options->works;
+	for (uint32_t i = 0; i < WORK_KINDS; i++)
+		if (works >> i & 1)
+			run->works[run->work_count++] = work_new(work_kinds[i], &run->stage);
+}
+
 static void init(struct run *run, const struct run_options *options)
 {
 	static const uint64_t rests[] = {2 * SIM_MS, 20 * SIM_MS, 200 * SIM_MS, 1000 * SIM_MS};
@@ -274,9 +288,7 @@ static void init(struct run *run, const struct run_options *options)
 		options->operations > 0 ? options->operations : 100 + sim_random(cluster->world, 300);
 	run->rest = rests[sim_random(cluster->world, sizeof rests / sizeof *rests)];
 	run->actor_count = 1 + (uint32_t)sim_random(cluster->world, ACTORS_MAX);
-	for (uint32_t i = 0; i < WORK_KINDS; i++)
-		if (options->works >> i & 1)
-			run->works[run->work_count++] = work_new(work_kinds[i], &run->stage);
+	choose_works(run);
 	if (run->work_count == 0)
 		run->actor_count = 0;
 	faults_init(&run->faults, cluster, options->faults);
