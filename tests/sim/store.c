@@ -85,7 +85,7 @@ static void init_config(struct store *store)
 	options->flush_age_ms = 500 + (uint32_t)sim_random(store->world, 4000);
 	options->block_file_size = 4u << 20;
 	options->segment_size = 1u << 20;
-	options->log_size_max = (512u << 10) << sim_random(store->world, 6);
+	options->log_size_max = (4u << 10) << sim_random(store->world, 13);
 	options->lease_is_off = sim_random(store->world, 8) == 0;
 }
 
