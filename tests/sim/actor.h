@@ -61,6 +61,7 @@ struct actor {
 	/* Instead of any operations: these, one after the other. */
 	bool (*sweep)(struct actor *actor, uint32_t step);
 	uint32_t step;
+	void *own; /* of a work whose actors have something to themselves */
 	bool is_idle; /* it has nothing more to do */
 };
 

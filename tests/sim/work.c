@@ -10,8 +10,8 @@
 #include "proto/check.h"
 #include "tests/sim/violation.h"
 
-const struct work_kind *const work_kinds[WORK_KINDS] = {
-	&registers_work, &sets_work, &transfers_work, &appends_work, &counters_work, &orphans_work};
+const struct work_kind *const work_kinds[WORK_KINDS] = {&registers_work, &sets_work, &transfers_work,
+	&appends_work, &counters_work, &orphans_work, &trees_work};
 
 struct work *work_new(const struct work_kind *kind, struct stage *stage)
 {
