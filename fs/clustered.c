@@ -130,15 +130,21 @@ static void give_up_on_loop(struct env_mail *mail)
 	sem_post(&clustered->looked);
 }
 
-/* Says why in words, if somebody knows. */
+/* Says why in words, as far as somebody knows. */
 static int say_late(struct clustered *clustered, struct status *status)
 {
+	uint32_t seconds = clustered->options.wait_ms / 1000;
+	struct remote_stats stats;
 	struct status trouble;
 
+	remote_read_stats(clustered->remote, &stats);
 	remote_read_trouble(clustered->remote, &trouble);
-	return status_set(status, -ETIMEDOUT, "the cluster does not answer within %u s%s%s",
-		clustered->options.wait_ms / 1000, trouble.code < 0 ? ": " : ": it has no leader",
-		trouble.code < 0 ? trouble.text : "");
+	if (stats.links > 0)
+		return status_set(status, -ETIMEDOUT,
+			"the cluster has had no leader for %u s: are most of its stores up?%s%s", seconds,
+			trouble.code < 0 ? " " : "", trouble.text);
+	return status_set(status, -ETIMEDOUT, "the cluster does not answer within %u s: %s", seconds,
+		trouble.code < 0 ? trouble.text : "nobody knows why");
 }
 
 /* Until it has been given up: it is young when the root was not there a moment ago. */

@@ -210,15 +210,21 @@ static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
 	struct store_link *link = argument;
 	struct store_links *links = link->links;
 	struct errand *errand;
-	struct status late = {.code = -ETIMEDOUT, .text = "nobody answers there"};
+	const struct status late = {.code = -ETIMEDOUT, .text = "nothing there answers as a store does"};
+	const struct status nowhere = {
+		.code = -EHOSTUNREACH, .text = "there is no such host, or no way to it"};
 
 	(void)rpc;
 	env_timer_stop(&link->limit);
 	link->rpc = NULL;
 	atomic_fetch_sub(&links->open_count, link->was_welcomed);
 	link->was_welcomed = false;
+	if (why->code == 0)
+		why = &late;
+	else if (why->code == -EHOSTUNREACH)
+		why = &nowhere;
 	if (!link->is_leaving && !links->stopped)
-		links->options.failed(links->options.argument, link->address, why->code < 0 ? why : &late);
+		links->options.failed(links->options.argument, link->address, why);
 	link->state = LINK_DOWN;
 	rest(link);
 	while ((errand = link->queue)) {
