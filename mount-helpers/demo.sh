@@ -32,12 +32,12 @@ say "writing: each line of 'acknowledged' is a file that close(2) or rename(2) h
 	i=0
 	while :; do
 		i=$((i + 1))
-		head -c $((i * 37 % 200000)) /dev/urandom >"$mnt/new" 2>/dev/null || exit 0
+		head -c $((i * 37 % 200000)) /dev/urandom >"$mnt/new" || exit 0
 		sum=$(sha256sum <"$mnt/new") || exit 0
-		mv "$mnt/new" "$mnt/file-$i" 2>/dev/null || exit 0
+		mv "$mnt/new" "$mnt/file-$i" || exit 0
 		echo "file-$i $sum" >>"$work/acknowledged"
 	done
-) &
+) 2>/dev/null &
 writer=$!
 sleep 5
 say "kill -9 of the daemon, in the middle of it"

@@ -21,7 +21,7 @@ A raftkv filesystem is mounted on $mnt. Its store is $volume.
   try      cp -a proto $mnt/ && ls -l $mnt/proto
            echo hello > $mnt/file && ln $mnt/file $mnt/link && stat $mnt/link
            dd if=/dev/zero of=$mnt/big bs=1M count=200 conv=fsync
-  look     findmnt $mnt; df -h $mnt; tail $volume/log
+  look     $build/raftkv status $mnt; findmnt $mnt; df -h $mnt; tail $volume/log
   stop     umount $mnt
 
 It survives kill -9 of its daemon: 'make demo' shows that. 'make run' mounts the same files again.
