@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE_MAX 1024
 
 const char *log_level_name(enum log_level level)
 {
@@ -12,17 +15,22 @@ const char *log_level_name(enum log_level level)
 	return names[level];
 }
 
+/* One write a line, so that lines of several processes do not mix. Not dprintf: glibc's leaks a buffer at each call on a
+ * regular file (2.36). What cannot be written is lost: there is nobody to tell. */
 static void write_fd(void *argument, enum log_level level, const char *line)
 {
+	char whole[LINE_SIZE_MAX + 64], date[32];
 	struct timespec now;
 	struct tm utc;
-	char date[32];
+	int size;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-	dprintf((int)(intptr_t)argument, "%s.%03ldZ level=%s %s\n", date, now.tv_nsec / 1000000,
+	size = snprintf(whole, sizeof whole, "%s.%03ldZ level=%s %s\n", date, now.tv_nsec / 1000000,
 		log_level_name(level), line);
+	if (write((int)(intptr_t)argument, whole, (size_t)size) < 0)
+		return;
 }
 
 struct logger logger_fd(int fd, enum log_level level)
@@ -32,7 +40,7 @@ struct logger logger_fd(int fd, enum log_level level)
 
 void logger_print(const struct logger *logger, enum log_level level, const char *format, ...)
 {
-	char line[1024];
+	char line[LINE_SIZE_MAX];
 	va_list arguments;
 
 	if (!logger || logger->level > level)

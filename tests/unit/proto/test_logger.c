@@ -1,0 +1,58 @@
+/* Lines of a log: whole, cut at their limit, those below the level left out; in a file, where nothing may leak. */
+#include "proto/logger.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/test.h"
+
+#define LINES 1000
+
+static void test_lines_in_a_file(void **state)
+{
+	char directory[128], path[160], line[2048], text[1500];
+	struct logger of_file;
+	const struct logger *logger = &of_file;
+	FILE *file;
+	int fd, count = 0;
+	size_t before;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
+	test_directory_make(directory, sizeof directory);
+	snprintf(path, sizeof path, "%s/log", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	of_file = logger_fd(fd, LOG_INFO);
+	log_warn(logger, "%s", text);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < LINES; i++) {
+		log_info(logger, "number=%d", i);
+		log_debug(logger, "nobody asked");
+	}
+	assert_in_range(mallinfo2().uordblks, 0, before + 4096);
+	close(fd);
+	file = fopen(path, "r");
+	assert_non_null(fgets(line, sizeof line, file));
+	assert_int_equal(strspn(strchr(line, 'x'), "x"), 1023);
+	for (; fgets(line, sizeof line, file); count++) {
+		char end[64];
+
+		snprintf(end, sizeof end, " level=info number=%d\n", count);
+		assert_string_equal(strchr(line, 'Z') + 1, end);
+	}
+	assert_int_equal(count, LINES);
+	fclose(file);
+	test_directory_remove(directory);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines_in_a_file)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
