@@ -234,6 +234,21 @@ static int open_store(struct embedded *embedded, struct status *status)
 	return result < 0 ? status_set(status, result, "out of memory") : 0;
 }
 
+/* A store that was made has a region for the root, else it would be waited for. */
+static int find_root(struct embedded *embedded, struct status *status)
+{
+	struct fs_key root = fs_key_inode(FS_ROOT_INO);
+	struct region_epoch epoch;
+	uint64_t region;
+	int result = raftkv_find_region(embedded->raftkv, fs_key_slice(&root), &region, &epoch);
+
+	if (result != STATUS_REGION_NOT_FOUND)
+		return 0;
+	return status_set(status, -EIO,
+		"%s has an IDENT, but its folder kv holds no filesystem: put kv and raft back",
+		embedded->options.path);
+}
+
 static uint32_t default_loops(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -261,6 +276,8 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 		result = open_store(embedded, status);
 	if (result == 0)
 		result = run_loops(embedded, status);
+	if (result == 0)
+		result = find_root(embedded, status);
 	if (result == 0)
 		result = make_root(embedded, status);
 	if (result == 0)

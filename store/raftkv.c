@@ -280,6 +280,8 @@ int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struc
 		raftkv_free(raftkv);
 		return code;
 	}
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		shard_begin(&raftkv->shards[i]);
 	*out = raftkv;
 	return 0;
 }

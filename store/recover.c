@@ -82,27 +82,28 @@ static int each_region(struct raftkv *raftkv,
 	struct kv_iterator *rows;
 	struct region region;
 	struct key low, high;
-	int code;
+	int code, result = 0;
 
 	key_region_states(&low, &high);
 	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
 	if (code < 0)
 		return status_set(status, code, "the regions cannot be read: %s", status_name(code));
-	for (code = kv->ops->seek(rows, key_slice(&low)); code == 0; code = kv->ops->next(rows)) {
+	for (code = kv->ops->seek(rows, key_slice(&low)); code == 0 && result == 0;) {
 		struct slice key, value;
 
 		kv->ops->row(rows, &key, &value);
-		code = region_decode(value, &region);
-		if (code < 0) {
-			status_set(status, code, "a region's state is damaged");
+		result = region_decode(value, &region);
+		if (result < 0) {
+			status_set(status, result, "a region's state is damaged");
 			break;
 		}
-		code = each(raftkv, &region, status);
+		result = each(raftkv, &region, status);
 		region_close(&region);
-		if (code < 0)
-			break;
+		code = kv->ops->next(rows);
 	}
 	kv->ops->iterator_free(kv, rows);
+	if (result < 0)
+		return result;
 	return code == STATUS_NOT_FOUND ? 0 : code;
 }
 
@@ -371,11 +372,35 @@ static int put_regions(struct raftkv *raftkv, uint32_t count)
 	return status;
 }
 
+/* Rows are written only once there is an IDENT: where there are some, it was lost, and beginning anew would drop the log
+ * that they need. */
+static int refuse_rows(struct raftkv *raftkv, struct status *status)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct kv_iterator *rows;
+	struct key low, high;
+	int code;
+
+	key_row(&low, 0, KEY_DATA, (struct slice){0});
+	key_row_bound(&high, 0, KEY_DATA, (struct slice){0});
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
+	if (code == 0) {
+		code = kv->ops->seek(rows, key_slice(&low));
+		kv->ops->iterator_free(kv, rows);
+	}
+	if (code == STATUS_NOT_FOUND)
+		return 0;
+	return status_set(status, code < 0 ? code : STATUS_CORRUPT,
+		"%s holds the rows of a store, but its IDENT is missing: put it back", raftkv->dir.path);
+}
+
 int recover_bootstrap(struct raftkv *raftkv, struct status *status)
 {
 	uint32_t count = raftkv->options.initial_regions;
-	int code;
+	int code = refuse_rows(raftkv, status);
 
+	if (code < 0)
+		return code;
 	if (raftkv->options.is_joining)
 		return 0;
 	code = begin_logs(raftkv, count);

@@ -17,7 +17,8 @@
 
 struct raftkv;
 
-/* Makes the regions of a new store, none of one that joins, and makes them durable; may be repeated after a crash. */
+/* Makes the regions of a new store, none of one that joins, and makes them durable; may be repeated after a crash. A
+ * store that holds rows is not new: STATUS_CORRUPT. */
 int recover_bootstrap(struct raftkv *raftkv, struct status *status);
 /* Starts the peers, and the block store. */
 int recover_regions(struct raftkv *raftkv, struct status *status);

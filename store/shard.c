@@ -29,6 +29,7 @@ int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loo
 	shard->raftkv = raftkv;
 	shard->loop = loop;
 	shard->dirty_end = &shard->dirty;
+	shard->is_process_posted = true; /* until shard_begin */
 	inbox_init(&shard->applied, loop, on_applied);
 	snprintf(name, sizeof name, "apply-%u", number % 1000);
 	return apply_start(&shard->apply, raftkv, shard, name);
@@ -97,6 +98,13 @@ void shard_mark(struct shard *shard, struct peer *peer)
 		return;
 	shard->is_process_posted = true;
 	env_post(shard->loop, &shard->process_mail, on_process);
+}
+
+void shard_begin(struct shard *shard)
+{
+	shard->is_process_posted = shard->dirty != NULL;
+	if (shard->dirty)
+		env_post(shard->loop, &shard->process_mail, on_process);
 }
 
 /* ---- Deadlines -------------------------------------------------------------------------------------------------- */

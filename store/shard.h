@@ -45,6 +45,8 @@ struct shard {
 };
 
 int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loop, uint32_t number);
+/* The store has opened: the peers marked so far have their turn. (One that cannot open leaves no mail behind.) */
+void shard_begin(struct shard *shard);
 /* Frees the peers and ends the apply thread. */
 void shard_close(struct shard *shard);
 void shard_add(struct shard *shard, struct peer *peer); /* takes */

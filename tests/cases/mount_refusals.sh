@@ -1,4 +1,4 @@
-# limit: 60
+# limit: 120
 # Everything that the mount refuses, it refuses with one line that says what is wrong, and the exit code of mount(8).
 . tests/lib/mount.sh
 
@@ -56,6 +56,41 @@ mount_up
 refuse 32 "in use by another process" "$VOLUME" "$WORK/other" -o mount_timeout=20
 refuse 32 "in use by another process" "$VOLUME" "$MNT" -o mount_timeout=20 # on itself
 mount_down
+
+# A store of which something is missing or damaged: never begun anew over what is left, never waited for.
+# broken WORDS-OF-THE-LINE COMMAND…: the command breaks a copy, in which it runs
+broken() {
+	local words=$1
+	shift
+	rm -rf "$WORK/copy"
+	cp -a "$VOLUME" "$WORK/copy"
+	(cd "$WORK/copy" && "$@") || fail "$*"
+	refuse 32 "$words" "$WORK/copy" "$MNT"
+}
+overwrite() { head -c 100 /dev/urandom | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
+mount_up
+dd if=/dev/urandom of="$MNT/file" bs=64k count=20 conv=fsync status=none
+mount_down
+broken "its IDENT is missing: put it back" rm IDENT
+broken "IDENT cannot be read: corrupt" overwrite IDENT 20
+broken "its folder kv holds no filesystem: put kv and raft back" rm -r kv
+broken "the log has nothing of region 1" rm -r raft
+broken "the block store $WORK/copy/blocks has no such units" rm -r blocks
+broken "raft/0000000000000001.log is damaged from offset 4096 on" overwrite raft/0000000000000001.log 5000
+broken "/kv/MANIFEST-" find kv -name 'MANIFEST-*' -delete
+rm -rf "$WORK/copy"
+
+# What the machine does not give.
+elsewhere() { unshare --mount bash -c "$1 && exec \"$BUILD/mount.raftkv\" \"$VOLUME\" \"$MNT\""; }
+# refuse_elsewhere WORDS-OF-THE-LINE COMMAND: after the command, in a mount namespace of its own
+refuse_elsewhere() {
+	local output
+	output=$(elsewhere "$2" 2>&1)
+	[ $? = 32 ] || { echo "$2: not refused with 32: $output"; bad=$((bad + 1)); }
+	case $output in *"$1"*) ;; *) echo "$2: no '$1' in: $output"; bad=$((bad + 1)) ;; esac
+}
+refuse_elsewhere "/dev/fuse is missing: load the kernel's fuse module (modprobe fuse)" "mount -t tmpfs none /dev"
+refuse_elsewhere "$VOLUME: Read-only file system" "mount --bind $WORK $WORK && mount -o remount,bind,ro $WORK"
 
 # A dead mount of ours is taken away by the next mount.
 mount_up
