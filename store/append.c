@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/peer.h"
 #include "store/store.h"
+
+/* Entries of one record of the log, which must fit into a segment with others: bytes, or one entry. */
+#define RECORD_SIZE_MAX (512u << 10)
 
 enum append_state {
 	APPEND_WAITING, /* for its payloads, or for its turn */
@@ -388,11 +392,74 @@ static int place_waiting(struct peer *peer)
 	return 0;
 }
 
+/* How many of the entries one record takes. */
+static size_t count_for_record(const struct raft_entries *entries)
+{
+	size_t size = 0, count = 0;
+
+	while (count < entries->count) {
+		size += buf_slice(entries->items[count].data).size;
+		if (count > 0 && size > RECORD_SIZE_MAX)
+			break;
+		count++;
+	}
+	return count;
+}
+
+/* Takes the message's first entries, with what is durable before them; the responses stay with the rest. */
+static int take_part(struct raft_message *message, size_t count, struct raft_message *part)
+{
+	struct raft_entries *entries = &message->entries;
+	struct raft_message first = {.type = message->type,
+		.to = message->to,
+		.from = message->from,
+		.term = message->term,
+		.vote = message->vote,
+		.commit = message->commit};
+	int status = raft_entries_append(&first.entries, entries->items, count);
+
+	if (status < 0) {
+		raft_entries_close(&first.entries);
+		return status;
+	}
+	for (size_t i = 0; i < count; i++) {
+		buf_unref(entries->items[i].data);
+		buf_unref(entries->items[i].payload);
+	}
+	entries->count -= count;
+	memmove(entries->items, entries->items + count, entries->count * sizeof *entries->items);
+	*part = first;
+	return 0;
+}
+
+/* A follower that was away may be given more at once than a segment holds. */
+static int add_parts(struct peer *peer, struct raft_message *message)
+{
+	size_t count = message->snapshot || planted("members:record_unlimited")
+			       ? message->entries.count
+			       : count_for_record(&message->entries);
+
+	while (count < message->entries.count) {
+		struct raft_message part;
+		int status = take_part(message, count, &part);
+
+		if (status < 0)
+			return status;
+		if (!append_new(peer, &part)) {
+			raft_message_close(&part);
+			return -ENOMEM;
+		}
+		count = count_for_record(&message->entries);
+	}
+	return append_new(peer, message) ? 0 : -ENOMEM;
+}
+
 void append_start(struct peer *peer, struct raft_message *message)
 {
-	struct append *append = append_new(peer, message);
-	int status = append ? place_waiting(peer) : -ENOMEM;
+	int status = add_parts(peer, message);
 
+	if (status == 0)
+		status = place_waiting(peer);
 	if (status < 0) {
 		raftkv_fail(store_of(peer), status, "an append to the log finds no memory");
 		return;

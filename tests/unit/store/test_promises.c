@@ -402,6 +402,65 @@ static void follower_without_room_waits(void **state)
 	sim_cluster_close(&cluster);
 }
 
+/* ---- More at once than a segment of the log holds --------------------------------------------------------------- */
+
+#define MANY	   600u
+#define VALUE_SIZE 4000u
+
+struct burst {
+	uint32_t left;
+	int status;
+};
+
+struct burst_write {
+	struct raftkv_write write;
+	struct burst *burst;
+};
+
+static void on_burst_written(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct burst *burst = container_of(write, struct burst_write, write)->burst;
+
+	(void)reply;
+	burst->left--;
+	if (status < 0)
+		burst->status = status;
+}
+
+static bool is_burst_over(void *argument)
+{
+	return ((const struct burst *)argument)->left == 0;
+}
+
+static void many_writes_at_once_fit_into_the_log(void **state)
+{
+	static struct burst_write writes[MANY];
+	char value[VALUE_SIZE + 1] = {0};
+	struct sim_cluster cluster;
+	struct burst burst = {.left = MANY};
+	struct sim_store *leader;
+
+	(void)state;
+	begin(&cluster, 80);
+	memset(value, 'v', VALUE_SIZE);
+	leader = sim_cluster_store(&cluster, sim_cluster_await_leader(&cluster));
+	for (uint32_t i = 0; i < MANY; i++) {
+		writes[i] = (struct burst_write){.burst = &burst,
+			.write = {.region = 1,
+				.body = test_op_put("a", value),
+				.loop = leader->caller,
+				.done = on_burst_written}};
+		raftkv_async_write(leader->raftkv, &writes[i].write);
+	}
+	assert_true(sim_run(cluster.world, 60 * (uint64_t)SIM_S, is_burst_over, &burst));
+	assert_int_equal(burst.status, 0);
+	for (uint32_t i = 0; i < MANY; i++)
+		buf_unref(writes[i].write.body);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_false(cluster.stores[i].has_failed);
+	sim_cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +471,7 @@ int main(void)
 		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
 		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
 		cmocka_unit_test(follower_without_room_waits),
+		cmocka_unit_test(many_writes_at_once_fit_into_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
