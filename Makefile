@@ -198,7 +198,8 @@ deb: all
 	$(quiet)mount-helpers/deb.sh $(BUILD) $(BUILD)
 torture: deps-check
 	$(quiet)$(MAKE) -s $(jobs) all tests
-	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh; do \
+	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh \
+		tests/cases/fs_memory.sh tests/cases/fs_postgres.sh tests/cases/fs_stress_ng.sh; do \
 		echo "# $${case##*/}"; BUILD="$(BUILD)" RAFTKV_TORTURE=$(MINUTES) RAFTKV_KILLS=100 RAFTKV_ENTRIES=200000 RAFTKV_SEED=$$$$ bash $$case || exit 1; done
 sim: $(BUILD)/tests/sim
 	$(quiet)$< --seed $(SEED) --seeds $(SEEDS)

@@ -70,11 +70,6 @@ void removed_free(struct removed *removed)
 	free(removed);
 }
 
-uint64_t removed_count(const struct removed *removed)
-{
-	return atomic_load(&removed->count);
-}
-
 static struct item *find(struct removed *removed, uint64_t ino)
 {
 	struct item *item;

@@ -37,6 +37,5 @@ void removed_drop(struct removed *removed, uint64_t ino);
 void removed_forget(struct removed *removed, uint64_t ino);
 /* No more of the above. On the loop; `stopped` once nothing is under way, perhaps from inside. */
 void removed_stop(struct removed *removed, void (*stopped)(void *argument), void *argument);
-uint64_t removed_count(const struct removed *removed);
 
 #endif
