@@ -34,7 +34,7 @@ struct verb {
 	const char *summary;
 	int argument_min, argument_max;
 	int (*run)(struct command *command);
-	/* Of its own: "interval= count=", each a positive number; "SECTION.KEY=": any setting; NULL: none. */
+	/* Of its own: "interval= wait", a positive number behind each '='; "SECTION.KEY=": any setting; NULL: none. */
 	const char *options;
 };
 
@@ -52,6 +52,17 @@ int command_bench(struct command *command); /* command_bench.c */
 int command_top(struct command *command); /* command_top.c */
 int command_config(struct command *command); /* command_config.c */
 
+int command_region_transfer(struct command *command);
+int command_region_add_peer(struct command *command);
+int command_region_remove_peer(struct command *command);
+int command_store_ls(struct command *command); /* command_store.c */
+int command_store_add(struct command *command);
+int command_store_drain(struct command *command);
+int command_store_remove(struct command *command);
+int command_store_replace(struct command *command);
+
+/* Is the verb's option --NAME there? */
+bool command_has(const struct command *command, const char *name);
 /* The value of the verb's option --NAME=, checked already. */
 uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise);
 /* Says what went wrong; COMMAND_FAILED. */

@@ -1,11 +1,13 @@
 /*
- * command_region.c: raftkv region: the regions that a store has a replica of.
+ * command_region.c: raftkv region: the regions that a store has a replica of, or those of a cluster, and their replicas.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
+#include "mount-helpers/command_wish.h"
 
 struct region_line {
 	uint64_t id, version, conf_version, term;
@@ -47,6 +49,12 @@ static int list(struct command *command, const char *path, uint64_t id)
 	bool found = id == 0;
 	int code = target_open(&target, path, &status);
 
+	if (code == 0 && target_is_cluster(&target)) {
+		int exit_code = view_regions(command, target.cluster, id);
+
+		target_close(&target);
+		return exit_code;
+	}
 	if (code == 0)
 		code = target_load(&target, &status);
 	if (code == 0 && command->is_json)
@@ -87,4 +95,39 @@ int command_region_show(struct command *command)
 		return COMMAND_USAGE;
 	}
 	return list(command, command->arguments[1], id);
+}
+
+/* ---- Replicas ---- */
+
+static int make(struct command *command, enum keeper_wish_kind kind, const char *what)
+{
+	struct keeper_wish wish = {.kind = kind};
+	char list[PATH_MAX];
+	int exit_code;
+
+	if (!wish_read_number(command->arguments[0], &wish.region) ||
+		!wish_read_number(command->arguments[1], &wish.store))
+		return COMMAND_USAGE;
+	exit_code = wish_find_cluster(command->arguments[2], list);
+	return exit_code == COMMAND_OK ? wish_make(command, list, &wish, what) : exit_code;
+}
+
+int command_region_transfer(struct command *command)
+{
+	return make(command, KEEPER_TRANSFER, "gets the leadership");
+}
+
+/* First a learner; a voter once it has caught up, which the wish waits for. */
+int command_region_add_peer(struct command *command)
+{
+	int exit_code = make(command, KEEPER_ADD_PEER, "a replica is added");
+
+	if (exit_code != COMMAND_OK || command_has(command, "dry-run"))
+		return exit_code;
+	return make(command, KEEPER_PROMOTE_PEER, "the replica has caught up, and votes");
+}
+
+int command_region_remove_peer(struct command *command)
+{
+	return make(command, KEEPER_REMOVE_PEER, "the replica is removed");
 }

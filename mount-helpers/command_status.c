@@ -6,25 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
+#include "mount-helpers/size_text.h"
 
 #define SPACE_LOW_PERCENT 5
 
 /* ---- Status ---- */
-
-static const char *size_text(uint64_t bytes, char text[32])
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit < sizeof units / sizeof *units - 1) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-	return text;
-}
 
 static void print_sizes(const struct target *target, const char *label, const char *used, const char *total)
 {
@@ -135,12 +123,37 @@ static void write_status(struct json *json, const struct target *target)
 	putc('\n', json->file);
 }
 
+/* A mount of a cluster knows more of itself than the cluster does: that comes first. */
+static int show_cluster(struct command *command, struct target *target)
+{
+	struct status status = {0};
+	int code = target_is_mounted(target) && target->address[0] == '\0' ? target_load(target, &status) : 0;
+
+	if (code < 0)
+		return command_fail(&status);
+	if (target->mount_point[0] == '\0')
+		return view_status(command, target->cluster);
+	if (command->is_json) {
+		write_status(&command->json, target);
+		return COMMAND_OK;
+	}
+	print_remote(target);
+	putchar('\n');
+	return view_status(command, target->cluster);
+}
+
 int command_status(struct command *command)
 {
 	struct status status = {0};
 	struct target target;
 	int code = target_open(&target, command->arguments[0], &status);
 
+	if (code == 0 && target_is_cluster(&target)) {
+		int exit_code = show_cluster(command, &target);
+
+		target_close(&target);
+		return exit_code;
+	}
 	if (code == 0)
 		code = target_load(&target, &status);
 	if (code == 0 && command->is_json)
@@ -247,34 +260,43 @@ static int judge(struct command *command, const struct target *target)
 	return exit_code;
 }
 
+/* Of a mount, or of a store that no cluster has. */
+static int judge_target(struct command *command, struct target *target, bool *is_ill)
+{
+	struct status status = {0};
+	int code = target_load(target, &status);
+
+	if (code < 0 && !target_is_mounted(target))
+		return command_fail(&status);
+	if (code < 0)
+		print_complaint(
+			command, "RKV007", status.text, "if the daemon is gone: umount -l, then mount again");
+	*is_ill = code < 0 || judge(command, target) == COMMAND_UNHEALTHY;
+	return COMMAND_OK;
+}
+
 int command_health(struct command *command)
 {
 	struct status status = {0};
 	struct target target;
 	int code = target_open(&target, command->arguments[0], &status);
-	int exit_code = COMMAND_FAILED;
+	bool is_cluster = code == 0 && target_is_cluster(&target), is_ill = false;
+	int exit_code = COMMAND_OK;
 
-	if (code == 0)
-		code = target_load(&target, &status);
-	if (code < 0 && !target_is_mounted(&target)) {
-		target_close(&target);
+	if (code < 0)
 		return command_fail(&status);
-	}
 	if (command->is_json)
 		json_begin(&command->json, NULL, '[');
-	if (code < 0) {
-		print_complaint(
-			command, "RKV007", status.text, "if the daemon is gone: umount -l, then mount again");
-		exit_code = COMMAND_UNHEALTHY;
-	} else {
-		exit_code = judge(command, &target);
-		if (exit_code == COMMAND_OK && !command->is_json)
-			puts("healthy");
-	}
+	if (!is_cluster || target.mount_point[0] != '\0')
+		exit_code = judge_target(command, &target, &is_ill);
+	if (is_cluster && exit_code == COMMAND_OK)
+		exit_code = view_judge(command, target.cluster, &is_ill);
 	if (command->is_json) {
 		json_end(&command->json, ']');
 		putchar('\n');
+	} else if (exit_code == COMMAND_OK && !is_ill) {
+		puts("healthy");
 	}
 	target_close(&target);
-	return exit_code;
+	return exit_code != COMMAND_OK ? exit_code : is_ill ? COMMAND_UNHEALTHY : COMMAND_OK;
 }

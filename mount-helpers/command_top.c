@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
 #include "proto/histogram.h"
 
@@ -219,7 +220,7 @@ static void sleep_seconds(uint64_t seconds)
 		;
 }
 
-int command_top(struct command *command)
+static int top_of_mount(struct command *command)
 {
 	uint64_t interval = command_number(command, "interval", 1);
 	uint64_t count = command_number(command, "count", UINT64_MAX);
@@ -241,4 +242,20 @@ int command_top(struct command *command)
 		target_close(&samples[i].target);
 	free(samples);
 	return code < 0 ? command_fail(&status) : COMMAND_OK;
+}
+
+/* A mount is asked for what it does itself, even if it is one of a cluster. */
+int command_top(struct command *command)
+{
+	struct status status = {0};
+	struct target target;
+	int code = target_open(&target, command->arguments[0], &status);
+	bool is_cluster = code == 0 && target.mount_point[0] == '\0' && target_is_cluster(&target);
+	int exit_code;
+
+	if (code < 0)
+		return command_fail(&status);
+	exit_code = is_cluster ? view_top(command, target.cluster) : top_of_mount(command);
+	target_close(&target);
+	return exit_code;
 }

@@ -13,10 +13,24 @@
 static int run_completion(struct command *command);
 
 static const struct verb verbs[] = {
-	{"status", "TARGET", "one screen about a store", 1, 1, command_status, NULL},
+	{"status", "TARGET", "one screen about a store, or a cluster", 1, 1, command_status, NULL},
 	{"health", "TARGET", "what is to be done about it", 1, 1, command_health, NULL},
+	{"store ls", "TARGET", "the stores of a cluster", 1, 1, command_store_ls, NULL},
+	{"store add", "STORE TARGET", "give it replicas again: ends a drain", 2, 2, command_store_add,
+		"dry-run"},
+	{"store drain", "STORE TARGET", "move what it has to others; --wait, --force", 2, 2,
+		command_store_drain, "wait force dry-run"},
+	{"store rm", "STORE TARGET", "take a drained store out", 2, 2, command_store_remove, "dry-run"},
+	{"store replace", "STORE [NEW] TARGET", "its data is lost: make it anew elsewhere; --wait", 2, 3,
+		command_store_replace, "wait dry-run"},
 	{"region ls", "TARGET", "its regions", 1, 1, command_region_ls, NULL},
 	{"region show", "ID TARGET", "one of them", 2, 2, command_region_show, NULL},
+	{"region transfer", "ID STORE TARGET", "hand its leadership over", 3, 3, command_region_transfer,
+		"dry-run"},
+	{"region add-peer", "ID STORE TARGET", "one replica more, on a store", 3, 3, command_region_add_peer,
+		"dry-run"},
+	{"region rm-peer", "ID STORE TARGET", "one replica less", 3, 3, command_region_remove_peer,
+		"dry-run"},
 	{"du", "PATH...", "what trees take, counted by the store", 1, ARGUMENT_COUNT_MAX - 1, command_du,
 		NULL},
 	{"top", "TARGET", "what it is doing, every --interval=SECONDS, --count=N times", 1, 1, command_top,
@@ -41,6 +55,14 @@ int command_fail(const struct status *status)
 	return COMMAND_FAILED;
 }
 
+bool command_has(const struct command *command, const char *name)
+{
+	for (int i = 0; i < command->option_count; i++)
+		if (strcmp(command->options[i], name) == 0)
+			return true;
+	return false;
+}
+
 uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise)
 {
 	size_t size = strlen(name);
@@ -57,14 +79,17 @@ static void print_help(FILE *file)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(file, "  %-16s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\n"
-	      "TARGET is a mount point, a path inside a mount, the directory of a store, or the\n"
-	      "host:port where a mount serves its metrics.\n"
+	      "TARGET is a mount point, a path inside a mount, the directory of a store, the\n"
+	      "host:port where a mount serves its metrics, or one or several stores of a cluster:\n"
+	      "host:port,host:port,... (any of them finds the others).\n"
 	      "DIRECTORY is that of a store that is not mounted.\n"
-	      "--json prints JSON; --version and --help are known everywhere.\n"
+	      "--dry-run says what would be done or refused; --json prints JSON; --version and --help are "
+	      "known everywhere.\n"
 	      "\n"
 	      "exit status: 0 answered, 1 unhealthy, 2 usage, 3 could not answer\n"
 	      "examples:\n"
 	      "  raftkv status /mnt\n"
+	      "  raftkv store drain 3 store1:7420 --wait && raftkv store rm 3 store1:7420\n"
 	      "  raftkv health --json /mnt | jq -r '.[].remedy'\n"
 	      "  raftkv debug inode /var/lib/raftkv 1\n"
 	      "See raftkv(1).\n",
@@ -142,23 +167,25 @@ static int usage(const char *text, const char *detail)
 	return COMMAND_USAGE;
 }
 
-/* "name=" must be one of the verb's, and what follows a number; settings check themselves. */
+static bool is_positive_number(const char *text)
+{
+	return *text != '\0' && strspn(text, "0123456789") == strlen(text) && strtoull(text, NULL, 10) > 0;
+}
+
+/* "name" or "name=" must be one of the verb's, and a number behind the latter; settings check themselves. */
 static bool takes_option(const struct verb *verb, const char *option)
 {
-	size_t size = strcspn(option, "=") + 1;
-	const char *value = option + size;
+	size_t size = strcspn(option, "=");
 	const char *known = verb->options;
 
 	if (known && strcmp(known, ANY_SETTING) == 0)
-		return memchr(option, '.', size) != NULL;
-	if (option[size - 1] != '=' || *value == '\0' || strspn(value, "0123456789") != strlen(value) ||
-		strtoull(value, NULL, 10) == 0)
-		return false;
-	while (known && (strcspn(known, "=") + 1 != size || strncmp(known, option, size) != 0)) {
+		return option[size] == '=' && memchr(option, '.', size) != NULL;
+	size += option[size] == '=';
+	while (known && (strcspn(known, " ") != size || strncmp(known, option, size) != 0)) {
 		known = strchr(known, ' ');
 		known = known ? known + 1 : NULL;
 	}
-	return known != NULL;
+	return known && (option[size > 0 ? size - 1 : 0] != '=' || is_positive_number(option + size));
 }
 
 static int run(struct command *command, int count, char **words)

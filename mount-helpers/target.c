@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "mount-helpers/cluster.h"
 #include "mount-helpers/mountinfo.h"
 #include "mount-helpers/source.h"
 #include "mount-helpers/state_dir.h"
@@ -45,10 +46,12 @@ static bool find_mount(const char *path, struct mountinfo *mount)
 
 static bool is_address(const char *path)
 {
-	const char *colon = strrchr(path, ':');
+	struct store_list list;
+	bool is = access(path, F_OK) < 0 && store_list_parse(&list, path, NULL) == 0;
 
-	return colon && colon > path && colon[1] != '\0' &&
-	       strspn(colon + 1, "0123456789") == strlen(colon + 1) && access(path, F_OK) < 0;
+	if (is)
+		store_list_close(&list);
+	return is;
 }
 
 int target_open(struct target *target, const char *path, struct status *status)
@@ -57,9 +60,11 @@ int target_open(struct target *target, const char *path, struct status *status)
 
 	*target = (struct target){0};
 	if (is_address(path)) {
-		if (strlen(path) >= sizeof target->address)
-			return status_set(status, -ENAMETOOLONG, "%.60s…: the address is too long", path);
-		strcpy(target->address, path);
+		if (strlen(path) >= sizeof target->cluster)
+			return status_set(status, -ENAMETOOLONG, "%.60s…: the list is too long", path);
+		snprintf(target->address, sizeof target->address, "%.*s", (int)strcspn(path, ","), path);
+		if (strchr(path, ',') || strncmp(path, "unix:", 5) == 0)
+			strcpy(target->cluster, path);
 		return 0;
 	}
 	if (!realpath(path, target->path))
@@ -69,6 +74,8 @@ int target_open(struct target *target, const char *path, struct status *status)
 			memcpy(target->store, mount.source, sizeof target->store);
 		else if (state_dir_find(mount.point, target->store) < 0)
 			return status_set(status, -ENOENT, "%s: nobody knows where its log is", mount.point);
+		else
+			source_parse_cluster(mount.source, target->cluster, NULL);
 		memcpy(target->mount_point, mount.point, sizeof target->mount_point);
 	} else {
 		memcpy(target->store, target->path, sizeof target->store);
@@ -249,6 +256,54 @@ static int load_from_port(struct target *target, struct status *status)
 	return 0;
 }
 
+/* ---- From a store that runs ---- */
+
+static int read_text(struct target *target, char *text)
+{
+	FILE *file = *text != '\0' ? fmemopen(text, strlen(text), "r") : NULL;
+	int code = file ? read_lines(target, file) : -EPROTO;
+
+	if (file)
+		fclose(file);
+	return code;
+}
+
+/* From its port. */
+static int load_from_store(struct target *target, struct status *status)
+{
+	struct cluster *cluster;
+	char *text = NULL;
+	int code = target->is_no_store ? -EPROTO : cluster_open(target->address, &cluster, status);
+
+	if (target->is_no_store)
+		return code;
+	if (code == 0)
+		code = cluster_figures(cluster, target->address, &text, status);
+	if (code == 0)
+		code = read_text(target, text);
+	free(text);
+	cluster_close(cluster);
+	target->is_no_store = code < 0;
+	if (code < 0)
+		return code;
+	target->is_store = true;
+	copy_figure(target, "store", target->store);
+	return 0;
+}
+
+/* From the socket in its directory, if raftkvd has one there. */
+static int load_from_directory(struct target *target)
+{
+	int fd = connect_to_store(target->store);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int code = file ? read_lines(target, file) : -ECONNREFUSED;
+
+	if (file)
+		fclose(file);
+	target->is_store = code == 0;
+	return code;
+}
+
 /* ---- From an inspection ---- */
 
 static void print_key(char **text, const char *end, const struct buf *key)
@@ -313,9 +368,51 @@ static int load_inspected(struct target *target, struct status *status)
 
 int target_load(struct target *target, struct status *status)
 {
+	if (target->count > 0)
+		return 0;
 	if (target->address[0] != '\0')
-		return load_from_port(target, status);
-	return target_is_mounted(target) ? load_mounted(target, status) : load_inspected(target, status);
+		return load_from_store(target, status) == 0 ? 0 : load_from_port(target, status);
+	if (target_is_mounted(target))
+		return load_mounted(target, status);
+	return load_from_directory(target) == 0 ? 0 : load_inspected(target, status);
+}
+
+/* What a setting says; empty: nothing. */
+static void copy_setting(const struct target *target, const char *name, char *value, size_t size)
+{
+	size_t length = strlen(name);
+
+	*value = '\0';
+	for (size_t i = 0; i < target->count; i++) {
+		const char *line = target->figures[i].value;
+
+		if (strcmp(target->figures[i].name, "setting") == 0 && strncmp(line, name, length) == 0 &&
+			line[length] == '\t')
+			snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\t"),
+				line + length + 1);
+	}
+}
+
+bool target_is_cluster(struct target *target)
+{
+	struct store_list list;
+
+	if (target->cluster[0] != '\0')
+		return true;
+	if (target->address[0] != '\0' && load_from_store(target, NULL) == 0) {
+		strcpy(target->cluster, target->address);
+		return true;
+	}
+	if (target->address[0] != '\0' || target_is_mounted(target) || load_from_directory(target) < 0)
+		return false;
+	copy_setting(target, "server.advertise", target->cluster, sizeof target->cluster);
+	if (target->cluster[0] == '\0')
+		copy_setting(target, "server.listen", target->cluster, sizeof target->cluster);
+	if (store_list_parse(&list, target->cluster, NULL) < 0)
+		target->cluster[0] = '\0';
+	else
+		store_list_close(&list);
+	return target->cluster[0] != '\0';
 }
 
 /* ---- The log ---- */

@@ -1,9 +1,9 @@
 /*
  * target.h: what raftkv(1) is asked about, and what is known of it.
  *
- * A target is a store's directory, a mount point, any path inside a mount, or the host:port where a mount serves its
- * figures (fs/metrics.h). Of a mounted store they come from the mount's socket (fs/control.h) or port; of another one,
- * from an inspection, which changes nothing.
+ * A target is a store's directory, a mount point, any path inside a mount, the host:port where a mount serves its
+ * figures (fs/metrics.h), or one or several stores of a cluster. Of a store that runs, figures come from its socket
+ * (fs/control.h) or port; of another one, from an inspection, which changes nothing.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
 #define RAFTKV_MOUNT_HELPERS_TARGET_H
@@ -23,6 +23,10 @@ struct figure {
 struct target {
 	char path[PATH_MAX]; /* canonical */
 	char address[256]; /* host:port; empty: a path of this machine */
+	char cluster
+		[PATH_MAX]; /* stores of the cluster that it is, or belongs to; empty: none, or not known yet */
+	bool is_no_store; /* that was found out about the address */
+	bool is_store; /* the address, or the directory, is that of a store that runs without a mount */
 	char store[PATH_MAX]; /* behind an address: empty until loaded, as is the next */
 	char mount_point[PATH_MAX]; /* empty: not mounted */
 	struct figure *figures; /* in the order told */
@@ -39,6 +43,11 @@ static inline bool target_is_mounted(const struct target *target)
 {
 	return target->mount_point[0] != '\0' || target->address[0] != '\0';
 }
+
+/* Finds out whether it is a cluster, or a part of one (then true, and `cluster` says where): a list of stores, a store's
+ * port, a mount of a cluster, or the directory of a store that runs. Asks where that must be; without an answer it is
+ * none. */
+bool target_is_cluster(struct target *target);
 
 /* NULL: unknown. */
 const char *target_find(const struct target *target, const char *name);

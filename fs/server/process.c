@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/control.h"
 #include "fs/metrics.h"
 #include "fs/server/join.h"
 #include "fs/server/server.h"
@@ -26,6 +27,7 @@ struct process {
 	uint64_t cluster, store; /* that this is, unless the initial list says it */
 	struct server *server;
 	struct metrics *metrics; /* NULL: nobody asked */
+	struct control *control; /* NULL: it cannot listen there, and does without */
 	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
 	sem_t answered; /* by that loop */
 };
@@ -135,7 +137,7 @@ static int run_loops(struct process *process, struct status *status)
 	return 0;
 }
 
-static int start_metrics(struct process *process, struct status *status)
+static int start_telling(struct process *process, struct status *status)
 {
 	const struct config *config = process->options.config;
 	const struct figures_source source = {.env = process->env,
@@ -145,6 +147,11 @@ static int start_metrics(struct process *process, struct status *status)
 		.mount_point = "",
 		.started = env_now(process->env)};
 
+	const struct control_options control = {.loop = process->loops[0], .source = source};
+	struct status trouble = {0};
+
+	if (control_start(&control, &process->control, &trouble) < 0)
+		log_warn(process->options.logger, "msg=\"no control socket\" reason=\"%s\"", trouble.text);
 	if (!config->server.metrics)
 		return 0;
 	return metrics_start(&source, config->server.metrics, &process->metrics, status);
@@ -155,7 +162,7 @@ int process_open(const struct process_options *options, struct process **out, st
 	const struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
 	static int (*const steps[])(struct process * process, struct status * status) = {
-		find_identity, make_loops, make_server, run_loops, start_metrics};
+		find_identity, make_loops, make_server, run_loops, start_telling};
 	struct process *process = calloc(1, sizeof *process);
 	int code;
 
@@ -179,6 +186,7 @@ int process_open(const struct process_options *options, struct process **out, st
 void process_close(struct process *process)
 {
 	metrics_stop(process->metrics);
+	control_stop(process->control);
 	if (process->running > 0)
 		run_on_loop(process, stop_on_loop);
 	for (uint32_t i = 0; i < process->running; i++)

@@ -1,0 +1,383 @@
+#include "mount-helpers/cluster.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/container.h"
+#include "proto/env_uv.h"
+#include "proto/rpc.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define PAUSE_US  200000
+
+/* To one store. */
+struct question {
+	struct env_mail mail;
+	struct cluster *cluster;
+	const char *address;
+	uint16_t type;
+	const ProtobufCMessage *message;
+	struct env_timer timer;
+	struct rpc *rpc;
+	struct rpc_call call;
+	bool is_late;
+	bool is_answered;
+	struct buf *answer; /* the head */
+	struct status status;
+};
+
+struct cluster {
+	struct logger logger;
+	struct env *env;
+	struct env_loop *loop;
+	bool is_running;
+	struct link_self self;
+	struct store_list list;
+	uint32_t patience_ms;
+	char keeper[RECORD_ADDRESS_SIZE_MAX + 1]; /* who answered last, or is said to; empty: unknown */
+	sem_t done;
+};
+
+/* ---- One question, on the loop ---- */
+
+static void on_answer(struct rpc_call *call, int status, const struct frame *answer)
+{
+	struct question *question = container_of(call, struct question, call);
+
+	if (status == 0) {
+		question->is_answered = true;
+		question->answer = buf_new(answer->head.size);
+		if (question->answer)
+			memcpy(question->answer->data, answer->head.data, answer->head.size);
+	}
+	rpc_close(question->rpc);
+}
+
+static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+{
+	struct question *question = argument;
+
+	(void)reply;
+	question->call = (struct rpc_call){
+		.type = question->type, .timeout = CLUSTER_ANSWER_MS * NS_PER_MS, .done = on_answer};
+	if (rpc_call(rpc, &question->call, question->message, NULL, 0) < 0)
+		rpc_close(rpc);
+}
+
+static void finish(struct question *question, const struct status *why)
+{
+	env_timer_stop(&question->timer);
+	if (question->is_answered && !question->answer)
+		status_set(&question->status, -ENOMEM, "out of memory");
+	else if (!question->is_answered && (question->is_late || why->code == 0))
+		status_set(&question->status, -ETIMEDOUT, "%.200s does not answer", question->address);
+	else if (!question->is_answered)
+		status_set(&question->status, why->code, "%.120s: %.120s", question->address, why->text);
+	sem_post(&question->cluster->done);
+}
+
+static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+{
+	(void)rpc;
+	finish(argument, why);
+}
+
+static void on_late(struct env_timer *timer)
+{
+	struct question *question = container_of(timer, struct question, timer);
+
+	question->is_late = true;
+	rpc_close(question->rpc);
+}
+
+static void begin(struct env_mail *mail)
+{
+	struct question *question = container_of(mail, struct question, mail);
+	struct cluster *cluster = question->cluster;
+	struct status why = {0};
+	const struct rpc_options options = {.self = &cluster->self,
+		.loop = cluster->loop,
+		.address = question->address,
+		.opened = on_opened,
+		.closed = on_closed,
+		.argument = question};
+
+	if (rpc_connect(&options, &question->rpc, &why) < 0) {
+		finish(question, &why);
+		return;
+	}
+	env_timer_start(&question->timer, cluster->loop,
+		env_now(cluster->env) + CLUSTER_ANSWER_MS * NS_PER_MS, on_late);
+}
+
+/* 0: the answer's head is the caller's. */
+static int ask(struct cluster *cluster, const char *address, uint16_t type, const ProtobufCMessage *message,
+	struct buf **answer, struct status *status)
+{
+	struct question question = {.cluster = cluster, .address = address, .type = type, .message = message};
+
+	env_post(cluster->loop, &question.mail, begin);
+	while (sem_wait(&cluster->done) < 0)
+		;
+	*answer = question.answer;
+	if (question.status.code < 0 && status)
+		*status = question.status;
+	return question.status.code;
+}
+
+/* ---- Whoever keeps the cluster ---- */
+
+struct hint {
+	int status; /* of the answer */
+	const char *address; /* of the leader; "" */
+};
+
+typedef void *(*unpack_cb)(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes);
+
+struct keeper_question {
+	uint16_t type;
+	const ProtobufCMessage *message;
+	unpack_cb unpack;
+	struct hint (*look)(const void *reply);
+	void (*free)(void *reply, ProtobufCAllocator *allocator);
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The next one to be asked: who is said to lead, else each of the list in turn. */
+static const char *choose(const struct cluster *cluster, uint32_t *turn)
+{
+	return cluster->keeper[0] != '\0' ? cluster->keeper
+					  : cluster->list.addresses[(*turn)++ % cluster->list.count];
+}
+
+/* The reply of a store that keeps the cluster; NULL: this one does not, or does not answer. */
+static void *try(struct cluster *cluster, const struct keeper_question *question, const char *address,
+	struct status *status)
+{
+	char asked[RECORD_ADDRESS_SIZE_MAX + 1];
+	struct buf *answer = NULL;
+	struct hint hint;
+	void *reply = NULL;
+
+	strcpy(asked, address);
+	cluster->keeper[0] = '\0';
+	if (ask(cluster, asked, question->type, question->message, &answer, status) < 0)
+		return NULL;
+	reply = question->unpack(NULL, answer->size, answer->data);
+	buf_unref(answer);
+	if (!reply) {
+		status_set(status, STATUS_MALFORMED, "%.200s answers nonsense", asked);
+		return NULL;
+	}
+	hint = question->look(reply);
+	if (hint.status != STATUS_NOT_LEADER) {
+		strcpy(cluster->keeper, asked);
+		return reply;
+	}
+	if (strlen(hint.address) < sizeof cluster->keeper && strcmp(hint.address, asked) != 0)
+		strcpy(cluster->keeper, hint.address);
+	status_set(status, STATUS_NOT_LEADER, "%.200s does not know which store keeps the cluster", asked);
+	question->free(reply, NULL);
+	return NULL;
+}
+
+/* Asks one after the other until the one that keeps the cluster answers, or patience is out. */
+static void *ask_keeper(
+	struct cluster *cluster, const struct keeper_question *question, struct status *status)
+{
+	uint64_t deadline = now_ms() + cluster->patience_ms;
+	struct status why = {0};
+	uint32_t turn = 0, tries = 0;
+	void *reply;
+
+	for (;;) {
+		bool is_hint = cluster->keeper[0] != '\0';
+
+		reply = try(cluster, question, choose(cluster, &turn), &why);
+		if (reply)
+			return reply;
+		if (now_ms() >= deadline && ++tries >= cluster->list.count)
+			break;
+		if (!is_hint && turn % cluster->list.count == 0)
+			usleep(PAUSE_US);
+	}
+	status_set(status, STATUS_NOT_LEADER,
+		"no store keeps the cluster, or it cannot be reached: %.150s; see 'raftkv health'", why.text);
+	return NULL;
+}
+
+/* ---- The questions ---- */
+
+static void *unpack_overview(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes)
+{
+	return raftkv__overview_reply__unpack(allocator, size, bytes);
+}
+
+static struct hint look_at_overview(const void *message)
+{
+	const Raftkv__OverviewReply *reply = message;
+
+	return (struct hint){reply->status, reply->leader_address};
+}
+
+static void free_overview(void *reply, ProtobufCAllocator *allocator)
+{
+	raftkv__overview_reply__free_unpacked(reply, allocator);
+}
+
+int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status)
+{
+	Raftkv__OverviewRequest request = RAFTKV__OVERVIEW_REQUEST__INIT;
+	const struct keeper_question question = {
+		FRAME_OVERVIEW, &request.base, unpack_overview, look_at_overview, free_overview};
+
+	*reply = ask_keeper(cluster, &question, status);
+	return *reply ? 0 : STATUS_NOT_LEADER;
+}
+
+static void *unpack_wish(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes)
+{
+	return raftkv__wish_reply__unpack(allocator, size, bytes);
+}
+
+static struct hint look_at_wish(const void *message)
+{
+	const Raftkv__WishReply *reply = message;
+
+	return (struct hint){reply->status, reply->leader_address};
+}
+
+static void free_wish(void *reply, ProtobufCAllocator *allocator)
+{
+	raftkv__wish_reply__free_unpacked(reply, allocator);
+}
+
+static int make(struct cluster *cluster, const struct keeper_wish *wish, struct status *status)
+{
+	Raftkv__WishRequest request = RAFTKV__WISH_REQUEST__INIT;
+	const struct keeper_question question = {
+		FRAME_WISH, &request.base, unpack_wish, look_at_wish, free_wish};
+	Raftkv__WishReply *reply;
+	int code;
+
+	request.kind = wish->kind;
+	request.store = wish->store;
+	request.state = wish->state;
+	request.heir = wish->heir;
+	request.region = wish->region;
+	request.is_forced = wish->is_forced;
+	request.is_dry = wish->is_dry;
+	reply = ask_keeper(cluster, &question, status);
+	if (!reply)
+		return STATUS_NOT_LEADER;
+	code = reply->status;
+	if (code < 0)
+		status_set(status, code, "%s", reply->sentence);
+	raftkv__wish_reply__free_unpacked(reply, NULL);
+	return code;
+}
+
+int cluster_wish(struct cluster *cluster, const struct keeper_wish *wish, struct status *status)
+{
+	uint64_t deadline = now_ms() + cluster->patience_ms;
+	int code = make(cluster, wish, status);
+
+	while (code == -EAGAIN && now_ms() < deadline) {
+		usleep(PAUSE_US);
+		code = make(cluster, wish, status);
+	}
+	return code;
+}
+
+int cluster_figures(struct cluster *cluster, const char *address, char **text, struct status *status)
+{
+	Raftkv__FiguresRequest request = RAFTKV__FIGURES_REQUEST__INIT;
+	Raftkv__FiguresReply *reply;
+	struct buf *answer = NULL;
+	int code = ask(cluster, address, FRAME_FIGURES, &request.base, &answer, status);
+
+	*text = NULL;
+	if (code < 0)
+		return code;
+	reply = raftkv__figures_reply__unpack(NULL, answer->size, answer->data);
+	buf_unref(answer);
+	if (!reply)
+		return status_set(status, STATUS_MALFORMED, "%.200s answers nonsense", address);
+	*text = strndup((const char *)reply->text.data, reply->text.len);
+	raftkv__figures_reply__free_unpacked(reply, NULL);
+	return *text ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
+/* ---- Life ---- */
+
+static int start(struct cluster *cluster, struct status *status)
+{
+	struct env_uv_options options = {.worker_threads = 1, .io_threads = 1, .logger = &cluster->logger};
+	int code = env_uv_new(&options, &cluster->env, status);
+
+	if (code < 0)
+		return code;
+	cluster->self.env = cluster->env;
+	code = env_loop_new(cluster->env, "cluster", &cluster->loop);
+	if (code == 0)
+		code = env_loop_start(cluster->loop);
+	cluster->is_running = code == 0;
+	return code < 0 ? status_set(status, code, "cannot make an event loop: %s", status_name(code)) : 0;
+}
+
+int cluster_open(const char *list, struct cluster **out, struct status *status)
+{
+	struct cluster *cluster = calloc(1, sizeof *cluster);
+	int code;
+
+	*out = NULL;
+	if (!cluster)
+		return status_set(status, -ENOMEM, "out of memory");
+	cluster->logger = logger_fd(STDERR_FILENO, LOG_NONE);
+	cluster->patience_ms = CLUSTER_PATIENCE_MS;
+	sem_init(&cluster->done, 0, 0);
+	code = store_list_parse(&cluster->list, list, status);
+	if (code == 0)
+		code = start(cluster, status);
+	if (code < 0)
+		cluster_close(cluster);
+	else
+		*out = cluster;
+	return code;
+}
+
+void cluster_close(struct cluster *cluster)
+{
+	if (!cluster)
+		return;
+	if (cluster->is_running)
+		env_loop_stop(cluster->loop);
+	if (cluster->loop)
+		env_loop_free(cluster->loop);
+	if (cluster->env)
+		env_uv_free(cluster->env);
+	store_list_close(&cluster->list);
+	sem_destroy(&cluster->done);
+	free(cluster);
+}
+
+const struct store_list *cluster_list(const struct cluster *cluster)
+{
+	return &cluster->list;
+}
+
+void cluster_set_patience(struct cluster *cluster, uint32_t patience_ms)
+{
+	cluster->patience_ms = patience_ms;
+}

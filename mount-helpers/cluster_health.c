@@ -1,0 +1,165 @@
+/* What is wrong with a cluster, and what to do about it: codes that never mean anything else. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mount-helpers/cluster_view.h"
+
+#define SPACE_LOW_PERCENT 5
+
+struct judging {
+	struct command *command;
+	const Raftkv__OverviewReply *overview;
+	bool is_ill;
+};
+
+static void complain(struct judging *judging, const char *code, const char *remedy, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void complain(struct judging *judging, const char *code, const char *remedy, const char *format, ...)
+{
+	struct json *json = &judging->command->json;
+	char text[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	judging->is_ill = true;
+	if (!judging->command->is_json) {
+		printf("%s %s\n       %s\n", code, text, remedy);
+		return;
+	}
+	json_begin(json, NULL, '{');
+	json_string(json, "code", code);
+	json_string(json, "text", text);
+	json_string(json, "remedy", remedy);
+	json_end(json, '}');
+}
+
+/* ---- Stores ---- */
+
+static void judge_store(struct judging *judging, const Raftkv__OverviewStore *store)
+{
+	const Raftkv__StoreFigures *figures = store->figures;
+
+	if (!store->is_alive && store->state != STORE_LOST && store->silent_ms >= STORE_SILENCE_MS)
+		complain(judging, "RKV102",
+			"start it again; if its data is lost: 'raftkv store replace', and then 'raftkvd "
+			"--join'",
+			"store %" PRIu64 " at %.150s is silent for %" PRIu64 " s", store->store,
+			store->address, store->silent_ms / 1000);
+	if (store->state == STORE_LOST)
+		complain(judging, "RKV108",
+			"if this lasts, add a store ('raftkvd --join') that can take them",
+			"store %" PRIu64 " is lost, and %u of its replicas are not yet made anew",
+			store->store, store->replicas);
+	if (figures && figures->space_available < figures->space_total / 100 * SPACE_LOW_PERCENT)
+		complain(judging, "RKV106", "remove files, give the disk more room, or drain the store",
+			"less than 5 %% of the disk of store %" PRIu64 " is free", store->store);
+}
+
+static bool is_of_another_version(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore **other)
+{
+	const char *version = NULL;
+
+	for (size_t i = 0; i < overview->n_stores; i++) {
+		*other = overview->stores[i];
+		if (*(*other)->version == '\0')
+			continue;
+		if (version && strcmp(version, (*other)->version) != 0)
+			return true;
+		version = (*other)->version;
+	}
+	return false;
+}
+
+/* ---- Regions ---- */
+
+static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *region)
+{
+	uint32_t voters = 0, active = 0;
+
+	for (size_t i = 0; i < region->n_members; i++) {
+		voters += (region->members[i]->replica->roles & REGION_VOTER) != 0;
+		active += (region->members[i]->replica->roles & REGION_VOTER) != 0 &&
+			  region->members[i]->is_active;
+	}
+	if (voters > 1 && active <= voters / 2 + 1 && active < voters)
+		complain(judging, "RKV103", "bring its silent stores back, or replace them",
+			"region %" PRIu64
+			" has %u of %u voters alive: it would not survive the loss of one more",
+			region->region, active, voters);
+	if (voters < PLACEMENT_REPLICAS)
+		complain(judging, "RKV107", "add stores ('raftkvd --join') until there are three",
+			"region %" PRIu64 " has %u replicas: it does not survive the loss of a store",
+			region->region, voters);
+	if (region->step == PLACEMENT_STUCK)
+		complain(judging, "RKV104",
+			"add a store ('raftkvd --join') or bring one back; 'raftkv store add' ends a drain",
+			"region %" PRIu64 " is to leave a store, and no other one can take it",
+			region->region);
+}
+
+static void judge(struct judging *judging)
+{
+	const Raftkv__OverviewReply *overview = judging->overview;
+	const Raftkv__OverviewStore *other;
+
+	for (size_t i = 0; i < overview->n_stores; i++)
+		judge_store(judging, overview->stores[i]);
+	for (size_t i = 0; i < overview->n_regions; i++)
+		judge_region(judging, overview->regions[i]);
+	if (is_of_another_version(overview, &other))
+		complain(judging, "RKV105",
+			"end the upgrade: restart the stores of the older version, one by one",
+			"store %" PRIu64 " has version %.20s, others have another", other->store,
+			other->version);
+}
+
+/* ---- Without a keeper ---- */
+
+/* Nobody keeps the cluster: who is there at all? */
+static void judge_silence(struct judging *judging, struct cluster *cluster, const struct status *why)
+{
+	const struct store_list *list = cluster_list(cluster);
+	uint32_t answers = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		struct status status = {0};
+		char *text;
+
+		if (cluster_figures(cluster, list->addresses[i], &text, &status) == 0)
+			answers++;
+		else
+			complain(judging, "RKV102", "start it, and see its log", "no store answers: %.200s",
+				status.text);
+		free(text);
+	}
+	complain(judging, "RKV101",
+		"most stores must run and reach each other; requests wait meanwhile, and nothing is lost",
+		"no store keeps the cluster (%u of %u that were asked answer): %.100s", answers, list->count,
+		why->text);
+}
+
+int view_judge(struct command *command, const char *list, bool *is_ill)
+{
+	struct judging judging = {.command = command};
+	Raftkv__OverviewReply *overview = NULL;
+	struct status status = {0};
+	struct cluster *cluster;
+
+	if (cluster_open(list, &cluster, &status) < 0)
+		return command_fail(&status);
+	if (cluster_overview(cluster, &overview, &status) == 0) {
+		judging.overview = overview;
+		judge(&judging);
+		raftkv__overview_reply__free_unpacked(overview, NULL);
+	} else {
+		judge_silence(&judging, cluster, &status);
+	}
+	cluster_close(cluster);
+	*is_ill |= judging.is_ill;
+	return COMMAND_OK;
+}

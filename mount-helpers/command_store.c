@@ -1,0 +1,146 @@
+/*
+ * command_store.c: raftkv store: the stores of a cluster: which there are, and who of them comes and goes.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mount-helpers/cluster_view.h"
+#include "mount-helpers/command.h"
+#include "mount-helpers/command_wish.h"
+#include "mount-helpers/progress.h"
+
+#define LOOK_US	       300000 /* between two looks while something is waited for */
+#define STUCK_LOOKS    40 /* in a row, and it is given up */
+#define PROGRESS_LABEL "moving"
+
+int command_store_ls(struct command *command)
+{
+	char list[PATH_MAX];
+	int exit_code = wish_find_cluster(command->arguments[0], list);
+
+	return exit_code == COMMAND_OK ? view_stores(command, list) : exit_code;
+}
+
+static int set(struct command *command, uint64_t heir, enum store_state state, const char *what)
+{
+	const char *target = command->arguments[command->count - 1];
+	struct keeper_wish wish = {.kind = KEEPER_SET_STORE, .state = state, .heir = heir};
+	char list[PATH_MAX];
+	int exit_code = wish_find_cluster(target, list);
+
+	if (exit_code == COMMAND_OK && !wish_read_number(command->arguments[0], &wish.store))
+		exit_code = COMMAND_USAGE;
+	wish.is_forced = command_has(command, "force");
+	return exit_code == COMMAND_OK ? wish_make(command, list, &wish, what) : exit_code;
+}
+
+int command_store_add(struct command *command)
+{
+	return set(command, 0, STORE_UP, "gets replicas again");
+}
+
+int command_store_remove(struct command *command)
+{
+	return set(command, 0, STORE_REMOVED, "is removed; its directory is of no use any more");
+}
+
+/* ---- Waiting until a store has nothing left ---- */
+
+struct emptying {
+	uint64_t store;
+	uint32_t first; /* replicas, when it began; 0: not known yet */
+	uint32_t left;
+	uint32_t stuck; /* looks in a row */
+};
+
+/* A store that was lost goes from the records when it is empty. */
+static void look_at(struct emptying *emptying, const Raftkv__OverviewReply *overview)
+{
+	bool is_stuck = false;
+
+	emptying->left = 0;
+	for (size_t i = 0; i < overview->n_stores; i++)
+		if (overview->stores[i]->store == emptying->store)
+			emptying->left =
+				overview->stores[i]->state == STORE_LOST && overview->stores[i]->replicas == 0
+					? 1
+					: overview->stores[i]->replicas;
+	for (size_t i = 0; i < overview->n_regions; i++)
+		is_stuck |= overview->regions[i]->step == PLACEMENT_STUCK;
+	emptying->stuck = is_stuck ? emptying->stuck + 1 : 0;
+	if (emptying->first < emptying->left)
+		emptying->first = emptying->left;
+}
+
+static int look(struct cluster *cluster, struct emptying *emptying, struct status *status)
+{
+	Raftkv__OverviewReply *overview;
+	int code = cluster_overview(cluster, &overview, status);
+
+	if (code < 0)
+		return code;
+	look_at(emptying, overview);
+	raftkv__overview_reply__free_unpacked(overview, NULL);
+	if (emptying->stuck >= STUCK_LOOKS)
+		return status_set(status, -EBUSY,
+			"%u replicas are left on store %" PRIu64 ", and no other store can take them: see "
+			"'raftkv health'; 'raftkv store add %" PRIu64 "' ends the drain",
+			emptying->left, emptying->store, emptying->store);
+	return 0;
+}
+
+static int wait_until_empty(const char *list, uint64_t store)
+{
+	struct emptying emptying = {.store = store};
+	struct progress progress;
+	struct status status = {0};
+	struct cluster *cluster;
+	int code = cluster_open(list, &cluster, &status);
+
+	progress_start(&progress, false);
+	while (code == 0) {
+		code = look(cluster, &emptying, &status);
+		if (code < 0 || emptying.left == 0)
+			break;
+		if (!progress_tell(&progress, PROGRESS_LABEL, 1 - (double)emptying.left / emptying.first))
+			code = status_set(&status, -EINTR,
+				"not waited for: %u replicas are left on store %" PRIu64 ", and go on moving",
+				emptying.left, store);
+		usleep(LOOK_US);
+	}
+	progress_stop(&progress);
+	cluster_close(cluster);
+	return code < 0 ? command_fail(&status) : COMMAND_OK;
+}
+
+static int wait_if_asked(struct command *command, int exit_code)
+{
+	char list[PATH_MAX];
+	uint64_t store;
+
+	if (exit_code != COMMAND_OK || !command_has(command, "wait") || command_has(command, "dry-run"))
+		return exit_code;
+	if (!wish_read_number(command->arguments[0], &store) ||
+		wish_find_cluster(command->arguments[command->count - 1], list) != COMMAND_OK)
+		return COMMAND_FAILED;
+	return wait_until_empty(list, store);
+}
+
+int command_store_drain(struct command *command)
+{
+	return wait_if_asked(
+		command, set(command, 0, STORE_DRAINING, "drains: what it has moves to other stores"));
+}
+
+int command_store_replace(struct command *command)
+{
+	uint64_t heir = 0;
+
+	if (command->count == 3 && !wish_read_number(command->arguments[1], &heir))
+		return COMMAND_USAGE;
+	return wait_if_asked(command,
+		set(command, heir, STORE_LOST, "is given up: its replicas are made anew on other stores"));
+}

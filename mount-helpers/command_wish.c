@@ -1,0 +1,74 @@
+#include "mount-helpers/command_wish.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+int wish_find_cluster(const char *path, char *list)
+{
+	struct status status = {0};
+	struct target target;
+	int code = target_open(&target, path, &status);
+
+	if (code == 0 && !target_is_cluster(&target))
+		code = status_set(&status, -EPROTO,
+			"%.150s is no cluster, or nobody answers there: name a store as host:port, or a "
+			"mount "
+			"of the cluster",
+			path);
+	if (code == 0)
+		memcpy(list, target.cluster, sizeof target.cluster);
+	target_close(&target);
+	return code < 0 ? command_fail(&status) : COMMAND_OK;
+}
+
+bool wish_read_number(const char *text, uint64_t *number)
+{
+	struct status status = {0};
+	char *end;
+
+	*number = strtoull(text, &end, 10);
+	if (*text >= '1' && *text <= '9' && *end == '\0')
+		return true;
+	status_set(&status, -EINVAL, "'%.80s' is no number of a store or region", text);
+	command_fail(&status);
+	return false;
+}
+
+static void tell(struct command *command, const struct keeper_wish *wish, const char *what)
+{
+	struct json *json = &command->json;
+
+	if (!command->is_json && wish->kind == KEEPER_SET_STORE)
+		printf("store %" PRIu64 " %s%s\n", wish->store, what, wish->is_dry ? " (not done)" : "");
+	else if (!command->is_json)
+		printf("store %" PRIu64 ", region %" PRIu64 ": %s%s\n", wish->store, wish->region, what,
+			wish->is_dry ? " (not done)" : "");
+	if (!command->is_json)
+		return;
+	json_begin(json, NULL, '{');
+	json_bool(json, "done", !wish->is_dry);
+	json_number(json, "store", wish->store);
+	if (wish->kind != KEEPER_SET_STORE)
+		json_number(json, "region", wish->region);
+	json_end(json, '}');
+	putc('\n', json->file);
+	json->needs_comma = false;
+}
+
+int wish_make(struct command *command, const char *list, struct keeper_wish *wish, const char *what)
+{
+	struct status status = {0};
+	struct cluster *cluster;
+	int code = cluster_open(list, &cluster, &status);
+
+	wish->is_dry = command_has(command, "dry-run");
+	if (code == 0)
+		code = cluster_wish(cluster, wish, &status);
+	cluster_close(cluster);
+	if (code < 0)
+		return command_fail(&status);
+	tell(command, wish, what);
+	return COMMAND_OK;
+}
