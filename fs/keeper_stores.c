@@ -8,7 +8,7 @@
 static bool is_same_life(const struct store_report *one, const struct store_report *other)
 {
 	return one->store == other->store && one->incarnation == other->incarnation &&
-	       strcmp(one->address, other->address) == 0;
+	       one->birth == other->birth && strcmp(one->address, other->address) == 0;
 }
 
 int keeper_report(struct keeper *keeper, const struct store_report *report, uint64_t *id)
@@ -42,6 +42,7 @@ bool keeper_enter_store(struct keeper *keeper)
 	const struct op op = {.kind = OP_STORE_ENTER,
 		.store_enter = {.id = report->store,
 			.incarnation = report->incarnation,
+			.birth = report->birth,
 			.address = slice_of(report->address, strlen(report->address))}};
 
 	if (keeper->is_entering)

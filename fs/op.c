@@ -188,12 +188,15 @@ static void code_session_open(struct coder *coder, struct op_session_open *open)
 
 static void code_store_enter(struct coder *coder, struct op_store_enter *enter)
 {
-	struct store_record record = {
-		.state = STORE_UP, .incarnation = enter->incarnation, .address = enter->address};
+	struct store_record record = {.state = STORE_UP,
+		.incarnation = enter->incarnation,
+		.birth = enter->birth,
+		.address = enter->address};
 
 	coder_u64(coder, &enter->id);
 	code_store_record(coder, &record);
 	enter->incarnation = record.incarnation;
+	enter->birth = record.birth;
 	enter->address = record.address;
 }
 

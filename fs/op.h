@@ -236,11 +236,12 @@ struct op_format {
 };
 
 /* A store says where it is; `id` 0: it is new, and draws one. Reply: `id`. ESTALE: a later life of it has been here, or
- * it was lost or removed. EEXIST: another store, neither lost nor removed, has this address. ENOSPC: too many. The same store asking again
- * (same address and incarnation) gets the same id. */
+ * one in another directory, or it was lost or removed. EEXIST: another store, neither lost nor removed, has this address. ENOSPC: too many. A new store asking again
+ * gets the same id, until the first start of a store with it. */
 struct op_store_enter {
 	uint64_t id;
 	uint64_t incarnation;
+	uint64_t birth; /* 0: unknown */
 	struct slice address;
 };
 

@@ -67,13 +67,14 @@ int store_table_report(
 		if (!owner)
 			return STATUS_NOT_FOUND;
 		*id = owner->id;
-		return owner->incarnation == report->incarnation ? 0 : -EEXIST;
+		return owner->incarnation == 0 ? 0 : -EEXIST;
 	}
-	if (entry && (!store_state_is_in(entry->state) || entry->incarnation > report->incarnation))
+	if (entry && (!store_state_is_in(entry->state) || entry->incarnation > report->incarnation ||
+			     !store_birth_fits(entry->birth, report->birth)))
 		return -ESTALE;
 	if (owner && owner != entry)
 		return -EEXIST;
-	if (!entry || !owner || entry->incarnation != report->incarnation)
+	if (!entry || !owner || entry->incarnation != report->incarnation || entry->birth != report->birth)
 		return STATUS_NOT_FOUND;
 	entry->heard = now;
 	entry->figures = report->figures;

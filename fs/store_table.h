@@ -28,7 +28,8 @@ struct store_figures {
 /* What a store says of itself. */
 struct store_report {
 	uint64_t store; /* 0: it is new, and wants an id */
-	uint64_t incarnation;
+	uint64_t incarnation; /* 0 of a new one */
+	uint64_t birth;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
 	struct store_figures figures;
@@ -38,6 +39,7 @@ struct store_entry {
 	uint64_t id;
 	enum store_state state;
 	uint64_t incarnation;
+	uint64_t birth;
 	uint64_t heir;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	uint64_t heard; /* env_now; 0: not yet */
@@ -52,7 +54,7 @@ struct store_table {
 };
 
 void store_table_reset(struct store_table *table);
-/* The records anew, of `count` entries in the order of their ids: their first five fields count. What was heard of a
+/* The records anew, of `count` entries in the order of their ids: their fields up to the address count. What was heard of a
  * store stays known. */
 void store_table_set(struct store_table *table, struct store_entry *entries, uint32_t count);
 struct store_entry *store_table_find(struct store_table *table, uint64_t id); /* NULL: none */
@@ -60,7 +62,7 @@ struct store_entry *store_table_find(struct store_table *table, uint64_t id); /*
 struct store_entry *store_table_find_address(struct store_table *table, const char *address);
 
 /* A store speaks. 0: it is as the records say, and `*id` its id; STATUS_NOT_FOUND: it is to be entered first; -ESTALE: it
- * was lost, or a later life of it has been here; -EEXIST: another store has its address. */
+ * was lost, or a later life of it has been here, or one in another directory; -EEXIST: another store has its address. */
 int store_table_report(
 	struct store_table *table, const struct store_report *report, uint64_t now, uint64_t *id);
 

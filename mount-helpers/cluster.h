@@ -15,7 +15,7 @@
 #include "proto/status.h"
 
 #define CLUSTER_ANSWER_MS   2000u /* that one store is given for an answer */
-#define CLUSTER_PATIENCE_MS 10000u /* until some store has to keep the cluster */
+#define CLUSTER_PATIENCE_MS 6000u /* until some store has to keep the cluster */
 
 struct cluster;
 

@@ -29,10 +29,11 @@ static int set(struct command *command, uint64_t heir, enum store_state state, c
 	const char *target = command->arguments[command->count - 1];
 	struct keeper_wish wish = {.kind = KEEPER_SET_STORE, .state = state, .heir = heir};
 	char list[PATH_MAX];
-	int exit_code = wish_find_cluster(target, list);
+	int exit_code;
 
-	if (exit_code == COMMAND_OK && !wish_read_number(command->arguments[0], &wish.store))
-		exit_code = COMMAND_USAGE;
+	if (!wish_read_number(command->arguments[0], &wish.store))
+		return COMMAND_USAGE;
+	exit_code = wish_find_cluster(target, list);
 	wish.is_forced = command_has(command, "force");
 	return exit_code == COMMAND_OK ? wish_make(command, list, &wish, what) : exit_code;
 }

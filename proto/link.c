@@ -191,6 +191,7 @@ static void say_hello(struct link *link)
 	link->hello.cluster = link->self->cluster;
 	link->hello.store = link->self->store;
 	link->hello.incarnation = link->self->incarnation;
+	link->hello.birth = link->self->birth;
 	link->hello.version = version;
 	if (send_frame(link, FRAME_HELLO, 0, &link->hello.base, NULL, 0) < 0)
 		end(link, -ENOMEM, "out of memory for a greeting");

@@ -46,6 +46,7 @@ struct link_self {
 	uint64_t cluster;
 	uint64_t store;
 	uint64_t incarnation;
+	uint64_t birth; /* of the store's directory */
 };
 
 /* `hello` needs its role, receiver and session alone. An error, with a sentence: the address makes no sense, or memory is

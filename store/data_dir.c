@@ -30,6 +30,7 @@ void ident_encode(const struct ident *ident, uint8_t bytes[IDENT_SIZE])
 	writer_u64le(&writer, ident->store);
 	writer_u64le(&writer, ident->incarnation);
 	writer_u8(&writer, ident->log_is_rocksdb);
+	writer_u64le(&writer, ident->birth);
 	writer_u64le(&end, checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0));
 }
 
@@ -51,6 +52,7 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 	ident->incarnation = reader_u64le(&reader);
 	kind = reader_u8(&reader);
 	ident->log_is_rocksdb = kind == 1;
+	ident->birth = reader_u64le(&reader);
 	return ident->store > 0 && kind <= 1 ? 0 : STATUS_CORRUPT;
 }
 

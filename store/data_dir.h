@@ -22,6 +22,8 @@ struct ident {
 	uint64_t cluster;
 	uint64_t store;
 	uint64_t incarnation; /* grows with each open */
+	uint64_t
+		birth; /* drawn when the directory became this store: one that was made anew is another; 0: it is old */
 	bool log_is_rocksdb; /* the raft log: as the store was made */
 };
 

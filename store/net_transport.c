@@ -70,6 +70,7 @@ struct address {
 	uint64_t store;
 	char *text; /* NULL: unknown */
 	uint64_t incarnation; /* of the last life that is on record */
+	uint64_t birth; /* 0: unknown */
 	bool is_out;
 };
 
@@ -141,7 +142,8 @@ int net_transport_set_address(struct net_transport *transport, uint64_t store, c
 	return address ? 0 : -ENOMEM;
 }
 
-int net_transport_set_life(struct net_transport *transport, uint64_t store, uint64_t incarnation, bool is_out)
+int net_transport_set_life(
+	struct net_transport *transport, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
 {
 	struct address *address;
 
@@ -149,6 +151,8 @@ int net_transport_set_life(struct net_transport *transport, uint64_t store, uint
 	address = find_or_add(transport, store);
 	if (address && incarnation > address->incarnation)
 		address->incarnation = incarnation;
+	if (address && birth > 0)
+		address->birth = birth;
 	if (address)
 		address->is_out |= is_out;
 	pthread_mutex_unlock(&transport->lock);
@@ -156,9 +160,9 @@ int net_transport_set_life(struct net_transport *transport, uint64_t store, uint
 }
 
 /* Is that life of the store welcome? */
-static int check_life(
-	struct net_transport *transport, uint64_t store, uint64_t incarnation, struct status *refusal)
+static int check_life(struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
 {
+	uint64_t store = hello->store;
 	struct address known = {0};
 	struct address *address;
 
@@ -172,11 +176,14 @@ static int check_life(
 	if (known.is_out)
 		return status_set(
 			refusal, -ESTALE, "store %" PRIu64 " is no member of the cluster any more", store);
-	if (incarnation < known.incarnation)
+	if (known.birth > 0 && hello->birth > 0 && known.birth != hello->birth)
+		return status_set(refusal, -ESTALE,
+			"this is not the directory of store %" PRIu64 ", but one that was made anew", store);
+	if (hello->incarnation < known.incarnation)
 		return status_set(refusal, -ESTALE,
 			"this is life %" PRIu64 " of store %" PRIu64 ", and life %" PRIu64
 			" has been here: an old copy",
-			incarnation, store, known.incarnation);
+			hello->incarnation, store, known.incarnation);
 	return 0;
 }
 
@@ -535,7 +542,7 @@ static bool is_peer(struct net_transport *transport, const Raftkv__Hello *hello,
 	if (!is)
 		status_set(refusal, -EINVAL, "store %" PRIu64 " cannot be a peer of store %" PRIu64,
 			hello->store, transport->self->store);
-	return is && check_life(transport, hello->store, hello->incarnation, refusal) == 0;
+	return is && check_life(transport, hello, refusal) == 0;
 }
 
 int net_transport_greet_snapshot(

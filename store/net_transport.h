@@ -42,10 +42,10 @@ struct transport *net_transport_base(struct net_transport *transport);
 void net_transport_attach(struct net_transport *transport, struct raftkv *raftkv);
 /* Where a store is from now on. Any thread. 0 or -ENOMEM. */
 int net_transport_set_address(struct net_transport *transport, uint64_t store, const char *address);
-/* What is on record of a store: which life of it was here last, and whether it stays out. An older life, and one that
- * stays out, is refused from now on. Any thread. 0 or -ENOMEM. */
+/* What is on record of a store: which life of it was here last, in which directory (0: unknown), and whether it stays out.
+ * An older life, another directory, and one that stays out, is refused from now on. Any thread. 0 or -ENOMEM. */
 int net_transport_set_life(
-	struct net_transport *transport, uint64_t store, uint64_t incarnation, bool is_out);
+	struct net_transport *transport, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out);
 /* A link whose sender says that it is a store (Role STORE): takes it over, or refuses it. As link_handlers.greeted. */
 int net_transport_greet(
 	void *transport, struct link *link, const Raftkv__Hello *hello, struct status *refusal);

@@ -217,6 +217,8 @@ static int start_regions(struct raftkv *raftkv, struct status *status)
 	if (code < 0)
 		return code;
 	raftkv->dir.ident.incarnation++;
+	while (raftkv->dir.ident.birth == 0)
+		env_random(raftkv->env, &raftkv->dir.ident.birth, sizeof raftkv->dir.ident.birth);
 	code = data_dir_commit(&raftkv->dir, status);
 	if (code == 0)
 		code = start_shards(raftkv, status);

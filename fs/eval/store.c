@@ -75,7 +75,7 @@ struct entrance {
 	uint64_t same; /* the store that enters, asking again */
 	bool is_known; /* there is a record of its id, */
 	enum store_state state; /* with this in it */
-	uint64_t incarnation, heir;
+	uint64_t incarnation, birth, heir;
 	bool is_taken; /* another one has its address */
 };
 
@@ -95,6 +95,7 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 		entrance->is_known = true;
 		entrance->state = record.state;
 		entrance->incarnation = record.incarnation;
+		entrance->birth = record.birth;
 		entrance->heir = record.heir;
 	}
 	if (record.state != STORE_REMOVED)
@@ -103,7 +104,7 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 		return 0;
 	if (store == op->id || slice_compare(record.address, op->address) != 0)
 		return 0;
-	if (op->id == 0 && record.incarnation == op->incarnation)
+	if (op->id == 0 && record.incarnation == 0)
 		entrance->same = store;
 	else
 		entrance->is_taken = true;
@@ -113,7 +114,8 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 static int check_entrance(const struct entrance *entrance)
 {
 	if (entrance->is_known &&
-		(!store_state_is_in(entrance->state) || entrance->incarnation > entrance->op->incarnation))
+		(!store_state_is_in(entrance->state) || entrance->incarnation > entrance->op->incarnation ||
+			!store_birth_fits(entrance->birth, entrance->op->birth)))
 		return -ESTALE;
 	if (entrance->is_taken)
 		return -EEXIST;
@@ -123,8 +125,10 @@ static int check_entrance(const struct entrance *entrance)
 int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op)
 {
 	struct fs_key low = fs_key_stores(), high = fs_key_after(&low);
-	struct store_record record = {
-		.state = STORE_UP, .incarnation = op->incarnation, .address = op->address};
+	struct store_record record = {.state = STORE_UP,
+		.incarnation = op->incarnation,
+		.birth = op->birth,
+		.address = op->address};
 	struct entrance entrance = {.op = op};
 	uint64_t id = op->id;
 	int status = view_scan(evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high),
@@ -140,6 +144,8 @@ int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter 
 	if (entrance.is_known) {
 		record.state = entrance.state;
 		record.heir = entrance.heir;
+		if (record.birth == 0)
+			record.birth = entrance.birth;
 	}
 	status = id == 0 ? eval_draw(evaluation, COUNTER_STORE, &id)
 			 : eval_draw_past(evaluation, COUNTER_STORE, id);

@@ -77,8 +77,10 @@ static int read_report(const struct frame *frame, struct store_report *report)
 		return status;
 	report->store = message->store;
 	report->incarnation = message->incarnation;
+	report->birth = message->birth;
 	figures_from_message(message->figures, &report->figures);
-	if (frame->attachment_count == 0 && report->incarnation > 0 && message->address[0] != '\0' &&
+	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
+		message->address[0] != '\0' &&
 		take_text(report->address, sizeof report->address, message->address) &&
 		take_text(report->version, sizeof report->version, message->version))
 		status = 0;
@@ -105,6 +107,7 @@ static void answer_reporter(struct admin *admin, struct rpc_request *request, in
 		stores[i].store = entry->id;
 		stores[i].address = (char *)(uintptr_t)entry->address;
 		stores[i].incarnation = entry->incarnation;
+		stores[i].birth = entry->birth;
 		stores[i].is_out = !store_state_is_in(entry->state);
 		pointers[i] = &stores[i];
 	}

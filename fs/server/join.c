@@ -73,7 +73,7 @@ static int run(struct joining *joining, const struct reporter_options *options, 
 int join_cluster(struct env *env, const struct config *config, const struct logger *logger, uint64_t *cluster,
 	uint64_t *store, struct status *status)
 {
-	const struct link_self self = {.env = env, .incarnation = 1};
+	const struct link_self self = {.env = env};
 	struct joining joining = {0};
 	struct store_list seeds;
 	struct reporter_options options = {.self = &self,

@@ -99,7 +99,8 @@ static void refuse(struct reporter *reporter, int code, uint64_t other)
 	else if (code == -ESTALE)
 		status_set(&why, code,
 			"the cluster does not want this store %" PRIu64 " (life %" PRIu64
-			"): it was removed or lost, or this is an old copy of its directory; "
+			"): it was removed or lost, or this is an old copy of its directory or one that was "
+			"made anew; "
 			"a new, empty directory can join",
 			options->self->store, options->self->incarnation);
 	else
@@ -129,6 +130,7 @@ static void take_stores(struct reporter *reporter, const Raftkv__ReportReply *re
 		const struct reporter_store store = {.id = known->store,
 			.address = known->address,
 			.incarnation = known->incarnation,
+			.birth = known->birth,
 			.is_out = known->is_out};
 
 		if (known->store == 0 || strlen(known->address) > RECORD_ADDRESS_SIZE_MAX)
@@ -172,8 +174,9 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 {
 	const struct reporter_options *options = &reporter->options;
 
-	*report = (struct store_report){
-		.store = options->self->store, .incarnation = options->self->incarnation};
+	*report = (struct store_report){.store = options->self->store,
+		.incarnation = options->self->incarnation,
+		.birth = options->self->birth};
 	snprintf(report->address, sizeof report->address, "%s", options->address);
 	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
 	if (options->raftkv)
@@ -205,6 +208,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 
 	request.store = report->store;
 	request.incarnation = report->incarnation;
+	request.birth = report->birth;
 	request.address = (char *)(uintptr_t)report->address;
 	request.version = (char *)(uintptr_t)report->version;
 	figures_to_message(&report->figures, &figures);

@@ -151,6 +151,7 @@ static int open_store(struct server *server, struct status *status)
 	if (code < 0)
 		return code;
 	server->self.incarnation = raftkv_ident(server->raftkv).incarnation;
+	server->self.birth = raftkv_ident(server->raftkv).birth;
 	net_transport_attach(server->transport, server->raftkv);
 	return 0;
 }
@@ -158,7 +159,8 @@ static int open_store(struct server *server, struct status *status)
 /* What the keeper or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
-	int code = net_transport_set_life(server->transport, store->id, store->incarnation, store->is_out);
+	int code = net_transport_set_life(
+		server->transport, store->id, store->incarnation, store->birth, store->is_out);
 
 	if (code == 0 && !store->is_out)
 		code = net_transport_set_address(server->transport, store->id, store->address);
@@ -178,6 +180,7 @@ static void on_recorded(void *argument, const struct store_entry *entry)
 	learn(argument, &(struct reporter_store){.id = entry->id,
 				.address = entry->address,
 				.incarnation = entry->incarnation,
+				.birth = entry->birth,
 				.is_out = !store_state_is_in(entry->state)});
 }
 

@@ -129,13 +129,15 @@ static void ids_of_stores_are_never_given_again(void **state)
 	assert_int_equal(enter(fs, 3, 1, "c:1"), 0);
 	assert_int_equal(fs->reply.id, 3);
 	assert_int_equal(enter(fs, 1, 1, "a:1"), 0);
-	assert_int_equal(enter(fs, 0, 9, "d:1"), 0);
+	assert_int_equal(enter(fs, 0, 0, "d:1"), 0);
 	assert_int_equal(fs->reply.id, 4);
-	assert_int_equal(enter(fs, 0, 9, "d:1"), 0); /* its answer was lost */
+	assert_int_equal(enter(fs, 0, 0, "d:1"), 0); /* its answer was lost */
 	assert_int_equal(fs->reply.id, 4);
+	assert_int_equal(enter(fs, 4, 1, "d:1"), 0);
+	assert_int_equal(enter(fs, 0, 0, "d:1"), -EEXIST); /* it lives: this is another directory */
 	assert_int_equal(set(fs, 4, STORE_REMOVED), 0);
 	assert_int_equal(enter(fs, 4, 10, "d:1"), -ESTALE);
-	assert_int_equal(enter(fs, 0, 9, "d:1"), 0);
+	assert_int_equal(enter(fs, 0, 0, "d:1"), 0);
 	assert_int_equal(fs->reply.id, 5);
 	assert_int_equal(set(fs, 4, STORE_UP), -EPERM);
 	assert_int_equal(set(fs, 77, STORE_UP), -ENOENT);
@@ -160,6 +162,25 @@ static void an_old_life_of_a_store_stays_out(void **state)
 	assert_int_equal(enter(fs, 1, 5, "a:1"), 0);
 	assert_int_equal(enter(fs, 1, 4, "a:1"), -ESTALE);
 	assert_int_equal(enter(fs, 1, 6, "a:1"), 0);
+}
+
+static int enter_from(struct fs_harness *fs, uint64_t birth)
+{
+	return run(fs,
+		(struct op){.kind = OP_STORE_ENTER,
+			.store_enter = {.id = 1, .incarnation = 1, .birth = birth, .address = text("a:1")}});
+}
+
+static void a_directory_that_was_made_anew_is_another_store(void **state)
+{
+	struct fs_harness *fs = *state;
+
+	assert_int_equal(enter(fs, 1, 0, "a:1"), 0);
+	assert_int_equal(enter_from(fs, 77), 0);
+	assert_int_equal(enter_from(fs, 77), 0);
+	assert_int_equal(enter_from(fs, 78), -ESTALE);
+	assert_int_equal(enter(fs, 1, 2, "a:1"), 0); /* of a version that tells none */
+	assert_int_equal(enter_from(fs, 78), -ESTALE);
 }
 
 static void a_draining_store_stays_so_over_a_restart(void **state)
@@ -251,6 +272,7 @@ int main(void)
 		TEST(ids_of_stores_are_never_given_again),
 		TEST(an_address_has_one_store),
 		TEST(an_old_life_of_a_store_stays_out),
+		TEST(a_directory_that_was_made_anew_is_another_store),
 		TEST(a_draining_store_stays_so_over_a_restart),
 		TEST(a_lost_store_stays_out_and_leaves_its_address),
 		TEST(stores_are_limited),

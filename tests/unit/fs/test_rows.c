@@ -229,7 +229,7 @@ static void operations_survive(void **state)
 		{.kind = OP_SESSION_CLOSE, .session_end = {1}},
 		{.kind = OP_SESSION_FORGET, .session_end = {1}},
 		{.kind = OP_SESSION_REMOVE, .session_end = {1}},
-		{.kind = OP_STORE_ENTER, .store_enter = {1, 2, name}},
+		{.kind = OP_STORE_ENTER, .store_enter = {1, 2, 3, name}},
 		{.kind = OP_STORE_SET, .store_set = {1, STORE_DRAINING, 2}},
 		{.kind = OP_DRAW, .draw = {COUNTER_REPLICA}},
 	};

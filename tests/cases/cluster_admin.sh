@@ -1,0 +1,178 @@
+# limit: 150
+# A cluster of three is looked at, grown, drained, mended and shrunk through raftkv(1): what it says, its JSON, its exit
+# codes, what it refuses; and a store that was removed or restored from an old copy is kept out.
+. tests/lib/mount.sh
+STORES=6
+. tests/lib/cluster.sh
+ADDRESSES=${ADDRESS[1]},${ADDRESS[2]},${ADDRESS[3]}
+
+raftkv=$BUILD/raftkv
+any=${ADDRESS[2]}
+expect() { # STATUS COMMAND…
+	local wanted=$1 got
+	shift
+	"$@" >"$WORK/out" 2>"$WORK/err"
+	got=$?
+	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
+}
+says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
+json() { [ "$(jq -r "$1" "$WORK/out")" = "$2" ] || fail "$1 of the JSON is '$(jq -r "$1" "$WORK/out")', not '$2': $(cat "$WORK/out")"; }
+status_is() { [ "$("$raftkv" status --json "${2:-$any}" | jq -r "$1")" = true ]; }
+join_up() { # N [OPTION…]
+	local n=$1
+	shift
+	"$BUILD/raftkvd" --config /dev/null --data "$WORK/store$n" --listen "${ADDRESS[n]}" --join "$any" "$@" 2>>"$WORK/$n.log" &
+	STORE_PIDS[n]=$!
+}
+store_ended() { # N REASON
+	kill -0 "${STORE_PIDS[$1]}" 2>/dev/null && return 1
+	grep -q -- "$2" "$WORK/$1.log"
+}
+members() { echo "[.regions[0].members[] | select(.role == \"voter\").store] == [$1]"; }
+leader() { "$raftkv" status --json "$any" | jq -r '.regions[0].leader_store'; }
+
+# ---- Nobody is there ----
+expect 3 "$raftkv" status "$any"
+says 'does not answer\|refused'
+expect 3 "$raftkv" store drain 3 "$ADDRESSES"
+says 'see .raftkv health'
+expect 1 "$raftkv" health --json "$ADDRESSES"
+json '[.[].code] | unique | join(" ")' 'RKV101 RKV102'
+expect 2 "$raftkv" store drain x "$any"
+expect 2 "$raftkv" store drain 3
+expect 2 "$raftkv" store ls --wait "$any"
+
+# ---- Three stores ----
+for n in 1 2 3; do store_up $n; done
+for n in 1 2 3; do await 10 store_is_ready $n; done
+await 20 status_is '([.stores[] | select(.alive)] | length) == 3 and .regions[0].leader_store > 0'
+expect 0 "$raftkv" health "$any"
+says '^healthy$'
+for target in "$any" "$ADDRESSES" "$WORK/store3"; do
+	expect 0 "$raftkv" status "$target"
+	says "^ *1  ${ADDRESS[1]} .* up .* yes "
+	expect 0 "$raftkv" status --json "$target"
+	json '[.stores[].state] | join(" ")' 'up up up'
+	json '.cluster | length' 16
+	json "$(members 1,2,3)" true
+	json '.regions[0] | .leader_store == .members[0].store or .leader_store > 0' true
+done
+json '.stores[0] | .incarnation, .replicas, .version != "", .space_total_bytes > 0' '1
+1
+true
+true'
+expect 0 "$raftkv" store ls --json "$any"
+json length 3
+expect 0 "$raftkv" region ls --json "$any"
+json '.[0] | .id, .start, .next_step' '1
+null
+none'
+expect 0 "$raftkv" region show 1 "$any"
+says 'leads'
+expect 3 "$raftkv" region show 9 "$any"
+expect 0 "$raftkv" top --json --count=1 "$any"
+json '.stores | length' 3
+
+# ---- What makes no sense ----
+expect 3 "$raftkv" store drain 3 "$any"
+says 'no other store could take .*raftkvd --join'
+expect 3 "$raftkv" store rm 3 "$any"
+says 'raftkv store drain 3. comes first'
+expect 3 "$raftkv" store replace 3 "$any"
+says 'is alive: .raftkv store drain 3'
+expect 3 "$raftkv" store rm 9 "$any"
+says 'no store 9'
+expect 3 "$raftkv" region transfer 1 9 "$any"
+says 'no replica'
+expect 3 "$raftkv" region transfer 7 1 "$any"
+says 'does not lead region 7'
+expect 3 "$raftkv" region rm-peer 1 "$(leader)" "$any"
+says 'raftkv region transfer'
+expect 3 "$raftkv" region add-peer 1 2 "$any"
+says 'has a replica already'
+
+# ---- Leadership ----
+to=$(($(leader) % 3 + 1))
+expect 0 "$raftkv" region transfer --dry-run 1 $to "$any"
+says 'not done'
+expect 0 "$raftkv" region transfer 1 $to "$any"
+await 10 status_is ".regions[0].leader_store == $to"
+
+# ---- A fourth one comes, the third one goes ----
+join_up 4
+await 10 store_is_ready 4
+await 10 status_is '(.stores[3] | .alive and .replicas == 0) and (.stores | length) == 4'
+expect 0 "$raftkv" store drain --dry-run 3 "$any"
+says 'not done'
+status_is '.stores[2].state == "up"' || fail 'a dry run drains'
+expect 0 "$raftkv" store drain --wait --json 3 "$any"
+json '.done, .store' 'true
+3'
+await 20 status_is "$(members 1,2,4)"
+expect 0 "$raftkv" store rm 3 "$any"
+await 10 store_ended 3 'was removed or lost'
+STORE_PIDS[3]=
+expect 3 "$raftkv" store add 3 "$any"
+says 'no store 3'
+
+# It stays out, and its address is free.
+"$BUILD/raftkvd" --config /dev/null --data "$WORK/store3" --listen "${ADDRESS[3]}" --initial-cluster "$ADDRESSES" 2>"$WORK/3.log" &
+STORE_PIDS[3]=$!
+await 20 store_ended 3 'was removed or lost'
+STORE_PIDS[3]=
+rm -r "$WORK/store3"
+join_up 3
+await 10 store_is_ready 3
+await 10 status_is '[.stores[].id] == [1,2,4,5]'
+
+# ---- A store is lost: another one on its address ----
+store_kill 4
+await 20 status_is '.stores[2].alive | not'
+expect 1 "$raftkv" health --json "$any"
+json 'map(.code) | sort | join(" ")' 'RKV102 RKV103'
+status_is "$(members 1,2,4)" || fail 'a silent store was replaced by itself'
+rm -r "$WORK/store4"
+"$BUILD/raftkvd" --config /dev/null --data "$WORK/store4" --listen "${ADDRESS[4]}" --join "$any" 2>"$WORK/err" && fail 'two stores with one address'
+says 'raftkv store replace 4'
+expect 0 "$raftkv" store replace --wait 4 5 "$any"
+await 20 status_is "$(members 1,2,5)"
+await 10 status_is '[.stores[].id] == [1,2,5]'
+join_up 4
+await 10 store_is_ready 4
+await 10 status_is '[.stores[].id] == [1,2,5,6]'
+await 10 "$raftkv" health "$any"
+
+# ---- By hand: one more, one less ----
+expect 0 "$raftkv" region add-peer 1 6 "$any"
+says 'votes'
+await 10 status_is "$(members 1,2,5,6)"
+expect 0 "$raftkv" region transfer 1 1 "$any"
+await 10 status_is '.regions[0].leader_store == 1'
+expect 0 "$raftkv" region rm-peer 1 6 "$any"
+await 10 status_is "$(members 1,2,5)"
+
+# ---- A store moves, and an old copy of it turns up ----
+store_down 2
+any=${ADDRESS[1]}
+cp -a "$WORK/store2" "$WORK/copy"
+for life in 2 3; do
+	"$BUILD/raftkvd" --config /dev/null --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
+	STORE_PIDS[2]=$!
+	await 20 status_is ".stores[1] | .alive and .incarnation == $life and .address == \"${ADDRESS[6]}\""
+	store_down 2
+done
+"$BUILD/raftkvd" --config /dev/null --data "$WORK/copy" --listen "${ADDRESS[6]}" --join "$any" 2>"$WORK/2.log" &
+STORE_PIDS[2]=$!
+await 20 store_ended 2 'old copy'
+STORE_PIDS[2]=
+status_is '.stores[1].incarnation == 3' || fail 'the copy was let in'
+"$BUILD/raftkvd" --config /dev/null --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
+STORE_PIDS[2]=$!
+await 20 status_is '.stores[1].incarnation == 4'
+
+# ---- Most are gone ----
+store_kill 2
+store_kill 3
+unhealthy() { "$raftkv" health --json "$any" | jq -e 'map(.code) | index("RKV101")'; }
+await 30 unhealthy
+exit 0
