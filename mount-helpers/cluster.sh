@@ -7,7 +7,8 @@
 # Store N listens on port PORT + N - 1; CLUSTER/N holds its data, its log and raftkvd.pid, CLUSTER/addresses the list that
 # the cluster began with. What runs already is left alone; what does not is started again.
 set -eu
-verb=$1 build=$(realpath "$2") cluster=$(realpath -m "$3") mnt=$(realpath -m "$4")
+verb=$1 build=$(realpath "$2") cluster=$(realpath -m "$3")
+mnt=$(realpath -m "$(dirname "$4")")/$(basename "$4") # it may be mounted, and wait for the stores that are to be started
 owner=${SUDO_UID:-$(id -u)}:${SUDO_GID:-$(id -g)}
 ready_seconds=30 end_seconds=30
 
@@ -52,7 +53,7 @@ start() {
 	for n in $(seq "$stores"); do
 		addresses=$addresses${addresses:+,}127.0.0.1:$((port + n - 1))
 	done
-	mkdir -p "$cluster" "$mnt"
+	mkdir -p "$cluster"
 	if [ ! -f "$cluster/addresses" ]; then
 		is_fresh=true
 		echo "$addresses" >"$cluster/addresses"
@@ -65,6 +66,7 @@ start() {
 	for n in "${!log_size[@]}"; do
 		until_ready "$n" "${log_size[n]}"
 	done
+	mkdir -p "$mnt"
 	mountpoint -q "$mnt" || "$build/mount.raftkv" "$addresses" "$mnt"
 	! "$is_fresh" || chown "$owner" "$mnt"
 	[ "$(id -u)" != 0 ] || chown -R --no-dereference "$owner" "$build"

@@ -499,6 +499,30 @@ bool write_back_flush(
 	return !file;
 }
 
+static bool take_out(struct write_back_waiter **list, const struct write_back_waiter *waiter)
+{
+	for (struct write_back_waiter **link = list; *link; link = &(*link)->next) {
+		if (*link != waiter)
+			continue;
+		*link = waiter->next;
+		return true;
+	}
+	return false;
+}
+
+bool write_back_stop_waiting(struct write_back *write_back, struct write_back_waiter *waiter)
+{
+	struct file *file, *next;
+	bool is_out;
+
+	pthread_mutex_lock(&write_back->mutex);
+	is_out = take_out(&write_back->room_waiters, waiter);
+	HASH_ITER (hh, write_back->files, file, next)
+		is_out = is_out || take_out(&file->waiters, waiter);
+	pthread_mutex_unlock(&write_back->mutex);
+	return is_out;
+}
+
 bool write_back_is_dirty(struct write_back *write_back, uint64_t ino)
 {
 	bool is_dirty;

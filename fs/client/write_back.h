@@ -53,6 +53,8 @@ int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_
  * waits) is not woken; false: it will be. */
 bool write_back_flush(
 	struct write_back *write_back, struct env_loop *loop, uint64_t ino, struct write_back_waiter *waiter);
+/* Somebody waits no longer. False: the waiter has been woken already. */
+bool write_back_stop_waiting(struct write_back *write_back, struct write_back_waiter *waiter);
 /* Whether any file has data here: a cheap first question. */
 bool write_back_is_clean(struct write_back *write_back);
 bool write_back_is_dirty(struct write_back *write_back, uint64_t ino);

@@ -93,7 +93,11 @@ static void on_lane_stopped(void *argument)
 
 static void on_lane_ended(struct lane *lane, void *userdata)
 {
-	locks_end_waits(userdata);
+	struct front *front = userdata;
+
+	locks_end_waits(front);
+	if (front->watches)
+		watch_end(&front->watches[lane_index(lane)]);
 	lane_stop(lane, on_lane_stopped, userdata);
 }
 
@@ -125,6 +129,7 @@ static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_l
 		.loop = front->options.loops[i],
 		.logger = front->options.logger,
 		.fd = fd,
+		.index = i,
 		.operations = operations,
 		.userdata = front,
 		.statx = ops_statx,
@@ -168,6 +173,17 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 	return result;
 }
 
+/* An embedded store answers, or its process ends: nobody needs to be let go. */
+static int make_watches(struct front *front)
+{
+	front->watches = calloc(front->options.loop_count, sizeof *front->watches);
+	if (!front->watches)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < front->options.loop_count; i++)
+		front->watches[i].loop = front->options.loops[i];
+	return 0;
+}
+
 static int make_parts(struct front *front)
 {
 	const struct front_options *options = &front->options;
@@ -191,7 +207,7 @@ static int make_parts(struct front *front)
 	int result;
 
 	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
-	if (!front->lanes)
+	if (!front->lanes || (!options->sole_client && make_watches(front) < 0))
 		return -ENOMEM;
 	result = write_back_new(&write_back, &front->write_back);
 	if (result == 0)
@@ -284,6 +300,7 @@ void front_free(struct front *front)
 	for (uint32_t i = 0; i < front->lane_count; i++)
 		lane_free(front->lanes[i]);
 	free(front->lanes);
+	free(front->watches);
 	handles_free(front);
 	node_table_free(front->nodes);
 	pages_free(front->pages);

@@ -251,6 +251,11 @@ struct env_loop *lane_loop(const struct lane *lane)
 	return lane->options.loop;
 }
 
+uint32_t lane_index(const struct lane *lane)
+{
+	return lane->options.index;
+}
+
 struct lane *lane_of(fuse_req_t request)
 {
 	return fuse_req_userdata(request);

@@ -45,6 +45,7 @@ struct lane_options {
 	struct env_loop *loop;
 	const struct logger *logger;
 	int fd; /* taken: closed by lane_free */
+	uint32_t index; /* among the lanes */
 	const struct fuse_lowlevel_ops *operations;
 	void *userdata; /* fuse_req_userdata of every request */
 	void (*statx)(const struct lane_raw *raw, void *userdata);
@@ -69,6 +70,7 @@ int lane_start(struct lane *lane);
 void lane_stop(struct lane *lane, void (*stopped)(void *argument), void *argument);
 void lane_free(struct lane *lane);
 struct env_loop *lane_loop(const struct lane *lane);
+uint32_t lane_index(const struct lane *lane);
 
 /* The lane whose request is being handled by the calling thread's callback. */
 struct lane *lane_of(fuse_req_t request);

@@ -98,6 +98,7 @@ static void buffer_write(struct request *request, const void *data)
 
 	request->room.loop = lane_loop(request->lane);
 	request->room.wake = buffer_again;
+	request->wait = REQUEST_WAITS_FOR_DATA;
 	result = write_back_add(request->front->write_back, request->room.loop, write->ino, write->offset,
 		data, request->size, write->flags, &request->room);
 	if (result == 0)
@@ -112,6 +113,7 @@ static void buffer_again(struct env_mail *mail)
 {
 	struct request *request = request_of_room(mail);
 
+	request->wait = REQUEST_WAITS_ELSEWHERE;
 	if (request->payload)
 		buffer_write(request, request->payload->data);
 	else

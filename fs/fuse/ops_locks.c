@@ -273,6 +273,8 @@ static void flush_called(struct client_call *call, int error, const struct op_re
 	int write_error = take_error(request);
 
 	(void)reply;
+	if (error == -EINTR) /* given up; the lock is to go all the same */
+		request_background(request->front, lane_loop(request->lane), &request->op);
 	node_wake_lockers(request->front->nodes, request->ino);
 	request_reply_error(request, write_error ? write_error : error);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,8 @@ static struct request *allocate(struct front *front, struct lane *lane)
 	request->opcode = lane_opcode(lane);
 	request->started = env_now(front->options.env);
 	atomic_fetch_add(&front->in_flight, 1);
+	if (front->watches)
+		watch_add(&front->watches[lane_index(lane)], request);
 	return request;
 }
 
@@ -99,6 +102,8 @@ void request_free(struct request *request)
 	struct front *front = request->front;
 
 	check(!request->has_node);
+	if (front->watches)
+		watch_remove(&front->watches[lane_index(request->lane)], request);
 	latencies_add(&front->latencies, request->opcode, env_now(front->options.env) - request->started);
 	buf_unref(request->payload);
 	free(request->bytes);
@@ -125,11 +130,14 @@ static uint64_t changed_ino(const struct op *op)
 	}
 }
 
-static void on_changed(struct client_call *call, int error, const struct op_reply *reply)
+static void on_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	uint64_t ino = request->front->pages ? changed_ino(&request->op) : 0;
 
-	pages_end(request->front->pages, changed_ino(&request->op), error ? NULL : &reply->attributes);
+	request->wait = REQUEST_WAITS_ELSEWHERE;
+	if (ino)
+		pages_end(request->front->pages, ino, error ? NULL : &reply->attributes);
 	request->called(call, error, reply);
 }
 
@@ -138,22 +146,22 @@ void request_call(struct request *request, struct buf *payload, client_call_cb d
 	uint64_t ino = request->front->pages ? changed_ino(&request->op) : 0;
 	int result;
 
-	request->called = done;
-	if (ino) {
+	if (ino)
 		pages_begin(request->front->pages, ino);
-		done = on_changed;
-	}
+	request->wait = REQUEST_WAITS_FOR_CALL;
+	request->called = done;
 	request->call.loop = lane_loop(request->lane);
-	request->call.done = done;
+	request->call.done = on_called;
 	result = client_call(request->front->options.client, &request->call, &request->op, payload);
 	if (result < 0)
-		done(&request->call, result, &(struct op_reply){.error = result});
+		on_called(&request->call, result, &(struct op_reply){.error = result});
 }
 
 static void take_finding(struct request *request)
 {
 	const struct finding *finding = &request->read.finding;
 
+	request->wait = REQUEST_WAITS_ELSEWHERE;
 	request->attributes = finding->attributes;
 	request->count = finding->count;
 	request->found = finding->found;
@@ -183,6 +191,7 @@ static void on_asked(struct client_read *read, int error)
 static void ask(struct request *request, struct question question, void (*then)(struct request *request),
 	void (*done)(struct client_read *read, int error))
 {
+	request->wait = REQUEST_WAITS_FOR_READ;
 	request->then = then;
 	request->read.loop = lane_loop(request->lane);
 	request->read.question = question;
@@ -205,6 +214,7 @@ static void on_flushed(struct env_mail *mail)
 {
 	struct request *request = request_of_room(mail);
 
+	request->wait = REQUEST_WAITS_ELSEWHERE;
 	request->flushed(request);
 }
 
@@ -213,9 +223,54 @@ void request_flush(struct request *request, uint64_t ino, void (*then)(struct re
 	request->flushed = then;
 	request->room.loop = lane_loop(request->lane);
 	request->room.wake = on_flushed;
-	if (write_back_flush(request->front->write_back, request->room.loop, ino, &request->room))
-		then(request);
+	request->wait = REQUEST_WAITS_FOR_DATA;
+	if (!write_back_flush(request->front->write_back, request->room.loop, ino, &request->room))
+		return;
+	request->wait = REQUEST_WAITS_ELSEWHERE;
+	then(request);
 }
+
+/* ---- Giving up ---- */
+
+uint32_t request_caller_thread(const struct request *request)
+{
+	return request->fuse ? (uint32_t)fuse_req_ctx(request->fuse)->pid : request->raw.pid;
+}
+
+/* A close(2) has nobody to tell, and locks to drop; its data is still being written. */
+static void stop_waiting_for_data(struct request *request)
+{
+	if (!write_back_stop_waiting(request->front->write_back, &request->room))
+		return;
+	request->wait = REQUEST_WAITS_ELSEWHERE;
+	if (request->opcode == FUSE_FLUSH) {
+		request->flushed(request);
+		return;
+	}
+	if (request->is_blocking)
+		waits_remove(request->front->waits, request->unique);
+	request_close_node(request);
+	request_reply_error(request, -EINTR);
+}
+
+void request_give_up(struct request *request)
+{
+	switch (request->wait) {
+	case REQUEST_WAITS_FOR_CALL:
+		client_give_up_call(&request->call);
+		break;
+	case REQUEST_WAITS_FOR_READ:
+		client_give_up_read(&request->read);
+		break;
+	case REQUEST_WAITS_FOR_DATA:
+		stop_waiting_for_data(request);
+		break;
+	case REQUEST_WAITS_ELSEWHERE:
+		break;
+	}
+}
+
+/* ---- Pages ---- */
 
 void request_see(struct request *request, const struct attributes *attributes)
 {

@@ -19,6 +19,7 @@
 #include "fs/fuse/pages.h"
 #include "fs/fuse/removed.h"
 #include "fs/fuse/waits.h"
+#include "fs/fuse/watch.h"
 
 #define FRONT_BLOCK_SIZE 65536u /* st_blksize: what programs are told to read and write at a time */
 
@@ -26,6 +27,7 @@ struct front {
 	struct front_options options;
 	struct lane **lanes;
 	uint32_t lane_count;
+	struct watch *watches; /* one per lane; NULL: nobody is given up */
 	struct node_table *nodes;
 	struct pages *pages; /* NULL: nobody else changes files */
 	struct waits *waits;
@@ -51,7 +53,17 @@ struct listing {
 	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
 };
 
+/* What the next step of a request is to come from. */
+enum request_wait {
+	REQUEST_WAITS_ELSEWHERE,
+	REQUEST_WAITS_FOR_CALL,
+	REQUEST_WAITS_FOR_READ,
+	REQUEST_WAITS_FOR_DATA, /* that is to be written out */
+};
+
 struct request {
+	struct request *prev, *next; /* the watch's */
+	enum request_wait wait;
 	struct front *front;
 	struct lane *lane;
 	fuse_req_t fuse; /* NULL: a raw request */
@@ -91,7 +103,7 @@ struct request {
 	void (*then)(struct request *request); /* the operation's next step after a read */
 	void (*flushed)(struct request *request); /* the next step after a flush */
 	void (*settled)(struct request *request); /* the next step after old pages have gone */
-	client_call_cb called; /* of a change of data */
+	client_call_cb called;
 	uint8_t *bytes; /* malloc'ed: a reply's data, or a value to set */
 	char name[FS_NAME_SIZE_MAX + 1];
 	char new_name[FS_NAME_SIZE_MAX + 1];
@@ -153,6 +165,11 @@ void request_see(struct request *request, const struct attributes *attributes);
 /* Once they have gone; at once when there are none. Not of a request during which the kernel holds pages or writes of
  * the file back: READ, WRITE through pages, SETATTR, OPEN. */
 void request_settle(struct request *request, void (*then)(struct request *request));
+
+/* The thread that asked, as FUSE tells; 0: unknown. */
+uint32_t request_caller_thread(const struct request *request);
+/* Nobody needs the answer: -EINTR, unless it is about to come. A FLUSH goes on without waiting. */
+void request_give_up(struct request *request);
 
 /* `error` 0 or -errno. */
 void request_reply_error(struct request *request, int error);

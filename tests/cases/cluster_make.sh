@@ -43,6 +43,13 @@ check run_make cluster
 [ "$(pids | sed -n '1p;3p')" = "$(sed -n '1p;3p' <<<"$before")" ] || fail "the others were started again"
 [ "$(pids | sed -n 2p)" != "$(sed -n 2p <<<"$before")" ] || fail "the dead one was not"
 
+# All of them die, and the mount waits.
+for pid in $(pids); do kill -9 "$pid"; done
+sleep 1.5
+check run_make cluster
+[ "$(cat "$MNT/on")" = on ] || fail "the mount does not come back with its stores"
+before=$(pids)
+
 # Another list is another cluster.
 STORES=1 run_make cluster && fail "a cluster of three was taken for one of one"
 grep -q "began with" "$WORK/make.log" || fail "it does not say why: $(cat "$WORK/make.log")"

@@ -1,0 +1,38 @@
+/*
+ * watch.h: the requests of one lane, so that nobody who is being killed waits for a cluster that does not answer.
+ *
+ * The kernel interrupts a request for any signal, and once only: what comes later, a SIGKILL too, it does not tell. So a
+ * request is not asked whether it was interrupted. Twice a second those that have waited for a second are looked at: has
+ * the caller been sent SIGKILL or SIGTERM, or is it at its end already? Then the request is given up, with EINTR. Signals
+ * that a program lives on with (timers, SIGURG) never end a request.
+ *
+ * A caller in a PID namespace that this process does not see can not be looked at, and waits.
+ *
+ * All on the lane's loop.
+ */
+#ifndef RAFTKV_FS_FUSE_WATCH_H
+#define RAFTKV_FS_FUSE_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/env.h"
+
+struct request;
+
+struct watch {
+	struct env_loop *loop;
+	struct request *requests; /* under way, the oldest first */
+	struct env_timer timer; /* runs only while there are some */
+	bool is_ending;
+};
+
+void watch_add(struct watch *watch, struct request *request);
+void watch_remove(struct watch *watch, struct request *request);
+/* The kernel has left: nobody waits for an answer any more, so that all are given up. */
+void watch_end(struct watch *watch);
+
+/* Is this thread (its id, as FUSE tells) about to die? False when there is none. */
+bool watch_is_dying(uint32_t thread);
+
+#endif

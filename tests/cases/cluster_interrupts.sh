@@ -1,0 +1,59 @@
+# limit: 120
+# While no majority is there requests wait: whoever waits can be killed, and a program with timers is not told EINTR.
+. tests/lib/mount.sh
+. tests/lib/cluster.sh
+
+stores_up
+cluster_mount mnt
+base=$WORK/mnt
+mkdir "$base"/{a,b,c,d,e,f}
+echo data | tee "$base/a/file" "$base/e/lock" "$base/f/file" >/dev/null
+
+python3 tests/lib/alarmed.py "$base/b/file" "$WORK/stop" & alarmed=$!
+await 10 test -s "$base/b/file"
+
+# Data that is acknowledged and not written out when the end comes: the exit of its process has to close the file.
+python3 -c "
+import os, sys, time
+fd = os.open('$base/c/dirty', os.O_CREAT | os.O_WRONLY)
+os.write(fd, b'x') # the kernel asks for security.capability once
+open('$WORK/c.ready', 'w').close()
+while not os.path.exists('$WORK/c.go'): time.sleep(0.02)
+os.write(fd, b'x' * 99999)
+open('$WORK/c.written', 'w').close()
+time.sleep(100)" & dirty=$!
+await 10 test -e "$WORK/c.ready"
+
+first=$(store_leader) # its lease would serve reads for a while
+second=$((first % 3 + 1))
+store_kill "$first"
+store_kill "$second"
+touch "$WORK/c.go"
+stat "$base/a/file" >/dev/null 2>&1 & waiting=($!)
+mkdir "$base/d/new" 2>/dev/null & waiting+=($!)
+flock "$base/e/lock" true 2>/dev/null & waiting+=($!)
+(echo more >>"$base/f/file") 2>/dev/null & waiting+=($!)
+waiting+=("$dirty")
+await 5 test -e "$WORK/c.written"
+sleep 2.5
+for pid in "${waiting[@]}"; do
+	kill -0 "$pid" 2>/dev/null || fail "process $pid did not wait for the majority"
+done
+kill "${waiting[0]}" # SIGTERM
+for pid in "${waiting[@]:1}"; do kill -9 "$pid"; done
+has_ended() { ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
+for pid in "${waiting[@]}"; do
+	await 15 has_ended "$pid"
+done
+kill -0 "$alarmed" || fail "what has timers has ended: $(wait "$alarmed")"
+
+store_up "$first"
+store_up "$second"
+await 20 store_is_ready "$first" 2
+await 20 sh -c "cat '$base/a/file'"
+await 10 sh -c "[ \$(stat -c %s '$base/c/dirty') = 100000 ]" # what was acknowledged is written all the same
+touch "$WORK/stop"
+wait "$alarmed" || fail "a call under SIGALRM failed"
+cluster_umount mnt
+grep -h level=error "$WORK"/*.log && fail "errors were logged"
+exit 0
