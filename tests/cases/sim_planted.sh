@@ -24,17 +24,17 @@ while read -r bug seeds options; do
 	fi
 done <<'BUGS'
 blocks:deferred_unsynced       400 # 87
-blocks:sync_skipped            200 # 49
+blocks:sync_skipped            500 # 126
 log:ack_before_sync             50 # 3
 log:recycle_early              100 # 22
 log:stale_accepted             100 # 10
 members:payload_not_refilled   100 # 10
 raft:ack_before_persisted      100 # 22
-raft:vote_twice                 50 # 5
+raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 74
 snapshot:range_not_cleared     200 # 42
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
-store:answer_unconfirmed       200 # 55
+store:answer_unconfirmed       400 # 84
 store:apply_state_ahead        200 # 33
 store:deferred_not_rewritten   400 # 87
 store:hard_state_not_written    50 # 3

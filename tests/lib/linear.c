@@ -182,6 +182,8 @@ static bool place(struct search *search, struct event *event)
 
 	if (!search->object->step(&search->operations[event->operation], search->state, &next))
 		return false;
+	if (!event->answer && next == search->state)
+		return false; /* as well never */
 	mark(search, event->operation, true);
 	if (!remember(search, next)) {
 		mark(search, event->operation, false);
