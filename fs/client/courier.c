@@ -388,14 +388,17 @@ static void on_not_leader(struct courier *courier, struct errand *errand, uint64
 	dispatch(errand);
 }
 
-/* The session has ended: so have all changes that have one of its slots. */
+/* The session has ended: so have all changes that have one of its slots, and nobody gets another. */
 static void on_session_unknown(
 	struct courier *courier, struct errand *errand, const struct errand_answer *answer)
 {
 	uint64_t session = errand->session;
+	bool is_current = session > 0 && session == courier->session;
 
+	if (is_current)
+		slot_pool_close(&courier->slots);
 	finish(errand, STATUS_SESSION_UNKNOWN, answer);
-	if (session != courier->session || session == 0)
+	if (!is_current)
 		return;
 	courier_set_session(courier, 0);
 	courier->options.lost(courier->options.argument, session);
@@ -427,7 +430,6 @@ static void on_answer(struct errand *errand, int status, const struct errand_ans
 		return;
 	case STATUS_EPOCH_NOT_MATCH:
 	case STATUS_REGION_NOT_FOUND:
-	case STATUS_KEY_NOT_IN_REGION:
 		forget_leader(courier, errand);
 		retry(errand, status);
 		want_routes(courier);

@@ -56,6 +56,7 @@ struct fixture {
 	uint32_t done[CALLS_MAX]; /* by inode: so often */
 	uint32_t order[CALLS_MAX], order_count; /* in which they were done */
 	uint32_t lose_ppm; /* of answers */
+	int verdict; /* instead of doing a change */
 	bool is_holding; /* changes are neither done nor answered */
 	struct rpc_request *held[HELD_MAX];
 	uint32_t held_count;
@@ -135,6 +136,8 @@ static int on_write(void *argument, struct rpc_request *request, const struct fr
 	}
 	if (fixture->leader != store->self.store)
 		status = STATUS_NOT_LEADER;
+	else if (op.kind == OP_HOLD && fixture->verdict < 0)
+		status = fixture->verdict;
 	else if (op.kind == OP_SESSION_OPEN)
 		open_session(fixture);
 	else if (op.kind == OP_SESSION_CLOSE)
@@ -590,6 +593,34 @@ static void a_lost_session_ends_what_was_under_way(void **state)
 	stop_remote(fixture);
 }
 
+/* What a store says of the operation itself is the answer, whatever was tried before. */
+static void a_definite_answer_is_not_asked_for_again(void **state)
+{
+	static const struct {
+		int status, error;
+	} verdicts[] = {{STATUS_KEY_NOT_IN_REGION, -EXDEV}, {-ENOSPC, -ENOSPC}, {STATUS_CORRUPT, -EIO}};
+	struct fixture *fixture = *state;
+	struct remote_stats stats;
+	uint64_t retries;
+
+	start_remote(fixture);
+	add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	remote_read_stats(fixture->remote, &stats);
+	retries = stats.retries;
+	for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
+		struct call *call;
+
+		fixture->verdict = verdicts[i].status;
+		call = add_call(fixture, 0, begin_call);
+		await_calls(fixture);
+		assert_int_equal(call->error, verdicts[i].error);
+	}
+	remote_read_stats(fixture->remote, &stats);
+	assert_int_equal(stats.retries, retries);
+	stop_remote(fixture);
+}
+
 static void a_beat_finds_the_session_gone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -763,6 +794,7 @@ int main(void)
 		TEST(a_store_that_falls_silent_is_left_alone),
 		TEST(who_finds_no_slot_waits_in_order),
 		TEST(a_lost_session_ends_what_was_under_way),
+		TEST(a_definite_answer_is_not_asked_for_again),
 		TEST(a_beat_finds_the_session_gone),
 		TEST(an_outage_is_waited_for),
 		TEST(a_limit_ends_the_wait),
