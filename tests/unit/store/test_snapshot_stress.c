@@ -380,10 +380,29 @@ static void new_store_gets_two_regions_while_clients_write(void **state)
 	free(cluster);
 }
 
+/* Whatever is on its way then is given back. */
+static void stores_stop_while_snapshots_travel(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct cluster *cluster = calloc(1, sizeof *cluster);
+
+		begin(cluster);
+		for (int object = 0; object < OBJECTS; object++)
+			write_object(cluster, object, 'a');
+		add_replica(cluster, 1);
+		add_replica(cluster, 2);
+		usleep(i * 200000);
+		end(cluster);
+		free(cluster);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_store_gets_two_regions_while_clients_write),
+		cmocka_unit_test(stores_stop_while_snapshots_travel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

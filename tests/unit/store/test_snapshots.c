@@ -177,6 +177,8 @@ static void replica_behind_the_log_gets_a_snapshot(void **state)
 			sim_cluster_run(&cluster, SIM_S);
 		}
 		assert_true(status_at(&cluster, 1).first_index > before + 1);
+		/* Nor are the payloads kept for it, which are larger than the log's limit. */
+		assert_true(stats_of(&cluster, 1).blocks.waiting_units < 3 * 30);
 		if (is_crash)
 			sim_cluster_open(&cluster, 3);
 		else
