@@ -56,6 +56,7 @@ struct keeper {
 	struct keeper_wish *wishes, **wishes_end;
 	struct keeper_wish *wish; /* that is being made */
 	struct pass pass, seen; /* that goes on; the last one that ended */
+	bool is_pass_stale, is_seen_stale; /* members have changed since it looked */
 	uint64_t step_region; /* whose step is being made, */
 	uint64_t step_conf_version; /* for this membership */
 	struct placement_step step;

@@ -80,6 +80,8 @@ static void on_changed(struct raftkv_change *change, int code)
 			keeper->step_region, status_name(code));
 	if (code == 0 && keeper->step.kind == PLACEMENT_ADD && entry)
 		entry->replicas++;
+	keeper->is_pass_stale |= code == 0;
+	keeper->is_seen_stale |= code == 0;
 	if (code < 0)
 		status_set(&status, code, "the members of region %" PRIu64 " could not be changed: %s",
 			keeper->step_region, status_name(code));
@@ -170,6 +172,7 @@ static void begin_pass(struct keeper *keeper)
 {
 	struct pass *pass = &keeper->pass;
 
+	keeper->is_pass_stale = false;
 	pass->is_running = true;
 	pass->is_whole = true;
 	pass->count = 0;
@@ -199,9 +202,29 @@ static void end_pass(struct keeper *keeper)
 
 	keeper->pass = keeper->seen;
 	keeper->seen = ended;
+	keeper->is_seen_stale = keeper->is_pass_stale;
 	keeper->pass.is_running = false;
 	keeper->pass.ended = env_now(keeper->env);
 	count_replicas(keeper);
+}
+
+/* Raft forgets whom it has heard of each time that it has counted them; the stores' reports do not. */
+static void take_members(
+	struct keeper *keeper, struct keeper_region *region, const struct raftkv_region_status *status)
+{
+	uint64_t now = env_now(keeper->env);
+
+	region->epoch = status->epoch;
+	region->leader = status->replica;
+	region->last_index = status->last_index;
+	region->member_count = status->member_count;
+	for (uint32_t i = 0; i < status->member_count; i++) {
+		const struct store_entry *entry =
+			store_table_find(&keeper->stores, status->members[i].peer.store);
+
+		region->members[i] = status->members[i];
+		region->members[i].is_active |= entry && store_entry_is_alive(entry, now);
+	}
 }
 
 static void on_described(struct raftkv_region_status *status, int code)
@@ -220,11 +243,7 @@ static void on_described(struct raftkv_region_status *status, int code)
 	pass->next++;
 	pass->is_whole &= code == 0 && status->is_serving;
 	if (code == 0 && status->is_serving) {
-		region->epoch = status->epoch;
-		region->leader = status->replica;
-		region->last_index = status->last_index;
-		region->member_count = status->member_count;
-		memcpy(region->members, status->members, status->member_count * sizeof region->members[0]);
+		take_members(keeper, region, status);
 		placement = keeper_placement(keeper, region, stores);
 		region->step = placement_next(&placement);
 	}

@@ -253,12 +253,22 @@ static int plan(struct keeper *keeper, const struct keeper_wish *wish, struct st
 
 /* ---- One wish ---- */
 
+/* What is asked for is judged by what the regions are now. */
+static void look_again(struct keeper *keeper)
+{
+	if (keeper->is_pass_stale)
+		keeper->pass.is_running = false;
+	keeper->pass.ended = 0;
+}
+
 bool keeper_make_wish(struct keeper *keeper)
 {
-	struct keeper_wish *wish = pop(keeper);
+	struct keeper_wish *wish = keeper->is_seen_stale ? NULL : pop(keeper);
 	struct status status = {0};
 	int code;
 
+	if (keeper->wishes && keeper->is_seen_stale)
+		look_again(keeper);
 	if (!wish)
 		return false;
 	keeper->wish = wish;
