@@ -429,6 +429,7 @@ void code_attributes(struct coder *coder, struct attributes *attributes)
 	coder_u32(coder, &attributes->gid);
 	coder_u32(coder, &attributes->rdev);
 	coder_u32(coder, &attributes->flags);
+	coder_bool(coder, &attributes->is_bare);
 	coder_u64(coder, &attributes->size);
 	coder_u64(coder, &attributes->blocks);
 	coder_u64(coder, &attributes->data_version);

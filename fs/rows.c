@@ -159,6 +159,7 @@ void inode_derive(struct inode *inode)
 	struct attributes *attributes = &inode->attributes;
 
 	attributes->blocks = 0;
+	attributes->is_bare = inode->xattrs.size == 0 && (inode->state & INODE_HAS_XATTRS) == 0;
 	switch (attributes->mode & S_IFMT) {
 	case S_IFREG:
 		if (inode->data == INODE_DATA_TINY)

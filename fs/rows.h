@@ -53,6 +53,7 @@ struct attributes {
 	uint32_t gid;
 	uint32_t rdev; /* as FUSE encodes it */
 	uint32_t flags; /* FS_FLAGS_VISIBLE */
+	bool is_bare; /* it never had an extended attribute, nor an ACL */
 	uint64_t size; /* bytes; of a symlink its target's; of a directory FS_UNIT_SIZE */
 	uint64_t blocks; /* of 512 bytes, in use */
 	uint64_t

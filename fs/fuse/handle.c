@@ -164,6 +164,8 @@ static void open_done(struct request *request)
 		request_reply_error(request, error);
 		return;
 	}
+	if (handle->has_pages)
+		pages_note_bare(request->front->pages, &request->attributes, request->started);
 	handle_set_info(handle,
 		!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes),
 		&request->info);

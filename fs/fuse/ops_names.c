@@ -168,8 +168,10 @@ static void create_done(struct request *request)
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	if (handle->has_pages)
+	if (handle->has_pages) {
 		pages_are_fresh(request->front->pages, &request->attributes);
+		request_see(request, &request->attributes);
+	}
 	handle_set_info(handle, true, &request->info);
 	if (fuse_reply_create(request->fuse, &entry, &request->info) < 0)
 		handle_close(request->front, handle);
@@ -306,8 +308,10 @@ static void tmpfile_done(struct request *request)
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	if (handle->has_pages)
+	if (handle->has_pages) {
 		pages_are_fresh(request->front->pages, &request->attributes);
+		request_see(request, &request->attributes);
+	}
 	handle_set_info(handle, true, &request->info);
 	raw_fill_created(&answer, &entry, &request->info);
 	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0) {

@@ -8,6 +8,7 @@
 #include "fs/virtual_xattrs.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
+#define CAPABILITY "security.capability"
 #define GROUPS_MAX 65536
 
 /* A size of 0 asks how long the value is. */
@@ -30,6 +31,14 @@ static void get(struct request *request, struct question question, size_t size)
 		request_ask(request, question, xattr_done);
 }
 
+/* What the kernel asks by itself, before it writes to a file and when it changes its mode. */
+static bool is_known_to_be_absent(const struct front *front, uint64_t ino, const char *name)
+{
+	if (!front->pages || (strcmp(name, CAPABILITY) != 0 && strcmp(name, ACCESS_ACL) != 0))
+		return false;
+	return pages_is_bare(front->pages, ino, env_now(front->options.env));
+}
+
 static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct request *request = request_new_named(fuse, name);
@@ -38,6 +47,10 @@ static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_
 
 	if (!request)
 		return;
+	if (is_known_to_be_absent(request->front, ino, name)) {
+		request_reply_error(request, -ENODATA);
+		return;
+	}
 	question.name = request_name(request->name);
 	get(request, question, size);
 }
@@ -93,6 +106,8 @@ static void op_setxattr(
 
 	if (!request)
 		return;
+	if (request->front->pages)
+		pages_set_xattr(request->front->pages, ino);
 	request->bytes = malloc(size > 0 ? size : 1);
 	if (!request->bytes) {
 		request_reply_error(request, -ENOMEM);

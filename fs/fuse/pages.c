@@ -9,6 +9,7 @@
 #include "proto/plant.h"
 
 #define KEPT_DEFAULT 65536u
+#define BARE_NS	     UINT64_C(1000000000)
 #define OWN_MAX	     16u /* versions of ours behind a gap; more are taken for somebody else's */
 
 struct file {
@@ -26,6 +27,8 @@ struct file {
 	bool is_queued;
 	bool is_being_dropped;
 	uint64_t ticket; /* of the last drop */
+	uint64_t bare_until; /* env_now */
+	bool may_have_xattrs; /* whatever answers say that were under way when one was set */
 	struct file *prev, *next; /* in the list of the idle ones */
 	struct file *queue_prev, *queue_next;
 	UT_hash_handle hh;
@@ -284,6 +287,45 @@ uint64_t pages_see(struct pages *pages, const struct attributes *attributes)
 		ticket = file->ticket;
 	pthread_mutex_unlock(&pages->mutex);
 	return ticket;
+}
+
+void pages_note_bare(struct pages *pages, const struct attributes *attributes, uint64_t asked)
+{
+	struct file *file;
+
+	pthread_mutex_lock(&pages->mutex);
+	file = find(pages, attributes->ino);
+	if (file && attributes->is_bare && !file->may_have_xattrs)
+		file->bare_until = asked + BARE_NS;
+	else if (file)
+		file->bare_until = 0;
+	pthread_mutex_unlock(&pages->mutex);
+}
+
+void pages_set_xattr(struct pages *pages, uint64_t ino)
+{
+	struct file *file;
+
+	pthread_mutex_lock(&pages->mutex);
+	file = take(pages, ino);
+	if (file) {
+		file->may_have_xattrs = true;
+		file->bare_until = 0;
+		put(pages, file);
+	}
+	pthread_mutex_unlock(&pages->mutex);
+}
+
+bool pages_is_bare(struct pages *pages, uint64_t ino, uint64_t now)
+{
+	struct file *file;
+	bool is_bare;
+
+	pthread_mutex_lock(&pages->mutex);
+	file = find(pages, ino);
+	is_bare = file && now < file->bare_until;
+	pthread_mutex_unlock(&pages->mutex);
+	return is_bare;
 }
 
 uint64_t pages_drop(struct pages *pages, uint64_t ino)

@@ -56,6 +56,12 @@ void pages_end(struct pages *pages, uint64_t ino, const struct attributes *attri
 
 /* Attributes that the kernel is going to be told. A ticket for pages_wait; 0: the pages are as good as they. */
 uint64_t pages_see(struct pages *pages, const struct attributes *attributes);
+/* The same attributes, as they were at `asked` (env_now) or later, about files that are here: one that had no extended
+ * attributes is taken to have none for a moment, as the kernel takes others of its attributes. Not after pages_set_xattr:
+ * this mount sets one. */
+void pages_note_bare(struct pages *pages, const struct attributes *attributes, uint64_t asked);
+void pages_set_xattr(struct pages *pages, uint64_t ino);
+bool pages_is_bare(struct pages *pages, uint64_t ino, uint64_t now);
 /* The pages are not what they should be, whatever the version is. A ticket, as above. */
 uint64_t pages_drop(struct pages *pages, uint64_t ino);
 /* Until what the ticket stands for has been dropped. True: it has been, and `waiter` is not woken; false: it will be. */

@@ -274,8 +274,13 @@ void request_give_up(struct request *request)
 
 void request_see(struct request *request, const struct attributes *attributes)
 {
-	uint64_t ticket = request->front->pages ? pages_see(request->front->pages, attributes) : 0;
+	struct pages *pages = request->front->pages;
+	uint64_t ticket;
 
+	if (!pages)
+		return;
+	pages_note_bare(pages, attributes, request->started);
+	ticket = pages_see(pages, attributes);
 	if (ticket > request->ticket)
 		request->ticket = ticket;
 }

@@ -262,6 +262,31 @@ def two_locks_wait():
         os.close(wanted)
 
 
+def two_xattrs():
+    """Capabilities and ACLs, which the kernel asks for by itself: one's own at once, another's after a second."""
+    value = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_bind_service, permitted
+    put(f"{A}/caps", b"x")
+    for i in range(5):
+        fd = os.open(f"{A}/caps{i}", os.O_CREAT | os.O_WRONLY)
+        os.write(fd, b"x")
+        os.setxattr(f"{A}/caps{i}", "security.capability", value)
+        assert os.getxattr(f"{A}/caps{i}", "security.capability")[:4] == value[:4], "its own capability is not there"
+        os.close(fd)
+    fd = os.open(f"{B}/caps", os.O_RDWR)
+    os.setxattr(f"{A}/caps", "security.capability", value)
+    time.sleep(CACHE_S)
+    assert os.getxattr(f"{B}/caps", "security.capability")[:4] == value[:4], "another's capability is never seen"
+    os.write(fd, b"y")  # strips it
+    os.close(fd)
+    time.sleep(CACHE_S)
+    for mount in (A, B):
+        try:
+            os.getxattr(f"{mount}/caps", "security.capability")
+            raise AssertionError("a write did not strip the capability")
+        except OSError as error:
+            assert error.errno == 61, error
+
+
 def two_open_unlinked():
     """What is open there and removed here lives until it is closed."""
     put(f"{A}/gone", b"still")

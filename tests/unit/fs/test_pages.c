@@ -13,8 +13,9 @@
 #include "proto/env_uv.h"
 #include "proto/plant.h"
 
-#define INO	7u
-#define LIMIT_S 5
+#define INO	  7u
+#define LIMIT_S	  5
+#define SECOND_NS UINT64_C(1000000000)
 
 struct fixture {
 	struct pages *pages;
@@ -305,6 +306,49 @@ static void what_was_forgotten_is_not_trusted(void **state)
 	assert_drops(0);
 }
 
+/* ---- Extended attributes ---- */
+
+static bool is_bare_at(uint64_t now)
+{
+	return pages_is_bare(fixture.pages, INO, now);
+}
+
+static void note_bare(bool is_bare, uint64_t asked)
+{
+	struct attributes attributes = version_of(INO, 1);
+
+	attributes.is_bare = is_bare;
+	pages_note_bare(fixture.pages, &attributes, asked);
+}
+
+static void a_file_is_bare_for_a_moment(void **state)
+{
+	(void)state;
+	note_bare(true, SECOND_NS);
+	assert_false(is_bare_at(SECOND_NS)); /* nobody opened it */
+	assert_true(open_file(INO, 1));
+	assert_false(is_bare_at(SECOND_NS));
+	note_bare(true, SECOND_NS);
+	assert_true(is_bare_at(2 * SECOND_NS - 1));
+	assert_false(is_bare_at(2 * SECOND_NS));
+	note_bare(false, SECOND_NS);
+	assert_false(is_bare_at(SECOND_NS));
+	close_file(INO);
+}
+
+/* An answer from before the change may come after it. */
+static void what_gets_an_attribute_is_bare_no_more(void **state)
+{
+	(void)state;
+	assert_true(open_file(INO, 1));
+	note_bare(true, SECOND_NS);
+	pages_set_xattr(fixture.pages, INO);
+	assert_false(is_bare_at(SECOND_NS));
+	note_bare(true, SECOND_NS);
+	assert_false(is_bare_at(SECOND_NS));
+	close_file(INO);
+}
+
 /* ---- Waiting ---- */
 
 static void on_wake(struct env_mail *mail)
@@ -366,6 +410,8 @@ int main(void)
 		TEST(a_second_open_does_not_keep_what_is_about_to_go),
 		TEST(a_new_file_has_no_pages),
 		TEST_FEW(what_was_forgotten_is_not_trusted),
+		TEST(a_file_is_bare_for_a_moment),
+		TEST(what_gets_an_attribute_is_bare_no_more),
 		TEST(who_waits_is_woken_after_the_drop),
 		TEST(a_drop_that_runs_is_not_enough),
 	};
