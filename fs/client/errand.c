@@ -1,6 +1,7 @@
 #include "fs/client/errand.h"
 
 #include "proto/check.h"
+#include "proto/plant.h"
 
 /* ---- There ---- */
 
@@ -31,7 +32,7 @@ static int send_change(struct errand *errand, struct rpc *rpc)
 		check(errand->has_slot);
 		message.session = errand->session;
 		message.slot = errand->slot;
-		message.sequence = errand->sequence;
+		message.sequence = errand->sequence + (planted("fs:retry_renumbered") ? errand->attempts : 0);
 		message.is_retry = errand->was_sent;
 	}
 	return rpc_call(rpc, &errand->call, &message.base, &errand->payload, errand->payload ? 1 : 0);

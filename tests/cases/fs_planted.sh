@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 status=0
 folder=build-plant/tests/unit/fs
-tests="attr acl lock orphan rename data model readdir front pages"
+tests="attr acl lock orphan rename data model readdir front pages remote routes service"
 
 # A build of its own, whatever the one under test was made with.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN

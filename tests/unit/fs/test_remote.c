@@ -10,6 +10,7 @@
 #include "fs/client/slot_pool.h"
 #include "proto/acceptor.h"
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "proto/rpc_server.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
@@ -805,5 +806,8 @@ int main(void)
 		TEST(who_cannot_start_can_stop),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
