@@ -284,6 +284,15 @@ static void print_all(const Raftkv__OverviewReply *overview)
 		writes, lease, round, follower);
 }
 
+static void write_parts(struct json *json, const Raftkv__OverviewReply *overview)
+{
+	json_number(json, "keeper", overview->keeper);
+	json_number(json, "term", overview->term);
+	write_stores(json, "stores", overview);
+	write_regions(json, "regions", overview, 0);
+	write_sessions(json, overview);
+}
+
 static void write_all(struct json *json, const Raftkv__OverviewReply *overview)
 {
 	char cluster[17];
@@ -291,11 +300,7 @@ static void write_all(struct json *json, const Raftkv__OverviewReply *overview)
 	snprintf(cluster, sizeof cluster, "%016" PRIx64, overview->cluster);
 	json_begin(json, NULL, '{');
 	json_string(json, "cluster", cluster);
-	json_number(json, "keeper", overview->keeper);
-	json_number(json, "term", overview->term);
-	write_stores(json, "stores", overview);
-	write_regions(json, "regions", overview, 0);
-	write_sessions(json, overview);
+	write_parts(json, overview);
 	json_end(json, '}');
 }
 
@@ -327,6 +332,17 @@ int view_status(struct command *command, const char *list)
 	} else {
 		print_all(overview);
 	}
+	raftkv__overview_reply__free_unpacked(overview, NULL);
+	return COMMAND_OK;
+}
+
+int view_write_parts(struct json *json, const char *list)
+{
+	Raftkv__OverviewReply *overview = load(list);
+
+	if (!overview)
+		return COMMAND_FAILED;
+	write_parts(json, overview);
 	raftkv__overview_reply__free_unpacked(overview, NULL);
 	return COMMAND_OK;
 }

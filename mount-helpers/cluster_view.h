@@ -19,6 +19,8 @@ uint64_t view_leader_store(const Raftkv__OverviewRegion *region);
 uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t store);
 
 int view_status(struct command *command, const char *list); /* cluster_view.c */
+/* What JSON says of a cluster, into an object that is open. */
+int view_write_parts(struct json *json, const char *list);
 int view_stores(struct command *command, const char *list);
 int view_regions(struct command *command, const char *list, uint64_t region); /* 0: all */
 /* Prints what is wrong, as elements of a JSON array that is open. cluster_health.c */

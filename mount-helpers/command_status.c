@@ -101,11 +101,11 @@ static bool is_number(const char *text)
 	return *text != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
-static void write_status(struct json *json, const struct target *target)
+/* Into an object that is open. */
+static void write_parts(struct json *json, const struct target *target)
 {
 	char line[1024];
 
-	json_begin(json, NULL, '{');
 	json_bool(json, "mounted", target_is_mounted(target));
 	for (size_t i = 0; i < target->count; i++) {
 		const struct figure *figure = &target->figures[i];
@@ -119,8 +119,26 @@ static void write_status(struct json *json, const struct target *target)
 			json_string(json, figure->name, figure->value);
 	}
 	json_string(json, "last_error", target_last_error(target, line, sizeof line) ? line : NULL);
+}
+
+static void write_status(struct json *json, const struct target *target)
+{
+	json_begin(json, NULL, '{');
+	write_parts(json, target);
 	json_end(json, '}');
 	putc('\n', json->file);
+}
+
+static int write_mount_and_cluster(struct json *json, const struct target *target)
+{
+	int exit_code;
+
+	json_begin(json, NULL, '{');
+	write_parts(json, target);
+	exit_code = view_write_parts(json, target->cluster);
+	json_end(json, '}');
+	putc('\n', json->file);
+	return exit_code;
 }
 
 /* A mount of a cluster knows more of itself than the cluster does: that comes first. */
@@ -133,10 +151,8 @@ static int show_cluster(struct command *command, struct target *target)
 		return command_fail(&status);
 	if (target->mount_point[0] == '\0')
 		return view_status(command, target->cluster);
-	if (command->is_json) {
-		write_status(&command->json, target);
-		return COMMAND_OK;
-	}
+	if (command->is_json)
+		return write_mount_and_cluster(&command->json, target);
 	print_remote(target);
 	putchar('\n');
 	return view_status(command, target->cluster);

@@ -17,7 +17,7 @@ grep -q "^$ADDRESSES $a fuse.raftkv " /proc/mounts || fail "mount shows: $(grep 
 "$BUILD/raftkv" status "$a" >"$WORK/status" || fail "no status"
 grep -q "^cluster  *$ADDRESSES " "$WORK/status" || fail "the status has no cluster: $(cat "$WORK/status")"
 grep -q "^session  *[1-9]" "$WORK/status" || fail "the status has no session: $(cat "$WORK/status")"
-[ "$("$BUILD/raftkv" status "$a" --json | jq '.mounted and .reads_total > 0')" = true ] || fail "no status in JSON"
+[ "$("$BUILD/raftkv" status "$a" --json | jq ".mounted and .reads_total > 0 and .regions[0].leader_store > 0")" = true ] || fail "no status in JSON"
 "$BUILD/raftkv" health "$a" || fail "not healthy"
 
 # The tools, on one mount; the other sees what they did.
