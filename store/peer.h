@@ -44,6 +44,7 @@ struct peer_sending {
 	struct snapshot_source *source; /* NULL: there is none */
 	uint64_t made; /* env_now */
 	uint64_t pause_until; /* after a failure */
+	uint32_t failures; /* in a row */
 	bool is_making; /* on a worker */
 };
 

@@ -12,7 +12,8 @@
 #include "store/snapshot_source.h"
 
 #define SOURCE_PATIENCE_MS 5000 /* for which a source waits to be sent */
-#define PAUSE_MS	   1000 /* after a failure */
+#define PAUSE_MS	   1000 /* after a failure; twice that after the next, */
+#define PAUSE_DOUBLINGS	   3 /* so many times */
 
 struct making {
 	struct env_work work; /* the first member */
@@ -29,9 +30,15 @@ static void drop(struct peer *peer)
 	peer_storage_prepared(&peer->storage, &(struct raft_snapshot){0});
 }
 
+/* What fails over and over may be large, and take others' place. */
 static void pause(struct peer *peer)
 {
-	peer->sending.pause_until = env_now(peer_store(peer)->env) + (uint64_t)PAUSE_MS * NS_PER_MS;
+	struct peer_sending *sending = &peer->sending;
+	uint64_t pause = (uint64_t)PAUSE_MS * NS_PER_MS << sending->failures;
+
+	sending->pause_until = env_now(peer_store(peer)->env) + pause;
+	if (sending->failures < PAUSE_DOUBLINGS)
+		sending->failures++;
 }
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
@@ -55,6 +62,8 @@ static void on_made(struct env_work *work)
 	if (making->status < 0 && making->status != STATUS_LIMIT)
 		log_warn(peer_store(peer)->logger, "region %llu: no snapshot can be made: %s",
 			(unsigned long long)peer->region.id, status_name(making->status));
+	if (making->status == STATUS_LIMIT)
+		peer->sending.failures = 0; /* it waits for its turn */
 	if (making->status < 0) {
 		pause(peer);
 	} else if (shard->is_stopping || !peer_is_here(peer) || peer->role != RAFT_LEADER) {
@@ -131,6 +140,8 @@ void peer_report_snapshot(struct peer *peer, uint64_t to, bool has_failed)
 		return;
 	if (has_failed)
 		pause(peer);
+	else
+		peer->sending.failures = 0;
 	raw_node_report_snapshot(peer->raft_group, to, has_failed);
 	shard_mark(peer->shard, peer);
 }
