@@ -33,6 +33,16 @@ static bool is_known(void *argument, uint64_t ino)
 	return true;
 }
 
+static void drop_pages(void *argument, uint64_t ino)
+{
+	struct fake_kernel *kernel = argument;
+
+	(void)ino;
+	if (atomic_load(&kernel->is_slow))
+		sem_wait(&kernel->may_drop);
+	atomic_fetch_add(&kernel->drops, 1);
+}
+
 static void on_ended(void *argument)
 {
 	struct fake_kernel *kernel = argument;
@@ -63,11 +73,12 @@ static void make_front(struct fake_kernel *kernel)
 		.client = kernel->client,
 		.open_descriptor = give_descriptor,
 		.is_known = is_known,
+		.drop_pages = drop_pages,
 		.descriptor_argument = kernel,
 		.loops = loops,
 		.loop_count = FAKE_KERNEL_LANES,
 		.cache_timeout_s = 1,
-		.sole_client = true,
+		.sole_client = !kernel->is_shared,
 		.ended = on_ended,
 		.argument = kernel,
 	};
@@ -85,14 +96,15 @@ static void make_front(struct fake_kernel *kernel)
 	front_start(kernel->front);
 }
 
-void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
+static void init(struct fake_kernel *kernel, const struct fake_raftkv_options *options, bool is_shared)
 {
 	struct env_uv_options env = {.worker_threads = 1, .io_threads = 1};
 	struct fake_raftkv_options fake = *options;
 	struct status status;
 
-	*kernel = (struct fake_kernel){.unique = 2};
+	*kernel = (struct fake_kernel){.unique = 2, .is_shared = is_shared};
 	sem_init(&kernel->ended, 0, 0);
+	sem_init(&kernel->may_drop, 0, 0);
 	check(env_uv_new(&env, &kernel->env, &status) == 0);
 	check(env_loop_new(kernel->env, "loop", &kernel->loop) == 0);
 	fake.loop = kernel->loop;
@@ -101,6 +113,16 @@ void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_optio
 	make_sockets(kernel);
 	make_front(kernel);
 	check(env_loop_start(kernel->loop) == 0);
+}
+
+void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
+{
+	init(kernel, options, false);
+}
+
+void fake_kernel_init_shared(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
+{
+	init(kernel, options, true);
 }
 
 void fake_kernel_hang_up(struct fake_kernel *kernel)
@@ -128,6 +150,7 @@ void fake_kernel_close(struct fake_kernel *kernel)
 	fake_raftkv_free(kernel->raftkv);
 	env_uv_free(kernel->env);
 	sem_destroy(&kernel->ended);
+	sem_destroy(&kernel->may_drop);
 }
 
 /* Two requests that need no answer, found together: the first lane then asks the others to read. */

@@ -7,6 +7,7 @@
 
 #include <linux/fuse.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "fs/fuse/front.h"
 #include "tests/lib/fake_raftkv.h"
@@ -26,6 +27,11 @@ struct fake_kernel {
 	uint64_t unique;
 	sem_t ended;
 	_Atomic uint64_t unknown[FAKE_KERNEL_UNKNOWN]; /* inodes that it does not know; 0: a free place */
+	/* Of a mount that is not the only client: */
+	bool is_shared;
+	atomic_uint drops; /* of pages */
+	atomic_bool is_slow; /* a drop waits for may_drop */
+	sem_t may_drop;
 	struct fuse_init_out init; /* what the front answered */
 };
 
@@ -37,6 +43,8 @@ struct fake_answer {
 
 /* Mounts: INIT offers every flag. */
 void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options);
+/* The same, of a mount that is not the only client. */
+void fake_kernel_init_shared(struct fake_kernel *kernel, const struct fake_raftkv_options *options);
 /* The connection ends, as at umount; then everything is taken down. Fails when the front does not end. */
 void fake_kernel_close(struct fake_kernel *kernel);
 /* The first half of close: the kernel's ends are closed. */

@@ -1,0 +1,305 @@
+/* The FUSE front end of a mount that is not the only client: the test is the kernel, and another mount. */
+#include "tests/lib/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/fuse/raw.h"
+#include "tests/lib/fake_kernel.h"
+
+#define ROOT	      FUSE_ROOT_ID
+#define LONG_MS	      5000
+#define SHORT_MS      100
+#define OTHER_SESSION 5u
+#define NAME	      "file"
+
+static struct fake_kernel kernel;
+static struct fake_answer answer;
+static uint64_t node; /* of NAME */
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_kernel_init_shared(&kernel, &(struct fake_raftkv_options){.seed = 1, .delay_max_ns = 200000});
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_kernel_close(&kernel);
+	return 0;
+}
+
+static int wait_for(uint64_t unique)
+{
+	assert_true(fake_kernel_receive(&kernel, 0, &answer, LONG_MS));
+	assert_int_equal(answer.header.unique, unique);
+	return answer.header.error;
+}
+
+static int ask(uint32_t opcode, uint64_t of, const void *argument, size_t size)
+{
+	return wait_for(fake_kernel_send(&kernel, 0, opcode, of, argument, size));
+}
+
+static void assert_silent(void)
+{
+	assert_false(fake_kernel_receive(&kernel, 0, &answer, SHORT_MS));
+}
+
+/* ---- This mount ---- */
+
+/* The answer's flags (FOPEN_…); *fh is for release. */
+static uint32_t make(uint64_t *fh)
+{
+	struct {
+		struct fuse_create_in in;
+		char name[sizeof NAME];
+	} request = {{.flags = O_RDWR, .mode = S_IFREG | 0644}, NAME};
+	struct raw_created created;
+
+	assert_int_equal(ask(FUSE_CREATE, ROOT, &request, sizeof request.in + sizeof request.name), 0);
+	memcpy(&created, answer.body, sizeof created);
+	node = created.entry.nodeid;
+	*fh = created.open.fh;
+	return created.open.open_flags;
+}
+
+static uint32_t open_node(uint32_t flags, uint64_t *fh)
+{
+	struct fuse_open_in in = {.flags = flags};
+	struct fuse_open_out out;
+
+	assert_int_equal(ask(FUSE_OPEN, node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	*fh = out.fh;
+	return out.open_flags;
+}
+
+static void release(uint64_t fh)
+{
+	struct fuse_release_in in = {.fh = fh};
+
+	assert_int_equal(ask(FUSE_RELEASE, node, &in, sizeof in), 0);
+}
+
+static void write_byte(uint64_t fh, uint64_t offset, uint32_t flags)
+{
+	struct {
+		struct fuse_write_in in;
+		char data;
+	} request = {{.fh = fh, .offset = offset, .size = 1, .flags = flags}, 'x'};
+
+	assert_int_equal(ask(FUSE_WRITE, node, &request, sizeof request.in + 1), 0);
+}
+
+static uint64_t send_getattr(void)
+{
+	struct fuse_getattr_in in = {0};
+
+	return fake_kernel_send(&kernel, 0, FUSE_GETATTR, node, &in, sizeof in);
+}
+
+static struct fuse_attr attributes(void)
+{
+	struct fuse_attr_out out;
+
+	assert_int_equal(wait_for(send_getattr()), 0);
+	memcpy(&out, answer.body, sizeof out);
+	return out.attr;
+}
+
+static uint64_t send_lock(uint32_t opcode, uint64_t fh)
+{
+	struct fuse_lk_in in = {
+		.fh = fh, .owner = 1, .lk = {.start = 0, .end = INT64_MAX, .type = F_WRLCK, .pid = 1}};
+
+	return fake_kernel_send(&kernel, 0, opcode, node, &in, sizeof in);
+}
+
+/* ---- The other mount ---- */
+
+static void write_elsewhere(struct fake_kernel *of)
+{
+	struct fs_harness *files = fake_raftkv_files(of->raftkv);
+
+	assert_int_equal(fs_harness_write(files, node, 0, 0, "0123456789", 10), 0);
+}
+
+static void set_lock_elsewhere(struct fake_kernel *of, enum lock_type type)
+{
+	struct fs_harness *files = fake_raftkv_files(of->raftkv);
+	uint64_t session = files->session;
+	struct op op = {.kind = OP_LOCK,
+		.lock = {.ino = node,
+			.lock = {.kind = LOCK_POSIX, .type = type, .owner = 9, .end = INT64_MAX}}};
+
+	files->session = OTHER_SESSION;
+	assert_int_equal(fs_harness_run(files, &op, NULL), 0);
+	files->session = session;
+}
+
+static void lock_elsewhere(struct fake_kernel *of)
+{
+	set_lock_elsewhere(of, FS_LOCK_WRITE);
+}
+
+static void unlock_elsewhere(struct fake_kernel *of)
+{
+	set_lock_elsewhere(of, FS_LOCK_NONE);
+}
+
+/* ---- Tests ---- */
+
+static void nothing_is_cached_for_long(void **state)
+{
+	struct fuse_open_in in = {.flags = O_DIRECTORY};
+	struct fuse_open_out opened;
+	struct fuse_entry_out entry;
+	uint64_t fh;
+
+	(void)state;
+	assert_int_equal(ask(FUSE_LOOKUP, ROOT, NAME, sizeof NAME), -ENOENT); /* no negative entry */
+	make(&fh);
+	assert_int_equal(ask(FUSE_LOOKUP, ROOT, NAME, sizeof NAME), 0);
+	memcpy(&entry, answer.body, sizeof entry);
+	assert_true(entry.entry_valid <= 1 && entry.attr_valid <= 1);
+	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &in, sizeof in), 0);
+	memcpy(&opened, answer.body, sizeof opened);
+	assert_int_equal(opened.open_flags & (FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE), 0);
+	release(opened.fh);
+	release(fh);
+}
+
+static void pages_are_kept_until_another_writes(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	assert_true(make(&fh) & FOPEN_KEEP_CACHE);
+	write_byte(fh, 0, O_RDWR);
+	assert_int_equal(attributes().size, 1);
+	release(fh);
+	assert_true(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
+	release(fh);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	assert_false(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
+	release(fh);
+	attributes(); /* waits until they have gone */
+	assert_true(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
+	release(fh);
+}
+
+static void a_new_size_is_told_after_old_pages_have_gone(void **state)
+{
+	uint64_t fh, asking;
+
+	(void)state;
+	make(&fh);
+	write_byte(fh, 0, O_RDWR);
+	assert_int_equal(attributes().size, 1);
+	assert_int_equal(atomic_load(&kernel.drops), 0);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	atomic_store(&kernel.is_slow, true);
+	asking = send_getattr();
+	assert_silent();
+	sem_post(&kernel.may_drop);
+	assert_int_equal(wait_for(asking), 0);
+	assert_int_equal(atomic_load(&kernel.drops), 1);
+	atomic_store(&kernel.is_slow, false);
+	release(fh);
+}
+
+static void an_append_goes_to_the_end(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	release(fh);
+	assert_true(open_node(O_WRONLY | O_APPEND, &fh) & FOPEN_DIRECT_IO);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	write_byte(fh, 0, O_WRONLY | O_APPEND); /* the kernel knows of no byte */
+	assert_int_equal(attributes().size, 11);
+	release(fh);
+	assert_false(open_node(O_RDONLY | O_APPEND, &fh) & FOPEN_DIRECT_IO);
+	release(fh);
+}
+
+/* Whoever reads through pages on this mount sees it when the writer's call returns. */
+static void an_append_drops_the_pages_of_readers(void **state)
+{
+	uint64_t reader, fh;
+
+	(void)state;
+	make(&reader);
+	open_node(O_WRONLY | O_APPEND, &fh);
+	write_byte(fh, 0, O_WRONLY | O_APPEND);
+	assert_int_equal(atomic_load(&kernel.drops), 1);
+	release(reader);
+	write_byte(fh, 1, O_WRONLY | O_APPEND);
+	assert_int_equal(atomic_load(&kernel.drops), 1); /* nobody reads */
+	release(fh);
+}
+
+static void a_lock_of_another_mount_is_waited_for(void **state)
+{
+	uint64_t fh, waiting;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, lock_elsewhere);
+	assert_int_equal(wait_for(send_lock(FUSE_SETLK, fh)), -EAGAIN);
+	waiting = send_lock(FUSE_SETLKW, fh);
+	assert_silent();
+	fake_kernel_on_loop(&kernel, unlock_elsewhere);
+	assert_int_equal(wait_for(waiting), 0);
+	release(fh);
+}
+
+static void a_lock_shows_what_was_written_under_it(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	assert_int_equal(wait_for(send_lock(FUSE_SETLK, fh)), 0);
+	assert_int_equal(atomic_load(&kernel.drops), 1);
+	release(fh);
+}
+
+/* Nothing hears of the lock's end once nobody is there to wait for it. */
+static void the_end_does_not_wait_for_others_locks(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, lock_elsewhere);
+	send_lock(FUSE_SETLKW, fh);
+	assert_silent();
+	fake_kernel_hang_up(&kernel);
+	fake_kernel_on_loop(&kernel, unlock_elsewhere);
+	fake_kernel_close(&kernel);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_is_cached_for_long),
+		TEST(pages_are_kept_until_another_writes),
+		TEST(a_new_size_is_told_after_old_pages_have_gone),
+		TEST(an_append_goes_to_the_end),
+		TEST(an_append_drops_the_pages_of_readers),
+		TEST(a_lock_of_another_mount_is_waited_for),
+		TEST(a_lock_shows_what_was_written_under_it),
+		cmocka_unit_test_setup(the_end_does_not_wait_for_others_locks, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
