@@ -269,8 +269,8 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 	struct chunk *ready;
 
 	if (write_back->options.answered)
-		write_back->options.answered(
-			write_back->options.argument, file->ino, error ? NULL : &reply->attributes);
+		write_back->options.answered(write_back->options.argument, file->ino,
+			!error && reply->has_attributes ? &reply->attributes : NULL);
 	if (error)
 		write_back->options.failed(write_back->options.argument, file->ino, error);
 	pthread_mutex_lock(&write_back->mutex);

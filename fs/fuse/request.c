@@ -137,7 +137,8 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 
 	request->wait = REQUEST_WAITS_ELSEWHERE;
 	if (ino)
-		pages_end(request->front->pages, ino, error ? NULL : &reply->attributes);
+		pages_end(request->front->pages, ino,
+			!error && reply->has_attributes ? &reply->attributes : NULL);
 	request->called(call, error, reply);
 }
 
