@@ -101,7 +101,6 @@ end_cluster() {
 		[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
 		[ -z "$pid" ] || wait "$pid" 2>/dev/null
 	done
-	rm -rf /var/lib/raftkv/mounts/*"${WORK##*/}"*
 	clean_up
 }
 trap end_cluster EXIT

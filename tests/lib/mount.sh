@@ -67,6 +67,7 @@ clean_up() {
 	for directory in $EXT4; do
 		umount "$directory" || umount -l "$directory"
 	done
+	rm -rf /var/lib/raftkv/mounts/*"${WORK##*/}"*
 	rm -rf --one-file-system "$WORK"
 }
 trap clean_up EXIT
