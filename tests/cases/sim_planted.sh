@@ -46,6 +46,7 @@ store:release_before_sync      400 # 87
 store:retry_without_slot        50 # 5
 store:reuse_before_flush       100 # 8
 store:snapshot_kept             20 # 1
+sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
 BUGS
 echo "$caught caught"
 exit $status

@@ -143,10 +143,13 @@ static void on_locked(struct actor *actor, const struct answer *answer)
 		return;
 	}
 	work_expect(actor, answer, "a lock");
-	if (answer->kind != ANSWER_DONE || !has_session(actor))
-		unlock(actor);
-	else
+	if (answer->kind == ANSWER_DONE && has_session(actor)) {
 		read_value(actor, on_read);
+		return;
+	}
+	/* If the session was lost meanwhile, nobody knows which one has the lock: perhaps the present one. */
+	actor->session = client_session(actor->mount->client);
+	unlock(actor);
 }
 
 /* ---- The work ---- */
@@ -193,7 +196,9 @@ static void on_looked(struct actor *actor, const struct answer *answer)
 static void on_taken(struct actor *actor, const struct answer *answer)
 {
 	if (answer->kind != ANSWER_DONE || answer->error < 0)
-		violation("counter %" PRIu64 ": its lock is not given back: %s", actor->other,
+		violation("counter %" PRIu64 ": its lock is not given back by actor %" PRIu64
+			  " of session %" PRIu64 ": %s",
+			actor->other, answer->reply->blocker.owner, answer->reply->blocker.session,
 			strerror(-answer->error));
 	read_value(actor, on_looked);
 }

@@ -141,8 +141,9 @@ static void fire_drift(struct faults *faults)
 
 static void fire_wall(struct faults *faults)
 {
-	sim_node_jump_wall(faults->cluster->nodes[draw(faults, NODES)],
-		(int64_t)draw(faults, 7200 * (uint64_t)SIM_S) - 3600 * (int64_t)SIM_S);
+	struct sim_node *node = faults->cluster->nodes[draw(faults, NODES)];
+
+	sim_node_jump_wall(node, (int64_t)draw(faults, 7200 * (uint64_t)SIM_S) - 3600 * (int64_t)SIM_S);
 }
 
 /* ---- The network ---- */
@@ -199,8 +200,9 @@ static void fire_bridge(struct faults *faults)
 
 static void fire_reset(struct faults *faults)
 {
-	sim_net_reset(
-		faults->cluster->nodes[draw(faults, NODES)], faults->cluster->nodes[draw(faults, STORES)]);
+	struct sim_node *node = faults->cluster->nodes[draw(faults, NODES)];
+
+	sim_net_reset(node, faults->cluster->nodes[draw(faults, STORES)]);
 }
 
 static void mend_links(struct faults *faults)
@@ -218,10 +220,12 @@ static void mend_links(struct faults *faults)
 static void fire_delay(struct faults *faults)
 {
 	uint32_t slow = (uint32_t)draw(faults, NODES + 1); /* NODES: all of them */
-	struct sim_link link = {.latency = draw_duration(faults, 300 * SIM_MS) + 1,
-		.bytes_per_s = draw(faults, 2) == 0 ? 0 : 100000 + draw(faults, 10000000),
-		.reset_ppm = draw(faults, 2) == 0 ? 0 : (uint32_t)draw(faults, 20000)};
+	struct sim_link link = {.latency = draw_duration(faults, 300 * SIM_MS) + 1};
 
+	if (draw(faults, 2) == 0)
+		link.bytes_per_s = 100000 + draw(faults, 10000000);
+	if (draw(faults, 2) == 0)
+		link.reset_ppm = (uint32_t)draw(faults, 20000);
 	mend_links(faults);
 	faults->links_until = now_of(faults) + draw_duration(faults, 20 * (uint64_t)SIM_S);
 	for (uint32_t from = 0; from < NODES; from++)
@@ -255,9 +259,9 @@ static struct sim_disk_faults *begin_disk_fault(struct faults *faults, uint64_t 
 static void fire_slow_disk(struct faults *faults)
 {
 	uint32_t number;
+	struct sim_disk_faults *disk = begin_disk_fault(faults, 20 * (uint64_t)SIM_S, &number);
 
-	begin_disk_fault(faults, 20 * (uint64_t)SIM_S, &number)->latency =
-		SIM_MS + draw_duration(faults, 200 * SIM_MS);
+	disk->latency = SIM_MS + draw_duration(faults, 200 * SIM_MS);
 }
 
 /* One disk at a time has no room, or is bad: what it does not take is on the two others. */

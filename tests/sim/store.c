@@ -92,14 +92,16 @@ static void init_config(struct store *store)
 void store_init(struct store *store, struct sim_world *world, uint32_t number, bool is_verbose)
 {
 	static const char *const names[STORES] = {"a", "b", "c"};
+	uint64_t kv_seed;
 
 	*store = (struct store){.world = world,
 		.node = sim_node_new(world, names[number - 1]),
 		.number = number,
-		.loop_count = 1 + (uint32_t)sim_random(world, STORE_LOOPS),
 		.is_verbose = is_verbose};
+	store->loop_count = 1 + (uint32_t)sim_random(world, STORE_LOOPS);
+	kv_seed = sim_random(world, UINT32_MAX);
 	store->kv = sim_kv_new(&(struct sim_kv_options){
-		.seed = sim_random(world, UINT32_MAX),
+		.seed = kv_seed,
 		.flush_percent = 5,
 		.miss_percent = (unsigned)sim_random(world, 3) * 5,
 		.is_dead = is_dead,

@@ -172,33 +172,35 @@ static void choose_name_change(struct actor *actor, struct tree *tree)
 {
 	static const uint32_t flags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
 	struct model_node *file = pick(actor, tree, S_IFREG);
+	struct slice name = pick_name(actor), new_name = pick_name(actor);
+	uint64_t choice = draw(actor, 4);
 	struct op *op = &tree->op;
 
 	tree->node = pick(actor, tree, S_IFDIR);
 	tree->other = pick(actor, tree, S_IFDIR);
 	switch (draw(actor, 6)) {
 	case 0:
-		*op = (struct op){.kind = OP_LINK, .link = {file->real, tree->other->real, pick_name(actor)}};
+		*op = (struct op){.kind = OP_LINK, .link = {file->real, tree->other->real, name}};
 		tree->node = file;
 		break;
 	case 1:
-		*op = (struct op){.kind = draw(actor, 3) ? OP_UNLINK : OP_RMDIR,
-			.remove = {.parent = tree->node->real, .name = pick_name(actor)}};
+		*op = (struct op){.kind = choice ? OP_UNLINK : OP_RMDIR,
+			.remove = {.parent = tree->node->real, .name = name}};
 		break;
 	case 2:
 	case 3:
 		*op = (struct op){.kind = OP_RENAME,
 			.rename = {.parent = tree->node->real,
-				.name = pick_name(actor),
+				.name = name,
 				.new_parent = tree->other->real,
-				.new_name = pick_name(actor),
-				.flags = flags[draw(actor, sizeof flags / sizeof *flags)]}};
+				.new_name = new_name,
+				.flags = flags[choice]}};
 		break;
 	default:
 		*op = (struct op){.kind = OP_MAKE,
 			.make = {.parent = tree->node->real,
-				.name = pick_name(actor),
-				.mode = draw(actor, 4) ? S_IFREG | 0644 : S_IFDIR | 0755,
+				.name = name,
+				.mode = choice ? S_IFREG | 0644 : S_IFDIR | 0755,
 				.exclusive = true}};
 	}
 }
@@ -207,12 +209,14 @@ static struct buf *choose_write(struct actor *actor, struct tree *tree)
 {
 	struct buf *payload;
 
-	tree->size = 1 + (pick_offset(actor) / (1 + draw(actor, 20))) % WRITE_MAX;
+	uint64_t most = pick_offset(actor), offset = pick_offset(actor);
+	bool is_append = draw(actor, 5) == 0 && tree->node->size < EDGE_MAX;
+
+	tree->size = 1 + (most / (1 + draw(actor, 20))) % WRITE_MAX;
 	tree->fill = (uint8_t)(1 + draw(actor, 255));
 	tree->op = (struct op){.kind = OP_WRITE,
-		.write = {.ino = tree->node->real,
-			.offset = pick_offset(actor),
-			.flags = draw(actor, 5) == 0 && tree->node->size < EDGE_MAX ? OP_WRITE_APPEND : 0}};
+		.write = {
+			.ino = tree->node->real, .offset = offset, .flags = is_append ? OP_WRITE_APPEND : 0}};
 	payload = buf_new(tree->size);
 	check(payload);
 	memset(payload->data, tree->fill, tree->size);
@@ -224,6 +228,9 @@ static struct buf *choose_data_change(struct actor *actor, struct tree *tree)
 {
 	static const uint32_t modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
+	uint64_t offset = pick_offset(actor), source_offset = pick_offset(actor);
+	uint64_t length = 1 + pick_offset(actor) % WRITE_MAX;
+	uint32_t mode = modes[draw(actor, sizeof modes / sizeof *modes)];
 	struct op *op = &tree->op;
 
 	tree->other = pick(actor, tree, S_IFREG);
@@ -232,22 +239,20 @@ static struct buf *choose_data_change(struct actor *actor, struct tree *tree)
 		*op = (struct op){.kind = OP_SETATTR,
 			.setattr = {.ino = tree->node->real,
 				.valid = OP_SET_SIZE,
-				.size = draw(actor, 4) ? pick_offset(actor) : 0}};
+				.size = draw(actor, 4) ? offset : 0}};
 		return NULL;
 	case 1:
 		*op = (struct op){.kind = OP_FALLOCATE,
-			.fallocate = {.ino = tree->node->real,
-				.mode = modes[draw(actor, sizeof modes / sizeof *modes)],
-				.offset = pick_offset(actor),
-				.length = 1 + pick_offset(actor) % WRITE_MAX}};
+			.fallocate = {
+				.ino = tree->node->real, .mode = mode, .offset = offset, .length = length}};
 		return NULL;
 	case 2:
 		*op = (struct op){.kind = OP_COPY,
 			.copy = {.source = tree->other->real,
-				.source_offset = pick_offset(actor),
+				.source_offset = source_offset,
 				.ino = tree->node->real,
-				.offset = pick_offset(actor),
-				.length = 1 + pick_offset(actor) % WRITE_MAX}};
+				.offset = offset,
+				.length = length}};
 		return NULL;
 	default:
 		return choose_write(actor, tree);
