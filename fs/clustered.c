@@ -30,6 +30,8 @@ struct clustered {
 	struct env_mail mail; /* to the first loop */
 
 	pthread_mutex_t mutex;
+	void (*lost)(void *argument); /* NULL: nobody asked yet */
+	void *lost_argument;
 	pthread_cond_t changed;
 	bool is_done; /* what the first loop was asked for */
 	bool is_stopped;
@@ -217,6 +219,19 @@ static int make_loops(struct clustered *clustered, struct status *status)
 	return 0;
 }
 
+static void on_lost(void *argument, uint64_t session)
+{
+	struct clustered *clustered = argument;
+	void (*lost)(void *argument);
+
+	(void)session;
+	pthread_mutex_lock(&clustered->mutex);
+	lost = clustered->lost;
+	pthread_mutex_unlock(&clustered->mutex);
+	if (lost)
+		lost(clustered->lost_argument);
+}
+
 static int make_remote(struct clustered *clustered, struct status *status)
 {
 	const struct remote_options options = {.env = clustered->env,
@@ -226,6 +241,8 @@ static int make_remote(struct clustered *clustered, struct status *status)
 		.seeds = &clustered->seeds,
 		.reads = clustered->options.reads,
 		.timeo_ms = clustered->options.timeo_ms,
+		.lost = on_lost,
+		.argument = clustered,
 		.host = clustered->host,
 		.mount_point = clustered->options.mount_point,
 		.pid = (uint32_t)getpid()};
@@ -300,6 +317,14 @@ void clustered_close(struct clustered *clustered)
 	pthread_mutex_destroy(&clustered->mutex);
 	sem_destroy(&clustered->looked);
 	free(clustered);
+}
+
+void clustered_set_lost(struct clustered *clustered, void (*lost)(void *argument), void *argument)
+{
+	pthread_mutex_lock(&clustered->mutex);
+	clustered->lost = lost;
+	clustered->lost_argument = argument;
+	pthread_mutex_unlock(&clustered->mutex);
 }
 
 struct env *clustered_env(struct clustered *clustered)

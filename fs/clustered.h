@@ -28,6 +28,9 @@ int clustered_open(
  * left. */
 void clustered_close(struct clustered *clustered);
 
+/* Has `lost` called, on some thread, when the mount's session was lost (remote.h), until it is closed. */
+void clustered_set_lost(struct clustered *clustered, void (*lost)(void *argument), void *argument);
+
 struct env *clustered_env(struct clustered *clustered);
 struct remote *clustered_remote(struct clustered *clustered);
 struct client *clustered_client(struct clustered *clustered);

@@ -225,6 +225,11 @@ static void drop_pages(void *argument, uint64_t ino)
 	channel_drop_pages(argument, ino);
 }
 
+static void on_session_lost(void *argument)
+{
+	front_on_session_lost(argument);
+}
+
 static int open_front(struct service *service, struct status *status)
 {
 	const struct channel_options channel = {
@@ -259,6 +264,8 @@ static int open_front(struct service *service, struct status *status)
 	result = front_new(&front, &service->front, status);
 	if (result < 0)
 		return result;
+	if (is_cluster(service))
+		clustered_set_lost(service->clustered, on_session_lost, service->front);
 	front_start(service->front);
 	return 0;
 }

@@ -287,6 +287,11 @@ void front_set_modes(struct front *front, struct front_modes modes)
 	atomic_store(&front->synchronous, modes.synchronous);
 }
 
+void front_on_session_lost(struct front *front)
+{
+	node_set_error_of_locked(front->nodes, -EIO);
+}
+
 void front_each_operation(const struct front *front,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument)
 {

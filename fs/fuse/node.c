@@ -127,6 +127,20 @@ void node_set_error(struct node_table *table, uint64_t ino, int error)
 	pthread_mutex_unlock(&table->mutex);
 }
 
+void node_set_error_of_locked(struct node_table *table, int error)
+{
+	struct node *node, *next;
+
+	pthread_mutex_lock(&table->mutex);
+	HASH_ITER (hh, table->nodes, node, next) {
+		if (!node->is_locked)
+			continue;
+		node->errors++;
+		node->error = error;
+	}
+	pthread_mutex_unlock(&table->mutex);
+}
+
 int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen)
 {
 	struct node *node;

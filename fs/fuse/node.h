@@ -36,6 +36,8 @@ void node_close(struct node_table *table, uint64_t ino);
 /* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
  * of errors; it is brought up to date. 0 or the last -errno. */
 void node_set_error(struct node_table *table, uint64_t ino, int error);
+/* The same of every file through which a lock was taken. */
+void node_set_error_of_locked(struct node_table *table, int error);
 int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen);
 uint64_t node_errors(struct node_table *table, uint64_t ino);
 

@@ -7,7 +7,31 @@ stores_up
 cluster_mount one
 cluster_mount two
 python3 tests/lib/coherence.py "$WORK/one" "$WORK/two" || fail "the mounts disagree"
+grep -h level=error "$WORK"/*.log && fail "errors were logged"
+
+# A mount that was not heard of has lost its locks: who held one is told, and can go on.
+python3 - "$WORK" "${MOUNT_PIDS[one]}" <<'END' || fail "who lost a lock was not told"
+import errno, fcntl, os, signal, sys, time
+work, daemon = sys.argv[1], int(sys.argv[2])
+fd = os.open(f"{work}/one/lost", os.O_CREAT | os.O_RDWR)
+fcntl.flock(fd, fcntl.LOCK_EX)
+os.kill(daemon, signal.SIGSTOP)
+try:
+    other = os.open(f"{work}/two/lost", os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+finally:
+    os.kill(daemon, signal.SIGCONT)
+end = time.monotonic() + 20
+while "session opened" not in open(f"{work}/one.log").read():
+    assert time.monotonic() < end, "no new session"
+    time.sleep(0.05)
+try:
+    os.write(fd, b"x")
+    raise AssertionError("a write by who has lost its lock")
+except OSError as error:
+    assert error.errno == errno.EIO, error
+os.write(fd, b"x")
+os.fsync(fd)
+END
 cluster_umount one
 cluster_umount two
-grep -h level=error "$WORK"/*.log && fail "errors were logged"
-exit 0
