@@ -149,12 +149,32 @@ static void test_the_last_wait_of_a_cycle_is_refused(void **state)
 	node_close(table, INO + 1);
 }
 
+/* With the session their locks went. */
+static void test_who_was_locked_is_told(void **state)
+{
+	uint64_t locked, other;
+
+	(void)state;
+	assert_int_equal(node_open(table, INO), 0);
+	assert_int_equal(node_open(table, INO + 1), 0);
+	node_set_locked(table, INO);
+	locked = node_errors(table, INO);
+	other = node_errors(table, INO + 1);
+	node_set_error_of_locked(table, -EIO);
+	assert_int_equal(node_take_error(table, INO, &locked), -EIO);
+	assert_int_equal(node_take_error(table, INO, &locked), 0);
+	assert_int_equal(node_take_error(table, INO + 1, &other), 0);
+	node_close(table, INO);
+	node_close(table, INO + 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_handle_is_told_an_error_once),
+		TEST(who_was_locked_is_told),
 		TEST(a_dropped_lock_wakes_all_that_wait),
 		TEST(a_wait_is_cancelled_or_woken_not_both),
 		TEST(the_last_wait_of_a_cycle_is_refused),
