@@ -1,0 +1,351 @@
+/*
+ * fs/keeper: simulated stores with a keeper each, which report and may crash: while files are made, a store is drained,
+ * or lost and replaced; no operation is lost or done twice, and the replicas end up where they are to be.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/eval/eval.h"
+#include "fs/keeper.h"
+#include "fs/op.h"
+#include "proto/container.h"
+#include "tests/lib/sim_cluster.h"
+#include "tests/lib/test.h"
+
+#define STORES	 4u /* the last one has nothing at first */
+#define VOTERS	 3u
+#define PATIENCE (60 * (uint64_t)SIM_S)
+
+static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420", "d:7420"};
+
+struct kept {
+	struct sim_cluster cluster;
+	struct keeper *keepers[STORES];
+	uint32_t made; /* files */
+	bool is_stopped;
+	bool is_made; /* the wish, with this: */
+	struct status outcome;
+};
+
+/* ---- Life ---- */
+
+static void start(struct kept *kept, uint32_t number)
+{
+	struct sim_store *store = &kept->cluster.stores[number];
+
+	sim_cluster_open(&kept->cluster, number + 1);
+	kept->keepers[number] = keeper_new(&(struct keeper_options){.raftkv = store->raftkv,
+		.loop = store->caller,
+		.logger = &store->logger,
+		.stores = addresses,
+		.store_count = number < VOTERS ? VOTERS : 0});
+	assert_non_null(kept->keepers[number]);
+	keeper_start(kept->keepers[number]);
+}
+
+static struct kept *kept_new(uint64_t seed)
+{
+	struct kept *kept = calloc(1, sizeof *kept);
+
+	assert_non_null(kept);
+	sim_cluster_init(&kept->cluster, seed, VOTERS, STORES - VOTERS);
+	for (uint32_t i = 0; i < STORES; i++)
+		kept->cluster.stores[i].options.evaluator = eval_evaluator();
+	for (uint32_t i = 0; i < STORES; i++)
+		start(kept, i);
+	return kept;
+}
+
+static void crash(struct kept *kept, uint32_t number)
+{
+	sim_store_crash(&kept->cluster.stores[number]);
+	keeper_free(kept->keepers[number]);
+	kept->keepers[number] = NULL;
+}
+
+static void on_stopped(void *argument)
+{
+	((struct kept *)argument)->is_stopped = true;
+}
+
+static bool is_stopped(void *argument)
+{
+	return ((const struct kept *)argument)->is_stopped;
+}
+
+static void kept_free(struct kept *kept)
+{
+	for (uint32_t i = 0; i < STORES; i++) {
+		if (!kept->keepers[i])
+			continue;
+		kept->is_stopped = false;
+		keeper_stop(kept->keepers[i], on_stopped, kept);
+		assert_true(sim_run(kept->cluster.world, PATIENCE, is_stopped, kept));
+		sim_store_stop(&kept->cluster.stores[i]);
+		keeper_free(kept->keepers[i]);
+	}
+	sim_cluster_close(&kept->cluster);
+	free(kept);
+}
+
+/* ---- Reports ---- */
+
+static void report_one(struct kept *kept, uint32_t number)
+{
+	struct ident ident = raftkv_ident(kept->cluster.stores[number].raftkv);
+	struct store_report report = {.store = number + 1,
+		.incarnation = ident.incarnation,
+		.birth = ident.birth,
+		.figures = {.space_total = 100, .space_available = 90}};
+	uint64_t id;
+
+	strcpy(report.address, addresses[number]);
+	for (uint32_t i = 0; i < STORES; i++)
+		if (kept->keepers[i])
+			keeper_report(kept->keepers[i], &report, &id);
+}
+
+/* Time passes, and whoever lives says so. */
+static void pass(struct kept *kept, uint64_t duration)
+{
+	uint64_t end = sim_time(kept->cluster.world) + duration;
+
+	while (sim_time(kept->cluster.world) < end) {
+		for (uint32_t i = 0; i < STORES; i++)
+			if (kept->keepers[i])
+				report_one(kept, i);
+		sim_cluster_run(&kept->cluster, 200 * SIM_MS);
+	}
+}
+
+/* ---- Operations ---- */
+
+struct call {
+	struct raftkv_write write;
+	struct op_reply reply;
+	int status;
+	bool is_done;
+};
+
+static void on_written(struct raftkv_write *write, int status, struct buf *bytes)
+{
+	struct call *call = container_of(write, struct call, write);
+
+	call->status = status == 0 ? op_reply_decode(buf_slice(bytes), &call->reply) : status;
+	call->is_done = true;
+}
+
+static bool is_done(void *argument)
+{
+	return ((const struct call *)argument)->is_done;
+}
+
+/* Once: 0 or the operation's errno; a status when nobody knows. */
+static int try_op(struct kept *kept, const struct op *op)
+{
+	uint32_t leader = sim_cluster_await_leader(&kept->cluster);
+	struct sim_store *store = sim_cluster_store(&kept->cluster, leader);
+	struct call *call = calloc(1, sizeof *call);
+	int status = STATUS_STALE_COMMAND;
+
+	assert_non_null(call);
+	call->write =
+		(struct raftkv_write){.region = CLUSTER_REGION, .loop = store->caller, .done = on_written};
+	assert_int_equal(op_encode(op, &call->write.body), 0);
+	raftkv_async_write(store->raftkv, &call->write);
+	assert_true(sim_run(kept->cluster.world, PATIENCE, is_done, call));
+	status = call->status < 0 ? call->status : call->reply.error;
+	buf_unref(call->write.body);
+	free(call);
+	return status;
+}
+
+static struct op make_op(uint32_t number, char name[16])
+{
+	size_t size = (size_t)snprintf(name, 16, "f%u", number);
+
+	return (struct op){.kind = OP_MAKE,
+		.make = {.parent = FS_ROOT_INO,
+			.name = slice_of(name, size),
+			.mode = S_IFREG | 0644,
+			.exclusive = true}};
+}
+
+/* Without a slot a retry may find the file there: it was made by the attempt before, and by no other. */
+static void make_file(struct kept *kept)
+{
+	char name[16];
+	struct op op = make_op(kept->made++, name);
+	int status = try_op(kept, &op);
+	bool is_retry = false;
+
+	for (int i = 0; i < 200 && status < -4095; i++) {
+		pass(kept, 200 * SIM_MS);
+		is_retry = true;
+		status = try_op(kept, &op);
+	}
+	assert_true(status == 0 || (is_retry && status == -EEXIST));
+}
+
+/* ---- Wishes ---- */
+
+static void on_wish(struct keeper_wish *wish, const struct status *status)
+{
+	struct kept *kept = (struct kept *)(uintptr_t)wish->region;
+
+	kept->is_made = true;
+	kept->outcome = *status;
+}
+
+static int set_store(struct kept *kept, uint64_t store, enum store_state state)
+{
+	struct keeper_wish wish = {.kind = KEEPER_SET_STORE,
+		.store = store,
+		.state = state,
+		.region = (uint64_t)(uintptr_t)kept, /* no region is asked for */
+		.done = on_wish};
+
+	for (int i = 0; i < 50; i++) {
+		kept->is_made = false;
+		keeper_make(kept->keepers[sim_cluster_await_leader(&kept->cluster) - 1], &wish);
+		for (int k = 0; k < 100 && !kept->is_made; k++)
+			pass(kept, 200 * SIM_MS);
+		assert_true(kept->is_made);
+		if (kept->outcome.code != STATUS_NOT_LEADER && kept->outcome.code != -EAGAIN)
+			break;
+		pass(kept, 200 * SIM_MS);
+	}
+	return kept->outcome.code;
+}
+
+static bool has_members(struct kept *kept, uint32_t gone)
+{
+	struct raftkv_region_status status;
+	uint32_t leader = sim_cluster_await_leader(&kept->cluster), voters = 0;
+
+	if (sim_cluster_status_at(&kept->cluster, leader, &status) != 0)
+		return false;
+	for (uint32_t i = 0; i < status.member_count; i++) {
+		if (status.members[i].peer.store == gone || status.members[i].peer.roles != REGION_VOTER)
+			return false;
+		voters++;
+	}
+	return voters == VOTERS;
+}
+
+/* Files are made until the store has nothing left, and all of them are there at the end. */
+static void work_until_gone(struct kept *kept, uint32_t gone)
+{
+	for (int i = 0; i < 300 && !has_members(kept, gone); i++) {
+		make_file(kept);
+		pass(kept, 50 * SIM_MS);
+	}
+	assert_true(has_members(kept, gone));
+	for (uint32_t i = 0; i < kept->made; i++) {
+		char name[16];
+		struct op op = make_op(i, name);
+		int status = try_op(kept, &op);
+
+		for (int k = 0; k < 50 && status < -4095; k++) {
+			pass(kept, 200 * SIM_MS);
+			status = try_op(kept, &op);
+		}
+		assert_int_equal(status, -EEXIST);
+	}
+}
+
+/* ---- Cases ---- */
+
+static void begin(struct kept *kept)
+{
+	sim_cluster_await_leader(&kept->cluster);
+	pass(kept, 3 * (uint64_t)SIM_S);
+	for (uint32_t i = 0; i < 10; i++)
+		make_file(kept);
+}
+
+/* Each of the first three, whether it leads or not. */
+static void a_drained_store_is_left(void **state)
+{
+	(void)state;
+	for (uint32_t store = 1; store <= VOTERS; store++) {
+		struct kept *kept = kept_new(store);
+
+		begin(kept);
+		assert_int_equal(set_store(kept, store, STORE_REMOVED), -EBUSY);
+		assert_int_equal(set_store(kept, store, STORE_DRAINING), 0);
+		work_until_gone(kept, store);
+		pass(kept, 2 * (uint64_t)SIM_S);
+		assert_int_equal(set_store(kept, store, STORE_REMOVED), 0);
+		pass(kept, 2 * (uint64_t)SIM_S);
+		kept_free(kept);
+	}
+}
+
+static void a_drain_goes_on_under_the_next_leader(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 10; seed < 16; seed++) {
+		struct kept *kept = kept_new(seed);
+		uint32_t leader;
+
+		begin(kept);
+		leader = sim_cluster_await_leader(&kept->cluster);
+		assert_int_equal(set_store(kept, leader % VOTERS + 1, STORE_DRAINING), 0);
+		pass(kept, (seed - 10) * 200 * SIM_MS);
+		crash(kept, sim_cluster_await_leader(&kept->cluster) - 1);
+		for (uint32_t i = 0; i < STORES; i++)
+			if (!kept->keepers[i])
+				start(kept, i);
+		work_until_gone(kept, leader % VOTERS + 1);
+		kept_free(kept);
+	}
+}
+
+static void a_lost_store_is_replaced(void **state)
+{
+	struct kept *kept = kept_new(20);
+	uint32_t lost;
+
+	(void)state;
+	begin(kept);
+	lost = sim_cluster_await_leader(&kept->cluster) % VOTERS + 1;
+	assert_int_equal(set_store(kept, lost, STORE_LOST), -EBUSY); /* it is alive */
+	crash(kept, lost - 1);
+	pass(kept, 20 * (uint64_t)SIM_S);
+	assert_false(has_members(kept, lost)); /* nobody said so */
+	assert_int_equal(set_store(kept, lost, STORE_LOST), 0);
+	work_until_gone(kept, lost);
+	pass(kept, 3 * (uint64_t)SIM_S);
+	assert_int_equal(set_store(kept, lost, STORE_UP), -ENOENT); /* it was removed by itself */
+	start(kept, lost - 1);
+	pass(kept, 3 * (uint64_t)SIM_S);
+	assert_true(has_members(kept, lost));
+	kept_free(kept);
+}
+
+static void without_a_spare_a_drain_is_refused(void **state)
+{
+	struct kept *kept = kept_new(30);
+
+	(void)state;
+	crash(kept, STORES - 1);
+	begin(kept);
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), -EBUSY);
+	kept_free(kept);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_drained_store_is_left),
+		cmocka_unit_test(a_drain_goes_on_under_the_next_leader),
+		cmocka_unit_test(a_lost_store_is_replaced),
+		cmocka_unit_test(without_a_spare_a_drain_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
