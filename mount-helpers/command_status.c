@@ -284,7 +284,9 @@ static int judge_target(struct command *command, struct target *target, bool *is
 
 	if (code < 0 && !target_is_mounted(target))
 		return command_fail(&status);
-	if (code < 0)
+	if (code < 0 && target->address[0] != '\0')
+		print_complaint(command, "RKV102", status.text, "start it, and see its log");
+	else if (code < 0)
 		print_complaint(
 			command, "RKV007", status.text, "if the daemon is gone: umount -l, then mount again");
 	*is_ill = code < 0 || judge(command, target) == COMMAND_UNHEALTHY;

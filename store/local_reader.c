@@ -102,3 +102,13 @@ int raftkv_local_snapshot(
 		return STATUS_WOULD_BLOCK;
 	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
 }
+
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	struct route *route = router_find(&raftkv->router, region);
+
+	*snapshot = route ? snapshot_of(raftkv, route) : NULL;
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	return *snapshot ? 0 : -ENOMEM;
+}

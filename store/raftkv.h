@@ -174,6 +174,9 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read);
 int raftkv_local_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
 
+/* What has been applied here, however old, whoever leads: for what only grows. STATUS_REGION_NOT_FOUND, -ENOMEM. */
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot);
+
 /* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
  * the snapshot, which several threads may share. */
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);

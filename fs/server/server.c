@@ -7,6 +7,7 @@
 #include "fs/eval/eval.h"
 #include "fs/keeper.h"
 #include "fs/server/admin.h"
+#include "fs/server/recall.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
 #include "fs/store_list.h"
@@ -184,6 +185,16 @@ static void on_recorded(void *argument, const struct store_entry *entry)
 				.is_out = !store_state_is_in(entry->state)});
 }
 
+/* Before anybody is heard. */
+static int recall(struct server *server, struct status *status)
+{
+	int code = recall_stores(server->raftkv, on_reported, server);
+
+	return code < 0 ? status_set(status, code, "the records of the cluster's stores cannot be read: %s",
+				  status_name(code))
+			: 0;
+}
+
 static int make_keeper(struct server *server, struct status *status)
 {
 	const struct keeper_options options = {.raftkv = server->raftkv,
@@ -253,7 +264,7 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, open_store, make_keeper, make_service, make_admin,
+		make_transport, listen_for_all, open_store, recall, make_keeper, make_service, make_admin,
 		make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
