@@ -23,29 +23,30 @@ while read -r bug seeds options; do
 		echo "$bug is caught by seed ${seed%% *}: $(grep -m 1 violation <<<"$found")"
 	fi
 done <<'BUGS'
-blocks:deferred_unsynced       400 # 87
-blocks:sync_skipped            500 # 126
-log:ack_before_sync             50 # 3
-log:recycle_early              100 # 22
-log:stale_accepted             100 # 10
-members:payload_not_refilled   100 # 10
-raft:ack_before_persisted      100 # 22
-raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 74
-snapshot:range_not_cleared     200 # 42
+blocks:deferred_unsynced       400 # 8
+blocks:sync_skipped            500 # 28
+log:ack_before_sync             50 # 1
+log:recycle_early              100 # 8
+log:stale_accepted             100 # 2
+members:payload_not_refilled   100 # 1
+raft:ack_before_persisted      100 # 50
+raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 172
+snapshot:range_not_cleared     200 # 23
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
-store:answer_unconfirmed       400 # 84
-store:apply_state_ahead        200 # 33
-store:deferred_not_rewritten   400 # 87
-store:hard_state_not_written    50 # 3
-store:lease_unchecked          400 --faults pause,one-way --works registers # 45
-store:overlay_retired_early    200 # 40
-store:payload_unsynced         200 # 49
-store:release_before_flush     100 # 10
-store:release_before_sync      400 # 87
+store:answer_unconfirmed       400 # 13
+store:apply_state_ahead        200 # 1
+store:deferred_not_rewritten   400 # 33
+store:hard_state_not_written    50 # 1
+store:lease_unchecked          400 --faults pause,one-way --works registers # 1
+store:overlay_retired_early    200 # 9
+store:payload_unsynced         200 # 28
+store:release_before_flush     100 # 1
+store:release_before_sync      400 # 8
 store:retry_without_slot        50 # 5
 store:reuse_before_flush       100 # 8
 store:snapshot_kept             20 # 1
+fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,mount-cut # 1
 sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
 BUGS
 echo "$caught caught"
