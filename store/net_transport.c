@@ -171,7 +171,7 @@ static int check_life(struct net_transport *transport, const Raftkv__Hello *hell
 	if (address)
 		known = *address;
 	pthread_mutex_unlock(&transport->lock);
-	if (planted("server:old_lives_welcome"))
+	if (planted("members:old_lives_welcome"))
 		return 0;
 	if (known.is_out)
 		return status_set(

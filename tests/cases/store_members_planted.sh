@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 status=0
 folder=build-plant/tests/unit/store
-tests="members membership promises"
+tests="members membership promises net_transport"
 
 # A build of its own, whatever the one under test was made with.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN

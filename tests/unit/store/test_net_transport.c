@@ -356,6 +356,33 @@ static void a_snapshot_that_breaks_is_sent_again(void **state)
 	}
 }
 
+/* Two of three stores know better who the third one is: what it says is not heard, so it can serve nobody. */
+static void a_store_that_is_not_on_record_is_refused(void **state)
+{
+	static const struct {
+		uint64_t incarnation, birth;
+		bool is_out;
+		bool is_heard;
+	} known[] = {{5, 0, false, false}, {0, 8, false, false}, {0, 0, true, false}, {1, 7, false, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		struct fixture fixture;
+		struct sim_answer answer;
+
+		begin(&fixture, 90 + i);
+		fixture.ports[2].self.birth = 7;
+		for (uint32_t k = 0; k < 2; k++)
+			assert_int_equal(net_transport_set_life(fixture.ports[k].transport, 3,
+						 known[i].incarnation, known[i].birth, known[i].is_out),
+				0);
+		sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+		answer = sim_cluster_read_at(&fixture.cluster, 3, "a", true);
+		assert_int_equal(answer.status == 0, known[i].is_heard);
+		sim_cluster_close(&fixture.cluster);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -365,6 +392,7 @@ int main(void)
 		cmocka_unit_test(connections_may_break_all_the_time),
 		cmocka_unit_test(a_new_replica_gets_a_snapshot),
 		cmocka_unit_test(a_snapshot_that_breaks_is_sent_again),
+		cmocka_unit_test(a_store_that_is_not_on_record_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
