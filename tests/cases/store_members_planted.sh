@@ -21,5 +21,5 @@ while read -r bug; do
 	done
 	[ -n "$caught" ] || status=1
 	echo "$bug: ${caught:+caught by test_}${caught:-not caught}"
-done < <(grep -rho 'planted("members:[a-z_]*")' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+done < <(grep -rho 'planted("\(members\|reads\):[a-z_]*")' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
 exit $status

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "proto/codec.h"
+#include "proto/container.h"
 #include "store/members.h"
 #include "store/mutations.h"
+#include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
@@ -202,6 +204,90 @@ static void lease_ends_before_another_leads(void **state)
 		assert_int_not_equal(read_by_lease(&cluster, leader).status, 0);
 		sim_cluster_close(&cluster);
 	}
+}
+
+/* What a write's way through the cluster is watched by. */
+struct watch {
+	struct sim_cluster *cluster;
+	uint32_t leader;
+	struct raftkv_write write;
+	bool is_done;
+	bool was_paused;
+	uint32_t chances; /* moments in which a follower shows more than the leader */
+	uint32_t stale; /* and the leader serves nevertheless */
+};
+
+static void on_watched(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct watch *watch = container_of(write, struct watch, write);
+
+	(void)reply;
+	assert_int_equal(status, 0);
+	watch->is_done = true;
+}
+
+static uint64_t visible_at(const struct watch *watch, uint32_t store)
+{
+	struct raftkv *raftkv = sim_cluster_store(watch->cluster, store)->raftkv;
+
+	return atomic_load(&router_find(&raftkv->router, 1)->applied_index);
+}
+
+/* What was committed is on its way to the followers; the leader is slow to show it. */
+static void pause_leader(struct watch *watch)
+{
+	struct sim_store *store = sim_cluster_store(watch->cluster, watch->leader);
+	uint64_t committed = atomic_load(&router_find(&store->raftkv->router, 1)->commit_index);
+
+	if (watch->was_paused || committed <= visible_at(watch, watch->leader))
+		return;
+	watch->was_paused = true;
+	sim_node_pause(store->node, 20 * SIM_MS);
+}
+
+static bool watch_write(void *argument)
+{
+	struct watch *watch = argument;
+	uint64_t visible = visible_at(watch, watch->leader);
+
+	pause_leader(watch);
+	for (uint32_t store = 1; store <= 3; store++) {
+		if (visible_at(watch, store) <= visible)
+			continue;
+		watch->chances++;
+		watch->stale += read_by_lease(watch->cluster, watch->leader).status == 0;
+	}
+	return watch->is_done;
+}
+
+/* A reader of a follower may have seen it: one of the leader that comes later must see it, too. */
+static void leader_does_not_serve_less_than_a_follower_shows(void **state)
+{
+	uint32_t chances = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct sim_cluster cluster;
+		struct watch watch = {.cluster = &cluster};
+
+		begin(&cluster, 600 + seed);
+		watch.leader = sim_cluster_await_leader(&cluster);
+		for (int i = 0; i < 10; i++) {
+			struct sim_store *store = sim_cluster_store(&cluster, watch.leader);
+			struct buf *body = test_op_put("a", "new");
+
+			watch.is_done = watch.was_paused = false;
+			watch.write = (struct raftkv_write){
+				.region = 1, .body = body, .loop = store->caller, .done = on_watched};
+			raftkv_async_write(store->raftkv, &watch.write);
+			assert_true(sim_run(cluster.world, 10 * (uint64_t)SIM_S, watch_write, &watch));
+			buf_unref(body);
+		}
+		assert_int_equal(watch.stale, 0);
+		chances += watch.chances;
+		sim_cluster_close(&cluster);
+	}
+	assert_int_not_equal(chances, 0);
 }
 
 /* ---- Read indexes ----------------------------------------------------------------------------------------------- */
@@ -468,6 +554,7 @@ int main(void)
 		cmocka_unit_test(restarted_voter_does_not_break_a_lease),
 		cmocka_unit_test(lease_ends_when_the_leadership_is_handed_over),
 		cmocka_unit_test(lease_ends_before_another_leads),
+		cmocka_unit_test(leader_does_not_serve_less_than_a_follower_shows),
 		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
 		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
 		cmocka_unit_test(follower_without_room_waits),
