@@ -329,6 +329,7 @@ static void dispatch(struct errand *errand)
 	}
 	if (errand->kind == ERRAND_CHANGE && !errand->has_slot) {
 		errand->state = ERRAND_NEEDS_SLOT;
+		errand->session = courier->session;
 		if (!slot_pool_take(&courier->slots, errand))
 			return;
 	}
@@ -489,13 +490,14 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 
 /* ---- The session ---- */
 
-static struct errand *find_with_slot(const struct courier *courier)
+/* A change that was asked for under this session: it may rest on what the session held. */
+static struct errand *find_change_of(const struct courier *courier, uint64_t session)
 {
 	struct errand *errand;
 
 	DL_FOREACH(courier->errands, errand)
 	{
-		if (errand->has_slot)
+		if (errand->kind == ERRAND_CHANGE && session > 0 && errand->session == session)
 			return errand;
 	}
 	return NULL;
@@ -503,13 +505,14 @@ static struct errand *find_with_slot(const struct courier *courier)
 
 void courier_set_session(struct courier *courier, uint64_t session)
 {
+	uint64_t before = courier->session;
 	struct errand *errand;
 
-	if (session == courier->session)
+	if (session == before)
 		return;
 	courier->session = session;
 	slot_pool_close(&courier->slots);
-	while (!planted("fs:lost_session_unnoticed") && (errand = find_with_slot(courier)))
+	while (!planted("fs:lost_session_unnoticed") && (errand = find_change_of(courier, before)))
 		courier_give_up(errand, STATUS_SESSION_UNKNOWN);
 	store_links_set_session(courier->links, session);
 	if (session == 0)

@@ -38,8 +38,8 @@ struct env_loop *courier_loop(const struct courier *courier);
 /* The cluster that it speaks to: 0 until a store has welcomed it. From set_cluster on stores of another are left alone. */
 uint64_t courier_cluster(const struct courier *courier);
 void courier_set_cluster(struct courier *courier, uint64_t cluster);
-/* Another session, or (0) none: changes under way with the one before end with STATUS_SESSION_UNKNOWN, those that have no
- * slot yet wait for the next. */
+/* Another session, or (0) none: changes that were asked for under the one before end with STATUS_SESSION_UNKNOWN; those
+ * that are asked for while there is none wait for the next. */
 void courier_set_session(struct courier *courier, uint64_t session);
 
 /* 0: `done` will come, later; STATUS_LIMIT. */

@@ -595,6 +595,31 @@ static void a_lost_session_ends_what_was_under_way(void **state)
 }
 
 /* What a store says of the operation itself is the answer, whatever was tried before. */
+/* What waits for a slot may rest on a lock of the session, too. */
+static void a_lost_session_ends_what_waits_for_a_slot(void **state)
+{
+	enum { COUNT = SLOT_POOL_SIZE + 3 };
+	struct fixture *fixture = *state;
+	struct call *calls[COUNT];
+
+	start_remote(fixture);
+	fixture->is_holding = true;
+	for (int i = 0; i < COUNT; i++)
+		calls[i] = add_call(fixture, 0, begin_call);
+	settle(fixture, 100);
+	fixture->is_holding = false;
+	fixture->session = 0;
+	await_calls(fixture);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(calls[i]->error, -EIO);
+	assert_int_equal(fixture->done[0], 0);
+	calls[0] = add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	assert_int_equal(calls[0]->error, 0);
+	assert_int_equal(fixture->sessions, 2);
+	stop_remote(fixture);
+}
+
 static void a_definite_answer_is_not_asked_for_again(void **state)
 {
 	static const struct {
@@ -795,6 +820,7 @@ int main(void)
 		TEST(a_store_that_falls_silent_is_left_alone),
 		TEST(who_finds_no_slot_waits_in_order),
 		TEST(a_lost_session_ends_what_was_under_way),
+		TEST(a_lost_session_ends_what_waits_for_a_slot),
 		TEST(a_definite_answer_is_not_asked_for_again),
 		TEST(a_beat_finds_the_session_gone),
 		TEST(an_outage_is_waited_for),
