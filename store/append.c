@@ -113,7 +113,8 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 	*payload = find_payload(queue, entry->index);
 	if (*payload)
 		return 0;
-	status = payload_new(store_of(append->peer)->blocks, entry->payload_size / BLOCK_UNIT_SIZE, payload);
+	status = payload_new(store_of(append->peer)->blocks, BLOCKS_ADMITTED,
+		entry->payload_size / BLOCK_UNIT_SIZE, payload);
 	if (status < 0)
 		return status;
 	(*payload)->term = entry->term;

@@ -104,7 +104,7 @@ static int take_extents(
 	if (reserve && payload_take(reserve, count, extents))
 		return 0;
 	while (count > 0 && status == 0) {
-		status = blocks_allocate(apply->raftkv->blocks, count, extents);
+		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_ADMITTED, count, extents);
 		if (status == 0)
 			count -= extents->count;
 		extents++;

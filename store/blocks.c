@@ -175,7 +175,8 @@ static bool take(struct blocks *blocks, uint32_t count, struct block_extent *ext
 	return taken;
 }
 
-int blocks_allocate(struct blocks *blocks, uint32_t count, struct block_extent *extent)
+int blocks_allocate(
+	struct blocks *blocks, enum blocks_claim claim, uint32_t count, struct block_extent *extent)
 {
 	int status = 0;
 
@@ -183,7 +184,7 @@ int blocks_allocate(struct blocks *blocks, uint32_t count, struct block_extent *
 		return 0;
 	pthread_mutex_lock(&blocks->space);
 	while (status == 0 && !take(blocks, count, extent)) /* somebody may have grown it meanwhile */
-		status = blocks_files_grow(blocks);
+		status = blocks_files_grow(blocks, claim);
 	pthread_mutex_unlock(&blocks->space);
 	return status;
 }
@@ -247,7 +248,7 @@ void blocks_maintain(struct blocks *blocks)
 	pthread_mutex_unlock(&blocks->lock);
 	pthread_mutex_lock(&blocks->space);
 	while (status == 0 && needs_growth(blocks))
-		status = blocks_files_grow(blocks);
+		status = blocks_files_grow(blocks, BLOCKS_NEW);
 	for (int i = 0; i < SHRINK_MAX && blocks_files_shrink(blocks); i++)
 		;
 	pthread_mutex_unlock(&blocks->space);

@@ -68,9 +68,15 @@ void blocks_close(struct blocks *blocks); /* no request in flight; may be NULL *
  * worker. To be called when `options.wanted` asks for it, and every second. */
 void blocks_maintain(struct blocks *blocks);
 
+/* What the units are for. What is new may be refused; what a region's leader has admitted may take half of the reserve:
+ * else the first follower whose disk is a little fuller would keep all that comes later, removals too, from being
+ * committed. */
+enum blocks_claim { BLOCKS_NEW, BLOCKS_ADMITTED };
+
 /* Takes free units: one extent if `count` fits in one run, else the largest run there is; call again for the rest.
  * 0, -ENOSPC (the reserve is reached), or another -errno. Blocks only if blocks_maintain fell behind. */
-int blocks_allocate(struct blocks *blocks, uint32_t count, struct block_extent *extent);
+int blocks_allocate(
+	struct blocks *blocks, enum blocks_claim claim, uint32_t count, struct block_extent *extent);
 /* Gives back an extent that no row or record ever named; at once. */
 void blocks_cancel(struct blocks *blocks, struct block_extent extent);
 /* Out of use, all or any part of what was allocated; see above. `mark` is a number of the caller that, by and large,

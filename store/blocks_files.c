@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "store/blocks_internal.h"
 
 static void file_path(
@@ -230,16 +231,17 @@ void blocks_files_close(struct blocks *blocks)
 
 /* ---- Taking disk space ------------------------------------------------------------------------------------------ */
 
-/* Would another `size` bytes leave the reserve alone? */
-static int check_reserve(struct blocks *blocks, uint64_t size)
+/* Would another `size` bytes leave of the reserve what the claim must leave? */
+static int check_reserve(struct blocks *blocks, enum blocks_claim claim, uint64_t size)
 {
+	uint64_t reserve = blocks->options.reserve_size;
+	uint64_t left = claim == BLOCKS_ADMITTED && !planted("members:reserve_kept") ? reserve / 2 : reserve;
 	struct env_space space;
 	int status = env_space(blocks->options.env, blocks->path, &space);
 
 	if (status)
 		return status;
-	return space.available >= size && space.available - size >= blocks->options.reserve_size ? 0
-												 : -ENOSPC;
+	return space.available >= size && space.available - size >= left ? 0 : -ENOSPC;
 }
 
 static int write_header(struct blocks *blocks, struct block_file *file, uint64_t number)
@@ -324,7 +326,7 @@ static uint64_t next_chunk(const struct blocks *blocks)
 	return next;
 }
 
-static int grow(struct blocks *blocks)
+static int grow(struct blocks *blocks, enum blocks_claim claim)
 {
 	uint64_t chunk, size = bytes_of(blocks->chunk_units);
 	struct env_file *file;
@@ -339,7 +341,7 @@ static int grow(struct blocks *blocks)
 		       : NULL;
 	pthread_mutex_unlock(&blocks->lock);
 	/* What a crash left behind has its space already: the log may need it again on a disk that has filled up. */
-	status = is_stale ? 0 : check_reserve(blocks, size);
+	status = is_stale ? 0 : check_reserve(blocks, claim, size);
 	if (status)
 		return status;
 	if (!file)
@@ -355,9 +357,9 @@ static int grow(struct blocks *blocks)
 	return status;
 }
 
-int blocks_files_grow(struct blocks *blocks)
+int blocks_files_grow(struct blocks *blocks, enum blocks_claim claim)
 {
-	int status = grow(blocks);
+	int status = grow(blocks, claim);
 
 	if (status == -EIO) /* a failed sync is among these: the file is not to be trusted again */
 		blocks_fail(blocks, status, "taking disk space");

@@ -77,7 +77,7 @@ int blocks_files_open(struct blocks *blocks, struct status *status);
 void blocks_files_close(struct blocks *blocks);
 /* Takes disk space for one chunk more, and puts its units into the allocator. `space` held, `lock` not. 0 or -ENOSPC,
  * or another -errno. */
-int blocks_files_grow(struct blocks *blocks);
+int blocks_files_grow(struct blocks *blocks, enum blocks_claim claim);
 /* Gives one free chunk's disk space back. `space` held, `lock` not. False: there is none to give. */
 bool blocks_files_shrink(struct blocks *blocks);
 

@@ -11,7 +11,8 @@
 
 #define BESIDE_VERSION 1
 
-static int allocate_parts(struct payload *payload, struct blocks *blocks, uint32_t units)
+static int allocate_parts(
+	struct payload *payload, struct blocks *blocks, enum blocks_claim claim, uint32_t units)
 {
 	uint32_t capacity = 0;
 
@@ -29,7 +30,8 @@ static int allocate_parts(struct payload *payload, struct blocks *blocks, uint32
 			payload->parts = parts;
 		}
 		parts[payload->part_count] = (struct payload_part){0};
-		status = blocks_allocate(blocks, units - payload->units, &parts[payload->part_count].extent);
+		status = blocks_allocate(
+			blocks, claim, units - payload->units, &parts[payload->part_count].extent);
 		if (status < 0)
 			return status;
 		payload->units += parts[payload->part_count].extent.count;
@@ -51,7 +53,8 @@ static int encode(struct payload *payload)
 	return writer_take(&writer, &payload->beside);
 }
 
-static int make(struct blocks *blocks, uint32_t units, bool is_reserve, struct payload **out)
+static int make(
+	struct blocks *blocks, enum blocks_claim claim, uint32_t units, bool is_reserve, struct payload **out)
 {
 	struct payload *payload = calloc(1, sizeof *payload);
 	int status;
@@ -59,7 +62,7 @@ static int make(struct blocks *blocks, uint32_t units, bool is_reserve, struct p
 	if (!payload)
 		return -ENOMEM;
 	payload->is_reserve = is_reserve;
-	status = allocate_parts(payload, blocks, units);
+	status = allocate_parts(payload, blocks, claim, units);
 	if (status == 0 && !is_reserve)
 		status = encode(payload);
 	if (status < 0) {
@@ -70,14 +73,14 @@ static int make(struct blocks *blocks, uint32_t units, bool is_reserve, struct p
 	return 0;
 }
 
-int payload_new(struct blocks *blocks, uint32_t units, struct payload **payload)
+int payload_new(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload)
 {
-	return make(blocks, units, false, payload);
+	return make(blocks, claim, units, false, payload);
 }
 
 int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload)
 {
-	return make(blocks, units, true, payload);
+	return make(blocks, BLOCKS_NEW, units, true, payload);
 }
 
 bool payload_take(struct payload *payload, uint32_t count, struct block_extent *extents)

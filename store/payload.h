@@ -46,8 +46,8 @@ struct payload {
 	struct payload_part *parts;
 };
 
-/* Takes extents for `units`. 0, -ENOSPC or -ENOMEM. */
-int payload_new(struct blocks *blocks, uint32_t units, struct payload **payload);
+/* Takes extents for `units`: BLOCKS_NEW where the entry is to be proposed. 0, -ENOSPC or -ENOMEM. */
+int payload_new(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload);
 /* Takes extents for small payloads of an entry that will be proposed: apply shall not meet a full disk. */
 int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload);
 /* Takes `count` units out of a reserve, into at most `count` extents. False: it has not so many. */

@@ -59,7 +59,8 @@ static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *
 	if (status == 0)
 		status = mutations_each(entry, &epoch_version, check_mutation, &needs);
 	if (status == 0 && entry->payload_size > 0)
-		status = payload_new(raftkv->blocks, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
+		status = payload_new(
+			raftkv->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
 	if (status == 0 && needs.small_units > 0)
 		status = payload_reserve(raftkv->blocks, needs.small_units, &draft->reserve);
 	return status;

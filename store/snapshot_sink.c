@@ -200,7 +200,7 @@ static int place_units(struct snapshot_sink *sink, const struct snapshot_reader 
 	while (count > 0 && status == 0) {
 		struct block_extent *extent = &sink->extents[sink->extent_count];
 
-		status = blocks_allocate(blocks, count, extent);
+		status = blocks_allocate(blocks, BLOCKS_NEW, count, extent);
 		if (status < 0)
 			return status;
 		sink->extent_count++;

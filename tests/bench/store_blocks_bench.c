@@ -110,7 +110,7 @@ static struct block_extent allocate(struct bench *bench, uint32_t count)
 {
 	struct block_extent extent;
 
-	check(blocks_allocate(bench->blocks, count, &extent) == 0);
+	check(blocks_allocate(bench->blocks, BLOCKS_NEW, count, &extent) == 0);
 	check(extent.count == count);
 	return extent;
 }

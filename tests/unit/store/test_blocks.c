@@ -160,7 +160,7 @@ static struct block_extent allocate(struct fixture *fixture, uint32_t count)
 {
 	struct block_extent extent;
 
-	assert_int_equal(blocks_allocate(fixture->blocks, count, &extent), 0);
+	assert_int_equal(blocks_allocate(fixture->blocks, BLOCKS_NEW, count, &extent), 0);
 	assert_in_range(extent.count, 1, count);
 	return extent;
 }
@@ -445,14 +445,14 @@ static void test_reserve(void **state)
 	blocks_start(fixture->blocks);
 	for (uint32_t i = 0; i < CHUNK - 2; i++)
 		allocate(fixture, 1);
-	assert_int_equal(blocks_allocate(fixture->blocks, 1, &full), -ENOSPC);
+	assert_int_equal(blocks_allocate(fixture->blocks, BLOCKS_NEW, 1, &full), -ENOSPC);
 	blocks_maintain(fixture->blocks);
-	assert_int_equal(blocks_allocate(fixture->blocks, 1, &full), -ENOSPC);
+	assert_int_equal(blocks_allocate(fixture->blocks, BLOCKS_NEW, 1, &full), -ENOSPC);
 	blocks_stats(fixture->blocks, &stats);
 	assert_int_equal(stats.used_units, stats.total_units);
 	blocks_free(fixture->blocks, extent, 1); /* deleting goes on, and gives room */
 	blocks_release(fixture->blocks, 1);
-	assert_int_equal(blocks_allocate(fixture->blocks, 1, &full), 0);
+	assert_int_equal(blocks_allocate(fixture->blocks, BLOCKS_NEW, 1, &full), 0);
 }
 
 static uint64_t disk_size(struct fixture *fixture)
@@ -517,7 +517,7 @@ static void *work(void *argument)
 		struct block_extent extent;
 		struct blocks_reader reader;
 
-		if (blocks_allocate(fixture->blocks, 1 + i % 20, &extent))
+		if (blocks_allocate(fixture->blocks, BLOCKS_NEW, 1 + i % 20, &extent))
 			return "no space";
 		write_pattern(fixture, extent, 0, i % 2, i);
 		blocks_enter(fixture->blocks, &reader);

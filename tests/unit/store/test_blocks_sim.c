@@ -178,7 +178,7 @@ static bool overlaps(const struct object *object, struct block_extent extent)
 static void begin_object(struct run *run, struct object *object)
 {
 	struct block_extent extent;
-	int status = blocks_allocate(run->blocks, 1 + (uint32_t)draw(run, UNITS_MAX), &extent);
+	int status = blocks_allocate(run->blocks, BLOCKS_NEW, 1 + (uint32_t)draw(run, UNITS_MAX), &extent);
 
 	if (status) {
 		expect(run,
@@ -477,18 +477,18 @@ static void test_full_disk(void **state)
 		for (int i = 0; i < 300; i++)
 			step(run);
 		while (status == 0)
-			status = blocks_allocate(run->blocks, 8, &extent);
+			status = blocks_allocate(run->blocks, BLOCKS_NEW, 8, &extent);
 		assert_int_equal(status, -ENOSPC);
 		end_life(run);
 		sim_node_faults(run->node)->capacity = BLOCK_UNIT_SIZE; /* of which all is taken */
 		open_store(run);
-		while (blocks_allocate(run->blocks, 8, &extent) == 0)
+		while (blocks_allocate(run->blocks, BLOCKS_NEW, 8, &extent) == 0)
 			;
 		for (int i = 0; i < OBJECTS; i++)
 			if (run->objects[i].state == WRITTEN)
 				blocks_free(run->blocks, run->objects[i].extent, 1);
 		blocks_release(run->blocks, 1);
-		assert_int_equal(blocks_allocate(run->blocks, 1, &extent), 0);
+		assert_int_equal(blocks_allocate(run->blocks, BLOCKS_NEW, 1, &extent), 0);
 		if (run->violation)
 			fail_msg("seed %d: %s", (int)seed, run->violation);
 		end_life(run);

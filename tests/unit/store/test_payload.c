@@ -92,7 +92,7 @@ static void what_is_written_is_named_by_the_record(void **state)
 
 	for (size_t i = 0; i < bytes->size; i++)
 		((uint8_t *)bytes->data)[i] = (uint8_t)(i * 31 + i / 4096);
-	assert_int_equal(payload_new(fixture->blocks, UNITS, &payload), 0);
+	assert_int_equal(payload_new(fixture->blocks, BLOCKS_NEW, UNITS, &payload), 0);
 	assert_true(payload->part_count > 1);
 	payload_write(payload, fixture->blocks, bytes, fixture->loop, on_written, fixture);
 	sem_wait(&fixture->written);
@@ -124,7 +124,7 @@ static void a_cancelled_one_gives_all_back(void **state)
 	struct fixture *fixture = *state;
 	struct payload *payload;
 
-	assert_int_equal(payload_new(fixture->blocks, UNITS, &payload), 0);
+	assert_int_equal(payload_new(fixture->blocks, BLOCKS_NEW, UNITS, &payload), 0);
 	assert_int_equal(used_units(fixture), UNITS);
 	payload_cancel(payload, fixture->blocks);
 	assert_int_equal(used_units(fixture), 0);

@@ -451,6 +451,30 @@ static void limit_disk(struct sim_store *store, uint64_t more)
 	sim_node_faults(store->node)->capacity = space.total - space.available + more;
 }
 
+/* The followers' disks are a little fuller than the leader's, which refuses what is new in time: what needs no room is
+ * done as before, or nothing could ever be removed. */
+static void disks_that_fill_up_together_leave_room_to_remove(void **state)
+{
+	struct sim_answer answer = {0};
+	struct sim_cluster cluster;
+	uint32_t leader, count = 0;
+
+	(void)state;
+	begin(&cluster, 71);
+	leader = sim_cluster_await_leader(&cluster);
+	for (uint32_t store = 1; store <= 3; store++)
+		limit_disk(sim_cluster_store(&cluster, store), store == leader ? 4u << 20 : 3996u << 10);
+	for (; count < 64 && answer.status == 0; count++)
+		answer = sim_cluster_write_at(&cluster, leader, test_op_write("o", FULL_UNITS * count),
+			units(FULL_UNITS, (uint8_t)count));
+	assert_in_range(count, 8, 63);
+	assert_int_equal(answer.status, -ENOSPC);
+	sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+	for (uint32_t store = 1; store <= 3; store++)
+		assert_false(sim_cluster_store(&cluster, store)->has_failed);
+	sim_cluster_close(&cluster);
+}
+
 /* The leader has room, this store does not: it neither acknowledges nor stops, over a restart too, and later catches
  * up. */
 static void follower_without_room_waits(void **state)
@@ -558,6 +582,7 @@ int main(void)
 		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
 		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
 		cmocka_unit_test(follower_without_room_waits),
+		cmocka_unit_test(disks_that_fill_up_together_leave_room_to_remove),
 		cmocka_unit_test(many_writes_at_once_fit_into_the_log),
 	};
 

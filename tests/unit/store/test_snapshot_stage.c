@@ -169,7 +169,7 @@ static void discarded_stage_gives_its_extents_back(void **state)
 
 	(void)state;
 	begin(&fixture);
-	assert_int_equal(blocks_allocate(fixture.raftkv->blocks, 2, &extent), 0);
+	assert_int_equal(blocks_allocate(fixture.raftkv->blocks, BLOCKS_NEW, 2, &extent), 0);
 	extent_row_clear(&row);
 	row.units[3] = (struct extent_unit){.address = extent.address, .region = 1, .index = 9};
 	row.units[9] = (struct extent_unit){.address = extent.address + 1, .region = 1, .index = 8};
