@@ -104,11 +104,23 @@ end_store() {
 }
 
 # The mount of this cluster only: something else may be there.
+# Its daemon closes its session, which takes a store that answers: while one runs, it is waited for.
+unmount() {
+	local directory
+	for directory in "$cluster"/[0-9]*; do
+		if pid_of "${directory##*/}" >/dev/null; then
+			"$build/umount.fuse.raftkv" "$mnt"
+			return
+		fi
+	done
+	umount "$mnt"
+}
+
 stop() {
 	local directory
 	[ -f "$cluster/addresses" ] || die "there is no cluster in $cluster"
 	if [ "$(findmnt -n -o SOURCE "$mnt" 2>/dev/null | tail -n 1)" = "$(cat "$cluster/addresses")" ]; then
-		umount "$mnt" || die "$mnt is in use: close what is open there"
+		unmount || die "$mnt is in use: close what is open there"
 		echo "$mnt is unmounted"
 	fi
 	for directory in "$cluster"/[0-9]*; do

@@ -57,6 +57,7 @@ grep -q "began with" "$WORK/make.log" || fail "it does not say why: $(cat "$WORK
 # The end; a pid that is another process's by now is left alone.
 check run_make cluster-stop
 mountpoint -q "$MNT" && fail "it is still mounted"
+pgrep -f "mount.raftkv .* $MNT\$" && fail "the mount's daemon is still there"
 for pid in $before; do
 	grep -aq raftkvd "/proc/$pid/cmdline" 2>/dev/null && fail "process $pid is still there"
 done
