@@ -88,14 +88,13 @@ void blocks_release(struct blocks *blocks, uint64_t mark);
 struct blocks_request;
 typedef void (*blocks_cb)(struct blocks_request *request);
 
-/* Writes whole units to an allocated extent, all or part of it. Embedded in its owner. */
+/* Writes whole units to an allocated extent, from its start. Embedded in its owner. */
 struct blocks_request {
 	struct env_file_request file; /* the block store's */
 	struct blocks *blocks; /* the block store's */
 	struct iovec copy; /* the block store's */
 	bool is_deferred; /* the block store's */
 	struct block_extent extent;
-	uint32_t skip; /* units to skip at the extent's start */
 	struct iovec *vector; /* borrowed until `done`; whole units together; the environment may change it */
 	int vector_count; /* ≤ 1024. To write without a copy, all parts are aligned to 4 KiB, length too */
 	bool sync; /* durable when done; else durable after a later blocks_sync */

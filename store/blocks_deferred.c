@@ -61,7 +61,6 @@ int blocks_defer(struct blocks *blocks, struct blocks_request *request)
 
 	if (status < 0)
 		return status;
-	check(request->skip == 0);
 	check(request->copy.iov_len == (size_t)request->extent.count * BLOCK_UNIT_SIZE);
 	pthread_mutex_lock(&blocks->deferring);
 	status = deferred_writes_add(&blocks->deferred, request->extent, request->copy.iov_base);

@@ -55,7 +55,7 @@ static void submit(struct blocks_request *request, struct env_file *file, enum e
 	request->file = (struct env_file_request){
 		.file = file,
 		.operation = operation,
-		.offset = offset_of(blocks, request->extent.address + request->skip),
+		.offset = offset_of(blocks, request->extent.address),
 		.vector = request->copy.iov_base ? &request->copy : request->vector,
 		.vector_count = request->copy.iov_base ? 1 : request->vector_count,
 		.loop = request->loop,
@@ -70,7 +70,7 @@ static void check_range(const struct blocks_request *request)
 
 	check(size > 0);
 	check(size % BLOCK_UNIT_SIZE == 0);
-	check(request->skip + size / BLOCK_UNIT_SIZE <= request->extent.count);
+	check(size / BLOCK_UNIT_SIZE <= request->extent.count);
 	check(request->loop != NULL);
 }
 

@@ -74,7 +74,7 @@ static void wait_slot(struct bench *bench)
 		;
 }
 
-static void begin(struct bench *bench, struct block_extent extent, uint32_t skip, uint32_t units, bool sync)
+static void begin(struct bench *bench, struct block_extent extent, uint32_t units, bool sync)
 {
 	struct io *io = calloc(1, sizeof *io);
 
@@ -84,7 +84,6 @@ static void begin(struct bench *bench, struct block_extent extent, uint32_t skip
 	io->vector = (struct iovec){bench->bytes, (size_t)units * BLOCK_UNIT_SIZE};
 	io->request = (struct blocks_request){
 		.extent = extent,
-		.skip = skip,
 		.vector = &io->vector,
 		.vector_count = 1,
 		.sync = sync,
@@ -126,7 +125,7 @@ static double write_large(struct bench *bench)
 	set_depth(bench, DEPTH);
 	began = now();
 	for (uint32_t i = 0; i < LARGE_COUNT; i++)
-		begin(bench, bench->large[i], 0, LARGE_UNITS, true);
+		begin(bench, bench->large[i], LARGE_UNITS, true);
 	drain(bench, DEPTH);
 	return LARGE_COUNT * (double)LARGE / (now() - began) / 1e6;
 }
@@ -187,7 +186,7 @@ static void bench_small(struct bench *bench)
 	set_depth(bench, DEPTH_SMALL);
 	began = now();
 	for (uint32_t i = 0; i < SMALL_COUNT; i++)
-		begin(bench, extents[i], 0, 1, false);
+		begin(bench, extents[i], 1, false);
 	drain(bench, DEPTH_SMALL);
 	check(blocks_sync(bench->blocks) == 0);
 	report("blocks_write_4k_deferred_and_sync", SMALL_COUNT / (now() - began), "op/s");

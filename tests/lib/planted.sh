@@ -1,0 +1,30 @@
+# Sourced by cases, from the top folder: every bug planted in a part of a layer is caught by one of the layer's unit tests.
+#
+#   all_caught LAYER PARTS TEST…     PARTS: what the bugs' names begin with, as a pattern of grep -E
+#
+# A build of its own, whatever the one under test was made with.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
+
+caught_by() # FOLDER BUG TEST…
+{
+	local folder=$1 bug=$2 test
+	shift 2
+	for test in "$@"; do
+		RAFTKV_PLANTED=$bug timeout 100 "$folder/test_$test" >/dev/null 2>&1 || { echo "$test"; return; }
+	done
+}
+
+all_caught() {
+	local layer=$1 parts=$2 folder=build-plant/tests/unit/$1 status=0 test bug caught
+	shift 2
+	make -s -j2 PLANT=1 BUILD=build-plant "${@/#/$folder/test_}" || return 1
+	for test in "$@"; do
+		"$folder/test_$test" >/dev/null 2>&1 || { echo "test_$test fails without a bug"; return 1; }
+	done
+	while read -r bug; do
+		caught=$(caught_by "$folder" "$bug" "$@")
+		[ -n "$caught" ] || status=1
+		echo "$bug: ${caught:+caught by test_}${caught:-not caught}"
+	done < <(grep -rhoE "planted\\(\"($parts):[a-z_]*\"\\)" "$layer" | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+	return $status
+}
