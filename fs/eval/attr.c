@@ -36,15 +36,15 @@ static void set_read_time(struct evaluation_inode *slot, const struct op_setattr
 	evaluation_change(slot);
 }
 
-static void set_times(
-	struct evaluation *evaluation, struct attributes *attributes, const struct op_setattr *op)
+/* "Now" is the time that the change has been stamped with. */
+static void set_times(struct attributes *attributes, const struct op_setattr *op)
 {
 	if ((op->valid & OP_SET_ATIME_NOW) != 0)
-		attributes->atime = evaluation->now;
+		attributes->atime = attributes->ctime;
 	else if ((op->valid & OP_SET_ATIME) != 0)
 		attributes->atime = op->atime;
 	if ((op->valid & OP_SET_MTIME_NOW) != 0)
-		attributes->mtime = evaluation->now;
+		attributes->mtime = attributes->ctime;
 	else if ((op->valid & OP_SET_MTIME) != 0)
 		attributes->mtime = op->mtime;
 	if ((op->valid & OP_SET_CTIME) != 0)
@@ -128,7 +128,7 @@ int eval_setattr(struct evaluation *evaluation, const struct op_setattr *op)
 	if ((op->valid & OP_SET_FLAGS) != 0)
 		slot->inode.attributes.flags = op->flags;
 	evaluation_touch(evaluation, slot);
-	set_times(evaluation, &slot->inode.attributes, op);
+	set_times(&slot->inode.attributes, op);
 	evaluation_reply_attributes(evaluation, slot);
 	return 0;
 }

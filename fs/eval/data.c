@@ -215,11 +215,11 @@ static void set_later(struct fs_time *time, const struct fs_time *other)
 		*time = *other;
 }
 
-/* Buffered data was written some time before it arrived here. */
+/* Buffered data was written some time before it arrived here. What utimensat(2) set past the last change does not last. */
 static void set_write_time(
 	struct attributes *attributes, const struct attributes *before, const struct fs_time *time)
 {
-	attributes->mtime = before->mtime;
+	attributes->mtime = fs_time_is_before(&before->ctime, &before->mtime) ? *time : before->mtime;
 	attributes->ctime = before->ctime;
 	set_later(&attributes->mtime, time);
 	set_later(&attributes->ctime, time);

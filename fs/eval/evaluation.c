@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/siphash.h"
 
@@ -193,16 +194,32 @@ struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uin
 	return slot;
 }
 
+/* The time of a change: this leader's clock, unless it is behind that of a leader which stamped the inode before. */
+static struct fs_time stamp(const struct evaluation *evaluation, const struct fs_time *last)
+{
+	struct fs_time time = *last;
+
+	if (!fs_time_is_before(&evaluation->now, last) || planted("fs:times_go_back"))
+		return evaluation->now;
+	if (++time.nanoseconds == NANOSECONDS) {
+		time.nanoseconds = 0;
+		time.seconds++;
+	}
+	return time;
+}
+
 void evaluation_touch(struct evaluation *evaluation, struct evaluation_inode *slot)
 {
-	slot->inode.attributes.ctime = evaluation->now;
+	struct attributes *attributes = &slot->inode.attributes;
+
+	attributes->ctime = stamp(evaluation, &attributes->ctime);
 	evaluation_change(slot);
 }
 
 void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_inode *slot)
 {
 	evaluation_touch(evaluation, slot);
-	slot->inode.attributes.mtime = evaluation->now;
+	slot->inode.attributes.mtime = slot->inode.attributes.ctime;
 	slot->inode.attributes.data_version++;
 }
 

@@ -78,6 +78,49 @@ static void content_that_changes_strips_when_told(void **state)
 	assert_int_equal(fs->reply.attributes.mode, S_IFREG | 0755);
 }
 
+/* The lead went to a store whose clock is behind. */
+static void times_of_changes_never_go_back(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t d = make(fs, "d", S_IFDIR | 0755), a = make(fs, "a", S_IFREG | 0644);
+	struct attributes before, after;
+	uint64_t wall;
+
+	assert_true(is_ino(fs_make(fs, d, "first", S_IFREG | 0644)));
+	assert_int_equal(fs_harness_write(fs, a, 0, 0, "x", 1), 0);
+	before = fs_attributes(fs, a);
+	wall = fs->wall -= UINT64_C(3600) * 1000000000u;
+	assert_int_equal(fs_harness_write(fs, a, 0, 0, "y", 1), 0);
+	after = fs_attributes(fs, a);
+	assert_true(fs_time_is_before(&before.mtime, &after.mtime));
+	assert_true(fs_time_is_before(&before.ctime, &after.ctime));
+	assert_int_equal(fs_setattr(fs, &(struct op_setattr){.ino = a, .valid = OP_SET_MTIME_NOW}), 0);
+	assert_true(fs_time_is_before(&after.mtime, &fs->reply.attributes.mtime));
+	assert_true(fs_time_is_before(&after.ctime, &fs->reply.attributes.ctime));
+	before = fs_attributes(fs, d);
+	assert_true(is_ino(fs_make(fs, d, "second", S_IFREG | 0644)));
+	after = fs_attributes(fs, d);
+	assert_true(fs_time_is_before(&before.mtime, &after.mtime));
+	assert_true(fs->wall < wall + UINT64_C(3600) * 1000000000u); /* no clock has caught up */
+}
+
+/* What a user has set past the last change is the user's: the next write sets the time of the write, as anywhere. */
+static void a_future_mtime_does_not_outlast_a_write(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs, "a", S_IFREG | 0644);
+	struct op_setattr times = {.ino = a, .valid = OP_SET_MTIME, .mtime = {20000000000, 0}};
+	struct attributes after;
+
+	assert_int_equal(fs_setattr(fs, &times), 0);
+	assert_int_equal(fs_harness_write(fs, a, 0, 0, "x", 1), 0);
+	assert_true(is_now(fs, fs_attributes(fs, a).mtime));
+	assert_int_equal(fs_setattr(fs, &times), 0);
+	assert_int_equal(fs_harness_write(fs, a, 0, OP_WRITE_TIME, "y", 1), 0);
+	after = fs_attributes(fs, a);
+	assert_true(fs_time_is_before(&after.mtime, &times.mtime));
+}
+
 static void times_are_set_to_the_nanosecond(void **state)
 {
 	struct fs_harness *fs = *state;
@@ -169,6 +212,8 @@ int main(void)
 		TEST(modes_change_the_ctime_alone),
 		TEST(a_new_owner_gets_no_privileges),
 		TEST(content_that_changes_strips_when_told),
+		TEST(times_of_changes_never_go_back),
+		TEST(a_future_mtime_does_not_outlast_a_write),
 		TEST(times_are_set_to_the_nanosecond),
 		TEST(reading_moves_the_atime_forward_alone),
 		TEST(truncation_sets_times_always),
