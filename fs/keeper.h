@@ -105,6 +105,15 @@ struct keeper_session {
 	uint64_t opened_s; /* since 1970 */
 };
 
+/* The room for file data, in bytes. */
+struct keeper_room {
+	uint64_t total;
+	uint64_t free;
+};
+/* What region 1 can take, by what the stores of its voters last said: the least of the roomiest majority, for that is
+ * what a write needs. False: this store does not keep the cluster, or has not heard of a majority yet. */
+bool keeper_room(struct keeper *keeper, struct keeper_room *room);
+
 /* What the keeper knows, borrowed until the loop turns. False: this store does not keep the cluster, or not yet. */
 struct keeper_overview {
 	uint64_t term;

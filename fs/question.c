@@ -50,14 +50,14 @@ static int answer_virtual(const struct question *question, struct raftkv *raftkv
 	return status;
 }
 
-static int answer_space(struct raftkv *raftkv, struct finding *finding)
+static int answer_space(struct raftkv *raftkv, struct view *view, struct finding *finding)
 {
 	struct raftkv_stats stats;
 
 	raftkv_stats(raftkv, &stats);
 	finding->total_units = stats.blocks.total_units;
 	finding->free_units = stats.blocks.total_units - stats.blocks.used_units;
-	return 0;
+	return read_inode_count(view, &finding->inodes);
 }
 
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
@@ -91,7 +91,7 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 	case QUESTION_HOLDER:
 		return read_holder(view, question->offset, &finding->found);
 	case QUESTION_SPACE:
-		return answer_space(raftkv, finding);
+		return answer_space(raftkv, view, finding);
 	case QUESTION_KIND_END:
 		break;
 	}
@@ -186,6 +186,7 @@ static void code_finding(struct coder *coder, enum question_kind kind, struct fi
 	case QUESTION_SPACE:
 		coder_u64(coder, &finding->total_units);
 		coder_u64(coder, &finding->free_units);
+		coder_u64(coder, &finding->inodes);
 		break;
 	default:
 		break;
@@ -276,13 +277,14 @@ static int make_room(const struct question *question, struct finding *finding, s
 	return 0;
 }
 
-static int encode_finding(enum question_kind kind, struct finding *finding, struct buf **bytes)
+int finding_encode(const struct question *question, const struct finding *finding, struct buf **bytes)
 {
+	struct finding copy = *finding; /* what codes writes and reads alike */
 	struct writer writer = writer_growing(REPLY_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 
 	writer_u8(&writer, VERSION);
-	code_finding(&coder, kind, finding);
+	code_finding(&coder, question->kind, &copy);
 	check(!coder.is_bad);
 	return writer_take(&writer, bytes);
 }
@@ -300,7 +302,7 @@ int question_reply(const struct question *question, struct raftkv *raftkv, struc
 	if (status == 0)
 		status = question_answer(question, raftkv, view, may_block, &finding);
 	if (status == 0)
-		status = encode_finding(question->kind, &finding, bytes);
+		status = finding_encode(question, &finding, bytes);
 	used = question->kind == QUESTION_DIRECTORY ? collection.used : finding.count;
 	if (status == 0 && room && used > 0) {
 		*data = room;

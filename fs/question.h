@@ -25,7 +25,7 @@ enum question_kind {
 	QUESTION_VIRTUAL_XATTR, /* virtual_xattrs.h */
 	QUESTION_LOCK,
 	QUESTION_HOLDER,
-	QUESTION_SPACE, /* of the store that answers */
+	QUESTION_SPACE, /* of the store that answers; a cluster knows better (keeper_room) */
 	QUESTION_KIND_END,
 };
 
@@ -53,6 +53,7 @@ struct finding {
 	uint64_t found; /* SEEK, HOLDER */
 	struct lock blocker; /* LOCK */
 	uint64_t total_units, free_units; /* SPACE */
+	uint64_t inodes; /* SPACE: how many there are; 0: nobody counted */
 };
 
 /* The key that says which region answers. */
@@ -74,6 +75,8 @@ int question_decode(struct slice bytes, struct question *question);
  * beside it. */
 int question_reply(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct buf **bytes, struct buf **data);
+/* What a store says that found out by itself, without bytes beside it: 0 and `*bytes`, or -ENOMEM. */
+int finding_encode(const struct question *question, const struct finding *finding, struct buf **bytes);
 /* 0 or STATUS_MALFORMED: no correct store says that. */
 int finding_take(
 	const struct question *question, struct slice bytes, struct slice data, struct finding *finding);

@@ -20,7 +20,13 @@
 #define RECORD_SIZE_MAX		8192u /* bytes of a row */
 
 /* What each counter gave last. Its ids are never given again. */
-enum counter_kind { COUNTER_SESSION = 's', COUNTER_STORE = 't', COUNTER_REPLICA = 'r' };
+/* Of ids, as last drawn; COUNTER_INODES is the number of inodes that a region has. */
+enum counter_kind {
+	COUNTER_SESSION = 's',
+	COUNTER_STORE = 't',
+	COUNTER_REPLICA = 'r',
+	COUNTER_INODES = 'i',
+};
 
 enum session_state {
 	SESSION_LIVE = 1,

@@ -18,6 +18,7 @@
 struct store_figures {
 	uint64_t space_total, space_available; /* bytes of its disk */
 	uint64_t data_used; /* bytes of file data */
+	uint64_t data_total, data_free; /* bytes that file data could take, and could take yet */
 	uint64_t regions, leaders;
 	uint64_t writes; /* since it began, as is what follows */
 	uint64_t reads_lease, reads_read_index, reads_follower;

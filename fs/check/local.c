@@ -132,19 +132,54 @@ static void check_store(struct check *check, struct slice key, struct slice valu
 		report_add(&check->report, "record-damaged", 0, "the record of a store is damaged");
 }
 
-static void check_counter(struct check *check, struct slice key, struct slice value)
+/* Those of a region, and one of them; 0: it has none. */
+static uint64_t count_inodes(const struct check *check, uint64_t region, uint64_t *one)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < check->inodes.count; i++) {
+		struct fs_key key = fs_key_inode(check->inodes.items[i].ino);
+
+		if (check_region_of(check, fs_key_slice(&key)) != region)
+			continue;
+		*one = check->inodes.items[i].ino;
+		count++;
+	}
+	return count;
+}
+
+static void check_inode_count(struct check *check, uint64_t region, uint64_t said)
+{
+	uint64_t one = 0, count = count_inodes(check, region, &one);
+	struct problem *problem;
+
+	if (count == said)
+		return;
+	problem = report_add(&check->report, "inode-count-wrong", 0,
+		"region %" PRIu64 " counts %" PRIu64 " inodes and has %" PRIu64, region, said, count);
+	if (count > 0)
+		report_fix(problem, FIX_INODE_COUNT, one, count);
+}
+
+static void check_counter(struct check *check, uint64_t region, struct slice key, struct slice value)
 {
 	uint8_t kind;
 	uint64_t last;
 
 	if (fs_key_parse_counter(key, &kind) < 0 || counter_decode(value, &last) < 0)
-		report_add(&check->report, "record-damaged", 0, "a counter of ids is damaged");
+		report_add(&check->report, "record-damaged", 0, "a counter is damaged");
+	else if (kind == COUNTER_INODES)
+		check_inode_count(check, region, last);
 }
 
-/* 1: such a row is no record of the cluster. */
+/* 1: there is no such row. */
 static int check_record(
 	struct check *check, uint64_t region, uint8_t letter, struct slice key, struct slice value)
 {
+	if (letter == 'C') {
+		check_counter(check, region, key, value);
+		return 0;
+	}
 	if (region != CLUSTER_REGION)
 		return 1;
 	switch (letter) {
@@ -152,9 +187,6 @@ static int check_record(
 		return check_session(check, region, key, value);
 	case 'S':
 		check_store(check, key, value);
-		return 0;
-	case 'C':
-		check_counter(check, key, value);
 		return 0;
 	default:
 		return 1;

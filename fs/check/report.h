@@ -26,6 +26,7 @@ enum fix_kind {
 	FIX_DELETE_DATA, /* the row `key` of KEY_DATA goes */
 	FIX_DELETE_LOCAL, /* … of KEY_LOCAL */
 	FIX_GARBAGE, /* the inode is listed as having garbage */
+	FIX_INODE_COUNT, /* of the region that has `ino` */
 };
 
 struct fix {

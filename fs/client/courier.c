@@ -286,7 +286,8 @@ static uint64_t choose(struct courier *courier, struct errand *errand, const str
 {
 	uint64_t store = 0;
 
-	errand->from_follower = errand->kind == ERRAND_READ && courier->options.reads != REMOTE_READS_LEADER;
+	errand->from_follower = errand->kind == ERRAND_READ && !errand->is_for_leader &&
+				courier->options.reads != REMOTE_READS_LEADER;
 	if (errand->from_follower && errand->attempts == 0)
 		store = choose_replica(courier, route);
 	if (store == 0 && route->leader > 0 && may_ask(courier, route->leader))

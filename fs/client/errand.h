@@ -48,6 +48,7 @@ struct errand {
 	struct buf *payload; /* may be NULL */
 	size_t weight; /* bytes that it moves, one way or the other: more than a link may carry at once wait */
 	uint64_t session; /* BEAT */
+	bool is_for_leader; /* READ: no follower knows the answer */
 	uint64_t limit; /* ns; 0: it may take as long as it takes */
 	/*
 	 * Once: 0 with the answer; -errno of the store's; STATUS_SESSION_UNKNOWN: refused, and so will all be; -ETIMEDOUT:

@@ -125,6 +125,7 @@ static void remote_read(struct client *client, struct client_read *read)
 		.key = question_key(&read->question),
 		.body = body,
 		.weight = read->question.size + READ_WEIGHT,
+		.is_for_leader = read->question.kind == QUESTION_SPACE,
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
 		.done = on_read};
 	if (status == 0)

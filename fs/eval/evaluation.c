@@ -5,6 +5,7 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "proto/status.h"
+#include "fs/records.h"
 #include "fs/siphash.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
@@ -256,6 +257,47 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 			write_inode(evaluation, slot);
 		}
 	}
+}
+
+/* How many inodes there are more, or fewer. */
+static int64_t inodes_gained(const struct evaluation *evaluation)
+{
+	int64_t gained = 0;
+
+	for (size_t i = 0; i < evaluation->inode_count; i++)
+		gained += evaluation->inodes[i].is_new - evaluation->inodes[i].is_deleted;
+	return gained;
+}
+
+static bool is_first_inode(const struct evaluation *evaluation)
+{
+	return evaluation->inode_count == 1 && evaluation->inodes[0].is_new &&
+	       evaluation->inodes[0].inode.attributes.ino == FS_ROOT_INO;
+}
+
+int evaluation_count_inodes(struct evaluation *evaluation)
+{
+	struct fs_key key = fs_key_counter(COUNTER_INODES);
+	int64_t gained = inodes_gained(evaluation);
+	struct kv_value row = {0};
+	uint64_t count = 0;
+	uint8_t bytes[16];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	int status;
+
+	if (gained == 0 || planted("fs:inodes_not_counted"))
+		return 0;
+	status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
+	if (status == 0)
+		status = counter_decode(row.data, &count);
+	kv_value_close(&row);
+	if (status == STATUS_NOT_FOUND && !is_first_inode(evaluation))
+		return 0;
+	if (status < 0 && status != STATUS_NOT_FOUND)
+		return status;
+	counter_encode(count + (uint64_t)gained, &writer);
+	mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
+	return 0;
 }
 
 /* ---- Entries ---- */

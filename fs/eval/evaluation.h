@@ -43,6 +43,8 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	struct mutations *mutations);
 /* Puts and deletes the rows of changed inodes. */
 void evaluation_write_inodes(struct evaluation *evaluation);
+/* The region's number of inodes follows (COUNTER_INODES); a store of a version that did not count goes on without. */
+int evaluation_count_inodes(struct evaluation *evaluation);
 void evaluation_close(struct evaluation *evaluation);
 
 /* A number that nobody outside can guess; another one each time, the same in a repeated evaluation. */

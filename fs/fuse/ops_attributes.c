@@ -168,16 +168,18 @@ static void op_readlink(fuse_req_t fuse, fuse_ino_t ino)
 
 /* ---- STATFS ---- */
 
-/* Inodes are not a resource here: as many as there could be files of one unit. Never zero blocks (df would hide us). */
+/* Inodes are no resource of their own: there can be as many more as there is room for files of one unit. Never zero
+ * blocks (df would hide us). */
 static void statfs_done(struct request *request)
 {
-	uint64_t total = request->read.finding.total_units, free_units = request->read.finding.free_units;
+	const struct finding *finding = &request->read.finding;
+	uint64_t total = finding->total_units, free_units = finding->free_units;
 	struct statvfs answer = {
 		.f_bsize = FS_UNIT_SIZE, .f_frsize = FS_UNIT_SIZE, .f_namemax = FS_NAME_SIZE_MAX};
 
 	answer.f_blocks = total > 0 ? total : 1;
 	answer.f_bfree = answer.f_bavail = free_units;
-	answer.f_files = answer.f_blocks;
+	answer.f_files = finding->inodes > 0 ? finding->inodes + free_units : answer.f_blocks;
 	answer.f_ffree = answer.f_favail = free_units;
 	fuse_reply_statfs(request->fuse, &answer);
 	request_free(request);

@@ -8,6 +8,8 @@ void figures_fill(struct store_figures *figures, struct raftkv *raftkv, uint64_t
 	*figures = (struct store_figures){.space_total = stats.space_total,
 		.space_available = stats.space_available,
 		.data_used = stats.blocks.used_units * BLOCK_UNIT_SIZE,
+		.data_total = stats.blocks.total_units * BLOCK_UNIT_SIZE,
+		.data_free = (stats.blocks.total_units - stats.blocks.used_units) * BLOCK_UNIT_SIZE,
 		.regions = stats.regions,
 		.leaders = stats.leaders,
 		.writes = stats.writes,
@@ -24,6 +26,8 @@ void figures_to_message(const struct store_figures *figures, Raftkv__StoreFigure
 	message->space_total = figures->space_total;
 	message->space_available = figures->space_available;
 	message->data_used = figures->data_used;
+	message->data_total = figures->data_total;
+	message->data_free = figures->data_free;
 	message->regions = figures->regions;
 	message->leaders = figures->leaders;
 	message->writes = figures->writes;
@@ -42,6 +46,8 @@ void figures_from_message(const Raftkv__StoreFigures *message, struct store_figu
 	*figures = (struct store_figures){.space_total = message->space_total,
 		.space_available = message->space_available,
 		.data_used = message->data_used,
+		.data_total = message->data_total,
+		.data_free = message->data_free,
 		.regions = message->regions,
 		.leaders = message->leaders,
 		.writes = message->writes,

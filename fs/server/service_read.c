@@ -13,6 +13,8 @@ struct asked {
 	struct question question;
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
+	bool has_room; /* SPACE: the keeper knows the cluster's: */
+	struct keeper_room room;
 	struct env_work work;
 	int status;
 	struct buf *finding, *data;
@@ -36,10 +38,25 @@ static void finish(struct asked *asked, int status)
 	free(asked);
 }
 
+/* This store's own disk is not what the cluster can take. */
+static int look_at_room(struct asked *asked, struct raftkv *raftkv, struct view *view, bool may_block)
+{
+	struct finding finding = {0};
+	int status = question_answer(&asked->question, raftkv, view, may_block, &finding);
+
+	finding.total_units = asked->room.total / FS_UNIT_SIZE;
+	finding.free_units = asked->room.free / FS_UNIT_SIZE;
+	return status == 0 ? finding_encode(&asked->question, &finding, &asked->finding) : status;
+}
+
 static int look(struct asked *asked, bool may_block)
 {
-	return question_reply(&asked->question, asked->service->options.raftkv,
-		raftkv_snapshot_view(asked->snapshot, may_block), may_block, &asked->finding, &asked->data);
+	struct raftkv *raftkv = asked->service->options.raftkv;
+	struct view *view = raftkv_snapshot_view(asked->snapshot, may_block);
+
+	if (asked->has_room)
+		return look_at_room(asked, raftkv, view, may_block);
+	return question_reply(&asked->question, raftkv, view, may_block, &asked->finding, &asked->data);
 }
 
 static void on_worker(struct env_work *work)
@@ -58,8 +75,11 @@ static void on_worker_done(struct env_work *work)
 
 static void look_now(struct asked *asked)
 {
-	int status = look(asked, false);
+	int status;
 
+	if (asked->question.kind == QUESTION_SPACE)
+		asked->has_room = keeper_room(asked->service->options.keeper, &asked->room);
+	status = look(asked, false);
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(asked->service->options.loop, &asked->work, on_worker, on_worker_done);
 	else
@@ -107,7 +127,7 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 	asked->service = service;
 	asked->read = (struct raftkv_read){.region = message->region,
 		.epoch_version = message->epoch_version,
-		.from_follower = message->from_follower,
+		.from_follower = message->from_follower && asked->question.kind != QUESTION_SPACE,
 		.loop = service->options.loop,
 		.done = on_snapshot};
 	return asked;

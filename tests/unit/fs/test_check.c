@@ -606,6 +606,18 @@ static void break_garbage_row(struct fixture *fixture)
 	edit_local(fixture, fs_key_slice(&key), &junk);
 }
 
+static void break_inode_count(struct fixture *fixture)
+{
+	struct fs_key key = fs_key_counter(COUNTER_INODES);
+	uint8_t bytes[16];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct slice row;
+
+	counter_encode(1000, &writer);
+	row = writer_written(&writer);
+	edit_local(fixture, fs_key_slice(&key), &row);
+}
+
 static void cut(struct inode *inode)
 {
 	inode->cut = 1000;
@@ -851,6 +863,7 @@ static const struct breakage {
 	{break_lock_hold, "hold-alone", NULL, true},
 	{break_garbage_row, "garbage-damaged", NULL, false},
 	{break_garbage_listing, "garbage-unlisted", "/file", true},
+	{break_inode_count, "inode-count-wrong", NULL, true},
 	{break_session, "session-damaged", NULL, false},
 	{break_slot, "slot-alone", NULL, false},
 	{break_record, "record-damaged", NULL, false},

@@ -24,6 +24,7 @@ static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420", "d:7
 struct kept {
 	struct sim_cluster cluster;
 	struct keeper *keepers[STORES];
+	uint64_t free[STORES]; /* bytes that the stores say are free */
 	uint32_t made; /* files */
 	bool is_stopped;
 	bool is_made; /* the wish, with this: */
@@ -99,7 +100,10 @@ static void report_one(struct kept *kept, uint32_t number)
 	struct store_report report = {.store = number + 1,
 		.incarnation = ident.incarnation,
 		.birth = ident.birth,
-		.figures = {.space_total = 100, .space_available = 90}};
+		.figures = {.space_total = 100,
+			.space_available = 90,
+			.data_total = 1000 + number,
+			.data_free = kept->free[number]}};
 	uint64_t id;
 
 	strcpy(report.address, addresses[number]);
@@ -338,6 +342,31 @@ static void without_a_spare_a_drain_is_refused(void **state)
 	kept_free(kept);
 }
 
+static void room_is_what_a_majority_has(void **state)
+{
+	struct kept *kept = kept_new(40);
+	struct keeper_room room;
+	uint32_t leader;
+
+	(void)state;
+	kept->free[0] = 500;
+	kept->free[1] = 3;
+	kept->free[2] = 400;
+	begin(kept);
+	for (uint32_t i = 0; i < STORES; i++)
+		assert_int_equal(keeper_room(kept->keepers[i], &room),
+			i + 1 == sim_cluster_await_leader(&kept->cluster));
+	leader = sim_cluster_await_leader(&kept->cluster);
+	assert_true(keeper_room(kept->keepers[leader - 1], &room));
+	assert_int_equal(room.free, 400); /* two of three; the full one is not asked */
+	assert_int_equal(room.total, 1002);
+	kept->free[0] = 2;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_true(keeper_room(kept->keepers[leader - 1], &room));
+	assert_int_equal(room.free, 3);
+	kept_free(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_drain_goes_on_under_the_next_leader),
 		cmocka_unit_test(a_lost_store_is_replaced),
 		cmocka_unit_test(without_a_spare_a_drain_is_refused),
+		cmocka_unit_test(room_is_what_a_majority_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

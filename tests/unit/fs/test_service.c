@@ -20,6 +20,8 @@ struct fixture {
 	struct env_loop *loop;
 	struct raftkv *raftkv;
 	int beat_status; /* what the keeper says */
+	bool has_room; /* that it knows of: */
+	struct keeper_room room;
 	struct store_list list;
 	struct service *service;
 	struct rpc_server server;
@@ -31,6 +33,12 @@ struct fixture {
 int keeper_beat(struct keeper *keeper, uint64_t session)
 {
 	return session == 7 ? ((struct fixture *)keeper)->beat_status : STATUS_SESSION_UNKNOWN;
+}
+
+bool keeper_room(struct keeper *keeper, struct keeper_room *room)
+{
+	*room = ((struct fixture *)keeper)->room;
+	return ((struct fixture *)keeper)->has_room;
 }
 
 static bool is_quiet(void *argument)
@@ -283,6 +291,25 @@ static void questions_are_answered_at_once_after_a_round_or_by_a_worker(void **s
 	assert_true(fake_raftkv_counts(fixture->raftkv)->rounds > 10);
 }
 
+/* df is about the cluster, whoever answers: where the keeper knows. */
+static void room_is_the_clusters(void **state)
+{
+	const struct question space = {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO};
+	struct fixture *fixture = *state;
+	struct finding finding = {0};
+
+	assert_int_equal(read_question(fixture, &space, 1, false, &finding), 0);
+	assert_int_not_equal(finding.free_units, 3);
+	fixture->has_room = true;
+	fixture->room = (struct keeper_room){.total = 10 * FS_UNIT_SIZE, .free = 3 * FS_UNIT_SIZE};
+	for (uint32_t i = 0; i < 20; i++) {
+		assert_int_equal(read_question(fixture, &space, 1, i % 2, &finding), 0);
+		assert_int_equal(finding.total_units, 10);
+		assert_int_equal(finding.free_units, 3);
+		assert_int_equal(finding.inodes, 1);
+	}
+}
+
 static void nonsense_ends_the_link(void **state)
 {
 	static const uint8_t junk[] = {0xff, 0xff, 0xff, 0xff, 0xff, 1};
@@ -417,6 +444,7 @@ int main(void)
 		TEST(too_many_payloads_are_put_off),
 		TEST(another_region_is_not_here),
 		TEST(questions_are_answered_at_once_after_a_round_or_by_a_worker),
+		TEST(room_is_the_clusters),
 		TEST(nonsense_ends_the_link),
 		TEST(beats_go_to_who_keeps_the_cluster),
 		TEST(routes_say_where_what_is),
