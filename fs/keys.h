@@ -20,7 +20,7 @@
  * These two are hints into the data rows: a split copies them to both halves, and who finds one whose inode lies in
  * another region drops it. In KEY_LOCAL of region 1, the cluster's own records (records.h):
  *
- *     C kind                    counter of ids         M session    a mount's session
+ *     C kind                    counter                M session    a mount's session
  *     S store                   store
  */
 #ifndef RAFTKV_FS_KEYS_H
