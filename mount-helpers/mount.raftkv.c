@@ -21,6 +21,7 @@
 #include "fs/fuse/front.h"
 #include "fs/metrics.h"
 #include "mount-helpers/daemon.h"
+#include "mount-helpers/ending.h"
 #include "mount-helpers/mountinfo.h"
 #include "mount-helpers/options.h"
 #include "mount-helpers/source.h"
@@ -56,6 +57,7 @@ struct service {
 	bool is_mounted;
 	dev_t device; /* of the mount */
 	int ended; /* eventfd: the lanes have ended */
+	struct ending ending;
 	int log_fd; /* of the daemon; what comes before goes to the terminal */
 };
 
@@ -349,17 +351,45 @@ static void follow_flags(const struct service *service)
 		front_set_modes(service->front, modes_of(info.flags));
 }
 
+/* The kernel has left a mount of a cluster. */
+static void begin_end(struct service *service)
+{
+	service->ending = (struct ending){.env = env_of(service),
+		.remote = clustered_remote(service->clustered),
+		.front = service->front,
+		.logger = &service->logger};
+	ending_begin(&service->ending);
+}
+
+/* Without waiting for what is under way: the process ends, and all of it. */
+static void give_up(struct service *service)
+{
+	ending_say(&service->ending);
+	metrics_stop(service->metrics);
+	control_stop(service->control);
+	_exit(MOUNT_SYSTEM);
+}
+
 /* Until the mount has gone; a signal takes it away. */
 static void serve(struct service *service, int signals)
 {
-	struct pollfd wait[3] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN},
-		{.fd = mountinfo_open(), .events = POLLPRI}};
+	struct pollfd wait[4] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN},
+		{.fd = mountinfo_open(), .events = POLLPRI},
+		{.fd = is_cluster(service) ? service->channel.fd : -1}};
 	struct signalfd_siginfo signal_;
 	uint64_t count = 0;
+	int timeout_ms = -1;
 
 	while (read(service->ended, &count, sizeof count) != sizeof count) {
-		if (poll(wait, 3, -1) < 0 && errno != EINTR)
+		if (poll(wait, 4, timeout_ms) < 0 && errno != EINTR)
 			break;
+		if (wait[3].fd >= 0 && wait[3].revents & POLLERR) {
+			wait[3].fd = -1;
+			timeout_ms = ENDING_LOOK_MS;
+			begin_end(service);
+		}
+		if (ending_is_hopeless(&service->ending))
+			give_up(service);
 		if (wait[2].revents & POLLPRI)
 			follow_flags(service);
 		if (wait[1].revents & POLLIN && read(signals, &signal_, sizeof signal_) == sizeof signal_) {

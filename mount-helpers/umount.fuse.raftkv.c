@@ -78,7 +78,7 @@ int main(int count, char **arguments)
 {
 	struct umount_options options = {.flags = UMOUNT_NOFOLLOW};
 	char directory[PATH_MAX], store[PATH_MAX];
-	struct mountinfo info;
+	struct mountinfo info, other;
 	bool is_known;
 
 	if (!parse(&options, count, arguments)) {
@@ -93,11 +93,16 @@ int main(int count, char **arguments)
 		fprintf(stderr, "umount.fuse.raftkv: %s: %s\n", directory, strerror(errno));
 		return MOUNT_FAILURE;
 	}
-	if (is_known && !(options.flags & MNT_DETACH) && !wait_for_store(store)) {
-		fprintf(stderr,
-			"umount.fuse.raftkv: %s is unmounted, but its daemon is still writing out %s\n",
-			directory, info.source);
-		return MOUNT_SYSTEM;
-	}
-	return MOUNT_OK;
+	/* A bind mount was one of several places; who forces does not want to wait. */
+	if (!is_known || options.flags & (MNT_DETACH | MNT_FORCE) ||
+		mountinfo_find_device(info.device, &other))
+		return MOUNT_OK;
+	if (wait_for_store(store))
+		return MOUNT_OK;
+	fprintf(stderr,
+		"umount.fuse.raftkv: %s is unmounted, but for %d s its daemon has not let go of %s: it is "
+		"still "
+		"writing out, or a program has a file open there; %s/log says more\n",
+		directory, WAIT_S, info.source, store);
+	return MOUNT_SYSTEM;
 }

@@ -558,3 +558,14 @@ bool write_back_stop(struct write_back *write_back, struct write_back_waiter *wa
 	send_list(list, write_back->options.loop);
 	return is_clean;
 }
+
+void write_back_each(struct write_back *write_back, void (*each)(void *argument, uint64_t ino, uint64_t size),
+	void *argument)
+{
+	const struct file *file, *next;
+
+	pthread_mutex_lock(&write_back->mutex);
+	HASH_ITER (hh, write_back->files, file, next)
+		each(argument, file->ino, file->size);
+	pthread_mutex_unlock(&write_back->mutex);
+}

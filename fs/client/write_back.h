@@ -60,5 +60,8 @@ bool write_back_is_clean(struct write_back *write_back);
 bool write_back_is_dirty(struct write_back *write_back, uint64_t ino);
 /* The same for all files; as write_back_flush. The loop's timer is stopped: call on `options.loop`. */
 bool write_back_stop(struct write_back *write_back, struct write_back_waiter *waiter);
+/* Each file that has data here, with how many bytes. The callback must not call back in. */
+void write_back_each(struct write_back *write_back, void (*each)(void *argument, uint64_t ino, uint64_t size),
+	void *argument);
 
 #endif

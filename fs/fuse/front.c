@@ -298,6 +298,12 @@ void front_each_operation(const struct front *front,
 	latencies_each(&front->latencies, each, argument);
 }
 
+void front_each_unwritten(
+	const struct front *front, void (*each)(void *argument, uint64_t ino, uint64_t size), void *argument)
+{
+	write_back_each(front->write_back, each, argument);
+}
+
 void front_free(struct front *front)
 {
 	if (!front)

@@ -54,6 +54,9 @@ void front_on_session_lost(struct front *front);
 /* How long requests took, by operation (latencies.h). Any thread. */
 void front_each_operation(const struct front *front,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);
+/* Each file with data that was acknowledged and is not durable yet, and how many bytes. Any thread. */
+void front_each_unwritten(
+	const struct front *front, void (*each)(void *argument, uint64_t ino, uint64_t size), void *argument);
 void front_free(struct front *front); /* after `ended`, and after the store has closed; or never started */
 
 #endif

@@ -53,7 +53,8 @@ static bool is_exiting(const char *stat)
 
 bool watch_is_dying(uint32_t thread)
 {
-	static const uint64_t deadly = UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGTERM - 1);
+	static const uint64_t deadly =
+		UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGTERM - 1) | UINT64_C(1) << (SIGINT - 1);
 	char text[4096];
 	uint64_t pending;
 

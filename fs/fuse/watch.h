@@ -3,8 +3,8 @@
  *
  * The kernel interrupts a request for any signal, and once only: what comes later, a SIGKILL too, it does not tell. So a
  * request is not asked whether it was interrupted. Twice a second those that have waited for a second are looked at: has
- * the caller been sent SIGKILL or SIGTERM, or is it at its end already? Then the request is given up, with EINTR. Signals
- * that a program lives on with (timers, SIGURG) never end a request.
+ * the caller been sent SIGKILL, SIGTERM or SIGINT, whether it handles them or not, or is it at its end already? Then the
+ * request is given up, with EINTR. Signals that a program lives on with (timers, SIGURG, SIGHUP) never end a request.
  *
  * A caller in a PID namespace that this process does not see can not be looked at, and waits.
  *

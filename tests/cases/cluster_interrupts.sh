@@ -1,12 +1,13 @@
 # limit: 120
-# While no majority is there requests wait: whoever waits can be killed, and a program with timers is not told EINTR.
+# While no majority is there requests wait: whoever waits can be killed or interrupted, and a program with timers is not
+# told EINTR. Mounts end without the cluster, too, and say what is lost.
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
 
 stores_up
 cluster_mount mnt
 base=$WORK/mnt
-mkdir "$base"/{a,b,c,d,e,f}
+mkdir "$base"/{a,b,c,d,e,f,g}
 echo data | tee "$base/a/file" "$base/e/lock" "$base/f/file" >/dev/null
 
 python3 tests/lib/alarmed.py "$base/b/file" "$WORK/stop" & alarmed=$!
@@ -24,6 +25,22 @@ open('$WORK/c.written', 'w').close()
 time.sleep(100)" & dirty=$!
 await 10 test -e "$WORK/c.ready"
 
+# A program that handles SIGINT, as servers do, gets out of fsync with it.
+python3 -c "
+import os, signal, sys, time
+def on_signal(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGINT, on_signal)
+fd = os.open('$base/g/handled', os.O_CREAT | os.O_WRONLY)
+os.write(fd, b'x')
+open('$WORK/g.ready', 'w').close()
+while not os.path.exists('$WORK/c.go'): time.sleep(0.02)
+os.write(fd, b'x' * 99999)
+open('$WORK/g.written', 'w').close()
+try: os.fsync(fd)
+except KeyboardInterrupt: sys.exit(0)
+sys.exit(1)" & handled=$!
+await 10 test -e "$WORK/g.ready"
+
 first=$(store_leader) # its lease would serve reads for a while
 second=$((first % 3 + 1))
 store_kill "$first"
@@ -35,6 +52,7 @@ flock "$base/e/lock" true 2>/dev/null & waiting+=($!)
 (echo more >>"$base/f/file") 2>/dev/null & waiting+=($!)
 waiting+=("$dirty")
 await 5 test -e "$WORK/c.written"
+await 5 test -e "$WORK/g.written"
 sleep 2.5
 for pid in "${waiting[@]}"; do
 	kill -0 "$pid" 2>/dev/null || fail "process $pid did not wait for the majority"
@@ -45,6 +63,9 @@ has_ended() { ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
 for pid in "${waiting[@]}"; do
 	await 15 has_ended "$pid"
 done
+kill -INT "$handled"
+await 15 has_ended "$handled"
+wait "$handled" || fail "SIGINT did not end the fsync"
 kill -0 "$alarmed" || fail "what has timers has ended: $(wait "$alarmed")"
 
 store_up "$first"
@@ -56,4 +77,38 @@ touch "$WORK/stop"
 wait "$alarmed" || fail "a call under SIGALRM failed"
 cluster_umount mnt
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
+
+# The cluster is gone for good: one mount is unmounted, one ends by a signal, one by force.
+leave_dirty() # MOUNT: a file with data that is not written out, and nobody who has it open
+{
+	python3 -c "
+import os, time
+fd = os.open('$WORK/$1/$1', os.O_CREAT | os.O_WRONLY)
+os.write(fd, b'x')
+open('$WORK/$1.ready', 'w').close()
+while not os.path.exists('$WORK/gone'): time.sleep(0.02)
+os.write(fd, b'x' * 99999)
+open('$WORK/$1.written', 'w').close()
+time.sleep(1000)" & writer[$1]=$!
+	await 10 test -e "$WORK/$1.ready"
+}
+declare -A writer
+for mount in plain signal force; do
+	cluster_mount "$mount"
+	leave_dirty "$mount"
+done
+for n in 1 2 3; do store_kill "$n"; done
+touch "$WORK/gone"
+for mount in plain signal force; do
+	await 10 test -e "$WORK/$mount.written"
+	kill -9 "${writer[$mount]}"
+	await 15 has_ended "${writer[$mount]}"
+done
+"$BUILD/umount.fuse.raftkv" "$WORK/plain" || fail "umount"
+kill "${MOUNT_PIDS[signal]}"
+"$BUILD/umount.fuse.raftkv" "$WORK/force" -f || fail "umount -f"
+for mount in plain signal force; do
+	await 30 has_ended "${MOUNT_PIDS[$mount]}"
+	grep -q 'not synced is lost" files=1 bytes=' "$WORK/$mount.log" || fail "$mount: $(cat "$WORK/$mount.log")"
+done
 exit 0

@@ -88,6 +88,13 @@ same "$(handle open "$MNT" file "$WORK/handle")" "$(cat "$MNT/file")"
 rm "$MNT/file"
 same "$(handle open "$MNT" file "$WORK/handle")" "Stale file handle"
 
+# A bind mount is one of two places: its umount has no daemon to wait for.
+mkdir "$WORK/bind"
+check mount --bind "$MNT" "$WORK/bind"
+check "$BUILD/umount.fuse.raftkv" "$WORK/bind"
+mountpoint -q "$WORK/bind" && fail "the bind mount is still there"
+same "$(tail -n 1 "$MNT/busy")" 200
+
 # Lazily: it leaves the tree at once, and the daemon ends with the last open file.
 exec 8>"$MNT/lazy"
 check umount -l "$MNT"
