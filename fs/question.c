@@ -71,7 +71,8 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 	case QUESTION_ATTRIBUTES:
 		return read_attributes(view, ino, &finding->attributes);
 	case QUESTION_LINK:
-		return read_link(view, ino, finding->bytes, question->size, &finding->count);
+		return read_link(
+			view, ino, finding->bytes, question->size, &finding->count, &finding->attributes);
 	case QUESTION_DIRECTORY:
 		return answer_directory(question, view, finding);
 	case QUESTION_DATA:
@@ -172,6 +173,7 @@ static void code_finding(struct coder *coder, enum question_kind kind, struct fi
 	switch (kind) {
 	case QUESTION_LOOKUP:
 	case QUESTION_ATTRIBUTES:
+	case QUESTION_LINK:
 	case QUESTION_DIRECTORY:
 	case QUESTION_DATA:
 		code_attributes(coder, &finding->attributes);

@@ -48,7 +48,7 @@ struct finding {
 	read_entry_cb entry; /* DIRECTORY */
 	void *argument; /* of both */
 	/* Out: */
-	struct attributes attributes; /* LOOKUP, ATTRIBUTES, DIRECTORY, DATA */
+	struct attributes attributes; /* LOOKUP, ATTRIBUTES, LINK, DIRECTORY, DATA */
 	size_t count; /* of bytes */
 	uint64_t found; /* SEEK, HOLDER */
 	struct lock blocker; /* LOCK */

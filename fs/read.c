@@ -113,7 +113,8 @@ int read_lookup(struct view *view, uint64_t parent, struct slice name, struct at
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
-int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, size_t *size)
+int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, size_t *size,
+	struct attributes *attributes)
 {
 	struct kv_value row = {0};
 	struct inode inode;
@@ -126,6 +127,7 @@ int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, si
 	} else {
 		*size = inode.target.size < size_max ? inode.target.size : size_max;
 		memcpy(target, inode.target.data, *size);
+		*attributes = inode.attributes;
 	}
 	kv_value_close(&row);
 	return status;

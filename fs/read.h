@@ -16,8 +16,10 @@
 /* The inode that `name` means in `parent`; "." and ".." too. -ENOENT also for a parent that is gone. */
 int read_lookup(struct view *view, uint64_t parent, struct slice name, struct attributes *attributes);
 int read_attributes(struct view *view, uint64_t ino, struct attributes *attributes);
-/* The target into `target`, without a NUL; `size_max` of FS_SYMLINK_SIZE_MAX is always enough. -EINVAL: no symlink. */
-int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, size_t *size);
+/* The target into `target`, without a NUL, and the link's own attributes; `size_max` of FS_SYMLINK_SIZE_MAX is always
+ * enough. -EINVAL: no symlink. */
+int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, size_t *size,
+	struct attributes *attributes);
 
 /* ---- Directories ---- */
 

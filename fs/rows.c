@@ -163,13 +163,13 @@ void inode_derive(struct inode *inode)
 	switch (attributes->mode & S_IFMT) {
 	case S_IFREG:
 		if (inode->data == INODE_DATA_TINY)
-			attributes->blocks = (inode->tiny_size + 511u) / 512;
+			attributes->blocks = (inode->tiny_size + FS_BLOCK_SIZE - 1) / FS_BLOCK_SIZE;
 		else if (inode->data == INODE_DATA_UNITS)
-			attributes->blocks = inode->units * (FS_UNIT_SIZE / 512);
+			attributes->blocks = inode->units * (FS_UNIT_SIZE / FS_BLOCK_SIZE);
 		break;
 	case S_IFDIR:
 		attributes->size = FS_UNIT_SIZE;
-		attributes->blocks = FS_UNIT_SIZE / 512;
+		attributes->blocks = FS_UNIT_SIZE / FS_BLOCK_SIZE;
 		break;
 	case S_IFLNK:
 		attributes->size = inode->target.size;

@@ -14,6 +14,8 @@
 #include "proto/codec.h"
 #include "fs/keys.h"
 
+#define FS_BLOCK_SIZE 512u /* bytes: the unit of st_blocks */
+
 #define FS_TINY_SIZE_MAX	  16384u /* bytes of data kept in a row beside the inode */
 #define FS_SIZE_MAX		  INT64_MAX /* bytes of a file */
 #define FS_UNIT_SIZE		  4096u /* bytes */
@@ -55,7 +57,7 @@ struct attributes {
 	uint32_t flags; /* FS_FLAGS_VISIBLE */
 	bool is_bare; /* it never had an extended attribute, nor an ACL */
 	uint64_t size; /* bytes; of a symlink its target's; of a directory FS_UNIT_SIZE */
-	uint64_t blocks; /* of 512 bytes, in use */
+	uint64_t blocks; /* of FS_BLOCK_SIZE bytes, in use */
 	uint64_t
 		data_version; /* grows with every change of content; of a directory, with every change of entries */
 	struct fs_time atime;

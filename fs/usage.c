@@ -8,8 +8,6 @@
 
 #include "fs/read.h"
 
-#define BLOCK_SIZE 512u /* bytes, of st_blocks */
-
 struct seen {
 	UT_hash_handle hh;
 	uint64_t ino;
@@ -64,7 +62,7 @@ static void note_ctime(struct usage *usage, struct fs_time ctime)
 static void count_file(struct usage *usage, const struct attributes *attributes)
 {
 	usage->files++;
-	usage->disk_size += attributes->blocks * BLOCK_SIZE;
+	usage->disk_size += attributes->blocks * FS_BLOCK_SIZE;
 	if (S_ISREG(attributes->mode))
 		usage->size += attributes->size;
 }

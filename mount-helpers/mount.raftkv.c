@@ -206,10 +206,19 @@ static int open_clustered(struct service *service, struct status *status)
 	return clustered_open(&options, &service->clustered, status);
 }
 
+/* Of flags as the kernel tells them: neither noatime nor relatime is strictatime. */
 static struct front_modes modes_of(unsigned long flags)
 {
-	return (struct front_modes){
-		.no_atime = flags & (MS_NOATIME | MS_RDONLY), .synchronous = flags & MS_SYNCHRONOUS};
+	return (struct front_modes){.no_atime = flags & (MS_NOATIME | MS_RDONLY),
+		.no_diratime = flags & MS_NODIRATIME,
+		.strict_atime = !(flags & (MS_NOATIME | MS_RELATIME)),
+		.synchronous = flags & MS_SYNCHRONOUS};
+}
+
+/* As the kernel does: relatime is what goes without saying. */
+static unsigned long flags_given(unsigned long flags)
+{
+	return flags & (MS_NOATIME | MS_STRICTATIME) ? flags : flags | MS_RELATIME;
 }
 
 static int clone_channel(void *argument, int *fd)
@@ -252,7 +261,7 @@ static int open_front(struct service *service, struct status *status)
 		.descriptor_argument = &service->channel,
 		.cache_timeout_s = is_cluster(service) ? CLUSTER_CACHE_S : DAY_S,
 		.sole_client = !is_cluster(service),
-		.modes = modes_of(service->options.flags),
+		.modes = modes_of(flags_given(service->options.flags)),
 		.debug = service->options.debug,
 		.ended = on_front_ended,
 		.argument = service,

@@ -35,7 +35,8 @@ static unsigned long flags_of(char *options)
 	static const struct {
 		const char *name;
 		unsigned long flag;
-	} known[] = {{"ro", MS_RDONLY}, {"noatime", MS_NOATIME}, {"sync", MS_SYNCHRONOUS}};
+	} known[] = {{"ro", MS_RDONLY}, {"noatime", MS_NOATIME}, {"nodiratime", MS_NODIRATIME},
+		{"relatime", MS_RELATIME}, {"sync", MS_SYNCHRONOUS}};
 	unsigned long flags = 0;
 	char *rest = NULL;
 

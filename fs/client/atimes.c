@@ -20,6 +20,8 @@ struct note {
 	uint64_t ino;
 	struct fs_time time;
 	bool is_sent;
+	bool has_later; /* it was read again after `time` had been sent: */
+	struct fs_time later;
 	UT_hash_handle hh;
 };
 
@@ -70,14 +72,33 @@ void atimes_free(struct atimes *atimes)
 /* ---- Sending; on the loop ---- */
 
 static void send_some(struct atimes *atimes);
+static void set_timer(struct atimes *atimes);
 
-static void drop(struct atimes *atimes, struct note *note)
+/* The store has the note, or will never have it. What was noted meanwhile waits for the next batch. */
+static void settle(struct atimes *atimes, struct note *note)
 {
+	bool must_arm = false;
+
 	pthread_mutex_lock(&atimes->mutex);
-	HASH_DEL(atimes->notes, note);
-	atimes->count--;
+	if (note->has_later) {
+		note->time = note->later;
+		note->has_later = false;
+		note->is_sent = atimes->is_stopping;
+		if (note->is_sent) {
+			note->next = atimes->sending;
+			atimes->sending = note;
+		}
+		must_arm = !atimes->is_timer_set;
+		atimes->is_timer_set = true;
+		note = NULL;
+	} else {
+		HASH_DEL(atimes->notes, note);
+		atimes->count--;
+	}
 	pthread_mutex_unlock(&atimes->mutex);
 	free(note);
+	if (must_arm)
+		set_timer(atimes);
 }
 
 /* An inode that is gone by now, or any other refusal: an access time is not worth more. */
@@ -87,7 +108,7 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 	struct atimes *atimes = note->atimes;
 
 	(void)error, (void)reply;
-	drop(atimes, note);
+	settle(atimes, note);
 	atimes->in_flight--;
 	send_some(atimes);
 }
@@ -102,7 +123,7 @@ static void send_note(struct atimes *atimes, struct note *note)
 	note->call.loop = atimes->loop;
 	note->call.done = on_called;
 	if (client_call(atimes->client, &note->call, &op, NULL) < 0)
-		drop(atimes, note);
+		settle(atimes, note);
 	else
 		atimes->in_flight++;
 }
@@ -141,13 +162,16 @@ static void on_timer(struct env_timer *timer)
 	send_all(container_of(timer, struct atimes, timer));
 }
 
-static void arm_timer(struct env_mail *mail)
+static void set_timer(struct atimes *atimes)
 {
-	struct atimes *atimes = container_of(mail, struct atimes, arm);
-
 	if (!atimes->is_stopping)
 		env_timer_start(&atimes->timer, atimes->loop, env_now(env_loop_env(atimes->loop)) + PERIOD_NS,
 			on_timer);
+}
+
+static void arm_timer(struct env_mail *mail)
+{
+	set_timer(container_of(mail, struct atimes, arm));
 }
 
 void atimes_stop(struct atimes *atimes, void (*stopped)(void *argument), void *argument)
@@ -166,11 +190,11 @@ static bool is_before(struct fs_time a, struct fs_time b)
 	return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds;
 }
 
-static bool is_due(const struct attributes *attributes, struct fs_time now)
+/* relatime: not after the last change, or a day old. */
+static bool is_old(const struct attributes *attributes, struct fs_time atime, struct fs_time now)
 {
-	return !is_before(attributes->mtime, attributes->atime) ||
-	       !is_before(attributes->ctime, attributes->atime) ||
-	       now.seconds - attributes->atime.seconds >= DAY_S;
+	return !is_before(attributes->mtime, atime) || !is_before(attributes->ctime, atime) ||
+	       now.seconds - atime.seconds >= DAY_S;
 }
 
 static struct note *find(struct atimes *atimes, uint64_t ino)
@@ -181,13 +205,30 @@ static struct note *find(struct atimes *atimes, uint64_t ino)
 	return note;
 }
 
-/* Under the mutex. Whether the timer has to be set. */
+/* The newest that anybody knows. `note` may be NULL. */
+static struct fs_time newest(const struct note *note, struct fs_time atime)
+{
+	struct fs_time noted;
+
+	if (!note)
+		return atime;
+	noted = note->has_later ? note->later : note->time;
+	return is_before(atime, noted) ? noted : atime;
+}
+
+static bool is_due(
+	const struct attributes *attributes, const struct note *note, bool is_strict, struct fs_time now)
+{
+	return is_strict || is_old(attributes, newest(note, attributes->atime), now);
+}
+
+/* Under the mutex; of a file that has no note. Whether the timer has to be set. */
 static bool add(struct atimes *atimes, uint64_t ino, struct fs_time now)
 {
-	struct note *note = find(atimes, ino);
+	struct note *note;
 	bool must_arm;
 
-	if (note || atimes->count == NOTES_MAX)
+	if (atimes->count == NOTES_MAX)
 		return false;
 	note = calloc(1, sizeof *note);
 	if (!note)
@@ -202,17 +243,47 @@ static bool add(struct atimes *atimes, uint64_t ino, struct fs_time now)
 	return must_arm;
 }
 
-void atimes_note(struct atimes *atimes, const struct attributes *attributes)
+static void advance(struct note *note, struct fs_time now)
+{
+	*(note->is_sent ? &note->later : &note->time) = now;
+	note->has_later = note->is_sent;
+}
+
+static struct fs_time wall_time(const struct atimes *atimes)
 {
 	uint64_t wall = env_wall(env_loop_env(atimes->loop));
-	struct fs_time now = {
-		.seconds = (int64_t)(wall / 1000000000), .nanoseconds = (uint32_t)(wall % 1000000000)};
-	bool must_arm;
 
-	if (!is_due(attributes, now) || attributes->flags & FS_FLAG_NOATIME)
+	return (struct fs_time){
+		.seconds = (int64_t)(wall / 1000000000), .nanoseconds = (uint32_t)(wall % 1000000000)};
+}
+
+bool atimes_is_due(struct atimes *atimes, const struct attributes *attributes, bool is_strict)
+{
+	struct fs_time now = wall_time(atimes);
+	bool result;
+
+	if (attributes->flags & FS_FLAG_NOATIME)
+		return false;
+	pthread_mutex_lock(&atimes->mutex);
+	result = is_due(attributes, find(atimes, attributes->ino), is_strict, now);
+	pthread_mutex_unlock(&atimes->mutex);
+	return result;
+}
+
+void atimes_note(struct atimes *atimes, const struct attributes *attributes, bool is_strict)
+{
+	struct fs_time now = wall_time(atimes);
+	struct note *note;
+	bool must_arm = false;
+
+	if (attributes->flags & FS_FLAG_NOATIME || !(is_strict || is_old(attributes, attributes->atime, now)))
 		return;
 	pthread_mutex_lock(&atimes->mutex);
-	must_arm = add(atimes, attributes->ino, now);
+	note = find(atimes, attributes->ino);
+	if (!note)
+		must_arm = add(atimes, attributes->ino, now);
+	else if (is_due(attributes, note, is_strict, now))
+		advance(note, now);
 	pthread_mutex_unlock(&atimes->mutex);
 	if (must_arm)
 		env_post(atimes->loop, &atimes->arm, arm_timer);
@@ -226,7 +297,9 @@ void atimes_forget(struct atimes *atimes, uint64_t ino)
 		return;
 	pthread_mutex_lock(&atimes->mutex);
 	note = find(atimes, ino);
-	if (note && !note->is_sent) {
+	if (note && note->is_sent) {
+		note->has_later = false;
+	} else if (note) {
 		HASH_DEL(atimes->notes, note);
 		atimes->count--;
 		free(note);
@@ -236,13 +309,9 @@ void atimes_forget(struct atimes *atimes, uint64_t ino)
 
 void atimes_apply(struct atimes *atimes, struct attributes *attributes)
 {
-	const struct note *note;
-
 	if (atimes->count == 0)
 		return;
 	pthread_mutex_lock(&atimes->mutex);
-	note = find(atimes, attributes->ino);
-	if (note && is_before(attributes->atime, note->time))
-		attributes->atime = note->time;
+	attributes->atime = newest(find(atimes, attributes->ino), attributes->atime);
 	pthread_mutex_unlock(&atimes->mutex);
 }

@@ -16,8 +16,10 @@ struct atimes;
 int atimes_new(struct client *client, struct env_loop *loop, struct atimes **atimes);
 void atimes_free(struct atimes *atimes); /* stopped, or never used; may be NULL */
 
-/* The inode was read now; `attributes` are the store's. Any thread. */
-void atimes_note(struct atimes *atimes, const struct attributes *attributes);
+/* The inode was read now; `attributes` are the store's. `is_strict`: whatever relatime says. Any thread. */
+void atimes_note(struct atimes *atimes, const struct attributes *attributes, bool is_strict);
+/* Would a read be noted? Any thread. */
+bool atimes_is_due(struct atimes *atimes, const struct attributes *attributes, bool is_strict);
 /* Completes what the store knows. Any thread. */
 void atimes_apply(struct atimes *atimes, struct attributes *attributes);
 /* Somebody sets the access time: what was noted before is over. Any thread. */

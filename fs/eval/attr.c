@@ -12,16 +12,18 @@
 #define SET_TIMES_NOW (OP_SET_ATIME_NOW | OP_SET_MTIME_NOW)
 #define SET_OWNER     (OP_SET_UID | OP_SET_GID)
 
+/* As Linux does (attr.c, may_setattr): both times to now, as touch(1) sets them, is less than setting one. */
 static int check_flags(const struct attributes *attributes, const struct op_setattr *op)
 {
-	uint32_t barred = SET_OWNER | OP_SET_MODE | OP_SET_SIZE | SET_TIMES;
+	bool is_touch = (op->valid & SET_TIMES_NOW) == SET_TIMES_NOW;
+	uint32_t barred = SET_OWNER | OP_SET_MODE | OP_SET_SIZE;
 
 	if ((op->valid & OP_SET_FLAGS) != 0 && (op->flags & ~FS_FLAGS_VISIBLE) != 0)
 		return -EOPNOTSUPP;
-	if ((attributes->flags & FS_FLAG_IMMUTABLE) != 0)
-		barred |= SET_TIMES_NOW;
-	else if ((attributes->flags & FS_FLAG_APPEND) == 0)
+	if ((attributes->flags & (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND)) == 0)
 		return 0;
+	if (!is_touch || (attributes->flags & FS_FLAG_IMMUTABLE) != 0)
+		barred |= SET_TIMES | SET_TIMES_NOW;
 	return (op->valid & barred) != 0 ? -EPERM : 0;
 }
 

@@ -14,15 +14,16 @@
 /* What the kernel is asked for; what it does not offer is done without. */
 static void on_init(void *userdata, struct fuse_conn_info *connection)
 {
-	static const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC |
-				       FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS |
-				       FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
-				       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL |
-				       FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS |
-				       FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR;
+	static const unsigned wanted =
+		FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_DONT_MASK |
+		FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO |
+		FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
+		FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR;
+	static const unsigned shared = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
+	const struct front *front = userdata;
 
-	(void)userdata;
-	connection->want = wanted & connection->capable;
+	/* Where nobody else takes locks, the kernel keeps them by itself. */
+	connection->want = (front->options.sole_client ? wanted : wanted | shared) & connection->capable;
 	connection->max_write = LANE_WRITE_MAX;
 	connection->max_readahead = LANE_WRITE_MAX;
 	connection->max_background = MAX_BACKGROUND;
@@ -284,6 +285,8 @@ void front_start(struct front *front)
 void front_set_modes(struct front *front, struct front_modes modes)
 {
 	atomic_store(&front->no_atime, modes.no_atime);
+	atomic_store(&front->no_diratime, modes.no_diratime);
+	atomic_store(&front->strict_atime, modes.strict_atime);
 	atomic_store(&front->synchronous, modes.synchronous);
 }
 

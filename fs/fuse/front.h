@@ -16,6 +16,8 @@ struct front;
 /* What may change while the front runs. */
 struct front_modes {
 	bool no_atime;
+	bool no_diratime;
+	bool strict_atime; /* every read moves the access time, whatever relatime says */
 	bool synchronous; /* every write is durable when it returns */
 };
 

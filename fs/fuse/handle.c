@@ -167,7 +167,8 @@ static void open_done(struct request *request)
 	if (handle->has_pages)
 		pages_note_bare(request->front->pages, &request->attributes, request->started);
 	handle_set_info(handle,
-		!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes),
+		(!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes)) &&
+			!(handle->can_read && request_would_note_read(request)),
 		&request->info);
 	if (fuse_reply_open(request->fuse, &request->info) < 0)
 		handle_close(request->front, handle); /* nobody waits any more: no release */

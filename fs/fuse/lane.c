@@ -161,8 +161,13 @@ struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
 
 /* ---- The session's input and output ---- */
 
+#ifndef FUSE_ALLOW_IDMAP
+#define FUSE_ALLOW_IDMAP (UINT64_C(1) << 40)
+#endif
+
 /* What libfuse 3.14 does not answer: HANDLE_KILLPRIV_V2, with which the kernel does not ask for security.capability
- * before every write, and PARALLEL_DIROPS, which it knows and forgets. */
+ * before every write; PARALLEL_DIROPS, which it knows and forgets; ALLOW_IDMAP: from then on requests tell the caller's
+ * ids only where something is made. */
 static void patch_init_answer(const struct lane *lane, struct iovec *vector, int count)
 {
 	const struct fuse_init_in *asked = (const void *)(lane->header + 1);
@@ -171,6 +176,8 @@ static void patch_init_answer(const struct lane *lane, struct iovec *vector, int
 		struct fuse_init_out *answer = vector[1].iov_base;
 
 		answer->flags |= asked->flags & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS);
+		if (answer->flags & FUSE_INIT_EXT)
+			answer->flags2 |= asked->flags2 & (uint32_t)(FUSE_ALLOW_IDMAP >> 32);
 	}
 }
 

@@ -146,6 +146,7 @@ static void op_setattr(
 static void readlink_done(struct request *request)
 {
 	request->bytes[request->count] = '\0';
+	request_note_read(request);
 	fuse_reply_readlink(request->fuse, (const char *)request->bytes);
 	request_free(request);
 }

@@ -1,6 +1,8 @@
 /* Operations on a file's data: read, write, flush, fsync, fallocate, copy_file_range, lseek. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/falloc.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -178,15 +180,43 @@ static void done_called(struct client_call *call, int error, const struct op_rep
 	request_reply_error(request_of_call(call), error);
 }
 
-static void fallocate_flushed(struct request *request)
+static void fallocate_now(struct request *request)
 {
 	request_call(request, NULL, done_called);
 }
 
-/* These requests do not say whether the caller may keep suid and sgid (CAP_FSETID), as writes do; root may. */
+/* What the file has already may be in the range. */
+static void fallocate_measured(struct request *request)
+{
+	if (request->op.fallocate.length > request->free_size + request->attributes.blocks * FS_BLOCK_SIZE)
+		request_reply_error(request, -ENOSPC);
+	else
+		fallocate_now(request);
+}
+
+static void fallocate_weighed(struct request *request)
+{
+	request->free_size = request->read.finding.free_units * FS_UNIT_SIZE;
+	if (request->op.fallocate.length <= request->free_size)
+		fallocate_now(request);
+	else
+		request_ask(request, attributes_of(request->ino), fallocate_measured);
+}
+
+/* Extents are copy-on-write, so that nothing can be reserved; but what cannot fit is told at once. */
+static void fallocate_flushed(struct request *request)
+{
+	if (request->op.fallocate.mode & ~(uint32_t)FALLOC_FL_KEEP_SIZE)
+		fallocate_now(request);
+	else
+		request_ask(request, (struct question){.kind = QUESTION_SPACE, .ino = FS_ROOT_INO},
+			fallocate_weighed);
+}
+
+/* These requests do not say whether the caller may keep suid and sgid, as writes do. */
 static bool is_privileged(fuse_req_t fuse)
 {
-	return fuse_req_ctx(fuse)->uid == 0;
+	return request_caller_has(fuse, CAP_FSETID);
 }
 
 static void op_fallocate(
@@ -197,6 +227,7 @@ static void op_fallocate(
 	(void)info;
 	if (!request)
 		return;
+	request->ino = ino;
 	request->op = (struct op){
 		.kind = OP_FALLOCATE,
 		.fallocate = {.ino = ino,

@@ -1,9 +1,11 @@
 /* Extended attributes and, under their names, POSIX ACLs. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "fs/fuse/caller.h"
 #include "fs/fuse/request.h"
 #include "fs/virtual_xattrs.h"
 
@@ -59,7 +61,7 @@ static void op_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)
 {
 	struct request *request = request_new(fuse);
 	struct question question = {
-		.kind = QUESTION_XATTRS, .ino = ino, .has_trusted = fuse_req_ctx(fuse)->uid == 0};
+		.kind = QUESTION_XATTRS, .ino = ino, .has_trusted = request_caller_has(fuse, CAP_SYS_ADMIN)};
 
 	if (request)
 		get(request, question, size);
@@ -76,7 +78,9 @@ static void done_called(struct client_call *call, int error, const struct op_rep
 static bool is_in_group(fuse_req_t fuse, gid_t group)
 {
 	gid_t *groups;
-	bool found = fuse_req_ctx(fuse)->uid == 0 || fuse_req_ctx(fuse)->gid == group;
+	const struct fuse_ctx *context = fuse_req_ctx(fuse);
+	bool found = request_caller_has(fuse, CAP_FSETID) || context->gid == group ||
+		     caller_has_group((uint32_t)context->pid, group);
 	int count;
 
 	if (found)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/fuse/caller.h"
 #include "proto/check.h"
 #include "proto/container.h"
 
@@ -369,10 +370,24 @@ struct stat request_stat(const struct front *front, const struct attributes *att
 	};
 }
 
+static bool has_atime(const struct request *request)
+{
+	const struct front *front = request->front;
+
+	return !front->no_atime && !(request->info.flags & O_NOATIME) &&
+	       !(front->no_diratime && S_ISDIR(request->attributes.mode));
+}
+
 void request_note_read(struct request *request)
 {
-	if (!request->front->no_atime && !(request->info.flags & O_NOATIME))
-		atimes_note(request->front->atimes, &request->attributes);
+	if (has_atime(request))
+		atimes_note(request->front->atimes, &request->attributes, request->front->strict_atime);
+}
+
+bool request_would_note_read(const struct request *request)
+{
+	return has_atime(request) &&
+	       atimes_is_due(request->front->atimes, &request->attributes, request->front->strict_atime);
 }
 
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes)
@@ -394,6 +409,13 @@ struct op_caller request_caller(const struct request *request)
 		return (struct op_caller){request->raw.uid, request->raw.gid};
 	context = fuse_req_ctx(request->fuse);
 	return (struct op_caller){context->uid, context->gid};
+}
+
+bool request_caller_has(fuse_req_t fuse, unsigned capability)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(fuse);
+
+	return context->uid == 0 || caller_has((uint32_t)context->pid, capability);
 }
 
 /* ---- Replies ---- */

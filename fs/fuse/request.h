@@ -36,7 +36,7 @@ struct front {
 	struct handle *handles; /* open; at the end, those that the kernel did not release: it was aborted */
 	struct write_back *write_back;
 	struct atimes *atimes;
-	atomic_bool no_atime; /* front_set_modes */
+	atomic_bool no_atime, no_diratime, strict_atime; /* front_set_modes */
 	atomic_bool synchronous;
 	struct write_back_waiter last; /* at the end */
 	struct env_mail end;
@@ -87,6 +87,7 @@ struct request {
 	size_t size; /* asked for */
 	size_t count; /* done */
 	uint64_t found; /* by lseek */
+	uint64_t free_size; /* bytes of the filesystem, for fallocate */
 	uint64_t drops; /* of the inode's locks, before asking */
 	uint64_t unique; /* of a blocking lock */
 	struct lock blocker;
@@ -189,8 +190,12 @@ void request_free(struct request *request);
 struct stat request_stat(const struct front *front, const struct attributes *attributes);
 /* The inode of request->attributes was read. */
 void request_note_read(struct request *request);
+/* Would that be noted? Then the kernel must not answer reads by itself. */
+bool request_would_note_read(const struct request *request);
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes);
 struct op_caller request_caller(const struct request *request);
+/* Is the caller root with that capability? Where nothing is made, kernels since 6.12 do not tell whose request it is. */
+bool request_caller_has(fuse_req_t fuse, unsigned capability);
 static inline struct slice request_name(const char *name)
 {
 	return slice_of(name, __builtin_strlen(name));

@@ -32,7 +32,4 @@ void watch_remove(struct watch *watch, struct request *request);
 /* The kernel has left: nobody waits for an answer any more, so that all are given up. */
 void watch_end(struct watch *watch);
 
-/* Is this thread (its id, as FUSE tells) about to die? False when there is none. */
-bool watch_is_dying(uint32_t thread);
-
 #endif

@@ -79,6 +79,7 @@ static void make_front(struct fake_kernel *kernel)
 		.loop_count = FAKE_KERNEL_LANES,
 		.cache_timeout_s = 1,
 		.sole_client = !kernel->is_shared,
+		.modes = {.no_atime = kernel->is_shared}, /* pages stay: no read has to be seen */
 		.ended = on_ended,
 		.argument = kernel,
 	};

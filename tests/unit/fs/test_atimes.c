@@ -91,7 +91,7 @@ static void test_the_first_read_since_a_change_is_noted(void **state)
 	struct bench *bench = *state;
 	struct attributes attributes = attributes_of(bench, false);
 
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	assert_true(is_noted(bench, attributes));
 }
 
@@ -100,10 +100,54 @@ static void test_a_further_read_is_not(void **state)
 	struct bench *bench = *state;
 	struct attributes attributes = attributes_of(bench, true);
 
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	assert_false(is_noted(bench, attributes));
 	sim_client_run(&bench->sim, PERIOD_S * (uint64_t)SIM_S);
 	assert_int_equal(fake_raftkv_counts(bench->sim.raftkv)->writes, 0);
+}
+
+static void test_strictly_every_read_is(void **state)
+{
+	struct bench *bench = *state;
+	struct attributes attributes = attributes_of(bench, true);
+
+	assert_false(atimes_is_due(bench->atimes, &attributes, false));
+	assert_true(atimes_is_due(bench->atimes, &attributes, true));
+	atimes_note(bench->atimes, &attributes, true);
+	assert_true(is_noted(bench, attributes));
+}
+
+/* A write after a read that was noted: the next read is noted, too. `after_ns` the first note: it waits, or is on its way. */
+static void read_write_read(struct bench *bench, uint64_t after_ns)
+{
+	struct attributes attributes = attributes_of(bench, false);
+	struct fs_time second;
+
+	atimes_note(bench->atimes, &attributes, false);
+	assert_false(atimes_is_due(bench->atimes, &attributes, false));
+	sim_client_run(&bench->sim, after_ns);
+	attributes.mtime = attributes.ctime = now(bench); /* the store has the first atime, or not yet */
+	assert_true(atimes_is_due(bench->atimes, &attributes, false));
+	sim_client_run(&bench->sim, 1000);
+	second = now(bench);
+	atimes_note(bench->atimes, &attributes, false);
+	atimes_apply(bench->atimes, &attributes);
+	assert_memory_equal(&attributes.atime, &second, sizeof second);
+	stop(bench);
+	assert_int_equal(stored(bench).atime.seconds, second.seconds);
+	assert_int_equal(stored(bench).atime.nanoseconds, second.nanoseconds);
+}
+
+static void test_a_read_after_a_write_advances_a_note_that_waits(void **state)
+{
+	read_write_read(*state, SIM_S);
+}
+
+static void test_a_read_after_a_write_advances_a_note_on_its_way(void **state)
+{
+	struct bench *bench = *state;
+
+	read_write_read(bench, 30 * (uint64_t)SIM_S + 1000);
 }
 
 static void test_a_day_later_it_is(void **state)
@@ -114,7 +158,7 @@ static void test_a_day_later_it_is(void **state)
 	attributes.mtime.seconds -= 2 * DAY_S;
 	attributes.ctime.seconds -= 2 * DAY_S;
 	attributes.atime.seconds -= DAY_S;
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	assert_true(is_noted(bench, attributes));
 }
 
@@ -124,7 +168,7 @@ static void test_the_flag_of_chattr(void **state)
 	struct attributes attributes = attributes_of(bench, false);
 
 	attributes.flags = FS_FLAG_NOATIME;
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	assert_false(is_noted(bench, attributes));
 }
 
@@ -134,7 +178,7 @@ static void test_notes_are_sent_after_a_while(void **state)
 	struct attributes attributes = attributes_of(bench, false);
 
 	for (int i = 0; i < 10; i++)
-		atimes_note(bench->atimes, &attributes);
+		atimes_note(bench->atimes, &attributes, false);
 	sim_client_run(&bench->sim, SIM_S);
 	assert_int_equal(fake_raftkv_counts(bench->sim.raftkv)->writes, 0);
 	sim_client_run(&bench->sim, PERIOD_S * (uint64_t)SIM_S);
@@ -148,7 +192,7 @@ static void test_the_end_sends_the_rest(void **state)
 	struct attributes attributes = stored(bench);
 
 	attributes.ctime = attributes.mtime = attributes.atime;
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	stop(bench);
 	assert_int_equal(fake_raftkv_counts(bench->sim.raftkv)->writes, 1);
 }
@@ -158,7 +202,7 @@ static void test_who_sets_the_time_has_the_last_word(void **state)
 	struct bench *bench = *state;
 	struct attributes attributes = attributes_of(bench, false);
 
-	atimes_note(bench->atimes, &attributes);
+	atimes_note(bench->atimes, &attributes, false);
 	atimes_forget(bench->atimes, bench->ino);
 	assert_false(is_noted(bench, attributes));
 	stop(bench);
@@ -172,6 +216,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_read_since_a_change_is_noted),
 		TEST(a_further_read_is_not),
+		TEST(strictly_every_read_is),
+		TEST(a_read_after_a_write_advances_a_note_that_waits),
+		TEST(a_read_after_a_write_advances_a_note_on_its_way),
 		TEST(a_day_later_it_is),
 		TEST(the_flag_of_chattr),
 		TEST(notes_are_sent_after_a_while),

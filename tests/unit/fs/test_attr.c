@@ -182,9 +182,12 @@ static void flags_bar_changes(void **state)
 	struct fs_harness *fs = *state;
 	uint64_t a = make(fs, "a", S_IFREG | 0644);
 	struct op_setattr flags = {.ino = a, .valid = OP_SET_FLAGS, .flags = FS_FLAG_IMMUTABLE};
+	const struct op_setattr touch = {
+		.ino = a, .valid = OP_SET_ATIME | OP_SET_ATIME_NOW | OP_SET_MTIME | OP_SET_MTIME_NOW};
 
 	assert_int_equal(fs_setattr(fs, &flags), 0);
 	assert_int_equal(fs->reply.attributes.flags, FS_FLAG_IMMUTABLE);
+	assert_int_equal(fs_setattr(fs, &touch), -EPERM);
 	assert_int_equal(set_mode(fs, a, 0600), -EPERM);
 	assert_int_equal(set_owner(fs, a, 1, 1), -EPERM);
 	assert_int_equal(fs_truncate(fs, a, 0), -EPERM);
@@ -194,7 +197,8 @@ static void flags_bar_changes(void **state)
 	flags.flags = FS_FLAG_APPEND;
 	assert_int_equal(fs_setattr(fs, &flags), 0);
 	assert_int_equal(fs_truncate(fs, a, 0), -EPERM);
-	assert_int_equal(fs_setattr(fs, &(struct op_setattr){.ino = a, .valid = OP_SET_MTIME_NOW}), 0);
+	assert_int_equal(fs_setattr(fs, &touch), 0);
+	assert_int_equal(fs_setattr(fs, &(struct op_setattr){.ino = a, .valid = OP_SET_MTIME_NOW}), -EPERM);
 	assert_int_equal(fs_setattr(fs, &(struct op_setattr){.ino = a, .valid = OP_SET_MTIME}), -EPERM);
 	assert_int_equal(fs_harness_write(fs, a, 0, OP_WRITE_APPEND, "x", 1), 0);
 	flags.flags = 1;

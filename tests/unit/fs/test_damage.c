@@ -79,7 +79,7 @@ static void read_something(struct trial *trial)
 	read_lookup(view, pick(trial), text(pick_name(trial)), &attributes);
 	read_lookup(view, pick(trial), text(".."), &attributes);
 	read_attributes(view, pick(trial), &attributes);
-	read_link(view, pick(trial), (char *)bytes, sizeof bytes, &size);
+	read_link(view, pick(trial), (char *)bytes, sizeof bytes, &size, &attributes);
 	read_directory(view, pick(trial), 0, true, take_entry, NULL);
 	read_data(view, pick(trial), draw(trial, 100000), bytes, sizeof bytes, &size, NULL);
 	read_seek(view, pick(trial), draw(trial, 100000), draw(trial, 2), &at);

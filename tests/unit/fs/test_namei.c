@@ -81,6 +81,7 @@ static void nodes_and_symlinks_keep_what_they_are(void **state)
 			.rdev = 0x103,
 			.exclusive = true}};
 	char target[FS_SYMLINK_SIZE_MAX];
+	struct attributes attributes;
 	int64_t link;
 	size_t size;
 
@@ -92,9 +93,10 @@ static void nodes_and_symlinks_keep_what_they_are(void **state)
 	assert_true(is_ino(link));
 	assert_int_equal(fs->reply.attributes.size, 5);
 	assert_int_equal(fs->reply.attributes.mode, S_IFLNK | 0777);
-	assert_int_equal(read_link(fs->view, (uint64_t)link, target, sizeof target, &size), 0);
+	assert_int_equal(read_link(fs->view, (uint64_t)link, target, sizeof target, &size, &attributes), 0);
 	assert_int_equal(size, 5);
 	assert_memory_equal(target, "a/b/c", 5);
+	assert_int_equal(attributes.ino, (uint64_t)link);
 	assert_int_equal(fs_make(fs, FS_ROOT_INO, "odd", 0170000 | 0600), -EINVAL);
 }
 
