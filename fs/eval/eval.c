@@ -81,10 +81,10 @@ static int finish(struct evaluation *evaluation, int status)
 	}
 	if (status == STATUS_NOT_FOUND)
 		return STATUS_CORRUPT; /* a row that another row promised */
-	if (status == 0)
-		status = evaluation_count_inodes(evaluation);
-	if (status == 0)
+	if (status == 0) {
 		evaluation_write_inodes(evaluation);
+		status = evaluation_count_inodes(evaluation);
+	}
 	return status == 0 ? evaluation->mutations->status : status;
 }
 

@@ -22,6 +22,8 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	};
 	evaluation->draws = 0;
 	evaluation->inode_count = 0;
+	evaluation->gained = 0;
+	evaluation->has_begun = false;
 	evaluation->reply = (struct op_reply){0};
 }
 
@@ -249,6 +251,8 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 	for (size_t i = 0; i < evaluation->inode_count; i++) {
 		struct evaluation_inode *slot = &evaluation->inodes[i];
 
+		evaluation->gained += slot->is_new - slot->is_deleted;
+		evaluation->has_begun |= slot->is_new && slot->inode.attributes.ino == FS_ROOT_INO;
 		if (slot->is_deleted && !slot->is_new) {
 			struct fs_key key = fs_key_inode(slot->inode.attributes.ino);
 
@@ -259,43 +263,26 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 	}
 }
 
-/* How many inodes there are more, or fewer. */
-static int64_t inodes_gained(const struct evaluation *evaluation)
-{
-	int64_t gained = 0;
-
-	for (size_t i = 0; i < evaluation->inode_count; i++)
-		gained += evaluation->inodes[i].is_new - evaluation->inodes[i].is_deleted;
-	return gained;
-}
-
-static bool is_first_inode(const struct evaluation *evaluation)
-{
-	return evaluation->inode_count == 1 && evaluation->inodes[0].is_new &&
-	       evaluation->inodes[0].inode.attributes.ino == FS_ROOT_INO;
-}
-
 int evaluation_count_inodes(struct evaluation *evaluation)
 {
 	struct fs_key key = fs_key_counter(COUNTER_INODES);
-	int64_t gained = inodes_gained(evaluation);
 	struct kv_value row = {0};
 	uint64_t count = 0;
 	uint8_t bytes[16];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 	int status;
 
-	if (gained == 0 || planted("fs:inodes_not_counted"))
+	if (evaluation->gained == 0 || planted("fs:inodes_not_counted"))
 		return 0;
 	status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
 	if (status == 0)
 		status = counter_decode(row.data, &count);
 	kv_value_close(&row);
-	if (status == STATUS_NOT_FOUND && !is_first_inode(evaluation))
+	if (status == STATUS_NOT_FOUND && !evaluation->has_begun)
 		return 0;
 	if (status < 0 && status != STATUS_NOT_FOUND)
 		return status;
-	counter_encode(count + (uint64_t)gained, &writer);
+	counter_encode(count + (uint64_t)evaluation->gained, &writer);
 	mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
 	return 0;
 }

@@ -34,6 +34,8 @@ struct evaluation {
 	struct mutations *mutations;
 	struct fs_time now;
 	uint64_t draws; /* random numbers drawn */
+	int64_t gained; /* inodes, by what has been written so far */
+	bool has_begun; /* the first of them all is new */
 	size_t inode_count;
 	struct evaluation_inode inodes[EVALUATION_INODE_COUNT_MAX];
 	struct op_reply reply;
@@ -43,7 +45,8 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	struct mutations *mutations);
 /* Puts and deletes the rows of changed inodes. */
 void evaluation_write_inodes(struct evaluation *evaluation);
-/* The region's number of inodes follows (COUNTER_INODES); a store of a version that did not count goes on without. */
+/* After them: the region's number of inodes follows (COUNTER_INODES). A store of a version that did not count goes on
+ * without. */
 int evaluation_count_inodes(struct evaluation *evaluation);
 void evaluation_close(struct evaluation *evaluation);
 
