@@ -20,7 +20,7 @@ static void on_init(void *userdata, struct fuse_conn_info *connection)
 		FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
 		FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR;
 	static const unsigned shared = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
-	const struct front *front = userdata;
+	const struct front *front = lane_userdata(userdata);
 
 	/* Where nobody else takes locks, the kernel keeps them by itself. */
 	connection->want = (front->options.sole_client ? wanted : wanted | shared) & connection->capable;
