@@ -7,15 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/client/departed.h"
 #include "fs/client/reclaim.h"
 #include "fs/eval/eval.h"
 #include "proto/env_uv.h"
 #include "proto/container.h"
+#include "store/slots.h"
 
 #define LOOPS_MAX  4
 #define WORKERS	   4
 #define IO_THREADS 4
-#define SESSION	   0 /* the only mount: a request that was answered is never sent again, so it needs no slots */
 #define FIRST_MODE 0755
 
 struct embedded {
@@ -27,7 +28,8 @@ struct embedded {
 	struct raftkv *raftkv;
 	struct client *client;
 	struct reclaim reclaim;
-	bool is_reclaiming;
+	struct departed departed;
+	bool is_tidying;
 };
 
 /* ---- Waiting for a loop's answer ---- */
@@ -37,9 +39,7 @@ struct ask {
 	struct env_mail mail;
 	struct embedded *embedded;
 	struct client_call call;
-	struct client_read read;
 	struct op op;
-	uint64_t session;
 	int error;
 	struct op_reply reply;
 	pthread_mutex_t mutex;
@@ -105,24 +105,6 @@ static int ask_call(struct ask *ask)
 	return ask_wait(ask);
 }
 
-static void on_read(struct client_read *read, int error)
-{
-	struct ask *ask = container_of(read, struct ask, read);
-
-	ask->session = read->finding.found;
-	ask_finish(ask, error);
-}
-
-static void read_on_loop(struct env_mail *mail)
-{
-	struct ask *ask = container_of(mail, struct ask, mail);
-
-	ask->read.loop = ask->embedded->loops[0];
-	ask->read.question = (struct question){.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO};
-	ask->read.done = on_read;
-	client_read(ask->embedded->client, &ask->read);
-}
-
 /* ---- Opening ---- */
 
 static int make_root(struct embedded *embedded, struct status *status)
@@ -143,47 +125,28 @@ static int make_root(struct embedded *embedded, struct status *status)
 	return status_set(status, result, "cannot make the root directory: %s", strerror(-result));
 }
 
-/* The mount before is dead, whatever its session was: nobody holds a lock or an open file any more. */
-static int let_go(struct embedded *embedded, struct status *status)
-{
-	struct ask ask;
-	int result;
-
-	ask_init(&ask, embedded);
-	for (;;) {
-		env_post(embedded->loops[0], &ask.mail, read_on_loop);
-		result = ask_wait(&ask);
-		if (result < 0)
-			break;
-		ask.op = (struct op){.kind = OP_SESSION_END, .session_end.session = ask.session};
-		result = ask_call(&ask);
-		if (result < 0)
-			break;
-	}
-	ask_close(&ask);
-	if (result == -ENOENT)
-		return 0;
-	return status_set(
-		status, result, "cannot let go of what the mount before held open: %s", strerror(-result));
-}
-
-static void reclaim_on_loop(struct env_mail *mail)
+static void tidy_on_loop(struct env_mail *mail)
 {
 	struct ask *ask = container_of(mail, struct ask, mail);
+	struct embedded *embedded = ask->embedded;
 
-	reclaim_start(&ask->embedded->reclaim, ask->embedded->client, ask->embedded->loops[0]);
+	reclaim_start(&embedded->reclaim, embedded->client, embedded->loops[0]);
+	embedded->departed = (struct departed){
+		.client = embedded->client, .loop = embedded->loops[0], .logger = embedded->options.logger};
+	departed_start(&embedded->departed);
 	ask_finish(ask, 0);
 }
 
-static void start_reclaiming(struct embedded *embedded)
+/* What the mounts before have left, while this one serves. */
+static void start_tidying(struct embedded *embedded)
 {
 	struct ask ask;
 
 	ask_init(&ask, embedded);
-	env_post(embedded->loops[0], &ask.mail, reclaim_on_loop);
+	env_post(embedded->loops[0], &ask.mail, tidy_on_loop);
 	ask_wait(&ask);
 	ask_close(&ask);
-	embedded->is_reclaiming = true;
+	embedded->is_tidying = true;
 }
 
 static int make_loops(struct embedded *embedded, struct status *status)
@@ -227,9 +190,9 @@ static int open_store(struct embedded *embedded, struct status *status)
 	result = raftkv_open(&store, &embedded->raftkv, status);
 	if (result < 0)
 		return result;
-	result = client_new(
-		&(struct client_options){
-			.raftkv = embedded->raftkv, .logger = options->logger, .session = SESSION},
+	result = client_new(&(struct client_options){.raftkv = embedded->raftkv,
+				    .logger = options->logger,
+				    .session = SLOTS_OWN | raftkv_ident(embedded->raftkv).incarnation},
 		&embedded->client);
 	return result < 0 ? status_set(status, result, "out of memory") : 0;
 }
@@ -280,13 +243,11 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 		result = find_root(embedded, status);
 	if (result == 0)
 		result = make_root(embedded, status);
-	if (result == 0)
-		result = let_go(embedded, status);
 	if (result < 0) {
 		embedded_close(embedded);
 		return result;
 	}
-	start_reclaiming(embedded);
+	start_tidying(embedded);
 	*out = embedded;
 	return 0;
 }
@@ -298,21 +259,28 @@ static void on_stopped(void *argument)
 	ask_finish(argument, 0);
 }
 
-static void on_reclaim_stopped(void *argument)
+static void on_departed_stopped(void *argument)
 {
 	struct ask *ask = argument;
 
 	raftkv_stop(ask->embedded->raftkv, ask->embedded->loops[0], on_stopped, ask);
 }
 
+static void on_reclaim_stopped(void *argument)
+{
+	struct ask *ask = argument;
+
+	departed_stop(&ask->embedded->departed, on_departed_stopped, ask);
+}
+
 static void stop_on_loop(struct env_mail *mail)
 {
 	struct ask *ask = container_of(mail, struct ask, mail);
 
-	if (ask->embedded->is_reclaiming)
+	if (ask->embedded->is_tidying)
 		reclaim_stop(&ask->embedded->reclaim, on_reclaim_stopped, ask);
 	else
-		on_reclaim_stopped(ask);
+		on_departed_stopped(ask);
 }
 
 static void stop_store(struct embedded *embedded)

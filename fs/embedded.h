@@ -1,8 +1,8 @@
 /*
  * embedded.h: a filesystem on a local directory: a single-replica store inside this process, with its loops and client.
  *
- * Opening makes the store (and the root directory) if the source is absent or empty, recovers it otherwise, and lets go
- * of what the mount before left behind: locks, open files without a name, space of truncated files.
+ * Opening makes the store (and the root directory) if the source is absent or empty, and recovers it otherwise. What the
+ * mounts before left behind (locks, files without a name, space of truncated files) goes in the background.
  */
 #ifndef RAFTKV_FS_EMBEDDED_H
 #define RAFTKV_FS_EMBEDDED_H

@@ -163,11 +163,18 @@ struct fs_key fs_key_holds(uint64_t session)
 	return key;
 }
 
-struct fs_key fs_key_hold(uint64_t session, uint64_t ino, enum fs_hold_kind kind)
+struct fs_key fs_key_holds_from(uint64_t session, uint64_t ino)
 {
 	struct fs_key key = fs_key_holds(session);
 
 	add_number(&key, ino, sizeof ino);
+	return key;
+}
+
+struct fs_key fs_key_hold(uint64_t session, uint64_t ino, enum fs_hold_kind kind)
+{
+	struct fs_key key = fs_key_holds_from(session, ino);
+
 	add_letter(&key, (char)kind);
 	return key;
 }

@@ -115,6 +115,7 @@ enum fs_hold_kind { FS_HOLD_LOCK = 'L', FS_HOLD_OPEN = 'O' };
 
 struct fs_key fs_key_hold(uint64_t session, uint64_t ino, enum fs_hold_kind kind);
 struct fs_key fs_key_holds(uint64_t session); /* all of a session's begin with it */
+struct fs_key fs_key_holds_from(uint64_t session, uint64_t ino); /* the least possible of those of `ino` */
 struct fs_key fs_key_holds_all(void);
 int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum fs_hold_kind *kind);
 struct fs_key fs_key_garbage(uint64_t ino);

@@ -229,9 +229,12 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 		break;
 	case OP_SESSION_CLOSE:
 	case OP_SESSION_FORGET:
-	case OP_SESSION_END:
 	case OP_SESSION_REMOVE:
 		coder_u64(coder, &op->session_end.session);
+		break;
+	case OP_SESSION_END:
+		coder_u64(coder, &op->session_end.session);
+		coder_u64(coder, &op->session_end.from);
 		break;
 	case OP_STORE_ENTER:
 		code_store_enter(coder, &op->store_enter);

@@ -219,7 +219,7 @@ struct op_session_open {
  *
  *   OP_SESSION_CLOSE   region 1: it is dying. ENOENT: there is none.
  *   OP_SESSION_FORGET  each region: its row and slots go; from here on its requests are refused
- *   OP_SESSION_END     each region: drops its locks and holds in chunks: reply `more` says "call again"
+ *   OP_SESSION_END     each region: drops its locks and holds in chunks: reply `more` says "call again, from `id`"
  *   OP_SESSION_REMOVE  region 1: its record goes. EBUSY: it is not dying.
  *
  * The keeper (keeper.h) does all but the first, which a mount may ask for itself; each may be repeated. OP_RECLAIM (no
@@ -227,6 +227,7 @@ struct op_session_open {
  */
 struct op_session_end {
 	uint64_t session;
+	uint64_t from; /* OP_SESSION_END: the least inode to look at */
 };
 
 /* OP_FORMAT makes the root directory, owned by `caller`, with `mode`, unless there is one (EEXIST). */
@@ -312,7 +313,7 @@ struct op_reply {
 	bool more; /* OP_SESSION_END, OP_RECLAIM */
 	uint64_t offset; /* where a write went */
 	uint64_t count; /* bytes written or copied */
-	uint64_t id; /* of a session or store, or as drawn */
+	uint64_t id; /* of a session or store, or as drawn; OP_SESSION_END: the inode to go on from */
 	struct attributes attributes; /* after the operation */
 	struct attributes other; /* of an exchange: the inode that went the other way */
 	struct op_victim victim;

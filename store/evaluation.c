@@ -45,7 +45,7 @@ static bool is_new(struct view *view, const struct question *question, struct ou
 {
 	enum slot_verdict verdict = SLOT_NEW;
 
-	if (question->input.session == 0 || planted("store:retry_without_slot"))
+	if (!slots_are_of(question->input.session) || planted("store:retry_without_slot"))
 		return true;
 	outcome->status = slots_find(view, question->input.session, question->slot, question->sequence,
 		&verdict, &outcome->answer, &outcome->reply);
@@ -76,7 +76,7 @@ void evaluation_run(struct view *view, const struct question *question, struct o
 		outcome->status = status;
 		outcome->answer = status;
 	}
-	if (!is_lasting(status) || question->input.session == 0)
+	if (!is_lasting(status) || !slots_are_of(question->input.session))
 		return;
 	if (mutations->count == 0 && !question->is_retry)
 		return;

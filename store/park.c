@@ -6,6 +6,7 @@
 
 #include "proto/container.h"
 #include "store/overlay_view.h"
+#include "store/slots.h"
 #include "store/store.h"
 
 void evaluation_free(struct evaluation *evaluation)
@@ -152,7 +153,7 @@ bool evaluate_join(struct peer *peer, struct raftkv_write *write)
 	struct evaluation *evaluation = peer->evaluations.parked;
 	struct raftkv_write *other;
 
-	if (write->session == 0)
+	if (!slots_are_of(write->session))
 		return false;
 	while (evaluation && !is_copy_of(write, evaluation))
 		evaluation = evaluation->next;

@@ -8,11 +8,13 @@
  * to a region by putting its row (slots_open) in an operation of session 0, and forgets it with slots_close.
  *
  * A request carries (session, slot, sequence). One whose sequence is the slot's gets the answer again; one below is a
- * late copy that nobody waits for and is never evaluated; gaps are allowed. Session 0 has no slots.
+ * late copy that nobody waits for and is never evaluated; gaps are allowed. Session 0 has no slots, nor have those of
+ * clients in the store's own process (SLOTS_OWN), which never send a request again.
  */
 #ifndef RAFTKV_STORE_SLOTS_H
 #define RAFTKV_STORE_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/buf.h"
@@ -22,6 +24,13 @@
 
 #define SLOTS_KEY_FIRST_FREE 16
 #define SLOTS_REPLY_MAX	     65536u /* bytes of a reply that is kept */
+#define SLOTS_OWN	     (UINT64_C(1) << 63) /* in the id of a session that nobody gave */
+
+/* Does a session with this id have slots, and a row that lets it in? */
+static inline bool slots_are_of(uint64_t session)
+{
+	return session > 0 && (session & SLOTS_OWN) == 0;
+}
 
 void slots_open(struct mutations *mutations, uint64_t session, struct slice value);
 void slots_close(struct mutations *mutations, uint64_t session); /* and all of its slots */

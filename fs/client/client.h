@@ -25,7 +25,8 @@ struct client;
 struct client_options {
 	struct raftkv *raftkv; /* shares; outlives the client */
 	const struct logger *logger;
-	uint64_t session; /* of this mount; 0: the store's own process, whose requests have no slots */
+	uint64_t
+		session; /* of this mount: SLOTS_OWN and what tells it from earlier ones; 0: it holds nothing */
 };
 
 /* Of a store in this process. */

@@ -1,6 +1,7 @@
 #include "fs/client/client.h"
 #include "fs/client/way.h"
 #include "proto/container.h"
+#include "store/slots.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@ static bool is_transient(const struct client *client, int status)
 {
 	switch (status) {
 	case STATUS_STALE_COMMAND:
-		return options_of(client)->session != 0;
+		return slots_are_of(options_of(client)->session);
 	case STATUS_NOT_LEADER:
 	case STATUS_NOT_READY:
 	case STATUS_PROPOSAL_DROPPED:

@@ -152,6 +152,7 @@ static int end_next(void *argument, struct slice key, struct slice value)
 		return status;
 	if (end->count == END_COUNT_MAX) {
 		end->evaluation->reply.more = true;
+		end->evaluation->reply.id = ino;
 		return 1;
 	}
 	end->count++;
@@ -162,7 +163,8 @@ static int end_next(void *argument, struct slice key, struct slice value)
 int eval_session_end(struct evaluation *evaluation, const struct op_session_end *op)
 {
 	struct session_end end = {.evaluation = evaluation};
-	struct fs_key low = fs_key_holds(op->session), high = fs_key_after(&low);
+	struct fs_key all = fs_key_holds(op->session), high = fs_key_after(&all);
+	struct fs_key low = fs_key_holds_from(op->session, op->from);
 	int status = view_scan(
 		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), end_next, &end);
 

@@ -6,6 +6,7 @@
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "store/slots.h"
 
 struct change {
 	struct service *service;
@@ -56,7 +57,7 @@ static bool is_allowed(
 
 	if (message->session > 0)
 		return (message->session == own || planted("fs:session_of_another")) &&
-		       message->sequence > 0 && is_of_files(op->kind);
+		       slots_are_of(message->session) && message->sequence > 0 && is_of_files(op->kind);
 	if (op->kind == OP_SESSION_CLOSE)
 		return own == 0 || op->session_end.session == own;
 	return op->kind == OP_SESSION_OPEN;
