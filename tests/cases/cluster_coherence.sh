@@ -33,5 +33,26 @@ except OSError as error:
 os.write(fd, b"x")
 os.fsync(fd)
 END
-cluster_umount one
+
+# A connection that is aborted: who waits for a lock is told.
+exec 8>"$WORK/two/waited"
+flock 8
+python3 -c "
+import fcntl, os, sys
+fd = os.open('$WORK/one/waited', os.O_RDWR)
+open('$WORK/waits', 'w').close()
+try: fcntl.flock(fd, fcntl.LOCK_EX)
+except OSError: sys.exit(0)
+sys.exit(1)" &
+waiter=$!
+await 10 test -e "$WORK/waits"
+mkdir "$WORK/connections"
+mount -t fusectl fusectl "$WORK/connections"
+sleep 0.3 # the request is on its way, or will be refused
+echo 1 >"$WORK/connections/$(stat -c %d "$WORK/one")/abort"
+umount "$WORK/connections"
+wait "$waiter" || fail "the lock was given"
+exec 8>&-
+umount -l "$WORK/one"
+wait "${MOUNT_PIDS[one]}" || fail "the daemon ended with status $?"
 cluster_umount two
