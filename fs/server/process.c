@@ -12,6 +12,7 @@
 #include "fs/server/server.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
+#include "proto/trim.h"
 #include "store/data_dir.h"
 
 #define LOOPS_MAX  4
@@ -28,6 +29,7 @@ struct process {
 	struct server *server;
 	struct metrics *metrics; /* NULL: nobody asked */
 	struct control *control; /* NULL: it cannot listen there, and does without */
+	struct trim *trim;
 	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
 	sem_t answered; /* by that loop */
 };
@@ -157,12 +159,17 @@ static int start_telling(struct process *process, struct status *status)
 	return metrics_start(&source, config->server.metrics, &process->metrics, status);
 }
 
+static int start_trimming(struct process *process, struct status *status)
+{
+	return trim_start(&process->trim, status);
+}
+
 int process_open(const struct process_options *options, struct process **out, struct status *status)
 {
 	const struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
 	static int (*const steps[])(struct process * process, struct status * status) = {
-		find_identity, make_loops, make_server, run_loops, start_telling};
+		find_identity, make_loops, make_server, run_loops, start_telling, start_trimming};
 	struct process *process = calloc(1, sizeof *process);
 	int code;
 
@@ -185,6 +192,7 @@ int process_open(const struct process_options *options, struct process **out, st
 
 void process_close(struct process *process)
 {
+	trim_stop(process->trim);
 	metrics_stop(process->metrics);
 	control_stop(process->control);
 	if (process->running > 0)

@@ -1,0 +1,109 @@
+/* proto/trim: what a load leaves behind goes back; what is in use, or free for a moment, does not make it work. */
+#include "proto/trim.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/test.h"
+
+#define PIECES	   (128u << 10)
+#define PIECE_SIZE 1000u
+
+/* A sanitizer's allocator keeps its own books. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+static void *pieces[PIECES];
+
+static size_t resident(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
+	fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void allocate(void)
+{
+	for (size_t i = 0; i < PIECES; i++) {
+		pieces[i] = malloc(PIECE_SIZE);
+		assert_non_null(pieces[i]);
+		memset(pieces[i], 1, PIECE_SIZE);
+	}
+}
+
+/* The last one stays: it pins the end of the heap. */
+static void release(void)
+{
+	for (size_t i = 0; i < PIECES - 1; i++)
+		free(pieces[i]);
+}
+
+static void what_stays_free_goes_back(void **state)
+{
+	struct trim_state trim = {0};
+	size_t before;
+
+	(void)state;
+	if (IS_SANITIZED)
+		skip();
+	allocate();
+	assert_false(trim_look(&trim));
+	assert_false(trim_look(&trim));
+	release();
+	before = resident();
+	assert_false(trim_look(&trim)); /* it may be needed again at once */
+	assert_true(trim_look(&trim));
+	assert_true(before - resident() > (size_t)PIECES * PIECE_SIZE / 2);
+	assert_false(trim_look(&trim)); /* there is nothing more to be had */
+	assert_false(trim_look(&trim));
+	free(pieces[PIECES - 1]);
+}
+
+static void what_is_used_again_stays(void **state)
+{
+	struct trim_state trim = {0};
+
+	(void)state;
+	if (IS_SANITIZED)
+		skip();
+	for (int i = 0; i < 3; i++) {
+		allocate();
+		assert_false(trim_look(&trim));
+		release();
+		free(pieces[PIECES - 1]);
+		assert_false(trim_look(&trim));
+	}
+}
+
+static void thread_starts_and_stops(void **state)
+{
+	struct trim *trim;
+
+	(void)state;
+	assert_int_equal(trim_start(&trim, NULL), 0);
+	trim_stop(trim);
+	trim_stop(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_stays_free_goes_back),
+		cmocka_unit_test(what_is_used_again_stays),
+		cmocka_unit_test(thread_starts_and_stops),
+	};
+
+	/* Pieces come from the heap, and freeing the last one gives nothing back. */
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
