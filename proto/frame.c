@@ -12,7 +12,8 @@
 
 #define MAGIC		UINT32_C(0x31766b72) /* "rkv1" */
 #define CHECKSUM_OFFSET (FRAME_HEADER_SIZE - 8)
-#define TABLE_ROW_SIZE	12u
+#define PART_FIRST_SIZE 4096u /* bytes of room for what is being received, */
+#define PART_GROWTH	4u /* and by how much it grows when it is full */
 
 struct header {
 	uint16_t type;
@@ -61,7 +62,7 @@ int frame_encode(uint16_t type, uint64_t request, const ProtobufCMessage *head,
 	struct buf *const *attachments, uint32_t attachment_count, struct buf **prefix)
 {
 	size_t head_size = head ? protobuf_c_message_get_packed_size(head) : 0;
-	size_t table_size = (size_t)attachment_count * TABLE_ROW_SIZE;
+	size_t table_size = (size_t)attachment_count * FRAME_ROW_SIZE;
 	struct header header = {.type = type, .request = request};
 	struct writer table;
 	uint8_t *bytes;
@@ -93,26 +94,77 @@ int frame_encode(uint16_t type, uint64_t request, const ProtobufCMessage *head,
 
 void frame_decoder_init(struct frame_decoder *decoder, frame_cb got, void *argument)
 {
-	*decoder = (struct frame_decoder){.got = got, .argument = argument};
+	*decoder = (struct frame_decoder){.got = got, .argument = argument, .size_max = FRAME_SIZE_MAX};
 }
 
 static void drop_frame(struct frame_decoder *decoder)
 {
-	buf_unref(decoder->rest);
+	free(decoder->rest);
 	decoder->rest = NULL;
-	for (uint32_t i = 0; i < decoder->attachment_count; i++) {
+	for (uint32_t i = 0; i < decoder->attachment; i++) {
 		buf_unref(decoder->attachments[i]);
 		decoder->attachments[i] = NULL;
 	}
-	decoder->attachment_count = 0;
-	decoder->attachment = 0;
-	decoder->filled = 0;
+	decoder->attachment_count = decoder->attachment = 0;
+	decoder->stage = FRAME_STAGE_HEADER;
+	decoder->part = (struct frame_part){0};
+	decoder->announced = decoder->arrived = 0;
 }
 
 void frame_decoder_close(struct frame_decoder *decoder)
 {
+	if (decoder->stage != FRAME_STAGE_HEADER)
+		free(decoder->part.bytes);
 	drop_frame(decoder);
 }
+
+size_t frame_decoder_held(const struct frame_decoder *decoder)
+{
+	return decoder->arrived - decoder->part.filled + decoder->part.capacity;
+}
+
+/* ---- Parts ---- */
+
+static void begin_part(struct frame_decoder *decoder, size_t size)
+{
+	decoder->part = (struct frame_part){.size = size};
+}
+
+static uint8_t *allocate(size_t size, bool is_aligned)
+{
+	size_t room = (size + FRAME_ALIGNMENT - 1) / FRAME_ALIGNMENT * FRAME_ALIGNMENT;
+
+	return is_aligned ? aligned_alloc(FRAME_ALIGNMENT, room) : malloc(size);
+}
+
+/* Room grows with what has come, not with what is said to come. */
+static int make_room(struct frame_decoder *decoder, size_t coming)
+{
+	struct frame_part *part = &decoder->part;
+	bool is_aligned = decoder->stage == FRAME_STAGE_ATTACHMENTS && part->size >= FRAME_ALIGNMENT;
+	size_t capacity = part->capacity * PART_GROWTH;
+	uint8_t *bytes;
+
+	if (part->filled < part->capacity)
+		return 0;
+	if (capacity < part->filled + coming)
+		capacity = part->filled + coming;
+	if (capacity < PART_FIRST_SIZE)
+		capacity = PART_FIRST_SIZE;
+	if (capacity > part->size)
+		capacity = part->size;
+	bytes = allocate(capacity, is_aligned);
+	if (!bytes)
+		return -ENOMEM;
+	if (part->filled > 0)
+		memcpy(bytes, part->bytes, part->filled);
+	free(part->bytes);
+	part->bytes = bytes;
+	part->capacity = capacity;
+	return 0;
+}
+
+/* ---- Header ---- */
 
 static int read_header(const struct frame_decoder *decoder, struct header *header)
 {
@@ -129,79 +181,72 @@ static int read_header(const struct frame_decoder *decoder, struct header *heade
 	return magic == MAGIC && zero == 0 ? 0 : STATUS_MALFORMED;
 }
 
-static int begin_rest(struct frame_decoder *decoder)
+static int end_header(struct frame_decoder *decoder)
 {
 	struct header header;
 	int status = read_header(decoder, &header);
 
 	if (status < 0)
 		return status;
-	if (header.head_size > FRAME_HEAD_SIZE_MAX || header.attachment_count > FRAME_ATTACHMENTS_MAX)
+	decoder->rest_size = (size_t)header.attachment_count * FRAME_ROW_SIZE + header.head_size;
+	if (header.head_size > FRAME_HEAD_SIZE_MAX || header.attachment_count > FRAME_ATTACHMENTS_MAX ||
+		decoder->rest_size > decoder->size_max)
 		return STATUS_LIMIT;
-	decoder->rest = buf_new((size_t)header.attachment_count * TABLE_ROW_SIZE + header.head_size);
-	decoder->filled = 0;
-	return decoder->rest ? 0 : -ENOMEM;
+	decoder->announced =
+		decoder->rest_size + (header.attachment_count > 0 ? FRAME_ATTACHMENTS_SIZE_MAX : 0);
+	decoder->attachment_count = header.attachment_count;
+	decoder->stage = FRAME_STAGE_REST;
+	begin_part(decoder, decoder->rest_size);
+	return 0;
 }
 
-static struct buf *new_attachment(uint32_t size)
-{
-	size_t room = (size + FRAME_ALIGNMENT - 1) / FRAME_ALIGNMENT * FRAME_ALIGNMENT;
-	struct buf *buf;
-	void *bytes;
+/* ---- Table and head ---- */
 
-	if (size < FRAME_ALIGNMENT)
-		return buf_new(size);
-	bytes = aligned_alloc(FRAME_ALIGNMENT, room);
-	buf = bytes ? buf_wrap(bytes, size, free, bytes) : NULL;
-	if (!buf)
-		free(bytes);
-	return buf;
+static struct slice rest_of(const struct frame_decoder *decoder)
+{
+	return slice_of(decoder->rest, decoder->rest_size);
 }
 
-/* The table and the head are there: room for what follows. */
-static int begin_attachments(struct frame_decoder *decoder)
+/* A row of the table. */
+static void read_row(const struct frame_decoder *decoder, uint32_t i, uint32_t *size, uint64_t *checksum)
 {
-	struct reader table = reader_of(buf_slice(decoder->rest));
-	struct header header;
-	uint32_t total = 0;
+	struct reader row = reader_of(slice_of(decoder->rest + (size_t)i * FRAME_ROW_SIZE, FRAME_ROW_SIZE));
 
-	read_header(decoder, &header);
-	if (checksum_of(decoder->header, buf_slice(decoder->rest)) != header.checksum)
-		return STATUS_CORRUPT;
-	decoder->filled = 0;
-	for (uint32_t i = 0; i < header.attachment_count; i++) {
-		uint32_t size = reader_u32le(&table);
+	*size = reader_u32le(&row);
+	*checksum = reader_u64le(&row);
+}
 
-		reader_u64le(&table);
+static int check_table(struct frame_decoder *decoder)
+{
+	size_t total = 0;
+
+	for (uint32_t i = 0; i < decoder->attachment_count; i++) {
+		uint64_t checksum;
+		uint32_t size;
+
+		read_row(decoder, i, &size, &checksum);
 		if (size == 0)
 			return STATUS_MALFORMED;
 		if (size > FRAME_ATTACHMENTS_SIZE_MAX - total)
 			return STATUS_LIMIT;
 		total += size;
-		decoder->attachments[i] = new_attachment(size);
-		decoder->attachment_count = i + 1;
-		if (!decoder->attachments[i])
-			return -ENOMEM;
 	}
-	return 0;
+	decoder->announced = decoder->rest_size + total;
+	return decoder->announced <= decoder->size_max ? 0 : STATUS_LIMIT;
 }
 
-static int end_attachment(struct frame_decoder *decoder)
+static void begin_attachment(struct frame_decoder *decoder)
 {
-	const struct buf *attachment = decoder->attachments[decoder->attachment];
-	struct reader row = reader_of(buf_slice(decoder->rest));
+	uint64_t checksum;
+	uint32_t size;
 
-	reader_bytes(&row, (size_t)decoder->attachment * TABLE_ROW_SIZE + 4);
-	if (reader_u64le(&row) != XXH3_64bits(attachment->data, attachment->size))
-		return STATUS_CORRUPT;
-	decoder->attachment++;
-	decoder->filled = 0;
-	return 0;
+	read_row(decoder, decoder->attachment, &size, &checksum);
+	begin_part(decoder, size);
 }
 
 static int end_frame(struct frame_decoder *decoder)
 {
-	size_t table_size = (size_t)decoder->attachment_count * TABLE_ROW_SIZE;
+	size_t table_size = (size_t)decoder->attachment_count * FRAME_ROW_SIZE;
 	struct header header;
 	struct frame frame;
 	int status;
@@ -210,7 +255,8 @@ static int end_frame(struct frame_decoder *decoder)
 	frame = (struct frame){
 		.type = header.type,
 		.request = header.request,
-		.head = slice_of((uint8_t *)decoder->rest->data + table_size, header.head_size),
+		.head = slice_of(
+			decoder->rest ? decoder->rest + table_size : decoder->header, header.head_size),
 		.attachments = decoder->attachments,
 		.attachment_count = decoder->attachment_count,
 	};
@@ -219,38 +265,84 @@ static int end_frame(struct frame_decoder *decoder)
 	return status;
 }
 
-/* What is being read: room for `*size` more bytes at the result. */
-static uint8_t *room(struct frame_decoder *decoder, size_t *size)
+static int end_rest(struct frame_decoder *decoder)
 {
-	uint8_t *bytes = decoder->header;
-
-	*size = FRAME_HEADER_SIZE;
-	if (decoder->rest && decoder->attachment_count == 0) {
-		bytes = decoder->rest->data;
-		*size = decoder->rest->size;
-	} else if (decoder->rest) {
-		bytes = decoder->attachments[decoder->attachment]->data;
-		*size = decoder->attachments[decoder->attachment]->size;
-	}
-	*size -= decoder->filled;
-	return bytes + decoder->filled;
-}
-
-/* The part that was being read is complete. */
-static int end_part(struct frame_decoder *decoder)
-{
-	bool was_attachment = decoder->attachment_count > 0;
+	struct header header;
 	int status;
 
-	if (!decoder->rest) {
-		status = begin_rest(decoder);
-		if (status < 0 || decoder->rest->size > 0)
-			return status;
-	}
-	status = was_attachment ? end_attachment(decoder) : begin_attachments(decoder);
-	if (status < 0 || decoder->attachment < decoder->attachment_count)
+	decoder->rest = decoder->part.bytes;
+	decoder->stage = FRAME_STAGE_ATTACHMENTS;
+	begin_part(decoder, 0);
+	read_header(decoder, &header);
+	if (checksum_of(decoder->header, rest_of(decoder)) != header.checksum)
+		return STATUS_CORRUPT;
+	status = check_table(decoder);
+	if (status < 0)
 		return status;
-	return end_frame(decoder);
+	if (decoder->attachment_count == 0)
+		return end_frame(decoder);
+	begin_attachment(decoder);
+	return 0;
+}
+
+/* ---- Attachments ---- */
+
+static int end_attachment(struct frame_decoder *decoder)
+{
+	struct frame_part *part = &decoder->part;
+	uint64_t checksum;
+	uint32_t size;
+	struct buf *buf;
+
+	read_row(decoder, decoder->attachment, &size, &checksum);
+	if (checksum != XXH3_64bits(part->bytes, part->size))
+		return STATUS_CORRUPT;
+	buf = buf_wrap(part->bytes, part->size, free, part->bytes);
+	if (!buf)
+		return -ENOMEM;
+	decoder->attachments[decoder->attachment++] = buf;
+	begin_part(decoder, 0);
+	if (decoder->attachment == decoder->attachment_count)
+		return end_frame(decoder);
+	begin_attachment(decoder);
+	return 0;
+}
+
+/* ---- Bytes ---- */
+
+/* Takes what fits the header. */
+static size_t take_header(struct frame_decoder *decoder, const uint8_t *from, size_t left)
+{
+	size_t room = FRAME_HEADER_SIZE - decoder->arrived;
+	size_t size = left < room ? left : room;
+
+	memcpy(decoder->header + decoder->arrived, from, size);
+	return size;
+}
+
+static size_t take_part(struct frame_decoder *decoder, const uint8_t *from, size_t left)
+{
+	struct frame_part *part = &decoder->part;
+	size_t room = part->capacity - part->filled;
+	size_t size = left < room ? left : room;
+
+	memcpy(part->bytes + part->filled, from, size);
+	part->filled += size;
+	return size;
+}
+
+/* The part that was being read is complete, if it is. */
+static int end_part(struct frame_decoder *decoder)
+{
+	int status = 0;
+
+	if (decoder->stage == FRAME_STAGE_HEADER && decoder->arrived == FRAME_HEADER_SIZE) {
+		status = end_header(decoder);
+		return status < 0 || decoder->rest_size > 0 ? status : end_rest(decoder);
+	}
+	if (decoder->stage == FRAME_STAGE_HEADER || decoder->part.filled < decoder->part.size)
+		return 0;
+	return decoder->stage == FRAME_STAGE_REST ? end_rest(decoder) : end_attachment(decoder);
 }
 
 int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes)
@@ -260,18 +352,18 @@ int frame_decoder_feed(struct frame_decoder *decoder, struct slice bytes)
 	int status = 0;
 
 	while (left > 0 && status == 0) {
+		bool is_header = decoder->stage == FRAME_STAGE_HEADER;
 		size_t size;
-		uint8_t *to = room(decoder, &size);
-		bool is_whole = size <= left;
 
-		if (!is_whole)
-			size = left;
-		memcpy(to, from, size);
-		decoder->filled += size;
+		if (!is_header)
+			status = make_room(decoder, left);
+		if (status < 0)
+			break;
+		size = is_header ? take_header(decoder, from, left) : take_part(decoder, from, left);
+		decoder->arrived += size;
 		from += size;
 		left -= size;
-		if (is_whole)
-			status = end_part(decoder);
+		status = end_part(decoder);
 	}
 	return status;
 }

@@ -186,6 +186,64 @@ static void sizes_have_limits(void **state)
 	buf_unref(large[1]);
 }
 
+/* Feeds all but the last byte in pieces. */
+static void feed_and_watch(struct frame_decoder *decoder, const struct buf *bytes, size_t piece)
+{
+	for (size_t at = 0; at < bytes->size - 1; at += piece) {
+		size_t size = bytes->size - 1 - at < piece ? bytes->size - 1 - at : piece;
+
+		assert_int_equal(frame_decoder_feed(decoder, slice_of((uint8_t *)bytes->data + at, size)), 0);
+		assert_int_equal(decoder->arrived, at + size);
+		assert_true(frame_decoder_held(decoder) <= 4096 + 4 * decoder->arrived);
+		assert_true(decoder->announced == 0 ||
+			    decoder->arrived <= FRAME_HEADER_SIZE + decoder->announced);
+	}
+}
+
+/* Whatever a header says is to come. */
+static void memory_grows_with_what_comes(void **state)
+{
+	Raftkv__HelloReply head = RAFTKV__HELLO_REPLY__INIT;
+	struct frame_decoder decoder;
+	struct buf *attachment = buf_new(3u << 20), *prefix, *bytes;
+	char *text = calloc(1, 5u << 20);
+
+	(void)state;
+	memset(text, 'x', (5u << 20) - 1);
+	memset(attachment->data, 7, attachment->size);
+	head.refusal = text;
+	assert_int_equal(frame_encode(FRAME_HELLO_REPLY, 0, &head.base, &attachment, 1, &prefix), 0);
+	bytes = buf_new(prefix->size + attachment->size);
+	memcpy(bytes->data, prefix->data, prefix->size);
+	memcpy((uint8_t *)bytes->data + prefix->size, attachment->data, attachment->size);
+	for (size_t piece = 700; piece < bytes->size; piece *= 9) {
+		frame_decoder_init(&decoder, on_frame, NULL);
+		feed_and_watch(&decoder, bytes, piece);
+		assert_int_equal(decoder.announced, bytes->size - FRAME_HEADER_SIZE);
+		frame_decoder_close(&decoder);
+		assert_int_equal(frame_decoder_held(&decoder), 0);
+	}
+	buf_unref(bytes);
+	buf_unref(prefix);
+	buf_unref(attachment);
+	free(text);
+}
+
+static void an_owner_may_allow_less(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf *bytes = make(fixture, 5);
+
+	fixture->decoder.size_max = bytes->size - FRAME_HEADER_SIZE - 1;
+	assert_int_equal(frame_decoder_feed(&fixture->decoder, buf_slice(bytes)), STATUS_LIMIT);
+	assert_int_equal(fixture->frames, 0);
+	frame_decoder_close(&fixture->decoder);
+	fixture->decoder.size_max++;
+	assert_int_equal(frame_decoder_feed(&fixture->decoder, buf_slice(bytes)), 0);
+	assert_int_equal(fixture->frames, 1);
+	buf_unref(bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +251,8 @@ int main(void)
 		cmocka_unit_test(a_frame_may_be_empty_and_a_callback_may_end_it),
 		cmocka_unit_test_setup_teardown(a_flipped_bit_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sizes_have_limits, set_up, tear_down),
+		cmocka_unit_test(memory_grows_with_what_comes),
+		cmocka_unit_test_setup_teardown(an_owner_may_allow_less, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
