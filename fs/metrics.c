@@ -16,12 +16,20 @@
 
 #define UNIX_PREFIX	 "unix:"
 #define IDLE_TIMEOUT_S	 10
+#define NS_PER_S	 UINT64_C(1000000000)
 #define TEXT_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
 #define HTML_TYPE	 "text/html; charset=utf-8"
 #define OPERATION_FAMILY "raftkv_fuse_ops_duration_seconds"
 
+/* What libmicrohttpd does not limit: how long a connection that sends little may take. */
+struct visitor {
+	int fd; /* -1: none */
+	uint64_t since; /* env_now */
+};
+
 struct metrics {
 	struct figures_source source;
+	struct visitor visitors[METRICS_CONNECTIONS_MAX]; /* of the server's thread */
 	struct MHD_Daemon *daemon;
 	struct sockaddr_un path; /* to be removed at the end; sun_family 0: none */
 };
@@ -193,6 +201,59 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 	return answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);
 }
 
+/* ---- Connections ---- */
+
+static int fd_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
+/* The place of a descriptor; of -1: a free one. */
+static struct visitor *find_visitor(struct metrics *metrics, int fd)
+{
+	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++)
+		if (metrics->visitors[i].fd == fd)
+			return &metrics->visitors[i];
+	return NULL;
+}
+
+/* Those who have been there for too long go, and the oldest when there is no place for another one: who asks for figures
+ * is done at once. The server closes what is shut down here. */
+static void make_room(struct metrics *metrics, uint64_t now)
+{
+	struct visitor *oldest = NULL;
+
+	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++) {
+		struct visitor *visitor = &metrics->visitors[i];
+
+		if (visitor->fd >= 0 && now - visitor->since > IDLE_TIMEOUT_S * NS_PER_S)
+			shutdown(visitor->fd, SHUT_RDWR);
+		if (visitor->fd >= 0 && (!oldest || visitor->since < oldest->since))
+			oldest = visitor;
+	}
+	if (!find_visitor(metrics, -1) && oldest)
+		shutdown(oldest->fd, SHUT_RDWR);
+}
+
+static void on_connection(void *argument, struct MHD_Connection *connection, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct metrics *metrics = argument;
+	bool is_new = code == MHD_CONNECTION_NOTIFY_STARTED;
+	struct visitor *visitor = find_visitor(metrics, is_new ? -1 : fd_of(connection));
+
+	(void)context;
+	if (!visitor)
+		return;
+	visitor->fd = is_new ? fd_of(connection) : -1;
+	visitor->since = env_now(metrics->source.env);
+	if (is_new)
+		make_room(metrics, visitor->since);
+}
+
 /* ---- Listening ---- */
 
 /* Of a Unix address, the mode that the socket has now is the path's. */
@@ -266,6 +327,8 @@ int metrics_start(
 	if (!metrics)
 		return status_set(status, -ENOMEM, "out of memory");
 	metrics->source = *source;
+	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++)
+		metrics->visitors[i].fd = -1;
 	fd = is_path ? listen_on_path(metrics, address + strlen(UNIX_PREFIX)) : listen_on_port(address);
 	if (fd < 0) {
 		free(metrics);
@@ -275,7 +338,8 @@ int metrics_start(
 	}
 	metrics->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request,
 		metrics, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		metrics, MHD_OPTION_END);
 	if (!metrics->daemon) {
 		close(fd);
 		metrics_stop(metrics);

@@ -5,8 +5,8 @@
  *     GET /figures    the lines of figures_text.h, for raftkv(1)
  *     GET /           the same for people: one page of plain HTML that needs nothing from elsewhere
  *
- * The server is libmicrohttpd's, with a thread of its own; at most METRICS_CONNECTIONS_MAX connections at once. It
- * listens where it is told to: "unix:/path" (mode 0600) or "host:port".
+ * The server is libmicrohttpd's, with a thread of its own; at most METRICS_CONNECTIONS_MAX connections at once: when
+ * there is no place for another one, the oldest goes. It listens where it is told to: "unix:/path" (mode 0600) or "host:port".
  */
 #ifndef RAFTKV_FS_METRICS_H
 #define RAFTKV_FS_METRICS_H
