@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 #include "fs/server/process.h"
 #include "proto/version.h"
 
-#define NAME "raftkvd"
+#define NAME	    "raftkvd"
+#define DESCRIPTORS 65536u
 
 /* Exit codes of raftkvd(8). */
 enum {
@@ -89,6 +91,17 @@ static void block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each connection is a descriptor; the limit that shells set is meant for programs that use select(2). */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(const struct config *config, struct logger *logger)
 {
 	const struct process_options options = {
@@ -100,6 +113,7 @@ static int run(const struct config *config, struct logger *logger)
 	int code, signal_ = 0;
 
 	block_signals(&signals);
+	allow_descriptors();
 	code = process_open(&options, &process, &status);
 	if (code < 0)
 		return fail(&status, code == -EINVAL ? EXIT_USAGE : EXIT_STORE);

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/tally.h"
+
 #define BACKLOG 511
 
 struct env_uv_listener {
@@ -19,19 +21,19 @@ struct env_uv_listener {
 	bool is_unix;
 	void (*accepted)(void *argument, struct env_stream *stream);
 	void *argument;
+	struct tally failures;
 	char address[300];
 };
 
 static void on_connection(uv_stream_t *handle, int code)
 {
 	struct env_uv_listener *listener = handle->data;
-	struct env_uv *env = env_uv_of(listener->base.loop->env);
 	struct env_stream *stream;
 
 	if (code == 0)
 		code = env_uv_stream_accept(listener->base.loop, &listener->uv, listener->is_unix, &stream);
 	if (code < 0)
-		log_warn(env->logger, "%s: cannot accept: %s", listener->address, uv_strerror(code));
+		tally_note(&listener->failures, "%s: %s", listener->address, uv_strerror(code));
 	else
 		listener->accepted(listener->argument, stream);
 }
@@ -112,6 +114,10 @@ int env_uv_listen(struct env_loop *loop, const char *text,
 	listener->is_unix = address.is_unix;
 	listener->accepted = accepted;
 	listener->argument = argument;
+	listener->failures = (struct tally){.loop = loop,
+		.logger = env_uv_of(loop->env)->logger,
+		.level = LOG_WARN,
+		.what = "a connection cannot be accepted"};
 	if (address.is_unix)
 		uv_pipe_init(&env_uv_loop_of(loop)->uv, &listener->uv.pipe, 0);
 	else
@@ -134,6 +140,9 @@ const char *env_uv_listener_address(const struct env_listener *listener)
 
 void env_uv_listener_close(struct env_listener *listener)
 {
+	struct env_uv_listener *own = (struct env_uv_listener *)listener;
+
+	tally_stop(&own->failures);
 	/* libuv removes the file of a Unix address. */
-	uv_close(&((struct env_uv_listener *)listener)->uv.any, on_closed);
+	uv_close(&own->uv.any, on_closed);
 }
