@@ -5,20 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
+#include "proto/tally.h"
+
 #define ROLE_COUNT (RAFTKV__ROLE__CLIENT + 1)
 
 /* A connection whose role is not known yet, or was refused. */
 struct newcomer {
 	struct acceptor *acceptor;
-	struct newcomer *next, **self; /* in the acceptor's list */
+	struct newcomer *prev, *next; /* in one of the acceptor's lists */
 	struct link *link;
+	bool is_leaving; /* had to make room */
 };
 
 struct acceptor {
 	struct acceptor_options options;
 	struct env_listener *listener; /* NULL: it has stopped */
-	struct newcomer *newcomers;
-	uint32_t waiting; /* newcomers */
+	struct newcomer *newcomers; /* the oldest first */
+	uint32_t waiting; /* of them */
+	struct newcomer *leaving;
+	struct tally refusals;
 	struct {
 		acceptor_cb serve; /* NULL: nobody */
 		void *argument;
@@ -31,17 +38,35 @@ struct acceptor {
 
 static void finish_stop(struct acceptor *acceptor)
 {
-	if (!acceptor->listener && acceptor->waiting == 0)
+	if (!acceptor->listener && !acceptor->newcomers && !acceptor->leaving)
 		acceptor->stopped(acceptor->stopped_argument);
 }
 
 static void remove_newcomer(struct newcomer *newcomer)
 {
-	*newcomer->self = newcomer->next;
-	if (newcomer->next)
-		newcomer->next->self = newcomer->self;
-	newcomer->acceptor->waiting--;
+	struct acceptor *acceptor = newcomer->acceptor;
+
+	if (newcomer->is_leaving) {
+		DL_DELETE(acceptor->leaving, newcomer);
+	} else {
+		DL_DELETE(acceptor->newcomers, newcomer);
+		acceptor->waiting--;
+	}
 	free(newcomer);
+}
+
+/* Who has had the longest time to say who it is. */
+static void make_room(struct acceptor *acceptor)
+{
+	struct newcomer *oldest = acceptor->newcomers;
+	struct status why = {0};
+
+	status_set(&why, -EBUSY, "it did not say who it is, and others wait to");
+	DL_DELETE(acceptor->newcomers, oldest);
+	acceptor->waiting--;
+	DL_APPEND(acceptor->leaving, oldest);
+	oldest->is_leaving = true;
+	link_close(oldest->link, &why);
 }
 
 static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
@@ -74,9 +99,8 @@ static void on_closed(void *argument, struct link *link, const struct status *wh
 	struct acceptor *acceptor = newcomer->acceptor;
 
 	(void)link;
-	if (why->code < 0 && why->code != -ECONNRESET)
-		log_warn(acceptor->options.logger, "msg=\"a connection was refused\" reason=\"%s\"",
-			why->text);
+	if (acceptor->listener && why->code < 0 && why->code != -ECONNRESET)
+		tally_note(&acceptor->refusals, "%s", why->text);
 	remove_newcomer(newcomer);
 	finish_stop(acceptor);
 }
@@ -93,34 +117,29 @@ static void drop(struct env_stream *stream)
 	env_stream_close(stream);
 }
 
-static void add_newcomer(struct acceptor *acceptor, struct newcomer *newcomer)
-{
-	newcomer->acceptor = acceptor;
-	newcomer->next = acceptor->newcomers;
-	newcomer->self = &acceptor->newcomers;
-	if (newcomer->next)
-		newcomer->next->self = &newcomer->next;
-	acceptor->newcomers = newcomer;
-	acceptor->waiting++;
-}
-
 static void on_accepted(void *argument, struct env_stream *stream)
 {
 	struct acceptor *acceptor = argument;
-	struct newcomer *newcomer =
-		acceptor->waiting < ACCEPTOR_WAITING_MAX ? malloc(sizeof *newcomer) : NULL;
+	struct newcomer *newcomer = calloc(1, sizeof *newcomer);
 	const struct link_handlers handlers = {
 		.argument = newcomer, .greeted = on_greeted, .received = on_received, .closed = on_closed};
 
 	if (!newcomer) {
+		tally_note(&acceptor->refusals, "out of memory");
 		drop(stream);
 		return;
 	}
+	newcomer->acceptor = acceptor;
 	newcomer->link = link_accept(acceptor->options.self, acceptor->options.loop, stream, &handlers);
-	if (newcomer->link)
-		add_newcomer(acceptor, newcomer);
-	else
+	if (!newcomer->link) {
+		tally_note(&acceptor->refusals, "out of memory");
 		free(newcomer);
+		return;
+	}
+	if (acceptor->waiting == ACCEPTOR_WAITING_MAX)
+		make_room(acceptor);
+	DL_APPEND(acceptor->newcomers, newcomer);
+	acceptor->waiting++;
 }
 
 /* ---- Life ---- */
@@ -141,6 +160,10 @@ int acceptor_new(const struct acceptor_options *options, struct acceptor **out, 
 	if (!acceptor)
 		return status_set(status, -ENOMEM, "out of memory");
 	acceptor->options = *options;
+	acceptor->refusals = (struct tally){.loop = options->loop,
+		.logger = options->logger,
+		.level = LOG_WARN,
+		.what = "a connection was refused"};
 	code = env_listen(
 		options->loop, options->address, on_accepted, acceptor, &acceptor->listener, status);
 	if (code == 0 && !options->is_insecure && !is_private(env_listener_address(acceptor->listener))) {
@@ -173,6 +196,7 @@ void acceptor_stop(struct acceptor *acceptor, void (*stopped)(void *argument), v
 {
 	env_listener_close(acceptor->listener);
 	acceptor->listener = NULL;
+	tally_stop(&acceptor->refusals);
 	acceptor->stopped = stopped;
 	acceptor->stopped_argument = argument;
 	for (struct newcomer *newcomer = acceptor->newcomers; newcomer; newcomer = newcomer->next)

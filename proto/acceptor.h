@@ -1,7 +1,8 @@
 /*
  * acceptor.h: the one port of a store's process: it listens, and hands each link to whoever serves its role.
  *
- * A connection that has not said who it is belongs to the acceptor, which keeps few of them and none for long. Nothing is
+ * A connection that has not said who it is belongs to the acceptor, which keeps ACCEPTOR_WAITING_MAX of them, none for
+ * long: when more come, the oldest go. Refusals are logged once a minute, with their number. Nothing is
  * encrypted yet: unless the acceptor is told otherwise, it refuses to listen where other machines could reach it.
  *
  * All on one loop.

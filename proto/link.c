@@ -1,33 +1,13 @@
-#include "proto/link.h"
+#include "proto/link_internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/check.h"
 #include "proto/container.h"
-#include "proto/version.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-
-struct link {
-	const struct link_self *self;
-	struct env_loop *loop;
-	struct env_stream *stream;
-	struct link_handlers handlers;
-	struct frame_decoder decoder;
-	struct env_timer timer;
-	Raftkv__Hello hello; /* to be said when connected; of an accepted link, unused */
-	bool is_accepted;
-	bool is_greeted; /* both sides agree */
-	bool is_refusing; /* closes when the refusal has gone */
-	bool is_closing;
-	bool is_paused;
-	bool was_full; /* link_send has said STATUS_LIMIT since it drained */
-	size_t queued; /* bytes */
-	uint64_t heard, spoken; /* env_now */
-	struct status why;
-};
 
 /* A frame on its way out. */
 struct outgoing {
@@ -54,11 +34,16 @@ void link_close(struct link *link, const struct status *why)
 	link->is_closing = true;
 	if (why)
 		link->why = *why;
+	if (link->budget) {
+		link->budget->sending -= link->queued;
+		budget_release(link->budget, &link->claim);
+	}
+	link->budget = NULL;
 	env_timer_stop(&link->timer);
 	env_stream_close(link->stream);
 }
 
-static void end(struct link *link, int code, const char *sentence)
+void link_end(struct link *link, int code, const char *sentence)
 {
 	struct status why = {0};
 
@@ -72,6 +57,7 @@ static void on_closed(void *argument, struct env_stream *stream)
 
 	(void)stream;
 	frame_decoder_close(&link->decoder);
+	check(link->claim.size == 0);
 	link->handlers.closed(link->handlers.argument, link, &link->why);
 	free(link);
 }
@@ -81,17 +67,29 @@ static void on_failed(void *argument, struct env_stream *stream, int status)
 	struct link *link = argument;
 
 	(void)stream;
-	end(link, status, status_name(status));
+	link_end(link, status, status_name(status));
 }
 
 /* ---- Sending ---- */
+
+static void count_queued(struct link *link, ssize_t size)
+{
+	link->queued += (size_t)size;
+	if (link->budget)
+		link->budget->sending += (size_t)size;
+}
+
+size_t link_queued(const struct link *link)
+{
+	return link->is_closing ? 0 : link->queued;
+}
 
 static void on_written(struct env_stream_write *write, int status)
 {
 	struct outgoing *outgoing = container_of(write, struct outgoing, write);
 	struct link *link = outgoing->link;
 
-	link->queued -= outgoing->size;
+	count_queued(link, -(ssize_t)outgoing->size);
 	buf_unref(outgoing->prefix);
 	for (uint32_t i = 0; i < outgoing->attachment_count; i++)
 		buf_unref(outgoing->attachments[i]);
@@ -118,7 +116,7 @@ static struct outgoing *outgoing_new(
 	outgoing->link = link;
 	outgoing->prefix = prefix;
 	outgoing->attachment_count = count;
-	outgoing->size = prefix->size;
+	outgoing->size = sizeof *outgoing + sizeof *prefix + prefix->size;
 	outgoing->vector[0] = (struct iovec){prefix->data, prefix->size};
 	for (uint32_t i = 0; i < count; i++) {
 		outgoing->attachments[i] = buf_ref(attachments[i]);
@@ -130,7 +128,7 @@ static struct outgoing *outgoing_new(
 	return outgoing;
 }
 
-static int send_frame(struct link *link, uint16_t type, uint64_t request, const ProtobufCMessage *head,
+int link_send_frame(struct link *link, uint16_t type, uint64_t request, const ProtobufCMessage *head,
 	struct buf *const *attachments, uint32_t count)
 {
 	struct outgoing *outgoing;
@@ -144,7 +142,7 @@ static int send_frame(struct link *link, uint16_t type, uint64_t request, const 
 		buf_unref(prefix);
 		return -ENOMEM;
 	}
-	link->queued += outgoing->size;
+	count_queued(link, (ssize_t)outgoing->size);
 	status = env_stream_write(link->stream, &outgoing->write);
 	if (status < 0)
 		on_written(&outgoing->write, status);
@@ -162,126 +160,96 @@ int link_send(struct link *link, uint16_t type, uint64_t request, const Protobuf
 		link->was_full = true;
 		return STATUS_LIMIT;
 	}
-	return send_frame(link, type, request, head, attachments, attachment_count);
+	return link_send_frame(link, type, request, head, attachments, attachment_count);
+}
+
+/* ---- Not receiving ---- */
+
+/* What the owner does not want, and what there is no memory for, stays where it is. */
+static bool is_deaf(const struct link *link)
+{
+	return link->is_paused || link->claim.is_waiting;
+}
+
+static void hear_again(struct link *link)
+{
+	if (is_deaf(link) || link->is_closing)
+		return;
+	link->heard = env_now(link->self->env);
+	env_stream_resume(link->stream);
 }
 
 void link_pause(struct link *link)
 {
-	if (!link->is_paused && !link->is_closing)
+	if (!is_deaf(link) && !link->is_closing)
 		env_stream_pause(link->stream);
 	link->is_paused = true;
 }
 
 void link_resume(struct link *link)
 {
-	if (link->is_paused && !link->is_closing) {
-		link->heard = env_now(link->self->env);
-		env_stream_resume(link->stream);
-	}
+	if (!link->is_paused)
+		return;
 	link->is_paused = false;
+	hear_again(link);
 }
 
-/* ---- Greeting ---- */
-
-static void say_hello(struct link *link)
+static void on_granted(struct budget_claim *claim)
 {
-	char version[] = RAFTKV_VERSION;
-
-	link->hello.protocol = LINK_PROTOCOL;
-	link->hello.cluster = link->self->cluster;
-	link->hello.store = link->self->store;
-	link->hello.incarnation = link->self->incarnation;
-	link->hello.birth = link->self->birth;
-	link->hello.version = version;
-	if (send_frame(link, FRAME_HELLO, 0, &link->hello.base, NULL, 0) < 0)
-		end(link, -ENOMEM, "out of memory for a greeting");
+	hear_again(container_of(claim, struct link, claim));
 }
 
-/* What nobody may be welcome with. */
-static int judge(const struct link *link, const Raftkv__Hello *hello, struct status *refusal)
+void link_set_budget(struct link *link, struct budget *budget)
 {
-	const struct link_self *self = link->self;
-
-	if (hello->protocol != LINK_PROTOCOL)
-		return status_set(refusal, -EPROTO,
-			"it speaks protocol %" PRIu32 " (version %.20s), this is %u (version %s)",
-			hello->protocol, hello->version, LINK_PROTOCOL, RAFTKV_VERSION);
-	if (hello->cluster != 0 && hello->cluster != self->cluster)
-		return status_set(refusal, -EXDEV,
-			"it is of cluster %016" PRIx64 ", this is a store of %016" PRIx64, hello->cluster,
-			self->cluster);
-	if (hello->receiver != 0 && hello->receiver != self->store)
-		return status_set(refusal, -ENXIO, "it looks for store %" PRIu64 ", this is store %" PRIu64,
-			hello->receiver, self->store);
-	return 0;
+	link->budget = budget;
+	link->claim.granted = on_granted;
+	budget->sending += link->queued;
 }
 
-static int on_hello(struct link *link, const struct frame *frame)
+/* Of what is still to come; what fits the first pages needs none. */
+static int claim_frame(struct link *link)
 {
-	Raftkv__Hello *hello = raftkv__hello__unpack(NULL, frame->head.size, frame->head.data);
-	Raftkv__HelloReply reply = RAFTKV__HELLO_REPLY__INIT;
-	struct status refusal = {0};
-	char version[] = RAFTKV_VERSION;
+	size_t size = link->decoder.announced > LINK_UNCLAIMED_SIZE_MAX ? link->decoder.announced : 0;
 	int status;
 
-	if (!hello)
-		return STATUS_MALFORMED;
-	if (judge(link, hello, &refusal) == 0)
-		link->handlers.greeted(link->handlers.argument, link, hello, &refusal);
-	raftkv__hello__free_unpacked(hello, NULL);
-	if (link->is_closing)
-		return -ECANCELED;
-	reply.refusal = refusal.code < 0 ? refusal.text : reply.refusal;
-	reply.protocol = LINK_PROTOCOL;
-	reply.cluster = link->self->cluster;
-	reply.store = link->self->store;
-	reply.incarnation = link->self->incarnation;
-	reply.version = version;
-	link->is_greeted = refusal.code == 0;
-	link->is_refusing = refusal.code < 0;
-	link->why = refusal;
-	status = send_frame(link, FRAME_HELLO_REPLY, 0, &reply.base, NULL, 0);
-	return status < 0 || link->is_refusing ? -ECONNREFUSED : 0;
-}
-
-static int on_hello_reply(struct link *link, const struct frame *frame)
-{
-	Raftkv__HelloReply *reply = raftkv__hello_reply__unpack(NULL, frame->head.size, frame->head.data);
-	struct status why = {0};
-
-	if (!reply)
-		return STATUS_MALFORMED;
-	if (reply->refusal[0] != '\0')
-		status_set(&why, -ECONNREFUSED, "refused: %.200s", reply->refusal);
-	else if (reply->protocol != LINK_PROTOCOL)
-		status_set(&why, -EPROTO, "it speaks protocol %" PRIu32, reply->protocol);
-	else if (link->self->cluster != 0 && reply->cluster != link->self->cluster)
-		status_set(&why, -EXDEV, "it is of cluster %016" PRIx64, reply->cluster);
-	else if (link->hello.receiver != 0 && reply->store != link->hello.receiver)
-		status_set(&why, -ENXIO, "it is store %" PRIu64, reply->store);
-	if (why.code == 0) {
-		link->is_greeted = true;
-		link->handlers.opened(link->handlers.argument, link, reply);
+	if (!link->budget)
+		return 0;
+	if (size > 0 && link->claim.size > 0 && link->claimed_frame == link->frames) {
+		budget_shrink(link->budget, &link->claim, size);
+		return 0;
 	}
-	raftkv__hello_reply__free_unpacked(reply, NULL);
-	if (why.code < 0)
-		link_close(link, &why);
-	return why.code;
+	budget_release(link->budget, &link->claim);
+	link->claimed_frame = link->frames;
+	status = size > 0 ? budget_claim(link->budget, &link->claim, size) : 0;
+	if (link->claim.is_waiting && !link->is_paused)
+		env_stream_pause(link->stream);
+	return status;
 }
 
 /* ---- Receiving ---- */
+
+/* What waits to be sent says as much. */
+static int answer_ping(struct link *link)
+{
+	if (link->queued > 0)
+		return 0;
+	return link_send_frame(link, FRAME_PONG, 0, NULL, NULL, 0) == -ENOMEM ? -ENOMEM : 0;
+}
 
 static int on_frame(void *argument, const struct frame *frame)
 {
 	struct link *link = argument;
 	int status = STATUS_MALFORMED;
 
+	link->frames++;
+	link->slow_ticks = 0;
+	link->arrived = 0;
 	if (frame->type == FRAME_HELLO && link->is_accepted && !link->is_greeted)
-		status = on_hello(link, frame);
+		status = link_on_hello(link, frame);
 	else if (frame->type == FRAME_HELLO_REPLY && !link->is_accepted && !link->is_greeted)
-		status = on_hello_reply(link, frame);
+		status = link_on_hello_reply(link, frame);
 	else if (frame->type == FRAME_PING && link->is_greeted)
-		status = send_frame(link, FRAME_PONG, 0, NULL, NULL, 0) == -ENOMEM ? -ENOMEM : 0;
+		status = answer_ping(link);
 	else if (frame->type == FRAME_PONG && link->is_greeted)
 		status = 0;
 	else if (link->is_greeted)
@@ -298,13 +266,15 @@ static void on_received(void *argument, struct env_stream *stream, const void *b
 	if (link->is_closing || link->is_refusing)
 		return;
 	if (size == 0) {
-		end(link, -ECONNRESET, "the other side closed the connection");
+		link_end(link, -ECONNRESET, "the other side closed the connection");
 		return;
 	}
 	link->heard = env_now(link->self->env);
 	status = frame_decoder_feed(&link->decoder, slice_of(bytes, size));
+	if (status == 0)
+		status = claim_frame(link);
 	if (status < 0 && !link->is_refusing)
-		end(link, status, status_name(status));
+		link_end(link, status, status_name(status));
 }
 
 static void on_connected(void *argument, struct env_stream *stream, int status)
@@ -313,12 +283,31 @@ static void on_connected(void *argument, struct env_stream *stream, int status)
 
 	(void)stream;
 	if (status < 0)
-		end(link, status, status_name(status));
+		link_end(link, status, status_name(status));
 	else
-		say_hello(link);
+		link_say_hello(link);
 }
 
 /* ---- Time ---- */
+
+static bool is_greeting_late(struct link *link)
+{
+	return !link->is_greeted && ++link->greeting_ticks >= LINK_GREETING_MS / LINK_PING_MS;
+}
+
+static bool is_frame_late(struct link *link)
+{
+	bool is_contended = link->claim.size > 0 && link->budget->first;
+	uint32_t limit_ms = is_contended ? LINK_FRAME_CONTENDED_MS : LINK_FRAME_MS;
+	size_t arrived = link->decoder.arrived, before = link->arrived;
+
+	if (arrived == 0 || is_deaf(link))
+		return false;
+	link->arrived = arrived;
+	if (arrived - before < LINK_FRAME_RATE_MIN / 1000 * LINK_PING_MS)
+		link->slow_ticks++;
+	return link->slow_ticks > limit_ms / LINK_PING_MS;
+}
 
 static void on_timer(struct env_timer *timer)
 {
@@ -326,10 +315,14 @@ static void on_timer(struct env_timer *timer)
 	uint64_t now = env_now(link->self->env);
 
 	env_timer_start(timer, link->loop, now + LINK_PING_MS * NS_PER_MS, on_timer);
-	if (!link->is_paused && now - link->heard >= LINK_SILENCE_MS * NS_PER_MS)
-		end(link, -ETIMEDOUT, "nothing was heard for too long");
+	if (!is_deaf(link) && now - link->heard >= LINK_SILENCE_MS * NS_PER_MS)
+		link_end(link, -ETIMEDOUT, "nothing was heard for too long");
+	else if (is_greeting_late(link))
+		link_end(link, -ETIMEDOUT, "the greeting was not complete in time");
+	else if (is_frame_late(link))
+		link_end(link, -ETIMEDOUT, "a frame came too slowly");
 	else if (link->is_greeted && now - link->spoken >= LINK_PING_MS * NS_PER_MS)
-		send_frame(link, FRAME_PING, 0, NULL, NULL, 0);
+		link_send_frame(link, FRAME_PING, 0, NULL, NULL, 0);
 }
 
 /* ---- Life ---- */
@@ -349,6 +342,7 @@ static struct link *link_new(
 	link->handlers = *handlers;
 	link->heard = link->spoken = env_now(self->env);
 	frame_decoder_init(&link->decoder, on_frame, link);
+	link->decoder.size_max = LINK_GREETING_SIZE_MAX;
 	return link;
 }
 

@@ -6,6 +6,11 @@
  * welcome is the owner's to say (`greeted`). A side that hears nothing for LINK_SILENCE_MS gives up; each asks when it
  * has nothing else to say. Nothing is sent again: who needs an answer asks again on another link.
  *
+ * A peer that sends little is no better than a silent one: the greeting, of LINK_GREETING_SIZE_MAX bytes at most, is to be
+ * complete within LINK_GREETING_MS, and a frame may for LINK_FRAME_MS come at less than LINK_FRAME_RATE_MIN. These
+ * times are counted in ticks of the link's timer, so that they stand still while the process does. Where a budget is
+ * set, what a link takes in counts there.
+ *
  * All on one loop. A link is freed by itself after `closed`, which comes once for each, later, whatever ended it.
  *
  * TLS takes the place of env_stream underneath (connect, accept, write, received); nothing above a link will notice.
@@ -13,14 +18,21 @@
 #ifndef RAFTKV_PROTO_LINK_H
 #define RAFTKV_PROTO_LINK_H
 
+#include "proto/budget.h"
 #include "proto/env.h"
 #include "proto/frame.h"
 #include "proto/raftkv.pb-c.h"
 #include "proto/status.h"
 
-#define LINK_PROTOCOL	1u
-#define LINK_PING_MS	1000u
-#define LINK_SILENCE_MS 5000u
+#define LINK_PROTOCOL		1u
+#define LINK_PING_MS		1000u
+#define LINK_SILENCE_MS		5000u
+#define LINK_GREETING_MS	5000u
+#define LINK_GREETING_SIZE_MAX	4096u /* bytes behind the header */
+#define LINK_FRAME_MS		10000u
+#define LINK_FRAME_CONTENDED_MS 2000u /* instead, of one that keeps others waiting for their claims */
+#define LINK_FRAME_RATE_MIN	(64u << 10) /* bytes/s */
+#define LINK_UNCLAIMED_SIZE_MAX (16u << 10) /* bytes of a frame that needs no claim */
 #define LINK_QUEUE_SIZE_MAX                                                                                  \
 	(32u << 20) /* bytes that wait to be sent, from which link_send says STATUS_LIMIT */
 
@@ -61,11 +73,15 @@ struct link *link_accept(const struct link_self *self, struct env_loop *loop, st
 /* Another owner: its handlers are called from now on. Also from `greeted`, when it is welcome. */
 void link_adopt(struct link *link, const struct link_handlers *handlers);
 
+/* From now on; once. It outlives the link, and has room for FRAME_SIZE_MAX at least. */
+void link_set_budget(struct link *link, struct budget *budget);
+size_t link_queued(const struct link *link); /* bytes of memory that wait to be sent; 0: it is closing */
+
 /* Shares the attachments. 0; STATUS_LIMIT: too much is waiting, or the frame is too large; -ENOTCONN: not greeted yet, or
  * closing; -ENOMEM. A frame that was taken may still be lost with the link. */
 int link_send(struct link *link, uint16_t type, uint64_t request, const ProtobufCMessage *head,
 	struct buf *const *attachments, uint32_t attachment_count);
-/* Back-pressure: no `received` until link_resume. A paused link is not given up for its silence. */
+/* Back-pressure: no `received` until link_resume. A paused link is not given up for its silence, nor for a slow frame. */
 void link_pause(struct link *link);
 void link_resume(struct link *link);
 /* `why` may be NULL, else it is copied. May be repeated; the first reason counts. */

@@ -3,7 +3,10 @@
  * carries the answer back.
  *
  * A request lives until it has been answered, whether or not its link still does. A client with RPC_REQUESTS_MAX requests
- * under way is not listened to until one of them has been answered; one that does not take its answers is cut off.
+ * or RPC_LINK_SIZE_MAX bytes of them under way is not listened to until half of that has been answered, nor is anybody
+ * while all clients together have RPC_SIZE_MAX. What they send meanwhile, in frames that are not complete, takes at most
+ * as much again, and a read (256 KiB) for each link. One that does not take its answers is cut off: when LINK_QUEUE_SIZE_MAX
+ * wait, or when RPC_SENDING_SIZE_MAX wait for all and none waits for more than it.
  *
  * All on one loop, that of the links.
  */
@@ -12,8 +15,11 @@
 
 #include "proto/link.h"
 
-#define RPC_REQUESTS_MAX 256u /* of one link, without an answer */
-#define RPC_LINKS_MAX	 4096u
+#define RPC_REQUESTS_MAX     256u /* of one link, without an answer */
+#define RPC_LINKS_MAX	     4096u
+#define RPC_LINK_SIZE_MAX    (32u << 20) /* bytes of one link's requests, without an answer */
+#define RPC_SIZE_MAX	     (128u << 20) /* of all links' */
+#define RPC_SENDING_SIZE_MAX (256u << 20) /* bytes of answers that wait to be sent */
 
 struct rpc_server;
 struct rpc_request;

@@ -7,6 +7,7 @@
 
 #include "proto/container.h"
 #include "store/letter.h"
+#include "store/snapshot_chunk.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -45,6 +46,7 @@ static void in_free(struct net_snapshot_in *in)
 		buf_unref(in->chunks[i]);
 	free(in);
 	owner->count--;
+	owner->in_count--;
 	owner->ended(owner->argument);
 }
 
@@ -200,6 +202,7 @@ static int begin(struct net_snapshot_in *in, const struct frame *received)
 static int add_chunk(struct net_snapshot_in *in, const struct frame *frame)
 {
 	if (!in->is_begun || in->is_done || frame->attachment_count != 1 ||
+		frame->attachments[0]->size > SNAPSHOT_CHUNK_SIZE_MAX ||
 		in->chunk_count == NET_SNAPSHOT_WINDOW)
 		return STATUS_MALFORMED;
 	in->chunks[in->chunk_count++] = buf_ref(frame->attachments[0]);
@@ -224,8 +227,12 @@ int net_snapshots_greet(struct net_snapshots *snapshots, struct link *link, cons
 	struct status *refusal)
 {
 	struct link_handlers own = handlers;
-	struct net_snapshot_in *in = snapshots->is_stopping ? NULL : calloc(1, sizeof *in);
+	struct net_snapshot_in *in;
 
+	if (snapshots->in_count >= NET_SNAPSHOTS_IN_MAX)
+		return status_set(
+			refusal, -EBUSY, "this store receives %u snapshots already", NET_SNAPSHOTS_IN_MAX);
+	in = snapshots->is_stopping ? NULL : calloc(1, sizeof *in);
 	if (!in)
 		return status_set(refusal, -EBUSY, "this store is stopping, or out of memory");
 	in->owner = snapshots;
@@ -234,8 +241,10 @@ int net_snapshots_greet(struct net_snapshots *snapshots, struct link *link, cons
 	in->next = snapshots->in;
 	snapshots->in = in;
 	snapshots->count++;
+	snapshots->in_count++;
 	own.argument = in;
 	link_adopt(link, &own);
+	link_set_budget(link, snapshots->budget);
 	note_heard(in);
 	return 0;
 }

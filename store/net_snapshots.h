@@ -22,6 +22,7 @@
 
 #define NET_SNAPSHOT_WINDOW	 4u
 #define NET_SNAPSHOT_PATIENCE_MS 30000u
+#define NET_SNAPSHOTS_IN_MAX	 16u /* that one loop receives at once; more are refused, and come again */
 
 /* Bytes a second that all loops together may send. */
 struct net_pace {
@@ -41,6 +42,7 @@ struct net_snapshots {
 	struct raftkv **raftkv;
 	struct env_loop *loop;
 	struct net_pace *pace;
+	struct budget *budget; /* of what is received */
 	void (*ended)(void *argument); /* one of them has gone */
 	void *argument;
 	bool is_stopping; /* begins none any more */
@@ -48,6 +50,7 @@ struct net_snapshots {
 	struct net_snapshot_out *out;
 	struct net_snapshot_in *in;
 	uint32_t count; /* of both kinds */
+	uint32_t in_count;
 };
 
 /* As transport_ops.send_snapshot; `address` NULL: unknown. */

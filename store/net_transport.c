@@ -11,6 +11,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/tally.h"
 #include "store/letter.h"
 #include "store/net_snapshots.h"
 
@@ -18,6 +19,8 @@
 #define PAUSE_FIRST_MS	50u
 #define WAITING_MAX	4096u /* letters to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
+#define INBOUNDS_MAX	1024u /* links that others began, of one lane */
+#define RECEIVE_SIZE	(128u << 20) /* bytes of frames that a lane receives at once */
 #define BATCH_COUNT_MAX 512u
 #define BATCH_SIZE_MAX	(4u << 20) /* bytes of heads in one frame */
 
@@ -58,6 +61,9 @@ struct lane {
 	struct remote *dirty;
 	struct inbound *inbounds;
 	uint32_t link_count; /* of both kinds */
+	uint32_t inbound_count;
+	struct tally nonsense;
+	struct budget budget; /* of what inbounds and snapshots receive */
 	struct net_snapshots snapshots;
 	struct env_mail flush_mail, stop_mail;
 	bool is_flush_posted;
@@ -522,13 +528,12 @@ static void on_inbound_closed(void *argument, struct link *link, const struct st
 
 	(void)link;
 	if (why->code == STATUS_MALFORMED || why->code == STATUS_CORRUPT || why->code == STATUS_LIMIT)
-		log_error(lane->transport->logger,
-			"msg=\"a store sends nonsense\" store=%" PRIu64 " reason=\"%s\"", inbound->store,
-			why->text);
+		tally_note(&lane->nonsense, "store %" PRIu64 ": %s", inbound->store, why->text);
 	*inbound->self = inbound->next;
 	if (inbound->next)
 		inbound->next->self = inbound->self;
 	free(inbound);
+	lane->inbound_count--;
 	lane->link_count--;
 	check_stopped(lane);
 }
@@ -567,6 +572,8 @@ int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *
 
 	if (!is_peer(transport, hello, refusal))
 		return refusal->code;
+	if (lane && lane->inbound_count >= INBOUNDS_MAX)
+		return status_set(refusal, -EBUSY, "%u links of stores are open already", INBOUNDS_MAX);
 	inbound = lane && !lane->is_stopping ? calloc(1, sizeof *inbound) : NULL;
 	if (!inbound)
 		return status_set(refusal, -EBUSY, "this store is stopping, or out of memory");
@@ -578,9 +585,11 @@ int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *
 	if (inbound->next)
 		inbound->next->self = &inbound->next;
 	lane->inbounds = inbound;
+	lane->inbound_count++;
 	lane->link_count++;
 	handlers.argument = inbound;
 	link_adopt(link, &handlers);
+	link_set_budget(link, &lane->budget);
 	return 0;
 }
 
@@ -596,14 +605,20 @@ static void init_lane(struct lane *lane, struct net_transport *transport, struct
 	*lane = (struct lane){
 		.transport = transport,
 		.loop = loop,
+		.nonsense = {.loop = loop,
+			.logger = transport->logger,
+			.level = LOG_ERROR,
+			.what = "a store sends nonsense"},
 		.snapshots = {.self = transport->self,
 			.logger = transport->logger,
 			.raftkv = &transport->raftkv,
 			.loop = loop,
 			.pace = &transport->pace,
+			.budget = &lane->budget,
 			.ended = on_snapshot_ended,
 			.argument = lane},
 	};
+	budget_init(&lane->budget, RECEIVE_SIZE);
 }
 
 struct net_transport *net_transport_new(const struct net_transport_options *options)
@@ -661,6 +676,7 @@ static void check_stopped(struct lane *lane)
 	if (!lane->is_stopping || lane->is_stopped || lane->link_count > 0 || lane->snapshots.count > 0)
 		return;
 	lane->is_stopped = true;
+	tally_stop(&lane->nonsense);
 	if (atomic_fetch_sub(&transport->lanes_running, 1) == 1)
 		env_post(transport->lanes[0].loop, &transport->stopped_mail, on_stopped);
 }

@@ -149,13 +149,14 @@ static void on_done(struct rpc_call *call, int status, const struct frame *answe
 	call->done = NULL;
 }
 
-static void ask(struct fixture *fixture, uint16_t type, uint32_t count)
+static void ask_with(struct fixture *fixture, uint16_t type, uint32_t count, size_t size)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		struct buf *buf = buf_new(sizeof(uint64_t));
+		struct buf *buf = buf_new(size);
 		struct rpc_call *call = &fixture->calls[fixture->asked];
 		int status;
 
+		memset(buf->data, 0, size);
 		*(uint64_t *)buf->data = fixture->asked + 1;
 		*call = (struct rpc_call){.type = type, .timeout = TIMEOUT, .done = on_done};
 		status = rpc_call(fixture->rpc, call, NULL, &buf, 1);
@@ -166,6 +167,11 @@ static void ask(struct fixture *fixture, uint16_t type, uint32_t count)
 			return;
 		fixture->asked++;
 	}
+}
+
+static void ask(struct fixture *fixture, uint16_t type, uint32_t count)
+{
+	ask_with(fixture, type, count, sizeof(uint64_t));
 }
 
 static void ask_some(struct fixture *fixture)
@@ -362,6 +368,33 @@ static void requests_are_limited(void **state)
 	assert_true(fixture->waiting_most < RPC_CALLS_MAX);
 }
 
+#define LARGE_COUNT 30u /* requests of 1 MiB: what waits to be sent is limited, too */
+
+static void ask_for_much(struct fixture *fixture)
+{
+	ask_with(fixture, SILENT, LARGE_COUNT, 1u << 20);
+}
+
+static void bytes_under_way_are_limited(void **state)
+{
+	struct fixture *fixture = *state;
+
+	open_both(fixture);
+	run_on(fixture, &fixture->client, ask_for_much);
+	settle(fixture, 300);
+	assert_int_equal(fixture->waiting_most, LARGE_COUNT);
+	run_on(fixture, &fixture->client, ask_for_much);
+	settle(fixture, 300);
+	assert_int_equal(fixture->asked, 2 * LARGE_COUNT);
+	assert_int_equal(fixture->waiting_most, RPC_LINK_SIZE_MAX >> 20);
+	run_on(fixture, &fixture->server, answer_waiting);
+	settle(fixture, 300);
+	run_on(fixture, &fixture->server, answer_waiting);
+	settle(fixture, 300);
+	assert_int_equal(fixture->waiting_most, RPC_LINK_SIZE_MAX >> 20);
+	assert_int_equal(fixture->answers, 2 * LARGE_COUNT);
+}
+
 static void unknown_request_ends_the_link(void **state)
 {
 	struct fixture *fixture = *state;
@@ -429,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_is_forgotten_is_not_called_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_end_with_their_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_are_limited, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bytes_under_way_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unknown_request_ends_the_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_stops_when_all_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(role_that_nobody_serves_is_refused, set_up, tear_down),

@@ -1,0 +1,100 @@
+/* Who is at the other end of a link, and whether it is welcome. */
+#include "proto/link_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "proto/version.h"
+
+void link_say_hello(struct link *link)
+{
+	char version[] = RAFTKV_VERSION;
+
+	link->hello.protocol = LINK_PROTOCOL;
+	link->hello.cluster = link->self->cluster;
+	link->hello.store = link->self->store;
+	link->hello.incarnation = link->self->incarnation;
+	link->hello.birth = link->self->birth;
+	link->hello.version = version;
+	if (link_send_frame(link, FRAME_HELLO, 0, &link->hello.base, NULL, 0) < 0)
+		link_end(link, -ENOMEM, "out of memory for a greeting");
+}
+
+/* What nobody may be welcome with. */
+static int judge(const struct link *link, const Raftkv__Hello *hello, struct status *refusal)
+{
+	const struct link_self *self = link->self;
+
+	if (hello->protocol != LINK_PROTOCOL)
+		return status_set(refusal, -EPROTO,
+			"it speaks protocol %" PRIu32 " (version %.20s), this is %u (version %s)",
+			hello->protocol, hello->version, LINK_PROTOCOL, RAFTKV_VERSION);
+	if (hello->cluster != 0 && hello->cluster != self->cluster)
+		return status_set(refusal, -EXDEV,
+			"it is of cluster %016" PRIx64 ", this is a store of %016" PRIx64, hello->cluster,
+			self->cluster);
+	if (hello->receiver != 0 && hello->receiver != self->store)
+		return status_set(refusal, -ENXIO, "it looks for store %" PRIu64 ", this is store %" PRIu64,
+			hello->receiver, self->store);
+	return 0;
+}
+
+static void set_greeted(struct link *link)
+{
+	link->is_greeted = true;
+	link->decoder.size_max = FRAME_SIZE_MAX;
+}
+
+int link_on_hello(struct link *link, const struct frame *frame)
+{
+	Raftkv__Hello *hello = raftkv__hello__unpack(NULL, frame->head.size, frame->head.data);
+	Raftkv__HelloReply reply = RAFTKV__HELLO_REPLY__INIT;
+	struct status refusal = {0};
+	char version[] = RAFTKV_VERSION;
+	int status;
+
+	if (!hello)
+		return STATUS_MALFORMED;
+	if (judge(link, hello, &refusal) == 0)
+		link->handlers.greeted(link->handlers.argument, link, hello, &refusal);
+	raftkv__hello__free_unpacked(hello, NULL);
+	if (link->is_closing)
+		return -ECANCELED;
+	reply.refusal = refusal.code < 0 ? refusal.text : reply.refusal;
+	reply.protocol = LINK_PROTOCOL;
+	reply.cluster = link->self->cluster;
+	reply.store = link->self->store;
+	reply.incarnation = link->self->incarnation;
+	reply.version = version;
+	if (refusal.code == 0)
+		set_greeted(link);
+	link->is_refusing = refusal.code < 0;
+	link->why = refusal;
+	status = link_send_frame(link, FRAME_HELLO_REPLY, 0, &reply.base, NULL, 0);
+	return status < 0 || link->is_refusing ? -ECONNREFUSED : 0;
+}
+
+int link_on_hello_reply(struct link *link, const struct frame *frame)
+{
+	Raftkv__HelloReply *reply = raftkv__hello_reply__unpack(NULL, frame->head.size, frame->head.data);
+	struct status why = {0};
+
+	if (!reply)
+		return STATUS_MALFORMED;
+	if (reply->refusal[0] != '\0')
+		status_set(&why, -ECONNREFUSED, "refused: %.200s", reply->refusal);
+	else if (reply->protocol != LINK_PROTOCOL)
+		status_set(&why, -EPROTO, "it speaks protocol %" PRIu32, reply->protocol);
+	else if (link->self->cluster != 0 && reply->cluster != link->self->cluster)
+		status_set(&why, -EXDEV, "it is of cluster %016" PRIx64, reply->cluster);
+	else if (link->hello.receiver != 0 && reply->store != link->hello.receiver)
+		status_set(&why, -ENXIO, "it is store %" PRIu64, reply->store);
+	if (why.code == 0) {
+		set_greeted(link);
+		link->handlers.opened(link->handlers.argument, link, reply);
+	}
+	raftkv__hello_reply__free_unpacked(reply, NULL);
+	if (why.code < 0)
+		link_close(link, &why);
+	return why.code;
+}
