@@ -16,6 +16,7 @@
 #include "store/raftkv.h"
 
 #define CONFIG_PATH	     "/etc/raftkv/raftkv.conf"
+#define CONFIG_LISTEN	     "unix:/run/raftkv/raftkvd.sock"
 #define CONFIG_KEY_COUNT_MAX 64
 
 /* Of raftkvd(8). Texts that are empty are NULL. */
@@ -29,7 +30,7 @@ struct config_server {
 	uint32_t shards; /* threads; 0: one per core, at most 4 */
 	uint32_t session_expiry_ms;
 	uint32_t replicas; /* of each region; 0: as placement.h says */
-	bool is_insecure; /* may listen where others than this machine can reach it */
+	bool is_insecure; /* may listen on a port: whoever reaches it is root of the files */
 };
 
 struct config {

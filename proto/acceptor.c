@@ -16,6 +16,7 @@ struct newcomer {
 	struct acceptor *acceptor;
 	struct newcomer *prev, *next; /* in one of the acceptor's lists */
 	struct link *link;
+	struct status refusal; /* whatever it says */
 	bool is_leaving; /* had to make room */
 };
 
@@ -76,6 +77,10 @@ static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *he
 	size_t role = (size_t)hello->role;
 	int code;
 
+	if (newcomer->refusal.code < 0) {
+		*refusal = newcomer->refusal;
+		return refusal->code;
+	}
 	if (role >= ROLE_COUNT || !acceptor->roles[role].serve)
 		return status_set(refusal, -EPERM, "nobody serves its role here");
 	code = acceptor->roles[role].serve(acceptor->roles[role].argument, link, hello, refusal);
@@ -117,6 +122,26 @@ static void drop(struct env_stream *stream)
 	env_stream_close(stream);
 }
 
+/* Who comes through a Unix socket? On a port nobody can say. */
+static void check_user(struct newcomer *newcomer, const struct env_stream *stream)
+{
+	uint32_t uid, own = newcomer->acceptor->options.uid;
+	int code = env_stream_peer(stream, &uid);
+
+	if (code == -EOPNOTSUPP || (code == 0 && (uid == 0 || uid == own)))
+		return;
+	if (code < 0)
+		status_set(
+			&newcomer->refusal, code, "nobody knows whose process it is: %s", status_name(code));
+	else if (own == 0)
+		status_set(&newcomer->refusal, -EACCES,
+			"user %" PRIu32 " may not: this store serves root alone", uid);
+	else
+		status_set(&newcomer->refusal, -EACCES,
+			"user %" PRIu32 " may not: this store serves root and user %" PRIu32 " alone", uid,
+			own);
+}
+
 static void on_accepted(void *argument, struct env_stream *stream)
 {
 	struct acceptor *acceptor = argument;
@@ -130,6 +155,7 @@ static void on_accepted(void *argument, struct env_stream *stream)
 		return;
 	}
 	newcomer->acceptor = acceptor;
+	check_user(newcomer, stream);
 	newcomer->link = link_accept(acceptor->options.self, acceptor->options.loop, stream, &handlers);
 	if (!newcomer->link) {
 		tally_note(&acceptor->refusals, "out of memory");
@@ -144,11 +170,9 @@ static void on_accepted(void *argument, struct env_stream *stream)
 
 /* ---- Life ---- */
 
-/* Of an address that was bound: can this machine alone reach it? */
-static bool is_private(const char *address)
+static bool is_port(const char *address)
 {
-	return strncmp(address, "unix:", 5) == 0 || strncmp(address, "127.", 4) == 0 ||
-	       strncmp(address, "[::1]:", 6) == 0 || strncmp(address, "localhost:", 10) == 0;
+	return strncmp(address, "unix:", 5) != 0;
 }
 
 int acceptor_new(const struct acceptor_options *options, struct acceptor **out, struct status *status)
@@ -164,16 +188,15 @@ int acceptor_new(const struct acceptor_options *options, struct acceptor **out, 
 		.logger = options->logger,
 		.level = LOG_WARN,
 		.what = "a connection was refused"};
-	code = env_listen(
-		options->loop, options->address, on_accepted, acceptor, &acceptor->listener, status);
-	if (code == 0 && !options->is_insecure && !is_private(env_listener_address(acceptor->listener))) {
+	if (is_port(options->address) && !options->is_insecure)
 		code = status_set(status, -EPERM,
-			"other machines could reach %s, and nothing is encrypted yet: --insecure allows it "
-			"where "
-			"everybody is trusted",
+			"%s is a port, nothing is encrypted yet, and whoever reaches it is root of the "
+			"files: listen "
+			"on unix:/PATH instead, or say --insecure where everybody is trusted",
 			options->address);
-		env_listener_close(acceptor->listener);
-	}
+	else
+		code = env_listen(
+			options->loop, options->address, on_accepted, acceptor, &acceptor->listener, status);
 	if (code < 0)
 		free(acceptor);
 	else

@@ -186,6 +186,11 @@ int env_connect(struct env_loop *loop, const char *address, const struct env_str
 	return loop->env->ops->connect(loop, address, handlers, stream, status);
 }
 
+int env_stream_peer(const struct env_stream *stream, uint32_t *uid)
+{
+	return stream->loop->env->ops->stream_peer(stream, uid);
+}
+
 void env_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers)
 {
 	stream->loop->env->ops->stream_start(stream, handlers);

@@ -208,8 +208,8 @@ struct env_stream_write {
 };
 
 /* Accepts on `address`; `accepted` gives a new stream, on which env_stream_start must be called, now or later (also to
- * close it). A name is resolved at once: blocks. The file of a Unix address is made with mode 0600; one on which
- * nobody listens any more is replaced: whoever owns the path must hold a lock of its own against a second owner. */
+ * close it). A name is resolved at once: blocks. The file of a Unix address is made with mode 0600, and its
+ * directory, when it is absent, with 0700; a file on which nobody listens any more is replaced: whoever owns the path must hold a lock of its own against a second owner. */
 int env_listen(struct env_loop *loop, const char *address,
 	void (*accepted)(void *argument, struct env_stream *stream), void *argument,
 	struct env_listener **listener, struct status *status);
@@ -221,6 +221,9 @@ void env_listener_close(struct env_listener *listener); /* no callback after thi
  * that the address cannot be parsed or memory is out. */
 int env_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 	struct env_stream **stream, struct status *status);
+/* Of an accepted one, before it is closed: the user at the other end of a Unix socket, as this process's user namespace
+ * knows it. 0; -EOPNOTSUPP: another kind of address. */
+int env_stream_peer(const struct env_stream *stream, uint32_t *uid);
 /* Of an accepted one. */
 void env_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
 /* Back-pressure: no `received` until env_stream_resume. */

@@ -69,6 +69,7 @@ struct env_ops {
 	void (*listener_close)(struct env_listener *listener);
 	int (*connect)(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 		struct env_stream **stream, struct status *status);
+	int (*stream_peer)(const struct env_stream *stream, uint32_t *uid);
 	void (*stream_start)(struct env_stream *stream, const struct env_stream_handlers *handlers);
 	void (*stream_pause)(struct env_stream *stream);
 	void (*stream_resume)(struct env_stream *stream);

@@ -104,6 +104,7 @@ static const struct env_ops ops = {
 	.listener_address = env_uv_listener_address,
 	.listener_close = env_uv_listener_close,
 	.connect = env_uv_connect,
+	.stream_peer = env_uv_stream_peer,
 	.stream_start = env_uv_stream_start,
 	.stream_pause = env_uv_stream_pause,
 	.stream_resume = env_uv_stream_resume,

@@ -156,6 +156,7 @@ const char *env_uv_listener_address(const struct env_listener *listener);
 void env_uv_listener_close(struct env_listener *listener);
 int env_uv_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 	struct env_stream **stream, struct status *status);
+int env_uv_stream_peer(const struct env_stream *stream, uint32_t *uid);
 void env_uv_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
 void env_uv_stream_pause(struct env_stream *stream);
 void env_uv_stream_resume(struct env_stream *stream);

@@ -56,10 +56,24 @@ static void remove_stale(const struct env_uv_address *address)
 	close(fd);
 }
 
+/* One that is to be found there is its maker's affair. */
+static void make_directory(const char *path)
+{
+	char directory[sizeof((struct env_uv_address *)0)->path];
+	char *slash;
+
+	strcpy(directory, path);
+	slash = strrchr(directory, '/');
+	*slash = '\0';
+	if (slash > directory)
+		mkdir(directory, 0700);
+}
+
 static int bind_unix(struct env_uv_listener *listener, const struct env_uv_address *address)
 {
 	int code;
 
+	make_directory(address->path);
 	remove_stale(address);
 	code = uv_pipe_bind(&listener->uv.pipe, address->path);
 	/* Nobody can connect before uv_listen. */

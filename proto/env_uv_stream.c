@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "proto/check.h"
 #include "proto/container.h"
@@ -421,6 +422,25 @@ int env_uv_stream_accept(
 		uv_tcp_nodelay(&stream->uv.tcp, 1);
 	stream->is_open = true;
 	*out = &stream->base;
+	return 0;
+}
+
+int env_uv_stream_peer(const struct env_stream *base, uint32_t *uid)
+{
+	const struct env_uv_stream *stream = (const struct env_uv_stream *)base;
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	uv_os_fd_t fd;
+	int code;
+
+	if (stream->uv.any.type != UV_NAMED_PIPE)
+		return -EOPNOTSUPP;
+	code = uv_fileno(&stream->uv.any, &fd);
+	if (code < 0)
+		return env_uv_status(code);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	*uid = peer.uid;
 	return 0;
 }
 

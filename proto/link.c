@@ -273,7 +273,9 @@ static void on_received(void *argument, struct env_stream *stream, const void *b
 	status = frame_decoder_feed(&link->decoder, slice_of(bytes, size));
 	if (status == 0)
 		status = claim_frame(link);
-	if (status < 0 && !link->is_refusing)
+	if (status == STATUS_LIMIT && !link->is_greeted)
+		link_end(link, status, "the greeting is too large");
+	else if (status < 0 && !link->is_refusing)
 		link_end(link, status, status_name(status));
 }
 

@@ -116,6 +116,7 @@ static int make_server(struct process *process, struct status *status)
 		.logger = process->options.logger,
 		.cluster = process->cluster,
 		.store = process->store,
+		.uid = geteuid(),
 		.failed = process->options.failed,
 		.failed_argument = process->options.failed_argument};
 

@@ -109,6 +109,7 @@ static int listen_for_all(struct server *server, struct status *status)
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.address = server->options.config->server.listen,
+		.uid = server->options.uid,
 		.is_insecure = server->options.config->server.is_insecure};
 	int code;
 

@@ -21,6 +21,7 @@ struct server_options {
 	struct raftkv_engines engines; /* zero: the real ones */
 	/* Which store this is, unless it is one of the initial list: as its IDENT says, or as it joined; else zero. */
 	uint64_t cluster, store;
+	uint32_t uid; /* of the process */
 	/* The store can not go on: the process should end. Once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;

@@ -13,6 +13,7 @@ struct env_conform {
 	char path[128]; /* an empty directory, absolute */
 	/* To listen on, with port 0 where there are ports; NULL ends. */
 	const char *addresses[4];
+	uint32_t uid; /* of whoever connects to a Unix address */
 };
 
 /* Runs the suite; `setup` fills a zeroed struct env_conform before each test, `teardown` undoes it. Returns the number

@@ -106,11 +106,21 @@ static struct env_stream_handlers handlers_of(struct end *end)
 	return (struct env_stream_handlers){end, on_connected, on_received, on_failed, on_closed};
 }
 
+static void check_peer(const struct link *link, const struct env_stream *stream)
+{
+	bool is_unix = strncmp(env_listener_address(link->listener), "unix:", 5) == 0;
+	uint32_t uid = link->conform->uid + 1;
+
+	assert_int_equal(env_stream_peer(stream, &uid), is_unix ? 0 : -EOPNOTSUPP);
+	assert_int_equal(uid, link->conform->uid + !is_unix);
+}
+
 static void on_accepted(void *argument, struct env_stream *stream)
 {
 	struct link *link = argument;
 	struct env_stream_handlers handlers = handlers_of(&link->server);
 
+	check_peer(link, stream);
 	link->server.stream = stream;
 	link->server.inside = true;
 	env_stream_start(stream, &handlers);

@@ -120,6 +120,8 @@ struct sim_link {
 
 /* From one node to another; change at will. A partition cuts both ways, unless it is to be one-way. */
 struct sim_link *sim_net_link(struct sim_node *from, struct sim_node *to);
+/* The user that the node's process runs as from now on: what others see of it on a Unix socket [0]. */
+void sim_node_set_uid(struct sim_node *node, uint32_t uid);
 /* Breaks the connections between two nodes. */
 void sim_net_reset(struct sim_node *a, struct sim_node *b);
 

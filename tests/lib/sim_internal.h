@@ -67,6 +67,7 @@ struct sim_node {
 	int32_t drift_ppm;
 	int64_t wall_base; /* env_wall - env_now */
 	struct sim_path *paths; /* to other nodes */
+	uint32_t uid; /* of its process */
 };
 
 enum loop_state { LOOP_NEW, LOOP_RUNNING, LOOP_STOPPING, LOOP_ENDED, LOOP_FREED };
@@ -172,6 +173,7 @@ const char *sim_listener_address(const struct env_listener *listener);
 void sim_listener_close(struct env_listener *listener);
 int sim_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 	struct env_stream **stream, struct status *status);
+int sim_stream_peer(const struct env_stream *stream, uint32_t *uid);
 void sim_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
 void sim_stream_pause(struct env_stream *stream);
 void sim_stream_resume(struct env_stream *stream);

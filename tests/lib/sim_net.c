@@ -54,6 +54,7 @@ struct sim_stream {
 	bool is_lost; /* the other end lost power: nothing arrives there */
 	char address[128]; /* to connect to */
 	uint64_t begun; /* connecting */
+	uint32_t peer_uid; /* of who connected */
 	struct env_mail_list queue; /* env_stream_write.mail */
 	size_t written; /* bytes of the queue's first that are on their way */
 	size_t in_transit; /* bytes */
@@ -106,6 +107,11 @@ static struct sim_path *path_to(struct sim_node *from, const struct sim_node *to
 struct sim_link *sim_net_link(struct sim_node *from, struct sim_node *to)
 {
 	return &path_to(from, to)->link;
+}
+
+void sim_node_set_uid(struct sim_node *node, uint32_t uid)
+{
+	node->uid = uid;
 }
 
 void sim_net_free_paths(struct sim_node *node)
@@ -381,6 +387,16 @@ static struct sim_stream *new_stream(struct env_loop *loop)
 	return stream;
 }
 
+int sim_stream_peer(const struct env_stream *base, uint32_t *uid)
+{
+	const struct sim_stream *stream = (const struct sim_stream *)base;
+
+	if (strncmp(stream->address, "unix:", 5) != 0)
+		return -EOPNOTSUPP;
+	*uid = stream->peer_uid;
+	return 0;
+}
+
 void sim_stream_start(struct env_stream *base, const struct env_stream_handlers *handlers)
 {
 	struct sim_stream *stream = stream_of(base);
@@ -498,6 +514,7 @@ static void make_peer(struct sim_stream *stream, struct sim_listener *listener)
 
 	snprintf(peer->address, sizeof peer->address, "%s", stream->address);
 	peer->state = STREAM_OPEN;
+	peer->peer_uid = stream->env->node->uid;
 	peer->peer = stream;
 	stream->peer = peer;
 	schedule(peer, sim_delay(world_of(peer), 10 * SIM_US), KIND_ACCEPT, on_accept);

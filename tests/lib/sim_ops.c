@@ -54,6 +54,7 @@ const struct env_ops sim_env_ops = {
 	.listener_address = sim_listener_address,
 	.listener_close = sim_listener_close,
 	.connect = sim_connect,
+	.stream_peer = sim_stream_peer,
 	.stream_start = sim_stream_start,
 	.stream_pause = sim_stream_pause,
 	.stream_resume = sim_stream_resume,

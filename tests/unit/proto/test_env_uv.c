@@ -39,6 +39,7 @@ static void setup_conform(struct env_conform *conform)
 	assert_int_equal(env_uv_new(&options, &conform->env, &status), 0);
 	test_directory_make(conform->path, sizeof conform->path);
 	snprintf(unix_address, sizeof unix_address, "unix:%s/socket", conform->path);
+	conform->uid = geteuid();
 	conform->addresses[0] = unix_address;
 	conform->addresses[1] = "127.0.0.1:0";
 	conform->addresses[2] = has_ipv6() ? "[::1]:0" : NULL;
@@ -434,6 +435,31 @@ static void test_stale_socket_is_replaced(void **state)
 	test_directory_remove(directory);
 }
 
+/* For nobody but its owner. */
+static void test_socket_has_a_directory(void **state)
+{
+	char directory[64], path[80], address[100];
+	struct stat stat_of_directory;
+	struct env *env = new_env();
+	struct env_listener *listener;
+	struct env_loop *loop;
+
+	(void)state;
+	test_directory_make(directory, sizeof directory);
+	snprintf(path, sizeof path, "%s/run", directory);
+	snprintf(address, sizeof address, "unix:%s/socket", path);
+	assert_int_equal(env_loop_new(env, "directory", &loop), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(env_listen(loop, address, on_dial_accepted, NULL, &listener, NULL), 0);
+		assert_int_equal(stat(path, &stat_of_directory), 0);
+		assert_int_equal(stat_of_directory.st_mode & 07777, 0700);
+		env_listener_close(listener);
+	}
+	env_loop_free(loop);
+	env_uv_free(env);
+	test_directory_remove(directory);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -444,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_direct_writes_from_their_loop),
 		cmocka_unit_test(test_names_are_looked_up),
 		cmocka_unit_test(test_stale_socket_is_replaced),
+		cmocka_unit_test(test_socket_has_a_directory),
 	};
 	int failed = env_conform_run("env_uv conformance", setup_conform, teardown_conform);
 

@@ -25,6 +25,7 @@ struct side {
 struct fixture {
 	struct sim_world *world;
 	struct side client, server;
+	const char *address;
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct rpc *rpc;
@@ -125,7 +126,7 @@ static void connect_client(struct fixture *fixture)
 {
 	const struct rpc_options options = {.self = &fixture->client.self,
 		.loop = fixture->client.loop,
-		.address = ADDRESS,
+		.address = fixture->address,
 		.session = 77,
 		.opened = on_opened,
 		.closed = on_closed,
@@ -214,6 +215,7 @@ static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
 
+	fixture->address = ADDRESS;
 	fixture->world = sim_world_new(7);
 	begin(fixture, &fixture->client, "client", 0);
 	begin(fixture, &fixture->server, "server", 2);
@@ -437,21 +439,63 @@ static void role_that_nobody_serves_is_refused(void **state)
 	assert_non_null(strstr(fixture->why.text, "nobody serves"));
 }
 
-static void other_machines_are_kept_out(void **state)
+/* On a port nobody can tell who comes, wherever it is. */
+static void ports_take_an_insecure_acceptor(void **state)
 {
+	static const char *const ports[] = {ADDRESS, "localhost:7420", "127.0.0.1:7420"};
 	struct fixture *fixture = *state;
-	struct acceptor_options options = {
-		.self = &fixture->server.self, .loop = fixture->server.loop, .address = ADDRESS};
-	struct status status = {0};
+	struct acceptor_options options = {.self = &fixture->server.self, .loop = fixture->server.loop};
 
-	assert_int_equal(acceptor_new(&options, &fixture->acceptor, &status), -EPERM);
-	assert_non_null(strstr(status.text, "--insecure"));
-	options.address = "localhost:7420";
-	assert_int_equal(acceptor_new(&options, &fixture->acceptor, &status), 0);
-	acceptor_free(fixture->acceptor);
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+		struct status status = {0};
+
+		options.address = ports[i];
+		assert_int_equal(acceptor_new(&options, &fixture->acceptor, &status), -EPERM);
+		assert_non_null(strstr(status.text, "--insecure"));
+		assert_non_null(strstr(status.text, "unix:/PATH"));
+	}
 	options.address = "unix:/socket";
-	assert_int_equal(acceptor_new(&options, &fixture->acceptor, &status), 0);
+	assert_int_equal(acceptor_new(&options, &fixture->acceptor, NULL), 0);
 	acceptor_free(fixture->acceptor);
+}
+
+static void listen_on_socket(struct fixture *fixture)
+{
+	const struct acceptor_options options = {.self = &fixture->server.self,
+		.loop = fixture->server.loop,
+		.address = fixture->address,
+		.uid = 1001};
+
+	assert_int_equal(acceptor_new(&options, &fixture->acceptor, NULL), 0);
+	fixture->rpc_server = rpc_server_new(fixture->server.loop, NULL);
+	acceptor_serve(fixture->acceptor, RAFTKV__ROLE__CLIENT, rpc_server_greeted, fixture->rpc_server);
+}
+
+/* A Unix socket is of one machine: so are both ends. */
+static void a_socket_serves_root_and_its_own_user(void **state)
+{
+	static const uint32_t uids[] = {0, 1001, 1002, 65534};
+	struct fixture *fixture = *state;
+
+	fixture->address = "unix:/run/socket";
+	fixture->client.loop = fixture->server.loop;
+	run_on(fixture, &fixture->server, listen_on_socket);
+	for (size_t i = 0; i < sizeof uids / sizeof *uids; i++) {
+		fixture->is_open = fixture->is_closed = false;
+		sim_node_set_uid(fixture->server.node, uids[i]);
+		run_on(fixture, &fixture->client, connect_client);
+		settle(fixture, 500);
+		assert_int_equal(fixture->is_open, i < 2);
+		assert_int_equal(fixture->is_closed, i >= 2);
+		if (i < 2) {
+			run_on(fixture, &fixture->client, close_client);
+			settle(fixture, 500);
+			continue;
+		}
+		assert_int_equal(fixture->why.code, -ECONNREFUSED);
+		assert_non_null(
+			strstr(fixture->why.text, "may not: this store serves root and user 1001 alone"));
+	}
 }
 
 int main(void)
@@ -466,7 +510,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_request_ends_the_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_stops_when_all_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(role_that_nobody_serves_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(other_machines_are_kept_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ports_take_an_insecure_acceptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_serves_root_and_its_own_user, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
