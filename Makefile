@@ -22,7 +22,6 @@ MNT     ?= ./mnt
 VOLUME  ?= ./volume
 CLUSTER ?= ./cluster
 STORES  ?= 3
-PORT    ?= 7420
 comma   := ,
 variant := $(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(PLANT),-plant)
 BUILD   ?= build$(variant)
@@ -174,7 +173,7 @@ run: deps
 	$(quiet)mount-helpers/run.sh $(BUILD) $(VOLUME) $(MNT)
 cluster: deps
 	$(quiet)$(MAKE) -s $(jobs) all
-	$(quiet)mount-helpers/cluster.sh start $(BUILD) $(CLUSTER) $(MNT) $(STORES) $(PORT)
+	$(quiet)mount-helpers/cluster.sh start $(BUILD) $(CLUSTER) $(MNT) $(STORES)
 cluster-stop:
 	$(quiet)mount-helpers/cluster.sh stop $(BUILD) $(CLUSTER) $(MNT)
 demo: all

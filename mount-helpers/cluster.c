@@ -198,7 +198,7 @@ static void *ask_keeper(
 {
 	uint64_t deadline = now_ms() + cluster->patience_ms;
 	struct status why = {0};
-	uint32_t turn = 0, tries = 0;
+	uint32_t turn = 0, tries = 0, denials = 0;
 	void *reply;
 
 	for (;;) {
@@ -207,6 +207,11 @@ static void *ask_keeper(
 		reply = try(cluster, question, choose(cluster, &turn), &why);
 		if (reply)
 			return reply;
+		denials = why.code == -EACCES ? denials + 1 : 0;
+		if (denials >= cluster->list.count) {
+			status_set(status, -EACCES, "this user may not ask the stores: %.200s", why.text);
+			return NULL;
+		}
 		if (now_ms() >= deadline && ++tries >= cluster->list.count)
 			break;
 		if (!is_hint && turn % cluster->list.count == 0)

@@ -1,20 +1,32 @@
 #!/bin/bash
-# make cluster: stores of the build on loopback, and a mount of them on MNT. make cluster-stop ends both.
+# make cluster: stores of the build on this machine, and a mount of them on MNT. make cluster-stop ends both.
 #
-#   mount-helpers/cluster.sh start BUILD CLUSTER MNT STORES PORT
+#   mount-helpers/cluster.sh start BUILD CLUSTER MNT STORES
 #   mount-helpers/cluster.sh stop BUILD CLUSTER MNT
 #
-# Store N listens on port PORT + N - 1; CLUSTER/N holds its data, its log and raftkvd.pid, CLUSTER/addresses the list that
-# the cluster began with. What runs already is left alone; what does not is started again.
+# Store N listens on CLUSTER/run/N.sock, in a directory that its owner alone may enter; CLUSTER/N holds its data, its log and
+# raftkvd.pid, CLUSTER/addresses the list that the cluster began with. What runs already is left alone; what does not is
+# started again.
 set -eu
 verb=$1 build=$(realpath "$2") cluster=$(realpath -m "$3")
 mnt=$(realpath -m "$(dirname "$4")")/$(basename "$4") # it may be mounted, and wait for the stores that are to be started
 owner=${SUDO_UID:-$(id -u)}:${SUDO_GID:-$(id -g)}
 ready_seconds=30 end_seconds=30
+path_size_max=107 # of a socket
 
 die() {
 	echo "cluster: $*" >&2
 	exit 1
+}
+
+address_of() { echo "unix:$cluster/run/$1.sock"; }
+
+# Addresses stand in a list, and a socket's path has a limit.
+check_path() {
+	local path=$cluster/run/$1.sock
+	[ "${#path}" -le "$path_size_max" ] ||
+		die "$path is longer than the $path_size_max bytes that a socket's path may have: say a shorter CLUSTER="
+	case $path in *[,[:space:]]*) die "$cluster has a comma or a space in its name: say another CLUSTER=" ;; esac
 }
 
 # The pid of store N, if it runs: the recorded one, when that process is a raftkvd on this very directory.
@@ -42,24 +54,26 @@ start_store() {
 	mkdir -p "$directory"
 	touch "$directory/log"
 	log_size[n]=$(stat -c %s "$directory/log")
-	setsid "$build/raftkvd" --config /dev/null --data "$directory/data" --listen "127.0.0.1:$((port + n - 1))" \
+	setsid "$build/raftkvd" --config /dev/null --data "$directory/data" --listen "$(address_of "$n")" \
 		--initial-cluster "$addresses" </dev/null >>"$directory/log" 2>&1 &
 	echo $! >"$directory/raftkvd.pid"
 }
 
 start() {
 	local stores=$1 n is_fresh=false
-	port=$2 addresses='' log_size=()
+	addresses='' log_size=()
+	check_path "$stores"
 	for n in $(seq "$stores"); do
-		addresses=$addresses${addresses:+,}127.0.0.1:$((port + n - 1))
+		addresses=$addresses${addresses:+,}$(address_of "$n")
 	done
 	mkdir -p "$cluster"
+	mkdir -p -m 700 "$cluster/run"
 	if [ ! -f "$cluster/addresses" ]; then
 		is_fresh=true
 		echo "$addresses" >"$cluster/addresses"
 	fi
 	[ "$(cat "$cluster/addresses")" = "$addresses" ] ||
-		die "$cluster began with $(cat "$cluster/addresses"): say STORES= and PORT= as then, or another CLUSTER="
+		die "$cluster began with $(cat "$cluster/addresses"): say STORES= as then, or another CLUSTER="
 	for n in $(seq "$stores"); do
 		start_store "$n"
 	done
@@ -74,9 +88,12 @@ start() {
 }
 
 say() {
+	local users=root
+	[ "$(id -u)" = 0 ] || users="root and $(id -un)"
 	cat <<END
 
-A raftkv filesystem is mounted on $mnt. $1 stores keep it: $addresses.
+A raftkv filesystem is mounted on $mnt. $1 stores keep it, and serve $users alone:
+$addresses.
 
   try      cp -a proto $mnt/ && ls -l $mnt/proto
            kill -9 \$(cat $cluster/1/raftkvd.pid); echo still >$mnt/here && cat $mnt/here
@@ -130,7 +147,7 @@ stop() {
 }
 
 case $verb in
-start) start "$5" "$6" ;;
+start) start "$5" ;;
 stop) stop ;;
 *) die "start or stop, not $verb" ;;
 esac

@@ -54,13 +54,15 @@ static struct rates rates_of(const struct sample *before, const struct sample *n
 
 static void print_rates(const struct sample *before, const struct sample *now)
 {
-	printf("%5s  %-24s %8s %10s %12s %12s %12s %10s\n", "store", "address", "leaders", "changes/s",
+	int width = view_address_width(now->overview);
+
+	printf("%5s  %-*s %8s %10s %12s %12s %12s %10s\n", "store", width, "address", "leaders", "changes/s",
 		"lease reads", "round reads", "on follower", "syncs/s");
 	for (size_t i = 0; i < now->overview->n_stores; i++) {
 		const Raftkv__OverviewStore *store = now->overview->stores[i];
 		struct rates rates = rates_of(before, now, store->store);
 
-		printf("%5" PRIu64 "  %-24s %8u %10.1f %12.1f %12.1f %12.1f %10.1f\n", store->store,
+		printf("%5" PRIu64 "  %-*s %8u %10.1f %12.1f %12.1f %12.1f %10.1f\n", store->store, width,
 			store->address, view_count_leaders(now->overview, store->store), rates.writes,
 			rates.lease, rates.round, rates.follower, rates.syncs);
 	}

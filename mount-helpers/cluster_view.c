@@ -6,7 +6,8 @@
 
 #include "mount-helpers/size_text.h"
 
-#define KEY_TEXT_SIZE 64
+#define ADDRESS_WIDTH_MIN 24u
+#define KEY_TEXT_SIZE	  64
 
 /* ---- Words ---- */
 
@@ -72,6 +73,16 @@ uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t stor
 
 /* ---- Stores ---- */
 
+int view_address_width(const Raftkv__OverviewReply *overview)
+{
+	size_t width = ADDRESS_WIDTH_MIN;
+
+	for (size_t i = 0; i < overview->n_stores; i++)
+		if (strlen(overview->stores[i]->address) > width)
+			width = strlen(overview->stores[i]->address);
+	return (int)width;
+}
+
 static void print_store(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore *store)
 {
 	const Raftkv__StoreFigures *figures = store->figures;
@@ -81,17 +92,17 @@ static void print_store(const Raftkv__OverviewReply *overview, const Raftkv__Ove
 		strcpy(alive, "not heard");
 	else if (!store->is_alive)
 		snprintf(alive, sizeof alive, "no, %" PRIu64 " s", store->silent_ms / 1000);
-	printf("%5" PRIu64 "  %-24s %-9s %-11s %8u %8u  %-10s %s\n", store->store, store->address,
-		view_store_state(store->state), alive, store->replicas,
-		view_count_leaders(overview, store->store),
+	printf("%5" PRIu64 "  %-*s %-9s %-11s %8u %8u  %-10s %s\n", store->store,
+		view_address_width(overview), store->address, view_store_state(store->state), alive,
+		store->replicas, view_count_leaders(overview, store->store),
 		figures && figures->space_total > 0 ? size_text(figures->space_available, room) : "-",
 		*store->version ? store->version : "-");
 }
 
 static void print_stores(const Raftkv__OverviewReply *overview)
 {
-	printf("%5s  %-24s %-9s %-11s %8s %8s  %-10s %s\n", "store", "address", "state", "alive", "replicas",
-		"leaders", "disk free", "version");
+	printf("%5s  %-*s %-9s %-11s %8s %8s  %-10s %s\n", "store", view_address_width(overview), "address",
+		"state", "alive", "replicas", "leaders", "disk free", "version");
 	for (size_t i = 0; i < overview->n_stores; i++)
 		print_store(overview, overview->stores[i]);
 }

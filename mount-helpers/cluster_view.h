@@ -15,6 +15,8 @@ const char *view_role(uint32_t roles);
 
 /* The store whose replica leads; 0: none. */
 uint64_t view_leader_store(const Raftkv__OverviewRegion *region);
+/* Of the column that shows them. */
+int view_address_width(const Raftkv__OverviewReply *overview);
 /* Of the store, by the regions that were looked at. */
 uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t store);
 

@@ -21,6 +21,7 @@
 #include "store/inspect.h"
 
 #define ANSWER_TIMEOUT_S 5
+#define UNIX_PREFIX	 "unix:"
 #define CACHE_SIZE	 (16u << 20) /* bytes */
 #define LOG_TAIL_SIZE	 65536 /* bytes of the log that are searched for errors */
 
@@ -63,7 +64,7 @@ int target_open(struct target *target, const char *path, struct status *status)
 		if (strlen(path) >= sizeof target->cluster)
 			return status_set(status, -ENAMETOOLONG, "%.60s…: the list is too long", path);
 		snprintf(target->address, sizeof target->address, "%.*s", (int)strcspn(path, ","), path);
-		if (strchr(path, ',') || strncmp(path, "unix:", 5) == 0)
+		if (strchr(path, ',') || strncmp(path, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
 			strcpy(target->cluster, path);
 		return 0;
 	}
@@ -163,7 +164,17 @@ static int connect_to_store(const char *store)
 	return connect_within(AF_UNIX, (struct sockaddr *)&address, sizeof address);
 }
 
-static int connect_to_port(const char *address)
+static int connect_to_path(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	return connect_within(AF_UNIX, (struct sockaddr *)&address, sizeof address);
+}
+
+static int connect_to_address(const char *address)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	const char *colon = strrchr(address, ':');
@@ -171,6 +182,8 @@ static int connect_to_port(const char *address)
 	char host[256];
 	int fd = -EADDRNOTAVAIL;
 
+	if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+		return connect_to_path(address + strlen(UNIX_PREFIX));
 	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
 	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
 		return -EHOSTUNREACH;
@@ -236,9 +249,9 @@ static void copy_figure(const struct target *target, const char *name, char text
 	snprintf(text, PATH_MAX, "%s", value ? value : "");
 }
 
-static int load_from_port(struct target *target, struct status *status)
+static int load_from_metrics(struct target *target, struct status *status)
 {
-	int fd = connect_to_port(target->address);
+	int fd = connect_to_address(target->address);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	int code;
 
@@ -249,7 +262,7 @@ static int load_from_port(struct target *target, struct status *status)
 	fclose(file);
 	if (code < 0)
 		return status_set(status, code,
-			"%s does not serve the figures of a mount (its option metrics=host:port does)",
+			"%s does not serve the figures of a mount (its option metrics=ADDRESS does)",
 			target->address);
 	copy_figure(target, "store", target->store);
 	copy_figure(target, "mount", target->mount_point);
@@ -366,12 +379,23 @@ static int load_inspected(struct target *target, struct status *status)
 	return code;
 }
 
+/* Of a store, or of a mount's metrics. */
+static int load_from_address(struct target *target, struct status *status)
+{
+	struct status denial = {0};
+	int code = load_from_store(target, &denial);
+
+	if (code == -EACCES)
+		return status_set(status, code, "%s", denial.text);
+	return code == 0 ? 0 : load_from_metrics(target, status);
+}
+
 int target_load(struct target *target, struct status *status)
 {
 	if (target->count > 0)
 		return 0;
 	if (target->address[0] != '\0')
-		return load_from_store(target, status) == 0 ? 0 : load_from_port(target, status);
+		return load_from_address(target, status);
 	if (target_is_mounted(target))
 		return load_mounted(target, status);
 	return load_from_directory(target) == 0 ? 0 : load_inspected(target, status);

@@ -48,7 +48,8 @@ struct link_handlers {
 	int (*received)(void *argument, struct link *link, const struct frame *frame);
 	/* After STATUS_LIMIT: half of the queue has gone. May be NULL. */
 	void (*drained)(void *argument, struct link *link);
-	/* The last callback. `why` has a sentence; its code is 0 after link_close. */
+	/* The last callback. `why` has a sentence; its code is 0 after link_close, -EACCES when the other side does not serve
+	 * this user, and -ECONNREFUSED when it refuses for another reason. */
 	void (*closed)(void *argument, struct link *link, const struct status *why);
 };
 

@@ -61,6 +61,7 @@ int link_on_hello(struct link *link, const struct frame *frame)
 	if (link->is_closing)
 		return -ECANCELED;
 	reply.refusal = refusal.code < 0 ? refusal.text : reply.refusal;
+	reply.refusal_status = refusal.code;
 	reply.protocol = LINK_PROTOCOL;
 	reply.cluster = link->self->cluster;
 	reply.store = link->self->store;
@@ -82,7 +83,8 @@ int link_on_hello_reply(struct link *link, const struct frame *frame)
 	if (!reply)
 		return STATUS_MALFORMED;
 	if (reply->refusal[0] != '\0')
-		status_set(&why, -ECONNREFUSED, "refused: %.200s", reply->refusal);
+		status_set(&why, reply->refusal_status == -EACCES ? -EACCES : -ECONNREFUSED,
+			"refused: %.200s", reply->refusal);
 	else if (reply->protocol != LINK_PROTOCOL)
 		status_set(&why, -EPROTO, "it speaks protocol %" PRIu32, reply->protocol);
 	else if (link->self->cluster != 0 && reply->cluster != link->self->cluster)

@@ -23,7 +23,7 @@ status_is() { [ "$("$raftkv" status --json "${2:-$any}" | jq -r "$1")" = true ];
 join_up() { # N [OPTION…]
 	local n=$1
 	shift
-	"$BUILD/raftkvd" --config /dev/null --data "$WORK/store$n" --listen "${ADDRESS[n]}" --join "$any" "$@" 2>>"$WORK/$n.log" &
+	"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store$n" --listen "${ADDRESS[n]}" --join "$any" "$@" 2>>"$WORK/$n.log" &
 	STORE_PIDS[n]=$!
 }
 store_ended() { # N REASON
@@ -149,7 +149,7 @@ expect 3 "$raftkv" store add 3 "$any"
 says 'no store 3'
 
 # It stays out, and its address is free.
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/store3" --listen "${ADDRESS[3]}" --initial-cluster "$ADDRESSES" 2>"$WORK/3.log" &
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store3" --listen "${ADDRESS[3]}" --initial-cluster "$ADDRESSES" 2>"$WORK/3.log" &
 STORE_PIDS[3]=$!
 await 20 store_ended 3 'was removed or lost'
 STORE_PIDS[3]=
@@ -165,7 +165,7 @@ complaints() { [ "$("$raftkv" health --json "$any" | jq -r 'map(.code) | sort | 
 await 10 complaints 'RKV102 RKV103'
 status_is "$(members 1,2,4)" || fail 'a silent store was replaced by itself'
 rm -r "$WORK/store4"
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/store4" --listen "${ADDRESS[4]}" --join "$any" 2>"$WORK/err" && fail 'two stores with one address'
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store4" --listen "${ADDRESS[4]}" --join "$any" 2>"$WORK/err" && fail 'two stores with one address'
 says 'raftkv store replace 4'
 expect 0 "$raftkv" store replace --wait 4 5 "$any"
 await 20 status_is "$(members 1,2,5)"
@@ -198,17 +198,17 @@ store_down 2
 any=${ADDRESS[1]}
 cp -a "$WORK/store2" "$WORK/copy"
 for life in 2 3; do
-	"$BUILD/raftkvd" --config /dev/null --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
+	"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
 	STORE_PIDS[2]=$!
 	await 20 status_is ".stores[1] | .alive and .incarnation == $life and .address == \"${ADDRESS[6]}\""
 	store_down 2
 done
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/copy" --listen "${ADDRESS[6]}" --join "$any" 2>"$WORK/2.log" &
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/copy" --listen "${ADDRESS[6]}" --join "$any" 2>"$WORK/2.log" &
 STORE_PIDS[2]=$!
 await 20 store_ended 2 'old copy'
 STORE_PIDS[2]=
 status_is '.stores[1].incarnation == 3' || fail 'the copy was let in'
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
 STORE_PIDS[2]=$!
 await 20 status_is '.stores[1].incarnation == 4'
 
@@ -231,7 +231,7 @@ unhealthy || fail 'a vote of a store that was made anew counts'
 store_kill 2
 rm -r "$WORK/store2"
 mv "$WORK/aside" "$WORK/store2"
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store2" --listen "${ADDRESS[6]}" --join "$any" 2>>"$WORK/2.log" &
 STORE_PIDS[2]=$!
 await 20 status_is '.regions[0].leader_store > 0'
 exit 0

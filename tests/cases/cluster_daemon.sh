@@ -24,7 +24,12 @@ refuses 2 '--initial-cluster LIST is needed' --data "$data"
 refuses 2 'is not in the list' --data "$data" --listen 127.0.0.1:1 --initial-cluster "$ADDRESSES"
 refuses 2 'is no address' --data "$data" --initial-cluster nonsense
 refuses 2 'unknown key' --data "$data" --server.colour=red
-refuses 1 'nothing is encrypted yet' --data "$data" --listen 0.0.0.0:$((PORT_BASE + 9)) --advertise "${ADDRESS[1]}" --initial-cluster "$ADDRESSES"
+for host in 0.0.0.0 127.0.0.1 '[::1]' localhost; do
+	refuses 1 'is a port, nothing is encrypted yet.*unix:/PATH.*--insecure' --data "$data" --listen "$host:$((PORT_BASE + 9))" \
+		--advertise "${ADDRESS[1]}" --initial-cluster "$ADDRESSES"
+done
+long=$WORK/$(printf '%0100d' 0)
+refuses 1 'the path of a socket has at most 107 bytes' --data "$data" --listen "unix:$long" --initial-cluster "unix:$long"
 [ -d "$data" ] && rm -r "$data"
 
 for n in 1 2 3; do store_up $n; done
@@ -46,7 +51,7 @@ store_down 0
 # Nor does the directory of one store become that of another, or of another cluster.
 store_down 2
 refuses 2 'is store 2 of its cluster, not store 3' --data "$WORK/store2" --listen "unix:$WORK/other/socket" --advertise "${ADDRESS[3]}" --initial-cluster "$ADDRESSES"
-refuses 2 'belongs to cluster' --data "$WORK/store2" --listen "${ADDRESS[2]}" --initial-cluster "${ADDRESS[2]}"
+refuses 2 'belongs to cluster' --data "$WORK/store2" --insecure --listen "${ADDRESS[2]}" --initial-cluster "${ADDRESS[2]}"
 
 # What a process leaves behind does not keep the next one from starting; a start is a new life.
 store_kill 1

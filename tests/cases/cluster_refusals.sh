@@ -46,7 +46,7 @@ refuses 'the cluster has had no leader for 2 s: are most of its stores up?' "$AD
 store_up 2
 store_up 3
 await 30 grep -q 'this store keeps the cluster' "$WORK"/[123].log
-"$BUILD/raftkvd" --config /dev/null --data "$WORK/other" --listen "127.0.0.1:$((PORT_BASE + 9))" \
+"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/other" --listen "127.0.0.1:$((PORT_BASE + 9))" \
 	--initial-cluster "127.0.0.1:$((PORT_BASE + 9))" 2>"$WORK/other.log" &
 STORE_PIDS[4]=$!
 await 20 grep -q 'this store keeps the cluster' "$WORK/other.log"

@@ -1,4 +1,4 @@
-# Sourced by cases behind tests/lib/mount.sh: stores of the build on loopback, which end with the case.
+# Sourced by cases behind tests/lib/mount.sh: stores of the build on ports of loopback, which end with the case.
 #
 #   store_up N [OPTION…]   starts store N of $STORES (3); its pid is ${STORE_PIDS[N]}, its log $WORK/N.log
 #   store_kill N           kill -9
@@ -34,7 +34,7 @@ await() {
 store_up() {
 	local n=$1
 	shift
-	"$BUILD/raftkvd" --config /dev/null --data "$WORK/store$n" --listen "${ADDRESS[n]}" --initial-cluster "$ADDRESSES" "$@" \
+	"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store$n" --listen "${ADDRESS[n]}" --initial-cluster "$ADDRESSES" "$@" \
 		2>>"$WORK/$n.log" &
 	STORE_PIDS[n]=$!
 }
