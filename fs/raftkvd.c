@@ -33,16 +33,18 @@ static const char help[] =
 	"                          order on each of them: host:port,host:port,...\n"
 	"  --join LIST             a new store: the addresses of some stores of a cluster that is there;\n"
 	"                          of a store that has joined: whom to ask for the others\n"
-	"  --listen ADDRESS        host:port or unix:/path (127.0.0.1:7420)\n"
+	"  --listen ADDRESS        unix:/path, for root and this user, or host:port\n"
+	"                          (" CONFIG_LISTEN ")\n"
 	"  --advertise ADDRESS     which of the list this store is, when it listens elsewhere\n"
-	"  --insecure              listen for other machines, too: nothing is encrypted yet\n"
+	"  --insecure              listen on a port: whoever reaches it is root of the files\n"
 	"  --config FILE           default: " CONFIG_PATH ", if there is one\n"
 	"  --SECTION.KEY=VALUE     any setting of raftkv.conf(5)\n"
 	"\n"
 	"exit status: 0 it was told to end, 1 the store cannot be opened or go on, 2 usage\n"
-	"example: raftkvd --data /var/lib/raftkv/1 --listen 127.0.0.1:7420 \\\n"
-	"           --initial-cluster 127.0.0.1:7420,127.0.0.1:7421,127.0.0.1:7422\n"
-	"         raftkvd --data /var/lib/raftkv/4 --listen 127.0.0.1:7423 --join 127.0.0.1:7420\n"
+	"example: raftkvd --data /var/lib/raftkv/1 --listen unix:/run/raftkv/1 \\\n"
+	"           --initial-cluster unix:/run/raftkv/1,unix:/run/raftkv/2,unix:/run/raftkv/3\n"
+	"         raftkvd --data /var/lib/raftkv/4 --listen 0.0.0.0:7420 --advertise store4:7420 \\\n"
+	"           --join store1:7420 --insecure\n"
 	"See raftkvd(8).\n";
 
 static int fail(const struct status *status, int exit_code)

@@ -13,7 +13,8 @@ int wish_find_cluster(const char *path, char *list)
 
 	if (code == 0 && !target_is_cluster(&target))
 		code = status_set(&status, -EPROTO,
-			"%.150s is no cluster, or nobody answers there: name a store as host:port, or a "
+			"%.150s is no cluster, or nobody answers there: name a store as host:port or "
+			"unix:/path, or a "
 			"mount "
 			"of the cluster",
 			path);

@@ -65,7 +65,7 @@ static const char help[] =
 	"usage: mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]]\n"
 	"\n"
 	"SOURCE is an absolute directory (an embedded store, created if absent), or the addresses of\n"
-	"stores of a cluster: host:port[,host:port…].\n"
+	"stores of a cluster: host:port[,host:port…] or unix:/path.\n"
 	"\n"
 	"  -o foreground      stay in the foreground        -o debug        log every request\n"
 	"  -o sync            every write durable at once   -o log=FILE     default: SOURCE/log\n"
@@ -78,7 +78,7 @@ static const char help[] =
 	"  -f                 check everything, mount nothing\n"
 	"\n"
 	"examples: mount.raftkv /var/lib/raftkv /mnt && umount /mnt\n"
-	"          mount.raftkv 127.0.0.1:7420,127.0.0.1:7421,127.0.0.1:7422 /mnt\n"
+	"          mount.raftkv store1:7420,store2:7420,store3:7420 /mnt\n"
 	"See mount.raftkv(8).\n";
 
 static bool is_cluster(const struct service *service)

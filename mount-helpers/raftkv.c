@@ -80,8 +80,8 @@ static void print_help(FILE *file)
 		fprintf(file, "  %-16s %-20s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\n"
 	      "TARGET is a mount point, a path inside a mount, the directory of a store, the\n"
-	      "host:port where a mount serves its metrics, or one or several stores of a cluster:\n"
-	      "host:port,host:port,... (any of them finds the others).\n"
+	      "address where a mount serves its metrics, or one or several stores of a cluster:\n"
+	      "host:port,host:port,... (any of them finds the others). An address may be unix:/path.\n"
 	      "DIRECTORY is that of a store that is not mounted.\n"
 	      "--dry-run says what would be done or refused; --json prints JSON; --version and --help are "
 	      "known everywhere.\n"

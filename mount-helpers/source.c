@@ -66,7 +66,9 @@ static int prepare_store(const char *source, char *store, struct status *status)
 
 	if (source[0] != '/')
 		return status_set(status, -EINVAL,
-			"source '%s' is neither an absolute directory nor host:port[,host:port…]", source);
+			"source '%s' is neither an absolute directory nor host:port[,host:port…] nor "
+			"unix:/path",
+			source);
 	if (mkdir(source, 0700) < 0 && errno != EEXIST)
 		return status_set(
 			status, -errno, "cannot create the source directory %s: %s", source, strerror(errno));
