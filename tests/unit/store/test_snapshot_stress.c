@@ -93,7 +93,8 @@ static void make_port(struct cluster *cluster, struct store *store, uint64_t id)
 	const struct acceptor_options acceptor = {.self = &store->self,
 		.logger = &cluster->logger,
 		.loop = store->loops[0],
-		.address = "127.0.0.1:0"};
+		.address = "127.0.0.1:0",
+		.is_insecure = true};
 
 	store->self = (struct link_self){.env = cluster->env, .cluster = 7, .store = id};
 	store->transport = net_transport_new(&transport);
