@@ -231,6 +231,11 @@ static bool is_known(void *argument, uint64_t ino)
 	return channel_is_known(argument, ino);
 }
 
+static void drop_attributes(void *argument, uint64_t ino)
+{
+	channel_drop_attributes(argument, ino);
+}
+
 static void drop_pages(void *argument, uint64_t ino)
 {
 	channel_drop_pages(argument, ino);
@@ -257,6 +262,7 @@ static int open_front(struct service *service, struct status *status)
 		.client = client_of(service),
 		.open_descriptor = clone_channel,
 		.is_known = is_known,
+		.drop_attributes = drop_attributes,
 		.drop_pages = drop_pages,
 		.descriptor_argument = &service->channel,
 		.cache_timeout_s = is_cluster(service) ? CLUSTER_CACHE_S : DAY_S,

@@ -261,7 +261,10 @@ int eval_unlink(struct evaluation *evaluation, const struct op_remove *op)
 	if (status != 0)
 		return status;
 	evaluation_entry_delete(evaluation, parent, op->name);
-	return eval_drop_name(evaluation, victim, op->hold);
+	status = eval_drop_name(evaluation, victim, op->hold);
+	if (status == 0 && victim->inode.attributes.nlink > 0)
+		evaluation_reply_attributes(evaluation, victim);
+	return status;
 }
 
 int eval_rmdir(struct evaluation *evaluation, const struct op_remove *op)

@@ -240,6 +240,11 @@ bool channel_is_known(const struct channel *channel, uint64_t ino)
 	return invalidate(channel, ino, -1) != -ENOENT;
 }
 
+void channel_drop_attributes(const struct channel *channel, uint64_t ino)
+{
+	invalidate(channel, ino, -1);
+}
+
 void channel_drop_pages(const struct channel *channel, uint64_t ino)
 {
 	invalidate(channel, ino, 0);

@@ -35,6 +35,8 @@ int channel_clone(const struct channel *channel, int *fd);
 /* Does the kernel have this inode in memory? Asks by telling it to look at the attributes anew (FUSE_NOTIFY_INVAL_INODE
  * answers ENOENT for what it does not know). May wait for the kernel's writeback of the inode. */
 bool channel_is_known(const struct channel *channel, uint64_t ino);
+/* Has the kernel ask for the attributes of an inode anew. Does not wait while somebody uses the inode. */
+void channel_drop_attributes(const struct channel *channel, uint64_t ino);
 /* Has the kernel write out and drop the pages of an inode, and ask for its attributes anew (FUSE_NOTIFY_INVAL_INODE). May
  * wait for reads and writes of it. What the kernel does not know has no pages. */
 void channel_drop_pages(const struct channel *channel, uint64_t ino);

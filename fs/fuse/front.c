@@ -8,7 +8,11 @@
 #include "fs/fuse/request.h"
 #include "proto/container.h"
 
-#define MAX_BACKGROUND	 512
+#define MAX_BACKGROUND 512
+#define TOLD_PLACES    (1u << 17)
+#define TOLD_SLACK_NS                                                                                        \
+	UINT64_C(4000000000) /* a reply may lie about before the kernel takes it and begins to count */
+#define NS_PER_S	 UINT64_C(1000000000)
 #define INIT_REQUEST_MAX 4096
 
 /* What the kernel is asked for; what it does not offer is done without. */
@@ -120,8 +124,10 @@ static void on_sending(void *argument, uint64_t ino)
 static void on_answered(void *argument, uint64_t ino, const struct attributes *attributes)
 {
 	struct front *front = argument;
+	bool is_ours = pages_end(front->pages, ino, attributes);
 
-	pages_end(front->pages, ino, attributes);
+	if (attributes)
+		told_change(front->told, attributes, is_ours);
 }
 
 static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)
@@ -219,6 +225,11 @@ static int make_parts(struct front *front)
 		result = waits_new(&front->waits);
 	if (result == 0 && !options->sole_client)
 		result = pages_new(&pages, &front->pages);
+	if (result == 0 && !options->sole_client)
+		result = told_new(
+			options->cache_timeout_s * NS_PER_S + TOLD_SLACK_NS, TOLD_PLACES, &front->told);
+	if (result == 0 && !options->sole_client)
+		result = retries_new(&front->retries);
 	if (result == 0)
 		result = removed_new(&removed, &front->removed);
 	return result;
@@ -318,6 +329,8 @@ void front_free(struct front *front)
 	handles_free(front);
 	node_table_free(front->nodes);
 	pages_free(front->pages);
+	told_free(front->told);
+	retries_free(front->retries);
 	waits_free(front->waits);
 	removed_free(front->removed);
 	write_back_free(front->write_back);

@@ -30,10 +30,13 @@ struct front_options {
 	int (*open_descriptor)(void *argument, int *fd);
 	/* Does the kernel still know an inode? channel_is_known, or a test's. May block. */
 	bool (*is_known)(void *argument, uint64_t ino);
+	/* The kernel is to ask for the attributes anew of an inode that it is using: channel_drop_attributes, or a test's. Does
+	 * not block. */
+	void (*drop_attributes)(void *argument, uint64_t ino);
 	/* The kernel is to drop the pages and attributes of an inode: channel_drop_pages, or a test's. May block. Unless
 	 * sole_client. */
 	void (*drop_pages)(void *argument, uint64_t ino);
-	void *descriptor_argument; /* of all three */
+	void *descriptor_argument; /* of all four */
 	struct env_loop **loops; /* one per lane; run by the caller */
 	uint32_t loop_count;
 	uint32_t cache_timeout_s; /* of names and attributes in the kernel; embedded: a day */

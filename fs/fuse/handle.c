@@ -1,4 +1,10 @@
-/* Opening and closing: the handle behind fuse_file_info.fh, and its node. */
+/*
+ * Opening and closing: the handle behind fuse_file_info.fh, and its node.
+ *
+ * On a mount that is not the only client an open sees whatever was closed before, elsewhere. The kernel may have come to
+ * the inode by an old name: what somebody else changed since the name was told is refused (ESTALE), and the kernel looks
+ * at the path again, once. And it may hold old pages and attributes: they go before the answer.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -33,6 +39,7 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	handle->is_direct = is_direct(request);
 	handle->can_read = can_read(request);
 	pthread_mutex_init(&handle->mutex, NULL);
+	node_set_open(request->front->nodes, ino);
 	handle->errors_seen = node_errors(request->front->nodes, ino);
 	request->has_node = request->has_pages = false; /* the handle has them now */
 	pthread_mutex_lock(&request->front->mutex);
@@ -153,19 +160,20 @@ void request_close_node(struct request *request)
 
 /* ---- OPEN ---- */
 
-static void open_done(struct request *request)
+static void open_fail(struct request *request, int error)
 {
-	struct handle *handle;
+	request_close_node(request);
+	request_reply_error(request, error);
+}
 
-	if (request->error || !(handle = handle_new(request, request->ino))) {
-		int error = request->error ? request->error : -ENOMEM;
+static void open_settled(struct request *request)
+{
+	struct handle *handle = handle_new(request, request->ino);
 
-		request_close_node(request);
-		request_reply_error(request, error);
+	if (!handle) {
+		open_fail(request, -ENOMEM);
 		return;
 	}
-	if (handle->has_pages)
-		pages_note_bare(request->front->pages, &request->attributes, request->started);
 	handle_set_info(handle,
 		(!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes)) &&
 			!(handle->can_read && request_would_note_read(request)),
@@ -175,12 +183,25 @@ static void open_done(struct request *request)
 	request_free(request);
 }
 
+/* Who opens a file sees what was closed before, elsewhere: all of it, and how long it is. */
+static void open_done(struct request *request)
+{
+	if (request->has_pages) {
+		request->ticket = pages_opened(request->front->pages, &request->attributes);
+		request_renew(request, &request->attributes);
+	}
+	request_settle(request, open_settled);
+}
+
 static void open_truncated(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
 
-	(void)reply;
-	request->error = error;
+	if (error) {
+		open_fail(request, error);
+		return;
+	}
+	request->attributes = reply->attributes;
 	open_done(request);
 }
 
@@ -208,11 +229,54 @@ static int check_flags(const struct request *request)
 	return 0;
 }
 
+/* The kernel came by a name that leads elsewhere, or nowhere, by now. Who has the inode open here, or removed it here, may
+ * open it again in other ways (/proc/self/fd). */
+static bool is_gone(const struct request *request)
+{
+	const struct front *front = request->front;
+
+	return request->attributes.nlink == 0 && !node_is_open(front->nodes, request->ino) &&
+	       !removed_has(front->removed, request->ino);
+}
+
+/* Whether the name may lead elsewhere by now: somebody else changed the inode since the kernel was told of it. While data
+ * of ours is on its way nobody can say. */
+static bool may_be_renamed(const struct request *request)
+{
+	const struct front *front = request->front;
+
+	if (request->attributes.nlink == 0)
+		return !removed_has(front->removed, request->ino);
+	return !pages_are_changing(front->pages, request->ino) &&
+	       told_is_name_old(front->told, &request->attributes, env_now(front->options.env));
+}
+
+/* -ESTALE lets the kernel look at each name of the path again, once. */
+static int check_inode(const struct request *request)
+{
+	struct retries *retries = request->front->retries;
+	uint32_t thread = request_caller_thread(request);
+	uint64_t refused;
+
+	if (!retries)
+		return request->error;
+	refused = retries_end(retries, thread);
+	if (request->error || !may_be_renamed(request))
+		return request->error;
+	if (refused == 0 && retries_begin(retries, thread, request->ino, request->started))
+		return -ESTALE;
+	return is_gone(request) && (refused == 0 || refused == request->ino) ? -ESTALE : 0;
+}
+
 static void open_checked(struct request *request)
 {
-	if (!request->error)
-		request->error = check_flags(request);
-	if (request->error || !(request->info.flags & O_TRUNC))
+	int error = check_inode(request);
+
+	if (!error)
+		error = check_flags(request);
+	if (error)
+		open_fail(request, error);
+	else if (!(request->info.flags & O_TRUNC))
 		open_done(request);
 	else
 		request_flush(request, request->ino, open_flushed);

@@ -14,6 +14,7 @@ struct node {
 	uint64_t lock_drops; /* counts node_wake_lockers */
 	uint64_t errors; /* counts node_set_error */
 	int error;
+	bool is_open;
 	bool is_locked;
 	struct node_waiter *lockers; /* for a lock to be dropped */
 	UT_hash_handle hh;
@@ -112,6 +113,25 @@ void node_close(struct node_table *table, uint64_t ino)
 	node->opens--;
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
+}
+
+void node_set_open(struct node_table *table, uint64_t ino)
+{
+	pthread_mutex_lock(&table->mutex);
+	find(table, ino)->is_open = true;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+bool node_is_open(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool is_open;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	is_open = node && node->is_open;
+	pthread_mutex_unlock(&table->mutex);
+	return is_open;
 }
 
 void node_set_error(struct node_table *table, uint64_t ino, int error)

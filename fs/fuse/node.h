@@ -32,6 +32,9 @@ void node_table_free(struct node_table *table); /* may be NULL */
 /* Counts an open. 0 or -ENOMEM. */
 int node_open(struct node_table *table, uint64_t ino);
 void node_close(struct node_table *table, uint64_t ino);
+/* One of the opens was answered: the kernel has a handle. Until the last of them is closed. */
+void node_set_open(struct node_table *table, uint64_t ino);
+bool node_is_open(struct node_table *table, uint64_t ino);
 
 /* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
  * of errors; it is brought up to date. 0 or the last -errno. */

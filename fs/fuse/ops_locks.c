@@ -6,7 +6,7 @@
  * lock was dropped since. What another mount drops is not heard of: while its lock is in the way the request asks again
  * after a while that doubles, up to ASK_AGAIN_MOST_MS.
  *
- * Who was given a lock sees what others wrote while they held it: old pages have gone before the answer.
+ * Who was given a lock sees what others wrote while they held it: old pages and attributes have gone before the answer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -170,8 +170,8 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 		set_lock_reply(request, error);
 		return;
 	}
-	if (reply->has_attributes)
-		request_see(request, &reply->attributes);
+	if (reply->has_attributes && request->op.lock.lock.type != FS_LOCK_NONE)
+		request_renew(request, &reply->attributes);
 	request_settle(request, lock_settled);
 }
 

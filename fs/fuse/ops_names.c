@@ -31,6 +31,8 @@ static void lookup_done(struct request *request)
 {
 	struct write_back *write_back = request->front->write_back;
 
+	if (request->error && request->front->retries)
+		retries_end(request->front->retries, request_caller_thread(request));
 	if (!request->error && request->attributes.nlink == 0)
 		request_reply_error(request, -ESTALE);
 	else if (!request->error && write_back_is_dirty(write_back, request->attributes.ino))
@@ -203,6 +205,8 @@ static void op_create(
 
 	if (!request)
 		return;
+	if (request->front->retries)
+		retries_end(request->front->retries, request_caller_thread(request));
 	request->info = *info;
 	request->op = (struct op){
 		.kind = OP_MAKE,

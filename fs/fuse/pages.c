@@ -199,10 +199,10 @@ void pages_close(struct pages *pages, uint64_t ino, bool can_read)
 	pthread_mutex_unlock(&pages->mutex);
 }
 
-bool pages_may_keep(struct pages *pages, const struct attributes *attributes)
+uint64_t pages_opened(struct pages *pages, const struct attributes *attributes)
 {
 	struct file *file;
-	bool may_keep;
+	uint64_t ticket;
 
 	pthread_mutex_lock(&pages->mutex);
 	file = find(pages, attributes->ino);
@@ -214,6 +214,18 @@ bool pages_may_keep(struct pages *pages, const struct attributes *attributes)
 		file->is_stale = false;
 		drop(pages, file);
 	}
+	ticket = is_pending(pages, file) ? file->ticket : 0;
+	pthread_mutex_unlock(&pages->mutex);
+	return ticket;
+}
+
+bool pages_may_keep(struct pages *pages, const struct attributes *attributes)
+{
+	struct file *file;
+	bool may_keep;
+
+	pthread_mutex_lock(&pages->mutex);
+	file = find(pages, attributes->ino);
 	may_keep = !file->is_stale && !is_pending(pages, file) && attributes->data_version <= file->known;
 	pthread_mutex_unlock(&pages->mutex);
 	return may_keep;
@@ -252,9 +264,10 @@ static void add_own(struct file *file, uint64_t version)
 		file->own[file->own_count++] = version;
 }
 
-void pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes)
+bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes)
 {
 	struct file *file;
+	bool are_ours = false;
 
 	pthread_mutex_lock(&pages->mutex);
 	file = find(pages, ino);
@@ -265,11 +278,27 @@ void pages_end(struct pages *pages, uint64_t ino, const struct attributes *attri
 			add_own(file, attributes->data_version);
 			if (attributes->data_version > file->seen)
 				file->seen = attributes->data_version;
+			absorb(file);
+			are_ours =
+				file->opens > 0 && file->is_told && file->known >= attributes->data_version;
 		}
 		settle(pages, file);
 		put(pages, file);
 	}
 	pthread_mutex_unlock(&pages->mutex);
+	return are_ours;
+}
+
+bool pages_are_changing(struct pages *pages, uint64_t ino)
+{
+	struct file *file;
+	bool are_changing;
+
+	pthread_mutex_lock(&pages->mutex);
+	file = find(pages, ino);
+	are_changing = file && file->changes > 0;
+	pthread_mutex_unlock(&pages->mutex);
+	return are_changing;
 }
 
 /* ---- What the kernel is told ---- */

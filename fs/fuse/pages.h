@@ -43,16 +43,19 @@ void pages_free(struct pages *pages); /* nobody waits; what is still to be dropp
 /* A file is opened. `can_read`: the kernel shows pages to who has the handle. 0 or -ENOMEM. */
 int pages_open(struct pages *pages, uint64_t ino, bool can_read);
 void pages_close(struct pages *pages, uint64_t ino, bool can_read);
-/* Of the open that is being answered, with attributes that were asked for after pages_open: may the kernel keep what it
- * has? */
+/* Of the open that is to be answered, with attributes that were asked for after pages_open. A ticket for pages_wait; 0:
+ * the pages are as good as they. */
+uint64_t pages_opened(struct pages *pages, const struct attributes *attributes);
+/* Then, with the same attributes: may the kernel keep what it has? */
 bool pages_may_keep(struct pages *pages, const struct attributes *attributes);
 /* It was made just now, and opened: there are no pages. */
 void pages_are_fresh(struct pages *pages, const struct attributes *attributes);
 
 /* A change of the data is on its way that the pages have already. pages_end: its attributes, or NULL: nobody knows
- * whether it was made. */
+ * whether it was made. True: since the file was opened all changes up to this one are ours. */
 void pages_begin(struct pages *pages, uint64_t ino);
-void pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes);
+bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes);
+bool pages_are_changing(struct pages *pages, uint64_t ino);
 
 /* Attributes that the kernel is going to be told. A ticket for pages_wait; 0: the pages are as good as they. */
 uint64_t pages_see(struct pages *pages, const struct attributes *attributes);

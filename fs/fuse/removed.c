@@ -95,6 +95,16 @@ void removed_add(struct removed *removed, uint64_t ino)
 			"msg=\"out of memory: an inode is held until unmounting\" inode=%lu", ino);
 }
 
+bool removed_has(struct removed *removed, uint64_t ino)
+{
+	bool has;
+
+	pthread_mutex_lock(&removed->mutex);
+	has = find(removed, ino) != NULL;
+	pthread_mutex_unlock(&removed->mutex);
+	return has;
+}
+
 static void remove_item(struct removed *removed, struct item *item)
 {
 	if (item->is_forgotten)

@@ -31,6 +31,8 @@ int removed_new(const struct removed_options *options, struct removed **removed)
 void removed_free(struct removed *removed); /* may be NULL; stopped, or never used */
 /* The inode has no name left and this session holds it. Before the kernel is answered. */
 void removed_add(struct removed *removed, uint64_t ino);
+/* Whether it is so. */
+bool removed_has(struct removed *removed, uint64_t ino);
 /* It has a name again (linkat of an O_TMPFILE) and is held no longer. */
 void removed_drop(struct removed *removed, uint64_t ino);
 /* The kernel has forgotten lookups of any inode, or was never told of it. */

@@ -131,15 +131,42 @@ static uint64_t changed_ino(const struct op *op)
 	}
 }
 
+/* Changes of attributes alone come here for the kernel, which knows of them. */
+static void note_change(
+	const struct front *front, const struct op *op, const struct op_reply *reply, bool is_ours)
+{
+	switch (op->kind) {
+	case OP_WRITE:
+	case OP_SETATTR:
+	case OP_FALLOCATE:
+	case OP_COPY:
+	case OP_LINK:
+	case OP_UNLINK:
+	case OP_RENAME:
+	case OP_SETXATTR:
+	case OP_REMOVEXATTR:
+		if (reply->has_attributes)
+			told_change(front->told, &reply->attributes, is_ours);
+		if (reply->has_other)
+			told_change(front->told, &reply->other, false);
+		break;
+	default:
+		break;
+	}
+}
+
 static void on_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
-	uint64_t ino = request->front->pages ? changed_ino(&request->op) : 0;
+	struct pages *pages = request->front->pages;
+	uint64_t ino = pages ? changed_ino(&request->op) : 0;
+	bool is_ours = false;
 
 	request->wait = REQUEST_WAITS_ELSEWHERE;
 	if (ino)
-		pages_end(request->front->pages, ino,
-			!error && reply->has_attributes ? &reply->attributes : NULL);
+		is_ours = pages_end(pages, ino, !error && reply->has_attributes ? &reply->attributes : NULL);
+	if (pages && !error)
+		note_change(request->front, &request->op, reply, is_ours);
 	request->called(call, error, reply);
 }
 
@@ -287,6 +314,25 @@ void request_see(struct request *request, const struct attributes *attributes)
 		request->ticket = ticket;
 }
 
+void request_drop_attributes(const struct front *front, uint64_t ino)
+{
+	front->options.drop_attributes(front->options.descriptor_argument, ino);
+	if (front->told)
+		told_forget(front->told, ino);
+}
+
+void request_renew(struct request *request, const struct attributes *attributes)
+{
+	const struct front *front = request->front;
+	uint64_t now = env_now(front->options.env);
+
+	if (!front->told)
+		return;
+	request_see(request, attributes);
+	if (told_is_old(front->told, attributes, now))
+		request_drop_attributes(front, attributes->ino);
+}
+
 static void on_dropped(struct env_mail *mail)
 {
 	struct request *request = request_of_drop(mail);
@@ -349,6 +395,12 @@ static struct timespec to_timespec(struct fs_time time)
 	return (struct timespec){.tv_sec = time.seconds, .tv_nsec = time.nanoseconds};
 }
 
+void request_note_told(const struct front *front, const struct attributes *attributes, bool is_entry)
+{
+	if (front->told && S_ISREG(attributes->mode))
+		told_note(front->told, attributes, is_entry, env_now(front->options.env));
+}
+
 struct stat request_stat(const struct front *front, const struct attributes *attributes)
 {
 	struct attributes complete = *attributes;
@@ -392,6 +444,7 @@ bool request_would_note_read(const struct request *request)
 
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes)
 {
+	request_note_told(front, attributes, true);
 	return (struct fuse_entry_param){
 		.ino = attributes->ino,
 		.generation = attributes->generation,
@@ -453,6 +506,7 @@ void request_reply_attributes(struct request *request, const struct attributes *
 {
 	struct stat stat = request_stat(request->front, attributes);
 
+	request_note_told(request->front, attributes, false);
 	fuse_reply_attr(request->fuse, &stat, request->front->timeout);
 	request_free(request);
 }

@@ -18,6 +18,8 @@
 #include "fs/fuse/node.h"
 #include "fs/fuse/pages.h"
 #include "fs/fuse/removed.h"
+#include "fs/fuse/retries.h"
+#include "fs/fuse/told.h"
 #include "fs/fuse/waits.h"
 #include "fs/fuse/watch.h"
 
@@ -29,7 +31,9 @@ struct front {
 	uint32_t lane_count;
 	struct watch *watches; /* one per lane; NULL: nobody is given up */
 	struct node_table *nodes;
-	struct pages *pages; /* NULL: nobody else changes files */
+	struct pages *pages; /* these three NULL: nobody else changes files */
+	struct told *told;
+	struct retries *retries;
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
@@ -163,8 +167,13 @@ void request_flush(struct request *request, uint64_t ino, void (*then)(struct re
 
 /* The kernel is going to be told of these attributes: pages that are older go. */
 void request_see(struct request *request, const struct attributes *attributes);
-/* Once they have gone; at once when there are none. Not of a request during which the kernel holds pages or writes of
- * the file back: READ, WRITE through pages, SETATTR, OPEN. */
+/* The kernel is not told, but goes on as if it knew them: attributes that are older go, too. */
+void request_renew(struct request *request, const struct attributes *attributes);
+/* The attributes that the kernel has of an inode which the caller is using are old. */
+void request_drop_attributes(const struct front *front, uint64_t ino);
+/* Once old pages have gone; at once when there are none. Not of a request during which the kernel holds pages or writes of
+ * the file back: READ, WRITE through pages, SETATTR. OPEN (but O_TRUNC with the kernel's write-back cache, which is off)
+ * and locks hold none. */
 void request_settle(struct request *request, void (*then)(struct request *request));
 
 /* The thread that asked, as FUSE tells; 0: unknown. */
@@ -186,12 +195,15 @@ void request_reply_none(struct request *request);
 /* After a reply by another function of fuse_reply_*. */
 void request_free(struct request *request);
 
+/* It is going to be told of these attributes; `is_entry`: with a name. Of files alone is it remembered. */
+void request_note_told(const struct front *front, const struct attributes *attributes, bool is_entry);
 /* Attributes as the kernel is to see them: with the access time that is known here. */
 struct stat request_stat(const struct front *front, const struct attributes *attributes);
 /* The inode of request->attributes was read. */
 void request_note_read(struct request *request);
 /* Would that be noted? Then the kernel must not answer reads by itself. */
 bool request_would_note_read(const struct request *request);
+/* To be told. */
 struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes);
 struct op_caller request_caller(const struct request *request);
 /* Is the caller root with that capability? Where nothing is made, kernels since 6.12 do not tell whose request it is. */

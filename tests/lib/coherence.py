@@ -1,6 +1,6 @@
 """Two mounts of one filesystem, A and B: what one does and the other must see.
 
-    coherence.py A B [SECONDS]
+    coherence.py A B [SECONDS [PREFIX]]
 
 Each function that begins with `two_` is a test. Nothing here waits for a cache to run out unless it says so.
 """
@@ -46,6 +46,149 @@ def two_close_to_open():
         assert seen == data, f"round {rounds}: old data"
         rounds += 1
     assert rounds > 10
+
+
+def stat_it(path):
+    os.stat(path)
+
+
+def list_it(path):
+    list(os.scandir(os.path.dirname(path)))
+    subprocess.run(["ls", "-l", os.path.dirname(path)], check=True, stdout=subprocess.DEVNULL)
+
+
+def open_it(path):
+    get(path)
+
+
+def read_by_fstat(fd):
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def read_to_the_end(fd):
+    whole = b""
+    while part := os.read(fd, 1 << 20):
+        whole += part
+    return whole
+
+
+def read_by_seek(fd):
+    return os.pread(fd, os.lseek(fd, 0, os.SEEK_END), 0)
+
+
+def read_mapped(fd):
+    if os.fstat(fd).st_size == 0:
+        return b""
+    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as view:
+        return bytes(view)
+
+
+def read_directly(fd):
+    buffer, whole = mmap.mmap(-1, 1 << 20), b""
+    while count := os.preadv(fd, [buffer], len(whole)):
+        whole += buffer[:count]
+        if count % PAGE:
+            break
+    return whole
+
+
+def copy_it(path, target):
+    subprocess.run(["cp", path, target], check=True)
+    return get(target)
+
+
+def two_sizes():
+    """However the size became known here before, an open sees the new one, longer or shorter, and all of the data."""
+    sizes = [10, 7000, 3, 70000, 100, 300000, 20]
+    readers = [(read_by_fstat, 0), (read_to_the_end, 0), (read_by_seek, 0), (read_mapped, 0),
+               (read_directly, os.O_DIRECT)]
+    for number, (read, flags) in enumerate(readers):
+        for before in (None, stat_it, list_it, open_it):
+            directory = f"sizes{number}{before.__name__ if before else ''}"
+            os.mkdir(f"{A}/{directory}")
+            for first in range(4):  # of each file; the last one is opened again and again
+                path = f"{directory}/{first}"
+                put(f"{A}/{path}", b"first")
+                for i, size in enumerate(sizes if first == 3 else sizes[:1 + first % 2]):
+                    if before:
+                        before(f"{B}/{path}")
+                    data = bytes([65 + i]) * size
+                    put(f"{A}/{path}", data)
+                    fd = os.open(f"{B}/{path}", os.O_RDONLY | flags)
+                    seen = read(fd)
+                    os.close(fd)
+                    assert seen == data, f"{read.__name__} after {directory}: {len(seen)} bytes of {size}"
+
+
+def two_copies():
+    """cp(1) of a file that has grown or shrunk there since it was looked at here."""
+    put(f"{A}/copied", b"")
+    for i in range(10):
+        os.stat(f"{B}/copied")
+        data = bytes([65 + i]) * random.choice([1, 5000, 60000, 200000])
+        put(f"{A}/copied", data)
+        assert copy_it(f"{B}/copied", f"{B}/copy") == data, f"copy {i} is not the file"
+
+
+def two_replaced():
+    """What was renamed over a name, or made in place of what was renamed away, is what the name opens there at once,
+    whether the old file has another name, is open, or is gone."""
+
+    def over(path):
+        os.rename(f"{path}.new", path)
+
+    def keep_linked(path):
+        os.link(path, f"{path}.linked")
+        os.rename(f"{path}.new", path)
+        os.unlink(f"{path}.linked.old") if os.path.exists(f"{path}.linked.old") else None
+        os.rename(f"{path}.linked", f"{path}.linked.old")
+
+    def keep_renamed(path):
+        os.rename(path, f"{path}.backup")
+        os.rename(f"{path}.new", path)
+
+    def remove(path):
+        os.unlink(path)
+        os.rename(f"{path}.new", path)
+
+    for replace in (over, keep_linked, keep_renamed, remove):
+        for keep_open in (False, True):
+            path, held = f"replaced{replace.__name__}{keep_open}", []
+            put(f"{A}/{path}", b"0")
+            for i in range(1, 12):
+                seen = get(f"{B}/{path}")
+                assert seen == b"%d" % (i - 1), f"{path}: {seen}"
+                if keep_open:
+                    held.append(os.open(f"{B}/{path}", os.O_RDONLY))
+                put(f"{A}/{path}.new", b"%d" % i)
+                replace(f"{A}/{path}")
+                if keep_open and replace is not over:
+                    assert os.fstat(held[-1]).st_size == len(b"%d" % (i - 1))
+                fd = os.open(f"{B}/{path}", os.O_RDWR if i % 2 else os.O_RDONLY)
+                assert os.read(fd, 10) == b"%d" % i, f"round {i}: {path} is still the old file"
+                os.close(fd)
+            for fd in held:
+                os.close(fd)
+
+
+def two_busy_opens():
+    """Opens of a file that changes or is replaced all the time there succeed; so does opening again what is open here."""
+    put(f"{A}/busy", b"0")
+    put(f"{A}/churned", b"0")
+    pid = os.fork()
+    if pid == 0:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            put(f"{A}/busy", b"x", os.O_APPEND)
+            put(f"{A}/churned.new", b"1")
+            os.rename(f"{A}/churned.new", f"{A}/churned")
+        os._exit(0)
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        fd = os.open(f"{B}/busy", os.O_RDWR)
+        os.stat(f"{B}/busy")
+        os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY))
+        os.close(fd)
+        os.close(os.open(f"{B}/churned", os.O_RDONLY))
 
 
 def two_stat_then_read():
@@ -217,6 +360,26 @@ def two_locks_carry_data():
         assert int(get(f"{A}/counter")) == 80, f"the counter is {get(f'{A}/counter')}"
 
 
+def two_locks_and_the_end():
+    """Lock, seek to the end, write: no record lands on another's, though its length was known before."""
+    for take in (fcntl.flock, fcntl.lockf):
+        for mode in (os.O_RDWR, os.O_WRONLY):
+            put(f"{A}/records", b"")
+            fds = [os.open(f"{mount}/records", mode) for mount in (A, B, A, B)]
+            for i in range(40):
+                for fd in fds:
+                    os.fstat(fd)
+                fd = fds[i % 4]
+                take(fd, fcntl.LOCK_EX)
+                os.lseek(fd, 0, os.SEEK_END)
+                os.write(fd, b"%d" % i + b"." * random.choice([20, 3000]) + b"\n")
+                take(fd, fcntl.LOCK_UN)
+            for fd in fds:
+                os.close(fd)
+            numbers = [int(line.split(b".")[0]) for line in get(f"{B}/records").splitlines()]
+            assert numbers == list(range(40)), f"{take.__name__}, {mode}: {numbers}"
+
+
 def two_locks_wait():
     """A blocking lock is woken when the other mount lets go; a signal ends the wait."""
     put(f"{A}/lock", b"")
@@ -302,7 +465,7 @@ def two_open_unlinked():
 
 failed = 0
 for name, test in sorted(globals().items()):
-    if not name.startswith("two_"):
+    if not name.startswith("two_" if len(sys.argv) < 5 else sys.argv[4]):
         continue
     began = time.monotonic()
     try:

@@ -33,6 +33,14 @@ static bool is_known(void *argument, uint64_t ino)
 	return true;
 }
 
+static void drop_attributes(void *argument, uint64_t ino)
+{
+	struct fake_kernel *kernel = argument;
+
+	(void)ino;
+	atomic_fetch_add(&kernel->attribute_drops, 1);
+}
+
 static void drop_pages(void *argument, uint64_t ino)
 {
 	struct fake_kernel *kernel = argument;
@@ -73,6 +81,7 @@ static void make_front(struct fake_kernel *kernel)
 		.client = kernel->client,
 		.open_descriptor = give_descriptor,
 		.is_known = is_known,
+		.drop_attributes = drop_attributes,
 		.drop_pages = drop_pages,
 		.descriptor_argument = kernel,
 		.loops = loops,

@@ -27,6 +27,7 @@ struct fake_kernel {
 	uint64_t unique;
 	sem_t ended;
 	_Atomic uint64_t unknown[FAKE_KERNEL_UNKNOWN]; /* inodes that it does not know; 0: a free place */
+	atomic_uint attribute_drops;
 	/* Of a mount that is not the only client: */
 	bool is_shared;
 	atomic_uint drops; /* of pages */

@@ -68,12 +68,29 @@ static uint32_t make(uint64_t *fh)
 	return created.open.open_flags;
 }
 
-static uint32_t open_node(uint32_t flags, uint64_t *fh)
+static int try_open(uint32_t flags)
 {
 	struct fuse_open_in in = {.flags = flags};
-	struct fuse_open_out out;
 
-	assert_int_equal(ask(FUSE_OPEN, node, &in, sizeof in), 0);
+	return ask(FUSE_OPEN, node, &in, sizeof in);
+}
+
+static int look_up(void)
+{
+	return ask(FUSE_LOOKUP, ROOT, NAME, sizeof NAME);
+}
+
+/* As the kernel does: a refused open looks the name up again. */
+static uint32_t open_node(uint32_t flags, uint64_t *fh)
+{
+	struct fuse_open_out out;
+	int error = try_open(flags);
+
+	if (error == -ESTALE) {
+		assert_int_equal(look_up(), 0);
+		error = try_open(flags);
+	}
+	assert_int_equal(error, 0);
 	memcpy(&out, answer.body, sizeof out);
 	*fh = out.fh;
 	return out.open_flags;
@@ -129,6 +146,22 @@ static void write_elsewhere(struct fake_kernel *of)
 	assert_int_equal(fs_harness_write(files, node, 0, 0, "0123456789", 10), 0);
 }
 
+static void rename_elsewhere(struct fake_kernel *of)
+{
+	assert_int_equal(fs_rename(fake_raftkv_files(of->raftkv), ROOT, NAME, ROOT, "other", 0), 0);
+}
+
+/* Who removes it holds it, until its kernel has forgotten it. */
+static void remove_elsewhere(struct fake_kernel *of)
+{
+	struct fs_harness *files = fake_raftkv_files(of->raftkv);
+	uint64_t session = files->session;
+
+	files->session = OTHER_SESSION;
+	assert_int_equal(fs_unlink(files, ROOT, NAME, true), 0);
+	files->session = session;
+}
+
 static void set_lock_elsewhere(struct fake_kernel *of, enum lock_type type)
 {
 	struct fs_harness *files = fake_raftkv_files(of->raftkv);
@@ -162,9 +195,9 @@ static void nothing_is_cached_for_long(void **state)
 	uint64_t fh;
 
 	(void)state;
-	assert_int_equal(ask(FUSE_LOOKUP, ROOT, NAME, sizeof NAME), -ENOENT); /* no negative entry */
+	assert_int_equal(look_up(), -ENOENT); /* no negative entry */
 	make(&fh);
-	assert_int_equal(ask(FUSE_LOOKUP, ROOT, NAME, sizeof NAME), 0);
+	assert_int_equal(look_up(), 0);
 	memcpy(&entry, answer.body, sizeof entry);
 	assert_true(entry.entry_valid <= 1 && entry.attr_valid <= 1);
 	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &in, sizeof in), 0);
@@ -185,12 +218,14 @@ static void pages_are_kept_until_another_writes(void **state)
 	release(fh);
 	assert_true(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
 	release(fh);
+	assert_int_equal(atomic_load(&kernel.drops), 0);
 	fake_kernel_on_loop(&kernel, write_elsewhere);
-	assert_false(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
+	open_node(O_RDONLY, &fh);
+	assert_int_equal(atomic_load(&kernel.drops), 1);
 	release(fh);
-	attributes(); /* waits until they have gone */
 	assert_true(open_node(O_RDONLY, &fh) & FOPEN_KEEP_CACHE);
 	release(fh);
+	assert_int_equal(atomic_load(&kernel.drops), 1);
 }
 
 static void a_new_size_is_told_after_old_pages_have_gone(void **state)
@@ -211,6 +246,94 @@ static void a_new_size_is_told_after_old_pages_have_gone(void **state)
 	assert_int_equal(atomic_load(&kernel.drops), 1);
 	atomic_store(&kernel.is_slow, false);
 	release(fh);
+}
+
+static void an_open_is_answered_after_old_pages_have_gone(void **state)
+{
+	struct fuse_open_in in = {.flags = O_RDONLY};
+	uint64_t fh, opening;
+
+	(void)state;
+	make(&fh);
+	release(fh);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	atomic_store(&kernel.is_slow, true);
+	assert_int_equal(try_open(O_RDONLY), -ESTALE);
+	opening = fake_kernel_send(&kernel, 0, FUSE_OPEN, node, &in, sizeof in);
+	assert_silent();
+	sem_post(&kernel.may_drop);
+	assert_int_equal(wait_for(opening), 0);
+	atomic_store(&kernel.is_slow, false);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+}
+
+/* The kernel was told of the file, and nobody opened it: there are no pages, but a length. */
+static void an_open_is_answered_after_old_attributes_have_gone(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	release(fh);
+	assert_int_equal(attributes().size, 0);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	assert_int_equal(try_open(O_WRONLY), -ESTALE);
+	assert_int_equal(try_open(O_WRONLY), 0); /* by its descriptor: there is no name to look up */
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 1);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+	assert_int_equal(atomic_load(&kernel.drops), 0);
+}
+
+static void what_changed_here_is_known(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	write_byte(fh, 0, O_RDWR | O_SYNC);
+	assert_int_equal(try_open(O_RDONLY), 0);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+	write_byte(fh, 1, O_RDWR);
+	assert_int_equal(attributes().size, 2);
+	assert_int_equal(try_open(O_RDONLY), 0);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+	release(fh);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 0);
+}
+
+/* What the name leads to may be another file by now; each program is refused once. */
+static void what_was_renamed_elsewhere_is_looked_up_again(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, rename_elsewhere);
+	attributes(); /* tells of no name */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(try_open(O_RDONLY), -ESTALE);
+		assert_int_equal(look_up(), -ENOENT);
+	}
+	assert_int_equal(try_open(O_RDONLY), -ESTALE);
+	assert_int_equal(try_open(O_RDONLY), 0);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+	release(fh);
+}
+
+static void what_has_no_name_is_opened_only_by_who_has_it_open(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, remove_elsewhere);
+	attributes();
+	assert_int_equal(try_open(O_RDONLY), -ESTALE);
+	assert_int_equal(try_open(O_RDONLY), 0);
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
+	release(fh);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(try_open(O_RDONLY), -ESTALE);
 }
 
 static void an_append_goes_to_the_end(void **state)
@@ -272,6 +395,24 @@ static void a_lock_shows_what_was_written_under_it(void **state)
 	release(fh);
 }
 
+/* A length is seen through any handle. */
+static void a_lock_shows_the_length_at_its_time(void **state)
+{
+	uint64_t made, fh;
+
+	(void)state;
+	make(&made);
+	open_node(O_WRONLY, &fh);
+	release(made);
+	assert_int_equal(attributes().size, 0);
+	fake_kernel_on_loop(&kernel, write_elsewhere);
+	assert_int_equal(wait_for(send_lock(FUSE_SETLK, fh)), 0);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 1);
+	assert_int_equal(wait_for(send_lock(FUSE_SETLK, fh)), 0);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 1);
+	release(fh);
+}
+
 /* Nothing hears of the lock's end once nobody is there to wait for it. */
 static void the_end_does_not_wait_for_others_locks(void **state)
 {
@@ -294,10 +435,16 @@ int main(void)
 		TEST(nothing_is_cached_for_long),
 		TEST(pages_are_kept_until_another_writes),
 		TEST(a_new_size_is_told_after_old_pages_have_gone),
+		TEST(an_open_is_answered_after_old_pages_have_gone),
+		TEST(an_open_is_answered_after_old_attributes_have_gone),
+		TEST(what_changed_here_is_known),
+		TEST(what_was_renamed_elsewhere_is_looked_up_again),
+		TEST(what_has_no_name_is_opened_only_by_who_has_it_open),
 		TEST(an_append_goes_to_the_end),
 		TEST(an_append_drops_the_pages_of_readers),
 		TEST(a_lock_of_another_mount_is_waited_for),
 		TEST(a_lock_shows_what_was_written_under_it),
+		TEST(a_lock_shows_the_length_at_its_time),
 		cmocka_unit_test_setup(the_end_does_not_wait_for_others_locks, setup),
 	};
 

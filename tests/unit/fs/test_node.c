@@ -53,6 +53,19 @@ static void run(void)
 	sim_run(world, SIM_S, NULL, NULL);
 }
 
+static void test_a_node_is_open_once_an_open_was_answered(void **state)
+{
+	(void)state;
+	assert_int_equal(node_open(table, INO), 0);
+	assert_int_equal(node_open(table, INO), 0);
+	assert_false(node_is_open(table, INO));
+	node_set_open(table, INO);
+	node_close(table, INO);
+	assert_true(node_is_open(table, INO));
+	node_close(table, INO);
+	assert_false(node_is_open(table, INO));
+}
+
 static void test_every_handle_is_told_an_error_once(void **state)
 {
 	uint64_t first, second, third;
@@ -173,6 +186,7 @@ static void test_who_was_locked_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_node_is_open_once_an_open_was_answered),
 		TEST(every_handle_is_told_an_error_once),
 		TEST(who_was_locked_is_told),
 		TEST(a_dropped_lock_wakes_all_that_wait),

@@ -89,11 +89,12 @@ static uint64_t see(uint64_t version)
 	return pages_see(fixture.pages, &attributes);
 }
 
-static void end_change(uint64_t version)
+/* Whether all changes up to it are ours. */
+static bool end_change(uint64_t version)
 {
 	struct attributes attributes = version_of(INO, version);
 
-	pages_end(fixture.pages, INO, &attributes);
+	return pages_end(fixture.pages, INO, &attributes);
 }
 
 static void change(uint64_t version)
@@ -102,13 +103,13 @@ static void change(uint64_t version)
 	end_change(version);
 }
 
-/* Opens to read; whether the kernel may keep what it has. */
+/* Opens to read; whether the kernel may keep what it has, without waiting. */
 static bool open_file(uint64_t ino, uint64_t version)
 {
 	struct attributes attributes = version_of(ino, version);
 
 	assert_int_equal(pages_open(fixture.pages, ino, true), 0);
-	return pages_may_keep(fixture.pages, &attributes);
+	return pages_opened(fixture.pages, &attributes) == 0 && pages_may_keep(fixture.pages, &attributes);
 }
 
 static void close_file(uint64_t ino)
@@ -168,10 +169,12 @@ static void answers_come_in_any_order(void **state)
 	assert_true(open_file(INO, 0));
 	for (int i = 0; i < 3; i++)
 		pages_begin(fixture.pages, INO);
-	end_change(3);
+	assert_false(end_change(3));
 	assert_int_equal(see(3), 0); /* 1 and 2 may be ours */
-	end_change(1);
-	end_change(2);
+	assert_true(end_change(1));
+	assert_true(pages_are_changing(fixture.pages, INO));
+	assert_true(end_change(2));
+	assert_false(pages_are_changing(fixture.pages, INO));
 	assert_int_equal(see(3), 0);
 	close_file(INO);
 	assert_drops(0);
@@ -183,7 +186,7 @@ static void a_gap_is_of_another_once_none_of_ours_is_under_way(void **state)
 	assert_true(open_file(INO, 0));
 	pages_begin(fixture.pages, INO);
 	pages_begin(fixture.pages, INO);
-	end_change(3);
+	assert_false(end_change(3));
 	assert_int_equal(see(3), 0);
 	end_change(1); /* 2 was not ours */
 	assert_drops(1);
@@ -252,6 +255,23 @@ static void a_closed_file_is_not_dropped(void **state)
 	assert_drops(0);
 	assert_false(open_file(INO, 4));
 	assert_drops(1);
+	close_file(INO);
+}
+
+static void who_opens_it_waits_until_they_have_gone(void **state)
+{
+	struct attributes attributes = version_of(INO, 4);
+
+	(void)state;
+	assert_true(open_file(INO, 3));
+	close_file(INO);
+	assert_int_equal(pages_open(fixture.pages, INO, true), 0);
+	assert_int_not_equal(pages_opened(fixture.pages, &attributes), 0);
+	assert_drops(1);
+	assert_true(pages_may_keep(fixture.pages, &attributes));
+	close_file(INO);
+	assert_int_equal(pages_open(fixture.pages, INO, true), 0);
+	assert_int_equal(pages_opened(fixture.pages, &attributes), 0);
 	close_file(INO);
 }
 
@@ -407,6 +427,7 @@ int main(void)
 		TEST(a_number_that_is_used_again),
 		TEST(what_changed_while_it_was_closed_goes_at_the_open),
 		TEST(a_closed_file_is_not_dropped),
+		TEST(who_opens_it_waits_until_they_have_gone),
 		TEST(a_second_open_does_not_keep_what_is_about_to_go),
 		TEST(a_new_file_has_no_pages),
 		TEST_FEW(what_was_forgotten_is_not_trusted),
