@@ -128,6 +128,7 @@ static void on_answered(void *argument, uint64_t ino, const struct attributes *a
 
 	if (attributes)
 		told_change(front->told, attributes, is_ours);
+	request_strip(front, ino); /* it may have been told of a mode that was set elsewhere meanwhile */
 }
 
 static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)

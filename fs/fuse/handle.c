@@ -197,6 +197,8 @@ static void open_truncated(struct client_call *call, int error, const struct op_
 {
 	struct request *request = request_of_call(call);
 
+	if (request->is_kill)
+		request_strip(request->front, request->ino);
 	if (error) {
 		open_fail(request, error);
 		return;
@@ -274,6 +276,7 @@ static void open_checked(struct request *request)
 
 	if (!error)
 		error = check_flags(request);
+	request_note_mode(request->front, request->ino, request->attributes.mode);
 	if (error)
 		open_fail(request, error);
 	else if (!(request->info.flags & O_TRUNC))

@@ -15,6 +15,7 @@ struct node {
 	uint64_t errors; /* counts node_set_error */
 	int error;
 	bool is_open;
+	bool is_privileged;
 	bool is_locked;
 	struct node_waiter *lockers; /* for a lock to be dropped */
 	UT_hash_handle hh;
@@ -132,6 +133,29 @@ bool node_is_open(struct node_table *table, uint64_t ino)
 	is_open = node && node->is_open;
 	pthread_mutex_unlock(&table->mutex);
 	return is_open;
+}
+
+void node_set_privileged(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node)
+		node->is_privileged = true;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+bool node_is_privileged(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool is_privileged;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	is_privileged = node && node->is_privileged;
+	pthread_mutex_unlock(&table->mutex);
+	return is_privileged;
 }
 
 void node_set_error(struct node_table *table, uint64_t ino, int error)

@@ -36,6 +36,12 @@ void node_close(struct node_table *table, uint64_t ino);
 void node_set_open(struct node_table *table, uint64_t ino);
 bool node_is_open(struct node_table *table, uint64_t ino);
 
+/* The kernel takes, or may soon take, an open inode to give privileges to who executes it: suid, sgid, a capability. Then
+ * a write that strips them is not answered before it has done so. Until the last close; of no consequence when it is not
+ * open. */
+void node_set_privileged(struct node_table *table, uint64_t ino);
+bool node_is_privileged(struct node_table *table, uint64_t ino);
+
 /* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
  * of errors; it is brought up to date. 0 or the last -errno. */
 void node_set_error(struct node_table *table, uint64_t ino, int error);

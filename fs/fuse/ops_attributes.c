@@ -139,6 +139,8 @@ static void op_setattr(
 			.mtime = from_timespec(stat->st_mtim),
 			.ctime = from_timespec(stat->st_ctim)},
 	};
+	if (request->op.setattr.valid & OP_SET_MODE) /* before the flush: later writes strip again */
+		request_note_mode(request->front, ino, stat->st_mode);
 	request_flush(request, ino, setattr_flushed);
 }
 
@@ -261,6 +263,7 @@ static void ioctl_set_done(struct client_call *call, int error, const struct op_
 		request_reply_error(request, error);
 		return;
 	}
+	request_drop_attributes(request->front, request->ino); /* ctime */
 	fuse_reply_ioctl(request->fuse, 0, NULL, 0);
 	request_free(request);
 }

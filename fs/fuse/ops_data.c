@@ -52,7 +52,7 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 
 /*
  * A buffered write is answered when the write-back has it. One that must be durable (O_SYNC, O_DIRECT, `sync` mounts),
- * and a mapped page's, waits for what was buffered before and goes straight to the store.
+ * or strips privileges, and a mapped page's, waits for what was buffered before and goes straight to the store.
  */
 
 static void write_settled(struct request *request)
@@ -72,6 +72,8 @@ static void write_called(struct client_call *call, int error, const struct op_re
 	struct request *request = request_of_call(call);
 	const struct handle *handle = (const struct handle *)(uintptr_t)request->info.fh;
 
+	if (request->op.write.flags & OP_WRITE_KILL)
+		request_strip(request->front, request->op.write.ino);
 	if (error) {
 		request_reply_error(request, error);
 		return;
@@ -124,9 +126,13 @@ static void buffer_again(struct env_mail *mail)
 
 static bool must_be_durable(const struct request *request, const struct handle *handle)
 {
+	const struct op_write *write = &request->op.write;
+
 	if (!request->info.writepage && handle->is_direct)
 		return true;
-	return request->front->synchronous || request->op.write.flags & (OP_WRITE_CLIP | OP_WRITE_APPEND) ||
+	if (write->flags & OP_WRITE_KILL && node_is_privileged(request->front->nodes, write->ino))
+		return true;
+	return request->front->synchronous || write->flags & (OP_WRITE_CLIP | OP_WRITE_APPEND) ||
 	       (request->info.flags & (O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
 
@@ -174,15 +180,19 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 
 /* ---- FALLOCATE, COPY_FILE_RANGE, LSEEK ---- */
 
-static void done_called(struct client_call *call, int error, const struct op_reply *reply)
+static void fallocate_called(struct client_call *call, int error, const struct op_reply *reply)
 {
+	struct request *request = request_of_call(call);
+
 	(void)reply;
-	request_reply_error(request_of_call(call), error);
+	if (request->op.fallocate.kill)
+		request_strip(request->front, request->op.fallocate.ino);
+	request_reply_error(request, error);
 }
 
 static void fallocate_now(struct request *request)
 {
-	request_call(request, NULL, done_called);
+	request_call(request, NULL, fallocate_called);
 }
 
 /* What the file has already may be in the range. */
@@ -243,6 +253,8 @@ static void copy_called(struct client_call *call, int error, const struct op_rep
 {
 	struct request *request = request_of_call(call);
 
+	if (request->op.copy.kill)
+		request_strip(request->front, request->op.copy.ino);
 	if (error)
 		request_reply_error(request, error);
 	else

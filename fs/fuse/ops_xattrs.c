@@ -16,6 +16,8 @@
 /* A size of 0 asks how long the value is. */
 static void xattr_done(struct request *request)
 {
+	if (strcmp(request->name, CAPABILITY) == 0)
+		node_set_privileged(request->front->nodes, request->ino);
 	if (request->size == 0)
 		request_reply_size(request, request->count);
 	else
@@ -49,6 +51,7 @@ static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_
 
 	if (!request)
 		return;
+	request->ino = ino;
 	if (is_known_to_be_absent(request->front, ino, name)) {
 		request_reply_error(request, -ENODATA);
 		return;
@@ -112,6 +115,8 @@ static void op_setxattr(
 		return;
 	if (request->front->pages)
 		pages_set_xattr(request->front->pages, ino);
+	if (strcmp(name, CAPABILITY) == 0)
+		node_set_privileged(request->front->nodes, ino);
 	request->bytes = malloc(size > 0 ? size : 1);
 	if (!request->bytes) {
 		request_reply_error(request, -ENOMEM);

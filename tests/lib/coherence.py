@@ -450,6 +450,20 @@ def two_xattrs():
             assert error.errno == 61, error
 
 
+def two_suid():
+    """A program that somebody wrote to there gives no privileges here, though it has just been run."""
+    user = {"user": 1001, "group": 1001, "extra_groups": []}
+    for i in range(5):
+        put(f"{A}/suid{i}", get("/usr/bin/id"))
+        os.chmod(f"{A}/suid{i}", 0o4777)
+        for mount, uid in ((A, b"0"), (B, b"0"), (B, b"1001"), (A, b"1001")):
+            if uid != b"0" and mount == B:
+                write = ["dd", "if=/usr/bin/id", f"of={A}/suid{i}", "bs=4096", "count=1", "conv=notrunc"]
+                subprocess.run(write, check=True, stderr=subprocess.DEVNULL, **user)
+            seen = subprocess.run([f"{mount}/suid{i}", "-u"], check=True, stdout=subprocess.PIPE, **user).stdout
+            assert seen.strip() == uid, f"round {i}: run as {seen}"
+
+
 def two_open_unlinked():
     """What is open there and removed here lives until it is closed."""
     put(f"{A}/gone", b"still")

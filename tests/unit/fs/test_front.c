@@ -11,6 +11,7 @@
 
 #include "fs/fuse/raw.h"
 #include "fs/fuse/shape.h"
+#include "proto/check.h"
 #include "tests/lib/fake_kernel.h"
 
 #define ROOT	   FUSE_ROOT_ID
@@ -500,12 +501,20 @@ static void test_many_processes_lock_through_one_handle(void **state)
 
 /* ---- Data ---- */
 
+struct write_request {
+	struct fuse_write_in in;
+	char data[1];
+};
+
+static struct write_request write_request(struct open_file file, uint32_t flags, uint64_t offset)
+{
+	return (struct write_request){
+		.in = {.fh = file.fh, .offset = offset, .size = 1, .flags = flags}, .data = "x"};
+}
+
 static int write_byte_at(struct open_file file, uint32_t flags, uint64_t offset)
 {
-	struct {
-		struct fuse_write_in in;
-		char data[1];
-	} request = {.in = {.fh = file.fh, .offset = offset, .size = 1, .flags = flags}, .data = "x"};
+	struct write_request request = write_request(file, flags, offset);
 
 	return ask(FUSE_WRITE, file.node, &request, sizeof request.in + 1);
 }
@@ -524,6 +533,51 @@ static void test_a_file_ends_somewhere(void **state)
 	assert_int_equal(write_byte_at(file, O_RDWR, UINT64_MAX), -EFBIG);
 	assert_int_equal(write_byte_at(file, O_RDWR | O_DSYNC, UINT64_MAX - 5), -EFBIG);
 	release(file);
+}
+
+static void chmod_file(struct open_file file, uint32_t mode)
+{
+	struct fuse_setattr_in in = {.valid = FATTR_MODE, .mode = S_IFREG | mode};
+
+	assert_int_equal(ask(FUSE_SETATTR, file.node, &in, sizeof in), 0);
+}
+
+/* By somebody who may not keep suid and sgid. */
+static void write_and_strip(struct open_file file)
+{
+	struct write_request request = write_request(file, O_RDWR, 0);
+
+	request.in.write_flags = FUSE_WRITE_KILL_SUIDGID;
+	assert_int_equal(ask(FUSE_WRITE, file.node, &request, sizeof request.in + 1), 0);
+}
+
+static struct open_file stripped;
+
+static void mode_is_stripped(struct fake_kernel *of)
+{
+	check((fs_attributes(fake_raftkv_files(of->raftkv), stripped.node).mode & 07777) == 0755);
+}
+
+/* The kernel would run the program with the suid that it knows of. */
+static void test_a_write_that_strips_suid_tells_the_kernel(void **state)
+{
+	(void)state;
+	stripped = create("program");
+	fake_kernel_on_loop(&kernel, hold);
+	write_and_strip(stripped); /* there is none: it is answered before it was made */
+	fake_kernel_on_loop(&kernel, let_go);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 0);
+	chmod_file(stripped, 04755);
+	write_and_strip(stripped);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 1);
+	fake_kernel_on_loop(&kernel, mode_is_stripped);
+	chmod_file(stripped, 04755);
+	release(stripped);
+	stripped = reopen(stripped);
+	write_and_strip(stripped);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 2);
+	fake_kernel_on_loop(&kernel, mode_is_stripped);
+	release(stripped);
 }
 
 static void fail_data(struct fake_kernel *of)
@@ -562,6 +616,7 @@ static void test_append_only_files_are_opened_to_append(void **state)
 
 	(void)state;
 	assert_int_equal(ask(FUSE_IOCTL, file.node, &ioctl, sizeof ioctl.in + 4), 0);
+	assert_int_equal(atomic_load(&kernel.attribute_drops), 1); /* ctime */
 	assert_int_equal(ask(FUSE_OPEN, file.node, &open, sizeof open), -EPERM);
 	open.flags = O_WRONLY | O_APPEND | O_TRUNC;
 	assert_int_equal(ask(FUSE_OPEN, file.node, &open, sizeof open), -EPERM);
@@ -613,6 +668,7 @@ int main(void)
 		TEST(a_release_leaves_later_locks_alone),
 		TEST(many_processes_lock_through_one_handle),
 		TEST(a_file_ends_somewhere),
+		TEST(a_write_that_strips_suid_tells_the_kernel),
 		TEST(every_handle_is_told_a_lost_write_once),
 		TEST(append_only_files_are_opened_to_append),
 		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
