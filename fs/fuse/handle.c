@@ -241,16 +241,14 @@ static bool is_gone(const struct request *request)
 	       !removed_has(front->removed, request->ino);
 }
 
-/* Whether the name may lead elsewhere by now: somebody else changed the inode since the kernel was told of it. While data
- * of ours is on its way nobody can say. */
+/* Whether the name may lead elsewhere by now: somebody else changed the inode since the kernel was told of it. */
 static bool may_be_renamed(const struct request *request)
 {
 	const struct front *front = request->front;
 
-	if (request->attributes.nlink == 0)
-		return !removed_has(front->removed, request->ino);
-	return !pages_are_changing(front->pages, request->ino) &&
-	       told_is_name_old(front->told, &request->attributes, env_now(front->options.env));
+	return request->attributes.nlink == 0 ||
+	       told_is_name_old(front->told, &request->attributes,
+		       pages_are_changing(front->pages, request->ino), env_now(front->options.env));
 }
 
 /* -ESTALE lets the kernel look at each name of the path again, once. */

@@ -40,7 +40,7 @@ static void statx_settled(struct request *request)
 {
 	struct raw_statx_out answer;
 
-	request_note_told(request->front, &request->attributes, false);
+	request_note_told(request->front, &request->attributes, 0);
 	atimes_apply(request->front->atimes, &request->attributes);
 	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);

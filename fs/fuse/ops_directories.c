@@ -13,10 +13,11 @@ static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct f
 }
 
 /* Without an inode the kernel takes name and type alone: of "..", and of files whose data is still on its way. */
-static struct fuse_entry_param entry_param(const struct front *front, const struct read_entry *entry)
+static struct fuse_entry_param entry_param(
+	const struct front *front, uint64_t parent, const struct read_entry *entry)
 {
 	if (entry->attributes && !write_back_is_dirty(front->write_back, entry->ino))
-		return request_entry(front, entry->attributes);
+		return request_entry(front, entry->attributes, parent, entry->name);
 	return (struct fuse_entry_param){.attr = {.st_ino = entry->ino, .st_mode = entry->type}};
 }
 
@@ -39,7 +40,7 @@ static int add_entry(void *argument, const struct read_entry *entry)
 
 	if (entry->attributes)
 		request_see(request, entry->attributes);
-	param = entry_param(request->front, entry);
+	param = entry_param(request->front, request->ino, entry);
 	memcpy(name, entry->name.data, entry->name.size);
 	name[entry->name.size] = '\0';
 	if (!entry->continues)

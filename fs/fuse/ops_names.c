@@ -16,7 +16,7 @@ static void look_up(struct request *request);
 
 static void found_settled(struct request *request)
 {
-	request_reply_entry(request, &request->attributes);
+	request_reply_entry(request, &request->attributes, request->ino, request_name(request->name));
 }
 
 static void found(struct request *request)
@@ -83,12 +83,13 @@ static void op_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_da
 static void entry_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	uint64_t parent = request->op.kind == OP_LINK ? request->op.link.parent : request->op.make.parent;
 
 	if (error)
 		request_reply_error(request, error);
 	else {
 		request_see(request, &reply->attributes);
-		request_reply_entry(request, &reply->attributes);
+		request_reply_entry(request, &reply->attributes, parent, request_name(request->name));
 	}
 }
 
@@ -162,7 +163,8 @@ static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const ch
 
 static void create_done(struct request *request)
 {
-	struct fuse_entry_param entry = request_entry(request->front, &request->attributes);
+	struct fuse_entry_param entry = request_entry(
+		request->front, &request->attributes, request->op.make.parent, request_name(request->name));
 	struct handle *handle = handle_new(request, request->ino);
 
 	if (!handle) {
@@ -302,7 +304,8 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 
 static void tmpfile_done(struct request *request)
 {
-	struct fuse_entry_param entry = request_entry(request->front, &request->attributes);
+	struct fuse_entry_param entry =
+		request_entry(request->front, &request->attributes, 0, (struct slice){0});
 	struct handle *handle = handle_new(request, request->ino);
 	struct raw_created answer;
 

@@ -408,13 +408,13 @@ static struct timespec to_timespec(struct fs_time time)
 	return (struct timespec){.tv_sec = time.seconds, .tv_nsec = time.nanoseconds};
 }
 
-void request_note_told(const struct front *front, const struct attributes *attributes, bool is_entry)
+void request_note_told(const struct front *front, const struct attributes *attributes, uint64_t name)
 {
 	if (!S_ISREG(attributes->mode))
 		return;
 	request_note_mode(front, attributes->ino, attributes->mode);
 	if (front->told)
-		told_note(front->told, attributes, is_entry, env_now(front->options.env));
+		told_note(front->told, attributes, name, env_now(front->options.env));
 }
 
 struct stat request_stat(const struct front *front, const struct attributes *attributes)
@@ -458,9 +458,10 @@ bool request_would_note_read(const struct request *request)
 	       atimes_is_due(request->front->atimes, &request->attributes, request->front->strict_atime);
 }
 
-struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes)
+struct fuse_entry_param request_entry(
+	const struct front *front, const struct attributes *attributes, uint64_t parent, struct slice name)
 {
-	request_note_told(front, attributes, true);
+	request_note_told(front, attributes, told_name(parent, name));
 	return (struct fuse_entry_param){
 		.ino = attributes->ino,
 		.generation = attributes->generation,
@@ -498,9 +499,10 @@ void request_reply_error(struct request *request, int error)
 	request_free(request);
 }
 
-void request_reply_entry(struct request *request, const struct attributes *attributes)
+void request_reply_entry(
+	struct request *request, const struct attributes *attributes, uint64_t parent, struct slice name)
 {
-	struct fuse_entry_param entry = request_entry(request->front, attributes);
+	struct fuse_entry_param entry = request_entry(request->front, attributes, parent, name);
 
 	fuse_reply_entry(request->fuse, &entry);
 	request_free(request);
@@ -522,7 +524,7 @@ void request_reply_attributes(struct request *request, const struct attributes *
 {
 	struct stat stat = request_stat(request->front, attributes);
 
-	request_note_told(request->front, attributes, false);
+	request_note_told(request->front, attributes, 0);
 	fuse_reply_attr(request->fuse, &stat, request->front->timeout);
 	request_free(request);
 }

@@ -188,7 +188,8 @@ void request_give_up(struct request *request);
 
 /* `error` 0 or -errno. */
 void request_reply_error(struct request *request, int error);
-void request_reply_entry(struct request *request, const struct attributes *attributes);
+void request_reply_entry(
+	struct request *request, const struct attributes *attributes, uint64_t parent, struct slice name);
 /* A name that does not exist: cached by the kernel when we are its only client. */
 void request_reply_no_entry(struct request *request);
 void request_reply_attributes(struct request *request, const struct attributes *attributes);
@@ -200,16 +201,17 @@ void request_reply_none(struct request *request);
 /* After a reply by another function of fuse_reply_*. */
 void request_free(struct request *request);
 
-/* It is going to be told of these attributes; `is_entry`: with a name. Of files alone is it remembered. */
-void request_note_told(const struct front *front, const struct attributes *attributes, bool is_entry);
+/* It is going to be told of these attributes, and of a name (told_name) or none (0). Of files alone is it remembered. */
+void request_note_told(const struct front *front, const struct attributes *attributes, uint64_t name);
 /* Attributes as the kernel is to see them: with the access time that is known here. */
 struct stat request_stat(const struct front *front, const struct attributes *attributes);
 /* The inode of request->attributes was read. */
 void request_note_read(struct request *request);
 /* Would that be noted? Then the kernel must not answer reads by itself. */
 bool request_would_note_read(const struct request *request);
-/* To be told. */
-struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes);
+/* To be told, with the name in `parent`; empty: there is none. */
+struct fuse_entry_param request_entry(
+	const struct front *front, const struct attributes *attributes, uint64_t parent, struct slice name);
 struct op_caller request_caller(const struct request *request);
 /* Is the caller root with that capability? Where nothing is made, kernels since 6.12 do not tell whose request it is. */
 bool request_caller_has(fuse_req_t fuse, unsigned capability);

@@ -19,8 +19,10 @@ struct place {
 	uint64_t until; /* env_now; the kernel may go by it */
 	uint64_t unsure_until; /* by something else, too */
 	uint64_t others_until; /* other inodes were here, which it may know */
-	uint64_t name_until; /* env_now; it may go by a name */
-	bool is_name_old; /* somebody changed the inode after it was told of the name */
+	uint64_t name; /* told_name: the last that it was told, */
+	uint64_t name_until; /* which it may go by, */
+	uint64_t other_name_until; /* or by another */
+	bool is_name_old; /* somebody changed the inode after it was told of them */
 };
 
 struct told {
@@ -101,7 +103,7 @@ static void note(struct place *place, const struct attributes *attributes, uint6
 		if (place->until > now)
 			raise_to(&place->others_until, place->until);
 		place->unsure_until = place->others_until;
-		place->name_until = 0;
+		place->name_until = place->other_name_until = 0;
 		place->is_name_old = false;
 	} else if (place->digest != digest) {
 		if (place->until > now)
@@ -114,7 +116,18 @@ static void note(struct place *place, const struct attributes *attributes, uint6
 	place->generation = attributes->generation;
 }
 
-void told_note(struct told *told, const struct attributes *attributes, bool is_entry, uint64_t now)
+/* Told again a name is good, unless the kernel knows others. */
+static void note_name(struct place *place, uint64_t name, uint64_t now)
+{
+	if (place->name != name && now < place->name_until)
+		raise_to(&place->other_name_until, place->name_until);
+	if (now >= place->other_name_until)
+		place->is_name_old = false;
+	place->name = name;
+	place->name_until = place->until;
+}
+
+void told_note(struct told *told, const struct attributes *attributes, uint64_t name, uint64_t now)
 {
 	uint64_t digest = digest_of(attributes);
 	struct place *place;
@@ -123,11 +136,14 @@ void told_note(struct told *told, const struct attributes *attributes, bool is_e
 	place = place_of(told, attributes->ino);
 	note(place, attributes, digest, now);
 	place->until = now + told->valid_ns;
-	if (is_entry) {
-		place->name_until = place->until;
-		place->is_name_old = false;
-	}
+	if (name != 0)
+		note_name(place, name, now);
 	pthread_mutex_unlock(&told->mutex);
+}
+
+uint64_t told_name(uint64_t parent, struct slice name)
+{
+	return name.size == 0 ? 0 : XXH3_64bits_withSeed(name.data, name.size, parent) | 1;
 }
 
 void told_change(struct told *told, const struct attributes *attributes, bool is_ours)
@@ -181,7 +197,7 @@ bool told_is_old(struct told *told, const struct attributes *attributes, uint64_
 	return is_old;
 }
 
-bool told_is_name_old(struct told *told, const struct attributes *attributes, uint64_t now)
+bool told_is_name_old(struct told *told, const struct attributes *attributes, bool is_changing, uint64_t now)
 {
 	struct place *place;
 	bool is_old;
@@ -189,7 +205,7 @@ bool told_is_name_old(struct told *told, const struct attributes *attributes, ui
 	pthread_mutex_lock(&told->mutex);
 	place = place_of(told, attributes->ino);
 	is_old = place->ino == attributes->ino && now < place->name_until &&
-		 (place->is_name_old || is_changed(place, attributes, now));
+		 (place->is_name_old || (!is_changing && is_changed(place, attributes, now)));
 	pthread_mutex_unlock(&told->mutex);
 	return is_old;
 }

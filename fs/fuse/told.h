@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "fs/rows.h"
+#include "proto/buf.h"
 
 struct told;
 
@@ -25,15 +26,18 @@ struct told;
 int told_new(uint64_t valid_ns, uint32_t places, struct told **told);
 void told_free(struct told *told); /* may be NULL */
 
-/* The kernel is being told. `is_entry`: and that a name leads to the inode. `now`: env_now, here and below. */
-void told_note(struct told *told, const struct attributes *attributes, bool is_entry, uint64_t now);
+/* The kernel is being told; `name`: of a name that leads to the inode (told_name), 0: of none. `now`: env_now, here and
+ * below. */
+void told_note(struct told *told, const struct attributes *attributes, uint64_t name, uint64_t now);
+uint64_t told_name(uint64_t parent, struct slice name); /* a digest; 0: the name is empty */
 /* This mount made a change, which led to these attributes. `is_ours`: so it did all changes of the content before. */
 void told_change(struct told *told, const struct attributes *attributes, bool is_ours);
 /* The kernel has forgotten the attributes that it was told before, but no name. */
 void told_forget(struct told *told, uint64_t ino);
 /* May it go by attributes that are older than these, which were just asked for? */
 bool told_is_old(struct told *told, const struct attributes *attributes, uint64_t now);
-/* May the name by which it knows the inode lead elsewhere: did somebody else change the inode after it was told of one? */
-bool told_is_name_old(struct told *told, const struct attributes *attributes, uint64_t now);
+/* May a name by which it knows the inode lead elsewhere: did somebody else change the inode after it was told of one?
+ * `is_changing`: these attributes may be of a change of this mount that is not known yet. */
+bool told_is_name_old(struct told *told, const struct attributes *attributes, bool is_changing, uint64_t now);
 
 #endif

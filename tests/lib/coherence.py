@@ -162,6 +162,9 @@ def two_replaced():
                     held.append(os.open(f"{B}/{path}", os.O_RDONLY))
                 put(f"{A}/{path}.new", b"%d" % i)
                 replace(f"{A}/{path}")
+                if replace is keep_renamed:
+                    list_it(f"{B}/{path}")
+                    os.stat(f"{B}/{path}.backup")
                 if keep_open and replace is not over:
                     assert os.fstat(held[-1]).st_size == len(b"%d" % (i - 1))
                 fd = os.open(f"{B}/{path}", os.O_RDWR if i % 2 else os.O_RDONLY)

@@ -6,9 +6,11 @@
 #include "fs/fuse/retries.h"
 #include "fs/fuse/told.h"
 #include "proto/plant.h"
+#include "tests/lib/fs_harness.h"
 
 #define INO    7u
 #define VALID  100u
+#define NAME   UINT64_C(11)
 #define THREAD 9u
 
 static struct told *told;
@@ -50,14 +52,14 @@ static void note(uint64_t version, uint64_t now)
 {
 	struct attributes attributes = version_of(INO, version);
 
-	told_note(told, &attributes, true, now);
+	told_note(told, &attributes, NAME, now);
 }
 
 static void note_without_name(uint64_t version, uint64_t now)
 {
 	struct attributes attributes = version_of(INO, version);
 
-	told_note(told, &attributes, false, now);
+	told_note(told, &attributes, 0, now);
 }
 
 static void change(uint64_t version, bool is_ours)
@@ -78,7 +80,7 @@ static bool is_name_old(uint64_t version, uint64_t now)
 {
 	struct attributes attributes = version_of(INO, version);
 
-	return told_is_name_old(told, &attributes, now);
+	return told_is_name_old(told, &attributes, false, now);
 }
 
 static void what_was_told_is_known_while_it_is_valid(void **state)
@@ -114,7 +116,7 @@ static void every_attribute_counts(void **state)
 	is[6].ctime.nanoseconds = 1;
 	for (size_t i = 0; i < 7; i++) {
 		told_forget(told, INO);
-		told_note(told, &was, true, 1000);
+		told_note(told, &was, NAME, 1000);
 		assert_true(told_is_old(told, &is[i], 1000));
 	}
 }
@@ -174,10 +176,13 @@ static void what_was_forgotten_is_asked_for(void **state)
 /* A name is believed as long as attributes are, and only with a name is it told anew. */
 static void a_name_is_old_until_it_is_told_again(void **state)
 {
+	struct attributes changing = version_of(INO, 2);
+
 	(void)state;
 	note(1, 1000);
 	assert_false(is_name_old(1, 1000));
 	assert_true(is_name_old(2, 1000));
+	assert_false(told_is_name_old(told, &changing, true, 1000));
 	note_without_name(2, 1010);
 	told_forget(told, INO);
 	assert_true(is_name_old(2, 1010));
@@ -187,6 +192,24 @@ static void a_name_is_old_until_it_is_told_again(void **state)
 	told_forget(told, INO);
 	assert_true(is_name_old(3, 1030));
 	assert_false(is_name_old(3, 1020 + VALID));
+}
+
+/* It was renamed there: the new name is good, and the old one is still believed. */
+static void another_name_does_not_mend_the_first(void **state)
+{
+	struct attributes renamed = version_of(INO, 2);
+
+	(void)state;
+	note(1, 1000);
+	told_note(told, &renamed, NAME + 1, 1010);
+	assert_true(is_name_old(2, 1010));
+	told_note(told, &renamed, NAME + 1, 1020);
+	assert_true(is_name_old(2, 1020));
+	told_note(told, &renamed, NAME + 1, 1000 + VALID);
+	assert_false(is_name_old(2, 1000 + VALID));
+	assert_int_not_equal(told_name(1, text("a")), told_name(2, text("a")));
+	assert_int_not_equal(told_name(1, text("a")), told_name(1, text("b")));
+	assert_int_equal(told_name(1, text("")), 0);
 }
 
 static void a_name_stays_when_changes_are_ours(void **state)
@@ -206,7 +229,7 @@ static void who_was_put_out_is_not_known(void **state)
 
 	(void)state;
 	note(1, 1000);
-	told_note(told, &other, true, 1010);
+	told_note(told, &other, NAME, 1010);
 	assert_true(is_old(2, 1010));
 	assert_true(told_is_old(told, &other, 1010)); /* it may have been here before */
 	note(2, 1020);
@@ -252,6 +275,7 @@ int main(void)
 		TEST(of_two_answers_either_may_have_been_taken),
 		TEST(what_was_forgotten_is_asked_for),
 		TEST(a_name_is_old_until_it_is_told_again),
+		TEST(another_name_does_not_mend_the_first),
 		TEST(a_name_stays_when_changes_are_ours),
 		TEST_ONE(who_was_put_out_is_not_known),
 		TEST(an_open_is_refused_once),
