@@ -56,14 +56,69 @@ struct env *env_loop_env(const struct env_loop *loop)
 	return loop->env;
 }
 
-void env_post(struct env_loop *loop, struct env_mail *mail, env_mail_cb run)
+static bool try_to_take(struct env_mail *mail)
+{
+	return !atomic_exchange_explicit(&mail->is_taken, true, memory_order_acq_rel);
+}
+
+static void take(struct env_mail *mail)
+{
+	bool was_free = try_to_take(mail);
+
+	check(was_free);
+}
+
+/* An exchange, so that it sees what those wrote who found the mail taken. */
+static void give_back(struct env_mail *mail)
+{
+	bool was_taken = atomic_exchange_explicit(&mail->is_taken, false, memory_order_acq_rel);
+
+	check(was_taken);
+}
+
+void env_mail_forward(struct env_loop *loop, struct env_mail *mail, env_mail_cb run)
 {
 	mail->run = run;
 	loop->env->ops->post(loop, mail);
 }
 
+void env_mail_run(struct env_mail *mail)
+{
+	env_mail_cb run = mail->run;
+
+	give_back(mail);
+	run(mail);
+}
+
+void env_post(struct env_loop *loop, struct env_mail *mail, env_mail_cb run)
+{
+	take(mail);
+	env_mail_forward(loop, mail, run);
+}
+
+bool env_post_once(struct env_loop *loop, struct env_mail *mail, env_mail_cb run)
+{
+	if (!try_to_take(mail))
+		return false;
+	env_mail_forward(loop, mail, run);
+	return true;
+}
+
+void env_file_finish(struct env_file_request *request)
+{
+	give_back(&request->mail);
+	request->done(request);
+}
+
+void env_stream_write_finish(struct env_stream_write *write, int status)
+{
+	give_back(&write->mail);
+	write->done(write, status);
+}
+
 void env_work_submit(struct env_loop *loop, struct env_work *work, env_work_cb run, env_work_cb done)
 {
+	take(&work->mail);
 	work->loop = loop;
 	work->run = run;
 	work->done = done;
@@ -125,6 +180,7 @@ int env_file_sync(struct env_file *file)
 void env_file_submit(struct env_file_request *request)
 {
 	check(request->vector_count >= 0 && request->vector_count <= VECTOR_MAX);
+	take(&request->mail);
 	request->file->env->ops->file_submit(request);
 }
 
@@ -208,8 +264,14 @@ void env_stream_resume(struct env_stream *stream)
 
 int env_stream_write(struct env_stream *stream, struct env_stream_write *write)
 {
+	int status;
+
 	check(write->vector_count >= 0 && write->vector_count <= VECTOR_MAX);
-	return stream->loop->env->ops->stream_write(stream, write);
+	take(&write->mail);
+	status = stream->loop->env->ops->stream_write(stream, write);
+	if (status < 0)
+		give_back(&write->mail);
+	return status;
 }
 
 void env_stream_close(struct env_stream *stream)

@@ -9,9 +9,10 @@
  * Loops share nothing but what they pass in *mail*. *Workers* run what may block. *Files* are read and written by I/O
  * threads; the completion is mailed to a loop or, for the log writer, runs right on the I/O thread.
  *
- * Requests (mail, work, timers, file requests, stream writes) are embedded in their owners. A call that returns 0
- * means exactly one callback, later, never from inside the call; an error means none. The request belongs to the
- * environment until its callback begins. Nothing here can be cancelled except timers; owners wait for their callbacks.
+ * Requests (mail, work, timers, file requests, stream writes) are embedded in their owners, who zero-initialize them
+ * once. A call that returns 0 means exactly one callback, later, never from inside the call; an error means none. The
+ * request belongs to the environment until its callback begins: to hand it in once more before is a mistake that is
+ * checked. Nothing here can be cancelled except timers; owners wait for their callbacks.
  *
  * Times are nanoseconds. `env_now` is CLOCK_BOOTTIME read at the call (it does not stop in suspend, and never jumps);
  * `env_wall` is for file times and log lines alone: safety never rests on it.
@@ -19,6 +20,7 @@
 #ifndef RAFTKV_PROTO_ENV_H
 #define RAFTKV_PROTO_ENV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,13 +62,18 @@ struct env *env_loop_env(const struct env_loop *loop);
 struct env_mail;
 typedef void (*env_mail_cb)(struct env_mail *mail);
 
+/* All of it is the environment's. */
 struct env_mail {
-	struct env_mail *next; /* the environment's */
+	struct env_mail *next;
 	env_mail_cb run;
+	atomic_bool is_taken; /* from the call until the callback begins */
 };
 
 /* Runs `run(mail)` on `loop`, soon. Any thread; mail of one thread to one loop arrives in order. Cannot fail. */
 void env_post(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
+/* For a mail that says "look": nothing (false) if it is on its way already, as its callback will see all that was
+ * written before this call. Several threads may call at once, always with the same loop. */
+bool env_post_once(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
 
 /* ---- Timers ----------------------------------------------------------------------------------------------------- */
 
@@ -93,7 +100,7 @@ struct env_work;
 typedef void (*env_work_cb)(struct env_work *work);
 
 struct env_work {
-	struct env_mail mail; /* the environment's */
+	struct env_mail mail;
 	struct env_loop *loop; /* the environment's */
 	env_work_cb run; /* on a worker thread; may block */
 	env_work_cb done; /* on the loop */
@@ -157,7 +164,7 @@ struct env_file_request;
 typedef void (*env_file_cb)(struct env_file_request *request);
 
 struct env_file_request {
-	struct env_mail mail; /* the environment's */
+	struct env_mail mail;
 	/* The caller's, in: */
 	struct env_file *file;
 	enum env_file_operation operation;
@@ -201,7 +208,7 @@ struct env_stream_write;
 typedef void (*env_stream_write_cb)(struct env_stream_write *write, int status);
 
 struct env_stream_write {
-	struct env_mail mail; /* the environment's */
+	struct env_mail mail;
 	struct iovec *vector; /* borrowed until the callback, as are the bytes */
 	int vector_count; /* ≤ 1024 */
 	env_stream_write_cb done;

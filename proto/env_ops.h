@@ -77,6 +77,17 @@ struct env_ops {
 	void (*stream_close)(struct env_stream *stream);
 };
 
+/*
+ * What begins with a mail is taken when it is handed in, and given back just before its callback: env_mail_run,
+ * env_file_finish and env_stream_write_finish do both. In between an implementation may pass it from one of its queues
+ * to another.
+ */
+void env_mail_run(struct env_mail *mail);
+/* Posts what has been taken already. */
+void env_mail_forward(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
+void env_file_finish(struct env_file_request *request);
+void env_stream_write_finish(struct env_stream_write *write, int status);
+
 /* Calls back the timers that are due at `now`, at most as many as are running when it begins. */
 void env_loop_expire_timers(struct env_loop *loop, uint64_t now);
 /* The first deadline; UINT64_MAX: no timer is running. */

@@ -151,7 +151,7 @@ static void file_submit(struct env_file_request *request)
 {
 	check(request->loop != NULL);
 	request->status = request->operation == ENV_FILE_READ ? read_vector(request) : -EROFS;
-	env_post(request->loop, &request->mail, on_submitted);
+	env_mail_forward(request->loop, &request->mail, on_submitted);
 }
 
 /* ---- Names ---- */

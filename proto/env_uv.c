@@ -62,7 +62,7 @@ static void work_run(struct env_mail *mail)
 	struct env_work *work = work_of(mail);
 
 	work->run(work);
-	env_post(work->loop, &work->mail, work_done);
+	env_mail_forward(work->loop, &work->mail, work_done);
 }
 
 static void work_submit(struct env_work *work)

@@ -225,9 +225,9 @@ static void request_run(struct env_mail *mail)
 
 	request->status = run_operation(request);
 	if (request->loop)
-		env_post(request->loop, &request->mail, request_done);
+		env_mail_forward(request->loop, &request->mail, request_done);
 	else
-		request->done(request);
+		env_file_finish(request);
 }
 
 void env_uv_file_submit_to_pool(struct env_file_request *request)

@@ -74,7 +74,7 @@ static void run_mail(struct env_uv_loop *loop)
 	while (mail) {
 		struct env_mail *next = mail->next;
 
-		mail->run(mail); /* mail is its owner's again */
+		env_mail_run(mail); /* it is its owner's again */
 		mail = next;
 	}
 }

@@ -36,7 +36,7 @@ static void finish(struct env_file_request *request, int result)
 		return;
 	}
 	request->status = result < 0 ? result : 0;
-	request->done(request);
+	env_file_finish(request);
 }
 
 static void on_answers(uv_poll_t *poll, int status, int events)

@@ -72,7 +72,7 @@ static void finish_writes(struct env_mail_list *list, int status)
 		struct env_stream_write *write = container_of(mail, struct env_stream_write, mail);
 
 		mail = mail->next;
-		write->done(write, status);
+		env_stream_write_finish(write, status);
 	}
 }
 

@@ -323,6 +323,8 @@ int env_conform_run(const char *name, void (*setup_one)(struct env_conform *conf
 		cmocka_unit_test_setup_teardown(test_timers_move_and_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timer_due_again_starves_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_post_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(env_conform_handed_in_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_flags, setup, teardown),
 		cmocka_unit_test_setup_teardown(env_conform_file_cached, setup, teardown),

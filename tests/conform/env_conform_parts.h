@@ -2,6 +2,10 @@
 #ifndef RAFTKV_TESTS_CONFORM_ENV_CONFORM_PARTS_H
 #define RAFTKV_TESTS_CONFORM_ENV_CONFORM_PARTS_H
 
+/* env_conform_mail.c */
+void env_conform_post_once(void **state);
+void env_conform_handed_in_twice(void **state);
+
 /* env_conform_files.c */
 void env_conform_file_bytes(void **state);
 void env_conform_file_flags(void **state);

@@ -378,9 +378,9 @@ static void on_request(struct sim_event *event)
 	request->status = status;
 	sim_trace_mix(event->env->node->world, request->offset + (uint64_t)(uint32_t)status);
 	if (request->loop)
-		env_post(request->loop, &request->mail, on_request_done);
+		env_mail_forward(request->loop, &request->mail, on_request_done);
 	else
-		request->done(request);
+		env_file_finish(request);
 }
 
 void sim_file_submit(struct env_file_request *request)

@@ -45,7 +45,7 @@ static void on_mail(struct sim_event *event)
 	}
 	check(loop->state == LOOP_RUNNING || loop->state == LOOP_STOPPING);
 	loop->expected--;
-	mail->run(mail);
+	env_mail_run(mail);
 }
 
 static void schedule_mail(struct sim_loop *loop, struct env_mail *mail, uint64_t *floor)
@@ -88,7 +88,7 @@ static void on_work(struct sim_event *event)
 	work->run(work);
 	/* `run` may have lost power: the owner's memory is not ours then. */
 	if (!event->env->is_dead)
-		env_post(work->loop, &work->mail, on_work_done);
+		env_mail_forward(work->loop, &work->mail, on_work_done);
 }
 
 void sim_work_submit(struct env_work *work)

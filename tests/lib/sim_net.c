@@ -349,7 +349,7 @@ static void on_pump(struct sim_event *event)
 		if (send_part(stream, write)) {
 			env_mail_list_take(&stream->queue);
 			stream->written = 0;
-			write->done(write, 0);
+			env_stream_write_finish(write, 0);
 		}
 	}
 }
@@ -429,7 +429,7 @@ static void on_closed(struct sim_event *event)
 	struct env_mail *mail;
 
 	while ((mail = env_mail_list_take(&stream->queue)))
-		write_of(mail)->done(write_of(mail), -ECANCELED);
+		env_stream_write_finish(write_of(mail), -ECANCELED);
 	if (stream->handlers.closed)
 		stream->handlers.closed(stream->handlers.argument, &stream->base);
 }

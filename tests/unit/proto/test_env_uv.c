@@ -129,6 +129,72 @@ static void test_mail_between_threads(void **state)
 	env_uv_free(env);
 }
 
+/* ---- Mail that several threads ask for -------------------------------------------------------------------------- */
+
+#define QUESTIONS 20000 /* of each thread */
+
+struct asker {
+	struct env_mail start;
+	struct crowd *crowd;
+	struct env_loop *loop;
+	atomic_int asked;
+};
+
+/* Askers say what they want and post one mail; it must see, at last, what each of them wanted last. */
+struct crowd {
+	struct env_mail mail;
+	struct env_loop *main;
+	struct asker askers[THREADS];
+	int runs;
+};
+
+static void on_question(struct env_mail *mail)
+{
+	struct crowd *crowd = container_of(mail, struct crowd, mail);
+	int sum = 0;
+
+	for (int i = 0; i < THREADS; i++)
+		sum += atomic_load_explicit(&crowd->askers[i].asked, memory_order_relaxed);
+	crowd->runs++;
+	if (sum == THREADS * QUESTIONS)
+		env_loop_stop(crowd->main);
+}
+
+static void on_ask(struct env_mail *mail)
+{
+	struct asker *asker = container_of(mail, struct asker, start);
+
+	for (int i = 1; i <= QUESTIONS; i++) {
+		atomic_store_explicit(&asker->asked, i, memory_order_relaxed);
+		env_post_once(asker->crowd->main, &asker->crowd->mail, on_question);
+	}
+}
+
+static void test_mail_that_several_ask_for(void **state)
+{
+	struct env *env = new_env();
+	struct crowd crowd = {0};
+
+	(void)state;
+	assert_int_equal(env_loop_new(env, "main", &crowd.main), 0);
+	for (int i = 0; i < THREADS; i++) {
+		struct asker *asker = &crowd.askers[i];
+
+		asker->crowd = &crowd;
+		assert_int_equal(env_loop_new(env, "asker", &asker->loop), 0);
+		assert_int_equal(env_loop_start(asker->loop), 0);
+		env_post(asker->loop, &asker->start, on_ask);
+	}
+	env_loop_run(crowd.main);
+	for (int i = 0; i < THREADS; i++)
+		env_loop_stop(crowd.askers[i].loop);
+	for (int i = 0; i < THREADS; i++)
+		env_loop_free(crowd.askers[i].loop);
+	env_loop_free(crowd.main);
+	assert_in_range(crowd.runs, 1, THREADS * QUESTIONS);
+	env_uv_free(env);
+}
+
 struct visit {
 	struct env_work work;
 	struct env_loop *loop;
@@ -151,7 +217,7 @@ static void test_loop_freed_under_a_waking_poster(void **state)
 
 	(void)state;
 	for (int i = 0; i < 500; i++) {
-		struct visit visit;
+		struct visit visit = {0};
 
 		assert_int_equal(env_loop_new(env, "short", &visit.loop), 0);
 		env_work_submit(visit.loop, &visit.work, on_visit, on_visited);
@@ -464,6 +530,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mail_between_threads),
+		cmocka_unit_test(test_mail_that_several_ask_for),
 		cmocka_unit_test(test_loop_freed_under_a_waking_poster),
 		cmocka_unit_test(test_timers_of_parts_of_a_millisecond),
 		cmocka_unit_test(test_create_follows_no_link),
