@@ -479,11 +479,11 @@ static void on_request(struct env_mail *mail)
 	set_timer(flush);
 }
 
-/* `is_requested` is cleared when the round begins: until then one request stands for all. */
+/* `is_requested` is cleared when a round begins, which needs no request: the mail may still be on its way then. */
 void flush_request(struct flush *flush)
 {
 	if (!atomic_exchange(&flush->is_requested, true))
-		env_post(flush->loop, &flush->request_mail, on_request);
+		env_post_once(flush->loop, &flush->request_mail, on_request);
 }
 
 /* ---- Housekeeping ----------------------------------------------------------------------------------------------- */
@@ -526,15 +526,13 @@ static void on_maintain(struct env_mail *mail)
 {
 	struct flush *flush = container_of(mail, struct flush, maintain_mail);
 
-	atomic_store(&flush->is_maintenance_asked, false);
 	if (!flush->finished)
 		start_maintenance(flush);
 }
 
 void flush_maintain(struct flush *flush)
 {
-	if (!atomic_exchange(&flush->is_maintenance_asked, true))
-		env_post(flush->loop, &flush->maintain_mail, on_maintain);
+	env_post_once(flush->loop, &flush->maintain_mail, on_maintain);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */

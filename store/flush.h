@@ -53,7 +53,6 @@ struct flush {
 	atomic_bool is_requested;
 	struct env_work maintenance;
 	struct env_mail maintain_mail;
-	atomic_bool is_maintenance_asked;
 	bool is_maintaining;
 	bool is_maintenance_due; /* asked for while running */
 	bool is_running; /* a round */

@@ -4,6 +4,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "store/peer.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 
@@ -11,15 +12,13 @@ static void on_renewal(struct env_mail *mail)
 {
 	struct route *route = container_of(mail, struct route, renewal_mail);
 
-	shard_mark(route->shard, route->peer);
+	peer_renew_lease(route->peer);
 }
 
 /* Reads keep coming: the lease shall not run out under them. */
 static void ask_renewal(struct route *route)
 {
-	if (!atomic_load_explicit(&route->is_renewal_asked, memory_order_relaxed) &&
-		!atomic_exchange(&route->is_renewal_asked, true))
-		env_post(route->shard->loop, &route->renewal_mail, on_renewal);
+	env_post_once(route->shard->loop, &route->renewal_mail, on_renewal);
 }
 
 /* A follower that applies faster may have shown what is not visible here yet: a reader that came later must see it, too. */

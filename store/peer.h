@@ -61,6 +61,7 @@ struct peer {
 	struct read_index_queue pending_reads;
 	struct proposal_queue proposals;
 	struct lease lease;
+	bool is_renewal_due; /* reads keep coming, and the lease is half over */
 	struct overlay overlay;
 	struct evaluations evaluations;
 	struct append_queue appends;
@@ -153,6 +154,8 @@ void peer_on_applied(struct peer *peer, struct apply_task *task);
 uint64_t peer_leader_store(const struct peer *peer);
 /* Leading, and everything before this term applied: may evaluate and grant leases. */
 bool peer_is_serving(const struct peer *peer);
+/* Asks the others for a longer lease, if it leads. */
+void peer_renew_lease(struct peer *peer);
 /* Joins the next ReadIndex round; `request->done` comes later. */
 void peer_confirm(struct peer *peer, struct read_index_request *request);
 /* Tells other threads what they may do. */

@@ -44,8 +44,10 @@ static void answer_by_lease(struct peer *peer, uint64_t id)
 static void send_open_batch(struct peer *peer, uint64_t now)
 {
 	bool has_lease = peer_is_serving(peer) && lease_is_valid(&peer->lease, now);
-	bool is_renewal = atomic_exchange(&peer->route->is_renewal_asked, false);
+	bool is_renewal = peer->is_renewal_due;
 	uint64_t id;
+
+	peer->is_renewal_due = false;
 
 	if (read_index_queue_send(&peer->pending_reads, now, &id)) {
 		if (has_lease)
@@ -112,6 +114,12 @@ void peer_serve_reads(struct peer *peer)
 		return;
 	while ((request = read_index_queue_serve(&peer->pending_reads, peer->applied.index)) != NULL)
 		request->done(request, 0);
+}
+
+void peer_renew_lease(struct peer *peer)
+{
+	peer->is_renewal_due = true;
+	shard_mark(peer->shard, peer);
 }
 
 void peer_confirm(struct peer *peer, struct read_index_request *request)

@@ -42,9 +42,7 @@ struct route {
 	_Atomic uint64_t commit_index;
 	/* A snapshot takes the place of the replica's rows: its apply state may be missing for a while. */
 	atomic_bool is_installing;
-	/* A reader has asked for a longer lease, and the peer has not looked yet. */
-	atomic_bool is_renewal_asked;
-	struct env_mail renewal_mail;
+	struct env_mail renewal_mail; /* a reader asks for a longer lease */
 
 	/* The snapshot that readers share until the region's rows change, as snapshot.c packs it; 0: none. */
 	_Atomic uint64_t latest;

@@ -155,7 +155,6 @@ static void on_resume(struct env_mail *mail)
 {
 	struct shard *shard = container_of(mail, struct shard, resume_mail);
 
-	atomic_store(&shard->is_resume_posted, false);
 	if (shard->is_stopping)
 		return;
 	for (struct peer *peer = shard->peers; peer; peer = peer->next) {
@@ -167,8 +166,7 @@ static void on_resume(struct env_mail *mail)
 
 void shard_resume(struct shard *shard)
 {
-	if (!atomic_exchange(&shard->is_resume_posted, true))
-		env_post(shard->loop, &shard->resume_mail, on_resume);
+	env_post_once(shard->loop, &shard->resume_mail, on_resume);
 }
 
 /* ---- Stopping --------------------------------------------------------------------------------------------------- */

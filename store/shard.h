@@ -33,7 +33,6 @@ struct shard {
 	struct peer *dirty, **dirty_end;
 	struct raft_ready ready; /* of the peer that is being processed */
 	struct env_mail resume_mail; /* log space was freed, or the throttle was lifted */
-	atomic_bool is_resume_posted;
 	struct env_mail stop_mail;
 	uint32_t discards; /* of stages, on workers */
 	bool is_stopping;

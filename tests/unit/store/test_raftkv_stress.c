@@ -327,6 +327,8 @@ static void threads_and_reopenings(void **state)
 		.reserve_size = 1,
 		.block_file_size = 16u << 20,
 		.segment_size = 4u << 20,
+		.tick_ms = 2, /* leases and flushes are often renewed */
+		.flush_age_ms = 20,
 		.failed = on_failed,
 	};
 	for (uint64_t i = 0; i < THREADS; i++) {
