@@ -27,7 +27,8 @@ struct clustered {
 	uint32_t running; /* loops that have been started */
 	struct remote *remote;
 	struct client_read read; /* of the root */
-	struct env_mail mail; /* to the first loop */
+	/* To the first loop, which may not have come to what it was asked for when patience ends. */
+	struct env_mail mail, give_up_mail, stop_mail;
 
 	pthread_mutex_t mutex;
 	void (*lost)(void *argument); /* NULL: nobody asked yet */
@@ -125,7 +126,7 @@ static void read_on_loop(struct env_mail *mail)
 
 static void give_up_on_loop(struct env_mail *mail)
 {
-	struct clustered *clustered = container_of(mail, struct clustered, mail);
+	struct clustered *clustered = container_of(mail, struct clustered, give_up_mail);
 
 	if (clustered->is_reading)
 		client_give_up_read(&clustered->read);
@@ -153,7 +154,7 @@ static int say_late(struct clustered *clustered, struct status *status)
 static void end_read(struct clustered *clustered)
 {
 	do {
-		env_post(clustered->loops[0], &clustered->mail, give_up_on_loop);
+		env_post(clustered->loops[0], &clustered->give_up_mail, give_up_on_loop);
 		while (sem_wait(&clustered->looked) < 0)
 			;
 	} while (!await(
@@ -294,7 +295,7 @@ int clustered_open(const struct clustered_options *options, struct clustered **o
 
 static void stop_on_loop(struct env_mail *mail)
 {
-	struct clustered *clustered = container_of(mail, struct clustered, mail);
+	struct clustered *clustered = container_of(mail, struct clustered, stop_mail);
 
 	remote_stop(clustered->remote, on_stopped, clustered);
 }
@@ -302,7 +303,7 @@ static void stop_on_loop(struct env_mail *mail)
 void clustered_close(struct clustered *clustered)
 {
 	if (clustered->running == clustered->loop_count && clustered->remote) {
-		env_post(clustered->loops[0], &clustered->mail, stop_on_loop);
+		env_post(clustered->loops[0], &clustered->stop_mail, stop_on_loop);
 		await(clustered, &clustered->is_stopped, UINT64_MAX);
 	}
 	for (uint32_t i = 0; i < clustered->running; i++)

@@ -286,7 +286,7 @@ void atimes_note(struct atimes *atimes, const struct attributes *attributes, boo
 		advance(note, now);
 	pthread_mutex_unlock(&atimes->mutex);
 	if (must_arm)
-		env_post(atimes->loop, &atimes->arm, arm_timer);
+		env_post_once(atimes->loop, &atimes->arm, arm_timer);
 }
 
 void atimes_forget(struct atimes *atimes, uint64_t ino)

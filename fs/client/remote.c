@@ -23,7 +23,6 @@ struct post {
 	struct env_mail news; /* to the courier: what the session is now */
 	struct env_mail loss; /* to the first loop: what it was told */
 	struct env_mail end; /* to the courier, and back */
-	atomic_bool is_news_sent, is_loss_sent;
 	atomic_ullong lost; /* session */
 };
 
@@ -201,10 +200,7 @@ static void take_news(struct post *post)
 
 static void on_news(struct env_mail *mail)
 {
-	struct post *post = container_of(mail, struct post, news);
-
-	atomic_store(&post->is_news_sent, false);
-	take_news(post);
+	take_news(container_of(mail, struct post, news));
 }
 
 static void tell_couriers(struct remote *remote, uint64_t session)
@@ -214,8 +210,7 @@ static void tell_couriers(struct remote *remote, uint64_t session)
 	for (uint32_t i = 1; i < remote->post_count; i++) {
 		struct post *post = &remote->posts[i];
 
-		if (!atomic_exchange(&post->is_news_sent, true))
-			env_post(courier_loop(post->courier), &post->news, on_news);
+		env_post_once(courier_loop(post->courier), &post->news, on_news);
 	}
 }
 
@@ -255,7 +250,6 @@ static void on_loss(struct env_mail *mail)
 {
 	struct post *post = container_of(mail, struct post, loss);
 
-	atomic_store(&post->is_loss_sent, false);
 	session_on_lost(&post->remote->session, atomic_load(&post->lost));
 }
 
@@ -265,8 +259,7 @@ static void on_courier_lost(void *argument, uint64_t session)
 	struct post *post = argument;
 
 	atomic_store(&post->lost, session);
-	if (!atomic_exchange(&post->is_loss_sent, true))
-		env_post(post->remote->options.loops[0], &post->loss, on_loss);
+	env_post_once(post->remote->options.loops[0], &post->loss, on_loss);
 }
 
 static void on_link_failed(void *argument, const char *address, const struct status *why)
