@@ -74,6 +74,8 @@ void mount_start(struct mount *mount)
 	check(mount->state == MOUNT_DOWN);
 	mount->life++;
 	mount->env = options.env = sim_node_start(mount->node);
+	/* What was on its way when the last process died stays there. */
+	mount->starting = mount->stopping = (struct env_mail){0};
 	check(env_loop_new(mount->env, "lane", &mount->loop) == 0);
 	if (remote_new(&options, &mount->remote, &status) < 0)
 		violation("mount %u: %s", mount->number, status.text);

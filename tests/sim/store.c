@@ -143,6 +143,8 @@ int store_start(struct store *store, struct status *status)
 
 	check(store->state == STORE_DOWN);
 	store->env = options.env = sim_node_start(store->node);
+	/* What was on its way when the last process died stays there. */
+	store->starting = store->stopping = (struct env_mail){0};
 	for (uint32_t i = 0; i < store->loop_count; i++)
 		check(env_loop_new(store->env, "shard", &store->loops[i]) == 0);
 	store->state = STORE_RUNNING;
