@@ -280,6 +280,7 @@ enum raft_read_mode {
 struct raft_config {
 	uint64_t id;
 	uint64_t seed; /* of the randomized election timeouts */
+	uint64_t now; /* ticks: the present, from which the first election timeout counts */
 	uint32_t election_tick; /* ticks without a leader before a campaign; the actual wait is in [t, 2t) */
 	uint32_t heartbeat_tick; /* < election_tick */
 	/* Index that the state machine has already applied at start. It may be past the persisted commit index: with
@@ -317,7 +318,7 @@ int raw_node_new(const struct raft_config *config, struct raft_storage *storage,
 	struct status *status);
 void raw_node_free(struct raw_node *node); /* may be NULL */
 
-/* Time. A tick is the caller's unit; the node counts from 0. `raw_node_tick` is one tick. `raw_node_tick_to` moves
+/* Time. A tick is the caller's unit; the node counts from the config's `now`. `raw_node_tick` is one tick. `raw_node_tick_to` moves
  * to the absolute tick `now` and does at once whatever became due, so that a store keeps groups in one heap ordered
  * by raw_node_deadline (the next tick at which tick_to has work; RAFT_NEVER: none) and an idle group costs nothing.
  * The deadline may change with every call to the node. `now` before the present is ignored. A node that is not ticked

@@ -41,6 +41,7 @@ static void take_config(struct raft *raft, const struct raft_config *config)
 {
 	*raft = (struct raft){
 		.id = config->id,
+		.now = config->now,
 		.random = config->seed ^ (config->id * 0x9e3779b97f4a7c15),
 		.election_tick = config->election_tick,
 		.heartbeat_tick = config->heartbeat_tick,

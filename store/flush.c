@@ -546,12 +546,12 @@ int flush_init(struct flush *flush, struct raftkv *raftkv, struct env_loop *loop
 	flush->raftkv = raftkv;
 	flush->loop = loop;
 	flush->generation = 1;
-	flush->started = env_now(raftkv->env);
 	return 0;
 }
 
 void flush_start(struct flush *flush)
 {
+	flush->started = env_now(flush->raftkv->env);
 	set_timer(flush);
 	flush_maintain(flush);
 }

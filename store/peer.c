@@ -8,6 +8,8 @@
 
 uint64_t peer_tick_now(const struct raftkv *raftkv)
 {
+	if (raftkv->started == RAFTKV_OPENING)
+		return 0;
 	return (env_now(raftkv->env) - raftkv->started) / ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
 }
 
@@ -192,6 +194,11 @@ static void refuse_writes_of_others(struct peer *peer)
 
 	if (!may_wait && peer->evaluations.first)
 		evaluate_fail(peer, STATUS_NOT_LEADER);
+}
+
+void peer_begin(struct peer *peer)
+{
+	peer->leader_heard = env_now(peer_store(peer)->env);
 }
 
 void peer_process(struct peer *peer)

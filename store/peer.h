@@ -141,6 +141,8 @@ int peer_describe(const struct peer *peer, struct raftkv_region_status *out);
 bool peer_install_start(
 	struct peer *peer, const struct raft_snapshot *snapshot, const struct raft_hard_state *hard_state);
 
+/* Opening is over: waiting begins. */
+void peer_begin(struct peer *peer);
 /* Does whatever is due. The shard calls it for a dirty peer, and when its deadline has come. */
 void peer_process(struct peer *peer);
 /* When raft wants to hear from the clock; UINT64_MAX: never. */

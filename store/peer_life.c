@@ -50,6 +50,7 @@ static int start_raft(struct peer *peer, struct status *status)
 	const struct raftkv_options *options = &raftkv->options;
 	struct raft_config config = {
 		.id = peer->id,
+		.now = peer_tick_now(raftkv),
 		.election_tick = options->election_tick,
 		.heartbeat_tick = options->heartbeat_tick,
 		.applied = peer->applied.index,
@@ -64,16 +65,13 @@ static int start_raft(struct peer *peer, struct status *status)
 		.inflight_bytes_max = INFLIGHT_SIZE_MAX,
 		.logger = NULL,
 	};
-	int code;
 
 	env_random(raftkv->env, &config.seed, sizeof config.seed);
-	code = raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
-	if (code == 0)
-		code = raw_node_tick_to(peer->raft_group, peer_tick_now(raftkv));
-	return code;
+	return raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
 }
 
-/* One that may have promised a lease before it died must not help another to lead while that may hold. */
+/* One that may have promised a lease before it died must not help another to lead while that may hold: counted from now,
+ * after its death, though the ticks begin only when opening is over. */
 static void keep_old_promises(struct peer *peer)
 {
 	const struct raftkv_options *options = &peer_store(peer)->options;
@@ -137,7 +135,8 @@ static int start(struct peer *peer, struct status *status)
 	int code = read_hard_state(peer);
 
 	if (code < 0)
-		return status_set(status, code, "the log has nothing of region %llu", region);
+		return status_set(
+			status, code, "the log has nothing of region %llu: %s", region, status_name(code));
 	code = region_copy(&peer->apply.region, &peer->region);
 	peer->apply.index = peer->applied.index;
 	if (code < 0)
@@ -145,13 +144,16 @@ static int start(struct peer *peer, struct status *status)
 	if (peer->region.peer_count > 0)
 		code = router_place(&raftkv->router, peer->route, &peer->region);
 	if (code < 0)
-		return status_set(status, code, "region %llu overlaps another", region);
+		return status_set(status, code,
+			code == -ENOMEM ? "out of memory for region %llu" : "region %llu overlaps another",
+			region);
 	lease_init(&peer->lease, raftkv->lease_duration);
 	peer_storage_init(&peer->storage, raftkv->log, &peer->region, &peer->applied);
 	peer->leader_heard = env_now(raftkv->env);
 	code = find_hollow(peer);
 	if (code < 0)
-		return status_set(status, code, "the mark of region %llu is damaged", region);
+		return status_set(status, code, "the mark of region %llu cannot be read: %s", region,
+			status_name(code));
 	keep_old_promises(peer);
 	code = start_raft(peer, status);
 	if (code == 0)

@@ -238,7 +238,7 @@ static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 	fill_options(&raftkv->options);
 	raftkv->env = options->env;
 	raftkv->logger = options->logger;
-	raftkv->started = env_now(options->env);
+	raftkv->started = RAFTKV_OPENING;
 	raftkv->lease_duration = options->lease_is_off ? 0
 						       : (uint64_t)(raftkv->options.election_tick - 1) *
 								 raftkv->options.tick_ms * NS_PER_MS;
@@ -263,9 +263,16 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 		code = open_engines(raftkv, status);
 	if (code == 0)
 		code = start_regions(raftkv, status);
-	if (code == 0)
-		flush_start(&raftkv->flush);
 	return code;
+}
+
+/* What opening took does not count: every clock of the store begins here. */
+static void begin(struct raftkv *raftkv)
+{
+	raftkv->started = env_now(raftkv->env);
+	flush_start(&raftkv->flush);
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		shard_begin(&raftkv->shards[i]);
 }
 
 int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struct status *status)
@@ -279,11 +286,12 @@ int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struc
 	init(raftkv, options);
 	code = open_store(raftkv, status);
 	if (code < 0) {
+		status_complete(status, code, "the store in %s cannot be opened: %s", options->path,
+			status_name(code));
 		raftkv_free(raftkv);
 		return code;
 	}
-	for (uint32_t i = 0; i < raftkv->shard_count; i++)
-		shard_begin(&raftkv->shards[i]);
+	begin(raftkv);
 	*out = raftkv;
 	return 0;
 }

@@ -102,6 +102,8 @@ void shard_mark(struct shard *shard, struct peer *peer)
 
 void shard_begin(struct shard *shard)
 {
+	for (struct peer *peer = shard->peers; peer; peer = peer->next)
+		peer_begin(peer);
 	shard->is_process_posted = shard->dirty != NULL;
 	if (shard->dirty)
 		env_post(shard->loop, &shard->process_mail, on_process);

@@ -20,6 +20,8 @@
 
 struct snapshot_stage;
 
+#define RAFTKV_OPENING UINT64_MAX /* raftkv.started of one that is not open yet */
+
 struct raftkv {
 	struct raftkv_options options; /* with the defaults filled in */
 	struct env *env;
@@ -34,7 +36,9 @@ struct raftkv {
 	struct flush flush;
 	struct space space;
 	struct snapshots snapshots;
-	uint64_t started; /* env_now: tick 0 of every group */
+	/* env_now: tick 0 of every group, which is when opening is over: what a group waits for must not fall due before it
+	 * is served. */
+	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool has_failed;
 	_Atomic uint32_t steps_pending; /* transport.c: messages on their way to their peers */

@@ -97,6 +97,8 @@ struct sim_disk_faults {
 	uint32_t misdirected_ppm; /* of writes: 0, and it lands in other pages of the file */
 	uint64_t capacity; /* bytes, in pages of 4 KiB; then -ENOSPC */
 	uint64_t latency; /* ns of a request, about; 16 × now and then [100 µs] */
+	/* ns that opening or reading a file blocks for, about, while no callback runs: the world goes on meanwhile. */
+	uint64_t blocking;
 };
 
 struct sim_disk_faults *sim_node_faults(struct sim_node *node);

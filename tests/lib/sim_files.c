@@ -52,6 +52,14 @@ static int begin(struct env *base)
 	return -EIO;
 }
 
+static void block(struct sim_env *env)
+{
+	struct sim_world *world = env->node->world;
+
+	if (env->node->faults.blocking > 0 && !world->is_in_callback)
+		sim_run(world, sim_delay(world, env->node->faults.blocking), NULL, NULL);
+}
+
 static bool has_fault(struct sim_file *file, uint32_t ppm)
 {
 	const char *only = file->env->node->faults.only;
@@ -91,6 +99,7 @@ int sim_file_open(struct env *base, const char *path, int flags, struct env_file
 	struct sim_file *file;
 	int status;
 
+	block(env);
 	if (env->is_dead)
 		return -EIO;
 	status = find_or_create(env, path, flags, &inode);
@@ -271,6 +280,7 @@ static int write_vector(struct sim_file *file, uint64_t offset, struct iovec *ve
 
 int sim_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size)
 {
+	block(file_of(file)->env);
 	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
 }
 

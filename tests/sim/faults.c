@@ -262,6 +262,8 @@ static void fire_slow_disk(struct faults *faults)
 	struct sim_disk_faults *disk = begin_disk_fault(faults, 20 * (uint64_t)SIM_S, &number);
 
 	disk->latency = SIM_MS + draw_duration(faults, 200 * SIM_MS);
+	/* A store that starts meanwhile may open for longer than an election takes. */
+	disk->blocking = draw_duration(faults, 2 * (uint64_t)SIM_S);
 }
 
 /* One disk at a time has no room, or is bad: what it does not take is on the two others. */

@@ -104,6 +104,11 @@ static bool is_leading(const struct sim_cluster *cluster, uint32_t store)
 	return sim_cluster_leader(cluster) == store;
 }
 
+static void set_blocking(struct sim_cluster *cluster, uint32_t store, uint64_t blocking)
+{
+	sim_node_faults(sim_cluster_store(cluster, store)->node)->blocking = blocking;
+}
+
 /* Leader 1 and store 3 do not hear each other; 3 wants to lead, 2 does not help it, for it hears of the leader. When 2
  * is restarted, and hears of 1 no more, it must not help either while the lease that it has confirmed may hold. */
 static void restarted_voter_does_not_break_a_lease(void **state)
@@ -129,7 +134,10 @@ static void restarted_voter_does_not_break_a_lease(void **state)
 		}
 		sim_cluster_cut(&cluster, 1, true);
 		sim_store_crash(sim_cluster_store(&cluster, 2));
+		/* Opening may take a part of the time that the promise lasts for, never more of it. */
+		set_blocking(&cluster, 2, seed % 3 * 20 * SIM_MS);
 		sim_cluster_open(&cluster, 2);
+		set_blocking(&cluster, 2, 0);
 		for (int i = 0; i < 150; i++) {
 			if (is_leading(&cluster, 3)) {
 				sim_cluster_write_at(&cluster, 3, test_op_put("a", "new"), NULL);
@@ -288,6 +296,61 @@ static void leader_does_not_serve_less_than_a_follower_shows(void **state)
 		sim_cluster_close(&cluster);
 	}
 	assert_int_not_equal(chances, 0);
+}
+
+/* ---- Time begins when the store serves -------------------------------------------------------------------------- */
+
+#define ELECTION ((uint64_t)15 * 100 * SIM_MS)
+
+/* When a store first asked for votes; 0: it has not. */
+struct campaign {
+	const struct sim_cluster *cluster;
+	uint64_t store;
+	uint64_t begun;
+};
+
+static bool note_campaign(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	struct campaign *campaign = argument;
+	bool is_first = campaign->begun == 0 && envelope->from.store == campaign->store;
+
+	if (is_first && (message->type == RAFT_MSG_PRE_VOTE || message->type == RAFT_MSG_VOTE))
+		campaign->begun = sim_time(campaign->cluster->world);
+	return true;
+}
+
+/* All die under load; each is opened in longer than any election timeout, which begins only then. */
+static void opening_may_take_longer_than_an_election(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct sim_cluster cluster;
+		struct campaign campaign = {.cluster = &cluster};
+
+		begin(&cluster, 700 + seed);
+		for (int i = 0; i < 20; i++)
+			sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+		for (uint32_t store = 1; store <= 3; store++)
+			sim_store_kill(sim_cluster_store(&cluster, store));
+		cluster.transport.filter = note_campaign;
+		cluster.transport.filter_argument = &campaign;
+		for (uint32_t store = 1; store <= 3; store++) {
+			uint64_t begun = sim_time(cluster.world), opened;
+
+			set_blocking(&cluster, store, ELECTION);
+			sim_cluster_open(&cluster, store);
+			set_blocking(&cluster, store, 0);
+			opened = sim_time(cluster.world);
+			assert_true(opened - begun > 2 * ELECTION);
+			campaign.store = store;
+			campaign.begun = 0;
+			sim_cluster_run(&cluster, 3 * ELECTION);
+			assert_true(campaign.begun == 0 || campaign.begun - opened >= ELECTION * 9 / 10);
+		}
+		sim_cluster_write(&cluster, test_op_put("a", "newer"), NULL);
+		sim_cluster_close(&cluster);
+	}
 }
 
 /* ---- Read indexes ----------------------------------------------------------------------------------------------- */
@@ -579,6 +642,7 @@ int main(void)
 		cmocka_unit_test(lease_ends_when_the_leadership_is_handed_over),
 		cmocka_unit_test(lease_ends_before_another_leads),
 		cmocka_unit_test(leader_does_not_serve_less_than_a_follower_shows),
+		cmocka_unit_test(opening_may_take_longer_than_an_election),
 		cmocka_unit_test(late_answer_does_not_serve_a_read_of_the_next_process),
 		cmocka_unit_test(payload_of_a_reused_extent_is_never_sent),
 		cmocka_unit_test(follower_without_room_waits),
