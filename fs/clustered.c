@@ -288,7 +288,8 @@ int clustered_open(const struct clustered_options *options, struct clustered **o
 		clustered_close(clustered);
 	else
 		*out = clustered;
-	return code;
+	return status_complete(
+		status, code, "the cluster %s cannot be used: %s", options->stores, status_name(code));
 }
 
 /* ---- Closing ---- */

@@ -245,7 +245,8 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 		result = make_root(embedded, status);
 	if (result < 0) {
 		embedded_close(embedded);
-		return result;
+		return status_complete(status, result, "the store in %s cannot be opened: %s", options->path,
+			status_name(result));
 	}
 	start_tidying(embedded);
 	*out = embedded;

@@ -49,7 +49,7 @@ static const char help[] =
 
 static int fail(const struct status *status, int exit_code)
 {
-	fprintf(stderr, NAME ": %s\n", status->text);
+	fprintf(stderr, NAME ": %s\n", status_sentence(status));
 	return exit_code;
 }
 

@@ -104,11 +104,11 @@ void daemon_report(struct daemon *daemon, const char *name, int exit_code, const
 
 	if (daemon->report < 0) {
 		if (status)
-			fprintf(stderr, "%s: %s\n", name, status->text);
+			fprintf(stderr, "%s: %s\n", name, status_sentence(status));
 		return;
 	}
 	if (status)
-		snprintf(report.text, sizeof report.text, "%s", status->text);
+		snprintf(report.text, sizeof report.text, "%s", status_sentence(status));
 	if (write(daemon->report, &report, sizeof report) != sizeof report)
 		fprintf(stderr, "%s: nobody waits for the mount any more\n", name);
 	close(daemon->report);

@@ -242,7 +242,7 @@ static int run(struct fsck *fsck)
 	progress_start(&fsck->progress, fsck->is_json);
 	code = env_uv_new(&env, &fsck->env, &status);
 	if (code < 0)
-		return fail(status.text, FSCK_OPERATIONAL);
+		return fail(status_sentence(&status), FSCK_OPERATIONAL);
 	fsck->json.file = stdout;
 	if (fsck->is_json) {
 		json_begin(&fsck->json, NULL, '{');
@@ -253,14 +253,14 @@ static int run(struct fsck *fsck)
 	print_summary(fsck, &check, code == 0);
 	exit_code = exit_code_of(fsck, code);
 	if (fsck->is_json) {
-		json_string(&fsck->json, "error", code < 0 ? status.text : NULL);
+		json_string(&fsck->json, "error", code < 0 ? status_sentence(&status) : NULL);
 		json_number(&fsck->json, "exit_status", (uint64_t)exit_code);
 		json_end(&fsck->json, '}');
 		putchar('\n');
 	}
 	progress_stop(&fsck->progress);
 	if (code < 0)
-		fail(status.text, 0);
+		fail(status_sentence(&status), 0);
 	check_close(&check);
 	env_uv_free(fsck->env);
 	return exit_code;

@@ -354,7 +354,7 @@ static int start(struct service *service, struct status *status)
 		result = look_at_root(service, status);
 	if (result == 0)
 		result = show_figures(service, status);
-	return result;
+	return status_complete(status, result, "the mount cannot start: %s", status_name(result));
 }
 
 /* remount changes flags in the kernel, which alone knows them then. */
@@ -470,7 +470,7 @@ static int run_daemon(struct service *service)
 
 static int fail(const struct status *status, int exit_code)
 {
-	fprintf(stderr, "%s: %s\n", NAME, status->text);
+	fprintf(stderr, "%s: %s\n", NAME, status_sentence(status));
 	return exit_code;
 }
 

@@ -51,7 +51,7 @@ static const struct verb verbs[] = {
 
 int command_fail(const struct status *status)
 {
-	fprintf(stderr, NAME ": %s\n", status->text);
+	fprintf(stderr, NAME ": %s\n", status_sentence(status));
 	return COMMAND_FAILED;
 }
 

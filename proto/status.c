@@ -28,17 +28,39 @@ static const char *const domain_names[] = {
 	[STATUS_FIRST - STATUS_SESSION_UNKNOWN] = "session unknown",
 };
 
+static void fill(struct status *status, int code, const char *format, va_list arguments)
+{
+	status->code = code;
+	vsnprintf(status->text, sizeof status->text, format, arguments);
+}
+
 int status_set(struct status *status, int code, const char *format, ...)
 {
 	va_list arguments;
 
 	if (!status)
 		return code;
-	status->code = code;
 	va_start(arguments, format);
-	vsnprintf(status->text, sizeof status->text, format, arguments);
+	fill(status, code, format, arguments);
 	va_end(arguments);
 	return code;
+}
+
+int status_complete(struct status *status, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!status || code == 0 || (status->code == code && status->text[0] != '\0'))
+		return code;
+	va_start(arguments, format);
+	fill(status, code, format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+const char *status_sentence(const struct status *status)
+{
+	return status->text[0] != '\0' ? status->text : "it failed and cannot say why: its log may";
 }
 
 const char *status_name(int code)

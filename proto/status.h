@@ -52,6 +52,14 @@ struct status {
 int status_set(struct status *status, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same where `status` has no sentence for `code` yet: for who hands on an error of a function that may not have said
+ * why. 0: nothing. */
+int status_complete(struct status *status, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* For who prints it: its text, or, where nobody filled it, that. Never empty. */
+const char *status_sentence(const struct status *status);
+
 /* A short lower-case name or errno's text for a code; never NULL; static storage or the thread's own buffer. */
 const char *status_name(int code);
 

@@ -45,9 +45,7 @@ static int mark_rows(struct raftkv *raftkv, struct status *status)
 		code = extent_rows_each(kv, rows, key_slice(&low), mark_used, &marking);
 		kv->ops->iterator_free(kv, rows);
 	}
-	if (code < 0 && !(status && status->code))
-		status_set(status, code, "the extent maps cannot be read: %s", status_name(code));
-	return code;
+	return status_complete(status, code, "the extent maps cannot be read: %s", status_name(code));
 }
 
 /* ---- Replicas that were removed --------------------------------------------------------------------------------- */
@@ -94,7 +92,8 @@ static int each_region(struct raftkv *raftkv,
 		kv->ops->row(rows, &key, &value);
 		result = region_decode(value, &region);
 		if (result < 0) {
-			status_set(status, result, "a region's state is damaged");
+			status_set(
+				status, result, "a region's state cannot be read: %s", status_name(result));
 			break;
 		}
 		result = each(raftkv, &region, status);
@@ -104,7 +103,9 @@ static int each_region(struct raftkv *raftkv,
 	kv->ops->iterator_free(kv, rows);
 	if (result < 0)
 		return result;
-	return code == STATUS_NOT_FOUND ? 0 : code;
+	if (code == STATUS_NOT_FOUND)
+		return 0;
+	return status_complete(status, code, "the regions cannot be read: %s", status_name(code));
 }
 
 static int finish_departure(struct raftkv *raftkv, struct region *region, struct status *status)
@@ -127,7 +128,8 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 	int code = raftkv->log->ops->beside(raftkv->log, peer->region.id, entry->index, &beside);
 
 	if (code < 0)
-		return status_set(status, code, "the payload of an entry is not named in the log");
+		return status_set(status, code, "the payload of an entry is not named in the log: %s",
+			status_name(code));
 	code = payload_decode(buf_slice(beside), &payload);
 	if (code == 0 && (uint64_t)payload->units * BLOCK_UNIT_SIZE != entry->payload_size) {
 		payload_free(payload);
@@ -135,7 +137,8 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 	}
 	if (code < 0) {
 		buf_unref(beside);
-		return status_set(status, code, "the payload of an entry is named badly in the log");
+		return status_set(status, code, "the payload of an entry is named badly in the log: %s",
+			status_name(code));
 	}
 	payload->term = entry->term;
 	payload->index = entry->index;
@@ -163,8 +166,8 @@ static int each_entry(
 	while (low < high && code == 0) {
 		code = log->ops->entries(log, peer->region.id, low, high, READ_SIZE, false, &entries);
 		if (code < 0)
-			status_set(status, code, "the log of region %llu cannot be read",
-				(unsigned long long)peer->region.id);
+			status_set(status, code, "the log of region %llu cannot be read: %s",
+				(unsigned long long)peer->region.id, status_name(code));
 		for (size_t i = 0; i < entries.count && code == 0; i++)
 			code = rewrite ? rewrite_entry(rewrite, &entries.items[i])
 				       : load_entry(peer, &entries.items[i], status);
@@ -198,8 +201,8 @@ static int check_term(struct peer *peer, uint64_t last, struct status *status)
 	if (code == 0 && term > peer->appends.hard_state.term)
 		code = STATUS_CORRUPT;
 	return code < 0 ? status_set(status, code,
-				  "the log of region %llu ends in a term that was never begun",
-				  (unsigned long long)peer->region.id)
+				  "the log of region %llu ends in a term that was never begun: %s",
+				  (unsigned long long)peer->region.id, status_name(code))
 			: 0;
 }
 
@@ -212,8 +215,8 @@ static int recover_log(struct peer *peer, struct status *status)
 	int code = raftkv->log->ops->bounds(raftkv->log, peer->region.id, &first, &last);
 
 	if (code < 0)
-		return status_set(status, code, "the log has nothing of region %llu",
-			(unsigned long long)peer->region.id);
+		return status_set(status, code, "the log has nothing of region %llu: %s",
+			(unsigned long long)peer->region.id, status_name(code));
 	if (last < applied || first > applied + 1)
 		return status_set(status, STATUS_CORRUPT,
 			"the log of region %llu has entries %llu to %llu, its rows stand at %llu",
@@ -254,10 +257,12 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 	int code = read_apply_state(raftkv, region->id, &applied);
 
 	if (code < 0)
-		return status_set(status, code, "the apply state of region %llu is damaged", id);
+		return status_set(status, code, "the apply state of region %llu cannot be read: %s", id,
+			status_name(code));
 	code = peer_new(raftkv_shard_of(raftkv, region->id), region->id, &peer);
 	if (code < 0)
-		return status_set(status, code, "region %llu is there twice", id);
+		return status_set(status, code,
+			code == -ENOMEM ? "out of memory for region %llu" : "region %llu is there twice", id);
 	if (!self)
 		return status_set(status, STATUS_CORRUPT, "region %llu names no replica on this store", id);
 	code = peer_start(peer, region, self->id, &applied, status);

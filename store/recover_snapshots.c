@@ -182,7 +182,8 @@ int recover_snapshots(struct raftkv *raftkv, struct status *status)
 	}
 	free(list.ids);
 	if (code < 0)
-		return status && status->code ? code : status_set(status, code, "the log cannot be read");
+		return status_complete(
+			status, code, "the regions of the log cannot be read: %s", status_name(code));
 	code = snapshot_stage_remove_all(raftkv);
 	return code < 0
 		       ? status_set(status, code, "the folder snap/ cannot be emptied: %s", status_name(code))

@@ -186,7 +186,7 @@ int process_open(const struct process_options *options, struct process **out, st
 		process_close(process);
 	else
 		*out = process;
-	return code;
+	return status_complete(status, code, "the store cannot be started: %s", status_name(code));
 }
 
 /* ---- Closing ---- */

@@ -242,7 +242,7 @@ static void on_refused(void *argument, const struct status *why)
 {
 	struct server *server = argument;
 
-	server->options.failed(server->options.failed_argument, why->code, why->text);
+	server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
 }
 
 static int make_reporter(struct server *server, struct status *status)
