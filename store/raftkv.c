@@ -193,14 +193,27 @@ static int start_shards(struct raftkv *raftkv, struct status *status)
 	return 0;
 }
 
+static uint32_t ms_since(struct raftkv *raftkv, uint64_t begun)
+{
+	return (uint32_t)((env_now(raftkv->env) - begun) / NS_PER_MS);
+}
+
+/* Opening takes long where there is much: the log says of what. */
 static int open_engines(struct raftkv *raftkv, struct status *status)
 {
+	uint64_t begun = env_now(raftkv->env);
+	uint32_t kv_ms, log_ms;
 	int code = open_kv(raftkv, status);
 
+	kv_ms = ms_since(raftkv, begun);
 	if (code == 0)
 		code = open_log(raftkv, status);
+	log_ms = ms_since(raftkv, begun) - kv_ms;
 	if (code == 0)
 		code = open_blocks(raftkv, status);
+	if (code == 0)
+		log_info(raftkv->logger, "msg=\"engines are open\" kv_ms=%u log_ms=%u blocks_ms=%u", kv_ms,
+			log_ms, ms_since(raftkv, begun) - kv_ms - log_ms);
 	return code;
 }
 

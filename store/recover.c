@@ -271,16 +271,21 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 
 int recover_regions(struct raftkv *raftkv, struct status *status)
 {
+	uint64_t begun = env_now(raftkv->env), marked;
 	int code = recover_snapshots(raftkv, status);
 
 	if (code == 0)
 		code = each_region(raftkv, finish_departure, status);
 	if (code == 0)
 		code = mark_rows(raftkv, status);
+	marked = env_now(raftkv->env);
 	if (code == 0)
 		code = each_region(raftkv, start_peer, status);
 	if (code < 0)
 		return code;
+	log_info(raftkv->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
+		(uint32_t)((marked - begun) / NS_PER_MS),
+		(uint32_t)((env_now(raftkv->env) - marked) / NS_PER_MS));
 	if (blocks_sync(raftkv->blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
 	blocks_start(raftkv->blocks);
