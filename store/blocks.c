@@ -71,6 +71,7 @@ void blocks_close(struct blocks *blocks)
 	if (!blocks)
 		return;
 	blocks_files_close(blocks);
+	unit_bitmap_close(&blocks->used);
 	block_allocator_close(&blocks->free);
 	block_waiting_close(&blocks->waiting);
 	deferred_writes_close(&blocks->deferred);
@@ -95,18 +96,41 @@ int blocks_mark_used(struct blocks *blocks, struct block_extent extent, struct s
 		return status_set(status, STATUS_CORRUPT,
 			"units %" PRIu64 "+%" PRIu32 " are in use but the block store %s has no such units",
 			extent.address, extent.count, blocks->path);
-	code = block_allocator_take_at(&blocks->free, extent.address, extent.count);
-	if (code == -ENOENT)
+	code = blocks->used.words ? 0 : unit_bitmap_init(&blocks->used, units);
+	if (code < 0)
+		return status_set(status, code, "no memory for the block store %s", blocks->path);
+	if (!unit_bitmap_set(&blocks->used, extent.address, extent.count))
 		return status_set(status, STATUS_CORRUPT,
 			"units %" PRIu64 "+%" PRIu32 " of the block store %s are in use twice",
 			extent.address, extent.count, blocks->path);
-	return code ? status_set(status, code, "no memory for the block store %s", blocks->path) : 0;
+	return 0;
+}
+
+/* In the order of their addresses, from the one end of the trees to the other. */
+static int take_used(struct blocks *blocks)
+{
+	uint64_t end = blocks->used.units;
+	uint64_t first = unit_bitmap_find(&blocks->used, 0, end, true);
+	int code = 0;
+
+	while (first < end && code == 0) {
+		uint64_t past = unit_bitmap_find(&blocks->used, first, end, false);
+
+		code = block_allocator_take_at(&blocks->free, first, past - first);
+		first = unit_bitmap_find(&blocks->used, past, end, true);
+	}
+	check(code != -ENOENT); /* the bitmap has no other units */
+	unit_bitmap_close(&blocks->used);
+	return code;
 }
 
 /* Chunks that are free as a whole go back to the disk, now or when they are first needed. */
-void blocks_start(struct blocks *blocks)
+int blocks_start(struct blocks *blocks)
 {
+	int code;
+
 	pthread_mutex_lock(&blocks->lock);
+	code = take_used(blocks);
 	for (uint64_t chunk = 0; chunk < blocks->chunk_count; chunk++) {
 		if (chunk % BLOCKS_CHUNKS_PER_FILE == 0 ||
 			block_allocator_take_at(
@@ -117,6 +141,7 @@ void blocks_start(struct blocks *blocks)
 	}
 	blocks->started = true;
 	pthread_mutex_unlock(&blocks->lock);
+	return code;
 }
 
 /* ---- Units ------------------------------------------------------------------------------------------------------ */

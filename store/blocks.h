@@ -61,7 +61,7 @@ struct blocks_options {
 int blocks_open(const struct blocks_options *options, struct blocks **blocks, struct status *status);
 /* Only between open and start. STATUS_CORRUPT: a unit that was reported before, or that the store does not have. */
 int blocks_mark_used(struct blocks *blocks, struct block_extent extent, struct status *status);
-void blocks_start(struct blocks *blocks);
+int blocks_start(struct blocks *blocks); /* 0 or -ENOMEM */
 void blocks_close(struct blocks *blocks); /* no request in flight; may be NULL */
 
 /* Prepares disk space ahead of need and gives back what is no longer needed, a bounded piece of work a call. Blocks: a

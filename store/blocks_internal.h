@@ -9,6 +9,7 @@
 #include "store/block_waiting.h"
 #include "store/blocks.h"
 #include "store/deferred_writes.h"
+#include "store/unit_bitmap.h"
 
 #define BLOCKS_PATH_MAX	       4096
 #define BLOCKS_CHUNK_UNITS_MAX ((64u << 20) / BLOCK_UNIT_SIZE)
@@ -51,6 +52,7 @@ struct blocks {
 	uint8_t *chunks; /* enum chunk_state */
 	uint64_t chunk_count;
 	uint64_t resident_chunks;
+	struct unit_bitmap used; /* until blocks_start: what was reported */
 	struct block_allocator free;
 	struct block_waiting waiting;
 	bool told_wanted;

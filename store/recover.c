@@ -288,8 +288,8 @@ int recover_regions(struct raftkv *raftkv, struct status *status)
 		(uint32_t)((env_now(raftkv->env) - marked) / NS_PER_MS));
 	if (blocks_sync(raftkv->blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
-	blocks_start(raftkv->blocks);
-	return 0;
+	code = blocks_start(raftkv->blocks);
+	return code < 0 ? status_set(status, code, "no memory for the free units of the block files") : 0;
 }
 
 /* ---- A new store ------------------------------------------------------------------------------------------------ */
