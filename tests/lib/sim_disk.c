@@ -145,6 +145,7 @@ static void add_change(struct sim_disk *disk, struct sim_inode *file, enum sim_c
 	change->size = whole;
 	change->end = end;
 	sim_disk_read(file, first, change->image, image);
+	file->size_change_count += kind == SIM_CHANGE_SIZE;
 	*file->changes_end = change;
 	file->changes_end = &change->next;
 }
@@ -201,6 +202,7 @@ static void drop_first_change(struct sim_inode *file)
 	struct sim_change *change = file->changes;
 
 	file->changes = change->next;
+	file->size_change_count -= change->kind == SIM_CHANGE_SIZE;
 	if (!file->changes)
 		file->changes_end = &file->changes;
 	free(change);
@@ -224,19 +226,9 @@ void sim_disk_sync_fails(struct sim_inode *file)
 /* A journal orders changes of the size: a write made safe takes those before it along, with the changes they order. */
 static void settle_sizes(struct sim_inode *file)
 {
-	const struct sim_change *last = NULL;
-
-	for (const struct sim_change *change = file->changes; change; change = change->next) {
-		if (change->kind == SIM_CHANGE_SIZE)
-			last = change;
-	}
-	while (last) {
-		bool is_last = file->changes == last;
-
+	while (file->size_change_count > 0) {
 		settle(file, file->changes);
 		drop_first_change(file);
-		if (is_last)
-			last = NULL;
 	}
 }
 

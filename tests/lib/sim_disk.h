@@ -66,6 +66,7 @@ struct sim_inode {
 	uint64_t safe_size;
 	struct sim_change *changes; /* the oldest first */
 	struct sim_change **changes_end;
+	uint64_t size_change_count; /* of those of SIM_CHANGE_SIZE */
 	/* A directory. */
 	struct sim_entry *entries;
 	struct sim_entry *safe_entries;
