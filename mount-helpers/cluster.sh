@@ -11,7 +11,7 @@ set -eu
 verb=$1 build=$(realpath "$2") cluster=$(realpath -m "$3")
 mnt=$(realpath -m "$(dirname "$4")")/$(basename "$4") # it may be mounted, and wait for the stores that are to be started
 owner=${SUDO_UID:-$(id -u)}:${SUDO_GID:-$(id -g)}
-ready_seconds=30 end_seconds=30
+ready_seconds=300 end_seconds=120
 path_size_max=107 # of a socket
 
 die() {

@@ -11,7 +11,9 @@ grep -h level=error "$WORK"/*.log && fail "errors were logged"
 
 # A mount that was not heard of has lost its locks: who held one is told, and can go on.
 python3 - "$WORK" "${MOUNT_PIDS[one]}" <<'END' || fail "who lost a lock was not told"
-import errno, fcntl, os, signal, sys, time
+import errno, fcntl, os, signal, sys
+sys.path.insert(0, "tests/lib")
+from patience import until
 work, daemon = sys.argv[1], int(sys.argv[2])
 fd = os.open(f"{work}/one/lost", os.O_CREAT | os.O_RDWR)
 fcntl.flock(fd, fcntl.LOCK_EX)
@@ -21,10 +23,7 @@ try:
     fcntl.flock(other, fcntl.LOCK_EX)
 finally:
     os.kill(daemon, signal.SIGCONT)
-end = time.monotonic() + 20
-while "session opened" not in open(f"{work}/one.log").read():
-    assert time.monotonic() < end, "no new session"
-    time.sleep(0.05)
+until(30, lambda: "session opened" in open(f"{work}/one.log").read(), "no new session")
 try:
     os.write(fd, b"x")
     raise AssertionError("a write by who has lost its lock")

@@ -10,8 +10,8 @@ base=$WORK/mnt
 mkdir "$base"/{a,b,c,d,e,f,g}
 echo data | tee "$base/a/file" "$base/e/lock" "$base/f/file" >/dev/null
 
-python3 tests/lib/alarmed.py "$base/b/file" "$WORK/stop" & alarmed=$!
-await 10 test -s "$base/b/file"
+python3 tests/lib/alarmed.py "$base/b/file" "$WORK/stop" "$WORK/rounds" & alarmed=$!
+await 60 test -s "$WORK/rounds"
 
 # Data that is acknowledged and not written out when the end comes: the exit of its process has to close the file.
 python3 -c "
@@ -22,8 +22,8 @@ open('$WORK/c.ready', 'w').close()
 while not os.path.exists('$WORK/c.go'): time.sleep(0.02)
 os.write(fd, b'x' * 99999)
 open('$WORK/c.written', 'w').close()
-time.sleep(100)" & dirty=$!
-await 10 test -e "$WORK/c.ready"
+time.sleep(10000)" & dirty=$!
+await 30 test -e "$WORK/c.ready"
 
 # A program that handles SIGINT, as servers do, gets out of fsync with it.
 python3 -c "
@@ -39,7 +39,7 @@ open('$WORK/g.written', 'w').close()
 try: os.fsync(fd)
 except KeyboardInterrupt: sys.exit(0)
 sys.exit(1)" & handled=$!
-await 10 test -e "$WORK/g.ready"
+await 30 test -e "$WORK/g.ready"
 
 first=$(store_leader) # its lease would serve reads for a while
 second=$((first % 3 + 1))
@@ -51,28 +51,33 @@ mkdir "$base/d/new" 2>/dev/null & waiting+=($!)
 flock "$base/e/lock" true 2>/dev/null & waiting+=($!)
 (echo more >>"$base/f/file") 2>/dev/null & waiting+=($!)
 waiting+=("$dirty")
-await 5 test -e "$WORK/c.written"
-await 5 test -e "$WORK/g.written"
-sleep 2.5
+await 60 test -e "$WORK/c.written"
+await 60 test -e "$WORK/g.written"
+stands_still() { # what has timers is in the middle of a call, and has been for a while
+	local rounds
+	rounds=$(wc -c <"$WORK/rounds")
+	sleep 2.5
+	[ "$(wc -c <"$WORK/rounds")" = "$rounds" ]
+}
+await 60 stands_still
 for pid in "${waiting[@]}"; do
 	kill -0 "$pid" 2>/dev/null || fail "process $pid did not wait for the majority"
 done
 kill "${waiting[0]}" # SIGTERM
 for pid in "${waiting[@]:1}"; do kill -9 "$pid"; done
-has_ended() { ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
 for pid in "${waiting[@]}"; do
-	await 15 has_ended "$pid"
+	await 30 has_ended "$pid"
 done
 kill -INT "$handled"
-await 15 has_ended "$handled"
+await 30 has_ended "$handled"
 wait "$handled" || fail "SIGINT did not end the fsync"
 kill -0 "$alarmed" || fail "what has timers has ended: $(wait "$alarmed")"
 
 store_up "$first"
 store_up "$second"
-await 20 store_is_ready "$first" 2
-await 20 sh -c "cat '$base/a/file'"
-await 10 sh -c "[ \$(stat -c %s '$base/c/dirty') = 100000 ]" # what was acknowledged is written all the same
+await 30 store_is_ready "$first" 2
+await 30 sh -c "cat '$base/a/file'"
+await 30 sh -c "[ \$(stat -c %s '$base/c/dirty') = 100000 ]" # what was acknowledged is written all the same
 touch "$WORK/stop"
 wait "$alarmed" || fail "a call under SIGALRM failed"
 cluster_umount mnt
@@ -90,7 +95,7 @@ while not os.path.exists('$WORK/gone'): time.sleep(0.02)
 os.write(fd, b'x' * 99999)
 open('$WORK/$1.written', 'w').close()
 time.sleep(1000)" & writer[$1]=$!
-	await 10 test -e "$WORK/$1.ready"
+	await 30 test -e "$WORK/$1.ready"
 }
 declare -A writer
 for mount in plain signal force; do
@@ -100,9 +105,9 @@ done
 for n in 1 2 3; do store_kill "$n"; done
 touch "$WORK/gone"
 for mount in plain signal force; do
-	await 10 test -e "$WORK/$mount.written"
+	await 30 test -e "$WORK/$mount.written"
 	kill -9 "${writer[$mount]}"
-	await 15 has_ended "${writer[$mount]}"
+	await 30 has_ended "${writer[$mount]}"
 done
 "$BUILD/umount.fuse.raftkv" "$WORK/plain" || fail "umount"
 kill "${MOUNT_PIDS[signal]}"

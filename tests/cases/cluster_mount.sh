@@ -43,14 +43,14 @@ exec 7>"$a/held"
 flock -n 7 || fail "flock"
 flock -n "$b/held" true && fail "flock: both have it"
 exec 7>&-
-await 5 flock -n "$b/held" true
+await 30 flock -n "$b/held" true
 
 # A mount that is killed loses its locks when its session has expired.
-(until flock -n 7; do sleep 0.1; done; exec sleep 60) 7<"$a/held" & holder=$!
-await 5 sh -c "! flock -n '$b/held' true"
+(until flock -n 7; do sleep 0.1; done; exec sleep 10000) 7<"$a/held" & holder=$!
+await 30 sh -c "! flock -n '$b/held' true"
 kill -9 "${MOUNT_PIDS[one]}"
 wait "${MOUNT_PIDS[one]}" 2>/dev/null
-await 20 flock -n "$b/held" true
+await 30 flock -n "$b/held" true
 kill $holder
 wait $holder 2>/dev/null
 umount -l "$a"

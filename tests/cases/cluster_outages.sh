@@ -17,20 +17,20 @@ done
 
 acknowledged() { cat "$WORK"/journal.* 2>/dev/null | grep -c '^done'; }
 progress() { [ "$(acknowledged)" -gt "$1" ]; }
-await 20 progress 100
+await 30 progress 100
 
-# From the death of the leader to the next operation that is acknowledged: two election timeouts are 3 s, or 4 s drawn at
-# random; a slow machine gets more.
+# From the death of the leader to the next operation that is acknowledged: on an idle machine two election timeouts, 3 s, or
+# 4 s drawn at random.
 for round in 1 2 3; do
 	leader=$(store_leader)
 	lives=$(grep -c 'msg="ready"' "$WORK/$leader.log")
 	store_kill "$leader"
 	before=$(acknowledged) begin=$EPOCHREALTIME
-	await 15 progress $((before + 8)) # more than what was on its way
+	await 30 progress $((before + 8)) # more than what was on its way
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "fail-over: %.1f s\n", b - a }'
 	store_up "$leader"
-	await 20 store_is_ready "$leader" $((lives + 1))
-	await 20 progress $(($(acknowledged) + 50))
+	await 30 store_is_ready "$leader" $((lives + 1))
+	await 30 progress $(($(acknowledged) + 50))
 done
 
 # All three at once.
@@ -48,22 +48,22 @@ sleep 3
 sleep 2
 kill -0 $waiting 2>/dev/null || fail "a minority answered: $(cat "$WORK/waiting")"
 begin=$EPOCHREALTIME
-mkdir "$WORK/impatient/new" 2>"$WORK/late" && fail "a minority made a directory"
+within 60 mkdir "$WORK/impatient/new" 2>"$WORK/late" && fail "a minority made a directory"
 grep -q "Connection timed out" "$WORK/late" || fail "timeo=2: $(cat "$WORK/late")"
-awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a < 1.9 || b - a > 8 }' || fail "timeo=2 took from $begin to $EPOCHREALTIME"
+awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a < 1.9 }' || fail "timeo=2 took from $begin to $EPOCHREALTIME"
 "$BUILD/raftkv" health "$base" | grep -q RKV008 || fail "the mount does not say that it waits: $("$BUILD/raftkv" status "$base")"
 for n in 1 2 3; do [ "$n" = "$leader" ] || store_up $n; done
 wait $waiting || fail "what waited failed: $(cat "$WORK/waiting")"
-await 20 progress $(($(acknowledged) + 50))
+await 30 progress $(($(acknowledged) + 50))
 "$BUILD/raftkv" health "$base" | grep -q RKV008 && fail "the mount says that it waits"
 
 # A mount that did not run for longer than its period has lost its session, says so, and goes on with another.
 kill -STOP "${MOUNT_PIDS[impatient]}"
-await 20 grep -q 'session was silent for too long' "$WORK"/[123].log
+await 30 grep -q 'session was silent for too long' "$WORK"/[123].log
 kill -CONT "${MOUNT_PIDS[impatient]}"
-await 10 grep -q "the cluster has ended this mount's session" "$WORK/impatient.log"
-await 10 mkdir "$WORK/impatient/after"
-rmdir "$WORK/impatient/after" || fail "rmdir"
+await 30 grep -q "the cluster has ended this mount's session" "$WORK/impatient.log"
+await 30 mkdir -p "$WORK/impatient/after" # each try has two seconds
+await 30 sh -c "rmdir '$WORK/impatient/after' 2>/dev/null; [ ! -e '$WORK/impatient/after' ]"
 
 for worker in "${workers[@]}"; do kill "$worker"; done
 for worker in "${workers[@]}"; do wait "$worker" 2>/dev/null; done

@@ -1,16 +1,16 @@
-# limit: 60
-# Clusters that cannot be mounted: one line says what is wrong, within mount_timeout, and the exit code is that of
+# limit: 120
+# Clusters that cannot be mounted: one line says what is wrong when mount_timeout has passed, and the exit code is that of
 # mount(8).
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
 
+timeout=$((4 * ${RAFTKV_PATIENCE:-1})) # the daemon says why a second and a half before
 refuses() # WORDS SOURCE
 {
-	local output status begin=$SECONDS
-	output=$("$BUILD/mount.raftkv" "$2" "$MNT" -o mount_timeout=4 2>&1)
+	local output status
+	output=$(within $((timeout + 60)) "$BUILD/mount.raftkv" "$2" "$MNT" -o mount_timeout=$timeout 2>&1)
 	status=$?
 	[ "$status" = 32 ] || fail "$2: exit $status: $output"
-	[ $((SECONDS - begin)) -le 6 ] || fail "$2: took $((SECONDS - begin)) s"
 	[ "$(wc -l <<<"$output")" = 1 ] || fail "$2: more than one line: $output"
 	case $output in *"$1"*) ;; *) fail "$2: no '$1' in: $output" ;; esac
 	mountpoint -q "$MNT" && fail "$2: mounted"
@@ -32,15 +32,15 @@ while True:
     connection.sendall(b"220 mail.example.org ESMTP at your service, whatever you may have to say\r\n" * 4)
 END
 STORE_PIDS[0]=$!
-await 10 test -f "$WORK/ports"
+await 30 test -f "$WORK/ports"
 read -r silent chatty <"$WORK/ports"
 refuses 'nothing there answers as a store does' "127.0.0.1:$silent"
 refuses "127.0.0.1:$chatty: " "127.0.0.1:$chatty"
 
 # One of three is no cluster.
 store_up 1
-await 20 store_is_ready 1
-refuses 'the cluster has had no leader for 2 s: are most of its stores up?' "$ADDRESSES"
+await 30 store_is_ready 1
+refuses "the cluster has had no leader for $((timeout - 2)) s: are most of its stores up?" "$ADDRESSES"
 
 # Whoever is mounted first says which cluster it is: stores of another are left alone.
 store_up 2
@@ -49,7 +49,7 @@ await 30 grep -q 'this store keeps the cluster' "$WORK"/[123].log
 "$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/other" --listen "127.0.0.1:$((PORT_BASE + 9))" \
 	--initial-cluster "127.0.0.1:$((PORT_BASE + 9))" 2>"$WORK/other.log" &
 STORE_PIDS[4]=$!
-await 20 grep -q 'this store keeps the cluster' "$WORK/other.log"
+await 30 grep -q 'this store keeps the cluster' "$WORK/other.log"
 mount_of() { findmnt -no SOURCE "$MNT"; }
 for _ in 1 2 3; do
 	"$BUILD/mount.raftkv" "$ADDRESSES,127.0.0.1:$((PORT_BASE + 9))" "$MNT" || fail "a cluster and a stranger"

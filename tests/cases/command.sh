@@ -88,7 +88,7 @@ create files'
 [ "$(ls "$MNT/dir")" = file ] || fail "bench leaves $(ls "$MNT/dir")"
 expect 3 "$raftkv" bench "$WORK/absent"
 i=0
-"$raftkv" top --count=1 "$MNT" >"$WORK/out" &
+"$raftkv" top --count=1 --interval="${RAFTKV_PATIENCE:-1}" "$MNT" >"$WORK/out" &
 while touch "$MNT/dir" && kill -0 $! 2>/dev/null; do stat "$MNT/absent$((i += 1))" >"$WORK/err" 2>&1; done
 wait $! || fail "top exits with $?"
 for row in lookup propose commit apply log_sync; do says "^$row *[0-9]"; done

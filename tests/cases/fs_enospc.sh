@@ -22,10 +22,7 @@ for round in 1 2; do
 	[ "$(cat "$MNT/kept")" = kept ] || fail "reading while full"
 	cmp -n 2097152 "$MNT/file1" "$MNT/file1" || fail "reading data while full"
 	rm "$MNT"/file* || fail "deleting while full"
-	for _ in $(seq 100); do
-		dd if=/dev/urandom of="$MNT/again" bs=1M count=8 conv=fsync status=none 2>/dev/null && break
-		sleep 0.1
-	done
+	await 60 dd if=/dev/urandom of="$MNT/again" bs=1M count=8 conv=fsync status=none
 	[ "$(stat -c %s "$MNT/again")" = 8388608 ] || fail "no room after deleting"
 	rm "$MNT/again"
 	mount_down

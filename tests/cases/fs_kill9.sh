@@ -5,6 +5,7 @@
 . tests/lib/mount.sh
 
 kills=${RAFTKV_KILLS:-10}
+has_begun() { grep -q '^done' "$WORK/journal.$round.$worker"; }
 for round in $(seq "$kills"); do
 	mount_up
 	workers=
@@ -13,10 +14,7 @@ for round in $(seq "$kills"); do
 		workers="$workers $!"
 	done
 	for worker in 1 2 3 4; do
-		for _ in $(seq 300); do
-			grep -q '^done' "$WORK/journal.$round.$worker" 2>/dev/null && break
-			sleep 0.1
-		done
+		await 60 has_begun
 	done
 	sleep "0.$((round * 37 % 100 + 100))"
 	mount_kill

@@ -25,16 +25,14 @@ kill_server() {
 }
 trap 'kill_server; clean_up' EXIT
 
+is_ready_or_dead() { as_postgres pg_isready -q || has_ended "$SERVER"; }
+
 start_server() {
 	setpriv --reuid postgres --regid postgres --clear-groups "$programs/postgres" -D "$MNT/postgres/data" -k "$WORK/socket" \
 		-c listen_addresses= -c shared_buffers=32MB -c max_wal_size=64MB >>"$WORK/server.log" 2>&1 &
 	SERVER=$!
-	for _ in $(seq 300); do
-		as_postgres pg_isready -q && return
-		kill -0 "$SERVER" 2>/dev/null || break
-		sleep 0.1
-	done
-	fail "the server did not start: $(tail -n 20 "$WORK/server.log")"
+	await 60 is_ready_or_dead
+	as_postgres pg_isready -q || fail "the server did not start: $(tail -n 20 "$WORK/server.log")"
 }
 
 # Each line that a client prints is a commit that it was told of.
@@ -43,20 +41,18 @@ insert_for_ever() { # WRITER
 		sql -v ON_ERROR_STOP=1 >>"$WORK/noted.$1" 2>/dev/null
 }
 
+have_noted() { [ "$(cat "$WORK"/noted.* | wc -l)" -ge "$1" ]; }
+
 load_until_noted() { # COUNT
 	clients=
-	as_postgres pgbench -n -c 2 -T 120 postgres >/dev/null 2>&1 &
+	as_postgres pgbench -n -c 2 -T 10000 postgres >/dev/null 2>&1 &
 	clients=$!
 	for writer in 1 2; do
 		: >"$WORK/noted.$writer"
 		insert_for_ever "$writer" &
 		clients="$clients $!"
 	done
-	for _ in $(seq 600); do
-		[ "$(cat "$WORK"/noted.* | wc -l)" -ge "$1" ] && return
-		sleep 0.1
-	done
-	fail "the clients do not get on"
+	await 60 have_noted "$1"
 }
 
 is_whole() {
@@ -102,7 +98,7 @@ for round in $(seq $ROUNDS); do
 	start_server
 	is_whole "round $round, after kill -9 of the mount"
 done
-check pg_ctl stop -m fast -D "$MNT/postgres/data"
+check pg_ctl stop -t 10000 -m fast -D "$MNT/postgres/data"
 wait "$SERVER" || fail "the server ended with status $?"
 SERVER=
 mount_down

@@ -35,7 +35,7 @@ check git -C "$MNT/clone" gc -q --prune=now
 check git -C "$MNT/clone" fsck --strict
 [ -z "$(git -C "$MNT/clone" status --porcelain)" ] || fail "git status finds changes"
 
-sql() { sqlite3 -cmd '.timeout 60000' "$MNT/$1.db" "$2"; }
+sql() { sqlite3 -cmd '.timeout 10000000' "$MNT/$1.db" "$2"; }
 for mode in delete wal; do
 	sql "$mode" "PRAGMA journal_mode=$mode; CREATE TABLE t (writer INTEGER, number INTEGER);" >/dev/null
 	writers=

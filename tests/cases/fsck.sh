@@ -34,6 +34,7 @@ sync "$MNT/dir/big"
 exec 7<>"$MNT/held"
 rm "$MNT/held"
 
+has_moved() { [ -e "$MNT/moved-$1-1" ]; }
 for round in 1 2 3; do
 	(
 		i=0
@@ -43,7 +44,8 @@ for round in 1 2 3; do
 		done
 	) 2>/dev/null &
 	load=$!
-	sleep 1
+	await 60 has_moved "$round"
+	sleep 0.5
 	mount_kill
 	wait $load
 	exec 7>&-

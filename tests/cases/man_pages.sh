@@ -1,4 +1,4 @@
-# limit: 30
+# limit: 120
 # The man pages are sound; every option that the mount accepts is on its page, and every setting, with its default, on
 # the page of settings, and the other way round.
 set -u

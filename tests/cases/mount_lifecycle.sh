@@ -6,11 +6,7 @@ check() { "$@" || fail "$*"; }
 refused() { "$@" 2>/dev/null && fail "not refused: $*"; true; }
 same() { [ "$1" = "$2" ] || fail "got '$1', expected '$2'"; }
 ends() { # the daemon ends by itself, cleanly
-	for _ in $(seq 200); do
-		kill -0 "$DAEMON" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -0 "$DAEMON" 2>/dev/null && fail "the daemon did not end: $*"
+	await 60 has_ended "$DAEMON"
 	wait "$DAEMON" || fail "the daemon ended with status $?: $*"
 	DAEMON=
 }
@@ -74,12 +70,15 @@ check touch "$MNT/accepted"
 # umount while programs write: it is refused until they have ended, then drains; nothing is lost.
 (
 	exec 9>"$MNT/busy"
-	for i in $(seq 200); do echo "$i" >&9 || exit 1; done
-	sleep 1
+	for i in $(seq 200); do
+		echo "$i" >&9 || exit 1
+		[ "$i" != 100 ] || until [ -e "$WORK/refused" ]; do sleep 0.02; done
+	done
 ) &
 writer=$!
-sleep 0.3
+await 60 test -s "$MNT/busy"
 refused umount "$MNT"
+touch "$WORK/refused"
 wait "$writer" || fail "the writer"
 mount_down
 mount_up

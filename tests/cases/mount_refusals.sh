@@ -45,7 +45,7 @@ refuse 1 "-o needs a value" "$VOLUME" "$MNT" -o
 refuse 1 "hands the source to a shell" "$WORK/a;reboot" "$MNT" -o nosubtype
 refuse 1 "'localhost:none' is no address" localhost:none "$MNT"
 refuse 1 "subdirectory (/vol) cannot be mounted yet" localhost:1,localhost:2:/vol "$MNT"
-refuse 32 "does not answer within 1 s: localhost:1: Connection refused" localhost:1 "$MNT" -o mount_timeout=3
+refuse 32 " s: localhost:1: Connection refused" localhost:1 "$MNT" -o mount_timeout=$((3 * ${RAFTKV_PATIENCE:-1}))
 refuse 32 "cannot open the log" "$VOLUME" "$MNT" -o log=/nowhere/log
 refuse 32 "cannot create the source directory" "$WORK/none/volume" "$MNT"
 refuse 32 "cannot remount" "$VOLUME" "$MNT" -o remount,ro

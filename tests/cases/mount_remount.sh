@@ -1,4 +1,4 @@
-# limit: 60
+# limit: 120
 # remount: what it changes takes effect in the running daemon, by whichever way it comes.
 . tests/lib/mount.sh
 
@@ -15,15 +15,20 @@ reading_moves_atime() {
 	[ "$(stat -c %x "$MNT/file" | cut -c1-4)" != 2000 ]
 }
 
-# Until it is so: the daemon hears of a remount a moment later.
-becomes() {
-	for _ in $(seq 100); do
-		"$@" && return
-		sleep 0.05
-	done
-	fail "it never came true: $*"
-}
 atime_stays() { ! reading_moves_atime; }
+
+# A write is logged though nothing follows it: the daemon hears of a remount a moment later.
+writes() { "$BUILD/raftkv" status --json "$MNT" | jq -r .writes_total; }
+writes_at_once() {
+	local before after
+	exec 9>"$MNT/probe"
+	sync "$MNT/probe"
+	before=$(writes)
+	echo written >&9
+	after=$(writes)
+	exec 9>&-
+	[ "$after" -gt "$before" ]
+}
 
 # A write that is not followed by anything, then the plug is pulled.
 write_and_kill() {
@@ -39,9 +44,9 @@ mount_up noatime
 echo data >"$MNT/file"
 reading_moves_atime && fail "noatime"
 remount relatime
-becomes reading_moves_atime
+await 60 reading_moves_atime
 check mount -i -o remount,noatime "$MNT"
-becomes atime_stays
+await 60 atime_stays
 
 # Read-only and back; the error is the kernel's.
 remount ro
@@ -58,7 +63,7 @@ write_and_kill first || fail "sync: what was written is not durable"
 has sync && fail "sync without being asked"
 remount sync
 has sync || fail "remount,sync"
-sleep 0.3
+await 60 writes_at_once
 write_and_kill second || fail "remount,sync: what was written is not durable"
 remount sync
 remount async

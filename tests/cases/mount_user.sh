@@ -1,4 +1,4 @@
-# limit: 60
+# limit: 120
 # Without root: a private mount through fusermount3, in a mount namespace of its own.
 if [ "${1-}" != inside ]; then
 	command -v fusermount3 >/dev/null && id nobody >/dev/null 2>&1 || { echo "needs fusermount3 and nobody"; exit 77; }
@@ -23,13 +23,7 @@ if ! as_nobody test -w /dev/fuse; then # a container's; everybody's elsewhere
 fi
 
 mount_as_nobody() { as_nobody "$BUILD/mount.raftkv" "$store" "$mnt" ${1:+-o "$1"} 2>"$WORK/user.log"; }
-closed() {
-	for _ in $(seq 200); do
-		flock -n "$store/LOCK" true && return
-		sleep 0.1
-	done
-	fail "the daemon did not let go of the store"
-}
+closed() { await 60 flock -n "$store/LOCK" true; }
 
 mount_as_nobody noexec || fail "a mount without root: $(cat "$WORK/user.log")"
 same "$(findmnt -n -o SOURCE,FSTYPE "$mnt" | xargs)" "$store fuse.raftkv"

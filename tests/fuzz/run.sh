@@ -1,11 +1,12 @@
 #!/bin/bash
 # Runs one fuzz target for a while, from its corpus in tests/fuzz/corpus, which stays as it is.
 #
-#   tests/fuzz/run.sh TARGET SECONDS     TARGET: a program such as build/tests/fuzz/fuzz_raft_step
+#   tests/fuzz/run.sh TARGET SECONDS     TARGET: a program such as build/tests/fuzz/fuzz_raft_step; SECONDS of an idle machine
 #
 # Prints how often it ran and what it covered; an input that breaks it is kept beside the program.
 set -u
-target=$1 seconds=$2
+target=$1 patience=${RAFTKV_PATIENCE:-1}
+seconds=$(($2 * patience))
 name=$(basename "$target")
 corpus=$(dirname "$0")/corpus/${name#fuzz_}
 scratch=$(mktemp -d) || exit 2
@@ -14,7 +15,7 @@ mkdir "$scratch/found"
 folders=("$scratch/found")
 [ -d "$corpus" ] && folders+=("$corpus")
 
-if ! "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+if ! "$target" -max_total_time="$seconds" -timeout=$((30 * patience)) -rss_limit_mb=1024 -print_final_stats=1 \
 	-artifact_prefix="$target-" "${folders[@]}" >"$scratch/log" 2>&1; then
 	grep -v '^#' "$scratch/log" | tail -n 50
 	echo "$name failed"

@@ -1,6 +1,7 @@
 # Sourced by cases behind tests/lib/mount.sh: stores of the build on ports of loopback, which end with the case.
 #
 #   store_up N [OPTION…]   starts store N of $STORES (3); its pid is ${STORE_PIDS[N]}, its log $WORK/N.log
+#   raftkvd_up N OPTION…   the same with whatever options say which cluster it is of
 #   store_kill N           kill -9
 #   store_down N           SIGTERM; fails unless it ends in good order
 #   stores_up              all of them; returns when they are ready and one keeps the cluster
@@ -8,9 +9,10 @@
 #   cluster_mount NAME [OPTIONS]  mounts the cluster on $WORK/NAME; the daemon's pid is ${MOUNT_PIDS[NAME]}, its log
 #                          $WORK/NAME.log
 #   cluster_umount NAME    fails unless its daemon ends in good order
-#   await SECONDS COMMAND…  until it succeeds; fails the case otherwise
 #
-# $ADDRESSES is the list that the cluster begins with; ${ADDRESS[N]} is store N's.
+# $ADDRESSES is the list that the cluster begins with; ${ADDRESS[N]} is store N's. $STORE_OPTIONS are of every store: a mount
+# that gets no processor for a while keeps its session.
+STORE_OPTIONS=(--insecure --server.session_expiry_ms=15000)
 STORES=${STORES:-3}
 PORT_BASE=$((20000 + RANDOM % 20000))
 ADDRESSES=
@@ -22,21 +24,17 @@ for n in $(seq "$STORES"); do
 	ADDRESSES=$ADDRESSES${ADDRESSES:+,}${ADDRESS[n]}
 done
 
-await() {
-	local end=$((SECONDS + $1))
+raftkvd_up() {
+	local n=$1
 	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || fail "not within its time: $*"
-		sleep 0.1
-	done
+	"$BUILD/raftkvd" --config /dev/null "${STORE_OPTIONS[@]}" "$@" 2>>"$WORK/$n.log" &
+	STORE_PIDS[n]=$!
 }
 
 store_up() {
 	local n=$1
 	shift
-	"$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/store$n" --listen "${ADDRESS[n]}" --initial-cluster "$ADDRESSES" "$@" \
-		2>>"$WORK/$n.log" &
-	STORE_PIDS[n]=$!
+	raftkvd_up "$n" --data "$WORK/store$n" --listen "${ADDRESS[n]}" --initial-cluster "$ADDRESSES" "$@"
 }
 
 store_is_ready() {
@@ -59,8 +57,8 @@ store_down() {
 stores_up() {
 	local n
 	for n in $(seq "$STORES"); do store_up "$n"; done
-	for n in $(seq "$STORES"); do await 20 store_is_ready "$n"; done
-	await 30 grep -q 'this store keeps the cluster' "$WORK"/[1-9].log
+	for n in $(seq "$STORES"); do await 60 store_is_ready "$n"; done
+	await 60 grep -q 'this store keeps the cluster' "$WORK"/[1-9].log
 }
 
 store_leader() {
@@ -80,7 +78,7 @@ cluster_mount() {
 	: >"$WORK/$1.log"
 	"$BUILD/mount.raftkv" "$ADDRESSES" "$WORK/$1" -o "foreground${2:+,$2}" 2>>"$WORK/$1.log" &
 	MOUNT_PIDS[$1]=$!
-	await 35 is_mounted "$1"
+	await 60 is_mounted "$1"
 }
 
 cluster_umount() {

@@ -3,13 +3,19 @@
 #   mount_up [OPTIONS]   mounts $VOLUME on $MNT; the daemon's pid is $DAEMON
 #   mount_kill           kill -9 of the daemon; takes the dead mount away
 #   mount_down           umount, and waits until the daemon has closed the store
-#   ext4_up NAME SIZE    a new ext4 of that size on a loop device, mounted on $WORK/NAME
+#   ext4_up NAME SIZE [DIRECTORY]  a new ext4 of that size on a loop device, mounted on $WORK/NAME; its image is in DIRECTORY,
+#                        $WORK otherwise: /dev/shm for what is not about disks and would wait for one most of the time
+#   await SECONDS COMMAND…  until it succeeds; fails the case when it has not within so many seconds of an idle machine, which
+#                        are more on a busy one (patience.py). It is there to end what hangs: half a minute or more.
+#   within SECONDS COMMAND…  runs it; status 124 when it was ended because it took longer, as long as that is meant in await
 #   fail TEXT…           ends the case
 #
 # $WORK is a scratch directory that everybody may enter. $BUILD/mount.raftkv is the program under test.
 set -u
 : "${BUILD:?}"
 BUILD=$(realpath "$BUILD")
+export PYTHONDONTWRITEBYTECODE=1
+PATIENCE=$(realpath tests/lib/patience.py)
 WORK=$(mktemp -d /var/tmp/raftkv-case.XXXXXX)
 chmod 755 "$WORK"
 VOLUME=$WORK/volume
@@ -17,6 +23,7 @@ MNT=$WORK/mnt
 mkdir "$MNT"
 DAEMON=
 EXT4=
+IMAGES=
 
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 [ -c /dev/fuse ] || { echo "needs /dev/fuse"; exit 77; }
@@ -27,16 +34,31 @@ fail() {
 	exit 1
 }
 
+await() {
+	local seconds=$1 begin=$SECONDS factor=${RAFTKV_PATIENCE:-1}
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ $((SECONDS - begin)) -ge $((seconds * factor)) ]; then
+			factor=$(python3 "$PATIENCE")
+			[ $((SECONDS - begin)) -lt $((seconds * factor)) ] || fail "not within its time: $*"
+		fi
+		sleep 0.1
+	done
+}
+
+within() { python3 "$PATIENCE" "$@"; }
+
+has_ended() { ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
+
+says_mounted() { grep -q 'msg="mounted"' "$WORK/daemon.log"; }
+is_up_or_dead() { says_mounted || has_ended "$DAEMON"; }
+
 mount_up() {
 	: >"$WORK/daemon.log" # or the mount before would be found there
 	"$BUILD/mount.raftkv" "$VOLUME" "$MNT" -o "foreground${1:+,$1}" 2>"$WORK/daemon.log" &
 	DAEMON=$!
-	for _ in $(seq 300); do
-		grep -q 'msg="mounted"' "$WORK/daemon.log" && return 0
-		kill -0 "$DAEMON" 2>/dev/null || break
-		sleep 0.1
-	done
-	fail "the mount did not come up"
+	await 60 is_up_or_dead
+	says_mounted || fail "the mount did not come up"
 }
 
 mount_kill() {
@@ -53,10 +75,12 @@ mount_down() {
 }
 
 ext4_up() {
-	truncate -s "$2" "$WORK/$1.ext4"
-	mkfs.ext4 -q "$WORK/$1.ext4" || fail "mkfs.ext4"
+	local image=${3:-$WORK}/${WORK##*/}.$1.ext4
+	IMAGES="$IMAGES $image"
+	truncate -s "$2" "$image"
+	mkfs.ext4 -q "$image" || fail "mkfs.ext4"
 	mkdir "$WORK/$1"
-	mount -o loop "$WORK/$1.ext4" "$WORK/$1" || { echo "needs loop devices"; exit 77; }
+	mount -o loop "$image" "$WORK/$1" || { echo "needs loop devices"; exit 77; }
 	EXT4="$EXT4 $WORK/$1"
 }
 
@@ -68,6 +92,6 @@ clean_up() {
 		umount "$directory" || umount -l "$directory"
 	done
 	rm -rf /var/lib/raftkv/mounts/*"${WORK##*/}"*
-	rm -rf --one-file-system "$WORK"
+	rm -rf --one-file-system "$WORK" $IMAGES
 }
 trap clean_up EXIT
