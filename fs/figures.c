@@ -1,5 +1,6 @@
 #include "fs/figures.h"
 
+#include <malloc.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -118,6 +119,13 @@ static void give_all(void (*each)(void *argument, const struct figure_value *fig
 	}
 }
 
+static uint64_t allocated(void)
+{
+	struct mallinfo2 heap = mallinfo2();
+
+	return heap.uordblks + heap.hblkhd;
+}
+
 void figures_each(const struct figures_source *source,
 	void (*each)(void *argument, const struct figure_value *figure), void *argument)
 {
@@ -127,6 +135,8 @@ void figures_each(const struct figures_source *source,
 	give(each, argument, "process_id", "raftkv_process_id", "The process.", (uint64_t)getpid());
 	give(each, argument, "uptime_seconds", "raftkv_uptime_seconds", "Since it began to serve.",
 		(env_now(source->env) - source->started) / NS_PER_S);
+	give(each, argument, "allocated_bytes", "raftkv_allocated_bytes",
+		"Memory in use, of what malloc gave.", allocated());
 	if (source->remote) {
 		remote_read_stats(source->remote, &remote);
 		give_all(each, argument, remote_rules, sizeof remote_rules / sizeof *remote_rules, &remote);
