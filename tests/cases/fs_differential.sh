@@ -3,7 +3,7 @@
 # RAFTKV_TORTURE is for how many minutes to go on with new seeds.
 . tests/lib/mount.sh
 
-ext4_up ext4 1G
+ext4_up ext4 1G /dev/shm
 mount_up
 mkdir -m 777 "$WORK/ext4/a" "$MNT/b"
 seed=${RAFTKV_SEED:-1}

@@ -3,8 +3,10 @@
 . tests/lib/mount.sh
 
 "$BUILD/tests/posix" --check-table || fail "the table and the tests are not the same"
-ext4_up ext4 512M
+ext4_up ext4 512M /dev/shm
 "$BUILD/tests/posix" "$WORK/ext4" || fail "on ext4"
+ext4_up disk 2G /dev/shm
+VOLUME=$WORK/disk/volume
 mount_up
 chmod 755 "$MNT"
 "$BUILD/tests/posix" --as root "$MNT" &

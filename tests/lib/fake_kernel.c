@@ -10,9 +10,10 @@
 
 #include "proto/check.h"
 #include "proto/env_uv.h"
+#include "tests/lib/patience.h"
 
 #define SOCKET_SIZE (1 << 20)
-#define END_WAIT_S  20
+#define END_WAIT_S  30
 
 static int give_descriptor(void *argument, int *fd)
 {
@@ -99,7 +100,7 @@ static void make_front(struct fake_kernel *kernel)
 
 	fake_kernel_send(kernel, 0, FUSE_INIT, 0, &init, sizeof init);
 	check(front_new(&options, &kernel->front, &status) == 0);
-	check(fake_kernel_receive(kernel, 0, &answer, 1000));
+	check(fake_kernel_receive(kernel, 0, &answer, patience(30) * 1000));
 	check(answer.header.error == 0 && answer.size >= sizeof kernel->init);
 	memcpy(&kernel->init, answer.body, sizeof kernel->init);
 	check(!fake_kernel_receive(kernel, 1, &answer, 0));
@@ -149,7 +150,7 @@ void fake_kernel_close(struct fake_kernel *kernel)
 
 	fake_kernel_hang_up(kernel);
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += END_WAIT_S;
+	until.tv_sec += patience(END_WAIT_S);
 	while (sem_timedwait(&kernel->ended, &until) < 0)
 		check(errno == EINTR);
 	env_loop_stop(kernel->loop);

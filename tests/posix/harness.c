@@ -5,10 +5,14 @@
 
 #include <grp.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "tests/lib/patience.h"
 
 static _Noreturn void fail(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -148,6 +152,7 @@ void become(uid_t uid, gid_t gid)
 	OK(setgroups(0, NULL));
 	OK(setresgid(gid, gid, gid));
 	OK(setresuid(uid, uid, uid));
+	OK(prctl(PR_SET_DUMPABLE, 1)); /* or its parent could not see what it waits for */
 }
 
 void run_as(uid_t uid, gid_t gid, void (*run)(void))
@@ -167,7 +172,7 @@ pid_t start(void (*run)(void))
 	pid_t child = OK(fork());
 
 	if (child == 0) {
-		alarm(50);
+		alarm((unsigned)patience(50));
 		run();
 		_exit(0);
 	}
@@ -184,21 +189,30 @@ void join(pid_t child)
 	IS(WIFEXITED(status));
 }
 
+/* "72 0x3 0x7 ...": the number of the system call that a process sleeps in, and its arguments. */
+static bool waits_for_lock(pid_t process)
+{
+	char path[64], line[512];
+	unsigned command;
+	long number;
+	FILE *file;
+	bool is_read;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", process);
+	file = fopen(path, "r");
+	IS(file != NULL);
+	is_read = fgets(line, sizeof(line), file) != NULL;
+	fclose(file);
+	return is_read && sscanf(line, "%ld %*x %x", &number, &command) == 2 &&
+	       (number == SYS_flock ||
+		       (number == SYS_fcntl && (command == F_SETLKW || command == F_OFD_SETLKW)));
+}
+
 void wait_until_blocked(pid_t child)
 {
-	char path[64], line[512], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", child);
-	for (int asleep = 0, rounds = 0; asleep < 20 && rounds < 5000; rounds++) {
-		FILE *file = fopen(path, "r");
-
-		IS(file != NULL && fgets(line, sizeof(line), file) != NULL);
-		fclose(file);
-		state = strrchr(line, ')')[2];
-		asleep = state == 'S' || state == 'D' ? asleep + 1 : 0;
+	/* For a while: the request is on its way to the filesystem. */
+	for (int times = 0; times < 20 * patience(1); times = waits_for_lock(child) ? times + 1 : 0)
 		usleep(2000);
-	}
-	IS(state == 'S' || state == 'D');
 }
 
 static void on_alarm(int signal)
@@ -206,10 +220,11 @@ static void on_alarm(int signal)
 	(void)signal;
 }
 
-void alarm_in(unsigned milliseconds)
+void alarm_every(unsigned milliseconds)
 {
 	struct sigaction action = {.sa_handler = on_alarm};
-	struct itimerval timer = {.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000}};
+	struct timeval period = {milliseconds / 1000, milliseconds % 1000 * 1000};
+	struct itimerval timer = {period, period};
 
 	OK(sigaction(SIGALRM, &action, NULL));
 	OK(setitimer(ITIMER_REAL, &timer, NULL));
@@ -218,6 +233,19 @@ void alarm_in(unsigned milliseconds)
 int64_t nanoseconds(struct timespec time)
 {
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t now(void)
+{
+	struct timespec time;
+
+	OK(clock_gettime(CLOCK_REALTIME, &time));
+	return nanoseconds(time);
+}
+
+bool is_between(int64_t before, struct timespec time, int64_t after)
+{
+	return before - 20000000 <= nanoseconds(time) && nanoseconds(time) <= after;
 }
 
 void tick(void)

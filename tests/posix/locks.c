@@ -132,7 +132,7 @@ TEST(flock_waits)
 
 static void wait_for_flock_interrupted(void)
 {
-	alarm_in(100);
+	alarm_every(100);
 	FAILS(flock(open_shared(), LOCK_EX), EINTR);
 }
 
@@ -246,13 +246,18 @@ static void hold_lock_and_pause(void)
 	pause();
 }
 
+static void wait_until_held(int fd, off_t start, off_t length)
+{
+	while (test_range(fd, F_GETLK, start, length).l_type == F_UNLCK)
+		usleep(2000);
+}
+
 TEST(posix_lock_released_by_kill)
 {
 	int fd = open_shared();
 	pid_t child = start(hold_lock_and_pause);
 
-	for (int i = 0; i < 1000 && test_range(fd, F_GETLK, 0, 0).l_type == F_UNLCK; i++)
-		usleep(2000);
+	wait_until_held(fd, 0, 0);
 	FAILS(lock_range(fd, F_SETLK, F_WRLCK, 0, 0), EAGAIN);
 	OK(kill(child, SIGKILL));
 	EQ(waitpid(child, NULL, 0), child);
@@ -356,7 +361,7 @@ static void wait_for_range_interrupted(void)
 {
 	int fd = open_shared();
 
-	alarm_in(100);
+	alarm_every(100);
 	FAILS(lock_range(fd, F_SETLKW, F_WRLCK, 50, 10), EINTR);
 	OK(lock_range(fd, F_SETLK, F_WRLCK, 200, 10));
 }
@@ -390,7 +395,6 @@ static void lock_second_then_first(void)
 	int fd = open_shared();
 
 	OK(lock_range(fd, F_SETLK, F_WRLCK, 10, 1));
-	alarm_in(5000);
 	OK(lock_range(fd, F_SETLKW, F_WRLCK, 0, 1));
 }
 
@@ -401,9 +405,8 @@ TEST(posix_lock_deadlock)
 
 	OK(lock_range(fd, F_SETLK, F_WRLCK, 0, 1));
 	child = start(lock_second_then_first);
+	wait_until_held(fd, 10, 1);
 	wait_until_blocked(child);
-	for (int i = 0; i < 1000 && test_range(fd, F_GETLK, 10, 1).l_type == F_UNLCK; i++)
-		usleep(2000);
 	FAILS(lock_range(fd, F_SETLKW, F_WRLCK, 10, 1), EDEADLK);
 	OK(lock_range(fd, F_SETLK, F_UNLCK, 0, 1));
 	join(child);
@@ -417,7 +420,6 @@ static void hold_and_wait(void)
 	int fd = open_shared();
 
 	OK(lock_range(fd, F_SETLK, F_WRLCK, held, 1));
-	alarm_in(5000);
 	OK(lock_range(fd, F_SETLKW, F_WRLCK, wanted, 1));
 }
 
@@ -428,8 +430,7 @@ static pid_t start_waiter(int fd, off_t first, off_t second)
 	held = first;
 	wanted = second;
 	child = start(hold_and_wait);
-	for (int i = 0; i < 1000 && test_range(fd, F_GETLK, first, 1).l_type == F_UNLCK; i++)
-		usleep(2000);
+	wait_until_held(fd, first, 1);
 	wait_until_blocked(child);
 	return child;
 }

@@ -14,6 +14,8 @@
 #include <getopt.h>
 #include <sys/wait.h>
 
+#include "tests/lib/patience.h"
+
 enum { TEST_LIMIT_S = 60 };
 
 struct pair {
@@ -88,7 +90,7 @@ static _Noreturn void run_in_child(const struct test *test, unsigned as, const c
 		_exit(REPORT_FAILED);
 	setpgid(0, 0);
 	umask(022);
-	alarm(TEST_LIMIT_S);
+	alarm((unsigned)patience(TEST_LIMIT_S));
 	if (as == AS_USER)
 		become(USER, GROUP);
 	test->run();

@@ -151,7 +151,7 @@ TEST(socket_unlinked)
 TEST(fifo_open_is_interrupted)
 {
 	OK(mkfifo("p", 0644));
-	alarm_in(50);
+	alarm_every(50);
 	FAILS(open("p", O_RDONLY), EINTR);
 }
 

@@ -81,14 +81,17 @@ void run_as(uid_t uid, gid_t gid, void (*run)(void));
 /* Starts the function in a child that waits for nobody; join waits for it and passes its failure on. */
 pid_t start(void (*run)(void));
 void join(pid_t child);
-/* The child sleeps in a system call, presumably the one it is tested for. */
+/* The child waits for a lock: it is in flock(2), or in fcntl(2) with a command that waits. */
 void wait_until_blocked(pid_t child);
-/* Delivers SIGALRM without SA_RESTART after so many milliseconds. */
-void alarm_in(unsigned milliseconds);
+/* Delivers SIGALRM without SA_RESTART every so many milliseconds: what is to be interrupted may not have begun at the first. */
+void alarm_every(unsigned milliseconds);
 
 /* ---- Times ---- */
 
 int64_t nanoseconds(struct timespec time);
+int64_t now(void);
+/* A filesystem's clock may lag behind by a tick of the kernel. */
+bool is_between(int64_t before, struct timespec time, int64_t after);
 /* Lets the filesystem's clock (a kernel tick) move on, so that the next change has a later time. */
 void tick(void);
 

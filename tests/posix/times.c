@@ -1,4 +1,5 @@
 /* utimensat, and which call updates which time. */
+#include "tests/lib/patience.h"
 #include "tests/posix/posix.h"
 
 #include <dirent.h>
@@ -84,19 +85,19 @@ TEST(utimensat_omit_both)
 
 TEST(utimensat_now)
 {
-	struct timespec now;
+	int64_t before = now();
 	struct stat status;
 
 	put("f", "");
 	OK(set_times("f", TIME(100, 1), TIME(200, 2)));
 	OK(set_times("f", TIME(0, UTIME_NOW), TIME(0, UTIME_OMIT)));
-	OK(clock_gettime(CLOCK_REALTIME, &now));
 	status = status_of("f");
-	IS(llabs(nanoseconds(now) - nanoseconds(status.st_atim)) < 2000000000);
+	IS(is_between(before, status.st_atim, now()));
 	EQ(status.st_mtim.tv_sec, 200);
+	before = now();
 	OK(utimensat(AT_FDCWD, "f", NULL, 0));
 	status = status_of("f");
-	IS(llabs(nanoseconds(now) - nanoseconds(status.st_mtim)) < 2000000000);
+	IS(is_between(before, status.st_mtim, now()));
 }
 
 TEST(utimensat_updates_ctime)
@@ -238,7 +239,7 @@ TEST(read_updates_atime)
 	OK(set_times("f", TIME(100, 0), TIME(200, 0)));
 	before = status_of("f");
 	EQ(read(OK(open("f", O_RDONLY)), text, sizeof(text)), 4);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < patience(30) * 100; i++) {
 		after = status_of("f");
 		if (after.st_atim.tv_sec != 100)
 			break;

@@ -13,13 +13,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/plant.h"
 #include "tests/raft_chaos/cluster.h"
 
-#define SEED_SECONDS_MAX 30 /* of real time; a seed that hangs dies of SIGALRM */
+#define SEED_SECONDS_MAX 30 /* of a processor; a seed that hangs dies of SIGPROF */
 #define TWICE_EVERY	 64 /* seeds: each of these runs twice and must leave the same trace */
 
 struct options {
@@ -93,6 +94,7 @@ static bool run_seed(const struct options *options, struct cluster *cluster, str
 /* Runs seeds from progress->seed on; leaves it at the one after the last. */
 static void run_seeds(const struct options *options, struct progress *progress)
 {
+	const struct itimerval limit = {.it_value.tv_sec = SEED_SECONDS_MAX};
 	struct cluster *cluster = malloc(sizeof *cluster);
 
 	if (!cluster)
@@ -101,7 +103,7 @@ static void run_seeds(const struct options *options, struct progress *progress)
 	plant_choose(options->bug);
 #endif
 	for (; progress->seed < options->seed + options->seeds; progress->seed++) {
-		alarm(SEED_SECONDS_MAX);
+		setitimer(ITIMER_PROF, &limit, NULL);
 		if (run_seed(options, cluster, progress))
 			progress->passed++;
 		else

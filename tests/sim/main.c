@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 #include "tests/sim/work.h"
 
 #define TWICE_EVERY	 16
-#define SEED_SECONDS_MAX 60 /* of real time: then it hangs */
+#define SEED_SECONDS_MAX 60 /* of a processor: then it hangs */
 
 struct options {
 	uint64_t seed;
@@ -36,6 +37,7 @@ struct options {
  * depends on addresses does not repeat. */
 static bool run_child(const struct options *options, uint64_t seed, size_t shift, struct run_totals *totals)
 {
+	const struct itimerval limit = {.it_value.tv_sec = SEED_SECONDS_MAX};
 	struct run_options run = options->run;
 	int status;
 	pid_t child;
@@ -48,7 +50,7 @@ static bool run_child(const struct options *options, uint64_t seed, size_t shift
 		void *hole = malloc(shift);
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(SEED_SECONDS_MAX);
+		setitimer(ITIMER_PROF, &limit, NULL);
 		run_seed(&run, totals);
 		free(hole);
 		fflush(stdout);

@@ -13,9 +13,10 @@
 #include "fs/fuse/shape.h"
 #include "proto/check.h"
 #include "tests/lib/fake_kernel.h"
+#include "tests/lib/patience.h"
 
 #define ROOT	   FUSE_ROOT_ID
-#define LONG_MS	   5000
+#define LONG_S	   15
 #define SHORT_MS   50
 #define SIZE_MOST  160u /* of what follows a header here */
 #define OPCODE_END 64u
@@ -40,7 +41,7 @@ static int teardown(void **state)
 /* The one answer to a request: its error, the rest in `answer`. */
 static int wait_for(unsigned lane, uint64_t unique)
 {
-	assert_true(fake_kernel_receive(&kernel, lane, &answer, LONG_MS));
+	assert_true(fake_kernel_receive(&kernel, lane, &answer, patience(LONG_S) * 1000));
 	assert_int_equal(answer.header.unique, unique);
 	return answer.header.error;
 }
@@ -232,7 +233,7 @@ static void test_short_requests_are_refused(void **state)
 	assert_silent(0);
 	/* A header that claims more than was read. */
 	assert_int_equal(send(kernel.sockets[0], &header, sizeof header, 0), sizeof header);
-	assert_true(fake_kernel_receive(&kernel, 0, &answer, LONG_MS));
+	assert_true(fake_kernel_receive(&kernel, 0, &answer, patience(LONG_S) * 1000));
 	assert_int_equal(answer.header.error, -EINVAL);
 }
 
@@ -276,7 +277,7 @@ static void is_gone_soon(uint64_t node)
 	int error;
 
 	for (int tries = 0; (error = ask(FUSE_GETATTR, node, &getattr, sizeof getattr)) == 0; tries++) {
-		assert_true(tries < 1000);
+		assert_true(tries < patience(LONG_S) * 200);
 		usleep(5000);
 	}
 	assert_int_equal(error, -ESTALE);
@@ -494,8 +495,10 @@ static void test_many_processes_lock_through_one_handle(void **state)
 		assert_int_equal(set_lock(file, owner, F_RDLCK), 0);
 	release(file);
 	file = reopen(file);
-	for (int tries = 0; set_lock(file, 1000, F_WRLCK) == -EAGAIN; tries++)
-		assert_true(tries < 1000);
+	for (int tries = 0; set_lock(file, 1000, F_WRLCK) == -EAGAIN; tries++) {
+		assert_true(tries < patience(LONG_S) * 200);
+		usleep(5000);
+	}
 	release(file);
 }
 

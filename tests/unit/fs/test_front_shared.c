@@ -8,9 +8,10 @@
 
 #include "fs/fuse/raw.h"
 #include "tests/lib/fake_kernel.h"
+#include "tests/lib/patience.h"
 
 #define ROOT	      FUSE_ROOT_ID
-#define LONG_MS	      5000
+#define LONG_S	      15
 #define SHORT_MS      100
 #define OTHER_SESSION 5u
 #define NAME	      "file"
@@ -35,7 +36,7 @@ static int teardown(void **state)
 
 static int wait_for(uint64_t unique)
 {
-	assert_true(fake_kernel_receive(&kernel, 0, &answer, LONG_MS));
+	assert_true(fake_kernel_receive(&kernel, 0, &answer, patience(LONG_S) * 1000));
 	assert_int_equal(answer.header.unique, unique);
 	return answer.header.error;
 }

@@ -12,9 +12,10 @@
 #include "proto/check.h"
 #include "proto/env_uv.h"
 #include "proto/plant.h"
+#include "tests/lib/patience.h"
 
 #define INO	  7u
-#define LIMIT_S	  5
+#define LIMIT_S	  15
 #define SECOND_NS UINT64_C(1000000000)
 
 struct fixture {
@@ -123,7 +124,7 @@ static void await_one(sem_t *event)
 	struct timespec limit;
 
 	clock_gettime(CLOCK_REALTIME, &limit);
-	limit.tv_sec += LIMIT_S;
+	limit.tv_sec += patience(LIMIT_S);
 	while (sem_timedwait(event, &limit) < 0)
 		check(errno == EINTR);
 }

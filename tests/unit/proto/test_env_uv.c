@@ -234,7 +234,7 @@ struct wait {
 	struct env_loop *loop;
 	struct env *env;
 	uint64_t deadline;
-	uint64_t late_max;
+	uint64_t late_min;
 	int count;
 };
 
@@ -244,8 +244,8 @@ static void on_wait(struct env_timer *timer)
 	uint64_t now = env_now(wait->env);
 
 	assert_true(now >= wait->deadline);
-	if (now - wait->deadline > wait->late_max)
-		wait->late_max = now - wait->deadline;
+	if (now - wait->deadline < wait->late_min)
+		wait->late_min = now - wait->deadline;
 	if (++wait->count == 30) {
 		env_loop_stop(wait->loop);
 		return;
@@ -256,15 +256,15 @@ static void on_wait(struct env_timer *timer)
 
 static void test_timers_of_parts_of_a_millisecond(void **state)
 {
-	struct wait wait = {.env = new_env()};
+	struct wait wait = {.env = new_env(), .late_min = UINT64_MAX};
 
 	(void)state;
 	assert_int_equal(env_loop_new(wait.env, "timers", &wait.loop), 0);
 	env_timer_start(&wait.timer, wait.loop, 0, on_wait);
 	wait.deadline = env_now(wait.env);
 	env_loop_run(wait.loop);
-	/* Generous: other tests share the machine. */
-	assert_true(wait.late_max < 1000000000u);
+	/* A machine that has other things to do may be late, but not for each of them. */
+	assert_true(wait.late_min < 10000000u);
 	env_loop_free(wait.loop);
 	env_uv_free(wait.env);
 }

@@ -1,4 +1,7 @@
-/* Many idle regions in one process: they open quickly, cost little memory and, once they sleep, no time. */
+/*
+ * Many idle regions in one process: they open in little processor time, cost little memory and, once they sleep, no time.
+ * How long that takes by the clock, tests/bench/store_bench says.
+ */
 #include "store/raftkv.h"
 
 #include <malloc.h>
@@ -15,9 +18,9 @@
 
 #define REGIONS	     10000u
 #define REGION_SIZE  8192u /* bytes of memory each */
-#define OPEN_SECONDS 5.0 /* until all of them lead */
+#define OPEN_SECONDS 5.0 /* of a processor, until all of them sleep */
 #define IDLE_SHARE   0.02 /* of a core */
-#define SLACK	     4.0 /* a busy or instrumented machine may be so much slower */
+#define SLACK	     8.0 /* a busy, slow or instrumented machine may need so much more */
 
 static double seconds(clockid_t clock)
 {
@@ -69,17 +72,26 @@ static void close_store(struct store *store)
 	raftkv_free(store->raftkv);
 }
 
-static double wait_until_all_lead(struct store *store, double begin)
+static void wait_until_all_lead(struct store *store)
 {
 	struct raftkv_stats stats;
 
 	do {
 		usleep(20000);
 		raftkv_stats(store->raftkv, &stats);
-	} while (stats.leaders < REGIONS && seconds(CLOCK_MONOTONIC) - begin < OPEN_SECONDS * SLACK * 2);
+	} while (stats.leaders < REGIONS);
 	assert_int_equal(stats.regions, REGIONS);
 	assert_int_equal(stats.leaders, REGIONS);
-	return seconds(CLOCK_MONOTONIC) - begin;
+}
+
+/* Of a core, over a second. */
+static double share_of_a_second(void)
+{
+	double begin = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
+
+	sleep(1);
+	used = seconds(CLOCK_PROCESS_CPUTIME_ID) - used;
+	return used / (seconds(CLOCK_MONOTONIC) - begin);
 }
 
 static void ten_thousand_idle_regions_cost_little(void **state)
@@ -88,7 +100,7 @@ static void ten_thousand_idle_regions_cost_little(void **state)
 	char directory[128], path[160];
 	struct store store = {0};
 	size_t before, after;
-	double begin, took, idle;
+	double begin, used, idle;
 
 	(void)state;
 	test_directory_make(directory, sizeof directory);
@@ -108,23 +120,22 @@ static void ten_thousand_idle_regions_cost_little(void **state)
 		.failed = on_failed,
 	};
 	open_store(&store);
-	wait_until_all_lead(&store, seconds(CLOCK_MONOTONIC));
+	wait_until_all_lead(&store);
 	close_store(&store);
 
 	before = mallinfo2().uordblks;
-	begin = seconds(CLOCK_MONOTONIC);
+	begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	open_store(&store);
-	took = wait_until_all_lead(&store, begin);
+	wait_until_all_lead(&store);
 	after = mallinfo2().uordblks;
-	sleep(1);
-	idle = seconds(CLOCK_PROCESS_CPUTIME_ID);
-	sleep(2);
-	idle = (seconds(CLOCK_PROCESS_CPUTIME_ID) - idle) / 2;
-	print_message("open %.2f s, %zu bytes a region, %.2f %% of a core when idle\n", took,
-		(after - before) / REGIONS, idle * 100);
-	assert_true(took <= OPEN_SECONDS * SLACK);
+	do {
+		idle = share_of_a_second();
+		used = seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
+	} while (idle > IDLE_SHARE && used <= OPEN_SECONDS * SLACK);
+	print_message("%.2f s of a processor until %.2f %% of a core, %zu bytes a region\n", used, idle * 100,
+		(after - before) / REGIONS);
+	assert_true(used <= OPEN_SECONDS * SLACK);
 	assert_true((after - before) / REGIONS <= REGION_SIZE);
-	assert_true(idle <= IDLE_SHARE * SLACK);
 	close_store(&store);
 	env_uv_free(store.env);
 	test_directory_remove(directory);

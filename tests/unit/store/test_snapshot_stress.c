@@ -16,6 +16,7 @@
 #include "store/members.h"
 #include "store/net_transport.h"
 #include "store/raftkv.h"
+#include "tests/lib/patience.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
@@ -256,7 +257,7 @@ static void on_change(struct raftkv_change *change, int result)
 /* Asks each store in turn until one does it; a minute, and the test fails. */
 static struct store *next_store(struct cluster *cluster, int attempt)
 {
-	if (attempt > PATIENCE_S * 100)
+	if (attempt > patience(PATIENCE_S) * 100)
 		fail_msg("nobody answers");
 	if (attempt > 0)
 		usleep(10000);
@@ -368,7 +369,7 @@ static void new_store_gets_two_regions_while_clients_write(void **state)
 	add_replica(cluster, 2);
 	for (int i = 0; i < OBJECTS / 2; i++)
 		write_object(cluster, i, 'b');
-	for (int i = 0; i < PATIENCE_S * 100 &&
+	for (int i = 0; i < patience(PATIENCE_S) * 100 &&
 			(applied_at(cluster, joiner, 1) == 0 || applied_at(cluster, joiner, 2) == 0);
 		i++)
 		usleep(10000);
