@@ -44,7 +44,7 @@ try: fcntl.flock(fd, fcntl.LOCK_EX)
 except OSError: sys.exit(0)
 sys.exit(1)" &
 waiter=$!
-await 10 test -e "$WORK/waits"
+await 30 test -e "$WORK/waits"
 mkdir "$WORK/connections"
 mount -t fusectl fusectl "$WORK/connections"
 sleep 0.3 # the request is on its way, or will be refused

@@ -414,6 +414,14 @@ static void a_lock_shows_the_length_at_its_time(void **state)
 	release(fh);
 }
 
+static void locks_are_asked_for(void **state)
+{
+	static const uint32_t wanted = FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS;
+
+	(void)state;
+	assert_int_equal(kernel.init.flags & wanted, wanted);
+}
+
 /* Nothing hears of the lock's end once nobody is there to wait for it. */
 static void the_end_does_not_wait_for_others_locks(void **state)
 {
@@ -443,6 +451,7 @@ int main(void)
 		TEST(what_has_no_name_is_opened_only_by_who_has_it_open),
 		TEST(an_append_goes_to_the_end),
 		TEST(an_append_drops_the_pages_of_readers),
+		TEST(locks_are_asked_for),
 		TEST(a_lock_of_another_mount_is_waited_for),
 		TEST(a_lock_shows_what_was_written_under_it),
 		TEST(a_lock_shows_the_length_at_its_time),
