@@ -42,7 +42,7 @@ pid_of() {
 until_ready() {
 	local n=$1 from=$2 end=$((SECONDS + ready_seconds))
 	until tail -c +"$((from + 1))" "$cluster/$n/log" | grep -q 'msg="ready"'; do
-		pid_of "$n" >/dev/null || die "store $n ended: $(tail -n 1 "$cluster/$n/log")"
+		kill -0 "$(cat "$cluster/$n/raftkvd.pid")" 2>/dev/null || die "store $n ended: $(tail -n 1 "$cluster/$n/log")"
 		[ "$SECONDS" -lt "$end" ] || die "store $n is not ready after $ready_seconds s: see $cluster/$n/log"
 		sleep 0.1
 	done

@@ -191,6 +191,27 @@ expect 3 "$raftkv" status "127.0.0.1:$port"
 says 'does not answer'
 expect 0 "$raftkv" debug log "$VOLUME"
 says 'not among the rows yet'
-mount_up
+mount_up "metrics=127.0.0.1:$port"
 [ "$(sha256sum <"$MNT/data")" = "$sum" ] || fail 'the data is not what it was'
+# Connections that send a byte now and then keep nobody out: the oldest make room.
+python3 - "$port" "$WORK/slow" <<'END' &
+import socket, sys, time
+slow = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(40)]
+open(sys.argv[2], "w").close()
+while True:
+    for connection in slow:
+        try:
+            connection.send(b"G")
+        except OSError:
+            pass
+    time.sleep(1)
+END
+slow=$!
+for _ in $(seq 300); do
+	[ -e "$WORK/slow" ] && break
+	sleep 0.1
+done
+expect 0 "$raftkv" status "127.0.0.1:$port"
+kill "$slow"
+wait "$slow" 2>/dev/null
 mount_down
