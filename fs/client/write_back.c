@@ -10,6 +10,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 
 #define CHUNK_SIZE_MAX	   OP_WRITE_SIZE_MAX
 #define CHUNK_SIZE_FIRST   16384u
@@ -260,6 +261,14 @@ static struct write_back_waiter *take_satisfied(struct file *file)
 	return list;
 }
 
+/* Those who wait for a chunk that could not be written. */
+static void tell_waiters(struct file *file, const struct chunk *chunk, int error)
+{
+	for (struct write_back_waiter *waiter = file->waiters; waiter; waiter = waiter->next)
+		if (waiter->sequence >= chunk->sequence)
+			waiter->error = error;
+}
+
 static void on_written(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct chunk *chunk = container_of(call, struct chunk, call);
@@ -274,6 +283,8 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 	if (error)
 		write_back->options.failed(write_back->options.argument, file->ino, error);
 	pthread_mutex_lock(&write_back->mutex);
+	if (error && !planted("fs:waiter_not_told"))
+		tell_waiters(file, chunk, error);
 	chunk_remove(file, chunk);
 	file->in_flight--;
 	file->size -= chunk->size;
@@ -489,6 +500,7 @@ bool write_back_flush(
 	if (file) {
 		if (waiter) {
 			waiter->sequence = write_back->sequence;
+			waiter->error = 0;
 			waiter->next = file->waiters;
 			file->waiters = waiter;
 		}

@@ -6,8 +6,8 @@
  * Neighbouring writes are joined into operations of up to 1 MiB; several are on their way at a time, in any order unless
  * they overlap. What is here is bounded per file and per mount; beyond that a writer waits.
  *
- * An error is not lost: it is counted against the file and given to `failed`, and the data is dropped, as on any
- * filesystem whose disk failed.
+ * An error is not lost: it is given to `failed` and to whoever waits for the data, which is dropped, as on any filesystem
+ * whose disk failed.
  *
  * Threads: any, each naming its own loop; callbacks come on the loop of the one who waits.
  */
@@ -42,6 +42,7 @@ struct write_back_waiter {
 	uint64_t sequence; /* the write-back's */
 	struct env_loop *loop;
 	env_mail_cb wake;
+	int error; /* set by `wake`: -errno, when some of the data that it waited for could not be written */
 };
 
 /* Takes a copy of the data, which ends below INT64_MAX. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when there may be: call again.

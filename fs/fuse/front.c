@@ -110,8 +110,14 @@ static void on_write_failed(void *argument, uint64_t ino, int error)
 {
 	struct front *front = argument;
 
-	log_error(front->options.logger, "msg=\"data could not be written\" inode=%lu error=%d", ino, error);
+	log_error(front->options.logger,
+		"msg=\"data that was acknowledged before could not be written, and is lost: fsync says so\" "
+		"inode=%lu "
+		"error=%d",
+		ino, error);
 	node_set_error(front->nodes, ino, error);
+	if (front->pages) /* which show what is not there */
+		pages_drop(front->pages, ino);
 }
 
 static void on_sending(void *argument, uint64_t ino)

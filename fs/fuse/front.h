@@ -54,7 +54,7 @@ void front_start(struct front *front);
 /* For requests that come from now on. Any thread. */
 void front_set_modes(struct front *front, struct front_modes modes);
 /* The mount's session has ended, and its locks with it: who has a file open that was locked is told EIO, once, by the next
- * write, fsync or close. Any thread. */
+ * write or fsync, and by close until then. Any thread. */
 void front_on_session_lost(struct front *front);
 /* How long requests took, by operation (latencies.h). Any thread. */
 void front_each_operation(const struct front *front,

@@ -6,14 +6,24 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "proto/plant.h"
+
 #define CHAIN_MAX 64 /* of owners that wait for each other; Linux follows 10 */
+
+struct node_errors {
+	uint64_t count;
+	int last;
+};
 
 struct node {
 	uint64_t ino;
 	uint64_t opens;
 	uint64_t lock_drops; /* counts node_wake_lockers */
-	uint64_t errors; /* counts node_set_error */
-	int error;
+	struct node_errors errors; /* of data */
+	struct node_errors lock_errors;
+	bool is_unseen; /* an error of data that no fsync has told */
+	bool is_kept; /* for that alone: nobody has it open */
+	struct node *kept_prev, *kept_next;
 	bool is_open;
 	bool is_privileged;
 	bool is_locked;
@@ -25,6 +35,8 @@ struct node_table {
 	pthread_mutex_t mutex;
 	struct node *nodes;
 	struct node_waiter *blocked; /* those of the lockers that have a blocker */
+	struct node *kept; /* the first one has been for longest */
+	uint32_t kept_count;
 };
 
 int node_table_new(struct node_table **out)
@@ -74,12 +86,45 @@ static struct node *find_or_add(struct node_table *table, uint64_t ino)
 	return node;
 }
 
+static void drop(struct node_table *table, struct node *node)
+{
+	HASH_DEL(table->nodes, node);
+	free(node);
+}
+
+static void leave_kept(struct node_table *table, struct node *node)
+{
+	if (!node->is_kept)
+		return;
+	DL_DELETE2(table->kept, node, kept_prev, kept_next);
+	table->kept_count--;
+	node->is_kept = false;
+}
+
+static void keep(struct node_table *table, struct node *node)
+{
+	struct node *oldest;
+
+	if (node->is_kept)
+		return;
+	node->is_kept = true;
+	DL_APPEND2(table->kept, node, kept_prev, kept_next);
+	if (++table->kept_count <= NODE_KEPT_MAX)
+		return;
+	oldest = table->kept;
+	leave_kept(table, oldest);
+	drop(table, oldest);
+}
+
 static void drop_if_idle(struct node_table *table, struct node *node)
 {
 	if (node->opens > 0 || node->lockers)
 		return;
-	HASH_DEL(table->nodes, node);
-	free(node);
+	node->is_locked = node->is_open = node->is_privileged = false;
+	if (node->is_unseen)
+		keep(table, node);
+	else
+		drop(table, node);
 }
 
 /* No waiter of the list is the table's any more. */
@@ -99,8 +144,10 @@ int node_open(struct node_table *table, uint64_t ino)
 
 	pthread_mutex_lock(&table->mutex);
 	node = find_or_add(table, ino);
-	if (node)
+	if (node) {
+		leave_kept(table, node);
 		node->opens++;
+	}
 	pthread_mutex_unlock(&table->mutex);
 	return node ? 0 : -ENOMEM;
 }
@@ -158,15 +205,24 @@ bool node_is_privileged(struct node_table *table, uint64_t ino)
 	return is_privileged;
 }
 
+/* ---- Errors ---- */
+
+static void add_error(struct node_errors *errors, int error)
+{
+	errors->count++;
+	errors->last = error;
+}
+
 void node_set_error(struct node_table *table, uint64_t ino, int error)
 {
 	struct node *node;
 
 	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
+	node = find_or_add(table, ino);
 	if (node) {
-		node->errors++;
-		node->error = error;
+		add_error(&node->errors, error);
+		node->is_unseen = true;
+		drop_if_idle(table, node);
 	}
 	pthread_mutex_unlock(&table->mutex);
 }
@@ -176,37 +232,99 @@ void node_set_error_of_locked(struct node_table *table, int error)
 	struct node *node, *next;
 
 	pthread_mutex_lock(&table->mutex);
-	HASH_ITER (hh, table->nodes, node, next) {
-		if (!node->is_locked)
-			continue;
-		node->errors++;
-		node->error = error;
-	}
+	HASH_ITER (hh, table->nodes, node, next)
+		if (node->is_locked)
+			add_error(&node->lock_errors, error);
 	pthread_mutex_unlock(&table->mutex);
 }
 
-int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen)
+struct node_cursor node_cursor(struct node_table *table, uint64_t ino)
 {
+	struct node_cursor cursor = {0};
 	struct node *node;
-	int error = 0;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
-	if (node && node->errors != *seen) {
-		*seen = node->errors;
-		error = node->error;
-	}
+	if (node)
+		cursor = (struct node_cursor){
+			.opened = node->errors.count,
+			.written = node->errors.count,
+			.synced = node->errors.count -
+				  (node->is_unseen && !planted("fs:unseen_error_forgotten")),
+			.locks = node->lock_errors.count,
+		};
 	pthread_mutex_unlock(&table->mutex);
+	return cursor;
+}
+
+static int error_since(const struct node_errors *errors, uint64_t seen)
+{
+	return errors->count > seen ? errors->last : 0;
+}
+
+static int error_since_either(const struct node_errors *errors, uint64_t a, uint64_t b)
+{
+	return error_since(errors, a > b ? a : b);
+}
+
+static int take_lock_error(const struct node *node, struct node_cursor *cursor)
+{
+	int error = error_since(&node->lock_errors, cursor->locks);
+
+	cursor->locks = node->lock_errors.count;
 	return error;
 }
 
-uint64_t node_errors(struct node_table *table, uint64_t ino)
+int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor)
 {
-	uint64_t seen = UINT64_MAX;
+	int error = 0, lock_error = 0;
+	struct node *node;
 
-	node_take_error(table, ino, &seen);
-	return seen == UINT64_MAX ? 0 : seen;
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node) {
+		lock_error = take_lock_error(node, cursor);
+		error = error_since(&node->errors, cursor->synced);
+		cursor->synced = node->errors.count;
+		if (error)
+			node->is_unseen = false;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return error ? error : lock_error;
 }
+
+int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor)
+{
+	int error = 0, lock_error = 0;
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node) {
+		lock_error = take_lock_error(node, cursor);
+		error = error_since_either(&node->errors, cursor->written, cursor->synced);
+		cursor->written = node->errors.count;
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return error ? error : lock_error;
+}
+
+int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor)
+{
+	int error = 0, lock_error = 0;
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node) {
+		lock_error = error_since(&node->lock_errors, cursor->locks);
+		error = error_since_either(&node->errors, cursor->opened, cursor->synced);
+	}
+	pthread_mutex_unlock(&table->mutex);
+	return error ? error : lock_error;
+}
+
+/* ---- Locks ---- */
 
 void node_set_locked(struct node_table *table, uint64_t ino)
 {

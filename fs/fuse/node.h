@@ -42,13 +42,34 @@ bool node_is_open(struct node_table *table, uint64_t ino);
 void node_set_privileged(struct node_table *table, uint64_t ino);
 bool node_is_privileged(struct node_table *table, uint64_t ino);
 
-/* Data that could not be written after it had been acknowledged: every handle is told once. `seen` is the handle's count
- * of errors; it is brought up to date. 0 or the last -errno. */
+/*
+ * Data that could not be written after it had been acknowledged: as Linux's errseq (lib/errseq.c), the fsync of every open
+ * file tells it once, whoever else has told it. One that no fsync has told yet is kept after the last close, for up to
+ * NODE_KEPT_MAX inodes, and told by those who open the file later.
+ *
+ * write tells an error once for each open file, so that a program can go on after it; close tells it for as long as fsync
+ * has not. Neither takes it from fsync.
+ */
+#define NODE_KEPT_MAX 1024u
+
+/* What an open file has told, as counts of the inode's errors. */
+struct node_cursor {
+	uint64_t opened; /* when it was opened */
+	uint64_t written; /* by write */
+	uint64_t synced; /* by fsync */
+	uint64_t locks; /* of lost locks, by either */
+};
+
 void node_set_error(struct node_table *table, uint64_t ino, int error);
-/* The same of every file through which a lock was taken. */
+/* Locks were lost: whoever has a file open through which one was taken is told once by write or fsync, and by close until
+ * then. */
 void node_set_error_of_locked(struct node_table *table, int error);
-int node_take_error(struct node_table *table, uint64_t ino, uint64_t *seen);
-uint64_t node_errors(struct node_table *table, uint64_t ino);
+/* Of a file that is being opened. */
+struct node_cursor node_cursor(struct node_table *table, uint64_t ino);
+/* 0 or the last -errno that is to be told. */
+int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
+int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
+int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor);
 
 /* Locks. An open inode remembers that locks were taken through it. */
 void node_set_locked(struct node_table *table, uint64_t ino);
@@ -62,7 +83,7 @@ int node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struc
 bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
 void node_wake_lockers(struct node_table *table, uint64_t ino);
 
-/* Inodes in the table. */
+/* Inodes in the table: open ones, and those with an error that is kept. */
 uint64_t node_count(struct node_table *table);
 
 #endif

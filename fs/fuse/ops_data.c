@@ -45,7 +45,7 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_flush(request, ino, read_flushed);
+		request_flush_or_fail(request, ino, read_flushed);
 }
 
 /* ---- WRITE ---- */
@@ -88,9 +88,24 @@ static void write_called(struct client_call *call, int error, const struct op_re
 	request_reply_written(request, request->count);
 }
 
+/* What could not be written before. Nobody who could be told writes mapped pages. */
+static int earlier_error(const struct request *request)
+{
+	struct handle *handle = (struct handle *)(uintptr_t)request->info.fh;
+
+	return request->is_clip
+		       ? 0
+		       : node_write_error(request->front->nodes, request->op.write.ino, &handle->errors);
+}
+
 static void write_through(struct request *request)
 {
-	request_call(request, request->payload, write_called);
+	int error = earlier_error(request);
+
+	if (error)
+		request_reply_error(request, error);
+	else
+		request_call(request, request->payload, write_called);
 }
 
 static void buffer_again(struct env_mail *mail);
@@ -161,9 +176,7 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 		.kind = OP_WRITE,
 		.write = {.ino = ino, .offset = (uint64_t)offset, .flags = write_flags(request)},
 	};
-	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : 0;
-	if (!error && !info->writepage)
-		error = node_take_error(request->front->nodes, ino, &handle->errors_seen);
+	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : earlier_error(request);
 	if (error) {
 		request_reply_error(request, error);
 	} else if (!must_be_durable(request, handle)) {
@@ -289,7 +302,7 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 			.length = length < OP_WRITE_SIZE_MAX ? length : OP_WRITE_SIZE_MAX,
 			.kill = !is_privileged(fuse)},
 	};
-	request_flush(request, source, copy_source_flushed);
+	request_flush_or_fail(request, source, copy_source_flushed);
 }
 
 static void seek_done(struct request *request)
@@ -322,7 +335,7 @@ static void op_lseek(fuse_req_t fuse, fuse_ino_t ino, off_t offset, int whence, 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		request_reply_error(request, -EINVAL);
 	else
-		request_flush(request, ino, seek_flushed);
+		request_flush_or_fail(request, ino, seek_flushed);
 }
 
 /* ---- FSYNC ---- */
@@ -331,8 +344,7 @@ static void fsync_flushed(struct request *request)
 {
 	struct handle *handle = (struct handle *)(uintptr_t)request->info.fh;
 
-	request_reply_error(
-		request, node_take_error(request->front->nodes, request->ino, &handle->errors_seen));
+	request_reply_error(request, node_fsync_error(request->front->nodes, request->ino, &handle->errors));
 }
 
 static void op_fsync(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)

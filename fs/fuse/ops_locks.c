@@ -260,17 +260,17 @@ void locks_end_waits(struct front *front)
 
 /* ---- FLUSH and RELEASE ---- */
 
-static int take_error(const struct request *request)
+static int close_error(const struct request *request)
 {
-	struct handle *handle = (struct handle *)(uintptr_t)request->info.fh;
+	const struct handle *handle = (const struct handle *)(uintptr_t)request->info.fh;
 
-	return node_take_error(request->front->nodes, request->ino, &handle->errors_seen);
+	return node_close_error(request->front->nodes, request->ino, &handle->errors);
 }
 
 static void flush_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
-	int write_error = take_error(request);
+	int write_error = close_error(request);
 
 	(void)reply;
 	if (error == -EINTR) /* given up; the lock is to go all the same */
@@ -282,7 +282,7 @@ static void flush_called(struct client_call *call, int error, const struct op_re
 static void flush_written(struct request *request)
 {
 	if (!node_is_locked(request->front->nodes, request->ino)) {
-		request_reply_error(request, take_error(request));
+		request_reply_error(request, close_error(request));
 		return;
 	}
 	request->op = (struct op){

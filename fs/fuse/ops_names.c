@@ -262,13 +262,14 @@ static void rename_flushed(struct request *request)
 	request_call(request, NULL, remove_called);
 }
 
-/* What is renamed over something is often meant to replace it as a whole: its data goes first. */
+/* What is renamed over something is often meant to replace it as a whole: its data goes first, and without it the name
+ * stays what it was. */
 static void rename_found(struct request *request)
 {
 	if (request->error)
 		rename_flushed(request);
 	else
-		request_flush(request, request->attributes.ino, rename_flushed);
+		request_flush_or_fail(request, request->attributes.ino, rename_flushed);
 }
 
 static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,

@@ -245,10 +245,13 @@ static void on_flushed(struct env_mail *mail)
 	struct request *request = request_of_room(mail);
 
 	request->wait = REQUEST_WAITS_ELSEWHERE;
-	request->flushed(request);
+	if (request->needs_data && request->room.error)
+		request_reply_error(request, request->room.error);
+	else
+		request->flushed(request);
 }
 
-void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request))
+static void flush_data(struct request *request, uint64_t ino, void (*then)(struct request *request))
 {
 	request->flushed = then;
 	request->room.loop = lane_loop(request->lane);
@@ -258,6 +261,18 @@ void request_flush(struct request *request, uint64_t ino, void (*then)(struct re
 		return;
 	request->wait = REQUEST_WAITS_ELSEWHERE;
 	then(request);
+}
+
+void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request))
+{
+	request->needs_data = false;
+	flush_data(request, ino, then);
+}
+
+void request_flush_or_fail(struct request *request, uint64_t ino, void (*then)(struct request *request))
+{
+	request->needs_data = true;
+	flush_data(request, ino, then);
 }
 
 /* ---- Giving up ---- */

@@ -103,6 +103,7 @@ struct request {
 	bool is_blocking;
 	bool is_cycle; /* the lock wait would have closed one, when last asked */
 	bool is_kill; /* the kernel asked to strip suid and sgid */
+	bool needs_data; /* request_flush_or_fail */
 	bool has_node; /* node_open has counted it */
 	bool has_pages; /* pages_open has, too */
 	void (*then)(struct request *request); /* the operation's next step after a read */
@@ -128,7 +129,7 @@ struct handle {
 	bool has_pages; /* pages_open has counted it */
 	bool can_read; /* through the kernel's pages */
 	bool is_direct; /* past them */
-	uint64_t errors_seen; /* node_take_error */
+	struct node_cursor errors; /* what was told through it; the node table's to change */
 	pthread_mutex_t mutex; /* of the owners */
 	struct handle_owner *owners;
 	size_t owner_count;
@@ -162,8 +163,11 @@ struct request *request_of_timer(struct env_timer *timer);
 struct request *request_of_room(struct env_mail *mail); /* of a write_back_waiter */
 struct request *request_of_drop(struct env_mail *mail); /* of a pages_waiter */
 
-/* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. */
+/* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. What
+ * could not be written is told by node.h. */
 void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request));
+/* The same for who would take old data for new: what could not be written ends the request with that errno. */
+void request_flush_or_fail(struct request *request, uint64_t ino, void (*then)(struct request *request));
 
 /* The kernel is going to be told of these attributes: pages that are older go. */
 void request_see(struct request *request, const struct attributes *attributes);

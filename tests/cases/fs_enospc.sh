@@ -1,6 +1,6 @@
-# limit: 120
+# limit: 240
 # A store on a small disk that fills up: writes say ENOSPC, what is there stays right, deleting works and makes room again,
-# and so after mounting once more.
+# and so after mounting once more. What was acknowledged and found no room is told by fsync.
 . tests/lib/mount.sh
 
 ext4_up small 640M
@@ -29,4 +29,5 @@ for round in 1 2; do
 	mount_up
 done
 [ "$(cat "$MNT/kept")" = kept ] || fail "after mounting again"
+python3 tests/lib/lost_data.py full "$MNT" || fail "data was lost in silence"
 mount_down

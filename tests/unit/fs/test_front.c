@@ -590,23 +590,128 @@ static void fail_data(struct fake_kernel *of)
 	fake_raftkv_fail_data(of->raftkv, -ENOSPC);
 }
 
+static void mend_data(struct fake_kernel *of)
+{
+	fake_raftkv_fail_data(of->raftkv, 0);
+}
+
+static int sync_file(struct open_file file)
+{
+	struct fuse_fsync_in in = {.fh = file.fh};
+
+	return ask(FUSE_FSYNC, file.node, &in, sizeof in);
+}
+
 static void test_every_handle_is_told_a_lost_write_once(void **state)
 {
 	struct open_file file = create("file"), other = reopen(file), later;
-	struct fuse_fsync_in fsync = {.fh = file.fh};
 
 	(void)state;
 	fake_kernel_on_loop(&kernel, fail_data);
 	assert_int_equal(write_byte(file, O_RDWR), 0); /* acknowledged, and lost */
-	assert_int_equal(ask(FUSE_FSYNC, file.node, &fsync, sizeof fsync), -ENOSPC);
-	assert_int_equal(ask(FUSE_FSYNC, file.node, &fsync, sizeof fsync), 0);
+	assert_int_equal(sync_file(file), -ENOSPC);
+	assert_int_equal(sync_file(file), 0);
 	assert_int_equal(flush(other, 1), -ENOSPC);
 	later = reopen(file);
 	assert_int_equal(flush(later, 1), 0);
+	assert_int_equal(sync_file(later), 0);
 	assert_int_equal(write_byte(file, O_RDWR | O_DSYNC), -ENOSPC); /* says so itself */
+	assert_int_equal(sync_file(file), 0);
+	assert_int_equal(sync_file(other), -ENOSPC);
 	release(file);
 	release(other);
 	release(later);
+}
+
+/* The disk is full for a while: the program makes room and writes on. */
+static void test_a_write_that_says_so_leaves_the_error_to_fsync(void **state)
+{
+	struct open_file file = create("file");
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, fail_data);
+	assert_int_equal(write_byte_at(file, O_RDWR, 0), 0);
+	assert_int_equal(flush(file, 1), -ENOSPC); /* the end of a child that inherited it */
+	fake_kernel_on_loop(&kernel, mend_data);
+	assert_int_equal(write_byte_at(file, O_RDWR, 1), -ENOSPC);
+	assert_int_equal(write_byte_at(file, O_RDWR, 1), 0);
+	assert_int_equal(write_byte_at(file, O_RDWR | O_DSYNC, 2), 0);
+	assert_int_equal(flush(file, 1), -ENOSPC);
+	assert_int_equal(sync_file(file), -ENOSPC);
+	assert_int_equal(sync_file(file), 0);
+	assert_int_equal(flush(file, 1), 0);
+	release(file);
+}
+
+static void test_a_lost_write_outlives_the_last_close(void **state)
+{
+	struct fuse_setattr_in chmod = {.valid = FATTR_MODE, .mode = 0600};
+	struct open_file file = create("file");
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, fail_data);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	release(file); /* no close came before: asynchronous writes do that */
+	assert_int_equal(ask(FUSE_SETATTR, file.node, &chmod, sizeof chmod), 0); /* it has been tried */
+	fake_kernel_on_loop(&kernel, mend_data);
+	file = reopen(file);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	assert_int_equal(sync_file(file), -ENOSPC);
+	assert_int_equal(sync_file(file), 0);
+	release(file);
+	file = reopen(file);
+	assert_int_equal(sync_file(file), 0);
+	release(file);
+}
+
+static int synchronous_write_after_a_lost_one(struct open_file file)
+{
+	fake_kernel_on_loop(&kernel, fail_data);
+	assert_int_equal(write_byte_at(file, O_RDWR, 0), 0);
+	return write_byte_at(file, O_RDWR | O_DSYNC, 1);
+}
+
+static int rename_over(const char *name, const char *new_name)
+{
+	struct fuse_rename2_in in = {.newdir = ROOT};
+	struct named request = with_name(&in, sizeof in, name);
+
+	strcpy((char *)request.bytes + request.size, new_name);
+	return ask(FUSE_RENAME2, ROOT, request.bytes, request.size + strlen(new_name) + 1);
+}
+
+static int copy(struct open_file from, struct open_file to)
+{
+	struct fuse_copy_file_range_in in = {
+		.fh_in = from.fh, .nodeid_out = to.node, .fh_out = to.fh, .len = 1};
+
+	return ask(FUSE_COPY_FILE_RANGE, from.node, &in, sizeof in);
+}
+
+/* They would show or use what was there before. */
+static void test_who_needs_lost_data_fails(void **state)
+{
+	struct open_file file = create("file"), old = create("old");
+	struct fuse_read_in read = {.fh = file.fh, .size = 4096};
+
+	(void)state;
+	assert_int_equal(write_byte(old, O_RDWR), 0);
+	assert_int_equal(flush(old, 1), 0);
+	assert_int_equal(synchronous_write_after_a_lost_one(file), -ENOSPC);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	assert_int_equal(ask(FUSE_READ, file.node, &read, sizeof read), -ENOSPC);
+	assert_int_equal(ask(FUSE_READ, file.node, &read, sizeof read), 0);
+	assert_int_equal(write_byte(file, O_RDWR), -ENOSPC);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	assert_int_equal(copy(file, old), -ENOSPC);
+	assert_int_equal(write_byte(file, O_RDWR), -ENOSPC);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	assert_int_equal(rename_over("file", "old"), -ENOSPC);
+	assert_int_equal(ask_name(FUSE_LOOKUP, ROOT, "old"), 0);
+	assert_int_equal(entry_node(), old.node);
+	assert_int_equal(sync_file(file), -ENOSPC);
+	release(file);
+	release(old);
 }
 
 static void test_append_only_files_are_opened_to_append(void **state)
@@ -675,6 +780,9 @@ int main(void)
 		TEST(a_file_ends_somewhere),
 		TEST(a_write_that_strips_suid_tells_the_kernel),
 		TEST(every_handle_is_told_a_lost_write_once),
+		TEST(a_write_that_says_so_leaves_the_error_to_fsync),
+		TEST(a_lost_write_outlives_the_last_close),
+		TEST(who_needs_lost_data_fails),
 		TEST(append_only_files_are_opened_to_append),
 		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
 	};

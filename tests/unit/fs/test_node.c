@@ -68,21 +68,79 @@ static void test_a_node_is_open_once_an_open_was_answered(void **state)
 
 static void test_every_handle_is_told_an_error_once(void **state)
 {
-	uint64_t first, second, third;
+	struct node_cursor first, second, third;
 
 	(void)state;
-	node_set_error(table, INO, -EIO); /* nobody has it open: nobody is told */
 	assert_int_equal(node_open(table, INO), 0);
-	first = second = node_errors(table, INO);
-	assert_int_equal(node_take_error(table, INO, &first), 0);
+	first = second = node_cursor(table, INO);
+	assert_int_equal(node_fsync_error(table, INO, &first), 0);
 	node_set_error(table, INO, -ENOSPC);
 	node_set_error(table, INO, -EIO);
-	third = node_errors(table, INO);
-	assert_int_equal(node_take_error(table, INO, &first), -EIO);
-	assert_int_equal(node_take_error(table, INO, &first), 0);
-	assert_int_equal(node_take_error(table, INO, &second), -EIO);
-	assert_int_equal(node_take_error(table, INO, &third), 0);
+	assert_int_equal(node_fsync_error(table, INO, &first), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &first), 0);
+	third = node_cursor(table, INO);
+	assert_int_equal(node_fsync_error(table, INO, &second), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &third), 0); /* opened after somebody was told */
+	node_set_error(table, INO, -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &first), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &second), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &third), -EIO);
 	node_close(table, INO);
+}
+
+static void test_write_and_close_take_nothing_from_fsync(void **state)
+{
+	struct node_cursor cursor;
+
+	(void)state;
+	assert_int_equal(node_open(table, INO), 0);
+	cursor = node_cursor(table, INO);
+	node_set_error(table, INO, -ENOSPC);
+	assert_int_equal(node_write_error(table, INO, &cursor), -ENOSPC);
+	assert_int_equal(node_write_error(table, INO, &cursor), 0); /* it goes on */
+	assert_int_equal(node_close_error(table, INO, &cursor), -ENOSPC); /* of a child */
+	assert_int_equal(node_close_error(table, INO, &cursor), -ENOSPC);
+	assert_int_equal(node_fsync_error(table, INO, &cursor), -ENOSPC);
+	assert_int_equal(node_close_error(table, INO, &cursor), 0);
+	node_set_error(table, INO, -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &cursor), -EIO);
+	assert_int_equal(node_write_error(table, INO, &cursor), 0);
+	node_close(table, INO);
+}
+
+static void test_an_error_that_nobody_was_told_waits_for_an_fsync(void **state)
+{
+	struct node_cursor cursor;
+
+	(void)state;
+	node_set_error(table, INO, -EIO); /* nobody has it open */
+	assert_int_equal(node_count(table), 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(node_open(table, INO), 0);
+		cursor = node_cursor(table, INO);
+		assert_int_equal(node_write_error(table, INO, &cursor), 0); /* it was not this one's data */
+		assert_int_equal(node_close_error(table, INO, &cursor), 0);
+		if (i == 1)
+			assert_int_equal(node_fsync_error(table, INO, &cursor), -EIO);
+		node_close(table, INO);
+	}
+	assert_int_equal(node_count(table), 0);
+}
+
+static void test_errors_of_closed_files_are_bounded(void **state)
+{
+	struct node_cursor cursor;
+
+	(void)state;
+	for (uint64_t i = 0; i < 2 * NODE_KEPT_MAX; i++)
+		node_set_error(table, INO + i, -EIO);
+	assert_int_equal(node_count(table), NODE_KEPT_MAX);
+	for (uint64_t i = 0; i < 2 * NODE_KEPT_MAX; i++) {
+		assert_int_equal(node_open(table, INO + i), 0);
+		cursor = node_cursor(table, INO + i);
+		assert_int_equal(node_fsync_error(table, INO + i, &cursor), i < NODE_KEPT_MAX ? 0 : -EIO);
+		node_close(table, INO + i);
+	}
 }
 
 static void test_a_dropped_lock_wakes_all_that_wait(void **state)
@@ -165,18 +223,26 @@ static void test_the_last_wait_of_a_cycle_is_refused(void **state)
 /* With the session their locks went. */
 static void test_who_was_locked_is_told(void **state)
 {
-	uint64_t locked, other;
+	struct node_cursor locked, other, later;
 
 	(void)state;
 	assert_int_equal(node_open(table, INO), 0);
 	assert_int_equal(node_open(table, INO + 1), 0);
 	node_set_locked(table, INO);
-	locked = node_errors(table, INO);
-	other = node_errors(table, INO + 1);
+	locked = node_cursor(table, INO);
+	other = node_cursor(table, INO + 1);
 	node_set_error_of_locked(table, -EIO);
-	assert_int_equal(node_take_error(table, INO, &locked), -EIO);
-	assert_int_equal(node_take_error(table, INO, &locked), 0);
-	assert_int_equal(node_take_error(table, INO + 1, &other), 0);
+	later = node_cursor(table, INO);
+	assert_int_equal(node_close_error(table, INO, &locked), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &locked), -EIO);
+	assert_int_equal(node_fsync_error(table, INO, &locked), 0);
+	assert_int_equal(node_close_error(table, INO, &locked), 0);
+	assert_int_equal(node_fsync_error(table, INO, &later), 0); /* it had no lock to lose */
+	assert_int_equal(node_fsync_error(table, INO + 1, &other), 0);
+	node_set_error_of_locked(table, -EIO);
+	assert_int_equal(node_write_error(table, INO, &locked), -EIO); /* it knows, and goes on */
+	assert_int_equal(node_fsync_error(table, INO, &locked), 0);
+	node_set_error_of_locked(table, -EIO);
 	node_close(table, INO);
 	node_close(table, INO + 1);
 }
@@ -188,6 +254,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_node_is_open_once_an_open_was_answered),
 		TEST(every_handle_is_told_an_error_once),
+		TEST(write_and_close_take_nothing_from_fsync),
+		TEST(an_error_that_nobody_was_told_waits_for_an_fsync),
+		TEST(errors_of_closed_files_are_bounded),
 		TEST(who_was_locked_is_told),
 		TEST(a_dropped_lock_wakes_all_that_wait),
 		TEST(a_wait_is_cancelled_or_woken_not_both),

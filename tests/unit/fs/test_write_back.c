@@ -280,6 +280,41 @@ static void test_an_error_is_told_once_and_the_data_dropped(void **state)
 	bench_close(&bench);
 }
 
+static void test_who_waits_is_told_what_was_lost(void **state)
+{
+	struct bench bench;
+	struct wait before, after, other;
+
+	(void)state;
+	bench_init(&bench, &quick, &defaults);
+	before = new_wait(&bench), after = new_wait(&bench), other = new_wait(&bench);
+	fake_raftkv_fail_data(bench.sim.raftkv, -ENOSPC);
+	fake_raftkv_hold(bench.sim.raftkv, true);
+	write_at(&bench, 0, 0, "here", 4);
+	assert_false(write_back_flush(bench.write_back, bench.sim.loop, bench.inos[0], &before.waiter));
+	write_at(&bench, 0, 0, "lost", 4);
+	assert_false(write_back_flush(bench.write_back, bench.sim.loop, bench.inos[0], &after.waiter));
+	write_at(&bench, 1, 0, "lost", 4);
+	fake_raftkv_fail_data(bench.sim.raftkv, 0);
+	fake_raftkv_hold(bench.sim.raftkv, false);
+	sim_client_until(&bench.sim, &before.is_over);
+	fake_raftkv_fail_data(bench.sim.raftkv, -ENOSPC);
+	sim_client_until(&bench.sim, &after.is_over);
+	assert_int_equal(before.waiter.error, 0);
+	assert_int_equal(after.waiter.error, -ENOSPC);
+	assert_false(write_back_flush(bench.write_back, bench.sim.loop, bench.inos[1], &other.waiter));
+	sim_client_until(&bench.sim, &other.is_over);
+	assert_int_equal(other.waiter.error, -ENOSPC);
+	other = new_wait(&bench);
+	other.waiter.error = -EIO;
+	fake_raftkv_fail_data(bench.sim.raftkv, 0);
+	write_at(&bench, 1, 0, "kept", 4);
+	assert_false(write_back_flush(bench.write_back, bench.sim.loop, bench.inos[1], &other.waiter));
+	sim_client_until(&bench.sim, &other.is_over);
+	assert_int_equal(other.waiter.error, 0);
+	bench_close(&bench);
+}
+
 /* ---- Random writes, compared with plain bytes ---- */
 
 struct model {
@@ -347,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_a_file_has_a_bound),
 		cmocka_unit_test(test_a_mount_has_a_bound),
 		cmocka_unit_test(test_an_error_is_told_once_and_the_data_dropped),
+		cmocka_unit_test(test_who_waits_is_told_what_was_lost),
 		cmocka_unit_test(test_random_writes_end_right_in_any_order),
 	};
 
