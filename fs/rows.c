@@ -27,6 +27,20 @@ static void code_version(struct coder *coder)
 
 /* ---- Inodes ---- */
 
+static void set_later(struct fs_time *time, const struct fs_time *other)
+{
+	if (fs_time_is_before(time, other))
+		*time = *other;
+}
+
+void attributes_set_written(struct attributes *attributes, const struct fs_time *time)
+{
+	if (fs_time_is_before(&attributes->ctime, &attributes->mtime))
+		attributes->mtime = *time;
+	set_later(&attributes->mtime, time);
+	set_later(&attributes->ctime, time);
+}
+
 static bool is_known_type(uint32_t mode)
 {
 	switch (mode & S_IFMT) {

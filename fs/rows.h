@@ -66,6 +66,16 @@ struct attributes {
 	struct fs_time btime; /* birth */
 };
 
+/* Its data was written at `time`, by the writer's clock: mtime and ctime, which never go back; but what utimensat(2) set
+ * past the last change does not last. */
+void attributes_set_written(struct attributes *attributes, const struct fs_time *time);
+
+/* A mode once somebody else has written: without suid, and without sgid where that means a group to run as. */
+static inline uint32_t fs_mode_stripped(uint32_t mode)
+{
+	return mode & ~(S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0u));
+}
+
 /* Where a regular file's data is. */
 enum inode_data {
 	INODE_DATA_NONE, /* nowhere: a hole of `size` bytes */

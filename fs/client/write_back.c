@@ -8,6 +8,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "fs/client/answers.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -19,6 +20,7 @@
 #define FILE_SIZE_DEFAULT  UINT64_C(16777216)
 #define MOUNT_SIZE_DEFAULT UINT64_C(67108864)
 #define AGE_DEFAULT_NS	   UINT64_C(1000000000)
+#define RECENT_DEFAULT	   1024u
 
 /* Bytes that become one operation. While it is open, neighbouring writes may still join. */
 struct chunk {
@@ -55,6 +57,7 @@ struct write_back {
 	struct file *files;
 	_Atomic uint64_t size; /* bytes; written under the mutex */
 	uint64_t sequence;
+	struct answers answers;
 	struct write_back_waiter *room_waiters;
 	struct write_back_waiter *stop_waiter;
 	struct env_timer timer;
@@ -76,6 +79,7 @@ int write_back_new(const struct write_back_options *options, struct write_back *
 		write_back->options.mount_size_max = MOUNT_SIZE_DEFAULT;
 	if (!options->age_max_ns)
 		write_back->options.age_max_ns = AGE_DEFAULT_NS;
+	answers_init(&write_back->answers, options->recent_max ? options->recent_max : RECENT_DEFAULT);
 	pthread_mutex_init(&write_back->mutex, NULL);
 	*out = write_back;
 	return 0;
@@ -86,6 +90,7 @@ void write_back_free(struct write_back *write_back)
 	if (!write_back)
 		return;
 	check(!write_back->files);
+	answers_close(&write_back->answers);
 	pthread_mutex_destroy(&write_back->mutex);
 	free(write_back);
 }
@@ -203,9 +208,14 @@ static size_t room_in(const struct chunk *chunk, uint64_t offset)
 	return (size_t)(end - offset);
 }
 
+static uint64_t end_of(const struct chunk *chunk)
+{
+	return chunk->offset + chunk->size;
+}
+
 static bool overlaps(const struct chunk *a, const struct chunk *b)
 {
-	return a->offset < b->offset + b->size && b->offset < a->offset + a->size;
+	return a->offset < end_of(b) && b->offset < end_of(a);
 }
 
 /* May it go? Not while something older that it overlaps is here: operations may be evaluated in any order. */
@@ -217,15 +227,20 @@ static bool may_send(const struct file *file, const struct chunk *chunk)
 	return true;
 }
 
-/* Takes out the chunks to send now; closes the open one when `all`. The list is sent without the mutex. */
-static struct chunk *take_ready(struct file *file, bool all)
+/* Only the last chunk is open: all that came so far is to go. */
+static void close_chunk(struct file *file)
+{
+	if (file->last)
+		file->last->is_open = false;
+}
+
+/* Takes out the chunks to send now. The list is sent without the mutex. */
+static struct chunk *take_ready(struct file *file)
 {
 	struct chunk *list = NULL, **end = &list;
 
 	for (struct chunk *chunk = file->first; chunk && file->in_flight < IN_FLIGHT_MAX;
 		chunk = chunk->next) {
-		if (all)
-			chunk->is_open = false;
 		if (chunk->is_sent || chunk->is_open || !may_send(file, chunk))
 			continue;
 		chunk->is_sent = true;
@@ -241,16 +256,32 @@ static struct chunk *take_ready(struct file *file, bool all)
 
 static void send_list(struct chunk *list, struct env_loop *loop);
 
+static bool waits_for(const struct write_back_waiter *waiter, const struct chunk *chunk)
+{
+	return chunk->sequence <= waiter->sequence && chunk->offset < waiter->end &&
+	       waiter->offset < end_of(chunk);
+}
+
+/* The last chunk that somebody waits for; NULL: none. */
+static const struct chunk *awaited(const struct file *file, const struct write_back_waiter *waiter)
+{
+	const struct chunk *last = NULL;
+
+	for (const struct chunk *chunk = file->first; chunk; chunk = chunk->next)
+		if (waits_for(waiter, chunk))
+			last = chunk;
+	return last;
+}
+
 /* Waiters whose data is all gone from the file. */
 static struct write_back_waiter *take_satisfied(struct file *file)
 {
 	struct write_back_waiter *list = NULL, **link = &file->waiters;
-	uint64_t oldest = file->first ? file->first->sequence : UINT64_MAX;
 
 	while (*link) {
 		struct write_back_waiter *waiter = *link;
 
-		if (waiter->sequence >= oldest) {
+		if (awaited(file, waiter)) {
 			link = &waiter->next;
 			continue;
 		}
@@ -265,7 +296,7 @@ static struct write_back_waiter *take_satisfied(struct file *file)
 static void tell_waiters(struct file *file, const struct chunk *chunk, int error)
 {
 	for (struct write_back_waiter *waiter = file->waiters; waiter; waiter = waiter->next)
-		if (waiter->sequence >= chunk->sequence)
+		if (waits_for(waiter, chunk))
 			waiter->error = error;
 }
 
@@ -275,21 +306,24 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 	struct write_back *write_back = chunk->write_back;
 	struct write_back_waiter *satisfied, *room, *stopped = NULL;
 	struct file *file = chunk->file;
+	uint64_t ino = file->ino;
 	struct chunk *ready;
 
 	if (write_back->options.answered)
-		write_back->options.answered(write_back->options.argument, file->ino,
+		write_back->options.answered(write_back->options.argument, ino,
 			!error && reply->has_attributes ? &reply->attributes : NULL);
 	if (error)
-		write_back->options.failed(write_back->options.argument, file->ino, error);
+		write_back->options.failed(write_back->options.argument, ino, error);
 	pthread_mutex_lock(&write_back->mutex);
 	if (error && !planted("fs:waiter_not_told"))
 		tell_waiters(file, chunk, error);
+	if (!error && reply->has_attributes)
+		answers_note(&write_back->answers, &reply->attributes);
 	chunk_remove(file, chunk);
 	file->in_flight--;
 	file->size -= chunk->size;
 	write_back->size -= chunk->size;
-	ready = take_ready(file, file->waiters != NULL || write_back->is_stopping);
+	ready = take_ready(file);
 	satisfied = take_satisfied(file);
 	room = write_back->room_waiters;
 	write_back->room_waiters = NULL;
@@ -299,6 +333,8 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 		write_back->stop_waiter = NULL;
 	}
 	pthread_mutex_unlock(&write_back->mutex);
+	if (error && write_back->options.dropped)
+		write_back->options.dropped(write_back->options.argument, ino);
 	send_list(ready, chunk->call.loop);
 	free(chunk);
 	wake_all(satisfied);
@@ -367,7 +403,8 @@ static void on_timer(struct env_timer *timer)
 		if (now - file->oldest_ns < write_back->options.age_max_ns / 2)
 			continue;
 		file->oldest_ns = now;
-		*end = take_ready(file, true);
+		close_chunk(file);
+		*end = take_ready(file);
 		while (*end)
 			end = &(*end)->next_to_send;
 	}
@@ -387,20 +424,29 @@ static struct chunk *take_all(struct write_back *write_back)
 	struct file *file, *next;
 
 	HASH_ITER (hh, write_back->files, file, next) {
-		*end = take_ready(file, true);
+		close_chunk(file);
+		*end = take_ready(file);
 		while (*end)
 			end = &(*end)->next_to_send;
 	}
 	return list;
 }
 
+/* Now, unless the clock was set back since the write before. */
+static struct fs_time write_time(struct write_back *write_back, const struct file *file)
+{
+	uint64_t wall = env_wall(env_of(write_back));
+	struct fs_time now = {
+		.seconds = (int64_t)(wall / 1000000000), .nanoseconds = (uint32_t)(wall % 1000000000)};
+
+	return file->last && fs_time_is_before(&now, &file->last->time) ? file->last->time : now;
+}
+
 /* Joins the data to the last chunk or begins new ones. Under the mutex. */
 static int take_data(struct write_back *write_back, struct file *file, uint64_t offset, const uint8_t *data,
 	size_t size, uint32_t flags)
 {
-	uint64_t wall = env_wall(env_of(write_back));
-	struct fs_time time = {
-		.seconds = (int64_t)(wall / 1000000000), .nanoseconds = (uint32_t)(wall % 1000000000)};
+	struct fs_time time = write_time(write_back, file);
 
 	while (size > 0) {
 		struct chunk *chunk = file->last;
@@ -446,7 +492,8 @@ static int take_data(struct write_back *write_back, struct file *file, uint64_t 
 static bool is_full(struct write_back *write_back, struct file *file, size_t size, struct chunk **ready)
 {
 	if (file->size > 0 && file->size + size > write_back->options.file_size_max) {
-		*ready = take_ready(file, true);
+		close_chunk(file);
+		*ready = take_ready(file);
 		return true;
 	}
 	if (write_back->size > 0 && write_back->size + size > write_back->options.mount_size_max) {
@@ -474,7 +521,7 @@ int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_
 		if (!file->first)
 			file->oldest_ns = env_now(env_of(write_back));
 		result = take_data(write_back, file, offset, data, size, flags);
-		ready = take_ready(file, false);
+		ready = take_ready(file);
 		must_arm = !write_back->is_timer_set;
 		write_back->is_timer_set = true;
 	}
@@ -487,28 +534,69 @@ int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_
 	return result;
 }
 
-bool write_back_flush(
-	struct write_back *write_back, struct env_loop *loop, uint64_t ino, struct write_back_waiter *waiter)
+static uint64_t file_end(const struct file *file)
 {
+	uint64_t end = 0;
+
+	for (const struct chunk *chunk = file->first; chunk; chunk = chunk->next)
+		end = end_of(chunk) > end ? end_of(chunk) : end;
+	return end;
+}
+
+/* True: there is nothing to wait for. Under the mutex. */
+static bool flush_file(struct file *file, const struct write_back_waiter *wanted,
+	struct write_back_waiter *waiter, struct chunk **ready)
+{
+	const struct chunk *last = awaited(file, wanted);
+
+	if (!last)
+		return true;
+	if (last == file->last)
+		close_chunk(file);
+	*ready = take_ready(file);
+	if (waiter) {
+		waiter->sequence = last->sequence; /* what comes later may grow into the range */
+		waiter->offset = wanted->offset;
+		waiter->end = wanted->end;
+		waiter->error = 0;
+		waiter->next = file->waiters;
+		file->waiters = waiter;
+	}
+	return false;
+}
+
+bool write_back_flush_range(struct write_back *write_back, struct env_loop *loop, uint64_t ino,
+	uint64_t offset, uint64_t size, struct write_back_waiter *waiter, uint64_t *end)
+{
+	struct write_back_waiter wanted = {
+		.sequence = UINT64_MAX,
+		.offset = offset,
+		.end = size > UINT64_MAX - offset ? UINT64_MAX : offset + size,
+	};
 	struct chunk *ready = NULL;
+	bool is_done = true;
 	struct file *file;
 
+	*end = 0;
 	if (write_back_is_clean(write_back))
 		return true;
 	pthread_mutex_lock(&write_back->mutex);
 	file = file_find(write_back, ino);
 	if (file) {
-		if (waiter) {
-			waiter->sequence = write_back->sequence;
-			waiter->error = 0;
-			waiter->next = file->waiters;
-			file->waiters = waiter;
-		}
-		ready = take_ready(file, true);
+		*end = file_end(file);
+		is_done = flush_file(file, &wanted, waiter, &ready);
 	}
 	pthread_mutex_unlock(&write_back->mutex);
 	send_list(ready, loop);
-	return !file;
+	return is_done;
+}
+
+bool write_back_flush(
+	struct write_back *write_back, struct env_loop *loop, uint64_t ino, struct write_back_waiter *waiter)
+{
+	uint64_t end;
+
+	return write_back_flush_range(write_back, loop, ino, 0, UINT64_MAX, waiter, &end);
 }
 
 static bool take_out(struct write_back_waiter **list, const struct write_back_waiter *waiter)
@@ -533,18 +621,6 @@ bool write_back_stop_waiting(struct write_back *write_back, struct write_back_wa
 		is_out = is_out || take_out(&file->waiters, waiter);
 	pthread_mutex_unlock(&write_back->mutex);
 	return is_out;
-}
-
-bool write_back_is_dirty(struct write_back *write_back, uint64_t ino)
-{
-	bool is_dirty;
-
-	if (write_back_is_clean(write_back))
-		return false;
-	pthread_mutex_lock(&write_back->mutex);
-	is_dirty = file_find(write_back, ino) != NULL;
-	pthread_mutex_unlock(&write_back->mutex);
-	return is_dirty;
 }
 
 bool write_back_is_clean(struct write_back *write_back)
@@ -580,4 +656,54 @@ void write_back_each(struct write_back *write_back, void (*each)(void *argument,
 	HASH_ITER (hh, write_back->files, file, next)
 		each(argument, file->ino, file->size);
 	pthread_mutex_unlock(&write_back->mutex);
+}
+
+/* ---- What is seen of it ---- */
+
+/* As eval_write will leave them; the blocks as if it overwrote nothing. Under the mutex. */
+static void lay_chunk(const struct chunk *chunk, struct attributes *attributes)
+{
+	uint64_t end = end_of(chunk);
+
+	if (end > attributes->size && !planted("fs:buffered_end_unseen"))
+		attributes->size = end;
+	attributes_set_written(attributes, &chunk->time);
+	if (chunk->flags & OP_WRITE_KILL)
+		attributes->mode = fs_mode_stripped(attributes->mode);
+	attributes->blocks += (end - 1) / FS_BLOCK_SIZE - chunk->offset / FS_BLOCK_SIZE + 1;
+}
+
+static void lay_file(const struct file *file, struct attributes *attributes)
+{
+	uint64_t blocks = attributes->blocks, most;
+
+	for (const struct chunk *chunk = file->first; chunk; chunk = chunk->next)
+		lay_chunk(chunk, attributes);
+	most = (attributes->size + FS_UNIT_SIZE - 1) / FS_UNIT_SIZE * (FS_UNIT_SIZE / FS_BLOCK_SIZE);
+	if (attributes->blocks > most)
+		attributes->blocks = blocks > most ? blocks : most;
+}
+
+uint64_t write_back_moment(struct write_back *write_back)
+{
+	return answers_count(&write_back->answers);
+}
+
+bool write_back_lay_over(struct write_back *write_back, uint64_t moment, struct attributes *attributes,
+	struct attributes *shown)
+{
+	const struct file *file;
+	bool is_known;
+
+	*shown = *attributes;
+	if (write_back_is_clean(write_back) && write_back_moment(write_back) == moment)
+		return true;
+	pthread_mutex_lock(&write_back->mutex);
+	is_known = answers_update(&write_back->answers, moment, attributes);
+	*shown = *attributes;
+	file = file_find(write_back, attributes->ino);
+	if (file)
+		lay_file(file, shown);
+	pthread_mutex_unlock(&write_back->mutex);
+	return is_known;
 }

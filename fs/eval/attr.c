@@ -56,13 +56,13 @@ static void set_times(struct attributes *attributes, const struct op_setattr *op
 int eval_strip_privileges(struct evaluation *evaluation, struct evaluation_inode *file)
 {
 	struct attributes *attributes = &file->inode.attributes;
-	uint32_t strip = S_ISUID | ((attributes->mode & S_IXGRP) != 0 ? S_ISGID : 0u);
+	uint32_t stripped = fs_mode_stripped(attributes->mode);
 	int status;
 
 	if (S_ISDIR(attributes->mode))
 		return 0;
-	if ((attributes->mode & strip) != 0 && !planted("fs:suid_kept")) {
-		attributes->mode &= ~strip;
+	if (attributes->mode != stripped && !planted("fs:suid_kept")) {
+		attributes->mode = stripped;
 		evaluation_touch(evaluation, file);
 	}
 	status = eval_xattr_delete(evaluation, file, xattr_name(XATTR_CAPABILITY));

@@ -209,20 +209,13 @@ static int find_write_range(
 	return *offset > FS_SIZE_MAX || *size > FS_SIZE_MAX - *offset ? -EFBIG : 0;
 }
 
-static void set_later(struct fs_time *time, const struct fs_time *other)
-{
-	if (fs_time_is_before(time, other))
-		*time = *other;
-}
-
-/* Buffered data was written some time before it arrived here. What utimensat(2) set past the last change does not last. */
+/* Buffered data was written some time before it arrived here. */
 static void set_write_time(
 	struct attributes *attributes, const struct attributes *before, const struct fs_time *time)
 {
-	attributes->mtime = fs_time_is_before(&before->ctime, &before->mtime) ? *time : before->mtime;
+	attributes->mtime = before->mtime;
 	attributes->ctime = before->ctime;
-	set_later(&attributes->mtime, time);
-	set_later(&attributes->ctime, time);
+	attributes_set_written(attributes, time);
 }
 
 int eval_write(struct evaluation *evaluation, const struct op_write *op)

@@ -116,8 +116,16 @@ static void on_write_failed(void *argument, uint64_t ino, int error)
 		"error=%d",
 		ino, error);
 	node_set_error(front->nodes, ino, error);
-	if (front->pages) /* which show what is not there */
+}
+
+/* The kernel has pages, and perhaps a size, of what is not there. */
+static void on_dropped(void *argument, uint64_t ino)
+{
+	struct front *front = argument;
+
+	if (front->pages)
 		pages_drop(front->pages, ino);
+	request_drop_attributes(front, ino);
 }
 
 static void on_sending(void *argument, uint64_t ino)
@@ -205,6 +213,7 @@ static int make_parts(struct front *front)
 		.client = options->client,
 		.loop = options->loops[0],
 		.failed = on_write_failed,
+		.dropped = on_dropped,
 		.sending = options->sole_client ? NULL : on_sending,
 		.answered = options->sole_client ? NULL : on_answered,
 		.argument = front,

@@ -169,15 +169,17 @@ static void open_fail(struct request *request, int error)
 static void open_settled(struct request *request)
 {
 	struct handle *handle = handle_new(request, request->ino);
+	bool may_keep;
 
 	if (!handle) {
 		open_fail(request, -ENOMEM);
 		return;
 	}
-	handle_set_info(handle,
-		(!handle->has_pages || pages_may_keep(request->front->pages, &request->attributes)) &&
-			!(handle->can_read && request_would_note_read(request)),
-		&request->info);
+	may_keep = !handle->has_pages || pages_may_keep(request->front->pages, &request->attributes);
+	request_lay_over(request); /* its times say whether a read is to be noted */
+	request->attributes = request->shown;
+	handle_set_info(
+		handle, may_keep && !(handle->can_read && request_would_note_read(request)), &request->info);
 	if (fuse_reply_open(request->fuse, &request->info) < 0)
 		handle_close(request->front, handle); /* nobody waits any more: no release */
 	request_free(request);

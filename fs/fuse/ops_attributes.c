@@ -11,18 +11,17 @@
 
 static void getattr_settled(struct request *request)
 {
-	request_reply_attributes(request, &request->attributes);
+	request_reply_attributes(request, &request->attributes, &request->shown);
 }
 
 static void getattr_done(struct request *request)
 {
+	if (!request_lay_over(request)) {
+		request_ask(request, attributes_of(request->ino), getattr_done);
+		return;
+	}
 	request_see(request, &request->attributes);
 	request_settle(request, getattr_settled);
-}
-
-static void getattr_flushed(struct request *request)
-{
-	request_ask(request, attributes_of(request->ino), getattr_done);
 }
 
 static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
@@ -33,7 +32,7 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 	if (!request)
 		return;
 	request->ino = ino;
-	request_flush(request, ino, getattr_flushed);
+	request_ask(request, attributes_of(ino), getattr_done);
 }
 
 static void statx_settled(struct request *request)
@@ -41,20 +40,19 @@ static void statx_settled(struct request *request)
 	struct raw_statx_out answer;
 
 	request_note_told(request->front, &request->attributes, 0);
-	atimes_apply(request->front->atimes, &request->attributes);
-	raw_fill_statx(&answer, &request->attributes, request->front->timeout);
+	atimes_apply(request->front->atimes, &request->shown);
+	raw_fill_statx(&answer, &request->shown, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);
 }
 
 static void statx_done(struct request *request)
 {
+	if (!request_lay_over(request)) {
+		request_ask(request, attributes_of(request->ino), statx_done);
+		return;
+	}
 	request_see(request, &request->attributes);
 	request_settle(request, statx_settled);
-}
-
-static void statx_flushed(struct request *request)
-{
-	request_ask(request, attributes_of(request->ino), statx_done);
 }
 
 void ops_statx(const struct lane_raw *raw, void *userdata)
@@ -64,7 +62,7 @@ void ops_statx(const struct lane_raw *raw, void *userdata)
 	if (!request)
 		return;
 	request->ino = raw->node;
-	request_flush(request, request->ino, statx_flushed);
+	request_ask(request, attributes_of(request->ino), statx_done);
 }
 
 /* ---- SETATTR ---- */
@@ -107,7 +105,7 @@ static void attributes_called(struct client_call *call, int error, const struct 
 		return;
 	}
 	request_see(request, &reply->attributes);
-	request_reply_attributes(request, &reply->attributes);
+	request_reply_attributes(request, &reply->attributes, &reply->attributes);
 }
 
 static void setattr_flushed(struct request *request)

@@ -5,19 +5,38 @@
 #include <linux/falloc.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fs/fuse/request.h"
+#include "proto/plant.h"
 
 /* Data shorter than this is copied, so that a lane's buffer of 1 MiB is not held for it. */
 #define TAKE_SIZE_MIN 65536u
 
 /* ---- READ ---- */
 
+/* A hole in front of data that is buffered may lie past the store's end. */
+static void fill_hole(struct request *request)
+{
+	uint64_t end = request->buffered_end;
+	size_t size = request->size;
+
+	if (end <= request->offset + request->count || planted("fs:buffered_hole_cut"))
+		return;
+	if (end - request->offset < size)
+		size = (size_t)(end - request->offset);
+	memset(request->bytes + request->count, 0, size - request->count);
+	request->count = size;
+}
+
 static void read_done(struct request *request)
 {
-	request_note_read(request);
+	fill_hole(request);
 	request_see(request, &request->attributes);
+	request_lay_over(request); /* its times; asking again would not be worth it */
+	request->attributes = request->shown;
+	request_note_read(request);
 	request_reply_bytes(request, request->bytes, request->count);
 }
 
@@ -45,7 +64,7 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
-		request_flush_or_fail(request, ino, read_flushed);
+		request_flush_range(request, ino, read_flushed);
 }
 
 /* ---- WRITE ---- */
@@ -331,11 +350,12 @@ static void op_lseek(fuse_req_t fuse, fuse_ino_t ino, off_t offset, int whence, 
 		return;
 	request->ino = ino;
 	request->offset = (uint64_t)offset;
+	request->size = SIZE_MAX; /* what lies before is not looked at */
 	request->is_seeking_data = whence == SEEK_DATA;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		request_reply_error(request, -EINVAL);
 	else
-		request_flush_or_fail(request, ino, seek_flushed);
+		request_flush_range(request, ino, seek_flushed);
 }
 
 /* ---- FSYNC ---- */

@@ -12,12 +12,17 @@ static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct f
 	fuse_reply_err(fuse, 0);
 }
 
-/* Without an inode the kernel takes name and type alone: of "..", and of files whose data is still on its way. */
-static struct fuse_entry_param entry_param(
-	const struct front *front, uint64_t parent, const struct read_entry *entry)
+/* Without an inode the kernel takes name and type alone: of "..", and of files whose attributes would be too old. */
+static struct fuse_entry_param entry_param(const struct request *request, const struct read_entry *entry)
 {
-	if (entry->attributes && !write_back_is_dirty(front->write_back, entry->ino))
-		return request_entry(front, entry->attributes, parent, entry->name);
+	const struct front *front = request->front;
+
+	if (entry->attributes) {
+		struct attributes attributes = *entry->attributes, shown;
+
+		if (write_back_lay_over(front->write_back, request->moment, &attributes, &shown))
+			return request_entry(front, &attributes, &shown, request->ino, entry->name);
+	}
 	return (struct fuse_entry_param){.attr = {.st_ino = entry->ino, .st_mode = entry->type}};
 }
 
@@ -40,7 +45,7 @@ static int add_entry(void *argument, const struct read_entry *entry)
 
 	if (entry->attributes)
 		request_see(request, entry->attributes);
-	param = entry_param(request->front, request->ino, entry);
+	param = entry_param(request, entry);
 	memcpy(name, entry->name.data, entry->name.size);
 	name[entry->name.size] = '\0';
 	if (!entry->continues)

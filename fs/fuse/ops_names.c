@@ -16,7 +16,8 @@ static void look_up(struct request *request);
 
 static void found_settled(struct request *request)
 {
-	request_reply_entry(request, &request->attributes, request->ino, request_name(request->name));
+	request_reply_entry(
+		request, &request->attributes, &request->shown, request->ino, request_name(request->name));
 }
 
 static void found(struct request *request)
@@ -25,18 +26,15 @@ static void found(struct request *request)
 	request_settle(request, found_settled);
 }
 
-/* The attributes of a file with data on its way would be too old: it is written out and looked at again. What has no
- * name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
+/* What has no name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
 static void lookup_done(struct request *request)
 {
-	struct write_back *write_back = request->front->write_back;
-
 	if (request->error && request->front->retries)
 		retries_end(request->front->retries, request_caller_thread(request));
 	if (!request->error && request->attributes.nlink == 0)
 		request_reply_error(request, -ESTALE);
-	else if (!request->error && write_back_is_dirty(write_back, request->attributes.ino))
-		request_flush(request, request->attributes.ino, look_up);
+	else if (!request->error && !request_lay_over(request))
+		look_up(request);
 	else if (request->error == -ENOENT)
 		request_reply_no_entry(request);
 	else if (request->error)
@@ -89,7 +87,8 @@ static void entry_called(struct client_call *call, int error, const struct op_re
 		request_reply_error(request, error);
 	else {
 		request_see(request, &reply->attributes);
-		request_reply_entry(request, &reply->attributes, parent, request_name(request->name));
+		request_reply_entry(
+			request, &reply->attributes, &reply->attributes, parent, request_name(request->name));
 	}
 }
 
@@ -163,8 +162,8 @@ static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const ch
 
 static void create_done(struct request *request)
 {
-	struct fuse_entry_param entry = request_entry(
-		request->front, &request->attributes, request->op.make.parent, request_name(request->name));
+	struct fuse_entry_param entry = request_entry(request->front, &request->attributes,
+		&request->attributes, request->op.make.parent, request_name(request->name));
 	struct handle *handle = handle_new(request, request->ino);
 
 	if (!handle) {
@@ -305,8 +304,8 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 
 static void tmpfile_done(struct request *request)
 {
-	struct fuse_entry_param entry =
-		request_entry(request->front, &request->attributes, 0, (struct slice){0});
+	struct fuse_entry_param entry = request_entry(
+		request->front, &request->attributes, &request->attributes, 0, (struct slice){0});
 	struct handle *handle = handle_new(request, request->ino);
 	struct raw_created answer;
 

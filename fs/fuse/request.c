@@ -227,6 +227,7 @@ static void ask(struct request *request, struct question question, void (*then)(
 	request->read.question = question;
 	request->read.finding.bytes = request->bytes;
 	request->read.done = done;
+	request->moment = write_back_moment(request->front->write_back);
 	client_read(request->front->options.client, &request->read);
 }
 
@@ -251,13 +252,15 @@ static void on_flushed(struct env_mail *mail)
 		request->flushed(request);
 }
 
-static void flush_data(struct request *request, uint64_t ino, void (*then)(struct request *request))
+static void flush_range(struct request *request, uint64_t ino, uint64_t offset, uint64_t size,
+	void (*then)(struct request *request))
 {
 	request->flushed = then;
 	request->room.loop = lane_loop(request->lane);
 	request->room.wake = on_flushed;
 	request->wait = REQUEST_WAITS_FOR_DATA;
-	if (!write_back_flush(request->front->write_back, request->room.loop, ino, &request->room))
+	if (!write_back_flush_range(request->front->write_back, request->room.loop, ino, offset, size,
+		    &request->room, &request->buffered_end))
 		return;
 	request->wait = REQUEST_WAITS_ELSEWHERE;
 	then(request);
@@ -266,13 +269,25 @@ static void flush_data(struct request *request, uint64_t ino, void (*then)(struc
 void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request))
 {
 	request->needs_data = false;
-	flush_data(request, ino, then);
+	flush_range(request, ino, 0, UINT64_MAX, then);
 }
 
 void request_flush_or_fail(struct request *request, uint64_t ino, void (*then)(struct request *request))
 {
 	request->needs_data = true;
-	flush_data(request, ino, then);
+	flush_range(request, ino, 0, UINT64_MAX, then);
+}
+
+void request_flush_range(struct request *request, uint64_t ino, void (*then)(struct request *request))
+{
+	request->needs_data = true;
+	flush_range(request, ino, request->offset, request->size, then);
+}
+
+bool request_lay_over(struct request *request)
+{
+	return write_back_lay_over(
+		request->front->write_back, request->moment, &request->attributes, &request->shown);
 }
 
 /* ---- Giving up ---- */
@@ -473,14 +488,14 @@ bool request_would_note_read(const struct request *request)
 	       atimes_is_due(request->front->atimes, &request->attributes, request->front->strict_atime);
 }
 
-struct fuse_entry_param request_entry(
-	const struct front *front, const struct attributes *attributes, uint64_t parent, struct slice name)
+struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes,
+	const struct attributes *shown, uint64_t parent, struct slice name)
 {
 	request_note_told(front, attributes, told_name(parent, name));
 	return (struct fuse_entry_param){
 		.ino = attributes->ino,
 		.generation = attributes->generation,
-		.attr = request_stat(front, attributes),
+		.attr = request_stat(front, shown),
 		.attr_timeout = front->timeout,
 		.entry_timeout = front->timeout,
 	};
@@ -514,10 +529,10 @@ void request_reply_error(struct request *request, int error)
 	request_free(request);
 }
 
-void request_reply_entry(
-	struct request *request, const struct attributes *attributes, uint64_t parent, struct slice name)
+void request_reply_entry(struct request *request, const struct attributes *attributes,
+	const struct attributes *shown, uint64_t parent, struct slice name)
 {
-	struct fuse_entry_param entry = request_entry(request->front, attributes, parent, name);
+	struct fuse_entry_param entry = request_entry(request->front, attributes, shown, parent, name);
 
 	fuse_reply_entry(request->fuse, &entry);
 	request_free(request);
@@ -535,9 +550,10 @@ void request_reply_no_entry(struct request *request)
 	request_free(request);
 }
 
-void request_reply_attributes(struct request *request, const struct attributes *attributes)
+void request_reply_attributes(
+	struct request *request, const struct attributes *attributes, const struct attributes *shown)
 {
-	struct stat stat = request_stat(request->front, attributes);
+	struct stat stat = request_stat(request->front, shown);
 
 	request_note_told(request->front, attributes, 0);
 	fuse_reply_attr(request->fuse, &stat, request->front->timeout);

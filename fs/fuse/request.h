@@ -80,12 +80,15 @@ struct request {
 	struct env_timer timer; /* while it waits for a lock of another mount: */
 	uint32_t waits; /* how often */
 	struct write_back_waiter room;
+	uint64_t moment; /* of asking: write_back_lay_over */
+	uint64_t buffered_end; /* before reading: write_back_flush_range */
 	struct pages_waiter drop;
 	uint64_t ticket; /* of pages that are old; 0: none are */
 	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
 	struct fuse_file_info info;
-	struct attributes attributes;
+	struct attributes attributes; /* the store's */
+	struct attributes shown; /* with what is buffered: request_lay_over */
 	uint64_t ino;
 	uint64_t offset;
 	size_t size; /* asked for */
@@ -168,6 +171,10 @@ struct request *request_of_drop(struct env_mail *mail); /* of a pages_waiter */
 void request_flush(struct request *request, uint64_t ino, void (*then)(struct request *request));
 /* The same for who would take old data for new: what could not be written ends the request with that errno. */
 void request_flush_or_fail(struct request *request, uint64_t ino, void (*then)(struct request *request));
+/* The same of request->size bytes at request->offset alone; sets `buffered_end`. */
+void request_flush_range(struct request *request, uint64_t ino, void (*then)(struct request *request));
+/* Of request->attributes, as they were found: sets `shown`. False: ask again. */
+bool request_lay_over(struct request *request);
 
 /* The kernel is going to be told of these attributes: pages that are older go. */
 void request_see(struct request *request, const struct attributes *attributes);
@@ -190,13 +197,15 @@ uint32_t request_caller_thread(const struct request *request);
 /* Nobody needs the answer: -EINTR, unless it is about to come. A FLUSH goes on without waiting. */
 void request_give_up(struct request *request);
 
-/* `error` 0 or -errno. */
+/* `error` 0 or -errno. `attributes`: the store's, of which the kernel is taken to be told; `shown`: what it is told, with
+ * what this mount has buffered. */
 void request_reply_error(struct request *request, int error);
-void request_reply_entry(
-	struct request *request, const struct attributes *attributes, uint64_t parent, struct slice name);
+void request_reply_entry(struct request *request, const struct attributes *attributes,
+	const struct attributes *shown, uint64_t parent, struct slice name);
 /* A name that does not exist: cached by the kernel when we are its only client. */
 void request_reply_no_entry(struct request *request);
-void request_reply_attributes(struct request *request, const struct attributes *attributes);
+void request_reply_attributes(
+	struct request *request, const struct attributes *attributes, const struct attributes *shown);
 void request_reply_written(struct request *request, size_t count);
 void request_reply_bytes(struct request *request, const void *bytes, size_t size);
 void request_reply_size(struct request *request, size_t size); /* of an xattr */
@@ -214,8 +223,8 @@ void request_note_read(struct request *request);
 /* Would that be noted? Then the kernel must not answer reads by itself. */
 bool request_would_note_read(const struct request *request);
 /* To be told, with the name in `parent`; empty: there is none. */
-struct fuse_entry_param request_entry(
-	const struct front *front, const struct attributes *attributes, uint64_t parent, struct slice name);
+struct fuse_entry_param request_entry(const struct front *front, const struct attributes *attributes,
+	const struct attributes *shown, uint64_t parent, struct slice name);
 struct op_caller request_caller(const struct request *request);
 /* Is the caller root with that capability? Where nothing is made, kernels since 6.12 do not tell whose request it is. */
 bool request_caller_has(fuse_req_t fuse, unsigned capability);

@@ -424,6 +424,33 @@ TEST(lseek_data_of_empty)
 	FAILS(lseek(fd, 0, SEEK_HOLE), ENXIO);
 }
 
+/* Each write is at the end; a hole lies before it. */
+TEST(look_after_each_write)
+{
+	int fd = open_new();
+	struct stat before = status_of("f"), after;
+	char hole[512];
+
+	for (off_t end = 1 << 20; end < (1 << 20) + 40 * 512; end += 512) {
+		EQ(pwrite(fd, "x", 1, end - 1), 1);
+		OK(fstat(fd, &after));
+		EQ(after.st_size, end);
+		EQ(lseek(fd, 0, SEEK_END), end);
+		EQ(size_of("f"), end);
+		IS(nanoseconds(after.st_mtim) >= nanoseconds(before.st_mtim));
+		EQ(nanoseconds(after.st_ctim), nanoseconds(after.st_mtim));
+		EQ(pread(fd, hole, sizeof hole, end / 2), sizeof hole);
+		EQ(hole[0] | hole[511], 0);
+		EQ(pread(fd, hole, sizeof hole, end), 0);
+		before = after;
+	}
+	OK(fsync(fd));
+	OK(fstat(fd, &after));
+	EQ(after.st_size, before.st_size);
+	EQ(nanoseconds(after.st_mtim), nanoseconds(before.st_mtim));
+	EQ(nanoseconds(after.st_ctim), nanoseconds(before.st_ctim));
+}
+
 TEST(read_sees_own_writes_of_other_descriptor)
 {
 	char text[8];

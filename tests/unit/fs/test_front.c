@@ -714,6 +714,95 @@ static void test_who_needs_lost_data_fails(void **state)
 	release(old);
 }
 
+static uint64_t send_read(struct open_file file, uint64_t offset, uint32_t size)
+{
+	struct fuse_read_in in = {.fh = file.fh, .offset = offset, .size = size};
+
+	return fake_kernel_send(&kernel, 0, FUSE_READ, file.node, &in, sizeof in);
+}
+
+static uint64_t size_by_getattr(struct open_file file)
+{
+	struct fuse_getattr_in in = {0};
+	struct fuse_attr_out out;
+
+	assert_int_equal(ask(FUSE_GETATTR, file.node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	return out.attr.size;
+}
+
+static uint64_t size_by_statx(struct open_file file)
+{
+	struct raw_statx_in in = {.sx_mask = UINT32_MAX};
+	struct raw_statx_out out;
+
+	assert_int_equal(ask(SHAPE_STATX, file.node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	return out.stat.size;
+}
+
+static uint64_t size_by_lookup(const char *name)
+{
+	struct fuse_entry_out out;
+
+	assert_int_equal(ask_name(FUSE_LOOKUP, ROOT, name), 0);
+	memcpy(&out, answer.body, sizeof out);
+	return out.attr.size;
+}
+
+/* Of the only file in the root, behind "." and "..". */
+static uint64_t size_by_readdirplus(void)
+{
+	struct fuse_open_in open = {.flags = O_RDONLY | O_DIRECTORY};
+	struct fuse_read_in read = {.size = 4096};
+	struct fuse_release_in in = {0};
+	struct fuse_direntplus entry;
+	struct fuse_open_out out;
+	uint64_t size = 0;
+
+	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &open, sizeof open), 0);
+	memcpy(&out, answer.body, sizeof out);
+	read.fh = in.fh = out.fh;
+	assert_int_equal(ask(FUSE_READDIRPLUS, ROOT, &read, sizeof read), 0);
+	for (size_t at = 0; at < answer.size;
+		at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry.dirent.namelen)) {
+		memcpy(&entry, answer.body + at, sizeof entry);
+		size = entry.entry_out.attr.size;
+	}
+	assert_int_equal(ask(FUSE_RELEASEDIR, ROOT, &in, sizeof in), 0);
+	return size;
+}
+
+/* The writes do not go on: nothing that is asked here needs them. */
+static void test_a_look_at_written_data_writes_nothing_out(void **state)
+{
+	static const uint8_t zeroes[4096];
+	struct open_file file = create("file");
+	struct fuse_lseek_in seek = {.fh = file.fh, .offset = 9000, .whence = SEEK_DATA};
+	uint64_t waiting;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, hold);
+	assert_int_equal(write_byte_at(file, O_RDWR, 8192), 0);
+	assert_int_equal(size_by_getattr(file), 8193);
+	assert_int_equal(size_by_statx(file), 8193);
+	assert_int_equal(size_by_lookup("file"), 8193);
+	assert_int_equal(size_by_readdirplus(), 8193);
+	assert_int_equal(ask(FUSE_LSEEK, file.node, &seek, sizeof seek), -ENXIO);
+	assert_int_equal(wait_for(0, send_read(file, 4096, 4096)), 0); /* a hole */
+	assert_int_equal(answer.size, 4096);
+	assert_memory_equal(answer.body, zeroes, 4096);
+	assert_int_equal(wait_for(0, send_read(file, 8193, 4096)), 0);
+	assert_int_equal(answer.size, 0);
+	waiting = send_read(file, 8000, 4096); /* it overlaps */
+	assert_silent(0);
+	fake_kernel_on_loop(&kernel, let_go);
+	assert_int_equal(wait_for(0, waiting), 0);
+	assert_int_equal(answer.size, 193);
+	assert_int_equal(answer.body[192], 'x');
+	release(file);
+}
+
 static void test_append_only_files_are_opened_to_append(void **state)
 {
 	struct open_file file = create("file");
@@ -783,6 +872,7 @@ int main(void)
 		TEST(a_write_that_says_so_leaves_the_error_to_fsync),
 		TEST(a_lost_write_outlives_the_last_close),
 		TEST(who_needs_lost_data_fails),
+		TEST(a_look_at_written_data_writes_nothing_out),
 		TEST(append_only_files_are_opened_to_append),
 		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
 	};

@@ -17,6 +17,7 @@
 
 struct failure {
 	unsigned count;
+	unsigned dropped;
 	uint64_t ino;
 	int error;
 };
@@ -52,6 +53,14 @@ static void on_failed(void *argument, uint64_t ino, int error)
 	failure->error = error;
 }
 
+static void on_dropped(void *argument, uint64_t ino)
+{
+	struct failure *failure = argument;
+
+	assert_true(failure->ino == ino);
+	failure->dropped++;
+}
+
 static void bench_init(
 	struct bench *bench, const struct fake_raftkv_options *fake, const struct write_back_options *bounds)
 {
@@ -62,6 +71,7 @@ static void bench_init(
 	options.client = bench->sim.client;
 	options.loop = bench->sim.loop;
 	options.failed = on_failed;
+	options.dropped = on_dropped;
 	options.argument = &bench->failure;
 	assert_int_equal(write_back_new(&options, &bench->write_back), 0);
 	for (unsigned i = 0; i < FILE_COUNT; i++) {
@@ -124,6 +134,16 @@ static void assert_content(struct bench *bench, unsigned file, const void *expec
 	free(bytes);
 }
 
+/* As a GETATTR that is answered at once. */
+static struct attributes seen(struct bench *bench, unsigned file)
+{
+	uint64_t moment = write_back_moment(bench->write_back);
+	struct attributes attributes = fs_attributes(bench->sim.files, bench->inos[file]), shown;
+
+	assert_true(write_back_lay_over(bench->write_back, moment, &attributes, &shown));
+	return shown;
+}
+
 static const struct fake_raftkv_options quick = {.seed = 1, .delay_max_ns = SIM_MS};
 static const struct write_back_options defaults;
 
@@ -139,8 +159,7 @@ static void test_neighbours_are_joined(void **state)
 	for (unsigned i = 0; i < 64; i++)
 		write_at(&bench, 0, i * FIRST_WRITE_SIZE, data + i * FIRST_WRITE_SIZE, FIRST_WRITE_SIZE);
 	assert_int_equal(fake_raftkv_counts(bench.sim.raftkv)->in_flight, 0);
-	assert_true(write_back_is_dirty(bench.write_back, bench.inos[0]));
-	assert_false(write_back_is_dirty(bench.write_back, bench.inos[1]));
+	assert_false(write_back_is_clean(bench.write_back));
 	flush(&bench, 0);
 	assert_int_equal(fake_raftkv_counts(bench.sim.raftkv)->data_writes, 1);
 	assert_content(&bench, 0, data, sizeof data);
@@ -267,8 +286,11 @@ static void test_an_error_is_told_once_and_the_data_dropped(void **state)
 	bench_init(&bench, &quick, &defaults);
 	fake_raftkv_fail_data(bench.sim.raftkv, -ENOSPC);
 	write_at(&bench, 0, 0, "lost", 4);
+	assert_int_equal(seen(&bench, 0).size, 4);
 	flush(&bench, 0);
+	assert_int_equal(seen(&bench, 0).size, 0);
 	assert_int_equal(bench.failure.count, 1);
+	assert_int_equal(bench.failure.dropped, 1);
 	assert_int_equal(bench.failure.error, -ENOSPC);
 	assert_true(bench.failure.ino == bench.inos[0]);
 	assert_true(write_back_is_clean(bench.write_back));
@@ -315,6 +337,148 @@ static void test_who_waits_is_told_what_was_lost(void **state)
 	bench_close(&bench);
 }
 
+static void test_a_range_waits_for_what_it_overlaps(void **state)
+{
+	struct bench bench;
+	struct wait wait, all;
+	uint64_t end;
+
+	(void)state;
+	bench_init(&bench, &quick, &defaults);
+	wait = new_wait(&bench), all = new_wait(&bench);
+	fake_raftkv_hold(bench.sim.raftkv, true);
+	write_at(&bench, 0, 100, "first", 5);
+	assert_true(write_back_flush_range(
+		bench.write_back, bench.sim.loop, bench.inos[0], 0, 100, &wait.waiter, &end));
+	assert_int_equal(end, 105);
+	assert_true(write_back_flush_range(
+		bench.write_back, bench.sim.loop, bench.inos[0], 105, UINT64_MAX, &wait.waiter, &end));
+	assert_true(write_back_flush_range(
+		bench.write_back, bench.sim.loop, bench.inos[1], 0, UINT64_MAX, &wait.waiter, &end));
+	assert_int_equal(end, 0);
+	assert_int_equal(fake_raftkv_counts(bench.sim.raftkv)->in_flight, 0);
+	write_at(&bench, 0, 500, "second", 6); /* the first one goes */
+	assert_false(write_back_flush_range(
+		bench.write_back, bench.sim.loop, bench.inos[0], 104, 400, &wait.waiter, &end));
+	assert_int_equal(end, 506);
+	write_at(&bench, 0, 506, "grows on", 8); /* goes, too: the second one was asked for */
+	fake_raftkv_hold(bench.sim.raftkv, false);
+	sim_client_until(&bench.sim, &wait.is_over);
+	assert_int_equal(fake_raftkv_counts(bench.sim.raftkv)->data_writes, 2);
+	assert_false(write_back_flush(bench.write_back, bench.sim.loop, bench.inos[0], &all.waiter));
+	sim_client_until(&bench.sim, &all.is_over);
+	bench_close(&bench);
+}
+
+/* What is still open and grows into the range later was not there before. */
+static void test_a_range_does_not_wait_for_later_data(void **state)
+{
+	struct bench bench;
+	struct wait wait;
+	uint64_t end;
+
+	(void)state;
+	bench_init(&bench, &quick, &(struct write_back_options){.age_max_ns = 1000 * SIM_S});
+	wait = new_wait(&bench);
+	fake_raftkv_hold(bench.sim.raftkv, true);
+	write_at(&bench, 0, 1000, "first", 5);
+	write_at(&bench, 0, 100, "second", 6);
+	assert_false(write_back_flush_range(
+		bench.write_back, bench.sim.loop, bench.inos[0], 108, 1000, &wait.waiter, &end));
+	write_at(&bench, 0, 106, "later", 5);
+	fake_raftkv_hold(bench.sim.raftkv, false);
+	sim_client_until(&bench.sim, &wait.is_over);
+	assert_int_equal(fake_raftkv_counts(bench.sim.raftkv)->data_writes, 1);
+	bench_close(&bench);
+}
+
+/* ---- Attributes ---- */
+
+static void assert_same_time(struct fs_time a, struct fs_time b)
+{
+	assert_int_equal(a.seconds, b.seconds);
+	assert_int_equal(a.nanoseconds, b.nanoseconds);
+}
+
+static void test_attributes_are_as_they_will_be(void **state)
+{
+	struct op_setattr set = {.valid = OP_SET_MODE, .mode = 06755};
+	struct attributes before, after, store;
+	struct bench bench;
+	struct wait wait;
+
+	(void)state;
+	bench_init(&bench, &quick, &defaults);
+	set.ino = bench.inos[0];
+	assert_int_equal(fs_setattr(bench.sim.files, &set), 0);
+	bench.sim.files->wall = 0; /* the leader's clock is behind */
+	sim_client_run(&bench.sim, SIM_S);
+	store = fs_attributes(bench.sim.files, bench.inos[0]);
+	wait = new_wait(&bench);
+	write_at(&bench, 0, 5000, "one", 3);
+	sim_client_run(&bench.sim, SIM_MS);
+	assert_int_equal(write_back_add(bench.write_back, bench.sim.loop, bench.inos[0], 20000, "two", 3,
+				 OP_WRITE_KILL, &wait.waiter),
+		0);
+	before = seen(&bench, 0);
+	assert_int_equal(before.size, 20003);
+	assert_int_equal(before.mode, S_IFREG | 0755);
+	assert_true(fs_time_is_before(&store.mtime, &before.mtime));
+	assert_true(before.blocks > 0);
+	assert_int_equal(seen(&bench, 1).size, 0);
+	flush(&bench, 0);
+	after = fs_attributes(bench.sim.files, bench.inos[0]);
+	assert_int_equal(after.size, before.size);
+	assert_int_equal(after.mode, before.mode);
+	assert_same_time(after.mtime, before.mtime);
+	assert_same_time(after.ctime, before.ctime);
+	/* A time to come, that somebody has set. */
+	set = (struct op_setattr){
+		.ino = bench.inos[0], .valid = OP_SET_MTIME, .mtime = {.seconds = INT64_C(1) << 40}};
+	assert_int_equal(fs_setattr(bench.sim.files, &set), 0);
+	write_at(&bench, 0, 0, "three", 5);
+	before = seen(&bench, 0);
+	assert_true(fs_time_is_before(&before.mtime, &set.mtime));
+	flush(&bench, 0);
+	after = fs_attributes(bench.sim.files, bench.inos[0]);
+	assert_same_time(after.mtime, before.mtime);
+	assert_same_time(after.ctime, before.ctime);
+	bench_close(&bench);
+}
+
+/* A question that is answered late: what it found is older than what the writer was told before it was asked. */
+static void test_a_late_answer_is_brought_up_to_date(void **state)
+{
+	struct attributes old, truncated, shown;
+	struct bench bench;
+	uint64_t moment;
+
+	(void)state;
+	bench_init(&bench, &quick, &(struct write_back_options){.recent_max = 1});
+	write_at(&bench, 0, 0, "data", 4);
+	moment = write_back_moment(bench.write_back);
+	old = fs_attributes(bench.sim.files, bench.inos[0]);
+	flush(&bench, 0);
+	assert_int_equal(old.size, 0);
+	assert_true(write_back_lay_over(bench.write_back, moment, &old, &shown));
+	assert_int_equal(old.size, 4);
+	assert_int_equal(shown.size, 4);
+	/* Somebody truncates it: what is newer stays. */
+	assert_int_equal(fs_truncate(bench.sim.files, bench.inos[0], 1), 0);
+	truncated = fs_attributes(bench.sim.files, bench.inos[0]);
+	assert_true(write_back_lay_over(bench.write_back, moment, &truncated, &shown));
+	assert_int_equal(truncated.size, 1);
+	/* Another file, and the answer about the first one is forgotten. */
+	old = fs_attributes(bench.sim.files, bench.inos[1]);
+	write_at(&bench, 1, 0, "data", 4);
+	flush(&bench, 1);
+	truncated = fs_attributes(bench.sim.files, bench.inos[0]);
+	assert_false(write_back_lay_over(bench.write_back, moment, &truncated, &shown));
+	assert_int_equal(seen(&bench, 0).size, 1);
+	assert_int_equal(seen(&bench, 1).size, 4);
+	bench_close(&bench);
+}
+
 /* ---- Random writes, compared with plain bytes ---- */
 
 struct model {
@@ -338,20 +502,78 @@ static void write_random(struct bench *bench, struct model *model)
 	write_at(bench, file, offset, model->bytes[file] + offset, size);
 }
 
+/* A question about a file that was evaluated, and whose answer is on its way. */
+struct look {
+	bool is_asked;
+	uint64_t moment;
+	size_t size; /* of the model then */
+	struct attributes attributes;
+	struct attributes shown;
+};
+
+static void ask(struct bench *bench, const struct model *model, unsigned file, struct look *look)
+{
+	int result = STATUS_WOULD_BLOCK;
+
+	look->is_asked = true;
+	look->moment = write_back_moment(bench->write_back);
+	look->size = model->sizes[file];
+	while (result == STATUS_WOULD_BLOCK)
+		result = read_attributes(bench->sim.files->view, bench->inos[file], &look->attributes);
+	assert_int_equal(result, 0);
+}
+
+/* Never less than what the writer had been told when it was asked; times never go back. */
+static void answer(struct bench *bench, const struct model *model, unsigned file, struct look *look,
+	struct fs_time *time)
+{
+	const struct attributes *attributes = &look->shown;
+	struct fs_time before = *time;
+
+	look->is_asked = false;
+	if (!write_back_lay_over(bench->write_back, look->moment, &look->attributes, &look->shown)) {
+		ask(bench, model, file, look);
+		assert_true(write_back_lay_over(
+			bench->write_back, look->moment, &look->attributes, &look->shown));
+		look->is_asked = false;
+	}
+	assert_true(attributes->size >= look->size);
+	assert_true(attributes->size <= model->sizes[file]);
+	assert_false(fs_time_is_before(&attributes->mtime, &before));
+	assert_false(fs_time_is_before(&attributes->ctime, &attributes->mtime));
+	*time = attributes->mtime;
+}
+
+/* One look at a time: what was asked later may well be answered earlier, and newer. */
+static void look_at_random(struct bench *bench, const struct model *model, struct look looks[FILE_COUNT],
+	struct fs_time times[FILE_COUNT])
+{
+	unsigned file = (unsigned)sim_random(bench->sim.world, FILE_COUNT);
+
+	if (looks[file].is_asked)
+		answer(bench, model, file, &looks[file], &times[file]);
+	else
+		ask(bench, model, file, &looks[file]);
+}
+
 static void run_seed(uint64_t seed)
 {
 	static struct model model;
+	struct look looks[FILE_COUNT] = {0};
+	struct fs_time times[FILE_COUNT] = {0};
 	struct bench bench;
 
 	memset(&model, 0, sizeof model);
 	bench_init(&bench,
 		&(struct fake_raftkv_options){
 			.seed = seed, .delay_max_ns = 20 * SIM_MS, .refuse_one_in = 10, .cold_one_in = 20},
-		&(struct write_back_options){.file_size_max = 20000, .mount_size_max = 40000});
+		&(struct write_back_options){
+			.file_size_max = 20000, .mount_size_max = 40000, .recent_max = seed % 2 ? 1 : 0});
 	for (unsigned i = 0; i < STEPS; i++) {
 		write_random(&bench, &model);
 		if (sim_chance(bench.sim.world, 50000))
 			flush(&bench, (unsigned)sim_random(bench.sim.world, FILE_COUNT));
+		look_at_random(&bench, &model, looks, times);
 		if (sim_chance(bench.sim.world, 300000))
 			sim_client_run(&bench.sim, sim_random(bench.sim.world, 30 * SIM_MS));
 	}
@@ -382,6 +604,10 @@ int main(void)
 		cmocka_unit_test(test_a_file_has_a_bound),
 		cmocka_unit_test(test_a_mount_has_a_bound),
 		cmocka_unit_test(test_an_error_is_told_once_and_the_data_dropped),
+		cmocka_unit_test(test_a_range_waits_for_what_it_overlaps),
+		cmocka_unit_test(test_a_range_does_not_wait_for_later_data),
+		cmocka_unit_test(test_attributes_are_as_they_will_be),
+		cmocka_unit_test(test_a_late_answer_is_brought_up_to_date),
 		cmocka_unit_test(test_who_waits_is_told_what_was_lost),
 		cmocka_unit_test(test_random_writes_end_right_in_any_order),
 	};
