@@ -142,7 +142,7 @@ int raft_hup(struct raft *raft, enum raft_campaign kind)
 		log_warn(raft->logger, "%lx is unpromotable and can not campaign", raft->id);
 		return 0;
 	}
-	rc = raft_log_has_unapplied_conf_change(&raft->log, &is_changing);
+	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.committed, &is_changing);
 	if (rc)
 		return rc;
 	if (is_changing) {

@@ -221,15 +221,17 @@ int raft_log_snapshot(const struct raft_log *log, struct raft_snapshot *out)
 	return log->storage->snapshot(log->storage, out);
 }
 
-int raft_log_has_unapplied_conf_change(const struct raft_log *log, bool *found)
+int raft_log_has_unapplied_conf_change(const struct raft_log *log, uint64_t high, bool *found)
 {
 	struct raft_entries page = {0};
 	uint64_t low = log->applied + 1;
 	int rc = 0;
 
 	*found = false;
-	while (!*found && low <= log->committed) {
-		rc = raft_log_slice(log, low, log->committed + 1, log->applying_size_max, &page);
+	if (log->unstable.snapshot) /* which was taken when there was none; what is below it is gone */
+		return 0;
+	while (!*found && low <= high) {
+		rc = raft_log_slice(log, low, high + 1, log->applying_size_max, &page);
 		if (rc)
 			break;
 		for (size_t i = 0; i < page.count && !*found; i++)

@@ -62,8 +62,8 @@ int raft_log_slice(
 int raft_log_entries(const struct raft_log *log, uint64_t low, uint64_t size_max, struct raft_entries *out);
 /* The newest snapshot; `out` is the caller's to close. */
 int raft_log_snapshot(const struct raft_log *log, struct raft_snapshot *out);
-/* Whether an entry in (applied, committed] changes the membership. */
-int raft_log_has_unapplied_conf_change(const struct raft_log *log, bool *found);
+/* Whether an entry in (applied, high] changes the membership; `high` is in the log. */
+int raft_log_has_unapplied_conf_change(const struct raft_log *log, uint64_t high, bool *found);
 
 /* Never lowers. `index` is in the log. */
 void raft_log_commit_to(struct raft_log *log, uint64_t index);

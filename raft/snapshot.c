@@ -72,11 +72,11 @@ static int restore(struct raft *raft, const struct raft_snapshot *from)
 	return 0;
 }
 
-/* Whether the snapshot brings anything: it may be old, not for this node, or a prefix of the log it has. */
+/* Whether the snapshot brings anything, and may: it may be old, not for this node, or a prefix of the log it has. */
 static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bool *is_new)
 {
 	struct raft_position position = {.index = snapshot->index, .term = snapshot->term};
-	bool matches;
+	bool matches, is_changing;
 	int rc;
 
 	*is_new = false;
@@ -96,7 +96,17 @@ static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bo
 		raft_log_commit_to(&raft->log, snapshot->index);
 		return 0;
 	}
-	*is_new = true;
+	/* Changes that the caller was given to apply are changes of the configuration that they follow: on top of the
+	 * snapshot's they would be wrong. The leader sends a snapshot again. */
+	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.applying, &is_changing);
+	if (rc)
+		return rc;
+	if (is_changing && !planted("raft:snapshot_overtakes_conf"))
+		log_info(raft->logger,
+			"%lx ignores snapshot [index: %lu, term: %lu] while it applies configuration changes",
+			raft->id, snapshot->index, snapshot->term);
+	else
+		*is_new = true;
 	return 0;
 }
 

@@ -89,6 +89,14 @@ static bool catch_up(struct raft *raft, const struct raft_message *message)
 	return true;
 }
 
+/* A candidate of an earlier term that will not hear of this node's by itself: this node does not campaign, or asks
+ * others when it does. It may need this vote and, while both campaign, never catch up. */
+static bool is_unaware(const struct raft *raft, const struct raft_message *message)
+{
+	return message->type == RAFT_MSG_VOTE &&
+	       (!raft_is_promotable(raft) || !tracker_is_voter(&raft->tracker, message->from));
+}
+
 /* The sender is behind. */
 static int answer_stale(struct raft *raft, const struct raft_message *message)
 {
@@ -101,10 +109,11 @@ static int answer_stale(struct raft *raft, const struct raft_message *message)
 		raft_send(raft, (struct raft_message){.type = RAFT_MSG_APP_RESP, .to = message->from});
 		return 0;
 	}
-	if (message->type == RAFT_MSG_PRE_VOTE) {
+	if (message->type == RAFT_MSG_PRE_VOTE || is_unaware(raft, message)) {
 		/* The candidate may have fewer entries in a lower term; with silence it would try forever. */
 		raft_send(raft, (struct raft_message){
-					.type = RAFT_MSG_PRE_VOTE_RESP,
+					.type = message->type == RAFT_MSG_VOTE ? RAFT_MSG_VOTE_RESP
+									       : RAFT_MSG_PRE_VOTE_RESP,
 					.to = message->from,
 					.term = raft->term,
 					.reject = true,

@@ -12,7 +12,7 @@ chaos=build-plant/tests/raft_chaos
 # the mix in which leaders reign shortly.
 declare -A seeds=(
 	[raft:vote_twice]=200 [raft:ack_before_persisted]=100 [raft:commit_old_term]=300 [raft:read_without_quorum]=2000
-	[raft:joint_one_half]=500 [raft:snapshot_forgets_conf]=200 [raft:check_quorum_no_step_down]=500
+	[raft:joint_one_half]=500 [raft:snapshot_forgets_conf]=200 [raft:snapshot_overtakes_conf]="1 --seed 28843204" [raft:check_quorum_no_step_down]=500
 	[raft:stale_async_ack]="20000 --async --mix short-reigns")
 
 # A build of its own, whatever the one under test was made with.
