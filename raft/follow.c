@@ -130,3 +130,16 @@ void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed)
 	/* After an arrival its acknowledgement comes next, after a failure a heartbeat's answer. */
 	progress->is_paused = true;
 }
+
+void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer)
+{
+	struct progress *progress = raft->role == RAFT_LEADER ? tracker_find(&raft->tracker, peer) : NULL;
+
+	if (!progress || peer == raft->id || progress->state == RAFT_PROGRESS_SNAPSHOT ||
+		progress->wants_snapshot)
+		return;
+	progress_become_probe(progress);
+	progress->wants_snapshot = true;
+	log_debug(raft->logger, "%lx wants a snapshot instead of the log", peer);
+	raft_send_append(raft, progress, true);
+}

@@ -11,6 +11,7 @@
 static void become(struct progress *progress, enum raft_progress_state state, uint64_t next)
 {
 	progress->is_paused = false;
+	progress->wants_snapshot = false;
 	progress->pending_snapshot = 0;
 	progress->state = state;
 	progress->next = next;

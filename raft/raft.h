@@ -375,6 +375,9 @@ int raw_node_forget_leader(struct raw_node *node);
 /* What became of messages: `peer` could not be reached; the snapshot sent to it arrived or failed. */
 int raw_node_report_unreachable(struct raw_node *node, uint64_t peer);
 int raw_node_report_snapshot(struct raw_node *node, uint64_t peer, bool failed);
+/* `peer` can do nothing with the log that a leader has for it, and is sent a snapshot when there is one. What it has
+ * acknowledged stays so. Asking again is harmless; once one has failed, needed. */
+int raw_node_request_snapshot(struct raw_node *node, uint64_t peer);
 
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 

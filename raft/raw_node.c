@@ -378,6 +378,12 @@ int raw_node_report_snapshot(struct raw_node *node, uint64_t peer, bool failed)
 	return 0;
 }
 
+int raw_node_request_snapshot(struct raw_node *node, uint64_t peer)
+{
+	raft_on_snapshot_wanted(&node->raft, peer);
+	return 0;
+}
+
 void raw_node_set_election_timeout(struct raw_node *node, uint32_t ticks)
 {
 	node->raft.randomized_election_tick = ticks;

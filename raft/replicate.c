@@ -33,6 +33,8 @@ static int try_send_append(struct raft *raft, struct progress *progress, bool if
 	*sent = false;
 	if (progress_is_paused(progress))
 		return 0;
+	if (progress->wants_snapshot)
+		return raft_send_snapshot(raft, progress, sent);
 	rc = raft_log_term(&raft->log, message.index, &message.log_term);
 	if (is_outside_log(rc))
 		return raft_send_snapshot(raft, progress, sent);

@@ -207,6 +207,12 @@ static void finish_done(struct peer *peer)
 	}
 }
 
+static void note_full(struct peer *peer)
+{
+	if (peer->appends.full_since == 0)
+		peer->appends.full_since = env_now(store_of(peer)->env);
+}
+
 static void on_logged(struct log_write *write, int status)
 {
 	struct append *append = container_of(write, struct append, write);
@@ -219,6 +225,7 @@ static void on_logged(struct log_write *write, int status)
 	} else if (status == -ENOSPC || (status == STATUS_UNAVAILABLE && queue->is_held)) {
 		append->state = APPEND_WAITING;
 		queue->is_held = true;
+		note_full(peer);
 		flush_request(&store_of(peer)->flush);
 	} else {
 		raftkv_fail(store_of(peer), status, "the log refused a record");
@@ -389,6 +396,7 @@ static int place_waiting(struct peer *peer)
 	}
 	if (status != -ENOSPC || planted("members:full_disk_stops"))
 		return status;
+	note_full(peer);
 	flush_request(&store_of(peer)->flush);
 	return 0;
 }
@@ -484,6 +492,8 @@ void append_resume(struct peer *peer)
 	if (queue->is_held && queue->in_flight > 0)
 		return;
 	queue->is_held = false;
+	if (!queue->unplaced)
+		queue->full_since = 0;
 	advance(peer);
 	finish_done(peer);
 }

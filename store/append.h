@@ -28,6 +28,7 @@ struct append_queue {
 	struct append *
 		unplaced; /* the first whose payloads have no extents: the disk was full, and those behind it wait */
 	bool is_held; /* the log engine found the disk full */
+	uint64_t full_since; /* env_now: when something of it first found no room; 0: all has found some */
 	struct raft_hard_state hard_state; /* the newest handed to the log */
 	struct payload *payloads; /* of entries not handed to apply, by index */
 	struct payload *last_payload;

@@ -181,13 +181,24 @@ static void make_durable(struct env_work *work)
 	flush->round_status = status;
 }
 
+/* Whether what the rounds that are held keep from reuse is more than what is left. */
+static bool is_room_needed(struct raftkv *raftkv)
+{
+	struct blocks_stats stats;
+
+	if (space_is_short(&raftkv->space))
+		return true;
+	blocks_stats(raftkv->blocks, &stats);
+	return stats.waiting_units > stats.total_units - stats.used_units && !planted("members:room_kept");
+}
+
 /* Whether some replica may still need entries of the round. */
 static bool is_wanted(struct flush *flush, const struct flush_round *round)
 {
 	struct raftkv *raftkv = flush->raftkv;
 	const struct flush_region *each, *next;
 
-	if (flush->held_size > raftkv->options.log_size_max / 2 || space_is_short(&raftkv->space) ||
+	if (flush->held_size > raftkv->options.log_size_max / 2 || is_room_needed(raftkv) ||
 		planted("members:log_not_kept"))
 		return false;
 	HASH_ITER (hh, round->regions, each, next) {

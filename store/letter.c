@@ -88,6 +88,9 @@ static void fill(struct letter *letter, const struct peer_envelope *envelope, co
 	to->to = &letter->to;
 	to->shared_index = envelope->shared_index;
 	to->is_tombstone = envelope->is_tombstone;
+	to->wants_snapshot = envelope->wants_snapshot;
+	to->is_dispensable = envelope->is_dispensable;
+	to->content_size = envelope->content_size;
 	to->type = from->type;
 	to->reject = from->reject;
 	to->term = from->term;
@@ -225,7 +228,10 @@ static int open_envelope(const Raftkv__PeerMessage *letter, struct peer_envelope
 
 	*envelope = (struct peer_envelope){.region = letter->region,
 		.shared_index = letter->shared_index,
-		.is_tombstone = letter->is_tombstone};
+		.is_tombstone = letter->is_tombstone,
+		.wants_snapshot = letter->wants_snapshot,
+		.is_dispensable = letter->is_dispensable,
+		.content_size = letter->content_size};
 	if (letter->region == 0 || !letter->epoch)
 		return STATUS_MALFORMED;
 	envelope->epoch.conf_version = letter->epoch->conf_version;

@@ -24,6 +24,7 @@ struct net_snapshot_out {
 	struct buf *chunk; /* read, and not sent yet; the worker's while there is one */
 	bool is_read; /* to the end */
 	bool is_done; /* the receiver has all of it */
+	int result; /* 0, or why it has not */
 	uint32_t unanswered; /* frames */
 	uint64_t due; /* env_now: before which the pace lets no chunk go */
 	uint64_t heard; /* env_now */
@@ -57,7 +58,7 @@ static void out_free(struct net_snapshot_out *out)
 	*link = out->next;
 	env_timer_stop(&out->timer);
 	snapshot_source_free(out->source);
-	raftkv_report_snapshot(*owner->raftkv, out->region, out->replica, !out->is_done);
+	raftkv_report_snapshot(*owner->raftkv, out->region, out->replica, out->result);
 	buf_unref(out->chunk);
 	if (out->letter)
 		letter_free(out->letter);
@@ -175,6 +176,8 @@ static int on_answer(struct net_snapshot_out *out, const Raftkv__SnapshotAnswer 
 	out->unanswered--;
 	out->heard = env_now(out->owner->self->env);
 	out->is_done = answer->is_done && answer->status == 0;
+	if (answer->status < 0 || out->is_done)
+		out->result = answer->status;
 	if (answer->status < 0)
 		end(out, answer->status, status_name(answer->status));
 	else if (answer->is_done)
@@ -242,11 +245,12 @@ void net_snapshots_send(struct net_snapshots *snapshots, const char *address,
 
 	if (!out) {
 		snapshot_source_free(source);
-		raftkv_report_snapshot(*snapshots->raftkv, envelope->region, envelope->to.id, true);
+		raftkv_report_snapshot(*snapshots->raftkv, envelope->region, envelope->to.id, -ENOMEM);
 		return;
 	}
 	out->owner = snapshots;
 	out->source = source;
+	out->result = -EPIPE;
 	out->region = envelope->region;
 	out->replica = envelope->to.id;
 	out->letter = letter_new(envelope, message);

@@ -48,6 +48,7 @@ void peer_publish(struct peer *peer)
 	else if (peer->role == RAFT_LEADER)
 		peer->shared_index = shared_index(peer);
 	atomic_store_explicit(&peer->route->shared_index, peer->shared_index, memory_order_relaxed);
+	atomic_store_explicit(&peer->route->is_stuck, peer_is_stuck(peer), memory_order_relaxed);
 	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_release);
 	atomic_store(&peer->route->lease_bound, is_serving ? lease_bound(&peer->lease) : 0);
 	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);

@@ -46,6 +46,11 @@ struct peer_sending {
 	uint64_t pause_until; /* after a failure */
 	uint32_t failures; /* in a row */
 	bool is_making; /* on a worker */
+	bool is_measured; /* the next one is: somebody had no room */
+	/* Who was last told that it can be done without, for a snapshot at that index, in that term. */
+	uint64_t dispensable;
+	uint64_t dispensable_index;
+	uint64_t dispensable_term;
 };
 
 struct peer {
@@ -76,14 +81,16 @@ struct peer {
 	bool is_refilling; /* the first of them, on a worker */
 	struct peer_sending sending;
 	struct peer_install *install; /* of a snapshot that raft has taken; NULL: none */
-	bool is_hollow; /* it lost what it had while a snapshot was installed, and needs another */
+	bool is_hollow; /* it lost what it had, or gave it up, and needs a snapshot */
+	struct apply_state hollow_end; /* where what it had ended, at most */
 	/* Replicas that spoke to this one and are not in its idea of the region. */
 	struct region_peer strangers[PEER_STRANGERS_MAX];
 	uint32_t stranger_count;
 	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
 	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
-	bool is_leaving; /* removed: everything is answered */
+	bool is_leaving; /* removed, or to be hollow: everything is answered */
+	bool is_emptied; /* it gives up what it has, and stays */
 	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still wanted */
@@ -103,6 +110,8 @@ int peer_start(struct peer *peer, struct region *region, uint64_t id, const stru
 	struct status *status);
 /* The replica was removed from its region: it answers everything and goes. */
 void peer_destroy(struct peer *peer);
+/* The replica gives up log and rows, and is hollow afterwards. */
+void peer_empty(struct peer *peer);
 /* Frees everything, answering nothing. May be NULL. */
 void peer_free(struct peer *peer);
 
@@ -126,7 +135,7 @@ void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_stage *stage);
 /* Messages to that replica did not arrive; a snapshot that was sent to it did, or did not. */
 void peer_report_unreachable(struct peer *peer, uint64_t to);
-void peer_report_snapshot(struct peer *peer, uint64_t to, bool has_failed);
+void peer_report_snapshot(struct peer *peer, uint64_t to, int status); /* 0: it arrived */
 /* Gives up a stage that nobody wants. */
 void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage);
 

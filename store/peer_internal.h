@@ -2,7 +2,8 @@
  * peer_internal.h: what the files of a peer share, and nobody else: peer_life.c how a replica comes and goes; peer.c its
  * roles and its turn; peer_members.c changes of the membership;
  * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
- * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came;
+ * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came; peer_room.c
+ * one that finds no room;
  * peer_fetch.c entries that are not in memory. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_PEER_INTERNAL_H
@@ -77,6 +78,20 @@ void peer_go_on_sending(struct peer *peer);
 void peer_send_snapshot(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
 void peer_sending_close(struct peer *peer);
+
+/* ---- peer_room.c ---- */
+
+/* It has been given more than finds room here, for a while. */
+bool peer_is_stuck(const struct peer *peer);
+/* The log is of no use to it. */
+bool peer_wants_snapshot(const struct peer *peer);
+/* A follower says so. */
+void peer_on_snapshot_wanted(struct peer *peer, uint64_t from);
+/* Whether the region could do without replica `id`, as far as up to `index`; it counts as gone from then on. */
+bool peer_spare(struct peer *peer, uint64_t id, uint64_t index);
+/* A MsgSnap has found no room, and would in the place of what is here. */
+void peer_make_room(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
 
 /* ---- peer_install.c ---- */
 

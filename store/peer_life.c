@@ -5,6 +5,8 @@
  * way never meet freed memory; the replica in it comes and goes. It goes in this order: everything is answered; nothing
  * of it is left on another thread; its log is replaced by a tombstone, which says that no replica up to that id may ever
  * be here again; rows and extents are cleared. A crash in between leaves the tombstone, and recover.c clears again.
+ * One that only makes room (peer_room.c) goes the same way, with the Applying mark in place of the tombstone: the
+ * leader's next message makes it anew, hollow.
  */
 #include "store/peer_internal.h"
 
@@ -125,6 +127,7 @@ static int find_hollow(struct peer *peer)
 		return status == STATUS_NOT_FOUND ? 0 : status;
 	region_close(&position.region);
 	peer->is_hollow = true;
+	peer->hollow_end = position.applied;
 	return 0;
 }
 
@@ -213,6 +216,7 @@ struct departure {
 	struct peer *peer;
 	uint8_t value[TOMBSTONE_SIZE];
 	struct log_mark mark;
+	struct snapshot_hollow hollow;
 	struct log_write write;
 	int status;
 };
@@ -227,8 +231,9 @@ static void on_cleared(struct env_work *work)
 	if (departure->status < 0) {
 		raftkv_fail(peer_store(peer), departure->status, "a replica cannot be destroyed");
 	} else {
-		log_info(peer_store(peer)->logger, "region %llu: replica %llu is destroyed",
-			(unsigned long long)peer->region.id, (unsigned long long)peer->id);
+		log_info(peer_store(peer)->logger, "region %llu: replica %llu is %s",
+			(unsigned long long)peer->region.id, (unsigned long long)peer->id,
+			peer->is_emptied ? "empty, and waits for a snapshot" : "destroyed");
 		atomic_fetch_sub(&shard->replicas, 1);
 		router_remove(&peer_store(peer)->router, peer->route);
 		atomic_store(&peer->route->shared_index, UINT64_MAX);
@@ -236,6 +241,7 @@ static void on_cleared(struct env_work *work)
 		shard_schedule(shard, peer);
 	}
 	peer->is_departing = false;
+	snapshot_hollow_close(&departure->hollow);
 	free(departure);
 	shard_check_stopped(shard);
 }
@@ -257,6 +263,7 @@ static void on_tombstone(struct log_write *write, int status)
 	if (status < 0) {
 		raftkv_fail(peer_store(peer), status, "a replica's tombstone cannot be written");
 		peer->is_departing = false;
+		snapshot_hollow_close(&departure->hollow);
 		free(departure);
 		shard_check_stopped(peer->shard);
 		return;
@@ -268,29 +275,60 @@ static void on_tombstone(struct log_write *write, int status)
 		on_cleared(&departure->work);
 }
 
+static int prepare_tombstone(struct departure *departure)
+{
+	struct peer *peer = departure->peer;
+	struct writer writer = writer_fixed(departure->value, sizeof departure->value);
+
+	writer_u64le(&writer, peer->id);
+	departure->mark = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	departure->write = (struct log_write){
+		.region = peer->region.id, .destroy = true, .marks = &departure->mark, .mark_count = 1};
+	return 0;
+}
+
+/* Where its log ends: what it has acknowledged lies no further. */
+static int find_end(struct peer *peer, struct apply_state *end)
+{
+	struct log_engine *log = peer_store(peer)->log;
+	uint64_t first;
+	int status = log->ops->bounds(log, peer->region.id, &first, &end->index);
+
+	return status < 0 ? status : log->ops->term(log, peer->region.id, end->index, &end->term);
+}
+
+static int prepare_hollow(struct departure *departure)
+{
+	struct peer *peer = departure->peer;
+	struct snapshot_position position = {.replica = peer->id, .region = peer->region};
+	int status = find_end(peer, &position.applied);
+
+	if (status == 0)
+		status = snapshot_hollow_init(
+			peer_store(peer), &position, &peer->appends.hard_state, &departure->hollow);
+	departure->write = departure->hollow.write;
+	return status;
+}
+
 static void depart(struct peer *peer)
 {
 	struct departure *departure = calloc(1, sizeof *departure);
-	struct writer writer;
+	int status = departure ? 0 : -ENOMEM;
 
-	if (!departure) {
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for a tombstone");
+	if (departure)
+		departure->peer = peer;
+	if (status == 0)
+		status = peer->is_emptied ? prepare_hollow(departure) : prepare_tombstone(departure);
+	if (status < 0) {
+		free(departure);
+		raftkv_fail(peer_store(peer), status, "the end of a replica cannot be written");
 		return;
 	}
 	append_queue_release(&peer->appends, peer_store(peer)->blocks, flush_mark(&peer_store(peer)->flush));
-	writer = writer_fixed(departure->value, sizeof departure->value);
-	writer_u64le(&writer, peer->id);
-	departure->peer = peer;
-	departure->mark = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
-	departure->write = (struct log_write){
-		.region = peer->region.id,
-		.destroy = true,
-		.marks = &departure->mark,
-		.mark_count = 1,
-		.loop = peer->shard->loop,
-		.done = on_tombstone,
-	};
+	departure->write.loop = peer->shard->loop;
+	departure->write.done = on_tombstone;
 	peer->is_departing = true;
+	atomic_store(&peer->route->shared_index, UINT64_MAX);
 	peer_store(peer)->log->ops->write(peer_store(peer)->log, &departure->write);
 }
 
@@ -300,7 +338,7 @@ void peer_go_on_leaving(struct peer *peer)
 		depart(peer);
 }
 
-void peer_destroy(struct peer *peer)
+static void leave(struct peer *peer, int status)
 {
 	if (peer->is_leaving)
 		return;
@@ -312,7 +350,19 @@ void peer_destroy(struct peer *peer)
 	lease_expire(&peer->lease);
 	peer_publish(peer);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
-	evaluate_fail(peer, STATUS_REGION_NOT_FOUND);
-	read_index_queue_fail(&peer->pending_reads, true, STATUS_REGION_NOT_FOUND);
+	evaluate_fail(peer, status);
+	read_index_queue_fail(&peer->pending_reads, true, status);
 	shard_mark(peer->shard, peer);
+}
+
+void peer_destroy(struct peer *peer)
+{
+	leave(peer, STATUS_REGION_NOT_FOUND);
+}
+
+void peer_empty(struct peer *peer)
+{
+	if (!peer->is_leaving)
+		peer->is_emptied = true;
+	leave(peer, STATUS_NOT_LEADER);
 }

@@ -48,6 +48,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
 		.to = *to,
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
+		.wants_snapshot = peer_wants_snapshot(peer),
 	};
 }
 
@@ -196,10 +197,22 @@ static bool is_whole(const struct raft_message *message)
 	return true;
 }
 
-/* A replica that may have lost what it had, or is about to replace it, gives no promises. */
-static bool may_help(const struct peer *peer)
+/* One that has lost what it had votes as if it had it: for nobody who may lack what it has acknowledged. */
+static bool is_up_to_date(const struct peer *peer, const struct raft_message *message)
 {
-	return !peer_is_quiet_voter(peer) && !peer->install && !peer->is_hollow;
+	const struct apply_state *end = &peer->hollow_end;
+
+	return message->type != RAFT_MSG_TIMEOUT_NOW &&
+	       (message->log_term > end->term ||
+		       (message->log_term == end->term && message->index >= end->index));
+}
+
+/* A replica that is about to replace what it has gives no promises. */
+static bool may_help(const struct peer *peer, const struct raft_message *message)
+{
+	if (peer_is_quiet_voter(peer) || peer->install)
+		return false;
+	return !peer->is_hollow || is_up_to_date(peer, message) || planted("snapshot:hollow_votes");
 }
 
 /* Proposals are made where the leader is. */
@@ -208,7 +221,7 @@ static bool is_wanted(
 {
 	if (envelope->to.id != peer->id || message->to != peer->id || message->from != envelope->from.id)
 		return false;
-	if (helps_to_lead(message->type) && !may_help(peer))
+	if (helps_to_lead(message->type) && !may_help(peer, message))
 		return false;
 	return message->type != RAFT_MSG_PROP && is_whole(message);
 }
@@ -245,6 +258,8 @@ static bool admit(struct peer *peer, const struct peer_envelope *envelope, const
 		peer->leader_heard = env_now(peer_store(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
+	if (envelope->wants_snapshot && message->term == peer->term)
+		peer_on_snapshot_wanted(peer, envelope->from.id);
 	return true;
 }
 
@@ -258,11 +273,15 @@ static void step(struct peer *peer, const struct raft_message *message)
 	raw_node_step(peer->raft_group, &known);
 }
 
-/* A refused message changes nothing; what mattered in it comes again. Snapshots come with their stage alone. */
+/* A refused message changes nothing; what mattered in it comes again. A snapshot without its stage has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	if (!admit(peer, envelope, message) || message->type == RAFT_MSG_SNAP)
+	if (!admit(peer, envelope, message))
 		return;
+	if (message->type == RAFT_MSG_SNAP) {
+		peer_make_room(peer, envelope, message);
+		return;
+	}
 	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
 	if (peer_tick(peer) == 0)
 		step(peer, message);

@@ -20,6 +20,7 @@ struct making {
 	struct peer *peer;
 	struct snapshot_source *source;
 	struct raft_snapshot snapshot;
+	bool is_measured;
 	int status;
 };
 
@@ -48,8 +49,8 @@ static void make(struct env_work *work)
 	struct making *making = (struct making *)work;
 	struct peer *peer = making->peer;
 
-	making->status =
-		snapshot_source_new(peer_store(peer), peer->region.id, &making->source, &making->snapshot);
+	making->status = snapshot_source_new(
+		peer_store(peer), peer->region.id, making->is_measured, &making->source, &making->snapshot);
 }
 
 static void on_made(struct env_work *work)
@@ -88,6 +89,7 @@ static void begin(struct peer *peer)
 		return;
 	}
 	making->peer = peer;
+	making->is_measured = peer->sending.is_measured;
 	peer->sending.is_making = true;
 	env_work_submit(peer->shard->loop, &making->work, make, on_made);
 }
@@ -119,6 +121,7 @@ void peer_send_snapshot(
 {
 	struct transport *transport = peer_store(peer)->options.transport;
 	struct snapshot_source *source = peer->sending.source;
+	struct peer_envelope whole = *envelope;
 
 	if (!source || snapshot_source_index(source) != message->snapshot->index) {
 		raw_node_report_snapshot(peer->raft_group, message->to, true);
@@ -128,20 +131,24 @@ void peer_send_snapshot(
 	log_info(peer_store(peer)->logger, "region %llu: replica %llu is sent a snapshot at index %llu",
 		(unsigned long long)peer->region.id, (unsigned long long)message->to,
 		(unsigned long long)message->snapshot->index);
-	transport->ops->send_snapshot(transport, envelope, message, source);
+	whole.content_size = snapshot_source_content_size(source);
+	whole.is_dispensable =
+		whole.content_size > 0 && peer_spare(peer, message->to, message->snapshot->index);
+	transport->ops->send_snapshot(transport, &whole, message, source);
 }
 
-void peer_report_snapshot(struct peer *peer, uint64_t to, bool has_failed)
+void peer_report_snapshot(struct peer *peer, uint64_t to, int status)
 {
 	struct snapshots *snapshots = &peer_store(peer)->snapshots;
 
-	atomic_fetch_add(has_failed ? &snapshots->failed : &snapshots->sent, 1);
+	atomic_fetch_add(status < 0 ? &snapshots->failed : &snapshots->sent, 1);
 	if (peer->shard->is_stopping || !peer_is_here(peer))
 		return;
-	if (has_failed)
+	peer->sending.is_measured = status == -ENOSPC;
+	if (status < 0)
 		pause(peer);
 	else
 		peer->sending.failures = 0;
-	raw_node_report_snapshot(peer->raft_group, to, has_failed);
+	raw_node_report_snapshot(peer->raft_group, to, status < 0);
 	shard_mark(peer->shard, peer);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "proto/codec.h"
 #include "proto/plant.h"
 #include "store/first_write.h"
 #include "store/keys.h"
@@ -78,34 +77,21 @@ static int write_normal(struct raftkv *raftkv, const struct snapshot_position *p
 
 /* ---- Hollow ----------------------------------------------------------------------------------------------------- */
 
-/* Term and vote are kept, and what says which replicas may never be here again. */
 static int write_hollow(struct raftkv *raftkv, struct snapshot_position *position)
 {
 	struct raft_hard_state hard_state = {0};
-	uint64_t tombstone;
-	uint8_t bytes[8];
-	struct writer writer = writer_fixed(bytes, sizeof bytes);
-	struct log_mark marks[2] = {{.name = SNAPSHOT_MARK_APPLYING}, {.name = PEER_MARK_TOMBSTONE}};
-	struct first_write first = {
-		.write = {.region = position->region.id, .destroy = true, .marks = marks}};
-	struct buf *mark = NULL;
+	struct snapshot_hollow hollow;
+	struct first_write first;
 	int status = raftkv->log->ops->hard_state(raftkv->log, position->region.id, &hard_state);
 
-	position->stage = 0;
-	if (status == 0)
-		status = peer_tombstone(raftkv, position->region.id, &tombstone);
-	if (status == 0)
-		status = snapshot_position_encode(position, &mark);
 	if (status < 0)
 		return status;
-	writer_u64le(&writer, tombstone);
-	marks[0].value = buf_slice(mark);
-	marks[1].value = writer_written(&writer);
-	first.write.mark_count = tombstone > 0 ? 2 : 1;
-	hard_state.commit = 0;
-	first.write.hard_state = hard_state.term > 0 ? &hard_state : NULL;
+	status = snapshot_hollow_init(raftkv, position, &hard_state, &hollow);
+	if (status < 0)
+		return status;
+	first = (struct first_write){.write = hollow.write};
 	status = first_writes_run(raftkv, &first, 1);
-	buf_unref(mark);
+	snapshot_hollow_close(&hollow);
 	return status;
 }
 

@@ -42,6 +42,8 @@ struct route {
 	_Atomic uint64_t commit_index;
 	/* A snapshot takes the place of the replica's rows: its apply state may be missing for a while. */
 	atomic_bool is_installing;
+	/* The replica has been given more than finds room here, for a while. */
+	atomic_bool is_stuck;
 	struct env_mail renewal_mail; /* a reader asks for a longer lease */
 
 	/* The snapshot that readers share until the region's rows change, as snapshot.c packs it; 0: none. */

@@ -3,7 +3,9 @@
 #include <errno.h>
 
 #include "proto/plant.h"
+#include "proto/codec.h"
 #include "store/keys.h"
+#include "store/peer.h"
 #include "store/store.h"
 
 #define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
@@ -99,4 +101,36 @@ int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_p
 		status = STATUS_CORRUPT;
 	}
 	return status;
+}
+
+int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow)
+{
+	struct snapshot_position kept = *position;
+	struct writer writer = writer_fixed(hollow->tombstone, sizeof hollow->tombstone);
+	uint64_t tombstone;
+	int status = peer_tombstone(raftkv, position->region.id, &tombstone);
+
+	*hollow = (struct snapshot_hollow){.hard_state = *hard_state};
+	kept.stage = 0;
+	if (status == 0)
+		status = snapshot_position_encode(&kept, &hollow->position);
+	if (status < 0)
+		return status;
+	writer_u64le(&writer, tombstone);
+	hollow->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(hollow->position)};
+	hollow->marks[1] = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	hollow->hard_state.commit = 0;
+	hollow->write = (struct log_write){.region = position->region.id,
+		.destroy = true,
+		.hard_state = hard_state->term > 0 ? &hollow->hard_state : NULL,
+		.marks = hollow->marks,
+		.mark_count = tombstone > 0 ? 2 : 1};
+	return 0;
+}
+
+void snapshot_hollow_close(struct snapshot_hollow *hollow)
+{
+	buf_unref(hollow->position);
+	hollow->position = NULL;
 }

@@ -27,4 +27,20 @@ int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage);
 /* The mark; the caller's to close (its region). STATUS_NOT_FOUND: there is none. STATUS_CORRUPT. */
 int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_position *position);
 
+/* The log write that leaves nothing of a region but a hollow replica: term and vote are kept, and what says which
+ * replicas may never be here again. */
+struct snapshot_hollow {
+	struct log_write write; /* without its loop and callback */
+	struct raft_hard_state hard_state;
+	struct buf *position;
+	uint8_t tombstone[8];
+	struct log_mark marks[2];
+};
+
+/* `position` is of what the replica had, and says which candidates it may still vote for: those whose log is no shorter
+ * than `applied`. Its stage does not matter. 0, -ENOMEM, or the log's error. */
+int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow);
+void snapshot_hollow_close(struct snapshot_hollow *hollow);
+
 #endif

@@ -7,6 +7,7 @@
 #include "store/extents.h"
 #include "store/keys.h"
 #include "store/peer.h"
+#include "store/region_size.h"
 #include "store/snapshot_chunk.h"
 #include "store/snapshot_stage.h"
 #include "store/store.h"
@@ -79,7 +80,45 @@ static int check_wanted(struct raftkv *raftkv, const struct peer_envelope *envel
 		return STATUS_SNAPSHOT_OUT_OF_DATE;
 	if ((route && atomic_load(&route->is_installing)) || router_look(&raftkv->router, region) < 0)
 		return STATUS_LIMIT;
-	return space_is_short(&raftkv->space) ? -ENOSPC : 0;
+	return 0;
+}
+
+/* ---- Room ------------------------------------------------------------------------------------------------------- */
+
+/* Bytes that may be written. */
+static uint64_t room_of(struct raftkv *raftkv)
+{
+	struct blocks_stats stats;
+
+	blocks_stats(raftkv->blocks, &stats);
+	return (stats.total_units - stats.used_units) * BLOCK_UNIT_SIZE;
+}
+
+static int check_room(struct raftkv *raftkv, const struct peer_envelope *envelope)
+{
+	const struct route *route = router_find(&raftkv->router, envelope->region);
+	bool is_full = envelope->content_size > 0 ? envelope->content_size > room_of(raftkv)
+						  : space_is_short(&raftkv->space);
+
+	return is_full || (route && atomic_load(&route->is_stuck)) ? -ENOSPC : 0;
+}
+
+/* Whether it fits in the place of what the region has here. */
+static bool fits_instead(struct raftkv *raftkv, const struct peer_envelope *envelope)
+{
+	const struct route *route = router_find(&raftkv->router, envelope->region);
+	struct region_size size = {0};
+	struct region region;
+	int status = 0;
+
+	if (!envelope->is_dispensable || envelope->content_size == 0 || !route ||
+		planted("snapshot:no_room_made"))
+		return false;
+	router_range(&raftkv->router, route, &region);
+	status = region_measure(raftkv->kv, NULL, &region, &size);
+	region_close(&region);
+	return status == 0 && size.unit_count > 0 &&
+	       envelope->content_size <= room_of(raftkv) + size.unit_count * BLOCK_UNIT_SIZE;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
@@ -151,6 +190,11 @@ int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *e
 	*out = NULL;
 	if (status == 0)
 		status = check_wanted(raftkv, envelope, message, &head.region);
+	if (status == 0) {
+		status = check_room(raftkv, envelope);
+		if (status < 0 && fits_instead(raftkv, envelope))
+			raftkv_step(raftkv, envelope, message);
+	}
 	if (status < 0) {
 		region_close(&head.region);
 		raft_message_close(message);
@@ -200,7 +244,7 @@ static int place_units(struct snapshot_sink *sink, const struct snapshot_reader 
 	while (count > 0 && status == 0) {
 		struct block_extent *extent = &sink->extents[sink->extent_count];
 
-		status = blocks_allocate(blocks, BLOCKS_NEW, count, extent);
+		status = blocks_allocate(blocks, BLOCKS_ADMITTED, count, extent);
 		if (status < 0)
 			return status;
 		sink->extent_count++;
@@ -282,7 +326,7 @@ int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk)
 	struct snapshot_reader reader;
 	int status = snapshot_reader_init(&reader, &sink->chain, chunk);
 
-	if (status == 0 && space_is_short(&sink->raftkv->space))
+	if (status == 0 && space_is_spent(&sink->raftkv->space))
 		status = -ENOSPC;
 	if (status == 0)
 		status = place_units(sink, &reader);

@@ -6,6 +6,7 @@
 #include "proto/check.h"
 #include "store/extents.h"
 #include "store/keys.h"
+#include "store/region_size.h"
 #include "store/snapshot_chunk.h"
 #include "store/store.h"
 
@@ -15,6 +16,7 @@ struct snapshot_source {
 	struct kv_snapshot *kv;
 	struct snapshot_head head;
 	struct apply_state applied;
+	struct region_size size; /* zero: not measured */
 	struct snapshot_chain chain;
 	enum snapshot_kind kind; /* of the rows that are being read */
 	struct kv_iterator *rows; /* NULL: they have not been begun */
@@ -22,25 +24,6 @@ struct snapshot_source {
 };
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
-
-/* Where rows of a kind lie in the engine. */
-static void range_of(const struct region *region, enum snapshot_kind kind, struct key *low, struct key *high)
-{
-	enum key_space space = kind == SNAPSHOT_LOCAL ? KEY_LOCAL : KEY_DATA;
-	struct slice start = kind == SNAPSHOT_LOCAL ? (struct slice){0} : buf_slice(region->start);
-	struct slice end = kind == SNAPSHOT_LOCAL ? (struct slice){0} : buf_slice(region->end);
-	struct key first;
-
-	if (kind != SNAPSHOT_EXTENTS) {
-		key_row(low, region->id, space, start);
-		key_row_bound(high, region->id, space, end);
-		return;
-	}
-	key_objects(&first, high);
-	key_object(low, start);
-	if (end.size > 0)
-		key_object(high, end);
-}
 
 /* Moves to the next row that is there, through all kinds. STATUS_NOT_FOUND: there is none. */
 static int advance(struct snapshot_source *source)
@@ -50,7 +33,7 @@ static int advance(struct snapshot_source *source)
 	int status;
 
 	for (;;) {
-		range_of(&source->head.region, source->kind, &low, &high);
+		region_rows(&source->head.region, source->kind, &low, &high);
 		status = source->rows ? kv->ops->next(source->rows)
 				      : kv->ops->iterator_new(kv, source->kv, KV_TIER_ALL, key_slice(&low),
 						key_slice(&high), &source->rows);
@@ -244,8 +227,8 @@ static int describe(const struct snapshot_source *source, struct raft_snapshot *
 	return status;
 }
 
-int snapshot_source_new(
-	struct raftkv *raftkv, uint64_t region, struct snapshot_source **out, struct raft_snapshot *snapshot)
+int snapshot_source_new(struct raftkv *raftkv, uint64_t region, bool is_measured,
+	struct snapshot_source **out, struct raft_snapshot *snapshot)
 {
 	struct snapshot_source *source;
 	int status;
@@ -262,6 +245,8 @@ int snapshot_source_new(
 	}
 	source->raftkv = raftkv;
 	status = open_source(source, region);
+	if (status == 0 && is_measured)
+		status = region_measure(raftkv->kv, source->kv, &source->head.region, &source->size);
 	if (status == 0)
 		status = describe(source, snapshot);
 	if (status < 0)
@@ -274,6 +259,11 @@ int snapshot_source_new(
 uint64_t snapshot_source_index(const struct snapshot_source *source)
 {
 	return source->applied.index;
+}
+
+uint64_t snapshot_source_content_size(const struct snapshot_source *source)
+{
+	return source->size.unit_count * BLOCK_UNIT_SIZE + 2 * source->size.rows_size;
 }
 
 void snapshot_source_free(struct snapshot_source *source)

@@ -26,4 +26,10 @@ static inline bool space_is_short(struct space *space)
 	return atomic_load_explicit(&space->is_short, memory_order_relaxed);
 }
 
+/* Even what a leader has admitted finds none: half of the reserve is for what frees space. */
+static inline bool space_is_spent(struct space *space)
+{
+	return space_is_short(space) && atomic_load(&space->available) < space->reserve_size / 2;
+}
+
 #endif

@@ -136,7 +136,7 @@ struct report {
 	struct peer *peer;
 	uint64_t to; /* replica */
 	bool is_of_snapshot;
-	bool has_failed;
+	int status;
 };
 
 static void on_report(struct env_mail *mail)
@@ -144,7 +144,7 @@ static void on_report(struct env_mail *mail)
 	struct report *report = (struct report *)mail; /* the first member */
 
 	if (report->is_of_snapshot)
-		peer_report_snapshot(report->peer, report->to, report->has_failed);
+		peer_report_snapshot(report->peer, report->to, report->status);
 	else
 		peer_report_unreachable(report->peer, report->to);
 	free(report);
@@ -168,8 +168,7 @@ void raftkv_report_unreachable(struct raftkv *raftkv, uint64_t region, uint64_t 
 	post_report(raftkv, region, &(struct report){.to = peer});
 }
 
-void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, bool failed)
+void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, int status)
 {
-	post_report(
-		raftkv, region, &(struct report){.to = peer, .is_of_snapshot = true, .has_failed = failed});
+	post_report(raftkv, region, &(struct report){.to = peer, .is_of_snapshot = true, .status = status});
 }

@@ -24,6 +24,10 @@ struct peer_envelope {
 	uint64_t shared_index; /* of a leader: every replica has the log up to here; 0: not said */
 	/* The receiver's replica was removed from the region at `epoch`: it destroys itself. The message is empty. */
 	bool is_tombstone;
+	bool wants_snapshot; /* of a follower: the log is of no use to it */
+	/* With MsgSnap: a majority without the receiver has all that the snapshot holds, and nobody else was told so. */
+	bool is_dispensable;
+	uint64_t content_size; /* with MsgSnap: bytes that it takes where it is installed; 0: not known */
 };
 
 /* ---- Snapshots of regions: a stream of chunks, beside the messages ---- */
@@ -46,7 +50,8 @@ struct transport_ops {
 	void (*send)(struct transport *transport, const struct peer_envelope *envelope,
 		const struct raft_message *message);
 	/* On the shard's loop. Takes the source; `message` is the MsgSnap that the stream ends with, borrowed. When the
-	 * receiver has all of it, or when it failed: raftkv_report_snapshot, once, on any thread. */
+	 * receiver has all of it, or when it failed: raftkv_report_snapshot, once, on any thread, with what the receiver
+	 * refused it with, if it did. */
 	void (*send_snapshot)(struct transport *transport, const struct peer_envelope *envelope,
 		const struct raft_message *message, struct snapshot_source *source);
 };
@@ -60,7 +65,8 @@ struct raftkv;
 void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, struct raft_message *message);
 /* Messages to that replica did not arrive. */
 void raftkv_report_unreachable(struct raftkv *raftkv, uint64_t region, uint64_t peer);
-void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, bool failed);
+/* 0: it arrived. */
+void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, int status);
 
 /* A snapshot begins to arrive: `message` (MsgSnap) is taken and zeroed. STATUS_LIMIT: too many at once; another error:
  * it is not wanted. Chunks are written in order, each once (blocks: a worker). `finish` makes the stage durable and

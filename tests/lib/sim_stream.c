@@ -48,8 +48,10 @@ static struct env_loop *loop_of(const struct side *side)
 
 static void report(struct sim_stream *stream, bool has_failed)
 {
-	raftkv_report_snapshot(
-		stream->sender.raftkv, stream->envelope.region, stream->envelope.to.id, has_failed);
+	int status = stream->status < 0 && stream->status != STATUS_NOT_FOUND ? stream->status : -EPIPE;
+
+	raftkv_report_snapshot(stream->sender.raftkv, stream->envelope.region, stream->envelope.to.id,
+		has_failed ? status : 0);
 }
 
 static void give_source_back(struct sim_stream *stream, bool has_failed)
