@@ -189,7 +189,8 @@ static bool is_room_needed(struct raftkv *raftkv)
 	if (space_is_short(&raftkv->space))
 		return true;
 	blocks_stats(raftkv->blocks, &stats);
-	return stats.waiting_units > stats.total_units - stats.used_units && !planted("members:room_kept");
+	return stats.waiting_units > stats.total_units - stats.used_units &&
+	       !planted("room:kept_for_followers");
 }
 
 /* Whether some replica may still need entries of the round. */

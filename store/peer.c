@@ -20,7 +20,8 @@ bool peer_is_serving(const struct peer *peer)
 	return peer->role == RAFT_LEADER && peer->applied.term == peer->term;
 }
 
-/* What the slowest replica has. */
+/* What the slowest replica has. A snapshot on its way counts, unless it may be refused for want of room: then the log
+ * is what brings the replica on once there is some. */
 static uint64_t shared_index(const struct peer *peer)
 {
 	uint64_t least = UINT64_MAX;
@@ -31,8 +32,8 @@ static uint64_t shared_index(const struct peer *peer)
 
 		if (id == peer->id || !raw_node_progress(peer->raft_group, id, &progress))
 			continue;
-		if (progress.match < progress.pending_snapshot)
-			progress.match = progress.pending_snapshot; /* that is on its way */
+		if (progress.match < progress.pending_snapshot && !peer->sending.is_measured)
+			progress.match = progress.pending_snapshot;
 		if (progress.match < least)
 			least = progress.match;
 	}

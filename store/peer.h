@@ -47,10 +47,6 @@ struct peer_sending {
 	uint32_t failures; /* in a row */
 	bool is_making; /* on a worker */
 	bool is_measured; /* the next one is: somebody had no room */
-	/* Who was last told that it can be done without, for a snapshot at that index, in that term. */
-	uint64_t dispensable;
-	uint64_t dispensable_index;
-	uint64_t dispensable_term;
 };
 
 struct peer {

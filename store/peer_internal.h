@@ -87,8 +87,8 @@ bool peer_is_stuck(const struct peer *peer);
 bool peer_wants_snapshot(const struct peer *peer);
 /* A follower says so. */
 void peer_on_snapshot_wanted(struct peer *peer, uint64_t from);
-/* Whether the region could do without replica `id`, as far as up to `index`; it counts as gone from then on. */
-bool peer_spare(struct peer *peer, uint64_t id, uint64_t index);
+/* Whether the region can do without replica `id`: a majority without it is there and has the log up to `index`. */
+bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index);
 /* A MsgSnap has found no room, and would in the place of what is here. */
 void peer_make_room(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);

@@ -212,7 +212,7 @@ static bool may_help(const struct peer *peer, const struct raft_message *message
 {
 	if (peer_is_quiet_voter(peer) || peer->install)
 		return false;
-	return !peer->is_hollow || is_up_to_date(peer, message) || planted("snapshot:hollow_votes");
+	return !peer->is_hollow || is_up_to_date(peer, message);
 }
 
 /* Proposals are made where the leader is. */

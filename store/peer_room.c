@@ -37,7 +37,7 @@ void peer_make_room(
 
 	if (!envelope->is_dispensable || message->term != peer->term || peer->role != RAFT_FOLLOWER ||
 		peer->install || peer->is_hollow || index <= peer->applied.index ||
-		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last > index)
+		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last >= index)
 		return;
 	log_info(peer_store(peer)->logger,
 		"region %llu: there is no room for the snapshot at index %llu beside what is here: this "
@@ -52,21 +52,10 @@ void peer_make_room(
 
 void peer_on_snapshot_wanted(struct peer *peer, uint64_t from)
 {
-	if (peer->role != RAFT_LEADER || planted("snapshot:wish_ignored"))
+	if (peer->role != RAFT_LEADER || planted("room:wish_ignored"))
 		return;
 	peer->sending.is_measured = true;
 	raw_node_request_snapshot(peer->raft_group, from);
-}
-
-/* Whoever was told so before may have given up what it had, until it has acknowledged the snapshot. */
-static bool was_spared(const struct peer *peer, uint64_t id)
-{
-	const struct peer_sending *sending = &peer->sending;
-	struct raft_progress_status progress;
-
-	return sending->dispensable == id && sending->dispensable_term == peer->term &&
-	       raw_node_progress(peer->raft_group, id, &progress) &&
-	       progress.match < sending->dispensable_index;
 }
 
 static bool has_all(const struct peer *peer, uint64_t id, uint64_t index)
@@ -74,7 +63,7 @@ static bool has_all(const struct peer *peer, uint64_t id, uint64_t index)
 	struct raft_progress_status progress;
 
 	return raw_node_progress(peer->raft_group, id, &progress) && progress.match >= index &&
-	       (id == peer->id || progress.state == RAFT_PROGRESS_REPLICATE);
+	       (id == peer->id || (progress.state == RAFT_PROGRESS_REPLICATE && progress.recent_active));
 }
 
 static bool is_majority(
@@ -87,18 +76,13 @@ static bool is_majority(
 	return voters->count == 0 || count > voters->count / 2;
 }
 
-bool peer_spare(struct peer *peer, uint64_t id, uint64_t index)
+/* Those that were told so before do not count: what they had acknowledged ends before the snapshot that they were
+ * offered, and so before this one. */
+bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
 {
 	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);
-	struct peer_sending *sending = &peer->sending;
 
-	if (!planted("snapshot:spares_anybody") &&
-		((sending->dispensable != id && was_spared(peer, sending->dispensable)) ||
-			!is_majority(peer, &conf->voters, id, index) ||
-			!is_majority(peer, &conf->voters_outgoing, id, index)))
-		return false;
-	sending->dispensable = id;
-	sending->dispensable_index = index;
-	sending->dispensable_term = peer->term;
-	return true;
+	return (is_majority(peer, &conf->voters, id, index) &&
+		       is_majority(peer, &conf->voters_outgoing, id, index)) ||
+	       planted("room:anybody_is_dispensable");
 }

@@ -133,7 +133,7 @@ void peer_send_snapshot(
 		(unsigned long long)message->snapshot->index);
 	whole.content_size = snapshot_source_content_size(source);
 	whole.is_dispensable =
-		whole.content_size > 0 && peer_spare(peer, message->to, message->snapshot->index);
+		whole.content_size > 0 && peer_is_dispensable(peer, message->to, message->snapshot->index);
 	transport->ops->send_snapshot(transport, &whole, message, source);
 }
 

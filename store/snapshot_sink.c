@@ -112,7 +112,7 @@ static bool fits_instead(struct raftkv *raftkv, const struct peer_envelope *enve
 	int status = 0;
 
 	if (!envelope->is_dispensable || envelope->content_size == 0 || !route ||
-		planted("snapshot:no_room_made"))
+		planted("room:none_is_made"))
 		return false;
 	router_range(&raftkv->router, route, &region);
 	status = region_measure(raftkv->kv, NULL, &region, &size);

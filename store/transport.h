@@ -25,7 +25,7 @@ struct peer_envelope {
 	/* The receiver's replica was removed from the region at `epoch`: it destroys itself. The message is empty. */
 	bool is_tombstone;
 	bool wants_snapshot; /* of a follower: the log is of no use to it */
-	/* With MsgSnap: a majority without the receiver has all that the snapshot holds, and nobody else was told so. */
+	/* With MsgSnap: a majority without the receiver is there and has all that the snapshot holds. */
 	bool is_dispensable;
 	uint64_t content_size; /* with MsgSnap: bytes that it takes where it is installed; 0: not known */
 };
