@@ -7,6 +7,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "store/mutations.h"
 #include "store/peer.h"
 #include "store/store.h"
 
@@ -42,15 +43,25 @@ static struct raftkv *store_of(const struct peer *peer)
 
 /* ---- Payloads by position ---- */
 
+/* Nearly always behind the last: but one that has waited for room may have been overtaken by what a new leader proposes. */
 void append_add_payload(struct append_queue *queue, struct payload *payload)
 {
-	check(!queue->last_payload || queue->last_payload->index <= payload->index);
-	payload->next = NULL;
-	if (queue->last_payload)
-		queue->last_payload->next = payload;
-	else
-		queue->payloads = payload;
-	queue->last_payload = payload;
+	struct payload **link = &queue->payloads;
+
+	if (queue->last_payload && queue->last_payload->index <= payload->index)
+		link = &queue->last_payload->next;
+	while (*link && (*link)->index <= payload->index)
+		link = &(*link)->next;
+	payload->next = *link;
+	*link = payload;
+	if (!payload->next)
+		queue->last_payload = payload;
+}
+
+void append_reserve(struct append_queue *queue, struct blocks *blocks)
+{
+	for (struct payload *payload = queue->payloads; payload; payload = payload->next)
+		payload_reserve_now(payload, blocks);
 }
 
 struct payload *append_take_payloads(struct append_queue *queue, uint64_t index)
@@ -95,13 +106,27 @@ static struct payload *cut_replaced(struct append_queue *queue, const struct raf
 	return replaced;
 }
 
-static struct payload *find_payload(const struct append_queue *queue, uint64_t index)
+static struct payload *find(const struct append_queue *queue, uint64_t index, bool is_reserve)
 {
 	struct payload *payload = queue->payloads;
 
-	while (payload && (payload->index < index || payload->is_reserve))
+	if (!queue->last_payload || queue->last_payload->index < index)
+		return NULL;
+	while (payload && (payload->index < index || payload->is_reserve != is_reserve))
 		payload = payload->next;
 	return payload && payload->index == index ? payload : NULL;
+}
+
+static struct payload *find_payload(const struct append_queue *queue, uint64_t index)
+{
+	return find(queue, index, false);
+}
+
+static void add(struct append_queue *queue, const struct raft_entry *entry, struct payload *payload)
+{
+	payload->term = entry->term;
+	payload->index = entry->index;
+	append_add_payload(queue, payload);
 }
 
 /* A follower takes its extents here; a leader took them before it proposed. */
@@ -115,12 +140,26 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 		return 0;
 	status = payload_new(store_of(append->peer)->blocks, BLOCKS_ADMITTED,
 		entry->payload_size / BLOCK_UNIT_SIZE, payload);
-	if (status < 0)
-		return status;
-	(*payload)->term = entry->term;
-	(*payload)->index = entry->index;
-	append_add_payload(queue, *payload);
-	return 0;
+	if (status == 0)
+		add(queue, entry, *payload);
+	return status;
+}
+
+/* The extents for an entry's small data, which it gets when it is applied: what is acknowledged must find them then. */
+static int place_small(struct append *append, const struct raft_entry *entry)
+{
+	struct peer *peer = append->peer;
+	bool is_own = peer->role == RAFT_LEADER && entry->term == peer->term;
+	uint32_t units = is_own || planted("room:small_data_unplaced") ? 0 : mutations_small_units(entry);
+	struct payload *reserve;
+	int status;
+
+	if (units == 0 || find(&peer->appends, entry->index, true))
+		return 0;
+	status = payload_reserve(store_of(peer)->blocks, BLOCKS_ADMITTED, units, &reserve);
+	if (status == 0)
+		add(&peer->appends, entry, reserve);
+	return status;
 }
 
 static void cut(struct append *append)
@@ -144,8 +183,10 @@ static int place_payloads(struct append *append)
 	append->payloads_pending = 0;
 	for (size_t i = 0; i < entries->count; i++) {
 		struct payload *payload;
-		int status;
+		int status = place_small(append, &entries->items[i]);
 
+		if (status < 0)
+			return status;
 		if (entries->items[i].payload_size == 0)
 			continue;
 		if (!append->beside)

@@ -42,6 +42,8 @@ void append_go_on(struct peer *peer);
 void append_on_installed(struct peer *peer);
 /* Space may have been freed: goes on with what was refused. */
 void append_resume(struct peer *peer);
+/* At start: takes the extents of the reserves that have none yet. */
+void append_reserve(struct append_queue *queue, struct blocks *blocks);
 /* A payload for the entry that is about to be proposed at (term, index); appends find it by its position. */
 void append_add_payload(struct append_queue *queue, struct payload *payload);
 /* Takes the payloads of entries up to `index` out, for apply. */

@@ -94,8 +94,8 @@ static int add_write(struct apply *apply, struct block_extent extent, const uint
 	return 0;
 }
 
-/* Extents for small payloads of the entry: those that the leader took when it proposed, or, on a follower and in a
- * replay, new ones. At most `count`; together they have `count` units. */
+/* Extents for small payloads of the entry: those that were taken when it was proposed or appended, or new ones where
+ * there was no room when the store was opened. At most `count`; together they have `count` units. */
 static int take_extents(
 	struct apply *apply, struct payload *reserve, uint32_t count, struct block_extent *extents)
 {
@@ -104,7 +104,7 @@ static int take_extents(
 	if (reserve && payload_take(reserve, count, extents))
 		return 0;
 	while (count > 0 && status == 0) {
-		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_ADMITTED, count, extents);
+		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_COMMITTED, count, extents);
 		if (status == 0)
 			count -= extents->count;
 		extents++;

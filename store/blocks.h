@@ -70,8 +70,8 @@ void blocks_maintain(struct blocks *blocks);
 
 /* What the units are for. What is new may be refused; what a region's leader has admitted may take half of the reserve:
  * else the first follower whose disk is a little fuller would keep all that comes later, removals too, from being
- * committed. */
-enum blocks_claim { BLOCKS_NEW, BLOCKS_ADMITTED };
+ * committed. What is committed is to be applied, and may take all of it. */
+enum blocks_claim { BLOCKS_NEW, BLOCKS_ADMITTED, BLOCKS_COMMITTED };
 
 /* Takes free units: one extent if `count` fits in one run, else the largest run there is; call again for the rest.
  * 0, -ENOSPC (the reserve is reached), or another -errno. Blocks only if blocks_maintain fell behind. */

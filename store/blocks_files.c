@@ -235,7 +235,9 @@ void blocks_files_close(struct blocks *blocks)
 static int check_reserve(struct blocks *blocks, enum blocks_claim claim, uint64_t size)
 {
 	uint64_t reserve = blocks->options.reserve_size;
-	uint64_t left = claim == BLOCKS_ADMITTED && !planted("members:reserve_kept") ? reserve / 2 : reserve;
+	uint64_t left = claim == BLOCKS_NEW || planted("members:reserve_kept") ? reserve
+			: claim == BLOCKS_ADMITTED			       ? reserve / 2
+									       : 0;
 	struct env_space space;
 	int status = env_space(blocks->options.env, blocks->path, &space);
 

@@ -293,3 +293,23 @@ int mutations_each(const struct raft_entry *entry, uint64_t *epoch_version, muta
 	}
 	return status;
 }
+
+static int add_small_units(void *argument, const struct mutation *mutation)
+{
+	uint32_t *units = argument;
+
+	if (mutation->kind == MUTATION_WRITE && !mutation->is_beside)
+		*units += (uint32_t)mutation->count;
+	return 0;
+}
+
+uint32_t mutations_small_units(const struct raft_entry *entry)
+{
+	uint64_t epoch_version;
+	uint32_t units = 0;
+
+	if (entry->type != RAFT_ENTRY_NORMAL || !entry->data ||
+		mutations_each(entry, &epoch_version, add_small_units, &units) < 0)
+		return 0;
+	return units;
+}

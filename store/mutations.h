@@ -77,5 +77,7 @@ void mutations_close(struct mutations *mutations);
  * callback returned. */
 typedef int (*mutation_cb)(void *argument, const struct mutation *mutation);
 int mutations_each(const struct raft_entry *entry, uint64_t *epoch_version, mutation_cb each, void *argument);
+/* The units that applying it takes beside those of its payload; 0 of an entry that is damaged. */
+uint32_t mutations_small_units(const struct raft_entry *entry);
 
 #endif

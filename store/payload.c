@@ -78,9 +78,30 @@ int payload_new(struct blocks *blocks, enum blocks_claim claim, uint32_t units, 
 	return make(blocks, claim, units, false, payload);
 }
 
-int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload)
+int payload_reserve(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload)
 {
-	return make(blocks, BLOCKS_NEW, units, true, payload);
+	return make(blocks, claim, units, true, payload);
+}
+
+int payload_reserve_later(uint32_t units, struct payload **out)
+{
+	struct payload *payload = calloc(1, sizeof *payload);
+
+	if (!payload)
+		return -ENOMEM;
+	payload->is_reserve = true;
+	payload->units_later = units;
+	*out = payload;
+	return 0;
+}
+
+void payload_reserve_now(struct payload *payload, struct blocks *blocks)
+{
+	uint32_t units = payload->units_later;
+
+	payload->units_later = 0;
+	if (units > 0)
+		(void)allocate_parts(payload, blocks, BLOCKS_COMMITTED, units);
 }
 
 bool payload_take(struct payload *payload, uint32_t count, struct block_extent *extents)

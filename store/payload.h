@@ -37,6 +37,7 @@ struct payload {
 	uint64_t term;
 	uint64_t index;
 	uint32_t units;
+	uint32_t units_later; /* of a reserve that has no extents yet */
 	uint32_t writes_pending;
 	bool is_written; /* or read back from the log: durable */
 	bool is_reserve; /* units for the small payloads of the entry, which nothing names yet */
@@ -48,8 +49,11 @@ struct payload {
 
 /* Takes extents for `units`: BLOCKS_NEW where the entry is to be proposed. 0, -ENOSPC or -ENOMEM. */
 int payload_new(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload);
-/* Takes extents for small payloads of an entry that will be proposed: apply shall not meet a full disk. */
-int payload_reserve(struct blocks *blocks, uint32_t units, struct payload **payload);
+/* Takes extents for small payloads of an entry that is to be proposed or appended: apply shall not meet a full disk. */
+int payload_reserve(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload);
+/* A reserve of which only the size is known yet; and its extents, later: without room it stays empty. */
+int payload_reserve_later(uint32_t units, struct payload **payload);
+void payload_reserve_now(struct payload *payload, struct blocks *blocks);
 /* Takes `count` units out of a reserve, into at most `count` extents. False: it has not so many. */
 bool payload_take(struct payload *payload, uint32_t count, struct block_extent *extents);
 /* From a log record's `beside`. 0, -ENOMEM or STATUS_CORRUPT. */

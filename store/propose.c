@@ -62,7 +62,7 @@ static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *
 		status = payload_new(
 			raftkv->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
 	if (status == 0 && needs.small_units > 0)
-		status = payload_reserve(raftkv->blocks, needs.small_units, &draft->reserve);
+		status = payload_reserve(raftkv->blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
 	return status;
 }
 

@@ -149,9 +149,28 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 	return code;
 }
 
+/* Its extents are taken once it is known what is free. */
+static int load_small(struct peer *peer, const struct raft_entry *entry, struct status *status)
+{
+	uint32_t units = mutations_small_units(entry);
+	struct payload *reserve;
+
+	if (units == 0)
+		return 0;
+	if (payload_reserve_later(units, &reserve) < 0)
+		return status_set(status, -ENOMEM, "out of memory for the log of region %llu",
+			(unsigned long long)peer->region.id);
+	reserve->term = entry->term;
+	reserve->index = entry->index;
+	append_add_payload(&peer->appends, reserve);
+	return 0;
+}
+
 static int load_entry(struct peer *peer, const struct raft_entry *entry, struct status *status)
 {
-	return entry->payload_size > 0 ? load_payload(peer, entry, status) : 0;
+	int code = load_small(peer, entry, status);
+
+	return code == 0 && entry->payload_size > 0 ? load_payload(peer, entry, status) : code;
 }
 
 /* Reads the entries [low, high), some at a time. Those that were applied are written again, the others' payloads are
@@ -269,6 +288,11 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 	return code < 0 ? code : recover_log(peer, status);
 }
 
+static void reserve_small(struct route *route)
+{
+	append_reserve(&route->peer->appends, route->shard->raftkv->blocks);
+}
+
 int recover_regions(struct raftkv *raftkv, struct status *status)
 {
 	uint64_t begun = env_now(raftkv->env), marked;
@@ -289,7 +313,10 @@ int recover_regions(struct raftkv *raftkv, struct status *status)
 	if (blocks_sync(raftkv->blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
 	code = blocks_start(raftkv->blocks);
-	return code < 0 ? status_set(status, code, "no memory for the free units of the block files") : 0;
+	if (code < 0)
+		return status_set(status, code, "no memory for the free units of the block files");
+	router_visit(&raftkv->router, reserve_small);
+	return 0;
 }
 
 /* ---- A new store ------------------------------------------------------------------------------------------------ */

@@ -138,7 +138,7 @@ static void a_reserve_is_taken_in_pieces(void **state)
 	bool *is_taken = calloc(FILE_SIZE, 1);
 	struct payload *payload;
 
-	assert_int_equal(payload_reserve(fixture->blocks, UNITS, &payload), 0);
+	assert_int_equal(payload_reserve(fixture->blocks, BLOCKS_NEW, UNITS, &payload), 0);
 	assert_null(payload->beside);
 	assert_false(payload_take(payload, UNITS + 1, extents));
 	for (uint32_t want = 1, taken = 0; taken < UNITS; taken += want, want = want % 7 + 1) {

@@ -16,6 +16,7 @@
 
 #define OBJECTS	     10
 #define OBJECT_UNITS 40 /* large enough to lie beside the log */
+#define SMALL_UNITS  4
 #define FULL	     3 /* the store whose disk is small */
 
 static void write_object(struct sim_cluster *cluster, int number, char fill)
@@ -26,6 +27,15 @@ static void write_object(struct sim_cluster *cluster, int number, char fill)
 	memset(bytes->data, fill, bytes->size);
 	snprintf(name, sizeof name, "object%02d", number);
 	sim_cluster_write(cluster, test_op_write(name, 0), bytes);
+}
+
+/* In the log itself. */
+static void write_small(struct sim_cluster *cluster, int number)
+{
+	struct buf *bytes = buf_new(SMALL_UNITS * BLOCK_UNIT_SIZE);
+
+	memset(bytes->data, 's', bytes->size);
+	sim_cluster_write(cluster, test_op_write("small", (uint64_t)number * SMALL_UNITS), bytes);
 }
 
 static void unmap_object(struct sim_cluster *cluster, int number)
@@ -166,6 +176,29 @@ static void removing_makes_room_while_a_follower_is_behind(void **state)
 	end(&cluster);
 }
 
+/* Small data gets its extents when it is applied: what is committed finds them, and the store does not stop. */
+static void small_data_on_a_full_follower_waits_too(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 4; seed++) {
+		struct sim_cluster cluster;
+
+		begin(&cluster, 70 + seed);
+		for (int i = 0; i < 200; i++)
+			write_small(&cluster, i);
+		sim_cluster_run(&cluster, 5 * (uint64_t)SIM_S);
+		assert_true(status_at(&cluster, FULL).applied < status_at(&cluster, 1).applied);
+		assert_false(sim_cluster_store(&cluster, FULL)->has_failed);
+		sim_store_kill(sim_cluster_store(&cluster, FULL));
+		sim_cluster_open(&cluster, FULL);
+		sim_cluster_run(&cluster, 5 * (uint64_t)SIM_S);
+		assert_false(sim_cluster_store(&cluster, FULL)->has_failed);
+		sim_cluster_write(&cluster, test_op_unmap("small", 0, UINT64_MAX), NULL);
+		remove_most(&cluster);
+		end(&cluster);
+	}
+}
+
 /* ---- Copies ----------------------------------------------------------------------------------------------------- */
 
 /* Another store is away: this copy, old as it is, is not given up. */
@@ -294,6 +327,7 @@ int main(void)
 		cmocka_unit_test(full_follower_comes_back_when_room_is_made),
 		cmocka_unit_test(full_follower_comes_back_behind_the_log),
 		cmocka_unit_test(removing_makes_room_while_a_follower_is_behind),
+		cmocka_unit_test(small_data_on_a_full_follower_waits_too),
 		cmocka_unit_test(follower_keeps_what_it_has_while_another_is_away),
 		cmocka_unit_test(hollow_replica_helps_to_elect),
 		cmocka_unit_test(follower_dies_while_it_makes_room),
