@@ -26,7 +26,7 @@ static struct placement_store store_seen(const struct store_entry *entry, uint64
 		.state = entry->state,
 		.heir = entry->heir,
 		.is_alive = store_entry_is_alive(entry, now),
-		.is_full = figures->space_available < figures->space_total / FULL_PART,
+		.is_full = figures->is_full || figures->space_available < figures->space_total / FULL_PART,
 		.regions = entry->replicas,
 		.leaders = (uint32_t)figures->leaders};
 }

@@ -65,7 +65,7 @@ static bool is_on_live_store(const struct placement *placement, const struct reg
 
 bool placement_has_caught_up(const struct placement *placement, const struct region_member *member)
 {
-	return member->is_active && !member->is_in_snapshot &&
+	return member->is_active && !member->is_in_snapshot && !member->wants_snapshot &&
 	       member->match + PLACEMENT_LAG >= placement->last_index;
 }
 
@@ -215,7 +215,8 @@ static const struct placement_store *choose_leader(const struct placement *place
 		if (!is_voter(member) || member->peer.id == placement->leader ||
 			!is_on_live_store(placement, member) || !placement_has_caught_up(placement, member))
 			continue;
-		if (!best || store->leaders < best->leaders)
+		if (!best ||
+			(store->is_full != best->is_full ? best->is_full : store->leaders < best->leaders))
 			best = store;
 	}
 	return best;
@@ -276,7 +277,14 @@ static const struct region_member *find_leaving_learner(const struct placement *
 	return NULL;
 }
 
-/* Moves the leadership away from a store that is left, or from one that has two leaders more than another. */
+static bool should_lead_instead(const struct placement_store *there, const struct placement_store *here)
+{
+	if (here->state == STORE_UP && here->is_full != there->is_full)
+		return here->is_full;
+	return here->state != STORE_UP || here->leaders >= there->leaders + 2;
+}
+
+/* Moves the leadership away from a store that is left or full, or from one that has two leaders more than another. */
 static struct placement_step move_leader(const struct placement *placement)
 {
 	const struct placement_store *here = NULL, *there = choose_leader(placement);
@@ -284,7 +292,7 @@ static struct placement_step move_leader(const struct placement *placement)
 	for (uint32_t i = 0; i < placement->member_count; i++)
 		if (placement->members[i].peer.id == placement->leader)
 			here = find_store(placement, placement->members[i].peer.store);
-	if (!here || !there || (here->state == STORE_UP && here->leaders < there->leaders + 2))
+	if (!here || !there || !should_lead_instead(there, here))
 		return step_of(PLACEMENT_REST);
 	return (struct placement_step){.kind = PLACEMENT_TRANSFER, .store = there->id};
 }

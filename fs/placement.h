@@ -3,7 +3,7 @@
  * wishes give the same step. Who leads region 1 asks again after each step (keeper.h), so that no plan can grow stale.
  *
  * A region has as many voters as are wished for, or as there are stores for them. A store that is draining loses its
- * leaders, then its replicas; one that was lost, its replicas. A replica goes when its successor has caught up, in one
+ * leaders, then its replicas; one whose disk is full, its leaders; one that was lost, its replicas. A replica goes when its successor has caught up, in one
  * joint change with the successor's promotion; without a successor only where there are voters enough. No step is made
  * after which those that were heard of lately would not be a majority. A store that is merely silent keeps what it has:
  * who wants it replaced says so.
@@ -22,7 +22,7 @@ struct placement_store {
 	enum store_state state;
 	uint64_t heir; /* that is to get its replicas; 0: any */
 	bool is_alive; /* heard of lately */
-	bool is_full; /* takes no more */
+	bool is_full; /* takes no more, and leads only where no other could */
 	uint32_t regions, leaders;
 };
 

@@ -17,6 +17,7 @@
 
 struct store_figures {
 	uint64_t space_total, space_available; /* bytes of its disk */
+	bool is_full; /* raftkv_stats.is_full */
 	uint64_t data_used; /* bytes of file data */
 	uint64_t data_total, data_free; /* bytes that file data could take, and could take yet */
 	uint64_t regions, leaders;

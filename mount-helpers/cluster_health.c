@@ -7,6 +7,7 @@
 #include "mount-helpers/cluster_view.h"
 
 #define SPACE_LOW_PERCENT 5
+#define BEHIND_COUNT	  4096 /* entries that a replica may be behind, and be current */
 
 struct judging {
 	struct command *command;
@@ -55,8 +56,15 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"if this lasts, add a store ('raftkvd --join') that can take them",
 			"store %" PRIu64 " is lost, and %u of its replicas are not yet made anew",
 			store->store, store->replicas);
-	if (figures && figures->space_available < figures->space_total / 100 * SPACE_LOW_PERCENT)
-		complain(judging, "RKV106", "remove files, give the disk more room, or drain the store",
+	if (figures && figures->is_full)
+		complain(judging, "RKV106",
+			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
+			"drain'",
+			"the disk of store %" PRIu64 " has no room for more data", store->store);
+	else if (figures && figures->space_available < figures->space_total / 100 * SPACE_LOW_PERCENT)
+		complain(judging, "RKV106",
+			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
+			"drain'",
 			"less than 5 %% of the disk of store %" PRIu64 " is free", store->store);
 }
 
@@ -77,14 +85,80 @@ static bool is_of_another_version(const Raftkv__OverviewReply *overview, const R
 
 /* ---- Regions ---- */
 
+static bool is_voter(const Raftkv__OverviewMember *member)
+{
+	return (member->replica->roles & REGION_VOTER) != 0;
+}
+
+static bool is_full(const Raftkv__OverviewReply *overview, uint64_t store)
+{
+	for (size_t i = 0; i < overview->n_stores; i++)
+		if (overview->stores[i]->store == store)
+			return overview->stores[i]->figures && overview->stores[i]->figures->is_full;
+	return false;
+}
+
+/* Whether the loss of the leader alone would lose nothing that this one does not have, or nearly. */
+static bool is_current(const Raftkv__OverviewRegion *region, const Raftkv__OverviewMember *member)
+{
+	return !member->is_in_snapshot && !member->wants_snapshot &&
+	       member->match + BEHIND_COUNT >= region->last_index;
+}
+
+static void judge_copies(struct judging *judging, const Raftkv__OverviewRegion *region)
+{
+	const Raftkv__OverviewMember *behind = NULL;
+	uint32_t voters = 0, current = 0;
+	uint64_t store;
+
+	for (size_t i = 0; i < region->n_members; i++) {
+		const Raftkv__OverviewMember *member = region->members[i];
+		bool is_good = member->is_active && is_current(region, member);
+
+		voters += is_voter(member);
+		current += is_voter(member) && is_good;
+		if (is_voter(member) && member->is_active && !is_good)
+			behind = member;
+	}
+	if (!behind)
+		return;
+	store = behind->replica->store;
+	complain(judging, "RKV109",
+		is_full(judging->overview, store)
+			? "remove files, or give that disk more room: it is then brought up to date by "
+			  "itself; or put a larger store in its place: 'raftkv store replace'"
+			: "it is being brought up to date; if this lasts, see that store's log",
+		"region %" PRIu64 " has %u of %u replicas that are current: the one on store %" PRIu64
+		" has the log up to %" PRIu64 " of %" PRIu64 "%s",
+		region->region, current, voters, store, behind->match, region->last_index,
+		is_full(judging->overview, store) ? ", and its disk is full" : "");
+}
+
+static void judge_room(struct judging *judging, const Raftkv__OverviewRegion *region)
+{
+	uint32_t voters = 0, full = 0;
+
+	for (size_t i = 0; i < region->n_members; i++) {
+		voters += is_voter(region->members[i]);
+		full += is_voter(region->members[i]) &&
+			is_full(judging->overview, region->members[i]->replica->store);
+	}
+	if (full > 0 && full > voters / 2)
+		complain(judging, "RKV110", "remove files, give the disks more room, or add larger stores",
+			"%u of %u stores that hold region %" PRIu64
+			" have no room: writes to it are refused with ENOSPC",
+			full, voters, region->region);
+}
+
 static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *region)
 {
 	uint32_t voters = 0, active = 0;
 
+	judge_copies(judging, region);
+	judge_room(judging, region);
 	for (size_t i = 0; i < region->n_members; i++) {
-		voters += (region->members[i]->replica->roles & REGION_VOTER) != 0;
-		active += (region->members[i]->replica->roles & REGION_VOTER) != 0 &&
-			  region->members[i]->is_active;
+		voters += is_voter(region->members[i]);
+		active += is_voter(region->members[i]) && region->members[i]->is_active;
 	}
 	if (voters > 1 && active <= voters / 2 + 1 && active < voters)
 		complain(judging, "RKV103", "bring its silent stores back, or replace them",

@@ -114,6 +114,7 @@ static void write_figures(struct json *json, const Raftkv__StoreFigures *figures
 	json_number(json, "space_total_bytes", figures->space_total);
 	json_number(json, "space_available_bytes", figures->space_available);
 	json_number(json, "data_used_bytes", figures->data_used);
+	json_bool(json, "full", figures->is_full);
 	json_number(json, "writes_total", figures->writes);
 	json_number(json, "reads_lease_total", figures->reads_lease);
 	json_number(json, "reads_read_index_total", figures->reads_read_index);
@@ -184,6 +185,7 @@ static void print_members(const Raftkv__OverviewRegion *region)
 		printf("%8" PRIu64 "  %6" PRIu64 "  %-16s  %12" PRIu64 "  %s\n", member->replica->id,
 			member->replica->store, view_role(member->replica->roles), member->match,
 			member->replica->id == region->leader ? "leads"
+			: member->wants_snapshot	      ? "needs a snapshot"
 			: member->is_in_snapshot	      ? "gets a snapshot"
 			: member->is_active		      ? "follows"
 							      : "silent");
@@ -200,6 +202,7 @@ static void write_member(struct json *json, const Raftkv__OverviewMember *member
 	json_number(json, "match", member->match);
 	json_bool(json, "active", member->is_active);
 	json_bool(json, "in_snapshot", member->is_in_snapshot);
+	json_bool(json, "wants_snapshot", member->wants_snapshot);
 	json_end(json, '}');
 }
 

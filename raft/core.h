@@ -129,7 +129,7 @@ int raft_on_append_response(struct raft *raft, const struct raft_message *messag
 int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *message);
 void raft_on_unreachable(struct raft *raft, uint64_t peer);
 void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed);
-void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer);
+void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer, bool is_wanted);
 
 /* snapshot.c */
 /* 0 with `*sent`, or the storage's error; a snapshot that is being made is no error. */

@@ -131,15 +131,19 @@ void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed)
 	progress->is_paused = true;
 }
 
-void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer)
+void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer, bool is_wanted)
 {
 	struct progress *progress = raft->role == RAFT_LEADER ? tracker_find(&raft->tracker, peer) : NULL;
 
-	if (!progress || peer == raft->id || progress->state == RAFT_PROGRESS_SNAPSHOT ||
-		progress->wants_snapshot)
+	if (!progress || peer == raft->id || progress->wants_snapshot == is_wanted)
 		return;
-	progress_become_probe(progress);
-	progress->wants_snapshot = true;
-	log_debug(raft->logger, "%lx wants a snapshot instead of the log", peer);
+	log_debug(
+		raft->logger, "%lx wants %s", peer, is_wanted ? "a snapshot instead of the log" : "the log");
+	if (progress->state == RAFT_PROGRESS_REPLICATE)
+		progress_become_probe(progress);
+	progress->wants_snapshot = is_wanted;
+	if (progress->state == RAFT_PROGRESS_SNAPSHOT)
+		return;
+	progress->is_paused = false;
 	raft_send_append(raft, progress, true);
 }

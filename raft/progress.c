@@ -11,7 +11,7 @@
 static void become(struct progress *progress, enum raft_progress_state state, uint64_t next)
 {
 	progress->is_paused = false;
-	progress->wants_snapshot = false;
+	progress->wants_snapshot = progress->wants_snapshot && state != RAFT_PROGRESS_REPLICATE;
 	progress->pending_snapshot = 0;
 	progress->state = state;
 	progress->next = next;

@@ -29,7 +29,7 @@ struct progress {
 	bool recent_active; /* heard of since the last check of the quorum */
 	bool is_paused; /* nothing is sent until the peer answers */
 	bool must_resend; /* an append could not be made (storage error, memory): the next ready tries again */
-	bool wants_snapshot; /* the log does not help it: PROBE only */
+	bool wants_snapshot; /* the log does not help it; until it is found to match: not in REPLICATE */
 };
 
 void progress_become_probe(struct progress *progress);

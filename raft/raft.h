@@ -375,9 +375,9 @@ int raw_node_forget_leader(struct raw_node *node);
 /* What became of messages: `peer` could not be reached; the snapshot sent to it arrived or failed. */
 int raw_node_report_unreachable(struct raw_node *node, uint64_t peer);
 int raw_node_report_snapshot(struct raw_node *node, uint64_t peer, bool failed);
-/* `peer` can do nothing with the log that a leader has for it, and is sent a snapshot when there is one. What it has
- * acknowledged stays so. Asking again is harmless; once one has failed, needed. */
-int raw_node_request_snapshot(struct raw_node *node, uint64_t peer);
+/* `peer` can do nothing with the log that a leader has for it, and is sent a snapshot when there is one; or it can, again.
+ * What it has acknowledged stays so. To be said whenever it is known. */
+int raw_node_want_snapshot(struct raw_node *node, uint64_t peer, bool is_wanted);
 
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 
@@ -435,6 +435,7 @@ struct raft_progress_status {
 	bool is_learner;
 	bool recent_active;
 	bool msg_app_flow_paused;
+	bool wants_snapshot; /* said by raw_node_want_snapshot, and not there yet */
 	uint64_t match;
 	uint64_t next;
 	uint64_t pending_snapshot;

@@ -378,9 +378,9 @@ int raw_node_report_snapshot(struct raw_node *node, uint64_t peer, bool failed)
 	return 0;
 }
 
-int raw_node_request_snapshot(struct raw_node *node, uint64_t peer)
+int raw_node_want_snapshot(struct raw_node *node, uint64_t peer, bool is_wanted)
 {
-	raft_on_snapshot_wanted(&node->raft, peer);
+	raft_on_snapshot_wanted(&node->raft, peer, is_wanted);
 	return 0;
 }
 

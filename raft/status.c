@@ -37,6 +37,7 @@ bool raw_node_progress(const struct raw_node *node, uint64_t peer, struct raft_p
 		.pending_snapshot = progress->pending_snapshot,
 		.inflight_messages = progress->inflights.count,
 		.inflight_bytes = progress->inflights.size,
+		.wants_snapshot = progress->wants_snapshot,
 		.is_inflight_full = inflights_is_full(&progress->inflights, &raft->tracker.limits),
 	};
 	return true;

@@ -15,7 +15,7 @@
 #include "store/store.h"
 
 #define TICK_MS		  1000
-#define FLUSH_AGE_FULL_MS 1000 /* while space is short */
+#define FLUSH_AGE_FULL_MS 1000 /* while room is needed */
 #define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
 #define ROUNDS_HELD_MAX	  64
 
@@ -181,7 +181,7 @@ static void make_durable(struct env_work *work)
 	flush->round_status = status;
 }
 
-/* Whether what the rounds that are held keep from reuse is more than what is left. */
+/* Whether what rounds keep from reuse is more than what is left. */
 static bool is_room_needed(struct raftkv *raftkv)
 {
 	struct blocks_stats stats;
@@ -451,8 +451,7 @@ static void consider(struct flush *flush)
 {
 	struct raftkv *raftkv = flush->raftkv;
 	uint64_t age_ms = (env_now(raftkv->env) - flush->started) / NS_PER_MS;
-	uint64_t age_max_ms =
-		space_is_short(&raftkv->space) ? FLUSH_AGE_FULL_MS : raftkv->options.flush_age_ms;
+	uint64_t age_max_ms = is_room_needed(raftkv) ? FLUSH_AGE_FULL_MS : raftkv->options.flush_age_ms;
 
 	if (flush->is_running || flush->finished)
 		return;

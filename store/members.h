@@ -60,6 +60,7 @@ struct region_member {
 	uint64_t match; /* the log up to here is there */
 	bool is_active; /* heard of lately */
 	bool is_in_snapshot; /* waits for one */
+	bool wants_snapshot; /* and there is none that it could take: its disk is full, or it has lost what it had */
 };
 
 struct raftkv_region_status {

@@ -85,8 +85,8 @@ void peer_sending_close(struct peer *peer);
 bool peer_is_stuck(const struct peer *peer);
 /* The log is of no use to it. */
 bool peer_wants_snapshot(const struct peer *peer);
-/* A follower says so. */
-void peer_on_snapshot_wanted(struct peer *peer, uint64_t from);
+/* A follower of this leader says whether the log is of use to it. */
+void peer_hear_wish(struct peer *peer, const struct peer_envelope *envelope);
 /* Whether the region can do without replica `id`: a majority without it is there and has the log up to `index`. */
 bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index);
 /* A MsgSnap has found no room, and would in the place of what is here. */

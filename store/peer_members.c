@@ -163,6 +163,7 @@ static struct region_member describe_member(const struct peer *peer, const struc
 		described.match = progress.match;
 		described.is_active = progress.recent_active || member->id == peer->id;
 		described.is_in_snapshot = progress.state == RAFT_PROGRESS_SNAPSHOT;
+		described.wants_snapshot = progress.wants_snapshot;
 	}
 	return described;
 }

@@ -258,8 +258,8 @@ static bool admit(struct peer *peer, const struct peer_envelope *envelope, const
 		peer->leader_heard = env_now(peer_store(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
-	if (envelope->wants_snapshot && message->term == peer->term)
-		peer_on_snapshot_wanted(peer, envelope->from.id);
+	if (peer->role == RAFT_LEADER && message->term == peer->term)
+		peer_hear_wish(peer, envelope);
 	return true;
 }
 

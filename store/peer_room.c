@@ -50,12 +50,12 @@ void peer_make_room(
 
 /* ---- The leader ------------------------------------------------------------------------------------------------- */
 
-void peer_on_snapshot_wanted(struct peer *peer, uint64_t from)
+void peer_hear_wish(struct peer *peer, const struct peer_envelope *envelope)
 {
-	if (peer->role != RAFT_LEADER || planted("room:wish_ignored"))
-		return;
-	peer->sending.is_measured = true;
-	raw_node_request_snapshot(peer->raft_group, from);
+	bool is_wanted = envelope->wants_snapshot && !planted("room:wish_ignored");
+
+	peer->sending.is_measured |= is_wanted;
+	raw_node_want_snapshot(peer->raft_group, envelope->from.id, is_wanted);
 }
 
 static bool has_all(const struct peer *peer, uint64_t id, uint64_t index)

@@ -494,6 +494,8 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 	}
 	raftkv->log->ops->stats(raftkv->log, &stats->log);
 	blocks_stats(raftkv->blocks, &stats->blocks);
+	stats->is_full = (stats->blocks.total_units - stats->blocks.used_units) * BLOCK_UNIT_SIZE <
+			 raftkv->options.reserve_size / 2;
 	raftkv->kv->ops->memory(raftkv->kv, &stats->memory);
 }
 

@@ -206,6 +206,7 @@ struct raftkv_stats {
 	struct kv_memory memory;
 	uint64_t space_total; /* bytes of the disk */
 	uint64_t space_available;
+	bool is_full; /* there is little room for data, or none: writes get -ENOSPC now or soon */
 };
 void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats);
 /* Each region that this store has a replica of, by its id, range and epoch alone, under a lock: be brief. `term`: the

@@ -9,8 +9,8 @@
  *
  * File data was written and synced to extents of this store's own before the stage was finished. A crash before 4 leaves
  * the mark: at start everything from 2 on is done again. A stage that is no good then leaves a hollow replica: without
- * rows and log, which does not vote, and which a leader sends another snapshot. peer_install.c does this for a replica
- * that runs, recover_snapshots.c at start.
+ * rows and log, which votes as if it still had them, and which a leader sends another snapshot. peer_install.c does this
+ * for a replica that runs, recover_snapshots.c at start; peer_room.c makes one hollow where there is no room for both.
  */
 #ifndef RAFTKV_STORE_SNAPSHOT_INSTALL_H
 #define RAFTKV_STORE_SNAPSHOT_INSTALL_H

@@ -88,6 +88,7 @@ static void draw_member(struct region_draft *region, uint32_t i, const struct re
 	message->match = member->match;
 	message->is_active = member->is_active;
 	message->is_in_snapshot = member->is_in_snapshot;
+	message->wants_snapshot = member->wants_snapshot;
 	region->pointers[i] = message;
 }
 

@@ -7,6 +7,7 @@ void figures_fill(struct store_figures *figures, struct raftkv *raftkv, uint64_t
 	raftkv_stats(raftkv, &stats);
 	*figures = (struct store_figures){.space_total = stats.space_total,
 		.space_available = stats.space_available,
+		.is_full = stats.is_full,
 		.data_used = stats.blocks.used_units * BLOCK_UNIT_SIZE,
 		.data_total = stats.blocks.total_units * BLOCK_UNIT_SIZE,
 		.data_free = (stats.blocks.total_units - stats.blocks.used_units) * BLOCK_UNIT_SIZE,
@@ -25,6 +26,7 @@ void figures_to_message(const struct store_figures *figures, Raftkv__StoreFigure
 	raftkv__store_figures__init(message);
 	message->space_total = figures->space_total;
 	message->space_available = figures->space_available;
+	message->is_full = figures->is_full;
 	message->data_used = figures->data_used;
 	message->data_total = figures->data_total;
 	message->data_free = figures->data_free;
@@ -45,6 +47,7 @@ void figures_from_message(const Raftkv__StoreFigures *message, struct store_figu
 		return;
 	*figures = (struct store_figures){.space_total = message->space_total,
 		.space_available = message->space_available,
+		.is_full = message->is_full,
 		.data_used = message->data_used,
 		.data_total = message->data_total,
 		.data_free = message->data_free,

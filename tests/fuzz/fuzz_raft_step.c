@@ -237,6 +237,7 @@ static void call(struct subject *subject, struct input *input, bool is_async)
 		raw_node_transfer_leader(subject->node, take(input) % (PEERS + 1));
 		raw_node_report_unreachable(subject->node, take(input) % (PEERS + 1));
 		raw_node_report_snapshot(subject->node, take(input) % (PEERS + 1), take(input) % 2);
+		raw_node_want_snapshot(subject->node, take(input) % (PEERS + 1), take(input) % 2);
 		break;
 	case 6:
 		if (raw_node_can_hibernate(subject->node))

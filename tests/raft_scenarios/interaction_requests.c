@@ -7,6 +7,7 @@
  *     read-index NODE CONTEXT
  *     tick NODE COUNT, tick-election NODE, tick-heartbeat NODE, set-randomized-election-timeout NODE timeout=TICKS
  *     report-unreachable NODE PEER, report-snapshot NODE PEER [failed=true]
+ *     want-snapshot NODE PEER [over=true]
  *     hibernate NODE, wake NODE, deadline NODE
  */
 #include <inttypes.h>
@@ -239,6 +240,19 @@ static void run_report_snapshot(struct cluster *cluster, const struct command *c
 						     command_flag(command, "failed")));
 }
 
+static void run_want_snapshot(struct cluster *cluster, const struct command *command, struct slice input)
+{
+	struct node *nodes[NODES_MAX];
+	size_t count = cluster_nodes(cluster, command, nodes);
+
+	(void)input;
+	if (count != 2)
+		cluster_fail(cluster, "must specify exactly two nodes");
+	else
+		cluster_fail_status(cluster,
+			raw_node_want_snapshot(nodes[0]->raw, nodes[1]->id, !command_flag(command, "over")));
+}
+
 const struct interaction_command request_commands[] = {
 	{"campaign", run_campaign},
 	{"deadline", run_deadline},
@@ -255,5 +269,6 @@ const struct interaction_command request_commands[] = {
 	{"tick-heartbeat", run_tick_heartbeat},
 	{"transfer-leadership", run_transfer},
 	{"wake", run_wake},
+	{"want-snapshot", run_want_snapshot},
 	{0},
 };

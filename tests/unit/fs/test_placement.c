@@ -4,7 +4,7 @@
  *
  * Stores: "1u 2d! 3x 4u>2": id; u(p), d(raining), l(ost), x (removed); '!' silent, '#' full, '+' two more regions, '*'
  * two more leaders, '>4' has an heir. Members, by store, the leader first: "1v 2v~ 3L": v(oter), L(earner that has
- * caught up), l(earner that has not), o(utgoing); '~' not heard of. Replica 10 n is on store n.
+ * caught up), l(earner that has not), o(utgoing), s (a voter that needs a snapshot); '~' not heard of. Replica 10 n is on store n.
  */
 #include "fs/placement.h"
 
@@ -57,8 +57,10 @@ static void read_member(struct region_member *member, const char **text)
 
 	*member = (struct region_member){.peer = {.id = store * 10, .store = store},
 		.match = role == 'l' ? 10 : 9999,
+		.wants_snapshot = role == 's',
 		.is_active = true};
 	member->peer.roles = role == 'v'   ? REGION_VOTER
+			     : role == 's' ? REGION_VOTER
 			     : role == 'o' ? REGION_VOTER_OUTGOING
 					   : REGION_LEARNER;
 	for ((*text)++; **text && **text != ' '; (*text)++)
@@ -126,6 +128,11 @@ static const struct {
 	{"too many: the silent", "1u 2u 3u! 4u", "1v 2v 3v~ 4v", 3, {PLACEMENT_REMOVE, 3, 0, 30}},
 	{"too many: where most is", "1u+ 2u 3u+ 4u", "1v 2v 3v 4v", 3, {PLACEMENT_REMOVE, 3, 0, 30}},
 	{"leaders are spread", "1u* 2u 3u", "1v 2v 3v", 0, {PLACEMENT_TRANSFER, 2, 0, 0}},
+	{"not to a full store", "1u* 2u# 3u#", "1v 2v 3v", 0, {PLACEMENT_REST, 0, 0, 0}},
+	{"a full store hands the lead over", "1u# 2u 3u", "1v 2v 3v", 0, {PLACEMENT_TRANSFER, 2, 0, 0}},
+	{"to one that is not full", "1u# 2u# 3u*", "1v 2v 3v", 0, {PLACEMENT_TRANSFER, 3, 0, 0}},
+	{"that has caught up", "1u# 2u 3u*", "1v 2s 3v", 0, {PLACEMENT_TRANSFER, 3, 0, 0}},
+	{"and keeps it where all are full", "1u# 2u# 3u#", "1v 2v 3v", 0, {PLACEMENT_REST, 0, 0, 0}},
 	{"a store on no record stays", "1u 2u", "1v 2v 9v", 0, {PLACEMENT_REST, 0, 0, 0}},
 	{"a learner that nobody needs stays", "1u 2u 3u 4u", "1v 2v 3v 4L", 0, {PLACEMENT_REST, 0, 0, 0}},
 };
