@@ -75,6 +75,7 @@ static void tick_leader(struct raft *raft)
 		if (raft->check_quorum && raft->role == RAFT_LEADER && elapsed >= 2u * raft->election_tick)
 			raft_check_quorum_active(raft);
 		raft->lead_transferee = RAFT_NONE; /* it took too long: go on leading */
+		raft_leave_joint(raft);
 	}
 	if (raft->role != RAFT_LEADER || raft->now - raft->heartbeat_base < raft->heartbeat_tick)
 		return;

@@ -169,6 +169,9 @@ int raft_apply_conf_change(struct raft *raft, const struct raft_conf_change *cha
 void raft_on_stable(struct raft *raft, uint64_t term, struct raft_position stable, uint64_t snapshot_index);
 /* Entries up to `index` are applied; `size` and `payload_size` are theirs in bytes. */
 void raft_on_applied(struct raft *raft, uint64_t index, uint64_t size, uint64_t payload_size);
+/* The phase between two configurations ends by itself once everything up to it is applied. Refused while leadership is
+ * being transferred: to be tried again with the next applied entry, and when the transfer is given up. */
+void raft_leave_joint(struct raft *raft);
 int raft_on_storage_append_response(struct raft *raft, const struct raft_message *message);
 int raft_on_storage_apply_response(struct raft *raft, const struct raft_message *message);
 

@@ -3,9 +3,7 @@
 
 #include "proto/plant.h"
 
-/* The phase between two configurations ends by itself once everything up to it is applied. Refused while leadership
- * is being transferred; the next applied entry tries again. */
-static void leave_joint(struct raft *raft)
+void raft_leave_joint(struct raft *raft)
 {
 	struct raft_entry leave = {.type = RAFT_ENTRY_CONF_CHANGE_V2};
 	struct raft_message message = {.type = RAFT_MSG_PROP, .entries = {.items = &leave, .count = 1}};
@@ -21,7 +19,7 @@ static void leave_joint(struct raft *raft)
 static void applied_to(struct raft *raft, uint64_t index, uint64_t size)
 {
 	raft_log_applied_to(&raft->log, index > raft->log.applied ? index : raft->log.applied, size);
-	leave_joint(raft);
+	raft_leave_joint(raft);
 }
 
 void raft_on_stable(struct raft *raft, uint64_t term, struct raft_position stable, uint64_t snapshot_index)

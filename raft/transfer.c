@@ -35,6 +35,7 @@ int raft_on_transfer_leader(struct raft *raft, const struct raft_message *messag
 	if (target->id == raft->id) {
 		log_debug(raft->logger, "%lx is already leader. Ignored transferring leadership to self",
 			raft->id);
+		raft_leave_joint(raft);
 		return 0;
 	}
 	log_info(raft->logger, "%lx [term %lu] starts to transfer leadership to %lx", raft->id, raft->term,
