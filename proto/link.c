@@ -244,7 +244,7 @@ static int on_frame(void *argument, const struct frame *frame)
 	link->frames++;
 	link->slow_ticks = 0;
 	link->arrived = 0;
-	if (frame->type == FRAME_HELLO && link->is_accepted && !link->is_greeted)
+	if (frame->type == FRAME_HELLO && link->is_accepted && !link->is_greeted && !link->is_deferred)
 		status = link_on_hello(link, frame);
 	else if (frame->type == FRAME_HELLO_REPLY && !link->is_accepted && !link->is_greeted)
 		status = link_on_hello_reply(link, frame);

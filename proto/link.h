@@ -3,8 +3,8 @@
  *
  * The side that connects says who it is and whom it means to reach (Hello); the other one welcomes or refuses it with a
  * sentence, which both sides get to see. A peer of another protocol, cluster or store is refused here; whether a role is
- * welcome is the owner's to say (`greeted`). A side that hears nothing for LINK_SILENCE_MS gives up; each asks when it
- * has nothing else to say. Nothing is sent again: who needs an answer asks again on another link.
+ * welcome is the owner's to say (`greeted`), at once or later. A side that hears nothing for LINK_SILENCE_MS gives up;
+ * each asks when it has nothing else to say. Nothing is sent again: who needs an answer asks again on another link.
  *
  * A peer that sends little is no better than a silent one: the greeting, of LINK_GREETING_SIZE_MAX bytes at most, is to be
  * complete within LINK_GREETING_MS, and a frame may for LINK_FRAME_MS come at less than LINK_FRAME_RATE_MIN. These
@@ -49,7 +49,8 @@ struct link_handlers {
 	/* After STATUS_LIMIT: half of the queue has gone. May be NULL. */
 	void (*drained)(void *argument, struct link *link);
 	/* The last callback. `why` has a sentence; its code is 0 after link_close, -EACCES when the other side does not serve
-	 * this user, and -ECONNREFUSED when it refuses for another reason. */
+	 * this user, -ESTALE when this store's directory is none of its cluster's, and -ECONNREFUSED when it refuses for
+	 * another reason. */
 	void (*closed)(void *argument, struct link *link, const struct status *why);
 };
 
@@ -60,6 +61,8 @@ struct link_self {
 	uint64_t store;
 	uint64_t incarnation;
 	uint64_t birth; /* of the store's directory */
+	const uint64_t *lives; /* of that directory: this one, the one before it, and so on */
+	size_t life_count;
 };
 
 /* `hello` needs its role, receiver and session alone. An error, with a sentence: the address makes no sense, or memory is
@@ -71,6 +74,10 @@ int link_connect(const struct link_self *self, struct env_loop *loop, const char
 struct link *link_accept(const struct link_self *self, struct env_loop *loop, struct env_stream *stream,
 	const struct link_handlers *handlers);
 
+/* From `greeted`, which returns 0: the answer is to be given later, by link_answer. */
+void link_defer(struct link *link);
+/* `refusal` NULL: welcome. On a link that is closing nothing happens. */
+void link_answer(struct link *link, const struct status *refusal);
 /* Another owner: its handlers are called from now on. Also from `greeted`, when it is welcome. */
 void link_adopt(struct link *link, const struct link_handlers *handlers);
 

@@ -15,6 +15,8 @@ void link_say_hello(struct link *link)
 	link->hello.store = link->self->store;
 	link->hello.incarnation = link->self->incarnation;
 	link->hello.birth = link->self->birth;
+	link->hello.lives = (uint64_t *)(uintptr_t)link->self->lives;
+	link->hello.n_lives = link->self->life_count;
 	link->hello.version = version;
 	if (link_send_frame(link, FRAME_HELLO, 0, &link->hello.base, NULL, 0) < 0)
 		link_end(link, -ENOMEM, "out of memory for a greeting");
@@ -45,13 +47,32 @@ static void set_greeted(struct link *link)
 	link->decoder.size_max = FRAME_SIZE_MAX;
 }
 
+static int answer_hello(struct link *link, const struct status *refusal)
+{
+	Raftkv__HelloReply reply = RAFTKV__HELLO_REPLY__INIT;
+	char version[] = RAFTKV_VERSION;
+	int status;
+
+	link->is_deferred = false;
+	reply.refusal = refusal->code < 0 ? (char *)(uintptr_t)refusal->text : reply.refusal;
+	reply.refusal_status = refusal->code;
+	reply.protocol = LINK_PROTOCOL;
+	reply.cluster = link->self->cluster;
+	reply.store = link->self->store;
+	reply.incarnation = link->self->incarnation;
+	reply.version = version;
+	if (refusal->code == 0)
+		set_greeted(link);
+	link->is_refusing = refusal->code < 0;
+	link->why = *refusal;
+	status = link_send_frame(link, FRAME_HELLO_REPLY, 0, &reply.base, NULL, 0);
+	return status < 0 || link->is_refusing ? -ECONNREFUSED : 0;
+}
+
 int link_on_hello(struct link *link, const struct frame *frame)
 {
 	Raftkv__Hello *hello = raftkv__hello__unpack(NULL, frame->head.size, frame->head.data);
-	Raftkv__HelloReply reply = RAFTKV__HELLO_REPLY__INIT;
 	struct status refusal = {0};
-	char version[] = RAFTKV_VERSION;
-	int status;
 
 	if (!hello)
 		return STATUS_MALFORMED;
@@ -60,19 +81,29 @@ int link_on_hello(struct link *link, const struct frame *frame)
 	raftkv__hello__free_unpacked(hello, NULL);
 	if (link->is_closing)
 		return -ECANCELED;
-	reply.refusal = refusal.code < 0 ? refusal.text : reply.refusal;
-	reply.refusal_status = refusal.code;
-	reply.protocol = LINK_PROTOCOL;
-	reply.cluster = link->self->cluster;
-	reply.store = link->self->store;
-	reply.incarnation = link->self->incarnation;
-	reply.version = version;
-	if (refusal.code == 0)
-		set_greeted(link);
-	link->is_refusing = refusal.code < 0;
-	link->why = refusal;
-	status = link_send_frame(link, FRAME_HELLO_REPLY, 0, &reply.base, NULL, 0);
-	return status < 0 || link->is_refusing ? -ECONNREFUSED : 0;
+	return link->is_deferred ? 0 : answer_hello(link, &refusal);
+}
+
+void link_defer(struct link *link)
+{
+	link->is_deferred = true;
+}
+
+void link_answer(struct link *link, const struct status *refusal)
+{
+	int status;
+
+	if (link->is_closing)
+		return;
+	status = answer_hello(link, refusal ? refusal : &(struct status){0});
+	if (status < 0 && !link->is_refusing)
+		link_end(link, status, "the greeting cannot be answered");
+}
+
+/* What the other side can do something about. */
+static int refusal_code(int status)
+{
+	return status == -EACCES || status == -ESTALE ? status : -ECONNREFUSED;
 }
 
 int link_on_hello_reply(struct link *link, const struct frame *frame)
@@ -83,8 +114,7 @@ int link_on_hello_reply(struct link *link, const struct frame *frame)
 	if (!reply)
 		return STATUS_MALFORMED;
 	if (reply->refusal[0] != '\0')
-		status_set(&why, reply->refusal_status == -EACCES ? -EACCES : -ECONNREFUSED,
-			"refused: %.200s", reply->refusal);
+		status_set(&why, refusal_code(reply->refusal_status), "refused: %.240s", reply->refusal);
 	else if (reply->protocol != LINK_PROTOCOL)
 		status_set(&why, -EPROTO, "it speaks protocol %" PRIu32, reply->protocol);
 	else if (link->self->cluster != 0 && reply->cluster != link->self->cluster)

@@ -14,6 +14,7 @@ struct link {
 	Raftkv__Hello hello; /* to be said when connected; of an accepted link, unused */
 	bool is_accepted;
 	bool is_greeted; /* both sides agree */
+	bool is_deferred; /* link_answer is to come */
 	bool is_refusing; /* closes when the refusal has gone */
 	bool is_closing;
 	bool is_paused; /* by the owner */
