@@ -8,7 +8,8 @@
 #include "store/checksum.h"
 
 #define IDENT_MAGIC	      "raftkv store\n"
-#define IDENT_VERSION	      1
+#define IDENT_VERSION	      2
+#define IDENT_VERSION_FIRST   1 /* without lives */
 #define IDENT_CHECKSUM_OFFSET (IDENT_SIZE - 8)
 
 static const char *const folders[] = {"kv", "raft", "blocks", "snap"};
@@ -31,7 +32,28 @@ void ident_encode(const struct ident *ident, uint8_t bytes[IDENT_SIZE])
 	writer_u64le(&writer, ident->incarnation);
 	writer_u8(&writer, ident->log_is_rocksdb);
 	writer_u64le(&writer, ident->birth);
+	writer_u8(&writer, ident->is_refused);
+	writer_u32le(&writer, ident->life_count);
+	for (uint32_t i = 0; i < ident->life_count; i++)
+		writer_u64le(&writer, ident->lives[i]);
 	writer_u64le(&end, checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0));
+}
+
+/* False: no store wrote them. */
+static bool decode_lives(struct reader *reader, struct ident *ident)
+{
+	uint8_t is_refused = reader_u8(reader);
+
+	ident->is_refused = is_refused == 1;
+	ident->life_count = reader_u32le(reader);
+	if (is_refused > 1 || ident->life_count > IDENT_LIVES_MAX || ident->life_count > ident->incarnation)
+		return false;
+	for (uint32_t i = 0; i < ident->life_count; i++) {
+		ident->lives[i] = reader_u64le(reader);
+		if (ident->lives[i] == 0)
+			return false;
+	}
+	return true;
 }
 
 int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t *version)
@@ -45,7 +67,7 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 		reader_u64le(&end) != checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0))
 		return STATUS_CORRUPT;
 	*version = reader_u32le(&reader);
-	if (*version != IDENT_VERSION)
+	if (*version < IDENT_VERSION_FIRST || *version > IDENT_VERSION)
 		return -EPROTO;
 	ident->cluster = reader_u64le(&reader);
 	ident->store = reader_u64le(&reader);
@@ -53,7 +75,28 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 	kind = reader_u8(&reader);
 	ident->log_is_rocksdb = kind == 1;
 	ident->birth = reader_u64le(&reader);
+	ident->life_count = 0;
+	ident->is_refused = false;
+	if (*version > IDENT_VERSION_FIRST && !decode_lives(&reader, ident))
+		return STATUS_CORRUPT;
 	return ident->store > 0 && kind <= 1 ? 0 : STATUS_CORRUPT;
+}
+
+void ident_begin_life(struct ident *ident, struct env *env)
+{
+	uint32_t kept = ident->life_count < IDENT_LIVES_MAX ? ident->life_count : IDENT_LIVES_MAX - 1;
+
+	if (!ident->is_refused || ident->life_count == 0) {
+		ident->incarnation++;
+		memmove(ident->lives + 1, ident->lives, kept * sizeof ident->lives[0]);
+		ident->life_count = kept + 1;
+	}
+	ident->is_refused = false;
+	do
+		env_random(env, &ident->lives[0], sizeof ident->lives[0]);
+	while (ident->lives[0] == 0);
+	while (ident->birth == 0)
+		env_random(env, &ident->birth, sizeof ident->birth);
 }
 
 static int read_ident(struct data_dir *dir, struct status *status)

@@ -2,12 +2,14 @@
  * The data directory of a store: who owns it, and that it is what it seems to be.
  *
  *   LOCK     held by the one process that uses the directory
- *   IDENT    cluster id, store id, incarnation, kind of log, format version; its presence says that the store has been
- *            made
+ *   IDENT    cluster id, store id, incarnation, lives, kind of log, format version; its presence says that the store has
+ *            been made
  *   kv/ raft/ blocks/ snap/
  *
- * IDENT is written last when a store is made, and anew, by an atomic rename, with a higher incarnation at each open. A
- * directory without it is empty or was left by a store that never came to life, which data_dir_open makes again.
+ * IDENT is written last when a store is made, and anew, by an atomic rename, at each open, before anybody hears of it:
+ * with a higher incarnation and a *life*, a number that is drawn and was never seen before. A copy of the directory counts
+ * the same incarnations as the directory does, but draws other lives: lives.h tells them apart. A directory without IDENT
+ * is empty or was left by a store that never came to life, which data_dir_open makes again.
  */
 #ifndef RAFTKV_STORE_DATA_DIR_H
 #define RAFTKV_STORE_DATA_DIR_H
@@ -18,13 +20,18 @@
 
 #include "proto/env.h"
 
+#define IDENT_LIVES_MAX 64u
+
 struct ident {
 	uint64_t cluster;
 	uint64_t store;
-	uint64_t incarnation; /* grows with each open */
+	uint64_t incarnation; /* one more with each open, but for lives that nobody wanted */
 	uint64_t
 		birth; /* drawn when the directory became this store: one that was made anew is another; 0: it is old */
 	bool log_is_rocksdb; /* the raft log: as the store was made */
+	bool is_refused; /* nobody has wanted the last life: the next one takes its place */
+	uint32_t life_count; /* ≤ IDENT_LIVES_MAX */
+	uint64_t lives[IDENT_LIVES_MAX]; /* that of `incarnation`, the one before it, and so on */
 };
 
 struct data_dir {
@@ -39,6 +46,9 @@ struct data_dir {
  * sentence: a directory in use by another process (-EBUSY), one with foreign files in it (-ENOTEMPTY), an IDENT that is
  * damaged (STATUS_CORRUPT) or of another format (-EPROTO). Blocks. */
 int data_dir_open(struct data_dir *dir, struct env *env, const char *path, struct status *status);
+/* The next life, and the birth of a directory that has none yet; in memory. A directory that is refused again and again
+ * does not forget the lives that show why. */
+void ident_begin_life(struct ident *ident, struct env *env);
 /* Durably writes `dir->ident`: the store exists from now on. Blocks. */
 int data_dir_commit(struct data_dir *dir, struct status *status);
 /* Gives LOCK back. */

@@ -1,209 +1,27 @@
-#include "store/net_transport.h"
+#include "store/net_transport_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "proto/container.h"
-#include "proto/plant.h"
-#include "proto/tally.h"
 #include "store/letter.h"
-#include "store/net_snapshots.h"
 
 #define NS_PER_MS	UINT64_C(1000000)
 #define PAUSE_FIRST_MS	50u
 #define WAITING_MAX	4096u /* letters to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
-#define INBOUNDS_MAX	1024u /* links that others began, of one lane */
 #define RECEIVE_SIZE	(128u << 20) /* bytes of frames that a lane receives at once */
 #define BATCH_COUNT_MAX 512u
 #define BATCH_SIZE_MAX	(4u << 20) /* bytes of heads in one frame */
 
-struct letters {
-	struct letter *first, **end;
-	uint32_t count;
-	size_t size;
-};
-
-/* Another store, as one shard sees it. */
-struct remote {
-	UT_hash_handle hh;
-	uint64_t store;
-	struct lane *lane;
-	struct link *link; /* NULL: none */
-	bool is_open;
-	bool is_down; /* and that was logged */
-	uint32_t pause_ms;
-	uint64_t pause_until; /* env_now */
-	struct letters waiting;
-	struct remote *next_dirty;
-	bool is_dirty;
-};
-
-/* A link that another store began. */
-struct inbound {
-	struct inbound *next, **self;
-	struct lane *lane;
-	struct link *link;
-	uint64_t store;
-};
-
-/* What one loop has. */
-struct lane {
-	struct net_transport *transport;
-	struct env_loop *loop;
-	struct remote *remotes; /* by store */
-	struct remote *dirty;
-	struct inbound *inbounds;
-	uint32_t link_count; /* of both kinds */
-	uint32_t inbound_count;
-	struct tally nonsense;
-	struct budget budget; /* of what inbounds and snapshots receive */
-	struct net_snapshots snapshots;
-	struct env_mail flush_mail, stop_mail;
-	bool is_flush_posted;
-	bool is_stopping, is_stopped;
-};
-
-/* What is known of a store. */
-struct address {
-	UT_hash_handle hh;
-	uint64_t store;
-	char *text; /* NULL: unknown */
-	uint64_t incarnation; /* of the last life that is on record */
-	uint64_t birth; /* 0: unknown */
-	bool is_out;
-};
-
-struct net_transport {
-	struct transport base;
-	const struct link_self *self;
-	const struct logger *logger;
-	struct raftkv *raftkv;
-	pthread_mutex_t lock; /* of the addresses */
-	struct address *addresses;
-	_Atomic uint64_t messages_sent, messages_received, messages_dropped;
-	_Atomic uint64_t frames_sent, bytes_sent, bytes_received;
-	struct net_pace pace;
-	_Atomic uint32_t lanes_running;
-	struct env_mail stopped_mail;
-	void (*stopped)(void *argument);
-	void *stopped_argument;
-	uint32_t lane_count;
-	struct lane lanes[];
-};
-
-static void count(_Atomic uint64_t *counter, uint64_t by)
-{
-	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
-}
-
-static struct lane *lane_here(struct net_transport *transport)
+struct lane *net_lane_here(struct net_transport *transport)
 {
 	for (uint32_t i = 0; i < transport->lane_count; i++)
 		if (env_loop_is_current(transport->lanes[i].loop))
 			return &transport->lanes[i];
 	return NULL;
-}
-
-/* ---- Addresses -------------------------------------------------------------------------------------------------- */
-
-/* Under the lock. NULL: no memory. */
-static struct address *find_or_add(struct net_transport *transport, uint64_t store)
-{
-	struct address *address;
-
-	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
-	if (address)
-		return address;
-	address = calloc(1, sizeof *address);
-	if (!address)
-		return NULL;
-	address->store = store;
-	HASH_ADD(hh, transport->addresses, store, sizeof store, address);
-	return address;
-}
-
-int net_transport_set_address(struct net_transport *transport, uint64_t store, const char *text)
-{
-	struct address *address;
-	char *copy = strdup(text);
-
-	if (!copy)
-		return -ENOMEM;
-	pthread_mutex_lock(&transport->lock);
-	address = find_or_add(transport, store);
-	if (address) {
-		free(address->text);
-		address->text = copy;
-	}
-	pthread_mutex_unlock(&transport->lock);
-	if (!address)
-		free(copy);
-	return address ? 0 : -ENOMEM;
-}
-
-int net_transport_set_life(
-	struct net_transport *transport, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
-{
-	struct address *address;
-
-	pthread_mutex_lock(&transport->lock);
-	address = find_or_add(transport, store);
-	if (address && incarnation > address->incarnation)
-		address->incarnation = incarnation;
-	if (address && birth > 0)
-		address->birth = birth;
-	if (address)
-		address->is_out |= is_out;
-	pthread_mutex_unlock(&transport->lock);
-	return address ? 0 : -ENOMEM;
-}
-
-/* Is that life of the store welcome? */
-static int check_life(struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
-{
-	uint64_t store = hello->store;
-	struct address known = {0};
-	struct address *address;
-
-	pthread_mutex_lock(&transport->lock);
-	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
-	if (address)
-		known = *address;
-	pthread_mutex_unlock(&transport->lock);
-	if (planted("members:old_lives_welcome"))
-		return 0;
-	if (known.is_out)
-		return status_set(
-			refusal, -ESTALE, "store %" PRIu64 " is no member of the cluster any more", store);
-	if (known.birth > 0 && hello->birth > 0 && known.birth != hello->birth)
-		return status_set(refusal, -ESTALE,
-			"this is not the directory of store %" PRIu64 ", but one that was made anew", store);
-	if (hello->incarnation < known.incarnation)
-		return status_set(refusal, -ESTALE,
-			"this is life %" PRIu64 " of store %" PRIu64 ", and life %" PRIu64
-			" has been here: an old copy",
-			hello->incarnation, store, known.incarnation);
-	return 0;
-}
-
-/* The caller's to free; NULL: unknown. */
-static char *address_of(struct net_transport *transport, uint64_t store)
-{
-	struct address *address;
-	char *text;
-
-	pthread_mutex_lock(&transport->lock);
-	HASH_FIND(hh, transport->addresses, &store, sizeof store, address);
-	text = address && address->text ? strdup(address->text) : NULL;
-	pthread_mutex_unlock(&transport->lock);
-	return text;
 }
 
 /* ---- Letters that wait ------------------------------------------------------------------------------------------ */
@@ -231,7 +49,7 @@ static struct letter *letters_pop(struct letters *letters)
 /* It will not arrive. */
 static void drop(struct net_transport *transport, struct letter *letter)
 {
-	count(&transport->messages_dropped, 1);
+	net_count(&transport->messages_dropped, 1);
 	raftkv_report_unreachable(transport->raftkv, letter->message.region, letter->to.id);
 	letter_free(letter);
 }
@@ -287,9 +105,9 @@ static int send_batch(struct remote *remote, struct batch *batch)
 	status = link_send(remote->link, FRAME_PEER_MESSAGES, 0, &messages.base, batch->attachments,
 		batch->attachment_count);
 	if (status == 0) {
-		count(&transport->frames_sent, 1);
-		count(&transport->messages_sent, batch->count);
-		count(&transport->bytes_sent, batch->size + batch->payload_size);
+		net_count(&transport->frames_sent, 1);
+		net_count(&transport->messages_sent, batch->count);
+		net_count(&transport->bytes_sent, batch->size + batch->payload_size);
 	}
 	for (uint32_t i = 0; i < batch->count; i++) {
 		if (status == 0)
@@ -300,12 +118,12 @@ static int send_batch(struct remote *remote, struct batch *batch)
 	return status;
 }
 
-static void flush(struct remote *remote)
+void net_remote_flush(struct remote *remote)
 {
 	struct batch batch;
 	int status = 0;
 
-	if (!remote->is_open)
+	if (!remote->is_open || !atomic_load(&remote->lane->transport->may_speak))
 		return;
 	while (remote->waiting.first && status == 0) {
 		fill(&batch, &remote->waiting);
@@ -328,7 +146,7 @@ static void on_flush(struct env_mail *mail)
 
 		lane->dirty = remote->next_dirty;
 		remote->is_dirty = false;
-		flush(remote);
+		net_remote_flush(remote);
 	}
 }
 
@@ -349,8 +167,6 @@ static void mark(struct remote *remote)
 
 /* ---- Links to other stores -------------------------------------------------------------------------------------- */
 
-static void check_stopped(struct lane *lane);
-
 static void on_opened(void *argument, struct link *link, const Raftkv__HelloReply *reply)
 {
 	struct remote *remote = argument;
@@ -363,7 +179,8 @@ static void on_opened(void *argument, struct link *link, const Raftkv__HelloRepl
 			"msg=\"a store is reached again\" store=%" PRIu64 " version=\"%.20s\"", remote->store,
 			reply->version);
 	remote->is_down = false;
-	flush(remote);
+	net_note_told(remote->lane->transport, remote->store);
+	net_remote_flush(remote);
 }
 
 static int on_strange(void *argument, struct link *link, const struct frame *frame)
@@ -382,6 +199,10 @@ static void on_link_closed(void *argument, struct link *link, const struct statu
 	uint64_t random;
 
 	(void)link;
+	if (why->code == -ESTALE && !lane->is_stopping)
+		net_transport_refused(lane->transport, why);
+	if (!remote->is_open)
+		net_note_tried(lane->transport, remote->store);
 	remote->link = NULL;
 	remote->is_open = false;
 	lane->link_count--;
@@ -396,14 +217,13 @@ static void on_link_closed(void *argument, struct link *link, const struct statu
 			why->text);
 	remote->is_down = true;
 	drop_waiting(remote);
-	check_stopped(lane);
+	net_check_stopped(lane);
 }
 
 static const struct link_handlers outbound = {
 	.opened = on_opened, .received = on_strange, .closed = on_link_closed};
 
-/* False: it cannot be reached now. */
-static bool begin_link(struct remote *remote)
+bool net_remote_call(struct remote *remote)
 {
 	struct net_transport *transport = remote->lane->transport;
 	struct link_handlers handlers = outbound;
@@ -411,9 +231,11 @@ static bool begin_link(struct remote *remote)
 	struct status status = {0};
 	char *address;
 
+	if (remote->link)
+		return true;
 	if (remote->lane->is_stopping || env_now(transport->self->env) < remote->pause_until)
 		return false;
-	address = address_of(transport, remote->store);
+	address = net_address_of(transport, remote->store);
 	if (!address)
 		return false;
 	hello.role = RAFTKV__ROLE__STORE;
@@ -430,7 +252,7 @@ static bool begin_link(struct remote *remote)
 	return remote->link != NULL;
 }
 
-static struct remote *find_remote(struct lane *lane, uint64_t store)
+struct remote *net_remote_find(struct lane *lane, uint64_t store)
 {
 	struct remote *remote;
 
@@ -450,13 +272,13 @@ static void send(
 	struct transport *base, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	struct net_transport *transport = container_of(base, struct net_transport, base);
-	struct lane *lane = lane_here(transport);
-	struct remote *remote = lane ? find_remote(lane, envelope->to.store) : NULL;
+	struct lane *lane = net_lane_here(transport);
+	struct remote *remote = lane ? net_remote_find(lane, envelope->to.store) : NULL;
 	struct letter *letter = remote ? letter_new(envelope, message) : NULL;
 
 	if (!letter)
 		return;
-	if ((!remote->link && !begin_link(remote)) || remote->waiting.count >= WAITING_MAX ||
+	if (!net_remote_call(remote) || remote->waiting.count >= WAITING_MAX ||
 		remote->waiting.size >= WAITING_SIZE) {
 		drop(transport, letter);
 		return;
@@ -469,135 +291,19 @@ static void send_snapshot(struct transport *base, const struct peer_envelope *en
 	const struct raft_message *message, struct snapshot_source *source)
 {
 	struct net_transport *transport = container_of(base, struct net_transport, base);
-	char *address = address_of(transport, envelope->to.store);
+	char *address = net_address_of(transport, envelope->to.store);
 
-	net_snapshots_send(&lane_here(transport)->snapshots, address, envelope, message, source);
+	net_snapshots_send(&net_lane_here(transport)->snapshots, address, envelope, message, source);
 	free(address);
 }
 
 static const struct transport_ops operations = {send, send_snapshot};
 
-/* ---- Links of other stores -------------------------------------------------------------------------------------- */
-
-static int take(struct inbound *inbound, const Raftkv__PeerMessage *letter, struct frame *frame)
-{
-	struct net_transport *transport = inbound->lane->transport;
-	struct peer_envelope envelope;
-	struct raft_message message;
-	int status = letter_open(letter, frame, &envelope, &message);
-
-	if (status < 0)
-		return status;
-	if (envelope.from.store != inbound->store || envelope.to.store != transport->self->store ||
-		message.type == RAFT_MSG_SNAP) {
-		raft_message_close(&message);
-		return STATUS_MALFORMED;
-	}
-	raftkv_step(transport->raftkv, &envelope, &message);
-	return 0;
-}
-
-static int on_received(void *argument, struct link *link, const struct frame *received)
-{
-	struct inbound *inbound = argument;
-	struct net_transport *transport = inbound->lane->transport;
-	struct frame frame = *received;
-	Raftkv__PeerMessages *messages;
-	int status = 0;
-
-	(void)link;
-	if (frame.type != FRAME_PEER_MESSAGES)
-		return STATUS_MALFORMED;
-	messages = raftkv__peer_messages__unpack(NULL, frame.head.size, frame.head.data);
-	if (!messages)
-		return STATUS_MALFORMED;
-	count(&transport->messages_received, messages->n_messages);
-	count(&transport->bytes_received, frame.head.size);
-	for (uint32_t i = 0; i < frame.attachment_count; i++)
-		count(&transport->bytes_received, frame.attachments[i]->size);
-	for (size_t i = 0; i < messages->n_messages && status == 0; i++)
-		status = take(inbound, messages->messages[i], &frame);
-	raftkv__peer_messages__free_unpacked(messages, NULL);
-	return status;
-}
-
-static void on_inbound_closed(void *argument, struct link *link, const struct status *why)
-{
-	struct inbound *inbound = argument;
-	struct lane *lane = inbound->lane;
-
-	(void)link;
-	if (why->code == STATUS_MALFORMED || why->code == STATUS_CORRUPT || why->code == STATUS_LIMIT)
-		tally_note(&lane->nonsense, "store %" PRIu64 ": %s", inbound->store, why->text);
-	*inbound->self = inbound->next;
-	if (inbound->next)
-		inbound->next->self = inbound->self;
-	free(inbound);
-	lane->inbound_count--;
-	lane->link_count--;
-	check_stopped(lane);
-}
-
-static const struct link_handlers accepted = {.received = on_received, .closed = on_inbound_closed};
-
-static bool is_peer(struct net_transport *transport, const Raftkv__Hello *hello, struct status *refusal)
-{
-	bool is = hello->store != 0 && hello->store != transport->self->store && hello->cluster != 0;
-
-	if (!is)
-		status_set(refusal, -EINVAL, "store %" PRIu64 " cannot be a peer of store %" PRIu64,
-			hello->store, transport->self->store);
-	return is && check_life(transport, hello, refusal) == 0;
-}
-
-int net_transport_greet_snapshot(
-	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
-{
-	struct net_transport *transport = argument;
-	struct lane *lane = lane_here(transport);
-
-	if (!is_peer(transport, hello, refusal))
-		return refusal->code;
-	if (!lane)
-		return status_set(refusal, -EBUSY, "this store takes no links here");
-	return net_snapshots_greet(&lane->snapshots, link, hello, refusal);
-}
-
-int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
-{
-	struct net_transport *transport = argument;
-	struct lane *lane = lane_here(transport);
-	struct link_handlers handlers = accepted;
-	struct inbound *inbound;
-
-	if (!is_peer(transport, hello, refusal))
-		return refusal->code;
-	if (lane && lane->inbound_count >= INBOUNDS_MAX)
-		return status_set(refusal, -EBUSY, "%u links of stores are open already", INBOUNDS_MAX);
-	inbound = lane && !lane->is_stopping ? calloc(1, sizeof *inbound) : NULL;
-	if (!inbound)
-		return status_set(refusal, -EBUSY, "this store is stopping, or out of memory");
-	inbound->lane = lane;
-	inbound->link = link;
-	inbound->store = hello->store;
-	inbound->next = lane->inbounds;
-	inbound->self = &lane->inbounds;
-	if (inbound->next)
-		inbound->next->self = &inbound->next;
-	lane->inbounds = inbound;
-	lane->inbound_count++;
-	lane->link_count++;
-	handlers.argument = inbound;
-	link_adopt(link, &handlers);
-	link_set_budget(link, &lane->budget);
-	return 0;
-}
-
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
 static void on_snapshot_ended(void *argument)
 {
-	check_stopped(argument);
+	net_check_stopped(argument);
 }
 
 static void init_lane(struct lane *lane, struct net_transport *transport, struct env_loop *loop)
@@ -648,9 +354,10 @@ struct transport *net_transport_base(struct net_transport *transport)
 void net_transport_attach(struct net_transport *transport, struct raftkv *raftkv)
 {
 	transport->raftkv = raftkv;
+	net_start_telling(transport);
 }
 
-void net_transport_read_stats(const struct net_transport *transport, struct net_transport_stats *stats)
+void net_transport_read_stats(struct net_transport *transport, struct net_transport_stats *stats)
 {
 	*stats = (struct net_transport_stats){
 		.messages_sent = atomic_load(&transport->messages_sent),
@@ -660,6 +367,7 @@ void net_transport_read_stats(const struct net_transport *transport, struct net_
 		.bytes_sent = atomic_load(&transport->bytes_sent),
 		.bytes_received = atomic_load(&transport->bytes_received),
 	};
+	net_count_told(transport, &stats->stores_told, &stats->stores_untold);
 }
 
 static void on_stopped(struct env_mail *mail)
@@ -669,7 +377,7 @@ static void on_stopped(struct env_mail *mail)
 	transport->stopped(transport->stopped_argument);
 }
 
-static void check_stopped(struct lane *lane)
+void net_check_stopped(struct lane *lane)
 {
 	struct net_transport *transport = lane->transport;
 
@@ -686,6 +394,8 @@ static void on_stop(struct env_mail *mail)
 	struct lane *lane = container_of(mail, struct lane, stop_mail);
 
 	lane->is_stopping = true;
+	if (lane == &lane->transport->lanes[0])
+		net_stop_telling(lane->transport);
 	lane->snapshots.is_stopping = true;
 	net_snapshots_stop_sending(&lane->snapshots);
 	net_snapshots_stop_receiving(&lane->snapshots);
@@ -693,8 +403,9 @@ static void on_stop(struct env_mail *mail)
 		if (remote->link)
 			link_close(remote->link, NULL);
 	for (struct inbound *inbound = lane->inbounds; inbound; inbound = inbound->next)
-		link_close(inbound->link, NULL);
-	check_stopped(lane);
+		if (inbound->link)
+			link_close(inbound->link, NULL);
+	net_check_stopped(lane);
 }
 
 void net_transport_stop(struct net_transport *transport, void (*stopped)(void *argument), void *argument)
@@ -720,17 +431,11 @@ static void free_lane(struct lane *lane)
 
 void net_transport_free(struct net_transport *transport)
 {
-	struct address *address, *next;
-
 	if (!transport)
 		return;
 	for (uint32_t i = 0; i < transport->lane_count; i++)
 		free_lane(&transport->lanes[i]);
-	HASH_ITER (hh, transport->addresses, address, next) {
-		HASH_DEL(transport->addresses, address);
-		free(address->text);
-		free(address);
-	}
+	net_addresses_free(transport);
 	pthread_mutex_destroy(&transport->pace.lock);
 	pthread_mutex_destroy(&transport->lock);
 	free(transport);

@@ -8,7 +8,12 @@
  * among others, up to a limit; what cannot be sent is dropped and reported, and a link that failed is begun again when
  * something is to be sent, after a pause that grows to NET_TRANSPORT_PAUSE_MAX_MS and is drawn at random.
  *
- * Links of other stores are accepted by whoever listens (proto/acceptor.h), and given to net_transport_greet.
+ * Links of other stores are accepted by whoever listens (proto/acceptor.h), and given to net_transport_greet. Each is
+ * welcome once the life of its sender is on record here (lives.h), and refused where another life is: then its store fails.
+ *
+ * A store tells its life to every other one that it has an address of, by a link, and goes on until all of them have
+ * welcomed it. Before it says anything else it waits until each was told or tried, or for NET_TRANSPORT_TELLING_MS: what it
+ * acknowledges from then on is missed in an old copy of it, whoever of those that are up is asked.
  */
 #ifndef RAFTKV_STORE_NET_TRANSPORT_H
 #define RAFTKV_STORE_NET_TRANSPORT_H
@@ -18,6 +23,7 @@
 #include "store/transport.h"
 
 #define NET_TRANSPORT_PAUSE_MAX_MS 2000u
+#define NET_TRANSPORT_TELLING_MS   1500u
 
 struct net_transport;
 
@@ -32,27 +38,29 @@ struct net_transport_options {
 struct net_transport_stats {
 	uint64_t messages_sent, messages_received, messages_dropped;
 	uint64_t frames_sent, bytes_sent, bytes_received; /* bytes of heads and payloads */
+	uint32_t stores_told; /* they have this store's life on record; */
+	uint32_t stores_untold; /* they have an address, and not that */
 };
 
 /* NULL: out of memory. */
 struct net_transport *net_transport_new(const struct net_transport_options *options);
 /* For raftkv_options. */
 struct transport *net_transport_base(struct net_transport *transport);
-/* The store that it works for: before any loop runs. */
+/* The store that it works for, which has its place in `self` by now: before any loop runs. */
 void net_transport_attach(struct net_transport *transport, struct raftkv *raftkv);
 /* Where a store is from now on. Any thread. 0 or -ENOMEM. */
 int net_transport_set_address(struct net_transport *transport, uint64_t store, const char *address);
-/* What is on record of a store: which life of it was here last, in which directory (0: unknown), and whether it stays out.
- * An older life, another directory, and one that stays out, is refused from now on. Any thread. 0 or -ENOMEM. */
-int net_transport_set_life(
-	struct net_transport *transport, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out);
+/* The store is no member any more: it need not be told anything. Any thread. 0 or -ENOMEM. */
+int net_transport_set_out(struct net_transport *transport, uint64_t store);
 /* A link whose sender says that it is a store (Role STORE): takes it over, or refuses it. As link_handlers.greeted. */
 int net_transport_greet(
 	void *transport, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
 /* The same for one that says that it brings a snapshot (Role SNAPSHOT). */
 int net_transport_greet_snapshot(
 	void *transport, struct link *link, const Raftkv__Hello *hello, struct status *refusal);
-void net_transport_read_stats(const struct net_transport *transport, struct net_transport_stats *stats);
+/* The cluster refuses this store, as -ESTALE says: it fails with that sentence. Any thread. */
+void net_transport_refused(struct net_transport *transport, const struct status *why);
+void net_transport_read_stats(struct net_transport *transport, struct net_transport_stats *stats);
 
 /* Ends every link, begun here or accepted; then `stopped`, on the first loop. The loops run. */
 void net_transport_stop(struct net_transport *transport, void (*stopped)(void *argument), void *argument);

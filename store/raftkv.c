@@ -78,6 +78,18 @@ static void on_engine_failed(void *argument, int status, const char *sentence)
 	raftkv_fail(argument, status, sentence);
 }
 
+void raftkv_refused(struct raftkv *raftkv, const struct status *why, bool is_known)
+{
+	struct data_dir dir = raftkv->dir;
+
+	if (atomic_exchange(&raftkv->is_refused, true))
+		return;
+	dir.ident.is_refused = true;
+	if (!is_known)
+		data_dir_commit(&dir, NULL);
+	raftkv_fail(raftkv, why->code, why->text);
+}
+
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
 static int open_kv(struct raftkv *raftkv, struct status *status)
@@ -229,10 +241,11 @@ static int start_regions(struct raftkv *raftkv, struct status *status)
 	}
 	if (code < 0)
 		return code;
-	raftkv->dir.ident.incarnation++;
-	while (raftkv->dir.ident.birth == 0)
-		env_random(raftkv->env, &raftkv->dir.ident.birth, sizeof raftkv->dir.ident.birth);
+	raftkv->is_newborn = raftkv->dir.is_new;
+	ident_begin_life(&raftkv->dir.ident, raftkv->env);
 	code = data_dir_commit(&raftkv->dir, status);
+	if (code == 0)
+		code = lives_open(&raftkv->lives, raftkv, status);
 	if (code == 0)
 		code = start_shards(raftkv, status);
 	if (code == 0)
@@ -343,6 +356,11 @@ static void on_stop(struct env_mail *mail)
 	shard_stop(container_of(mail, struct shard, stop_mail));
 }
 
+static void on_stop_lives(struct env_mail *mail)
+{
+	lives_stop(&container_of(mail, struct raftkv, stop_mail)->lives);
+}
+
 struct ident raftkv_ident(const struct raftkv *raftkv)
 {
 	return raftkv->dir.ident;
@@ -355,7 +373,8 @@ void raftkv_stop(
 	raftkv->stop_loop = loop;
 	raftkv->stopped = stopped;
 	raftkv->stopped_argument = argument;
-	atomic_store(&raftkv->shards_running, raftkv->shard_count);
+	atomic_store(&raftkv->shards_running, raftkv->shard_count + 1);
+	env_post(raftkv->shards[0].loop, &raftkv->stop_mail, on_stop_lives);
 	for (uint32_t i = 0; i < raftkv->shard_count; i++)
 		env_post(raftkv->shards[i].loop, &raftkv->shards[i].stop_mail, on_stop);
 }
@@ -368,6 +387,7 @@ void raftkv_free(struct raftkv *raftkv)
 		shard_close(&raftkv->shards[i]);
 	free(raftkv->shards);
 	flush_close(&raftkv->flush);
+	lives_close(&raftkv->lives);
 	router_visit(&raftkv->router, snapshot_forget);
 	router_close(&raftkv->router);
 	snapshots_close(&raftkv->snapshots);

@@ -10,6 +10,7 @@
 
 #include "store/data_dir.h"
 #include "store/flush.h"
+#include "store/lives.h"
 #include "store/raftkv.h"
 #include "store/router.h"
 #include "store/shard.h"
@@ -36,11 +37,14 @@ struct raftkv {
 	struct flush flush;
 	struct space space;
 	struct snapshots snapshots;
+	struct lives lives;
 	/* env_now: tick 0 of every group, which is when opening is over: what a group waits for must not fall due before it
 	 * is served. */
 	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool has_failed;
+	atomic_bool is_refused;
+	bool is_newborn; /* this is the first process of the store */
 	_Atomic uint32_t steps_pending; /* transport.c: messages on their way to their peers */
 
 	/* raftkv_stop's, on `stop_loop`. */
@@ -59,7 +63,7 @@ struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region);
 /* MsgSnap with its stage, for the region's replica; both are taken. STATUS_LIMIT or -ENOMEM: they are not. */
 int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage);
-/* A shard has nothing left on any thread. */
+/* A shard, or the lives, have nothing left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);
 
 #endif

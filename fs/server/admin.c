@@ -8,6 +8,7 @@
 #include "fs/figures_text.h"
 #include "fs/server/figures_message.h"
 #include "proto/container.h"
+#include "store/lives.h"
 #include "store/members.h"
 
 /* ---- Who keeps the cluster ---- */
@@ -66,7 +67,21 @@ static bool take_text(char *text, size_t size, const char *value)
 	return (size_t)snprintf(text, size, "%s", value) < size;
 }
 
-static int read_report(const struct frame *frame, struct store_report *report)
+static bool is_stale_life(const struct admin *admin, const Raftkv__ReportRequest *message)
+{
+	const struct life_claim claim = {.store = message->store,
+		.birth = message->birth,
+		.incarnation = message->incarnation,
+		.lives = message->lives,
+		.life_count = message->n_lives};
+	struct status refusal;
+
+	return message->store > 0 && raftkv_judge_life(admin->options.raftkv, &claim, &refusal) < 0;
+}
+
+/* `is_stale`: what it says of its life is refused here. */
+static int read_report(
+	const struct admin *admin, const struct frame *frame, struct store_report *report, bool *is_stale)
 {
 	Raftkv__ReportRequest *message =
 		raftkv__report_request__unpack(NULL, frame->head.size, frame->head.data);
@@ -78,6 +93,7 @@ static int read_report(const struct frame *frame, struct store_report *report)
 	report->store = message->store;
 	report->incarnation = message->incarnation;
 	report->birth = message->birth;
+	*is_stale = is_stale_life(admin, message);
 	figures_from_message(message->figures, &report->figures);
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
 		message->address[0] != '\0' &&
@@ -130,12 +146,13 @@ int admin_on_report(void *argument, struct rpc_request *request, const struct fr
 {
 	struct admin *admin = argument;
 	struct store_report report;
-	uint64_t store;
-	int status = read_report(frame, &report);
+	uint64_t store = 0;
+	bool is_stale;
+	int status = read_report(admin, frame, &report, &is_stale);
 
 	if (status < 0)
 		return status;
-	status = keeper_report(admin->options.keeper, &report, &store);
+	status = is_stale ? -ESTALE : keeper_report(admin->options.keeper, &report, &store);
 	if (status == STATUS_NOT_LEADER)
 		return admin_find_leader(admin, request, send_reporter_on);
 	answer_reporter(admin, request, status, store);

@@ -98,11 +98,11 @@ static void refuse(struct reporter *reporter, int code, uint64_t other)
 			options->address);
 	else if (code == -ESTALE)
 		status_set(&why, code,
-			"the cluster does not want this store %" PRIu64 " (life %" PRIu64
-			"): it was removed or lost, or this is an old copy of its directory or one that was "
-			"made anew; "
-			"a new, empty directory can join",
-			options->self->store, options->self->incarnation);
+			"the cluster does not want this store %" PRIu64 " (start %" PRIu64
+			"): it was removed or lost, or this is an old copy of its directory or one made "
+			"anew; "
+			"see 'raftkv store replace %" PRIu64 "': a new, empty directory can join",
+			options->self->store, options->self->incarnation, options->self->store);
 	else
 		status_set(&why, code, "the cluster does not take this store: %s", status_name(code));
 	options->refused(options->argument, &why);
@@ -209,6 +209,8 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.store = report->store;
 	request.incarnation = report->incarnation;
 	request.birth = report->birth;
+	request.lives = (uint64_t *)(uintptr_t)reporter->options.self->lives;
+	request.n_lives = reporter->options.self->life_count;
 	request.address = (char *)(uintptr_t)report->address;
 	request.version = (char *)(uintptr_t)report->version;
 	figures_to_message(&report->figures, &figures);

@@ -13,12 +13,14 @@
 #include "fs/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
+#include "store/lives.h"
 #include "store/net_transport.h"
 
 struct server {
 	struct server_options options;
 	struct store_list list; /* of the stores that begin the cluster; empty: this one joined */
 	struct store_list seeds; /* of stores to ask for the others; the same, or those to join */
+	struct ident ident;
 	struct link_self self;
 	struct net_transport *transport;
 	struct raftkv *raftkv;
@@ -152,8 +154,11 @@ static int open_store(struct server *server, struct status *status)
 	code = raftkv_open(&options, &server->raftkv, status);
 	if (code < 0)
 		return code;
-	server->self.incarnation = raftkv_ident(server->raftkv).incarnation;
-	server->self.birth = raftkv_ident(server->raftkv).birth;
+	server->ident = raftkv_ident(server->raftkv);
+	server->self.incarnation = server->ident.incarnation;
+	server->self.birth = server->ident.birth;
+	server->self.lives = server->ident.lives;
+	server->self.life_count = server->ident.life_count;
 	net_transport_attach(server->transport, server->raftkv);
 	return 0;
 }
@@ -161,13 +166,15 @@ static int open_store(struct server *server, struct status *status)
 /* What the keeper or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
-	int code = net_transport_set_life(
-		server->transport, store->id, store->incarnation, store->birth, store->is_out);
+	int code =
+		raftkv_learn_life(server->raftkv, store->id, store->incarnation, store->birth, store->is_out);
 
-	if (code == 0 && !store->is_out)
+	if (code == 0 && store->is_out)
+		code = net_transport_set_out(server->transport, store->id);
+	else if (code == 0)
 		code = net_transport_set_address(server->transport, store->id, store->address);
 	if (code < 0)
-		log_error(server->options.logger, "msg=\"out of memory for a store's address\"");
+		log_error(server->options.logger, "msg=\"out of memory for what is known of a store\"");
 	if (!store->is_out && server->service)
 		store_book_tell(service_book(server->service), store->id, store->address);
 }
@@ -242,7 +249,10 @@ static void on_refused(void *argument, const struct status *why)
 {
 	struct server *server = argument;
 
-	server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
+	if (why->code == -ESTALE)
+		net_transport_refused(server->transport, why);
+	else
+		server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
 }
 
 static int make_reporter(struct server *server, struct status *status)
@@ -344,6 +354,14 @@ void server_free(struct server *server)
 struct raftkv *server_raftkv(const struct server *server)
 {
 	return server->raftkv;
+}
+
+uint32_t server_untold(const struct server *server)
+{
+	struct net_transport_stats stats;
+
+	net_transport_read_stats(server->transport, &stats);
+	return stats.stores_untold;
 }
 
 const char *server_address(const struct server *server)

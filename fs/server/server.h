@@ -38,6 +38,7 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 void server_free(struct server *server);
 
 struct raftkv *server_raftkv(const struct server *server);
+uint32_t server_untold(const struct server *server); /* stores that have not this one's life on record yet */
 const char *server_address(const struct server *server); /* where it listens */
 
 #endif

@@ -73,6 +73,8 @@ static void try_ident(struct slice bytes)
 	if (ident_decode(block, &ident, &version) < 0)
 		return;
 	ident_encode(&ident, again);
+	if (version == 1) /* is written in the present one */
+		return;
 	if (memcmp(again, block, sizeof block) != 0)
 		abort();
 }

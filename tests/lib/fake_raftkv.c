@@ -4,6 +4,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "store/lives.h"
 #include "store/members.h"
 
 #define REGION 1u
@@ -293,6 +294,12 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 }
 
 /* ---- Looking ---- */
+
+int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, struct status *refusal)
+{
+	(void)raftkv, (void)claim, (void)refusal;
+	return 0;
+}
 
 void raftkv_each_region(struct raftkv *raftkv,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proto/env_uv.h"
+#include "store/checksum.h"
 #include "store/region.h"
 #include "tests/lib/test.h"
 
@@ -131,6 +132,84 @@ static void an_identity_with_a_flipped_bit_is_refused(void **state)
 	}
 }
 
+/* As written before directories remembered their lives. */
+static void an_identity_of_the_first_format_is_read(void **state)
+{
+	uint8_t bytes[IDENT_SIZE] = "raftkv store\n", *next = bytes + sizeof "raftkv store\n";
+	struct ident found = {0};
+	uint32_t version;
+	uint64_t checksum;
+
+	(void)state;
+	memcpy(next, &(uint32_t){1}, 4);
+	memcpy(next + 4, (uint64_t[]){11, 3, 9}, 24);
+	next[28] = 1;
+	memcpy(next + 29, &(uint64_t){77}, 8);
+	checksum = checksum_of(bytes, IDENT_SIZE - 8, 0);
+	memcpy(bytes + IDENT_SIZE - 8, &checksum, 8);
+	assert_int_equal(ident_decode(bytes, &found, &version), 0);
+	assert_int_equal(version, 1);
+	assert_int_equal(found.cluster, 11);
+	assert_int_equal(found.store, 3);
+	assert_int_equal(found.incarnation, 9);
+	assert_true(found.log_is_rocksdb);
+	assert_int_equal(found.birth, 77);
+	assert_int_equal(found.life_count, 0);
+}
+
+/* However often it is started meanwhile: what it forgot would be missed nowhere. */
+static void a_directory_that_is_refused_forgets_no_life(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[IDENT_SIZE];
+	struct ident ident = {.cluster = 1, .store = 1}, before;
+	uint32_t version;
+
+	for (int i = 0; i < 3; i++)
+		ident_begin_life(&ident, fixture->env);
+	before = ident;
+	for (uint32_t i = 0; i < 2 * IDENT_LIVES_MAX; i++) {
+		ident.is_refused = true;
+		ident_encode(&ident, bytes);
+		assert_int_equal(ident_decode(bytes, &ident, &version), 0);
+		assert_true(ident.is_refused);
+		ident_begin_life(&ident, fixture->env);
+		assert_false(ident.is_refused);
+		assert_int_equal(ident.incarnation, 3);
+		assert_int_equal(ident.life_count, 3);
+		assert_int_not_equal(ident.lives[0], before.lives[0]);
+		assert_memory_equal(ident.lives + 1, before.lives + 1, 2 * sizeof ident.lives[0]);
+	}
+	ident_begin_life(&ident, fixture->env);
+	assert_int_equal(ident.life_count, 4);
+}
+
+/* The newest ones, each of which comes back from the bytes. */
+static void a_directory_remembers_its_lives(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[IDENT_SIZE];
+	struct ident ident = {.cluster = 1, .store = 1}, found = {0};
+	uint64_t drawn[IDENT_LIVES_MAX + 10];
+	uint32_t version;
+
+	for (uint32_t i = 0; i < IDENT_LIVES_MAX + 10; i++) {
+		uint64_t birth = ident.birth;
+
+		ident_begin_life(&ident, fixture->env);
+		drawn[i] = ident.lives[0];
+		assert_true(ident.birth > 0 && (i == 0 || ident.birth == birth));
+		assert_int_equal(ident.incarnation, i + 1);
+		ident_encode(&ident, bytes);
+		assert_int_equal(ident_decode(bytes, &found, &version), 0);
+		assert_int_equal(found.life_count, i < IDENT_LIVES_MAX ? i + 1 : IDENT_LIVES_MAX);
+		for (uint32_t k = 0; k < found.life_count; k++)
+			assert_int_equal(found.lives[k], drawn[i - k]);
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(drawn[k], drawn[i]);
+	}
+}
+
 static void a_region_comes_back_from_its_row(void **state)
 {
 	struct region_peer peers[] = {{5, 1, REGION_VOTER}, {6, 2, REGION_LEARNER}};
@@ -176,6 +255,9 @@ int main(void)
 		DIR_TEST(a_damaged_identity_is_refused),
 		cmocka_unit_test(an_identity_with_a_flipped_bit_is_refused),
 		cmocka_unit_test(a_region_comes_back_from_its_row),
+		cmocka_unit_test(an_identity_of_the_first_format_is_read),
+		DIR_TEST(a_directory_remembers_its_lives),
+		DIR_TEST(a_directory_that_is_refused_forgets_no_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

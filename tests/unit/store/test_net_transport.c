@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/acceptor.h"
+#include "store/lives.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"
@@ -16,6 +17,15 @@
 #define JOINERS 1
 #define ALL	(STORES + JOINERS)
 
+/* What a store says of its directory. */
+enum claim {
+	CLAIM_TRUE,
+	CLAIM_COPY_BEGUN_ONCE, /* of its first life, started by now as often as the directory itself was */
+	CLAIM_COPY_BEGUN_TWICE, /* and once more */
+	CLAIM_MADE_ANEW,
+	CLAIM_COUNT,
+};
+
 /* What a store's process has beside its raftkv. */
 struct port {
 	struct link_self self;
@@ -23,6 +33,8 @@ struct port {
 	struct acceptor *acceptor;
 	char address[16];
 	bool is_stopped;
+	enum claim claim;
+	uint64_t lives[3];
 };
 
 struct fixture {
@@ -55,15 +67,34 @@ static void before_open(struct sim_store *store)
 	}
 }
 
+static void claim(struct port *port, const struct ident *ident)
+{
+	struct link_self *self = &port->self;
+
+	self->cluster = ident->cluster;
+	self->store = ident->store;
+	self->incarnation = ident->incarnation;
+	self->birth = ident->birth;
+	self->life_count = ident->life_count;
+	assert_true(ident->life_count <= 3);
+	memcpy(port->lives, ident->lives, sizeof port->lives);
+	self->lives = port->lives;
+	if (port->claim == CLAIM_TRUE)
+		return;
+	assert_int_equal(ident->incarnation, 3);
+	self->incarnation = self->life_count = port->claim == CLAIM_COPY_BEGUN_TWICE ? 3 : 2;
+	port->lives[0] = ident->lives[0];
+	port->lives[1] = port->claim == CLAIM_COPY_BEGUN_TWICE ? 77 : ident->lives[2];
+	self->birth += port->claim == CLAIM_MADE_ANEW;
+}
+
 static void after_open(struct sim_store *store)
 {
 	struct port *port = store->argument;
 	struct ident ident = raftkv_ident(store->raftkv);
 	struct acceptor_options options;
 
-	port->self.cluster = ident.cluster;
-	port->self.store = ident.store;
-	port->self.incarnation = ident.incarnation;
+	claim(port, &ident);
 	net_transport_attach(port->transport, store->raftkv);
 	write_address((uint32_t)ident.store, port->address);
 	options = (struct acceptor_options){
@@ -356,14 +387,16 @@ static void a_snapshot_that_breaks_is_sent_again(void **state)
 	}
 }
 
-/* Two of three stores know better who the third one is: what it says is not heard, so it can serve nobody. */
-static void a_store_that_is_not_on_record_is_refused(void **state)
+/* ---- Lives ------------------------------------------------------------------------------------------------------ */
+
+/* Two of three stores know from region 1's records who the third one is: what it says is not heard, so it can serve nobody. */
+static void a_store_that_the_records_refuse_is_not_heard(void **state)
 {
 	static const struct {
 		uint64_t incarnation, birth;
 		bool is_out;
 		bool is_heard;
-	} known[] = {{5, 0, false, false}, {0, 8, false, false}, {0, 0, true, false}, {1, 7, false, true}};
+	} known[] = {{5, 0, false, false}, {0, 8, false, false}, {0, 0, true, false}, {1, 0, false, true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -371,9 +404,8 @@ static void a_store_that_is_not_on_record_is_refused(void **state)
 		struct sim_answer answer;
 
 		begin(&fixture, 90 + i);
-		fixture.ports[2].self.birth = 7;
-		for (uint32_t k = 0; k < 2; k++)
-			assert_int_equal(net_transport_set_life(fixture.ports[k].transport, 3,
+		for (uint32_t k = 1; k <= 2; k++)
+			assert_int_equal(raftkv_learn_life(sim_cluster_store(&fixture.cluster, k)->raftkv, 3,
 						 known[i].incarnation, known[i].birth, known[i].is_out),
 				0);
 		sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
@@ -381,6 +413,77 @@ static void a_store_that_is_not_on_record_is_refused(void **state)
 		assert_int_equal(answer.status == 0, known[i].is_heard);
 		sim_cluster_close(&fixture.cluster);
 	}
+}
+
+static bool has_told(void *argument)
+{
+	struct net_transport_stats stats;
+
+	net_transport_read_stats(((struct port *)argument)->transport, &stats);
+	return stats.stores_untold == 0;
+}
+
+static void await_told(struct fixture *fixture, uint32_t store)
+{
+	assert_true(
+		sim_run(fixture->cluster.world, 60 * (uint64_t)SIM_S, has_told, &fixture->ports[store - 1]));
+}
+
+/* The others lose power after the last life of it, and remember. */
+static void a_directory_that_lacks_a_life_is_refused(void **state)
+{
+	(void)state;
+	for (enum claim what = 0; what < CLAIM_COUNT; what++) {
+		struct fixture fixture;
+		struct sim_answer answer;
+
+		begin(&fixture, 110 + what);
+		sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+		sim_store_stop(sim_cluster_store(&fixture.cluster, 3));
+		sim_cluster_open(&fixture.cluster, 3);
+		await_told(&fixture, 3);
+		sim_store_crash(sim_cluster_store(&fixture.cluster, 3));
+		for (uint32_t store = 1; store <= ALL; store++) {
+			if (store == 3)
+				continue;
+			sim_store_crash(sim_cluster_store(&fixture.cluster, store));
+			sim_cluster_open(&fixture.cluster, store);
+		}
+		fixture.ports[2].claim = what;
+		sim_cluster_open(&fixture.cluster, 3);
+		sim_cluster_write(&fixture.cluster, test_op_put("a", "2"), NULL);
+		answer = sim_cluster_read_at(&fixture.cluster, 3, "a", true);
+		assert_int_equal(answer.status == 0, what == CLAIM_TRUE);
+		assert_int_equal(sim_cluster_store(&fixture.cluster, 3)->has_failed, what != CLAIM_TRUE);
+		sim_cluster_close(&fixture.cluster);
+	}
+}
+
+/* One store is slow to put the life of another on record: until it has, or for a while, that one says nothing to anybody. */
+static void nothing_is_said_before_the_others_know(void **state)
+{
+	struct fixture fixture;
+	uint32_t leader, follower, slow;
+
+	(void)state;
+	begin(&fixture, 120);
+	leader = sim_cluster_await_leader(&fixture.cluster);
+	follower = leader % STORES + 1;
+	slow = follower % STORES + 1;
+	await_told(&fixture, follower);
+	sim_store_stop(sim_cluster_store(&fixture.cluster, follower));
+	sim_node_faults(sim_cluster_store(&fixture.cluster, slow)->node)->latency = 30 * (uint64_t)SIM_S;
+	sim_cluster_open(&fixture.cluster, follower);
+	sim_cluster_run(&fixture.cluster, 1200 * SIM_MS);
+	assert_int_equal(stats_of(&fixture, follower).stores_untold, 1);
+	assert_int_equal(stats_of(&fixture, follower).messages_sent, 0);
+	sim_cluster_run(&fixture.cluster, 2000 * SIM_MS);
+	assert_int_equal(stats_of(&fixture, follower).stores_untold, 1);
+	assert_true(stats_of(&fixture, follower).messages_sent > 0);
+	sim_node_faults(sim_cluster_store(&fixture.cluster, slow)->node)->latency = 0;
+	await_told(&fixture, follower);
+	sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+	sim_cluster_close(&fixture.cluster);
 }
 
 int main(void)
@@ -392,7 +495,9 @@ int main(void)
 		cmocka_unit_test(connections_may_break_all_the_time),
 		cmocka_unit_test(a_new_replica_gets_a_snapshot),
 		cmocka_unit_test(a_snapshot_that_breaks_is_sent_again),
-		cmocka_unit_test(a_store_that_is_not_on_record_is_refused),
+		cmocka_unit_test(a_store_that_the_records_refuse_is_not_heard),
+		cmocka_unit_test(a_directory_that_lacks_a_life_is_refused),
+		cmocka_unit_test(nothing_is_said_before_the_others_know),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
