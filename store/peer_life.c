@@ -73,14 +73,15 @@ static int start_raft(struct peer *peer, struct status *status)
 }
 
 /* One that may have promised a lease before it died must not help another to lead while that may hold: counted from now,
- * after its death, though the ticks begin only when opening is over. */
+ * after its death, though the ticks begin only when opening is over. It does not know yet who was a member then: the last
+ * changes may be in its log alone. */
 static void keep_old_promises(struct peer *peer)
 {
 	const struct raftkv_options *options = &peer_store(peer)->options;
 	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
 
 	peer->wants_to_lead = peer_is_alone(peer);
-	if (!peer->wants_to_lead && peer_store(peer)->dir.ident.incarnation > 1)
+	if (!peer_store(peer)->is_newborn)
 		peer->quiet_until = env_now(peer_store(peer)->env) + election_ms * NS_PER_MS;
 }
 

@@ -10,6 +10,7 @@
 #include "proto/container.h"
 #include "store/members.h"
 #include "store/mutations.h"
+#include "store/peer.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
@@ -148,6 +149,28 @@ static void restarted_voter_does_not_break_a_lease(void **state)
 		}
 		sim_cluster_close(&cluster);
 	}
+}
+
+/* That others have become members is in its log, and in no row that survives. */
+static void restarted_voter_that_was_alone_once_keeps_its_promises(void **state)
+{
+	static const struct region_change add = {
+		.steps = {{RAFT_ADD_VOTER, 2, 2}, {RAFT_ADD_VOTER, 3, 3}}, .step_count = 2};
+	struct sim_cluster cluster;
+	struct peer *peer;
+
+	(void)state;
+	sim_cluster_init(&cluster, 150, 1, 2);
+	sim_cluster_open_all(&cluster);
+	sim_cluster_change(&cluster, &add);
+	sim_cluster_write(&cluster, test_op_put("a", "old"), NULL);
+	sim_store_crash(sim_cluster_store(&cluster, 1));
+	sim_cluster_open(&cluster, 1);
+	peer = router_find(&sim_cluster_store(&cluster, 1)->raftkv->router, 1)->peer;
+	assert_int_equal(peer->region.peer_count, 1);
+	assert_true(env_now(sim_cluster_store(&cluster, 1)->env) < peer->quiet_until);
+	sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+	sim_cluster_close(&cluster);
 }
 
 struct handover {
@@ -639,6 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vote_is_asked_for_in_a_term_that_a_crash_cannot_take_back),
 		cmocka_unit_test(restarted_voter_does_not_break_a_lease),
+		cmocka_unit_test(restarted_voter_that_was_alone_once_keeps_its_promises),
 		cmocka_unit_test(lease_ends_when_the_leadership_is_handed_over),
 		cmocka_unit_test(lease_ends_before_another_leads),
 		cmocka_unit_test(leader_does_not_serve_less_than_a_follower_shows),
