@@ -28,6 +28,9 @@ blocks:sync_skipped            500 # 28
 log:ack_before_sync             50 # 1
 log:recycle_early              100 # 8
 log:stale_accepted             100 # 2
+members:copies_welcome          50 --faults old-copy,kill,power,power-all # 1
+members:lives_forgotten         50 --faults wipe,kill,power,power-all # 1
+members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 3
 members:payload_not_refilled   100 # 1
 raft:ack_before_persisted      100 # 50
 raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 172

@@ -273,6 +273,19 @@ void sim_disk_truncate(struct sim_disk *disk, struct sim_inode *file, uint64_t s
 	add_change(disk, file, SIM_CHANGE_SIZE, 0, 0, size);
 }
 
+void sim_disk_copy_file(struct sim_disk *disk, struct sim_inode *to, const struct sim_inode *from)
+{
+	for (uint64_t i = 0; i < from->page_count; i++) {
+		if (!has_space(from->pages[i]))
+			continue;
+		check(reserve(disk, to, i * SIM_PAGE, SIM_PAGE) == 0);
+		if (is_written(from->pages[i]))
+			check(sim_disk_write(disk, to, i * SIM_PAGE, from->pages[i]->now, SIM_PAGE) == 0);
+	}
+	sim_disk_truncate(disk, to, from->size);
+	sim_disk_sync(disk, to);
+}
+
 int sim_disk_allocate(struct sim_disk *disk, struct sim_inode *file, uint64_t offset, uint64_t size)
 {
 	if (reserve(disk, file, offset, size) < 0)

@@ -86,6 +86,9 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *disk);
 void sim_disk_close(struct sim_disk *disk);
 
+/* `to`, which is empty, gets what is on `from` now, all of it safe. */
+void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from);
+
 /* Names. `path` is split at '/'. 0, -ENOENT, -ENOTDIR, -ENAMETOOLONG. */
 int sim_disk_find(struct sim_disk *disk, const char *path, struct sim_inode **inode);
 /* The directory of the path's last name. */
@@ -113,6 +116,8 @@ void sim_disk_sync_range(struct sim_disk *disk, struct sim_inode *file, uint64_t
 void sim_disk_sync_fails(struct sim_inode *file); /* its changes can never become safe any more */
 void sim_disk_release(struct sim_disk *disk, struct sim_inode *inode); /* a name or an open file of it went */
 void sim_disk_free_inode(struct sim_inode *file);
+void sim_disk_copy_file(
+	struct sim_disk *disk, struct sim_inode *to, const struct sim_inode *from); /* `to`: new */
 void sim_disk_flip(struct sim_inode *file, uint64_t offset, unsigned int bit); /* now and safe */
 
 /* Power loss: see sim_env.h. Files that no safe name leads to are gone. No file is open after it. */

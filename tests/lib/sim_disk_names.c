@@ -286,3 +286,23 @@ void sim_disk_close(struct sim_disk *disk)
 		free_inode(inode);
 	}
 }
+
+/* ---- Copies ----------------------------------------------------------------------------------------------------- */
+
+static void copy_directory(struct sim_disk *disk, struct sim_inode *to, const struct sim_inode *from)
+{
+	for (const struct sim_entry *entry = from->entries; entry; entry = entry->next) {
+		struct sim_inode *inode = sim_disk_create(disk, to, entry->name, entry->inode->is_directory);
+
+		if (inode->is_directory)
+			copy_directory(disk, inode, entry->inode);
+		else
+			sim_disk_copy_file(disk, inode, entry->inode);
+	}
+	sim_disk_sync_directory(disk, to);
+}
+
+void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from)
+{
+	copy_directory(to, to->root, from->root);
+}

@@ -307,6 +307,26 @@ void sim_node_crash(struct sim_node *node)
 	node->local_base = sim_random(node->world, 100 * (uint64_t)SIM_S);
 }
 
+struct sim_disk *sim_node_new_disk(struct sim_node *node, bool is_copy)
+{
+	struct sim_disk *disk = sim_allocate(sizeof *disk);
+
+	check(!node->env);
+	sim_disk_init(disk);
+	if (is_copy)
+		sim_disk_copy(disk, &node->disk);
+	return disk;
+}
+
+void sim_node_swap_disk(struct sim_node *node, struct sim_disk *disk)
+{
+	struct sim_disk own = node->disk;
+
+	check(!node->env);
+	node->disk = *disk;
+	*disk = own;
+}
+
 void sim_node_crash_after(struct sim_node *node, uint64_t operations)
 {
 	check(node->env);

@@ -46,6 +46,7 @@
 
 struct sim_world;
 struct sim_node;
+struct sim_disk;
 
 /* ---- The world -------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +72,10 @@ bool sim_node_is_up(const struct sim_node *node);
 struct env *sim_node_env(struct sim_node *node); /* NULL: down */
 void sim_node_kill(struct sim_node *node); /* the disk keeps all that completed */
 void sim_node_crash(struct sim_node *node); /* of a node that is up, or was killed */
+/* Of a node that is down: another disk, empty, or with what is on the node's. It is left behind. */
+struct sim_disk *sim_node_new_disk(struct sim_node *node, bool is_copy);
+/* Of a node that is down: its disk becomes that one, and that one what it was. */
+void sim_node_swap_disk(struct sim_node *node, struct sim_disk *disk);
 /* Crashes inside the disk operation after the next `operations` ones; open for writing, write, sync, truncate, rename
  * and so on count, blocking or not. */
 void sim_node_crash_after(struct sim_node *node, uint64_t operations);

@@ -632,6 +632,23 @@ void sim_kv_free(struct sim_kv *sim)
 	free(sim);
 }
 
+struct sim_kv *sim_kv_copy(struct sim_kv *sim)
+{
+	struct sim_kv *copy = sim_kv_new(&sim->options);
+	struct row *row;
+
+	check(!sim->open || sim->crashed);
+	copy->random = sim->random;
+	RB_FOREACH(row, tree, &sim->tree)
+	{
+		struct buf *value = value_at(row, sim->flushed);
+
+		if (value)
+			row_set(copy, row_make(copy, key_of(row)), value);
+	}
+	return copy;
+}
+
 struct kv_engine *sim_kv_open(struct sim_kv *sim)
 {
 	check(!sim->open || sim->crashed);

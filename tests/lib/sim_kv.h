@@ -29,6 +29,9 @@ struct sim_kv;
 struct sim_kv *sim_kv_new(const struct sim_kv_options *options);
 void sim_kv_free(struct sim_kv *sim); /* its engine is closed; may be NULL */
 
+/* Another disk with what is flushed on this one, which no living process has open. */
+struct sim_kv *sim_kv_copy(struct sim_kv *sim);
+
 /* The engine as the last close or crash left it, its cache empty. */
 struct kv_engine *sim_kv_open(struct sim_kv *sim);
 /* The machine stops: every later call but the freeing ones gets -EIO, and the next sim_kv_open finds the flushed prefix.

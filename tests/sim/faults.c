@@ -8,7 +8,7 @@
 
 static const char *const names[FAULT_COUNT] = {"kill", "power", "power-in-write", "power-all", "stop",
 	"transfer", "pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",
-	"full-disk", "bad-disk", "mount-kill", "mount-pause", "mount-cut"};
+	"full-disk", "bad-disk", "old-copy", "wipe", "mount-kill", "mount-pause", "mount-cut"};
 
 const char *fault_name(enum fault fault)
 {
@@ -307,6 +307,61 @@ static void fire_bad_disk(struct faults *faults)
 	faults->cluster->is_disk_bad[number] = faults->cluster->may_fail[number] = true;
 }
 
+/* Of all the others, which know of its last life, none will listen to it. */
+static bool may_be_replaced(const struct faults *faults, const struct store *store)
+{
+	return faults->false_until == CLUSTER_NEVER && store_is_well(store) && store_is_known(store);
+}
+
+static void replace(struct faults *faults, struct store *store)
+{
+	store_swap(store);
+	faults->false_until = now_of(faults) + draw_duration(faults, 30 * (uint64_t)SIM_S);
+	cluster_start_later(faults->cluster, store->number - 1);
+}
+
+static void fire_old_copy(struct faults *faults)
+{
+	struct store *store = draw_store(faults);
+	bool is_older = store->aside.disk && store->aside.incarnation < store->incarnation;
+
+	if (!may_be_replaced(faults, store))
+		return;
+	store_kill(store);
+	if (is_older) {
+		replace(faults, store);
+		return;
+	}
+	store_put_aside(store, true);
+	cluster_start_later(faults->cluster, store->number - 1);
+}
+
+static void fire_wipe(struct faults *faults)
+{
+	struct store *store = draw_store(faults);
+
+	if (!may_be_replaced(faults, store))
+		return;
+	store_kill(store);
+	store_put_aside(store, false);
+	replace(faults, store);
+}
+
+static void put_true_disk_back(struct faults *faults)
+{
+	for (uint32_t i = 0; i < STORES; i++) {
+		struct store *store = &faults->cluster->stores[i];
+
+		if (!store->is_false)
+			continue;
+		store_kill(store);
+		store_swap(store);
+		store_drop_aside(store);
+		cluster_start_later(faults->cluster, i);
+	}
+	faults->false_until = CLUSTER_NEVER;
+}
+
 /* ---- Mounts ---- */
 
 static uint32_t draw_mount(struct faults *faults)
@@ -361,6 +416,8 @@ static void (*const actions[FAULT_COUNT])(struct faults *faults) = {
 	[FAULT_SLOW_DISK] = fire_slow_disk,
 	[FAULT_FULL_DISK] = fire_full_disk,
 	[FAULT_BAD_DISK] = fire_bad_disk,
+	[FAULT_OLD_COPY] = fire_old_copy,
+	[FAULT_WIPE] = fire_wipe,
 	[FAULT_MOUNT_KILL] = fire_mount_kill,
 	[FAULT_MOUNT_PAUSE] = fire_mount_pause,
 	[FAULT_MOUNT_CUT] = fire_mount_cut,
@@ -384,6 +441,7 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
 		faults->chosen = allowed;
 	faults->every = (200 * SIM_MS) << draw(faults, 6);
 	cluster->rest_max = (100 * SIM_MS) << draw(faults, 7);
+	faults->false_until = CLUSTER_NEVER;
 	mend_cuts(faults);
 	mend_links(faults);
 	for (uint32_t i = 0; i < STORES; i++)
@@ -425,9 +483,12 @@ uint64_t faults_step(struct faults *faults)
 	for (uint32_t i = 0; i < STORES; i++)
 		if (faults->disk_until[i] <= now)
 			mend_disk(faults, i);
+	if (faults->false_until <= now)
+		put_true_disk_back(faults);
 	if (faults->next <= now)
 		fire(faults);
 	due = earlier(faults->next, earlier(faults->cut_until, faults->links_until));
+	due = earlier(due, faults->false_until);
 	for (uint32_t i = 0; i < STORES; i++)
 		due = earlier(due, faults->disk_until[i]);
 	return due;
@@ -435,6 +496,7 @@ uint64_t faults_step(struct faults *faults)
 
 void faults_end(struct faults *faults)
 {
+	put_true_disk_back(faults);
 	mend_cuts(faults);
 	mend_links(faults);
 	for (uint32_t i = 0; i < STORES; i++) {

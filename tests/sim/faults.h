@@ -26,6 +26,8 @@ enum fault {
 	FAULT_SLOW_DISK,
 	FAULT_FULL_DISK,
 	FAULT_BAD_DISK, /* writes and syncs fail: the store must give up */
+	FAULT_OLD_COPY, /* a disk is copied; or the copy, which lacks a life, is put in the disk's place */
+	FAULT_WIPE, /* an empty disk is */
 	FAULT_MOUNT_KILL,
 	FAULT_MOUNT_PAUSE, /* long enough for its session to end */
 	FAULT_MOUNT_CUT, /* a mount reaches nobody */
@@ -41,6 +43,7 @@ struct faults {
 	uint64_t cut_until;
 	uint64_t links_until;
 	uint64_t disk_until[STORES];
+	uint64_t false_until; /* one store at a time has a disk that is not its own */
 	bool has_full_disk; /* some disk is, or was */
 	uint64_t fired[FAULT_COUNT];
 };

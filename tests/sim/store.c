@@ -82,16 +82,27 @@ static void init_config(struct store *store)
 	store->config.server.is_insecure = true;
 	store->config.server.session_expiry_ms = STORE_EXPIRY;
 	options->reserve_size = STORE_RESERVE;
-	options->flush_age_ms = 500 + (uint32_t)sim_random(store->world, 4000);
+	options->flush_age_ms =
+		store->is_rarely_flushed ? 60000 : 500 + (uint32_t)sim_random(store->world, 4000);
 	options->block_file_size = 4u << 20;
 	options->segment_size = 1u << 20;
 	options->log_size_max = (4u << 10) << sim_random(store->world, 13);
 	options->lease_is_off = sim_random(store->world, 8) == 0;
 }
 
+static struct sim_kv_options kv_options(struct store *store, uint64_t seed)
+{
+	return (struct sim_kv_options){.seed = seed,
+		.flush_percent = store->is_rarely_flushed ? 0 : 5,
+		.miss_percent = store->kv_miss_percent,
+		.is_dead = is_dead,
+		.argument = store};
+}
+
 void store_init(struct store *store, struct sim_world *world, uint32_t number, bool is_verbose)
 {
 	static const char *const names[STORES] = {"a", "b", "c"};
+	struct sim_kv_options kv;
 	uint64_t kv_seed;
 
 	*store = (struct store){.world = world,
@@ -100,13 +111,10 @@ void store_init(struct store *store, struct sim_world *world, uint32_t number, b
 		.is_verbose = is_verbose};
 	store->loop_count = 1 + (uint32_t)sim_random(world, STORE_LOOPS);
 	kv_seed = sim_random(world, UINT32_MAX);
-	store->kv = sim_kv_new(&(struct sim_kv_options){
-		.seed = kv_seed,
-		.flush_percent = 5,
-		.miss_percent = (unsigned)sim_random(world, 3) * 5,
-		.is_dead = is_dead,
-		.argument = store,
-	});
+	store->is_rarely_flushed = sim_random(world, 4) == 0;
+	store->kv_miss_percent = (unsigned)sim_random(world, 3) * 5;
+	kv = kv_options(store, kv_seed);
+	store->kv = sim_kv_new(&kv);
 	store->logger = (struct logger){
 		.level = is_verbose ? LOG_INFO : LOG_NONE, .write = print_line, .argument = store};
 	init_config(store);
@@ -153,6 +161,7 @@ int store_start(struct store *store, struct status *status)
 		store_kill(store);
 		return code < 0 ? code : -EIO;
 	}
+	store->incarnation = raftkv_ident(server_raftkv(store->server)).incarnation;
 	for (uint32_t i = 0; i < store->loop_count; i++)
 		check(env_loop_start(store->loops[i]) == 0);
 	env_post(store->loops[0], &store->starting, start_on_loop);
@@ -219,6 +228,41 @@ void store_bury(struct store *store)
 	if (sim_node_is_up(store->node))
 		sim_node_kill(store->node);
 	forget(store);
+}
+
+/* ---- Other disks ---- */
+
+void store_drop_aside(struct store *store)
+{
+	check(!store->is_false);
+	store->aside = (struct store_disk){0};
+}
+
+void store_put_aside(struct store *store, bool is_copy)
+{
+	const struct sim_kv_options empty = kv_options(store, 1);
+
+	store_drop_aside(store);
+	store->aside = (struct store_disk){.disk = sim_node_new_disk(store->node, is_copy),
+		.kv = is_copy ? sim_kv_copy(store->kv) : sim_kv_new(&empty),
+		.incarnation = is_copy ? store->incarnation : 0};
+}
+
+void store_swap(struct store *store)
+{
+	struct sim_kv *own = store->kv;
+
+	check(store->state == STORE_DOWN && store->aside.disk);
+	sim_node_swap_disk(store->node, store->aside.disk);
+	store->kv = store->aside.kv;
+	store->aside.kv = own;
+	store->is_false = !store->is_false;
+	store->incarnation = 0;
+}
+
+bool store_is_known(const struct store *store)
+{
+	return server_untold(store->server) == 0;
 }
 
 struct raftkv *store_raftkv(const struct store *store)

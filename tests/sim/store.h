@@ -27,6 +27,13 @@ enum store_phase {
 	STORE_FAILED, /* it said that it can not go on; to be buried */
 };
 
+/* A disk of a store that is in no machine. */
+struct store_disk {
+	struct sim_disk *disk; /* NULL: there is none */
+	struct sim_kv *kv;
+	uint64_t incarnation; /* of the store, when it was copied; 0: it is empty */
+};
+
 struct store {
 	struct sim_world *world;
 	struct sim_node *node;
@@ -36,9 +43,14 @@ struct store {
 	bool is_verbose;
 	struct config config;
 	struct logger logger;
+	struct store_disk aside; /* what is in place of it, or was, or is to be */
+	bool is_false; /* the disk that it has is not its own, which is aside */
+	bool is_rarely_flushed;
+	unsigned kv_miss_percent;
 
 	/* Of the process that runs. */
 	enum store_phase state;
+	uint64_t incarnation; /* also of the one before; 0: none has opened this disk */
 	struct env *env;
 	struct env_loop *loops[STORE_LOOPS];
 	const struct log_engine_ops *log_ops_below;
@@ -64,6 +76,15 @@ void store_crash(struct store *store); /* also of a machine whose power has fail
 void store_stop(struct store *store);
 /* Of a process that has stopped in good order: frees it. */
 void store_bury(struct store *store);
+
+/* Of a store that is down: puts a copy of its disk, or an empty one, aside, in place of what is there. */
+void store_put_aside(struct store *store, bool is_copy);
+/* Of a store that is down: exchanges its disk with the one aside. */
+void store_swap(struct store *store);
+/* Nothing is aside any more. */
+void store_drop_aside(struct store *store);
+/* Of a store that runs: every other one has its life on record. */
+bool store_is_known(const struct store *store);
 
 /* The store's face; NULL: no process runs. */
 struct raftkv *store_raftkv(const struct store *store);
