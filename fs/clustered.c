@@ -33,6 +33,8 @@ struct clustered {
 	pthread_mutex_t mutex;
 	void (*lost)(void *argument); /* NULL: nobody asked yet */
 	void *lost_argument;
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes); /* NULL: nobody listens yet */
+	void *asked_argument;
 	pthread_cond_t changed;
 	bool is_done; /* what the first loop was asked for */
 	bool is_stopped;
@@ -233,6 +235,20 @@ static void on_lost(void *argument, uint64_t session)
 		lost(clustered->lost_argument);
 }
 
+static void on_asked(void *argument, uint64_t notice, struct slice inodes)
+{
+	struct clustered *clustered = argument;
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes);
+
+	pthread_mutex_lock(&clustered->mutex);
+	asked = clustered->asked;
+	pthread_mutex_unlock(&clustered->mutex);
+	if (asked)
+		asked(clustered->asked_argument, notice, inodes);
+	else
+		remote_answer(clustered->remote, notice, true);
+}
+
 static int make_remote(struct clustered *clustered, struct status *status)
 {
 	const struct remote_options options = {.env = clustered->env,
@@ -243,6 +259,7 @@ static int make_remote(struct clustered *clustered, struct status *status)
 		.reads = clustered->options.reads,
 		.timeo_ms = clustered->options.timeo_ms,
 		.lost = on_lost,
+		.asked = on_asked,
 		.argument = clustered,
 		.host = clustered->host,
 		.mount_point = clustered->options.mount_point,
@@ -327,6 +344,20 @@ void clustered_set_lost(struct clustered *clustered, void (*lost)(void *argument
 	clustered->lost = lost;
 	clustered->lost_argument = argument;
 	pthread_mutex_unlock(&clustered->mutex);
+}
+
+void clustered_set_asked(struct clustered *clustered,
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes), void *argument)
+{
+	pthread_mutex_lock(&clustered->mutex);
+	clustered->asked = asked;
+	clustered->asked_argument = argument;
+	pthread_mutex_unlock(&clustered->mutex);
+}
+
+void clustered_answer(struct clustered *clustered, uint64_t notice, bool are_kept)
+{
+	remote_answer(clustered->remote, notice, are_kept);
 }
 
 struct env *clustered_env(struct clustered *clustered)

@@ -30,6 +30,10 @@ void clustered_close(struct clustered *clustered);
 
 /* Has `lost` called, on some thread, when the mount's session was lost (remote.h), until it is closed. */
 void clustered_set_lost(struct clustered *clustered, void (*lost)(void *argument), void *argument);
+/* Has `asked` called, on the first loop, as remote.h says; it ends with clustered_answer. Before it is set nothing is open. */
+void clustered_set_asked(struct clustered *clustered,
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes), void *argument);
+void clustered_answer(struct clustered *clustered, uint64_t notice, bool are_kept); /* on the first loop */
 
 struct env *clustered_env(struct clustered *clustered);
 struct remote *clustered_remote(struct clustered *clustered);

@@ -144,6 +144,9 @@ static void on_done(struct keeper *keeper, int error, const struct op_reply *rep
 	case OP_DRAW:
 		keeper_on_drawn(keeper, reply->id);
 		break;
+	case OP_GRACE_END:
+		keeper_on_grace_ended(keeper);
+		break;
 	case OP_RECLAIM:
 		on_reclaimed(keeper, reply->more);
 		break;
@@ -168,7 +171,7 @@ void keeper_go_on(struct keeper *keeper)
 	else if (keeper->reviewed == 0 || env_now(keeper->env) - keeper->reviewed >= REVIEW_NS)
 		keeper_review(keeper);
 	else if (!keeper_enter_store(keeper) && !keeper_make_wish(keeper) && !keeper_end_sessions(keeper) &&
-		 !keeper_place(keeper))
+		 !keeper_end_grace(keeper) && !keeper_place(keeper))
 		reclaim(keeper);
 }
 
@@ -191,6 +194,8 @@ static void on_term(struct keeper *keeper, uint64_t term)
 	keeper->prepared = 0;
 	keeper->reviewed = 0;
 	keeper->ending = 0;
+	keeper->grace->state = GRACE_IDLE;
+	keeper->grace->notices = 0;
 	keeper->writes_seen = UINT64_MAX;
 	keeper->reclaimed = 0;
 	keeper->is_entering = false;
@@ -227,7 +232,9 @@ struct keeper *keeper_new(const struct keeper_options *options)
 		return NULL;
 	keeper->review = calloc(1, sizeof *keeper->review);
 	keeper->reviewing = calloc(1, sizeof *keeper->reviewing);
-	if (!keeper->review || !keeper->reviewing) {
+	keeper->grace = calloc(1, sizeof *keeper->grace);
+	if (!keeper->review || !keeper->reviewing || !keeper->grace) {
+		free(keeper->grace);
 		free(keeper->review);
 		free(keeper->reviewing);
 		free(keeper);
@@ -250,6 +257,7 @@ void keeper_free(struct keeper *keeper)
 	free(keeper->seen.regions);
 	free(keeper->review);
 	free(keeper->reviewing);
+	free(keeper->grace);
 	free(keeper);
 }
 
@@ -269,9 +277,9 @@ void keeper_stop(struct keeper *keeper, void (*stopped)(void *argument), void *a
 	keeper_go_on(keeper);
 }
 
-int keeper_beat(struct keeper *keeper, uint64_t session)
+int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
 {
-	return session_table_beat(&keeper->table, session, env_now(keeper->env));
+	return session_table_beat(&keeper->table, session, answered, env_now(keeper->env), notice);
 }
 
 bool keeper_look(struct keeper *keeper, struct keeper_overview *overview)

@@ -10,6 +10,11 @@
  * replicas to where they are to be (placement.h), and gives back the space of truncated and removed files. One operation
  * at a time; what fails is tried again at the next tick.
  *
+ * What has lost its last name stays for a while, as any mount may have it open. The keeper asks all sessions about such
+ * inodes, many at a time, in its answers to their heartbeats. A mount has those kept for itself that it has open
+ * (OP_HOLD) and then says, with a heartbeat, that it has; when all have said so, or have ended, the grace of those inodes
+ * ends (OP_GRACE_END). Who asks is not logged: a new leader asks anew.
+ *
  * A cluster has one region so far: what goes to every region goes to region 1; and the regions that are looked after are
  * those that this store leads.
  *
@@ -19,6 +24,7 @@
 #define RAFTKV_FS_KEEPER_H
 
 #include "fs/placement.h"
+#include "fs/session_table.h"
 #include "fs/store_table.h"
 #include "proto/status.h"
 #include "store/members.h"
@@ -49,9 +55,9 @@ void keeper_start(struct keeper *keeper);
 /* Before the store stops, or while it does; `stopped` may come from inside the call. */
 void keeper_stop(struct keeper *keeper, void (*stopped)(void *argument), void *argument);
 
-/* A session's sign of life. 0; STATUS_NOT_LEADER: ask region 1's leader; STATUS_SESSION_UNKNOWN: it has ended. Any
- * thread. */
-int keeper_beat(struct keeper *keeper, uint64_t session);
+/* A session's sign of life; it has answered the notices up to `answered`. 0, and what it is asked (session_table.h; the
+ * caller's reference); STATUS_NOT_LEADER: ask region 1's leader; STATUS_SESSION_UNKNOWN: it has ended. Any thread. */
+int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice);
 
 /* A store's sign of life. 0, and `*id` is its id; -EAGAIN: it is being entered, and should come again soon;
  * STATUS_NOT_LEADER; -ESTALE: it stays out, for it was lost or removed, or a later life of it has been here; -EEXIST: the

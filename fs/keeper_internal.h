@@ -2,6 +2,7 @@
 #ifndef RAFTKV_FS_KEEPER_INTERNAL_H
 #define RAFTKV_FS_KEEPER_INTERNAL_H
 
+#include "fs/ino_ranges.h"
 #include "fs/keeper.h"
 #include "fs/op.h"
 #include "fs/session_table.h"
@@ -17,6 +18,19 @@ struct review {
 	struct keeper_session sessions[SESSION_COUNT_MAX];
 	uint32_t store_count;
 	struct store_entry stores[STORE_COUNT_MAX];
+	bool wants_nameless; /* in: they are to be read, too */
+	struct ino_ranges nameless; /* the first of those that have grace */
+};
+
+/* The inodes whose grace is to end: first the sessions are asked, then it ends. */
+struct grace {
+	enum { GRACE_IDLE, GRACE_ASKING, GRACE_ENDING } state;
+	uint64_t asked; /* env_now */
+	uint32_t notices; /* of this term */
+	struct ino_ranges inodes;
+	uint32_t range, offset; /* of the first whose grace has not ended */
+	uint32_t sent; /* of them, in the operation that is on its way */
+	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* its inodes */
 };
 
 /* A look at each region, one after the other. */
@@ -47,6 +61,7 @@ struct keeper {
 	enum op_kind end_step; /* what it needs next */
 	uint64_t writes_seen; /* by raftkv_stats, when the last reclaiming ended */
 	uint64_t reclaimed; /* env_now */
+	struct grace *grace;
 
 	/* Stores. */
 	bool is_entering; /* `entrance` is to be entered, */
@@ -90,6 +105,11 @@ void keeper_review(struct keeper *keeper);
 /* keeper_sessions.c. False: there is nothing to do. */
 bool keeper_end_sessions(struct keeper *keeper);
 void keeper_on_session_step(struct keeper *keeper, const struct op *op, bool more);
+
+/* keeper_grace.c. */
+void keeper_begin_grace(struct keeper *keeper); /* the records have been read */
+bool keeper_end_grace(struct keeper *keeper);
+void keeper_on_grace_ended(struct keeper *keeper);
 
 /* keeper_stores.c. */
 bool keeper_enter_store(struct keeper *keeper);

@@ -1,4 +1,4 @@
-/* Reads the records of sessions and stores. */
+/* Reads the records of sessions and stores, and what has grace. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +59,20 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	return 0;
 }
 
+/* The first ones: there is another time for the rest. */
+static int read_nameless(void *argument, struct slice key, struct slice value)
+{
+	struct review *review = argument;
+	enum fs_hold_kind kind;
+	uint64_t session, ino;
+	int status = fs_key_parse_hold(key, &session, &ino, &kind);
+
+	(void)value;
+	if (status < 0)
+		return status;
+	return ino_ranges_add(&review->nameless, ino) ? 0 : 1;
+}
+
 static int read_last(struct view *view, uint64_t *last)
 {
 	struct fs_key key = fs_key_counter(COUNTER_SESSION);
@@ -88,12 +102,15 @@ static void review_on_worker(struct env_work *work)
 
 	review->session_count = 0;
 	review->store_count = 0;
+	ino_ranges_clear(&review->nameless);
 	status = read_last(view, &review->last);
 	if (status == 0)
 		status = read_all(view, fs_key_sessions(), read_session, review);
 	if (status == 0)
 		status = read_all(view, fs_key_stores(), read_store, review);
-	keeper->review_status = status;
+	if (status == 0 && review->wants_nameless)
+		status = read_all(view, fs_key_holds(FS_SESSION_GRACE), read_nameless, review);
+	keeper->review_status = status < 0 ? status : 0;
 }
 
 /* ---- On the loop ---- */
@@ -126,6 +143,7 @@ static void take_review(struct keeper *keeper)
 	keeper->reviewed = env_now(keeper->env);
 	take_sessions(keeper, keeper->reviewed);
 	take_stores(keeper);
+	keeper_begin_grace(keeper);
 }
 
 static void on_reviewed(struct env_work *work)
@@ -161,6 +179,7 @@ void keeper_review(struct keeper *keeper)
 {
 	keeper->is_busy = true;
 	keeper->op_term = keeper->term;
+	keeper->reviewing->wants_nameless = keeper->grace->state == GRACE_IDLE;
 	keeper->read = (struct raftkv_read){
 		.region = CLUSTER_REGION, .loop = keeper->options.loop, .done = on_snapshot};
 	raftkv_async_snapshot(keeper->options.raftkv, &keeper->read);

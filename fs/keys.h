@@ -14,7 +14,7 @@
  *
  * seq is 4 bytes, hash 8 bytes (62 bits used), all big endian. In KEY_LOCAL, found by session or by work to do:
  *
- *     H session ino kind        the session holds a lock or keeps the inode open
+ *     H session ino kind        the session holds a lock or keeps the inode open; FS_SESSION_GRACE: see below
  *     G ino                     units of this object are garbage, to be unmapped in the background
  *
  * These two are hints into the data rows: a split copies them to both halves, and who finds one whose inode lies in
@@ -41,6 +41,8 @@
 #define FS_SEQ_FIRST	 2u /* the first file's */
 #define FS_HASH_BITS	 62
 #define FS_KEY_SIZE_MAX	 (5 + 1 + 8 + FS_NAME_SIZE_MAX)
+/* Nobody's session: keeps what has just lost its last name, until every session has said whether it has it open. */
+#define FS_SESSION_GRACE 0u
 
 struct fs_key {
 	uint16_t size; /* bytes */

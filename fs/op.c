@@ -92,6 +92,12 @@ static void code_release(struct coder *coder, struct op_release *release)
 	}
 }
 
+static void code_grace_end(struct coder *coder, struct op_grace_end *end)
+{
+	coder_slice(coder, &end->inos, OP_GRACE_END_COUNT_MAX * sizeof(uint64_t));
+	coder_check(coder, end->inos.size > 0 && end->inos.size % sizeof(uint64_t) == 0);
+}
+
 static void code_setattr(struct coder *coder, struct op_setattr *setattr)
 {
 	coder_u64(coder, &setattr->ino);
@@ -305,6 +311,9 @@ static void code_op(struct coder *coder, struct op *op)
 		break;
 	case OP_RECLAIM:
 		break;
+	case OP_GRACE_END:
+		code_grace_end(coder, &op->grace_end);
+		break;
 	default:
 		code_cluster_op(coder, op);
 	}
@@ -353,6 +362,7 @@ struct fs_key op_key(const struct op *op)
 	case OP_STORE_SET:
 	case OP_DRAW:
 	case OP_RECLAIM:
+	case OP_GRACE_END:
 	case OP_KIND_END:
 		break;
 	}

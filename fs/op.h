@@ -46,6 +46,7 @@ enum op_kind {
 	OP_STORE_ENTER,
 	OP_STORE_SET,
 	OP_DRAW,
+	OP_GRACE_END,
 	OP_KIND_END,
 };
 
@@ -68,7 +69,8 @@ struct op_make {
 	bool exclusive;
 };
 
-/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE or OP_LINK. Reply: the inode, nlink 0. */
+/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE or OP_LINK. Reply: the inode, nlink 0.
+ * ESTALE: the parent is gone, as of every operation on names. */
 struct op_tmpfile {
 	struct op_caller caller;
 	uint64_t parent;
@@ -83,8 +85,8 @@ struct op_link {
 	struct slice name;
 };
 
-/* OP_UNLINK, OP_RMDIR. With `hold` an inode whose last name goes stays, held by this session, until OP_RELEASE. Reply:
- * `victim`. */
+/* OP_UNLINK, OP_RMDIR. With `hold` an inode whose last name goes stays, held by this session, until OP_RELEASE. While there
+ * are other sessions it stays, with or without, until OP_GRACE_END: one of them may have it open. Reply: `victim`. */
 struct op_remove {
 	uint64_t parent;
 	struct slice name;
@@ -117,7 +119,8 @@ struct op_rename {
 #define OP_SET_KILL	 UINT32_C(0x400) /* FATTR_KILL_SUIDGID, with a size */
 #define OP_SET_READ                                                                                          \
 	UINT32_C(0x800) /* `atime` because it was read: never back, leaves ctime alone, no EPERM */
-#define OP_SET_ALL UINT32_C(0xfff)
+#define OP_SET_NAMED UINT32_C(0x1000) /* ESTALE when no name is left: it was found by one */
+#define OP_SET_ALL   UINT32_C(0x1fff)
 
 /* Reply: the attributes. chown strips suid, sgid and security.capability by itself. */
 struct op_setattr {
@@ -170,6 +173,7 @@ struct op_copy {
 #define OP_XATTR_CREATE	   UINT32_C(1) /* XATTR_CREATE: EEXIST */
 #define OP_XATTR_REPLACE   UINT32_C(2) /* XATTR_REPLACE: ENODATA */
 #define OP_XATTR_KILL_SGID UINT32_C(4) /* an access ACL set by who is not in the group: clears S_ISGID */
+#define OP_XATTR_NAMED	   UINT32_C(8) /* as OP_SET_NAMED */
 
 /* Names: user.*, trusted.*, security.*, system.posix_acl_access and _default; else EOPNOTSUPP. ENODATA, EEXIST, E2BIG,
  * ENOSPC (too many names), ERANGE never. An access ACL changes the mode. Reply: the attributes. */
@@ -205,6 +209,14 @@ struct op_hold {
 struct op_release {
 	uint32_t count; /* 1 to OP_RELEASE_COUNT_MAX, no inode twice */
 	uint64_t inos[OP_RELEASE_COUNT_MAX];
+};
+
+#define OP_GRACE_END_COUNT_MAX 64u
+
+/* Every session that could have these inodes open has said so by OP_HOLD, or has ended: what nobody holds goes. A region's
+ * own; what is not in grace stays as it is. */
+struct op_grace_end {
+	struct slice inos; /* 8 bytes each, big endian, none twice; 1 to OP_GRACE_END_COUNT_MAX */
 };
 
 /* A new session for a mount: its record, and its row in region 1. Reply: `id`. EUSERS: too many. */
@@ -281,11 +293,12 @@ struct op {
 		struct op_store_enter store_enter;
 		struct op_store_set store_set;
 		struct op_draw draw;
+		struct op_grace_end grace_end;
 	};
 };
 
 /* The key that says which region evaluates the operation: KEY_DATA. OP_SESSION_FORGET, OP_SESSION_END and OP_RECLAIM
- * have none (size 0): they go to every region; nor have those of op_is_of_cluster. */
+ * have none (size 0), nor has OP_GRACE_END: they go to every region; nor have those of op_is_of_cluster. */
 struct fs_key op_key(const struct op *op);
 /* Is it about the cluster's own records, for CLUSTER_REGION alone? */
 bool op_is_of_cluster(enum op_kind kind);

@@ -12,6 +12,7 @@ struct session_entry {
 	enum session_state state;
 	uint64_t silent_until; /* env_now */
 	uint64_t round; /* in which it was told */
+	uint64_t asked, answered; /* numbers of notices */
 	UT_hash_handle hh;
 };
 
@@ -37,6 +38,12 @@ static void drop_all(struct session_table *table)
 		drop(table, entry);
 }
 
+static void end_asking(struct session_table *table)
+{
+	buf_unref(table->notice.inodes);
+	table->notice = (struct session_notice){0};
+}
+
 void session_table_init(struct session_table *table, uint64_t expiry_ns)
 {
 	*table = (struct session_table){.expiry = expiry_ns};
@@ -45,6 +52,7 @@ void session_table_init(struct session_table *table, uint64_t expiry_ns)
 
 void session_table_close(struct session_table *table)
 {
+	end_asking(table);
 	drop_all(table);
 	pthread_mutex_destroy(&table->lock);
 }
@@ -108,10 +116,12 @@ void session_table_reset(struct session_table *table)
 	pthread_mutex_lock(&table->lock);
 	table->is_serving = false;
 	drop_all(table);
+	end_asking(table);
 	pthread_mutex_unlock(&table->lock);
 }
 
-static int beat(struct session_table *table, uint64_t session, uint64_t now)
+static int beat(struct session_table *table, uint64_t session, uint64_t answered, uint64_t now,
+	struct session_notice *notice)
 {
 	struct session_entry *entry;
 
@@ -123,15 +133,22 @@ static int beat(struct session_table *table, uint64_t session, uint64_t now)
 	if (entry->state != SESSION_LIVE)
 		return STATUS_SESSION_UNKNOWN;
 	entry->silent_until = now + table->expiry;
+	if (answered > entry->answered)
+		entry->answered = answered;
+	if (entry->asked > entry->answered)
+		*notice = (struct session_notice){table->notice.number, buf_ref(table->notice.inodes)};
 	return 0;
 }
 
-int session_table_beat(struct session_table *table, uint64_t session, uint64_t now)
+int session_table_beat(struct session_table *table, uint64_t session, uint64_t answered, uint64_t now,
+	struct session_notice *notice)
 {
 	int status;
 
+	*notice = (struct session_notice){0};
+
 	pthread_mutex_lock(&table->lock);
-	status = beat(table, session, now);
+	status = beat(table, session, answered, now, notice);
 	pthread_mutex_unlock(&table->lock);
 	return status;
 }
@@ -180,5 +197,39 @@ void session_table_remove(struct session_table *table, uint64_t session)
 	entry = find(table, session);
 	if (entry)
 		drop(table, entry);
+	pthread_mutex_unlock(&table->lock);
+}
+
+/* ---- Notices ---- */
+
+void session_table_ask(struct session_table *table, struct session_notice notice)
+{
+	pthread_mutex_lock(&table->lock);
+	end_asking(table);
+	table->notice = notice;
+	for (struct session_entry *entry = table->entries; entry; entry = entry->hh.next)
+		if (entry->state == SESSION_LIVE)
+			entry->asked = notice.number;
+	pthread_mutex_unlock(&table->lock);
+}
+
+bool session_table_is_answered(struct session_table *table)
+{
+	const struct session_entry *entry;
+
+	pthread_mutex_lock(&table->lock);
+	for (entry = table->entries; entry; entry = entry->hh.next)
+		if (entry->state == SESSION_LIVE && entry->asked > entry->answered)
+			break;
+	pthread_mutex_unlock(&table->lock);
+	return !entry;
+}
+
+void session_table_end_asking(struct session_table *table)
+{
+	pthread_mutex_lock(&table->lock);
+	for (struct session_entry *entry = table->entries; entry; entry = entry->hh.next)
+		entry->asked = 0;
+	end_asking(table);
 	pthread_mutex_unlock(&table->lock);
 }

@@ -13,8 +13,15 @@
 #include <stdint.h>
 
 #include "fs/records.h"
+#include "proto/buf.h"
 
 struct session_entry;
+
+/* What sessions are asked: which of these inodes they have open. */
+struct session_notice {
+	uint64_t number; /* grows; 0: none */
+	struct buf *inodes; /* ino_ranges.h */
+};
 
 struct session_table {
 	pthread_mutex_t lock;
@@ -23,6 +30,7 @@ struct session_table {
 	bool is_serving; /* this store leads region 1 and has read the records */
 	uint64_t last; /* the id that was drawn last when the records were read: who has a later one is new */
 	uint64_t round; /* of reading the records */
+	struct session_notice notice;
 };
 
 void session_table_init(struct session_table *table, uint64_t expiry_ns);
@@ -40,8 +48,17 @@ void session_table_grant(struct session_table *table, uint64_t now);
 /* This store leads region 1 no longer: nobody is known. */
 void session_table_reset(struct session_table *table);
 
-/* A sign of life. 0, STATUS_NOT_LEADER, STATUS_SESSION_UNKNOWN: it is dying or has ended. */
-int session_table_beat(struct session_table *table, uint64_t session, uint64_t now);
+/* A sign of life, of a session that has answered the notices up to `answered`. 0, and what it is asked (the caller's
+ * reference); STATUS_NOT_LEADER; STATUS_SESSION_UNKNOWN: it is dying or has ended. */
+int session_table_beat(struct session_table *table, uint64_t session, uint64_t answered, uint64_t now,
+	struct session_notice *notice);
+
+/* Asks all who live; takes the reference. */
+void session_table_ask(struct session_table *table, struct session_notice notice);
+/* Has everybody who was asked answered, or ended? */
+bool session_table_is_answered(struct session_table *table);
+/* Nobody is asked any more. */
+void session_table_end_asking(struct session_table *table);
 
 /* Some session that is dying, or has been silent for too long. False: there is none. */
 bool session_table_find_dying(struct session_table *table, uint64_t *session);

@@ -52,6 +52,7 @@ struct service {
 	struct clustered *clustered; /* in its place */
 	struct channel channel;
 	struct front *front;
+	uint64_t notice; /* of a cluster, that the front is to answer */
 	struct control *control; /* NULL: the mount does without */
 	struct metrics *metrics; /* NULL: nobody asked */
 	bool is_mounted;
@@ -246,6 +247,22 @@ static void on_session_lost(void *argument)
 	front_on_session_lost(argument);
 }
 
+/* On the first loop, as are those that call it. */
+static void on_kept(void *argument, bool are_kept)
+{
+	struct service *service = argument;
+
+	clustered_answer(service->clustered, service->notice, are_kept);
+}
+
+static void on_asked(void *argument, uint64_t notice, struct slice inodes)
+{
+	struct service *service = argument;
+
+	service->notice = notice;
+	front_ask(service->front, inodes, on_kept, service);
+}
+
 static int open_front(struct service *service, struct status *status)
 {
 	const struct channel_options channel = {
@@ -281,8 +298,10 @@ static int open_front(struct service *service, struct status *status)
 	result = front_new(&front, &service->front, status);
 	if (result < 0)
 		return result;
-	if (is_cluster(service))
+	if (is_cluster(service)) {
 		clustered_set_lost(service->clustered, on_session_lost, service->front);
+		clustered_set_asked(service->clustered, on_asked, service);
+	}
 	front_start(service->front);
 	return 0;
 }

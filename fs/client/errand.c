@@ -43,6 +43,8 @@ static int send_beat(struct errand *errand, struct rpc *rpc)
 	Raftkv__BeatRequest message = RAFTKV__BEAT_REQUEST__INIT;
 
 	message.session = errand->session;
+	message.answers_notices = true;
+	message.answered = errand->answered;
 	return rpc_call(rpc, &errand->call, &message.base, NULL, 0);
 }
 
@@ -114,6 +116,8 @@ static void read_beat(struct errand *errand, const struct frame *frame, then_cb 
 	if (message) {
 		answer.leader_store = message->leader_store;
 		answer.expiry_ms = message->expiry_ms;
+		answer.notice = message->notice;
+		answer.bytes = slice_of(message->nameless.data, message->nameless.len);
 	}
 	then(errand, message ? sound(message->status) : STATUS_MALFORMED, &answer);
 	raftkv__beat_reply__free_unpacked(message, NULL);

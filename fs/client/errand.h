@@ -35,7 +35,8 @@ enum errand_state {
 struct errand_answer {
 	uint64_t leader_store;
 	uint32_t expiry_ms; /* BEAT */
-	struct slice bytes; /* READ: the finding; CHANGE, SESSION: the op_reply */
+	uint64_t notice; /* BEAT: number; 0: none. Its inodes are the bytes */
+	struct slice bytes; /* READ: the finding; CHANGE, SESSION: the op_reply; BEAT: ino_ranges.h */
 	struct buf *data; /* READ: what travelled beside; may be NULL */
 	const Raftkv__RoutesReply *routes;
 };
@@ -49,6 +50,7 @@ struct errand {
 	size_t weight; /* bytes that it moves, one way or the other: more than a link may carry at once wait */
 	uint64_t session; /* BEAT */
 	bool is_for_leader; /* READ: no follower knows the answer */
+	uint64_t answered; /* BEAT: the last notice that was */
 	uint64_t limit; /* ns; 0: it may take as long as it takes */
 	/*
 	 * Once: 0 with the answer; -errno of the store's; STATUS_SESSION_UNKNOWN: refused, and so will all be; -ETIMEDOUT:

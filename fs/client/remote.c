@@ -246,6 +246,18 @@ static void on_session_lost(void *argument, uint64_t session)
 		remote->options.lost(remote->options.argument, session);
 }
 
+static void on_session_asked(void *argument, uint64_t notice, struct slice inodes)
+{
+	struct remote *remote = argument;
+
+	remote->options.asked(remote->options.argument, notice, inodes);
+}
+
+void remote_answer(struct remote *remote, uint64_t notice, bool are_kept)
+{
+	session_answer(&remote->session, notice, are_kept);
+}
+
 static void on_loss(struct env_mail *mail)
 {
 	struct post *post = container_of(mail, struct post, loss);
@@ -323,6 +335,7 @@ void remote_start(struct remote *remote, void (*started)(void *argument, int sta
 		.opened = on_session_opened,
 		.refused = on_session_refused,
 		.lost = on_session_lost,
+		.asked = remote->options.asked ? on_session_asked : NULL,
 		.argument = remote};
 
 	remote->started = started;

@@ -37,6 +37,9 @@ struct remote_options {
 	uint32_t pid;
 	/* A session was lost: what it held is gone. On the first loop; may be NULL. */
 	void (*lost)(void *argument, uint64_t session);
+	/* These inodes (for the call) have lost their last name: those that are open here must be kept for this session by
+	 * OP_HOLD, then remote_answer is called; else they go. On the first loop; NULL: nothing is ever open here. */
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes);
 	void *argument;
 };
 
@@ -64,6 +67,9 @@ void remote_stop(struct remote *remote, void (*stopped)(void *argument), void *a
 void remote_free(struct remote *remote);
 
 struct client *remote_client(struct remote *remote); /* freed with it */
+
+/* On the first loop. `are_kept`: all that are open; else the same notice comes again. */
+void remote_answer(struct remote *remote, uint64_t notice, bool are_kept);
 
 /* Any thread. */
 void remote_read_stats(struct remote *remote, struct remote_stats *stats);

@@ -34,7 +34,11 @@ static int run(
 	struct errand *errand = &session->errand;
 	int status;
 
-	*errand = (struct errand){.kind = kind, .session = session->id, .limit = limit, .done = done};
+	*errand = (struct errand){.kind = kind,
+		.session = session->id,
+		.answered = session->answered,
+		.limit = limit,
+		.done = done};
 	status = op ? op_encode(op, &errand->body) : 0;
 	if (status == 0)
 		status = courier_run(session->options.courier, errand);
@@ -61,6 +65,18 @@ static void lose(struct session *session);
 static void open_session(struct session *session);
 static void on_beat_timer(struct env_timer *timer);
 
+/* One at a time: another, of the next leader, comes again. */
+static void take_notice(struct session *session, const struct errand_answer *answer)
+{
+	if (answer->notice <= session->answered || session->asked > 0)
+		return;
+	session->asked = answer->notice;
+	if (session->options.asked)
+		session->options.asked(session->options.argument, answer->notice, answer->bytes);
+	else
+		session_answer(session, answer->notice, true);
+}
+
 static void on_beaten(struct errand *errand, int status, const struct errand_answer *answer)
 {
 	struct session *session = end_errand(errand);
@@ -69,13 +85,16 @@ static void on_beaten(struct errand *errand, int status, const struct errand_ans
 		return;
 	if (status == 0 && answer->expiry_ms > 0)
 		session->period = answer->expiry_ms * NS_PER_MS / BEATS_A_PERIOD;
-	if (session->id != errand->session)
+	if (session->id != errand->session) {
 		open_session(session);
-	else if (status == STATUS_SESSION_UNKNOWN)
+	} else if (status == STATUS_SESSION_UNKNOWN) {
 		lose(session);
-	else
+	} else {
 		env_timer_start(&session->timer, loop_of(session), session->beat_begun + session->period,
 			on_beat_timer);
+		if (status == 0 && answer->notice > 0)
+			take_notice(session, answer);
+	}
 }
 
 static void on_beat_timer(struct env_timer *timer)
@@ -86,6 +105,18 @@ static void on_beat_timer(struct env_timer *timer)
 	if (run(session, ERRAND_BEAT, NULL, session->period, on_beaten) < 0)
 		env_timer_start(
 			timer, loop_of(session), session->beat_begun + session->period, on_beat_timer);
+}
+
+void session_answer(struct session *session, uint64_t notice, bool are_kept)
+{
+	session->asked = 0;
+	if (!are_kept || session->is_stopping)
+		return;
+	session->answered = notice;
+	if (session->id == 0 || session->is_on_errand)
+		return;
+	env_timer_stop(&session->timer);
+	on_beat_timer(&session->timer);
 }
 
 /* ---- Opening ---- */

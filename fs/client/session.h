@@ -20,6 +20,8 @@ struct session_options {
 	void (*refused)(void *argument, int status);
 	/* It has ended, though nobody closed it. */
 	void (*lost)(void *argument, uint64_t session);
+	/* Which of these inodes (ino_ranges.h, for the call) does this mount have open? To be answered. NULL: none. */
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes);
 	void *argument;
 };
 
@@ -32,6 +34,8 @@ struct session {
 	struct env_timer timer; /* of the next beat, or of opening again */
 	uint64_t period; /* ns between beats */
 	uint64_t beat_begun; /* env_now */
+	uint64_t asked,
+		answered; /* numbers of notices: that `asked` was called with; the last one answered */
 	bool is_stopping;
 	void (*stopped)(void *argument);
 	void *stopped_argument;
@@ -40,6 +44,8 @@ struct session {
 void session_start(struct session *session, const struct session_options *options);
 /* Somebody was told that this session is unknown. */
 void session_on_lost(struct session *session, uint64_t id);
+/* The inodes of that notice that this mount has open are kept for it. False: some may not be, ask again. */
+void session_answer(struct session *session, uint64_t notice, bool are_kept);
 /* Closes it, if that goes quickly: else it expires. `stopped` perhaps from inside the call. */
 void session_stop(struct session *session, void (*stopped)(void *argument), void *argument);
 

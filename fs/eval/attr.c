@@ -112,6 +112,8 @@ int eval_setattr(struct evaluation *evaluation, const struct op_setattr *op)
 	struct evaluation_inode *slot;
 	int status = evaluation_inode(evaluation, op->ino, &slot);
 
+	if (status == 0 && (op->valid & OP_SET_NAMED) != 0 && slot->inode.attributes.nlink == 0)
+		status = -ESTALE;
 	if (status == 0 && (op->valid & OP_SET_READ) != 0) {
 		set_read_time(slot, op);
 		evaluation_reply_attributes(evaluation, slot);

@@ -58,6 +58,8 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_store_set(evaluation, &op->store_set);
 	case OP_DRAW:
 		return eval_draw(evaluation, op->draw.counter, &evaluation->reply.id);
+	case OP_GRACE_END:
+		return eval_grace_end(evaluation, &op->grace_end);
 	case OP_KIND_END:
 		break;
 	}

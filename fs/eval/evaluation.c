@@ -165,12 +165,10 @@ int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct eva
 {
 	int status = evaluation_inode(evaluation, ino, slot);
 
-	if (status == -ESTALE)
-		return -ENOENT;
 	if (status == 0 && !inode_is_directory(&(*slot)->inode))
 		return -ENOTDIR;
 	if (status == 0 && (*slot)->inode.attributes.nlink == 0)
-		return -ENOENT;
+		return -ESTALE;
 	return status;
 }
 

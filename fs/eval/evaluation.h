@@ -68,7 +68,7 @@ void evaluation_delete(struct evaluation *evaluation, const struct fs_key *key);
 
 /* -ESTALE: there is none. */
 int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot);
-/* A directory that entries may be added to or taken from. -ENOTDIR; -ENOENT: removed. */
+/* A directory that entries may be added to or taken from. -ENOTDIR; -ESTALE: removed. */
 int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot);
 /* A fresh one, all times now; the caller fills in the rest. */
 struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uint64_t ino, uint32_t mode);

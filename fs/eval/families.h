@@ -83,10 +83,13 @@ int eval_drop_locks(struct evaluation *evaluation, uint64_t ino, uint64_t sessio
 int eval_hold(struct evaluation *evaluation, const struct op_hold *op);
 int eval_release(struct evaluation *evaluation, const struct op_release *op);
 int eval_session_end(struct evaluation *evaluation, const struct op_session_end *op);
+int eval_grace_end(struct evaluation *evaluation, const struct op_grace_end *op);
 void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode);
+/* Its last name goes, and other sessions may have it open. */
+void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *inode);
 /* It has got a name. */
 void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode);
-/* Does a session other than `except` hold the inode? `except` may be NULL. */
+/* Does a session other than `except` hold the inode, or has it grace? `except` may be NULL. */
 int eval_is_held(
 	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held);
 
@@ -95,6 +98,8 @@ int eval_session_open(struct evaluation *evaluation, const struct op_session_ope
 int eval_session_close(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_forget(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_remove(struct evaluation *evaluation, const struct op_session_end *op);
+/* Is there a live session besides the one that asks? */
+int eval_has_others(struct evaluation *evaluation, bool *has_others);
 
 /* store.c */
 int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op);

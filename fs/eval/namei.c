@@ -179,7 +179,7 @@ int eval_link(struct evaluation *evaluation, const struct op_link *op)
 	if (inode_is_directory(&inode->inode) || is_fixed(inode))
 		return -EPERM;
 	if (inode->inode.attributes.nlink == 0 && (inode->inode.state & INODE_IS_LINKABLE) == 0)
-		return -ENOENT;
+		return -ESTALE;
 	if (inode->inode.attributes.nlink >= FS_LINK_COUNT_MAX)
 		return -EMLINK;
 	if (inode->inode.attributes.nlink == 0)
@@ -210,16 +210,21 @@ static int find_victim(struct evaluation *evaluation, const struct op_remove *op
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
-/* No name is left: kept for who has it open, else removed for good. */
+/* No name is left: kept for who has it open, or may have, else removed for good. */
 static int drop_last(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold)
 {
-	bool is_held = hold;
-	int status = 0;
+	bool is_held = hold, has_others = false;
+	int status = eval_has_others(evaluation, &has_others);
 
+	if (status != 0)
+		return status;
 	if (hold)
 		eval_keep_open(evaluation, victim);
-	else
+	if (has_others && !planted("grace:others_not_asked"))
+		eval_begin_grace(evaluation, victim);
+	else if (!hold)
 		status = eval_is_held(evaluation, &victim->inode, NULL, &is_held);
+	is_held = is_held || has_others;
 	if (status != 0 || (is_held && !planted("fs:open_file_removed")))
 		return status;
 	evaluation->reply.victim.is_gone = true;

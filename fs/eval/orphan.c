@@ -39,9 +39,9 @@ int eval_is_held(
 	return status > 0 ? 0 : status;
 }
 
-void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode)
+static void keep(struct evaluation *evaluation, struct evaluation_inode *inode, uint64_t session)
 {
-	uint64_t ino = inode->inode.attributes.ino, session = evaluation->input->session;
+	uint64_t ino = inode->inode.attributes.ino;
 	struct fs_key orphan = fs_key_orphan(ino, session);
 	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
 
@@ -49,6 +49,16 @@ void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inod
 	evaluation_put_mark(evaluation, KEY_LOCAL, &hold);
 	inode->inode.state |= INODE_HAS_HOLDS;
 	evaluation_change(inode);
+}
+
+void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode)
+{
+	keep(evaluation, inode, evaluation->input->session);
+}
+
+void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *inode)
+{
+	keep(evaluation, inode, FS_SESSION_GRACE);
 }
 
 void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode)
@@ -88,9 +98,8 @@ static int end_hold(struct evaluation *evaluation, struct evaluation_inode *inod
 	return eval_destroy(evaluation, inode);
 }
 
-static int release(struct evaluation *evaluation, uint64_t ino)
+static int release(struct evaluation *evaluation, uint64_t ino, uint64_t session)
 {
-	uint64_t session = evaluation->input->session;
 	struct fs_key orphan = fs_key_orphan(ino, session);
 	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
 	struct evaluation_inode *inode;
@@ -114,7 +123,30 @@ int eval_release(struct evaluation *evaluation, const struct op_release *op)
 
 	_Static_assert(OP_RELEASE_COUNT_MAX <= EVALUATION_INODE_COUNT_MAX, "each needs an inode");
 	for (uint32_t i = 0; i < op->count && status == 0; i++)
-		status = release(evaluation, op->inos[i]);
+		status = release(evaluation, op->inos[i], evaluation->input->session);
+	return status;
+}
+
+/* Inodes that have nothing to do with each other: each is written before the next is loaded. One that is in another
+ * region by now is that region's. */
+int eval_grace_end(struct evaluation *evaluation, const struct op_grace_end *op)
+{
+	struct reader reader = reader_of(op->inos);
+	int status = 0;
+
+	while (status == 0 && reader_has_more(&reader)) {
+		uint64_t ino = reader_u64be(&reader);
+		struct fs_key hold = fs_key_hold(FS_SESSION_GRACE, ino, FS_HOLD_OPEN);
+
+		status = release(evaluation, ino, FS_SESSION_GRACE);
+		if (status == STATUS_KEY_NOT_IN_REGION) {
+			mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
+			status = 0;
+		}
+		evaluation_write_inodes(evaluation);
+		evaluation_close(evaluation);
+	}
+	evaluation->reply.victim = (struct op_victim){0};
 	return status;
 }
 

@@ -14,6 +14,31 @@ static int count_session(void *argument, struct slice key, struct slice value)
 	return ++*(uint32_t *)argument == SESSION_COUNT_MAX ? -EUSERS : 0;
 }
 
+static int find_other(void *argument, struct slice key, struct slice value)
+{
+	struct session_record record;
+	uint64_t session;
+	int status = fs_key_parse_session(key, &session);
+
+	if (status == 0)
+		status = session_record_decode(value, &record);
+	if (status < 0)
+		return status;
+	return session != *(const uint64_t *)argument && record.state == SESSION_LIVE;
+}
+
+/* The records are in the one region that there is. */
+int eval_has_others(struct evaluation *evaluation, bool *has_others)
+{
+	struct fs_key low = fs_key_sessions(), high = fs_key_after(&low);
+	uint64_t own = evaluation->input->session;
+	int status = view_scan(
+		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), find_other, &own);
+
+	*has_others = status > 0;
+	return status > 0 ? 0 : status;
+}
+
 static int check_room(struct evaluation *evaluation)
 {
 	struct fs_key low = fs_key_sessions(), high = fs_key_after(&low);

@@ -159,6 +159,8 @@ int eval_setxattr(struct evaluation *evaluation, const struct op_setxattr *op)
 	struct evaluation_inode *inode;
 	int status = open_inode(evaluation, op->ino, op->name, &inode);
 
+	if (status == 0 && (op->flags & OP_XATTR_NAMED) != 0 && inode->inode.attributes.nlink == 0)
+		status = -ESTALE;
 	if (status == 0 && is_acl(op->name)) {
 		status = eval_acl_set(evaluation, inode, op);
 	} else if (status == 0) {

@@ -55,11 +55,21 @@ static void on_released(void *argument)
 	front->options.ended(front->options.argument);
 }
 
-static void on_all_sent(void *argument)
+static void on_no_more_holds(void *argument)
 {
 	struct front *front = argument;
 
 	removed_stop(front->removed, on_released, front);
+}
+
+static void on_all_sent(void *argument)
+{
+	struct front *front = argument;
+
+	if (front->nameless)
+		nameless_stop(front->nameless, on_no_more_holds, front);
+	else
+		on_no_more_holds(front);
 }
 
 static void send_atimes(struct front *front)
@@ -145,6 +155,20 @@ static void on_answered(void *argument, uint64_t ino, const struct attributes *a
 	request_strip(front, ino); /* it may have been told of a mode that was set elsewhere meanwhile */
 }
 
+static bool is_open(void *argument, uint64_t ino)
+{
+	struct front *front = argument;
+
+	return node_is_in_use(front->nodes, ino);
+}
+
+static void each_open(void *argument, void (*visit)(void *visitor, uint64_t ino), void *visitor)
+{
+	struct front *front = argument;
+
+	node_each_in_use(front->nodes, visit, visitor);
+}
+
 static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_lowlevel_ops *operations)
 {
 	struct lane_options options = {
@@ -206,6 +230,33 @@ static int make_watches(struct front *front)
 	return 0;
 }
 
+static int make_shared_parts(struct front *front)
+{
+	const struct front_options *options = &front->options;
+	const struct pages_options pages = {
+		.drop = options->drop_pages, .argument = options->descriptor_argument};
+	const struct nameless_options nameless = {
+		.client = options->client,
+		.loop = options->loops[0],
+		.logger = options->logger,
+		.removed = front->removed,
+		.each_open = each_open,
+		.is_open = is_open,
+		.argument = front,
+	};
+	int result = make_watches(front);
+
+	if (result == 0)
+		result = pages_new(&pages, &front->pages);
+	if (result == 0)
+		result = told_new(
+			options->cache_timeout_s * NS_PER_S + TOLD_SLACK_NS, TOLD_PLACES, &front->told);
+	if (result == 0)
+		result = nameless_new(&nameless, &front->nameless);
+	front->retries = result == 0 ? retries_new() : NULL;
+	return result < 0 || front->retries ? result : -ENOMEM;
+}
+
 static int make_parts(struct front *front)
 {
 	const struct front_options *options = &front->options;
@@ -218,19 +269,19 @@ static int make_parts(struct front *front)
 		.answered = options->sole_client ? NULL : on_answered,
 		.argument = front,
 	};
-	const struct pages_options pages = {
-		.drop = options->drop_pages, .argument = options->descriptor_argument};
 	const struct removed_options removed = {
 		.client = options->client,
 		.loop = options->loops[0],
 		.logger = options->logger,
 		.is_known = options->is_known,
 		.argument = options->descriptor_argument,
+		.is_open = is_open,
+		.open_argument = front,
 	};
 	int result;
 
 	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
-	if (!front->lanes || (!options->sole_client && make_watches(front) < 0))
+	if (!front->lanes)
 		return -ENOMEM;
 	result = write_back_new(&write_back, &front->write_back);
 	if (result == 0)
@@ -239,15 +290,10 @@ static int make_parts(struct front *front)
 		result = node_table_new(&front->nodes);
 	if (result == 0)
 		result = waits_new(&front->waits);
-	if (result == 0 && !options->sole_client)
-		result = pages_new(&pages, &front->pages);
-	if (result == 0 && !options->sole_client)
-		result = told_new(
-			options->cache_timeout_s * NS_PER_S + TOLD_SLACK_NS, TOLD_PLACES, &front->told);
-	if (result == 0 && !options->sole_client)
-		result = retries_new(&front->retries);
 	if (result == 0)
 		result = removed_new(&removed, &front->removed);
+	if (result == 0 && !options->sole_client)
+		result = make_shared_parts(front);
 	return result;
 }
 
@@ -320,6 +366,13 @@ void front_set_modes(struct front *front, struct front_modes modes)
 void front_on_session_lost(struct front *front)
 {
 	node_set_error_of_locked(front->nodes, -EIO);
+	removed_lose(front->removed);
+}
+
+void front_ask(struct front *front, struct slice inodes, void (*answer)(void *argument, bool are_kept),
+	void *argument)
+{
+	nameless_ask(front->nameless, inodes, answer, argument);
 }
 
 void front_each_operation(const struct front *front,
@@ -346,8 +399,9 @@ void front_free(struct front *front)
 	node_table_free(front->nodes);
 	pages_free(front->pages);
 	told_free(front->told);
-	retries_free(front->retries);
 	waits_free(front->waits);
+	nameless_free(front->nameless);
+	retries_free(front->retries);
 	removed_free(front->removed);
 	write_back_free(front->write_back);
 	atimes_free(front->atimes);

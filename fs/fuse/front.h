@@ -56,6 +56,10 @@ void front_set_modes(struct front *front, struct front_modes modes);
 /* The mount's session has ended, and its locks with it: who has a file open that was locked is told EIO, once, by the next
  * write or fsync, and by close until then. Any thread. */
 void front_on_session_lost(struct front *front);
+/* Other mounts have removed these inodes (ino_ranges.h, for the call): those that are open here are kept for this mount's
+ * session. One at a time, on the first loop; not of a sole client. `answer` as nameless.h has it. */
+void front_ask(struct front *front, struct slice inodes, void (*answer)(void *argument, bool are_kept),
+	void *argument);
 /* How long requests took, by operation (latencies.h). Any thread. */
 void front_each_operation(const struct front *front,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);

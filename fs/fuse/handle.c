@@ -70,9 +70,17 @@ void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_fil
 	info->direct_io = handle->is_direct;
 }
 
+/* It may have been the last close of what another mount has removed. */
+static void close_node(struct front *front, uint64_t ino)
+{
+	node_close(front->nodes, ino);
+	if (front->nameless)
+		removed_close(front->removed, ino);
+}
+
 void handle_close(struct front *front, struct handle *handle)
 {
-	node_close(front->nodes, handle->ino);
+	close_node(front, handle->ino);
 	if (handle->has_pages)
 		pages_close(front->pages, handle->ino, handle->can_read);
 	pthread_mutex_lock(&front->mutex);
@@ -154,16 +162,96 @@ void request_close_node(struct request *request)
 	if (request->has_pages)
 		pages_close(request->front->pages, request->ino, can_read(request));
 	if (request->has_node)
-		node_close(request->front->nodes, request->ino);
+		close_node(request->front, request->ino);
 	request->has_node = request->has_pages = false;
+}
+
+static void refuse(struct request *request, int error)
+{
+	request_close_node(request);
+	request_reply_error(request, error);
+}
+
+/* ---- What has no name, or is not there ---- */
+
+static void kept(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+	uint64_t ino = request->ino;
+
+	(void)reply;
+	if (error != -ESTALE)
+		removed_keep(request->front->removed, ino, error == 0);
+	if (error)
+		refuse(request, error == -ESTALE && fs_ino_is_directory(ino) ? -ENOENT : error);
+	else
+		request->opened(request);
+}
+
+/* It was found by a name just now, or without one: by a descriptor. */
+static void keep(struct request *request)
+{
+	struct removed *removed = request->front->removed;
+
+	if (removed_has(removed, request->ino)) {
+		request->opened(request);
+	} else if (removed_is_ending(removed, request->ino)) {
+		refuse(request, -ESTALE);
+	} else {
+		request->op = (struct op){.kind = OP_HOLD, .hold.ino = request->ino};
+		request_call(request, NULL, kept);
+	}
+}
+
+/* Whether the name by which the kernel came may lead elsewhere by now: there is none any more, or somebody else changed the
+ * inode since the kernel was told of it. */
+static bool may_be_renamed(const struct request *request)
+{
+	const struct front *front = request->front;
+
+	if (request->error || request->attributes.nlink == 0)
+		return request->error == 0 || request->error == -ESTALE;
+	return request->has_pages &&
+	       told_is_name_old(front->told, &request->attributes,
+		       pages_are_changing(front->pages, request->ino), env_now(front->options.env));
+}
+
+/* A thread of another PID namespace can not be told from others: it looks again where it must. */
+static bool is_last_try(const struct request *request)
+{
+	if (request_caller_thread(request) != 0)
+		return request_is_last_try(request, RETRY_OPEN, request->ino);
+	return !request->error &&
+	       (request->attributes.nlink > 0 || request_has_open(request->front, request->ino));
+}
+
+/* -ESTALE lets the kernel look at each name of the path again, once: even when the inode is open here already, as others
+ * may have made another of that name. */
+static void open_looked_at(struct request *request)
+{
+	if (!request->front->retries || !may_be_renamed(request))
+		request->opened(request);
+	else if (!is_last_try(request))
+		refuse(request, request_look_again(request, RETRY_OPEN, request->ino, 0));
+	else if (request->error)
+		refuse(request, fs_ino_is_directory(request->ino) ? -ENOENT : -ESTALE);
+	else if (request->attributes.nlink > 0)
+		request->opened(request);
+	else
+		keep(request);
 }
 
 /* ---- OPEN ---- */
 
-static void open_fail(struct request *request, int error)
+static int reply_opened(struct request *request)
 {
-	request_close_node(request);
-	request_reply_error(request, error);
+	struct fuse_entry_param entry;
+
+	if (!request->is_creation)
+		return fuse_reply_open(request->fuse, &request->info);
+	entry = request_entry(
+		request->front, &request->attributes, request->made_in, request_name(request->name));
+	return fuse_reply_create(request->fuse, &entry, &request->info);
 }
 
 static void open_settled(struct request *request)
@@ -172,7 +260,7 @@ static void open_settled(struct request *request)
 	bool may_keep;
 
 	if (!handle) {
-		open_fail(request, -ENOMEM);
+		refuse(request, -ENOMEM);
 		return;
 	}
 	may_keep = !handle->has_pages || pages_may_keep(request->front->pages, &request->attributes);
@@ -180,7 +268,7 @@ static void open_settled(struct request *request)
 	request->attributes = request->shown;
 	handle_set_info(
 		handle, may_keep && !(handle->can_read && request_would_note_read(request)), &request->info);
-	if (fuse_reply_open(request->fuse, &request->info) < 0)
+	if (reply_opened(request) < 0)
 		handle_close(request->front, handle); /* nobody waits any more: no release */
 	request_free(request);
 }
@@ -202,7 +290,7 @@ static void open_truncated(struct client_call *call, int error, const struct op_
 	if (request->is_kill)
 		request_strip(request->front, request->ino);
 	if (error) {
-		open_fail(request, error);
+		refuse(request, error);
 		return;
 	}
 	request->attributes = reply->attributes;
@@ -233,56 +321,26 @@ static int check_flags(const struct request *request)
 	return 0;
 }
 
-/* The kernel came by a name that leads elsewhere, or nowhere, by now. Who has the inode open here, or removed it here, may
- * open it again in other ways (/proc/self/fd). */
-static bool is_gone(const struct request *request)
-{
-	const struct front *front = request->front;
-
-	return request->attributes.nlink == 0 && !node_is_open(front->nodes, request->ino) &&
-	       !removed_has(front->removed, request->ino);
-}
-
-/* Whether the name may lead elsewhere by now: somebody else changed the inode since the kernel was told of it. */
-static bool may_be_renamed(const struct request *request)
-{
-	const struct front *front = request->front;
-
-	return request->attributes.nlink == 0 ||
-	       told_is_name_old(front->told, &request->attributes,
-		       pages_are_changing(front->pages, request->ino), env_now(front->options.env));
-}
-
-/* -ESTALE lets the kernel look at each name of the path again, once. */
-static int check_inode(const struct request *request)
-{
-	struct retries *retries = request->front->retries;
-	uint32_t thread = request_caller_thread(request);
-	uint64_t refused;
-
-	if (!retries)
-		return request->error;
-	refused = retries_end(retries, thread);
-	if (request->error || !may_be_renamed(request))
-		return request->error;
-	if (refused == 0 && retries_begin(retries, thread, request->ino, request->started))
-		return -ESTALE;
-	return is_gone(request) && (refused == 0 || refused == request->ino) ? -ESTALE : 0;
-}
-
 static void open_checked(struct request *request)
 {
-	int error = check_inode(request);
+	int error = request->error;
 
 	if (!error)
 		error = check_flags(request);
 	request_note_mode(request->front, request->ino, request->attributes.mode);
 	if (error)
-		open_fail(request, error);
+		refuse(request, error);
 	else if (!(request->info.flags & O_TRUNC))
 		open_done(request);
 	else
 		request_flush(request, request->ino, open_flushed);
+}
+
+void request_open(struct request *request)
+{
+	request->opened = open_checked;
+	if (request_open_node(request, request->ino))
+		request_ask_any(request, attributes_of(request->ino), open_looked_at);
 }
 
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
@@ -294,35 +352,42 @@ void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 	request->ino = ino;
 	request->info = *info;
 	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
-	if (request_open_node(request, ino))
-		request_ask_any(request, attributes_of(ino), open_checked);
+	request_open(request);
 }
 
 /* ---- OPENDIR ---- */
 
-void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+static void opendir_done(struct request *request)
 {
-	struct request *request = request_new(fuse);
 	struct handle *handle;
 
-	if (!request)
-		return;
-	request->ino = ino;
-	request->info = *info;
-	if (!request_open_node(request, ino))
-		return;
-	handle = handle_new(request, ino);
-	if (!handle) {
-		request_close_node(request);
-		request_reply_error(request, -ENOMEM);
+	if (request->error || !(handle = handle_new(request, request->ino))) {
+		refuse(request, request->error ? request->error : -ENOMEM);
 		return;
 	}
 	request->info.fh = (uint64_t)(uintptr_t)handle;
 	request->info.cache_readdir = request->front->options.sole_client;
 	request->info.keep_cache = request->front->options.sole_client;
-	if (fuse_reply_open(fuse, &request->info) < 0)
+	if (fuse_reply_open(request->fuse, &request->info) < 0)
 		handle_close(request->front, handle);
 	request_free(request);
+}
+
+void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	struct request *request = request_new(fuse);
+
+	if (!request)
+		return;
+	request->ino = ino;
+	request->info = *info;
+	request->opened = opendir_done;
+	if (!request_open_node(request, ino))
+		return;
+	if (request->front->nameless)
+		request_ask_any(request, attributes_of(ino), open_looked_at);
+	else
+		opendir_done(request);
 }
 
 /* ---- RELEASE ---- */

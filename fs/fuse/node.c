@@ -205,6 +205,29 @@ bool node_is_privileged(struct node_table *table, uint64_t ino)
 	return is_privileged;
 }
 
+bool node_is_in_use(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool is_in_use;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	is_in_use = node && node->opens > 0;
+	pthread_mutex_unlock(&table->mutex);
+	return is_in_use;
+}
+
+void node_each_in_use(struct node_table *table, void (*visit)(void *visitor, uint64_t ino), void *visitor)
+{
+	struct node *node, *next;
+
+	pthread_mutex_lock(&table->mutex);
+	HASH_ITER (hh, table->nodes, node, next)
+		if (node->opens > 0)
+			visit(visitor, node->ino);
+	pthread_mutex_unlock(&table->mutex);
+}
+
 /* ---- Errors ---- */
 
 static void add_error(struct node_errors *errors, int error)

@@ -35,6 +35,10 @@ void node_close(struct node_table *table, uint64_t ino);
 /* One of the opens was answered: the kernel has a handle. Until the last of them is closed. */
 void node_set_open(struct node_table *table, uint64_t ino);
 bool node_is_open(struct node_table *table, uint64_t ino);
+/* Is it open, or about to be? */
+bool node_is_in_use(struct node_table *table, uint64_t ino);
+/* Calls `visit` for each that is, under the table's mutex. */
+void node_each_in_use(struct node_table *table, void (*visit)(void *visitor, uint64_t ino), void *visitor);
 
 /* The kernel takes, or may soon take, an open inode to give privileges to who executes it: suid, sgid, a capability. Then
  * a write that strips them is not answered before it has done so. Until the last close; of no consequence when it is not

@@ -9,6 +9,16 @@
 #include "fs/fuse/raw.h"
 #include "fs/fuse/request.h"
 
+/* False: the kernel has been told an error, or to look again. */
+static bool is_seen(struct request *request)
+{
+	int error = request_look_error(request, request->error, request->ino, request->attributes.nlink);
+
+	if (error)
+		request_reply_error(request, error);
+	return !error;
+}
+
 static void getattr_settled(struct request *request)
 {
 	request_reply_attributes(request, &request->attributes, &request->shown);
@@ -16,8 +26,10 @@ static void getattr_settled(struct request *request)
 
 static void getattr_done(struct request *request)
 {
+	if (!is_seen(request))
+		return;
 	if (!request_lay_over(request)) {
-		request_ask(request, attributes_of(request->ino), getattr_done);
+		request_ask_any(request, attributes_of(request->ino), getattr_done);
 		return;
 	}
 	request_see(request, &request->attributes);
@@ -32,7 +44,7 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 	if (!request)
 		return;
 	request->ino = ino;
-	request_ask(request, attributes_of(ino), getattr_done);
+	request_ask_any(request, attributes_of(ino), getattr_done);
 }
 
 static void statx_settled(struct request *request)
@@ -47,8 +59,10 @@ static void statx_settled(struct request *request)
 
 static void statx_done(struct request *request)
 {
+	if (!is_seen(request))
+		return;
 	if (!request_lay_over(request)) {
-		request_ask(request, attributes_of(request->ino), statx_done);
+		request_ask_any(request, attributes_of(request->ino), statx_done);
 		return;
 	}
 	request_see(request, &request->attributes);
@@ -62,7 +76,7 @@ void ops_statx(const struct lane_raw *raw, void *userdata)
 	if (!request)
 		return;
 	request->ino = raw->node;
-	request_ask(request, attributes_of(request->ino), statx_done);
+	request_ask_any(request, attributes_of(request->ino), statx_done);
 }
 
 /* ---- SETATTR ---- */
@@ -108,13 +122,24 @@ static void attributes_called(struct client_call *call, int error, const struct 
 	request_reply_attributes(request, &reply->attributes, &reply->attributes);
 }
 
+static void setattr_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	if (error == -ESTALE)
+		error = request_look_error(request, error, request->op.setattr.ino, 0);
+	attributes_called(call, error, reply);
+}
+
 static void setattr_flushed(struct request *request)
 {
-	const struct op_setattr *op = &request->op.setattr;
+	struct op_setattr *op = &request->op.setattr;
 
+	if (!request_is_last_try(request, RETRY_LOOK, op->ino) && !request_has_open(request->front, op->ino))
+		op->valid |= OP_SET_NAMED;
 	if (op->valid & (OP_SET_ATIME | OP_SET_ATIME_NOW))
 		atimes_forget(request->front->atimes, op->ino);
-	request_call(request, NULL, attributes_called);
+	request_call(request, NULL, setattr_called);
 }
 
 static void op_setattr(

@@ -10,12 +10,31 @@
 #include "fs/fuse/raw.h"
 #include "fs/fuse/request.h"
 
+#define MAKINGS_MAX 64u /* of one CREATE, while others make and remove the name */
+
 /* ---- LOOKUP, FORGET ---- */
 
 static void look_up(struct request *request);
 
+/* For a call that was told to look again. */
+static void note_found(const struct request *request)
+{
+	const struct front *front = request->front;
+
+	if (front->retries)
+		retries_found(front->retries, request_caller_thread(request), request->attributes.ino,
+			env_now(front->options.env));
+}
+
+static void note_missed(const struct request *request)
+{
+	if (request->front->retries)
+		retries_missed(request->front->retries, request_caller_thread(request), request->ino);
+}
+
 static void found_settled(struct request *request)
 {
+	note_found(request);
 	request_reply_entry(
 		request, &request->attributes, &request->shown, request->ino, request_name(request->name));
 }
@@ -29,15 +48,14 @@ static void found(struct request *request)
 /* What has no name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
 static void lookup_done(struct request *request)
 {
-	if (request->error && request->front->retries)
-		retries_end(request->front->retries, request_caller_thread(request));
 	if (!request->error && request->attributes.nlink == 0)
 		request_reply_error(request, -ESTALE);
 	else if (!request->error && !request_lay_over(request))
 		look_up(request);
-	else if (request->error == -ENOENT)
+	else if (request->error == -ENOENT) {
+		note_missed(request);
 		request_reply_no_entry(request);
-	else if (request->error)
+	} else if (request->error)
 		request_reply_error(request, request->error);
 	else
 		found(request);
@@ -55,6 +73,8 @@ static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 	if (!request)
 		return;
 	request->ino = parent;
+	if (request->front->retries)
+		retries_look_up(request->front->retries, request_caller_thread(request), parent);
 	look_up(request);
 }
 
@@ -84,7 +104,7 @@ static void entry_called(struct client_call *call, int error, const struct op_re
 	uint64_t parent = request->op.kind == OP_LINK ? request->op.link.parent : request->op.make.parent;
 
 	if (error)
-		request_reply_error(request, error);
+		request_reply_error(request, request_place_error(request, error));
 	else {
 		request_see(request, &reply->attributes);
 		request_reply_entry(
@@ -181,22 +201,81 @@ static void create_done(struct request *request)
 	request_free(request);
 }
 
-/* Another mount was first: without O_EXCL the kernel is to look again (ESTALE lets it), and to open what it finds as that
- * file's permissions say. */
+static void create(struct request *request);
+
+/* The kernel has checked what the caller may do in the directory, not with this file. Whoever owns it may do with it as its
+ * bits for the owner say, whatever else is allowed. */
+static bool may_open(const struct request *request)
+{
+	const struct attributes *attributes = &request->attributes;
+	int mode = request->info.flags & O_ACCMODE;
+	uint32_t needed = (mode != O_WRONLY ? S_IRUSR : 0) |
+			  (mode != O_RDONLY || request->info.flags & O_TRUNC ? S_IWUSR : 0);
+
+	return S_ISREG(attributes->mode) && attributes->uid == request_caller(request).uid &&
+	       (attributes->mode & needed) == needed;
+}
+
+static void existing_found(struct request *request)
+{
+	if (request->error == -ENOENT && request->makings < MAKINGS_MAX) {
+		create(request);
+	} else if (request->error) {
+		request_reply_error(request, request->error == -ENOENT ? -ESTALE : request->error);
+	} else if (!may_open(request)) {
+		request_reply_error(request, -ESTALE);
+	} else {
+		request->ino = request->attributes.ino;
+		request->retry.told[0] = request->ino; /* nobody looks again */
+		request->is_creation = true;
+		request_open(request);
+	}
+}
+
+/* Another mount was first: without O_EXCL the kernel is to look again, and to open what it finds as that file's permissions
+ * say. If it has looked again already, and others make and remove the name, it is done here. */
+static void create_again(struct request *request)
+{
+	if (request->retry.kind != RETRY_NONE)
+		request_ask_any(request, inode_called(request->op.make.name, request->op.make.parent),
+			existing_found);
+	else
+		request_reply_error(request, request_look_again(request, RETRY_OPEN, 0, 0));
+}
+
+static void end_making(struct request *request)
+{
+	if (request->front->nameless)
+		nameless_end_making(request->front->nameless, request->making);
+}
+
 static void create_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
+	bool is_open;
 
-	if (error == -EEXIST && !(request->info.flags & O_EXCL))
-		error = -ESTALE;
 	if (error) {
-		request_reply_error(request, error);
+		end_making(request);
+		if (error == -EEXIST && !(request->info.flags & O_EXCL))
+			create_again(request);
+		else
+			request_reply_error(request, request_place_error(request, error));
 		return;
 	}
 	request->attributes = reply->attributes;
 	request->ino = reply->attributes.ino;
-	if (request_open_node(request, request->ino))
+	is_open = request_open_node(request, request->ino);
+	end_making(request);
+	if (is_open)
 		create_done(request);
+}
+
+static void create(struct request *request)
+{
+	if (request->front->nameless)
+		request->making = nameless_begin_making(request->front->nameless);
+	request->makings++;
+	request_call(request, NULL, create_called);
 }
 
 static void op_create(
@@ -206,9 +285,9 @@ static void op_create(
 
 	if (!request)
 		return;
-	if (request->front->retries)
-		retries_end(request->front->retries, request_caller_thread(request));
 	request->info = *info;
+	request->made_in = parent;
+	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
 	request->op = (struct op){
 		.kind = OP_MAKE,
 		.make = {.caller = request_caller(request),
@@ -218,7 +297,7 @@ static void op_create(
 			.umask = fuse_req_ctx(fuse)->umask,
 			.exclusive = true},
 	};
-	request_call(request, NULL, create_called);
+	create(request);
 }
 
 /* ---- Removing: UNLINK, RMDIR, and RENAME over a name ---- */
@@ -230,7 +309,7 @@ static void remove_called(struct client_call *call, int error, const struct op_r
 
 	if (!error && victim->ino != 0 && victim->nlink == 0 && !victim->is_gone)
 		removed_add(request->front->removed, victim->ino);
-	request_reply_error(request, error);
+	request_reply_error(request, request_place_error(request, error));
 }
 
 static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
@@ -334,7 +413,7 @@ static void tmpfile_called(struct client_call *call, int error, const struct op_
 	struct removed *removed = request->front->removed;
 
 	if (error) {
-		request_reply_error(request, error);
+		request_reply_error(request, request_place_error(request, error));
 		return;
 	}
 	request->attributes = reply->attributes;

@@ -98,12 +98,22 @@ static bool is_in_group(fuse_req_t fuse, gid_t group)
 	return found;
 }
 
+static void set_called(struct client_call *call, int error, const struct op_reply *reply)
+{
+	struct request *request = request_of_call(call);
+
+	(void)reply;
+	if (error == -ESTALE)
+		error = request_look_error(request, error, request->op.setxattr.ino, 0);
+	request_reply_error(request, error);
+}
+
 /* Linux clears S_ISGID when somebody who is not in the file's group sets its access ACL. */
 static void acl_checked(struct request *request)
 {
 	if (!is_in_group(request->fuse, request->attributes.gid))
 		request->op.setxattr.flags |= OP_XATTR_KILL_SGID;
-	request_call(request, NULL, done_called);
+	request_call(request, NULL, set_called);
 }
 
 static void op_setxattr(
@@ -131,10 +141,12 @@ static void op_setxattr(
 			.flags = (flags & XATTR_CREATE ? OP_XATTR_CREATE : 0) |
 				 (flags & XATTR_REPLACE ? OP_XATTR_REPLACE : 0)},
 	};
+	if (!request_is_last_try(request, RETRY_LOOK, ino) && !request_has_open(request->front, ino))
+		request->op.setxattr.flags |= OP_XATTR_NAMED;
 	if (strcmp(name, ACCESS_ACL) == 0)
 		request_ask(request, attributes_of(ino), acl_checked);
 	else
-		request_call(request, NULL, done_called);
+		request_call(request, NULL, set_called);
 }
 
 static void op_removexattr(fuse_req_t fuse, fuse_ino_t ino, const char *name)

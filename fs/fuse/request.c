@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fs/fuse/caller.h"
+#include "fs/fuse/shape.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -60,6 +61,41 @@ static struct request *allocate(struct front *front, struct lane *lane)
 	return request;
 }
 
+/* Of a call that may have been told to look again. Those that only walk leave the note to the one that comes to it. */
+static void take_retry(struct request *request)
+{
+	struct retries *retries = request->front->retries;
+	uint32_t thread = request_caller_thread(request);
+
+	if (!retries)
+		return;
+	switch (request->opcode) {
+	case FUSE_GETATTR:
+	case SHAPE_STATX:
+		request->retry = retries_of(retries, thread);
+		break;
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+	case FUSE_CREATE:
+	case FUSE_TMPFILE:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_SETATTR:
+	case FUSE_SETXATTR:
+		request->retry = retries_of(retries, thread);
+		retries_end(retries, thread);
+		break;
+	default:
+		break;
+	}
+}
+
 struct request *request_new(fuse_req_t fuse)
 {
 	struct lane *lane = lane_of(fuse);
@@ -70,6 +106,7 @@ struct request *request_new(fuse_req_t fuse)
 		return NULL;
 	}
 	request->fuse = fuse;
+	take_retry(request);
 	return request;
 }
 
@@ -82,6 +119,7 @@ struct request *request_new_raw(const struct lane_raw *raw, struct front *front)
 		return NULL;
 	}
 	request->raw = *raw;
+	take_retry(request);
 	return request;
 }
 

@@ -15,6 +15,7 @@
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
 #include "fs/fuse/latencies.h"
+#include "fs/fuse/nameless.h"
 #include "fs/fuse/node.h"
 #include "fs/fuse/pages.h"
 #include "fs/fuse/removed.h"
@@ -31,9 +32,10 @@ struct front {
 	uint32_t lane_count;
 	struct watch *watches; /* one per lane; NULL: nobody is given up */
 	struct node_table *nodes;
-	struct pages *pages; /* these three NULL: nobody else changes files */
+	struct pages *pages; /* these four NULL: nobody else changes files */
 	struct told *told;
 	struct retries *retries;
+	struct nameless *nameless;
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
@@ -109,6 +111,12 @@ struct request {
 	bool needs_data; /* request_flush_or_fail */
 	bool has_node; /* node_open has counted it */
 	bool has_pages; /* pages_open has, too */
+	struct retry retry; /* of a try before this one */
+	unsigned making; /* nameless_begin_making */
+	uint32_t makings; /* so often */
+	uint64_t made_in; /* CREATE: the directory */
+	bool is_creation; /* the reply to CREATE of a file that was there */
+	void (*opened)(struct request *request); /* the next step once the inode is known to stay */
 	void (*then)(struct request *request); /* the operation's next step after a read */
 	void (*flushed)(struct request *request); /* the next step after a flush */
 	void (*settled)(struct request *request); /* the next step after old pages have gone */
@@ -248,6 +256,19 @@ void ops_statx(const struct lane_raw *raw, void *userdata);
 void ops_tmpfile(const struct lane_raw *raw, void *userdata);
 void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata);
 
+/* ---- What other mounts have removed (stale.c); of a sole client nothing is noted, and all is as it was found ---- */
+
+/* Has this mount the inode open, or does it hold it? Then it may use it without a name. */
+bool request_has_open(const struct front *front, uint64_t ino);
+/* Is this the second try of a call, about this inode? */
+bool request_is_last_try(const struct request *request, enum retry_kind kind, uint64_t ino);
+/* -ESTALE: the kernel is to walk the path again. */
+int request_look_again(struct request *request, enum retry_kind kind, uint64_t ino, uint64_t other);
+/* The error of request->op, an operation on names, as the kernel is to see it: -ESTALE only where it may look again. */
+int request_place_error(struct request *request, int error);
+/* The error of a look at the attributes of `ino`, which may have been found (`nlink`). */
+int request_look_error(struct request *request, int error, uint64_t ino, uint32_t nlink);
+
 /* ---- Handles (handle.c) ---- */
 
 /* Counts an open of `ino`: request->has_node. False: out of memory, and the request has been answered. */
@@ -264,6 +285,8 @@ void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t ow
 void handle_close(struct front *front, struct handle *handle);
 /* At the end of the front, when no request is left. */
 void handles_free(struct front *front);
+/* Opens request->ino, which has a name or had one a moment ago. */
+void request_open(struct request *request);
 void ops_open(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
 void ops_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info);
 void ops_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info); /* and releasedir */

@@ -16,14 +16,18 @@ struct beat {
 	struct raftkv_region_status region;
 };
 
-static void answer_beat(
-	struct service *service, struct rpc_request *request, int status, uint64_t leader_store)
+static void answer_beat(struct service *service, struct rpc_request *request, int status,
+	uint64_t leader_store, const struct session_notice *notice)
 {
 	Raftkv__BeatReply reply = RAFTKV__BEAT_REPLY__INIT;
 
 	reply.status = status;
 	reply.leader_store = leader_store;
 	reply.expiry_ms = service->options.expiry_ms;
+	reply.notice = notice->number;
+	if (notice->number > 0)
+		reply.nameless =
+			(ProtobufCBinaryData){.len = notice->inodes->size, .data = notice->inodes->data};
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
@@ -31,7 +35,8 @@ static void on_leader(struct raftkv_region_status *region, int status)
 {
 	struct beat *beat = container_of(region, struct beat, region);
 
-	answer_beat(beat->service, beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0);
+	answer_beat(beat->service, beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0,
+		&(struct session_notice){0});
 	free(beat);
 }
 
@@ -55,19 +60,22 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 	struct service *service = argument;
 	Raftkv__BeatRequest *message = raftkv__beat_request__unpack(NULL, frame->head.size, frame->head.data);
 	uint64_t session = message ? message->session : 0;
+	uint64_t answered = message && message->answers_notices ? message->answered : UINT64_MAX;
+	struct session_notice notice = {0};
 	int status;
 
 	raftkv__beat_request__free_unpacked(message, NULL);
 	if (session == 0 || frame->attachment_count > 0)
 		return STATUS_MALFORMED;
 	if (session != rpc_request_session(request)) {
-		answer_beat(service, request, -EPERM, 0);
+		answer_beat(service, request, -EPERM, 0, &notice);
 		return 0;
 	}
-	status = keeper_beat(service->options.keeper, session);
+	status = keeper_beat(service->options.keeper, session, answered, &notice);
 	if (status == STATUS_NOT_LEADER)
 		return find_leader(service, request);
-	answer_beat(service, request, status, 0);
+	answer_beat(service, request, status, 0, &notice);
+	buf_unref(notice.inodes);
 	return 0;
 }
 

@@ -138,7 +138,7 @@ static int check_directory(const struct model_node *directory)
 {
 	if (!S_ISDIR(directory->mode))
 		return -ENOTDIR;
-	return directory->parent ? 0 : -ENOENT;
+	return directory->parent ? 0 : -ESTALE;
 }
 
 /* A node of a directory with S_ISGID has its group, and passes the bit on if it is one itself. */

@@ -1,14 +1,17 @@
 /*
  * mount.h: one machine with a mount: the processes on it, one after the other, each with a client of the cluster
- * (fs/client) and a session of its own. Nothing of a process outlives it; what its actors were waiting for stays open.
+ * (fs/client), a session of its own, and what the front has of open files (fs/fuse/nameless.h). Nothing of a process outlives
+ * it; what its actors were waiting for stays open.
  */
 #ifndef RAFTKV_TESTS_SIM_MOUNT_H
 #define RAFTKV_TESTS_SIM_MOUNT_H
 
 #include "fs/client/remote.h"
+#include "fs/fuse/nameless.h"
 #include "tests/lib/sim_env.h"
 
-#define MOUNTS 2u
+#define MOUNTS	    2u
+#define MOUNT_OPENS 64u /* files, each perhaps more than once */
 
 enum mount_state {
 	MOUNT_DOWN,
@@ -36,6 +39,13 @@ struct mount {
 	struct env_loop *loop;
 	struct remote *remote;
 	struct client *client; /* the remote's */
+	struct removed *removed;
+	struct nameless *nameless;
+	uint64_t notice; /* that it is to answer */
+	struct {
+		uint64_t ino;
+		uint32_t count; /* 0: a free place */
+	} opens[MOUNT_OPENS];
 	struct env_mail starting;
 	struct env_mail stopping;
 };
@@ -47,5 +57,11 @@ void mount_kill(struct mount *mount);
 /* Of a running one without requests: closes its session; MOUNT_STOPPED, then mount_bury. */
 void mount_stop(struct mount *mount);
 void mount_bury(struct mount *mount);
+
+/* On its loop: somebody has the inode open, or is about to; or no longer. */
+void mount_open(struct mount *mount, uint64_t ino);
+void mount_close(struct mount *mount, uint64_t ino);
+/* This mount took its last name, and holds it. */
+void mount_removed(struct mount *mount, uint64_t ino);
 
 #endif

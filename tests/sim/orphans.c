@@ -1,6 +1,6 @@
 /*
  * Orphans: files that are made, opened, removed, and used on. Such a file lives until its last close, or until its mount's
- * session has ended; then it is gone.
+ * session has ended; some time later it is gone.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -52,13 +52,6 @@ static void expect(struct actor *actor, const struct answer *answer, int error, 
 
 /* ---- One life ---- */
 
-static void on_gone(struct actor *actor, const struct answer *answer)
-{
-	if (answer->kind == ANSWER_DONE)
-		expect(actor, answer, -ESTALE, "is there after its last close");
-	work_finish(actor);
-}
-
 static void on_released(struct actor *actor, const struct answer *answer)
 {
 	if (is_lost(actor, answer, true))
@@ -67,10 +60,7 @@ static void on_released(struct actor *actor, const struct answer *answer)
 		violation("orphans: actor %u: inode %" PRIx64 " is gone while it is open", actor->number,
 			actor->ino);
 	expect(actor, answer, 0, "cannot be closed");
-	if (actor->mask)
-		actor_look_at(actor, actor->ino, on_gone);
-	else
-		work_finish(actor);
+	work_finish(actor);
 }
 
 static void release(struct actor *actor)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/eval/eval.h"
+#include "fs/ino_ranges.h"
 #include "fs/op.h"
 #include "fs/read.h"
 #include "proto/check.h"
@@ -194,9 +195,30 @@ static bool holds_anything(struct kept *kept)
 	return status == 0;
 }
 
+/* `*number` and `*inodes` (may be NULL): what it is asked. */
+static int beat_and_answer(struct kept *kept, uint32_t store, uint64_t session, uint64_t answered,
+	uint64_t *number, struct ino_ranges *inodes)
+{
+	struct session_notice notice;
+	int status = keeper_beat(kept->keepers[store - 1], session, answered, &notice);
+
+	*number = notice.number;
+	if (notice.number > 0 && inodes)
+		assert_int_equal(ino_ranges_decode(buf_slice(notice.inodes), inodes), 0);
+	buf_unref(notice.inodes);
+	return status;
+}
+
+static int beat_at(struct kept *kept, uint32_t store, uint64_t session)
+{
+	uint64_t number;
+
+	return beat_and_answer(kept, store, session, 0, &number, NULL);
+}
+
 static int beat(struct kept *kept, uint64_t session)
 {
-	return keeper_beat(kept->keepers[sim_cluster_await_leader(&kept->cluster) - 1], session);
+	return beat_at(kept, sim_cluster_await_leader(&kept->cluster), session);
 }
 
 /* A sign of life each second. */
@@ -279,8 +301,7 @@ static void only_the_leader_takes_beats(void **state)
 	pass(kept, 2 * (uint64_t)SIM_S);
 	leader = sim_cluster_await_leader(&kept->cluster);
 	for (uint32_t i = 0; i < STORES; i++)
-		assert_int_equal(
-			keeper_beat(kept->keepers[i], session), i + 1 == leader ? 0 : STATUS_NOT_LEADER);
+		assert_int_equal(beat_at(kept, i + 1, session), i + 1 == leader ? 0 : STATUS_NOT_LEADER);
 	kept_free(kept);
 }
 
@@ -320,7 +341,7 @@ static void time_without_a_leader_does_not_count(void **state)
 		sim_cluster_cut(&kept->cluster, store, true);
 	pass(kept, 4 * EXPIRY);
 	for (uint32_t i = 0; i < STORES; i++)
-		assert_int_equal(keeper_beat(kept->keepers[i], session), STATUS_NOT_LEADER);
+		assert_int_equal(beat_at(kept, i + 1, session), STATUS_NOT_LEADER);
 	for (uint32_t store = 1; store <= STORES; store++)
 		sim_cluster_cut(&kept->cluster, store, false);
 	sim_cluster_await_leader(&kept->cluster);

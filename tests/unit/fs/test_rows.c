@@ -232,6 +232,7 @@ static void operations_survive(void **state)
 		{.kind = OP_STORE_ENTER, .store_enter = {1, 2, 3, name}},
 		{.kind = OP_STORE_SET, .store_set = {1, STORE_DRAINING, 2}},
 		{.kind = OP_DRAW, .draw = {COUNTER_REPLICA}},
+		{.kind = OP_GRACE_END, .grace_end = {slice_of("16 bytes or so..", 16)}},
 	};
 
 	(void)state;
@@ -240,7 +241,8 @@ static void operations_survive(void **state)
 		expect_same_op(&ops[i]);
 		assert_int_equal(op_key(&ops[i]).size > 0,
 			!op_is_of_cluster(ops[i].kind) && ops[i].kind != OP_SESSION_FORGET &&
-				ops[i].kind != OP_SESSION_END && ops[i].kind != OP_RECLAIM);
+				ops[i].kind != OP_SESSION_END && ops[i].kind != OP_RECLAIM &&
+				ops[i].kind != OP_GRACE_END);
 	}
 }
 
@@ -252,6 +254,10 @@ static void bad_operations_are_not_sent(void **state)
 	(void)state;
 	assert_int_equal(op_encode(&op, &body), -EINVAL);
 	op = (struct op){.kind = OP_MAKE, .make = {.name = slice_of("a", 1), .mode = S_IFLNK}};
+	assert_int_equal(op_encode(&op, &body), -EINVAL);
+	op = (struct op){.kind = OP_GRACE_END, .grace_end = {slice_of("9 bytes..", 9)}};
+	assert_int_equal(op_encode(&op, &body), -EINVAL);
+	op = (struct op){.kind = OP_GRACE_END};
 	assert_int_equal(op_encode(&op, &body), -EINVAL);
 	op = (struct op){.kind = OP_KIND_END};
 	assert_int_equal(op_encode(&op, &body), -EINVAL);

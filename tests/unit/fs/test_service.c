@@ -30,8 +30,10 @@ struct fixture {
 };
 
 /* The keeper has its own tests: this one says what it is told to. */
-int keeper_beat(struct keeper *keeper, uint64_t session)
+int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
 {
+	(void)answered;
+	*notice = (struct session_notice){0};
 	return session == 7 ? ((struct fixture *)keeper)->beat_status : STATUS_SESSION_UNKNOWN;
 }
 
@@ -160,7 +162,7 @@ static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
 static void what_is_the_keepers_is_refused(void **state)
 {
 	static const enum op_kind kinds[] = {OP_SESSION_END, OP_SESSION_FORGET, OP_SESSION_REMOVE, OP_RECLAIM,
-		OP_FORMAT, OP_STORE_SET, OP_DRAW};
+		OP_FORMAT, OP_STORE_SET, OP_DRAW, OP_GRACE_END};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -170,6 +172,8 @@ static void what_is_the_keepers_is_refused(void **state)
 			op.store_set.state = STORE_UP;
 		if (kinds[i] == OP_DRAW)
 			op.draw.counter = COUNTER_SESSION;
+		if (kinds[i] == OP_GRACE_END)
+			op.grace_end.inos = slice_of("12345678", 8);
 		assert_int_equal(run_op(fixture, 7, 7, &op), -EPERM);
 		assert_int_equal(run_op(fixture, 0, 0, &op), -EPERM);
 	}

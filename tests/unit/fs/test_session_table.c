@@ -26,6 +26,15 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int beat(struct session_table *table, uint64_t session, uint64_t now)
+{
+	struct session_notice notice;
+	int status = session_table_beat(table, session, 0, now, &notice);
+
+	assert_int_equal(notice.number, 0);
+	return status;
+}
+
 static bool is_expired(struct session_table *table, uint64_t now, uint64_t session)
 {
 	uint64_t found;
@@ -39,7 +48,7 @@ static void silence_ends_a_session_after_a_period(void **state)
 
 	assert_false(is_expired(table, 10 + EXPIRY - 1, 1));
 	assert_true(is_expired(table, 10 + EXPIRY, 1));
-	assert_int_equal(session_table_beat(table, 1, 50), 0);
+	assert_int_equal(beat(table, 1, 50), 0);
 	assert_false(is_expired(table, 50 + EXPIRY - 1, 1));
 	assert_true(is_expired(table, 50 + EXPIRY, 1));
 }
@@ -51,12 +60,12 @@ static void who_is_dying_or_gone_is_told_so(void **state)
 
 	assert_true(session_table_find_dying(table, &session));
 	assert_int_equal(session, 2);
-	assert_int_equal(session_table_beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
+	assert_int_equal(beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
 	session_table_remove(table, 2);
-	assert_int_equal(session_table_beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
+	assert_int_equal(beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
 	assert_false(session_table_find_dying(table, &session));
 	session_table_set_dying(table, 1);
-	assert_int_equal(session_table_beat(table, 1, 11), STATUS_SESSION_UNKNOWN);
+	assert_int_equal(beat(table, 1, 11), STATUS_SESSION_UNKNOWN);
 	assert_false(is_expired(table, 10 + EXPIRY, 1));
 }
 
@@ -64,11 +73,11 @@ static void session_newer_than_the_records_is_believed(void **state)
 {
 	struct session_table *table = *state;
 
-	assert_int_equal(session_table_beat(table, 3, 11), 0);
+	assert_int_equal(beat(table, 3, 11), 0);
 	session_table_begin(table, 3);
 	session_table_tell(table, 1, SESSION_LIVE, 60);
 	session_table_end(table);
-	assert_int_equal(session_table_beat(table, 3, 61), STATUS_SESSION_UNKNOWN);
+	assert_int_equal(beat(table, 3, 61), STATUS_SESSION_UNKNOWN);
 }
 
 static void telling_again_leaves_the_period_as_it_was(void **state)
@@ -99,12 +108,12 @@ static void beats_are_taken_only_by_who_has_read_the_records(void **state)
 	struct session_table *table = *state;
 
 	session_table_reset(table);
-	assert_int_equal(session_table_beat(table, 1, 11), STATUS_NOT_LEADER);
+	assert_int_equal(beat(table, 1, 11), STATUS_NOT_LEADER);
 	session_table_begin(table, 2);
 	session_table_tell(table, 1, SESSION_LIVE, 20);
-	assert_int_equal(session_table_beat(table, 1, 21), STATUS_NOT_LEADER);
+	assert_int_equal(beat(table, 1, 21), STATUS_NOT_LEADER);
 	session_table_end(table);
-	assert_int_equal(session_table_beat(table, 1, 21), 0);
+	assert_int_equal(beat(table, 1, 21), 0);
 }
 
 int main(void)

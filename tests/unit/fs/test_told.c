@@ -1,24 +1,20 @@
-/* What the kernel may go by, by what it was told and when; and whose open is refused, once. */
+/* What the kernel may go by, by what it was told and when. */
 #include "tests/lib/test.h"
 
 #include <stdlib.h>
 
-#include "fs/fuse/retries.h"
 #include "fs/fuse/told.h"
 #include "proto/plant.h"
 #include "tests/lib/fs_harness.h"
 
-#define INO    7u
-#define VALID  100u
-#define NAME   UINT64_C(11)
-#define THREAD 9u
+#define INO   7u
+#define VALID 100u
+#define NAME  UINT64_C(11)
 
 static struct told *told;
-static struct retries *retries;
 
 static int setup_places(uint32_t places)
 {
-	assert_int_equal(retries_new(&retries), 0);
 	return told_new(VALID, places, &told);
 }
 
@@ -38,7 +34,6 @@ static int teardown(void **state)
 {
 	(void)state;
 	told_free(told);
-	retries_free(retries);
 	return 0;
 }
 
@@ -239,28 +234,6 @@ static void who_was_put_out_is_not_known(void **state)
 
 /* ---- Refusals ---- */
 
-static void an_open_is_refused_once(void **state)
-{
-	(void)state;
-	assert_int_equal(retries_end(retries, THREAD), 0);
-	assert_true(retries_begin(retries, THREAD, INO, 1000));
-	assert_int_equal(retries_end(retries, THREAD + 1), 0);
-	assert_int_equal(retries_end(retries, THREAD), INO);
-	assert_int_equal(retries_end(retries, THREAD), 0);
-}
-
-static void who_can_not_be_noted_is_not_refused(void **state)
-{
-	(void)state;
-	assert_false(retries_begin(retries, 0, INO, 1000));
-	assert_true(retries_begin(retries, THREAD, INO, 1000));
-	assert_false(retries_begin(retries, THREAD + 1024, INO, 1000)); /* the same place */
-	assert_int_equal(retries_end(retries, THREAD + 1024), 0);
-	assert_true(retries_begin(retries, THREAD + 1024, INO, UINT64_C(100000000000))); /* it has ended */
-	assert_int_equal(retries_end(retries, THREAD), 0);
-	assert_int_equal(retries_end(retries, THREAD + 1024), INO);
-}
-
 int main(void)
 {
 #define TEST(name)     cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -278,8 +251,6 @@ int main(void)
 		TEST(another_name_does_not_mend_the_first),
 		TEST(a_name_stays_when_changes_are_ours),
 		TEST_ONE(who_was_put_out_is_not_known),
-		TEST(an_open_is_refused_once),
-		TEST(who_can_not_be_noted_is_not_refused),
 	};
 
 #ifdef RAFTKV_PLANT
