@@ -123,7 +123,7 @@ void retries_end(struct retries *retries, uint32_t thread)
 
 bool retry_is_last(const struct retry *retry, enum retry_kind kind, uint64_t ino, uint64_t now)
 {
-	if (retry->kind == RETRY_NONE || ino == 0)
+	if (retry->kind == RETRY_NONE || ino == 0 || (retry->missed_in != 0 && retry->missed_in != ino))
 		return false;
 	if (retry->told[0] == ino || retry->told[1] == ino)
 		return true;

@@ -120,7 +120,8 @@ static void init(struct fake_kernel *kernel, const struct fake_raftkv_options *o
 	check(env_loop_new(kernel->env, "loop", &kernel->loop) == 0);
 	fake.loop = kernel->loop;
 	kernel->raftkv = fake_raftkv_new(&fake);
-	check(client_new(&(struct client_options){.raftkv = kernel->raftkv}, &kernel->client) == 0);
+	check(client_new(&(struct client_options){.raftkv = kernel->raftkv, .session = HARNESS_SESSION},
+		      &kernel->client) == 0);
 	make_sockets(kernel);
 	make_front(kernel);
 	check(env_loop_start(kernel->loop) == 0);

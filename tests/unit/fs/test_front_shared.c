@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/fuse/raw.h"
+#include "fs/ino_ranges.h"
+#include "proto/codec.h"
 #include "tests/lib/fake_kernel.h"
 #include "tests/lib/patience.h"
 
@@ -186,6 +190,134 @@ static void unlock_elsewhere(struct fake_kernel *of)
 	set_lock_elsewhere(of, FS_LOCK_NONE);
 }
 
+static void run_elsewhere(struct fake_kernel *of, struct op op)
+{
+	struct fs_harness *files = fake_raftkv_files(of->raftkv);
+	uint64_t session = files->session;
+
+	files->session = OTHER_SESSION;
+	assert_int_equal(fs_harness_run(files, &op, NULL), 0);
+	files->session = session;
+}
+
+/* So that what is removed elsewhere has grace. */
+static void open_session(struct fake_kernel *of)
+{
+	run_elsewhere(of, (struct op){.kind = OP_SESSION_OPEN,
+				  .session_open = {.host = text("host"), .mount_point = text("/mnt")}});
+}
+
+static void unlink_elsewhere(struct fake_kernel *of)
+{
+	run_elsewhere(
+		of, (struct op){.kind = OP_UNLINK, .remove = {.parent = FS_ROOT_INO, .name = text(NAME)}});
+}
+
+static void make_elsewhere(struct fake_kernel *of)
+{
+	run_elsewhere(of, (struct op){.kind = OP_MAKE,
+				  .make = {.parent = FS_ROOT_INO,
+					  .name = text(NAME),
+					  .mode = S_IFREG | 0644,
+					  .exclusive = true}});
+}
+
+static void make_directory_elsewhere(struct fake_kernel *of)
+{
+	run_elsewhere(
+		of, (struct op){.kind = OP_MAKE,
+			    .make = {.parent = FS_ROOT_INO, .name = text(NAME), .mode = S_IFDIR | 0755}});
+}
+
+static void remove_directory_elsewhere(struct fake_kernel *of)
+{
+	run_elsewhere(
+		of, (struct op){.kind = OP_RMDIR, .remove = {.parent = FS_ROOT_INO, .name = text(NAME)}});
+}
+
+/* As the cluster does once every mount has answered. */
+static void end_grace(struct fake_kernel *of)
+{
+	uint8_t bytes[8];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+
+	writer_u64be(&writer, node);
+	run_elsewhere(of, (struct op){.kind = OP_GRACE_END, .grace_end.inos = writer_written(&writer)});
+}
+
+static int answered; /* by the front: 0: not yet, 1: what is open is kept, -1: ask again */
+
+static void on_answer(void *argument, bool are_kept)
+{
+	(void)argument;
+	answered = are_kept ? 1 : -1;
+}
+
+static void ask_about_node(struct fake_kernel *of)
+{
+	struct ino_ranges *ranges = calloc(1, sizeof *ranges);
+	struct buf *bytes;
+
+	assert_non_null(ranges);
+	ino_ranges_add(ranges, node);
+	assert_int_equal(ino_ranges_encode(ranges, &bytes), 0);
+	answered = 0;
+	front_ask(of->front, buf_slice(bytes), on_answer, NULL);
+	buf_unref(bytes);
+	free(ranges);
+}
+
+static int error_elsewhere;
+
+static void look_elsewhere(struct fake_kernel *of)
+{
+	struct attributes attributes;
+
+	error_elsewhere = read_attributes(fake_raftkv_files(of->raftkv)->view, node, &attributes);
+}
+
+static void ask_front(void)
+{
+	fake_kernel_on_loop(&kernel, ask_about_node);
+	for (int i = 0; i < 1000 && answered == 0; i++) {
+		usleep(10000);
+		fake_kernel_on_loop(&kernel, look_elsewhere); /* what it does is seen here */
+	}
+	assert_int_equal(answered, 1);
+}
+
+/* Once nobody holds it. */
+static bool is_gone(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		fake_kernel_on_loop(&kernel, look_elsewhere);
+		if (error_elsewhere == -ESTALE)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* `node` is what it finds. */
+static int find_name(void)
+{
+	struct fuse_entry_out entry;
+	int error = look_up();
+
+	if (error == 0) {
+		memcpy(&entry, answer.body, sizeof entry);
+		node = entry.nodeid;
+	}
+	return error;
+}
+
+static int open_error(uint32_t opcode, uint32_t flags)
+{
+	struct fuse_open_in in = {.flags = flags};
+
+	return ask(opcode, node, &in, sizeof in);
+}
+
 /* ---- Tests ---- */
 
 static void nothing_is_cached_for_long(void **state)
@@ -321,7 +453,7 @@ static void what_was_renamed_elsewhere_is_looked_up_again(void **state)
 	release(fh);
 }
 
-static void what_has_no_name_is_opened_only_by_who_has_it_open(void **state)
+static void what_has_no_name_is_opened_by_descriptors_alone(void **state)
 {
 	uint64_t fh;
 
@@ -333,8 +465,13 @@ static void what_has_no_name_is_opened_only_by_who_has_it_open(void **state)
 	assert_int_equal(try_open(O_RDONLY), 0);
 	release(((struct fuse_open_out *)(void *)answer.body)->fh);
 	release(fh);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 2; i++) {
 		assert_int_equal(try_open(O_RDONLY), -ESTALE);
+		assert_int_equal(look_up(), -ENOENT); /* there was a name */
+	}
+	assert_int_equal(try_open(O_RDONLY), -ESTALE);
+	assert_int_equal(try_open(O_RDONLY), 0); /* there was none (O_PATH) */
+	release(((struct fuse_open_out *)(void *)answer.body)->fh);
 }
 
 static void an_append_goes_to_the_end(void **state)
@@ -437,6 +574,123 @@ static void the_end_does_not_wait_for_others_locks(void **state)
 	fake_kernel_close(&kernel);
 }
 
+static void what_is_open_here_outlives_its_name(void **state)
+{
+	uint64_t fh, again;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, open_session);
+	make(&fh);
+	fake_kernel_on_loop(&kernel, unlink_elsewhere);
+	ask_front();
+	fake_kernel_on_loop(&kernel, end_grace);
+	assert_int_equal(attributes().nlink, 0);
+	write_byte(fh, 0, O_RDWR);
+	assert_int_equal(try_open(O_RDONLY), -ESTALE); /* by the name that it had */
+	assert_int_equal(try_open(O_RDONLY), 0); /* nothing was found: by a descriptor */
+	again = ((struct fuse_open_out *)(void *)answer.body)->fh;
+	release(fh);
+	assert_int_equal(attributes().size, 1);
+	release(again);
+	assert_true(is_gone());
+}
+
+static void what_is_closed_here_goes(void **state)
+{
+	uint64_t fh;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, open_session);
+	make(&fh);
+	release(fh);
+	fake_kernel_on_loop(&kernel, unlink_elsewhere);
+	ask_front();
+	fake_kernel_on_loop(&kernel, look_elsewhere);
+	assert_int_equal(error_elsewhere, 0);
+	fake_kernel_on_loop(&kernel, end_grace);
+	assert_true(is_gone());
+	assert_int_equal(open_error(FUSE_OPEN, O_RDONLY), -ESTALE);
+	assert_int_equal(open_error(FUSE_OPEN, O_RDONLY), -ESTALE);
+}
+
+static void an_old_name_is_looked_at_again(void **state)
+{
+	struct fuse_getattr_in getattr = {0};
+	struct fuse_setattr_in setattr = {.valid = FATTR_MODE, .mode = 0600};
+	uint64_t fh, old;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, open_session);
+	make(&fh);
+	release(fh);
+	old = node;
+	fake_kernel_on_loop(&kernel, unlink_elsewhere);
+	fake_kernel_on_loop(&kernel, make_elsewhere);
+	assert_int_equal(ask(FUSE_SETATTR, old, &setattr, sizeof setattr), -ESTALE);
+	assert_int_equal(find_name(), 0);
+	assert_int_equal(ask(FUSE_SETATTR, node, &setattr, sizeof setattr), 0);
+	assert_int_equal(ask(FUSE_GETATTR, old, &getattr, sizeof getattr), -ESTALE);
+	assert_int_equal(find_name(), 0);
+	open_node(O_RDONLY, &fh);
+	release(fh);
+	node = old;
+	assert_int_equal(open_error(FUSE_OPEN, O_WRONLY | O_APPEND), -ESTALE);
+	assert_int_equal(find_name(), 0);
+	assert_true(node != old);
+	fake_kernel_on_loop(&kernel, unlink_elsewhere); /* once more, just now: what was found is opened */
+	assert_int_equal(try_open(O_WRONLY | O_APPEND), 0);
+	fh = ((struct fuse_open_out *)(void *)answer.body)->fh;
+	fake_kernel_on_loop(&kernel, end_grace);
+	write_byte(fh, 0, O_WRONLY | O_APPEND);
+	release(fh);
+	assert_true(is_gone());
+}
+
+static void a_name_that_others_make_and_remove_is_made(void **state)
+{
+	struct {
+		struct fuse_create_in in;
+		char name[sizeof NAME];
+	} request = {{.flags = O_RDWR, .mode = S_IFREG | 0644}, NAME};
+	struct raw_created created;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, make_elsewhere);
+	assert_int_equal(ask(FUSE_CREATE, ROOT, &request, sizeof request.in + sizeof request.name), -ESTALE);
+	fake_kernel_on_loop(&kernel, unlink_elsewhere);
+	assert_int_equal(find_name(), -ENOENT);
+	fake_kernel_on_loop(&kernel, make_elsewhere);
+	assert_int_equal(ask(FUSE_CREATE, ROOT, &request, sizeof request.in + sizeof request.name), 0);
+	memcpy(&created, answer.body, sizeof created);
+	assert_int_equal(find_name(), 0);
+	assert_int_equal(created.entry.nodeid, node);
+	write_byte(created.open.fh, 0, O_RDWR);
+	release(created.open.fh);
+}
+
+static void a_removed_directory_is_looked_for_again(void **state)
+{
+	struct {
+		struct fuse_mkdir_in in;
+		char name[sizeof NAME];
+	} request = {{.mode = 0755}, NAME};
+	uint64_t old;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, make_directory_elsewhere);
+	assert_int_equal(find_name(), 0);
+	old = node;
+	fake_kernel_on_loop(&kernel, remove_directory_elsewhere);
+	assert_int_equal(ask(FUSE_MKDIR, old, &request, sizeof request), -ESTALE);
+	assert_int_equal(ask(FUSE_MKDIR, old, &request, sizeof request), -ENOENT); /* somebody's place */
+	assert_int_equal(open_error(FUSE_OPENDIR, O_DIRECTORY), -ESTALE);
+	assert_int_equal(open_error(FUSE_OPENDIR, O_DIRECTORY), -ENOENT);
+	fake_kernel_on_loop(&kernel, make_directory_elsewhere);
+	assert_int_equal(ask(FUSE_MKDIR, old, &request, sizeof request), -ESTALE);
+	assert_int_equal(find_name(), 0);
+	assert_int_equal(ask(FUSE_MKDIR, node, &request, sizeof request), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -448,13 +702,18 @@ int main(void)
 		TEST(an_open_is_answered_after_old_attributes_have_gone),
 		TEST(what_changed_here_is_known),
 		TEST(what_was_renamed_elsewhere_is_looked_up_again),
-		TEST(what_has_no_name_is_opened_only_by_who_has_it_open),
+		TEST(what_has_no_name_is_opened_by_descriptors_alone),
 		TEST(an_append_goes_to_the_end),
 		TEST(an_append_drops_the_pages_of_readers),
 		TEST(locks_are_asked_for),
 		TEST(a_lock_of_another_mount_is_waited_for),
 		TEST(a_lock_shows_what_was_written_under_it),
 		TEST(a_lock_shows_the_length_at_its_time),
+		TEST(what_is_open_here_outlives_its_name),
+		TEST(what_is_closed_here_goes),
+		TEST(an_old_name_is_looked_at_again),
+		TEST(a_name_that_others_make_and_remove_is_made),
+		TEST(a_removed_directory_is_looked_for_again),
 		cmocka_unit_test_setup(the_end_does_not_wait_for_others_locks, setup),
 	};
 

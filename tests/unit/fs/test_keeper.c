@@ -372,6 +372,146 @@ static void half_ended_session_is_ended_by_the_next_leader(void **state)
 	}
 }
 
+/* ---- What has lost its last name ---- */
+
+static const struct op make_file = {.kind = OP_MAKE,
+	.make = {.parent = FS_ROOT_INO, .name = {"f", 1}, .mode = S_IFREG | 0644, .exclusive = true}};
+static const struct op remove_file = {.kind = OP_UNLINK, .remove = {.parent = FS_ROOT_INO, .name = {"f", 1}}};
+
+/* run gives every operation of a session the same sequence. */
+static uint64_t make_and_remove(struct kept *kept, uint64_t session)
+{
+	uint64_t ino = run(kept, &make_file, 0).attributes.ino;
+
+	assert_true(ino > 0);
+	run(kept, &remove_file, session);
+	return ino;
+}
+
+static bool is_there(struct kept *kept, uint64_t ino)
+{
+	struct raftkv_snapshot *snapshot = look(kept);
+	struct attributes attributes;
+	int status = read_attributes(raftkv_snapshot_view(snapshot, true), ino, &attributes);
+
+	raftkv_snapshot_free(snapshot);
+	return status == 0;
+}
+
+/* Beats, with the answer, until the keeper asks about the inode: the notice. */
+static uint64_t await_notice(struct kept *kept, uint64_t session, uint64_t answered, uint64_t ino)
+{
+	struct ino_ranges *inodes = calloc(1, sizeof *inodes);
+	uint64_t number = 0;
+
+	assert_non_null(inodes);
+	for (int i = 0; i < 100 && number == 0; i++) {
+		beat_and_answer(
+			kept, sim_cluster_await_leader(&kept->cluster), session, answered, &number, inodes);
+		if (number > 0)
+			assert_true(ino_ranges_has(inodes, ino));
+		else
+			pass(kept, 100 * SIM_MS);
+	}
+	assert_true(number > 0);
+	free(inodes);
+	return number;
+}
+
+static void answer(struct kept *kept, uint64_t session, uint64_t notice)
+{
+	uint64_t number;
+
+	assert_int_equal(beat_and_answer(kept, sim_cluster_await_leader(&kept->cluster), session, notice,
+				 &number, NULL),
+		0);
+	assert_int_equal(number, 0);
+}
+
+static void what_is_removed_goes_when_all_have_answered(void **state)
+{
+	struct kept *kept = kept_new(30);
+	uint64_t one = open_session(kept), two = open_session(kept), ino, notice;
+
+	(void)state;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	ino = make_and_remove(kept, one);
+	notice = await_notice(kept, one, 0, ino);
+	assert_int_equal(await_notice(kept, two, 0, ino), notice);
+	answer(kept, one, notice);
+	for (int i = 0; i < 4; i++) {
+		beat(kept, two);
+		pass(kept, SIM_S);
+		beat(kept, one);
+		assert_true(is_there(kept, ino));
+	}
+	answer(kept, two, notice);
+	pass(kept, SIM_S);
+	assert_false(is_there(kept, ino));
+	kept_free(kept);
+}
+
+static void who_answers_by_a_hold_keeps_it(void **state)
+{
+	struct kept *kept = kept_new(31);
+	uint64_t one = open_session(kept), two = open_session(kept), ino, notice;
+
+	(void)state;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	ino = make_and_remove(kept, one);
+	notice = await_notice(kept, two, 0, ino);
+	run(kept, &(struct op){.kind = OP_HOLD, .hold.ino = ino}, two);
+	answer(kept, two, notice);
+	answer(kept, one, notice);
+	stay_alive(kept, two, 4);
+	assert_true(is_there(kept, ino));
+	pass(kept, EXPIRY + 2 * (uint64_t)SIM_S); /* its session ends */
+	assert_false(is_there(kept, ino));
+	kept_free(kept);
+}
+
+static void who_dies_need_not_answer(void **state)
+{
+	struct kept *kept = kept_new(32);
+	uint64_t one = open_session(kept), ino, notice;
+
+	(void)state;
+	open_session(kept);
+	pass(kept, 2 * (uint64_t)SIM_S);
+	ino = make_and_remove(kept, one);
+	notice = await_notice(kept, one, 0, ino);
+	for (int i = 0; i < 8; i++) {
+		answer(kept, one, notice);
+		pass(kept, SIM_S);
+	}
+	assert_false(is_there(kept, ino));
+	kept_free(kept);
+}
+
+static void the_next_leader_asks_anew(void **state)
+{
+	struct kept *kept = kept_new(33);
+	uint64_t one = open_session(kept), two = open_session(kept), ino, notice, next;
+	uint32_t leader;
+
+	(void)state;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	ino = make_and_remove(kept, one);
+	notice = await_notice(kept, one, 0, ino);
+	answer(kept, one, notice);
+	leader = sim_cluster_await_leader(&kept->cluster);
+	crash(kept, leader - 1);
+	next = await_notice(kept, one, notice, ino);
+	assert_true(next > notice);
+	assert_int_equal(await_notice(kept, two, notice, ino), next);
+	answer(kept, one, next);
+	answer(kept, two, next);
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_false(is_there(kept, ino));
+	start(kept, leader - 1);
+	kept_free(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +522,10 @@ int main(void)
 		cmocka_unit_test(new_leader_grants_a_full_period),
 		cmocka_unit_test(time_without_a_leader_does_not_count),
 		cmocka_unit_test(half_ended_session_is_ended_by_the_next_leader),
+		cmocka_unit_test(what_is_removed_goes_when_all_have_answered),
+		cmocka_unit_test(who_answers_by_a_hold_keeps_it),
+		cmocka_unit_test(who_dies_need_not_answer),
+		cmocka_unit_test(the_next_leader_asks_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "proto/codec.h"
 #include "tests/lib/fs_harness.h"
 
 #define OTHER_SESSION 8u
@@ -142,6 +143,124 @@ static void a_tmpfile_may_get_a_name(void **state)
 	assert_int_equal(memory_view_count_rows(fs->memory), rows + 2);
 }
 
+/* ---- Other sessions ---- */
+
+/* Of a mount that is there. */
+static uint64_t open_session(struct fs_harness *fs)
+{
+	const struct op op = {.kind = OP_SESSION_OPEN,
+		.session_open = {.pid = 12, .host = text("host"), .mount_point = text("/mnt")}};
+
+	assert_int_equal(fs_harness_run(fs, &op, NULL), 0);
+	return fs->reply.id;
+}
+
+static void end_grace(struct fs_harness *fs, const uint64_t *inos, uint32_t count)
+{
+	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof *inos];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct op op = {.kind = OP_GRACE_END};
+	uint64_t session = fs->session;
+
+	for (uint32_t i = 0; i < count; i++)
+		writer_u64be(&writer, inos[i]);
+	op.grace_end.inos = writer_written(&writer);
+	fs->session = 0;
+	assert_int_equal(fs_harness_run(fs, &op, NULL), 0);
+	fs->session = session;
+}
+
+static bool is_there(struct fs_harness *fs, uint64_t ino)
+{
+	struct attributes attributes;
+
+	return read_attributes(fs->view, ino, &attributes) == 0;
+}
+
+static void what_others_may_have_open_has_grace(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs, "a", S_IFREG | 0644), b = make(fs, "b", S_IFREG | 0644), other;
+
+	fs->session = open_session(fs);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "a", false), 0); /* there is no other */
+	assert_true(fs->reply.victim.is_gone);
+	other = open_session(fs);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "b", true), 0);
+	assert_false(fs->reply.victim.is_gone);
+	assert_int_equal(fs_release(fs, b), 0);
+	assert_int_equal(fs_attributes(fs, b).nlink, 0);
+	fs_harness_verify(fs);
+	end_grace(fs, &b, 1);
+	assert_false(is_there(fs, b));
+	end_grace(fs, (uint64_t[]){a, b}, 2); /* again, and of what never had any */
+	assert_int_equal(fs->mutation_count, 0);
+	b = make(fs, "b", S_IFREG | 0644);
+	assert_int_equal(fs_harness_run(fs,
+				 &(struct op){.kind = OP_SESSION_CLOSE, .session_end.session = other}, NULL),
+		0);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "b", false), 0); /* it is dying */
+	assert_true(fs->reply.victim.is_gone);
+}
+
+static void who_has_it_open_keeps_it_past_its_grace(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t rows, a = make(fs, "a", S_IFREG | 0644), mine = open_session(fs), other = open_session(fs);
+
+	fs->session = mine;
+	rows = memory_view_count_rows(fs->memory);
+	assert_int_equal(fs_harness_write(fs, a, 0, 0, "data", 4), 0);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "a", false), 0);
+	assert_false(fs->reply.victim.is_gone);
+	fs->session = other;
+	assert_int_equal(hold(fs, a), 0);
+	end_grace(fs, &a, 1);
+	assert_int_equal(fs_harness_write(fs, a, 4, 0, "more", 4), 0);
+	assert_int_equal(fs->reply.attributes.size, 8);
+	assert_int_equal(fs_release(fs, a), 0);
+	assert_true(fs->reply.victim.is_gone);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows - 2); /* the inode, its name */
+}
+
+static void the_grace_of_many_ends_together(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t rows, inos[OP_GRACE_END_COUNT_MAX];
+
+	fs->session = open_session(fs);
+	open_session(fs);
+	rows = memory_view_count_rows(fs->memory);
+	for (uint32_t i = 0; i < OP_GRACE_END_COUNT_MAX; i++) {
+		inos[i] = make(fs, "a", i % 3 ? S_IFREG | 0644 : S_IFDIR | 0755);
+		if (i % 3)
+			assert_int_equal(fs_harness_write(fs, inos[i], 0, 0, "data", 4), 0);
+		assert_int_equal(
+			i % 3 ? fs_unlink(fs, FS_ROOT_INO, "a", true) : fs_rmdir(fs, FS_ROOT_INO, "a"), 0);
+		assert_int_equal(fs_release(fs, inos[i]), 0);
+	}
+	fs_harness_verify(fs);
+	end_grace(fs, inos, OP_GRACE_END_COUNT_MAX);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows);
+}
+
+static void what_was_found_by_a_name_is_not_changed_without(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs, "a", S_IFREG | 0644);
+	struct op_setattr change = {.ino = a, .valid = OP_SET_MODE | OP_SET_NAMED, .mode = 0600};
+
+	assert_int_equal(fs_setattr(fs, &change), 0);
+	assert_int_equal(fs_setxattr(fs, a, "user.a", "1", 1, OP_XATTR_NAMED), 0);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "a", true), 0);
+	assert_int_equal(fs_setattr(fs, &change), -ESTALE);
+	assert_int_equal(fs_setxattr(fs, a, "user.a", "2", 1, OP_XATTR_NAMED), -ESTALE);
+	change.valid = OP_SET_MODE;
+	assert_int_equal(fs_setattr(fs, &change), 0);
+	assert_int_equal(fs_setxattr(fs, a, "user.a", "2", 1, 0), 0);
+	assert_int_equal(fs_release(fs, a), 0);
+}
+
 /* A mount dies with open files and locks; another one's stay. */
 static void a_dead_session_is_reaped(void **state)
 {
@@ -190,6 +309,10 @@ int main(void)
 		TEST(several_are_released_together),
 		TEST(a_tmpfile_may_get_a_name),
 		TEST(a_dead_session_is_reaped),
+		TEST(what_others_may_have_open_has_grace),
+		TEST(who_has_it_open_keeps_it_past_its_grace),
+		TEST(the_grace_of_many_ends_together),
+		TEST(what_was_found_by_a_name_is_not_changed_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,57 @@ static void beats_are_taken_only_by_who_has_read_the_records(void **state)
 	assert_int_equal(beat(table, 1, 21), 0);
 }
 
+/* ---- Notices ---- */
+
+/* The number that a beat is given. */
+static uint64_t asked(struct session_table *table, uint64_t session, uint64_t answered)
+{
+	struct session_notice notice;
+
+	assert_int_equal(session_table_beat(table, session, answered, 11, &notice), 0);
+	assert_int_equal(notice.number > 0, notice.inodes != NULL);
+	buf_unref(notice.inodes);
+	return notice.number;
+}
+
+static void all_who_live_are_asked_until_they_answer(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_tell(table, 3, SESSION_LIVE, 10);
+	assert_int_equal(asked(table, 1, 0), 0);
+	session_table_ask(table, (struct session_notice){5, buf_copy("x", 1)});
+	assert_int_equal(asked(table, 1, 0), 5);
+	assert_int_equal(asked(table, 1, 4), 5);
+	assert_int_equal(asked(table, 4, 0), 0); /* it is newer than what is asked about */
+	assert_false(session_table_is_answered(table));
+	assert_int_equal(asked(table, 1, 5), 0);
+	assert_int_equal(asked(table, 1, 0), 0); /* a beat that comes late */
+	assert_false(session_table_is_answered(table));
+	assert_int_equal(asked(table, 3, UINT64_MAX), 0); /* it knows of no notices */
+	assert_true(session_table_is_answered(table));
+	session_table_end_asking(table);
+	session_table_ask(table, (struct session_notice){6, buf_copy("y", 1)});
+	assert_int_equal(asked(table, 1, 5), 6);
+}
+
+static void who_has_ended_is_not_waited_for(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_tell(table, 3, SESSION_LIVE, 10);
+	session_table_ask(table, (struct session_notice){5, buf_copy("x", 1)});
+	session_table_set_dying(table, 1);
+	assert_false(session_table_is_answered(table));
+	session_table_remove(table, 3);
+	assert_true(session_table_is_answered(table));
+	session_table_reset(table);
+	session_table_begin(table, 2);
+	session_table_tell(table, 1, SESSION_LIVE, 10);
+	session_table_end(table);
+	assert_int_equal(asked(table, 1, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +177,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grant_gives_everybody_a_period, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			beats_are_taken_only_by_who_has_read_the_records, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_who_live_are_asked_until_they_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_has_ended_is_not_waited_for, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
