@@ -243,19 +243,21 @@ static void open_looked_at(struct request *request)
 
 /* ---- OPEN ---- */
 
-static int reply_opened(struct request *request)
+/* `stored`: without what is on its way. */
+static int reply_opened(struct request *request, const struct attributes *stored)
 {
 	struct fuse_entry_param entry;
 
 	if (!request->is_creation)
 		return fuse_reply_open(request->fuse, &request->info);
 	entry = request_entry(
-		request->front, &request->attributes, request->made_in, request_name(request->name));
+		request->front, stored, &request->attributes, request->made_in, request_name(request->name));
 	return fuse_reply_create(request->fuse, &entry, &request->info);
 }
 
 static void open_settled(struct request *request)
 {
+	const struct attributes stored = request->attributes;
 	struct handle *handle = handle_new(request, request->ino);
 	bool may_keep;
 
@@ -263,12 +265,12 @@ static void open_settled(struct request *request)
 		refuse(request, -ENOMEM);
 		return;
 	}
-	may_keep = !handle->has_pages || pages_may_keep(request->front->pages, &request->attributes);
+	may_keep = !handle->has_pages || pages_may_keep(request->front->pages, &stored);
 	request_lay_over(request); /* its times say whether a read is to be noted */
 	request->attributes = request->shown;
 	handle_set_info(
 		handle, may_keep && !(handle->can_read && request_would_note_read(request)), &request->info);
-	if (reply_opened(request) < 0)
+	if (reply_opened(request, &stored) < 0)
 		handle_close(request->front, handle); /* nobody waits any more: no release */
 	request_free(request);
 }
