@@ -36,6 +36,7 @@ struct fixture {
 	uint64_t damaged_offset;
 	/* inodes */
 	uint64_t dir, sub, file, other, tiny, held, big_xattr, locked;
+	uint64_t session; /* that holds and locks */
 };
 
 /* ---- Making the store ---- */
@@ -121,6 +122,7 @@ static void fill(struct fixture *fixture, struct embedded *embedded)
 	fixture->file = make_file(embedded, "file", 100000);
 	fixture->other = make_file(embedded, "other", 50000);
 	fixture->tiny = make_file(embedded, "tiny", 100);
+	fixture->session = client_session(embedded_client(embedded));
 	fixture->held = make_file(embedded, "held", 20000);
 	fixture->locked = make_file(embedded, "locked", 10);
 	fixture->big_xattr = make_file(embedded, "xattr", 10);
@@ -558,7 +560,7 @@ static void break_lock_alone(struct fixture *fixture)
 
 static void break_lock_row(struct fixture *fixture)
 {
-	struct fs_key key = fs_key_lock(fixture->locked, 'p', 0, 3, 0);
+	struct fs_key key = fs_key_lock(fixture->locked, 'p', fixture->session, 3, 0);
 
 	edit_data(fixture, &key, &junk);
 }
@@ -572,7 +574,7 @@ static void break_orphan_alone(struct fixture *fixture)
 
 static void break_orphan_listing(struct fixture *fixture)
 {
-	struct fs_key key = fs_key_hold(0, fixture->held, FS_HOLD_OPEN);
+	struct fs_key key = fs_key_hold(fixture->session, fixture->held, FS_HOLD_OPEN);
 
 	edit_local(fixture, fs_key_slice(&key), NULL);
 }
@@ -580,7 +582,7 @@ static void break_orphan_listing(struct fixture *fixture)
 /* Unlinked and open, until the row that says who has it open goes. */
 static void break_orphan_gone(struct fixture *fixture)
 {
-	struct fs_key key = fs_key_orphan(fixture->held, 0);
+	struct fs_key key = fs_key_orphan(fixture->held, fixture->session);
 
 	edit_data(fixture, &key, NULL);
 }
