@@ -174,15 +174,20 @@ def two_replaced():
 
 
 def two_busy_opens():
-    """Opens of a file that changes or is replaced all the time there succeed; so does opening again what is open here."""
+    """Opens of a file that changes or is replaced all the time there succeed; so does opening again what is open here.
+
+    The kernel looks again once for each open: the file is replaced once while two opens of it end."""
     put(f"{A}/busy", b"0")
     put(f"{A}/churned", b"0")
+    opens = mmap.mmap(-1, PAGE)
     pid = os.fork()
     if pid == 0:
         for _ in range(ROUNDS):
             put(f"{A}/busy", b"x", os.O_APPEND)
             put(f"{A}/churned.new", b"1")
+            before = int.from_bytes(opens[:4], "little")
             os.rename(f"{A}/churned.new", f"{A}/churned")
+            until(30, lambda: int.from_bytes(opens[:4], "little") - before >= 3, "nobody opens it")
         os._exit(0)
     while os.waitpid(pid, os.WNOHANG)[0] == 0:
         fd = os.open(f"{B}/busy", os.O_RDWR)
@@ -190,6 +195,7 @@ def two_busy_opens():
         os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY))
         os.close(fd)
         os.close(os.open(f"{B}/churned", os.O_RDONLY))
+        opens[:4] = (int.from_bytes(opens[:4], "little") + 1).to_bytes(4, "little")
 
 
 def two_stat_then_read():
