@@ -31,8 +31,7 @@ struct stage {
 };
 
 /* What the keeper says is not the service's. */
-int keeper_beat(
-	struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
+int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
 {
 	(void)keeper, (void)answered;
 	*notice = (struct session_notice){0};
