@@ -216,13 +216,16 @@ static bool may_be_renamed(const struct request *request)
 		       pages_are_changing(front->pages, request->ino), env_now(front->options.env));
 }
 
-/* A thread of another PID namespace can not be told from others: it looks again where it must. */
+/* What has a name is refused once, whatever the kernel finds then. A thread of another PID namespace can not be told from
+ * others: it looks again where it must. */
 static bool is_last_try(const struct request *request)
 {
-	if (request_caller_thread(request) != 0)
-		return request_is_last_try(request, RETRY_OPEN, request->ino);
-	return !request->error &&
-	       (request->attributes.nlink > 0 || request_has_open(request->front, request->ino));
+	bool has_name = !request->error && request->attributes.nlink > 0;
+
+	if (request_caller_thread(request) == 0)
+		return has_name || (!request->error && request_has_open(request->front, request->ino));
+	return (has_name && request->retry.kind != RETRY_NONE && request->retry.missed_in == 0) ||
+	       request_is_last_try(request, RETRY_OPEN, request->ino);
 }
 
 /* -ESTALE lets the kernel look at each name of the path again, once: even when the inode is open here already, as others

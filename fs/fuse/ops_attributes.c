@@ -12,7 +12,7 @@
 /* False: the kernel has been told an error, or to look again. */
 static bool is_seen(struct request *request)
 {
-	int error = request_look_error(request, request->error, request->ino, request->attributes.nlink);
+	int error = request_look_error(request, request->error, request->ino);
 
 	if (error)
 		request_reply_error(request, error);
@@ -127,7 +127,7 @@ static void setattr_called(struct client_call *call, int error, const struct op_
 	struct request *request = request_of_call(call);
 
 	if (error == -ESTALE)
-		error = request_look_error(request, error, request->op.setattr.ino, 0);
+		error = request_look_error(request, error, request->op.setattr.ino);
 	attributes_called(call, error, reply);
 }
 

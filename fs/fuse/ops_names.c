@@ -226,7 +226,8 @@ static void existing_found(struct request *request)
 		request_reply_error(request, -ESTALE);
 	} else {
 		request->ino = request->attributes.ino;
-		request->retry.told[0] = request->ino; /* nobody looks again */
+		request->retry =
+			(struct retry){.kind = RETRY_OPEN, .told = {request->ino}}; /* the last try */
 		request->is_creation = true;
 		request_open(request);
 	}

@@ -104,7 +104,7 @@ static void set_called(struct client_call *call, int error, const struct op_repl
 
 	(void)reply;
 	if (error == -ESTALE)
-		error = request_look_error(request, error, request->op.setxattr.ino, 0);
+		error = request_look_error(request, error, request->op.setxattr.ino);
 	request_reply_error(request, error);
 }
 

@@ -266,8 +266,9 @@ bool request_is_last_try(const struct request *request, enum retry_kind kind, ui
 int request_look_again(struct request *request, enum retry_kind kind, uint64_t ino, uint64_t other);
 /* The error of request->op, an operation on names, as the kernel is to see it: -ESTALE only where it may look again. */
 int request_place_error(struct request *request, int error);
-/* The error of a look at the attributes of `ino`, which may have been found (`nlink`). */
-int request_look_error(struct request *request, int error, uint64_t ino, uint32_t nlink);
+/* The error of a look at the attributes of an inode, or of a change of them. What is there is shown without a name, too: the
+ * kernel looks at permissions so, in the middle of other calls, and asks for the name again when that has run out. */
+int request_look_error(struct request *request, int error, uint64_t ino);
 
 /* ---- Handles (handle.c) ---- */
 

@@ -72,15 +72,11 @@ int request_place_error(struct request *request, int error)
 	return request_look_again(request, RETRY_PLACE, ino, other);
 }
 
-int request_look_error(struct request *request, int error, uint64_t ino, uint32_t nlink)
+int request_look_error(struct request *request, int error, uint64_t ino)
 {
-	const struct front *front = request->front;
-
-	if (!front->retries || (error && error != -ESTALE))
+	if (!request->front->retries || error != -ESTALE)
 		return error;
-	if (!error && (nlink > 0 || request_has_open(front, ino)))
-		return 0;
 	if (!request_is_last_try(request, RETRY_LOOK, ino))
 		return request_look_again(request, RETRY_LOOK, ino, 0);
-	return error && fs_ino_is_directory(ino) ? -ENOENT : error;
+	return fs_ino_is_directory(ino) ? -ENOENT : error;
 }
