@@ -51,6 +51,9 @@ store:reuse_before_flush       100 # 8
 store:snapshot_kept             20 # 1
 fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,mount-cut # 1
 sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
+grace:others_not_asked           20 --works openers # 1
+grace:cut_short                  50 --works openers # 3
+grace:open_files_unsaid          50 --works openers # 3
 BUGS
 echo "$caught caught"
 exit $status

@@ -53,6 +53,7 @@ struct fixture {
 	uint64_t session; /* the one that lives */
 	uint64_t sessions; /* opened */
 	uint32_t closed, beats;
+	uint64_t notice, answered; /* of beats: what they are asked, and say */
 	uint64_t sequences[LOOPS * SLOT_POOL_SIZE]; /* of the session's slots */
 	uint32_t done[CALLS_MAX]; /* by inode: so often */
 	uint32_t order[CALLS_MAX], order_count; /* in which they were done */
@@ -72,6 +73,9 @@ struct fixture {
 	bool is_started, is_stopped;
 	int start_status;
 	uint64_t lost; /* session */
+	uint64_t asked; /* the last notice, and */
+	uint32_t askings; /* how many */
+	bool may_answer;
 };
 
 /* ---- Stores ---- */
@@ -189,6 +193,12 @@ static int on_beat(void *argument, struct rpc_request *request, const struct fra
 		reply.status = STATUS_SESSION_UNKNOWN;
 	else
 		fixture->beats++;
+	assert_true(message->answers_notices);
+	fixture->answered = message->answered;
+	if (reply.status == 0 && message->answered < fixture->notice) {
+		reply.notice = fixture->notice;
+		reply.nameless = (ProtobufCBinaryData){.len = 4, .data = (uint8_t *)(uintptr_t) "inos"};
+	}
 	raftkv__beat_request__free_unpacked(message, NULL);
 	rpc_answer(request, &reply.base, NULL, 0);
 	return 0;
@@ -303,6 +313,17 @@ static void start(void *argument)
 static void on_lost(void *argument, uint64_t session)
 {
 	((struct fixture *)argument)->lost = session;
+}
+
+static void on_asked(void *argument, uint64_t notice, struct slice inodes)
+{
+	struct fixture *fixture = argument;
+
+	assert_int_equal(slice_compare(inodes, slice_of("inos", 4)), 0);
+	fixture->asked = notice;
+	fixture->askings++;
+	if (fixture->may_answer)
+		remote_answer(fixture->remote, notice, true);
 }
 
 static void make_remote(struct fixture *fixture)
@@ -660,6 +681,60 @@ static void a_beat_finds_the_session_gone(void **state)
 	stop_remote(fixture);
 }
 
+static void answer_badly(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	remote_answer(fixture->remote, fixture->asked, false);
+}
+
+static void answer_well(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	remote_answer(fixture->remote, fixture->asked, true);
+}
+
+static void what_a_beat_is_asked_is_answered_by_the_next(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->options.asked = on_asked;
+	start_remote(fixture);
+	fixture->notice = 5;
+	settle(fixture, 2 * EXPIRY_MS);
+	assert_int_equal(fixture->asked, 5);
+	assert_int_equal(fixture->askings, 1); /* while it is at it */
+	assert_int_equal(fixture->answered, 0);
+	run_on(fixture, fixture->loops[0], answer_badly, fixture);
+	settle(fixture, EXPIRY_MS);
+	assert_int_equal(fixture->askings, 2);
+	assert_int_equal(fixture->answered, 0);
+	run_on(fixture, fixture->loops[0], answer_well, fixture);
+	settle(fixture, EXPIRY_MS / 20); /* a beat out of turn */
+	assert_int_equal(fixture->answered, 5);
+	settle(fixture, EXPIRY_MS);
+	assert_int_equal(fixture->askings, 2);
+	fixture->may_answer = true;
+	fixture->notice = 6;
+	settle(fixture, EXPIRY_MS);
+	assert_int_equal(fixture->askings, 3);
+	assert_int_equal(fixture->answered, 6);
+	assert_int_equal(fixture->lost, 0);
+	stop_remote(fixture);
+}
+
+static void who_has_nothing_open_answers_by_itself(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_remote(fixture);
+	fixture->notice = 5;
+	settle(fixture, EXPIRY_MS);
+	assert_int_equal(fixture->answered, 5);
+	stop_remote(fixture);
+}
+
 static void cut_off(struct fixture *fixture, bool is_cut)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
@@ -823,6 +898,8 @@ int main(void)
 		TEST(a_lost_session_ends_what_waits_for_a_slot),
 		TEST(a_definite_answer_is_not_asked_for_again),
 		TEST(a_beat_finds_the_session_gone),
+		TEST(what_a_beat_is_asked_is_answered_by_the_next),
+		TEST(who_has_nothing_open_answers_by_itself),
 		TEST(an_outage_is_waited_for),
 		TEST(a_limit_ends_the_wait),
 		TEST(who_is_killed_gives_up),
