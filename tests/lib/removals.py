@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from patience import until
+
 A, B = sys.argv[1], sys.argv[2]
 MIB = 1 << 20
 LOOPS = 120
@@ -41,10 +43,7 @@ def is_gone(fd):
 
 
 def await_gone(fd):
-    end = time.monotonic() + 90
-    while not is_gone(fd):
-        assert time.monotonic() < end, "what nobody has open is still there"
-        time.sleep(0.1)
+    until(90, lambda: is_gone(fd), "what nobody has open is still there")
     os.close(fd)
 
 
