@@ -135,6 +135,8 @@ static void on_dropped(void *argument, uint64_t ino)
 
 	if (front->pages)
 		pages_drop(front->pages, ino);
+	else
+		drops_add(front->drops, ino, NULL);
 	request_drop_attributes(front, ino);
 }
 
@@ -291,6 +293,8 @@ static int make_parts(struct front *front)
 	if (result == 0)
 		result = waits_new(&front->waits);
 	if (result == 0)
+		result = drops_new(options->drop_pages, options->descriptor_argument, &front->drops);
+	if (result == 0)
 		result = removed_new(&removed, &front->removed);
 	if (result == 0 && !options->sole_client)
 		result = make_shared_parts(front);
@@ -398,6 +402,7 @@ void front_free(struct front *front)
 	handles_free(front);
 	node_table_free(front->nodes);
 	pages_free(front->pages);
+	drops_free(front->drops);
 	told_free(front->told);
 	waits_free(front->waits);
 	nameless_free(front->nameless);

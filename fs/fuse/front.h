@@ -33,8 +33,7 @@ struct front_options {
 	/* The kernel is to ask for the attributes anew of an inode that it is using: channel_drop_attributes, or a test's. Does
 	 * not block. */
 	void (*drop_attributes)(void *argument, uint64_t ino);
-	/* The kernel is to drop the pages and attributes of an inode: channel_drop_pages, or a test's. May block. Unless
-	 * sole_client. */
+	/* The kernel is to drop the pages and attributes of an inode: channel_drop_pages, or a test's. May block. */
 	void (*drop_pages)(void *argument, uint64_t ino);
 	void *descriptor_argument; /* of all four */
 	struct env_loop **loops; /* one per lane; run by the caller */

@@ -24,6 +24,7 @@ struct node {
 	bool is_unseen; /* an error of data that no fsync has told */
 	bool is_kept; /* for that alone: nobody has it open */
 	struct node *kept_prev, *kept_next;
+	bool has_pages;
 	bool is_open;
 	bool is_privileged;
 	bool is_locked;
@@ -82,6 +83,7 @@ static struct node *find_or_add(struct node_table *table, uint64_t ino)
 	if (!node)
 		return NULL;
 	node->ino = ino;
+	node->has_pages = true;
 	HASH_ADD(hh, table->nodes, ino, sizeof node->ino, node);
 	return node;
 }
@@ -161,6 +163,31 @@ void node_close(struct node_table *table, uint64_t ino)
 	node->opens--;
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
+}
+
+void node_set_pages(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node)
+		node->has_pages = true;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+bool node_take_pages(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+	bool has_pages;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	has_pages = !node || node->has_pages;
+	if (node)
+		node->has_pages = false;
+	pthread_mutex_unlock(&table->mutex);
+	return has_pages;
 }
 
 void node_set_open(struct node_table *table, uint64_t ino)

@@ -32,6 +32,12 @@ void node_table_free(struct node_table *table); /* may be NULL */
 /* Counts an open. 0 or -ENOMEM. */
 int node_open(struct node_table *table, uint64_t ino);
 void node_close(struct node_table *table, uint64_t ino);
+/* Whether the kernel may have pages of an open inode: it may when it is opened, and from each read or write through them
+ * on. A read tells before it is asked for. */
+void node_set_pages(struct node_table *table, uint64_t ino);
+/* Who has them dropped asks first. True: it may, and is taken to have none from now on. */
+bool node_take_pages(struct node_table *table, uint64_t ino);
+
 /* One of the opens was answered: the kernel has a handle. Until the last of them is closed. */
 void node_set_open(struct node_table *table, uint64_t ino);
 bool node_is_open(struct node_table *table, uint64_t ino);

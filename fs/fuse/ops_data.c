@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/fuse/request.h"
+#include "proto/container.h"
 #include "proto/plant.h"
 
 /* Data shorter than this is copied, so that a lane's buffer of 1 MiB is not held for it. */
@@ -60,6 +61,8 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	request->info = *info;
 	request->offset = (uint64_t)offset;
 	request->size = size < LANE_WRITE_MAX ? size : LANE_WRITE_MAX;
+	if (!(info->flags & O_DIRECT))
+		node_set_pages(request->front->nodes, ino);
 	request->bytes = malloc(request->size);
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
@@ -86,6 +89,27 @@ static void wrote_directly(struct request *request)
 	request_settle(request, write_settled);
 }
 
+static void dropped(struct env_mail *mail)
+{
+	struct drops_waiter *waiter = container_of(mail, struct drops_waiter, mail);
+
+	write_settled(container_of(waiter, struct request, direct_drop));
+}
+
+/* An asynchronous direct write: the kernel drops pages before it, but what a reader has put there meanwhile would stay. */
+static bool drop_read_meanwhile(struct request *request)
+{
+	const struct front *front = request->front;
+	uint64_t ino = request->op.write.ino;
+
+	if (request->is_clip || !(request->info.flags & O_DIRECT) ||
+		planted("fs:pages_beside_direct_writes") || !node_take_pages(front->nodes, ino))
+		return false;
+	request->direct_drop.loop = lane_loop(request->lane);
+	request->direct_drop.wake = dropped;
+	return drops_add(front->drops, ino, &request->direct_drop) == 0;
+}
+
 static void write_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
@@ -104,7 +128,8 @@ static void write_called(struct client_call *call, int error, const struct op_re
 	}
 	if (reply->offset != request->op.write.offset) /* the kernel put it elsewhere */
 		pages_drop(request->front->pages, request->op.write.ino);
-	request_reply_written(request, request->count);
+	if (!drop_read_meanwhile(request))
+		request_reply_written(request, request->count);
 }
 
 /* What could not be written before. Nobody who could be told writes mapped pages. */
@@ -195,6 +220,8 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 		.kind = OP_WRITE,
 		.write = {.ino = ino, .offset = (uint64_t)offset, .flags = write_flags(request)},
 	};
+	if (!(info->flags & O_DIRECT) || info->writepage)
+		node_set_pages(request->front->nodes, ino);
 	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : earlier_error(request);
 	if (error) {
 		request_reply_error(request, error);

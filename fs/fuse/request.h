@@ -12,6 +12,7 @@
 
 #include "fs/client/atimes.h"
 #include "fs/client/write_back.h"
+#include "fs/fuse/drops.h"
 #include "fs/fuse/front.h"
 #include "fs/fuse/lane.h"
 #include "fs/fuse/latencies.h"
@@ -36,6 +37,7 @@ struct front {
 	struct told *told;
 	struct retries *retries;
 	struct nameless *nameless;
+	struct drops *drops;
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
@@ -85,6 +87,7 @@ struct request {
 	uint64_t moment; /* of asking: write_back_lay_over */
 	uint64_t buffered_end; /* before reading: write_back_flush_range */
 	struct pages_waiter drop;
+	struct drops_waiter direct_drop;
 	uint64_t ticket; /* of pages that are old; 0: none are */
 	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */

@@ -1,6 +1,6 @@
 # limit: 120
-# What programs rarely look at: access times over the kernel's pages, locks in /proc/locks, chattr +a, mapped ids, and
-# fallocate of more than there is.
+# What programs rarely look at: access times over the kernel's pages, locks in /proc/locks, chattr +a, mapped ids,
+# fallocate of more than there is, and direct writes beside readers.
 . tests/lib/mount.sh
 
 check() { "$@" || fail "$*"; }
@@ -86,6 +86,21 @@ for user in "setpriv --reuid 1001 --clear-groups" "setpriv --reuid 1001 --clear-
 	check $user fallocate -p -o 0 -l 4096 suid
 	same "$(inode_mode suid)" $((0100777))
 done
+# Readers put pages there while asynchronous direct writes are on their way: none of them stays.
+for round in $(seq 12); do
+	: >"$WORK/reading"
+	readers=()
+	for _ in 1 2 3; do
+		while [ -e "$WORK/reading" ]; do cat direct >/dev/null 2>&1; done &
+		readers+=($!)
+	done
+	fio --name=f --filename=direct --ioengine=libaio --direct=1 --rw=write --bs=640k --size=640k --iodepth=4 \
+		--buffer_pattern=$((0x1000 + round)) --fallocate=none >"$WORK/fio.log" || fail "fio: $(cat "$WORK/fio.log")"
+	rm "$WORK/reading"
+	wait "${readers[@]}"
+	dd if=direct iflag=direct bs=640k status=none | cmp - direct || fail "old pages stay"
+done
+rm direct
 cd "$OLDPWD"
 mount_down
 

@@ -803,6 +803,38 @@ static void test_a_look_at_written_data_writes_nothing_out(void **state)
 	release(file);
 }
 
+static void read_byte(struct open_file file)
+{
+	assert_int_equal(wait_for(0, send_read(file, 0, 1)), 0);
+}
+
+/* What a reader may have put among the kernel's pages meanwhile goes before the write is answered; else nothing does. */
+static void test_direct_writes_leave_no_pages_of_readers(void **state)
+{
+	struct open_file file = create("file");
+	struct write_request request = write_request(file, O_RDWR | O_DIRECT, 0);
+	unsigned drops;
+	uint64_t unique;
+
+	(void)state;
+	assert_int_equal(write_byte(file, O_RDWR | O_DIRECT), 0);
+	drops = atomic_load(&kernel.drops);
+	assert_int_equal(write_byte(file, O_RDWR | O_DIRECT), 0);
+	assert_int_equal(atomic_load(&kernel.drops), drops);
+	read_byte(file);
+	atomic_store(&kernel.is_slow, true);
+	unique = fake_kernel_send(&kernel, 0, FUSE_WRITE, file.node, &request, sizeof request.in + 1);
+	assert_silent(0);
+	sem_post(&kernel.may_drop);
+	assert_int_equal(wait_for(0, unique), 0);
+	assert_int_equal(atomic_load(&kernel.drops), drops + 1);
+	atomic_store(&kernel.is_slow, false);
+	assert_int_equal(write_byte(file, O_RDWR), 0);
+	assert_int_equal(write_byte(file, O_RDWR | O_DIRECT), 0);
+	assert_int_equal(atomic_load(&kernel.drops), drops + 2);
+	release(file);
+}
+
 static void test_append_only_files_are_opened_to_append(void **state)
 {
 	struct open_file file = create("file");
@@ -873,6 +905,7 @@ int main(void)
 		TEST(a_lost_write_outlives_the_last_close),
 		TEST(who_needs_lost_data_fails),
 		TEST(a_look_at_written_data_writes_nothing_out),
+		TEST(direct_writes_leave_no_pages_of_readers),
 		TEST(append_only_files_are_opened_to_append),
 		cmocka_unit_test_setup(test_the_end_waits_for_what_is_under_way, setup),
 	};

@@ -1,0 +1,28 @@
+/*
+ * drops.h: the kernel's pages of an inode go, because its data changed past them. By a thread that holds no lock: the
+ * kernel may wait for reads and writes of the very file.
+ *
+ * Any thread.
+ */
+#ifndef RAFTKV_FS_FUSE_DROPS_H
+#define RAFTKV_FS_FUSE_DROPS_H
+
+#include "proto/env.h"
+
+struct drops;
+
+/* Somebody waits until the pages have gone. Embedded; the drops' until `wake`. */
+struct drops_waiter {
+	struct env_mail mail; /* the drops' */
+	struct drops_waiter *next; /* the drops' */
+	struct env_loop *loop;
+	env_mail_cb wake;
+};
+
+/* `drop`: by the kernel; may block. 0 or -errno. */
+int drops_new(void (*drop)(void *argument, uint64_t ino), void *argument, struct drops **drops);
+void drops_free(struct drops *drops); /* nobody waits; what is still to be dropped is not. May be NULL */
+/* Whatever pages there are at the call go. `waiter` may be NULL. 0; -ENOMEM: they stay, and nobody is woken. */
+int drops_add(struct drops *drops, uint64_t ino, struct drops_waiter *waiter);
+
+#endif
