@@ -151,7 +151,7 @@ static void on_done(struct keeper *keeper, int error, const struct op_reply *rep
 		on_reclaimed(keeper, reply->more);
 		break;
 	default:
-		keeper_on_session_step(keeper, &keeper->op, reply->more);
+		keeper_on_session_step(keeper, &keeper->op, reply);
 	}
 }
 

@@ -58,7 +58,8 @@ struct keeper {
 	uint32_t prepared; /* steps: the root, then each of the first stores */
 	uint64_t reviewed; /* env_now; 0: not yet in this term */
 	uint64_t ending; /* the session that is being ended, and */
-	enum op_kind end_step; /* what it needs next */
+	enum op_kind end_step; /* what it needs next, */
+	uint64_t end_from; /* from this inode on */
 	uint64_t writes_seen; /* by raftkv_stats, when the last reclaiming ended */
 	uint64_t reclaimed; /* env_now */
 	struct grace *grace;
@@ -104,7 +105,7 @@ void keeper_review(struct keeper *keeper);
 
 /* keeper_sessions.c. False: there is nothing to do. */
 bool keeper_end_sessions(struct keeper *keeper);
-void keeper_on_session_step(struct keeper *keeper, const struct op *op, bool more);
+void keeper_on_session_step(struct keeper *keeper, const struct op *op, const struct op_reply *reply);
 
 /* keeper_grace.c. */
 void keeper_begin_grace(struct keeper *keeper); /* the records have been read */

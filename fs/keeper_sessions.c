@@ -5,12 +5,12 @@
 
 static void run_end_step(struct keeper *keeper, enum op_kind kind, uint64_t session)
 {
-	const struct op op = {.kind = kind, .session_end.session = session};
+	const struct op op = {.kind = kind, .session_end = {.session = session, .from = keeper->end_from}};
 
 	keeper_run(keeper, &op);
 }
 
-void keeper_on_session_step(struct keeper *keeper, const struct op *op, bool more)
+void keeper_on_session_step(struct keeper *keeper, const struct op *op, const struct op_reply *reply)
 {
 	enum op_kind kind = op->kind;
 
@@ -18,7 +18,10 @@ void keeper_on_session_step(struct keeper *keeper, const struct op *op, bool mor
 		session_table_set_dying(&keeper->table, op->session_end.session);
 	} else if (kind == OP_SESSION_FORGET) {
 		keeper->end_step = OP_SESSION_END;
-	} else if (kind == OP_SESSION_END && !more) {
+		keeper->end_from = 0;
+	} else if (kind == OP_SESSION_END && reply->more) {
+		keeper->end_from = reply->id;
+	} else if (kind == OP_SESSION_END) {
 		keeper->end_step = OP_SESSION_REMOVE;
 	} else if (kind == OP_SESSION_REMOVE) {
 		session_table_remove(&keeper->table, keeper->ending);
