@@ -26,6 +26,7 @@
 #include "mount-helpers/options.h"
 #include "mount-helpers/source.h"
 #include "mount-helpers/state_dir.h"
+#include "proto/trim.h"
 #include "proto/version.h"
 
 #define NAME		"mount.raftkv"
@@ -55,6 +56,7 @@ struct service {
 	uint64_t notice; /* of a cluster, that the front is to answer */
 	struct control *control; /* NULL: the mount does without */
 	struct metrics *metrics; /* NULL: nobody asked */
+	struct trim *trim;
 	bool is_mounted;
 	dev_t device; /* of the mount */
 	int ended; /* eventfd: the lanes have ended */
@@ -373,6 +375,8 @@ static int start(struct service *service, struct status *status)
 		result = look_at_root(service, status);
 	if (result == 0)
 		result = show_figures(service, status);
+	if (result == 0)
+		result = trim_start(&service->trim, status);
 	return status_complete(status, result, "the mount cannot start: %s", status_name(result));
 }
 
@@ -437,6 +441,7 @@ static void serve(struct service *service, int signals)
 
 static void stop(struct service *service)
 {
+	trim_stop(service->trim);
 	metrics_stop(service->metrics);
 	control_stop(service->control);
 	/* The store may hold data that came in a lane's buffer until it has closed. */

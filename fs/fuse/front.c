@@ -8,7 +8,7 @@
 #include "fs/fuse/request.h"
 #include "proto/container.h"
 
-#define MAX_BACKGROUND 512
+#define MAX_BACKGROUND 128 /* of LANE_WRITE_MAX bytes each, in memory until they are answered */
 #define TOLD_PLACES    (1u << 17)
 #define TOLD_SLACK_NS                                                                                        \
 	UINT64_C(4000000000) /* a reply may lie about before the kernel takes it and begins to count */

@@ -31,6 +31,7 @@ struct request_buffer {
 struct pool {
 	atomic_uint references; /* the lane, and each buffer that is out */
 	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
+	atomic_uint returned_count; /* about as many; beyond SPARES_MAX they are freed at once */
 };
 
 struct lane {
@@ -93,6 +94,7 @@ static void collect_returned(struct lane *lane)
 	while (list) {
 		struct request_buffer *next = list->next;
 
+		atomic_fetch_sub_explicit(&lane->pool->returned_count, 1, memory_order_relaxed);
 		if (lane->spare_count < SPARES_MAX) {
 			list->next = lane->spares;
 			lane->spares = list;
@@ -127,16 +129,27 @@ static struct request_buffer *buffer_get(struct lane *lane)
 	return buffer;
 }
 
-static void buffer_return(void *argument)
+static void push_returned(struct pool *pool, struct request_buffer *buffer)
 {
-	struct request_buffer *buffer = argument;
-	struct pool *pool = buffer->pool;
 	struct request_buffer *first = atomic_load_explicit(&pool->returned, memory_order_relaxed);
 
 	do
 		buffer->next = first;
 	while (!atomic_compare_exchange_weak_explicit(
 		&pool->returned, &first, buffer, memory_order_release, memory_order_relaxed));
+}
+
+static void buffer_return(void *argument)
+{
+	struct request_buffer *buffer = argument;
+	struct pool *pool = buffer->pool;
+
+	if (atomic_fetch_add_explicit(&pool->returned_count, 1, memory_order_relaxed) < SPARES_MAX) {
+		push_returned(pool, buffer);
+	} else {
+		atomic_fetch_sub_explicit(&pool->returned_count, 1, memory_order_relaxed);
+		buffer_free(buffer);
+	}
 	pool_unref(pool);
 }
 
