@@ -18,6 +18,7 @@
 #define ASK_AGAIN_FIRST_MS UINT64_C(8)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
 #define NS_PER_MS	   UINT64_C(1000000)
+#define UNLOCK_TRIES_MAX   8u
 
 static enum lock_type type_of(int type)
 {
@@ -154,6 +155,24 @@ static void lock_settled(struct request *request)
 	set_lock_reply(request, 0);
 }
 
+static void unlock_again(struct env_timer *timer)
+{
+	set_lock(request_of_timer(timer));
+}
+
+/* An unlock that met the end of the session: what it was to drop has gone with it, and the next session, which is being
+ * opened, knows of no lock. False: too often. */
+static bool wait_for_session(struct request *request)
+{
+	struct env *env = request->front->options.env;
+
+	if (request->op.lock.lock.type != FS_LOCK_NONE || request->waits == UNLOCK_TRIES_MAX)
+		return false;
+	env_timer_start(&request->timer, lane_loop(request->lane),
+		env_now(env) + (ASK_AGAIN_FIRST_MS << request->waits++) * NS_PER_MS, unlock_again);
+	return true;
+}
+
 static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = request_of_call(call);
@@ -164,6 +183,8 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 		wait_for_lock(request, &reply->blocker);
 		return;
 	}
+	if (error == -EIO && wait_for_session(request))
+		return;
 	if (!error && may_let_in)
 		node_wake_lockers(request->front->nodes, request->ino);
 	if (error) {

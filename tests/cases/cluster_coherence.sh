@@ -17,12 +17,17 @@ from patience import until
 work, daemon = sys.argv[1], int(sys.argv[2])
 fd = os.open(f"{work}/one/lost", os.O_CREAT | os.O_RDWR)
 fcntl.flock(fd, fcntl.LOCK_EX)
+dropped = [os.open(f"{work}/one/dropped{i}", os.O_CREAT | os.O_RDWR) for i in range(8)]
+for file in dropped:
+    fcntl.flock(file, fcntl.LOCK_EX)
 os.kill(daemon, signal.SIGSTOP)
 try:
     other = os.open(f"{work}/two/lost", os.O_RDWR)
     fcntl.flock(other, fcntl.LOCK_EX)
 finally:
     os.kill(daemon, signal.SIGCONT)
+for file in dropped: # before and after the mount hears that its session has ended
+    fcntl.flock(file, fcntl.LOCK_UN)
 until(30, lambda: "session opened" in open(f"{work}/one.log").read(), "no new session")
 try:
     os.write(fd, b"x")
