@@ -84,9 +84,17 @@ static int check_heir(struct keeper *keeper, const struct keeper_wish *wish, str
 	return 0;
 }
 
+/* It was let before, and goes on. */
+static bool is_draining(struct keeper *keeper, uint64_t store)
+{
+	const struct store_entry *entry = store_table_find(&keeper->stores, store);
+
+	return entry && entry->state == STORE_DRAINING;
+}
+
 static int check_drain(struct keeper *keeper, const struct keeper_wish *wish, struct status *status)
 {
-	if (!wish->is_forced && !has_spares(keeper, wish->store))
+	if (!wish->is_forced && !is_draining(keeper, wish->store) && !has_spares(keeper, wish->store))
 		return status_set(status, -EBUSY,
 			"no other store could take what store %" PRIu64
 			" has: add one ('raftkvd --join'), or make do with fewer replicas (--force)",

@@ -4,6 +4,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fs/control.h"
@@ -15,9 +16,10 @@
 #include "proto/trim.h"
 #include "store/data_dir.h"
 
-#define LOOPS_MAX  4
-#define WORKERS	   4
-#define IO_THREADS 4
+#define LOOPS_MAX    4
+#define WORKERS	     4
+#define IO_THREADS   4
+#define ENTRY_WAIT_S 30
 
 struct process {
 	struct process_options options;
@@ -32,6 +34,8 @@ struct process {
 	struct trim *trim;
 	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
 	sem_t answered; /* by that loop */
+	bool is_joining; /* it is new to a cluster that is there */
+	sem_t entered; /* then: the cluster has heard of it */
 };
 
 /* ---- The first loop ---- */
@@ -41,6 +45,15 @@ static void on_answer(void *argument)
 	struct process *process = argument;
 
 	sem_post(&process->answered);
+}
+
+static void on_entered(void *argument)
+{
+	struct process *process = argument;
+	int times;
+
+	if (sem_getvalue(&process->entered, &times) == 0 && times == 0)
+		sem_post(&process->entered);
 }
 
 static void start_on_loop(struct env_mail *mail)
@@ -101,7 +114,8 @@ static int find_identity(struct process *process, struct status *status)
 	process->cluster = dir.ident.cluster;
 	process->store = dir.ident.store;
 	data_dir_close(&dir);
-	if (dir.is_new && config->server.join)
+	process->is_joining = dir.is_new && config->server.join;
+	if (process->is_joining)
 		code = join_cluster(process->env, config, process->options.logger, &process->cluster,
 			&process->store, status);
 	return code;
@@ -117,6 +131,8 @@ static int make_server(struct process *process, struct status *status)
 		.cluster = process->cluster,
 		.store = process->store,
 		.uid = geteuid(),
+		.entered = process->is_joining ? on_entered : NULL,
+		.entered_argument = process,
 		.failed = process->options.failed,
 		.failed_argument = process->options.failed_argument};
 
@@ -137,6 +153,22 @@ static int run_loops(struct process *process, struct status *status)
 		}
 	}
 	run_on_loop(process, start_on_loop);
+	return 0;
+}
+
+/* A store that joins is ready once the cluster counts on it: what is asked for next may be to drain another. One that
+ * cannot reach the cluster any more serves all the same. */
+static int await_entry(struct process *process, struct status *status)
+{
+	struct timespec until;
+
+	(void)status;
+	if (!process->is_joining)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ENTRY_WAIT_S;
+	while (sem_timedwait(&process->entered, &until) < 0 && errno == EINTR)
+		;
 	return 0;
 }
 
@@ -169,8 +201,8 @@ int process_open(const struct process_options *options, struct process **out, st
 {
 	const struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
-	static int (*const steps[])(struct process * process, struct status * status) = {
-		find_identity, make_loops, make_server, run_loops, start_telling, start_trimming};
+	static int (*const steps[])(struct process * process, struct status * status) = {find_identity,
+		make_loops, make_server, run_loops, start_telling, start_trimming, await_entry};
 	struct process *process = calloc(1, sizeof *process);
 	int code;
 
@@ -179,6 +211,7 @@ int process_open(const struct process_options *options, struct process **out, st
 		return status_set(status, -ENOMEM, "out of memory");
 	process->options = *options;
 	sem_init(&process->answered, 0, 0);
+	sem_init(&process->entered, 0, 0);
 	code = env_uv_new(&env, &process->env, status);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps && code == 0; i++)
 		code = steps[i](process, status);
@@ -206,6 +239,7 @@ void process_close(struct process *process)
 	if (process->env)
 		env_uv_free(process->env);
 	sem_destroy(&process->answered);
+	sem_destroy(&process->entered);
 	free(process);
 }
 

@@ -255,6 +255,15 @@ static void on_refused(void *argument, const struct status *why)
 		server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
 }
 
+static void on_entered(void *argument, uint64_t store, uint64_t cluster)
+{
+	struct server *server = argument;
+
+	(void)store, (void)cluster;
+	if (server->options.entered)
+		server->options.entered(server->options.entered_argument);
+}
+
 static int make_reporter(struct server *server, struct status *status)
 {
 	const struct reporter_options options = {.loop = server->options.loops[0],
@@ -264,6 +273,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.keeper = server->keeper,
+		.entered = on_entered,
 		.found = on_reported,
 		.refused = on_refused,
 		.argument = server};

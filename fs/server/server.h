@@ -25,6 +25,9 @@ struct server_options {
 	/* The store can not go on: the process should end. Once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
+	/* After each report of this store that the cluster has taken, on the first loop. May be NULL. */
+	void (*entered)(void *argument);
+	void *entered_argument;
 };
 
 /* Before the loops run: recovers the store (blocks) and listens. What is wrong is said by a sentence. */
