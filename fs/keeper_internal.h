@@ -112,6 +112,9 @@ void keeper_begin_grace(struct keeper *keeper); /* the records have been read */
 bool keeper_end_grace(struct keeper *keeper);
 void keeper_on_grace_ended(struct keeper *keeper);
 
+/* keeper_room.c: how much this store holds when another one reports. */
+void keeper_note_use(struct keeper *keeper, struct store_entry *entry);
+
 /* keeper_stores.c. */
 bool keeper_enter_store(struct keeper *keeper);
 void keeper_on_entered(struct keeper *keeper, int error, uint64_t id);

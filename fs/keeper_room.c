@@ -18,10 +18,34 @@ static const struct keeper_region *find_region(const struct pass *pass, uint64_t
 	return NULL;
 }
 
+static uint64_t used_here(const struct keeper *keeper)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(keeper->options.raftkv, &stats);
+	return stats.blocks.used_units * BLOCK_UNIT_SIZE;
+}
+
+void keeper_note_use(struct keeper *keeper, struct store_entry *entry)
+{
+	entry->used_here = used_here(keeper);
+}
+
+/* What the store said, less what has been written since: that much more is in this store. */
+static struct keeper_room room_of(const struct store_entry *entry, uint64_t used_now)
+{
+	const struct store_figures *figures = &entry->figures;
+	uint64_t grown = used_now > entry->used_here ? used_now - entry->used_here : 0;
+
+	return (struct keeper_room){.total = figures->data_total,
+		.free = figures->data_free > grown ? figures->data_free - grown : 0};
+}
+
 bool keeper_room(struct keeper *keeper, struct keeper_room *room)
 {
 	const struct keeper_region *region = find_region(&keeper->seen, CLUSTER_REGION);
 	struct keeper_room rooms[REGION_PEERS_MAX];
+	uint64_t used_now = used_here(keeper);
 	uint32_t voters = 0, known = 0;
 
 	if (keeper->term == 0 || !region)
@@ -34,8 +58,7 @@ bool keeper_room(struct keeper *keeper, struct keeper_room *room)
 			continue;
 		voters++;
 		if (entry && entry->heard > 0)
-			rooms[known++] = (struct keeper_room){
-				.total = entry->figures.data_total, .free = entry->figures.data_free};
+			rooms[known++] = room_of(entry, used_now);
 	}
 	if (known <= voters / 2)
 		return false;

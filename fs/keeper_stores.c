@@ -13,7 +13,7 @@ static bool is_same_life(const struct store_report *one, const struct store_repo
 
 int keeper_report(struct keeper *keeper, const struct store_report *report, uint64_t *id)
 {
-	struct store_entry *owner = store_table_find_address(&keeper->stores, report->address);
+	struct store_entry *owner = store_table_find_address(&keeper->stores, report->address), *entry;
 	int status;
 
 	*id = 0;
@@ -22,6 +22,9 @@ int keeper_report(struct keeper *keeper, const struct store_report *report, uint
 	if (keeper->stores.count == 0)
 		return -EAGAIN; /* the records have not been read yet */
 	status = store_table_report(&keeper->stores, report, env_now(keeper->env), id);
+	entry = store_table_find(&keeper->stores, report->store);
+	if (status == 0 && entry)
+		keeper_note_use(keeper, entry);
 	if (status == -EEXIST)
 		*id = owner ? owner->id : 0;
 	if (status != STATUS_NOT_FOUND)

@@ -28,6 +28,7 @@ void store_table_set(struct store_table *table, struct store_entry *entries, uin
 		entries[i].heard = old->heard;
 		memcpy(entries[i].version, old->version, sizeof old->version);
 		entries[i].figures = old->figures;
+		entries[i].used_here = old->used_here;
 		entries[i].replicas = old->replicas;
 	}
 	memcpy(table->entries, entries, count * sizeof *entries);

@@ -47,6 +47,7 @@ struct store_entry {
 	uint64_t heard; /* env_now; 0: not yet */
 	char version[32];
 	struct store_figures figures;
+	uint64_t used_here; /* bytes of file data in the keeper's own store, when it said that */
 	uint32_t replicas; /* of the regions that the keeper has looked at */
 };
 

@@ -154,8 +154,6 @@ int env_uv_status(int code)
 	switch (code) {
 	case UV_EAI_MEMORY:
 		return -ENOMEM;
-	case UV_EAI_AGAIN:
-		return -EAGAIN;
 	case UV_EAI_CANCELED:
 		return -ECANCELED;
 	default:
