@@ -80,8 +80,8 @@ start() {
 	for n in "${!log_size[@]}"; do
 		until_ready "$n" "${log_size[n]}"
 	done
-	mkdir -p "$mnt"
-	mountpoint -q "$mnt" || "$build/mount.raftkv" "$addresses" "$mnt"
+	mkdir -p "$mnt" 2>/dev/null || true # mount.raftkv says what is wrong with it
+	{ mountpoint -q "$mnt" && ls "$mnt" >/dev/null 2>&1; } || "$build/mount.raftkv" "$addresses" "$mnt"
 	! "$is_fresh" || chown "$owner" "$mnt"
 	[ "$(id -u)" != 0 ] || chown -R --no-dereference "$owner" "$build"
 	say "$stores"

@@ -6,8 +6,8 @@ set -eu
 build=$1 volume=$(realpath -m "$2") mnt=$3
 owner=${SUDO_UID:-$(id -u)}:${SUDO_GID:-$(id -g)}
 
-mkdir -p "$mnt"
-if mountpoint -q "$mnt"; then
+mkdir -p "$mnt" 2>/dev/null || true # mount.raftkv says what is wrong with it, and takes the place of a mount that was killed
+if mountpoint -q "$mnt" && ls "$mnt" >/dev/null 2>&1; then
 	echo "$mnt is mounted already."
 else
 	"$build/mount.raftkv" "$volume" "$mnt"

@@ -122,3 +122,15 @@ umount "$WORK/connections"
 exec 8>&-
 ends abort
 umount -l "$MNT"
+
+# 'make run' mounts again what was killed.
+mount_up
+echo kept >"$MNT/run"
+kill -9 "$DAEMON"
+wait "$DAEMON" 2>/dev/null
+check mount-helpers/run.sh "$BUILD" "$VOLUME" "$MNT" >"$WORK/run.log"
+same "$(cat "$MNT/run")" kept
+check mount-helpers/run.sh "$BUILD" "$VOLUME" "$MNT" >"$WORK/run.log"
+grep -q 'mounted already' "$WORK/run.log" || fail "it is mounted: $(cat "$WORK/run.log")"
+"$BUILD/umount.fuse.raftkv" "$MNT" || fail "umount"
+DAEMON=
