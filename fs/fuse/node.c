@@ -19,6 +19,7 @@ struct node {
 	uint64_t ino;
 	uint64_t opens;
 	uint64_t lock_drops; /* counts node_wake_lockers */
+	unsigned releases; /* of locks, under way */
 	struct node_errors errors; /* of data */
 	struct node_errors lock_errors;
 	bool is_unseen; /* an error of data that no fsync has told */
@@ -120,7 +121,7 @@ static void keep(struct node_table *table, struct node *node)
 
 static void drop_if_idle(struct node_table *table, struct node *node)
 {
-	if (node->opens > 0 || node->lockers)
+	if (node->opens > 0 || node->lockers || node->releases > 0)
 		return;
 	node->is_locked = node->is_open = node->is_privileged = false;
 	if (node->is_unseen)
@@ -465,6 +466,47 @@ int node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struc
 		result = -EAGAIN;
 	else if (is_cycle(table, waiter))
 		result = -EDEADLK;
+	else
+		add_locker(table, node, waiter);
+	pthread_mutex_unlock(&table->mutex);
+	return result;
+}
+
+void node_begin_release(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node)
+		node->releases++;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+void node_end_release(struct node_table *table, uint64_t ino)
+{
+	struct node *node;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node && node->releases > 0) {
+		node->releases--;
+		drop_if_idle(table, node);
+	}
+	pthread_mutex_unlock(&table->mutex);
+}
+
+int node_wait_release(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter)
+{
+	struct node *node;
+	int result = 0;
+
+	pthread_mutex_lock(&table->mutex);
+	node = find(table, ino);
+	if (node && node->lock_drops != drops)
+		result = -EAGAIN;
+	else if (!node || node->releases == 0)
+		result = -ENOENT;
 	else
 		add_locker(table, node, waiter);
 	pthread_mutex_unlock(&table->mutex);

@@ -93,6 +93,14 @@ int node_wait_lock(struct node_table *table, uint64_t ino, uint64_t drops, struc
 bool node_cancel_wait(struct node_table *table, uint64_t ino, struct node_waiter *waiter);
 void node_wake_lockers(struct node_table *table, uint64_t ino);
 
+/* Locks of a handle that was closed are being dropped, until node_end_release. */
+void node_begin_release(struct node_table *table, uint64_t ino);
+void node_end_release(struct node_table *table, uint64_t ino);
+/* For who was refused a lock by this mount's own, and does not want to wait: close(2) of who had it may have returned. 0: it
+ * waits, as with node_wait_lock. -EAGAIN: a lock was dropped since `drops` was read; ask again. -ENOENT: nothing is being
+ * dropped. */
+int node_wait_release(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter);
+
 /* Inodes in the table: open ones, and those with an error that is kept. */
 uint64_t node_count(struct node_table *table);
 

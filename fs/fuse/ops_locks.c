@@ -88,7 +88,7 @@ static void set_lock_reply(struct request *request, int error)
 static void go_on(struct request *request)
 {
 	env_timer_stop(&request->timer);
-	if (waits_is_interrupted(request->front->waits, request->unique))
+	if (request->is_blocking && waits_is_interrupted(request->front->waits, request->unique))
 		set_lock_reply(request, -EINTR);
 	else
 		set_lock(request);
@@ -150,6 +150,21 @@ static void wait_for_lock(struct request *request, const struct lock *blocker)
 		ask_again_later(request);
 }
 
+/* What is in the way may be a lock whose last close has returned: the kernel does not wait for RELEASE. */
+static void refuse_lock(struct request *request, const struct lock *blocker)
+{
+	struct front *front = request->front;
+	int result = -ENOENT;
+
+	request->waiter = (struct node_waiter){.loop = lane_loop(request->lane), .wake = wait_is_over};
+	if (blocker->session == client_session(front->options.client))
+		result = node_wait_release(front->nodes, request->ino, request->drops, &request->waiter);
+	if (result == -EAGAIN)
+		set_lock(request);
+	else if (result < 0)
+		set_lock_reply(request, -EAGAIN);
+}
+
 static void lock_settled(struct request *request)
 {
 	set_lock_reply(request, 0);
@@ -181,6 +196,10 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 
 	if (error == -EAGAIN && request->is_blocking) {
 		wait_for_lock(request, &reply->blocker);
+		return;
+	}
+	if (error == -EAGAIN) {
+		refuse_lock(request, &reply->blocker);
 		return;
 	}
 	if (error == -EIO && wait_for_session(request))
@@ -337,7 +356,7 @@ void locks_release(struct request *request, const struct handle *handle)
 			.lock = {.ino = handle->ino, .lock = whole(owner->kind, FS_LOCK_NONE, owner->owner)},
 		};
 
-		request_background(request->front, lane_loop(request->lane), &op);
+		request_release_lock(request->front, lane_loop(request->lane), &op);
 	}
 }
 

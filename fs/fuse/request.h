@@ -246,6 +246,8 @@ static inline struct slice request_name(const char *name)
 
 /* Fire and forget: dropping a lock, which lets waiters ask again. */
 void request_background(struct front *front, struct env_loop *loop, const struct op *op);
+/* The same for a lock of a handle that is being closed (node_begin_release). */
+void request_release_lock(struct front *front, struct env_loop *loop, const struct op *op);
 
 /* The operations, by family: each fills in its part of the table. */
 void ops_names(struct fuse_lowlevel_ops *operations);
