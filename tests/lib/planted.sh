@@ -21,12 +21,16 @@ caught_by() # FOLDER BUG TEST…
 }
 
 all_caught() {
-	local layer=$1 parts=$2 folder=build-plant/tests/unit/$1 status=0 test bug caught
+	local layer=$1 parts=$2 folder=build-plant/tests/unit/$1 status=0 test bug caught begin quickest_first
 	shift 2
 	make -s -j2 PLANT=1 BUILD=build-plant "${@/#/$folder/test_}" || return 1
-	for test in "$@"; do
-		"$folder/test_$test" >/dev/null 2>&1 || { echo "test_$test fails without a bug"; return 1; }
-	done
+	quickest_first=$(for test in "$@"; do
+		begin=$EPOCHREALTIME
+		"$folder/test_$test" >/dev/null 2>&1 || { echo "- test_$test fails without a bug"; continue; }
+		awk -v a="$begin" -v b="$EPOCHREALTIME" -v test="$test" 'BEGIN { print b - a, test }'
+	done | sort -n)
+	! grep '^-' <<<"$quickest_first" || return 1
+	set -- $(cut -d' ' -f2 <<<"$quickest_first")
 	while read -r bug; do
 		caught=$(caught_by "$folder" "$bug" "$@")
 		[ -n "$caught" ] || status=1
