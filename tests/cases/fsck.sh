@@ -38,7 +38,7 @@ has_moved() { [ -e "$MNT/moved-$1-1" ]; }
 for round in 1 2 3; do
 	(
 		i=0
-		while cp -r proto "$MNT/$round-$i" && mv "$MNT/$round-$i" "$MNT/moved-$round-$i"; do
+		while kill -0 "$DAEMON" 2>/dev/null && cp -r proto "$MNT/$round-$i" && mv "$MNT/$round-$i" "$MNT/moved-$round-$i"; do
 			[ $((i % 3)) = 0 ] && rm -r "$MNT/moved-$round-$i"
 			i=$((i + 1))
 		done
