@@ -478,7 +478,7 @@ static void code_reply(struct coder *coder, struct op_reply *reply)
 
 	coder_u32(coder, &error);
 	coder_check(coder, error <= ERRNO_MAX);
-	reply->error = -(int)error;
+	reply->error = error <= ERRNO_MAX ? -(int)error : 0;
 	coder_bool(coder, &reply->has_attributes);
 	if (reply->has_attributes)
 		code_attributes(coder, &reply->attributes);

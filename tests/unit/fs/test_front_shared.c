@@ -245,7 +245,7 @@ static void end_grace(struct fake_kernel *of)
 	run_elsewhere(of, (struct op){.kind = OP_GRACE_END, .grace_end.inos = writer_written(&writer)});
 }
 
-static int answered; /* by the front: 0: not yet, 1: what is open is kept, -1: ask again */
+static atomic_int answered; /* by the front: 0: not yet, 1: what is open is kept, -1: ask again */
 
 static void on_answer(void *argument, bool are_kept)
 {
