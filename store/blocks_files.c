@@ -328,6 +328,22 @@ static uint64_t next_chunk(const struct blocks *blocks)
 	return next;
 }
 
+/*
+ * A process that ended because a sync had failed leaves a length that only the page cache may know of: no later sync makes
+ * it durable, and a loss of power takes what was written behind the old one. Another length is a change that the next sync
+ * does make durable: one unit more than whole chunks, or no longer so. Of the last chunk of a file alone: one behind it was
+ * in use, and its length synced.
+ */
+static int change_length(const struct blocks *blocks, struct env_file *file, uint64_t chunks)
+{
+	uint64_t whole = chunks * bytes_of(blocks->chunk_units), size;
+	int status = env_file_size(file, &size);
+
+	if (status || size - whole >= bytes_of(blocks->chunk_units))
+		return status;
+	return env_file_truncate(file, size == whole ? whole + BLOCK_UNIT_SIZE : whole); /* takes no room */
+}
+
 static int grow(struct blocks *blocks, enum blocks_claim claim)
 {
 	uint64_t chunk, size = bytes_of(blocks->chunk_units);
@@ -349,6 +365,8 @@ static int grow(struct blocks *blocks, enum blocks_claim claim)
 	if (!file)
 		return file_create(blocks);
 	status = env_file_allocate(file, chunk % BLOCKS_CHUNKS_PER_FILE * size, size);
+	if (status == 0 && is_stale)
+		status = change_length(blocks, file, chunk % BLOCKS_CHUNKS_PER_FILE + 1);
 	if (status == 0)
 		status = env_file_sync(file);
 	if (status)
