@@ -2,15 +2,16 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <uthash.h>
 #include <utlist.h>
 
-/* An inode in the queue. */
 struct item {
 	uint64_t ino;
-	struct drops_waiter *waiters;
-	struct item *prev, *next;
+	uint64_t ticket;
+	UT_hash_handle hh;
 };
 
 struct drops {
@@ -19,31 +20,39 @@ struct drops {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* the queue, or is_ending */
 	pthread_t thread;
-	struct item *queue;
+	struct item *queue; /* in the order of the tickets */
+	uint64_t last_ticket;
+	_Atomic uint64_t done; /* tickets up to here; written under the mutex */
+	struct drops_waiter *waiters;
 	bool is_ending;
 };
 
-static void wake_all(struct drops_waiter *list)
+/* Under the mutex. */
+static void wake(struct drops *drops)
 {
-	while (list) {
-		struct drops_waiter *next = list->next;
+	struct drops_waiter *waiter, *next;
 
-		env_post(list->loop, &list->mail, list->wake);
-		list = next;
+	LL_FOREACH_SAFE(drops->waiters, waiter, next)
+	{
+		if (waiter->ticket > drops->done)
+			continue;
+		LL_DELETE(drops->waiters, waiter);
+		env_post(waiter->loop, &waiter->mail, waiter->wake);
 	}
 }
 
-/* Under the mutex, which it lets go meanwhile. Who comes after it has begun gets an item of its own. */
+/* Under the mutex, which it lets go meanwhile. What is wanted after it has begun gets a ticket of its own. */
 static void drop_first(struct drops *drops)
 {
 	struct item *item = drops->queue;
 
-	DL_DELETE(drops->queue, item);
+	HASH_DEL(drops->queue, item);
 	pthread_mutex_unlock(&drops->mutex);
 	drops->drop(drops->argument, item->ino);
-	wake_all(item->waiters);
-	free(item);
 	pthread_mutex_lock(&drops->mutex);
+	drops->done = item->ticket;
+	free(item);
+	wake(drops);
 }
 
 static void *run(void *argument)
@@ -94,40 +103,60 @@ void drops_free(struct drops *drops)
 	pthread_cond_signal(&drops->changed);
 	pthread_mutex_unlock(&drops->mutex);
 	pthread_join(drops->thread, NULL);
-	DL_FOREACH_SAFE(drops->queue, item, next)
-	free(item);
+	HASH_ITER (hh, drops->queue, item, next) {
+		HASH_DEL(drops->queue, item);
+		free(item);
+	}
 	pthread_cond_destroy(&drops->changed);
 	pthread_mutex_destroy(&drops->mutex);
 	free(drops);
 }
 
-/* Under the mutex. NULL: out of memory. */
+/* Under the mutex. NULL: no memory. */
 static struct item *find_or_add(struct drops *drops, uint64_t ino)
 {
 	struct item *item;
 
-	DL_FOREACH(drops->queue, item)
-	if (item->ino == ino)
+	HASH_FIND(hh, drops->queue, &ino, sizeof ino, item);
+	if (item)
 		return item;
 	item = calloc(1, sizeof *item);
 	if (!item)
 		return NULL;
 	item->ino = ino;
-	DL_APPEND(drops->queue, item);
+	item->ticket = ++drops->last_ticket;
+	HASH_ADD(hh, drops->queue, ino, sizeof item->ino, item);
 	pthread_cond_signal(&drops->changed);
 	return item;
 }
 
-int drops_add(struct drops *drops, uint64_t ino, struct drops_waiter *waiter)
+uint64_t drops_add(struct drops *drops, uint64_t ino)
 {
-	struct item *item;
+	const struct item *item;
+	uint64_t ticket;
 
 	pthread_mutex_lock(&drops->mutex);
 	item = find_or_add(drops, ino);
-	if (item && waiter) {
-		waiter->next = item->waiters;
-		item->waiters = waiter;
+	ticket = item ? item->ticket : 0;
+	pthread_mutex_unlock(&drops->mutex);
+	return ticket;
+}
+
+bool drops_is_done(const struct drops *drops, uint64_t ticket)
+{
+	return ticket <= atomic_load(&drops->done);
+}
+
+bool drops_wait(struct drops *drops, uint64_t ticket, struct drops_waiter *waiter)
+{
+	bool is_done;
+
+	pthread_mutex_lock(&drops->mutex);
+	is_done = drops_is_done(drops, ticket);
+	if (!is_done) {
+		waiter->ticket = ticket;
+		LL_PREPEND(drops->waiters, waiter);
 	}
 	pthread_mutex_unlock(&drops->mutex);
-	return item ? 0 : -ENOMEM;
+	return is_done;
 }

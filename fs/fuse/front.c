@@ -136,7 +136,7 @@ static void on_dropped(void *argument, uint64_t ino)
 	if (front->pages)
 		pages_drop(front->pages, ino);
 	else
-		drops_add(front->drops, ino, NULL);
+		drops_add(front->drops, ino);
 	request_drop_attributes(front, ino);
 }
 
@@ -235,8 +235,7 @@ static int make_watches(struct front *front)
 static int make_shared_parts(struct front *front)
 {
 	const struct front_options *options = &front->options;
-	const struct pages_options pages = {
-		.drop = options->drop_pages, .argument = options->descriptor_argument};
+	const struct pages_options pages = {.drops = front->drops};
 	const struct nameless_options nameless = {
 		.client = options->client,
 		.loop = options->loops[0],

@@ -39,7 +39,7 @@ struct handle *handle_new(struct request *request, uint64_t ino)
 	handle->is_direct = is_direct(request);
 	handle->can_read = can_read(request);
 	pthread_mutex_init(&handle->mutex, NULL);
-	node_set_open(request->front->nodes, ino);
+	node_set(request->front->nodes, ino, NODE_OPEN);
 	handle->errors = node_cursor(request->front->nodes, ino);
 	request->has_node = request->has_pages = false; /* the handle has them now */
 	pthread_mutex_lock(&request->front->mutex);

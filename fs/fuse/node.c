@@ -25,10 +25,7 @@ struct node {
 	bool is_unseen; /* an error of data that no fsync has told */
 	bool is_kept; /* for that alone: nobody has it open */
 	struct node *kept_prev, *kept_next;
-	bool has_pages;
-	bool is_open;
-	bool is_privileged;
-	bool is_locked;
+	unsigned marks; /* enum node_mark */
 	struct node_waiter *lockers; /* for a lock to be dropped */
 	UT_hash_handle hh;
 };
@@ -84,7 +81,6 @@ static struct node *find_or_add(struct node_table *table, uint64_t ino)
 	if (!node)
 		return NULL;
 	node->ino = ino;
-	node->has_pages = true;
 	HASH_ADD(hh, table->nodes, ino, sizeof node->ino, node);
 	return node;
 }
@@ -123,7 +119,6 @@ static void drop_if_idle(struct node_table *table, struct node *node)
 {
 	if (node->opens > 0 || node->lockers || node->releases > 0)
 		return;
-	node->is_locked = node->is_open = node->is_privileged = false;
 	if (node->is_unseen)
 		keep(table, node);
 	else
@@ -161,76 +156,46 @@ void node_close(struct node_table *table, uint64_t ino)
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
-	node->opens--;
+	if (--node->opens == 0)
+		node->marks = 0;
 	drop_if_idle(table, node);
 	pthread_mutex_unlock(&table->mutex);
 }
 
-void node_set_pages(struct node_table *table, uint64_t ino)
+/* Takes marks away, then gives others; what there was before. */
+static unsigned change_marks(struct node_table *table, uint64_t ino, unsigned away, unsigned more)
 {
 	struct node *node;
+	unsigned before = 0;
 
 	pthread_mutex_lock(&table->mutex);
 	node = find(table, ino);
-	if (node)
-		node->has_pages = true;
+	if (node) {
+		before = node->marks;
+		node->marks = (before & ~away) | more;
+	}
 	pthread_mutex_unlock(&table->mutex);
+	return before;
+}
+
+void node_set(struct node_table *table, uint64_t ino, enum node_mark mark)
+{
+	change_marks(table, ino, 0, mark);
+}
+
+bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark)
+{
+	return change_marks(table, ino, 0, 0) & mark;
+}
+
+void node_set_pages(struct node_table *table, uint64_t ino)
+{
+	change_marks(table, ino, NODE_PAGELESS, 0);
 }
 
 bool node_take_pages(struct node_table *table, uint64_t ino)
 {
-	struct node *node;
-	bool has_pages;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	has_pages = !node || node->has_pages;
-	if (node)
-		node->has_pages = false;
-	pthread_mutex_unlock(&table->mutex);
-	return has_pages;
-}
-
-void node_set_open(struct node_table *table, uint64_t ino)
-{
-	pthread_mutex_lock(&table->mutex);
-	find(table, ino)->is_open = true;
-	pthread_mutex_unlock(&table->mutex);
-}
-
-bool node_is_open(struct node_table *table, uint64_t ino)
-{
-	struct node *node;
-	bool is_open;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	is_open = node && node->is_open;
-	pthread_mutex_unlock(&table->mutex);
-	return is_open;
-}
-
-void node_set_privileged(struct node_table *table, uint64_t ino)
-{
-	struct node *node;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	if (node)
-		node->is_privileged = true;
-	pthread_mutex_unlock(&table->mutex);
-}
-
-bool node_is_privileged(struct node_table *table, uint64_t ino)
-{
-	struct node *node;
-	bool is_privileged;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	is_privileged = node && node->is_privileged;
-	pthread_mutex_unlock(&table->mutex);
-	return is_privileged;
+	return !(change_marks(table, ino, 0, NODE_PAGELESS) & NODE_PAGELESS);
 }
 
 bool node_is_in_use(struct node_table *table, uint64_t ino)
@@ -284,7 +249,7 @@ void node_set_error_of_locked(struct node_table *table, int error)
 
 	pthread_mutex_lock(&table->mutex);
 	HASH_ITER (hh, table->nodes, node, next)
-		if (node->is_locked)
+		if (node->marks & NODE_LOCKED)
 			add_error(&node->lock_errors, error);
 	pthread_mutex_unlock(&table->mutex);
 }
@@ -376,29 +341,6 @@ int node_close_error(struct node_table *table, uint64_t ino, const struct node_c
 }
 
 /* ---- Locks ---- */
-
-void node_set_locked(struct node_table *table, uint64_t ino)
-{
-	struct node *node;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	if (node)
-		node->is_locked = true;
-	pthread_mutex_unlock(&table->mutex);
-}
-
-bool node_is_locked(struct node_table *table, uint64_t ino)
-{
-	struct node *node;
-	bool is_locked;
-
-	pthread_mutex_lock(&table->mutex);
-	node = find(table, ino);
-	is_locked = node && node->is_locked;
-	pthread_mutex_unlock(&table->mutex);
-	return is_locked;
-}
 
 uint64_t node_lock_drops(struct node_table *table, uint64_t ino)
 {

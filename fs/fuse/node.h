@@ -32,25 +32,29 @@ void node_table_free(struct node_table *table); /* may be NULL */
 /* Counts an open. 0 or -ENOMEM. */
 int node_open(struct node_table *table, uint64_t ino);
 void node_close(struct node_table *table, uint64_t ino);
-/* Whether the kernel may have pages of an open inode: it may when it is opened, and from each read or write through them
- * on. A read tells before it is asked for. */
-void node_set_pages(struct node_table *table, uint64_t ino);
-/* Who has them dropped asks first. True: it may, and is taken to have none from now on. */
-bool node_take_pages(struct node_table *table, uint64_t ino);
-
-/* One of the opens was answered: the kernel has a handle. Until the last of them is closed. */
-void node_set_open(struct node_table *table, uint64_t ino);
-bool node_is_open(struct node_table *table, uint64_t ino);
-/* Is it open, or about to be? */
-bool node_is_in_use(struct node_table *table, uint64_t ino);
-/* Calls `visit` for each that is, under the table's mutex. */
+/* Calls `visit` for each that is open, or about to be, under the table's mutex. */
 void node_each_in_use(struct node_table *table, void (*visit)(void *visitor, uint64_t ino), void *visitor);
+bool node_is_in_use(struct node_table *table, uint64_t ino);
 
-/* The kernel takes, or may soon take, an open inode to give privileges to who executes it: suid, sgid, a capability. Then
- * a write that strips them is not answered before it has done so. Until the last close; of no consequence when it is not
- * open. */
-void node_set_privileged(struct node_table *table, uint64_t ino);
-bool node_is_privileged(struct node_table *table, uint64_t ino);
+/* What is remembered of an inode from the first of its opens to the last close. Of one that is not open nothing is. */
+enum node_mark {
+	/* One of the opens was answered: the kernel has a handle. */
+	NODE_OPEN = 1 << 0,
+	/* The kernel takes, or may soon take, it to give privileges to who executes it: suid, sgid, a capability. Then a write
+	 * that strips them is not answered before it has done so. */
+	NODE_PRIVILEGED = 1 << 1,
+	/* Locks were taken through it. */
+	NODE_LOCKED = 1 << 2,
+	/* The kernel may have no pages of it: from node_take_pages on, until it is read or written through them. */
+	NODE_PAGELESS = 1 << 3,
+};
+void node_set(struct node_table *table, uint64_t ino, enum node_mark mark);
+bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark);
+
+/* A read or write through the kernel's pages: told before it is asked for. */
+void node_set_pages(struct node_table *table, uint64_t ino);
+/* For who has them dropped next. False: there are none. */
+bool node_take_pages(struct node_table *table, uint64_t ino);
 
 /*
  * Data that could not be written after it had been acknowledged: as Linux's errseq (lib/errseq.c), the fsync of every open
@@ -81,9 +85,6 @@ int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor 
 int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
 int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor);
 
-/* Locks. An open inode remembers that locks were taken through it. */
-void node_set_locked(struct node_table *table, uint64_t ino);
-bool node_is_locked(struct node_table *table, uint64_t ino);
 /* Waits until a lock of the inode is dropped (node_wake_lockers). The caller has asked for the lock, been refused, and
  * must ask again afterwards. 0: it waits. -EAGAIN: a lock was dropped since `drops` was read (node_lock_drops); ask again
  * at once. -EDEADLK: the blocker waits for the owner, directly or through others. */

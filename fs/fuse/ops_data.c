@@ -82,32 +82,16 @@ static void write_settled(struct request *request)
 	request_reply_written(request, request->count);
 }
 
-/* Past the kernel's pages: who reads through them is to see it when the writer knows that it is there. */
-static void wrote_directly(struct request *request)
-{
-	request->ticket = pages_drop(request->front->pages, request->op.write.ino);
-	request_settle(request, write_settled);
-}
-
-static void dropped(struct env_mail *mail)
-{
-	struct drops_waiter *waiter = container_of(mail, struct drops_waiter, mail);
-
-	write_settled(container_of(waiter, struct request, direct_drop));
-}
-
 /* An asynchronous direct write: the kernel drops pages before it, but what a reader has put there meanwhile would stay. */
-static bool drop_read_meanwhile(struct request *request)
+static uint64_t drop_read_meanwhile(const struct request *request)
 {
 	const struct front *front = request->front;
 	uint64_t ino = request->op.write.ino;
 
 	if (request->is_clip || !(request->info.flags & O_DIRECT) ||
 		planted("fs:pages_beside_direct_writes") || !node_take_pages(front->nodes, ino))
-		return false;
-	request->direct_drop.loop = lane_loop(request->lane);
-	request->direct_drop.wake = dropped;
-	return drops_add(front->drops, ino, &request->direct_drop) == 0;
+		return 0;
+	return drops_add(front->drops, ino);
 }
 
 static void write_called(struct client_call *call, int error, const struct op_reply *reply)
@@ -123,13 +107,14 @@ static void write_called(struct client_call *call, int error, const struct op_re
 	}
 	request->count = request->is_clip ? request->size : (size_t)reply->count;
 	if (!request->is_clip && handle->is_direct) {
-		wrote_directly(request);
-		return;
+		/* Past the kernel's pages: who reads through them is to see it when the writer knows that it is there. */
+		request->ticket = pages_drop(request->front->pages, request->op.write.ino);
+	} else {
+		if (reply->offset != request->op.write.offset) /* the kernel put it elsewhere */
+			pages_drop(request->front->pages, request->op.write.ino);
+		request->ticket = drop_read_meanwhile(request);
 	}
-	if (reply->offset != request->op.write.offset) /* the kernel put it elsewhere */
-		pages_drop(request->front->pages, request->op.write.ino);
-	if (!drop_read_meanwhile(request))
-		request_reply_written(request, request->count);
+	request_settle(request, write_settled);
 }
 
 /* What could not be written before. Nobody who could be told writes mapped pages. */
@@ -189,7 +174,7 @@ static bool must_be_durable(const struct request *request, const struct handle *
 
 	if (!request->info.writepage && handle->is_direct)
 		return true;
-	if (write->flags & OP_WRITE_KILL && node_is_privileged(request->front->nodes, write->ino))
+	if (write->flags & OP_WRITE_KILL && node_has(request->front->nodes, write->ino, NODE_PRIVILEGED))
 		return true;
 	return request->front->synchronous || write->flags & (OP_WRITE_CLIP | OP_WRITE_APPEND) ||
 	       (request->info.flags & (O_SYNC | O_DSYNC | O_DIRECT)) != 0;

@@ -232,7 +232,7 @@ static void start_lock(struct request *request, fuse_ino_t ino, const struct loc
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	node_set_locked(request->front->nodes, ino);
+	node_set(request->front->nodes, ino, NODE_LOCKED);
 	request_flush(request, ino, set_lock);
 }
 
@@ -321,7 +321,7 @@ static void flush_called(struct client_call *call, int error, const struct op_re
 
 static void flush_written(struct request *request)
 {
-	if (!node_is_locked(request->front->nodes, request->ino)) {
+	if (!node_has(request->front->nodes, request->ino, NODE_LOCKED)) {
 		request_reply_error(request, close_error(request));
 		return;
 	}

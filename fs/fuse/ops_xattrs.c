@@ -17,7 +17,7 @@
 static void xattr_done(struct request *request)
 {
 	if (strcmp(request->name, CAPABILITY) == 0)
-		node_set_privileged(request->front->nodes, request->ino);
+		node_set(request->front->nodes, request->ino, NODE_PRIVILEGED);
 	if (request->size == 0)
 		request_reply_size(request, request->count);
 	else
@@ -126,7 +126,7 @@ static void op_setxattr(
 	if (request->front->pages)
 		pages_set_xattr(request->front->pages, ino);
 	if (strcmp(name, CAPABILITY) == 0)
-		node_set_privileged(request->front->nodes, ino);
+		node_set(request->front->nodes, ino, NODE_PRIVILEGED);
 	request->bytes = malloc(size > 0 ? size : 1);
 	if (!request->bytes) {
 		request_reply_error(request, -ENOMEM);

@@ -24,37 +24,27 @@ struct file {
 	unsigned opens;
 	unsigned readers; /* of the opens */
 	bool is_stale; /* there may be older pages than `known`: the next reader is not to see them */
-	bool is_queued;
-	bool is_being_dropped;
 	uint64_t ticket; /* of the last drop */
 	uint64_t bare_until; /* env_now */
 	bool may_have_xattrs; /* whatever answers say that were under way when one was set */
 	struct file *prev, *next; /* in the list of the idle ones */
-	struct file *queue_prev, *queue_next;
 	UT_hash_handle hh;
 };
 
 struct pages {
 	struct pages_options options;
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* the queue, or is_ending */
-	pthread_t thread;
 	struct file *files;
 	struct file *idle; /* the first one has been for longest */
 	uint32_t idle_count;
 	bool has_forgotten; /* a file that is not here may have pages */
-	struct file *queue;
-	uint64_t last_ticket;
-	uint64_t done; /* tickets up to here */
-	struct pages_waiter *waiters;
-	bool is_ending;
 };
 
 /* ---- Files; all under the mutex ---- */
 
 static bool is_idle(const struct file *file)
 {
-	return file->opens == 0 && file->changes == 0 && !file->is_queued && !file->is_being_dropped;
+	return file->opens == 0 && file->changes == 0;
 }
 
 static struct file *find(struct pages *pages, uint64_t ino)
@@ -110,17 +100,16 @@ static void drop(struct pages *pages, struct file *file)
 		file->is_stale = true;
 		return;
 	}
-	if (file->is_queued || planted("fs:old_pages_kept"))
+	if (planted("fs:old_pages_kept"))
 		return;
-	file->is_queued = true;
-	file->ticket = ++pages->last_ticket;
-	DL_APPEND2(pages->queue, file, queue_prev, queue_next);
-	pthread_cond_signal(&pages->changed);
+	file->ticket = drops_add(pages->options.drops, file->ino);
+	if (file->ticket == 0) /* no memory: the next one who opens it tries again */
+		file->is_stale = true;
 }
 
 static bool is_pending(const struct pages *pages, const struct file *file)
 {
-	return file->ticket > pages->done;
+	return !drops_is_done(pages->options.drops, file->ticket);
 }
 
 /* ---- Versions; all under the mutex ---- */
@@ -372,72 +361,9 @@ uint64_t pages_drop(struct pages *pages, uint64_t ino)
 	return ticket;
 }
 
-bool pages_wait(struct pages *pages, uint64_t ticket, struct pages_waiter *waiter)
-{
-	bool is_done;
-
-	pthread_mutex_lock(&pages->mutex);
-	is_done = ticket <= pages->done;
-	if (!is_done) {
-		waiter->ticket = ticket;
-		LL_PREPEND(pages->waiters, waiter);
-	}
-	pthread_mutex_unlock(&pages->mutex);
-	return is_done;
-}
-
-/* ---- The thread ---- */
-
-static void wake(struct pages *pages)
-{
-	struct pages_waiter *waiter, *next;
-
-	LL_FOREACH_SAFE(pages->waiters, waiter, next)
-	{
-		if (waiter->ticket > pages->done)
-			continue;
-		LL_DELETE(pages->waiters, waiter);
-		env_post(waiter->loop, &waiter->mail, waiter->wake);
-	}
-}
-
-/* Under the mutex, which it lets go meanwhile. What is wanted after it began has a ticket of its own. */
-static void drop_first(struct pages *pages)
-{
-	struct file *file = pages->queue;
-	uint64_t ticket = file->ticket;
-
-	DL_DELETE2(pages->queue, file, queue_prev, queue_next);
-	file->is_queued = false;
-	file->is_being_dropped = true;
-	pthread_mutex_unlock(&pages->mutex);
-	pages->options.drop(pages->options.argument, file->ino);
-	pthread_mutex_lock(&pages->mutex);
-	file->is_being_dropped = false;
-	pages->done = ticket;
-	wake(pages);
-	put(pages, file);
-}
-
-static void *run(void *argument)
-{
-	struct pages *pages = argument;
-
-	pthread_mutex_lock(&pages->mutex);
-	while (!pages->is_ending) {
-		if (pages->queue)
-			drop_first(pages);
-		else
-			pthread_cond_wait(&pages->changed, &pages->mutex);
-	}
-	pthread_mutex_unlock(&pages->mutex);
-	return NULL;
-}
-
 int pages_new(const struct pages_options *options, struct pages **out)
 {
 	struct pages *pages = calloc(1, sizeof *pages);
-	int error;
 
 	if (!pages)
 		return -ENOMEM;
@@ -445,14 +371,6 @@ int pages_new(const struct pages_options *options, struct pages **out)
 	if (pages->options.kept_max == 0)
 		pages->options.kept_max = KEPT_DEFAULT;
 	pthread_mutex_init(&pages->mutex, NULL);
-	pthread_cond_init(&pages->changed, NULL);
-	error = pthread_create(&pages->thread, NULL, run, pages);
-	if (error) {
-		pthread_cond_destroy(&pages->changed);
-		pthread_mutex_destroy(&pages->mutex);
-		free(pages);
-		return -error;
-	}
 	*out = pages;
 	return 0;
 }
@@ -463,16 +381,10 @@ void pages_free(struct pages *pages)
 
 	if (!pages)
 		return;
-	pthread_mutex_lock(&pages->mutex);
-	pages->is_ending = true;
-	pthread_cond_signal(&pages->changed);
-	pthread_mutex_unlock(&pages->mutex);
-	pthread_join(pages->thread, NULL);
 	HASH_ITER (hh, pages->files, file, next) {
 		HASH_DEL(pages->files, file);
 		free(file);
 	}
-	pthread_cond_destroy(&pages->changed);
 	pthread_mutex_destroy(&pages->mutex);
 	free(pages);
 }

@@ -2,8 +2,7 @@
  * pages.h: which version of a file's data the kernel's pages are of, on a mount that is not the only client.
  *
  * Whatever tells attributes tells a data version (rows.h). A version that this mount made leaves the pages alone: the
- * kernel has those bytes. Behind any other one the pages are old: they are dropped, by a thread that holds no lock,
- * since the kernel may wait for reads and writes of the very file. Who is about to tell the kernel of the new version
+ * kernel has those bytes. Behind any other one the pages are old: they are dropped (drops.h). Who is about to tell the kernel of the new version
  * waits for that first, where the kernel allows it, so that nobody sees a new size over old pages.
  *
  * Changes of ours are answered in any order, and their versions become known with the answers: a gap between them is
@@ -17,33 +16,23 @@
 #ifndef RAFTKV_FS_FUSE_PAGES_H
 #define RAFTKV_FS_FUSE_PAGES_H
 
+#include "fs/fuse/drops.h"
 #include "fs/rows.h"
-#include "proto/env.h"
 
 struct pages;
 
 struct pages_options {
-	void (*drop)(void *argument, uint64_t ino); /* by the kernel; may block */
-	void *argument;
+	struct drops *drops; /* shares; outlives the pages */
 	uint32_t kept_max; /* files [65536] */
 };
 
-/* Somebody waits until pages have been dropped. Embedded; the pages' until `wake`. */
-struct pages_waiter {
-	struct env_mail mail; /* the pages' */
-	struct pages_waiter *next; /* the pages' */
-	uint64_t ticket;
-	struct env_loop *loop;
-	env_mail_cb wake;
-};
-
 int pages_new(const struct pages_options *options, struct pages **pages);
-void pages_free(struct pages *pages); /* nobody waits; what is still to be dropped is not. May be NULL */
+void pages_free(struct pages *pages); /* may be NULL */
 
 /* A file is opened. `can_read`: the kernel shows pages to who has the handle. 0 or -ENOMEM. */
 int pages_open(struct pages *pages, uint64_t ino, bool can_read);
 void pages_close(struct pages *pages, uint64_t ino, bool can_read);
-/* Of the open that is to be answered, with attributes that were asked for after pages_open. A ticket for pages_wait; 0:
+/* Of the open that is to be answered, with attributes that were asked for after pages_open. A ticket of the drops; 0:
  * the pages are as good as they. */
 uint64_t pages_opened(struct pages *pages, const struct attributes *attributes);
 /* Then, with the same attributes: may the kernel keep what it has? */
@@ -57,7 +46,7 @@ void pages_begin(struct pages *pages, uint64_t ino);
 bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes);
 bool pages_are_changing(struct pages *pages, uint64_t ino);
 
-/* Attributes that the kernel is going to be told. A ticket for pages_wait; 0: the pages are as good as they. */
+/* Attributes that the kernel is going to be told. A ticket of the drops; 0: the pages are as good as they. */
 uint64_t pages_see(struct pages *pages, const struct attributes *attributes);
 /* The same attributes, as they were at `asked` (env_now) or later, about files that are here: one that had no extended
  * attributes is taken to have none for a moment, as the kernel takes others of its attributes. Not after pages_set_xattr:
@@ -67,7 +56,5 @@ void pages_set_xattr(struct pages *pages, uint64_t ino);
 bool pages_is_bare(struct pages *pages, uint64_t ino, uint64_t now);
 /* The pages are not what they should be, whatever the version is. A ticket, as above. */
 uint64_t pages_drop(struct pages *pages, uint64_t ino);
-/* Until what the ticket stands for has been dropped. True: it has been, and `waiter` is not woken; false: it will be. */
-bool pages_wait(struct pages *pages, uint64_t ticket, struct pages_waiter *waiter);
 
 #endif

@@ -40,7 +40,7 @@ struct request *request_of_room(struct env_mail *mail)
 
 struct request *request_of_drop(struct env_mail *mail)
 {
-	return container_of(container_of(mail, struct pages_waiter, mail), struct request, drop);
+	return container_of(container_of(mail, struct drops_waiter, mail), struct request, drop);
 }
 
 /* ---- Birth and death ---- */
@@ -393,12 +393,12 @@ void request_drop_attributes(const struct front *front, uint64_t ino)
 void request_note_mode(const struct front *front, uint64_t ino, uint32_t mode)
 {
 	if (mode & (S_ISUID | S_ISGID))
-		node_set_privileged(front->nodes, ino);
+		node_set(front->nodes, ino, NODE_PRIVILEGED);
 }
 
 void request_strip(const struct front *front, uint64_t ino)
 {
-	if (node_is_privileged(front->nodes, ino) && !planted("fs:stripped_in_silence"))
+	if (node_has(front->nodes, ino, NODE_PRIVILEGED) && !planted("fs:stripped_in_silence"))
 		request_drop_attributes(front, ino);
 }
 
@@ -426,7 +426,7 @@ void request_settle(struct request *request, void (*then)(struct request *reques
 	request->settled = then;
 	request->drop.loop = lane_loop(request->lane);
 	request->drop.wake = on_dropped;
-	if (request->ticket == 0 || pages_wait(request->front->pages, request->ticket, &request->drop))
+	if (request->ticket == 0 || drops_wait(request->front->drops, request->ticket, &request->drop))
 		then(request);
 }
 

@@ -86,8 +86,7 @@ struct request {
 	struct write_back_waiter room;
 	uint64_t moment; /* of asking: write_back_lay_over */
 	uint64_t buffered_end; /* before reading: write_back_flush_range */
-	struct pages_waiter drop;
-	struct drops_waiter direct_drop;
+	struct drops_waiter drop;
 	uint64_t ticket; /* of pages that are old; 0: none are */
 	struct buf *payload;
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
@@ -175,7 +174,7 @@ struct request *request_of_read(struct client_read *read);
 struct request *request_of_wake(struct env_mail *mail); /* of a node_waiter */
 struct request *request_of_timer(struct env_timer *timer);
 struct request *request_of_room(struct env_mail *mail); /* of a write_back_waiter */
-struct request *request_of_drop(struct env_mail *mail); /* of a pages_waiter */
+struct request *request_of_drop(struct env_mail *mail); /* of a drops_waiter */
 
 /* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. What
  * could not be written is told by node.h. */
@@ -193,7 +192,7 @@ void request_see(struct request *request, const struct attributes *attributes);
 void request_renew(struct request *request, const struct attributes *attributes);
 /* The attributes that the kernel has of an inode which the caller is using are old. */
 void request_drop_attributes(const struct front *front, uint64_t ino);
-/* Executing a file with this mode gives privileges (node_set_privileged). */
+/* Executing a file with this mode gives privileges (NODE_PRIVILEGED). */
 void request_note_mode(const struct front *front, uint64_t ino, uint32_t mode);
 /* Suid, sgid and capabilities may have been stripped: the kernel did not do it itself, and is told if it may have known of
  * any. */

@@ -14,7 +14,7 @@ static uint64_t now_of(const struct request *request)
 
 bool request_has_open(const struct front *front, uint64_t ino)
 {
-	return node_is_open(front->nodes, ino) || removed_has(front->removed, ino);
+	return node_has(front->nodes, ino, NODE_OPEN) || removed_has(front->removed, ino);
 }
 
 /* A thread of another PID namespace can not be told from others: a place that is gone stays gone. */

@@ -58,12 +58,12 @@ static void test_a_node_is_open_once_an_open_was_answered(void **state)
 	(void)state;
 	assert_int_equal(node_open(table, INO), 0);
 	assert_int_equal(node_open(table, INO), 0);
-	assert_false(node_is_open(table, INO));
-	node_set_open(table, INO);
+	assert_false(node_has(table, INO, NODE_OPEN));
+	node_set(table, INO, NODE_OPEN);
 	node_close(table, INO);
-	assert_true(node_is_open(table, INO));
+	assert_true(node_has(table, INO, NODE_OPEN));
 	node_close(table, INO);
-	assert_false(node_is_open(table, INO));
+	assert_false(node_has(table, INO, NODE_OPEN));
 }
 
 static void test_every_handle_is_told_an_error_once(void **state)
@@ -150,9 +150,9 @@ static void test_a_dropped_lock_wakes_all_that_wait(void **state)
 
 	(void)state;
 	assert_int_equal(node_open(table, INO), 0);
-	assert_false(node_is_locked(table, INO));
-	node_set_locked(table, INO);
-	assert_true(node_is_locked(table, INO));
+	assert_false(node_has(table, INO, NODE_LOCKED));
+	node_set(table, INO, NODE_LOCKED);
+	assert_true(node_has(table, INO, NODE_LOCKED));
 	drops = node_lock_drops(table, INO);
 	assert_int_equal(node_wait_lock(table, INO, drops, &a.waiter), 0);
 	assert_int_equal(node_wait_lock(table, INO, drops, &b.waiter), 0);
@@ -228,7 +228,7 @@ static void test_who_was_locked_is_told(void **state)
 	(void)state;
 	assert_int_equal(node_open(table, INO), 0);
 	assert_int_equal(node_open(table, INO + 1), 0);
-	node_set_locked(table, INO);
+	node_set(table, INO, NODE_LOCKED);
 	locked = node_cursor(table, INO);
 	other = node_cursor(table, INO + 1);
 	node_set_error_of_locked(table, -EIO);

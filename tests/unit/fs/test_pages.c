@@ -19,6 +19,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 struct fixture {
+	struct drops *queue;
 	struct pages *pages;
 	struct env *env;
 	struct env_loop *loop;
@@ -43,7 +44,7 @@ static void on_drop(void *argument, uint64_t ino)
 static int setup_kept(uint32_t kept_max)
 {
 	const struct env_uv_options env = {.worker_threads = 1, .io_threads = 1};
-	const struct pages_options options = {.drop = on_drop, .kept_max = kept_max};
+	struct pages_options options = {.kept_max = kept_max};
 	struct status status;
 
 	fixture = (struct fixture){0};
@@ -53,6 +54,8 @@ static int setup_kept(uint32_t kept_max)
 	assert_int_equal(env_uv_new(&env, &fixture.env, &status), 0);
 	assert_int_equal(env_loop_new(fixture.env, "loop", &fixture.loop), 0);
 	assert_int_equal(env_loop_start(fixture.loop), 0);
+	assert_int_equal(drops_new(on_drop, NULL, &fixture.queue), 0);
+	options.drops = fixture.queue;
 	return pages_new(&options, &fixture.pages);
 }
 
@@ -71,6 +74,7 @@ static int setup_few(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	drops_free(fixture.queue);
 	pages_free(fixture.pages);
 	env_loop_stop(fixture.loop);
 	env_loop_free(fixture.loop);
@@ -380,7 +384,7 @@ static void on_wake(struct env_mail *mail)
 
 static void who_waits_is_woken_after_the_drop(void **state)
 {
-	struct pages_waiter waiter = {.loop = fixture.loop, .wake = on_wake};
+	struct drops_waiter waiter = {.loop = fixture.loop, .wake = on_wake};
 	uint64_t ticket;
 
 	(void)state;
@@ -388,12 +392,12 @@ static void who_waits_is_woken_after_the_drop(void **state)
 	assert_true(open_file(INO, 1));
 	ticket = see(2);
 	assert_int_not_equal(ticket, 0);
-	assert_false(pages_wait(fixture.pages, ticket, &waiter));
+	assert_false(drops_wait(fixture.queue, ticket, &waiter));
 	assert_int_equal(sem_trywait(&fixture.woken), -1);
 	sem_post(&fixture.may_drop);
 	await_one(&fixture.woken);
 	assert_drops(1);
-	assert_true(pages_wait(fixture.pages, ticket, &waiter));
+	assert_true(drops_wait(fixture.queue, ticket, &waiter));
 	close_file(INO);
 }
 
