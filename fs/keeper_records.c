@@ -73,19 +73,6 @@ static int read_nameless(void *argument, struct slice key, struct slice value)
 	return ino_ranges_add(&review->nameless, ino) ? 0 : 1;
 }
 
-static int read_last(struct view *view, uint64_t *last)
-{
-	struct fs_key key = fs_key_counter(COUNTER_SESSION);
-	struct kv_value row = {0};
-	int status = view_get(view, KEY_LOCAL, fs_key_slice(&key), &row);
-
-	*last = 0;
-	if (status == 0)
-		status = counter_decode(row.data, last);
-	kv_value_close(&row);
-	return status == STATUS_NOT_FOUND ? 0 : status;
-}
-
 static int read_all(struct view *view, struct fs_key low, view_row_cb each, struct review *review)
 {
 	struct fs_key high = fs_key_after(&low);
@@ -103,7 +90,7 @@ static void review_on_worker(struct env_work *work)
 	review->session_count = 0;
 	review->store_count = 0;
 	ino_ranges_clear(&review->nameless);
-	status = read_last(view, &review->last);
+	status = counter_read(view, COUNTER_SESSION, &review->last);
 	if (status == 0)
 		status = read_all(view, fs_key_sessions(), read_session, review);
 	if (status == 0)

@@ -1,3 +1,4 @@
+#include "fs/records.h"
 #include "fs/question.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ static int answer_space(struct raftkv *raftkv, struct view *view, struct finding
 	raftkv_stats(raftkv, &stats);
 	finding->total_units = stats.blocks.total_units;
 	finding->free_units = stats.blocks.total_units - stats.blocks.used_units;
-	return read_inode_count(view, &finding->inodes);
+	return counter_read(view, COUNTER_INODES, &finding->inodes);
 }
 
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,

@@ -6,7 +6,6 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/file_data.h"
-#include "fs/records.h"
 #include "fs/xattrs.h"
 
 /* "." is the first position of a listing, ".." the second, the entry with hash h has position h + 2. */
@@ -390,19 +389,6 @@ int read_lock(struct view *view, uint64_t ino, const struct lock *lock, struct l
 		return status;
 	status = view_scan(view, KEY_DATA, fs_key_slice(&low), fs_key_slice(&high), check_conflict, &search);
 	return status > 0 ? 0 : status;
-}
-
-int read_inode_count(struct view *view, uint64_t *count)
-{
-	struct fs_key key = fs_key_counter(COUNTER_INODES);
-	struct kv_value row = {0};
-	int status = view_get(view, KEY_LOCAL, fs_key_slice(&key), &row);
-
-	*count = 0;
-	if (status == 0)
-		status = counter_decode(row.data, count);
-	kv_value_close(&row);
-	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
 static int take_session(void *argument, struct slice key, struct slice value)

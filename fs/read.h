@@ -66,8 +66,6 @@ int read_xattrs(
 /* F_GETLK: the first lock that would stop `lock` (with its session) from being set; type FS_LOCK_NONE: none would. */
 int read_lock(struct view *view, uint64_t ino, const struct lock *lock, struct lock *blocker);
 
-/* How many inodes the region has; 0: its store was made by a version that did not count. */
-int read_inode_count(struct view *view, uint64_t *count);
 /* The least session >= `from` that holds locks or open inodes in this region; -ENOENT: none. */
 int read_holder(struct view *view, uint64_t from, uint64_t *session);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "fs/keys.h"
 #include "proto/status.h"
 
 #define RECORD_VERSION 1
@@ -110,4 +111,27 @@ int counter_decode(struct slice row, uint64_t *last)
 
 	*last = reader_varint(&reader);
 	return finish_reading(&reader);
+}
+
+int counter_read(struct view *view, enum counter_kind kind, uint64_t *last)
+{
+	struct fs_key key = fs_key_counter((uint8_t)kind);
+	struct kv_value row = {0};
+	int status = view_get(view, KEY_LOCAL, fs_key_slice(&key), &row);
+
+	*last = 0;
+	if (status == 0)
+		status = counter_decode(row.data, last);
+	kv_value_close(&row);
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
+void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t last)
+{
+	struct fs_key key = fs_key_counter((uint8_t)kind);
+	uint8_t bytes[16];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+
+	counter_encode(last, &writer);
+	mutations_put(mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
 }

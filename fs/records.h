@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "fs/coder.h"
+#include "store/mutations.h"
+#include "store/view.h"
 
 #define CLUSTER_REGION		UINT64_C(1) /* the region that has the records */
 #define SESSION_COUNT_MAX	4096u /* EUSERS past it */
@@ -79,5 +81,8 @@ int store_record_encode(const struct store_record *record, struct writer *writer
 int store_record_decode(struct slice row, struct store_record *record);
 void counter_encode(uint64_t last, struct writer *writer);
 int counter_decode(struct slice row, uint64_t *last);
+/* In KEY_LOCAL. 0 and `*last`, 0 where nothing was counted yet; or what the view returned. */
+int counter_read(struct view *view, enum counter_kind kind, uint64_t *last);
+void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t last);
 
 #endif

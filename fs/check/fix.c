@@ -195,16 +195,6 @@ static void list_garbage(const struct fix *fix, struct mutations *mutations)
 	mutations_put(mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
 }
 
-static void set_inode_count(const struct fix *fix, struct mutations *mutations)
-{
-	struct fs_key key = fs_key_counter(COUNTER_INODES);
-	uint8_t bytes[16];
-	struct writer writer = writer_fixed(bytes, sizeof bytes);
-
-	counter_encode(fix->value, &writer);
-	mutations_put(mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
-}
-
 static int apply(struct view *view, const struct eval_input *input, const struct fix *fix, struct slice key,
 	uint64_t home, struct mutations *mutations)
 {
@@ -226,7 +216,7 @@ static int apply(struct view *view, const struct eval_input *input, const struct
 		list_garbage(fix, mutations);
 		return 0;
 	case FIX_INODE_COUNT:
-		set_inode_count(fix, mutations);
+		counter_put(mutations, COUNTER_INODES, fix->value);
 		return 0;
 	case FIX_NONE:
 		break;

@@ -263,26 +263,15 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 
 int evaluation_count_inodes(struct evaluation *evaluation)
 {
-	struct fs_key key = fs_key_counter(COUNTER_INODES);
-	struct kv_value row = {0};
-	uint64_t count = 0;
-	uint8_t bytes[16];
-	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	uint64_t count;
 	int status;
 
 	if (evaluation->gained == 0 || planted("fs:inodes_not_counted"))
 		return 0;
-	status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
-	if (status == 0)
-		status = counter_decode(row.data, &count);
-	kv_value_close(&row);
-	if (status == STATUS_NOT_FOUND && !evaluation->has_begun)
-		return 0;
-	if (status < 0 && status != STATUS_NOT_FOUND)
-		return status;
-	counter_encode(count + (uint64_t)evaluation->gained, &writer);
-	mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
-	return 0;
+	status = counter_read(evaluation->view, COUNTER_INODES, &count);
+	if (status == 0 && (count > 0 || evaluation->has_begun))
+		counter_put(evaluation->mutations, COUNTER_INODES, count + (uint64_t)evaluation->gained);
+	return status;
 }
 
 /* ---- Entries ---- */

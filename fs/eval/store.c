@@ -8,49 +8,25 @@
 
 /* ---- Counters ---- */
 
-/* 0: nothing was drawn yet. */
-static int last_drawn(struct evaluation *evaluation, enum counter_kind counter, uint64_t *last)
-{
-	struct fs_key key = fs_key_counter((uint8_t)counter);
-	struct kv_value row = {0};
-	int status = view_get(evaluation->view, KEY_LOCAL, fs_key_slice(&key), &row);
-
-	*last = 0;
-	if (status == 0)
-		status = counter_decode(row.data, last);
-	kv_value_close(&row);
-	return status == STATUS_NOT_FOUND ? 0 : status;
-}
-
-static void put_counter(struct evaluation *evaluation, enum counter_kind counter, uint64_t last)
-{
-	struct fs_key key = fs_key_counter((uint8_t)counter);
-	uint8_t bytes[16];
-	struct writer writer = writer_fixed(bytes, sizeof bytes);
-
-	counter_encode(last, &writer);
-	mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
-}
-
 int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id)
 {
 	uint64_t last;
-	int status = last_drawn(evaluation, counter, &last);
+	int status = counter_read(evaluation->view, counter, &last);
 
 	if (status != 0)
 		return status;
 	*id = last + 1;
-	put_counter(evaluation, counter, *id);
+	counter_put(evaluation->mutations, counter, *id);
 	return 0;
 }
 
 int eval_draw_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id)
 {
 	uint64_t last;
-	int status = last_drawn(evaluation, counter, &last);
+	int status = counter_read(evaluation->view, counter, &last);
 
 	if (status == 0 && last < id)
-		put_counter(evaluation, counter, id);
+		counter_put(evaluation->mutations, counter, id);
 	return status;
 }
 

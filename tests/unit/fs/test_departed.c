@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "fs/records.h"
 #include "store/slots.h"
 #include "tests/lib/sim_client.h"
 #include "tests/lib/test.h"
@@ -80,7 +81,7 @@ static uint64_t inodes(struct bench *bench)
 {
 	uint64_t count;
 
-	assert_int_equal(read_inode_count(fake_raftkv_files(bench->sim.raftkv)->view, &count), 0);
+	assert_int_equal(counter_read(fake_raftkv_files(bench->sim.raftkv)->view, COUNTER_INODES, &count), 0);
 	return count;
 }
 
