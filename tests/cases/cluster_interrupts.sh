@@ -14,31 +14,11 @@ python3 tests/lib/alarmed.py "$base/b/file" "$WORK/stop" "$WORK/rounds" & alarme
 await 60 test -s "$WORK/rounds"
 
 # Data that is acknowledged and not written out when the end comes: the exit of its process has to close the file.
-python3 -c "
-import os, sys, time
-fd = os.open('$base/c/dirty', os.O_CREAT | os.O_WRONLY)
-os.write(fd, b'x') # the kernel asks for security.capability once
-open('$WORK/c.ready', 'w').close()
-while not os.path.exists('$WORK/c.go'): time.sleep(0.02)
-os.write(fd, b'x' * 99999)
-open('$WORK/c.written', 'w').close()
-time.sleep(10000)" & dirty=$!
+python3 tests/lib/dirty.py "$base/c/dirty" "$WORK/c" "$WORK/c.go" & dirty=$!
 await 30 test -e "$WORK/c.ready"
 
 # A program that handles SIGINT, as servers do, gets out of fsync with it.
-python3 -c "
-import os, signal, sys, time
-def on_signal(*_): raise KeyboardInterrupt
-signal.signal(signal.SIGINT, on_signal)
-fd = os.open('$base/g/handled', os.O_CREAT | os.O_WRONLY)
-os.write(fd, b'x')
-open('$WORK/g.ready', 'w').close()
-while not os.path.exists('$WORK/c.go'): time.sleep(0.02)
-os.write(fd, b'x' * 99999)
-open('$WORK/g.written', 'w').close()
-try: os.fsync(fd)
-except KeyboardInterrupt: sys.exit(0)
-sys.exit(1)" & handled=$!
+python3 tests/lib/dirty.py "$base/g/handled" "$WORK/g" "$WORK/c.go" sync & handled=$!
 await 30 test -e "$WORK/g.ready"
 
 first=$(store_leader) # its lease would serve reads for a while
@@ -86,15 +66,7 @@ grep -h level=error "$WORK"/*.log && fail "errors were logged"
 # The cluster is gone for good: one mount is unmounted, one ends by a signal, one by force.
 leave_dirty() # MOUNT: a file with data that is not written out, and nobody who has it open
 {
-	python3 -c "
-import os, time
-fd = os.open('$WORK/$1/$1', os.O_CREAT | os.O_WRONLY)
-os.write(fd, b'x')
-open('$WORK/$1.ready', 'w').close()
-while not os.path.exists('$WORK/gone'): time.sleep(0.02)
-os.write(fd, b'x' * 99999)
-open('$WORK/$1.written', 'w').close()
-time.sleep(1000)" & writer[$1]=$!
+	python3 tests/lib/dirty.py "$WORK/$1/$1" "$WORK/$1" "$WORK/gone" & writer[$1]=$!
 	await 30 test -e "$WORK/$1.ready"
 }
 declare -A writer

@@ -15,22 +15,12 @@ import sys
 import time
 
 from patience import until
+from two_mounts import get, put, run
 
 A, B = sys.argv[1], sys.argv[2]
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 150
 PAGE = 4096
 CACHE_S = 1.2  # the kernel asks for names and attributes again after one second
-
-
-def put(path, data, flags=os.O_CREAT | os.O_TRUNC):
-    fd = os.open(path, os.O_WRONLY | flags, 0o644)
-    assert os.write(fd, data) == len(data)
-    os.close(fd)
-
-
-def get(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def two_close_to_open():
@@ -478,15 +468,5 @@ def two_open_unlinked():
     os.close(fd)
 
 
-failed = 0
-for name, test in sorted(globals().items()):
-    if not name.startswith("two_" if len(sys.argv) < 5 else sys.argv[4]):
-        continue
-    began = time.monotonic()
-    try:
-        test()
-        print(f"ok      {name} {time.monotonic() - began:.1f} s", flush=True)
-    except Exception as error:  # every test runs
-        failed += 1
-        print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
-sys.exit(failed > 0)
+PREFIX = sys.argv[4] if len(sys.argv) > 4 else "two_"
+run(globals(), lambda name: name.startswith(PREFIX))

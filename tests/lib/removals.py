@@ -11,24 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 from patience import until
+from two_mounts import get, put, run
 
 A, B = sys.argv[1], sys.argv[2]
 MIB = 1 << 20
 LOOPS = 120
-
-
-def put(path, data, flags=os.O_CREAT | os.O_TRUNC):
-    fd = os.open(path, os.O_WRONLY | flags, 0o644)
-    assert os.write(fd, data) == len(data)
-    os.close(fd)
-
-
-def get(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def is_gone(fd):
@@ -272,20 +261,5 @@ def two_makers_of_files():
     race(make)
 
 
-def main():
-    failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("two_") or name not in (sys.argv[3:] or [name]):
-            continue
-        began = time.monotonic()
-        try:
-            test()
-            print(f"ok      {name} {time.monotonic() - began:.1f} s", flush=True)
-        except Exception as error:  # every test runs
-            failed += 1
-            print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    run(globals(), lambda name: name.startswith("two_") and name in (sys.argv[3:] or [name]))
