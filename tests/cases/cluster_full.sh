@@ -6,7 +6,7 @@ command -v jq >/dev/null || { echo "needs jq"; exit 77; }
 . tests/lib/cluster.sh
 
 for n in 1 2 3; do
-	ext4_up disk$n 128M
+	ext4_up disk$n 192M
 	mkdir "$WORK/disk$n/store"
 	ln -s "disk$n/store" "$WORK/store$n"
 done
@@ -31,7 +31,7 @@ fill 5
 (cd "$WORK/a" && sha256sum f?) >"$WORK/sums"
 await 20 is '.regions[0].leader_store > 0'
 small=$(overview | jq .regions[0].leader_store)
-fallocate -l 24M "$WORK/disk$small/ballast"
+fallocate -l 88M "$WORK/disk$small/ballast"
 
 # ---- One is full ----
 until is ".regions[0].leader_store != $small"; do
@@ -44,7 +44,7 @@ await 10 health_has RKV109 "2 of 3 replicas .* store $small .* its disk is full"
 await 10 health_has RKV106 "store $small "
 
 # ---- All are full ----
-fill 400 && fail "400 MiB on disks of 128"
+fill 400 && fail "400 MiB on disks of 192"
 grep -q 'No space left' "$WORK/dd" || fail "not ENOSPC: $(cat "$WORK/dd")"
 await 10 health_has RKV110 'refused with ENOSPC'
 
