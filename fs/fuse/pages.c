@@ -141,20 +141,24 @@ static void settle(struct pages *pages, struct file *file)
 	drop(pages, file);
 }
 
-/* Inode numbers may be used again. */
-static void see_generation(struct pages *pages, struct file *file, uint32_t generation)
+/* Inode numbers may be used again. True: this one is, and what it was is dropped. */
+static bool see_generation(struct pages *pages, struct file *file, uint32_t generation)
 {
-	if (file->generation != 0 && file->generation != generation) {
-		file->known = file->seen = 0;
-		file->own_count = 0;
-		drop(pages, file);
-	}
+	bool is_another = file->generation != 0 && file->generation != generation;
+
 	file->generation = generation;
+	if (!is_another)
+		return false;
+	file->known = file->seen = 0;
+	file->own_count = 0;
+	drop(pages, file);
+	return true;
 }
 
 static void see(struct pages *pages, struct file *file, const struct attributes *attributes)
 {
-	see_generation(pages, file, attributes->generation);
+	if (see_generation(pages, file, attributes->generation))
+		file->known = attributes->data_version;
 	if (attributes->data_version > file->seen)
 		file->seen = attributes->data_version;
 	settle(pages, file);

@@ -2,9 +2,7 @@
 #include "tests/lib/test.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,6 +13,7 @@
 #include "tests/lib/patience.h"
 
 #define INO	  7u
+#define SENTINEL  999u /* an inode that no test uses otherwise */
 #define LIMIT_S	  15
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -23,10 +22,9 @@ struct fixture {
 	struct pages *pages;
 	struct env *env;
 	struct env_loop *loop;
-	atomic_uint drops;
-	sem_t dropped; /* posted by each */
-	sem_t may_drop; /* waited for by each, if `is_slow` */
-	atomic_bool is_slow;
+	/* Of the thread that drops: each drop begins, is let go and ends. */
+	sem_t begun, may_drop, dropped;
+	uint64_t last; /* inode */
 	sem_t woken;
 };
 
@@ -34,10 +32,10 @@ static struct fixture fixture;
 
 static void on_drop(void *argument, uint64_t ino)
 {
-	(void)argument, (void)ino;
-	if (atomic_load(&fixture.is_slow))
-		sem_wait(&fixture.may_drop);
-	atomic_fetch_add(&fixture.drops, 1);
+	(void)argument;
+	sem_post(&fixture.begun);
+	sem_wait(&fixture.may_drop);
+	fixture.last = ino;
 	sem_post(&fixture.dropped);
 }
 
@@ -48,6 +46,7 @@ static int setup_kept(uint32_t kept_max)
 	struct status status;
 
 	fixture = (struct fixture){0};
+	sem_init(&fixture.begun, 0, 0);
 	sem_init(&fixture.dropped, 0, 0);
 	sem_init(&fixture.may_drop, 0, 0);
 	sem_init(&fixture.woken, 0, 0);
@@ -74,6 +73,8 @@ static int setup_few(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	for (int i = 0; i < 64; i++)
+		sem_post(&fixture.may_drop);
 	drops_free(fixture.queue);
 	pages_free(fixture.pages);
 	env_loop_stop(fixture.loop);
@@ -133,13 +134,21 @@ static void await_one(sem_t *event)
 		check(errno == EINTR);
 }
 
+/* The inode whose pages went. */
+static uint64_t let_one_drop(void)
+{
+	sem_post(&fixture.may_drop);
+	await_one(&fixture.dropped);
+	return fixture.last;
+}
+
+/* So many are wanted, and no more: one of another file comes behind them. Afterwards they are done. */
 static void assert_drops(unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		await_one(&fixture.dropped);
-	assert_int_equal(atomic_exchange(&fixture.drops, 0), count);
-	while (see(0) != 0) /* its thread says so a moment later */
-		sched_yield();
+		assert_int_not_equal(let_one_drop(), SENTINEL);
+	assert_int_not_equal(drops_add(fixture.queue, SENTINEL), 0);
+	assert_int_equal(let_one_drop(), SENTINEL);
 }
 
 /* ---- Whose versions ---- */
@@ -283,12 +292,10 @@ static void who_opens_it_waits_until_they_have_gone(void **state)
 static void a_second_open_does_not_keep_what_is_about_to_go(void **state)
 {
 	(void)state;
-	atomic_store(&fixture.is_slow, true);
 	assert_true(open_file(INO, 3));
 	assert_false(open_file(INO, 4));
 	assert_false(open_file(INO, 4));
 	assert_int_not_equal(see(3), 0); /* even an old answer waits */
-	sem_post(&fixture.may_drop);
 	assert_drops(1);
 	for (int i = 0; i < 3; i++)
 		close_file(INO);
@@ -388,15 +395,13 @@ static void who_waits_is_woken_after_the_drop(void **state)
 	uint64_t ticket;
 
 	(void)state;
-	atomic_store(&fixture.is_slow, true);
 	assert_true(open_file(INO, 1));
 	ticket = see(2);
 	assert_int_not_equal(ticket, 0);
 	assert_false(drops_wait(fixture.queue, ticket, &waiter));
 	assert_int_equal(sem_trywait(&fixture.woken), -1);
-	sem_post(&fixture.may_drop);
-	await_one(&fixture.woken);
 	assert_drops(1);
+	await_one(&fixture.woken);
 	assert_true(drops_wait(fixture.queue, ticket, &waiter));
 	close_file(INO);
 }
@@ -405,16 +410,11 @@ static void who_waits_is_woken_after_the_drop(void **state)
 static void a_drop_that_runs_is_not_enough(void **state)
 {
 	(void)state;
-	atomic_store(&fixture.is_slow, true);
 	assert_true(open_file(INO, 1));
 	see(2);
-	for (unsigned i = 0; i < 2; i++) {
-		sem_post(&fixture.may_drop);
-		await_one(&fixture.dropped);
-		if (i == 0)
-			assert_int_not_equal(pages_drop(fixture.pages, INO), 0);
-	}
-	assert_int_equal(atomic_load(&fixture.drops), 2);
+	await_one(&fixture.begun);
+	assert_int_not_equal(pages_drop(fixture.pages, INO), 0);
+	assert_drops(2);
 	close_file(INO);
 }
 
