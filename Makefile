@@ -46,7 +46,7 @@ link     = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(instr)
 packages_build := gcc make pkg-config libfuse3-dev fuse3 librocksdb-dev libuv1-dev liburing-dev libprotobuf-c-dev \
 	protobuf-c-compiler uthash-dev libinih-dev libxxhash-dev libmicrohttpd-dev
 packages_check := $(packages_build) libcmocka-dev clang libclang-rt-14-dev clang-format acl attr fio \
-	git rsync sqlite3 postgresql stress-ng xfsprogs e2fsprogs jq procps psmisc python3 curl dpkg-dev mandoc bsdextrautils
+	git iproute2 nftables rsync sqlite3 postgresql stress-ng xfsprogs e2fsprogs jq procps psmisc python3 curl dpkg-dev mandoc bsdextrautils
 install_packages = @missing=; for p in $(1); do \
 	dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -q '^installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing:$$missing"; apt-get update -qq && \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "fs/client/chooser.h"
 #include "fs/client/routes.h"
 #include "fs/client/slot_pool.h"
 #include "fs/client/store_links.h"
@@ -18,7 +19,6 @@
 #define HINTS_MAX      4u /* followed at once, one after the other */
 #define REFRESH_EVERY  8u /* attempts: perhaps the region is elsewhere by now */
 #define NOTICE_NS      (2000 * NS_PER_MS) /* of waiting, before somebody is told */
-#define EXPLORE_EVERY  64u /* reads: is another replica nearer by now? */
 
 struct courier {
 	struct courier_options options;
@@ -26,6 +26,7 @@ struct courier {
 	struct link_self self;
 	struct routes *routes;
 	struct store_links *links;
+	struct chooser chooser;
 	struct slot_pool slots;
 	uint64_t session; /* 0: none */
 	struct errand *errands; /* all */
@@ -33,7 +34,6 @@ struct courier {
 	struct errand refresh; /* asks for the routes */
 	bool is_refreshing;
 	uint32_t refresh_turn; /* among all whom it could ask */
-	uint32_t read_turn;
 	bool is_waiting; /* and said so */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
@@ -140,6 +140,18 @@ static void on_rested(struct env_timer *timer)
 	dispatch(container_of(timer, struct errand, rest));
 }
 
+static void note_read(const struct errand *errand, bool did_answer)
+{
+	struct courier *courier = errand->courier;
+	struct region_route *route;
+
+	if (!errand->from_follower)
+		return;
+	route = routes_find_region(courier->routes, errand->region);
+	if (route)
+		chooser_note(&courier->chooser, errand, route, did_answer);
+}
+
 static void retry(struct errand *errand, int status)
 {
 	struct courier *courier = errand->courier;
@@ -147,6 +159,7 @@ static void retry(struct errand *errand, int status)
 	uint64_t rest = (uint64_t)REST_FIRST_NS << doublings, random;
 
 	add(&courier->retries, 1);
+	note_read(errand, false);
 	errand->attempts++;
 	errand->hints = 0;
 	errand->state = ERRAND_RESTING;
@@ -232,69 +245,6 @@ static void dispatch_refresh(struct courier *courier, struct errand *errand)
 		retry(errand, status);
 }
 
-/* ---- Choosing a store ---- */
-
-static bool may_ask(const struct courier *courier, uint64_t store)
-{
-	const char *address = routes_address(courier->routes, store);
-
-	return address && store_links_may_carry(courier->links, address);
-}
-
-static uint64_t choose_in_turn(
-	const struct courier *courier, const struct region_route *route, uint32_t *turn, uint64_t but)
-{
-	for (uint32_t i = 0; i < route->store_count; i++) {
-		uint64_t store = route->stores[(*turn)++ % route->store_count];
-
-		if (store != but && may_ask(courier, store))
-			return store;
-	}
-	return 0;
-}
-
-/* Who has not been tried comes first. */
-static uint64_t choose_nearest(const struct courier *courier, const struct region_route *route)
-{
-	uint64_t nearest = 0, least = UINT64_MAX;
-
-	for (uint32_t i = 0; i < route->store_count; i++) {
-		uint64_t store = route->stores[i], latency;
-
-		if (!may_ask(courier, store))
-			continue;
-		latency = store_links_latency(courier->links, routes_address(courier->routes, store));
-		if (latency < least) {
-			nearest = store;
-			least = latency;
-		}
-	}
-	return nearest;
-}
-
-static uint64_t choose_replica(struct courier *courier, const struct region_route *route)
-{
-	if (courier->options.reads == REMOTE_READS_FOLLOWER)
-		return choose_in_turn(courier, route, &courier->read_turn, route->leader);
-	if (++courier->read_turn % EXPLORE_EVERY == 0)
-		return choose_in_turn(courier, route, &courier->read_turn, 0);
-	return choose_nearest(courier, route);
-}
-
-/* 0: nobody can be asked just now. */
-static uint64_t choose(struct courier *courier, struct errand *errand, const struct region_route *route)
-{
-	uint64_t store = 0;
-
-	errand->from_follower = errand->kind == ERRAND_READ && !errand->is_for_leader &&
-				courier->options.reads != REMOTE_READS_LEADER;
-	if (errand->from_follower && errand->attempts == 0)
-		store = choose_replica(courier, route);
-	if (store == 0 && route->leader > 0 && may_ask(courier, route->leader))
-		store = route->leader;
-	return store > 0 ? store : choose_in_turn(courier, route, &errand->turn, 0);
-}
-
 /* ---- Sending ---- */
 
 static struct region_route *find_route(struct courier *courier, const struct errand *errand)
@@ -304,17 +254,16 @@ static struct region_route *find_route(struct courier *courier, const struct err
 	return routes_find(courier->routes, fs_key_slice(&errand->key));
 }
 
-static void send_to_store(struct courier *courier, struct errand *errand, const struct region_route *route)
+static void send_to_store(struct courier *courier, struct errand *errand, struct region_route *route)
 {
-	uint64_t store = choose(courier, errand, route);
 	int status = -ENOTCONN;
 
 	errand->region = route->region;
 	errand->epoch_version = route->epoch.version;
-	errand->store = store;
-	if (store > 0)
-		status = store_links_carry(
-			courier->links, routes_address(courier->routes, store), store, errand);
+	chooser_choose(&courier->chooser, errand, route);
+	if (errand->store > 0)
+		status = store_links_carry(courier->links, routes_address(courier->routes, errand->store),
+			errand->store, errand);
 	if (status < 0)
 		retry(errand, status);
 }
@@ -382,6 +331,7 @@ static void on_not_leader(struct courier *courier, struct errand *errand, uint64
 		retry(errand, STATUS_NOT_LEADER);
 		return;
 	}
+	note_read(errand, false);
 	learn_leader(courier, errand, leader);
 	if (++errand->hints > HINTS_MAX) {
 		retry(errand, STATUS_NOT_LEADER);
@@ -450,8 +400,10 @@ static void on_answer(struct errand *errand, int status, const struct errand_ans
 		retry(errand, status);
 		return;
 	}
+	note_read(errand, true);
 	if (!errand->from_follower && errand->kind != ERRAND_ROUTES)
-		learn_leader(courier, errand, errand->store);
+		learn_leader(
+			courier, errand, answer->leader_store > 0 ? answer->leader_store : errand->store);
 	note_answer(courier, errand);
 	add(errand->kind == ERRAND_READ ? &courier->reads : &courier->calls,
 		errand->kind == ERRAND_READ || errand->kind == ERRAND_CHANGE);
@@ -556,6 +508,10 @@ struct courier *courier_new(const struct courier_options *options)
 		courier_free(courier);
 		return NULL;
 	}
+	courier->chooser = (struct chooser){.env = courier->env,
+		.routes = courier->routes,
+		.links = courier->links,
+		.reads = options->reads};
 	return courier;
 }
 

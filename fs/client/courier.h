@@ -2,10 +2,9 @@
  * courier.h: one loop's share of a remote client: it knows the way (routes.h), has the connections (store_links.h) and
  * some slots of the session (slot_pool.h), and runs errands (errand.h) until they are answered.
  *
- * A change goes to its region's leader; so does a read, or to another replica, as the mount wishes. Who is told where the
- * leader is goes there at once; who finds nobody, or is told to wait, rests for a while that doubles, up to a limit, and
- * is drawn at random, and tries another replica where the leader is unknown. A change that was sent is sent again with
- * its slot and sequence alone, so that it is done once.
+ * Where an errand goes, a chooser says (chooser.h). Who is told where the leader is goes there at once; who finds nobody,
+ * or is told to wait, rests for a while that doubles, up to a limit, and is drawn at random. A change that was sent is sent
+ * again with its slot and sequence alone, so that it is done once.
  *
  * All on one loop.
  */

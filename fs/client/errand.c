@@ -17,6 +17,7 @@ static int send_read(struct errand *errand, struct rpc *rpc)
 	message.region = errand->region;
 	message.epoch_version = errand->epoch_version;
 	message.from_follower = errand->from_follower;
+	message.pass_on = errand->pass_on;
 	message.question = binary(errand->body);
 	return rpc_call(rpc, &errand->call, &message.base, NULL, 0);
 }
@@ -27,6 +28,7 @@ static int send_change(struct errand *errand, struct rpc *rpc)
 
 	message.region = errand->region;
 	message.epoch_version = errand->epoch_version;
+	message.pass_on = errand->pass_on;
 	message.body = binary(errand->body);
 	if (errand->kind == ERRAND_CHANGE) {
 		check(errand->has_slot);
@@ -45,6 +47,7 @@ static int send_beat(struct errand *errand, struct rpc *rpc)
 	message.session = errand->session;
 	message.answers_notices = true;
 	message.answered = errand->answered;
+	message.pass_on = errand->pass_on;
 	return rpc_call(rpc, &errand->call, &message.base, NULL, 0);
 }
 

@@ -76,6 +76,7 @@ struct errand {
 	uint64_t epoch_version;
 	uint64_t store;
 	bool from_follower;
+	bool pass_on; /* by that store, to the leader */
 	uint64_t sent; /* env_now */
 	struct store_link *link; /* QUEUED, SENT */
 	struct rpc_call call;

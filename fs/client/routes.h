@@ -25,6 +25,7 @@ struct region_route {
 	uint64_t leader; /* store; 0: nobody knows */
 	uint32_t store_count;
 	uint64_t stores[REGION_PEERS_MAX]; /* that have a replica with a vote */
+	uint64_t shunned_until[REGION_PEERS_MAX]; /* env_now: chooser.h's; 0: not */
 };
 
 struct routes *routes_new(void); /* NULL: no memory */

@@ -100,7 +100,7 @@ static void note_silence(struct store_link *link, struct errand *errand)
 {
 	if (errand->timeouts < ATTEMPT_DOUBLINGS)
 		errand->timeouts++;
-	if (link->heard < errand->sent)
+	if (link->heard < errand->sent && !errand->pass_on)
 		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
 
@@ -183,6 +183,7 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 	link->state = LINK_OPEN;
 	link->was_welcomed = true;
 	link->pause = 0;
+	link->suspect_until = 0;
 	atomic_fetch_add(&link->links->open_count, 1);
 	pump(link);
 }
@@ -304,6 +305,8 @@ int store_links_carry(struct store_links *links, const char *address, uint64_t s
 		status = connect_link(link, store);
 	if (status < 0)
 		return status;
+	if (errand->from_follower && link->suspect_until > 0) /* one tries, for all */
+		link->suspect_until = env_now(links->env) + SUSPECT_NS;
 	errand->link = link;
 	errand->state = ERRAND_QUEUED;
 	if (errand->kind == ERRAND_BEAT)
@@ -334,6 +337,25 @@ bool store_links_may_carry(const struct store_links *links, const char *address)
 	const struct store_link *link = find(links, address);
 
 	return !link || !is_resting(link);
+}
+
+bool store_links_is_sound(const struct store_links *links, const char *address, bool from_follower)
+{
+	const struct store_link *link = find(links, address);
+
+	if (!link)
+		return true;
+	if (from_follower && env_now(links->env) < link->suspect_until)
+		return false;
+	return link->state == LINK_OPEN || (link->state != LINK_ENDING && link->pause == 0);
+}
+
+void store_links_try(struct store_links *links, const char *address, uint64_t store)
+{
+	struct store_link *link = find(links, address);
+
+	if (link && link->state == LINK_DOWN && !is_resting(link))
+		connect_link(link, store);
 }
 
 uint64_t store_links_latency(const struct store_links *links, const char *address)

@@ -40,6 +40,11 @@ int store_links_carry(struct store_links *links, const char *address, uint64_t s
 void store_links_withdraw(struct store_links *links, struct errand *errand);
 /* Could it be carried there, as far as is known? */
 bool store_links_may_carry(const struct store_links *links, const char *address);
+/* Is it likely to be answered: is there a link, or was none tried? One that failed is not sound before it is open again,
+ * nor, for a read from a follower, one that has fallen silent. */
+bool store_links_is_sound(const struct store_links *links, const char *address, bool from_follower);
+/* Makes a link that failed once more, if it has paused long enough. */
+void store_links_try(struct store_links *links, const char *address, uint64_t store);
 /* How long answers to reads take there, in ns, lately; 0: unknown. */
 uint64_t store_links_latency(const struct store_links *links, const char *address);
 

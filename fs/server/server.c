@@ -221,7 +221,8 @@ static int make_keeper(struct server *server, struct status *status)
 
 static int make_service(struct server *server, struct status *status)
 {
-	const struct service_options options = {.raftkv = server->raftkv,
+	const struct service_options options = {.self = &server->self,
+		.raftkv = server->raftkv,
 		.keeper = server->keeper,
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,

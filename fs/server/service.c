@@ -14,6 +14,8 @@ struct beat {
 	struct service *service;
 	struct rpc_request *request;
 	struct raftkv_region_status region;
+	uint64_t session, answered;
+	bool pass_on;
 };
 
 static void answer_beat(struct service *service, struct rpc_request *request, int status,
@@ -31,16 +33,29 @@ static void answer_beat(struct service *service, struct rpc_request *request, in
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
+static int pass_beat_on(const struct beat *beat, uint64_t leader)
+{
+	Raftkv__BeatRequest message = RAFTKV__BEAT_REQUEST__INIT;
+
+	message.session = beat->session;
+	message.answers_notices = beat->answered < UINT64_MAX;
+	message.answered = message.answers_notices ? beat->answered : 0;
+	return service_pass_on(beat->service, beat->request, leader, FRAME_BEAT, &message.base, NULL);
+}
+
 static void on_leader(struct raftkv_region_status *region, int status)
 {
 	struct beat *beat = container_of(region, struct beat, region);
+	uint64_t leader = status == 0 ? region->leader_store : 0;
 
-	answer_beat(beat->service, beat->request, STATUS_NOT_LEADER, status == 0 ? region->leader_store : 0,
-		&(struct session_notice){0});
+	status = beat->pass_on ? pass_beat_on(beat, leader) : STATUS_NOT_LEADER;
+	if (status < 0)
+		answer_beat(beat->service, beat->request, status, leader, &(struct session_notice){0});
 	free(beat);
 }
 
-static int find_leader(struct service *service, struct rpc_request *request)
+static int find_leader(struct service *service, struct rpc_request *request, uint64_t session,
+	uint64_t answered, bool pass_on)
 {
 	struct beat *beat = calloc(1, sizeof *beat);
 
@@ -48,6 +63,9 @@ static int find_leader(struct service *service, struct rpc_request *request)
 		return -ENOMEM;
 	beat->service = service;
 	beat->request = request;
+	beat->session = session;
+	beat->answered = answered;
+	beat->pass_on = pass_on;
 	beat->region.region = CLUSTER_REGION;
 	beat->region.loop = service->options.loop;
 	beat->region.done = on_leader;
@@ -61,6 +79,7 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 	Raftkv__BeatRequest *message = raftkv__beat_request__unpack(NULL, frame->head.size, frame->head.data);
 	uint64_t session = message ? message->session : 0;
 	uint64_t answered = message && message->answers_notices ? message->answered : UINT64_MAX;
+	bool pass_on = message && message->pass_on;
 	struct session_notice notice = {0};
 	int status;
 
@@ -73,10 +92,22 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 	}
 	status = keeper_beat(service->options.keeper, session, answered, &notice);
 	if (status == STATUS_NOT_LEADER)
-		return find_leader(service, request);
+		return find_leader(service, request, session, answered, pass_on);
 	answer_beat(service, request, status, 0, &notice);
 	buf_unref(notice.inodes);
 	return 0;
+}
+
+/* ---- To the leader ---- */
+
+int service_pass_on(struct service *service, struct rpc_request *request, uint64_t leader, uint16_t type,
+	const ProtobufCMessage *message, struct buf *payload)
+{
+	const char *address = leader > 0 ? store_book_address(service->book, leader) : NULL;
+
+	if (!address || leader == service->options.self->store)
+		return STATUS_NOT_LEADER;
+	return relay_pass(service->relay, request, leader, address, type, message, payload);
 }
 
 /* ---- Life ---- */
@@ -89,8 +120,9 @@ struct service *service_new(const struct service_options *options, struct rpc_se
 		return NULL;
 	service->options = *options;
 	service->book = store_book_new(options->raftkv, options->loop, options->list);
-	if (!service->book) {
-		free(service);
+	service->relay = relay_new(options->self, options->loop);
+	if (!service->book || !service->relay) {
+		service_free(service);
 		return NULL;
 	}
 	rpc_server_handle(server, FRAME_READ, service_on_read, service);
@@ -105,15 +137,25 @@ struct store_book *service_book(const struct service *service)
 	return service->book;
 }
 
+static void on_relay_stopped(void *argument)
+{
+	struct service *service = argument;
+
+	store_book_stop(service->book, service->stopped, service->stopped_argument);
+}
+
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument)
 {
-	store_book_stop(service->book, stopped, argument);
+	service->stopped = stopped;
+	service->stopped_argument = argument;
+	relay_stop(service->relay, on_relay_stopped, service);
 }
 
 void service_free(struct service *service)
 {
 	if (!service)
 		return;
+	relay_free(service->relay);
 	store_book_free(service->book);
 	free(service);
 }

@@ -4,7 +4,7 @@
  * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round or from a
  * worker. A write goes to the region's leader with its session's slot; where that is not here, the answer says where it
  * is, as far as this store knows. A mount may write for the session alone that its link is for; without one only sessions
- * are opened and closed.
+ * are opened and closed. What a mount cannot bring to the leader itself is passed on (relay.h).
  *
  * What makes no sense ends the link; what is not allowed is answered with -EPERM; what is too much at once is answered
  * with STATUS_LIMIT. All on the server's loop.
@@ -24,7 +24,8 @@
 struct service;
 
 struct service_options {
-	struct raftkv *raftkv; /* as is all below: outlives the service */
+	const struct link_self *self; /* as is all below: outlives the service */
+	struct raftkv *raftkv;
 	struct keeper *keeper;
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;

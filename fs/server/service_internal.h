@@ -2,14 +2,23 @@
 #ifndef RAFTKV_FS_SERVER_SERVICE_INTERNAL_H
 #define RAFTKV_FS_SERVER_SERVICE_INTERNAL_H
 
+#include "fs/server/relay.h"
 #include "fs/server/service.h"
 #include "fs/server/store_book.h"
 
 struct service {
 	struct service_options options;
 	struct store_book *book;
+	struct relay *relay;
 	uint64_t payload_size; /* bytes under way */
+	void (*stopped)(void *argument);
+	void *stopped_argument;
 };
+
+/* To the store that leads; 0: it answers. Else the request is still to be answered, with this status: STATUS_NOT_LEADER when
+ * that store is not known, what relay_pass says otherwise. */
+int service_pass_on(struct service *service, struct rpc_request *request, uint64_t leader, uint16_t type,
+	const ProtobufCMessage *message, struct buf *payload);
 
 /* Handlers of rpc_server.h. */
 int service_on_read(void *service, struct rpc_request *request, const struct frame *frame);

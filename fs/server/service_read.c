@@ -13,6 +13,7 @@ struct asked {
 	struct question question;
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
+	bool pass_on;
 	bool has_room; /* SPACE: the keeper knows the cluster's: */
 	struct keeper_room room;
 	struct env_work work;
@@ -20,22 +21,27 @@ struct asked {
 	struct buf *finding, *data;
 };
 
+static void asked_free(struct asked *asked)
+{
+	if (asked->snapshot)
+		raftkv_snapshot_free(asked->snapshot);
+	buf_unref(asked->finding);
+	buf_unref(asked->data);
+	buf_unref(asked->bytes);
+	free(asked);
+}
+
 static void finish(struct asked *asked, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
 	struct slice finding = buf_slice(asked->finding);
 
-	if (asked->snapshot)
-		raftkv_snapshot_free(asked->snapshot);
 	reply.status = status;
 	reply.leader_store = asked->read.leader_store;
 	reply.finding.data = (uint8_t *)(uintptr_t)finding.data;
 	reply.finding.len = finding.size;
 	rpc_answer(asked->request, &reply.base, &asked->data, asked->data ? 1 : 0);
-	buf_unref(asked->finding);
-	buf_unref(asked->data);
-	buf_unref(asked->bytes);
-	free(asked);
+	asked_free(asked);
 }
 
 /* This store's own disk is not what the cluster can take. */
@@ -86,11 +92,29 @@ static void look_now(struct asked *asked)
 		finish(asked, status);
 }
 
+static int pass_on(const struct asked *asked)
+{
+	Raftkv__ReadRequest message = RAFTKV__READ_REQUEST__INIT;
+
+	message.region = asked->read.region;
+	message.epoch_version = asked->read.epoch_version;
+	message.question = (ProtobufCBinaryData){.len = asked->bytes->size, .data = asked->bytes->data};
+	return service_pass_on(
+		asked->service, asked->request, asked->read.leader_store, FRAME_READ, &message.base, NULL);
+}
+
 static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
 {
 	struct asked *asked = container_of(read, struct asked, read);
 
 	asked->snapshot = snapshot;
+	if (status == STATUS_NOT_LEADER && asked->pass_on) {
+		status = pass_on(asked);
+		if (status == 0) {
+			asked_free(asked);
+			return;
+		}
+	}
 	if (status < 0)
 		finish(asked, status);
 	else
@@ -125,6 +149,7 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 		return NULL;
 	}
 	asked->service = service;
+	asked->pass_on = message->pass_on;
 	asked->read = (struct raftkv_read){.region = message->region,
 		.epoch_version = message->epoch_version,
 		.from_follower = message->from_follower && asked->question.kind != QUESTION_SPACE,

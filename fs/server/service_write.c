@@ -12,6 +12,7 @@ struct change {
 	struct service *service;
 	struct rpc_request *request;
 	struct raftkv_write write;
+	bool pass_on;
 	size_t payload_size;
 };
 
@@ -34,11 +35,32 @@ static void change_free(struct change *change)
 	free(change);
 }
 
+static int pass_on(const struct change *change)
+{
+	const struct raftkv_write *write = &change->write;
+	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
+
+	message.region = write->region;
+	message.epoch_version = write->epoch_version;
+	message.session = write->session;
+	message.slot = write->slot;
+	message.sequence = write->sequence;
+	message.is_retry = write->is_retry;
+	message.body = (ProtobufCBinaryData){.len = write->body->size, .data = write->body->data};
+	return service_pass_on(change->service, change->request, write->leader_store, FRAME_WRITE,
+		&message.base, write->payload);
+}
+
 static void on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct change *change = container_of(write, struct change, write);
 
-	answer(change->request, status, write->leader_store, buf_slice(reply));
+	if (status == STATUS_NOT_LEADER && change->pass_on)
+		status = pass_on(change);
+	else
+		change->pass_on = false;
+	if (!change->pass_on || status < 0)
+		answer(change->request, status, write->leader_store, buf_slice(reply));
 	change_free(change);
 }
 
@@ -94,6 +116,7 @@ static int begin(struct service *service, struct rpc_request *request, Raftkv__W
 	}
 	change->service = service;
 	change->request = request;
+	change->pass_on = message->pass_on;
 	change->payload_size = payload ? payload->size : 0;
 	change->write = (struct raftkv_write){
 		.region = message->region,

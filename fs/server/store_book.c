@@ -171,6 +171,15 @@ void store_book_tell(struct store_book *book, uint64_t store, const char *addres
 		strcpy(line->address, address);
 }
 
+const char *store_book_address(struct store_book *book, uint64_t store)
+{
+	refresh(book);
+	for (uint32_t i = 0; i < book->page->count; i++)
+		if (book->page->lines[i].store == store)
+			return book->page->lines[i].address;
+	return NULL;
+}
+
 void store_book_each(struct store_book *book,
 	void (*each)(void *argument, uint64_t store, const char *address), void *argument)
 {

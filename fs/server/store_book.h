@@ -25,6 +25,8 @@ void store_book_free(struct store_book *book);
 
 /* Somebody says where a store is: until the records say more. */
 void store_book_tell(struct store_book *book, uint64_t store, const char *address);
+/* NULL: unknown. Valid until the loop goes on. */
+const char *store_book_address(struct store_book *book, uint64_t store);
 /* Each store that was not removed, by what is known now; the address is borrowed for the call. */
 void store_book_each(struct store_book *book,
 	void (*each)(void *argument, uint64_t store, const char *address), void *argument);

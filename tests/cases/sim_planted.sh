@@ -49,6 +49,7 @@ store:release_before_sync      400 # 8
 store:retry_without_slot        50 # 5
 store:reuse_before_flush       100 # 8
 store:snapshot_kept             20 # 1
+fs:relay_without_session         20 --faults leader-cut # 1
 fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,mount-cut # 1
 sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
 grace:others_not_asked           20 --works openers # 1

@@ -11,13 +11,15 @@
 #   cluster_umount NAME    fails unless its daemon ends in good order
 #
 # $ADDRESSES is the list that the cluster begins with; ${ADDRESS[N]} is store N's. $STORE_OPTIONS are of every store: a mount
-# that gets no processor for a while keeps its session.
+# that gets no processor for a while keeps its session. Where ON_HOST (hosts.sh) has an entry for the store's number or the
+# mount's name, it runs on that host.
 STORE_OPTIONS=(--insecure --server.session_expiry_ms=15000)
 STORES=${STORES:-3}
 PORT_BASE=$((20000 + RANDOM % 20000))
 ADDRESSES=
 STORE_PIDS=()
 declare -A MOUNT_PIDS=()
+[ -n "${ON_HOST+there}" ] || declare -A ON_HOST=()
 ADDRESS=()
 for n in $(seq "$STORES"); do
 	ADDRESS[n]=127.0.0.1:$((PORT_BASE + n))
@@ -27,7 +29,7 @@ done
 raftkvd_up() {
 	local n=$1
 	shift
-	"$BUILD/raftkvd" --config /dev/null "${STORE_OPTIONS[@]}" "$@" 2>>"$WORK/$n.log" &
+	${ON_HOST[$n]:-} "$BUILD/raftkvd" --config /dev/null "${STORE_OPTIONS[@]}" "$@" 2>>"$WORK/$n.log" &
 	STORE_PIDS[n]=$!
 }
 
@@ -76,7 +78,7 @@ is_mounted() {
 cluster_mount() {
 	mkdir -p "$WORK/$1"
 	: >"$WORK/$1.log"
-	"$BUILD/mount.raftkv" "$ADDRESSES" "$WORK/$1" -o "foreground${2:+,$2}" 2>>"$WORK/$1.log" &
+	${ON_HOST[$1]:-} "$BUILD/mount.raftkv" "$ADDRESSES" "$WORK/$1" -o "foreground${2:+,$2}" 2>>"$WORK/$1.log" &
 	MOUNT_PIDS[$1]=$!
 	await 60 is_mounted "$1"
 }
@@ -99,6 +101,7 @@ end_cluster() {
 		[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
 		[ -z "$pid" ] || wait "$pid" 2>/dev/null
 	done
+	[ ${#ON_HOST[@]} = 0 ] || hosts_down
 	clean_up
 }
 trap end_cluster EXIT

@@ -8,7 +8,7 @@
 
 static const char *const names[FAULT_COUNT] = {"kill", "power", "power-in-write", "power-all", "stop",
 	"transfer", "pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",
-	"full-disk", "bad-disk", "old-copy", "wipe", "mount-kill", "mount-pause", "mount-cut"};
+	"full-disk", "bad-disk", "old-copy", "wipe", "mount-kill", "mount-pause", "mount-cut", "leader-cut"};
 
 const char *fault_name(enum fault fault)
 {
@@ -396,6 +396,19 @@ static void fire_mount_cut(struct faults *faults)
 	}
 }
 
+/* The others do. */
+static void fire_leader_cut(struct faults *faults)
+{
+	uint32_t leader = cluster_leader(faults->cluster);
+	uint32_t node = draw(faults, 2) == 0 ? draw_mount(faults) : (uint32_t)draw(faults, STORES);
+
+	if (leader >= STORES)
+		return;
+	cut_for_a_while(faults);
+	set_cut(faults, node, leader, true);
+	set_cut(faults, leader, node, true);
+}
+
 /* ---- When ---- */
 
 static void (*const actions[FAULT_COUNT])(struct faults *faults) = {
@@ -421,6 +434,7 @@ static void (*const actions[FAULT_COUNT])(struct faults *faults) = {
 	[FAULT_MOUNT_KILL] = fire_mount_kill,
 	[FAULT_MOUNT_PAUSE] = fire_mount_pause,
 	[FAULT_MOUNT_CUT] = fire_mount_cut,
+	[FAULT_LEADER_CUT] = fire_leader_cut,
 };
 
 static void wait_for_next(struct faults *faults)

@@ -31,6 +31,7 @@ enum fault {
 	FAULT_MOUNT_KILL,
 	FAULT_MOUNT_PAUSE, /* long enough for its session to end */
 	FAULT_MOUNT_CUT, /* a mount reaches nobody */
+	FAULT_LEADER_CUT, /* a mount, or a follower, does not reach the leader */
 	FAULT_COUNT,
 };
 

@@ -33,6 +33,9 @@ struct store {
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	uint32_t reads, reads_as_follower;
+	uint32_t passed_on;
+	bool is_apart; /* from the leader: cannot answer reads */
+	uint32_t refused; /* for that */
 };
 
 struct call {
@@ -94,7 +97,7 @@ static void answer_write(struct store *store, struct rpc_request *request, int s
 	}
 	check(op_reply_encode(&result, &bytes) == 0);
 	reply.status = status;
-	reply.leader_store = status == STATUS_NOT_LEADER && !fixture->hides_leader ? fixture->leader : 0;
+	reply.leader_store = fixture->hides_leader ? 0 : fixture->leader;
 	reply.reply = (ProtobufCBinaryData){.len = bytes->size, .data = bytes->data};
 	rpc_answer(request, &reply.base, NULL, 0);
 	buf_unref(bytes);
@@ -123,6 +126,15 @@ static void open_session(struct fixture *fixture)
 		fixture->sequences[i] = 0;
 }
 
+/* Or reaches who does: the cuts of these tests lie between the mount and the leader. */
+static bool leads(struct store *store, bool pass_on)
+{
+	bool is_leader = store->fixture->leader == store->self.store;
+
+	store->passed_on += !is_leader && pass_on;
+	return is_leader || pass_on;
+}
+
 static int on_write(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct store *store = argument;
@@ -139,7 +151,7 @@ static int on_write(void *argument, struct rpc_request *request, const struct fr
 		raftkv__write_request__free_unpacked(message, NULL);
 		return 0;
 	}
-	if (fixture->leader != store->self.store)
+	if (!leads(store, message->pass_on))
 		status = STATUS_NOT_LEADER;
 	else if (op.kind == OP_HOLD && fixture->verdict < 0)
 		status = fixture->verdict;
@@ -165,9 +177,12 @@ static int on_read(void *argument, struct rpc_request *request, const struct fra
 
 	assert_non_null(message);
 	reply.status = -ENOENT;
-	if (fixture->leader != store->self.store && !message->from_follower) {
+	reply.leader_store = fixture->hides_leader ? 0 : fixture->leader;
+	if (!message->from_follower && !leads(store, message->pass_on)) {
 		reply.status = STATUS_NOT_LEADER;
-		reply.leader_store = fixture->hides_leader ? 0 : fixture->leader;
+	} else if (message->from_follower && store->is_apart) {
+		reply.status = STATUS_NOT_LEADER;
+		store->refused++;
 	} else {
 		store->reads++;
 		store->reads_as_follower += message->from_follower ? 1 : 0;
@@ -187,7 +202,7 @@ static int on_beat(void *argument, struct rpc_request *request, const struct fra
 	assert_non_null(message);
 	assert_int_equal(rpc_request_session(request), message->session);
 	reply.expiry_ms = EXPIRY_MS;
-	if (fixture->leader != store->self.store)
+	if (!leads(store, message->pass_on))
 		reply.status = STATUS_NOT_LEADER;
 	else if (message->session != fixture->session)
 		reply.status = STATUS_SESSION_UNKNOWN;
@@ -570,6 +585,77 @@ static void a_store_that_falls_silent_is_left_alone(void **state)
 	stop_remote(fixture);
 }
 
+static void cut(struct fixture *fixture, uint32_t store, bool is_cut)
+{
+	sim_net_link(fixture->node, fixture->stores[store].node)->is_cut = is_cut;
+	sim_net_link(fixture->stores[store].node, fixture->node)->is_cut = is_cut;
+}
+
+static uint32_t passed_on(const struct fixture *fixture)
+{
+	return fixture->stores[1].passed_on + fixture->stores[2].passed_on;
+}
+
+static uint64_t timeouts(const struct fixture *fixture)
+{
+	struct remote_stats stats;
+
+	remote_read_stats(fixture->remote, &stats);
+	return stats.timeouts;
+}
+
+/* It stands still only until its link has failed, and keeps its session. */
+static void a_leader_out_of_reach_is_asked_through_another(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t timeouts_before, begun;
+
+	start_remote(fixture);
+	cut(fixture, 0, true);
+	add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	settle(fixture, 2 * EXPIRY_MS);
+	timeouts_before = timeouts(fixture);
+	begun = sim_time(fixture->world);
+	for (uint32_t i = 0; i < 20; i++) {
+		add_call(fixture, 0, i % 2 == 0 ? begin_call : begin_read);
+		await_calls(fixture);
+		settle(fixture, 200);
+	}
+	assert_true(passed_on(fixture) >= 20);
+	assert_int_equal(timeouts(fixture), timeouts_before);
+	assert_true(sim_time(fixture->world) - begun < 6 * (uint64_t)SIM_S);
+	assert_int_equal(fixture->lost, 0);
+	assert_int_equal(fixture->sessions, 1);
+	/* It is in reach again. */
+	cut(fixture, 0, false);
+	settle(fixture, 3000);
+	fixture->stores[1].passed_on = fixture->stores[2].passed_on = 0;
+	for (uint32_t i = 0; i < 20; i++)
+		add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	assert_int_equal(passed_on(fixture), 0);
+	stop_remote(fixture);
+}
+
+/* What has passed it on says who leads by now: the next goes there. */
+static void who_leads_is_learnt_through_another(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_remote(fixture);
+	cut(fixture, 0, true);
+	add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	fixture->leader = 3;
+	for (uint32_t i = 0; i < 10; i++) {
+		add_call(fixture, 0, begin_call);
+		await_calls(fixture);
+	}
+	assert_true(passed_on(fixture) <= 3);
+	stop_remote(fixture);
+}
+
 static void who_finds_no_slot_waits_in_order(void **state)
 {
 	struct fixture *fixture = *state;
@@ -851,6 +937,30 @@ static void followers_may_be_asked(void **state)
 	stop_remote(fixture);
 }
 
+static void a_follower_that_cannot_answer_is_left_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *apart = &fixture->stores[1];
+
+	fixture->options.reads = REMOTE_READS_FOLLOWER;
+	start_remote(fixture);
+	apart->is_apart = true;
+	for (uint32_t i = 0; i < 60; i++) {
+		add_call(fixture, 0, begin_read);
+		await_calls(fixture);
+		settle(fixture, 50);
+	}
+	assert_in_range(apart->refused, 2, 4); /* in three seconds */
+	apart->is_apart = false;
+	settle(fixture, 1000);
+	for (uint32_t i = 0; i < 20; i++) {
+		add_call(fixture, 0, begin_read);
+		await_calls(fixture);
+	}
+	assert_int_equal(apart->reads_as_follower, 10);
+	stop_remote(fixture);
+}
+
 static void the_nearest_is_asked(void **state)
 {
 	struct fixture *fixture = *state;
@@ -893,6 +1003,8 @@ int main(void)
 		TEST(each_change_is_done_once),
 		TEST(a_store_that_is_gone_is_not_waited_for),
 		TEST(a_store_that_falls_silent_is_left_alone),
+		TEST(a_leader_out_of_reach_is_asked_through_another),
+		TEST(who_leads_is_learnt_through_another),
 		TEST(who_finds_no_slot_waits_in_order),
 		TEST(a_lost_session_ends_what_was_under_way),
 		TEST(a_lost_session_ends_what_waits_for_a_slot),
@@ -905,6 +1017,7 @@ int main(void)
 		TEST(who_is_killed_gives_up),
 		TEST(reads_ask_whom_they_should),
 		TEST(followers_may_be_asked),
+		TEST(a_follower_that_cannot_answer_is_left_alone),
 		TEST(the_nearest_is_asked),
 		TEST(who_cannot_start_can_stop),
 	};

@@ -1,0 +1,159 @@
+#include "fs/client/chooser.h"
+
+#define NS_PER_MS     UINT64_C(1000000)
+#define EXPLORE_EVERY 64u /* reads: is another replica nearer by now? */
+
+/* A question about a store of the route. */
+typedef bool (*is_fit_fn)(struct chooser *chooser, const struct region_route *route, uint32_t index);
+
+/* Could it be asked at all, if need be after a wait for the link? */
+static bool may_ask(struct chooser *chooser, const struct region_route *route, uint32_t index)
+{
+	const char *address = routes_address(chooser->routes, route->stores[index]);
+
+	return address && store_links_may_carry(chooser->links, address);
+}
+
+/* A link that has failed is tried beside what goes elsewhere. */
+static bool is_linked(struct chooser *chooser, uint64_t store, bool from_follower)
+{
+	const char *address = routes_address(chooser->routes, store);
+
+	if (!address)
+		return false;
+	if (store_links_is_sound(chooser->links, address, from_follower))
+		return true;
+	store_links_try(chooser->links, address, store);
+	return false;
+}
+
+static bool is_sound(struct chooser *chooser, const struct region_route *route, uint32_t index)
+{
+	return may_ask(chooser, route, index) && is_linked(chooser, route->stores[index], false);
+}
+
+static bool may_read(struct chooser *chooser, const struct region_route *route, uint32_t index)
+{
+	return env_now(chooser->env) >= route->shunned_until[index] &&
+	       is_linked(chooser, route->stores[index], true);
+}
+
+static uint64_t choose_in_turn(struct chooser *chooser, const struct region_route *route, uint32_t *turn,
+	uint64_t but, is_fit_fn is_fit)
+{
+	for (uint32_t i = 0; i < route->store_count; i++) {
+		uint32_t index = (*turn)++ % route->store_count;
+
+		if (route->stores[index] != but && is_fit(chooser, route, index))
+			return route->stores[index];
+	}
+	return 0;
+}
+
+/* ---- Reads that any replica may answer ---- */
+
+/* Who has not been tried comes first. */
+static uint64_t choose_nearest(struct chooser *chooser, const struct region_route *route)
+{
+	uint64_t nearest = 0, least = UINT64_MAX;
+
+	for (uint32_t i = 0; i < route->store_count; i++) {
+		uint64_t store = route->stores[i], latency;
+
+		if (!may_read(chooser, route, i))
+			continue;
+		latency = store_links_latency(chooser->links, routes_address(chooser->routes, store));
+		if (latency < least) {
+			nearest = store;
+			least = latency;
+		}
+	}
+	return nearest;
+}
+
+static uint32_t index_of(const struct region_route *route, uint64_t store)
+{
+	uint32_t index = 0;
+
+	while (index < route->store_count && route->stores[index] != store)
+		index++;
+	return index;
+}
+
+static void shun(struct chooser *chooser, struct region_route *route, uint32_t index)
+{
+	route->shunned_until[index] = env_now(chooser->env) + CHOOSER_SHUN_MS * NS_PER_MS;
+}
+
+static uint64_t choose_replica(struct chooser *chooser, struct region_route *route)
+{
+	uint64_t store;
+	uint32_t index;
+
+	if (chooser->reads == REMOTE_READS_FOLLOWER)
+		store = choose_in_turn(chooser, route, &chooser->turn, route->leader, may_read);
+	else if (++chooser->turn % EXPLORE_EVERY == 0)
+		store = choose_in_turn(chooser, route, &chooser->turn, 0, may_read);
+	else
+		store = choose_nearest(chooser, route);
+	index = index_of(route, store);
+	if (index < route->store_count && route->shunned_until[index] > 0)
+		shun(chooser, route, index);
+	return store;
+}
+
+void chooser_note(
+	struct chooser *chooser, const struct errand *errand, struct region_route *route, bool did_answer)
+{
+	uint32_t index = index_of(route, errand->store);
+
+	if (index == route->store_count || route->stores[index] == route->leader)
+		return;
+	if (did_answer)
+		route->shunned_until[index] = 0;
+	else
+		shun(chooser, route, index);
+}
+
+/* ---- The leader, or who reaches it ---- */
+
+/* 0: it has fallen silent lately: perhaps another leads by now, and somebody knows. */
+static uint64_t choose_leader(
+	struct chooser *chooser, struct errand *errand, const struct region_route *route)
+{
+	uint32_t index = index_of(route, route->leader);
+	uint64_t store = 0;
+
+	if (index == route->store_count)
+		return 0;
+	if (!is_linked(chooser, route->leader, false) ||
+		(errand->kind == ERRAND_BEAT && !may_ask(chooser, route, index)))
+		store = choose_in_turn(chooser, route, &errand->turn, route->leader, is_sound);
+	errand->pass_on = store > 0 && !errand->from_follower;
+	if (store == 0 && may_ask(chooser, route, index))
+		store = route->leader;
+	return store;
+}
+
+static uint64_t choose(struct chooser *chooser, struct errand *errand, struct region_route *route)
+{
+	uint64_t store = 0;
+
+	if (errand->from_follower && errand->attempts == 0)
+		store = choose_replica(chooser, route);
+	if (store == 0 && route->leader > 0)
+		store = choose_leader(chooser, errand, route);
+	if (store == 0)
+		store = choose_in_turn(chooser, route, &errand->turn, 0, is_sound);
+	if (store == 0)
+		store = choose_in_turn(chooser, route, &errand->turn, 0, may_ask);
+	return store;
+}
+
+void chooser_choose(struct chooser *chooser, struct errand *errand, struct region_route *route)
+{
+	errand->pass_on = false;
+	errand->from_follower = errand->kind == ERRAND_READ && !errand->is_for_leader &&
+				chooser->reads != REMOTE_READS_LEADER;
+	errand->store = choose(chooser, errand, route);
+}
