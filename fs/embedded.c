@@ -12,7 +12,7 @@
 #include "fs/eval/eval.h"
 #include "proto/env_uv.h"
 #include "proto/container.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 
 #define LOOPS_MAX  4
 #define WORKERS	   4

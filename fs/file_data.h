@@ -4,7 +4,7 @@
 #ifndef RAFTKV_FS_FILE_DATA_H
 #define RAFTKV_FS_FILE_DATA_H
 
-#include "store/view.h"
+#include "store/kv/view.h"
 #include "fs/rows.h"
 
 static inline uint64_t file_units(uint64_t size)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/view.h"
+#include "store/kv/view.h"
 #include "fs/rows.h"
 
 /* The inode that `name` means in `parent`; "." and ".." too. -ENOENT also for a parent that is gone. */

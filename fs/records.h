@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "fs/coder.h"
-#include "store/mutations.h"
-#include "store/view.h"
+#include "store/rows/mutations.h"
+#include "store/kv/view.h"
 
 #define CLUSTER_REGION		UINT64_C(1) /* the region that has the records */
 #define SESSION_COUNT_MAX	4096u /* EUSERS past it */

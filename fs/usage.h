@@ -8,7 +8,7 @@
 #define RAFTKV_FS_USAGE_H
 
 #include "fs/rows.h"
-#include "store/view.h"
+#include "store/kv/view.h"
 
 struct usage {
 	uint64_t size; /* bytes: of regular files, as they appear */

@@ -11,8 +11,8 @@
 #include "fs/rows.h"
 #include "mount-helpers/command.h"
 #include "proto/env_uv.h"
-#include "store/inspect.h"
-#include "store/keys.h"
+#include "store/open/inspect.h"
+#include "store/rows/keys.h"
 
 #define CACHE_SIZE (16u << 20) /* bytes */
 #define READ_SIZE  (4u << 20) /* bytes of entries at a time */

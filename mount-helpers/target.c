@@ -18,7 +18,7 @@
 #include "mount-helpers/state_dir.h"
 #include "proto/env_uv.h"
 #include "proto/version.h"
-#include "store/inspect.h"
+#include "store/open/inspect.h"
 
 #define ANSWER_TIMEOUT_S 5
 #define UNIX_PREFIX	 "unix:"

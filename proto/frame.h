@@ -41,7 +41,7 @@ enum frame_type {
 	FRAME_PONG,
 	FRAME_PEER_MESSAGES, /* PeerMessages */
 	FRAME_SNAPSHOT, /* PeerMessage: MsgSnap */
-	FRAME_SNAPSHOT_CHUNK, /* no head; attached: store/snapshot_chunk.h */
+	FRAME_SNAPSHOT_CHUNK, /* no head; attached: store/snapshot/snapshot_chunk.h */
 	FRAME_SNAPSHOT_ANSWER, /* SnapshotAnswer */
 	FRAME_READ = 32, /* ReadRequest, ReadReply */
 	FRAME_WRITE, /* WriteRequest, WriteReply */

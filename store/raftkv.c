@@ -5,13 +5,13 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/kv_rocksdb.h"
-#include "store/local_reader.h"
-#include "store/peer.h"
-#include "store/raft_log_engine/raft_log_engine.h"
-#include "store/raft_rocksdb.h"
-#include "store/recover.h"
-#include "store/snapshot.h"
+#include "store/kv/kv_rocksdb.h"
+#include "store/peer/local_reader.h"
+#include "store/peer/peer.h"
+#include "store/log/raft_log_engine.h"
+#include "store/log/raft_rocksdb.h"
+#include "store/open/recover.h"
+#include "store/snapshot/snapshot.h"
 #include "store/store.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/data_dir.h"
-#include "store/flush.h"
-#include "store/lives.h"
+#include "store/disk/data_dir.h"
+#include "store/apply/flush.h"
+#include "store/transport/lives.h"
 #include "store/raftkv.h"
-#include "store/router.h"
-#include "store/shard.h"
-#include "store/snapshot_sink.h"
-#include "store/space.h"
+#include "store/peer/router.h"
+#include "store/peer/shard.h"
+#include "store/snapshot/snapshot_sink.h"
+#include "store/disk/space.h"
 
 #define NS_PER_MS 1000000u
 

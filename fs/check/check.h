@@ -19,8 +19,8 @@
 
 #include "fs/check/inodes.h"
 #include "fs/check/report.h"
-#include "store/inspect.h"
-#include "store/keys.h"
+#include "store/open/inspect.h"
+#include "store/rows/keys.h"
 
 struct check_options {
 	bool data; /* read every unit and compare its checksum */

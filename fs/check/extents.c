@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fs/check/check.h"
-#include "store/extents.h"
+#include "store/rows/extents.h"
 
 #define CONFLICT_COUNT_MAX 1024
 

@@ -8,7 +8,7 @@
 
 #include "fs/check/check.h"
 #include "proto/codec.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 #include "fs/records.h"
 
 static int has_session(struct check *check, uint64_t region, uint64_t session, bool *has)

@@ -10,7 +10,7 @@
 
 #include "fs/check/report.h"
 #include "proto/env.h"
-#include "store/evaluator.h"
+#include "store/evaluate/evaluator.h"
 
 struct repair_options {
 	struct env *env;

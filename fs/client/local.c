@@ -1,7 +1,7 @@
 #include "fs/client/client.h"
 #include "fs/client/way.h"
 #include "proto/container.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 
 #include <errno.h>
 #include <stddef.h>

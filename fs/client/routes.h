@@ -12,7 +12,7 @@
 
 #include "fs/records.h"
 #include "proto/raftkv.pb-c.h"
-#include "store/region.h"
+#include "store/rows/region.h"
 
 #define ROUTES_REGIONS_MAX 65536u
 

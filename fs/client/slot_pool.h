@@ -1,5 +1,5 @@
 /*
- * slot_pool.h: one courier's share of a session's slots (store/slots.h). A change takes one, keeps it with its sequence
+ * slot_pool.h: one courier's share of a session's slots (store/rows/slots.h). A change takes one, keeps it with its sequence
  * number over all its attempts, and gives it back; who finds none free waits in the order of coming.
  *
  * A slot whose change was given up may be taken again at once: the next change has a greater sequence number, and what

@@ -1,12 +1,12 @@
 /*
- * eval.h: the evaluator of file operations, which the store calls on a region's leader (store/evaluator.h).
+ * eval.h: the evaluator of file operations, which the store calls on a region's leader (store/evaluate/evaluator.h).
  *
  * It keeps nothing between calls: one serves any number of regions and threads.
  */
 #ifndef RAFTKV_FS_EVAL_EVAL_H
 #define RAFTKV_FS_EVAL_EVAL_H
 
-#include "store/evaluator.h"
+#include "store/evaluate/evaluator.h"
 
 /* Bodies are struct op, replies struct op_reply (fs/op.h). Valid as long as the process. */
 struct evaluator *eval_evaluator(void);

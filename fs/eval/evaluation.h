@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/evaluator.h"
+#include "store/evaluate/evaluator.h"
 #include "fs/op.h"
 #include "fs/rows.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "proto/status.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 #include "fs/eval/families.h"
 
 static int count_session(void *argument, struct slice key, struct slice value)

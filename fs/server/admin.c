@@ -8,8 +8,8 @@
 #include "fs/figures_text.h"
 #include "fs/server/figures_message.h"
 #include "proto/container.h"
-#include "store/lives.h"
-#include "store/members.h"
+#include "store/transport/lives.h"
+#include "store/peer/members.h"
 
 /* ---- Who keeps the cluster ---- */
 

@@ -14,7 +14,7 @@
 #include "proto/container.h"
 #include "proto/env_uv.h"
 #include "proto/trim.h"
-#include "store/data_dir.h"
+#include "store/disk/data_dir.h"
 
 #define LOOPS_MAX    4
 #define WORKERS	     4

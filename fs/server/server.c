@@ -13,8 +13,8 @@
 #include "fs/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
-#include "store/lives.h"
-#include "store/net_transport.h"
+#include "store/transport/lives.h"
+#include "store/transport/net_transport.h"
 
 struct server {
 	struct server_options options;

@@ -5,7 +5,7 @@
 
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
-#include "store/members.h"
+#include "store/peer/members.h"
 
 /* ---- Heartbeats ---- */
 

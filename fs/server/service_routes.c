@@ -4,7 +4,7 @@
 
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
-#include "store/members.h"
+#include "store/peer/members.h"
 
 struct route_draft {
 	struct region region; /* its id, epoch and range alone */

@@ -6,7 +6,7 @@
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 
 struct change {
 	struct service *service;

@@ -13,7 +13,7 @@
 #include "fs/embedded.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/kv_rocksdb.h"
+#include "store/kv/kv_rocksdb.h"
 #include "tests/lib/test.h"
 
 #define FILES_PER_DIRECTORY 100

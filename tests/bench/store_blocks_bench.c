@@ -12,7 +12,7 @@
 
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/blocks.h"
+#include "store/blocks/blocks.h"
 
 #define LARGE	    (1u << 20)
 #define LARGE_UNITS (LARGE / BLOCK_UNIT_SIZE)

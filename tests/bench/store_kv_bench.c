@@ -10,7 +10,7 @@
 #include <rocksdb/c.h>
 
 #include "proto/check.h"
-#include "store/kv_rocksdb.h"
+#include "store/kv/kv_rocksdb.h"
 
 #define ROWS  200000u
 #define READS ROWS

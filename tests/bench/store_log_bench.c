@@ -11,8 +11,8 @@
 
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/raft_log_engine/raft_log_engine.h"
-#include "store/raft_rocksdb.h"
+#include "store/log/raft_log_engine.h"
+#include "store/log/raft_rocksdb.h"
 #include "proto/container.h"
 
 #define ENTRY_SIZE    256 /* bytes of a small entry */

@@ -13,8 +13,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/members.h"
-#include "store/snapshot_source.h"
+#include "store/peer/members.h"
+#include "store/snapshot/snapshot_source.h"
 #include "store/store.h"
 #include "tests/lib/test_evaluator.h"
 

@@ -1,12 +1,12 @@
 /*
- * kv_conform.h: what every KV engine must do, as one suite (store/kv_engine.h is the text it checks).
+ * kv_conform.h: what every KV engine must do, as one suite (store/kv/kv_engine.h is the text it checks).
  *
  * A test program describes how to open and to crash its engine, and runs kv_conform_run in its main.
  */
 #ifndef RAFTKV_TESTS_CONFORM_KV_CONFORM_H
 #define RAFTKV_TESTS_CONFORM_KV_CONFORM_H
 
-#include "store/kv_engine.h"
+#include "store/kv/kv_engine.h"
 
 struct kv_conform_target {
 	/* Empties the disk, for the next test. */

@@ -1,12 +1,12 @@
 /*
- * log_engine_conform.h: what every raft log engine must do, as one suite (store/log_engine.h is the text it checks).
+ * log_engine_conform.h: what every raft log engine must do, as one suite (store/log/log_engine.h is the text it checks).
  *
  * A test program describes its engine and its world, and runs log_engine_conform_run in its main.
  */
 #ifndef RAFTKV_TESTS_CONFORM_LOG_ENGINE_CONFORM_H
 #define RAFTKV_TESTS_CONFORM_LOG_ENGINE_CONFORM_H
 
-#include "store/log_engine.h"
+#include "store/log/log_engine.h"
 
 struct log_engine_conform_target {
 	struct env *env;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/extent_map.h"
+#include "store/rows/extent_map.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,8 +10,8 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/env_ops.h"
-#include "store/raft_log_engine/format.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/format.h"
+#include "store/log/raft_log_engine.h"
 
 #define SEGMENT_SIZE (16u << 10)
 #define FILES_MAX    6

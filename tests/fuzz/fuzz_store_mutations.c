@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/blocks.h"
-#include "store/mutations.h"
+#include "store/blocks/blocks.h"
+#include "store/rows/mutations.h"
 
 static int touch(void *argument, const struct mutation *mutation)
 {

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/data_dir.h"
-#include "store/region.h"
-#include "store/slots.h"
+#include "store/disk/data_dir.h"
+#include "store/rows/region.h"
+#include "store/rows/slots.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

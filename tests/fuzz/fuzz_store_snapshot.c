@@ -7,9 +7,9 @@
 
 #include "proto/check.h"
 #include "proto/status.h"
-#include "store/checksum.h"
-#include "store/snapshot_chunk.h"
-#include "store/snapshot_stage.h"
+#include "store/disk/checksum.h"
+#include "store/snapshot/snapshot_chunk.h"
+#include "store/snapshot/snapshot_stage.h"
 
 #define STREAM	    7
 #define UNITS_MAX   3u /* in front of the fuzzed records */

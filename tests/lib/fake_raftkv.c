@@ -4,8 +4,8 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/lives.h"
-#include "store/members.h"
+#include "store/transport/lives.h"
+#include "store/peer/members.h"
 
 #define REGION 1u
 

@@ -8,7 +8,7 @@
 
 #include "fs/op.h"
 #include "fs/read.h"
-#include "store/evaluator.h"
+#include "store/evaluate/evaluator.h"
 #include "tests/lib/memory_view.h"
 
 #define HARNESS_SESSION 7u

@@ -5,7 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/status.h"
-#include "store/mutations.h"
+#include "store/rows/mutations.h"
 
 /* A skip list. Its keys are a letter for the space, then the key; a unit's are SPACE_UNITS, object, number (big endian),
  * and units of one object are those whose key is exactly that long. */

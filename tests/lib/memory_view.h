@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "raft/raft.h"
-#include "store/view.h"
+#include "store/kv/view.h"
 
 struct memory_view;
 

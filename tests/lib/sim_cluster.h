@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/members.h"
+#include "store/peer/members.h"
 #include "tests/lib/sim_store.h"
 #include "tests/lib/sim_transport.h"
 

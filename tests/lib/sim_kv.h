@@ -11,7 +11,7 @@
 #ifndef RAFTKV_TESTS_LIB_SIM_KV_H
 #define RAFTKV_TESTS_LIB_SIM_KV_H
 
-#include "store/kv_engine.h"
+#include "store/kv/kv_engine.h"
 
 struct sim_kv_options {
 	uint64_t seed;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/checksum.h"
-#include "store/extents.h"
-#include "store/keys.h"
+#include "store/disk/checksum.h"
+#include "store/rows/extents.h"
+#include "store/rows/keys.h"
 #include "store/store.h"
 #include "tests/lib/test.h"
 

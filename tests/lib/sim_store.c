@@ -5,7 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/lib/test_evaluator.h"
 
 static bool is_dead(void *argument)

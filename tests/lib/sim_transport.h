@@ -1,5 +1,5 @@
 /*
- * sim_transport.h: a transport (store/transport.h) in memory, between the stores of one simulated world. It delays
+ * sim_transport.h: a transport (store/transport/transport.h) in memory, between the stores of one simulated world. It delays
  * messages by a random time, so that they overtake each other, and loses and repeats them; it keeps a count of what it
  * carried. A region's snapshot goes chunk by chunk, each when the one before was taken in (sim_stream.c); one whose
  * chunk is lost, or that stands still because an end has died, breaks.
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/transport.h"
+#include "store/transport/transport.h"
 #include "tests/lib/sim_env.h"
 
 #define SIM_TRANSPORT_STORES_MAX 8

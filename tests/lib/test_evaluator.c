@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/blocks.h"
-#include "store/slots.h"
+#include "store/blocks/blocks.h"
+#include "store/rows/slots.h"
 
 #define BODY_MAX (1u << 20)
 

@@ -8,7 +8,7 @@
 #ifndef RAFTKV_TESTS_LIB_TEST_EVALUATOR_H
 #define RAFTKV_TESTS_LIB_TEST_EVALUATOR_H
 
-#include "store/evaluator.h"
+#include "store/evaluate/evaluator.h"
 
 enum test_reply { TEST_DONE, TEST_REFUSED };
 

@@ -6,7 +6,7 @@
 #include "fs/check/check.h"
 #include "proto/check.h"
 #include "proto/env_read_only.h"
-#include "store/keys.h"
+#include "store/rows/keys.h"
 #include "tests/sim/violation.h"
 
 /* The one region, as its rows say. */

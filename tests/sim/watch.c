@@ -6,10 +6,10 @@
 #include <uthash.h>
 
 #include "proto/check.h"
-#include "store/extents.h"
-#include "store/keys.h"
-#include "store/members.h"
-#include "store/region.h"
+#include "store/rows/extents.h"
+#include "store/rows/keys.h"
+#include "store/peer/members.h"
+#include "store/rows/region.h"
 #include "tests/sim/violation.h"
 
 #define REGION 1u

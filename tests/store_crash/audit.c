@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/extents.h"
-#include "store/keys.h"
+#include "store/rows/extents.h"
+#include "store/rows/keys.h"
 #include "tests/store_crash/model.h"
 
 struct addresses {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "proto/check.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/store_crash/model.h"
 
 static bool is_dead(void *argument)

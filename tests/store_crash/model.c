@@ -8,7 +8,7 @@
 
 #include "proto/check.h"
 #include "proto/codec.h"
-#include "store/blocks.h"
+#include "store/blocks/blocks.h"
 
 #define OBJECT_SECTORS (OBJECT_UNITS * THING_SECTORS_PER_UNIT)
 

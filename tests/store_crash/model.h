@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/view.h"
+#include "store/kv/view.h"
 #include "tests/store_crash/things.h"
 
 #define THINGS_MAX   12u

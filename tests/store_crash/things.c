@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 
 #define BODY_SIZE_MAX  (1 + 4 * CODEC_VARINT_SIZE_MAX + 2 + THING_NAME_SIZE_MAX)
 #define REPLY_SIZE_MAX (1u << 20)

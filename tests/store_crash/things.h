@@ -19,8 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/blocks.h"
-#include "store/evaluator.h"
+#include "store/blocks/blocks.h"
+#include "store/evaluate/evaluator.h"
 
 #define THING_PARTS	       8
 #define THING_PART_SIZE_MAX    16384u /* bytes */

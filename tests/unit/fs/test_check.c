@@ -15,8 +15,8 @@
 #include "fs/op.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/extents.h"
-#include "store/kv_rocksdb.h"
+#include "store/rows/extents.h"
+#include "store/kv/kv_rocksdb.h"
 #include "tests/lib/test.h"
 
 #define NOBODY fs_ino(12345678, 77) /* no such inode */

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "fs/records.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 #include "tests/lib/sim_client.h"
 #include "tests/lib/test.h"
 

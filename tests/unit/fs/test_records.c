@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "proto/status.h"
-#include "store/slots.h"
+#include "store/rows/slots.h"
 #include "tests/lib/fs_harness.h"
 
 static int run(struct fs_harness *fs, struct op op)

@@ -1,5 +1,5 @@
 /* The allocator against a bitmap: nothing is given twice, nothing is lost, and the choice is the documented one. */
-#include "store/block_allocator.h"
+#include "store/blocks/block_allocator.h"
 
 #include <errno.h>
 #include <stdlib.h>

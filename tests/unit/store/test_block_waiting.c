@@ -1,5 +1,5 @@
 /* A freed extent comes back when its mark is released and no reader from before is left, not sooner, and comes back. */
-#include "store/block_waiting.h"
+#include "store/blocks/block_waiting.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* The block store on real files: what is written is read, what is damaged is refused, space comes and goes. */
 #include "proto/container.h"
-#include "store/blocks.h"
+#include "store/blocks/blocks.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
  * row could still name. What was durable must be there, whatever was freed and not released included; what a reader
  * holds must not change; nothing may be given twice, nothing may leak.
  */
-#include "store/blocks.h"
+#include "store/blocks/blocks.h"
 
 #include <errno.h>
 #include <stdlib.h>

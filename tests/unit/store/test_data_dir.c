@@ -1,5 +1,5 @@
 /* store/data_dir and store/region: a data directory is what it seems to be, or refused with a sentence; rows of regions. */
-#include "store/data_dir.h"
+#include "store/disk/data_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "proto/env_uv.h"
-#include "store/checksum.h"
-#include "store/region.h"
+#include "store/disk/checksum.h"
+#include "store/rows/region.h"
 #include "tests/lib/test.h"
 
 struct fixture {

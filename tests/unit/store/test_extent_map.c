@@ -1,5 +1,5 @@
 /* Rows of extent maps: every random row comes back from its bytes, stays small, and damage is refused. */
-#include "store/extent_map.h"
+#include "store/rows/extent_map.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* A store on real engines that died while a snapshot was being installed: how it looks from outside, and its next start. */
-#include "store/inspect.h"
+#include "store/open/inspect.h"
 
 #include <semaphore.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/keys.h"
-#include "store/snapshot_install.h"
+#include "store/rows/keys.h"
+#include "store/snapshot/snapshot_install.h"
 #include "store/store.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

@@ -5,7 +5,7 @@
  * A crash is a child killed by SIGKILL. It is this program run again (`--body NAME DIRECTORY`), not a mere fork:
  * RocksDB's threads, started in the parent, would be missing in it.
  */
-#include "store/kv_rocksdb.h"
+#include "store/kv/kv_rocksdb.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "proto/status.h"
-#include "store/letter.h"
+#include "store/transport/letter.h"
 #include "tests/lib/test.h"
 
 struct fixture {

@@ -14,7 +14,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/raft_log_engine/format.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/format.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
 

@@ -1,5 +1,5 @@
 /* The segment engine on real files keeps what every raft log engine promises. */
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 
 #include "tests/conform/log_engine_files.h"
 

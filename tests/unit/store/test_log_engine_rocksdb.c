@@ -1,5 +1,5 @@
 /* The raft log on RocksDB keeps what every raft log engine promises. */
-#include "store/raft_rocksdb.h"
+#include "store/log/raft_rocksdb.h"
 
 #include "tests/conform/log_engine_files.h"
 

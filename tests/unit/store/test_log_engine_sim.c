@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "proto/check.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/conform/log_engine_conform.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"

@@ -10,7 +10,7 @@
 
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/raft_log_engine/raft_log_engine.h"
+#include "store/log/raft_log_engine.h"
 #include "tests/lib/test.h"
 
 #define SUBMITTERS   3

@@ -1,5 +1,5 @@
 /* Three stores whose replicas speak over links, on a simulated network that breaks, delays and cuts connections. */
-#include "store/net_transport.h"
+#include "store/transport/net_transport.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "proto/acceptor.h"
-#include "store/lives.h"
+#include "store/transport/lives.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"

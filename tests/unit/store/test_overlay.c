@@ -1,14 +1,14 @@
 /* store/overlay, its view and store/mutations: what a leader's evaluations see, against a plain model, at random. */
-#include "store/overlay.h"
+#include "store/evaluate/overlay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/blocks.h"
-#include "store/keys.h"
-#include "store/mutations.h"
-#include "store/overlay_view.h"
+#include "store/blocks/blocks.h"
+#include "store/rows/keys.h"
+#include "store/rows/mutations.h"
+#include "store/evaluate/overlay_view.h"
 #include "tests/lib/sim_kv.h"
 #include "tests/lib/test.h"
 

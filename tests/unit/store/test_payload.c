@@ -1,5 +1,5 @@
 /* Large bytes of an entry: the extents they get, what the log record says of them, and giving them back. */
-#include "store/payload.h"
+#include "store/rows/payload.h"
 
 #include <semaphore.h>
 #include <stdio.h>

@@ -8,9 +8,9 @@
 
 #include "proto/codec.h"
 #include "proto/container.h"
-#include "store/members.h"
-#include "store/mutations.h"
-#include "store/peer.h"
+#include "store/peer/members.h"
+#include "store/rows/mutations.h"
+#include "store/peer/peer.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"

@@ -1,8 +1,8 @@
 /* store/read_index_queue and store/lease: answers late, twice, out of order and never lose no read and serve none early. */
-#include "store/read_index_queue.h"
+#include "store/peer/read_index_queue.h"
 
 #include "proto/status.h"
-#include "store/lease.h"
+#include "store/peer/lease.h"
 #include "tests/lib/test.h"
 
 #define UNANSWERED 1

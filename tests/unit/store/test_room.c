@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/members.h"
-#include "store/peer.h"
+#include "store/peer/members.h"
+#include "store/peer/peer.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"

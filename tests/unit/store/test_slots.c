@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/slots.h"
+#include "store/rows/slots.h"
 #include "tests/lib/memory_view.h"
 #include "tests/lib/test.h"
 

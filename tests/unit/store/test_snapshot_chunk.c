@@ -1,12 +1,12 @@
 /* Chunks of snapshots: what goes in comes out, and nothing else does. */
-#include "store/snapshot_chunk.h"
+#include "store/snapshot/snapshot_chunk.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/plant.h"
-#include "store/extents.h"
+#include "store/rows/extents.h"
 #include "tests/lib/test.h"
 
 #define STREAM 4711

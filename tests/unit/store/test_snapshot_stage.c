@@ -1,13 +1,13 @@
 /* Stages of snapshots: what was finished opens again, and nothing else does. */
-#include "store/snapshot_stage.h"
+#include "store/snapshot/snapshot_stage.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/codec.h"
-#include "store/extents.h"
-#include "store/keys.h"
+#include "store/rows/extents.h"
+#include "store/rows/keys.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"

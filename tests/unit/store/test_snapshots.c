@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/members.h"
-#include "store/peer.h"
-#include "store/snapshot_chunk.h"
-#include "store/snapshot_install.h"
+#include "store/peer/members.h"
+#include "store/peer/peer.h"
+#include "store/snapshot/snapshot_chunk.h"
+#include "store/snapshot/snapshot_install.h"
 #include "store/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"

@@ -1,7 +1,7 @@
 /* The bitmap of units against an array of bools. */
 #include <stdlib.h>
 
-#include "store/unit_bitmap.h"
+#include "store/blocks/unit_bitmap.h"
 #include "tests/lib/test.h"
 
 #define UNITS  1000u

@@ -1,0 +1,547 @@
+#include "store/apply/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/rows/keys.h"
+#include "store/rows/mutations.h"
+#include "store/peer/peer.h"
+#include "store/peer/region_change.h"
+#include "store/snapshot/snapshot.h"
+#include "store/store.h"
+
+#define BATCH_TASKS_MAX	  256
+#define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
+#define WRITE_VECTOR_MAX  64
+#define DEFERRED_SIZE_MAX (16u << 20) /* bytes on their way to the disk, past which a batch waits */
+
+/* Small payloads that lie one after the other on the disk. */
+struct apply_write {
+	struct apply_write *next;
+	struct apply *apply;
+	struct blocks_request request;
+	struct iovec vector[WRITE_VECTOR_MAX];
+};
+
+static struct apply_task *task_of(struct inbox_item *item)
+{
+	return (struct apply_task *)item; /* the first member */
+}
+
+/* ---- Tasks ------------------------------------------------------------------------------------------------------ */
+
+struct apply_task *apply_task_new(struct peer *peer, struct raft_message *message)
+{
+	size_t count = message->entries.count;
+	struct apply_task *task = calloc(1, sizeof *task + count * sizeof(int));
+
+	if (!task)
+		return NULL;
+	task->peer = peer;
+	task->message = *message;
+	*message = (struct raft_message){0};
+	return task;
+}
+
+void apply_task_free(struct apply_task *task)
+{
+	while (task->payloads) {
+		struct payload *payload = task->payloads;
+
+		task->payloads = payload->next;
+		payload_free(payload);
+	}
+	raft_message_close(&task->message);
+	free(task);
+}
+
+/* ---- Small payloads --------------------------------------------------------------------------------------------- */
+
+static bool extend_write(struct apply *apply, struct block_extent extent, uint8_t *bytes)
+{
+	struct apply_write *write = apply->writes;
+	struct blocks_request *request = write ? &write->request : NULL;
+
+	if (!write || request->extent.address + request->extent.count != extent.address ||
+		request->vector_count == WRITE_VECTOR_MAX)
+		return false;
+	request->extent.count += extent.count;
+	write->vector[request->vector_count++] =
+		(struct iovec){bytes, (size_t)extent.count * BLOCK_UNIT_SIZE};
+	return true;
+}
+
+static int add_write(struct apply *apply, struct block_extent extent, const uint8_t *bytes)
+{
+	uint8_t *from = (uint8_t *)bytes; /* an iovec has no const */
+	struct apply_write *write;
+
+	if (extend_write(apply, extent, from))
+		return 0;
+	write = calloc(1, sizeof *write);
+	if (!write)
+		return -ENOMEM;
+	write->apply = apply;
+	write->request.extent = extent;
+	write->request.vector = write->vector;
+	write->request.vector_count = 1;
+	write->vector[0] = (struct iovec){from, (size_t)extent.count * BLOCK_UNIT_SIZE};
+	write->next = apply->writes;
+	apply->writes = write;
+	return 0;
+}
+
+/* Extents for small payloads of the entry: those that were taken when it was proposed or appended, or new ones where
+ * there was no room when the store was opened. At most `count`; together they have `count` units. */
+static int take_extents(
+	struct apply *apply, struct payload *reserve, uint32_t count, struct block_extent *extents)
+{
+	int status = 0;
+
+	if (reserve && payload_take(reserve, count, extents))
+		return 0;
+	while (count > 0 && status == 0) {
+		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_COMMITTED, count, extents);
+		if (status == 0)
+			count -= extents->count;
+		extents++;
+	}
+	return status;
+}
+
+/* Gives the units extents of their own, and has them written. */
+static int place(struct apply *apply, struct payload *reserve, const uint8_t *bytes, uint32_t count,
+	struct block_extent *extents)
+{
+	int status = take_extents(apply, reserve, count, extents);
+
+	while (count > 0 && status == 0) {
+		status = add_write(apply, *extents, bytes);
+		bytes += (size_t)extents->count * BLOCK_UNIT_SIZE;
+		count -= extents->count;
+		extents++;
+	}
+	return status;
+}
+
+/* ---- Mutations -------------------------------------------------------------------------------------------------- */
+
+struct context {
+	struct apply *apply;
+	struct apply_task *task;
+	const struct raft_entry *entry;
+	const struct region *region;
+	struct payload *payload; /* of the entry's large bytes; NULL: none */
+	struct payload *reserve; /* for its small ones; NULL: none */
+	uint64_t epoch_version;
+};
+
+static int write_units(struct context *context, const struct mutation *mutation)
+{
+	struct apply *apply = context->apply;
+	struct block_extent small[SMALL_UNITS_MAX];
+	struct block_extent *extents = small;
+	uint32_t count = (uint32_t)mutation->count;
+	int status = 0;
+
+	if (mutation->is_beside) {
+		extents = payload_extents(context->payload);
+		if (!extents)
+			return -ENOMEM;
+	} else {
+		status = place(apply, context->reserve, mutation->payload.data, count, small);
+		context->task->has_deferred = true;
+	}
+	if (status == 0)
+		status = extent_edits_write(&apply->edits, apply->raftkv->kv, mutation->key, mutation->first,
+			count, extents, mutation->checksums, context->region->id, context->entry->index);
+	if (mutation->is_beside)
+		free(extents);
+	return status;
+}
+
+static int apply_mutation(void *argument, const struct mutation *mutation)
+{
+	struct context *context = argument;
+	struct apply *apply = context->apply;
+	struct kv_engine *kv = apply->raftkv->kv;
+	struct key key, high;
+
+	switch (mutation->kind) {
+	case MUTATION_PUT:
+		key_row(&key, context->region->id, mutation->space, mutation->key);
+		kv->ops->batch_put(apply->batch, key_slice(&key), mutation->value);
+		return 0;
+	case MUTATION_DELETE:
+		key_row(&key, context->region->id, mutation->space, mutation->key);
+		kv->ops->batch_delete(apply->batch, key_slice(&key));
+		return 0;
+	case MUTATION_DELETE_RANGE:
+		key_row(&key, context->region->id, mutation->space, mutation->key);
+		key_row(&high, context->region->id, mutation->space, mutation->high);
+		kv->ops->batch_delete_range(apply->batch, key_slice(&key), key_slice(&high));
+		return 0;
+	case MUTATION_WRITE:
+		return write_units(context, mutation);
+	case MUTATION_UNMAP:
+		return extent_edits_unmap(&apply->edits, kv, mutation->key, mutation->first, mutation->count);
+	}
+	return STATUS_CORRUPT;
+}
+
+/* Whether the entry may be applied at all: before anything of it is. */
+static int admit_mutation(void *argument, const struct mutation *mutation)
+{
+	const struct context *context = argument;
+	const struct region *region = context->region;
+	struct slice end = buf_slice(region->end);
+
+	if (context->epoch_version != region->epoch.version)
+		return STATUS_EPOCH_NOT_MATCH;
+	if (mutation->space == KEY_LOCAL)
+		return 0;
+	if (!region_has_key(region, mutation->key))
+		return STATUS_KEY_NOT_IN_REGION;
+	if (mutation->kind == MUTATION_DELETE_RANGE && end.size > 0 && slice_compare(end, mutation->high) < 0)
+		return STATUS_KEY_NOT_IN_REGION;
+	return 0;
+}
+
+/* ---- Entries ---------------------------------------------------------------------------------------------------- */
+
+static bool is_refusal(int status)
+{
+	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION ||
+	       status == STATUS_CONF_CHANGE_INVALID;
+}
+
+/* Finds what the peer has taken for the entry. */
+static int take_payloads(struct context *context)
+{
+	struct apply_task *task = context->task;
+	const struct raft_entry *entry = context->entry;
+
+	context->payload = NULL;
+	context->reserve = NULL;
+	while (task->payloads && task->payloads->index == entry->index) {
+		struct payload *payload = task->payloads;
+
+		task->payloads = payload->next;
+		if (payload->is_reserve)
+			context->reserve = payload;
+		else
+			context->payload = payload;
+	}
+	return (entry->payload_size > 0) == (context->payload != NULL) ? 0 : STATUS_CORRUPT;
+}
+
+/* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
+static void drop_payloads(struct context *context, bool is_refused)
+{
+	struct raftkv *raftkv = context->apply->raftkv;
+	uint64_t mark = flush_mark(&raftkv->flush);
+
+	if (context->payload && is_refused)
+		payload_release(context->payload, raftkv->blocks, mark);
+	else
+		payload_free(context->payload);
+	if (context->reserve)
+		payload_release(context->reserve, raftkv->blocks, mark);
+}
+
+static int apply_normal(struct context *context)
+{
+	const struct raft_entry *entry = context->entry;
+	int status = take_payloads(context);
+
+	if (status == 0)
+		status = mutations_each(entry, &context->epoch_version, admit_mutation, context);
+	if (status == 0)
+		status = mutations_each(entry, &context->epoch_version, apply_mutation, context);
+	if (is_refusal(status))
+		log_error(context->apply->raftkv->logger,
+			"region %llu refused entry %llu: it was proposed under another epoch",
+			(unsigned long long)context->region->id, (unsigned long long)entry->index);
+	if (context->payload || context->reserve)
+		drop_payloads(context, is_refusal(status));
+	return status;
+}
+
+/* The membership is changed in the batch of its entry; the peer follows when that is visible. */
+static int apply_change(struct context *context)
+{
+	struct apply *apply = context->apply;
+	struct buf *row = NULL;
+	struct key key;
+	int status = region_change_apply(&context->task->peer->apply.region, context->entry, NULL);
+
+	if (is_refusal(status))
+		log_warn(apply->raftkv->logger, "region %llu refused the membership change of entry %llu: %s",
+			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
+			status_name(status));
+	if (status == 0)
+		status = region_encode(context->region, &row);
+	if (status < 0)
+		return status;
+	key_region_state(&key, context->region->id);
+	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
+	buf_unref(row);
+	return 0;
+}
+
+static int apply_entry(struct context *context)
+{
+	const struct raft_entry *entry = context->entry;
+
+	if (entry->type != RAFT_ENTRY_NORMAL)
+		return apply_change(context);
+	return entry->data ? apply_normal(context) : 0;
+}
+
+static void put_apply_state(struct apply *apply, const struct apply_task *task)
+{
+	const struct raft_entries *entries = &task->message.entries;
+	const struct raft_entry *last = &entries->items[entries->count - 1];
+	struct apply_state state = {last->index, last->term};
+	uint8_t row[APPLY_STATE_SIZE];
+	struct key key;
+
+	key_apply_state(&key, task->peer->apply.region.id);
+	apply_state_encode(&state, row);
+	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+}
+
+static int apply_one(struct apply *apply, struct apply_task *task)
+{
+	struct apply_region *region = &task->peer->apply;
+	const struct raft_entries *entries = &task->message.entries;
+	struct context context = {.apply = apply, .task = task, .region = &region->region};
+
+	for (size_t i = 0; i < entries->count; i++) {
+		context.entry = &entries->items[i];
+		check(context.entry->index == region->index + 1);
+		region->index = context.entry->index;
+		task->size += raft_entry_payload_size(context.entry);
+		task->statuses[i] = apply_entry(&context);
+		if (task->statuses[i] < 0 && !is_refusal(task->statuses[i]))
+			return task->statuses[i];
+	}
+	put_apply_state(apply, task);
+	if (planted("store:apply_state_ahead")) {
+		struct kv_batch *state = apply->raftkv->kv->ops->batch_new(apply->raftkv->kv);
+		struct kv_batch *rows = apply->batch;
+
+		apply->batch = state;
+		put_apply_state(apply, task);
+		apply->raftkv->kv->ops->write(apply->raftkv->kv, state);
+		apply->raftkv->kv->ops->batch_free(state);
+		apply->batch = rows;
+	}
+	return 0;
+}
+
+/* ---- Batches ---------------------------------------------------------------------------------------------------- */
+
+static void begin_batch(struct apply *apply);
+
+static void fail(struct apply *apply, int status, const char *sentence)
+{
+	apply->has_failed = true;
+	raftkv_fail(apply->raftkv, status, sentence);
+}
+
+static void free_replaced(struct apply *apply, uint64_t mark)
+{
+	struct extent_edits *edits = &apply->edits;
+
+	for (size_t i = 0; i < edits->freed_count; i++)
+		blocks_free(apply->raftkv->blocks, edits->freed[i], mark);
+	if (planted("store:reuse_before_flush"))
+		blocks_release(apply->raftkv->blocks, mark);
+	extent_edits_clear(edits);
+}
+
+/* The batch is visible: readers need a new snapshot; says so to flush.h, and frees what it replaced. */
+static int publish(struct apply *apply)
+{
+	struct flush *flush = &apply->raftkv->flush;
+	uint64_t mark;
+	int status = 0;
+
+	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
+		snapshot_forget(task->peer->route);
+	mark = flush_enter(flush);
+
+	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
+		status = flush_note(flush, task->peer->region.id, task->peer->apply.index, task->size,
+			task->has_deferred);
+	free_replaced(apply, mark);
+	flush_leave(flush);
+	return status;
+}
+
+static void send_back(struct apply *apply)
+{
+	struct apply_task *task = apply->running;
+
+	apply->running = NULL;
+	while (task) {
+		struct apply_task *next = task_of(task->item.next);
+
+		inbox_push(&apply->shard->applied, &task->item);
+		task = next;
+	}
+}
+
+static void finish_batch(struct apply *apply)
+{
+	struct kv_engine *kv = apply->raftkv->kv;
+	int status = extent_edits_finish(&apply->edits, kv, apply->batch);
+
+	if (status == 0)
+		status = kv->ops->write(kv, apply->batch);
+	kv->ops->batch_clear(apply->batch);
+	if (status == 0)
+		status = publish(apply);
+	if (status < 0) {
+		fail(apply, status, "a batch of applied entries cannot be written");
+		return;
+	}
+	send_back(apply);
+	if (apply->waiting)
+		begin_batch(apply);
+}
+
+static uint64_t size_of(const struct apply_write *write)
+{
+	return (uint64_t)write->request.extent.count * BLOCK_UNIT_SIZE;
+}
+
+static void on_written(struct blocks_request *request)
+{
+	struct apply_write *write = container_of(request, struct apply_write, request);
+	struct apply *apply = write->apply;
+
+	apply->deferred_size -= size_of(write);
+	if (request->status < 0 && !apply->has_failed)
+		fail(apply, request->status, "a small payload cannot be written");
+	free(write);
+	if (apply->is_held && !apply->has_failed && apply->deferred_size <= DEFERRED_SIZE_MAX) {
+		apply->is_held = false;
+		finish_batch(apply);
+	}
+}
+
+static int submit_writes(struct apply *apply)
+{
+	int status = 0;
+
+	while (apply->writes && status == 0) {
+		struct apply_write *write = apply->writes;
+
+		write->request.loop = apply->loop;
+		write->request.done = on_written;
+		status = blocks_defer(apply->raftkv->blocks, &write->request);
+		if (status == 0) {
+			apply->writes = write->next;
+			apply->deferred_size += size_of(write);
+		}
+	}
+	return status;
+}
+
+/* Moves up to BATCH_TASKS_MAX waiting tasks into the batch. */
+static void take_tasks(struct apply *apply)
+{
+	struct apply_task *last = apply->waiting;
+
+	apply->running = apply->waiting;
+	for (int i = 1; i < BATCH_TASKS_MAX && last->item.next; i++)
+		last = task_of(last->item.next);
+	apply->waiting = task_of(last->item.next);
+	last->item.next = NULL;
+}
+
+static void begin_batch(struct apply *apply)
+{
+	int status = 0;
+
+	take_tasks(apply);
+	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
+		status = apply_one(apply, task);
+	if (status == 0)
+		status = submit_writes(apply);
+	if (status < 0)
+		fail(apply, status, "a committed entry cannot be applied");
+	else if (apply->deferred_size > DEFERRED_SIZE_MAX)
+		apply->is_held = true;
+	else
+		finish_batch(apply);
+}
+
+static void on_tasks(struct inbox *inbox, struct inbox_item *items)
+{
+	struct apply *apply = (struct apply *)inbox; /* the first member */
+	struct inbox_item **end = (struct inbox_item **)&apply->waiting;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = items;
+	if (!apply->running && !apply->has_failed)
+		begin_batch(apply);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------- */
+
+int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name)
+{
+	int status = env_loop_new(raftkv->env, name, &apply->loop);
+
+	if (status < 0)
+		return status;
+	apply->raftkv = raftkv;
+	apply->shard = shard;
+	apply->batch = raftkv->kv->ops->batch_new(raftkv->kv);
+	if (!apply->batch)
+		return -ENOMEM;
+	inbox_init(&apply->inbox, apply->loop, on_tasks);
+	return env_loop_start(apply->loop);
+}
+
+void apply_submit(struct apply *apply, struct apply_task *task)
+{
+	inbox_push(&apply->inbox, &task->item);
+}
+
+static void free_tasks(struct inbox_item *item)
+{
+	while (item) {
+		struct inbox_item *next = item->next;
+
+		apply_task_free(task_of(item));
+		item = next;
+	}
+}
+
+void apply_stop(struct apply *apply)
+{
+	if (!apply->loop)
+		return;
+	env_loop_stop(apply->loop);
+	env_loop_free(apply->loop);
+	free_tasks(inbox_take(&apply->inbox));
+	free_tasks(apply->running ? &apply->running->item : NULL);
+	free_tasks(apply->waiting ? &apply->waiting->item : NULL);
+	while (apply->writes) {
+		struct apply_write *write = apply->writes;
+
+		apply->writes = write->next;
+		free(write);
+	}
+	extent_edits_clear(&apply->edits);
+	if (apply->batch)
+		apply->raftkv->kv->ops->batch_free(apply->batch);
+}

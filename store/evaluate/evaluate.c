@@ -1,0 +1,219 @@
+#include "store/evaluate/evaluate_internal.h"
+
+#include <stdlib.h>
+
+#include "proto/container.h"
+#include "store/evaluate/overlay_view.h"
+#include "store/store.h"
+
+#define EVALUATIONS_PER_TURN 256
+
+/* ---- Answers ---------------------------------------------------------------------------------------------------- */
+
+static void deliver(struct env_mail *mail)
+{
+	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
+	struct buf *reply = write->reply;
+
+	write->reply = NULL;
+	write->done(write, write->status, reply);
+	buf_unref(reply);
+}
+
+/* Where to ask instead. Such errors are given on the peer's loop. */
+static void give_hint(struct raftkv_write *write, int status)
+{
+	bool is_elsewhere = status == STATUS_NOT_LEADER || status == STATUS_STALE_COMMAND;
+
+	write->leader_store = is_elsewhere ? peer_leader_store(write->peer) : 0;
+	write->epoch =
+		status == STATUS_EPOCH_NOT_MATCH ? write->peer->region.epoch : (struct region_epoch){0};
+}
+
+static void answer(struct raftkv_write *write, int status, struct buf *reply)
+{
+	give_hint(write, status);
+	buf_unref(write->body);
+	buf_unref(write->payload);
+	write->status = status;
+	write->reply = status == 0 ? buf_ref(reply) : NULL;
+	/* An error may be found inside raftkv_async_write, which must not call back. */
+	if (status == 0 && env_loop_is_current(write->loop))
+		deliver(&write->mail);
+	else
+		env_post(write->loop, &write->mail, deliver);
+}
+
+void evaluate_finish(struct raftkv_write *write, int status, struct buf *reply)
+{
+	while (write) {
+		struct raftkv_write *joined = write->joined;
+
+		answer(write, status, reply);
+		write = joined;
+	}
+}
+
+void evaluate_finish_kept(struct raftkv_write *write, int status)
+{
+	struct buf *reply = write->reply;
+
+	evaluate_finish(write, status, reply);
+	buf_unref(reply);
+}
+
+/* ---- The queue -------------------------------------------------------------------------------------------------- */
+
+static void evaluate_one(struct peer *peer, struct raftkv_write *write)
+{
+	struct evaluation *evaluation = write->evaluation;
+	struct engine_view engine = evaluation_engine(peer, false, evaluation ? &evaluation->units : NULL);
+	struct overlay_view view;
+	struct question question;
+	struct outcome outcome = {0};
+
+	if (!evaluation && evaluate_join(peer, write))
+		return;
+	question_init(&question, peer, write);
+	overlay_view_init(&view, &peer->overlay, &peer->region, &engine);
+	evaluation_run(&view.base, &question, &outcome);
+	outcome.seen = view.seen;
+	question_close(&question);
+	if (outcome.status == STATUS_WOULD_BLOCK) {
+		evaluate_park(peer, write);
+	} else {
+		write->evaluation = NULL;
+		evaluate_conclude(peer, write, &outcome);
+		if (evaluation)
+			evaluation_free(evaluation);
+	}
+	outcome_close(&outcome);
+}
+
+void evaluate_queue(struct peer *peer, struct raftkv_write *write)
+{
+	struct evaluations *evaluations = &peer->evaluations;
+
+	if (evaluations->queued_count >= EVALUATIONS_QUEUED_MAX) {
+		evaluate_finish(write, STATUS_LIMIT, NULL);
+		return;
+	}
+	if (write->epoch_version > 0 && write->epoch_version != peer->region.epoch.version) {
+		evaluate_finish(write, STATUS_EPOCH_NOT_MATCH, NULL);
+		return;
+	}
+	write->next = NULL;
+	if (evaluations->last)
+		evaluations->last->next = write;
+	else
+		evaluations->first = write;
+	evaluations->last = write;
+	evaluations->queued_count++;
+}
+
+void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *write)
+{
+	write->next = evaluations->first;
+	evaluations->first = write;
+	if (!evaluations->last)
+		evaluations->last = write;
+	evaluations->queued_count++;
+}
+
+static struct raftkv_write *pop(struct evaluations *evaluations)
+{
+	struct raftkv_write *write = evaluations->first;
+
+	evaluations->first = write->next;
+	if (!evaluations->first)
+		evaluations->last = NULL;
+	evaluations->queued_count--;
+	return write;
+}
+
+static bool is_throttled(const struct peer *peer)
+{
+	if (!atomic_load_explicit(&peer->shard->raftkv->flush.is_throttling, memory_order_relaxed))
+		return false;
+	atomic_fetch_add(&peer->shard->throttled, 1);
+	return true;
+}
+
+static bool may_evaluate(const struct peer *peer)
+{
+	const struct evaluations *evaluations = &peer->evaluations;
+
+	return evaluations->first && peer_is_serving(peer) && !evaluations->exclusive &&
+	       !is_throttled(peer) && evaluations->pending_size < EVALUATIONS_PENDING_SIZE &&
+	       evaluations->parked_count < EVALUATIONS_PARKED_MAX &&
+	       peer->applied.index >= evaluations->hold_index;
+}
+
+void evaluate_queued(struct peer *peer)
+{
+	for (int i = 0; i < EVALUATIONS_PER_TURN; i++) {
+		if (!may_evaluate(peer))
+			return;
+		evaluate_one(peer, pop(&peer->evaluations));
+	}
+	shard_mark(peer->shard, peer);
+}
+
+void evaluate_on_applied(struct peer *peer, uint64_t index)
+{
+	if (!peer->evaluations.exclusive)
+		overlay_retire(&peer->overlay, index);
+}
+
+void evaluate_fail(struct peer *peer, int status)
+{
+	struct evaluations *evaluations = &peer->evaluations;
+	struct evaluation *evaluation = evaluations->exclusive;
+
+	evaluations->drop_overlay = evaluation != NULL;
+	if (!evaluation)
+		overlay_clear(&peer->overlay);
+	evaluations->hold_index = 0;
+	for (struct evaluation *parked = evaluations->parked; parked; parked = parked->next) {
+		struct raftkv_write *write = parked->write;
+
+		parked->write = NULL;
+		if (write)
+			evaluate_finish(write, status, NULL);
+	}
+	if (evaluation && evaluation->write) {
+		struct raftkv_write *write = evaluation->write;
+
+		evaluation->write = NULL;
+		evaluate_finish(write, status, NULL);
+	}
+	while (evaluations->first) {
+		struct raftkv_write *write = pop(evaluations);
+
+		if (write->evaluation)
+			evaluation_free(write->evaluation);
+		write->evaluation = NULL;
+		evaluate_finish(write, status, NULL);
+	}
+}
+
+bool evaluate_is_quiet(const struct peer *peer)
+{
+	return !peer->evaluations.parked && !peer->evaluations.exclusive;
+}
+
+void evaluate_close(struct peer *peer)
+{
+	struct evaluations *evaluations = &peer->evaluations;
+
+	while (evaluations->parked) {
+		struct evaluation *evaluation = evaluations->parked;
+
+		evaluations->parked = evaluation->next;
+		evaluation_free(evaluation);
+	}
+	if (evaluations->exclusive)
+		evaluation_free(evaluations->exclusive);
+	evaluations->exclusive = NULL;
+	overlay_clear(&peer->overlay);
+}

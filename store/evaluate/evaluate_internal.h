@@ -1,0 +1,83 @@
+/*
+ * evaluate_internal.h: what the files of an evaluation share: evaluate.c the queue of a region, evaluation.c one
+ * evaluation, propose.c what becomes of its outcome, park.c those that miss something in memory. On the peer's loop,
+ * but for evaluation_run.
+ */
+#ifndef RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
+#define RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
+
+#include "proto/env.h"
+#include "store/blocks/blocks.h"
+#include "store/rows/engine_view.h"
+#include "store/evaluate/evaluate.h"
+#include "store/evaluate/evaluator.h"
+#include "store/rows/mutations.h"
+#include "store/peer/peer.h"
+#include "store/raftkv.h"
+#include "store/rows/unit_cache.h"
+
+/* What an evaluation needs of a request; holds references, so that a worker can go on after the request was answered. */
+struct question {
+	struct evaluator *evaluator;
+	struct eval_input input;
+	struct buf *body;
+	uint32_t slot;
+	uint64_t sequence;
+	bool is_retry;
+};
+
+/* What came of it. */
+struct outcome {
+	int status; /* of the evaluation */
+	int answer; /* what the caller is told, once the mutations are logged or the outcome is confirmed */
+	struct mutations mutations;
+	struct buf *reply;
+	uint64_t seen;
+};
+
+/* A request that missed something in memory. */
+struct evaluation {
+	struct evaluation *next; /* parked */
+	struct env_work work;
+	struct peer *peer;
+	struct raftkv_write *write; /* NULL: answered meanwhile */
+	struct question question;
+	uint64_t term;
+	uint32_t misses;
+	bool is_working;
+	struct unit_cache units;
+	struct blocks_reader reader;
+	struct outcome outcome; /* of a worker that evaluated it */
+};
+
+/* ---- evaluation.c ---- */
+
+void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write);
+void question_close(struct question *question);
+void outcome_close(struct outcome *outcome);
+/* Pure but for the view: runs on the loop or on a worker. */
+void evaluation_run(struct view *view, const struct question *question, struct outcome *outcome);
+/* What it reads below the overlay. `units` may be NULL. */
+struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct unit_cache *units);
+
+/* ---- evaluate.c ---- */
+
+/* The reply was kept in the request while it was in the log or being confirmed. */
+void evaluate_finish_kept(struct raftkv_write *write, int status);
+/* Back into the queue, before all others. */
+void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *write);
+
+/* ---- propose.c ---- */
+
+/* Proposes the mutations, or confirms an outcome without any, and answers then. Takes what it needs of `outcome`. */
+void evaluate_conclude(struct peer *peer, struct raftkv_write *write, struct outcome *outcome);
+
+/* ---- park.c ---- */
+
+/* The request missed something in memory: a worker fetches it. */
+void evaluate_park(struct peer *peer, struct raftkv_write *write);
+/* A copy of a parked request shares its answer, and makes it a retry if it is one. False: there is none. */
+bool evaluate_join(struct peer *peer, struct raftkv_write *write);
+void evaluation_free(struct evaluation *evaluation);
+
+#endif

@@ -1,0 +1,94 @@
+/* One evaluation: a request and a view in, mutations and an answer out. */
+#include "store/evaluate/evaluate_internal.h"
+
+#include <errno.h>
+
+#include "proto/plant.h"
+#include "store/rows/slots.h"
+#include "store/store.h"
+
+void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write)
+{
+	struct raftkv *raftkv = peer->shard->raftkv;
+
+	*question = (struct question){
+		.evaluator = raftkv->options.evaluator,
+		.input = {.body = buf_slice(write->body),
+			.payload = buf_ref(write->payload),
+			.session = write->session,
+			.wall = env_wall(raftkv->env),
+			.region_start = buf_slice(peer->region.start),
+			.region_end = buf_slice(peer->region.end)},
+		.body = buf_ref(write->body),
+		.slot = write->slot,
+		.sequence = write->sequence,
+		.is_retry = write->is_retry,
+	};
+	env_random(raftkv->env, question->input.random, sizeof question->input.random);
+}
+
+void question_close(struct question *question)
+{
+	buf_unref(question->body);
+	buf_unref(question->input.payload);
+}
+
+void outcome_close(struct outcome *outcome)
+{
+	mutations_close(&outcome->mutations);
+	buf_unref(outcome->reply);
+	*outcome = (struct outcome){0};
+}
+
+/* Whether the request may be evaluated at all: 0, or the answer is in `outcome`. */
+static bool is_new(struct view *view, const struct question *question, struct outcome *outcome)
+{
+	enum slot_verdict verdict = SLOT_NEW;
+
+	if (!slots_are_of(question->input.session) || planted("store:retry_without_slot"))
+		return true;
+	outcome->status = slots_find(view, question->input.session, question->slot, question->sequence,
+		&verdict, &outcome->answer, &outcome->reply);
+	if (outcome->status < 0)
+		outcome->answer = outcome->status;
+	else if (verdict == SLOT_PASSED)
+		outcome->answer = -EALREADY;
+	return outcome->status == 0 && verdict == SLOT_NEW;
+}
+
+/* A lasting error, as against one of this moment. */
+static bool is_lasting(int status)
+{
+	return status != STATUS_WOULD_BLOCK && status != -ENOMEM;
+}
+
+void evaluation_run(struct view *view, const struct question *question, struct outcome *outcome)
+{
+	struct evaluator *evaluator = question->evaluator;
+	struct mutations *mutations = &outcome->mutations;
+	int status;
+
+	if (!is_new(view, question, outcome))
+		return;
+	status = evaluator->ops->evaluate(evaluator, view, &question->input, mutations, &outcome->reply);
+	if (status < 0) {
+		outcome_close(outcome);
+		outcome->status = status;
+		outcome->answer = status;
+	}
+	if (!is_lasting(status) || !slots_are_of(question->input.session))
+		return;
+	if (mutations->count == 0 && !question->is_retry)
+		return;
+	outcome->status = 0;
+	slots_record(mutations, question->input.session, question->slot, question->sequence, outcome->answer,
+		buf_slice(outcome->reply));
+}
+
+struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct unit_cache *units)
+{
+	struct raftkv *raftkv = peer->shard->raftkv;
+
+	return (struct engine_view){
+		.kv = raftkv->kv, .blocks = raftkv->blocks, .may_block = may_block, .units = units};
+}

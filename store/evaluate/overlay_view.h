@@ -1,0 +1,26 @@
+/*
+ * overlay_view.h: what a leader's evaluation sees: its overlay over the KV engine.
+ *
+ * `seen` collects the highest index of the entries whose effects the evaluation met; an answer that logs nothing waits
+ * until that index is applied.
+ */
+#ifndef RAFTKV_STORE_EVALUATE_OVERLAY_VIEW_H
+#define RAFTKV_STORE_EVALUATE_OVERLAY_VIEW_H
+
+#include "store/rows/engine_view.h"
+#include "store/evaluate/overlay.h"
+#include "store/rows/region.h"
+#include "store/kv/view.h"
+
+struct overlay_view {
+	struct view base;
+	const struct overlay *overlay;
+	const struct region *region;
+	struct engine_view engine;
+	uint64_t seen;
+};
+
+void overlay_view_init(struct overlay_view *view, const struct overlay *overlay, const struct region *region,
+	const struct engine_view *engine);
+
+#endif

@@ -1,0 +1,166 @@
+/* What becomes of an outcome: mutations are proposed; what logs nothing is confirmed as a read. */
+#include "store/evaluate/evaluate_internal.h"
+
+#include <errno.h>
+
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/store.h"
+
+static void on_proposal_finished(struct proposal *proposal, int status)
+{
+	struct raftkv_write *write = container_of(proposal, struct raftkv_write, proposal);
+	struct peer *peer = write->peer;
+
+	if (status == 0) {
+		histogram_add(&peer->shard->committing, peer->committed_at - proposal->proposed);
+		histogram_add(&peer->shard->applying, env_now(peer->shard->raftkv->env) - peer->committed_at);
+	}
+	peer->evaluations.pending_size -= write->size;
+	evaluate_finish_kept(write, status == 0 ? write->status : status);
+}
+
+/* What an entry needs before it may be proposed. */
+struct needs {
+	const struct region *region;
+	uint32_t small_units;
+};
+
+static int check_mutation(void *argument, const struct mutation *mutation)
+{
+	struct needs *needs = argument;
+
+	if (mutation->kind == MUTATION_WRITE && !mutation->is_beside)
+		needs->small_units += (uint32_t)mutation->count;
+	if (mutation->space == KEY_LOCAL || region_has_key(needs->region, mutation->key))
+		return 0;
+	return STATUS_KEY_NOT_IN_REGION;
+}
+
+/* What is about to be proposed, with the extents that it will need. */
+struct draft {
+	struct raft_entry entry;
+	struct payload *payload; /* of the large bytes; NULL: none */
+	struct payload *reserve; /* for the small ones */
+};
+
+/* Admission: what needs space is refused while there is too little, before it is proposed. */
+static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *draft)
+{
+	struct raftkv *raftkv = peer->shard->raftkv;
+	struct raft_entry *entry = &draft->entry;
+	struct needs needs = {.region = &peer->region};
+	uint64_t epoch_version;
+	int status;
+
+	if (space_is_short(&raftkv->space) && !mutations_spares_space(&outcome->mutations))
+		return -ENOSPC;
+	status = mutations_finish(&outcome->mutations, peer->region.epoch.version, entry);
+	if (status == 0)
+		status = mutations_each(entry, &epoch_version, check_mutation, &needs);
+	if (status == 0 && entry->payload_size > 0)
+		status = payload_new(
+			raftkv->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
+	if (status == 0 && needs.small_units > 0)
+		status = payload_reserve(raftkv->blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
+	return status;
+}
+
+static void add_payload(struct peer *peer, struct payload *payload, const struct raft_entry *entry)
+{
+	if (!payload)
+		return;
+	payload->term = entry->term;
+	payload->index = entry->index;
+	append_add_payload(&peer->appends, payload);
+}
+
+/* The entry stands in the log from here on. */
+static void on_proposed(
+	struct peer *peer, struct raftkv_write *write, struct outcome *outcome, struct draft *draft)
+{
+	struct raft_entry *entry = &draft->entry;
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	entry->index = raft.last_index;
+	entry->term = raft.hard_state.term;
+	add_payload(peer, draft->payload, entry);
+	add_payload(peer, draft->reserve, entry);
+	write->status = outcome->answer;
+	write->reply = buf_ref(outcome->reply);
+	write->size = (size_t)raft_entry_payload_size(entry);
+	write->proposal = (struct proposal){
+		.term = entry->term,
+		.index = entry->index,
+		.proposed = env_now(peer->shard->raftkv->env),
+		.finish = on_proposal_finished,
+	};
+	histogram_add(&peer->shard->proposing, write->proposal.proposed - write->begun);
+	peer->evaluations.pending_size += write->size;
+	atomic_fetch_add_explicit(&peer->shard->writes, 1, memory_order_relaxed);
+	proposal_queue_push(&peer->proposals, &write->proposal);
+	if (overlay_add(&peer->overlay, peer->region.id, entry) < 0)
+		peer->evaluations.hold_index = entry->index;
+}
+
+static void drop_draft(struct raftkv *raftkv, struct draft *draft)
+{
+	if (draft->payload)
+		payload_cancel(draft->payload, raftkv->blocks);
+	if (draft->reserve)
+		payload_cancel(draft->reserve, raftkv->blocks);
+}
+
+static void propose(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+{
+	struct draft draft = {0};
+	int status = make_draft(peer, outcome, &draft);
+
+	if (status == 0)
+		status = raw_node_propose_entries(peer->raft_group, &draft.entry, 1);
+	if (status == 0)
+		on_proposed(peer, write, outcome, &draft);
+	else
+		drop_draft(peer->shard->raftkv, &draft);
+	if (status == -ENOSPC)
+		flush_request(&peer->shard->raftkv->flush);
+	if (status < 0)
+		evaluate_finish(write, status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status, NULL);
+	buf_unref(draft.entry.data);
+	buf_unref(draft.entry.payload);
+}
+
+static void on_confirmed(struct read_index_request *request, int status)
+{
+	struct raftkv_write *write = container_of(request, struct raftkv_write, confirm);
+	struct peer *peer = write->peer;
+
+	if (status == STATUS_STALE_COMMAND ||
+		(status == 0 && (!peer_is_serving(peer) || peer->term != write->proposal.term)))
+		status = STATUS_NOT_LEADER; /* nothing was logged: asking again is safe */
+	evaluate_finish_kept(write, status == 0 ? write->status : status);
+}
+
+/* An answer that logs nothing is a read: of the state it saw, by a leader that still was one afterwards. */
+static void confirm(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+{
+	bool is_leader = lease_is_valid(&peer->lease, env_now(peer->shard->raftkv->env));
+
+	write->status = outcome->answer;
+	write->reply = buf_ref(outcome->reply);
+	write->proposal.term = peer->term;
+	write->confirm = (struct read_index_request){.index = outcome->seen, .done = on_confirmed};
+	if ((is_leader && outcome->seen <= peer->applied.index) || planted("store:answer_unconfirmed"))
+		evaluate_finish_kept(write, write->status);
+	else
+		peer_confirm(peer, &write->confirm);
+}
+
+void evaluate_conclude(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+{
+	if (outcome->mutations.count > 0)
+		propose(peer, write, outcome);
+	else
+		confirm(peer, write, outcome);
+}

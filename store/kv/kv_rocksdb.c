@@ -1,0 +1,466 @@
+/*
+ * The KV engine on RocksDB: each vtable entry is one call of the C API.
+ *
+ * Invariants. `failed` is set by the first write or flush that fails, or once RocksDB counts a failed background job,
+ * and never cleared: RocksDB may retry by itself, but a device that failed once is not trusted with the next batch.
+ * The read options of the newest state are shared by all threads, which only read them. A snapshot is shared too, by
+ * all who take one until the next batch has been written: reads far outnumber writes, and a snapshot of RocksDB with its
+ * options costs as much as reading a row.
+ */
+#include "store/kv/kv_rocksdb.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rocksdb/c.h>
+
+#include "proto/check.h"
+#include "store/kv/rocksdb_error.h"
+
+#define TIERS	      3
+#define CHECKSUM_XXH3 4 /* rocksdb::kXXH3; the C header does not name it */
+
+/* rocksdb::ReadTier, by enum kv_tier. */
+static const int read_tiers[TIERS] = {
+	[KV_TIER_ALL] = 0,
+	[KV_TIER_CACHE] = 1, /* kBlockCacheTier */
+	[KV_TIER_PERSISTED] =
+		2, /* kPersistedTier: skips the memtables when they are all there is of a batch */
+};
+
+struct kv_rocksdb {
+	struct kv_engine engine;
+	rocksdb_t *db;
+	rocksdb_cache_t *cache;
+	rocksdb_writeoptions_t *write_options;
+	rocksdb_readoptions_t *newest[TIERS];
+	atomic_int failed; /* 0, or the status every later write gets */
+	pthread_mutex_t sharing; /* of `latest` */
+	struct kv_snapshot
+		*latest; /* one reference; sees every batch whose write has returned; may be NULL */
+};
+
+struct kv_snapshot {
+	atomic_uint refs;
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *options[TIERS]; /* none for KV_TIER_PERSISTED */
+};
+
+struct kv_iterator {
+	rocksdb_iterator_t *iterator;
+	rocksdb_readoptions_t *options;
+	char bounds[]; /* both, as RocksDB borrows them */
+};
+
+struct kv_batch {
+	rocksdb_writebatch_t *batch;
+};
+
+static struct kv_rocksdb *self_of(struct kv_engine *engine)
+{
+	return (struct kv_rocksdb *)engine;
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------- */
+
+static rocksdb_readoptions_t *read_options_new(enum kv_tier tier, const struct kv_snapshot *snapshot)
+{
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+
+	rocksdb_readoptions_set_read_tier(options, read_tiers[tier]);
+	if (snapshot)
+		rocksdb_readoptions_set_snapshot(options, snapshot->snapshot);
+	return options;
+}
+
+static struct kv_snapshot *snapshot_take(struct kv_rocksdb *self)
+{
+	struct kv_snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+	if (!snapshot)
+		return NULL;
+	atomic_init(&snapshot->refs, 1);
+	snapshot->snapshot = rocksdb_create_snapshot(self->db);
+	snapshot->options[KV_TIER_ALL] = read_options_new(KV_TIER_ALL, snapshot);
+	snapshot->options[KV_TIER_CACHE] = read_options_new(KV_TIER_CACHE, snapshot);
+	return snapshot;
+}
+
+static struct kv_snapshot *snapshot_new(struct kv_engine *engine)
+{
+	struct kv_rocksdb *self = self_of(engine);
+	struct kv_snapshot *snapshot;
+
+	pthread_mutex_lock(&self->sharing);
+	if (!self->latest)
+		self->latest = snapshot_take(self);
+	snapshot = self->latest;
+	if (snapshot)
+		atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&self->sharing);
+	return snapshot;
+}
+
+static void snapshot_free(struct kv_engine *engine, struct kv_snapshot *snapshot)
+{
+	if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	rocksdb_release_snapshot(self_of(engine)->db, snapshot->snapshot);
+	rocksdb_readoptions_destroy(snapshot->options[KV_TIER_ALL]);
+	rocksdb_readoptions_destroy(snapshot->options[KV_TIER_CACHE]);
+	free(snapshot);
+}
+
+/* A batch has been written: the next snapshot is a new one. */
+static void forget_latest(struct kv_rocksdb *self)
+{
+	struct kv_snapshot *latest;
+
+	pthread_mutex_lock(&self->sharing);
+	latest = self->latest;
+	self->latest = NULL;
+	pthread_mutex_unlock(&self->sharing);
+	snapshot_free(&self->engine, latest);
+}
+
+static void unpin(void *pin)
+{
+	rocksdb_pinnableslice_destroy(pin);
+}
+
+static int get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
+	struct slice key, struct kv_value *value)
+{
+	struct kv_rocksdb *self = self_of(engine);
+	char *error = NULL;
+	rocksdb_pinnableslice_t *pin;
+
+	check(tier != KV_TIER_PERSISTED || !snapshot);
+	*value = (struct kv_value){0};
+	pin = rocksdb_get_pinned(self->db, snapshot ? snapshot->options[tier] : self->newest[tier], key.data,
+		key.size, &error);
+	if (error)
+		return rocksdb_error_take(error, NULL);
+	if (!pin)
+		return STATUS_NOT_FOUND;
+	value->data.data = rocksdb_pinnableslice_value(pin, &value->data.size);
+	value->pin = pin;
+	value->release = unpin;
+	return 0;
+}
+
+static int iterator_new(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
+	struct slice low, struct slice high, struct kv_iterator **result)
+{
+	struct kv_iterator *iterator = malloc(sizeof *iterator + low.size + high.size);
+
+	check(tier != KV_TIER_PERSISTED);
+	if (!iterator)
+		return -ENOMEM;
+	iterator->options = read_options_new(tier, snapshot);
+	if (low.size > 0) {
+		memcpy(iterator->bounds, low.data, low.size);
+		rocksdb_readoptions_set_iterate_lower_bound(iterator->options, iterator->bounds, low.size);
+	}
+	if (high.size > 0) {
+		memcpy(iterator->bounds + low.size, high.data, high.size);
+		rocksdb_readoptions_set_iterate_upper_bound(
+			iterator->options, iterator->bounds + low.size, high.size);
+	}
+	iterator->iterator = rocksdb_create_iterator(self_of(engine)->db, iterator->options);
+	*result = iterator;
+	return 0;
+}
+
+static void iterator_free(struct kv_engine *engine, struct kv_iterator *iterator)
+{
+	(void)engine;
+	if (!iterator)
+		return;
+	rocksdb_iter_destroy(iterator->iterator);
+	rocksdb_readoptions_destroy(iterator->options);
+	free(iterator);
+}
+
+static int position(struct kv_iterator *iterator)
+{
+	char *error = NULL;
+
+	if (rocksdb_iter_valid(iterator->iterator))
+		return 0;
+	rocksdb_iter_get_error(iterator->iterator, &error);
+	return error ? rocksdb_error_take(error, NULL) : STATUS_NOT_FOUND;
+}
+
+static int seek(struct kv_iterator *iterator, struct slice key)
+{
+	rocksdb_iter_seek(iterator->iterator, key.data, key.size);
+	return position(iterator);
+}
+
+static int next(struct kv_iterator *iterator)
+{
+	rocksdb_iter_next(iterator->iterator);
+	return position(iterator);
+}
+
+static void row(const struct kv_iterator *iterator, struct slice *key, struct slice *value)
+{
+	key->data = rocksdb_iter_key(iterator->iterator, &key->size);
+	value->data = rocksdb_iter_value(iterator->iterator, &value->size);
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+static struct kv_batch *batch_new(struct kv_engine *engine)
+{
+	struct kv_batch *batch = malloc(sizeof *batch);
+
+	(void)engine;
+	if (batch)
+		batch->batch = rocksdb_writebatch_create();
+	return batch;
+}
+
+static void batch_free(struct kv_batch *batch)
+{
+	if (!batch)
+		return;
+	rocksdb_writebatch_destroy(batch->batch);
+	free(batch);
+}
+
+static void batch_clear(struct kv_batch *batch)
+{
+	rocksdb_writebatch_clear(batch->batch);
+}
+
+static void batch_put(struct kv_batch *batch, struct slice key, struct slice value)
+{
+	rocksdb_writebatch_put(batch->batch, key.data, key.size, value.data, value.size);
+}
+
+static void batch_delete(struct kv_batch *batch, struct slice key)
+{
+	rocksdb_writebatch_delete(batch->batch, key.data, key.size);
+}
+
+static void batch_delete_range(struct kv_batch *batch, struct slice low, struct slice high)
+{
+	if (slice_compare(low, high) < 0) /* RocksDB refuses a whole batch for a range turned round */
+		rocksdb_writebatch_delete_range(batch->batch, low.data, low.size, high.data, high.size);
+}
+
+static size_t batch_size(const struct kv_batch *batch)
+{
+	size_t size;
+
+	rocksdb_writebatch_data(batch->batch, &size);
+	return size;
+}
+
+/* The status every later write gets, after the first failure. */
+static int fail(struct kv_rocksdb *self, int code)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&self->failed, &none, code);
+	return atomic_load(&self->failed);
+}
+
+static uint64_t property(struct kv_rocksdb *self, const char *name)
+{
+	uint64_t value = 0;
+
+	check(rocksdb_property_int(self->db, name, &value) == 0);
+	return value;
+}
+
+/* Has anything failed, in our calls or in the background? */
+static int failure(struct kv_rocksdb *self)
+{
+	int code = atomic_load_explicit(&self->failed, memory_order_relaxed);
+
+	if (!code && property(self, "rocksdb.background-errors") > 0)
+		code = fail(self, -EIO);
+	return code;
+}
+
+static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
+{
+	struct kv_rocksdb *self = self_of(engine);
+	char *error = NULL;
+	int code = failure(self);
+
+	if (code)
+		return code;
+	rocksdb_write(self->db, self->write_options, batch->batch, &error);
+	forget_latest(self);
+	return error ? fail(self, rocksdb_error_take(error, NULL)) : 0;
+}
+
+static int flush(struct kv_engine *engine)
+{
+	struct kv_rocksdb *self = self_of(engine);
+	rocksdb_flushoptions_t *options;
+	char *error = NULL;
+	int code = failure(self);
+
+	if (code)
+		return code;
+	options = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(options, 1);
+	rocksdb_flush(self->db, options, &error);
+	rocksdb_flushoptions_destroy(options);
+	return error ? fail(self, rocksdb_error_take(error, NULL)) : failure(self);
+}
+
+/* ---- Figures ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t unflushed_size(struct kv_engine *engine)
+{
+	return property(self_of(engine), "rocksdb.cur-size-all-mem-tables");
+}
+
+static void memory(struct kv_engine *engine, struct kv_memory *usage)
+{
+	struct kv_rocksdb *self = self_of(engine);
+
+	usage->memtable = property(self, "rocksdb.size-all-mem-tables");
+	usage->cache = rocksdb_cache_get_usage(self->cache);
+	usage->table_readers = property(self, "rocksdb.estimate-table-readers-mem");
+}
+
+static uint64_t range_size(struct kv_engine *engine, struct slice low, struct slice high)
+{
+	static const char end[64] = {[0 ... 63] = '\xff'}; /* the C API knows no open range */
+	const char *starts[] = {low.data ? low.data : ""};
+	const char *limits[] = {high.size ? high.data : end};
+	size_t limit_sizes[] = {high.size ? high.size : sizeof end};
+	uint64_t size = 0;
+	char *error = NULL;
+
+	rocksdb_approximate_sizes(
+		self_of(engine)->db, 1, starts, &low.size, limits, limit_sizes, &size, &error);
+	return rocksdb_error_take(error, NULL) ? 0 : size;
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------- */
+
+static void engine_free(struct kv_rocksdb *self)
+{
+	for (int tier = 0; tier < TIERS; tier++)
+		rocksdb_readoptions_destroy(self->newest[tier]);
+	rocksdb_writeoptions_destroy(self->write_options);
+	rocksdb_cache_destroy(self->cache);
+	pthread_mutex_destroy(&self->sharing);
+	free(self);
+}
+
+static void close_engine(struct kv_engine *engine)
+{
+	struct kv_rocksdb *self = self_of(engine);
+
+	forget_latest(self);
+	flush(engine); /* a failure loses nothing that the log cannot replay, and was told to the last writer */
+	rocksdb_close(self->db);
+	engine_free(self);
+}
+
+static const struct kv_engine_ops ops = {
+	.close = close_engine,
+	.snapshot_new = snapshot_new,
+	.snapshot_free = snapshot_free,
+	.get = get,
+	.iterator_new = iterator_new,
+	.iterator_free = iterator_free,
+	.seek = seek,
+	.next = next,
+	.row = row,
+	.batch_new = batch_new,
+	.batch_free = batch_free,
+	.batch_clear = batch_clear,
+	.batch_put = batch_put,
+	.batch_delete = batch_delete,
+	.batch_delete_range = batch_delete_range,
+	.batch_size = batch_size,
+	.write = write_batch,
+	.flush = flush,
+	.unflushed_size = unflushed_size,
+	.memory = memory,
+	.range_size = range_size,
+};
+
+/* Indexes and filters lie in the cache, so that no table costs memory for being open. They are whole, and kept small by
+ * small tables: RocksDB 7.8 reads the partitions of a partitioned index from the disk whatever the read tier says. */
+static void set_table_format(rocksdb_options_t *options, rocksdb_cache_t *cache)
+{
+	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+
+	rocksdb_block_based_options_set_block_cache(table, cache);
+	rocksdb_block_based_options_set_block_size(table, 8 << 10);
+	rocksdb_block_based_options_set_format_version(table, 5);
+	rocksdb_block_based_options_set_checksum(table, CHECKSUM_XXH3);
+	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
+	rocksdb_block_based_options_set_whole_key_filtering(table, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+	rocksdb_options_set_block_based_table_factory(options, table);
+	rocksdb_block_based_options_destroy(table);
+}
+
+static rocksdb_options_t *options_new(
+	const struct kv_rocksdb_options *wanted, uint64_t memtable_size, rocksdb_cache_t *cache)
+{
+	rocksdb_options_t *options = rocksdb_options_create();
+
+	rocksdb_options_set_create_if_missing(options, 1);
+	/* Four memtables: one fills while others are flushed; the limit over all flushes the largest early. */
+	rocksdb_options_set_db_write_buffer_size(options, memtable_size);
+	rocksdb_options_set_write_buffer_size(options, memtable_size / 4);
+	rocksdb_options_set_max_write_buffer_number(options, 4);
+	rocksdb_options_set_max_background_jobs(options, wanted->background_threads);
+	rocksdb_options_set_compression(options, rocksdb_no_compression);
+	rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
+	rocksdb_options_set_target_file_size_base(options, 32 << 20);
+	rocksdb_options_set_bytes_per_sync(options, 1 << 20);
+	rocksdb_options_set_max_log_file_size(options, 1 << 20);
+	rocksdb_options_set_keep_log_file_num(options, 2);
+	rocksdb_options_set_info_log_level(options, 2); /* warnings and worse */
+	rocksdb_options_set_stats_dump_period_sec(options, 0);
+	rocksdb_options_set_stats_persist_period_sec(options, 0);
+	set_table_format(options, cache);
+	return options;
+}
+
+int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **engine, struct status *status)
+{
+	uint64_t memory_size =
+		wanted->memory_size > KV_ROCKSDB_MEMORY_MIN ? wanted->memory_size : KV_ROCKSDB_MEMORY_MIN;
+	struct kv_rocksdb *self = calloc(1, sizeof *self);
+	rocksdb_options_t *options;
+	char *error = NULL;
+
+	if (!self)
+		return status_set(status, -ENOMEM, "no memory for the KV engine");
+	self->engine.ops = &ops;
+	pthread_mutex_init(&self->sharing, NULL);
+	self->cache = rocksdb_cache_create_lru(memory_size / 4 * 3);
+	self->write_options = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(self->write_options, 1);
+	for (int tier = 0; tier < TIERS; tier++)
+		self->newest[tier] = read_options_new((enum kv_tier)tier, NULL);
+	options = options_new(wanted, memory_size / 4, self->cache);
+	self->db = rocksdb_open(options, wanted->path, &error);
+	rocksdb_options_destroy(options);
+	if (error) {
+		engine_free(self);
+		return rocksdb_error_take(error, status);
+	}
+	*engine = &self->engine;
+	return 0;
+}

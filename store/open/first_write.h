@@ -1,0 +1,20 @@
+/* first_write.h: writes to the log engine while no loop runs: when a store is made, and at start. Blocks. */
+#ifndef RAFTKV_STORE_OPEN_FIRST_WRITE_H
+#define RAFTKV_STORE_OPEN_FIRST_WRITE_H
+
+#include <stdint.h>
+
+#include "store/log/log_engine.h"
+
+struct raftkv;
+struct first_write_run; /* first_write.c */
+
+struct first_write {
+	struct first_write_run *run;
+	struct log_write write; /* without its loop and callback */
+};
+
+/* Writes them all, on a loop that runs just for them. 0 or the first error. */
+int first_writes_run(struct raftkv *raftkv, struct first_write *writes, uint32_t count);
+
+#endif

@@ -1,0 +1,449 @@
+#include "store/open/recover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/codec.h"
+#include "proto/plant.h"
+#include "store/rows/extents.h"
+#include "store/open/first_write.h"
+#include "store/rows/keys.h"
+#include "store/rows/mutations.h"
+#include "store/peer/peer.h"
+#include "store/open/recover_snapshots.h"
+#include "store/snapshot/region_clear.h"
+#include "store/apply/rewrite.h"
+#include "store/store.h"
+
+#define READ_SIZE (4u << 20) /* bytes of entries at a time */
+
+/* ---- Units in use ----------------------------------------------------------------------------------------------- */
+
+struct marking {
+	struct raftkv *raftkv;
+	struct status *status;
+};
+
+static int mark_used(void *argument, struct block_extent extent)
+{
+	const struct marking *marking = argument;
+
+	return blocks_mark_used(marking->raftkv->blocks, extent, marking->status);
+}
+
+static int mark_rows(struct raftkv *raftkv, struct status *status)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct marking marking = {raftkv, status};
+	struct kv_iterator *rows;
+	struct key low, high;
+	int code;
+
+	key_objects(&low, &high);
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
+	if (code == 0) {
+		code = extent_rows_each(kv, rows, key_slice(&low), mark_used, &marking);
+		kv->ops->iterator_free(kv, rows);
+	}
+	return status_complete(status, code, "the extent maps cannot be read: %s", status_name(code));
+}
+
+/* ---- Replicas that were removed --------------------------------------------------------------------------------- */
+
+/* One that is no member any more has a log until its tombstone takes its place. */
+static int drop_log(struct raftkv *raftkv, uint64_t region)
+{
+	struct first_write first = {.write = {.region = region, .destroy = true}};
+
+	return first_writes_run(raftkv, &first, 1);
+}
+
+static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
+{
+	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	uint64_t tombstone;
+	int status = peer_tombstone(raftkv, region->id, &tombstone);
+
+	if (status < 0 || (self && self->id > tombstone) || planted("members:cleared_once"))
+		return status;
+	log_info(raftkv->logger, "region %llu: what is left of a removed replica is cleared",
+		(unsigned long long)region->id);
+	status = region_clear_rows(raftkv->kv, region);
+	return status == 0 && !self ? drop_log(raftkv, region->id) : status;
+}
+
+static int each_region(struct raftkv *raftkv,
+	int (*each)(struct raftkv *raftkv, struct region *region, struct status *status),
+	struct status *status)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct kv_iterator *rows;
+	struct region region;
+	struct key low, high;
+	int code, result = 0;
+
+	key_region_states(&low, &high);
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
+	if (code < 0)
+		return status_set(status, code, "the regions cannot be read: %s", status_name(code));
+	for (code = kv->ops->seek(rows, key_slice(&low)); code == 0 && result == 0;) {
+		struct slice key, value;
+
+		kv->ops->row(rows, &key, &value);
+		result = region_decode(value, &region);
+		if (result < 0) {
+			status_set(
+				status, result, "a region's state cannot be read: %s", status_name(result));
+			break;
+		}
+		result = each(raftkv, &region, status);
+		region_close(&region);
+		code = kv->ops->next(rows);
+	}
+	kv->ops->iterator_free(kv, rows);
+	if (result < 0)
+		return result;
+	if (code == STATUS_NOT_FOUND)
+		return 0;
+	return status_complete(status, code, "the regions cannot be read: %s", status_name(code));
+}
+
+static int finish_departure(struct raftkv *raftkv, struct region *region, struct status *status)
+{
+	int code = clear_if_removed(raftkv, region);
+
+	return code < 0 ? status_set(status, code, "region %llu, which was removed, cannot be cleared: %s",
+				  (unsigned long long)region->id, status_name(code))
+			: 0;
+}
+
+/* ---- The log of a region ---------------------------------------------------------------------------------------- */
+
+/* Gives a payload that the log names, and is not in the rows yet, back to its peer. */
+static int load_payload(struct peer *peer, const struct raft_entry *entry, struct status *status)
+{
+	struct raftkv *raftkv = peer->shard->raftkv;
+	struct payload *payload = NULL;
+	struct buf *beside;
+	int code = raftkv->log->ops->beside(raftkv->log, peer->region.id, entry->index, &beside);
+
+	if (code < 0)
+		return status_set(status, code, "the payload of an entry is not named in the log: %s",
+			status_name(code));
+	code = payload_decode(buf_slice(beside), &payload);
+	if (code == 0 && (uint64_t)payload->units * BLOCK_UNIT_SIZE != entry->payload_size) {
+		payload_free(payload);
+		code = STATUS_CORRUPT;
+	}
+	if (code < 0) {
+		buf_unref(beside);
+		return status_set(status, code, "the payload of an entry is named badly in the log: %s",
+			status_name(code));
+	}
+	payload->term = entry->term;
+	payload->index = entry->index;
+	payload->beside = beside;
+	append_add_payload(&peer->appends, payload);
+	for (uint32_t i = 0; i < payload->part_count && code == 0; i++)
+		code = blocks_mark_used(raftkv->blocks, payload->parts[i].extent, status);
+	return code;
+}
+
+/* Its extents are taken once it is known what is free. */
+static int load_small(struct peer *peer, const struct raft_entry *entry, struct status *status)
+{
+	uint32_t units = mutations_small_units(entry);
+	struct payload *reserve;
+
+	if (units == 0)
+		return 0;
+	if (payload_reserve_later(units, &reserve) < 0)
+		return status_set(status, -ENOMEM, "out of memory for the log of region %llu",
+			(unsigned long long)peer->region.id);
+	reserve->term = entry->term;
+	reserve->index = entry->index;
+	append_add_payload(&peer->appends, reserve);
+	return 0;
+}
+
+static int load_entry(struct peer *peer, const struct raft_entry *entry, struct status *status)
+{
+	int code = load_small(peer, entry, status);
+
+	return code == 0 && entry->payload_size > 0 ? load_payload(peer, entry, status) : code;
+}
+
+/* Reads the entries [low, high), some at a time. Those that were applied are written again, the others' payloads are
+ * given to the peer. */
+static int each_entry(
+	struct peer *peer, uint64_t low, uint64_t high, struct rewrite *rewrite, struct status *status)
+{
+	struct log_engine *log = peer->shard->raftkv->log;
+	struct raft_entries entries = {0};
+	int code = 0;
+
+	while (low < high && code == 0) {
+		code = log->ops->entries(log, peer->region.id, low, high, READ_SIZE, false, &entries);
+		if (code < 0)
+			status_set(status, code, "the log of region %llu cannot be read: %s",
+				(unsigned long long)peer->region.id, status_name(code));
+		for (size_t i = 0; i < entries.count && code == 0; i++)
+			code = rewrite ? rewrite_entry(rewrite, &entries.items[i])
+				       : load_entry(peer, &entries.items[i], status);
+		low += entries.count;
+		raft_entries_truncate(&entries, 0);
+	}
+	raft_entries_close(&entries);
+	return code;
+}
+
+static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, struct status *status)
+{
+	struct rewrite rewrite = {.raftkv = peer->shard->raftkv, .region = peer->region.id};
+	int code = each_entry(peer, low, high, &rewrite, status);
+	int rest = rewrite_finish(&rewrite);
+
+	code = code < 0 ? code : rest;
+	return code < 0
+		       ? status_set(status, code, "small payloads of region %llu cannot be written again: %s",
+				 (unsigned long long)peer->region.id, status_name(code))
+		       : 0;
+}
+
+/* A term is written before it is used: no entry can be of a later one than the hard state. */
+static int check_term(struct peer *peer, uint64_t last, struct status *status)
+{
+	struct log_engine *log = peer->shard->raftkv->log;
+	uint64_t term;
+	int code = log->ops->term(log, peer->region.id, last, &term);
+
+	if (code == 0 && term > peer->appends.hard_state.term)
+		code = STATUS_CORRUPT;
+	return code < 0 ? status_set(status, code,
+				  "the log of region %llu ends in a term that was never begun: %s",
+				  (unsigned long long)peer->region.id, status_name(code))
+			: 0;
+}
+
+static int recover_log(struct peer *peer, struct status *status)
+{
+	struct raftkv *raftkv = peer->shard->raftkv;
+	uint64_t applied = peer->applied.index;
+	uint64_t synced = flush_synced_index(raftkv->log, peer->region.id);
+	uint64_t first, last, low;
+	int code = raftkv->log->ops->bounds(raftkv->log, peer->region.id, &first, &last);
+
+	if (code < 0)
+		return status_set(status, code, "the log has nothing of region %llu: %s",
+			(unsigned long long)peer->region.id, status_name(code));
+	if (last < applied || first > applied + 1)
+		return status_set(status, STATUS_CORRUPT,
+			"the log of region %llu has entries %llu to %llu, its rows stand at %llu",
+			(unsigned long long)peer->region.id, (unsigned long long)first,
+			(unsigned long long)last, (unsigned long long)applied);
+	code = check_term(peer, last, status);
+	if (code < 0)
+		return code;
+	low = synced + 1 > first ? synced + 1 : first;
+	if (!planted("store:deferred_not_rewritten"))
+		code = rewrite_deferred(peer, low, applied + 1, status);
+	return code < 0 ? code : each_entry(peer, applied + 1, last + 1, NULL, status);
+}
+
+/* ---- Regions ---------------------------------------------------------------------------------------------------- */
+
+static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply_state *state)
+{
+	struct kv_value value = {0};
+	struct key key;
+	int code;
+
+	key_apply_state(&key, region);
+	code = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	if (code == 0)
+		code = apply_state_decode(value.data, state);
+	kv_value_close(&value);
+	return code == STATUS_NOT_FOUND ? STATUS_CORRUPT : code;
+}
+
+/* Takes the region. */
+static int start_peer(struct raftkv *raftkv, struct region *region, struct status *status)
+{
+	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	unsigned long long id = region->id;
+	struct apply_state applied;
+	struct peer *peer;
+	int code = read_apply_state(raftkv, region->id, &applied);
+
+	if (code < 0)
+		return status_set(status, code, "the apply state of region %llu cannot be read: %s", id,
+			status_name(code));
+	code = peer_new(raftkv_shard_of(raftkv, region->id), region->id, &peer);
+	if (code < 0)
+		return status_set(status, code,
+			code == -ENOMEM ? "out of memory for region %llu" : "region %llu is there twice", id);
+	if (!self)
+		return status_set(status, STATUS_CORRUPT, "region %llu names no replica on this store", id);
+	code = peer_start(peer, region, self->id, &applied, status);
+	return code < 0 ? code : recover_log(peer, status);
+}
+
+static void reserve_small(struct route *route)
+{
+	append_reserve(&route->peer->appends, route->shard->raftkv->blocks);
+}
+
+int recover_regions(struct raftkv *raftkv, struct status *status)
+{
+	uint64_t begun = env_now(raftkv->env), marked;
+	int code = recover_snapshots(raftkv, status);
+
+	if (code == 0)
+		code = each_region(raftkv, finish_departure, status);
+	if (code == 0)
+		code = mark_rows(raftkv, status);
+	marked = env_now(raftkv->env);
+	if (code == 0)
+		code = each_region(raftkv, start_peer, status);
+	if (code < 0)
+		return code;
+	log_info(raftkv->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
+		(uint32_t)((marked - begun) / NS_PER_MS),
+		(uint32_t)((env_now(raftkv->env) - marked) / NS_PER_MS));
+	if (blocks_sync(raftkv->blocks) < 0)
+		return status_set(status, -EIO, "the block files cannot be synced");
+	code = blocks_start(raftkv->blocks);
+	if (code < 0)
+		return status_set(status, code, "no memory for the free units of the block files");
+	router_visit(&raftkv->router, reserve_small);
+	return 0;
+}
+
+/* ---- A new store ------------------------------------------------------------------------------------------------ */
+
+static int begin_logs(struct raftkv *raftkv, uint32_t count)
+{
+	const struct raft_hard_state hard_state = {.term = REGION_FIRST_TERM, .commit = REGION_FIRST_INDEX};
+	struct first_write *writes = calloc(count, sizeof *writes);
+	int status;
+
+	if (!writes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		writes[i].write = (struct log_write){
+			.region = i + 1,
+			.destroy = true,
+			.hard_state = &hard_state,
+			.reset_index = REGION_FIRST_INDEX,
+			.reset_term = REGION_FIRST_TERM,
+		};
+	status = first_writes_run(raftkv, writes, count);
+	free(writes);
+	return status;
+}
+
+/* Where region number `number` of `count` begins: the first four bytes divide the space evenly. */
+static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
+{
+	struct writer writer = writer_fixed(bytes, 4);
+
+	if (number == 0 || number == count)
+		return (struct slice){0};
+	writer_u32be(&writer, (uint32_t)(((uint64_t)number << 32) / count));
+	return writer_written(&writer);
+}
+
+static int encode_region(
+	struct raftkv *raftkv, uint32_t number, struct slice start, struct slice end, struct buf **row)
+{
+	const struct raftkv_options *options = &raftkv->options;
+	struct region_peer peers[REGION_PEERS_MAX] = {{1, raftkv->dir.ident.store, REGION_VOTER}};
+	uint32_t peer_count = options->initial_store_count > 0 ? options->initial_store_count : 1;
+	struct region region;
+	int status;
+
+	for (uint32_t i = 0; i < options->initial_store_count; i++)
+		peers[i] = (struct region_peer){i + 1, options->initial_stores[i], REGION_VOTER};
+	status = region_init(&region, number + 1, start, end, peers, peer_count);
+	if (status < 0)
+		return status;
+	status = region_encode(&region, row);
+	region_close(&region);
+	return status;
+}
+
+static int put_region(struct raftkv *raftkv, struct kv_batch *batch, uint32_t number, uint32_t count)
+{
+	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
+	uint8_t start[4], end[4], state[APPLY_STATE_SIZE];
+	struct buf *row = NULL;
+	struct key key;
+	int status = encode_region(
+		raftkv, number, boundary(start, number, count), boundary(end, number + 1, count), &row);
+
+	if (status < 0)
+		return status;
+	key_region_state(&key, number + 1);
+	raftkv->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
+	key_apply_state(&key, number + 1);
+	apply_state_encode(&applied, state);
+	raftkv->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
+	buf_unref(row);
+	return 0;
+}
+
+static int put_regions(struct raftkv *raftkv, uint32_t count)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct kv_batch *batch = kv->ops->batch_new(kv);
+	int status = batch ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < count && status == 0; i++)
+		status = put_region(raftkv, batch, i, count);
+	if (status == 0)
+		status = kv->ops->write(kv, batch);
+	if (status == 0)
+		status = kv->ops->flush(kv);
+	if (batch)
+		kv->ops->batch_free(batch);
+	return status;
+}
+
+/* Rows are written only once there is an IDENT: where there are some, it was lost, and beginning anew would drop the log
+ * that they need. */
+static int refuse_rows(struct raftkv *raftkv, struct status *status)
+{
+	struct kv_engine *kv = raftkv->kv;
+	struct kv_iterator *rows;
+	struct key low, high;
+	int code;
+
+	key_row(&low, 0, KEY_DATA, (struct slice){0});
+	key_row_bound(&high, 0, KEY_DATA, (struct slice){0});
+	code = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &rows);
+	if (code == 0) {
+		code = kv->ops->seek(rows, key_slice(&low));
+		kv->ops->iterator_free(kv, rows);
+	}
+	if (code == STATUS_NOT_FOUND)
+		return 0;
+	return status_set(status, code < 0 ? code : STATUS_CORRUPT,
+		"%s holds the rows of a store, but its IDENT is missing: put it back", raftkv->dir.path);
+}
+
+int recover_bootstrap(struct raftkv *raftkv, struct status *status)
+{
+	uint32_t count = raftkv->options.initial_regions;
+	int code = refuse_rows(raftkv, status);
+
+	if (code < 0)
+		return code;
+	if (raftkv->options.is_joining)
+		return 0;
+	code = begin_logs(raftkv, count);
+	if (code == 0)
+		code = put_regions(raftkv, count);
+	if (code < 0)
+		return status_set(status, code, "the first regions cannot be made: %s", status_name(code));
+	return 0;
+}

@@ -1,0 +1,177 @@
+#include "store/open/recover_snapshots.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/plant.h"
+#include "store/open/first_write.h"
+#include "store/rows/keys.h"
+#include "store/peer/peer.h"
+#include "store/snapshot/region_clear.h"
+#include "store/snapshot/snapshot_install.h"
+#include "store/store.h"
+
+/* ---- What a crash left ------------------------------------------------------------------------------------------ */
+
+/* The range that the replica had before, if its state is still there. */
+static int clear_old(struct raftkv *raftkv, uint64_t id)
+{
+	struct kv_value value = {0};
+	struct region region;
+	struct key key;
+	int status;
+
+	key_region_state(&key, id);
+	status = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	if (status == 0)
+		status = region_decode(value.data, &region);
+	kv_value_close(&value);
+	if (status < 0)
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	status = region_clear_rows(raftkv->kv, &region);
+	region_close(&region);
+	return status;
+}
+
+static int clear(struct raftkv *raftkv, const struct region *region)
+{
+	int status = clear_old(raftkv, region->id);
+
+	if (planted("snapshot:not_cleared_again"))
+		return status;
+	return status == 0 ? region_clear_rows(raftkv->kv, region) : status;
+}
+
+/* ---- Normal ----------------------------------------------------------------------------------------------------- */
+
+/* The log's last term was begun here, or the vote in it was never given. */
+static void raise_term(struct raft_hard_state *hard_state, uint64_t term)
+{
+	if (hard_state->term >= term)
+		return;
+	hard_state->term = term;
+	hard_state->vote = 0;
+}
+
+static int write_normal(struct raftkv *raftkv, const struct snapshot_position *position)
+{
+	const struct log_mark none = {.name = SNAPSHOT_MARK_APPLYING};
+	struct raft_hard_state hard_state = {0};
+	struct first_write first = {.write = {
+					    .region = position->region.id,
+					    .hard_state = &hard_state,
+					    .marks = &none,
+					    .mark_count = 1,
+					    .reset_index = position->applied.index,
+					    .reset_term = position->applied.term,
+				    }};
+	int status = raftkv->log->ops->hard_state(raftkv->log, position->region.id, &hard_state);
+
+	if (status < 0 && status != STATUS_NOT_FOUND)
+		return status;
+	raise_term(&hard_state, position->applied.term);
+	if (hard_state.commit < position->applied.index)
+		hard_state.commit = position->applied.index;
+	return first_writes_run(raftkv, &first, 1);
+}
+
+/* ---- Hollow ----------------------------------------------------------------------------------------------------- */
+
+static int write_hollow(struct raftkv *raftkv, struct snapshot_position *position)
+{
+	struct raft_hard_state hard_state = {0};
+	struct snapshot_hollow hollow;
+	struct first_write first;
+	int status = raftkv->log->ops->hard_state(raftkv->log, position->region.id, &hard_state);
+
+	if (status < 0)
+		return status;
+	status = snapshot_hollow_init(raftkv, position, &hard_state, &hollow);
+	if (status < 0)
+		return status;
+	first = (struct first_write){.write = hollow.write};
+	status = first_writes_run(raftkv, &first, 1);
+	snapshot_hollow_close(&hollow);
+	return status;
+}
+
+/* ---- Regions ---------------------------------------------------------------------------------------------------- */
+
+static int install(struct raftkv *raftkv, struct snapshot_position *position)
+{
+	unsigned long long id = position->region.id;
+	struct snapshot_stage *stage;
+	int status = position->stage > 0 ? snapshot_stage_open(raftkv, position, &stage) : 0;
+
+	if (position->stage == 0 || status == -ENOMEM)
+		return status;
+	if (status < 0) {
+		log_error(raftkv->logger,
+			"region %llu: the snapshot that was being installed is no good (%s): another is "
+			"needed",
+			id, status_name(status));
+		return write_hollow(raftkv, position);
+	}
+	log_info(raftkv->logger, "region %llu: the snapshot at index %llu is installed again", id,
+		(unsigned long long)position->applied.index);
+	status = snapshot_install(raftkv, stage);
+	snapshot_stage_close(stage);
+	return status == 0 ? write_normal(raftkv, position) : status;
+}
+
+static int recover_region(struct raftkv *raftkv, uint64_t region)
+{
+	struct snapshot_position position;
+	int status = snapshot_applying(raftkv->log, region, &position);
+
+	if (status < 0)
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	status = clear(raftkv, &position.region);
+	if (status == 0)
+		status = install(raftkv, &position);
+	region_close(&position.region);
+	return status;
+}
+
+struct region_list {
+	uint64_t *ids;
+	size_t count, capacity;
+};
+
+static int add_region(void *argument, uint64_t region)
+{
+	struct region_list *list = argument;
+
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 16;
+		uint64_t *ids = realloc(list->ids, capacity * sizeof *ids);
+
+		if (!ids)
+			return -ENOMEM;
+		list->ids = ids;
+		list->capacity = capacity;
+	}
+	list->ids[list->count++] = region;
+	return 0;
+}
+
+int recover_snapshots(struct raftkv *raftkv, struct status *status)
+{
+	struct region_list list = {0};
+	int code = raftkv->log->ops->regions(raftkv->log, add_region, &list);
+
+	for (size_t i = 0; i < list.count && code == 0; i++) {
+		code = recover_region(raftkv, list.ids[i]);
+		if (code < 0)
+			status_set(status, code, "a snapshot of region %llu cannot be installed: %s",
+				(unsigned long long)list.ids[i], status_name(code));
+	}
+	free(list.ids);
+	if (code < 0)
+		return status_complete(
+			status, code, "the regions of the log cannot be read: %s", status_name(code));
+	code = snapshot_stage_remove_all(raftkv);
+	return code < 0
+		       ? status_set(status, code, "the folder snap/ cannot be emptied: %s", status_name(code))
+		       : 0;
+}

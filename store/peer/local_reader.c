@@ -1,0 +1,113 @@
+#include "store/peer/local_reader.h"
+
+#include <errno.h>
+
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/peer/peer.h"
+#include "store/snapshot/snapshot.h"
+#include "store/store.h"
+
+static void on_renewal(struct env_mail *mail)
+{
+	struct route *route = container_of(mail, struct route, renewal_mail);
+
+	peer_renew_lease(route->peer);
+}
+
+/* Reads keep coming: the lease shall not run out under them. */
+static void ask_renewal(struct route *route)
+{
+	env_post_once(route->shard->loop, &route->renewal_mail, on_renewal);
+}
+
+/* A follower that applies faster may have shown what is not visible here yet: a reader that came later must see it, too. */
+static bool is_behind(struct route *route)
+{
+	uint64_t committed = atomic_load(&route->commit_index);
+
+	return atomic_load_explicit(&route->applied_index, memory_order_acquire) < committed &&
+	       !planted("reads:unapplied_ignored");
+}
+
+static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
+{
+	uint64_t bound, now;
+
+	now = env_now(raftkv->env);
+	bound = atomic_load(&route->lease_bound);
+	if (planted("store:lease_unchecked"))
+		return true;
+	if (now >= bound || atomic_load(&route->serving_term) != term)
+		return false;
+	if (bound - now < raftkv->lease_duration / 2)
+		ask_renewal(route);
+	return true;
+}
+
+int local_reader_snapshot(
+	struct raftkv *raftkv, uint64_t id, uint64_t epoch_version, struct raftkv_snapshot **out)
+{
+	struct route *route = router_find(&raftkv->router, id);
+	struct raftkv_snapshot *snapshot;
+	uint64_t term;
+
+	*out = NULL;
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	term = atomic_load(&route->serving_term);
+	snapshot = term > 0 && !is_behind(route) ? snapshot_of(raftkv, route) : NULL;
+	if (!snapshot)
+		return STATUS_WOULD_BLOCK;
+	if ((epoch_version > 0 && epoch_version != snapshot->region.epoch.version) ||
+		!may_serve(raftkv, route, term)) {
+		raftkv_snapshot_free(snapshot);
+		return STATUS_WOULD_BLOCK;
+	}
+	atomic_fetch_add_explicit(&route->shard->reads_lease, 1, memory_order_relaxed);
+	*out = snapshot;
+	return 0;
+}
+
+static void deliver(struct env_mail *mail)
+{
+	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
+
+	read->done(read, read->status, read->snapshot);
+}
+
+void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+{
+	read->status = status;
+	read->snapshot = snapshot;
+	env_post(read->loop, &read->mail, deliver);
+}
+
+void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status)
+{
+	struct raftkv_snapshot *snapshot = NULL;
+
+	if (status == 0) {
+		snapshot = snapshot_of(raftkv, route);
+		status = snapshot ? 0 : -ENOMEM;
+	}
+	local_reader_answer(read, status, snapshot);
+}
+
+int raftkv_local_snapshot(
+	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+{
+	if (raftkv->options.lease_is_off)
+		return STATUS_WOULD_BLOCK;
+	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
+}
+
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	struct route *route = router_find(&raftkv->router, region);
+
+	*snapshot = route ? snapshot_of(raftkv, route) : NULL;
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	return *snapshot ? 0 : -ENOMEM;
+}

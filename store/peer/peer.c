@@ -1,0 +1,301 @@
+#include "store/peer/peer_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+
+uint64_t peer_tick_now(const struct raftkv *raftkv)
+{
+	if (raftkv->started == RAFTKV_OPENING)
+		return 0;
+	return (env_now(raftkv->env) - raftkv->started) / ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
+}
+
+/* ---- Serving ---------------------------------------------------------------------------------------------------- */
+
+bool peer_is_serving(const struct peer *peer)
+{
+	return peer->role == RAFT_LEADER && peer->applied.term == peer->term;
+}
+
+/* What the slowest replica has. A snapshot on its way counts, unless it may be refused for want of room: then the log
+ * is what brings the replica on once there is some. */
+static uint64_t shared_index(const struct peer *peer)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (uint32_t i = 0; i < peer->region.peer_count; i++) {
+		uint64_t id = peer->region.peers[i].id;
+		struct raft_progress_status progress;
+
+		if (id == peer->id || !raw_node_progress(peer->raft_group, id, &progress))
+			continue;
+		if (progress.match < progress.pending_snapshot && !peer->sending.is_measured)
+			progress.match = progress.pending_snapshot;
+		if (progress.match < least)
+			least = progress.match;
+	}
+	return least;
+}
+
+void peer_publish(struct peer *peer)
+{
+	bool is_serving = peer_is_serving(peer);
+
+	if (peer_is_alone(peer))
+		peer->shared_index = UINT64_MAX;
+	else if (peer->role == RAFT_LEADER)
+		peer->shared_index = shared_index(peer);
+	atomic_store_explicit(&peer->route->shared_index, peer->shared_index, memory_order_relaxed);
+	atomic_store_explicit(&peer->route->is_stuck, peer_is_stuck(peer), memory_order_relaxed);
+	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_release);
+	atomic_store(&peer->route->lease_bound, is_serving ? lease_bound(&peer->lease) : 0);
+	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);
+}
+
+/* Answers everything that rests on the leadership. */
+static void step_down(struct peer *peer)
+{
+	lease_expire(&peer->lease);
+	peer_publish(peer);
+	atomic_fetch_sub(&peer->shard->leaders, 1);
+	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
+	evaluate_fail(peer, STATUS_NOT_LEADER);
+}
+
+void peer_check_role(struct peer *peer)
+{
+	struct raft_status raft;
+	enum raft_role role = peer->role;
+	uint64_t term = peer->term;
+
+	raw_node_status(peer->raft_group, &raft);
+	if (raft.soft_state.role == role && raft.hard_state.term == term)
+		return;
+	peer->role = raft.soft_state.role;
+	peer->term = raft.hard_state.term;
+	if (role == RAFT_LEADER)
+		step_down(peer);
+	if (peer->role == RAFT_LEADER)
+		atomic_fetch_add(&peer->shard->leaders, 1);
+	if (!peer_is_alone(peer))
+		read_index_queue_fail(&peer->pending_reads, role == RAFT_LEADER, STATUS_STALE_COMMAND);
+}
+
+/* ---- Ready ------------------------------------------------------------------------------------------------------ */
+
+/* A committed entry of this term proves that a quorum was with us when it was proposed. */
+static void renew_by_commit(struct peer *peer, const struct raft_entries *committed)
+{
+	const struct raft_entry *last = &committed->items[committed->count - 1];
+	uint64_t proposed;
+
+	if (peer->role != RAFT_LEADER || last->term != peer->term)
+		return;
+	proposed = proposal_queue_time(&peer->proposals, last->term, last->index);
+	if (proposed > 0)
+		lease_renew(&peer->lease, proposed);
+}
+
+static void start_apply(struct peer *peer, struct raft_message *message)
+{
+	uint64_t last = message->entries.items[message->entries.count - 1].index;
+	struct apply_task *task;
+
+	renew_by_commit(peer, &message->entries);
+	task = apply_task_new(peer, message);
+	if (!task) {
+		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for committed entries");
+		return;
+	}
+	task->committed = env_now(peer_store(peer)->env);
+	task->payloads = append_take_payloads(&peer->appends, last);
+	if (planted("store:answer_before_apply"))
+		proposal_queue_fail(&peer->proposals, 0);
+	if (planted("store:overlay_retired_early"))
+		evaluate_on_applied(peer, last);
+	peer->applies_in_flight++;
+	apply_submit(&peer->shard->apply, task);
+}
+
+/* Before any message that says so leaves. */
+static void publish_commit(struct peer *peer)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	atomic_store(&peer->route->commit_index, peer->region.peer_count > 1 ? raft.hard_state.commit : 0);
+}
+
+static void handle_ready(struct peer *peer, struct raft_ready *ready)
+{
+	peer_check_role(peer);
+	publish_commit(peer);
+	for (size_t i = 0; i < ready->read_states.count; i++)
+		peer_on_read_state(peer, &ready->read_states.items[i]);
+	peer_send_messages(peer, ready);
+	for (size_t i = 0; i < ready->messages.count; i++) {
+		struct raft_message *message = &ready->messages.items[i];
+
+		if (message->to == RAFT_LOCAL_APPEND_THREAD)
+			append_start(peer, message);
+		else if (message->to == RAFT_LOCAL_APPLY_THREAD)
+			start_apply(peer, message);
+	}
+}
+
+/* ---- The turn --------------------------------------------------------------------------------------------------- */
+
+static void handle_readies(struct peer *peer)
+{
+	struct raft_ready *ready = &peer->shard->ready;
+
+	while (raw_node_has_ready(peer->raft_group)) {
+		int status = raw_node_ready(peer->raft_group, ready);
+
+		if (status == STATUS_WOULD_BLOCK) {
+			peer_fetch(peer);
+			return;
+		}
+		if (status < 0) {
+			raftkv_fail(peer_store(peer), status, "a Raft group cannot go on");
+			return;
+		}
+		handle_ready(peer, ready);
+		raft_ready_clear(ready);
+	}
+}
+
+int peer_tick(struct peer *peer)
+{
+	int status = raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
+
+	if (status == STATUS_WOULD_BLOCK)
+		peer_fetch(peer);
+	return status;
+}
+
+/* A sole voter has nobody to wait for. */
+static void lead_if_alone(struct peer *peer)
+{
+	int status;
+
+	if (!peer->wants_to_lead)
+		return;
+	status = raw_node_campaign(peer->raft_group);
+	peer->wants_to_lead = status == STATUS_WOULD_BLOCK;
+	if (status == STATUS_WOULD_BLOCK)
+		peer_fetch(peer);
+}
+
+static void refuse_writes_of_others(struct peer *peer)
+{
+	bool may_wait = peer->role == RAFT_LEADER || peer_is_alone(peer);
+
+	if (!may_wait && peer->evaluations.first)
+		evaluate_fail(peer, STATUS_NOT_LEADER);
+}
+
+void peer_begin(struct peer *peer)
+{
+	peer->leader_heard = env_now(peer_store(peer)->env);
+}
+
+void peer_process(struct peer *peer)
+{
+	if (peer->shard->is_stopping || atomic_load(&peer_store(peer)->has_failed))
+		return;
+	if (!peer_is_here(peer)) {
+		if (peer->is_leaving)
+			peer_go_on_leaving(peer);
+		return;
+	}
+	peer_tick(peer);
+	lead_if_alone(peer);
+	evaluate_queued(peer);
+	refuse_writes_of_others(peer);
+	peer_send_reads(peer);
+	peer_ask(peer);
+	append_go_on(peer);
+	handle_readies(peer);
+	peer_serve_reads(peer);
+	peer_go_on_sending(peer);
+	peer_publish(peer);
+	if (peer_is_alone(peer) && raw_node_can_hibernate(peer->raft_group))
+		raw_node_hibernate(peer->raft_group);
+	shard_schedule(peer->shard, peer);
+}
+
+uint64_t peer_deadline(const struct peer *peer)
+{
+	const struct raftkv *raftkv = peer_store(peer);
+	uint64_t tick_ns = (uint64_t)raftkv->options.tick_ms * NS_PER_MS;
+	uint64_t retry = env_now(raftkv->env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
+	uint64_t deadline = UINT64_MAX, due;
+
+	if (!peer_is_here(peer))
+		return deadline;
+	due = raw_node_deadline(peer->raft_group);
+	if (due != RAFT_NEVER)
+		deadline = raftkv->started + due * tick_ns;
+	if (read_index_queue_has_unanswered(&peer->pending_reads) && retry < deadline)
+		deadline = retry;
+	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
+}
+
+void peer_write(struct peer *peer, struct raftkv_write *write)
+{
+	write->peer = peer;
+	if (peer->shard->is_stopping || !peer_is_here(peer)) {
+		evaluate_finish(
+			write, peer->shard->is_stopping ? STATUS_STOPPING : STATUS_REGION_NOT_FOUND, NULL);
+		return;
+	}
+	evaluate_queue(peer, write);
+	shard_mark(peer->shard, peer);
+}
+
+void peer_on_applied(struct peer *peer, struct apply_task *task)
+{
+	const struct raft_entries *entries = &task->message.entries;
+	const struct raft_entry *last = &entries->items[entries->count - 1];
+
+	peer->applies_in_flight--;
+	if (!peer_is_here(peer)) {
+		apply_task_free(task);
+		peer_process(peer);
+		return;
+	}
+	for (size_t i = 0; i < entries->count; i++)
+		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0 && !peer->install)
+			peer_on_change(peer, &entries->items[i]);
+	peer->applied = (struct apply_state){last->index, last->term};
+	peer->committed_at = task->committed;
+	evaluate_on_applied(peer, last->index);
+	peer_respond(peer, task->message.responses, task->message.response_count);
+	for (size_t i = 0; i < entries->count; i++)
+		proposal_queue_finish(
+			&peer->proposals, entries->items[i].term, entries->items[i].index, task->statuses[i]);
+	apply_task_free(task);
+	peer_process(peer);
+}
+
+void peer_stop(struct peer *peer)
+{
+	lease_expire(&peer->lease);
+	atomic_store(&peer->route->lease_bound, 0);
+	atomic_store(&peer->route->serving_term, 0);
+	proposal_queue_fail(&peer->proposals, STATUS_STOPPING);
+	evaluate_fail(peer, STATUS_STOPPING);
+	read_index_queue_fail(&peer->pending_reads, true, STATUS_STOPPING);
+	peer_sending_close(peer);
+}
+
+bool peer_is_quiet(const struct peer *peer)
+{
+	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
+	       !peer->is_refilling && !peer->is_departing && !peer->sending.is_making &&
+	       evaluate_is_quiet(peer);
+}

@@ -1,0 +1,320 @@
+/*
+ * A snapshot that came takes the place of what the replica had. Raft decides: it is stepped with the message once the
+ * stage is durable, and says in its next append to storage that the snapshot is to be stored; when everything before
+ * has come back from the other threads, the stage is installed (snapshot_install.h), and what raft promised with it is
+ * said. Until then the replica serves no read and helps nobody to lead.
+ */
+#include "store/peer/peer_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/snapshot/region_clear.h"
+#include "store/snapshot/snapshot.h"
+#include "store/snapshot/snapshot_install.h"
+
+struct peer_install {
+	struct env_work work; /* the first member */
+	struct peer *peer;
+	struct snapshot_stage *stage;
+	bool is_running; /* else it waits for raft's append, and for its turn */
+	struct raft_hard_state hard_state; /* of that append */
+	struct buf *position; /* of the mark */
+	struct log_mark mark;
+	struct log_write write;
+	int status;
+};
+
+static const struct snapshot_position *position_of(const struct peer_install *install)
+{
+	return snapshot_stage_position(install->stage);
+}
+
+/* ---- Stages that are not wanted --------------------------------------------------------------------------------- */
+
+struct discard {
+	struct env_work work; /* the first member */
+	struct shard *shard;
+	struct snapshot_stage *stage;
+};
+
+static void discard(struct env_work *work)
+{
+	snapshot_stage_discard(((struct discard *)work)->stage);
+}
+
+static void on_discarded(struct env_work *work)
+{
+	struct discard *what = (struct discard *)work;
+	struct shard *shard = what->shard;
+
+	free(what);
+	shard->discards--;
+	shard_check_stopped(shard);
+}
+
+/* At the next start its extents are free in any case. */
+void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage)
+{
+	struct discard *what = shard->is_stopping ? NULL : calloc(1, sizeof *what);
+
+	if (!what) {
+		snapshot_stage_close(stage);
+		return;
+	}
+	what->shard = shard;
+	what->stage = stage;
+	shard->discards++;
+	env_work_submit(shard->loop, &what->work, discard, on_discarded);
+}
+
+void peer_install_close(struct peer *peer)
+{
+	struct peer_install *install = peer->install;
+
+	if (!install)
+		return;
+	snapshot_stage_close(install->stage);
+	buf_unref(install->position);
+	free(install);
+	peer->install = NULL;
+}
+
+void peer_install_cancel(struct peer *peer)
+{
+	struct peer_install *install = peer->install;
+
+	if (!install || install->is_running)
+		return;
+	peer_discard_stage(peer->shard, install->stage);
+	install->stage = NULL;
+	peer_install_close(peer);
+}
+
+/* ---- Stepping --------------------------------------------------------------------------------------------------- */
+
+/* Raft may have found that it has all of it. */
+static bool is_taken_by_raft(const struct peer *peer, uint64_t index)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	return raft.first_index == index + 1 && raft.hard_state.commit == index &&
+	       peer->applied.index < index;
+}
+
+static void restore_place(struct peer *peer)
+{
+	struct router *router = &peer_store(peer)->router;
+
+	if (peer->region.peer_count == 0)
+		router_remove(router, peer->route);
+	else if (router_place(router, peer->route, &peer->region) < 0)
+		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for a route");
+}
+
+/* The range is taken before raft is: what overlaps it must go first. */
+static bool begin(struct peer *peer, struct snapshot_stage *stage)
+{
+	const struct region *region = &snapshot_stage_position(stage)->region;
+	struct peer_install *install = peer->install ? NULL : calloc(1, sizeof *install);
+
+	if (!install || router_place(&peer_store(peer)->router, peer->route, region) < 0) {
+		free(install);
+		return false;
+	}
+	install->peer = peer;
+	install->stage = stage;
+	peer->install = install;
+	return true;
+}
+
+void peer_install_begin(struct peer *peer, const struct raft_message *message, struct snapshot_stage *stage)
+{
+	uint64_t index = message->snapshot->index;
+
+	if (index <= peer->applied.index || !begin(peer, stage)) {
+		peer_discard_stage(peer->shard, stage);
+		return;
+	}
+	if (peer_tick(peer) == 0)
+		raw_node_step(peer->raft_group, message);
+	if (!is_taken_by_raft(peer, index)) {
+		restore_place(peer);
+		peer_install_cancel(peer);
+	}
+	shard_mark(peer->shard, peer);
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------------------- */
+
+static void fail(struct peer_install *install, int status, const char *sentence)
+{
+	struct peer *peer = install->peer;
+
+	raftkv_fail(peer_store(peer), status, sentence);
+	peer->appends.in_flight--;
+	shard_check_stopped(peer->shard);
+}
+
+static void finish(struct peer_install *install)
+{
+	struct peer *peer = install->peer;
+	const struct snapshot_position *position = position_of(install);
+	struct region region, apply;
+	int status = region_copy(&region, &position->region);
+
+	if (status == 0)
+		status = region_copy(&apply, &position->region);
+	if (status < 0) {
+		fail(install, status, "out of memory for a region");
+		return;
+	}
+	log_info(peer_store(peer)->logger, "region %llu: the snapshot at index %llu is installed",
+		(unsigned long long)region.id, (unsigned long long)position->applied.index);
+	region_close(&peer->region);
+	region_close(&peer->apply.region);
+	peer->region = region;
+	peer->apply.region = apply;
+	peer->applied = position->applied;
+	peer->apply.index = position->applied.index;
+	peer->is_hollow = false;
+	peer_storage_replaced(&peer->storage, 0);
+	atomic_store(&peer->route->is_installing, false);
+}
+
+static void remove_stage(struct env_work *work)
+{
+	struct peer_install *install = (struct peer_install *)work;
+
+	snapshot_stage_remove(install->stage);
+	install->stage = NULL;
+}
+
+static void on_removed(struct env_work *work)
+{
+	struct peer *peer = ((struct peer_install *)work)->peer;
+
+	peer_install_close(peer);
+	append_on_installed(peer);
+}
+
+static void on_normal(struct log_write *write, int status)
+{
+	struct peer_install *install = container_of(write, struct peer_install, write);
+
+	if (status < 0) {
+		fail(install, status, "the end of a snapshot's installation cannot be written");
+		return;
+	}
+	finish(install);
+	env_work_submit(install->peer->shard->loop, &install->work, remove_stage, on_removed);
+}
+
+/* Step 4. */
+static void write_normal(struct peer_install *install)
+{
+	struct peer *peer = install->peer;
+	struct raftkv *raftkv = peer_store(peer);
+
+	install->mark = (struct log_mark){.name = SNAPSHOT_MARK_APPLYING};
+	install->write = (struct log_write){
+		.region = peer->region.id,
+		.hard_state = &install->hard_state,
+		.marks = &install->mark,
+		.mark_count = 1,
+		.reset_index = position_of(install)->applied.index,
+		.reset_term = position_of(install)->applied.term,
+		.loop = peer->shard->loop,
+		.done = on_normal,
+	};
+	raftkv->log->ops->write(raftkv->log, &install->write);
+}
+
+/* Steps 2 and 3. The range may be another than before. */
+static void run(struct env_work *work)
+{
+	struct peer_install *install = (struct peer_install *)work;
+	struct peer *peer = install->peer;
+	struct raftkv *raftkv = peer_store(peer);
+
+	if (!planted("snapshot:range_not_cleared")) {
+		if (peer->region.peer_count > 0)
+			install->status = region_clear(raftkv, &peer->region);
+		if (install->status == 0)
+			install->status = region_clear(raftkv, &position_of(install)->region);
+	}
+	if (install->status == 0)
+		install->status = snapshot_install(raftkv, install->stage);
+	snapshot_forget(peer->route);
+}
+
+static void on_run(struct env_work *work)
+{
+	struct peer_install *install = (struct peer_install *)work;
+
+	if (install->status < 0)
+		fail(install, install->status, "a snapshot cannot be installed");
+	else
+		write_normal(install);
+}
+
+static void on_applying(struct log_write *write, int status)
+{
+	struct peer_install *install = container_of(write, struct peer_install, write);
+
+	if (status < 0)
+		fail(install, status, "the begin of a snapshot's installation cannot be written");
+	else
+		env_work_submit(install->peer->shard->loop, &install->work, run, on_run);
+}
+
+/* Step 1. */
+static int write_applying(struct peer_install *install)
+{
+	struct peer *peer = install->peer;
+	struct raftkv *raftkv = peer_store(peer);
+	int status = snapshot_position_encode(position_of(install), &install->position);
+
+	if (status < 0)
+		return status;
+	install->mark = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(install->position)};
+	install->write = (struct log_write){
+		.region = peer->region.id,
+		.marks = &install->mark,
+		.mark_count = planted("snapshot:applying_not_written") ? 0 : 1,
+		.loop = peer->shard->loop,
+		.done = on_applying,
+	};
+	raftkv->log->ops->write(raftkv->log, &install->write);
+	return 0;
+}
+
+/* Nothing of the replica as it was is on another thread. */
+static bool has_come_to_rest(const struct peer *peer)
+{
+	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
+	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(peer);
+}
+
+bool peer_install_start(
+	struct peer *peer, const struct raft_snapshot *snapshot, const struct raft_hard_state *hard_state)
+{
+	struct peer_install *install = peer->install;
+	int status;
+
+	if (!has_come_to_rest(peer) || peer->shard->is_stopping || peer->is_leaving)
+		return false;
+	check(install && !install->is_running && position_of(install)->applied.index == snapshot->index);
+	install->is_running = true;
+	install->hard_state = *hard_state;
+	atomic_store(&peer->route->is_installing, true);
+	peer->appends.in_flight++;
+	status = write_applying(install);
+	if (status < 0)
+		fail(install, status, "out of memory for a snapshot's installation");
+	return true;
+}

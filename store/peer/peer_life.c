@@ -1,0 +1,369 @@
+/*
+ * How a replica comes to be here, and how it goes.
+ *
+ * A `struct peer` is made with the first replica of its region and stays as long as the store, so that requests on their
+ * way never meet freed memory; the replica in it comes and goes. It goes in this order: everything is answered; nothing
+ * of it is left on another thread; its log is replaced by a tombstone, which says that no replica up to that id may ever
+ * be here again; rows and extents are cleared. A crash in between leaves the tombstone, and recover.c clears again.
+ * One that only makes room (peer_room.c) goes the same way, with the Applying mark in place of the tombstone: the
+ * leader's next message makes it anew, hollow.
+ */
+#include "store/peer/peer_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/codec.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/snapshot/region_clear.h"
+#include "store/snapshot/snapshot.h"
+#include "store/snapshot/snapshot_install.h"
+
+#define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
+#define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
+#define TOMBSTONE_SIZE	   8 /* bytes: the replica's id */
+
+/* ---- Tombstones ------------------------------------------------------------------------------------------------- */
+
+int peer_tombstone(struct raftkv *raftkv, uint64_t region, uint64_t *id)
+{
+	struct reader reader;
+	struct buf *value;
+	int status = raftkv->log->ops->mark(raftkv->log, region, PEER_MARK_TOMBSTONE, &value);
+
+	*id = 0;
+	if (status == STATUS_NOT_FOUND)
+		return 0;
+	if (status < 0)
+		return status;
+	reader = reader_of(buf_slice(value));
+	*id = reader_u64le(&reader);
+	buf_unref(value);
+	return reader_finish(&reader) == 0 ? 0 : STATUS_CORRUPT;
+}
+
+/* ---- Coming ----------------------------------------------------------------------------------------------------- */
+
+static int start_raft(struct peer *peer, struct status *status)
+{
+	struct raftkv *raftkv = peer_store(peer);
+	const struct raftkv_options *options = &raftkv->options;
+	struct raft_config config = {
+		.id = peer->id,
+		.now = peer_tick_now(raftkv),
+		.election_tick = options->election_tick,
+		.heartbeat_tick = options->heartbeat_tick,
+		.applied = peer->applied.index,
+		.async_storage_writes = true,
+		.pre_vote = true,
+		.check_quorum = true,
+		.step_down_on_removal = true,
+		.disable_proposal_forwarding = true,
+		.read_mode = RAFT_READ_SAFE,
+		.committed_size_per_ready = COMMITTED_SIZE_MAX,
+		.uncommitted_size_max = RAFT_NO_LIMIT, /* evaluate.h has the limit */
+		.inflight_bytes_max = INFLIGHT_SIZE_MAX,
+		.logger = NULL,
+	};
+
+	env_random(raftkv->env, &config.seed, sizeof config.seed);
+	return raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
+}
+
+/* One that may have promised a lease before it died must not help another to lead while that may hold: counted from now,
+ * after its death, though the ticks begin only when opening is over. It does not know yet who was a member then: the last
+ * changes may be in its log alone. */
+static void keep_old_promises(struct peer *peer)
+{
+	const struct raftkv_options *options = &peer_store(peer)->options;
+	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
+
+	peer->wants_to_lead = peer_is_alone(peer);
+	if (!peer_store(peer)->is_newborn)
+		peer->quiet_until = env_now(peer_store(peer)->env) + election_ms * NS_PER_MS;
+}
+
+bool peer_is_quiet_voter(const struct peer *peer)
+{
+	return env_now(peer_store(peer)->env) < peer->quiet_until && !planted("members:promises_forgotten");
+}
+
+int peer_new(struct shard *shard, uint64_t region, struct peer **out)
+{
+	struct peer *peer = calloc(1, sizeof *peer);
+	int status;
+
+	if (!peer)
+		return -ENOMEM;
+	peer->shard = shard;
+	peer->region.id = region;
+	status = router_add(&shard->raftkv->router, region, peer, shard, &peer->route);
+	if (status < 0) {
+		free(peer);
+		return status;
+	}
+	shard_add(shard, peer);
+	*out = peer;
+	return 0;
+}
+
+static int read_hard_state(struct peer *peer)
+{
+	struct log_engine *log = peer_store(peer)->log;
+	int status = log->ops->hard_state(log, peer->region.id, &peer->appends.hard_state);
+
+	/* A replica that was made by a message may not have written anything. */
+	return status == STATUS_NOT_FOUND && peer->region.peer_count == 0 ? 0 : status;
+}
+
+/* One without rows may have had some. */
+static int find_hollow(struct peer *peer)
+{
+	struct snapshot_position position;
+	int status = snapshot_applying(peer_store(peer)->log, peer->region.id, &position);
+
+	if (status < 0)
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	region_close(&position.region);
+	peer->is_hollow = true;
+	peer->hollow_end = position.applied;
+	return 0;
+}
+
+static int start(struct peer *peer, struct status *status)
+{
+	struct raftkv *raftkv = peer_store(peer);
+	unsigned long long region = peer->region.id;
+	int code = read_hard_state(peer);
+
+	if (code < 0)
+		return status_set(
+			status, code, "the log has nothing of region %llu: %s", region, status_name(code));
+	code = region_copy(&peer->apply.region, &peer->region);
+	peer->apply.index = peer->applied.index;
+	if (code < 0)
+		return status_set(status, code, "out of memory");
+	if (peer->region.peer_count > 0)
+		code = router_place(&raftkv->router, peer->route, &peer->region);
+	if (code < 0)
+		return status_set(status, code,
+			code == -ENOMEM ? "out of memory for region %llu" : "region %llu overlaps another",
+			region);
+	lease_init(&peer->lease, raftkv->lease_duration);
+	peer_storage_init(&peer->storage, raftkv->log, &peer->region, &peer->applied);
+	peer->leader_heard = env_now(raftkv->env);
+	code = find_hollow(peer);
+	if (code < 0)
+		return status_set(status, code, "the mark of region %llu cannot be read: %s", region,
+			status_name(code));
+	keep_old_promises(peer);
+	code = start_raft(peer, status);
+	if (code == 0)
+		atomic_fetch_add(&peer->shard->replicas, 1);
+	return code;
+}
+
+int peer_start(struct peer *peer, struct region *region, uint64_t id, const struct apply_state *applied,
+	struct status *status)
+{
+	check(!peer->raft_group && region->id == peer->region.id);
+	peer->region = *region;
+	*region = (struct region){0};
+	peer->id = id;
+	peer->applied = *applied;
+	return start(peer, status);
+}
+
+/* ---- Going ------------------------------------------------------------------------------------------------------ */
+
+/* Drops all of the replica, answering nothing; what is left is what peer_new made. */
+static void close_replica(struct peer *peer)
+{
+	struct peer empty = {
+		.shard = peer->shard,
+		.route = peer->route,
+		.region = {.id = peer->region.id},
+		.deadline = peer->deadline,
+		.next_dirty = peer->next_dirty,
+		.is_dirty = peer->is_dirty,
+		.next = peer->next,
+	};
+
+	evaluate_close(peer);
+	peer_sending_close(peer);
+	peer_install_close(peer);
+	peer_refills_close(peer);
+	append_queue_close(&peer->appends);
+	read_index_queue_close(&peer->pending_reads);
+	raw_node_free(peer->raft_group);
+	peer_storage_close(&peer->storage);
+	region_close(&peer->apply.region);
+	region_close(&peer->region);
+	*peer = empty;
+}
+
+void peer_free(struct peer *peer)
+{
+	if (!peer)
+		return;
+	close_replica(peer);
+	free(peer);
+}
+
+struct departure {
+	struct env_work work; /* the first member */
+	struct peer *peer;
+	uint8_t value[TOMBSTONE_SIZE];
+	struct log_mark mark;
+	struct snapshot_hollow hollow;
+	struct log_write write;
+	int status;
+};
+
+/* The loop goes on without it. */
+static void on_cleared(struct env_work *work)
+{
+	struct departure *departure = (struct departure *)work;
+	struct peer *peer = departure->peer;
+	struct shard *shard = peer->shard;
+
+	if (departure->status < 0) {
+		raftkv_fail(peer_store(peer), departure->status, "a replica cannot be destroyed");
+	} else {
+		log_info(peer_store(peer)->logger, "region %llu: replica %llu is %s",
+			(unsigned long long)peer->region.id, (unsigned long long)peer->id,
+			peer->is_emptied ? "empty, and waits for a snapshot" : "destroyed");
+		atomic_fetch_sub(&shard->replicas, 1);
+		router_remove(&peer_store(peer)->router, peer->route);
+		atomic_store(&peer->route->shared_index, UINT64_MAX);
+		close_replica(peer);
+		shard_schedule(shard, peer);
+	}
+	peer->is_departing = false;
+	snapshot_hollow_close(&departure->hollow);
+	free(departure);
+	shard_check_stopped(shard);
+}
+
+static void clear(struct env_work *work)
+{
+	struct departure *departure = (struct departure *)work;
+	struct peer *peer = departure->peer;
+
+	departure->status = region_clear(peer_store(peer), &peer->region);
+	snapshot_forget(peer->route);
+}
+
+static void on_tombstone(struct log_write *write, int status)
+{
+	struct departure *departure = container_of(write, struct departure, write);
+	struct peer *peer = departure->peer;
+
+	if (status < 0) {
+		raftkv_fail(peer_store(peer), status, "a replica's tombstone cannot be written");
+		peer->is_departing = false;
+		snapshot_hollow_close(&departure->hollow);
+		free(departure);
+		shard_check_stopped(peer->shard);
+		return;
+	}
+	/* One that never got its rows has none to clear. */
+	if (peer->region.peer_count > 0)
+		env_work_submit(peer->shard->loop, &departure->work, clear, on_cleared);
+	else
+		on_cleared(&departure->work);
+}
+
+static int prepare_tombstone(struct departure *departure)
+{
+	struct peer *peer = departure->peer;
+	struct writer writer = writer_fixed(departure->value, sizeof departure->value);
+
+	writer_u64le(&writer, peer->id);
+	departure->mark = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	departure->write = (struct log_write){
+		.region = peer->region.id, .destroy = true, .marks = &departure->mark, .mark_count = 1};
+	return 0;
+}
+
+/* Where its log ends: what it has acknowledged lies no further. */
+static int find_end(struct peer *peer, struct apply_state *end)
+{
+	struct log_engine *log = peer_store(peer)->log;
+	uint64_t first;
+	int status = log->ops->bounds(log, peer->region.id, &first, &end->index);
+
+	return status < 0 ? status : log->ops->term(log, peer->region.id, end->index, &end->term);
+}
+
+static int prepare_hollow(struct departure *departure)
+{
+	struct peer *peer = departure->peer;
+	struct snapshot_position position = {.replica = peer->id, .region = peer->region};
+	int status = find_end(peer, &position.applied);
+
+	if (status == 0)
+		status = snapshot_hollow_init(
+			peer_store(peer), &position, &peer->appends.hard_state, &departure->hollow);
+	departure->write = departure->hollow.write;
+	return status;
+}
+
+static void depart(struct peer *peer)
+{
+	struct departure *departure = calloc(1, sizeof *departure);
+	int status = departure ? 0 : -ENOMEM;
+
+	if (departure)
+		departure->peer = peer;
+	if (status == 0)
+		status = peer->is_emptied ? prepare_hollow(departure) : prepare_tombstone(departure);
+	if (status < 0) {
+		free(departure);
+		raftkv_fail(peer_store(peer), status, "the end of a replica cannot be written");
+		return;
+	}
+	append_queue_release(&peer->appends, peer_store(peer)->blocks, flush_mark(&peer_store(peer)->flush));
+	departure->write.loop = peer->shard->loop;
+	departure->write.done = on_tombstone;
+	peer->is_departing = true;
+	atomic_store(&peer->route->shared_index, UINT64_MAX);
+	peer_store(peer)->log->ops->write(peer_store(peer)->log, &departure->write);
+}
+
+void peer_go_on_leaving(struct peer *peer)
+{
+	if (peer_is_quiet(peer) && !peer->shard->is_stopping)
+		depart(peer);
+}
+
+static void leave(struct peer *peer, int status)
+{
+	if (peer->is_leaving)
+		return;
+	peer->is_leaving = true;
+	peer_install_cancel(peer);
+	if (peer->role == RAFT_LEADER)
+		atomic_fetch_sub(&peer->shard->leaders, 1);
+	peer->role = RAFT_FOLLOWER;
+	lease_expire(&peer->lease);
+	peer_publish(peer);
+	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
+	evaluate_fail(peer, status);
+	read_index_queue_fail(&peer->pending_reads, true, status);
+	shard_mark(peer->shard, peer);
+}
+
+void peer_destroy(struct peer *peer)
+{
+	leave(peer, STATUS_REGION_NOT_FOUND);
+}
+
+void peer_empty(struct peer *peer)
+{
+	if (!peer->is_leaving)
+		peer->is_emptied = true;
+	leave(peer, STATUS_NOT_LEADER);
+}

@@ -1,0 +1,195 @@
+/* Changes of the membership on a peer's loop: proposed by the leader, followed by every replica once they are applied. */
+#include "store/peer/peer_internal.h"
+
+#include <errno.h>
+
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/peer/members.h"
+#include "store/peer/region_change.h"
+
+/* ---- Proposing -------------------------------------------------------------------------------------------------- */
+
+static void finish(struct peer *peer, struct raftkv_change *change, int status)
+{
+	change->leader_store = status == STATUS_NOT_LEADER ? peer_leader_store(peer) : 0;
+	change->epoch = peer->region.epoch;
+	members_finish_change(change, status);
+}
+
+/* Raft puts an empty entry in the place of a change that may not begin now. */
+static void on_change_finished(struct proposal *proposal, int status)
+{
+	struct raftkv_change *change = container_of(proposal, struct raftkv_change, proposal);
+	struct peer *peer = change->peer;
+
+	if (status == 0 && peer->region.epoch.conf_version == change->conf_version)
+		status = STATUS_CONF_CHANGE_INVALID;
+	finish(peer, change, status);
+}
+
+/* A leader that takes its own vote away could not tell the others that it has gone: the leadership is moved first. */
+static bool is_against_itself(const struct peer *peer, const struct region_change *change)
+{
+	for (uint32_t i = 0; i < change->step_count; i++)
+		if (change->steps[i].replica == peer->id && change->steps[i].type != RAFT_ADD_VOTER &&
+			change->steps[i].type != RAFT_UPDATE_NODE)
+			return true;
+	return false;
+}
+
+static void push_proposal(struct peer *peer, struct raftkv_change *change)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	change->conf_version = peer->region.epoch.conf_version;
+	change->proposal = (struct proposal){
+		.term = raft.hard_state.term,
+		.index = raft.last_index,
+		.proposed = env_now(peer_store(peer)->env),
+		.finish = on_change_finished,
+	};
+	proposal_queue_push(&peer->proposals, &change->proposal);
+}
+
+static int propose(struct peer *peer, struct raftkv_change *change)
+{
+	uint8_t context[REGION_CHANGE_CONTEXT_MAX];
+	struct raft_conf_change raft;
+	int status;
+
+	if (!peer_is_serving(peer))
+		return STATUS_NOT_LEADER;
+	if (is_against_itself(peer, &change->change))
+		return STATUS_CONF_CHANGE_INVALID;
+	status = region_change_encode(&peer->region, &change->change, &raft, context);
+	if (status == 0)
+		status = raw_node_propose_conf_change(peer->raft_group, &raft, false);
+	if (status == 0)
+		push_proposal(peer, change);
+	return status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status;
+}
+
+void peer_change(struct peer *peer, struct raftkv_change *change)
+{
+	int status = peer->shard->is_stopping ? STATUS_STOPPING : 0;
+
+	if (status == 0 && !peer_is_here(peer))
+		status = STATUS_REGION_NOT_FOUND;
+	if (status == 0)
+		status = peer_tick(peer);
+	if (status == 0)
+		status = propose(peer, change);
+	if (status < 0)
+		finish(peer, change, status == STATUS_WOULD_BLOCK ? STATUS_LIMIT : status);
+	shard_mark(peer->shard, peer);
+}
+
+void peer_transfer(struct peer *peer, uint64_t store)
+{
+	const struct region_peer *to = region_peer_of_store(&peer->region, store);
+
+	if (!to || peer->shard->is_stopping || !peer_is_serving(peer) || peer_tick(peer) < 0)
+		return;
+	raw_node_transfer_leader(peer->raft_group, to->id);
+	shard_mark(peer->shard, peer);
+}
+
+/* ---- Following -------------------------------------------------------------------------------------------------- */
+
+/* Raft and the region count the same members, or one of them is wrong. */
+static void switch_to(struct peer *peer, const struct raft_conf_change *change)
+{
+	struct raft_conf_state ours = {0}, rafts = {0};
+	int status = raw_node_apply_conf_change(peer->raft_group, change, &rafts);
+
+	if (status == 0)
+		status = region_conf_state(&peer->region, &ours);
+	if (status == 0)
+		check(raft_conf_state_equal(&ours, &rafts));
+	else
+		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+	raft_conf_state_close(&ours);
+	raft_conf_state_close(&rafts);
+}
+
+/* Those that are members no more may not hear of it otherwise: nobody speaks to them from now on. */
+static void say_goodbye(struct peer *peer, const struct region *before)
+{
+	for (uint32_t i = 0; i < before->peer_count; i++) {
+		const struct region_peer *gone = &before->peers[i];
+
+		if (!region_peer_of_id(&peer->region, gone->id) && gone->id != peer->id)
+			peer_send_tombstone(peer, gone);
+	}
+}
+
+void peer_on_change(struct peer *peer, const struct raft_entry *entry)
+{
+	struct raft_conf_change change;
+	struct region before;
+	int status = region_copy(&before, &peer->region);
+
+	if (status == 0) {
+		status = region_change_apply(&peer->region, entry, &change);
+		if (status < 0)
+			region_close(&before);
+	}
+	if (status < 0) {
+		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+		return;
+	}
+	peer_sending_close(peer); /* what was made is of the members before */
+	router_set_epoch(&peer_store(peer)->router, peer->route, peer->region.epoch);
+	if (peer->role == RAFT_LEADER)
+		say_goodbye(peer, &before);
+	switch_to(peer, &change);
+	region_close(&before);
+	/* A leader is gone when the others know: until then it may be the vote that one of them needs. */
+	if (!region_peer_of_id(&peer->region, peer->id) && peer->role != RAFT_LEADER)
+		peer_destroy(peer);
+}
+
+/* ---- Looking ---------------------------------------------------------------------------------------------------- */
+
+static struct region_member describe_member(const struct peer *peer, const struct region_peer *member)
+{
+	struct region_member described = {.peer = *member};
+	struct raft_progress_status progress;
+
+	if (raw_node_progress(peer->raft_group, member->id, &progress)) {
+		described.match = progress.match;
+		described.is_active = progress.recent_active || member->id == peer->id;
+		described.is_in_snapshot = progress.state == RAFT_PROGRESS_SNAPSHOT;
+		described.wants_snapshot = progress.wants_snapshot;
+	}
+	return described;
+}
+
+int peer_describe(const struct peer *peer, struct raftkv_region_status *out)
+{
+	struct raft_status raft;
+
+	if (peer->shard->is_stopping)
+		return STATUS_STOPPING;
+	if (!peer_is_here(peer))
+		return STATUS_REGION_NOT_FOUND;
+	raw_node_status(peer->raft_group, &raft);
+	out->epoch = peer->region.epoch;
+	out->replica = peer->id;
+	out->role = raft.soft_state.role;
+	out->is_serving = peer_is_serving(peer);
+	out->term = raft.hard_state.term;
+	out->leader = raft.soft_state.leader;
+	out->leader_store = peer_leader_store(peer);
+	out->first_index = raft.first_index;
+	out->last_index = raft.last_index;
+	out->commit = raft.hard_state.commit;
+	out->applied = peer->applied.index;
+	out->member_count = peer->region.peer_count;
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		out->members[i] = describe_member(peer, &peer->region.peers[i]);
+	return 0;
+}

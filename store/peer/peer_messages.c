@@ -1,0 +1,306 @@
+/* What a peer says to the other replicas of its region, and what it hears of them. */
+#include "store/peer/peer_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/plant.h"
+
+#define ASK_ELECTIONS                                                                                        \
+	8 /* election timeouts without a leader before a replica asks whether it is still wanted */
+
+/* ---- Addresses -------------------------------------------------------------------------------------------------- */
+
+/* Some that speak are not in our idea of the region, which may be old. They are answered where they spoke from. */
+static const struct region_peer *find_peer(const struct peer *peer, uint64_t id)
+{
+	const struct region_peer *found = region_peer_of_id(&peer->region, id);
+
+	for (uint32_t i = 0; i < PEER_STRANGERS_MAX && !found; i++)
+		if (peer->strangers[i].id == id)
+			found = &peer->strangers[i];
+	return found;
+}
+
+static void note_sender(struct peer *peer, const struct region_peer *from)
+{
+	if (!find_peer(peer, from->id))
+		peer->strangers[peer->stranger_count++ % PEER_STRANGERS_MAX] = *from;
+}
+
+uint64_t peer_leader_store(const struct peer *peer)
+{
+	const struct region_peer *leader;
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	leader = raft.soft_state.leader == RAFT_NONE ? NULL : find_peer(peer, raft.soft_state.leader);
+	return leader ? leader->store : 0;
+}
+
+/* ---- Out -------------------------------------------------------------------------------------------------------- */
+
+static struct peer_envelope envelope_to(const struct peer *peer, const struct region_peer *to)
+{
+	return (struct peer_envelope){
+		.region = peer->region.id,
+		.epoch = peer->region.epoch,
+		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
+		.to = *to,
+		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
+		.wants_snapshot = peer_wants_snapshot(peer),
+	};
+}
+
+void peer_send(struct peer *peer, const struct raft_message *message)
+{
+	struct transport *transport = peer_store(peer)->options.transport;
+	const struct region_peer *to = find_peer(peer, message->to);
+	struct peer_envelope envelope;
+
+	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("members:lease_kept_in_transfer")) {
+		lease_suspect(&peer->lease);
+		peer_publish(peer);
+	}
+	if (!to || !transport)
+		return;
+	envelope = envelope_to(peer, to);
+	if (message->type == RAFT_MSG_SNAP)
+		peer_send_snapshot(peer, &envelope, message);
+	else
+		transport->ops->send(transport, &envelope, message);
+}
+
+/* ---- Members and others ----------------------------------------------------------------------------------------- */
+
+static void send_empty(struct peer *peer, const struct region_peer *to, bool is_tombstone)
+{
+	struct transport *transport = peer_store(peer)->options.transport;
+	struct peer_envelope envelope = envelope_to(peer, to);
+
+	envelope.is_tombstone = is_tombstone;
+	if (transport)
+		transport->ops->send(transport, &envelope, &(struct raft_message){0});
+}
+
+void peer_send_tombstone(struct peer *peer, const struct region_peer *to)
+{
+	send_empty(peer, to, true);
+}
+
+uint64_t peer_ask_time(const struct peer *peer)
+{
+	const struct raftkv_options *options = &peer_store(peer)->options;
+	uint64_t patience = (uint64_t)ASK_ELECTIONS * options->election_tick * options->tick_ms * NS_PER_MS;
+	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
+
+	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer))
+		return UINT64_MAX;
+	return since + patience;
+}
+
+/* An empty message: whoever has removed this replica answers with its tombstone. */
+void peer_ask(struct peer *peer)
+{
+	uint64_t now = env_now(peer_store(peer)->env);
+
+	if (now < peer_ask_time(peer))
+		return;
+	peer->asked = now;
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id != peer->id)
+			send_empty(peer, &peer->region.peers[i], false);
+}
+
+/* Whether the sender was a member once, and has been removed by the time of this replica's membership. Ids are used
+ * once, so it will not be one again. One that has not been told its membership yet may be too new to be known here. */
+static bool was_removed(const struct peer *peer, const struct peer_envelope *envelope)
+{
+	return envelope->epoch.conf_version > 0 &&
+	       envelope->epoch.conf_version <= peer->region.epoch.conf_version &&
+	       !region_peer_of_id(&peer->region, envelope->from.id);
+}
+
+void peer_respond(struct peer *peer, struct raft_message *responses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int status = 0;
+
+		if (responses[i].to == peer->id)
+			status = raw_node_step(peer->raft_group, &responses[i]);
+		else
+			peer_send(peer, &responses[i]);
+		if (status == -ENOMEM)
+			raftkv_fail(peer_store(peer), status, "out of memory in the middle of a Raft step");
+	}
+}
+
+static struct raft_message *find_append(struct raft_ready *ready)
+{
+	for (size_t i = 0; i < ready->messages.count; i++)
+		if (ready->messages.items[i].to == RAFT_LOCAL_APPEND_THREAD)
+			return &ready->messages.items[i];
+	return NULL;
+}
+
+/* A vote that is asked for announces a term and this node's own vote in it, which a crash may not take back: it leaves
+ * when the write that says so is durable, as the promises do that raft itself puts there. */
+static int hold(struct raft_message *append, struct raft_message *vote)
+{
+	struct raft_message *responses =
+		realloc(append->responses, (append->response_count + 1) * sizeof *responses);
+
+	if (!responses)
+		return -ENOMEM;
+	append->responses = responses;
+	responses[append->response_count++] = *vote;
+	*vote = (struct raft_message){0};
+	return 0;
+}
+
+void peer_send_messages(struct peer *peer, struct raft_ready *ready)
+{
+	struct raft_message *append = find_append(ready);
+	int status = 0;
+
+	for (size_t i = 0; i < ready->messages.count && status == 0; i++) {
+		struct raft_message *message = &ready->messages.items[i];
+
+		if (message->to == RAFT_LOCAL_APPEND_THREAD || message->to == RAFT_LOCAL_APPLY_THREAD)
+			continue;
+		if (append && message->type == RAFT_MSG_VOTE && !planted("members:vote_not_held"))
+			status = hold(append, message);
+		else if (planted("members:payload_not_refilled") || !peer_send_refilled(peer, message))
+			peer_send(peer, message);
+	}
+	if (status < 0)
+		raftkv_fail(peer_store(peer), status, "out of memory for a vote");
+}
+
+/* ---- In --------------------------------------------------------------------------------------------------------- */
+
+static bool helps_to_lead(enum raft_message_type type)
+{
+	return type == RAFT_MSG_VOTE || type == RAFT_MSG_PRE_VOTE || type == RAFT_MSG_TIMEOUT_NOW;
+}
+
+/* What a leader sends is whole: entries come with the bytes that they say they have. */
+static bool is_whole(const struct raft_message *message)
+{
+	for (size_t i = 0; i < message->entries.count; i++) {
+		const struct raft_entry *entry = &message->entries.items[i];
+
+		if (entry->payload_size != (entry->payload ? entry->payload->size : 0) ||
+			entry->payload_size % BLOCK_UNIT_SIZE > 0)
+			return false;
+	}
+	return true;
+}
+
+/* One that has lost what it had votes as if it had it: for nobody who may lack what it has acknowledged. */
+static bool is_up_to_date(const struct peer *peer, const struct raft_message *message)
+{
+	const struct apply_state *end = &peer->hollow_end;
+
+	return message->type != RAFT_MSG_TIMEOUT_NOW &&
+	       (message->log_term > end->term ||
+		       (message->log_term == end->term && message->index >= end->index));
+}
+
+/* A replica that is about to replace what it has gives no promises. */
+static bool may_help(const struct peer *peer, const struct raft_message *message)
+{
+	if (peer_is_quiet_voter(peer) || peer->install)
+		return false;
+	return !peer->is_hollow || is_up_to_date(peer, message);
+}
+
+/* Proposals are made where the leader is. */
+static bool is_wanted(
+	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (envelope->to.id != peer->id || message->to != peer->id || message->from != envelope->from.id)
+		return false;
+	if (helps_to_lead(message->type) && !may_help(peer, message))
+		return false;
+	return message->type != RAFT_MSG_PROP && is_whole(message);
+}
+
+static bool is_of_leader(enum raft_message_type type)
+{
+	return type == RAFT_MSG_APP || type == RAFT_MSG_HEARTBEAT || type == RAFT_MSG_SNAP;
+}
+
+/* What says that this replica was removed, or that another one takes its place on this store. */
+static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelope)
+{
+	bool is_older = peer->region.epoch.conf_version <= envelope->epoch.conf_version;
+	bool is_meant = envelope->is_tombstone ? envelope->to.id == peer->id : envelope->to.id > peer->id;
+
+	if (is_meant && is_older && !planted("members:tombstone_ignored"))
+		peer_destroy(peer);
+	return is_meant;
+}
+
+/* Whether raft is to be told; false: the message is refused, or was of the replica itself. */
+static bool admit(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
+		return false;
+	if (envelope->to.id == peer->id && was_removed(peer, envelope)) {
+		peer_send_tombstone(peer, &envelope->from);
+		return false;
+	}
+	if (!is_wanted(peer, envelope, message))
+		return false;
+	note_sender(peer, &envelope->from);
+	if (is_of_leader(message->type) && message->term >= peer->term)
+		peer->leader_heard = env_now(peer_store(peer)->env);
+	if (envelope->shared_index > 0 && message->term >= peer->term)
+		peer->shared_index = envelope->shared_index;
+	if (peer->role == RAFT_LEADER && message->term == peer->term)
+		peer_hear_wish(peer, envelope);
+	return true;
+}
+
+/* A leader may believe that the replica has what it has lost: of that, nothing can be committed here. */
+static void step(struct peer *peer, const struct raft_message *message)
+{
+	struct raft_message known = *message;
+
+	if (peer->is_hollow && message->type == RAFT_MSG_HEARTBEAT)
+		known.commit = 0;
+	raw_node_step(peer->raft_group, &known);
+}
+
+/* A refused message changes nothing; what mattered in it comes again. A snapshot without its stage has found no room. */
+void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (!admit(peer, envelope, message))
+		return;
+	if (message->type == RAFT_MSG_SNAP) {
+		peer_make_room(peer, envelope, message);
+		return;
+	}
+	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
+	if (peer_tick(peer) == 0)
+		step(peer, message);
+	shard_mark(peer->shard, peer);
+}
+
+void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
+	const struct raft_message *message, struct snapshot_stage *stage)
+{
+	if (admit(peer, envelope, message))
+		peer_install_begin(peer, message, stage);
+	else
+		peer_discard_stage(peer->shard, stage);
+}
+
+void peer_report_unreachable(struct peer *peer, uint64_t to)
+{
+	if (peer->shard->is_stopping || !peer_is_here(peer))
+		return;
+	raw_node_report_unreachable(peer->raft_group, to);
+	shard_mark(peer->shard, peer);
+}

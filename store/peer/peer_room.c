@@ -1,0 +1,88 @@
+/*
+ * Replicas that find no room. One that is given payloads which its disk cannot take waits, and acknowledges nothing
+ * (append.h); what would free room stands behind them in the log. So it asks for a snapshot, which has only what is left.
+ * Where that does not fit beside what the replica has, the replica gives up what it has first, and is hollow until the
+ * snapshot is there: provided that it fits then, and that the region can do without this copy: a majority without it
+ * has all that the snapshot holds, and that is all that this one ever acknowledged. Its log's end is kept: it votes as
+ * if it still had it.
+ */
+#include "store/peer/peer_internal.h"
+
+#include "proto/plant.h"
+
+#define STUCK_MS 2000 /* without room, and a replica is stuck */
+
+/* ---- The follower ----------------------------------------------------------------------------------------------- */
+
+bool peer_is_stuck(const struct peer *peer)
+{
+	uint64_t since = peer->appends.full_since;
+
+	return since > 0 && peer->role != RAFT_LEADER &&
+	       env_now(peer_store(peer)->env) >= since + (uint64_t)STUCK_MS * NS_PER_MS;
+}
+
+bool peer_wants_snapshot(const struct peer *peer)
+{
+	return !peer->install && (peer->is_hollow || peer_is_stuck(peer));
+}
+
+/* An offer of a leader before this one may rest on what this replica has told the one after it. */
+void peer_make_room(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	uint64_t index = message->snapshot ? message->snapshot->index : 0;
+	struct log_engine *log = peer_store(peer)->log;
+	uint64_t first, last;
+
+	if (!envelope->is_dispensable || message->term != peer->term || peer->role != RAFT_FOLLOWER ||
+		peer->install || peer->is_hollow || index <= peer->applied.index ||
+		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last >= index)
+		return;
+	log_info(peer_store(peer)->logger,
+		"region %llu: there is no room for the snapshot at index %llu beside what is here: this "
+		"replica "
+		"gives up its rows (%llu) and gets it then",
+		(unsigned long long)peer->region.id, (unsigned long long)index,
+		(unsigned long long)peer->applied.index);
+	peer_empty(peer);
+}
+
+/* ---- The leader ------------------------------------------------------------------------------------------------- */
+
+void peer_hear_wish(struct peer *peer, const struct peer_envelope *envelope)
+{
+	bool is_wanted = envelope->wants_snapshot && !planted("room:wish_ignored");
+
+	peer->sending.is_measured |= is_wanted;
+	raw_node_want_snapshot(peer->raft_group, envelope->from.id, is_wanted);
+}
+
+static bool has_all(const struct peer *peer, uint64_t id, uint64_t index)
+{
+	struct raft_progress_status progress;
+
+	return raw_node_progress(peer->raft_group, id, &progress) && progress.match >= index &&
+	       (id == peer->id || (progress.state == RAFT_PROGRESS_REPLICATE && progress.recent_active));
+}
+
+static bool is_majority(
+	const struct peer *peer, const struct raft_ids *voters, uint64_t without, uint64_t index)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < voters->count; i++)
+		count += voters->items[i] != without && has_all(peer, voters->items[i], index);
+	return voters->count == 0 || count > voters->count / 2;
+}
+
+/* Those that were told so before do not count: what they had acknowledged ends before the snapshot that they were
+ * offered, and so before this one. */
+bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
+{
+	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);
+
+	return (is_majority(peer, &conf->voters, id, index) &&
+		       is_majority(peer, &conf->voters_outgoing, id, index)) ||
+	       planted("room:anybody_is_dispensable");
+}

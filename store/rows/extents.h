@@ -1,0 +1,54 @@
+/*
+ * extents.h: objects as rows of the KV engine, each a row of an extent map (extent_map.h).
+ *
+ * `extent_edits` collects what one batch changes: each row is read once, edited in memory, and put into the batch at
+ * the end. What the edits take away is gathered, to be freed once the batch is visible. On apply threads.
+ */
+#ifndef RAFTKV_STORE_ROWS_EXTENTS_H
+#define RAFTKV_STORE_ROWS_EXTENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "store/blocks/blocks.h"
+#include "store/rows/extent_map.h"
+#include "store/rows/keys.h"
+#include "store/kv/kv_engine.h"
+
+/* The row that maps `unit` of the object whose key_object is `object`. */
+void extent_row_key(struct key *key, const struct key *object, uint64_t unit);
+/* The first unit that the row at `key` maps. STATUS_CORRUPT: no key of an extent map. */
+int extent_row_first(struct slice key, uint64_t *unit);
+
+/* Calls back for each run of units that the row names; `each` other than 0 ends it and is returned. */
+int extent_row_each(const struct extent_row *row, int (*each)(void *argument, struct block_extent extent),
+	void *argument);
+/* Calls back for each run of units that rows of an extent map from `low` on name; `each` other than 0 ends it. Blocks. 0,
+ * STATUS_CORRUPT, what `each` returned, or the engine's error. */
+int extent_rows_each(struct kv_engine *kv, struct kv_iterator *rows, struct slice low,
+	int (*each)(void *argument, struct block_extent extent), void *argument);
+
+struct extent_edit; /* one row */
+
+/* Zero is empty. */
+struct extent_edits {
+	struct extent_edit *rows; /* hash by key */
+	struct block_extent *freed;
+	size_t freed_count;
+	size_t freed_capacity;
+};
+
+/* Units [first, first + count) lie in `extents`, in order. Blocks. 0, -ENOMEM, STATUS_CORRUPT, the engine's error. */
+int extent_edits_write(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
+	uint32_t count, const struct block_extent *extents, const uint8_t *checksums, uint64_t region,
+	uint64_t index);
+/* Units [first, first + count) become a hole; a count past the end is cut. Blocks. */
+int extent_edits_unmap(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
+	uint64_t count);
+/* Puts the rows into the batch. */
+int extent_edits_finish(struct extent_edits *edits, struct kv_engine *kv, struct kv_batch *batch);
+void extent_edits_clear(struct extent_edits *edits);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * mutations.h: what the log carries: plain changes of rows and of objects' units, never operations of the layer above.
+ *
+ * An evaluation collects them in a `struct mutations`; it becomes the data (and perhaps the payload) of one raft
+ * entry; every replica decodes and applies it without knowing what it means. Order matters: later ones win.
+ *
+ * Record: version (1), flags, region epoch version, then for each mutation: kind, fields. Rows' keys and values are
+ * length-prefixed. The payload of a write is inside the record when it is small (< MUTATIONS_BESIDE_SIZE) and beside
+ * the entry (raft_entry.payload) otherwise; one entry has at most one beside.
+ */
+#ifndef RAFTKV_STORE_ROWS_MUTATIONS_H
+#define RAFTKV_STORE_ROWS_MUTATIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/codec.h"
+#include "raft/raft.h"
+#include "store/kv/view.h"
+
+#define MUTATIONS_BESIDE_SIZE 65536u /* payload bytes from which they travel beside the record */
+#define MUTATIONS_SIZE_MAX    (4u << 20) /* bytes of one record */
+#define MUTATIONS_KEY_MAX     1024u /* bytes of a key */
+
+enum mutation_kind {
+	MUTATION_PUT,
+	MUTATION_DELETE,
+	MUTATION_DELETE_RANGE, /* rows of [key, high) in one space; not for objects' extent maps */
+	MUTATION_WRITE, /* units [first, first + count) of object `key` become the payload */
+	MUTATION_UNMAP, /* units [first, first + count) of object `key` become a hole; count UINT64_MAX: to the end */
+};
+
+/* One decoded mutation; everything borrowed from the entry. */
+struct mutation {
+	enum mutation_kind kind;
+	enum key_space space;
+	struct slice key; /* or the object */
+	struct slice value;
+	struct slice high;
+	uint64_t first; /* units */
+	uint64_t count; /* units */
+	bool is_beside; /* the payload is the entry's */
+	struct slice payload; /* count units; empty when beside */
+	const uint8_t *checksums; /* of a write: count × 4 bytes little-endian */
+};
+
+/* The collector. Zero it, set nothing, fill, then mutations_finish or mutations_close. */
+struct mutations {
+	struct writer record;
+	struct buf *payload; /* beside; at most one */
+	uint32_t count;
+	uint32_t write_count; /* MUTATION_WRITE */
+	uint32_t data_put_count; /* MUTATION_PUT in KEY_DATA */
+	uint32_t removal_count; /* deletes, delete-ranges, unmaps */
+	int status; /* the first error, sticky: -ENOMEM, STATUS_LIMIT */
+};
+
+/* Applied, it takes no space that lasts: it may go on when the disk is full. */
+bool mutations_spares_space(const struct mutations *mutations);
+
+void mutations_put(struct mutations *mutations, enum key_space space, struct slice key, struct slice value);
+void mutations_delete(struct mutations *mutations, enum key_space space, struct slice key);
+void mutations_delete_range(
+	struct mutations *mutations, enum key_space space, struct slice low, struct slice high);
+/* `payload` (shared) holds `count` whole units from byte `skip` on. Checksums are computed here. A second payload of
+ * MUTATIONS_BESIDE_SIZE or more is STATUS_LIMIT. */
+void mutations_write(struct mutations *mutations, struct slice object, uint64_t first, uint32_t count,
+	struct buf *payload, size_t skip);
+void mutations_unmap(struct mutations *mutations, struct slice object, uint64_t first, uint64_t count);
+
+/* Makes the entry's data and payload; `mutations` is empty again. 0 or the sticky error. */
+int mutations_finish(struct mutations *mutations, uint64_t epoch_version, struct raft_entry *entry);
+void mutations_close(struct mutations *mutations);
+
+/* Walks an entry's mutations. The whole record is validated before the first callback. 0, STATUS_CORRUPT, or what the
+ * callback returned. */
+typedef int (*mutation_cb)(void *argument, const struct mutation *mutation);
+int mutations_each(const struct raft_entry *entry, uint64_t *epoch_version, mutation_cb each, void *argument);
+/* The units that applying it takes beside those of its payload; 0 of an entry that is damaged. */
+uint32_t mutations_small_units(const struct raft_entry *entry);
+
+#endif

@@ -1,0 +1,136 @@
+#include "store/snapshot/snapshot_install.h"
+
+#include <errno.h>
+
+#include "proto/plant.h"
+#include "proto/codec.h"
+#include "store/rows/keys.h"
+#include "store/peer/peer.h"
+#include "store/store.h"
+
+#define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
+
+struct install {
+	struct kv_engine *kv;
+	struct kv_batch *batch;
+};
+
+static int write_batch(struct install *install)
+{
+	int status = install->kv->ops->write(install->kv, install->batch);
+
+	install->kv->ops->batch_clear(install->batch);
+	return status;
+}
+
+static int put_row(void *argument, struct slice key, struct slice value)
+{
+	struct install *install = argument;
+
+	install->kv->ops->batch_put(install->batch, key, value);
+	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : write_batch(install);
+}
+
+/* With them the region exists. */
+static int put_states(struct install *install, const struct snapshot_position *position)
+{
+	uint8_t applied[APPLY_STATE_SIZE];
+	struct buf *row;
+	struct key key;
+	int status = region_encode(&position->region, &row);
+
+	if (status < 0)
+		return status;
+	key_region_state(&key, position->region.id);
+	install->kv->ops->batch_put(install->batch, key_slice(&key), buf_slice(row));
+	buf_unref(row);
+	key_apply_state(&key, position->region.id);
+	apply_state_encode(&position->applied, applied);
+	install->kv->ops->batch_put(install->batch, key_slice(&key), slice_of(applied, sizeof applied));
+	return write_batch(install);
+}
+
+static int check_persisted(struct kv_engine *kv, const struct snapshot_position *position)
+{
+	struct kv_value value = {0};
+	struct apply_state state = {0};
+	struct key key;
+	int status;
+
+	key_apply_state(&key, position->region.id);
+	status = kv->ops->get(kv, NULL, KV_TIER_PERSISTED, key_slice(&key), &value);
+	if (status == 0)
+		status = apply_state_decode(value.data, &state);
+	kv_value_close(&value);
+	if (status == STATUS_NOT_FOUND || (status == 0 && state.index != position->applied.index))
+		status = STATUS_CORRUPT;
+	return status;
+}
+
+int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage)
+{
+	const struct snapshot_position *position = snapshot_stage_position(stage);
+	struct kv_engine *kv = raftkv->kv;
+	struct install install = {kv, kv->ops->batch_new(kv)};
+	int status;
+
+	if (!install.batch)
+		return -ENOMEM;
+	status = snapshot_stage_each(stage, put_row, &install);
+	if (status == 0)
+		status = put_states(&install, position);
+	kv->ops->batch_free(install.batch);
+	if (planted("snapshot:normal_before_flush"))
+		return status;
+	if (status == 0)
+		status = kv->ops->flush(kv);
+	return status == 0 ? check_persisted(kv, position) : status;
+}
+
+int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_position *position)
+{
+	struct buf *value;
+	int status = log->ops->mark(log, region, SNAPSHOT_MARK_APPLYING, &value);
+
+	if (status < 0)
+		return status;
+	status = snapshot_position_decode(buf_slice(value), position);
+	buf_unref(value);
+	if (status == 0 && position->region.id != region) {
+		region_close(&position->region);
+		status = STATUS_CORRUPT;
+	}
+	return status;
+}
+
+int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow)
+{
+	struct snapshot_position kept = *position;
+	struct writer writer = writer_fixed(hollow->tombstone, sizeof hollow->tombstone);
+	uint64_t tombstone;
+	int status = peer_tombstone(raftkv, position->region.id, &tombstone);
+
+	*hollow = (struct snapshot_hollow){.hard_state = *hard_state};
+	kept.stage = 0;
+	if (status == 0)
+		status = snapshot_position_encode(&kept, &hollow->position);
+	if (status < 0)
+		return status;
+	writer_u64le(&writer, tombstone);
+	hollow->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(hollow->position)};
+	hollow->marks[1] = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	hollow->hard_state.commit = 0;
+	hollow->write = (struct log_write){.region = position->region.id,
+		.destroy = true,
+		.hard_state = hard_state->term > 0 ? &hollow->hard_state : NULL,
+		.marks = hollow->marks,
+		.mark_count = tombstone > 0 ? 2 : 1};
+	return 0;
+}
+
+void snapshot_hollow_close(struct snapshot_hollow *hollow)
+{
+	buf_unref(hollow->position);
+	hollow->position = NULL;
+}

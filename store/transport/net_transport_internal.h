@@ -1,0 +1,124 @@
+/* What the files of the network transport share (net_transport.h). Nobody else includes it. */
+#ifndef RAFTKV_STORE_TRANSPORT_NET_TRANSPORT_INTERNAL_H
+#define RAFTKV_STORE_TRANSPORT_NET_TRANSPORT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <uthash.h>
+
+#include "proto/tally.h"
+#include "store/transport/lives.h"
+#include "store/transport/net_snapshots.h"
+#include "store/transport/net_transport.h"
+
+struct letter;
+
+struct letters {
+	struct letter *first, **end;
+	uint32_t count;
+	size_t size;
+};
+
+/* Another store, as one shard sees it. */
+struct remote {
+	UT_hash_handle hh;
+	uint64_t store;
+	struct lane *lane;
+	struct link *link; /* NULL: none */
+	bool is_open;
+	bool is_down; /* and that was logged */
+	uint32_t pause_ms;
+	uint64_t pause_until; /* env_now */
+	struct letters waiting;
+	struct remote *next_dirty;
+	bool is_dirty;
+};
+
+/* A link that another store began. */
+struct inbound {
+	struct inbound *next, **self;
+	struct lane *lane;
+	struct link *link; /* NULL: gone, but for `admission` */
+	uint64_t store;
+	bool is_waiting; /* for its life to be on record */
+	struct life_admission admission;
+};
+
+/* What one loop has. */
+struct lane {
+	struct net_transport *transport;
+	struct env_loop *loop;
+	struct remote *remotes; /* by store */
+	struct remote *dirty;
+	struct inbound *inbounds;
+	uint32_t link_count; /* of both kinds */
+	uint32_t inbound_count;
+	struct tally nonsense;
+	struct budget budget; /* of what inbounds and snapshots receive */
+	struct net_snapshots snapshots;
+	struct env_mail flush_mail, speak_mail, stop_mail;
+	bool is_flush_posted;
+	bool is_stopping, is_stopped;
+};
+
+/* What is known of a store. */
+struct address {
+	UT_hash_handle hh;
+	uint64_t store;
+	char *text; /* NULL: unknown */
+	bool is_out; /* it need not be told */
+	bool is_told; /* it has this store's life on record */
+	bool is_tried; /* it was not to be reached, or did not want to know */
+};
+
+struct net_transport {
+	struct transport base;
+	const struct link_self *self;
+	const struct logger *logger;
+	struct raftkv *raftkv;
+	pthread_mutex_t lock; /* of the addresses */
+	struct address *addresses;
+	_Atomic uint64_t messages_sent, messages_received, messages_dropped;
+	_Atomic uint64_t frames_sent, bytes_sent, bytes_received;
+	struct net_pace pace;
+	/* Telling others of this store's life, on the first lane; until then nothing is said. */
+	atomic_bool may_speak;
+	struct env_mail start_mail;
+	struct env_timer telling_timer;
+	uint64_t telling_until; /* env_now */
+	_Atomic uint32_t lanes_running;
+	struct env_mail stopped_mail;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+	uint32_t lane_count;
+	struct lane lanes[];
+};
+
+static inline void net_count(_Atomic uint64_t *counter, uint64_t by)
+{
+	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* net_transport.c */
+struct lane *net_lane_here(struct net_transport *transport); /* NULL: this loop is none of its */
+struct remote *net_remote_find(struct lane *lane, uint64_t store); /* made if absent; NULL: no memory */
+/* Begins a link where there is none. False: the store cannot be reached now. */
+bool net_remote_call(struct remote *remote);
+/* Sends what waits, if it may. */
+void net_remote_flush(struct remote *remote);
+void net_check_stopped(struct lane *lane);
+
+/* net_addresses.c */
+char *net_address_of(
+	struct net_transport *transport, uint64_t store); /* the caller's to free; NULL: unknown */
+/* How a link to the store went, on any lane: it was welcomed, or never was. */
+void net_note_told(struct net_transport *transport, uint64_t store);
+void net_note_tried(struct net_transport *transport, uint64_t store);
+/* Before any loop runs: begins to tell everybody, once they do. */
+void net_start_telling(struct net_transport *transport);
+void net_stop_telling(struct net_transport *transport); /* on the first lane */
+void net_count_told(struct net_transport *transport, uint32_t *told, uint32_t *untold); /* stores */
+void net_addresses_free(struct net_transport *transport);
+
+#endif
