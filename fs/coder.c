@@ -55,6 +55,18 @@ void coder_bool(struct coder *coder, bool *value)
 	*value = byte == 1;
 }
 
+void coder_late_u32(struct coder *coder, uint32_t *value)
+{
+	bool is_there = coder->reader ? reader_has_more(coder->reader) : *value != 0;
+
+	if (!is_there) {
+		*value = 0;
+		return;
+	}
+	coder_u32(coder, value);
+	coder_check(coder, *value != 0);
+}
+
 void coder_slice(struct coder *coder, struct slice *bytes, size_t size_max)
 {
 	if (coder->reader)

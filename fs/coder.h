@@ -30,6 +30,8 @@ void coder_u32(struct coder *coder, uint32_t *value); /* a varint */
 void coder_u64(struct coder *coder, uint64_t *value); /* a varint */
 void coder_fixed(struct coder *coder, uint64_t *value); /* 8 bytes, for what is random */
 void coder_bool(struct coder *coder, bool *value);
+/* The last field of a record, which older writers did not have: 0 is not written, and what is not there is 0. */
+void coder_late_u32(struct coder *coder, uint32_t *value);
 void coder_slice(struct coder *coder, struct slice *bytes, size_t size_max);
 void coder_name(struct coder *coder, struct slice *name); /* that a directory may hold */
 void coder_time(struct coder *coder, struct fs_time *time);

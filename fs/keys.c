@@ -112,6 +112,14 @@ struct fs_key fs_key_lock(uint64_t ino, uint8_t kind, uint64_t session, uint64_t
 	return key;
 }
 
+struct fs_key fs_key_waiter(uint64_t ino, uint64_t order)
+{
+	struct fs_key key = fs_key_prefix(ino, 'W');
+
+	add_number(&key, order, sizeof order);
+	return key;
+}
+
 struct fs_key fs_key_orphan(uint64_t ino, uint64_t session)
 {
 	struct fs_key key = fs_key_prefix(ino, 'O');
@@ -298,6 +306,14 @@ int fs_key_parse_lock(struct slice key, struct fs_lock_key *lock)
 	lock->session = reader_u64be(&reader);
 	lock->owner = reader_u64be(&reader);
 	lock->start = reader_u64be(&reader);
+	return finish(&reader);
+}
+
+int fs_key_parse_waiter(struct slice key, uint64_t *order)
+{
+	struct reader reader = rest_of(key, 'W', SEQ_SIZE);
+
+	*order = reader_u64be(&reader);
 	return finish(&reader);
 }
 

@@ -10,11 +10,13 @@
  *     dirid I seq               inode                dirid F seq               tiny file's data
  *     dirid E hash name         directory entry      dirid D seq               object: the extents of the data
  *     dirid X seq name          large xattr          dirid L seq …             lock (kind, session, owner, start)
- *     dirid O seq session       who holds it open    dirid S                   a spill dirid is in use
+ *     dirid O seq session       who holds it open    dirid W seq order         who waits for a lock
+ *     dirid S                   a spill dirid is in use
  *
  * seq is 4 bytes, hash 8 bytes (62 bits used), all big endian. In KEY_LOCAL, found by session or by work to do:
  *
- *     H session ino kind        the session holds a lock or keeps the inode open; FS_SESSION_GRACE: see below
+ *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open;
+ *                               FS_SESSION_GRACE: see below
  *     G ino                     units of this object are garbage, to be unmapped in the background
  *
  * These two are hints into the data rows: a split copies them to both halves, and who finds one whose inode lies in
@@ -88,10 +90,11 @@ struct fs_key fs_key_entries(uint64_t directory, uint64_t hash); /* the first po
 struct fs_key fs_key_xattr(uint64_t ino, struct slice name);
 struct fs_key fs_key_lock(uint64_t ino, uint8_t kind, uint64_t session, uint64_t owner, uint64_t start);
 struct fs_key fs_key_locks(uint64_t ino, uint8_t kind);
+struct fs_key fs_key_waiter(uint64_t ino, uint64_t order);
 struct fs_key fs_key_orphan(uint64_t ino, uint64_t session);
 struct fs_key fs_key_spill(uint64_t dirid);
 struct fs_key fs_key_dirid(uint64_t dirid); /* all of a dirid's keys begin with it */
-/* All of an inode's rows of one letter ('X', 'L', 'O') begin with it. */
+/* All of an inode's rows of one letter ('X', 'L', 'O', 'W') begin with it. */
 struct fs_key fs_key_prefix(uint64_t ino, char letter);
 
 /* The least key above every key that begins with `prefix`. Every prefix made here has one. */
@@ -110,6 +113,7 @@ struct fs_lock_key {
 	uint64_t start;
 };
 int fs_key_parse_lock(struct slice key, struct fs_lock_key *lock);
+int fs_key_parse_waiter(struct slice key, uint64_t *order);
 
 /* ---- KEY_LOCAL ---- */
 

@@ -177,6 +177,17 @@ void code_lock(struct coder *coder, struct lock *lock)
 	coder_u32(coder, &lock->pid);
 }
 
+static void code_op_lock(struct coder *coder, struct op_lock *lock)
+{
+	uint32_t waits = lock->waits;
+
+	coder_u64(coder, &lock->ino);
+	code_lock(coder, &lock->lock);
+	coder_late_u32(coder, &waits);
+	coder_check(coder, waits <= 1);
+	lock->waits = waits == 1;
+}
+
 /* ---- The cluster's own records ---- */
 
 static void code_session_open(struct coder *coder, struct op_session_open *open)
@@ -296,8 +307,7 @@ static void code_op(struct coder *coder, struct op *op)
 		code_removexattr(coder, &op->removexattr);
 		break;
 	case OP_LOCK:
-		coder_u64(coder, &op->lock.ino);
-		code_lock(coder, &op->lock.lock);
+		code_op_lock(coder, &op->lock);
 		break;
 	case OP_HOLD:
 		coder_u64(coder, &op->hold.ino);
@@ -492,6 +502,7 @@ static void code_reply(struct coder *coder, struct op_reply *reply)
 	coder_u64(coder, &reply->id);
 	code_victim(coder, &reply->victim);
 	code_blocker(coder, &reply->blocker);
+	coder_late_u32(coder, &reply->before);
 }
 
 int op_reply_encode(const struct op_reply *reply, struct buf **bytes)

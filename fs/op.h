@@ -190,11 +190,17 @@ struct op_removexattr {
 };
 
 /* Set or, with FS_LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
- * `blocker`; who wants to wait asks again. An flock has start 0 and end INT64_MAX. ENOLCK: too many. Reply: attributes,
- * when something was set or dropped. */
+ * `blocker`. An flock has start 0 and end INT64_MAX. ENOLCK: too many. Reply: attributes, when something was set or
+ * dropped.
+ *
+ * Who wants to wait says so, and asks again: the first refusal gives it a place in the order of those that wait, which it
+ * keeps until it has the lock, drops a lock of that range, or gives up (`waits` and FS_LOCK_NONE: drops no lock). While
+ * one before it can have a lock that conflicts, it is refused, too, without a `blocker`. `reply.before` says how many
+ * conflicting ones are before it. Who does not ask for a second or two is passed over until it does. */
 struct op_lock {
 	uint64_t ino;
 	struct lock lock;
+	bool waits;
 };
 
 /* Keeps the inode when its last name goes, until OP_RELEASE; both by session. */
@@ -319,7 +325,7 @@ struct op_victim {
 };
 
 struct op_reply {
-	int error; /* 0 or -errno of the operation; then only `blocker` may be set */
+	int error; /* 0 or -errno of the operation; then only `blocker` and `before` may be set */
 	bool has_attributes;
 	bool has_other;
 	bool existed; /* op_make */
@@ -331,6 +337,7 @@ struct op_reply {
 	struct attributes other; /* of an exchange: the inode that went the other way */
 	struct op_victim victim;
 	struct lock blocker; /* type FS_LOCK_NONE: none */
+	uint32_t before; /* who wait for locks that conflict, and came before */
 };
 
 int op_reply_encode(const struct op_reply *reply, struct buf **bytes); /* 0 or -ENOMEM */

@@ -305,6 +305,49 @@ int lock_decode(struct slice key, struct slice row, struct lock *lock)
 	return finish(&reader);
 }
 
+static void code_lock_waiter(struct coder *coder, struct lock_waiter *waiter)
+{
+	struct lock *lock = &waiter->lock;
+	uint8_t kind = (uint8_t)lock->kind, type = (uint8_t)lock->type;
+
+	code_version(coder);
+	coder_u8(coder, &kind);
+	coder_check(coder, kind == LOCK_FLOCK || kind == LOCK_POSIX);
+	lock->kind = (enum lock_kind)kind;
+	coder_u8(coder, &type);
+	coder_check(coder, type == FS_LOCK_READ || type == FS_LOCK_WRITE);
+	lock->type = (enum lock_type)type;
+	coder_u64(coder, &lock->session);
+	coder_u64(coder, &lock->owner);
+	coder_u64(coder, &lock->start);
+	coder_u64(coder, &lock->end);
+	coder_check(coder, lock->end <= INT64_MAX && lock->start <= lock->end);
+	coder_u64(coder, &waiter->asked);
+}
+
+void lock_waiter_encode(const struct lock_waiter *waiter, struct writer *writer)
+{
+	struct coder coder = {.writer = writer};
+	struct lock_waiter copy = *waiter;
+
+	code_lock_waiter(&coder, &copy);
+	check(!coder.is_bad);
+}
+
+int lock_waiter_decode(struct slice key, struct slice row, struct lock_waiter *waiter)
+{
+	struct reader reader = reader_of(row);
+	struct coder coder = {.reader = &reader};
+	int status;
+
+	*waiter = (struct lock_waiter){0};
+	status = fs_key_parse_waiter(key, &waiter->order);
+	if (status != 0)
+		return status;
+	code_lock_waiter(&coder, waiter);
+	return finish(&reader);
+}
+
 static void code_spill(struct coder *coder, struct spill *spill)
 {
 	code_version(coder);

@@ -85,7 +85,7 @@ enum inode_data {
 
 /* The state of an inode. What may exist beside the row is set before the first such row is made, then kept. */
 #define INODE_HAS_XATTRS  UINT32_C(0x01) /* X rows */
-#define INODE_HAS_LOCKS	  UINT32_C(0x02) /* L rows */
+#define INODE_HAS_LOCKS	  UINT32_C(0x02) /* L rows; W rows */
 #define INODE_HAS_HOLDS	  UINT32_C(0x04) /* O rows */
 #define INODE_IS_DEAD	  UINT32_C(0x08) /* removed for everybody; its units are garbage still to be unmapped */
 #define INODE_IS_LINKABLE UINT32_C(0x10) /* made by O_TMPFILE: may get a first name */
@@ -166,6 +166,15 @@ static inline bool lock_is_same_owner(const struct lock *a, const struct lock *b
 }
 void lock_encode(const struct lock *lock, struct writer *writer);
 int lock_decode(struct slice key, struct slice row, struct lock *lock);
+
+/* Who was refused a lock and waits for it. */
+struct lock_waiter {
+	struct lock lock; /* what it waits for; without the pid */
+	uint64_t order; /* in the key: who came later has a greater one */
+	uint64_t asked; /* the last time, but not by much: ns since the epoch by the leader's clock */
+};
+void lock_waiter_encode(const struct lock_waiter *waiter, struct writer *writer);
+int lock_waiter_decode(struct slice key, struct slice row, struct lock_waiter *waiter);
 
 /* The row of a spill dirid: the directory whose files are born there, and its spill before (0: none). */
 struct spill {

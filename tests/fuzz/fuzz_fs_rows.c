@@ -56,6 +56,7 @@ static void try_keys(struct slice key)
 	fs_key_parse_entry(key, &number, &name);
 	fs_key_parse_xattr(key, &name);
 	fs_key_parse_lock(key, &lock);
+	fs_key_parse_waiter(key, &number);
 	fs_key_parse_hold(key, &number, &ino, &kind);
 	fs_key_parse_garbage(key, &ino);
 	fs_key_parse_session(key, &number);
@@ -82,9 +83,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice row = slice_of(data, size), bytes;
 	struct fs_key key = fs_key_lock(fs_ino(1, 2), LOCK_POSIX, 3, 4, 5);
+	struct fs_key waiter_key = fs_key_waiter(fs_ino(1, 2), 3);
 	struct entry entry;
 	struct spill spill;
 	struct lock lock;
+	struct lock_waiter waiter;
 
 	try_inode(row);
 	try_acl(row);
@@ -93,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	entry_decode(row, &entry);
 	bytes_decode(row, FS_TINY_SIZE_MAX, &bytes);
 	lock_decode(fs_key_slice(&key), row, &lock);
+	lock_waiter_decode(fs_key_slice(&waiter_key), row, &waiter);
 	spill_decode(row, &spill);
 	mark_decode(row);
 	return 0;

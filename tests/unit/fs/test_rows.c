@@ -301,6 +301,58 @@ static void replies_survive(void **state)
 	buf_unref(bytes);
 }
 
+/* What an older program sends has no `waits`, nor `before`; theirs is the same as before when there is none. */
+static void late_fields_may_be_missing(void **state)
+{
+	struct op op = {.kind = OP_LOCK, .lock = {1, {LOCK_FLOCK, FS_LOCK_WRITE, 0, 3, 4, 5, 6}, true}},
+		  decoded;
+	struct op_reply reply = {.error = -EAGAIN, .before = 300}, read;
+	struct buf *body, *older;
+
+	(void)state;
+	assert_int_equal(op_encode(&op, &body), 0);
+	assert_int_equal(op_decode(buf_slice(body), &decoded), 0);
+	assert_true(decoded.lock.waits);
+	assert_int_equal(op_decode(slice_of(body->data, body->size - 1), &decoded), 0);
+	assert_false(decoded.lock.waits);
+	op.lock.waits = false;
+	assert_int_equal(op_encode(&op, &older), 0);
+	assert_int_equal(older->size, body->size - 1);
+	((uint8_t *)body->data)[body->size - 1] = 2;
+	assert_int_equal(op_decode(buf_slice(body), &decoded), STATUS_MALFORMED);
+	buf_unref(older);
+	buf_unref(body);
+	assert_int_equal(op_reply_encode(&reply, &body), 0);
+	assert_int_equal(op_reply_decode(buf_slice(body), &read), 0);
+	assert_int_equal(read.before, 300);
+	assert_int_equal(op_reply_decode(slice_of(body->data, body->size - 2), &read), 0);
+	assert_int_equal(read.before, 0);
+	buf_unref(body);
+}
+
+static void waiters_survive(void **state)
+{
+	const struct lock_waiter waiter = {
+		{LOCK_POSIX, FS_LOCK_READ, UINT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, 0}, 7, UINT64_MAX};
+	struct fs_key key = fs_key_waiter(fs_ino(1, 2), 7), other = fs_key_lock(fs_ino(1, 2), 'p', 1, 2, 3);
+	struct lock_waiter decoded;
+	uint8_t bytes[64];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct slice row;
+
+	(void)state;
+	lock_waiter_encode(&waiter, &writer);
+	row = writer_written(&writer);
+	assert_int_equal(lock_waiter_decode(fs_key_slice(&key), row, &decoded), 0);
+	assert_memory_equal(&decoded, &waiter, sizeof waiter);
+	assert_int_equal(lock_waiter_decode(fs_key_slice(&other), row, &decoded), STATUS_CORRUPT);
+	for (size_t size = 0; size < row.size; size++)
+		assert_int_equal(lock_waiter_decode(fs_key_slice(&key), slice_of(bytes, size), &decoded),
+			STATUS_CORRUPT);
+	bytes[2] = FS_LOCK_NONE;
+	assert_int_equal(lock_waiter_decode(fs_key_slice(&key), row, &decoded), STATUS_CORRUPT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +364,8 @@ int main(void)
 		cmocka_unit_test(operations_survive),
 		cmocka_unit_test(bad_operations_are_not_sent),
 		cmocka_unit_test(replies_survive),
+		cmocka_unit_test(late_fields_may_be_missing),
+		cmocka_unit_test(waiters_survive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
