@@ -76,7 +76,7 @@ int eval_acl_inherit(struct evaluation *evaluation, struct evaluation_inode *par
 
 /* lock.c */
 int eval_lock(struct evaluation *evaluation, const struct op_lock *op);
-/* Drops a session's locks, or everybody's (`all`). */
+/* Drops a session's locks and waits, or everybody's (`all`). */
 int eval_drop_locks(struct evaluation *evaluation, uint64_t ino, uint64_t session, bool all);
 
 /* orphan.c */

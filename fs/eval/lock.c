@@ -1,6 +1,6 @@
 /*
- * lock.c: flock, POSIX and OFD locks as rows. A set that meets a conflict answers EAGAIN and says who blocks; waiting is
- * not an evaluation's business.
+ * lock.c: flock, POSIX and OFD locks as rows. A set that meets a conflict answers EAGAIN and says who blocks. Waiting is
+ * not an evaluation's business, but the order of those who wait and ask again is: lock_queue.h.
  *
  * Locks of one owner never overlap; those of one type that touch are one.
  */
@@ -9,6 +9,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
+#include "fs/eval/lock_queue.h"
 
 #define LOCK_COUNT_MAX 4096 /* rows of one inode: ENOLCK past it */
 
@@ -38,10 +39,23 @@ static void put_lock(struct evaluation *evaluation, uint64_t ino, const struct l
 
 struct search {
 	const struct lock *wanted;
+	bool waits;
+	struct lock_queue queue;
 	struct lock blocker;
 	uint32_t count; /* rows of this inode */
-	uint32_t session_count; /* of them, of this session */
+	uint32_t session_count; /* of them and of those who wait, of this session */
 };
+
+/* The queue's entries are not cleared: they are many. */
+static void search_init(struct search *search, const struct lock *wanted, bool waits)
+{
+	search->wanted = wanted;
+	search->waits = waits;
+	search->queue.count = 0;
+	search->blocker = (struct lock){0};
+	search->count = 0;
+	search->session_count = 0;
+}
 
 static int examine(void *argument, struct slice key, struct slice value)
 {
@@ -54,6 +68,8 @@ static int examine(void *argument, struct slice key, struct slice value)
 		return status;
 	search->count++;
 	search->session_count += lock.session == wanted->session;
+	if (search->waits)
+		lock_queue_note_held(&search->queue, &lock);
 	if (wanted->type == FS_LOCK_NONE || lock.kind != wanted->kind || !lock_conflicts(wanted, &lock))
 		return 0;
 	search->blocker = lock;
@@ -120,7 +136,7 @@ static int change_held(void *argument, struct slice key, struct slice value)
 	return 0;
 }
 
-/* The session is listed as a holder while it has a lock here. */
+/* The session is listed as a holder while it has a lock here, or waits for one. */
 static void change_hold(struct change *change, uint32_t session_count)
 {
 	struct fs_key key = fs_key_hold(change->range.session, change->ino, FS_HOLD_LOCK);
@@ -132,9 +148,19 @@ static void change_hold(struct change *change, uint32_t session_count)
 		mutations_delete(change->evaluation->mutations, KEY_LOCAL, fs_key_slice(&key));
 }
 
-static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inode, const struct lock *wanted,
-	uint32_t session_count)
+/* Those who wait no longer, now that it is set or dropped. */
+static uint32_t leave_queue(struct search *search)
 {
+	const struct lock *wanted = search->wanted;
+
+	if (wanted->type == FS_LOCK_NONE)
+		return lock_queue_drop(&search->queue, wanted);
+	return search->waits ? lock_queue_leave(&search->queue, wanted) : 0;
+}
+
+static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inode, struct search *search)
+{
+	const struct lock *wanted = search->wanted;
 	struct change change = {
 		.evaluation = evaluation, .ino = inode->inode.attributes.ino, .range = *wanted};
 	int status = scan_locks(evaluation, change.ino, change_held, &change);
@@ -145,7 +171,8 @@ static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inod
 		put_lock(evaluation, change.ino, &change.range);
 		change.added++;
 	}
-	change_hold(&change, session_count);
+	change.removed += leave_queue(search);
+	change_hold(&change, search->session_count);
 	if (change.added > 0 && (inode->inode.state & INODE_HAS_LOCKS) == 0) {
 		inode->inode.state |= INODE_HAS_LOCKS;
 		evaluation_change(inode);
@@ -153,25 +180,60 @@ static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inod
 	return 0;
 }
 
+/* An answer that is an error, and changes rows: who waits has its place from now on. */
+static int refuse(struct evaluation *evaluation, struct search *search)
+{
+	evaluation->reply.blocker = search->blocker;
+	if (!search->waits)
+		return -EAGAIN;
+	evaluation->reply.error = -EAGAIN;
+	evaluation->reply.before = lock_queue_count_before(&search->queue, search->wanted);
+	lock_queue_enter(&search->queue, search->wanted);
+	return 0;
+}
+
+static int give_up(struct evaluation *evaluation, struct search *search)
+{
+	struct change change = {.evaluation = evaluation, .ino = search->queue.ino, .range = *search->wanted};
+
+	change.removed = lock_queue_give_up(&search->queue, search->wanted);
+	change_hold(&change, search->session_count);
+	return 0;
+}
+
+/* 1: a lock that is held is in the way. */
+static int look_around(struct evaluation *evaluation, uint64_t ino, struct search *search)
+{
+	int status = lock_queue_load(&search->queue, evaluation, ino);
+
+	if (status != 0)
+		return status;
+	search->session_count = lock_queue_count(&search->queue, search->wanted->session);
+	return scan_locks(evaluation, ino, examine, search);
+}
+
 int eval_lock(struct evaluation *evaluation, const struct op_lock *op)
 {
 	struct lock wanted = op->lock;
-	struct search search = {.wanted = &wanted};
+	struct search search;
 	struct evaluation_inode *inode;
 	int status = evaluation_inode(evaluation, op->ino, &inode);
 
 	wanted.session = evaluation->input->session;
+	search_init(&search, &wanted, op->waits);
 	if (status == 0 && (inode->inode.state & INODE_HAS_LOCKS) != 0)
-		status = scan_locks(evaluation, op->ino, examine, &search);
-	if (status > 0) {
-		evaluation->reply.blocker = search.blocker;
-		return -EAGAIN;
-	}
-	if (status == 0 && wanted.type != FS_LOCK_NONE && search.count >= LOCK_COUNT_MAX)
-		return -ENOLCK;
-	if (status != 0 || (wanted.type == FS_LOCK_NONE && search.session_count == 0))
+		status = look_around(evaluation, op->ino, &search);
+	if (status < 0)
 		return status;
-	status = set_lock(evaluation, inode, &wanted, search.session_count);
+	if (wanted.type == FS_LOCK_NONE && search.session_count == 0)
+		return 0;
+	if (wanted.type == FS_LOCK_NONE && op->waits)
+		return give_up(evaluation, &search);
+	if (status > 0 || (op->waits && !lock_queue_is_next(&search.queue, &wanted)))
+		return refuse(evaluation, &search);
+	if (wanted.type != FS_LOCK_NONE && search.count >= LOCK_COUNT_MAX)
+		return -ENOLCK;
+	status = set_lock(evaluation, inode, &search);
 	if (status == 0)
 		evaluation_reply_attributes(evaluation, inode);
 	return status;
@@ -206,6 +268,7 @@ static int drop_lock(void *argument, struct slice key, struct slice value)
 int eval_drop_locks(struct evaluation *evaluation, uint64_t ino, uint64_t session, bool all)
 {
 	struct drop drop = {.evaluation = evaluation, .ino = ino, .session = session, .all = all};
+	int status = scan_locks(evaluation, ino, drop_lock, &drop);
 
-	return scan_locks(evaluation, ino, drop_lock, &drop);
+	return status == 0 ? lock_queue_drop_session(evaluation, ino, session, all) : status;
 }

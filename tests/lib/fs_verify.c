@@ -21,7 +21,7 @@ struct found {
 	uint64_t tiny_size;
 	uint64_t units;
 	uint64_t xattrs;
-	uint64_t locks;
+	uint64_t locks; /* and who wait for one */
 	uint64_t orphans;
 	uint64_t lock_holds; /* sessions that are said to have locks here */
 	uint64_t open_holds;
@@ -88,6 +88,7 @@ static int count_row(void *argument, struct slice key, struct slice value)
 	struct verification *verification = argument;
 	char letter = key.size > 5 ? ((const char *)key.data)[5] : 0;
 	struct found *found;
+	struct lock_waiter waiter;
 	struct slice bytes;
 
 	if (letter == 'E') {
@@ -111,6 +112,10 @@ static int count_row(void *argument, struct slice key, struct slice value)
 		found->xattrs++;
 		break;
 	case 'L':
+		found->locks++;
+		break;
+	case 'W':
+		expect(lock_waiter_decode(key, value, &waiter) == 0, found->ino, "a bad waiter");
 		found->locks++;
 		break;
 	case 'O':

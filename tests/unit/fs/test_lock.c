@@ -1,4 +1,4 @@
-/* fs/eval/lock: conflicts, ranges that split and merge, and a comparison with one lock a byte. */
+/* fs/eval/lock: conflicts, ranges that split and merge, a comparison with one lock a byte, and the order of waiting. */
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -142,6 +142,14 @@ static void there_is_a_limit(void **state)
 	assert_int_equal(posix(fs, a, FS_LOCK_READ, 0, 0, 0), 0);
 }
 
+static int count_row(void *argument, struct slice key, struct slice value)
+{
+	(void)key;
+	(void)value;
+	++*(uint64_t *)argument;
+	return 0;
+}
+
 /* One entry a byte and owner, as the definition has it. */
 struct model {
 	enum lock_type held[OWNER_COUNT][BYTE_COUNT];
@@ -227,6 +235,293 @@ static void random_locks_are_as_one_a_byte(void **state)
 	}
 }
 
+/* ---- Waiting ---- */
+
+#define SECOND UINT64_C(1000000000)
+
+/* Each owner is a session of its own. Time stands still. */
+static int ask(struct fs_harness *fs, uint64_t owner, const struct op_lock *op)
+{
+	struct op sent = {.kind = OP_LOCK, .lock = *op};
+	int status;
+
+	sent.lock.lock.owner = owner;
+	fs->session = owner;
+	fs->wall -= SECOND; /* which the harness adds */
+	status = fs_harness_run(fs, &sent, NULL);
+	fs->session = HARNESS_SESSION;
+	return status;
+}
+
+static int ask_range(struct fs_harness *fs, uint64_t ino, uint64_t owner, enum lock_type type, uint64_t start,
+	uint64_t end, bool waits)
+{
+	const struct op_lock op = {.ino = ino,
+		.lock = {.kind = LOCK_POSIX, .type = type, .start = start, .end = end},
+		.waits = waits};
+
+	return ask(fs, owner, &op);
+}
+
+static int wait_for(struct fs_harness *fs, uint64_t ino, uint64_t owner, enum lock_type type)
+{
+	return ask_range(fs, ino, owner, type, 0, END, true);
+}
+
+static int give_up(struct fs_harness *fs, uint64_t ino, uint64_t owner)
+{
+	return ask_range(fs, ino, owner, FS_LOCK_NONE, 0, END, true);
+}
+
+static int unlock(struct fs_harness *fs, uint64_t ino, uint64_t owner)
+{
+	return ask_range(fs, ino, owner, FS_LOCK_NONE, 0, END, false);
+}
+
+static uint64_t count_waiters(struct fs_harness *fs, uint64_t ino)
+{
+	struct fs_key low = fs_key_prefix(ino, 'W'), high = fs_key_after(&low);
+	uint64_t count = 0;
+
+	assert_int_equal(
+		view_scan(fs->view, KEY_DATA, fs_key_slice(&low), fs_key_slice(&high), count_row, &count), 0);
+	return count;
+}
+
+/* Owner 1 has the lock; those from 2 on wait for it. */
+static uint64_t make_queue(struct fs_harness *fs, uint64_t owner_count, enum lock_type type)
+{
+	uint64_t a = make(fs);
+
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), 0);
+	for (uint64_t owner = 2; owner <= owner_count; owner++)
+		assert_int_equal(wait_for(fs, a, owner, type), -EAGAIN);
+	assert_int_equal(count_waiters(fs, a), owner_count - 1);
+	return a;
+}
+
+static void who_waits_gets_it_in_the_order_of_asking(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 5, FS_LOCK_WRITE);
+
+	assert_int_equal(wait_for(fs, a, 6, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(fs->reply.blocker.owner, 1);
+	assert_int_equal(fs->reply.before, 4);
+	for (uint64_t next = 2; next <= 6; next++) {
+		assert_int_equal(unlock(fs, a, next - 1), 0);
+		for (uint64_t later = 7; later > next; later--) { /* 7 comes new each time */
+			assert_int_equal(wait_for(fs, a, later, FS_LOCK_WRITE), -EAGAIN);
+			assert_int_equal(fs->reply.blocker.type, FS_LOCK_NONE);
+			assert_int_equal(fs->reply.before, later - next);
+		}
+		assert_int_equal(give_up(fs, a, 7), 0);
+		assert_int_equal(wait_for(fs, a, next, FS_LOCK_WRITE), 0);
+		assert_int_equal(wait_for(fs, a, next, FS_LOCK_WRITE), 0);
+		assert_int_equal(count_waiters(fs, a), 6 - next);
+		fs_harness_verify(fs);
+	}
+}
+
+static void who_does_not_wait_is_not_held_up(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 2, FS_LOCK_WRITE);
+
+	assert_int_equal(ask_range(fs, a, 3, FS_LOCK_WRITE, 0, END, false), -EAGAIN);
+	assert_int_equal(fs->mutation_count, 0);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(ask_range(fs, a, 3, FS_LOCK_WRITE, 0, END, false), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(count_waiters(fs, a), 1);
+}
+
+static void a_reader_passes_a_writer_that_must_wait(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs);
+
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_READ), 0);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_READ), 0); /* 3 reads */
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(unlock(fs, a, 3), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_READ), -EAGAIN);
+	assert_int_equal(fs->reply.before, 1);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), 0);
+}
+
+/* 2 may read now, so that 3 must wait all the same, and is in nobody's way. */
+static void who_must_wait_for_an_earlier_one_holds_nobody_up(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 2, FS_LOCK_READ);
+
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 4, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_READ), 0);
+	assert_int_equal(unlock(fs, a, 2), 0);
+	assert_int_equal(unlock(fs, a, 4), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), 0);
+}
+
+static void other_ranges_and_flocks_have_another_order(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs);
+	struct op_lock flock = {
+		.ino = a, .lock = {.kind = LOCK_FLOCK, .type = FS_LOCK_WRITE, .end = END}, .waits = true};
+
+	assert_int_equal(ask_range(fs, a, 1, FS_LOCK_WRITE, 0, 9, true), 0);
+	assert_int_equal(ask_range(fs, a, 2, FS_LOCK_WRITE, 0, 9, true), -EAGAIN);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(ask_range(fs, a, 3, FS_LOCK_WRITE, 10, END, true), 0);
+	assert_int_equal(ask(fs, 3, &flock), 0);
+	assert_int_equal(ask_range(fs, a, 3, FS_LOCK_WRITE, 9, 9, true), -EAGAIN);
+	assert_int_equal(ask_range(fs, a, 2, FS_LOCK_WRITE, 0, 9, true), 0);
+}
+
+/* What one has keeps the others from their turn, so that they are not in its way. */
+static void a_holder_changes_its_lock_next_to_who_waits(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs);
+
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_READ), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), -EAGAIN); /* 3 can read now */
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_READ), 0);
+	assert_int_equal(unlock(fs, a, 3), 0);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), 0);
+}
+
+static void who_does_not_ask_is_passed_over_and_keeps_its_place(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 2, FS_LOCK_WRITE);
+
+	fs->wall += 3 * SECOND;
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(fs->reply.before, 0);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), 0);
+	assert_int_equal(wait_for(fs, a, 4, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(unlock(fs, a, 3), 0);
+	assert_int_equal(wait_for(fs, a, 4, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), 0);
+}
+
+/* The next leader's clock may be behind. */
+static void who_asked_in_the_future_is_passed_over(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 2, FS_LOCK_WRITE);
+
+	fs->wall -= 3 * SECOND;
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), 0);
+}
+
+static void asking_again_is_seldom_a_write(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 2, FS_LOCK_WRITE), writes = 0;
+
+	for (int i = 0; i < 100; i++) { /* ten seconds */
+		fs->wall += SECOND / 10;
+		assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+		writes += fs->mutation_count > 0;
+	}
+	assert_in_range(writes, 5, 10);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(give_up(fs, a, 3), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), 0);
+}
+
+static void who_gives_up_keeps_its_locks(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs);
+
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_READ), 0);
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(give_up(fs, a, 1), 0);
+	assert_int_equal(count_waiters(fs, a), 0);
+	assert_int_equal(unlock(fs, a, 2), 0);
+	assert_int_equal(wait_for(fs, a, 2, FS_LOCK_WRITE), -EAGAIN);
+	assert_int_equal(fs->reply.blocker.owner, 1);
+	assert_int_equal(give_up(fs, a, 3), 0);
+	assert_int_equal(fs->mutation_count, 0);
+}
+
+static void an_unlock_ends_the_owners_waits(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 3, FS_LOCK_WRITE);
+
+	assert_int_equal(unlock(fs, a, 2), 0);
+	assert_int_equal(count_waiters(fs, a), 1);
+	fs_harness_verify(fs);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), 0);
+}
+
+static void a_session_goes_with_its_waits(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make_queue(fs, 3, FS_LOCK_WRITE), session;
+	const struct op end = {.kind = OP_SESSION_END, .session_end = {.session = 2}};
+
+	assert_int_equal(read_holder(fs->view, 2, &session), 0);
+	assert_int_equal(session, 2);
+	assert_int_equal(fs_harness_run(fs, &end, NULL), 0);
+	assert_int_equal(count_waiters(fs, a), 1);
+	assert_int_equal(read_holder(fs->view, 2, &session), 0);
+	assert_int_equal(session, 3);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, 3, FS_LOCK_WRITE), 0);
+}
+
+static void a_file_goes_with_its_waiters(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t rows = memory_view_count_rows(fs->memory);
+
+	make_queue(fs, 4, FS_LOCK_WRITE);
+	assert_int_equal(fs_unlink(fs, FS_ROOT_INO, "a", false), 0);
+	assert_int_equal(memory_view_count_rows(fs->memory), rows);
+}
+
+static void those_who_wait_are_limited(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs), waiting = 0, owner = 2;
+
+	assert_int_equal(wait_for(fs, a, 1, FS_LOCK_WRITE), 0);
+	for (; count_waiters(fs, a) == waiting; waiting++)
+		assert_int_equal(wait_for(fs, a, owner++, FS_LOCK_WRITE), -EAGAIN);
+	waiting--;
+	assert_in_range(waiting, 100, 10000);
+	assert_int_equal(fs->reply.before, waiting);
+	assert_int_equal(unlock(fs, a, 1), 0);
+	assert_int_equal(wait_for(fs, a, owner - 1, FS_LOCK_WRITE), -EAGAIN);
+	for (uint64_t i = 2; i < owner; i++) {
+		assert_int_equal(wait_for(fs, a, i, FS_LOCK_WRITE), 0);
+		assert_int_equal(unlock(fs, a, i), 0);
+	}
+	assert_int_equal(count_waiters(fs, a), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fs_harness_setup, fs_harness_teardown)
 
 int main(void)
@@ -240,6 +535,20 @@ int main(void)
 		TEST(a_file_goes_with_its_locks),
 		TEST(there_is_a_limit),
 		TEST(random_locks_are_as_one_a_byte),
+		TEST(who_waits_gets_it_in_the_order_of_asking),
+		TEST(who_does_not_wait_is_not_held_up),
+		TEST(a_reader_passes_a_writer_that_must_wait),
+		TEST(who_must_wait_for_an_earlier_one_holds_nobody_up),
+		TEST(other_ranges_and_flocks_have_another_order),
+		TEST(a_holder_changes_its_lock_next_to_who_waits),
+		TEST(who_does_not_ask_is_passed_over_and_keeps_its_place),
+		TEST(who_asked_in_the_future_is_passed_over),
+		TEST(asking_again_is_seldom_a_write),
+		TEST(who_gives_up_keeps_its_locks),
+		TEST(an_unlock_ends_the_owners_waits),
+		TEST(a_session_goes_with_its_waits),
+		TEST(a_file_goes_with_its_waiters),
+		TEST(those_who_wait_are_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
