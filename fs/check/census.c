@@ -103,7 +103,7 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 {
 	struct check_key parsed;
 
-	if (!check_parse_key(key, &parsed) || !strchr("IEFDXLOS", parsed.letter)) {
+	if (!check_parse_key(key, &parsed) || !strchr("IEFDXLOSW", parsed.letter)) {
 		report_add(&check->report, "row-unknown", 0, "there is a row of an unknown kind (%zu bytes)",
 			key.size);
 		return 0;

@@ -188,6 +188,22 @@ static void check_lock(
 		report_add(&check->report, "lock-damaged", item->ino, "a lock on it is damaged");
 }
 
+static void check_waiter(
+	struct check *check, const struct check_key *parsed, struct slice key, struct slice value)
+{
+	struct inodes_item *item = owner(check, parsed, key, "a note that somebody waits for a lock", true);
+	struct lock_waiter waiter;
+
+	if (!item)
+		return;
+	item->flags |= INODES_FOUND_LOCK;
+	expect_state(check, item, INODE_HAS_LOCKS, "locks");
+	if (lock_waiter_decode(key, value, &waiter) < 0)
+		report_fix_row(report_add(&check->report, "waiter-damaged", item->ino,
+				       "the note that somebody waits for a lock of it is damaged"),
+			FIX_DELETE_DATA, item->ino, key);
+}
+
 /* Who holds an inode is listed by session, too, or its end would not let go. */
 static int check_listed(struct check *check, uint64_t ino, struct slice key)
 {
@@ -292,6 +308,9 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 		return 0;
 	case 'L':
 		check_lock(check, &parsed, key, value);
+		return 0;
+	case 'W':
+		check_waiter(check, &parsed, key, value);
 		return 0;
 	case 'O':
 		return check_orphan(check, &parsed, key, value);

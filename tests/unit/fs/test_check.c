@@ -72,7 +72,7 @@ static void call_on_loop(struct env_mail *mail)
 		      request->payload) == 0);
 }
 
-static uint64_t run(struct embedded *embedded, const struct op *op, struct buf *payload)
+static uint64_t run_refused(struct embedded *embedded, const struct op *op, struct buf *payload, int error)
 {
 	struct request request = {.embedded = embedded, .op = op, .payload = payload};
 	uint32_t count;
@@ -81,9 +81,14 @@ static uint64_t run(struct embedded *embedded, const struct op *op, struct buf *
 	env_post(embedded_loops(embedded, &count)[0], &request.mail, call_on_loop);
 	sem_wait(&request.done);
 	sem_destroy(&request.done);
-	assert_int_equal(request.error, 0);
+	assert_int_equal(request.error, error);
 	buf_unref(payload);
 	return request.reply.attributes.ino;
+}
+
+static uint64_t run(struct embedded *embedded, const struct op *op, struct buf *payload)
+{
+	return run_refused(embedded, op, payload, 0);
 }
 
 static struct slice text(const char *name)
@@ -136,6 +141,9 @@ static void fill(struct fixture *fixture, struct embedded *embedded)
 		.lock = {.ino = fixture->locked,
 			.lock = {.kind = LOCK_POSIX, .type = FS_LOCK_WRITE, .owner = 3, .end = 9}}};
 	run(embedded, &op, NULL);
+	op.lock.lock.owner = 4;
+	op.lock.waits = true;
+	run_refused(embedded, &op, NULL, -EAGAIN);
 	op = (struct op){.kind = OP_SETXATTR,
 		.setxattr = {.ino = fixture->big_xattr,
 			.name = text("user.big"),
@@ -565,6 +573,20 @@ static void break_lock_row(struct fixture *fixture)
 	edit_data(fixture, &key, &junk);
 }
 
+static void break_waiter_alone(struct fixture *fixture)
+{
+	struct fs_key key = fs_key_waiter(NOBODY, 1);
+
+	edit_data(fixture, &key, &mark);
+}
+
+static void break_waiter_row(struct fixture *fixture)
+{
+	struct fs_key key = fs_key_waiter(fixture->locked, 1);
+
+	edit_data(fixture, &key, &junk);
+}
+
 static void break_orphan_alone(struct fixture *fixture)
 {
 	struct fs_key key = fs_key_orphan(NOBODY, 0);
@@ -860,6 +882,8 @@ static const struct breakage {
 	{break_xattr_mark, "row-unmarked", "/xattr", false},
 	{break_lock_alone, "row-alone", NULL, true},
 	{break_lock_row, "lock-damaged", "/locked", false},
+	{break_waiter_alone, "row-alone", NULL, true},
+	{break_waiter_row, "waiter-damaged", "/locked", true},
 	{break_orphan_alone, "row-alone", NULL, true},
 	{break_hold, "hold-alone", "/tiny", true},
 	{break_lock_hold, "hold-alone", NULL, true},
