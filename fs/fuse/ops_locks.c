@@ -3,8 +3,13 @@
  *
  * The evaluator decides; it never waits. A blocking request that is refused waits here for a lock of the inode to be
  * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
- * lock was dropped since. What another mount drops is not heard of: while its lock is in the way the request asks again
- * after a while that doubles, up to ASK_AGAIN_MOST_MS.
+ * lock was dropped since.
+ *
+ * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long as
+ * they go on asking. What another mount drops is not heard of: while its lock is in the way, or somebody's turn comes
+ * first, the request asks again after a rest. The rest is short, and longer for who has others before it or has asked
+ * often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most. Behind a lock of
+ * this mount it only keeps its place, by asking every KEEP_PLACE_MS. Who gives up says so: nobody is to wait for it.
  *
  * Who was given a lock sees what others wrote while they held it: old pages and attributes have gone before the answer.
  */
@@ -15,8 +20,11 @@
 #include "fs/fuse/request.h"
 #include "fs/fuse/waits.h"
 
-#define ASK_AGAIN_FIRST_MS UINT64_C(8)
+#define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
+#define ASKS_A_REST	   8u /* after so many from one place the rest doubles */
+#define KEEP_PLACE_MS	   UINT64_C(500) /* LOCK_WAITER_SILENCE is longer */
+#define SESSION_FIRST_MS   UINT64_C(8)
 #define NS_PER_MS	   UINT64_C(1000000)
 #define UNLOCK_TRIES_MAX   8u
 
@@ -77,10 +85,22 @@ static void op_getlk(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 
 static void set_lock(struct request *request);
 
+/* Its place among those who wait goes, and no lock. */
+static void leave_queue(struct request *request)
+{
+	struct op op = request->op;
+
+	op.lock.lock.type = FS_LOCK_NONE;
+	request_background(request->front, lane_loop(request->lane), &op);
+}
+
 static void set_lock_reply(struct request *request, int error)
 {
 	if (request->is_blocking)
 		waits_remove(request->front->waits, request->unique);
+	/* A call that was given up may be refused yet. */
+	if (request->is_blocking && (request->is_queued || error == -EINTR) && error)
+		leave_queue(request);
 	request_reply_error(request, error);
 }
 
@@ -107,33 +127,44 @@ static void on_timer(struct env_timer *timer)
 		go_on(request);
 }
 
-/* At random, so that those who wait do not come together. */
-static void ask_again_later(struct request *request)
+static void start_rest(struct request *request, uint64_t rest)
 {
-	struct env *env = request->front->options.env;
-	uint64_t most = ASK_AGAIN_FIRST_MS << request->waits;
+	env_timer_start(&request->timer, lane_loop(request->lane),
+		env_now(request->front->options.env) + rest, on_timer);
+}
+
+/* At random, so that those who wait do not come together. */
+static void ask_again_later(struct request *request, uint32_t before)
+{
+	uint64_t most = ASK_AGAIN_MOST_MS * NS_PER_MS;
+	uint64_t rest = ASK_AGAIN_FIRST_MS * NS_PER_MS * (UINT64_C(1) + before);
 	uint32_t chance;
 
-	if (most < ASK_AGAIN_MOST_MS)
+	if (before != request->before)
+		request->waits = 0;
+	request->before = before;
+	rest <<= request->waits / ASKS_A_REST;
+	if (rest < most)
 		request->waits++;
-	env_random(env, &chance, sizeof chance);
-	env_timer_start(&request->timer, lane_loop(request->lane),
-		env_now(env) + (most / 2 + chance % (most / 2)) * NS_PER_MS, on_timer);
+	else
+		rest = most;
+	env_random(request->front->options.env, &chance, sizeof chance);
+	start_rest(request, rest / 2 + chance % (rest / 2));
 }
 
 /* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
-static void wait_for_lock(struct request *request, const struct lock *blocker)
+static void wait_for_lock(struct request *request, const struct op_reply *reply)
 {
 	struct front *front = request->front;
-	const struct lock *wanted = &request->op.lock.lock;
+	const struct lock *wanted = &request->op.lock.lock, *blocker = &reply->blocker;
+	bool is_ours = blocker->session == client_session(front->options.client);
 	bool was_cycle = request->is_cycle;
 	int result;
 
 	request->waiter = (struct node_waiter){
 		.loop = lane_loop(request->lane),
 		.wake = wait_is_over,
-		.has_blocker = wanted->kind == LOCK_POSIX &&
-			       blocker->session == client_session(front->options.client),
+		.has_blocker = wanted->kind == LOCK_POSIX && is_ours,
 		.owner = wanted->owner,
 		.blocker = blocker->owner,
 	};
@@ -146,8 +177,10 @@ static void wait_for_lock(struct request *request, const struct lock *blocker)
 	else if (waits_is_interrupted(front->waits, request->unique) &&
 		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
 		set_lock_reply(request, -EINTR);
-	else if (blocker->session != client_session(front->options.client))
-		ask_again_later(request);
+	else if (is_ours)
+		start_rest(request, KEEP_PLACE_MS * NS_PER_MS);
+	else
+		ask_again_later(request, reply->before);
 }
 
 /* What is in the way may be a lock whose last close has returned: the kernel does not wait for RELEASE. */
@@ -184,7 +217,7 @@ static bool wait_for_session(struct request *request)
 	if (request->op.lock.lock.type != FS_LOCK_NONE || request->waits == UNLOCK_TRIES_MAX)
 		return false;
 	env_timer_start(&request->timer, lane_loop(request->lane),
-		env_now(env) + (ASK_AGAIN_FIRST_MS << request->waits++) * NS_PER_MS, unlock_again);
+		env_now(env) + (SESSION_FIRST_MS << request->waits++) * NS_PER_MS, unlock_again);
 	return true;
 }
 
@@ -195,7 +228,8 @@ static void lock_called(struct client_call *call, int error, const struct op_rep
 		request->op.lock.lock.type != FS_LOCK_WRITE; /* a read lock may replace a write lock */
 
 	if (error == -EAGAIN && request->is_blocking) {
-		wait_for_lock(request, &reply->blocker);
+		request->is_queued = true;
+		wait_for_lock(request, reply);
 		return;
 	}
 	if (error == -EAGAIN) {
@@ -232,6 +266,7 @@ static void start_lock(struct request *request, fuse_ino_t ino, const struct loc
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
+	request->op.lock.waits = request->is_blocking;
 	node_set(request->front->nodes, ino, NODE_LOCKED);
 	request_flush(request, ino, set_lock);
 }

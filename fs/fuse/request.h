@@ -81,8 +81,9 @@ struct request {
 	struct client_call call;
 	struct client_read read;
 	struct node_waiter waiter;
-	struct env_timer timer; /* while it waits for a lock of another mount: */
-	uint32_t waits; /* how often */
+	struct env_timer timer; /* while it waits for a lock: */
+	uint32_t before; /* so many wait before it, */
+	uint32_t waits; /* and so often it has rested since then */
 	struct write_back_waiter room;
 	uint64_t moment; /* of asking: write_back_lay_over */
 	uint64_t buffered_end; /* before reading: write_back_flush_range */
@@ -108,6 +109,7 @@ struct request {
 	bool is_seeking_data;
 	bool is_clip;
 	bool is_blocking;
+	bool is_queued; /* has been refused a lock, and waits for it */
 	bool is_cycle; /* the lock wait would have closed one, when last asked */
 	bool is_kill; /* the kernel asked to strip suid and sgid */
 	bool needs_data; /* request_flush_or_fail */

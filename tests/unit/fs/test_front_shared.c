@@ -506,6 +506,16 @@ static void an_append_drops_the_pages_of_readers(void **state)
 	release(fh);
 }
 
+static unsigned waiter_count;
+
+static int count_row(void *argument, struct slice key, struct slice value)
+{
+	(void)key;
+	(void)value;
+	++*(unsigned *)argument;
+	return 0;
+}
+
 static void a_lock_of_another_mount_is_waited_for(void **state)
 {
 	uint64_t fh, waiting;
@@ -518,6 +528,46 @@ static void a_lock_of_another_mount_is_waited_for(void **state)
 	assert_silent();
 	fake_kernel_on_loop(&kernel, unlock_elsewhere);
 	assert_int_equal(wait_for(waiting), 0);
+	release(fh);
+}
+
+static void count_waiters(struct fake_kernel *of)
+{
+	struct fs_harness *files = fake_raftkv_files(of->raftkv);
+	struct fs_key low = fs_key_prefix(node, 'W'), high = fs_key_after(&low);
+
+	waiter_count = 0;
+	assert_int_equal(view_scan(files->view, KEY_DATA, fs_key_slice(&low), fs_key_slice(&high), count_row,
+				 &waiter_count),
+		0);
+}
+
+static void expect_waiters(unsigned count)
+{
+	do
+		fake_kernel_on_loop(&kernel, count_waiters);
+	while (waiter_count != count);
+}
+
+/* It has a place among those who wait, which goes with it. */
+static void who_stops_waiting_leaves_its_place(void **state)
+{
+	struct fuse_interrupt_in in;
+	uint64_t fh;
+
+	(void)state;
+	make(&fh);
+	fake_kernel_on_loop(&kernel, lock_elsewhere);
+	in.unique = send_lock(FUSE_SETLKW, fh);
+	expect_waiters(1);
+	fake_kernel_send(&kernel, 0, FUSE_INTERRUPT, 0, &in, sizeof in);
+	assert_int_equal(wait_for(in.unique), -EINTR);
+	expect_waiters(0);
+	in.unique = send_lock(FUSE_SETLKW, fh);
+	expect_waiters(1);
+	fake_kernel_on_loop(&kernel, unlock_elsewhere);
+	assert_int_equal(wait_for(in.unique), 0);
+	expect_waiters(0);
 	release(fh);
 }
 
@@ -702,6 +752,7 @@ int main(void)
 		TEST(an_append_drops_the_pages_of_readers),
 		TEST(locks_are_asked_for),
 		TEST(a_lock_of_another_mount_is_waited_for),
+		TEST(who_stops_waiting_leaves_its_place),
 		TEST(a_lock_shows_what_was_written_under_it),
 		TEST(a_lock_shows_the_length_at_its_time),
 		TEST(what_is_open_here_outlives_its_name),
