@@ -7,6 +7,7 @@ stores_up
 cluster_mount one
 cluster_mount two
 python3 tests/lib/coherence.py "$WORK/one" "$WORK/two" || fail "the mounts disagree"
+python3 tests/lib/lock_turns.py "$WORK/one" "$WORK/two" || fail "who waits for a lock is overtaken"
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
 
 # A mount that was not heard of has lost its locks: who held one is told, and can go on.
