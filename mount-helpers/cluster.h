@@ -1,5 +1,5 @@
 /*
- * cluster.h: asks the stores of a cluster that runs, and the one that keeps it (fs/keeper.h); every call blocks.
+ * cluster.h: asks the stores of a cluster that runs, and the one that keeps it (fs/cluster/keeper.h); every call blocks.
  *
  * A cluster is named by some of its stores' addresses; answers tell the others. Each question has a link of its own.
  */
@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "fs/keeper.h"
-#include "fs/store_list.h"
+#include "fs/cluster/keeper.h"
+#include "fs/schema/store_list.h"
 #include "proto/frame.h"
 #include "proto/raftkv.pb-c.h"
 #include "proto/status.h"
@@ -27,7 +27,7 @@ const struct store_list *cluster_list(const struct cluster *cluster);
 /* Instead of CLUSTER_PATIENCE_MS. */
 void cluster_set_patience(struct cluster *cluster, uint32_t patience_ms);
 
-/* One store: the lines of fs/figures_text.h, to be freed. */
+/* One store: the lines of fs/stats/figures_text.h, to be freed. */
 int cluster_figures(struct cluster *cluster, const char *address, char **text, struct status *status);
 
 /* The store that keeps the cluster, whichever it is: to be freed by the message's own function. STATUS_NOT_LEADER: none

@@ -54,7 +54,7 @@ static int end(struct command *command)
 
 /* ---- Of a mount ---- */
 
-/* A line of fs/control.h: false: it is no setting. Cuts it up. */
+/* A line of fs/stats/control.h: false: it is no setting. Cuts it up. */
 static bool parse(const struct figure *figure, struct config_value *value)
 {
 	char *name = figure->value, *dot = strchr(name, '.'), *text = strchr(name, '\t');

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/rows.h"
+#include "fs/schema/rows.h"
 #include "mount-helpers/command.h"
 #include "proto/env_uv.h"
 #include "store/open/inspect.h"

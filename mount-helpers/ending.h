@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "fs/client/remote.h"
-#include "fs/fuse/front.h"
+#include "fs/vfs/front.h"
 
 #define ENDING_PATIENCE_S 8u
 #define ENDING_LOOK_MS	  250 /* how often to look */

@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "fs/clustered.h"
-#include "fs/control.h"
+#include "fs/stats/control.h"
 #include "fs/embedded.h"
 #include "fs/fuse/channel.h"
-#include "fs/fuse/front.h"
-#include "fs/metrics.h"
+#include "fs/vfs/front.h"
+#include "fs/stats/metrics.h"
 #include "mount-helpers/daemon.h"
 #include "mount-helpers/ending.h"
 #include "mount-helpers/mountinfo.h"

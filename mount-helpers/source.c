@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 #include "mount-helpers/mountinfo.h"
 
 bool source_is_cluster(const char *source)

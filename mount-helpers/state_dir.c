@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fs/siphash.h"
+#include "fs/schema/siphash.h"
 
 #define ROOT_STATE  "/var/lib"
 #define NAME_LENGTH 40 /* of the mount point's end, which people recognize; a hash makes it the only one */

@@ -2,8 +2,8 @@
  * target.h: what raftkv(1) is asked about, and what is known of it.
  *
  * A target is a store's directory, a mount point, any path inside a mount, the host:port where a mount serves its
- * figures (fs/metrics.h), or one or several stores of a cluster. Of a store that runs, figures come from its socket
- * (fs/control.h) or port; of another one, from an inspection, which changes nothing.
+ * figures (fs/stats/metrics.h), or one or several stores of a cluster. Of a store that runs, figures come from its socket
+ * (fs/stats/control.h) or port; of another one, from an inspection, which changes nothing.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
 #define RAFTKV_MOUNT_HELPERS_TARGET_H

@@ -31,7 +31,7 @@ BEGIN {
 	# Headers of foreign libraries: the files that may include them, or one file of each layer.
 	foreign["^rocksdb/"] = "^store/(kv|log)/[a-z_]*rocksdb[a-z_]*[.][ch]$"
 	foreign["^uv[.]h$"] = "^(proto/env_uv[a-z_]*|fs/fuse/lane)[.][ch]$"
-	foreign["^fuse"] = "^fs/fuse/"
+	foreign["^fuse"] = "^fs/(fuse|vfs)/"
 	foreign["^(xxhash|ini|zstd|lz4[a-z]*|liburing|microhttpd|jansson)[.]h$"] = ""
 	foreign["^(openssl|isa-l|systemd)/"] = ""
 }

@@ -5,9 +5,9 @@
 
 #include "fs/check/repair.h"
 #include "fs/eval/eval.h"
-#include "fs/op.h"
-#include "fs/records.h"
-#include "fs/rows.h"
+#include "fs/schema/op.h"
+#include "fs/schema/records.h"
+#include "fs/schema/rows.h"
 #include "proto/codec.h"
 
 #define LOST_AND_FOUND "lost+found"

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fs/rows.h"
+#include "fs/schema/rows.h"
 
 /* Flags, above INODE_STATE_ALL: what the row says, and what was found of it. */
 #define INODES_IS_DAMAGED    UINT32_C(0x100) /* the row does not decode: nothing else is known */

@@ -9,7 +9,7 @@
 #include "fs/check/check.h"
 #include "proto/codec.h"
 #include "store/rows/slots.h"
-#include "fs/records.h"
+#include "fs/schema/records.h"
 
 static int has_session(struct check *check, uint64_t region, uint64_t session, bool *has)
 {

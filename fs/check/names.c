@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fs/check/check.h"
-#include "fs/xattrs.h"
+#include "fs/schema/xattrs.h"
 
 /* The directory whose entries are being read. */
 struct names {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "proto/container.h"
-#include "fs/keys.h"
+#include "fs/schema/keys.h"
 #include "store/raftkv.h"
 
 #define TRY_COUNT_MAX 1000 /* of 10 ms: until the region's only replica leads */

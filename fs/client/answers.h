@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "fs/rows.h"
+#include "fs/schema/rows.h"
 
 struct answer;
 

@@ -14,8 +14,8 @@
 #define RAFTKV_FS_CLIENT_CLIENT_H
 
 #include "fs/client/errand.h"
-#include "fs/op.h"
-#include "fs/question.h"
+#include "fs/schema/op.h"
+#include "fs/schema/question.h"
 #include "store/raftkv.h"
 
 #define CLIENT_PATIENCE_MS 1000u /* what has waited for less is not given up */

@@ -13,7 +13,7 @@
 
 #include "fs/client/errand.h"
 #include "fs/client/remote.h"
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 
 #define COURIER_ERRANDS_MAX 16384u /* under way; then courier_run says STATUS_LIMIT */
 

@@ -8,7 +8,7 @@
 #ifndef RAFTKV_FS_CLIENT_ERRAND_H
 #define RAFTKV_FS_CLIENT_ERRAND_H
 
-#include "fs/keys.h"
+#include "fs/schema/keys.h"
 #include "proto/rpc.h"
 
 struct courier;

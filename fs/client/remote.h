@@ -11,7 +11,7 @@
 #define RAFTKV_FS_CLIENT_REMOTE_H
 
 #include "fs/client/client.h"
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 
 #define REMOTE_LOOPS_MAX 4u
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fs/records.h"
+#include "fs/schema/records.h"
 #include "proto/raftkv.pb-c.h"
 #include "store/rows/region.h"
 

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "fs/op.h"
+#include "fs/schema/op.h"
 #include "proto/container.h"
 
 #define NS_PER_MS      UINT64_C(1000000)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "fs/records.h"
+#include "fs/schema/records.h"
 #include "proto/check.h"
 #include "proto/container.h"
 

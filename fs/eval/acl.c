@@ -4,9 +4,9 @@
 #include <errno.h>
 
 #include "proto/status.h"
-#include "fs/acl.h"
+#include "fs/schema/acl.h"
 #include "fs/eval/families.h"
-#include "fs/xattrs.h"
+#include "fs/schema/xattrs.h"
 
 /* One that we have stored. -ENODATA. */
 static int load(

@@ -6,7 +6,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
-#include "fs/xattrs.h"
+#include "fs/schema/xattrs.h"
 
 #define SET_TIMES     (OP_SET_ATIME | OP_SET_MTIME)
 #define SET_TIMES_NOW (OP_SET_ATIME_NOW | OP_SET_MTIME_NOW)

@@ -9,7 +9,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
-#include "fs/file_data.h"
+#include "fs/schema/file_data.h"
 
 int eval_writable_file(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
 {

@@ -8,7 +8,7 @@
 
 #include "store/evaluate/evaluator.h"
 
-/* Bodies are struct op, replies struct op_reply (fs/op.h). Valid as long as the process. */
+/* Bodies are struct op, replies struct op_reply (fs/schema/op.h). Valid as long as the process. */
 struct evaluator *eval_evaluator(void);
 
 #endif

@@ -5,8 +5,8 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "proto/status.h"
-#include "fs/records.h"
-#include "fs/siphash.h"
+#include "fs/schema/records.h"
+#include "fs/schema/siphash.h"
 
 #define NANOSECONDS UINT64_C(1000000000)
 

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "store/evaluate/evaluator.h"
-#include "fs/op.h"
-#include "fs/rows.h"
+#include "fs/schema/op.h"
+#include "fs/schema/rows.h"
 
 #define EVALUATION_INODE_COUNT_MAX 8
 

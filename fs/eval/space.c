@@ -9,7 +9,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
-#include "fs/file_data.h"
+#include "fs/schema/file_data.h"
 
 #define UNMAP_COUNT_MAX 16384 /* units that one operation unmaps: 64 MiB */
 

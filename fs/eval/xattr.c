@@ -7,7 +7,7 @@
 
 #include "proto/status.h"
 #include "fs/eval/families.h"
-#include "fs/xattrs.h"
+#include "fs/schema/xattrs.h"
 
 int eval_xattr_get(struct evaluation *evaluation, struct evaluation_inode *inode, struct slice name,
 	struct slice *value, struct kv_value *row)

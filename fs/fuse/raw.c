@@ -3,7 +3,7 @@
 #include <linux/stat.h>
 #include <sys/sysmacros.h>
 
-#include "fs/fuse/request.h"
+#include "fs/vfs/request.h"
 
 _Static_assert(sizeof(struct raw_statx) == 256, "the kernel's struct fuse_statx");
 _Static_assert(sizeof(struct raw_statx_out) == 288, "the kernel's struct fuse_statx_out");

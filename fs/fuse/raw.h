@@ -7,7 +7,7 @@
 #include <linux/fuse.h>
 
 #include "fs/fuse/lane.h"
-#include "fs/rows.h"
+#include "fs/schema/rows.h"
 
 /* Of FUSE_TMPFILE, as of FUSE_CREATE. */
 struct raw_created {

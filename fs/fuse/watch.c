@@ -3,7 +3,7 @@
 #include <utlist.h>
 
 #include "fs/fuse/caller.h"
-#include "fs/fuse/request.h"
+#include "fs/vfs/request.h"
 #include "proto/container.h"
 
 #define PERIOD_NS   UINT64_C(500000000)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/figures_text.h"
-#include "fs/server/figures_message.h"
+#include "fs/stats/figures_text.h"
+#include "fs/stats/figures_message.h"
 #include "proto/container.h"
 #include "store/transport/lives.h"
 #include "store/peer/members.h"

@@ -9,7 +9,7 @@
 #define RAFTKV_FS_SERVER_ADMIN_H
 
 #include "fs/config.h"
-#include "fs/keeper.h"
+#include "fs/cluster/keeper.h"
 #include "fs/server/store_book.h"
 #include "proto/rpc_server.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "fs/server/admin_internal.h"
-#include "fs/server/figures_message.h"
+#include "fs/stats/figures_message.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 

@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fs/control.h"
-#include "fs/metrics.h"
+#include "fs/stats/control.h"
+#include "fs/stats/metrics.h"
 #include "fs/server/join.h"
 #include "fs/server/server.h"
 #include "proto/container.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "fs/keys.h"
+#include "fs/schema/keys.h"
 
 struct recalling {
 	void (*each)(void *argument, const struct reporter_store *store);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/server/figures_message.h"
+#include "fs/stats/figures_message.h"
 #include "proto/container.h"
 #include "proto/rpc.h"
 #include "proto/version.h"

@@ -12,8 +12,8 @@
 #ifndef RAFTKV_FS_SERVER_REPORTER_H
 #define RAFTKV_FS_SERVER_REPORTER_H
 
-#include "fs/keeper.h"
-#include "fs/store_list.h"
+#include "fs/cluster/keeper.h"
+#include "fs/schema/store_list.h"
 #include "proto/link.h"
 
 struct reporter;

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "fs/eval/eval.h"
-#include "fs/keeper.h"
+#include "fs/cluster/keeper.h"
 #include "fs/server/admin.h"
 #include "fs/server/recall.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
 #include "store/transport/lives.h"

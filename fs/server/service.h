@@ -12,9 +12,9 @@
 #ifndef RAFTKV_FS_SERVER_SERVICE_H
 #define RAFTKV_FS_SERVER_SERVICE_H
 
-#include "fs/keeper.h"
+#include "fs/cluster/keeper.h"
 #include "fs/server/store_book.h"
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 #include "proto/rpc_server.h"
 #include "store/raftkv.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/question.h"
+#include "fs/schema/question.h"
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/op.h"
+#include "fs/schema/op.h"
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
 #include "proto/plant.h"

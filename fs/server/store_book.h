@@ -7,8 +7,8 @@
 #ifndef RAFTKV_FS_SERVER_STORE_BOOK_H
 #define RAFTKV_FS_SERVER_STORE_BOOK_H
 
-#include "fs/records.h"
-#include "fs/store_list.h"
+#include "fs/schema/records.h"
+#include "fs/schema/store_list.h"
 #include "store/raftkv.h"
 
 #define STORE_BOOK_AGE_MS 1000u

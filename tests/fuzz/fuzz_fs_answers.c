@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "fs/client/routes.h"
-#include "fs/op.h"
-#include "fs/question.h"
+#include "fs/schema/op.h"
+#include "fs/schema/question.h"
 
 #define ROOM 4096u
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/op.h"
+#include "fs/schema/op.h"
 
 static void try_op(struct slice body)
 {

@@ -1,9 +1,9 @@
 /* Rows and keys as damage may leave them: decoded or refused, and what is decoded encodes to something that decodes. */
 #include <stdlib.h>
 
-#include "fs/acl.h"
-#include "fs/records.h"
-#include "fs/rows.h"
+#include "fs/schema/acl.h"
+#include "fs/schema/records.h"
+#include "fs/schema/rows.h"
 
 static void again_inode(const struct inode *inode)
 {

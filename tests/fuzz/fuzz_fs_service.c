@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "fs/op.h"
+#include "fs/schema/op.h"
 #include "fs/server/service.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"

@@ -9,7 +9,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#include "fs/fuse/front.h"
+#include "fs/vfs/front.h"
 #include "tests/lib/fake_raftkv.h"
 
 #define FAKE_KERNEL_LANES   2u

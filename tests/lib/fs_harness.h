@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-#include "fs/op.h"
-#include "fs/read.h"
+#include "fs/schema/op.h"
+#include "fs/schema/read.h"
 #include "store/evaluate/evaluator.h"
 #include "tests/lib/memory_view.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#include "fs/records.h"
+#include "fs/schema/records.h"
 #include "proto/check.h"
 #include "tests/lib/fs_harness.h"
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "fs/acl.h"
-#include "fs/xattrs.h"
+#include "fs/schema/acl.h"
+#include "fs/schema/xattrs.h"
 #include "tests/lib/fs_harness.h"
 
 #define NONE UINT32_MAX

@@ -12,7 +12,7 @@
 
 #include "fs/check/repair.h"
 #include "fs/embedded.h"
-#include "fs/op.h"
+#include "fs/schema/op.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
 #include "store/rows/extents.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "fs/records.h"
+#include "fs/schema/records.h"
 #include "store/rows/slots.h"
 #include "tests/lib/sim_client.h"
 #include "tests/lib/test.h"

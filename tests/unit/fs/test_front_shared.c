@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fs/fuse/raw.h"
-#include "fs/ino_ranges.h"
+#include "fs/schema/ino_ranges.h"
 #include "proto/codec.h"
 #include "tests/lib/fake_kernel.h"
 #include "tests/lib/patience.h"

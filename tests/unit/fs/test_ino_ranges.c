@@ -1,5 +1,5 @@
 /* fs/ino_ranges: sets of inode numbers. */
-#include "fs/ino_ranges.h"
+#include "fs/schema/ino_ranges.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /* fs/keeper: three simulated stores with a keeper each: what a new cluster is given, and which sessions end when. */
-#include "fs/keeper.h"
+#include "fs/cluster/keeper.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "fs/eval/eval.h"
-#include "fs/ino_ranges.h"
-#include "fs/op.h"
-#include "fs/read.h"
+#include "fs/schema/ino_ranges.h"
+#include "fs/schema/op.h"
+#include "fs/schema/read.h"
 #include "proto/check.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"

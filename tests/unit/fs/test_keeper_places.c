@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "fs/eval/eval.h"
-#include "fs/keeper.h"
-#include "fs/op.h"
+#include "fs/cluster/keeper.h"
+#include "fs/schema/op.h"
 #include "proto/container.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "fs/fuse/node.h"
+#include "fs/vfs/node.h"
 #include "tests/lib/sim_env.h"
 
 #define INO 7u

@@ -6,7 +6,7 @@
  * two more leaders, '>4' has an heir. Members, by store, the leader first: "1v 2v~ 3L": v(oter), L(earner that has
  * caught up), l(earner that has not), o(utgoing), s (a voter that needs a snapshot); '~' not heard of. Replica 10 n is on store n.
  */
-#include "fs/placement.h"
+#include "fs/cluster/placement.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* fs/fuse/retries: which try of a system call this is. */
-#include "fs/fuse/retries.h"
+#include "fs/vfs/retries.h"
 
 #include "tests/lib/test.h"
 

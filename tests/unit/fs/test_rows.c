@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "proto/status.h"
-#include "fs/op.h"
-#include "fs/rows.h"
-#include "fs/siphash.h"
+#include "fs/schema/op.h"
+#include "fs/schema/rows.h"
+#include "fs/schema/siphash.h"
 
 /* The vectors of the paper's reference: key 00 01 … 0f, message 00 01 … of each length. */
 static void siphash_gives_the_papers_values(void **state)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/op.h"
-#include "fs/question.h"
+#include "fs/schema/op.h"
+#include "fs/schema/question.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"

@@ -1,5 +1,5 @@
 /* fs/session_table: who may be silent until when. */
-#include "fs/session_table.h"
+#include "fs/cluster/session_table.h"
 
 #include "proto/status.h"
 #include "tests/lib/test.h"

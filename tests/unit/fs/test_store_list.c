@@ -1,5 +1,5 @@
 /* fs/store_list: which texts name stores, and which of them the same cluster. */
-#include "fs/store_list.h"
+#include "fs/schema/store_list.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "fs/fuse/told.h"
+#include "fs/vfs/told.h"
 #include "proto/plant.h"
 #include "tests/lib/fs_harness.h"
 

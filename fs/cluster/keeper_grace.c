@@ -1,0 +1,86 @@
+/* Ends the grace of what has lost its last name, once no session can have it open without having said so. */
+#include "fs/cluster/keeper_internal.h"
+#include "proto/plant.h"
+
+#define GRACE_NS                                                                                             \
+	(1000 * NS_PER_MS) /* at least, after the sessions are asked: who has just looked a name up opens it */
+#define TERM_SHIFT 32 /* of a notice's number, so that those of a later term are greater */
+
+void keeper_begin_grace(struct keeper *keeper)
+{
+	struct grace *grace = keeper->grace;
+	struct session_notice notice;
+
+	if (grace->state != GRACE_IDLE || keeper->review->nameless.count == 0)
+		return;
+	grace->inodes = keeper->review->nameless;
+	if (ino_ranges_encode(&grace->inodes, &notice.inodes) < 0)
+		return;
+	notice.number = keeper->term << TERM_SHIFT | ++grace->notices;
+	grace->state = GRACE_ASKING;
+	grace->asked = env_now(keeper->env);
+	grace->range = grace->offset = 0;
+	session_table_ask(&keeper->table, notice);
+}
+
+static bool may_end(struct keeper *keeper)
+{
+	if (env_now(keeper->env) - keeper->grace->asked < GRACE_NS)
+		return false;
+	return session_table_is_answered(&keeper->table) || planted("grace:cut_short");
+}
+
+/* The inode at a place; moves on to the next. False: there are no more. */
+static bool take_next(const struct ino_ranges *inodes, uint32_t *range, uint32_t *offset, uint64_t *ino)
+{
+	if (*range == inodes->range_count)
+		return false;
+	*ino = inodes->ranges[*range].first + *offset;
+	if (++*offset == inodes->ranges[*range].count) {
+		*offset = 0;
+		++*range;
+	}
+	return true;
+}
+
+static void end_some(struct keeper *keeper)
+{
+	struct grace *grace = keeper->grace;
+	struct writer writer = writer_fixed(grace->bytes, sizeof grace->bytes);
+	uint32_t range = grace->range, offset = grace->offset;
+	struct op op = {.kind = OP_GRACE_END};
+	uint64_t ino;
+
+	grace->sent = 0;
+	while (grace->sent < OP_GRACE_END_COUNT_MAX && take_next(&grace->inodes, &range, &offset, &ino)) {
+		writer_u64be(&writer, ino);
+		grace->sent++;
+	}
+	op.grace_end.inos = writer_written(&writer);
+	keeper_run(keeper, &op);
+}
+
+bool keeper_end_grace(struct keeper *keeper)
+{
+	struct grace *grace = keeper->grace;
+
+	if (grace->state == GRACE_ASKING && may_end(keeper)) {
+		session_table_end_asking(&keeper->table);
+		grace->state = GRACE_ENDING;
+	}
+	if (grace->state != GRACE_ENDING)
+		return false;
+	end_some(keeper);
+	return true;
+}
+
+void keeper_on_grace_ended(struct keeper *keeper)
+{
+	struct grace *grace = keeper->grace;
+	uint64_t ino;
+
+	for (uint32_t i = 0; i < grace->sent; i++)
+		take_next(&grace->inodes, &grace->range, &grace->offset, &ino);
+	if (grace->range == grace->inodes.range_count)
+		grace->state = GRACE_IDLE;
+}

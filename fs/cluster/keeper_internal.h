@@ -1,0 +1,136 @@
+/* What the files of the keeper share (keeper.h). */
+#ifndef RAFTKV_FS_CLUSTER_KEEPER_INTERNAL_H
+#define RAFTKV_FS_CLUSTER_KEEPER_INTERNAL_H
+
+#include "fs/schema/ino_ranges.h"
+#include "fs/cluster/keeper.h"
+#include "fs/schema/op.h"
+#include "fs/cluster/session_table.h"
+#include "proto/container.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define REVIEW_NS (1000 * NS_PER_MS) /* the records are read this often */
+
+/* What the records say, as a worker has read them. */
+struct review {
+	uint64_t last; /* id of a session */
+	uint32_t session_count;
+	struct keeper_session sessions[SESSION_COUNT_MAX];
+	uint32_t store_count;
+	struct store_entry stores[STORE_COUNT_MAX];
+	bool wants_nameless; /* in: they are to be read, too */
+	struct ino_ranges nameless; /* the first of those that have grace */
+};
+
+/* The inodes whose grace is to end: first the sessions are asked, then it ends. */
+struct grace {
+	enum { GRACE_IDLE, GRACE_ASKING, GRACE_ENDING } state;
+	uint64_t asked; /* env_now */
+	uint32_t notices; /* of this term */
+	struct ino_ranges inodes;
+	uint32_t range, offset; /* of the first whose grace has not ended */
+	uint32_t sent; /* of them, in the operation that is on its way */
+	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* its inodes */
+};
+
+/* A look at each region, one after the other. */
+struct pass {
+	bool is_running;
+	bool is_whole; /* no region was left out */
+	uint32_t count, capacity;
+	struct keeper_region *regions;
+	uint32_t next; /* that is looked at */
+	uint64_t ended; /* env_now */
+};
+
+struct keeper {
+	struct keeper_options options;
+	struct env *env;
+	struct session_table table;
+	struct store_table stores;
+	struct env_timer timer;
+	uint64_t tick_ns;
+	uint64_t ticked; /* env_now */
+	uint64_t term; /* of the leadership; 0: another store leads */
+	uint64_t since; /* env_now: when it began */
+
+	/* The work of this term. */
+	uint32_t prepared; /* steps: the root, then each of the first stores */
+	uint64_t reviewed; /* env_now; 0: not yet in this term */
+	uint64_t ending; /* the session that is being ended, and */
+	enum op_kind end_step; /* what it needs next, */
+	uint64_t end_from; /* from this inode on */
+	uint64_t writes_seen; /* by raftkv_stats, when the last reclaiming ended */
+	uint64_t reclaimed; /* env_now */
+	struct grace *grace;
+
+	/* Stores. */
+	bool is_entering; /* `entrance` is to be entered, */
+	struct store_report entrance;
+	struct store_report refused; /* the last one that was, with this: */
+	int refusal;
+	struct keeper_wish *wishes, **wishes_end;
+	struct keeper_wish *wish; /* that is being made */
+	struct pass pass, seen; /* that goes on; the last one that ended */
+	bool is_pass_stale, is_seen_stale; /* members have changed since it looked */
+	uint64_t step_region; /* whose step is being made, */
+	uint64_t step_conf_version; /* for this membership */
+	struct placement_step step;
+
+	/* What is on its way. */
+	bool is_busy;
+	struct op op;
+	uint64_t op_term; /* in which it was asked: a later one knows nothing of it */
+	struct raftkv_write write;
+	struct raftkv_read read;
+	struct raftkv_snapshot *snapshot;
+	struct raftkv_region_status region;
+	struct raftkv_change change;
+	struct env_work work;
+	struct review *review, *reviewing; /* the last one; the one that is being read */
+	int review_status;
+
+	bool is_stopping;
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+};
+
+/* keeper.c. What goes on is told by is_busy; its end calls keeper_go_on. */
+void keeper_run(struct keeper *keeper, const struct op *op);
+/* Nothing is on its way any more: goes on, or ends. */
+void keeper_go_on(struct keeper *keeper);
+
+/* keeper_records.c: reads the records. */
+void keeper_review(struct keeper *keeper);
+
+/* keeper_sessions.c. False: there is nothing to do. */
+bool keeper_end_sessions(struct keeper *keeper);
+void keeper_on_session_step(struct keeper *keeper, const struct op *op, const struct op_reply *reply);
+
+/* keeper_grace.c. */
+void keeper_begin_grace(struct keeper *keeper); /* the records have been read */
+bool keeper_end_grace(struct keeper *keeper);
+void keeper_on_grace_ended(struct keeper *keeper);
+
+/* keeper_room.c: how much this store holds when another one reports. */
+void keeper_note_use(struct keeper *keeper, struct store_entry *entry);
+
+/* keeper_stores.c. */
+bool keeper_enter_store(struct keeper *keeper);
+void keeper_on_entered(struct keeper *keeper, int error, uint64_t id);
+
+/* keeper_wishes.c. */
+bool keeper_make_wish(struct keeper *keeper);
+void keeper_finish_wish(struct keeper *keeper, const struct status *status); /* if one is being made */
+void keeper_drop_wishes(struct keeper *keeper, int code);
+
+/* keeper_places.c. */
+bool keeper_place(struct keeper *keeper);
+/* Makes `keeper->step`. */
+void keeper_take_step(struct keeper *keeper);
+void keeper_on_drawn(struct keeper *keeper, uint64_t id);
+/* The region's membership and the stores, for placement.h; `stores` has room for STORE_COUNT_MAX. */
+struct placement keeper_placement(
+	struct keeper *keeper, const struct keeper_region *region, struct placement_store *stores);
+
+#endif

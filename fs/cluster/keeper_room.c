@@ -1,0 +1,68 @@
+/* How much file data the regions can take: what writes need is a majority with room. */
+#include <stdlib.h>
+
+#include "fs/cluster/keeper_internal.h"
+
+static int by_free_descending(const void *a, const void *b)
+{
+	uint64_t left = ((const struct keeper_room *)a)->free, right = ((const struct keeper_room *)b)->free;
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static const struct keeper_region *find_region(const struct pass *pass, uint64_t id)
+{
+	for (uint32_t i = 0; i < pass->count; i++)
+		if (pass->regions[i].id == id)
+			return &pass->regions[i];
+	return NULL;
+}
+
+static uint64_t used_here(const struct keeper *keeper)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(keeper->options.raftkv, &stats);
+	return stats.blocks.used_units * BLOCK_UNIT_SIZE;
+}
+
+void keeper_note_use(struct keeper *keeper, struct store_entry *entry)
+{
+	entry->used_here = used_here(keeper);
+}
+
+/* What the store said, less what has been written since: that much more is in this store. */
+static struct keeper_room room_of(const struct store_entry *entry, uint64_t used_now)
+{
+	const struct store_figures *figures = &entry->figures;
+	uint64_t grown = used_now > entry->used_here ? used_now - entry->used_here : 0;
+
+	return (struct keeper_room){.total = figures->data_total,
+		.free = figures->data_free > grown ? figures->data_free - grown : 0};
+}
+
+bool keeper_room(struct keeper *keeper, struct keeper_room *room)
+{
+	const struct keeper_region *region = find_region(&keeper->seen, CLUSTER_REGION);
+	struct keeper_room rooms[REGION_PEERS_MAX];
+	uint64_t used_now = used_here(keeper);
+	uint32_t voters = 0, known = 0;
+
+	if (keeper->term == 0 || !region)
+		return false;
+	for (uint32_t i = 0; i < region->member_count; i++) {
+		const struct region_peer *peer = &region->members[i].peer;
+		const struct store_entry *entry = store_table_find(&keeper->stores, peer->store);
+
+		if ((peer->roles & REGION_VOTER) == 0)
+			continue;
+		voters++;
+		if (entry && entry->heard > 0)
+			rooms[known++] = room_of(entry, used_now);
+	}
+	if (known <= voters / 2)
+		return false;
+	qsort(rooms, known, sizeof rooms[0], by_free_descending);
+	*room = rooms[voters / 2];
+	return true;
+}

@@ -1,0 +1,53 @@
+/*
+ * acl.h: POSIX access control lists, in the form that Linux gives them as extended attributes: a 32-bit version (2),
+ * then entries of tag (16 bits), permissions (16 bits) and id (32 bits), little endian.
+ *
+ * Source: IEEE 1003.1e draft 17, and acl(5). Pure functions; who may do what is the kernel's business.
+ */
+#ifndef RAFTKV_FS_SCHEMA_ACL_H
+#define RAFTKV_FS_SCHEMA_ACL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+
+#define ACL_ENTRY_COUNT_MAX 512
+#define ACL_SIZE_MAX	    (4 + 8 * ACL_ENTRY_COUNT_MAX) /* bytes */
+
+enum acl_tag {
+	ACL_TAG_USER_OBJ = 0x01, /* the owner */
+	ACL_TAG_USER = 0x02,
+	ACL_TAG_GROUP_OBJ = 0x04, /* the owning group */
+	ACL_TAG_GROUP = 0x08,
+	ACL_TAG_MASK = 0x10, /* what named users, named groups and the owning group get at most */
+	ACL_TAG_OTHER = 0x20,
+};
+
+struct acl {
+	size_t count;
+	struct acl_entry {
+		uint16_t tag;
+		uint16_t perm; /* rwx */
+		uint32_t id; /* of ACL_TAG_USER, ACL_TAG_GROUP */
+	} entries[ACL_ENTRY_COUNT_MAX];
+};
+
+/* 0; -EOPNOTSUPP: another version; -EINVAL: no ACL; -ENOSPC: more than ACL_ENTRY_COUNT_MAX entries. An empty list
+ * (count 0) is valid and means "none". */
+int acl_decode(struct slice bytes, struct acl *acl);
+/* ACL_SIZE_MAX bytes at `bytes`; returns what was used of them. */
+struct slice acl_encode(const struct acl *acl, void *bytes);
+
+/* The nine permission bits that the ACL amounts to. */
+uint32_t acl_mode(const struct acl *acl);
+/* Does the mode say all there is? Then no ACL needs to be kept. */
+bool acl_is_mode(const struct acl *acl);
+/* chmod(2): the owner's, the mask's (or the group's) and the others' entries become those of `mode`. */
+void acl_chmod(struct acl *acl, uint32_t mode);
+/* A new file's ACL from the default one of its directory: entries are limited to `mode`. Returns the mode, limited to
+ * the entries. */
+uint32_t acl_create(struct acl *acl, uint32_t mode);
+
+#endif

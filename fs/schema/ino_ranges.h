@@ -1,0 +1,34 @@
+/*
+ * ino_ranges.h: a set of inode numbers, as ranges: files that were born one after the other in a directory take one.
+ */
+#ifndef RAFTKV_FS_SCHEMA_INO_RANGES_H
+#define RAFTKV_FS_SCHEMA_INO_RANGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+
+#define INO_RANGES_MAX	     8192u
+#define INO_RANGES_COUNT_MAX 65536u /* inodes */
+
+struct ino_range {
+	uint64_t first;
+	uint32_t count; /* > 0 */
+};
+
+struct ino_ranges {
+	uint32_t range_count;
+	uint32_t count; /* inodes */
+	struct ino_range ranges[INO_RANGES_MAX]; /* ascending, apart */
+};
+
+void ino_ranges_clear(struct ino_ranges *ranges);
+/* `ino` is greater than all that are in it. False: it is full. */
+bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino);
+bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino);
+
+int ino_ranges_encode(const struct ino_ranges *ranges, struct buf **bytes); /* 0 or -ENOMEM */
+int ino_ranges_decode(struct slice bytes, struct ino_ranges *ranges); /* 0 or STATUS_MALFORMED */
+
+#endif

@@ -1,0 +1,357 @@
+#include "fs/schema/records.h"
+#include "fs/schema/question.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/schema/coder.h"
+#include "fs/schema/op_fields.h"
+#include "fs/schema/virtual_xattrs.h"
+#include "proto/check.h"
+
+#define VERSION		   1
+#define REPLY_SIZE_MAX	   1024u /* bytes, without data */
+#define DIRECTORY_SIZE_MIN 4096u
+
+struct fs_key question_key(const struct question *question)
+{
+	return fs_key_inode(question->ino);
+}
+
+/* ---- Answering ---- */
+
+static int answer_directory(const struct question *question, struct view *view, struct finding *finding)
+{
+	int status = read_attributes(view, question->ino, &finding->attributes);
+
+	finding->begin(finding->argument);
+	if (status < 0)
+		return status;
+	return read_directory(
+		view, question->ino, question->offset, question->is_plus, finding->entry, finding->argument);
+}
+
+/* A long walk is left to a worker. */
+static int answer_virtual(const struct question *question, struct raftkv *raftkv, struct view *view,
+	bool may_block, struct finding *finding)
+{
+	char name[FS_NAME_SIZE_MAX + 1], value[VIRTUAL_XATTR_SIZE_MAX];
+	int status;
+
+	memcpy(name, question->name.data, question->name.size);
+	name[question->name.size] = '\0';
+	if (virtual_xattr_is_long(name) && !may_block)
+		return STATUS_WOULD_BLOCK;
+	status = virtual_xattr_read(raftkv, view, question->ino, name, value, &finding->count);
+	if (status == 0 && question->size > 0 && finding->count > question->size)
+		status = -ERANGE;
+	if (status == 0 && question->size > 0)
+		memcpy(finding->bytes, value, finding->count);
+	return status;
+}
+
+static int answer_space(struct raftkv *raftkv, struct view *view, struct finding *finding)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(raftkv, &stats);
+	finding->total_units = stats.blocks.total_units;
+	finding->free_units = stats.blocks.total_units - stats.blocks.used_units;
+	return counter_read(view, COUNTER_INODES, &finding->inodes);
+}
+
+int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
+	struct finding *finding)
+{
+	uint64_t ino = question->ino;
+
+	switch (question->kind) {
+	case QUESTION_LOOKUP:
+		return read_lookup(view, ino, question->name, &finding->attributes);
+	case QUESTION_ATTRIBUTES:
+		return read_attributes(view, ino, &finding->attributes);
+	case QUESTION_LINK:
+		return read_link(
+			view, ino, finding->bytes, question->size, &finding->count, &finding->attributes);
+	case QUESTION_DIRECTORY:
+		return answer_directory(question, view, finding);
+	case QUESTION_DATA:
+		return read_data(view, ino, question->offset, finding->bytes, question->size, &finding->count,
+			&finding->attributes);
+	case QUESTION_SEEK:
+		return read_seek(view, ino, question->offset, question->is_data, &finding->found);
+	case QUESTION_XATTR:
+		return read_xattr(view, ino, question->name, finding->bytes, question->size, &finding->count);
+	case QUESTION_XATTRS:
+		return read_xattrs(
+			view, ino, question->has_trusted, finding->bytes, question->size, &finding->count);
+	case QUESTION_VIRTUAL_XATTR:
+		return answer_virtual(question, raftkv, view, may_block, finding);
+	case QUESTION_LOCK:
+		return read_lock(view, ino, &question->lock, &finding->blocker);
+	case QUESTION_HOLDER:
+		return read_holder(view, question->offset, &finding->found);
+	case QUESTION_SPACE:
+		return answer_space(raftkv, view, finding);
+	case QUESTION_KIND_END:
+		break;
+	}
+	return -EINVAL;
+}
+
+/* ---- Questions as bytes ---- */
+
+static bool has_name(enum question_kind kind)
+{
+	return kind == QUESTION_LOOKUP || kind == QUESTION_XATTR || kind == QUESTION_VIRTUAL_XATTR;
+}
+
+/* Whether its answer is in `bytes`. */
+static bool has_bytes(enum question_kind kind)
+{
+	return kind == QUESTION_LINK || kind == QUESTION_DATA || kind == QUESTION_XATTR ||
+	       kind == QUESTION_XATTRS || kind == QUESTION_VIRTUAL_XATTR;
+}
+
+static void code_question(struct coder *coder, struct question *question)
+{
+	uint64_t size = question->size;
+
+	coder_u64(coder, &question->ino);
+	coder_slice(coder, &question->name, FS_NAME_SIZE_MAX);
+	coder_check(coder, has_name(question->kind) == (question->name.size > 0));
+	coder_u64(coder, &question->offset);
+	coder_u64(coder, &size);
+	coder_check(coder, size <= QUESTION_SIZE_MAX);
+	question->size = size;
+	coder_bool(coder, &question->is_plus);
+	coder_bool(coder, &question->is_data);
+	coder_bool(coder, &question->has_trusted);
+	if (question->kind != QUESTION_LOCK)
+		return;
+	coder_u64(coder, &question->lock.session);
+	code_lock(coder, &question->lock);
+}
+
+int question_encode(const struct question *question, struct buf **bytes)
+{
+	struct writer writer = writer_growing(REPLY_SIZE_MAX);
+	struct coder coder = {.writer = &writer};
+	struct question copy = *question;
+
+	writer_u8(&writer, VERSION);
+	writer_u8(&writer, (uint8_t)question->kind);
+	code_question(&coder, &copy);
+	if (coder.is_bad) {
+		*bytes = NULL;
+		writer_close(&writer);
+		return -EINVAL;
+	}
+	return writer_take(&writer, bytes);
+}
+
+int question_decode(struct slice bytes, struct question *question)
+{
+	struct reader reader = reader_of(bytes);
+	struct coder coder = {.reader = &reader};
+
+	*question = (struct question){0};
+	if (reader_u8(&reader) != VERSION)
+		reader_fail(&reader);
+	question->kind = (enum question_kind)reader_u8(&reader);
+	coder_check(&coder, question->kind > 0 && question->kind < QUESTION_KIND_END);
+	code_question(&coder, question);
+	return reader_finish(&reader);
+}
+
+/* ---- Answers as bytes ---- */
+
+static void code_finding(struct coder *coder, enum question_kind kind, struct finding *finding)
+{
+	uint64_t count = finding->count;
+
+	switch (kind) {
+	case QUESTION_LOOKUP:
+	case QUESTION_ATTRIBUTES:
+	case QUESTION_LINK:
+	case QUESTION_DIRECTORY:
+	case QUESTION_DATA:
+		code_attributes(coder, &finding->attributes);
+		break;
+	case QUESTION_SEEK:
+	case QUESTION_HOLDER:
+		coder_u64(coder, &finding->found);
+		break;
+	case QUESTION_LOCK:
+		code_blocker(coder, &finding->blocker);
+		break;
+	case QUESTION_SPACE:
+		coder_u64(coder, &finding->total_units);
+		coder_u64(coder, &finding->free_units);
+		coder_u64(coder, &finding->inodes);
+		break;
+	default:
+		break;
+	}
+	if (!has_bytes(kind))
+		return;
+	coder_u64(coder, &count);
+	finding->count = count;
+}
+
+/* One entry: its kind, cookie, what read_entry says of it, and its attributes. */
+struct entry_record {
+	struct read_entry entry;
+	bool has_attributes;
+	struct attributes attributes;
+};
+
+static void code_entry(struct coder *coder, struct entry_record *record)
+{
+	struct read_entry *entry = &record->entry;
+
+	coder_slice(coder, &entry->name, FS_NAME_SIZE_MAX);
+	coder_check(coder, entry->name.size > 0);
+	coder_u64(coder, &entry->ino);
+	coder_u32(coder, &entry->type);
+	coder_u64(coder, &entry->next_cookie);
+	coder_bool(coder, &entry->continues);
+	coder_bool(coder, &record->has_attributes);
+	if (record->has_attributes)
+		code_attributes(coder, &record->attributes);
+	entry->attributes = record->has_attributes ? &record->attributes : NULL;
+}
+
+/* Entries as they are collected for an asker elsewhere. */
+struct collection {
+	uint8_t *bytes;
+	size_t size_max;
+	size_t used;
+	size_t group_start; /* of the entries that share the last cookie */
+};
+
+static void begin_collection(void *argument)
+{
+	struct collection *collection = argument;
+
+	collection->used = collection->group_start = 0;
+}
+
+static int collect_entry(void *argument, const struct read_entry *entry)
+{
+	struct collection *collection = argument;
+	struct writer writer =
+		writer_fixed(collection->bytes + collection->used, collection->size_max - collection->used);
+	struct coder coder = {.writer = &writer};
+	struct entry_record record = {.entry = *entry, .has_attributes = entry->attributes != NULL};
+
+	if (entry->attributes)
+		record.attributes = *entry->attributes;
+	if (!entry->continues)
+		collection->group_start = collection->used;
+	code_entry(&coder, &record);
+	if (writer.status < 0) {
+		collection->used = collection->group_start;
+		return 1;
+	}
+	collection->used += writer.size;
+	return 0;
+}
+
+/* Room for what the question may bring, as a buf. 0 or -ENOMEM. */
+static int make_room(const struct question *question, struct finding *finding, struct collection *collection,
+	struct buf **room)
+{
+	size_t size = question->size;
+
+	if (question->kind == QUESTION_DIRECTORY)
+		size = size + DIRECTORY_SIZE_MIN;
+	else if (!has_bytes(question->kind))
+		size = 0;
+	*room = size > 0 ? buf_new(size) : NULL;
+	if (size > 0 && !*room)
+		return -ENOMEM;
+	finding->bytes = *room ? (*room)->data : NULL;
+	*collection = (struct collection){.bytes = finding->bytes, .size_max = size};
+	finding->begin = begin_collection;
+	finding->entry = collect_entry;
+	finding->argument = collection;
+	return 0;
+}
+
+int finding_encode(const struct question *question, const struct finding *finding, struct buf **bytes)
+{
+	struct finding copy = *finding; /* what codes writes and reads alike */
+	struct writer writer = writer_growing(REPLY_SIZE_MAX);
+	struct coder coder = {.writer = &writer};
+
+	writer_u8(&writer, VERSION);
+	code_finding(&coder, question->kind, &copy);
+	check(!coder.is_bad);
+	return writer_take(&writer, bytes);
+}
+
+int question_reply(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
+	struct buf **bytes, struct buf **data)
+{
+	struct finding finding = {0};
+	struct collection collection;
+	struct buf *room;
+	size_t used;
+	int status = make_room(question, &finding, &collection, &room);
+
+	*bytes = *data = NULL;
+	if (status == 0)
+		status = question_answer(question, raftkv, view, may_block, &finding);
+	if (status == 0)
+		status = finding_encode(question, &finding, bytes);
+	used = question->kind == QUESTION_DIRECTORY ? collection.used : finding.count;
+	if (status == 0 && room && used > 0) {
+		*data = room;
+		room = NULL;
+		(*data)->size = used;
+	}
+	buf_unref(room);
+	return status;
+}
+
+static int take_entries(struct slice data, struct finding *finding)
+{
+	struct reader reader = reader_of(data);
+	struct coder coder = {.reader = &reader};
+	int status = 0;
+
+	finding->begin(finding->argument);
+	while (reader_has_more(&reader) && status == 0) {
+		struct entry_record record = {0};
+
+		code_entry(&coder, &record);
+		if (reader.status == 0)
+			status = finding->entry(finding->argument, &record.entry);
+	}
+	return reader.status < 0 ? reader.status : status < 0 ? status : 0;
+}
+
+int finding_take(
+	const struct question *question, struct slice bytes, struct slice data, struct finding *finding)
+{
+	struct reader reader = reader_of(bytes);
+	struct coder coder = {.reader = &reader};
+	bool is_measured = question->size == 0; /* how many bytes there are, not which */
+
+	if (reader_u8(&reader) != VERSION)
+		reader_fail(&reader);
+	code_finding(&coder, question->kind, finding);
+	if (reader_finish(&reader) < 0)
+		return STATUS_MALFORMED;
+	if (question->kind == QUESTION_DIRECTORY)
+		return take_entries(data, finding);
+	if (!has_bytes(question->kind) || is_measured)
+		return data.size == 0 ? 0 : STATUS_MALFORMED;
+	if (finding->count != data.size || data.size > question->size)
+		return STATUS_MALFORMED;
+	if (data.size > 0)
+		memcpy(finding->bytes, data.data, data.size);
+	return 0;
+}

@@ -1,0 +1,88 @@
+/*
+ * records.h: what a cluster knows of itself, in rows of region 1's KEY_LOCAL (keys.h): sessions, stores, counters.
+ *
+ * Each value begins with a format version; decoding validates everything and borrows from the row's bytes.
+ */
+#ifndef RAFTKV_FS_SCHEMA_RECORDS_H
+#define RAFTKV_FS_SCHEMA_RECORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/schema/coder.h"
+#include "store/rows/mutations.h"
+#include "store/kv/view.h"
+
+#define CLUSTER_REGION		UINT64_C(1) /* the region that has the records */
+#define SESSION_COUNT_MAX	4096u /* EUSERS past it */
+#define STORE_COUNT_MAX		256u /* ENOSPC past it */
+#define RECORD_HOST_SIZE_MAX	255u /* bytes of a host's name */
+#define RECORD_PATH_SIZE_MAX	4095u /* bytes of a mount point */
+#define RECORD_ADDRESS_SIZE_MAX 255u /* bytes of "host:port" or "unix:/path" */
+#define RECORD_SIZE_MAX		8192u /* bytes of a row */
+
+/* What each counter gave last. Its ids are never given again. */
+/* Of ids, as last drawn; COUNTER_INODES is the number of inodes that a region has. */
+enum counter_kind {
+	COUNTER_SESSION = 's',
+	COUNTER_STORE = 't',
+	COUNTER_REPLICA = 'r',
+	COUNTER_INODES = 'i',
+};
+
+enum session_state {
+	SESSION_LIVE = 1,
+	SESSION_DYING, /* may register nowhere any more; being removed from every region, then its locks and files */
+};
+
+/* A mount. */
+struct session_record {
+	enum session_state state;
+	uint32_t pid;
+	struct slice host;
+	struct slice mount_point;
+	struct fs_time opened;
+};
+
+enum store_state {
+	STORE_UP = 1,
+	STORE_DRAINING, /* gets no new replicas, and loses those it has */
+	STORE_REMOVED, /* its id is never used again */
+	STORE_LOST, /* its data is gone, it stays out: its replicas are made anew elsewhere, then it is removed */
+};
+
+struct store_record {
+	enum store_state state;
+	uint64_t incarnation; /* of its data directory: grows with each start; 0: it was never started */
+	uint64_t birth; /* of that directory: another one is not this store, whatever it says; 0: unknown */
+	struct slice address; /* where peers and clients reach it */
+	uint64_t heir; /* the store that is to get its replicas; 0: any */
+};
+
+/* Is it the directory that is on record, as far as both know? */
+static inline bool store_birth_fits(uint64_t known, uint64_t birth)
+{
+	return known == 0 || birth == 0 || known == birth;
+}
+
+/* Does such a store belong to the cluster, and have its address for itself? */
+static inline bool store_state_is_in(enum store_state state)
+{
+	return state == STORE_UP || state == STORE_DRAINING;
+}
+
+void code_session_record(struct coder *coder, struct session_record *record);
+void code_store_record(struct coder *coder, struct store_record *record);
+
+/* STATUS_CORRUPT: the fields break a rule that decoding checks. */
+int session_record_encode(const struct session_record *record, struct writer *writer);
+int session_record_decode(struct slice row, struct session_record *record); /* 0 or STATUS_CORRUPT */
+int store_record_encode(const struct store_record *record, struct writer *writer);
+int store_record_decode(struct slice row, struct store_record *record);
+void counter_encode(uint64_t last, struct writer *writer);
+int counter_decode(struct slice row, uint64_t *last);
+/* In KEY_LOCAL. 0 and `*last`, 0 where nothing was counted yet; or what the view returned. */
+int counter_read(struct view *view, enum counter_kind kind, uint64_t *last);
+void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t last);
+
+#endif

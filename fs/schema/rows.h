@@ -1,0 +1,191 @@
+/*
+ * rows.h: what the values of rows mean. Each begins with a format version; decoding validates everything.
+ *
+ * Encoders write into a writer; decoders borrow from the row's bytes and give 0 or STATUS_CORRUPT.
+ */
+#ifndef RAFTKV_FS_SCHEMA_ROWS_H
+#define RAFTKV_FS_SCHEMA_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "proto/buf.h"
+#include "proto/codec.h"
+#include "fs/schema/keys.h"
+
+#define FS_BLOCK_SIZE 512u /* bytes: the unit of st_blocks */
+
+#define FS_TINY_SIZE_MAX	  16384u /* bytes of data kept in a row beside the inode */
+#define FS_SIZE_MAX		  INT64_MAX /* bytes of a file */
+#define FS_UNIT_SIZE		  4096u /* bytes */
+#define FS_LINK_COUNT_MAX	  65000u /* names of one file: EMLINK past it, as on ext4 */
+#define FS_DIRECTORY_COUNT_MAX	  (UINT32_MAX - 2) /* subdirectories of one directory: EMLINK past it */
+#define FS_SYMLINK_SIZE_MAX	  4095u /* bytes of a target */
+#define FS_XATTR_SIZE_MAX	  65536u /* bytes of one value */
+#define FS_XATTR_LIST_SIZE_MAX	  65536u /* bytes of all names of an inode, each with its NUL */
+#define FS_XATTR_INLINE_SIZE_MAX  256u /* bytes of a value kept in the inode's row */
+#define FS_XATTRS_INLINE_SIZE_MAX 1024u /* bytes of all of them, encoded */
+#define FS_INODE_ROW_SIZE_MAX	  8192u /* bytes */
+
+struct fs_time {
+	int64_t seconds; /* since the epoch; negative before 1970 */
+	uint32_t nanoseconds; /* < 10^9 */
+};
+
+static inline bool fs_time_is_before(const struct fs_time *a, const struct fs_time *b)
+{
+	return a->seconds != b->seconds ? a->seconds < b->seconds : a->nanoseconds < b->nanoseconds;
+}
+
+/* What +i, +a, +d, +A are to chattr(1): the values of FS_IOC_GETFLAGS. */
+#define FS_FLAG_IMMUTABLE UINT32_C(0x10)
+#define FS_FLAG_APPEND	  UINT32_C(0x20)
+#define FS_FLAG_NODUMP	  UINT32_C(0x40)
+#define FS_FLAG_NOATIME	  UINT32_C(0x80)
+#define FS_FLAGS_VISIBLE  (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND | FS_FLAG_NODUMP | FS_FLAG_NOATIME)
+
+/* What everybody may see of an inode; what stat(2) and statx(2) need. */
+struct attributes {
+	uint64_t ino;
+	uint32_t generation; /* of the number: a handle with another one is stale; never 0 */
+	uint32_t mode; /* with the type */
+	uint32_t nlink; /* 0: unlinked and still open */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t rdev; /* as FUSE encodes it */
+	uint32_t flags; /* FS_FLAGS_VISIBLE */
+	bool is_bare; /* it never had an extended attribute, nor an ACL */
+	uint64_t size; /* bytes; of a symlink its target's; of a directory FS_UNIT_SIZE */
+	uint64_t blocks; /* of FS_BLOCK_SIZE bytes, in use */
+	uint64_t
+		data_version; /* grows with every change of content; of a directory, with every change of entries */
+	struct fs_time atime;
+	struct fs_time mtime;
+	struct fs_time ctime;
+	struct fs_time btime; /* birth */
+};
+
+/* Its data was written at `time`, by the writer's clock: mtime and ctime, which never go back; but what utimensat(2) set
+ * past the last change does not last. */
+void attributes_set_written(struct attributes *attributes, const struct fs_time *time);
+
+/* A mode once somebody else has written: without suid, and without sgid where that means a group to run as. */
+static inline uint32_t fs_mode_stripped(uint32_t mode)
+{
+	return mode & ~(S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0u));
+}
+
+/* Where a regular file's data is. */
+enum inode_data {
+	INODE_DATA_NONE, /* nowhere: a hole of `size` bytes */
+	INODE_DATA_TINY, /* the tiny row; zeroes from its end to `size` */
+	INODE_DATA_UNITS, /* the object's units; whatever lies at or past `size` is zero, or past `cut` */
+};
+
+/* The state of an inode. What may exist beside the row is set before the first such row is made, then kept. */
+#define INODE_HAS_XATTRS  UINT32_C(0x01) /* X rows */
+#define INODE_HAS_LOCKS	  UINT32_C(0x02) /* L rows; W rows */
+#define INODE_HAS_HOLDS	  UINT32_C(0x04) /* O rows */
+#define INODE_IS_DEAD	  UINT32_C(0x08) /* removed for everybody; its units are garbage still to be unmapped */
+#define INODE_IS_LINKABLE UINT32_C(0x10) /* made by O_TMPFILE: may get a first name */
+#define INODE_STATE_ALL	  UINT32_C(0x1f)
+
+#define INODE_CUT_NONE UINT64_MAX
+
+struct inode {
+	struct attributes attributes; /* `size` and `blocks` are kept here for files alone */
+	uint32_t state; /* INODE_HAS_…, INODE_IS_… */
+
+	/* Regular files. */
+	enum inode_data data;
+	uint32_t tiny_size; /* bytes of the tiny row; of INODE_DATA_TINY */
+	uint64_t units; /* mapped ones below `cut`; of INODE_DATA_UNITS */
+	/* The units from here on are garbage of a truncation: they are holes to a reader (they lie past `size`), and are
+	 * unmapped in the background, or before the file grows over them. */
+	uint64_t cut;
+	uint64_t data_generation; /* of the garbage: how often a truncation left some */
+
+	/* Directories. */
+	uint64_t parent; /* ino of the directory that has it; the root's is itself; 0: removed */
+	uint64_t seed[2]; /* of its names' hashes */
+	uint64_t entries; /* count, without "." and ".." */
+	uint64_t birth_dirid; /* where its next file is born: its own, or its spill */
+	uint32_t birth_seq; /* the next file's; FS_SEQ_END: none left there */
+
+	struct slice target; /* symlinks */
+	struct slice
+		xattrs; /* small xattrs: (varint length name, varint length value) …, in ascending order of names */
+};
+
+static inline bool inode_is_directory(const struct inode *inode)
+{
+	return S_ISDIR(inode->attributes.mode);
+}
+
+/* STATUS_CORRUPT: it breaks a rule that decoding checks; damaged rows can lead there. */
+int inode_encode(const struct inode *inode, struct writer *writer);
+/* `ino` is the key's. `target` and `xattrs` borrow from `row`. */
+int inode_decode(struct slice row, uint64_t ino, struct inode *inode);
+/* Fills in the attributes that follow from the rest: size and blocks. Decoding does it, too. */
+void inode_derive(struct inode *inode);
+
+/* Steps over small xattrs: starts with the whole of `inode->xattrs` and takes one off. False at the end. The slices of
+ * an inode that was decoded are well-formed. */
+bool inode_xattr_next(struct slice *rest, struct slice *name, struct slice *value);
+
+/* A directory entry. */
+struct entry {
+	uint64_t ino;
+	uint32_t type; /* S_IFMT bits of the mode */
+};
+void entry_encode(const struct entry *entry, struct writer *writer);
+int entry_decode(struct slice row, struct entry *entry);
+
+/* A tiny file's data; an xattr's value: the version and the bytes. `size_max` bounds what a row may hold. */
+void bytes_encode(struct slice bytes, struct writer *writer);
+int bytes_decode(struct slice row, size_t size_max, struct slice *bytes);
+
+/* A lock; kind, session, owner and start are in the key. */
+enum lock_kind { LOCK_FLOCK = 'f', LOCK_POSIX = 'p' /* and OFD: they conflict with each other */ };
+enum lock_type { FS_LOCK_NONE, FS_LOCK_READ, FS_LOCK_WRITE };
+struct lock {
+	enum lock_kind kind;
+	enum lock_type type;
+	uint64_t session;
+	uint64_t owner; /* within the session: FUSE's lock owner */
+	uint64_t start; /* bytes */
+	uint64_t end; /* the last byte, inclusive; INT64_MAX: to the end of the file */
+	uint32_t pid; /* for F_GETLK, as told by the owner */
+};
+/* May `held` stop `wanted`? Of one kind; the same owner never stops itself. */
+bool lock_conflicts(const struct lock *wanted, const struct lock *held);
+static inline bool lock_is_same_owner(const struct lock *a, const struct lock *b)
+{
+	return a->session == b->session && a->owner == b->owner;
+}
+void lock_encode(const struct lock *lock, struct writer *writer);
+int lock_decode(struct slice key, struct slice row, struct lock *lock);
+
+/* Who was refused a lock and waits for it. */
+struct lock_waiter {
+	struct lock lock; /* what it waits for; without the pid */
+	uint64_t order; /* in the key: who came later has a greater one */
+	uint64_t asked; /* the last time, but not by much: ns since the epoch by the leader's clock */
+};
+void lock_waiter_encode(const struct lock_waiter *waiter, struct writer *writer);
+int lock_waiter_decode(struct slice key, struct slice row, struct lock_waiter *waiter);
+
+/* The row of a spill dirid: the directory whose files are born there, and its spill before (0: none). */
+struct spill {
+	uint64_t directory; /* ino */
+	uint64_t before; /* dirid */
+};
+void spill_encode(const struct spill *spill, struct writer *writer);
+int spill_decode(struct slice row, struct spill *spill);
+
+/* Rows whose existence says it all (orphans, holds, garbage): the version. */
+void mark_encode(struct writer *writer);
+int mark_decode(struct slice row);
+
+#endif

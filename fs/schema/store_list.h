@@ -1,0 +1,31 @@
+/*
+ * store_list.h: the addresses of some stores, as people write them: "a:7420,b:7420,c:7420".
+ *
+ * The list that begins a cluster is its birth certificate: the n-th address is store n, and the cluster's id is a hash of
+ * the whole list, so that stores that were given different lists never take each other for members of one cluster.
+ */
+#ifndef RAFTKV_FS_SCHEMA_STORE_LIST_H
+#define RAFTKV_FS_SCHEMA_STORE_LIST_H
+
+#include <stdint.h>
+
+#include "proto/status.h"
+
+#define STORE_LIST_COUNT_MAX 64u /* a region has no more replicas */
+
+struct store_list {
+	uint32_t count;
+	const char *addresses[STORE_LIST_COUNT_MAX]; /* "host:port" or "unix:/path" */
+	char *text; /* the list's own copy */
+};
+
+/* -EINVAL with a sentence: empty, too long, no address, or the same address twice. */
+int store_list_parse(struct store_list *list, const char *text, struct status *status);
+void store_list_close(struct store_list *list);
+
+/* From 1; 0: it is not in the list. */
+uint32_t store_list_find(const struct store_list *list, const char *address);
+/* Never 0. */
+uint64_t store_list_cluster(const struct store_list *list);
+
+#endif

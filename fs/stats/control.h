@@ -1,0 +1,28 @@
+/*
+ * control.h: the socket `control` in the directory of a mounted store, where a mount says how it is.
+ *
+ * Whoever connects is sent the lines of figures_text.h, and then the end. Nothing is read, nothing can be changed. At
+ * most CONTROL_COUNT_MAX at once.
+ *
+ * The socket has mode 0600. One loop runs it; start and stop are called from another thread, and wait for that loop.
+ */
+#ifndef RAFTKV_FS_STATS_CONTROL_H
+#define RAFTKV_FS_STATS_CONTROL_H
+
+#include "fs/stats/figures.h"
+
+#define CONTROL_COUNT_MAX 16
+
+struct control;
+
+struct control_options {
+	struct env_loop *loop; /* running */
+	struct figures_source source; /* what it names outlives the control */
+};
+
+/* -ENOMEM, or why it cannot listen, with a sentence: the mount can do without. */
+int control_start(const struct control_options *options, struct control **control, struct status *status);
+/* May be NULL. Before the store stops. */
+void control_stop(struct control *control);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * figures.h: the numbers by which a running store and a mount say how they are: for raftkv(1), through the control
+ * socket, and for Prometheus (metrics.h). One table says each figure's names, kind and meaning.
+ */
+#ifndef RAFTKV_FS_STATS_FIGURES_H
+#define RAFTKV_FS_STATS_FIGURES_H
+
+#include <stdint.h>
+
+#include "proto/env.h"
+#include "proto/histogram.h"
+#include "store/raftkv.h"
+
+struct config;
+struct front;
+struct remote;
+
+struct figures_source {
+	struct env *env;
+	struct raftkv *raftkv; /* NULL: of a mount of a cluster, which has a */
+	struct remote *remote; /* instead */
+	struct front *front; /* NULL: nothing is mounted */
+	const struct config *config;
+	const char *path; /* of the store; of a mount of a cluster: where it keeps its log and socket */
+	const char *source; /* of a mount of a cluster: its stores; else NULL */
+	const char *mount_point;
+	uint64_t started; /* env_now */
+};
+
+enum figure_kind { FIGURE_GAUGE, FIGURE_COUNTER };
+
+struct figure_value {
+	const char *name; /* with its unit: "log_live_bytes" */
+	const char *metric; /* Prometheus': a family */
+	const char *labels; /* "{path=\"lease\"}", or "" */
+	const char *help;
+	enum figure_kind kind;
+	uint64_t value;
+};
+
+/* In a fixed order, those of one family one after the other. Any thread. */
+void figures_each(const struct figures_source *source,
+	void (*each)(void *argument, const struct figure_value *figure), void *argument);
+
+struct figure_stage {
+	const char *name; /* "commit" */
+	const char *metric; /* a family, in seconds */
+	const char *help;
+	struct histogram_sums sums;
+};
+
+/* How long the stages of a change took. */
+void figures_each_stage(const struct figures_source *source,
+	void (*each)(void *argument, const struct figure_stage *stage), void *argument);
+
+/* How long the requests of the kernel took, by operation: those that have come at least once. */
+void figures_each_operation(const struct figures_source *source,
+	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);
+
+#endif

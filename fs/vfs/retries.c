@@ -1,0 +1,133 @@
+#include "fs/vfs/retries.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define PLACES	 1024u /* one for all threads of the same remainder: the last one is noted */
+#define QUICK_NS UINT64_C(1000000) /* less than it takes to change a name twice */
+
+struct retries {
+	pthread_mutex_t mutex;
+	atomic_bool has_any; /* some call was ever told */
+	struct retry places[PLACES];
+};
+
+struct retries *retries_new(void)
+{
+	struct retries *retries = calloc(1, sizeof *retries);
+
+	if (retries)
+		pthread_mutex_init(&retries->mutex, NULL);
+	return retries;
+}
+
+void retries_free(struct retries *retries)
+{
+	if (!retries)
+		return;
+	pthread_mutex_destroy(&retries->mutex);
+	free(retries);
+}
+
+/* Under the mutex. NULL: nothing is noted. */
+static struct retry *find(struct retries *retries, uint32_t thread)
+{
+	struct retry *retry = &retries->places[thread % PLACES];
+
+	return retry->kind != RETRY_NONE && retry->thread == thread ? retry : NULL;
+}
+
+void retries_note(
+	struct retries *retries, uint32_t thread, enum retry_kind kind, uint64_t ino, uint64_t other)
+{
+	if (thread == 0)
+		return; /* of another PID namespace: nobody knows which */
+	pthread_mutex_lock(&retries->mutex);
+	retries->places[thread % PLACES] =
+		(struct retry){.thread = thread, .kind = kind, .told = {ino, other}};
+	pthread_mutex_unlock(&retries->mutex);
+	atomic_store(&retries->has_any, true);
+}
+
+void retries_look_up(struct retries *retries, uint32_t thread, uint64_t parent)
+{
+	struct retry *retry;
+
+	if (!atomic_load(&retries->has_any))
+		return;
+	pthread_mutex_lock(&retries->mutex);
+	retry = find(retries, thread);
+	if (retry && retry->missed_in != 0 && retry->missed_in != parent)
+		retry->kind = RETRY_NONE;
+	pthread_mutex_unlock(&retries->mutex);
+}
+
+void retries_found(struct retries *retries, uint32_t thread, uint64_t ino, uint64_t now)
+{
+	struct retry *retry;
+
+	if (!atomic_load(&retries->has_any))
+		return;
+	pthread_mutex_lock(&retries->mutex);
+	retry = find(retries, thread);
+	if (retry) {
+		retry->missed_in = 0;
+		retry->found[1] = retry->found[0];
+		retry->found[0] = ino;
+		retry->found_at = now;
+	}
+	pthread_mutex_unlock(&retries->mutex);
+}
+
+void retries_missed(struct retries *retries, uint32_t thread, uint64_t parent)
+{
+	struct retry *retry;
+
+	if (!atomic_load(&retries->has_any))
+		return;
+	pthread_mutex_lock(&retries->mutex);
+	retry = find(retries, thread);
+	if (retry)
+		retry->missed_in = parent;
+	pthread_mutex_unlock(&retries->mutex);
+}
+
+struct retry retries_of(struct retries *retries, uint32_t thread)
+{
+	const struct retry *retry;
+	struct retry copy = {0};
+
+	if (!atomic_load(&retries->has_any))
+		return copy;
+	pthread_mutex_lock(&retries->mutex);
+	retry = find(retries, thread);
+	if (retry)
+		copy = *retry;
+	pthread_mutex_unlock(&retries->mutex);
+	return copy;
+}
+
+void retries_end(struct retries *retries, uint32_t thread)
+{
+	struct retry *retry;
+
+	if (!atomic_load(&retries->has_any))
+		return;
+	pthread_mutex_lock(&retries->mutex);
+	retry = find(retries, thread);
+	if (retry)
+		retry->kind = RETRY_NONE;
+	pthread_mutex_unlock(&retries->mutex);
+}
+
+bool retry_is_last(const struct retry *retry, enum retry_kind kind, uint64_t ino, uint64_t now)
+{
+	if (retry->kind == RETRY_NONE || ino == 0 || (retry->missed_in != 0 && retry->missed_in != ino))
+		return false;
+	if (retry->told[0] == ino || retry->told[1] == ino)
+		return true;
+	if (retry->kind == kind && retry->found[0] == ino)
+		return true;
+	return now - retry->found_at < QUICK_NS && (retry->found[0] == ino || retry->found[1] == ino);
+}

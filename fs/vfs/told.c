@@ -1,0 +1,211 @@
+#include "fs/vfs/told.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "proto/check.h"
+#include "proto/plant.h"
+
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15) /* Knuth, "The Art of Computer Programming", volume 3, 6.4 */
+
+struct place {
+	uint64_t ino; /* 0: of none */
+	uint64_t digest;
+	uint64_t data_version;
+	uint32_t generation;
+	uint64_t until; /* env_now; the kernel may go by it */
+	uint64_t unsure_until; /* by something else, too */
+	uint64_t others_until; /* other inodes were here, which it may know */
+	uint64_t name; /* told_name: the last that it was told, */
+	uint64_t name_until; /* which it may go by, */
+	uint64_t other_name_until; /* or by another */
+	bool is_name_old; /* somebody changed the inode after it was told of them */
+};
+
+struct told {
+	pthread_mutex_t mutex;
+	uint64_t valid_ns;
+	uint32_t count;
+	struct place *places;
+};
+
+int told_new(uint64_t valid_ns, uint32_t places, struct told **out)
+{
+	struct told *told = calloc(1, sizeof *told);
+
+	check((places & (places - 1)) == 0);
+	if (!told)
+		return -ENOMEM;
+	told->valid_ns = valid_ns;
+	told->count = places;
+	told->places = calloc(places, sizeof *told->places);
+	if (!told->places) {
+		free(told);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&told->mutex, NULL);
+	*out = told;
+	return 0;
+}
+
+void told_free(struct told *told)
+{
+	if (!told)
+		return;
+	pthread_mutex_destroy(&told->mutex);
+	free(told->places);
+	free(told);
+}
+
+static struct place *place_of(struct told *told, uint64_t ino)
+{
+	return &told->places[(ino * SPREAD >> 32) & (told->count - 1)];
+}
+
+/* Of what the kernel holds, but the access time. */
+static uint64_t digest_of(const struct attributes *attributes)
+{
+	const uint64_t parts[] = {
+		attributes->generation,
+		attributes->mode,
+		attributes->nlink,
+		attributes->uid,
+		attributes->gid,
+		attributes->size,
+		attributes->data_version,
+		(uint64_t)attributes->mtime.seconds,
+		attributes->mtime.nanoseconds,
+		(uint64_t)attributes->ctime.seconds,
+		attributes->ctime.nanoseconds,
+	};
+
+	return XXH3_64bits(parts, sizeof parts);
+}
+
+/* Answers overtake each other. */
+static bool is_older(const struct attributes *attributes, const struct place *place)
+{
+	return attributes->generation == place->generation && attributes->data_version < place->data_version;
+}
+
+static void raise_to(uint64_t *time, uint64_t other)
+{
+	if (other > *time)
+		*time = other;
+}
+
+static void note(struct place *place, const struct attributes *attributes, uint64_t digest, uint64_t now)
+{
+	if (place->ino != attributes->ino) {
+		if (place->until > now)
+			raise_to(&place->others_until, place->until);
+		place->unsure_until = place->others_until;
+		place->name_until = place->other_name_until = 0;
+		place->is_name_old = false;
+	} else if (place->digest != digest) {
+		if (place->until > now)
+			raise_to(&place->unsure_until, place->until);
+		place->is_name_old = true;
+	}
+	place->ino = attributes->ino;
+	place->digest = digest;
+	place->data_version = attributes->data_version;
+	place->generation = attributes->generation;
+}
+
+/* Told again a name is good, unless the kernel knows others. */
+static void note_name(struct place *place, uint64_t name, uint64_t now)
+{
+	if (place->name != name && now < place->name_until)
+		raise_to(&place->other_name_until, place->name_until);
+	if (now >= place->other_name_until)
+		place->is_name_old = false;
+	place->name = name;
+	place->name_until = place->until;
+}
+
+void told_note(struct told *told, const struct attributes *attributes, uint64_t name, uint64_t now)
+{
+	uint64_t digest = digest_of(attributes);
+	struct place *place;
+
+	pthread_mutex_lock(&told->mutex);
+	place = place_of(told, attributes->ino);
+	note(place, attributes, digest, now);
+	place->until = now + told->valid_ns;
+	if (name != 0)
+		note_name(place, name, now);
+	pthread_mutex_unlock(&told->mutex);
+}
+
+uint64_t told_name(uint64_t parent, struct slice name)
+{
+	return name.size == 0 ? 0 : XXH3_64bits_withSeed(name.data, name.size, parent) | 1;
+}
+
+void told_change(struct told *told, const struct attributes *attributes, bool is_ours)
+{
+	uint64_t digest = digest_of(attributes);
+	struct place *place;
+
+	pthread_mutex_lock(&told->mutex);
+	place = place_of(told, attributes->ino);
+	if (place->ino == attributes->ino && !is_older(attributes, place) &&
+		(is_ours || attributes->data_version == place->data_version)) {
+		place->digest = digest;
+		place->data_version = attributes->data_version;
+	}
+	pthread_mutex_unlock(&told->mutex);
+}
+
+void told_forget(struct told *told, uint64_t ino)
+{
+	struct place *place;
+
+	pthread_mutex_lock(&told->mutex);
+	place = place_of(told, ino);
+	if (place->ino == ino)
+		place->until = place->unsure_until = 0;
+	pthread_mutex_unlock(&told->mutex);
+}
+
+/* It was told something else, and these are no older. */
+static bool is_changed(const struct place *place, const struct attributes *attributes, uint64_t now)
+{
+	return now < place->until && place->digest != digest_of(attributes) && !is_older(attributes, place) &&
+	       !planted("fs:old_attributes_kept");
+}
+
+bool told_is_old(struct told *told, const struct attributes *attributes, uint64_t now)
+{
+	struct place *place;
+	bool is_old;
+
+	pthread_mutex_lock(&told->mutex);
+	place = place_of(told, attributes->ino);
+	if (place->ino != attributes->ino) {
+		is_old = now < place->others_until;
+	} else {
+		is_old = is_changed(place, attributes, now);
+		place->is_name_old = place->is_name_old || is_old;
+		is_old = is_old || now < place->unsure_until;
+	}
+	pthread_mutex_unlock(&told->mutex);
+	return is_old;
+}
+
+bool told_is_name_old(struct told *told, const struct attributes *attributes, bool is_changing, uint64_t now)
+{
+	struct place *place;
+	bool is_old;
+
+	pthread_mutex_lock(&told->mutex);
+	place = place_of(told, attributes->ino);
+	is_old = place->ino == attributes->ino && now < place->name_until &&
+		 (place->is_name_old || (!is_changing && is_changed(place, attributes, now)));
+	pthread_mutex_unlock(&told->mutex);
+	return is_old;
+}
