@@ -102,10 +102,10 @@ static uint64_t choose_replica(struct chooser *chooser, struct region_route *rou
 	return store;
 }
 
-void chooser_note(
-	struct chooser *chooser, const struct errand *errand, struct region_route *route, bool did_answer)
+void chooser_note(struct chooser *chooser, const struct cluster_request *request, struct region_route *route,
+	bool did_answer)
 {
-	uint32_t index = index_of(route, errand->store);
+	uint32_t index = index_of(route, request->store);
 
 	if (index == route->store_count || route->stores[index] == route->leader)
 		return;
@@ -119,7 +119,7 @@ void chooser_note(
 
 /* 0: it has fallen silent lately: perhaps another leads by now, and somebody knows. */
 static uint64_t choose_leader(
-	struct chooser *chooser, struct errand *errand, const struct region_route *route)
+	struct chooser *chooser, struct cluster_request *request, const struct region_route *route)
 {
 	uint32_t index = index_of(route, route->leader);
 	uint64_t store = 0;
@@ -127,33 +127,33 @@ static uint64_t choose_leader(
 	if (index == route->store_count)
 		return 0;
 	if (!is_linked(chooser, route->leader, false) ||
-		(errand->kind == ERRAND_BEAT && !may_ask(chooser, route, index)))
-		store = choose_in_turn(chooser, route, &errand->turn, route->leader, is_sound);
-	errand->pass_on = store > 0 && !errand->from_follower;
+		(request->kind == CLUSTER_REQUEST_BEAT && !may_ask(chooser, route, index)))
+		store = choose_in_turn(chooser, route, &request->turn, route->leader, is_sound);
+	request->pass_on = store > 0 && !request->from_follower;
 	if (store == 0 && may_ask(chooser, route, index))
 		store = route->leader;
 	return store;
 }
 
-static uint64_t choose(struct chooser *chooser, struct errand *errand, struct region_route *route)
+static uint64_t choose(struct chooser *chooser, struct cluster_request *request, struct region_route *route)
 {
 	uint64_t store = 0;
 
-	if (errand->from_follower && errand->attempts == 0)
+	if (request->from_follower && request->attempts == 0)
 		store = choose_replica(chooser, route);
 	if (store == 0 && route->leader > 0)
-		store = choose_leader(chooser, errand, route);
+		store = choose_leader(chooser, request, route);
 	if (store == 0)
-		store = choose_in_turn(chooser, route, &errand->turn, 0, is_sound);
+		store = choose_in_turn(chooser, route, &request->turn, 0, is_sound);
 	if (store == 0)
-		store = choose_in_turn(chooser, route, &errand->turn, 0, may_ask);
+		store = choose_in_turn(chooser, route, &request->turn, 0, may_ask);
 	return store;
 }
 
-void chooser_choose(struct chooser *chooser, struct errand *errand, struct region_route *route)
+void chooser_choose(struct chooser *chooser, struct cluster_request *request, struct region_route *route)
 {
-	errand->pass_on = false;
-	errand->from_follower = errand->kind == ERRAND_READ && !errand->is_for_leader &&
-				chooser->reads != REMOTE_READS_LEADER;
-	errand->store = choose(chooser, errand, route);
+	request->pass_on = false;
+	request->from_follower = request->kind == CLUSTER_REQUEST_READ && !request->is_for_leader &&
+				 chooser->reads != REMOTE_READS_LEADER;
+	request->store = choose(chooser, request, route);
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "fs/client/way.h"
+#include "fs/client/client_ops.h"
 
 int client_errno(int status)
 {
@@ -14,37 +14,37 @@ int client_errno(int status)
 int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
 	call->client = client;
-	return client->way->call(client, call, op, payload);
+	return client->ops->call(client, call, op, payload);
 }
 
 void client_read(struct client *client, struct client_read *read)
 {
 	read->client = client;
-	client->way->read(client, read);
+	client->ops->read(client, read);
 }
 
 bool client_give_up_call(struct client_call *call)
 {
-	return call->client->way->give_up_call(call);
+	return call->client->ops->give_up_call(call);
 }
 
 bool client_give_up_read(struct client_read *read)
 {
-	return read->client->way->give_up_read(read);
+	return read->client->ops->give_up_read(read);
 }
 
 uint64_t client_session(const struct client *client)
 {
-	return client->way->session(client);
+	return client->ops->session(client);
 }
 
 struct raftkv *client_raftkv(const struct client *client)
 {
-	return client->way->raftkv(client);
+	return client->ops->raftkv(client);
 }
 
 void client_free(struct client *client)
 {
 	if (client)
-		client->way->free(client);
+		client->ops->free(client);
 }

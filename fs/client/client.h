@@ -13,7 +13,7 @@
 #ifndef RAFTKV_FS_CLIENT_CLIENT_H
 #define RAFTKV_FS_CLIENT_CLIENT_H
 
-#include "fs/client/errand.h"
+#include "fs/client/cluster_request.h"
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
 #include "store/raftkv.h"
@@ -55,7 +55,7 @@ struct client_call {
 			struct env_timer timer;
 			uint32_t attempts;
 		};
-		struct errand errand; /* to a store elsewhere */
+		struct cluster_request request; /* to a store elsewhere */
 	};
 };
 
@@ -85,7 +85,7 @@ struct client_read {
 			uint32_t attempts;
 			int result;
 		};
-		struct errand errand;
+		struct cluster_request request;
 	};
 };
 

@@ -1,5 +1,5 @@
 #include "fs/client/client.h"
-#include "fs/client/way.h"
+#include "fs/client/client_ops.h"
 #include "proto/container.h"
 #include "store/rows/slots.h"
 
@@ -268,7 +268,7 @@ static void local_free(struct client *client)
 	free(local_of(client));
 }
 
-static const struct client_way local_way = {
+static const struct client_ops local_ops = {
 	.call = local_call,
 	.give_up_call = never_give_up_call,
 	.read = local_read,
@@ -284,7 +284,7 @@ int client_new(const struct client_options *options, struct client **out)
 
 	if (!local)
 		return -ENOMEM;
-	local->base.way = &local_way;
+	local->base.ops = &local_ops;
 	local->options = *options;
 	*out = &local->base;
 	return 0;

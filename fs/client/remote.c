@@ -6,23 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fs/client/courier.h"
+#include "fs/client/dispatcher.h"
 #include "fs/client/session.h"
 #include "fs/client/slot_pool.h"
-#include "fs/client/way.h"
+#include "fs/client/client_ops.h"
 #include "proto/check.h"
 #include "proto/container.h"
 
 #define NS_PER_MS   UINT64_C(1000000)
 #define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
 
-/* A courier, and the mail between its loop and the first one. */
+/* A dispatcher, and the mail between its loop and the first one. */
 struct post {
 	struct remote *remote;
-	struct courier *courier;
-	struct env_mail news; /* to the courier: what the session is now */
+	struct dispatcher *dispatcher;
+	struct env_mail news; /* to the dispatcher: what the session is now */
 	struct env_mail loss; /* to the first loop: what it was told */
-	struct env_mail end; /* to the courier, and back */
+	struct env_mail end; /* to the dispatcher, and back */
 	atomic_ullong lost; /* session */
 };
 
@@ -38,7 +38,7 @@ struct remote {
 	struct status trouble; /* under the mutex */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
-	uint32_t running; /* couriers that have not stopped */
+	uint32_t running; /* dispatchers that have not stopped */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 };
@@ -48,22 +48,22 @@ static struct remote *remote_of(const struct client *client)
 	return (struct remote *)(uintptr_t)client; /* the first member */
 }
 
-static struct courier *courier_of(const struct client *client, const struct env_loop *loop)
+static struct dispatcher *dispatcher_of(const struct client *client, const struct env_loop *loop)
 {
 	struct remote *remote = remote_of(client);
 
 	for (uint32_t i = 0; i < remote->post_count; i++)
 		if (remote->options.loops[i] == loop)
-			return remote->posts[i].courier;
-	check(!"the loop has a courier");
+			return remote->posts[i].dispatcher;
+	check(!"the loop has a dispatcher");
 	return NULL;
 }
 
 /* ---- Changes ---- */
 
-static void on_called(struct errand *errand, int status, const struct errand_answer *answer)
+static void on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct client_call *call = container_of(errand, struct client_call, errand);
+	struct client_call *call = container_of(request, struct client_call, request);
 	struct op_reply reply = {0};
 
 	if (status == 0)
@@ -71,8 +71,8 @@ static void on_called(struct errand *errand, int status, const struct errand_ans
 	else if (status < STATUS_FIRST)
 		log_error(remote_of(call->client)->options.logger,
 			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
-	buf_unref(errand->body);
-	buf_unref(errand->payload);
+	buf_unref(request->body);
+	buf_unref(request->payload);
 	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
 }
 
@@ -84,14 +84,14 @@ static int remote_call(
 
 	if (status < 0)
 		return status;
-	call->errand = (struct errand){.kind = ERRAND_CHANGE,
+	call->request = (struct cluster_request){.kind = CLUSTER_REQUEST_CHANGE,
 		.key = op_key(op),
 		.body = body,
 		.payload = buf_ref(payload),
 		.weight = body->size + (payload ? payload->size : 0),
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
 		.done = on_called};
-	status = courier_run(courier_of(client, call->loop), &call->errand);
+	status = dispatcher_run(dispatcher_of(client, call->loop), &call->request);
 	if (status == 0)
 		return 0;
 	buf_unref(body);
@@ -101,9 +101,9 @@ static int remote_call(
 
 /* ---- Reads ---- */
 
-static void on_read(struct errand *errand, int status, const struct errand_answer *answer)
+static void on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct client_read *read = container_of(errand, struct client_read, errand);
+	struct client_read *read = container_of(request, struct client_read, request);
 
 	if (status == 0)
 		status =
@@ -111,7 +111,7 @@ static void on_read(struct errand *errand, int status, const struct errand_answe
 	if (status < STATUS_FIRST)
 		log_error(remote_of(read->client)->options.logger, "msg=\"a read failed\" reason=\"%s\"",
 			status_name(status));
-	buf_unref(errand->body);
+	buf_unref(request->body);
 	read->done(read, client_errno(status));
 }
 
@@ -120,7 +120,7 @@ static void remote_read(struct client *client, struct client_read *read)
 	struct buf *body = NULL;
 	int status = question_encode(&read->question, &body);
 
-	read->errand = (struct errand){.kind = ERRAND_READ,
+	read->request = (struct cluster_request){.kind = CLUSTER_REQUEST_READ,
 		.key = question_key(&read->question),
 		.body = body,
 		.weight = read->question.size + READ_WEIGHT,
@@ -128,7 +128,7 @@ static void remote_read(struct client *client, struct client_read *read)
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
 		.done = on_read};
 	if (status == 0)
-		status = courier_run(courier_of(client, read->loop), &read->errand);
+		status = dispatcher_run(dispatcher_of(client, read->loop), &read->request);
 	if (status == 0)
 		return;
 	buf_unref(body);
@@ -137,24 +137,24 @@ static void remote_read(struct client *client, struct client_read *read)
 
 /* ---- Giving up ---- */
 
-static bool give_up(const struct client *client, struct errand *errand)
+static bool give_up(const struct client *client, struct cluster_request *request)
 {
 	uint64_t now = env_now(remote_of(client)->options.env);
 
-	if (now - errand->begun < CLIENT_PATIENCE_MS * NS_PER_MS)
+	if (now - request->begun < CLIENT_PATIENCE_MS * NS_PER_MS)
 		return false;
-	courier_give_up(errand, -EINTR);
+	dispatcher_give_up(request, -EINTR);
 	return true;
 }
 
 static bool remote_give_up_call(struct client_call *call)
 {
-	return give_up(call->client, &call->errand);
+	return give_up(call->client, &call->request);
 }
 
 static bool remote_give_up_read(struct client_read *read)
 {
-	return give_up(read->client, &read->errand);
+	return give_up(read->client, &read->request);
 }
 
 /* ---- What is known of a client ---- */
@@ -175,7 +175,7 @@ static void free_client(struct client *client)
 	remote_free(remote_of(client));
 }
 
-static const struct client_way remote_way = {
+static const struct client_ops remote_ops = {
 	.call = remote_call,
 	.give_up_call = remote_give_up_call,
 	.read = remote_read,
@@ -194,8 +194,8 @@ struct client *remote_client(struct remote *remote)
 
 static void take_news(struct post *post)
 {
-	courier_set_cluster(post->courier, atomic_load(&post->remote->cluster));
-	courier_set_session(post->courier, atomic_load(&post->remote->id));
+	dispatcher_set_cluster(post->dispatcher, atomic_load(&post->remote->cluster));
+	dispatcher_set_session(post->dispatcher, atomic_load(&post->remote->id));
 }
 
 static void on_news(struct env_mail *mail)
@@ -203,14 +203,14 @@ static void on_news(struct env_mail *mail)
 	take_news(container_of(mail, struct post, news));
 }
 
-static void tell_couriers(struct remote *remote, uint64_t session)
+static void tell_dispatchers(struct remote *remote, uint64_t session)
 {
 	atomic_store(&remote->id, session);
 	take_news(&remote->posts[0]);
 	for (uint32_t i = 1; i < remote->post_count; i++) {
 		struct post *post = &remote->posts[i];
 
-		env_post_once(courier_loop(post->courier), &post->news, on_news);
+		env_post_once(dispatcher_loop(post->dispatcher), &post->news, on_news);
 	}
 }
 
@@ -227,8 +227,8 @@ static void on_session_opened(void *argument, uint64_t session)
 {
 	struct remote *remote = argument;
 
-	atomic_store(&remote->cluster, courier_cluster(remote->posts[0].courier));
-	tell_couriers(remote, session);
+	atomic_store(&remote->cluster, dispatcher_cluster(remote->posts[0].dispatcher));
+	tell_dispatchers(remote, session);
 	finish_start(remote, 0);
 }
 
@@ -241,7 +241,7 @@ static void on_session_lost(void *argument, uint64_t session)
 {
 	struct remote *remote = argument;
 
-	tell_couriers(remote, 0);
+	tell_dispatchers(remote, 0);
 	if (remote->options.lost)
 		remote->options.lost(remote->options.argument, session);
 }
@@ -265,8 +265,8 @@ static void on_loss(struct env_mail *mail)
 	session_on_lost(&post->remote->session, atomic_load(&post->lost));
 }
 
-/* On the courier's loop. */
-static void on_courier_lost(void *argument, uint64_t session)
+/* On the dispatcher's loop. */
+static void on_dispatcher_lost(void *argument, uint64_t session)
 {
 	struct post *post = argument;
 
@@ -285,22 +285,22 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 
 /* ---- Life ---- */
 
-static int add_courier(struct remote *remote)
+static int add_dispatcher(struct remote *remote)
 {
 	struct post *post = &remote->posts[remote->post_count];
-	const struct courier_options options = {.loop = remote->options.loops[remote->post_count],
+	const struct dispatcher_options options = {.loop = remote->options.loops[remote->post_count],
 		.logger = remote->options.logger,
 		.seeds = remote->options.seeds,
 		.first_slot = remote->post_count * SLOT_POOL_SIZE,
 		.reads = remote->options.reads,
-		.lost = on_courier_lost,
+		.lost = on_dispatcher_lost,
 		.failed = on_link_failed,
 		.argument = post};
 
 	post->remote = remote;
-	post->courier = courier_new(&options);
-	remote->post_count += post->courier != NULL;
-	return post->courier ? 0 : -ENOMEM;
+	post->dispatcher = dispatcher_new(&options);
+	remote->post_count += post->dispatcher != NULL;
+	return post->dispatcher ? 0 : -ENOMEM;
 }
 
 int remote_new(const struct remote_options *options, struct remote **out, struct status *status)
@@ -311,11 +311,11 @@ int remote_new(const struct remote_options *options, struct remote **out, struct
 	*out = NULL;
 	check(options->loop_count > 0 && options->loop_count <= REMOTE_LOOPS_MAX);
 	if (remote) {
-		remote->base.way = &remote_way;
+		remote->base.ops = &remote_ops;
 		remote->options = *options;
 		pthread_mutex_init(&remote->mutex, NULL);
 		for (uint32_t i = 0; i < options->loop_count && code == 0; i++)
-			code = add_courier(remote);
+			code = add_dispatcher(remote);
 	}
 	if (code < 0) {
 		remote_free(remote);
@@ -327,7 +327,7 @@ int remote_new(const struct remote_options *options, struct remote **out, struct
 
 void remote_start(struct remote *remote, void (*started)(void *argument, int status), void *argument)
 {
-	const struct session_options options = {.courier = remote->posts[0].courier,
+	const struct session_options options = {.dispatcher = remote->posts[0].dispatcher,
 		.logger = remote->options.logger,
 		.host = remote->options.host,
 		.mount_point = remote->options.mount_point,
@@ -344,7 +344,7 @@ void remote_start(struct remote *remote, void (*started)(void *argument, int sta
 }
 
 /* Back on the first loop. */
-static void on_courier_ended(struct env_mail *mail)
+static void on_dispatcher_ended(struct env_mail *mail)
 {
 	struct remote *remote = container_of(mail, struct post, end)->remote;
 
@@ -352,28 +352,28 @@ static void on_courier_ended(struct env_mail *mail)
 		remote->stopped(remote->stopped_argument);
 }
 
-static void on_courier_stopped(void *argument)
+static void on_dispatcher_stopped(void *argument)
 {
 	struct post *post = argument;
 
-	env_post(post->remote->options.loops[0], &post->end, on_courier_ended);
+	env_post(post->remote->options.loops[0], &post->end, on_dispatcher_ended);
 }
 
-static void end_courier(struct env_mail *mail)
+static void end_dispatcher(struct env_mail *mail)
 {
 	struct post *post = container_of(mail, struct post, end);
 
-	courier_stop(post->courier, on_courier_stopped, post);
+	dispatcher_stop(post->dispatcher, on_dispatcher_stopped, post);
 }
 
-/* Mail of the first loop to each courier arrives in order: no news comes after this. */
+/* Mail of the first loop to each dispatcher arrives in order: no news comes after this. */
 static void on_session_stopped(void *argument)
 {
 	struct remote *remote = argument;
 
 	remote->running = remote->post_count;
 	for (uint32_t i = 0; i < remote->post_count; i++)
-		env_post(remote->options.loops[i], &remote->posts[i].end, end_courier);
+		env_post(remote->options.loops[i], &remote->posts[i].end, end_dispatcher);
 }
 
 void remote_stop(struct remote *remote, void (*stopped)(void *argument), void *argument)
@@ -389,7 +389,7 @@ void remote_free(struct remote *remote)
 	if (!remote)
 		return;
 	for (uint32_t i = 0; i < remote->post_count; i++)
-		courier_free(remote->posts[i].courier);
+		dispatcher_free(remote->posts[i].dispatcher);
 	pthread_mutex_destroy(&remote->mutex);
 	free(remote);
 }
@@ -403,7 +403,7 @@ void remote_read_stats(struct remote *remote, struct remote_stats *stats)
 	for (uint32_t i = 0; i < remote->post_count; i++) {
 		struct remote_stats part;
 
-		courier_read_stats(remote->posts[i].courier, &part);
+		dispatcher_read_stats(remote->posts[i].dispatcher, &part);
 		stats->calls += part.calls;
 		stats->reads += part.reads;
 		stats->retries += part.retries;

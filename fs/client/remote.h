@@ -1,7 +1,7 @@
 /*
- * remote.h: a client (client.h) whose stores are elsewhere: a session of a cluster, and a courier for each loop.
+ * remote.h: a client (client.h) whose stores are elsewhere: a session of a cluster, and a dispatcher for each loop.
  *
- * A call goes through the courier of its own loop, without another thread. The first loop opens the session, keeps it
+ * A call goes through the dispatcher of its own loop, without another thread. The first loop opens the session, keeps it
  * alive, and when it was lost nevertheless (the cluster did not hear from this mount for too long) opens another: changes
  * under way then end with -EIO, and its locks and open files without a name are gone.
  *

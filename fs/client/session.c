@@ -15,7 +15,7 @@
 
 static struct env_loop *loop_of(const struct session *session)
 {
-	return courier_loop(session->options.courier);
+	return dispatcher_loop(session->options.dispatcher);
 }
 
 static uint64_t now_of(const struct session *session)
@@ -23,39 +23,39 @@ static uint64_t now_of(const struct session *session)
 	return env_now(env_loop_env(loop_of(session)));
 }
 
-/* ---- Errands: one at a time ---- */
+/* ---- Requests: one at a time ---- */
 
-typedef void (*done_cb)(struct errand *errand, int status, const struct errand_answer *answer);
+typedef void (*done_cb)(struct cluster_request *request, int status, const struct cluster_answer *answer);
 
 /* 0, or why it was not begun. */
-static int run(
-	struct session *session, enum errand_kind kind, const struct op *op, uint64_t limit, done_cb done)
+static int run(struct session *session, enum cluster_request_kind kind, const struct op *op, uint64_t limit,
+	done_cb done)
 {
-	struct errand *errand = &session->errand;
+	struct cluster_request *request = &session->request;
 	int status;
 
-	*errand = (struct errand){.kind = kind,
+	*request = (struct cluster_request){.kind = kind,
 		.session = session->id,
 		.answered = session->answered,
 		.limit = limit,
 		.done = done};
-	status = op ? op_encode(op, &errand->body) : 0;
+	status = op ? op_encode(op, &request->body) : 0;
 	if (status == 0)
-		status = courier_run(session->options.courier, errand);
+		status = dispatcher_run(session->options.dispatcher, request);
 	if (status < 0)
-		buf_unref(errand->body);
-	session->is_on_errand = status == 0;
+		buf_unref(request->body);
+	session->is_requesting = status == 0;
 	return status;
 }
 
-/* The errand is over: its session. */
-static struct session *end_errand(struct errand *errand)
+/* The request is over: its session. */
+static struct session *end_request(struct cluster_request *request)
 {
-	struct session *session = container_of(errand, struct session, errand);
+	struct session *session = container_of(request, struct session, request);
 
-	buf_unref(errand->body);
-	errand->body = NULL;
-	session->is_on_errand = false;
+	buf_unref(request->body);
+	request->body = NULL;
+	session->is_requesting = false;
 	return session;
 }
 
@@ -66,7 +66,7 @@ static void open_session(struct session *session);
 static void on_beat_timer(struct env_timer *timer);
 
 /* One at a time: another, of the next leader, comes again. */
-static void take_notice(struct session *session, const struct errand_answer *answer)
+static void take_notice(struct session *session, const struct cluster_answer *answer)
 {
 	if (answer->notice <= session->answered || session->asked > 0)
 		return;
@@ -77,15 +77,15 @@ static void take_notice(struct session *session, const struct errand_answer *ans
 		session_answer(session, answer->notice, true);
 }
 
-static void on_beaten(struct errand *errand, int status, const struct errand_answer *answer)
+static void on_beaten(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct session *session = end_errand(errand);
+	struct session *session = end_request(request);
 
 	if (session->is_stopping)
 		return;
 	if (status == 0 && answer->expiry_ms > 0)
 		session->period = answer->expiry_ms * NS_PER_MS / BEATS_A_PERIOD;
-	if (session->id != errand->session) {
+	if (session->id != request->session) {
 		open_session(session);
 	} else if (status == STATUS_SESSION_UNKNOWN) {
 		lose(session);
@@ -102,7 +102,7 @@ static void on_beat_timer(struct env_timer *timer)
 	struct session *session = container_of(timer, struct session, timer);
 
 	session->beat_begun = now_of(session);
-	if (run(session, ERRAND_BEAT, NULL, session->period, on_beaten) < 0)
+	if (run(session, CLUSTER_REQUEST_BEAT, NULL, session->period, on_beaten) < 0)
 		env_timer_start(
 			timer, loop_of(session), session->beat_begun + session->period, on_beat_timer);
 }
@@ -113,7 +113,7 @@ void session_answer(struct session *session, uint64_t notice, bool are_kept)
 	if (!are_kept || session->is_stopping)
 		return;
 	session->answered = notice;
-	if (session->id == 0 || session->is_on_errand)
+	if (session->id == 0 || session->is_requesting)
 		return;
 	env_timer_stop(&session->timer);
 	on_beat_timer(&session->timer);
@@ -137,9 +137,9 @@ static void open_later(struct session *session, int status)
 	env_timer_start(&session->timer, loop_of(session), now_of(session) + OPEN_AGAIN_NS, on_open_timer);
 }
 
-static void on_opened(struct errand *errand, int status, const struct errand_answer *answer)
+static void on_opened(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct session *session = end_errand(errand);
+	struct session *session = end_request(request);
 	struct op_reply reply = {0};
 
 	if (status == 0)
@@ -167,7 +167,7 @@ static void open_session(struct session *session)
 		.session_open = {.pid = options->pid,
 			.host = slice_of(options->host, strlen(options->host)),
 			.mount_point = slice_of(options->mount_point, strlen(options->mount_point))}};
-	int status = run(session, ERRAND_SESSION, &op, 0, on_opened);
+	int status = run(session, CLUSTER_REQUEST_SESSION, &op, 0, on_opened);
 
 	if (status < 0)
 		open_later(session, status);
@@ -185,7 +185,7 @@ static void lose(struct session *session)
 		id);
 	session->options.lost(session->options.argument, id);
 	env_timer_stop(&session->timer);
-	if (!session->is_on_errand)
+	if (!session->is_requesting)
 		open_session(session);
 }
 
@@ -203,9 +203,10 @@ void session_start(struct session *session, const struct session_options *option
 	open_session(session);
 }
 
-static void on_session_closed(struct errand *errand, int status, const struct errand_answer *answer)
+static void on_session_closed(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct session *session = end_errand(errand);
+	struct session *session = end_request(request);
 
 	(void)status;
 	(void)answer;
@@ -220,8 +221,8 @@ void session_stop(struct session *session, void (*stopped)(void *argument), void
 	session->stopped_argument = argument;
 	session->is_stopping = true;
 	env_timer_stop(&session->timer);
-	if (session->is_on_errand)
-		courier_give_up(&session->errand, -ECANCELED);
-	if (session->id == 0 || run(session, ERRAND_SESSION, &op, CLOSE_NS, on_session_closed) < 0)
+	if (session->is_requesting)
+		dispatcher_give_up(&session->request, -ECANCELED);
+	if (session->id == 0 || run(session, CLUSTER_REQUEST_SESSION, &op, CLOSE_NS, on_session_closed) < 0)
 		stopped(argument);
 }

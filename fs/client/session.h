@@ -2,15 +2,15 @@
  * session.h: the life of a mount's session (op.h): it is opened, kept alive by heartbeats to whoever leads region 1, and
  * closed; where it was lost it is opened anew.
  *
- * All on the courier's loop.
+ * All on the dispatcher's loop.
  */
 #ifndef RAFTKV_FS_CLIENT_SESSION_H
 #define RAFTKV_FS_CLIENT_SESSION_H
 
-#include "fs/client/courier.h"
+#include "fs/client/dispatcher.h"
 
 struct session_options {
-	struct courier *courier; /* as is all below: outlives the session */
+	struct dispatcher *dispatcher; /* as is all below: outlives the session */
 	const struct logger *logger;
 	const char *host, *mount_point;
 	uint32_t pid;
@@ -29,8 +29,8 @@ struct session {
 	struct session_options options;
 	uint64_t id; /* 0: none, just now */
 	uint64_t first; /* the id of the first one; 0: not yet */
-	struct errand errand;
-	bool is_on_errand;
+	struct cluster_request request;
+	bool is_requesting;
 	struct env_timer timer; /* of the next beat, or of opening again */
 	uint64_t period; /* ns between beats */
 	uint64_t beat_begun; /* env_now */

@@ -25,50 +25,50 @@ void slot_pool_close(struct slot_pool *pool)
 	pool->free_count = 0;
 }
 
-static void take(struct slot_pool *pool, struct errand *errand)
+static void take(struct slot_pool *pool, struct cluster_request *request)
 {
 	uint32_t index = pool->free[--pool->free_count];
 
-	errand->has_slot = true;
-	errand->slot = pool->first + index;
-	errand->sequence = ++pool->sequences[index];
+	request->has_slot = true;
+	request->slot = pool->first + index;
+	request->sequence = ++pool->sequences[index];
 }
 
 /* Nobody overtakes who waits. */
-bool slot_pool_take(struct slot_pool *pool, struct errand *errand)
+bool slot_pool_take(struct slot_pool *pool, struct cluster_request *request)
 {
-	check(!errand->has_slot);
+	check(!request->has_slot);
 	if (pool->free_count > 0 && !pool->queue) {
-		take(pool, errand);
+		take(pool, request);
 		return true;
 	}
-	DL_APPEND2(pool->queue, errand, queue_prev, queue_next);
+	DL_APPEND2(pool->queue, request, queue_prev, queue_next);
 	return false;
 }
 
-void slot_pool_give(struct slot_pool *pool, struct errand *errand)
+void slot_pool_give(struct slot_pool *pool, struct cluster_request *request)
 {
-	if (!errand->has_slot)
+	if (!request->has_slot)
 		return;
-	errand->has_slot = false;
+	request->has_slot = false;
 	if (!pool->is_open)
 		return;
 	check(pool->free_count < SLOT_POOL_SIZE);
-	pool->free[pool->free_count++] = errand->slot - pool->first;
+	pool->free[pool->free_count++] = request->slot - pool->first;
 }
 
-struct errand *slot_pool_next(struct slot_pool *pool)
+struct cluster_request *slot_pool_next(struct slot_pool *pool)
 {
-	struct errand *errand = pool->free_count > 0 ? pool->queue : NULL;
+	struct cluster_request *request = pool->free_count > 0 ? pool->queue : NULL;
 
-	if (errand) {
-		slot_pool_leave(pool, errand);
-		take(pool, errand);
+	if (request) {
+		slot_pool_leave(pool, request);
+		take(pool, request);
 	}
-	return errand;
+	return request;
 }
 
-void slot_pool_leave(struct slot_pool *pool, struct errand *errand)
+void slot_pool_leave(struct slot_pool *pool, struct cluster_request *request)
 {
-	DL_DELETE2(pool->queue, errand, queue_prev, queue_next);
+	DL_DELETE2(pool->queue, request, queue_prev, queue_next);
 }

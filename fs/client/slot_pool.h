@@ -1,5 +1,5 @@
 /*
- * slot_pool.h: one courier's share of a session's slots (store/rows/slots.h). A change takes one, keeps it with its sequence
+ * slot_pool.h: one dispatcher's share of a session's slots (store/rows/slots.h). A change takes one, keeps it with its sequence
  * number over all its attempts, and gives it back; who finds none free waits in the order of coming.
  *
  * A slot whose change was given up may be taken again at once: the next change has a greater sequence number, and what
@@ -8,7 +8,7 @@
 #ifndef RAFTKV_FS_CLIENT_SLOT_POOL_H
 #define RAFTKV_FS_CLIENT_SLOT_POOL_H
 
-#include "fs/client/errand.h"
+#include "fs/client/cluster_request.h"
 
 #define SLOT_POOL_SIZE 64u
 
@@ -18,7 +18,7 @@ struct slot_pool {
 	uint32_t free_count;
 	uint32_t free[SLOT_POOL_SIZE]; /* indices; the one used last is taken first */
 	uint64_t sequences[SLOT_POOL_SIZE]; /* used last */
-	struct errand *queue; /* by queue_prev, queue_next */
+	struct cluster_request *queue; /* by queue_prev, queue_next */
 };
 
 /* Closed. */
@@ -28,11 +28,11 @@ void slot_pool_open(struct slot_pool *pool);
 /* Nobody gets a slot; those taken are not given back any more. */
 void slot_pool_close(struct slot_pool *pool);
 /* True: it has a slot. Else it has been put in the queue. */
-bool slot_pool_take(struct slot_pool *pool, struct errand *errand);
+bool slot_pool_take(struct slot_pool *pool, struct cluster_request *request);
 /* Gives its slot back, if it has one. */
-void slot_pool_give(struct slot_pool *pool, struct errand *errand);
+void slot_pool_give(struct slot_pool *pool, struct cluster_request *request);
 /* The one that has waited longest, with a slot; NULL: nobody waits, or none is free. */
-struct errand *slot_pool_next(struct slot_pool *pool);
-void slot_pool_leave(struct slot_pool *pool, struct errand *errand); /* the queue */
+struct cluster_request *slot_pool_next(struct slot_pool *pool);
+void slot_pool_leave(struct slot_pool *pool, struct cluster_request *request); /* the queue */
 
 #endif

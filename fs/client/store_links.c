@@ -42,8 +42,8 @@ struct store_link {
 	uint64_t latency;
 	uint64_t heard; /* env_now, of the last answer */
 	uint64_t suspect_until; /* env_now */
-	struct errand *queue;
-	uint32_t count; /* of errands that were sent */
+	struct cluster_request *queue;
+	uint32_t count; /* of requests that were sent */
 	size_t weight;
 };
 
@@ -67,85 +67,87 @@ static struct store_link *find(const struct store_links *links, const char *addr
 	return NULL;
 }
 
-static void give_back(struct store_link *link, struct errand *errand, int status, const struct frame *answer)
+static void give_back(
+	struct store_link *link, struct cluster_request *request, int status, const struct frame *answer)
 {
-	errand->link = NULL;
-	link->links->options.back(errand, status, answer);
+	request->link = NULL;
+	link->links->options.back(request, status, answer);
 }
 
 /* ---- Sending ---- */
 
 static void pump(struct store_link *link);
 
-static void end_carrying(struct store_link *link, struct errand *errand)
+static void end_carrying(struct store_link *link, struct cluster_request *request)
 {
 	link->count--;
-	link->weight -= errand->weight;
+	link->weight -= request->weight;
 }
 
-static void note_answer(struct store_link *link, const struct errand *errand)
+static void note_answer(struct store_link *link, const struct cluster_request *request)
 {
-	uint64_t now = env_now(link->links->env), took = now - errand->sent;
+	uint64_t now = env_now(link->links->env), took = now - request->sent;
 
 	link->heard = now;
 	link->suspect_until = 0;
-	if (errand->kind == ERRAND_READ)
+	if (request->kind == CLUSTER_REQUEST_READ)
 		link->latency = link->latency == 0 ? took
 						   : link->latency - link->latency / LATENCY_SMOOTHING +
 							     took / LATENCY_SMOOTHING;
 }
 
 /* Is it the request that takes long, or the store that says nothing at all? */
-static void note_silence(struct store_link *link, struct errand *errand)
+static void note_silence(struct store_link *link, struct cluster_request *request)
 {
-	if (errand->timeouts < ATTEMPT_DOUBLINGS)
-		errand->timeouts++;
-	if (link->heard < errand->sent && !errand->pass_on)
+	if (request->timeouts < ATTEMPT_DOUBLINGS)
+		request->timeouts++;
+	if (link->heard < request->sent && !request->pass_on)
 		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
 
 static void on_done(struct rpc_call *call, int status, const struct frame *answer)
 {
-	struct errand *errand = container_of(call, struct errand, call);
-	struct store_link *link = errand->link;
+	struct cluster_request *request = container_of(call, struct cluster_request, call);
+	struct store_link *link = request->link;
 
-	end_carrying(link, errand);
+	end_carrying(link, request);
 	if (status == -ECONNRESET)
 		link->state = LINK_ENDING;
 	if (status == 0)
-		note_answer(link, errand);
+		note_answer(link, request);
 	if (status == -ETIMEDOUT)
-		note_silence(link, errand);
-	give_back(link, errand, status, answer);
+		note_silence(link, request);
+	give_back(link, request, status, answer);
 	if (link->state == LINK_OPEN)
 		pump(link);
 }
 
-static bool has_room(const struct store_link *link, const struct errand *errand)
+static bool has_room(const struct store_link *link, const struct cluster_request *request)
 {
-	if (errand->kind == ERRAND_BEAT || link->count == 0)
+	if (request->kind == CLUSTER_REQUEST_BEAT || link->count == 0)
 		return true;
-	return link->count < STORE_LINK_ERRANDS_MAX && link->weight + errand->weight <= STORE_LINK_WEIGHT_MAX;
+	return link->count < STORE_LINK_REQUESTS_MAX &&
+	       link->weight + request->weight <= STORE_LINK_WEIGHT_MAX;
 }
 
 /* False: not now. */
-static bool send_one(struct store_link *link, struct errand *errand)
+static bool send_one(struct store_link *link, struct cluster_request *request)
 {
-	uint64_t timeout = (ATTEMPT_NS << errand->timeouts) + (link->weight + errand->weight) * NS_PER_BYTE;
-	int status = errand_send(errand, link->rpc, timeout, on_done);
+	uint64_t timeout = (ATTEMPT_NS << request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
+	int status = cluster_request_send(request, link->rpc, timeout, on_done);
 
 	if (status == STATUS_LIMIT && link->count > 0)
 		return false;
-	DL_DELETE2(link->queue, errand, queue_prev, queue_next);
+	DL_DELETE2(link->queue, request, queue_prev, queue_next);
 	if (status < 0) {
-		give_back(link, errand, status, NULL);
+		give_back(link, request, status, NULL);
 		return true;
 	}
-	errand->state = ERRAND_SENT;
-	errand->was_sent = true;
-	errand->sent = env_now(link->links->env);
+	request->state = CLUSTER_REQUEST_SENT;
+	request->was_sent = true;
+	request->sent = env_now(link->links->env);
 	link->count++;
-	link->weight += errand->weight;
+	link->weight += request->weight;
 	return true;
 }
 
@@ -210,7 +212,7 @@ static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
 {
 	struct store_link *link = argument;
 	struct store_links *links = link->links;
-	struct errand *errand;
+	struct cluster_request *request;
 	const struct status late = {.code = -ETIMEDOUT, .text = "nothing there answers as a store does"};
 	const struct status nowhere = {
 		.code = -EHOSTUNREACH, .text = "there is no such host, or no way to it"};
@@ -228,9 +230,9 @@ static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
 		links->options.failed(links->options.argument, link->address, why);
 	link->state = LINK_DOWN;
 	rest(link);
-	while ((errand = link->queue)) {
-		DL_DELETE2(link->queue, errand, queue_prev, queue_next);
-		give_back(link, errand, -ENOTCONN, NULL);
+	while ((request = link->queue)) {
+		DL_DELETE2(link->queue, request, queue_prev, queue_next);
+		give_back(link, request, -ENOTCONN, NULL);
 	}
 	if (link->is_leaving)
 		link_free(link);
@@ -289,7 +291,8 @@ static bool is_resting(const struct store_link *link)
 	       (link->state == LINK_DOWN && now < link->rests_until);
 }
 
-int store_links_carry(struct store_links *links, const char *address, uint64_t store, struct errand *errand)
+int store_links_carry(
+	struct store_links *links, const char *address, uint64_t store, struct cluster_request *request)
 {
 	struct store_link *link = find(links, address);
 	int status = 0;
@@ -305,29 +308,29 @@ int store_links_carry(struct store_links *links, const char *address, uint64_t s
 		status = connect_link(link, store);
 	if (status < 0)
 		return status;
-	if (errand->from_follower && link->suspect_until > 0) /* one tries, for all */
+	if (request->from_follower && link->suspect_until > 0) /* one tries, for all */
 		link->suspect_until = env_now(links->env) + SUSPECT_NS;
-	errand->link = link;
-	errand->state = ERRAND_QUEUED;
-	if (errand->kind == ERRAND_BEAT)
-		DL_PREPEND2(link->queue, errand, queue_prev, queue_next);
+	request->link = link;
+	request->state = CLUSTER_REQUEST_QUEUED;
+	if (request->kind == CLUSTER_REQUEST_BEAT)
+		DL_PREPEND2(link->queue, request, queue_prev, queue_next);
 	else
-		DL_APPEND2(link->queue, errand, queue_prev, queue_next);
+		DL_APPEND2(link->queue, request, queue_prev, queue_next);
 	pump(link);
 	return 0;
 }
 
-void store_links_withdraw(struct store_links *links, struct errand *errand)
+void store_links_withdraw(struct store_links *links, struct cluster_request *request)
 {
-	struct store_link *link = errand->link;
+	struct store_link *link = request->link;
 
 	check(link && link->links == links);
-	errand->link = NULL;
-	if (errand->state == ERRAND_QUEUED) {
-		DL_DELETE2(link->queue, errand, queue_prev, queue_next);
+	request->link = NULL;
+	if (request->state == CLUSTER_REQUEST_QUEUED) {
+		DL_DELETE2(link->queue, request, queue_prev, queue_next);
 	} else {
-		rpc_forget(&errand->call);
-		end_carrying(link, errand);
+		rpc_forget(&request->call);
+		end_carrying(link, request);
 	}
 	pump(link);
 }

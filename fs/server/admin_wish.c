@@ -5,7 +5,7 @@
 #include "fs/server/admin_internal.h"
 #include "proto/container.h"
 
-struct errand {
+struct admin_call {
 	struct keeper_wish wish;
 	struct admin *admin;
 	struct rpc_request *request;
@@ -24,12 +24,12 @@ static void send_on(struct admin *admin, struct rpc_request *request, struct adm
 
 static void on_made(struct keeper_wish *wish, const struct status *status)
 {
-	struct errand *errand = container_of(wish, struct errand, wish);
-	struct admin *admin = errand->admin;
-	struct rpc_request *request = errand->request;
+	struct admin_call *call = container_of(wish, struct admin_call, wish);
+	struct admin *admin = call->admin;
+	struct rpc_request *request = call->request;
 	Raftkv__WishReply reply = RAFTKV__WISH_REPLY__INIT;
 
-	free(errand);
+	free(call);
 	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0)
 		return;
 	reply.status = status->code;
@@ -55,17 +55,17 @@ static bool read_wish(const Raftkv__WishRequest *message, struct keeper_wish *wi
 int admin_on_wish(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	Raftkv__WishRequest *message = raftkv__wish_request__unpack(NULL, frame->head.size, frame->head.data);
-	struct errand *errand = message ? calloc(1, sizeof *errand) : NULL;
-	bool is_good = errand && frame->attachment_count == 0 && read_wish(message, &errand->wish);
-	int status = message && !errand ? -ENOMEM : STATUS_MALFORMED;
+	struct admin_call *call = message ? calloc(1, sizeof *call) : NULL;
+	bool is_good = call && frame->attachment_count == 0 && read_wish(message, &call->wish);
+	int status = message && !call ? -ENOMEM : STATUS_MALFORMED;
 
 	raftkv__wish_request__free_unpacked(message, NULL);
 	if (!is_good) {
-		free(errand);
+		free(call);
 		return status;
 	}
-	errand->admin = argument;
-	errand->request = request;
-	keeper_make(errand->admin->options.keeper, &errand->wish);
+	call->admin = argument;
+	call->request = request;
+	keeper_make(call->admin->options.keeper, &call->wish);
 	return 0;
 }

@@ -281,7 +281,7 @@ static void begin_store(struct fixture *fixture, uint32_t i)
 
 /* ---- The mount ---- */
 
-struct errand_mail {
+struct task_mail {
 	struct env_mail mail;
 	void (*run)(void *argument);
 	void *argument;
@@ -290,10 +290,10 @@ struct errand_mail {
 
 static void on_mail(struct env_mail *mail)
 {
-	struct errand_mail *errand = (struct errand_mail *)mail;
+	struct task_mail *request = (struct task_mail *)mail;
 
-	errand->run(errand->argument);
-	errand->is_done = true;
+	request->run(request->argument);
+	request->is_done = true;
 }
 
 static bool is_set(void *argument)
@@ -304,10 +304,10 @@ static bool is_set(void *argument)
 static void run_on(
 	struct fixture *fixture, struct env_loop *loop, void (*run)(void *argument), void *argument)
 {
-	struct errand_mail errand = {.run = run, .argument = argument};
+	struct task_mail request = {.run = run, .argument = argument};
 
-	env_post(loop, &errand.mail, on_mail);
-	check(sim_run(fixture->world, PATIENCE, is_set, &errand.is_done));
+	env_post(loop, &request.mail, on_mail);
+	check(sim_run(fixture->world, PATIENCE, is_set, &request.is_done));
 }
 
 static void on_started(void *argument, int status)

@@ -6,21 +6,21 @@
 #define FIRST 128u
 
 static struct slot_pool pool;
-static struct errand errands[SLOT_POOL_SIZE + 3];
+static struct cluster_request requests[SLOT_POOL_SIZE + 3];
 
 static int set_up(void **state)
 {
 	(void)state;
 	slot_pool_init(&pool, FIRST);
 	for (uint32_t i = 0; i < SLOT_POOL_SIZE + 3; i++)
-		errands[i] = (struct errand){0};
+		requests[i] = (struct cluster_request){0};
 	return 0;
 }
 
 static void take_all(void)
 {
 	for (uint32_t i = 0; i < SLOT_POOL_SIZE; i++)
-		assert_true(slot_pool_take(&pool, &errands[i]));
+		assert_true(slot_pool_take(&pool, &requests[i]));
 }
 
 static void each_has_a_slot_of_its_own(void **state)
@@ -31,10 +31,10 @@ static void each_has_a_slot_of_its_own(void **state)
 	slot_pool_open(&pool);
 	take_all();
 	for (uint32_t i = 0; i < SLOT_POOL_SIZE; i++) {
-		assert_in_range(errands[i].slot, FIRST, FIRST + SLOT_POOL_SIZE - 1);
-		assert_false(is_taken[errands[i].slot - FIRST]);
-		is_taken[errands[i].slot - FIRST] = true;
-		assert_int_equal(errands[i].sequence, 1);
+		assert_in_range(requests[i].slot, FIRST, FIRST + SLOT_POOL_SIZE - 1);
+		assert_false(is_taken[requests[i].slot - FIRST]);
+		is_taken[requests[i].slot - FIRST] = true;
+		assert_int_equal(requests[i].sequence, 1);
 	}
 }
 
@@ -45,18 +45,18 @@ static void a_slot_that_is_used_again_goes_on_counting(void **state)
 	(void)state;
 	slot_pool_open(&pool);
 	take_all();
-	slot = errands[5].slot;
-	slot_pool_give(&pool, &errands[5]);
-	slot_pool_give(&pool, &errands[5]); /* it has none any more */
-	assert_true(slot_pool_take(&pool, &errands[5]));
-	assert_int_equal(errands[5].slot, slot);
-	assert_int_equal(errands[5].sequence, 2);
-	assert_false(slot_pool_take(&pool, &errands[SLOT_POOL_SIZE]));
+	slot = requests[5].slot;
+	slot_pool_give(&pool, &requests[5]);
+	slot_pool_give(&pool, &requests[5]); /* it has none any more */
+	assert_true(slot_pool_take(&pool, &requests[5]));
+	assert_int_equal(requests[5].slot, slot);
+	assert_int_equal(requests[5].sequence, 2);
+	assert_false(slot_pool_take(&pool, &requests[SLOT_POOL_SIZE]));
 }
 
 static void who_waits_is_served_in_order(void **state)
 {
-	struct errand *waiting = &errands[SLOT_POOL_SIZE];
+	struct cluster_request *waiting = &requests[SLOT_POOL_SIZE];
 
 	(void)state;
 	slot_pool_open(&pool);
@@ -65,33 +65,33 @@ static void who_waits_is_served_in_order(void **state)
 		assert_false(slot_pool_take(&pool, &waiting[i]));
 	assert_null(slot_pool_next(&pool));
 	slot_pool_leave(&pool, &waiting[1]);
-	slot_pool_give(&pool, &errands[0]);
-	assert_false(slot_pool_take(&pool, &errands[0])); /* others have waited for longer */
+	slot_pool_give(&pool, &requests[0]);
+	assert_false(slot_pool_take(&pool, &requests[0])); /* others have waited for longer */
 	assert_ptr_equal(slot_pool_next(&pool), &waiting[0]);
 	assert_true(waiting[0].has_slot);
 	assert_null(slot_pool_next(&pool));
-	slot_pool_give(&pool, &errands[1]);
+	slot_pool_give(&pool, &requests[1]);
 	assert_ptr_equal(slot_pool_next(&pool), &waiting[2]);
-	slot_pool_give(&pool, &errands[2]);
-	assert_ptr_equal(slot_pool_next(&pool), &errands[0]);
+	slot_pool_give(&pool, &requests[2]);
+	assert_ptr_equal(slot_pool_next(&pool), &requests[0]);
 }
 
 static void a_new_session_begins_anew(void **state)
 {
 	(void)state;
-	assert_false(slot_pool_take(&pool, &errands[SLOT_POOL_SIZE])); /* there is none yet */
+	assert_false(slot_pool_take(&pool, &requests[SLOT_POOL_SIZE])); /* there is none yet */
 	slot_pool_open(&pool);
-	assert_ptr_equal(slot_pool_next(&pool), &errands[SLOT_POOL_SIZE]);
+	assert_ptr_equal(slot_pool_next(&pool), &requests[SLOT_POOL_SIZE]);
 	slot_pool_close(&pool);
-	assert_false(slot_pool_take(&pool, &errands[0]));
-	slot_pool_give(&pool, &errands[SLOT_POOL_SIZE]); /* of the session that is over */
+	assert_false(slot_pool_take(&pool, &requests[0]));
+	slot_pool_give(&pool, &requests[SLOT_POOL_SIZE]); /* of the session that is over */
 	assert_null(slot_pool_next(&pool));
 	slot_pool_open(&pool);
-	assert_ptr_equal(slot_pool_next(&pool), &errands[0]);
-	assert_int_equal(errands[0].sequence, 1);
+	assert_ptr_equal(slot_pool_next(&pool), &requests[0]);
+	assert_int_equal(requests[0].sequence, 1);
 	for (uint32_t i = 1; i < SLOT_POOL_SIZE; i++)
-		assert_true(slot_pool_take(&pool, &errands[i]));
-	assert_false(slot_pool_take(&pool, &errands[SLOT_POOL_SIZE + 1]));
+		assert_true(slot_pool_take(&pool, &requests[i]));
+	assert_false(slot_pool_take(&pool, &requests[SLOT_POOL_SIZE + 1]));
 }
 
 int main(void)

@@ -1,38 +1,38 @@
 /*
- * errand.h: one request of a remote client on its way through the cluster: where it goes, what it carries, and how often
- * it had to be sent. A courier (courier.h) runs errands; whoever makes one embeds it and gets it back with `done`.
+ * cluster_request.h: one request of a remote client on its way through the cluster: where it goes, what it carries, and how often
+ * it had to be sent. A dispatcher (dispatcher.h) runs requests; whoever makes one embeds it and gets it back with `done`.
  *
- * At any time an errand waits for one thing: a slot, routes, its turn on a link, an answer, or the end of a rest before
+ * At any time a request waits for one thing: a slot, routes, its turn on a link, an answer, or the end of a rest before
  * it is sent again.
  */
-#ifndef RAFTKV_FS_CLIENT_ERRAND_H
-#define RAFTKV_FS_CLIENT_ERRAND_H
+#ifndef RAFTKV_FS_CLIENT_CLUSTER_REQUEST_H
+#define RAFTKV_FS_CLIENT_CLUSTER_REQUEST_H
 
 #include "fs/schema/keys.h"
 #include "proto/rpc.h"
 
-struct courier;
+struct dispatcher;
 struct store_link;
-struct errand;
+struct cluster_request;
 
-enum errand_kind {
-	ERRAND_READ, /* `body`: a question (question.h) */
-	ERRAND_CHANGE, /* `body`: an op; with a slot of the session */
-	ERRAND_SESSION, /* the same, without session or slot: OP_SESSION_OPEN, OP_SESSION_CLOSE */
-	ERRAND_BEAT, /* of `session` */
-	ERRAND_ROUTES, /* the courier's own */
+enum cluster_request_kind {
+	CLUSTER_REQUEST_READ, /* `body`: a question (question.h) */
+	CLUSTER_REQUEST_CHANGE, /* `body`: an op; with a slot of the session */
+	CLUSTER_REQUEST_SESSION, /* the same, without session or slot: OP_SESSION_OPEN, OP_SESSION_CLOSE */
+	CLUSTER_REQUEST_BEAT, /* of `session` */
+	CLUSTER_REQUEST_ROUTES, /* the dispatcher's own */
 };
 
-enum errand_state {
-	ERRAND_NEEDS_SLOT = 1, /* in the slots' queue */
-	ERRAND_NEEDS_ROUTES,
-	ERRAND_QUEUED, /* on a link, in its queue */
-	ERRAND_SENT,
-	ERRAND_RESTING,
+enum cluster_request_state {
+	CLUSTER_REQUEST_NEEDS_SLOT = 1, /* in the slots' queue */
+	CLUSTER_REQUEST_NEEDS_ROUTES,
+	CLUSTER_REQUEST_QUEUED, /* on a link, in its queue */
+	CLUSTER_REQUEST_SENT,
+	CLUSTER_REQUEST_RESTING,
 };
 
 /* Borrowed for the call of `done`. */
-struct errand_answer {
+struct cluster_answer {
 	uint64_t leader_store;
 	uint32_t expiry_ms; /* BEAT */
 	uint64_t notice; /* BEAT: number; 0: none. Its inodes are the bytes */
@@ -41,9 +41,9 @@ struct errand_answer {
 	const Raftkv__RoutesReply *routes;
 };
 
-struct errand {
+struct cluster_request {
 	/* Its maker's, in: */
-	enum errand_kind kind;
+	enum cluster_request_kind kind;
 	struct fs_key key; /* says which region; size 0: region 1 */
 	struct buf *body; /* stays until `done`, as does the payload */
 	struct buf *payload; /* may be NULL */
@@ -54,15 +54,15 @@ struct errand {
 	uint64_t limit; /* ns; 0: it may take as long as it takes */
 	/*
 	 * Once: 0 with the answer; -errno of the store's; STATUS_SESSION_UNKNOWN: refused, and so will all be; -ETIMEDOUT:
-	 * over its limit; or what courier_give_up said. The last two, and an error after a retry: nobody knows whether it
+	 * over its limit; or what dispatcher_give_up said. The last two, and an error after a retry: nobody knows whether it
 	 * was done.
 	 */
-	void (*done)(struct errand *errand, int status, const struct errand_answer *answer);
-	/* The courier's: */
-	struct courier *courier;
-	struct errand *prev, *next; /* of all of its errands */
-	struct errand *queue_prev, *queue_next; /* in the queue of what it waits for */
-	enum errand_state state;
+	void (*done)(struct cluster_request *request, int status, const struct cluster_answer *answer);
+	/* The dispatcher's: */
+	struct dispatcher *dispatcher;
+	struct cluster_request *prev, *next; /* of all of its requests */
+	struct cluster_request *queue_prev, *queue_next; /* in the queue of what it waits for */
+	enum cluster_request_state state;
 	uint64_t begun; /* env_now */
 	uint32_t attempts; /* that were not the last */
 	uint32_t timeouts; /* of attempts */
@@ -85,9 +85,10 @@ struct errand {
 };
 
 /* Sends it over a link that is open; as rpc_call. */
-int errand_send(struct errand *errand, struct rpc *rpc, uint64_t timeout, rpc_call_cb done);
+int cluster_request_send(
+	struct cluster_request *request, struct rpc *rpc, uint64_t timeout, rpc_call_cb done);
 /* What came back, to `then`: the store's status, or STATUS_MALFORMED. */
-void errand_read_answer(struct errand *errand, const struct frame *frame,
-	void (*then)(struct errand *errand, int status, const struct errand_answer *answer));
+void cluster_request_read_answer(struct cluster_request *request, const struct frame *frame,
+	void (*then)(struct cluster_request *request, int status, const struct cluster_answer *answer));
 
 #endif

@@ -1,10 +1,10 @@
-/* way.h: the two ways in which a client (client.h) reaches its filesystem: local.c and remote.c. */
-#ifndef RAFTKV_FS_CLIENT_WAY_H
-#define RAFTKV_FS_CLIENT_WAY_H
+/* client_ops.h: the two ways in which a client (client.h) reaches its filesystem: local.c and remote.c. */
+#ifndef RAFTKV_FS_CLIENT_CLIENT_OPS_H
+#define RAFTKV_FS_CLIENT_CLIENT_OPS_H
 
 #include "fs/client/client.h"
 
-struct client_way {
+struct client_ops {
 	int (*call)(
 		struct client *client, struct client_call *call, const struct op *op, struct buf *payload);
 	bool (*give_up_call)(struct client_call *call);
@@ -16,7 +16,7 @@ struct client_way {
 };
 
 struct client {
-	const struct client_way *way;
+	const struct client_ops *ops;
 };
 
 /* What the kernel is told about a status: its errnos only. */

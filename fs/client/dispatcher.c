@@ -1,0 +1,565 @@
+#include "fs/client/dispatcher.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "fs/client/chooser.h"
+#include "fs/client/routes.h"
+#include "fs/client/slot_pool.h"
+#include "fs/client/store_links.h"
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+
+#define NS_PER_MS      UINT64_C(1000000)
+#define REST_FIRST_NS  (2 * NS_PER_MS) /* doubled up to 256 ms */
+#define REST_DOUBLINGS 7u
+#define HINTS_MAX      4u /* followed at once, one after the other */
+#define REFRESH_EVERY  8u /* attempts: perhaps the region is elsewhere by now */
+#define NOTICE_NS      (2000 * NS_PER_MS) /* of waiting, before somebody is told */
+
+struct dispatcher {
+	struct dispatcher_options options;
+	struct env *env;
+	struct link_self self;
+	struct routes *routes;
+	struct store_links *links;
+	struct chooser chooser;
+	struct slot_pool slots;
+	uint64_t session; /* 0: none */
+	struct cluster_request *requests; /* all */
+	uint32_t count;
+	struct cluster_request refresh; /* asks for the routes */
+	bool is_refreshing;
+	uint32_t refresh_turn; /* among all whom it could ask */
+	bool is_waiting; /* and said so */
+	void (*stopped)(void *argument);
+	void *stopped_argument;
+	/* For remote_stats: */
+	atomic_ullong calls, reads, retries, timeouts, failures, links_open, under_way;
+	atomic_ullong waits_since; /* env_now; 0: answers come */
+};
+
+static void add(atomic_ullong *counter, uint64_t by)
+{
+	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+static void dispatch(struct cluster_request *request);
+static void want_routes(struct dispatcher *dispatcher);
+
+/* ---- Ending ---- */
+
+static void serve_slots(struct dispatcher *dispatcher)
+{
+	struct cluster_request *next;
+
+	while ((next = slot_pool_next(&dispatcher->slots)))
+		dispatch(next);
+}
+
+/* Answers come again. */
+static void note_answer(struct dispatcher *dispatcher, const struct cluster_request *request)
+{
+	if (request->kind == CLUSTER_REQUEST_ROUTES)
+		return;
+	atomic_store_explicit(&dispatcher->waits_since, 0, memory_order_relaxed);
+	if (dispatcher->is_waiting)
+		log_info(dispatcher->options.logger, "msg=\"the cluster answers again\"");
+	dispatcher->is_waiting = false;
+}
+
+static void finish(struct cluster_request *request, int status, const struct cluster_answer *answer)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+	bool had_slot = request->has_slot;
+
+	env_timer_stop(&request->rest);
+	env_timer_stop(&request->end);
+	DL_DELETE(dispatcher->requests, request);
+	dispatcher->count--;
+	atomic_store_explicit(&dispatcher->under_way, dispatcher->count, memory_order_relaxed);
+	slot_pool_give(&dispatcher->slots, request);
+	request->done(request, status, answer);
+	if (had_slot)
+		serve_slots(dispatcher);
+}
+
+/* Takes it out of whatever it waits for. */
+static void withdraw(struct cluster_request *request)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+
+	switch (request->state) {
+	case CLUSTER_REQUEST_NEEDS_SLOT:
+		slot_pool_leave(&dispatcher->slots, request);
+		break;
+	case CLUSTER_REQUEST_QUEUED:
+	case CLUSTER_REQUEST_SENT:
+		store_links_withdraw(dispatcher->links, request);
+		break;
+	case CLUSTER_REQUEST_NEEDS_ROUTES:
+	case CLUSTER_REQUEST_RESTING:
+		break;
+	}
+}
+
+void dispatcher_give_up(struct cluster_request *request, int status)
+{
+	const struct cluster_answer none = {0};
+
+	withdraw(request);
+	finish(request, status, &none);
+}
+
+static void on_end(struct env_timer *timer)
+{
+	dispatcher_give_up(container_of(timer, struct cluster_request, end), -ETIMEDOUT);
+}
+
+/* ---- Trying again ---- */
+
+static void note_waiting(struct dispatcher *dispatcher, const struct cluster_request *request, int status)
+{
+	unsigned long long none = 0;
+
+	if (env_now(dispatcher->env) - request->begun < NOTICE_NS)
+		return;
+	atomic_compare_exchange_strong(&dispatcher->waits_since, &none, request->begun);
+	if (!dispatcher->is_waiting)
+		log_warn(dispatcher->options.logger,
+			"msg=\"the cluster does not answer: waiting\" attempts=%u reason=\"%s\"",
+			request->attempts, status_name(status));
+	dispatcher->is_waiting = true;
+}
+
+static void on_rested(struct env_timer *timer)
+{
+	dispatch(container_of(timer, struct cluster_request, rest));
+}
+
+static void note_read(const struct cluster_request *request, bool did_answer)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+	struct region_route *route;
+
+	if (!request->from_follower)
+		return;
+	route = routes_find_region(dispatcher->routes, request->region);
+	if (route)
+		chooser_note(&dispatcher->chooser, request, route, did_answer);
+}
+
+static void retry(struct cluster_request *request, int status)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+	uint32_t doublings = request->attempts < REST_DOUBLINGS ? request->attempts : REST_DOUBLINGS;
+	uint64_t rest = (uint64_t)REST_FIRST_NS << doublings, random;
+
+	add(&dispatcher->retries, 1);
+	note_read(request, false);
+	request->attempts++;
+	request->hints = 0;
+	request->state = CLUSTER_REQUEST_RESTING;
+	note_waiting(dispatcher, request, status);
+	env_random(dispatcher->env, &random, sizeof random);
+	env_timer_start(&request->rest, dispatcher->options.loop,
+		env_now(dispatcher->env) + rest / 2 + random % (rest / 2), on_rested);
+	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
+		want_routes(dispatcher);
+}
+
+/* ---- The routes ---- */
+
+static void wake_for_routes(struct dispatcher *dispatcher)
+{
+	struct cluster_request *request, *next;
+
+	DL_FOREACH_SAFE(dispatcher->requests, request, next)
+	{
+		if (request->state == CLUSTER_REQUEST_NEEDS_ROUTES)
+			retry(request, STATUS_REGION_NOT_FOUND);
+	}
+}
+
+static void on_refreshed(struct cluster_request *request, int status, const struct cluster_answer *answer)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+
+	dispatcher->is_refreshing = false;
+	if (status == -ECANCELED)
+		return;
+	if (status == 0)
+		status = routes_take(dispatcher->routes, answer->routes);
+	if (status < 0)
+		log_warn(dispatcher->options.logger, "msg=\"routes could not be taken\" reason=\"%s\"",
+			status_name(status));
+	wake_for_routes(dispatcher);
+}
+
+static void start(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	request->dispatcher = dispatcher;
+	request->begun = env_now(dispatcher->env);
+	DL_APPEND(dispatcher->requests, request);
+	dispatcher->count++;
+	atomic_store_explicit(&dispatcher->under_way, dispatcher->count, memory_order_relaxed);
+	if (request->limit > 0)
+		env_timer_start(
+			&request->end, dispatcher->options.loop, request->begun + request->limit, on_end);
+}
+
+static void want_routes(struct dispatcher *dispatcher)
+{
+	if (dispatcher->is_refreshing || dispatcher->stopped)
+		return;
+	dispatcher->is_refreshing = true;
+	dispatcher->refresh = (struct cluster_request){.kind = CLUSTER_REQUEST_ROUTES, .done = on_refreshed};
+	start(dispatcher, &dispatcher->refresh);
+	dispatch(&dispatcher->refresh);
+}
+
+/* Whom the refresh asks: the stores that are known, and those that were known from the beginning, in turn. */
+static const char *refresh_address(const struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
+{
+	uint32_t known = routes_store_count(dispatcher->routes);
+	uint32_t index = turn % (known + dispatcher->options.seeds->count);
+
+	*store = index < known ? routes_store(dispatcher->routes, index) : 0;
+	return index < known ? routes_address(dispatcher->routes, *store)
+			     : dispatcher->options.seeds->addresses[index - known];
+}
+
+static void dispatch_refresh(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	uint32_t count = routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count;
+	int status = -ENOTCONN;
+
+	for (uint32_t i = 0; i < count && status == -ENOTCONN; i++) {
+		const char *address =
+			refresh_address(dispatcher, dispatcher->refresh_turn++, &request->store);
+
+		status = store_links_carry(dispatcher->links, address, request->store, request);
+	}
+	if (status < 0)
+		retry(request, status);
+}
+
+/* ---- Sending ---- */
+
+static struct region_route *find_route(struct dispatcher *dispatcher, const struct cluster_request *request)
+{
+	if (request->key.size == 0)
+		return routes_find_region(dispatcher->routes, CLUSTER_REGION);
+	return routes_find(dispatcher->routes, fs_key_slice(&request->key));
+}
+
+static void send_to_store(
+	struct dispatcher *dispatcher, struct cluster_request *request, struct region_route *route)
+{
+	int status = -ENOTCONN;
+
+	request->region = route->region;
+	request->epoch_version = route->epoch.version;
+	chooser_choose(&dispatcher->chooser, request, route);
+	if (request->store > 0)
+		status = store_links_carry(dispatcher->links,
+			routes_address(dispatcher->routes, request->store), request->store, request);
+	if (status < 0)
+		retry(request, status);
+}
+
+static void dispatch(struct cluster_request *request)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+	struct region_route *route;
+
+	if (request->kind == CLUSTER_REQUEST_ROUTES) {
+		dispatch_refresh(dispatcher, request);
+		return;
+	}
+	if (request->kind == CLUSTER_REQUEST_CHANGE && !request->has_slot) {
+		request->state = CLUSTER_REQUEST_NEEDS_SLOT;
+		request->session = dispatcher->session;
+		if (!slot_pool_take(&dispatcher->slots, request))
+			return;
+	}
+	if (request->kind == CLUSTER_REQUEST_CHANGE)
+		request->session = dispatcher->session;
+	route = find_route(dispatcher, request);
+	if (route) {
+		send_to_store(dispatcher, request, route);
+		return;
+	}
+	request->state = CLUSTER_REQUEST_NEEDS_ROUTES;
+	want_routes(dispatcher);
+}
+
+int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	check(!dispatcher->stopped);
+	if (dispatcher->count >= DISPATCHER_REQUESTS_MAX)
+		return STATUS_LIMIT;
+	start(dispatcher, request);
+	dispatch(request);
+	return 0;
+}
+
+/* ---- What comes back ---- */
+
+static void forget_leader(struct dispatcher *dispatcher, const struct cluster_request *request)
+{
+	struct region_route *route = routes_find_region(dispatcher->routes, request->region);
+
+	if (route && route->leader == request->store)
+		route->leader = 0;
+}
+
+static void learn_leader(
+	struct dispatcher *dispatcher, const struct cluster_request *request, uint64_t leader)
+{
+	struct region_route *route = routes_find_region(dispatcher->routes, request->region);
+
+	if (route)
+		route->leader = leader;
+	if (!routes_address(dispatcher->routes, leader))
+		want_routes(dispatcher);
+}
+
+static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request *request, uint64_t leader)
+{
+	if (leader == 0 || leader == request->store) {
+		forget_leader(dispatcher, request);
+		retry(request, STATUS_NOT_LEADER);
+		return;
+	}
+	note_read(request, false);
+	learn_leader(dispatcher, request, leader);
+	if (++request->hints > HINTS_MAX) {
+		retry(request, STATUS_NOT_LEADER);
+		return;
+	}
+	add(&dispatcher->retries, 1);
+	dispatch(request);
+}
+
+/* The session has ended: so have all changes that have one of its slots, and nobody gets another. */
+static void on_session_unknown(
+	struct dispatcher *dispatcher, struct cluster_request *request, const struct cluster_answer *answer)
+{
+	uint64_t session = request->session;
+	bool is_current = session > 0 && session == dispatcher->session;
+
+	if (is_current)
+		slot_pool_close(&dispatcher->slots);
+	finish(request, STATUS_SESSION_UNKNOWN, answer);
+	if (!is_current)
+		return;
+	dispatcher_set_session(dispatcher, 0);
+	dispatcher->options.lost(dispatcher->options.argument, session);
+}
+
+/* Asked again, it may have another answer. */
+static bool is_transient(int status)
+{
+	switch (status) {
+	case STATUS_STALE_COMMAND:
+	case STATUS_NOT_READY:
+	case STATUS_PROPOSAL_DROPPED:
+	case STATUS_LIMIT:
+	case STATUS_WOULD_BLOCK:
+	case STATUS_STOPPING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void on_answer(struct cluster_request *request, int status, const struct cluster_answer *answer)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+
+	switch (status) {
+	case STATUS_NOT_LEADER:
+		on_not_leader(dispatcher, request, answer->leader_store);
+		return;
+	case STATUS_EPOCH_NOT_MATCH:
+	case STATUS_REGION_NOT_FOUND:
+		forget_leader(dispatcher, request);
+		retry(request, status);
+		want_routes(dispatcher);
+		return;
+	case STATUS_SESSION_UNKNOWN:
+		note_answer(dispatcher, request);
+		on_session_unknown(dispatcher, request, answer);
+		return;
+	default:
+		break;
+	}
+	if (is_transient(status)) {
+		if (status == STATUS_STOPPING)
+			forget_leader(dispatcher, request);
+		retry(request, status);
+		return;
+	}
+	note_read(request, true);
+	if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
+		learn_leader(dispatcher, request,
+			answer->leader_store > 0 ? answer->leader_store : request->store);
+	note_answer(dispatcher, request);
+	add(request->kind == CLUSTER_REQUEST_READ ? &dispatcher->reads : &dispatcher->calls,
+		request->kind == CLUSTER_REQUEST_READ || request->kind == CLUSTER_REQUEST_CHANGE);
+	finish(request, status, answer);
+}
+
+static void on_back(struct cluster_request *request, int status, const struct frame *frame)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+
+	if (status == 0) {
+		cluster_request_read_answer(request, frame, on_answer);
+		return;
+	}
+	add(&dispatcher->timeouts, status == -ETIMEDOUT);
+	if (request->kind != CLUSTER_REQUEST_ROUTES)
+		forget_leader(dispatcher, request);
+	retry(request, status);
+}
+
+static bool on_welcomed(void *argument, const Raftkv__HelloReply *reply)
+{
+	struct dispatcher *dispatcher = argument;
+
+	if (dispatcher->self.cluster == 0)
+		dispatcher->self.cluster = reply->cluster;
+	return reply->cluster == dispatcher->self.cluster;
+}
+
+static void on_link_failed(void *argument, const char *address, const struct status *why)
+{
+	struct dispatcher *dispatcher = argument;
+
+	add(&dispatcher->failures, 1);
+	dispatcher->options.failed(dispatcher->options.argument, address, why);
+}
+
+/* ---- The session ---- */
+
+/* A change that was asked for under this session: it may rest on what the session held. */
+static struct cluster_request *find_change_of(const struct dispatcher *dispatcher, uint64_t session)
+{
+	struct cluster_request *request;
+
+	DL_FOREACH(dispatcher->requests, request)
+	{
+		if (request->kind == CLUSTER_REQUEST_CHANGE && session > 0 && request->session == session)
+			return request;
+	}
+	return NULL;
+}
+
+void dispatcher_set_session(struct dispatcher *dispatcher, uint64_t session)
+{
+	uint64_t before = dispatcher->session;
+	struct cluster_request *request;
+
+	if (session == before)
+		return;
+	dispatcher->session = session;
+	slot_pool_close(&dispatcher->slots);
+	while (!planted("fs:lost_session_unnoticed") && (request = find_change_of(dispatcher, before)))
+		dispatcher_give_up(request, STATUS_SESSION_UNKNOWN);
+	store_links_set_session(dispatcher->links, session);
+	if (session == 0)
+		return;
+	slot_pool_open(&dispatcher->slots);
+	serve_slots(dispatcher);
+}
+
+uint64_t dispatcher_cluster(const struct dispatcher *dispatcher)
+{
+	return dispatcher->self.cluster;
+}
+
+void dispatcher_set_cluster(struct dispatcher *dispatcher, uint64_t cluster)
+{
+	dispatcher->self.cluster = cluster;
+}
+
+/* ---- Life ---- */
+
+struct dispatcher *dispatcher_new(const struct dispatcher_options *options)
+{
+	struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
+	struct store_links_options links = {.self = dispatcher ? &dispatcher->self : NULL,
+		.loop = options->loop,
+		.welcomed = on_welcomed,
+		.failed = on_link_failed,
+		.back = on_back,
+		.argument = dispatcher};
+
+	if (!dispatcher)
+		return NULL;
+	dispatcher->options = *options;
+	dispatcher->env = env_loop_env(options->loop);
+	dispatcher->self.env = dispatcher->env;
+	slot_pool_init(&dispatcher->slots, options->first_slot);
+	dispatcher->routes = routes_new();
+	dispatcher->links = store_links_new(&links);
+	if (!dispatcher->routes || !dispatcher->links) {
+		dispatcher_free(dispatcher);
+		return NULL;
+	}
+	dispatcher->chooser = (struct chooser){.env = dispatcher->env,
+		.routes = dispatcher->routes,
+		.links = dispatcher->links,
+		.reads = options->reads};
+	return dispatcher;
+}
+
+void dispatcher_free(struct dispatcher *dispatcher)
+{
+	if (!dispatcher)
+		return;
+	store_links_free(dispatcher->links);
+	routes_free(dispatcher->routes);
+	free(dispatcher);
+}
+
+struct env_loop *dispatcher_loop(const struct dispatcher *dispatcher)
+{
+	return dispatcher->options.loop;
+}
+
+static uint64_t get(const atomic_ullong *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void dispatcher_read_stats(const struct dispatcher *dispatcher, struct remote_stats *stats)
+{
+	uint64_t since = get(&dispatcher->waits_since), now = env_now(dispatcher->env);
+
+	*stats = (struct remote_stats){
+		.calls = get(&dispatcher->calls),
+		.reads = get(&dispatcher->reads),
+		.retries = get(&dispatcher->retries),
+		.timeouts = get(&dispatcher->timeouts),
+		.failures = get(&dispatcher->failures),
+		.links = store_links_open_count(dispatcher->links),
+		.under_way = get(&dispatcher->under_way),
+		.waits_ms = since > 0 && now > since ? (now - since) / NS_PER_MS : 0,
+	};
+}
+
+void dispatcher_stop(struct dispatcher *dispatcher, void (*stopped)(void *argument), void *argument)
+{
+	dispatcher->stopped = stopped;
+	dispatcher->stopped_argument = argument;
+	if (dispatcher->is_refreshing)
+		dispatcher_give_up(&dispatcher->refresh, -ECANCELED);
+	check(dispatcher->count == 0);
+	store_links_stop(dispatcher->links, stopped, argument);
+}
