@@ -82,7 +82,8 @@ static const struct rule rules[] = {
 	{"server", "session_expiry_ms", KIND_COUNT, SERVER(session_expiry_ms), 1000, HOUR_MS, "5000",
 		"A mount that is silent for so long has lost its session."},
 	{"server", "replicas", KIND_COUNT, SERVER(replicas), 0, REGION_PEERS_MAX, "0",
-		"Replicas of each region, on the store that keeps the cluster; 0: as many as there are, at "
+		"Replicas of each region, on the store that coordinates the cluster; 0: as many as there "
+		"are, at "
 		"least 3."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
 		"Where raftkvd serves figures over HTTP: unix:/path or host:port."},

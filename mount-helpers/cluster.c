@@ -38,7 +38,7 @@ struct cluster {
 	struct link_self self;
 	struct store_list list;
 	uint32_t patience_ms;
-	char keeper[RECORD_ADDRESS_SIZE_MAX + 1]; /* who answered last, or is said to; empty: unknown */
+	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1]; /* who answered last, or is said to; empty: unknown */
 	sem_t done;
 };
 
@@ -129,7 +129,7 @@ static int ask(struct cluster *cluster, const char *address, uint16_t type, cons
 	return question.status.code;
 }
 
-/* ---- Whoever keeps the cluster ---- */
+/* ---- Whoever coordinates the cluster ---- */
 
 struct hint {
 	int status; /* of the answer */
@@ -138,7 +138,7 @@ struct hint {
 
 typedef void *(*unpack_cb)(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes);
 
-struct keeper_question {
+struct coordinator_question {
 	uint16_t type;
 	const ProtobufCMessage *message;
 	unpack_cb unpack;
@@ -157,12 +157,12 @@ static uint64_t now_ms(void)
 /* The next one to be asked: who is said to lead, else each of the list in turn. */
 static const char *choose(const struct cluster *cluster, uint32_t *turn)
 {
-	return cluster->keeper[0] != '\0' ? cluster->keeper
-					  : cluster->list.addresses[(*turn)++ % cluster->list.count];
+	return cluster->coordinator[0] != '\0' ? cluster->coordinator
+					       : cluster->list.addresses[(*turn)++ % cluster->list.count];
 }
 
-/* The reply of a store that keeps the cluster; NULL: this one does not, or does not answer. */
-static void *try(struct cluster *cluster, const struct keeper_question *question, const char *address,
+/* The reply of a store that coordinates the cluster; NULL: this one does not, or does not answer. */
+static void *try(struct cluster *cluster, const struct coordinator_question *question, const char *address,
 	struct status *status)
 {
 	char asked[RECORD_ADDRESS_SIZE_MAX + 1];
@@ -171,7 +171,7 @@ static void *try(struct cluster *cluster, const struct keeper_question *question
 	void *reply = NULL;
 
 	strcpy(asked, address);
-	cluster->keeper[0] = '\0';
+	cluster->coordinator[0] = '\0';
 	if (ask(cluster, asked, question->type, question->message, &answer, status) < 0)
 		return NULL;
 	reply = question->unpack(NULL, answer->size, answer->data);
@@ -182,19 +182,20 @@ static void *try(struct cluster *cluster, const struct keeper_question *question
 	}
 	hint = question->look(reply);
 	if (hint.status != STATUS_NOT_LEADER) {
-		strcpy(cluster->keeper, asked);
+		strcpy(cluster->coordinator, asked);
 		return reply;
 	}
-	if (strlen(hint.address) < sizeof cluster->keeper && strcmp(hint.address, asked) != 0)
-		strcpy(cluster->keeper, hint.address);
-	status_set(status, STATUS_NOT_LEADER, "%.200s does not know which store keeps the cluster", asked);
+	if (strlen(hint.address) < sizeof cluster->coordinator && strcmp(hint.address, asked) != 0)
+		strcpy(cluster->coordinator, hint.address);
+	status_set(
+		status, STATUS_NOT_LEADER, "%.200s does not know which store coordinates the cluster", asked);
 	question->free(reply, NULL);
 	return NULL;
 }
 
-/* Asks one after the other until the one that keeps the cluster answers, or patience is out. */
-static void *ask_keeper(
-	struct cluster *cluster, const struct keeper_question *question, struct status *status)
+/* Asks one after the other until the one that coordinates the cluster answers, or patience is out. */
+static void *ask_coordinator(
+	struct cluster *cluster, const struct coordinator_question *question, struct status *status)
 {
 	uint64_t deadline = now_ms() + cluster->patience_ms;
 	struct status why = {0};
@@ -202,7 +203,7 @@ static void *ask_keeper(
 	void *reply;
 
 	for (;;) {
-		bool is_hint = cluster->keeper[0] != '\0';
+		bool is_hint = cluster->coordinator[0] != '\0';
 
 		reply = try(cluster, question, choose(cluster, &turn), &why);
 		if (reply)
@@ -218,7 +219,8 @@ static void *ask_keeper(
 			usleep(PAUSE_US);
 	}
 	status_set(status, STATUS_NOT_LEADER,
-		"no store keeps the cluster, or it cannot be reached: %.150s; see 'raftkv health'", why.text);
+		"no store coordinates the cluster, or it cannot be reached: %.150s; see 'raftkv health'",
+		why.text);
 	return NULL;
 }
 
@@ -244,63 +246,63 @@ static void free_overview(void *reply, ProtobufCAllocator *allocator)
 int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status)
 {
 	Raftkv__OverviewRequest request = RAFTKV__OVERVIEW_REQUEST__INIT;
-	const struct keeper_question question = {
+	const struct coordinator_question question = {
 		FRAME_OVERVIEW, &request.base, unpack_overview, look_at_overview, free_overview};
 
-	*reply = ask_keeper(cluster, &question, status);
+	*reply = ask_coordinator(cluster, &question, status);
 	return *reply ? 0 : STATUS_NOT_LEADER;
 }
 
-static void *unpack_wish(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes)
+static void *unpack_request(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes)
 {
-	return raftkv__wish_reply__unpack(allocator, size, bytes);
+	return raftkv__admin_reply__unpack(allocator, size, bytes);
 }
 
-static struct hint look_at_wish(const void *message)
+static struct hint look_at_request(const void *message)
 {
-	const Raftkv__WishReply *reply = message;
+	const Raftkv__AdminReply *reply = message;
 
 	return (struct hint){reply->status, reply->leader_address};
 }
 
-static void free_wish(void *reply, ProtobufCAllocator *allocator)
+static void free_request(void *reply, ProtobufCAllocator *allocator)
 {
-	raftkv__wish_reply__free_unpacked(reply, allocator);
+	raftkv__admin_reply__free_unpacked(reply, allocator);
 }
 
-static int make(struct cluster *cluster, const struct keeper_wish *wish, struct status *status)
+static int make(struct cluster *cluster, const struct admin_request *change, struct status *status)
 {
-	Raftkv__WishRequest request = RAFTKV__WISH_REQUEST__INIT;
-	const struct keeper_question question = {
-		FRAME_WISH, &request.base, unpack_wish, look_at_wish, free_wish};
-	Raftkv__WishReply *reply;
+	Raftkv__AdminRequest request = RAFTKV__ADMIN_REQUEST__INIT;
+	const struct coordinator_question question = {
+		FRAME_ADMIN, &request.base, unpack_request, look_at_request, free_request};
+	Raftkv__AdminReply *reply;
 	int code;
 
-	request.kind = wish->kind;
-	request.store = wish->store;
-	request.state = wish->state;
-	request.heir = wish->heir;
-	request.region = wish->region;
-	request.is_forced = wish->is_forced;
-	request.is_dry = wish->is_dry;
-	reply = ask_keeper(cluster, &question, status);
+	request.kind = change->kind;
+	request.store = change->store;
+	request.state = change->state;
+	request.heir = change->heir;
+	request.region = change->region;
+	request.is_forced = change->is_forced;
+	request.is_dry = change->is_dry;
+	reply = ask_coordinator(cluster, &question, status);
 	if (!reply)
 		return STATUS_NOT_LEADER;
 	code = reply->status;
 	if (code < 0)
 		status_set(status, code, "%s", reply->sentence);
-	raftkv__wish_reply__free_unpacked(reply, NULL);
+	raftkv__admin_reply__free_unpacked(reply, NULL);
 	return code;
 }
 
-int cluster_wish(struct cluster *cluster, const struct keeper_wish *wish, struct status *status)
+int cluster_change(struct cluster *cluster, const struct admin_request *change, struct status *status)
 {
 	uint64_t deadline = now_ms() + cluster->patience_ms;
-	int code = make(cluster, wish, status);
+	int code = make(cluster, change, status);
 
 	while (code == -EAGAIN && now_ms() < deadline) {
 		usleep(PAUSE_US);
-		code = make(cluster, wish, status);
+		code = make(cluster, change, status);
 	}
 	return code;
 }

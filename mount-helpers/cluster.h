@@ -1,5 +1,5 @@
 /*
- * cluster.h: asks the stores of a cluster that runs, and the one that keeps it (fs/cluster/keeper.h); every call blocks.
+ * cluster.h: asks the stores of a cluster that runs, and the one that keeps it (fs/cluster/coordinator.h); every call blocks.
  *
  * A cluster is named by some of its stores' addresses; answers tell the others. Each question has a link of its own.
  */
@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/schema/store_list.h"
 #include "proto/frame.h"
 #include "proto/raftkv.pb-c.h"
@@ -30,10 +30,10 @@ void cluster_set_patience(struct cluster *cluster, uint32_t patience_ms);
 /* One store: the lines of fs/stats/figures_text.h, to be freed. */
 int cluster_figures(struct cluster *cluster, const char *address, char **text, struct status *status);
 
-/* The store that keeps the cluster, whichever it is: to be freed by the message's own function. STATUS_NOT_LEADER: none
+/* The store that coordinates the cluster, whichever it is: to be freed by the message's own function. STATUS_NOT_LEADER: none
  * does, or none can be reached, with a sentence. */
 int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status);
-/* What the keeper says, with its sentence. -EAGAIN is waited for. */
-int cluster_wish(struct cluster *cluster, const struct keeper_wish *wish, struct status *status);
+/* What the coordinator says, with its sentence. -EAGAIN is waited for. */
+int cluster_change(struct cluster *cluster, const struct admin_request *change, struct status *status);
 
 #endif

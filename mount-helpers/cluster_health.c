@@ -192,9 +192,9 @@ static void judge(struct judging *judging)
 			other->version);
 }
 
-/* ---- Without a keeper ---- */
+/* ---- Without a coordinator ---- */
 
-/* Nobody keeps the cluster: who is there at all? */
+/* Nobody coordinates the cluster: who is there at all? */
 static void judge_silence(struct judging *judging, struct cluster *cluster, const struct status *why)
 {
 	const struct store_list *list = cluster_list(cluster);
@@ -213,8 +213,8 @@ static void judge_silence(struct judging *judging, struct cluster *cluster, cons
 	}
 	complain(judging, "RKV101",
 		"most stores must run and reach each other; requests wait meanwhile, and nothing is lost",
-		"no store keeps the cluster (%u of %u that were asked answer): %.100s", answers, list->count,
-		why->text);
+		"no store coordinates the cluster (%u of %u that were asked answer): %.100s", answers,
+		list->count, why->text);
 }
 
 int view_judge(struct command *command, const char *list, bool *is_ill)

@@ -287,7 +287,7 @@ static void print_all(const Raftkv__OverviewReply *overview)
 		writes += figures ? figures->writes : 0;
 	}
 	printf("cluster %016" PRIx64 ", kept by store %" PRIu64 ", term %" PRIu64 "\n\n", overview->cluster,
-		overview->keeper, overview->term);
+		overview->coordinator, overview->term);
 	print_stores(overview);
 	putchar('\n');
 	print_regions(overview, 0);
@@ -300,7 +300,7 @@ static void print_all(const Raftkv__OverviewReply *overview)
 
 static void write_parts(struct json *json, const Raftkv__OverviewReply *overview)
 {
-	json_number(json, "keeper", overview->keeper);
+	json_number(json, "coordinator", overview->coordinator);
 	json_number(json, "term", overview->term);
 	write_stores(json, "stores", overview);
 	write_regions(json, "regions", overview, 0);

@@ -7,7 +7,7 @@
 
 #include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
-#include "mount-helpers/command_wish.h"
+#include "mount-helpers/command_admin.h"
 
 struct region_line {
 	uint64_t id, version, conf_version, term;
@@ -99,35 +99,35 @@ int command_region_show(struct command *command)
 
 /* ---- Replicas ---- */
 
-static int make(struct command *command, enum keeper_wish_kind kind, const char *what)
+static int make(struct command *command, enum admin_kind kind, const char *what)
 {
-	struct keeper_wish wish = {.kind = kind};
+	struct admin_request request = {.kind = kind};
 	char list[PATH_MAX];
 	int exit_code;
 
-	if (!wish_read_number(command->arguments[0], &wish.region) ||
-		!wish_read_number(command->arguments[1], &wish.store))
+	if (!admin_read_number(command->arguments[0], &request.region) ||
+		!admin_read_number(command->arguments[1], &request.store))
 		return COMMAND_USAGE;
-	exit_code = wish_find_cluster(command->arguments[2], list);
-	return exit_code == COMMAND_OK ? wish_make(command, list, &wish, what) : exit_code;
+	exit_code = admin_find_cluster(command->arguments[2], list);
+	return exit_code == COMMAND_OK ? admin_make(command, list, &request, what) : exit_code;
 }
 
 int command_region_transfer(struct command *command)
 {
-	return make(command, KEEPER_TRANSFER, "gets the leadership");
+	return make(command, ADMIN_TRANSFER, "gets the leadership");
 }
 
-/* First a learner; a voter once it has caught up, which the wish waits for. */
+/* First a learner; a voter once it has caught up, which the request waits for. */
 int command_region_add_peer(struct command *command)
 {
-	int exit_code = make(command, KEEPER_ADD_PEER, "a replica is added");
+	int exit_code = make(command, ADMIN_ADD_PEER, "a replica is added");
 
 	if (exit_code != COMMAND_OK || command_has(command, "dry-run"))
 		return exit_code;
-	return make(command, KEEPER_PROMOTE_PEER, "the replica has caught up, and votes");
+	return make(command, ADMIN_PROMOTE_PEER, "the replica has caught up, and votes");
 }
 
 int command_region_remove_peer(struct command *command)
 {
-	return make(command, KEEPER_REMOVE_PEER, "the replica is removed");
+	return make(command, ADMIN_REMOVE_PEER, "the replica is removed");
 }

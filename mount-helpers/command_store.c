@@ -9,7 +9,7 @@
 
 #include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
-#include "mount-helpers/command_wish.h"
+#include "mount-helpers/command_admin.h"
 #include "mount-helpers/progress.h"
 
 #define LOOK_US	       300000 /* between two looks while something is waited for */
@@ -19,7 +19,7 @@
 int command_store_ls(struct command *command)
 {
 	char list[PATH_MAX];
-	int exit_code = wish_find_cluster(command->arguments[0], list);
+	int exit_code = admin_find_cluster(command->arguments[0], list);
 
 	return exit_code == COMMAND_OK ? view_stores(command, list) : exit_code;
 }
@@ -27,15 +27,15 @@ int command_store_ls(struct command *command)
 static int set(struct command *command, uint64_t heir, enum store_state state, const char *what)
 {
 	const char *target = command->arguments[command->count - 1];
-	struct keeper_wish wish = {.kind = KEEPER_SET_STORE, .state = state, .heir = heir};
+	struct admin_request request = {.kind = ADMIN_SET_STORE, .state = state, .heir = heir};
 	char list[PATH_MAX];
 	int exit_code;
 
-	if (!wish_read_number(command->arguments[0], &wish.store))
+	if (!admin_read_number(command->arguments[0], &request.store))
 		return COMMAND_USAGE;
-	exit_code = wish_find_cluster(target, list);
-	wish.is_forced = command_has(command, "force");
-	return exit_code == COMMAND_OK ? wish_make(command, list, &wish, what) : exit_code;
+	exit_code = admin_find_cluster(target, list);
+	request.is_forced = command_has(command, "force");
+	return exit_code == COMMAND_OK ? admin_make(command, list, &request, what) : exit_code;
 }
 
 int command_store_add(struct command *command)
@@ -124,8 +124,8 @@ static int wait_if_asked(struct command *command, int exit_code)
 
 	if (exit_code != COMMAND_OK || !command_has(command, "wait") || command_has(command, "dry-run"))
 		return exit_code;
-	if (!wish_read_number(command->arguments[0], &store) ||
-		wish_find_cluster(command->arguments[command->count - 1], list) != COMMAND_OK)
+	if (!admin_read_number(command->arguments[0], &store) ||
+		admin_find_cluster(command->arguments[command->count - 1], list) != COMMAND_OK)
 		return COMMAND_FAILED;
 	return wait_until_empty(list, store);
 }
@@ -140,7 +140,7 @@ int command_store_replace(struct command *command)
 {
 	uint64_t heir = 0;
 
-	if (command->count == 3 && !wish_read_number(command->arguments[1], &heir))
+	if (command->count == 3 && !admin_read_number(command->arguments[1], &heir))
 		return COMMAND_USAGE;
 	return wait_if_asked(command,
 		set(command, heir, STORE_LOST, "is given up: its replicas are made anew on other stores"));

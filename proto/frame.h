@@ -50,7 +50,7 @@ enum frame_type {
 	FRAME_REPORT = 48, /* ReportRequest, ReportReply */
 	FRAME_FIGURES, /* FiguresRequest, FiguresReply */
 	FRAME_OVERVIEW, /* OverviewRequest, OverviewReply */
-	FRAME_WISH, /* WishRequest, WishReply */
+	FRAME_ADMIN, /* AdminRequest, AdminReply */
 };
 
 struct frame {

@@ -1,6 +1,6 @@
 /*
  * chooser.h: which store a request (cluster_request.h) goes to next. A change goes to its region's leader; so does a read, or to
- * another replica, as the mount wishes. Where the link to the leader has failed, another store is asked to pass the request
+ * another replica, as the mount wants. Where the link to the leader has failed, another store is asked to pass the request
  * on, and the link is tried again beside it, so that nothing waits for it. Where the link is there and the leader says
  * nothing, only a heartbeat is passed on: it may be that another store is about to lead.
  *

@@ -1,8 +1,8 @@
 /*
  * placement.h: where the replicas of a region are to be, and which step leads there. Pure: the same stores, members and
- * wishes give the same step. Who leads region 1 asks again after each step (keeper.h), so that no plan can grow stale.
+ * requests give the same step. Who leads region 1 asks again after each step (coordinator.h), so that no plan can grow stale.
  *
- * A region has as many voters as are wished for, or as there are stores for them. A store that is draining loses its
+ * A region has as many voters as are wanted, or as there are stores for them. A store that is draining loses its
  * leaders, then its replicas; one whose disk is full, its leaders; one that was lost, its replicas. A replica goes when its successor has caught up, in one
  * joint change with the successor's promotion; without a successor only where there are voters enough. No step is made
  * after which those that were heard of lately would not be a majority. A store that is merely silent keeps what it has:
@@ -29,7 +29,7 @@ struct placement_store {
 struct placement {
 	const struct placement_store *stores; /* on record */
 	uint32_t store_count;
-	uint32_t replicas; /* wished for; 0: as many as there are, but PLACEMENT_REPLICAS at least */
+	uint32_t replicas; /* wanted; 0: as many as there are, but PLACEMENT_REPLICAS at least */
 	/* The region, as its leader sees it: */
 	const struct region_member *members;
 	uint32_t member_count;

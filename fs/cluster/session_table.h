@@ -2,7 +2,7 @@
  * session_table.h: who is alive, as the store that leads region 1 remembers it: the sessions on record, and until when
  * each may be silent. Nothing of it is logged: a new leader grants everybody a full period.
  *
- * The keeper (keeper.h) owns it and calls it on its loop; session_table_beat and session_table_reset alone may be
+ * The coordinator (coordinator.h) owns it and calls it on its loop; session_table_beat and session_table_reset alone may be
  * called on any thread, under the table's lock.
  */
 #ifndef RAFTKV_FS_CLUSTER_SESSION_TABLE_H

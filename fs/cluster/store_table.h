@@ -2,7 +2,7 @@
  * store_table.h: the stores of the cluster, as the store that leads region 1 knows them: what is on record of each, and
  * what each last said of itself. Nothing of it is logged: a new leader hears from everybody within a second.
  *
- * The keeper (keeper.h) owns it; all on its loop.
+ * The coordinator (coordinator.h) owns it; all on its loop.
  */
 #ifndef RAFTKV_FS_CLUSTER_STORE_TABLE_H
 #define RAFTKV_FS_CLUSTER_STORE_TABLE_H
@@ -47,8 +47,8 @@ struct store_entry {
 	uint64_t heard; /* env_now; 0: not yet */
 	char version[32];
 	struct store_figures figures;
-	uint64_t used_here; /* bytes of file data in the keeper's own store, when it said that */
-	uint32_t replicas; /* of the regions that the keeper has looked at */
+	uint64_t used_here; /* bytes of file data in the coordinator's own store, when it said that */
+	uint32_t replicas; /* of the regions that the coordinator has looked at */
 };
 
 struct store_table {

@@ -240,7 +240,7 @@ struct op_session_open {
  *   OP_SESSION_END     each region: drops its locks and holds in chunks: reply `more` says "call again, from `id`"
  *   OP_SESSION_REMOVE  region 1: its record goes. EBUSY: it is not dying.
  *
- * The keeper (keeper.h) does all but the first, which a mount may ask for itself; each may be repeated. OP_RECLAIM (no
+ * The coordinator (coordinator.h) does all but the first, which a mount may ask for itself; each may be repeated. OP_RECLAIM (no
  * fields) unmaps a chunk of what truncations and removals left in a region, with `more` likewise.
  */
 struct op_session_end {

@@ -25,7 +25,7 @@ enum question_kind {
 	QUESTION_VIRTUAL_XATTR, /* virtual_xattrs.h */
 	QUESTION_LOCK,
 	QUESTION_HOLDER,
-	QUESTION_SPACE, /* of the store that answers; a cluster knows better (keeper_room) */
+	QUESTION_SPACE, /* of the store that answers; a cluster knows better (coordinator_room) */
 	QUESTION_KIND_END,
 };
 

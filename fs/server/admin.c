@@ -11,7 +11,7 @@
 #include "store/transport/lives.h"
 #include "store/peer/members.h"
 
-/* ---- Who keeps the cluster ---- */
+/* ---- Who coordinates the cluster ---- */
 
 struct search {
 	struct admin *admin;
@@ -104,17 +104,17 @@ static int read_report(
 	return status;
 }
 
-/* Everybody whom the keeper knows. */
+/* Everybody whom the coordinator knows. */
 static void answer_reporter(struct admin *admin, struct rpc_request *request, int status, uint64_t store)
 {
 	Raftkv__ReportReply reply = RAFTKV__REPORT_REPLY__INIT;
 	Raftkv__KnownStore stores[STORE_COUNT_MAX], *pointers[STORE_COUNT_MAX];
-	struct keeper_overview overview;
+	struct coordinator_overview overview;
 
 	reply.status = status;
 	reply.store = store;
 	reply.leader_store = admin->options.self->store;
-	if (keeper_look(admin->options.keeper, &overview))
+	if (coordinator_look(admin->options.coordinator, &overview))
 		reply.n_stores = overview.stores->count;
 	for (size_t i = 0; i < reply.n_stores; i++) {
 		const struct store_entry *entry = &overview.stores->entries[i];
@@ -152,7 +152,7 @@ int admin_on_report(void *argument, struct rpc_request *request, const struct fr
 
 	if (status < 0)
 		return status;
-	status = is_stale ? -ESTALE : keeper_report(admin->options.keeper, &report, &store);
+	status = is_stale ? -ESTALE : coordinator_report(admin->options.coordinator, &report, &store);
 	if (status == STATUS_NOT_LEADER)
 		return admin_find_leader(admin, request, send_reporter_on);
 	answer_reporter(admin, request, status, store);
@@ -204,7 +204,7 @@ struct admin *admin_new(const struct admin_options *options, struct rpc_server *
 	rpc_server_handle(server, FRAME_REPORT, admin_on_report, admin);
 	rpc_server_handle(server, FRAME_FIGURES, admin_on_figures, admin);
 	rpc_server_handle(server, FRAME_OVERVIEW, admin_on_overview, admin);
-	rpc_server_handle(server, FRAME_WISH, admin_on_wish, admin);
+	rpc_server_handle(server, FRAME_ADMIN, admin_on_change, admin);
 	return admin;
 }
 

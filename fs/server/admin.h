@@ -1,15 +1,15 @@
 /*
  * admin.h: what a store answers other stores and administrators (raftkv.proto, "Stores" and "Administrators"): reports,
- * its own figures, the overview of the cluster, and wishes.
+ * its own figures, the overview of the cluster, and requests.
  *
- * The store that keeps the cluster answers; any other one says which that is and where, as far as it knows. What makes no
+ * The store that coordinates the cluster answers; any other one says which that is and where, as far as it knows. What makes no
  * sense ends the link. All on the server's loop.
  */
 #ifndef RAFTKV_FS_SERVER_ADMIN_H
 #define RAFTKV_FS_SERVER_ADMIN_H
 
 #include "fs/config.h"
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/server/store_book.h"
 #include "proto/rpc_server.h"
 
@@ -19,7 +19,7 @@ struct admin_options {
 	struct env_loop *loop; /* of the rpc_server */
 	const struct link_self *self; /* as is all below: outlives the admin */
 	struct raftkv *raftkv;
-	struct keeper *keeper;
+	struct coordinator *coordinator;
 	struct store_book *book;
 	const struct config *config;
 };

@@ -18,7 +18,7 @@ struct admin_leader {
 	char *address; /* or "" */
 };
 
-/* Finds out which store keeps the cluster; then calls back, later, or never if memory is out (-ENOMEM). `request` goes
+/* Finds out which store coordinates the cluster; then calls back, later, or never if memory is out (-ENOMEM). `request` goes
  * along. */
 int admin_find_leader(struct admin *admin, struct rpc_request *request,
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader));
@@ -27,6 +27,6 @@ int admin_find_leader(struct admin *admin, struct rpc_request *request,
 int admin_on_report(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_figures(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_overview(void *admin, struct rpc_request *request, const struct frame *frame);
-int admin_on_wish(void *admin, struct rpc_request *request, const struct frame *frame);
+int admin_on_change(void *admin, struct rpc_request *request, const struct frame *frame);
 
 #endif

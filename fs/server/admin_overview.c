@@ -1,4 +1,4 @@
-/* The cluster, as the store that keeps it knows it. */
+/* The cluster, as the store that coordinates it knows it. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ struct region_draft {
 };
 
 struct draft {
-	struct keeper_overview overview;
+	struct coordinator_overview overview;
 	Raftkv__OverviewReply reply;
 	struct store_draft *stores;
 	struct region_draft *regions;
@@ -59,7 +59,7 @@ static void draw_store(struct admin *admin, struct draft *draft, uint32_t i)
 
 static void draw_session(struct draft *draft, uint32_t i)
 {
-	const struct keeper_session *session = &draft->overview.sessions[i];
+	const struct coordinator_session *session = &draft->overview.sessions[i];
 	Raftkv__OverviewSession *message = &draft->sessions[i];
 
 	raftkv__overview_session__init(message);
@@ -94,7 +94,7 @@ static void draw_member(struct region_draft *region, uint32_t i, const struct re
 
 static void draw_region(struct draft *draft, uint32_t i)
 {
-	const struct keeper_region *seen = &draft->overview.regions[i];
+	const struct coordinator_region *seen = &draft->overview.regions[i];
 	struct region_draft *region = &draft->regions[i];
 	Raftkv__OverviewRegion *message = &region->message;
 
@@ -114,7 +114,7 @@ static void draw_region(struct draft *draft, uint32_t i)
 	draft->region_pointers[i] = message;
 }
 
-/* The keeper went through the regions in this order, too; one that is new to it is left out. */
+/* The coordinator went through the regions in this order, too; one that is new to it is left out. */
 static void add_range(void *argument, const struct region *region, uint64_t term)
 {
 	struct draft *draft = argument;
@@ -142,7 +142,7 @@ static ProtobufCBinaryData bytes_of(const struct buf *key)
 
 static bool draft_init(struct draft *draft)
 {
-	const struct keeper_overview *overview = &draft->overview;
+	const struct coordinator_overview *overview = &draft->overview;
 	uint32_t stores = overview->stores->count + 1, regions = overview->region_count + 1,
 		 sessions = overview->session_count + 1;
 
@@ -174,7 +174,7 @@ static void draft_close(struct draft *draft)
 static void draw(struct admin *admin, struct draft *draft)
 {
 	Raftkv__OverviewReply *reply = &draft->reply;
-	const struct keeper_overview *overview = &draft->overview;
+	const struct coordinator_overview *overview = &draft->overview;
 
 	for (uint32_t i = 0; i < overview->stores->count; i++)
 		draw_store(admin, draft, i);
@@ -188,7 +188,7 @@ static void draw(struct admin *admin, struct draft *draft)
 		draft->regions[i].message.end = bytes_of(draft->regions[i].end);
 	}
 	reply->cluster = admin->options.self->cluster;
-	reply->keeper = admin->options.self->store;
+	reply->coordinator = admin->options.self->store;
 	reply->term = overview->term;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
@@ -216,7 +216,7 @@ int admin_on_overview(void *argument, struct rpc_request *request, const struct 
 
 	if (frame->head.size > 0 || frame->attachment_count > 0)
 		return STATUS_MALFORMED;
-	if (!keeper_look(admin->options.keeper, &draft.overview))
+	if (!coordinator_look(admin->options.coordinator, &draft.overview))
 		return admin_find_leader(admin, request, send_on);
 	if (!draft_init(&draft)) {
 		draft_close(&draft);

@@ -10,7 +10,7 @@
 
 #define JOIN_PATIENCE_MS 30000u
 
-/* Asks the stores of config->server.join until one that keeps the cluster answers; blocks. -ETIMEDOUT and others, with a
+/* Asks the stores of config->server.join until one that coordinates the cluster answers; blocks. -ETIMEDOUT and others, with a
  * sentence. */
 int join_cluster(struct env *env, const struct config *config, const struct logger *logger, uint64_t *cluster,
 	uint64_t *store, struct status *status);

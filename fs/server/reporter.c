@@ -147,7 +147,7 @@ static void follow(struct reporter *reporter, const Raftkv__ReportReply *reply)
 	reporter->target[0] = '\0';
 	if (strlen(reply->leader_address) <= RECORD_ADDRESS_SIZE_MAX)
 		strcpy(reporter->target, reply->leader_address);
-	status_set(&reporter->trouble, STATUS_NOT_LEADER, "nobody keeps the cluster just now");
+	status_set(&reporter->trouble, STATUS_NOT_LEADER, "nobody coordinates the cluster just now");
 	rest(reporter, SOON_NS);
 }
 
@@ -276,7 +276,7 @@ static void connect_to_target(struct reporter *reporter)
 	}
 }
 
-/* To the store that keeps the cluster, if it is another one. */
+/* To the store that coordinates the cluster, if it is another one. */
 static void report_afar(struct reporter *reporter)
 {
 	choose_target(reporter);
@@ -295,14 +295,14 @@ static void report_afar(struct reporter *reporter)
 static void on_tick(struct env_timer *timer)
 {
 	struct reporter *reporter = container_of(timer, struct reporter, timer);
-	struct keeper *keeper = reporter->options.keeper;
+	struct coordinator *coordinator = reporter->options.coordinator;
 	struct store_report filled;
 	uint64_t id = 0;
 	int code = STATUS_NOT_LEADER;
 
-	if (keeper) {
+	if (coordinator) {
 		fill(reporter, &filled);
-		code = keeper_report(keeper, &filled, &id);
+		code = coordinator_report(coordinator, &filled, &id);
 	}
 	if (code == STATUS_NOT_LEADER) {
 		report_afar(reporter);

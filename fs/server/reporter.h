@@ -1,8 +1,8 @@
 /*
- * reporter.h: tells the store that keeps the cluster, once a second, that this store is here and how it is; and hears
+ * reporter.h: tells the store that coordinates the cluster, once a second, that this store is here and how it is; and hears
  * from it where the others are. So a store enters a cluster, comes back to it after a restart, or learns that it may not.
  *
- * Who keeps the cluster is found by asking: first whoever answered last, then every store that is known. The keeper of
+ * Who coordinates the cluster is found by asking: first whoever answered last, then every store that is known. The coordinator of
  * this store is asked first, without a network.
  *
  * A reporter without a store asks for a new one's id: that is how a store joins, before it exists.
@@ -12,7 +12,7 @@
 #ifndef RAFTKV_FS_SERVER_REPORTER_H
 #define RAFTKV_FS_SERVER_REPORTER_H
 
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/schema/store_list.h"
 #include "proto/link.h"
 
@@ -34,7 +34,7 @@ struct reporter_options {
 	const char *address; /* where others reach this store */
 	const struct store_list *seeds; /* whom to ask first */
 	struct raftkv *raftkv; /* NULL: there is none yet */
-	struct keeper *keeper; /* NULL: as above */
+	struct coordinator *coordinator; /* NULL: as above */
 	/* After each report that was taken: this store's id and cluster. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);
 	void (*found)(void *argument, const struct reporter_store *store); /* each store, then, too */

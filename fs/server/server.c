@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fs/eval/eval.h"
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/server/admin.h"
 #include "fs/server/recall.h"
 #include "fs/server/reporter.h"
@@ -26,7 +26,7 @@ struct server {
 	struct raftkv *raftkv;
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
-	struct keeper *keeper;
+	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
 	struct reporter *reporter;
@@ -163,7 +163,7 @@ static int open_store(struct server *server, struct status *status)
 	return 0;
 }
 
-/* What the keeper or the reporter have learnt of a store. */
+/* What the coordinator or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
 	int code =
@@ -203,9 +203,9 @@ static int recall(struct server *server, struct status *status)
 			: 0;
 }
 
-static int make_keeper(struct server *server, struct status *status)
+static int make_coordinator(struct server *server, struct status *status)
 {
-	const struct keeper_options options = {.raftkv = server->raftkv,
+	const struct coordinator_options options = {.raftkv = server->raftkv,
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.expiry_ms = server->options.config->server.session_expiry_ms,
@@ -215,15 +215,15 @@ static int make_keeper(struct server *server, struct status *status)
 		.found = on_recorded,
 		.found_argument = server};
 
-	server->keeper = keeper_new(&options);
-	return server->keeper ? 0 : status_set(status, -ENOMEM, "out of memory");
+	server->coordinator = coordinator_new(&options);
+	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
 static int make_service(struct server *server, struct status *status)
 {
 	const struct service_options options = {.self = &server->self,
 		.raftkv = server->raftkv,
-		.keeper = server->keeper,
+		.coordinator = server->coordinator,
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.list = &server->list,
@@ -238,7 +238,7 @@ static int make_admin(struct server *server, struct status *status)
 	const struct admin_options options = {.loop = server->options.loops[0],
 		.self = &server->self,
 		.raftkv = server->raftkv,
-		.keeper = server->keeper,
+		.coordinator = server->coordinator,
 		.book = service_book(server->service),
 		.config = server->options.config};
 
@@ -273,7 +273,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.address = advertised(server),
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
-		.keeper = server->keeper,
+		.coordinator = server->coordinator,
 		.entered = on_entered,
 		.found = on_reported,
 		.refused = on_refused,
@@ -286,8 +286,8 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, open_store, recall, make_keeper, make_service, make_admin,
-		make_reporter};
+		make_transport, listen_for_all, open_store, recall, make_coordinator, make_service,
+		make_admin, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -307,7 +307,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 
 void server_start(struct server *server)
 {
-	keeper_start(server->keeper);
+	coordinator_start(server->coordinator);
 	reporter_start(server->reporter);
 }
 
@@ -342,7 +342,7 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
 	net_transport_stop(server->transport, on_hearing_stopped, server);
-	keeper_stop(server->keeper, on_hearing_stopped, server);
+	coordinator_stop(server->coordinator, on_hearing_stopped, server);
 }
 
 void server_free(struct server *server)
@@ -354,7 +354,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
-	keeper_free(server->keeper);
+	coordinator_free(server->coordinator);
 	raftkv_free(server->raftkv);
 	net_transport_free(server->transport);
 	store_list_close(&server->list);

@@ -1,9 +1,9 @@
 /*
- * server.h: a store of a cluster with all that it runs on its loops: shards, transport, port, keeper, and what answers
+ * server.h: a store of a cluster with all that it runs on its loops: shards, transport, port, coordinator, and what answers
  * clients. raftkvd(8) runs one in threads of its own (process.h), the simulator several in one thread.
  *
  * A store of the initial list knows its number and its cluster's id from that list; any other one was given them when it
- * joined (join.h). The first loop has the port, the clients' links, the keeper and the reporter; each loop is a shard.
+ * joined (join.h). The first loop has the port, the clients' links, the coordinator and the reporter; each loop is a shard.
  */
 #ifndef RAFTKV_FS_SERVER_SERVER_H
 #define RAFTKV_FS_SERVER_SERVER_H

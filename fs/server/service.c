@@ -90,7 +90,7 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 		answer_beat(service, request, -EPERM, 0, &notice);
 		return 0;
 	}
-	status = keeper_beat(service->options.keeper, session, answered, &notice);
+	status = coordinator_beat(service->options.coordinator, session, answered, &notice);
 	if (status == STATUS_NOT_LEADER)
 		return find_leader(service, request, session, answered, pass_on);
 	answer_beat(service, request, status, 0, &notice);

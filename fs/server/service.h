@@ -12,7 +12,7 @@
 #ifndef RAFTKV_FS_SERVER_SERVICE_H
 #define RAFTKV_FS_SERVER_SERVICE_H
 
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/server/store_book.h"
 #include "fs/schema/store_list.h"
 #include "proto/rpc_server.h"
@@ -26,11 +26,11 @@ struct service;
 struct service_options {
 	const struct link_self *self; /* as is all below: outlives the service */
 	struct raftkv *raftkv;
-	struct keeper *keeper;
+	struct coordinator *coordinator;
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;
 	const struct store_list *list; /* of the stores that begin the cluster */
-	uint32_t expiry_ms; /* of a silent session: the keeper's */
+	uint32_t expiry_ms; /* of a silent session: the coordinator's */
 };
 
 /* Registers its handlers with the server. NULL: no memory. */

@@ -14,8 +14,8 @@ struct asked {
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
 	bool pass_on;
-	bool has_room; /* SPACE: the keeper knows the cluster's: */
-	struct keeper_room room;
+	bool has_room; /* SPACE: the coordinator knows the cluster's: */
+	struct coordinator_room room;
 	struct env_work work;
 	int status;
 	struct buf *finding, *data;
@@ -84,7 +84,7 @@ static void look_now(struct asked *asked)
 	int status;
 
 	if (asked->question.kind == QUESTION_SPACE)
-		asked->has_room = keeper_room(asked->service->options.keeper, &asked->room);
+		asked->has_room = coordinator_room(asked->service->options.coordinator, &asked->room);
 	status = look(asked, false);
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(asked->service->options.loop, &asked->work, on_worker, on_worker_done);

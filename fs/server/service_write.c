@@ -64,7 +64,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 	change_free(change);
 }
 
-/* What mounts may do to files; all else is the keeper's. */
+/* What mounts may do to files; all else is the coordinator's. */
 static bool is_of_files(enum op_kind kind)
 {
 	return kind >= OP_MAKE && kind <= OP_RELEASE;

@@ -1,7 +1,7 @@
 /*
  * nameless.h: what loses its last name on another mount while it is open here.
  *
- * The cluster asks each mount about inodes that have none any more (fs/cluster/keeper.h), and lets them go when it has an answer.
+ * The cluster asks each mount about inodes that have none any more (fs/cluster/coordinator.h), and lets them go when it has an answer.
  * Before this mount answers, those that are open here are held for its session (OP_HOLD; removed.h has them then). A
  * file that is just being made has no number yet that could be compared: the answer waits for those makings that were
  * under way.

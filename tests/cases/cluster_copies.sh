@@ -44,7 +44,7 @@ refused() { # FILE REASON
 	up 2
 	await 30 ended 3 "$2"
 	grep -q 'raftkv store replace 3' "$WORK/3.log" || fail "store 3 names no way out: $(tail -n 1 "$WORK/3.log")"
-	grep 'this store keeps the cluster' "$WORK"/[23].log && fail "$1: a store that was refused has voted"
+	grep 'this store coordinates the cluster' "$WORK"/[23].log && fail "$1: a store that was refused has voted"
 	rm -r "$WORK/store3"
 	mv "$WORK/true3" "$WORK/store3"
 	up 3

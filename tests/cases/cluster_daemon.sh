@@ -35,7 +35,7 @@ refuses 1 'the path of a socket has at most 107 bytes' --data "$data" --listen "
 for n in 1 2 3; do store_up $n; done
 for n in 1 2 3; do await 30 store_is_ready $n; done
 refuses 1 'in use' --data "$data" --listen "unix:$WORK/second" --advertise "${ADDRESS[1]}" --initial-cluster "$ADDRESSES"
-keeps() { grep -q 'this store keeps the cluster' "$WORK"/[123].log; }
+keeps() { grep -q 'this store coordinates the cluster' "$WORK"/[123].log; }
 await 30 keeps
 
 # A store that was given another list is of another cluster, and is told so by those whom it calls.

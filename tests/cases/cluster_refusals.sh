@@ -45,11 +45,11 @@ refuses "the cluster has had no leader for $((timeout - 2)) s: are most of its s
 # Whoever is mounted first says which cluster it is: stores of another are left alone.
 store_up 2
 store_up 3
-await 30 grep -q 'this store keeps the cluster' "$WORK"/[123].log
+await 30 grep -q 'this store coordinates the cluster' "$WORK"/[123].log
 "$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/other" --listen "127.0.0.1:$((PORT_BASE + 9))" \
 	--initial-cluster "127.0.0.1:$((PORT_BASE + 9))" 2>"$WORK/other.log" &
 STORE_PIDS[4]=$!
-await 30 grep -q 'this store keeps the cluster' "$WORK/other.log"
+await 30 grep -q 'this store coordinates the cluster' "$WORK/other.log"
 mount_of() { findmnt -no SOURCE "$MNT"; }
 for _ in 1 2 3; do
 	"$BUILD/mount.raftkv" "$ADDRESSES,127.0.0.1:$((PORT_BASE + 9))" "$MNT" || fail "a cluster and a stranger"

@@ -1,6 +1,6 @@
 /*
  * Requests as no store and no administrator makes them, to the handlers of a store's admin: each is refused or answered
- * once. The keeper behind them is a fake that knows three stores and says yes, no or "not here".
+ * once. The coordinator behind them is a fake that knows three stores and says yes, no or "not here".
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,13 +28,13 @@ struct stage {
 	bool is_stopped;
 };
 
-/* ---- The keeper ---- */
+/* ---- The coordinator ---- */
 
-int keeper_report(struct keeper *keeper, const struct store_report *report, uint64_t *id)
+int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id)
 {
 	static const int codes[] = {0, -EAGAIN, STATUS_NOT_LEADER, -ESTALE, -EEXIST};
 
-	(void)keeper;
+	(void)coordinator;
 	if (!memchr(report->address, '\0', sizeof report->address) ||
 		!memchr(report->version, '\0', sizeof report->version))
 		abort();
@@ -42,27 +42,27 @@ int keeper_report(struct keeper *keeper, const struct store_report *report, uint
 	return codes[report->incarnation % 5];
 }
 
-void keeper_make(struct keeper *keeper, struct keeper_wish *wish)
+void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request)
 {
 	struct status status = {0};
 
-	(void)keeper;
-	if (wish->store == 0 || wish->kind > KEEPER_TRANSFER)
+	(void)coordinator;
+	if (request->store == 0 || request->kind > ADMIN_TRANSFER)
 		abort();
-	status_set(&status, wish->store % 2 ? STATUS_NOT_LEADER : -EBUSY, "no");
-	wish->done(wish, &status);
+	status_set(&status, request->store % 2 ? STATUS_NOT_LEADER : -EBUSY, "no");
+	request->done(request, &status);
 }
 
-bool keeper_look(struct keeper *keeper, struct keeper_overview *overview)
+bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
 {
 	static const struct store_table stores = {.count = 2,
 		.entries = {{.id = 1, .state = STORE_UP, .address = "a:1"},
 			{.id = 2, .state = STORE_LOST, .address = "b:2"}}};
-	static const struct keeper_region region = {
+	static const struct coordinator_region region = {
 		.id = 1, .leader = 1, .member_count = 1, .members = {{.peer = {1, 1, REGION_VOTER}}}};
 
-	(void)keeper;
-	*overview = (struct keeper_overview){.stores = &stores, .regions = &region, .region_count = 1};
+	(void)coordinator;
+	*overview = (struct coordinator_overview){.stores = &stores, .regions = &region, .region_count = 1};
 	return true;
 }
 
@@ -93,24 +93,24 @@ static struct slice take_bytes(struct input *input, size_t size)
 /* Sound fields around whatever comes. */
 static size_t wrap(uint16_t type, struct input *input, uint8_t *head)
 {
-	Raftkv__WishRequest wish = RAFTKV__WISH_REQUEST__INIT;
+	Raftkv__AdminRequest request = RAFTKV__ADMIN_REQUEST__INIT;
 	Raftkv__ReportRequest report = RAFTKV__REPORT_REQUEST__INIT;
 	struct slice text = take_bytes(input, take_byte(input) * 2u);
 	char address[512] = "";
 
 	memcpy(address, text.data, text.size);
-	wish.kind = take_byte(input) % 8;
-	wish.state = take_byte(input) % 8;
-	wish.store = report.store = take_byte(input);
-	wish.region = report.incarnation = take_byte(input);
+	request.kind = take_byte(input) % 8;
+	request.state = take_byte(input) % 8;
+	request.store = report.store = take_byte(input);
+	request.region = report.incarnation = take_byte(input);
 	report.address = report.version = address;
-	return type == FRAME_WISH ? raftkv__wish_request__pack(&wish, head)
-				  : raftkv__report_request__pack(&report, head);
+	return type == FRAME_ADMIN ? raftkv__admin_request__pack(&request, head)
+				   : raftkv__report_request__pack(&report, head);
 }
 
 static void ask_one(struct stage *stage, struct rpc_request *request, struct input *input)
 {
-	static const uint16_t types[] = {FRAME_REPORT, FRAME_WISH, FRAME_OVERVIEW, FRAME_FIGURES};
+	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_FIGURES};
 	uint8_t head[2 * HEAD_MAX], kind = take_byte(input);
 	uint16_t type = types[kind % 4];
 	struct buf *attachment = kind & 8 ? buf_new(16) : NULL;
@@ -118,7 +118,7 @@ static void ask_one(struct stage *stage, struct rpc_request *request, struct inp
 
 	if (attachment)
 		memset(attachment->data, 1, attachment->size);
-	if (kind & 4 && (type == FRAME_REPORT || type == FRAME_WISH))
+	if (kind & 4 && (type == FRAME_REPORT || type == FRAME_ADMIN))
 		bytes = slice_of(head, wrap(type, input, head));
 	else
 		bytes = take_bytes(input, take_byte(input));

@@ -30,18 +30,19 @@ struct stage {
 	bool is_stopped;
 };
 
-/* What the keeper says is not the service's. */
-int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
+/* What the coordinator says is not the service's. */
+int coordinator_beat(
+	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice)
 {
-	(void)keeper, (void)answered;
+	(void)coordinator, (void)answered;
 	*notice = (struct session_notice){0};
 	return session % 2 ? STATUS_NOT_LEADER : 0;
 }
 
-bool keeper_room(struct keeper *keeper, struct keeper_room *room)
+bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	(void)keeper;
-	*room = (struct keeper_room){.total = 1 << 30, .free = 1 << 20};
+	(void)coordinator;
+	*room = (struct coordinator_room){.total = 1 << 30, .free = 1 << 20};
 	return true;
 }
 

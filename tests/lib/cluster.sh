@@ -4,8 +4,8 @@
 #   raftkvd_up N OPTION…   the same with whatever options say which cluster it is of
 #   store_kill N           kill -9
 #   store_down N           SIGTERM; fails unless it ends in good order
-#   stores_up              all of them; returns when they are ready and one keeps the cluster
-#   store_leader           prints which store keeps the cluster, by what their logs say: the one that was last to begin
+#   stores_up              all of them; returns when they are ready and one coordinates the cluster
+#   store_leader           prints which store coordinates the cluster, by what their logs say: the one that was last to begin
 #   cluster_mount NAME [OPTIONS]  mounts the cluster on $WORK/NAME; the daemon's pid is ${MOUNT_PIDS[NAME]}, its log
 #                          $WORK/NAME.log
 #   cluster_umount NAME    fails unless its daemon ends in good order
@@ -60,13 +60,13 @@ stores_up() {
 	local n
 	for n in $(seq "$STORES"); do store_up "$n"; done
 	for n in $(seq "$STORES"); do await 60 store_is_ready "$n"; done
-	await 60 grep -q 'this store keeps the cluster' "$WORK"/[1-9].log
+	await 60 grep -q 'this store coordinates the cluster' "$WORK"/[1-9].log
 }
 
 store_leader() {
 	local n
 	for n in $(seq "$STORES"); do
-		sed -n "s/^.*this store keeps the cluster\" term=\([0-9]*\).*/\1 $n/p" "$WORK/$n.log"
+		sed -n "s/^.*this store coordinates the cluster\" term=\([0-9]*\).*/\1 $n/p" "$WORK/$n.log"
 	done | sort -n | tail -n 1 | cut -d' ' -f2
 }
 

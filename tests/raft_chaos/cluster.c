@@ -123,7 +123,7 @@ int cluster_run(struct cluster *cluster, const struct cluster_options *options)
 		.random = {mix64(options->seed + 1)},
 		.trace = {.verbose = options->verbose},
 	};
-	profile_choose(&cluster->profile, &cluster->random, &options->wish);
+	profile_choose(&cluster->profile, &cluster->random, &options->request);
 	if (options->verbose)
 		print_profile(cluster);
 	start(cluster);

@@ -34,7 +34,7 @@ struct cluster_stats {
 
 struct cluster_options {
 	uint64_t seed;
-	struct profile_wish wish;
+	struct profile_request request;
 	bool verbose;
 };
 

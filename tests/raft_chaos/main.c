@@ -27,7 +27,7 @@ struct options {
 	uint64_t seed;
 	uint64_t seeds;
 	const char *bug;
-	struct profile_wish wish;
+	struct profile_request request;
 	bool twice;
 	bool verbose;
 	bool first_failure;
@@ -62,8 +62,8 @@ static void print_failure(const struct options *options, uint64_t seed, const ch
 	printf("seed %" PRIu64 " (%s): %s\n", seed, mix, what);
 	printf("    build%s/tests/raft_chaos --seed %" PRIu64 "%s%s%s%s%s%s --verbose\n",
 		options->bug ? "-plant" : "", seed, options->twice ? " --twice" : "",
-		options->wish.async ? " --async" : "", options->wish.mix ? " --mix " : "",
-		options->wish.mix ? options->wish.mix : "", options->bug ? " --bug " : "",
+		options->request.async ? " --async" : "", options->request.mix ? " --mix " : "",
+		options->request.mix ? options->request.mix : "", options->bug ? " --bug " : "",
 		options->bug ? options->bug : "");
 	fflush(stdout);
 }
@@ -71,7 +71,7 @@ static void print_failure(const struct options *options, uint64_t seed, const ch
 /* Runs one seed, some of them twice; false when it failed. */
 static bool run_seed(const struct options *options, struct cluster *cluster, struct progress *progress)
 {
-	struct cluster_options run = {progress->seed, options->wish, options->verbose};
+	struct cluster_options run = {progress->seed, options->request, options->verbose};
 	int status = cluster_run(cluster, &run);
 	uint64_t hash = cluster->trace.hash;
 
@@ -203,10 +203,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->bug = optarg;
 			break;
 		case 'a':
-			options->wish.async = true;
+			options->request.async = true;
 			break;
 		case 'm':
-			options->wish.mix = optarg;
+			options->request.mix = optarg;
 			break;
 		case 't':
 			options->twice = true;
@@ -221,7 +221,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return -1;
 		}
 	}
-	return optind == argc && (!options->wish.mix || profile_has_mix(options->wish.mix)) ? 0 : -1;
+	return optind == argc && (!options->request.mix || profile_has_mix(options->request.mix)) ? 0 : -1;
 }
 
 int main(int argc, char **argv)

@@ -101,9 +101,10 @@ static void choose_roughness(struct profile *profile, const struct mix *mix, str
 		profile->storage_max_us = 500;
 }
 
-static void choose_options(struct profile *profile, struct random *random, const struct profile_wish *wish)
+static void choose_options(
+	struct profile *profile, struct random *random, const struct profile_request *request)
 {
-	profile->async = wish->async || random_chance(random, 500);
+	profile->async = request->async || random_chance(random, 500);
 	profile->pre_vote = random_chance(random, 500);
 	profile->check_quorum = profile->lease_reads || random_chance(random, 600);
 	profile->step_down_on_removal = random_chance(random, 500);
@@ -137,15 +138,15 @@ static const struct mix *choose_mix(struct random *random, const char *name)
 	return name ? find_mix(name) : mix;
 }
 
-void profile_choose(struct profile *profile, struct random *random, const struct profile_wish *wish)
+void profile_choose(struct profile *profile, struct random *random, const struct profile_request *request)
 {
-	const struct mix *mix = choose_mix(random, wish->mix);
+	const struct mix *mix = choose_mix(random, request->mix);
 
 	*profile = (struct profile){.lease_reads = mix == &lease_mix};
 	profile->mix = mix->name;
 	for (int i = 0; i < FAULT_COUNT; i++)
 		profile->weights[i] = mix->weights[i];
-	choose_options(profile, random, wish);
+	choose_options(profile, random, request);
 	choose_roughness(profile, mix, random);
 	profile->nodes = (uint32_t)random_between(random, mix->is_hasty ? 4 : 1, 7);
 	if (profile->nodes < 3 && random_chance(random, 700))

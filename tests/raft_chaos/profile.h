@@ -63,12 +63,12 @@ struct profile {
 };
 
 /* What the command line settles before the dice are thrown. */
-struct profile_wish {
+struct profile_request {
 	bool async; /* in every run, not in half of them */
 	const char *mix; /* NULL: any */
 };
 
-void profile_choose(struct profile *profile, struct random *random, const struct profile_wish *wish);
+void profile_choose(struct profile *profile, struct random *random, const struct profile_request *request);
 bool profile_has_mix(const char *name);
 
 const char *fault_name(enum fault fault);

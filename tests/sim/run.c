@@ -156,7 +156,7 @@ static void prepare(struct run *run)
 	for (uint32_t i = 0; i < NODES; i++)
 		run->cluster.starts[i] = 0;
 	must(run, is_up, "everything runs for the first time");
-	run_until(run, 2 * (uint64_t)SIM_S, never); /* until the keeper has made the root */
+	run_until(run, 2 * (uint64_t)SIM_S, never); /* until the coordinator has made the root */
 	for (uint32_t i = 0; i < run->work_count; i++)
 		sweep(run, &run->cluster.mounts[0], run->works[i], run->works[i]->kind->prepare,
 			"the works have their files");

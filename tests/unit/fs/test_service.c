@@ -19,9 +19,9 @@ struct fixture {
 	struct sim_world *world;
 	struct env_loop *loop;
 	struct raftkv *raftkv;
-	int beat_status; /* what the keeper says */
+	int beat_status; /* what the coordinator says */
 	bool has_room; /* that it knows of: */
-	struct keeper_room room;
+	struct coordinator_room room;
 	struct store_list list;
 	struct service *service;
 	struct rpc_server server;
@@ -29,18 +29,19 @@ struct fixture {
 	bool is_stopped;
 };
 
-/* The keeper has its own tests: this one says what it is told to. */
-int keeper_beat(struct keeper *keeper, uint64_t session, uint64_t answered, struct session_notice *notice)
+/* The coordinator has its own tests: this one says what it is told to. */
+int coordinator_beat(
+	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice)
 {
 	(void)answered;
 	*notice = (struct session_notice){0};
-	return session == 7 ? ((struct fixture *)keeper)->beat_status : STATUS_SESSION_UNKNOWN;
+	return session == 7 ? ((struct fixture *)coordinator)->beat_status : STATUS_SESSION_UNKNOWN;
 }
 
-bool keeper_room(struct keeper *keeper, struct keeper_room *room)
+bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	*room = ((struct fixture *)keeper)->room;
-	return ((struct fixture *)keeper)->has_room;
+	*room = ((struct fixture *)coordinator)->room;
+	return ((struct fixture *)coordinator)->has_room;
 }
 
 static bool is_quiet(void *argument)
@@ -159,7 +160,7 @@ static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
 		run_op(fixture, 0, 0, &close_session), 0); /* an administrator; it is dying already */
 }
 
-static void what_is_the_keepers_is_refused(void **state)
+static void what_is_the_coordinators_is_refused(void **state)
 {
 	static const enum op_kind kinds[] = {OP_SESSION_END, OP_SESSION_FORGET, OP_SESSION_REMOVE, OP_RECLAIM,
 		OP_FORMAT, OP_STORE_SET, OP_DRAW, OP_GRACE_END};
@@ -295,7 +296,7 @@ static void questions_are_answered_at_once_after_a_round_or_by_a_worker(void **s
 	assert_true(fake_raftkv_counts(fixture->raftkv)->rounds > 10);
 }
 
-/* df is about the cluster, whoever answers: where the keeper knows. */
+/* df is about the cluster, whoever answers: where the coordinator knows. */
 static void room_is_the_clusters(void **state)
 {
 	const struct question space = {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO};
@@ -305,7 +306,7 @@ static void room_is_the_clusters(void **state)
 	assert_int_equal(read_question(fixture, &space, 1, false, &finding), 0);
 	assert_int_not_equal(finding.free_units, 3);
 	fixture->has_room = true;
-	fixture->room = (struct keeper_room){.total = 10 * FS_UNIT_SIZE, .free = 3 * FS_UNIT_SIZE};
+	fixture->room = (struct coordinator_room){.total = 10 * FS_UNIT_SIZE, .free = 3 * FS_UNIT_SIZE};
 	for (uint32_t i = 0; i < 20; i++) {
 		assert_int_equal(read_question(fixture, &space, 1, i % 2, &finding), 0);
 		assert_int_equal(finding.total_units, 10);
@@ -400,7 +401,7 @@ static int set_up(void **state)
 	assert_int_equal(store_list_parse(&fixture->list, "a:1,b:2", NULL), 0);
 	fake.loop = options.loop = fixture->server.loop = fixture->loop;
 	options.raftkv = fixture->raftkv = fake_raftkv_new(&fake);
-	options.keeper = (struct keeper *)fixture;
+	options.coordinator = (struct coordinator *)fixture;
 	options.list = &fixture->list;
 	fixture->service = service_new(&options, &fixture->server);
 	assert_non_null(fixture->service);
@@ -443,7 +444,7 @@ int main(void)
 		TEST(a_mount_changes_files_with_its_session),
 		TEST(another_ones_session_is_refused),
 		TEST(sessions_are_opened_by_all_and_closed_by_their_own),
-		TEST(what_is_the_keepers_is_refused),
+		TEST(what_is_the_coordinators_is_refused),
 		TEST(a_payload_belongs_to_a_write),
 		TEST(too_many_payloads_are_put_off),
 		TEST(another_region_is_not_here),

@@ -1,33 +1,33 @@
 /* Ends the grace of what has lost its last name, once no session can have it open without having said so. */
-#include "fs/cluster/keeper_internal.h"
+#include "fs/cluster/coordinator_internal.h"
 #include "proto/plant.h"
 
 #define GRACE_NS                                                                                             \
 	(1000 * NS_PER_MS) /* at least, after the sessions are asked: who has just looked a name up opens it */
 #define TERM_SHIFT 32 /* of a notice's number, so that those of a later term are greater */
 
-void keeper_begin_grace(struct keeper *keeper)
+void coordinator_begin_grace(struct coordinator *coordinator)
 {
-	struct grace *grace = keeper->grace;
+	struct grace *grace = coordinator->grace;
 	struct session_notice notice;
 
-	if (grace->state != GRACE_IDLE || keeper->review->nameless.count == 0)
+	if (grace->state != GRACE_IDLE || coordinator->review->nameless.count == 0)
 		return;
-	grace->inodes = keeper->review->nameless;
+	grace->inodes = coordinator->review->nameless;
 	if (ino_ranges_encode(&grace->inodes, &notice.inodes) < 0)
 		return;
-	notice.number = keeper->term << TERM_SHIFT | ++grace->notices;
+	notice.number = coordinator->term << TERM_SHIFT | ++grace->notices;
 	grace->state = GRACE_ASKING;
-	grace->asked = env_now(keeper->env);
+	grace->asked = env_now(coordinator->env);
 	grace->range = grace->offset = 0;
-	session_table_ask(&keeper->table, notice);
+	session_table_ask(&coordinator->table, notice);
 }
 
-static bool may_end(struct keeper *keeper)
+static bool may_end(struct coordinator *coordinator)
 {
-	if (env_now(keeper->env) - keeper->grace->asked < GRACE_NS)
+	if (env_now(coordinator->env) - coordinator->grace->asked < GRACE_NS)
 		return false;
-	return session_table_is_answered(&keeper->table) || planted("grace:cut_short");
+	return session_table_is_answered(&coordinator->table) || planted("grace:cut_short");
 }
 
 /* The inode at a place; moves on to the next. False: there are no more. */
@@ -43,9 +43,9 @@ static bool take_next(const struct ino_ranges *inodes, uint32_t *range, uint32_t
 	return true;
 }
 
-static void end_some(struct keeper *keeper)
+static void end_some(struct coordinator *coordinator)
 {
-	struct grace *grace = keeper->grace;
+	struct grace *grace = coordinator->grace;
 	struct writer writer = writer_fixed(grace->bytes, sizeof grace->bytes);
 	uint32_t range = grace->range, offset = grace->offset;
 	struct op op = {.kind = OP_GRACE_END};
@@ -57,26 +57,26 @@ static void end_some(struct keeper *keeper)
 		grace->sent++;
 	}
 	op.grace_end.inos = writer_written(&writer);
-	keeper_run(keeper, &op);
+	coordinator_run(coordinator, &op);
 }
 
-bool keeper_end_grace(struct keeper *keeper)
+bool coordinator_end_grace(struct coordinator *coordinator)
 {
-	struct grace *grace = keeper->grace;
+	struct grace *grace = coordinator->grace;
 
-	if (grace->state == GRACE_ASKING && may_end(keeper)) {
-		session_table_end_asking(&keeper->table);
+	if (grace->state == GRACE_ASKING && may_end(coordinator)) {
+		session_table_end_asking(&coordinator->table);
 		grace->state = GRACE_ENDING;
 	}
 	if (grace->state != GRACE_ENDING)
 		return false;
-	end_some(keeper);
+	end_some(coordinator);
 	return true;
 }
 
-void keeper_on_grace_ended(struct keeper *keeper)
+void coordinator_on_grace_ended(struct coordinator *coordinator)
 {
-	struct grace *grace = keeper->grace;
+	struct grace *grace = coordinator->grace;
 	uint64_t ino;
 
 	for (uint32_t i = 0; i < grace->sent; i++)

@@ -1,9 +1,9 @@
-/* What the files of the keeper share (keeper.h). */
-#ifndef RAFTKV_FS_CLUSTER_KEEPER_INTERNAL_H
-#define RAFTKV_FS_CLUSTER_KEEPER_INTERNAL_H
+/* What the files of the coordinator share (coordinator.h). */
+#ifndef RAFTKV_FS_CLUSTER_COORDINATOR_INTERNAL_H
+#define RAFTKV_FS_CLUSTER_COORDINATOR_INTERNAL_H
 
 #include "fs/schema/ino_ranges.h"
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
 #include "proto/container.h"
@@ -15,7 +15,7 @@
 struct review {
 	uint64_t last; /* id of a session */
 	uint32_t session_count;
-	struct keeper_session sessions[SESSION_COUNT_MAX];
+	struct coordinator_session sessions[SESSION_COUNT_MAX];
 	uint32_t store_count;
 	struct store_entry stores[STORE_COUNT_MAX];
 	bool wants_nameless; /* in: they are to be read, too */
@@ -38,13 +38,13 @@ struct pass {
 	bool is_running;
 	bool is_whole; /* no region was left out */
 	uint32_t count, capacity;
-	struct keeper_region *regions;
+	struct coordinator_region *regions;
 	uint32_t next; /* that is looked at */
 	uint64_t ended; /* env_now */
 };
 
-struct keeper {
-	struct keeper_options options;
+struct coordinator {
+	struct coordinator_options options;
 	struct env *env;
 	struct session_table table;
 	struct store_table stores;
@@ -69,8 +69,8 @@ struct keeper {
 	struct store_report entrance;
 	struct store_report refused; /* the last one that was, with this: */
 	int refusal;
-	struct keeper_wish *wishes, **wishes_end;
-	struct keeper_wish *wish; /* that is being made */
+	struct admin_request *requests, **requests_end;
+	struct admin_request *request; /* that is being made */
 	struct pass pass, seen; /* that goes on; the last one that ended */
 	bool is_pass_stale, is_seen_stale; /* members have changed since it looked */
 	uint64_t step_region; /* whose step is being made, */
@@ -95,42 +95,44 @@ struct keeper {
 	void *stopped_argument;
 };
 
-/* keeper.c. What goes on is told by is_busy; its end calls keeper_go_on. */
-void keeper_run(struct keeper *keeper, const struct op *op);
+/* coordinator.c. What goes on is told by is_busy; its end calls coordinator_go_on. */
+void coordinator_run(struct coordinator *coordinator, const struct op *op);
 /* Nothing is on its way any more: goes on, or ends. */
-void keeper_go_on(struct keeper *keeper);
+void coordinator_go_on(struct coordinator *coordinator);
 
-/* keeper_records.c: reads the records. */
-void keeper_review(struct keeper *keeper);
+/* coordinator_records.c: reads the records. */
+void coordinator_review(struct coordinator *coordinator);
 
-/* keeper_sessions.c. False: there is nothing to do. */
-bool keeper_end_sessions(struct keeper *keeper);
-void keeper_on_session_step(struct keeper *keeper, const struct op *op, const struct op_reply *reply);
+/* coordinator_sessions.c. False: there is nothing to do. */
+bool coordinator_end_sessions(struct coordinator *coordinator);
+void coordinator_on_session_step(
+	struct coordinator *coordinator, const struct op *op, const struct op_reply *reply);
 
-/* keeper_grace.c. */
-void keeper_begin_grace(struct keeper *keeper); /* the records have been read */
-bool keeper_end_grace(struct keeper *keeper);
-void keeper_on_grace_ended(struct keeper *keeper);
+/* coordinator_grace.c. */
+void coordinator_begin_grace(struct coordinator *coordinator); /* the records have been read */
+bool coordinator_end_grace(struct coordinator *coordinator);
+void coordinator_on_grace_ended(struct coordinator *coordinator);
 
-/* keeper_room.c: how much this store holds when another one reports. */
-void keeper_note_use(struct keeper *keeper, struct store_entry *entry);
+/* coordinator_room.c: how much this store holds when another one reports. */
+void coordinator_note_use(struct coordinator *coordinator, struct store_entry *entry);
 
-/* keeper_stores.c. */
-bool keeper_enter_store(struct keeper *keeper);
-void keeper_on_entered(struct keeper *keeper, int error, uint64_t id);
+/* coordinator_stores.c. */
+bool coordinator_enter_store(struct coordinator *coordinator);
+void coordinator_on_entered(struct coordinator *coordinator, int error, uint64_t id);
 
-/* keeper_wishes.c. */
-bool keeper_make_wish(struct keeper *keeper);
-void keeper_finish_wish(struct keeper *keeper, const struct status *status); /* if one is being made */
-void keeper_drop_wishes(struct keeper *keeper, int code);
+/* coordinator_admin.c. */
+bool coordinator_make_admin(struct coordinator *coordinator);
+void coordinator_finish_admin(
+	struct coordinator *coordinator, const struct status *status); /* if one is being made */
+void coordinator_drop_admin(struct coordinator *coordinator, int code);
 
-/* keeper_places.c. */
-bool keeper_place(struct keeper *keeper);
-/* Makes `keeper->step`. */
-void keeper_take_step(struct keeper *keeper);
-void keeper_on_drawn(struct keeper *keeper, uint64_t id);
+/* coordinator_places.c. */
+bool coordinator_place(struct coordinator *coordinator);
+/* Makes `coordinator->step`. */
+void coordinator_take_step(struct coordinator *coordinator);
+void coordinator_on_drawn(struct coordinator *coordinator, uint64_t id);
 /* The region's membership and the stores, for placement.h; `stores` has room for STORE_COUNT_MAX. */
-struct placement keeper_placement(
-	struct keeper *keeper, const struct keeper_region *region, struct placement_store *stores);
+struct placement coordinator_placement(struct coordinator *coordinator,
+	const struct coordinator_region *region, struct placement_store *stores);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * fs/keeper: simulated stores with a keeper each, which report and may crash: while files are made, a store is drained,
+ * fs/coordinator: simulated stores with a coordinator each, which report and may crash: while files are made, a store is drained,
  * or lost and replaced; no operation is lost or done twice, and the replicas end up where they are to be.
  */
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/eval/eval.h"
-#include "fs/cluster/keeper.h"
+#include "fs/cluster/coordinator.h"
 #include "fs/schema/op.h"
 #include "proto/container.h"
 #include "tests/lib/sim_cluster.h"
@@ -23,11 +23,11 @@ static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420", "d:7
 
 struct kept {
 	struct sim_cluster cluster;
-	struct keeper *keepers[STORES];
+	struct coordinator *coordinators[STORES];
 	uint64_t free[STORES]; /* bytes that the stores say are free */
 	uint32_t made; /* files */
 	bool is_stopped;
-	bool is_made; /* the wish, with this: */
+	bool is_made; /* the request, with this: */
 	struct status outcome;
 };
 
@@ -38,13 +38,13 @@ static void start(struct kept *kept, uint32_t number)
 	struct sim_store *store = &kept->cluster.stores[number];
 
 	sim_cluster_open(&kept->cluster, number + 1);
-	kept->keepers[number] = keeper_new(&(struct keeper_options){.raftkv = store->raftkv,
+	kept->coordinators[number] = coordinator_new(&(struct coordinator_options){.raftkv = store->raftkv,
 		.loop = store->caller,
 		.logger = &store->logger,
 		.stores = addresses,
 		.store_count = number < VOTERS ? VOTERS : 0});
-	assert_non_null(kept->keepers[number]);
-	keeper_start(kept->keepers[number]);
+	assert_non_null(kept->coordinators[number]);
+	coordinator_start(kept->coordinators[number]);
 }
 
 static struct kept *kept_new(uint64_t seed)
@@ -63,8 +63,8 @@ static struct kept *kept_new(uint64_t seed)
 static void crash(struct kept *kept, uint32_t number)
 {
 	sim_store_crash(&kept->cluster.stores[number]);
-	keeper_free(kept->keepers[number]);
-	kept->keepers[number] = NULL;
+	coordinator_free(kept->coordinators[number]);
+	kept->coordinators[number] = NULL;
 }
 
 static void on_stopped(void *argument)
@@ -80,13 +80,13 @@ static bool is_stopped(void *argument)
 static void kept_free(struct kept *kept)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
-		if (!kept->keepers[i])
+		if (!kept->coordinators[i])
 			continue;
 		kept->is_stopped = false;
-		keeper_stop(kept->keepers[i], on_stopped, kept);
+		coordinator_stop(kept->coordinators[i], on_stopped, kept);
 		assert_true(sim_run(kept->cluster.world, PATIENCE, is_stopped, kept));
 		sim_store_stop(&kept->cluster.stores[i]);
-		keeper_free(kept->keepers[i]);
+		coordinator_free(kept->coordinators[i]);
 	}
 	sim_cluster_close(&kept->cluster);
 	free(kept);
@@ -108,8 +108,8 @@ static void report_one(struct kept *kept, uint32_t number)
 
 	strcpy(report.address, addresses[number]);
 	for (uint32_t i = 0; i < STORES; i++)
-		if (kept->keepers[i])
-			keeper_report(kept->keepers[i], &report, &id);
+		if (kept->coordinators[i])
+			coordinator_report(kept->coordinators[i], &report, &id);
 }
 
 /* Time passes, and whoever lives says so. */
@@ -119,7 +119,7 @@ static void pass(struct kept *kept, uint64_t duration)
 
 	while (sim_time(kept->cluster.world) < end) {
 		for (uint32_t i = 0; i < STORES; i++)
-			if (kept->keepers[i])
+			if (kept->coordinators[i])
 				report_one(kept, i);
 		sim_cluster_run(&kept->cluster, 200 * SIM_MS);
 	}
@@ -194,11 +194,11 @@ static void make_file(struct kept *kept)
 	assert_true(status == 0 || (is_retry && status == -EEXIST));
 }
 
-/* ---- Wishes ---- */
+/* ---- Admin requests ---- */
 
-static void on_wish(struct keeper_wish *wish, const struct status *status)
+static void on_request(struct admin_request *request, const struct status *status)
 {
-	struct kept *kept = (struct kept *)(uintptr_t)wish->region;
+	struct kept *kept = (struct kept *)(uintptr_t)request->region;
 
 	kept->is_made = true;
 	kept->outcome = *status;
@@ -206,15 +206,16 @@ static void on_wish(struct keeper_wish *wish, const struct status *status)
 
 static int set_store(struct kept *kept, uint64_t store, enum store_state state)
 {
-	struct keeper_wish wish = {.kind = KEEPER_SET_STORE,
+	struct admin_request request = {.kind = ADMIN_SET_STORE,
 		.store = store,
 		.state = state,
 		.region = (uint64_t)(uintptr_t)kept, /* no region is asked for */
-		.done = on_wish};
+		.done = on_request};
 
 	for (int i = 0; i < 50; i++) {
 		kept->is_made = false;
-		keeper_make(kept->keepers[sim_cluster_await_leader(&kept->cluster) - 1], &wish);
+		coordinator_take_admin(
+			kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], &request);
 		for (int k = 0; k < 100 && !kept->is_made; k++)
 			pass(kept, 200 * SIM_MS);
 		assert_true(kept->is_made);
@@ -302,7 +303,7 @@ static void a_drain_goes_on_under_the_next_leader(void **state)
 		pass(kept, (seed - 10) * 200 * SIM_MS);
 		crash(kept, sim_cluster_await_leader(&kept->cluster) - 1);
 		for (uint32_t i = 0; i < STORES; i++)
-			if (!kept->keepers[i])
+			if (!kept->coordinators[i])
 				start(kept, i);
 		work_until_gone(kept, leader % VOTERS + 1);
 		kept_free(kept);
@@ -345,7 +346,7 @@ static void without_a_spare_a_drain_is_refused(void **state)
 static void room_is_what_a_majority_has(void **state)
 {
 	struct kept *kept = kept_new(40);
-	struct keeper_room room;
+	struct coordinator_room room;
 	uint32_t leader;
 
 	(void)state;
@@ -354,15 +355,15 @@ static void room_is_what_a_majority_has(void **state)
 	kept->free[2] = 400;
 	begin(kept);
 	for (uint32_t i = 0; i < STORES; i++)
-		assert_int_equal(keeper_room(kept->keepers[i], &room),
+		assert_int_equal(coordinator_room(kept->coordinators[i], &room),
 			i + 1 == sim_cluster_await_leader(&kept->cluster));
 	leader = sim_cluster_await_leader(&kept->cluster);
-	assert_true(keeper_room(kept->keepers[leader - 1], &room));
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
 	assert_int_equal(room.free, 400); /* two of three; the full one is not asked */
 	assert_int_equal(room.total, 1002);
 	kept->free[0] = 2;
 	pass(kept, 2 * (uint64_t)SIM_S);
-	assert_true(keeper_room(kept->keepers[leader - 1], &room));
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
 	assert_int_equal(room.free, 3);
 	kept_free(kept);
 }

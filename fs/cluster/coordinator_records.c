@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/cluster/keeper_internal.h"
+#include "fs/cluster/coordinator_internal.h"
 
 /* ---- On a worker ---- */
 
@@ -16,7 +16,7 @@ static void copy_text(char *text, size_t size, struct slice bytes)
 static int read_session(void *argument, struct slice key, struct slice value)
 {
 	struct review *review = argument;
-	struct keeper_session *session = &review->sessions[review->session_count];
+	struct coordinator_session *session = &review->sessions[review->session_count];
 	struct session_record record;
 	int status = review->session_count < SESSION_COUNT_MAX ? 0 : STATUS_CORRUPT;
 
@@ -82,9 +82,9 @@ static int read_all(struct view *view, struct fs_key low, view_row_cb each, stru
 
 static void review_on_worker(struct env_work *work)
 {
-	struct keeper *keeper = container_of(work, struct keeper, work);
-	struct view *view = raftkv_snapshot_view(keeper->snapshot, true);
-	struct review *review = keeper->reviewing;
+	struct coordinator *coordinator = container_of(work, struct coordinator, work);
+	struct view *view = raftkv_snapshot_view(coordinator->snapshot, true);
+	struct review *review = coordinator->reviewing;
 	int status;
 
 	review->session_count = 0;
@@ -97,77 +97,79 @@ static void review_on_worker(struct env_work *work)
 		status = read_all(view, fs_key_stores(), read_store, review);
 	if (status == 0 && review->wants_nameless)
 		status = read_all(view, fs_key_holds(FS_SESSION_GRACE), read_nameless, review);
-	keeper->review_status = status < 0 ? status : 0;
+	coordinator->review_status = status < 0 ? status : 0;
 }
 
 /* ---- On the loop ---- */
 
-static void take_sessions(struct keeper *keeper, uint64_t now)
+static void take_sessions(struct coordinator *coordinator, uint64_t now)
 {
-	const struct review *review = keeper->review;
+	const struct review *review = coordinator->review;
 
-	session_table_begin(&keeper->table, review->last);
+	session_table_begin(&coordinator->table, review->last);
 	for (uint32_t i = 0; i < review->session_count; i++)
-		session_table_tell(&keeper->table, review->sessions[i].id, review->sessions[i].state, now);
-	session_table_end(&keeper->table);
+		session_table_tell(
+			&coordinator->table, review->sessions[i].id, review->sessions[i].state, now);
+	session_table_end(&coordinator->table);
 }
 
-static void take_stores(struct keeper *keeper)
+static void take_stores(struct coordinator *coordinator)
 {
-	const struct keeper_options *options = &keeper->options;
+	const struct coordinator_options *options = &coordinator->options;
 
-	store_table_set(&keeper->stores, keeper->review->stores, keeper->review->store_count);
-	for (uint32_t i = 0; options->found && i < keeper->stores.count; i++)
-		options->found(options->found_argument, &keeper->stores.entries[i]);
+	store_table_set(&coordinator->stores, coordinator->review->stores, coordinator->review->store_count);
+	for (uint32_t i = 0; options->found && i < coordinator->stores.count; i++)
+		options->found(options->found_argument, &coordinator->stores.entries[i]);
 }
 
-static void take_review(struct keeper *keeper)
+static void take_review(struct coordinator *coordinator)
 {
-	struct review *read = keeper->reviewing;
+	struct review *read = coordinator->reviewing;
 
-	keeper->reviewing = keeper->review;
-	keeper->review = read;
-	keeper->reviewed = env_now(keeper->env);
-	take_sessions(keeper, keeper->reviewed);
-	take_stores(keeper);
-	keeper_begin_grace(keeper);
+	coordinator->reviewing = coordinator->review;
+	coordinator->review = read;
+	coordinator->reviewed = env_now(coordinator->env);
+	take_sessions(coordinator, coordinator->reviewed);
+	take_stores(coordinator);
+	coordinator_begin_grace(coordinator);
 }
 
 static void on_reviewed(struct env_work *work)
 {
-	struct keeper *keeper = container_of(work, struct keeper, work);
+	struct coordinator *coordinator = container_of(work, struct coordinator, work);
 
-	raftkv_snapshot_free(keeper->snapshot);
-	keeper->is_busy = false;
-	if (keeper->review_status < 0)
-		log_error(keeper->options.logger, "msg=\"the records cannot be read\" reason=\"%s\"",
-			status_name(keeper->review_status));
-	else if (!keeper->is_stopping && keeper->term > 0 && keeper->op_term == keeper->term)
-		take_review(keeper);
-	if (keeper->review_status == 0 || keeper->is_stopping)
-		keeper_go_on(keeper);
+	raftkv_snapshot_free(coordinator->snapshot);
+	coordinator->is_busy = false;
+	if (coordinator->review_status < 0)
+		log_error(coordinator->options.logger, "msg=\"the records cannot be read\" reason=\"%s\"",
+			status_name(coordinator->review_status));
+	else if (!coordinator->is_stopping && coordinator->term > 0 &&
+		 coordinator->op_term == coordinator->term)
+		take_review(coordinator);
+	if (coordinator->review_status == 0 || coordinator->is_stopping)
+		coordinator_go_on(coordinator);
 }
 
 static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
 {
-	struct keeper *keeper = container_of(read, struct keeper, read);
+	struct coordinator *coordinator = container_of(read, struct coordinator, read);
 
 	if (status == 0) {
-		keeper->snapshot = snapshot;
-		env_work_submit(keeper->options.loop, &keeper->work, review_on_worker, on_reviewed);
+		coordinator->snapshot = snapshot;
+		env_work_submit(coordinator->options.loop, &coordinator->work, review_on_worker, on_reviewed);
 		return;
 	}
-	keeper->is_busy = false;
-	if (keeper->is_stopping)
-		keeper_go_on(keeper);
+	coordinator->is_busy = false;
+	if (coordinator->is_stopping)
+		coordinator_go_on(coordinator);
 }
 
-void keeper_review(struct keeper *keeper)
+void coordinator_review(struct coordinator *coordinator)
 {
-	keeper->is_busy = true;
-	keeper->op_term = keeper->term;
-	keeper->reviewing->wants_nameless = keeper->grace->state == GRACE_IDLE;
-	keeper->read = (struct raftkv_read){
-		.region = CLUSTER_REGION, .loop = keeper->options.loop, .done = on_snapshot};
-	raftkv_async_snapshot(keeper->options.raftkv, &keeper->read);
+	coordinator->is_busy = true;
+	coordinator->op_term = coordinator->term;
+	coordinator->reviewing->wants_nameless = coordinator->grace->state == GRACE_IDLE;
+	coordinator->read = (struct raftkv_read){
+		.region = CLUSTER_REGION, .loop = coordinator->options.loop, .done = on_snapshot};
+	raftkv_async_snapshot(coordinator->options.raftkv, &coordinator->read);
 }

@@ -1,16 +1,17 @@
 /* How much file data the regions can take: what writes need is a majority with room. */
 #include <stdlib.h>
 
-#include "fs/cluster/keeper_internal.h"
+#include "fs/cluster/coordinator_internal.h"
 
 static int by_free_descending(const void *a, const void *b)
 {
-	uint64_t left = ((const struct keeper_room *)a)->free, right = ((const struct keeper_room *)b)->free;
+	uint64_t left = ((const struct coordinator_room *)a)->free,
+		 right = ((const struct coordinator_room *)b)->free;
 
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static const struct keeper_region *find_region(const struct pass *pass, uint64_t id)
+static const struct coordinator_region *find_region(const struct pass *pass, uint64_t id)
 {
 	for (uint32_t i = 0; i < pass->count; i++)
 		if (pass->regions[i].id == id)
@@ -18,41 +19,41 @@ static const struct keeper_region *find_region(const struct pass *pass, uint64_t
 	return NULL;
 }
 
-static uint64_t used_here(const struct keeper *keeper)
+static uint64_t used_here(const struct coordinator *coordinator)
 {
 	struct raftkv_stats stats;
 
-	raftkv_stats(keeper->options.raftkv, &stats);
+	raftkv_stats(coordinator->options.raftkv, &stats);
 	return stats.blocks.used_units * BLOCK_UNIT_SIZE;
 }
 
-void keeper_note_use(struct keeper *keeper, struct store_entry *entry)
+void coordinator_note_use(struct coordinator *coordinator, struct store_entry *entry)
 {
-	entry->used_here = used_here(keeper);
+	entry->used_here = used_here(coordinator);
 }
 
 /* What the store said, less what has been written since: that much more is in this store. */
-static struct keeper_room room_of(const struct store_entry *entry, uint64_t used_now)
+static struct coordinator_room room_of(const struct store_entry *entry, uint64_t used_now)
 {
 	const struct store_figures *figures = &entry->figures;
 	uint64_t grown = used_now > entry->used_here ? used_now - entry->used_here : 0;
 
-	return (struct keeper_room){.total = figures->data_total,
+	return (struct coordinator_room){.total = figures->data_total,
 		.free = figures->data_free > grown ? figures->data_free - grown : 0};
 }
 
-bool keeper_room(struct keeper *keeper, struct keeper_room *room)
+bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	const struct keeper_region *region = find_region(&keeper->seen, CLUSTER_REGION);
-	struct keeper_room rooms[REGION_PEERS_MAX];
-	uint64_t used_now = used_here(keeper);
+	const struct coordinator_region *region = find_region(&coordinator->seen, CLUSTER_REGION);
+	struct coordinator_room rooms[REGION_PEERS_MAX];
+	uint64_t used_now = used_here(coordinator);
 	uint32_t voters = 0, known = 0;
 
-	if (keeper->term == 0 || !region)
+	if (coordinator->term == 0 || !region)
 		return false;
 	for (uint32_t i = 0; i < region->member_count; i++) {
 		const struct region_peer *peer = &region->members[i].peer;
-		const struct store_entry *entry = store_table_find(&keeper->stores, peer->store);
+		const struct store_entry *entry = store_table_find(&coordinator->stores, peer->store);
 
 		if ((peer->roles & REGION_VOTER) == 0)
 			continue;

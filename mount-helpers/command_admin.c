@@ -1,11 +1,11 @@
-#include "mount-helpers/command_wish.h"
+#include "mount-helpers/command_admin.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-int wish_find_cluster(const char *path, char *list)
+int admin_find_cluster(const char *path, char *list)
 {
 	struct status status = {0};
 	struct target target;
@@ -24,7 +24,7 @@ int wish_find_cluster(const char *path, char *list)
 	return code < 0 ? command_fail(&status) : COMMAND_OK;
 }
 
-bool wish_read_number(const char *text, uint64_t *number)
+bool admin_read_number(const char *text, uint64_t *number)
 {
 	struct status status = {0};
 	char *end;
@@ -37,39 +37,40 @@ bool wish_read_number(const char *text, uint64_t *number)
 	return false;
 }
 
-static void tell(struct command *command, const struct keeper_wish *wish, const char *what)
+static void tell(struct command *command, const struct admin_request *request, const char *what)
 {
 	struct json *json = &command->json;
 
-	if (!command->is_json && wish->kind == KEEPER_SET_STORE)
-		printf("store %" PRIu64 " %s%s\n", wish->store, what, wish->is_dry ? " (not done)" : "");
+	if (!command->is_json && request->kind == ADMIN_SET_STORE)
+		printf("store %" PRIu64 " %s%s\n", request->store, what,
+			request->is_dry ? " (not done)" : "");
 	else if (!command->is_json)
-		printf("store %" PRIu64 ", region %" PRIu64 ": %s%s\n", wish->store, wish->region, what,
-			wish->is_dry ? " (not done)" : "");
+		printf("store %" PRIu64 ", region %" PRIu64 ": %s%s\n", request->store, request->region, what,
+			request->is_dry ? " (not done)" : "");
 	if (!command->is_json)
 		return;
 	json_begin(json, NULL, '{');
-	json_bool(json, "done", !wish->is_dry);
-	json_number(json, "store", wish->store);
-	if (wish->kind != KEEPER_SET_STORE)
-		json_number(json, "region", wish->region);
+	json_bool(json, "done", !request->is_dry);
+	json_number(json, "store", request->store);
+	if (request->kind != ADMIN_SET_STORE)
+		json_number(json, "region", request->region);
 	json_end(json, '}');
 	putc('\n', json->file);
 	json->needs_comma = false;
 }
 
-int wish_make(struct command *command, const char *list, struct keeper_wish *wish, const char *what)
+int admin_make(struct command *command, const char *list, struct admin_request *request, const char *what)
 {
 	struct status status = {0};
 	struct cluster *cluster;
 	int code = cluster_open(list, &cluster, &status);
 
-	wish->is_dry = command_has(command, "dry-run");
+	request->is_dry = command_has(command, "dry-run");
 	if (code == 0)
-		code = cluster_wish(cluster, wish, &status);
+		code = cluster_change(cluster, request, &status);
 	cluster_close(cluster);
 	if (code < 0)
 		return command_fail(&status);
-	tell(command, wish, what);
+	tell(command, request, what);
 	return COMMAND_OK;
 }

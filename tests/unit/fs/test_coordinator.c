@@ -1,5 +1,5 @@
-/* fs/keeper: three simulated stores with a keeper each: what a new cluster is given, and which sessions end when. */
-#include "fs/cluster/keeper.h"
+/* fs/coordinator: three simulated stores with a coordinator each: what a new cluster is given, and which sessions end when. */
+#include "fs/cluster/coordinator.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,13 +15,13 @@
 
 #define STORES	 3u
 #define PATIENCE (30 * (uint64_t)SIM_S)
-#define EXPIRY	 (KEEPER_EXPIRY_MS * (uint64_t)SIM_MS)
+#define EXPIRY	 (COORDINATOR_EXPIRY_MS * (uint64_t)SIM_MS)
 
 static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420"};
 
 struct kept {
 	struct sim_cluster cluster;
-	struct keeper *keepers[STORES];
+	struct coordinator *coordinators[STORES];
 	bool is_stopped;
 };
 
@@ -32,13 +32,13 @@ static void start(struct kept *kept, uint32_t number)
 	struct sim_store *store = &kept->cluster.stores[number];
 
 	sim_cluster_open(&kept->cluster, number + 1);
-	kept->keepers[number] = keeper_new(&(struct keeper_options){.raftkv = store->raftkv,
+	kept->coordinators[number] = coordinator_new(&(struct coordinator_options){.raftkv = store->raftkv,
 		.loop = store->caller,
 		.logger = &store->logger,
 		.stores = addresses,
 		.store_count = STORES});
-	assert_non_null(kept->keepers[number]);
-	keeper_start(kept->keepers[number]);
+	assert_non_null(kept->coordinators[number]);
+	coordinator_start(kept->coordinators[number]);
 }
 
 static struct kept *kept_new(uint64_t seed)
@@ -67,20 +67,20 @@ static bool is_stopped(void *argument)
 static void crash(struct kept *kept, uint32_t number)
 {
 	sim_store_crash(&kept->cluster.stores[number]);
-	keeper_free(kept->keepers[number]);
-	kept->keepers[number] = NULL;
+	coordinator_free(kept->coordinators[number]);
+	kept->coordinators[number] = NULL;
 }
 
 static void kept_free(struct kept *kept)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
-		if (!kept->keepers[i])
+		if (!kept->coordinators[i])
 			continue;
 		kept->is_stopped = false;
-		keeper_stop(kept->keepers[i], on_stopped, kept);
+		coordinator_stop(kept->coordinators[i], on_stopped, kept);
 		assert_true(sim_run(kept->cluster.world, PATIENCE, is_stopped, kept));
 		sim_store_stop(&kept->cluster.stores[i]);
-		keeper_free(kept->keepers[i]);
+		coordinator_free(kept->coordinators[i]);
 	}
 	sim_cluster_close(&kept->cluster);
 	free(kept);
@@ -200,7 +200,7 @@ static int beat_and_answer(struct kept *kept, uint32_t store, uint64_t session, 
 	uint64_t *number, struct ino_ranges *inodes)
 {
 	struct session_notice notice;
-	int status = keeper_beat(kept->keepers[store - 1], session, answered, &notice);
+	int status = coordinator_beat(kept->coordinators[store - 1], session, answered, &notice);
 
 	*number = notice.number;
 	if (notice.number > 0 && inodes)
@@ -398,7 +398,7 @@ static bool is_there(struct kept *kept, uint64_t ino)
 	return status == 0;
 }
 
-/* Beats, with the answer, until the keeper asks about the inode: the notice. */
+/* Beats, with the answer, until the coordinator asks about the inode: the notice. */
 static uint64_t await_notice(struct kept *kept, uint64_t session, uint64_t answered, uint64_t ino)
 {
 	struct ino_ranges *inodes = calloc(1, sizeof *inodes);

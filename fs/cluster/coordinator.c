@@ -1,0 +1,302 @@
+#include "fs/cluster/coordinator_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICKS_A_PERIOD 16u
+#define ROOT_MODE      0755
+
+/* ---- One operation ---- */
+
+static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply);
+
+static void on_failed(struct coordinator *coordinator, int code)
+{
+	struct status status = {0};
+
+	if (code != STATUS_NOT_LEADER)
+		log_warn(coordinator->options.logger,
+			"msg=\"the coordinator's operation failed\" reason=\"%s\"", status_name(code));
+	status_set(&status, code, "it could not be done: %s", status_name(code));
+	coordinator_finish_admin(coordinator, &status);
+}
+
+static void on_written(struct raftkv_write *write, int status, struct buf *bytes)
+{
+	struct coordinator *coordinator = container_of(write, struct coordinator, write);
+	struct op_reply reply = {0};
+
+	buf_unref(write->body);
+	coordinator->is_busy = false;
+	if (status == 0)
+		status = op_reply_decode(buf_slice(bytes), &reply);
+	if (status == 0 && coordinator->op_term != coordinator->term)
+		status = STATUS_NOT_LEADER;
+	if (status < 0)
+		on_failed(coordinator, status);
+	else
+		on_done(coordinator, reply.error, &reply);
+	if (status == 0 || coordinator->is_stopping)
+		coordinator_go_on(coordinator);
+}
+
+void coordinator_run(struct coordinator *coordinator, const struct op *op)
+{
+	struct buf *body;
+	int status;
+
+	coordinator->op = *op;
+	coordinator->op_term = coordinator->term;
+	status = op_encode(op, &body);
+	if (status < 0) {
+		on_failed(coordinator, status);
+		return;
+	}
+	coordinator->is_busy = true;
+	coordinator->write = (struct raftkv_write){.region = CLUSTER_REGION,
+		.body = body,
+		.loop = coordinator->options.loop,
+		.done = on_written};
+	raftkv_async_write(coordinator->options.raftkv, &coordinator->write);
+}
+
+/* ---- Once a term ---- */
+
+static bool is_prepared(const struct coordinator *coordinator)
+{
+	return coordinator->prepared == 1 + coordinator->options.store_count;
+}
+
+static void prepare(struct coordinator *coordinator)
+{
+	struct op op = {.kind = OP_FORMAT, .format.mode = ROOT_MODE};
+
+	if (coordinator->prepared > 0) {
+		const char *address = coordinator->options.stores[coordinator->prepared - 1];
+
+		/* Below the incarnation of any life that the store itself has entered with. */
+		op = (struct op){.kind = OP_STORE_ENTER,
+			.store_enter = {
+				.id = coordinator->prepared, .address = slice_of(address, strlen(address))}};
+	}
+	coordinator_run(coordinator, &op);
+}
+
+/* EEXIST, ESTALE: it was done long ago, and the world has moved on. */
+static void on_prepared(struct coordinator *coordinator, int error)
+{
+	if (error != 0 && error != -EEXIST && error != -ESTALE)
+		log_error(coordinator->options.logger, "msg=\"%s\" reason=\"%s\"",
+			coordinator->prepared == 0 ? "the root directory could not be made"
+						   : "a first store could not be entered",
+			strerror(-error));
+	coordinator->prepared++;
+}
+
+/* ---- Reclaiming ---- */
+
+static uint64_t writes_so_far(const struct coordinator *coordinator)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(coordinator->options.raftkv, &stats);
+	return stats.writes;
+}
+
+static bool reclaim(struct coordinator *coordinator)
+{
+	const struct op op = {.kind = OP_RECLAIM};
+
+	if (env_now(coordinator->env) - coordinator->reclaimed < REVIEW_NS ||
+		writes_so_far(coordinator) == coordinator->writes_seen)
+		return false;
+	coordinator_run(coordinator, &op);
+	return true;
+}
+
+static void on_reclaimed(struct coordinator *coordinator, bool more)
+{
+	if (more)
+		return;
+	coordinator->writes_seen = writes_so_far(coordinator);
+	coordinator->reclaimed = env_now(coordinator->env);
+}
+
+/* ---- What is next ---- */
+
+static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
+{
+	struct status status = {0};
+
+	if (!is_prepared(coordinator)) {
+		on_prepared(coordinator, error);
+		return;
+	}
+	switch (coordinator->op.kind) {
+	case OP_STORE_ENTER:
+		coordinator_on_entered(coordinator, error, reply->id);
+		break;
+	case OP_STORE_SET:
+		coordinator->reviewed = 0;
+		status_set(&status, error, "it is refused: %s", strerror(-error));
+		coordinator_finish_admin(coordinator, &status);
+		break;
+	case OP_DRAW:
+		coordinator_on_drawn(coordinator, reply->id);
+		break;
+	case OP_GRACE_END:
+		coordinator_on_grace_ended(coordinator);
+		break;
+	case OP_RECLAIM:
+		on_reclaimed(coordinator, reply->more);
+		break;
+	default:
+		coordinator_on_session_step(coordinator, &coordinator->op, reply);
+	}
+}
+
+void coordinator_go_on(struct coordinator *coordinator)
+{
+	if (coordinator->is_busy)
+		return;
+	if (coordinator->is_stopping) {
+		coordinator_drop_admin(coordinator, STATUS_STOPPING);
+		coordinator->stopped(coordinator->stopped_argument);
+		return;
+	}
+	if (coordinator->term == 0)
+		return;
+	if (!is_prepared(coordinator))
+		prepare(coordinator);
+	else if (coordinator->reviewed == 0 || env_now(coordinator->env) - coordinator->reviewed >= REVIEW_NS)
+		coordinator_review(coordinator);
+	else if (!coordinator_enter_store(coordinator) && !coordinator_make_admin(coordinator) &&
+		 !coordinator_end_sessions(coordinator) && !coordinator_end_grace(coordinator) &&
+		 !coordinator_place(coordinator))
+		reclaim(coordinator);
+}
+
+static void look_at_region(void *argument, const struct region *region, uint64_t term)
+{
+	if (region->id == CLUSTER_REGION)
+		*(uint64_t *)argument = term;
+}
+
+static void on_term(struct coordinator *coordinator, uint64_t term)
+{
+	session_table_reset(&coordinator->table);
+	store_table_reset(&coordinator->stores);
+	if (term > 0)
+		log_info(coordinator->options.logger,
+			"msg=\"this store coordinates the cluster\" term=%" PRIu64, term);
+	else
+		coordinator_drop_admin(coordinator, STATUS_NOT_LEADER);
+	coordinator->term = term;
+	coordinator->since = env_now(coordinator->env);
+	coordinator->prepared = 0;
+	coordinator->reviewed = 0;
+	coordinator->ending = 0;
+	coordinator->grace->state = GRACE_IDLE;
+	coordinator->grace->notices = 0;
+	coordinator->writes_seen = UINT64_MAX;
+	coordinator->reclaimed = 0;
+	coordinator->is_entering = false;
+	coordinator->refusal = 0;
+	coordinator->pass.is_running = false;
+	coordinator->pass.ended = 0;
+	coordinator->seen.count = 0;
+	coordinator->seen.is_whole = false;
+}
+
+static void on_tick(struct env_timer *timer)
+{
+	struct coordinator *coordinator = container_of(timer, struct coordinator, timer);
+	uint64_t now = env_now(coordinator->env), term = 0;
+
+	raftkv_each_region(coordinator->options.raftkv, look_at_region, &term);
+	if (term != coordinator->term)
+		on_term(coordinator, term);
+	if (now - coordinator->ticked > coordinator->table.expiry / 2)
+		session_table_grant(&coordinator->table, now);
+	coordinator->ticked = now;
+	coordinator_go_on(coordinator);
+	env_timer_start(timer, coordinator->options.loop, now + coordinator->tick_ns, on_tick);
+}
+
+/* ---- Life ---- */
+
+struct coordinator *coordinator_new(const struct coordinator_options *options)
+{
+	struct coordinator *coordinator = calloc(1, sizeof *coordinator);
+	uint32_t expiry_ms = options->expiry_ms ? options->expiry_ms : COORDINATOR_EXPIRY_MS;
+
+	if (!coordinator)
+		return NULL;
+	coordinator->review = calloc(1, sizeof *coordinator->review);
+	coordinator->reviewing = calloc(1, sizeof *coordinator->reviewing);
+	coordinator->grace = calloc(1, sizeof *coordinator->grace);
+	if (!coordinator->review || !coordinator->reviewing || !coordinator->grace) {
+		free(coordinator->grace);
+		free(coordinator->review);
+		free(coordinator->reviewing);
+		free(coordinator);
+		return NULL;
+	}
+	coordinator->options = *options;
+	coordinator->env = env_loop_env(options->loop);
+	coordinator->tick_ns = expiry_ms * NS_PER_MS / TICKS_A_PERIOD;
+	coordinator->requests_end = &coordinator->requests;
+	session_table_init(&coordinator->table, expiry_ms * NS_PER_MS);
+	return coordinator;
+}
+
+void coordinator_free(struct coordinator *coordinator)
+{
+	if (!coordinator)
+		return;
+	session_table_close(&coordinator->table);
+	free(coordinator->pass.regions);
+	free(coordinator->seen.regions);
+	free(coordinator->review);
+	free(coordinator->reviewing);
+	free(coordinator->grace);
+	free(coordinator);
+}
+
+void coordinator_start(struct coordinator *coordinator)
+{
+	coordinator->ticked = env_now(coordinator->env);
+	on_tick(&coordinator->timer);
+}
+
+void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *argument), void *argument)
+{
+	coordinator->is_stopping = true;
+	coordinator->stopped = stopped;
+	coordinator->stopped_argument = argument;
+	env_timer_stop(&coordinator->timer);
+	session_table_reset(&coordinator->table);
+	coordinator_go_on(coordinator);
+}
+
+int coordinator_beat(
+	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice)
+{
+	return session_table_beat(&coordinator->table, session, answered, env_now(coordinator->env), notice);
+}
+
+bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
+{
+	if (coordinator->term == 0 || coordinator->stores.count == 0 || coordinator->is_stopping)
+		return false;
+	*overview = (struct coordinator_overview){.term = coordinator->term,
+		.since = coordinator->since,
+		.stores = &coordinator->stores,
+		.regions = coordinator->seen.regions,
+		.region_count = coordinator->seen.count,
+		.sessions = coordinator->review->sessions,
+		.session_count = coordinator->review->session_count};
+	return true;
+}

@@ -1,0 +1,299 @@
+/* What administrators ask for: looked at, refused with a sentence, or done. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "fs/cluster/coordinator_internal.h"
+
+/* ---- The queue ---- */
+
+void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request)
+{
+	struct status status = {0};
+
+	request->next = NULL;
+	if (coordinator->term == 0 || coordinator->is_stopping) {
+		status_set(&status, STATUS_NOT_LEADER, "another store coordinates the cluster");
+		request->done(request, &status);
+		return;
+	}
+	*coordinator->requests_end = request;
+	coordinator->requests_end = &request->next;
+	coordinator_go_on(coordinator);
+}
+
+static struct admin_request *pop(struct coordinator *coordinator)
+{
+	struct admin_request *request = coordinator->requests;
+
+	if (!request)
+		return NULL;
+	coordinator->requests = request->next;
+	if (!coordinator->requests)
+		coordinator->requests_end = &coordinator->requests;
+	return request;
+}
+
+void coordinator_finish_admin(struct coordinator *coordinator, const struct status *status)
+{
+	struct admin_request *request = coordinator->request;
+
+	coordinator->request = NULL;
+	if (request)
+		request->done(request, status);
+}
+
+/* Those that wait; the one that is being made has an end of its own. */
+void coordinator_drop_admin(struct coordinator *coordinator, int code)
+{
+	struct status status = {0};
+
+	status_set(&status, code, "this store coordinates the cluster no longer");
+	for (struct admin_request *request = pop(coordinator); request; request = pop(coordinator))
+		request->done(request, &status);
+}
+
+/* ---- Stores ---- */
+
+/* For every region that the store is in: is there another one for it? */
+static bool has_spares(struct coordinator *coordinator, uint64_t store)
+{
+	struct placement_store stores[STORE_COUNT_MAX];
+
+	for (uint32_t i = 0; i < coordinator->seen.count; i++) {
+		const struct coordinator_region *region = &coordinator->seen.regions[i];
+		struct placement placement = coordinator_placement(coordinator, region, stores);
+
+		for (uint32_t k = 0; k < region->member_count; k++)
+			if (region->members[k].peer.store == store && !placement_has_spare(&placement, store))
+				return false;
+	}
+	return true;
+}
+
+static int check_heir(
+	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	const struct store_entry *heir = store_table_find(&coordinator->stores, request->heir);
+
+	if (request->heir == 0)
+		return 0;
+	if (!heir || heir->state != STORE_UP || request->heir == request->store)
+		return status_set(status, -EINVAL,
+			"store %" PRIu64 " can take nothing over: it is %s; see 'raftkv store ls'",
+			request->heir, heir ? "not up, or the same one" : "unknown");
+	return 0;
+}
+
+/* It was let before, and goes on. */
+static bool is_draining(struct coordinator *coordinator, uint64_t store)
+{
+	const struct store_entry *entry = store_table_find(&coordinator->stores, store);
+
+	return entry && entry->state == STORE_DRAINING;
+}
+
+static int check_drain(
+	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	if (!request->is_forced && !is_draining(coordinator, request->store) &&
+		!has_spares(coordinator, request->store))
+		return status_set(status, -EBUSY,
+			"no other store could take what store %" PRIu64
+			" has: add one ('raftkvd --join'), or make do with fewer replicas (--force)",
+			request->store);
+	return check_heir(coordinator, request, status);
+}
+
+static int check_lost(struct coordinator *coordinator, const struct admin_request *request,
+	const struct store_entry *entry, struct status *status)
+{
+	uint64_t now = env_now(coordinator->env);
+
+	if (store_entry_is_alive(entry, now))
+		return status_set(status, -EBUSY,
+			"store %" PRIu64 " is alive: 'raftkv store drain %" PRIu64
+			"' moves what it has while it serves",
+			entry->id, entry->id);
+	if (now - coordinator->since < 2 * STORE_REPORT_MS * NS_PER_MS)
+		return status_set(status, -EAGAIN,
+			"the store that coordinates the cluster is new to it, and does not know yet who is "
+			"alive: "
+			"try again");
+	return check_heir(coordinator, request, status);
+}
+
+static int check_remove(
+	const struct coordinator *coordinator, const struct store_entry *entry, struct status *status)
+{
+	if (entry->state == STORE_UP)
+		return status_set(status, -EBUSY,
+			"store %" PRIu64 " serves: 'raftkv store drain %" PRIu64 "' comes first", entry->id,
+			entry->id);
+	if (entry->replicas > 0 || !coordinator->seen.is_whole)
+		return status_set(status, -EBUSY,
+			"store %" PRIu64 " still has %" PRIu32
+			" replicas; 'raftkv store drain --wait %" PRIu64 "' waits for the last one",
+			entry->id, entry->replicas, entry->id);
+	return 0;
+}
+
+static int check_store(
+	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	const struct store_entry *entry = store_table_find(&coordinator->stores, request->store);
+
+	if (!entry)
+		return status_set(status, -ENOENT,
+			"there is no store %" PRIu64 ", or it was removed; see 'raftkv store ls'",
+			request->store);
+	if (!coordinator->seen.is_whole)
+		return status_set(status, -EAGAIN, "the regions have not been looked at yet: try again");
+	switch (request->state) {
+	case STORE_UP:
+		return 0;
+	case STORE_DRAINING:
+		return check_drain(coordinator, request, status);
+	case STORE_LOST:
+		return check_lost(coordinator, request, entry, status);
+	case STORE_REMOVED:
+		return check_remove(coordinator, entry, status);
+	}
+	return status_set(status, -EINVAL, "a store has no such state");
+}
+
+static void set_store(struct coordinator *coordinator, const struct admin_request *request)
+{
+	const struct op op = {.kind = OP_STORE_SET,
+		.store_set = {.id = request->store, .state = request->state, .heir = request->heir}};
+
+	coordinator_run(coordinator, &op);
+}
+
+/* ---- Regions ---- */
+
+static const struct coordinator_region *find_region(const struct coordinator *coordinator, uint64_t id)
+{
+	for (uint32_t i = 0; i < coordinator->seen.count; i++)
+		if (coordinator->seen.regions[i].id == id)
+			return &coordinator->seen.regions[i];
+	return NULL;
+}
+
+static const struct region_member *find_member(const struct coordinator_region *region, uint64_t store)
+{
+	for (uint32_t i = 0; i < region->member_count; i++)
+		if (region->members[i].peer.store == store)
+			return &region->members[i];
+	return NULL;
+}
+
+static int refuse(const struct admin_request *request, int code, const char *why, struct status *status)
+{
+	return status_set(status, code, "store %" PRIu64 ", region %" PRIu64 ": %s", request->store,
+		request->region, why);
+}
+
+static int plan_addition(
+	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	const struct store_entry *entry = store_table_find(&coordinator->stores, request->store);
+
+	if (!entry || entry->state != STORE_UP)
+		return refuse(request, -EINVAL, "no such store, or it gets no replicas any more", status);
+	if (!store_entry_is_alive(entry, env_now(coordinator->env)))
+		return refuse(request, -EHOSTDOWN, "the store is silent", status);
+	coordinator->step = (struct placement_step){.kind = PLACEMENT_ADD, .store = request->store};
+	return 0;
+}
+
+static int plan_change(struct coordinator *coordinator, const struct admin_request *request,
+	const struct coordinator_region *region, const struct region_member *member, struct status *status)
+{
+	struct placement_store stores[STORE_COUNT_MAX];
+	struct placement placement = coordinator_placement(coordinator, region, stores);
+	bool is_promotion = request->kind == ADMIN_PROMOTE_PEER;
+
+	if (is_promotion && member->peer.roles != REGION_LEARNER)
+		return refuse(request, -EALREADY, "the replica is no learner", status);
+	if (is_promotion && !placement_has_caught_up(&placement, member))
+		return refuse(request, -EAGAIN, "the replica has not caught up yet", status);
+	if (!is_promotion && member->peer.id == region->leader)
+		return refuse(
+			request, -EBUSY, "the leader is there: 'raftkv region transfer' comes first", status);
+	if (!placement_is_safe(
+		    &placement, is_promotion ? 0 : member->peer.id, is_promotion ? member->peer.id : 0))
+		return refuse(request, -EBUSY, "those that are alive would be no majority any more", status);
+	coordinator->step = is_promotion ? (struct placement_step){.kind = PLACEMENT_PROMOTE,
+						   .store = request->store,
+						   .replica = member->peer.id}
+					 : (struct placement_step){.kind = PLACEMENT_REMOVE,
+						   .store = request->store,
+						   .leaving = member->peer.id};
+	return 0;
+}
+
+static int plan_transfer(struct coordinator *coordinator, const struct admin_request *request,
+	const struct region_member *member, struct status *status)
+{
+	if (!(member->peer.roles & REGION_VOTER))
+		return refuse(request, -EINVAL, "the replica has no vote", status);
+	if (!member->is_active)
+		return refuse(request, -EHOSTDOWN, "the replica was not heard of lately", status);
+	coordinator->step = (struct placement_step){
+		.kind = PLACEMENT_TRANSFER, .store = request->store, .replica = member->peer.id};
+	return 0;
+}
+
+static int plan(struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	const struct coordinator_region *region = find_region(coordinator, request->region);
+	const struct region_member *member = region ? find_member(region, request->store) : NULL;
+
+	if (!region)
+		return status_set(status, STATUS_REGION_NOT_FOUND,
+			"the store that coordinates the cluster does not lead region %" PRIu64
+			"; see 'raftkv region ls'",
+			request->region);
+	coordinator->step_region = region->id;
+	coordinator->step_conf_version = region->epoch.conf_version;
+	if (request->kind == ADMIN_ADD_PEER)
+		return member ? refuse(request, -EEXIST, "it has a replica already", status)
+			      : plan_addition(coordinator, request, status);
+	if (!member)
+		return refuse(request, -ENOENT, "it has no replica", status);
+	return request->kind == ADMIN_TRANSFER ? plan_transfer(coordinator, request, member, status)
+					       : plan_change(coordinator, request, region, member, status);
+}
+
+/* ---- One request ---- */
+
+/* What is asked for is judged by what the regions are now. */
+static void look_again(struct coordinator *coordinator)
+{
+	if (coordinator->is_pass_stale)
+		coordinator->pass.is_running = false;
+	coordinator->pass.ended = 0;
+}
+
+bool coordinator_make_admin(struct coordinator *coordinator)
+{
+	struct admin_request *request = coordinator->is_seen_stale ? NULL : pop(coordinator);
+	struct status status = {0};
+	int code;
+
+	if (coordinator->requests && coordinator->is_seen_stale)
+		look_again(coordinator);
+	if (!request)
+		return false;
+	coordinator->request = request;
+	code = request->kind == ADMIN_SET_STORE ? check_store(coordinator, request, &status)
+						: plan(coordinator, request, &status);
+	if (code < 0 || request->is_dry)
+		coordinator_finish_admin(coordinator, &status);
+	else if (request->kind == ADMIN_SET_STORE)
+		set_store(coordinator, request);
+	else
+		coordinator_take_step(coordinator);
+	return coordinator->is_busy;
+}
