@@ -86,11 +86,11 @@ static const struct rule rules[] = {
 		"are, at "
 		"least 3."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
-		"Where raftkvd serves figures over HTTP: unix:/path or host:port."},
+		"Where raftkvd serves stats over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",
 		"Threads that serve the kernel; 0: one per core, at most 4."},
 	{"mount", "metrics", KIND_TEXT, offsetof(struct config, metrics), 0, 0, "",
-		"Where figures are served over HTTP: unix:/path or host:port."},
+		"Where stats are served over HTTP: unix:/path or host:port."},
 	{"mount", "read", KIND_READS, offsetof(struct config, reads), 0, 0, "leader",
 		"Whom reads ask on a cluster: leader, follower or nearest."},
 	{"mount", "timeo_s", KIND_COUNT, offsetof(struct config, timeo_s), 0, 86400, "0",

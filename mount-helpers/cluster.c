@@ -281,7 +281,7 @@ static int make(struct cluster *cluster, const struct admin_request *change, str
 	request.kind = change->kind;
 	request.store = change->store;
 	request.state = change->state;
-	request.heir = change->heir;
+	request.replacement = change->replacement;
 	request.region = change->region;
 	request.is_forced = change->is_forced;
 	request.is_dry = change->is_dry;
@@ -307,22 +307,22 @@ int cluster_change(struct cluster *cluster, const struct admin_request *change, 
 	return code;
 }
 
-int cluster_figures(struct cluster *cluster, const char *address, char **text, struct status *status)
+int cluster_stats(struct cluster *cluster, const char *address, char **text, struct status *status)
 {
-	Raftkv__FiguresRequest request = RAFTKV__FIGURES_REQUEST__INIT;
-	Raftkv__FiguresReply *reply;
+	Raftkv__StatsRequest request = RAFTKV__STATS_REQUEST__INIT;
+	Raftkv__StatsReply *reply;
 	struct buf *answer = NULL;
-	int code = ask(cluster, address, FRAME_FIGURES, &request.base, &answer, status);
+	int code = ask(cluster, address, FRAME_STATS, &request.base, &answer, status);
 
 	*text = NULL;
 	if (code < 0)
 		return code;
-	reply = raftkv__figures_reply__unpack(NULL, answer->size, answer->data);
+	reply = raftkv__stats_reply__unpack(NULL, answer->size, answer->data);
 	buf_unref(answer);
 	if (!reply)
 		return status_set(status, STATUS_MALFORMED, "%.200s answers nonsense", address);
 	*text = strndup((const char *)reply->text.data, reply->text.len);
-	raftkv__figures_reply__free_unpacked(reply, NULL);
+	raftkv__stats_reply__free_unpacked(reply, NULL);
 	return *text ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 

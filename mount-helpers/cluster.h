@@ -27,8 +27,8 @@ const struct store_list *cluster_list(const struct cluster *cluster);
 /* Instead of CLUSTER_PATIENCE_MS. */
 void cluster_set_patience(struct cluster *cluster, uint32_t patience_ms);
 
-/* One store: the lines of fs/stats/figures_text.h, to be freed. */
-int cluster_figures(struct cluster *cluster, const char *address, char **text, struct status *status);
+/* One store: the lines of fs/stats/stats_text.h, to be freed. */
+int cluster_stats(struct cluster *cluster, const char *address, char **text, struct status *status);
 
 /* The store that coordinates the cluster, whichever it is: to be freed by the message's own function. STATUS_NOT_LEADER: none
  * does, or none can be reached, with a sentence. */

@@ -43,7 +43,7 @@ static void complain(struct judging *judging, const char *code, const char *reme
 
 static void judge_store(struct judging *judging, const Raftkv__OverviewStore *store)
 {
-	const Raftkv__StoreFigures *figures = store->figures;
+	const Raftkv__StoreStats *stats = store->stats;
 
 	if (!store->is_alive && store->state != STORE_LOST && store->silent_ms >= STORE_SILENCE_MS)
 		complain(judging, "RKV102",
@@ -56,12 +56,12 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"if this lasts, add a store ('raftkvd --join') that can take them",
 			"store %" PRIu64 " is lost, and %u of its replicas are not yet made anew",
 			store->store, store->replicas);
-	if (figures && figures->is_full)
+	if (stats && stats->is_full)
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"the disk of store %" PRIu64 " has no room for more data", store->store);
-	else if (figures && figures->space_available < figures->space_total / 100 * SPACE_LOW_PERCENT)
+	else if (stats && stats->space_available < stats->space_total / 100 * SPACE_LOW_PERCENT)
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
@@ -94,7 +94,7 @@ static bool is_full(const Raftkv__OverviewReply *overview, uint64_t store)
 {
 	for (size_t i = 0; i < overview->n_stores; i++)
 		if (overview->stores[i]->store == store)
-			return overview->stores[i]->figures && overview->stores[i]->figures->is_full;
+			return overview->stores[i]->stats && overview->stores[i]->stats->is_full;
 	return false;
 }
 
@@ -204,7 +204,7 @@ static void judge_silence(struct judging *judging, struct cluster *cluster, cons
 		struct status status = {0};
 		char *text;
 
-		if (cluster_figures(cluster, list->addresses[i], &text, &status) == 0)
+		if (cluster_stats(cluster, list->addresses[i], &text, &status) == 0)
 			answers++;
 		else
 			complain(judging, "RKV102", "start it, and see its log", "no store answers: %.200s",

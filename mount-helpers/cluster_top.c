@@ -23,11 +23,11 @@ static double seconds_between(const struct sample *before, const struct sample *
 	       (double)(now->time.tv_nsec - before->time.tv_nsec) / 1e9;
 }
 
-static const Raftkv__StoreFigures *figures_of(const Raftkv__OverviewReply *overview, uint64_t store)
+static const Raftkv__StoreStats *stats_of(const Raftkv__OverviewReply *overview, uint64_t store)
 {
 	for (size_t i = 0; i < overview->n_stores; i++)
 		if (overview->stores[i]->store == store)
-			return overview->stores[i]->figures;
+			return overview->stores[i]->stats;
 	return NULL;
 }
 
@@ -39,8 +39,8 @@ static double rate(uint64_t before, uint64_t now, double seconds)
 /* A store that was not there before, or began again, did nothing. */
 static struct rates rates_of(const struct sample *before, const struct sample *now, uint64_t store)
 {
-	const Raftkv__StoreFigures *old = figures_of(before->overview, store);
-	const Raftkv__StoreFigures *new = figures_of(now->overview, store);
+	const Raftkv__StoreStats *old = stats_of(before->overview, store);
+	const Raftkv__StoreStats *new = stats_of(now->overview, store);
 	double seconds = seconds_between(before, now);
 
 	if (!old || !new)

@@ -85,7 +85,7 @@ int view_address_width(const Raftkv__OverviewReply *overview)
 
 static void print_store(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore *store)
 {
-	const Raftkv__StoreFigures *figures = store->figures;
+	const Raftkv__StoreStats *stats = store->stats;
 	char alive[32] = "yes", room[SIZE_TEXT_SIZE];
 
 	if (!store->is_alive && store->silent_ms < STORE_SILENCE_MS)
@@ -95,7 +95,7 @@ static void print_store(const Raftkv__OverviewReply *overview, const Raftkv__Ove
 	printf("%5" PRIu64 "  %-*s %-9s %-11s %8u %8u  %-10s %s\n", store->store,
 		view_address_width(overview), store->address, view_store_state(store->state), alive,
 		store->replicas, view_count_leaders(overview, store->store),
-		figures && figures->space_total > 0 ? size_text(figures->space_available, room) : "-",
+		stats && stats->space_total > 0 ? size_text(stats->space_available, room) : "-",
 		*store->version ? store->version : "-");
 }
 
@@ -107,20 +107,20 @@ static void print_stores(const Raftkv__OverviewReply *overview)
 		print_store(overview, overview->stores[i]);
 }
 
-static void write_figures(struct json *json, const Raftkv__StoreFigures *figures)
+static void write_stats(struct json *json, const Raftkv__StoreStats *stats)
 {
-	if (!figures)
+	if (!stats)
 		return;
-	json_number(json, "space_total_bytes", figures->space_total);
-	json_number(json, "space_available_bytes", figures->space_available);
-	json_number(json, "data_used_bytes", figures->data_used);
-	json_bool(json, "full", figures->is_full);
-	json_number(json, "writes_total", figures->writes);
-	json_number(json, "reads_lease_total", figures->reads_lease);
-	json_number(json, "reads_read_index_total", figures->reads_read_index);
-	json_number(json, "reads_follower_total", figures->reads_follower);
-	json_number(json, "log_syncs_total", figures->log_syncs);
-	json_number(json, "uptime_seconds", figures->uptime_s);
+	json_number(json, "space_total_bytes", stats->space_total);
+	json_number(json, "space_available_bytes", stats->space_available);
+	json_number(json, "data_used_bytes", stats->data_used);
+	json_bool(json, "full", stats->is_full);
+	json_number(json, "writes_total", stats->writes);
+	json_number(json, "reads_lease_total", stats->reads_lease);
+	json_number(json, "reads_read_index_total", stats->reads_read_index);
+	json_number(json, "reads_follower_total", stats->reads_follower);
+	json_number(json, "log_syncs_total", stats->log_syncs);
+	json_number(json, "uptime_seconds", stats->uptime_s);
 }
 
 static void write_stores(struct json *json, const char *key, const Raftkv__OverviewReply *overview)
@@ -136,11 +136,11 @@ static void write_stores(struct json *json, const char *key, const Raftkv__Overv
 		json_bool(json, "alive", store->is_alive);
 		json_number(json, "silent_ms", store->silent_ms);
 		json_number(json, "incarnation", store->incarnation);
-		json_number(json, "heir", store->heir);
+		json_number(json, "replacement", store->replacement);
 		json_number(json, "replicas", store->replicas);
 		json_number(json, "leaders", view_count_leaders(overview, store->store));
 		json_string(json, "version", store->version);
-		write_figures(json, store->figures);
+		write_stats(json, store->stats);
 		json_end(json, '}');
 	}
 	json_end(json, ']');
@@ -279,12 +279,12 @@ static void print_all(const Raftkv__OverviewReply *overview)
 	uint64_t lease = 0, round = 0, follower = 0, writes = 0;
 
 	for (size_t i = 0; i < overview->n_stores; i++) {
-		const Raftkv__StoreFigures *figures = overview->stores[i]->figures;
+		const Raftkv__StoreStats *stats = overview->stores[i]->stats;
 
-		lease += figures ? figures->reads_lease : 0;
-		round += figures ? figures->reads_read_index : 0;
-		follower += figures ? figures->reads_follower : 0;
-		writes += figures ? figures->writes : 0;
+		lease += stats ? stats->reads_lease : 0;
+		round += stats ? stats->reads_read_index : 0;
+		follower += stats ? stats->reads_follower : 0;
+		writes += stats ? stats->writes : 0;
 	}
 	printf("cluster %016" PRIx64 ", kept by store %" PRIu64 ", term %" PRIu64 "\n\n", overview->cluster,
 		overview->coordinator, overview->term);

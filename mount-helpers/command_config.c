@@ -55,12 +55,12 @@ static int end(struct command *command)
 /* ---- Of a mount ---- */
 
 /* A line of fs/stats/control.h: false: it is no setting. Cuts it up. */
-static bool parse(const struct figure *figure, struct config_value *value)
+static bool parse(const struct statistic *stat, struct config_value *value)
 {
-	char *name = figure->value, *dot = strchr(name, '.'), *text = strchr(name, '\t');
+	char *name = stat->value, *dot = strchr(name, '.'), *text = strchr(name, '\t');
 	char *origin = text ? strchr(text + 1, '\t') : NULL;
 
-	if (strcmp(figure->name, "setting") != 0 || !dot || !origin)
+	if (strcmp(stat->name, "setting") != 0 || !dot || !origin)
 		return false;
 	*dot = *text = *origin = '\0';
 	*value = (struct config_value){
@@ -88,7 +88,7 @@ static int list_of_mount(struct command *command, const char *path)
 	if (code == 0) {
 		begin(command);
 		for (size_t i = 0; i < target.count; i++)
-			if (parse(&target.figures[i], &value))
+			if (parse(&target.stats[i], &value))
 				print_setting(&listing, &value);
 		end(command);
 	}

@@ -180,7 +180,7 @@ static void print_inode_text(const struct inode *inode)
 		attributes->size, inode->state);
 	if (inode_is_directory(inode))
 		printf("parent %" PRIu64 ", entries %" PRIu64 ", next file %" PRIu64 "\n", inode->parent,
-			inode->entries, fs_ino(inode->birth_dirid, inode->birth_seq));
+			inode->entries, fs_ino(inode->creation_dirid, inode->creation_seq));
 	else
 		printf("data: %s, %" PRIu64 " units, cut %" PRId64 "\n", data[inode->data], inode->units,
 			(int64_t)inode->cut);

@@ -14,10 +14,10 @@ struct region_line {
 	char start[256], end[256]; /* hexadecimal, "-": no bound */
 };
 
-static bool parse(const struct figure *figure, struct region_line *line)
+static bool parse(const struct statistic *stat, struct region_line *line)
 {
-	return strcmp(figure->name, "region") == 0 &&
-	       sscanf(figure->value, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %255s %255s", &line->id,
+	return strcmp(stat->name, "region") == 0 &&
+	       sscanf(stat->value, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %255s %255s", &line->id,
 		       &line->version, &line->conf_version, &line->term, line->start, line->end) == 6;
 }
 
@@ -63,7 +63,7 @@ static int list(struct command *command, const char *path, uint64_t id)
 		printf("%8s  %-20s  %-20s  %7s  %12s  %s\n", "region", "from", "to", "version",
 			"conf version", "leader");
 	for (size_t i = 0; code == 0 && i < target.count; i++) {
-		if (!parse(&target.figures[i], &line) || (id != 0 && line.id != id))
+		if (!parse(&target.stats[i], &line) || (id != 0 && line.id != id))
 			continue;
 		print_line(command, &line);
 		found = true;

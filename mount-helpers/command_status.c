@@ -108,15 +108,15 @@ static void write_parts(struct json *json, const struct target *target)
 
 	json_bool(json, "mounted", target_is_mounted(target));
 	for (size_t i = 0; i < target->count; i++) {
-		const struct figure *figure = &target->figures[i];
+		const struct statistic *stat = &target->stats[i];
 
-		if (strcmp(figure->name, "region") == 0 || strcmp(figure->name, "operation") == 0 ||
-			strcmp(figure->name, "setting") == 0 || strcmp(figure->name, "stage") == 0)
+		if (strcmp(stat->name, "region") == 0 || strcmp(stat->name, "operation") == 0 ||
+			strcmp(stat->name, "setting") == 0 || strcmp(stat->name, "stage") == 0)
 			continue;
-		if (is_number(figure->value))
-			json_number(json, figure->name, strtoull(figure->value, NULL, 10));
+		if (is_number(stat->value))
+			json_number(json, stat->name, strtoull(stat->value, NULL, 10));
 		else
-			json_string(json, figure->name, figure->value);
+			json_string(json, stat->name, stat->value);
 	}
 	json_string(json, "last_error", target_last_error(target, line, sizeof line) ? line : NULL);
 }

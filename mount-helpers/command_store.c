@@ -24,10 +24,10 @@ int command_store_ls(struct command *command)
 	return exit_code == COMMAND_OK ? view_stores(command, list) : exit_code;
 }
 
-static int set(struct command *command, uint64_t heir, enum store_state state, const char *what)
+static int set(struct command *command, uint64_t replacement, enum store_state state, const char *what)
 {
 	const char *target = command->arguments[command->count - 1];
-	struct admin_request request = {.kind = ADMIN_SET_STORE, .state = state, .heir = heir};
+	struct admin_request request = {.kind = ADMIN_SET_STORE, .state = state, .replacement = replacement};
 	char list[PATH_MAX];
 	int exit_code;
 
@@ -138,10 +138,10 @@ int command_store_drain(struct command *command)
 
 int command_store_replace(struct command *command)
 {
-	uint64_t heir = 0;
+	uint64_t replacement = 0;
 
-	if (command->count == 3 && !admin_read_number(command->arguments[1], &heir))
+	if (command->count == 3 && !admin_read_number(command->arguments[1], &replacement))
 		return COMMAND_USAGE;
-	return wait_if_asked(command,
-		set(command, heir, STORE_LOST, "is given up: its replicas are made anew on other stores"));
+	return wait_if_asked(command, set(command, replacement, STORE_LOST,
+					      "is given up: its replicas are made anew on other stores"));
 }

@@ -1,5 +1,5 @@
 /*
- * command_top.c: raftkv top: what a mount is doing, sample by sample: rates between two readings of its figures.
+ * command_top.c: raftkv top: what a mount is doing, sample by sample: rates between two readings of its stats.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,21 +34,19 @@ struct sample {
 
 /* ---- Reading ---- */
 
-static const char *kind_of(const struct figure *figure)
+static const char *kind_of(const struct statistic *stat)
 {
-	return strcmp(figure->name, OPERATION) == 0 ? OPERATION
-	       : strcmp(figure->name, STAGE) == 0   ? STAGE
-						    : NULL;
+	return strcmp(stat->name, OPERATION) == 0 ? OPERATION : strcmp(stat->name, STAGE) == 0 ? STAGE : NULL;
 }
 
 /* A line of the control socket: the name, the nanoseconds of all, a count for each bucket. */
-static bool parse(const struct figure *figure, struct duration *duration)
+static bool parse(const struct statistic *stat, struct duration *duration)
 {
-	const char *text = figure->value;
+	const char *text = stat->value;
 	int used;
 	char *at;
 
-	*duration = (struct duration){.kind = kind_of(figure)};
+	*duration = (struct duration){.kind = kind_of(stat)};
 	if (!duration->kind)
 		return false;
 	if (sscanf(text, "%31s %" SCNu64 "%n", duration->name, &duration->sums.total_ns, &used) != 2)
@@ -75,7 +73,7 @@ static int take_sample(struct sample *sample, const char *path, struct status *s
 	clock_gettime(CLOCK_MONOTONIC, &sample->time);
 	for (size_t i = 0; code == 0 && i < sample->target.count; i++)
 		if (sample->duration_count < DURATION_COUNT_MAX &&
-			parse(&sample->target.figures[i], &sample->durations[sample->duration_count]))
+			parse(&sample->target.stats[i], &sample->durations[sample->duration_count]))
 			sample->duration_count++;
 	return code;
 }

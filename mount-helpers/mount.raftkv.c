@@ -309,7 +309,7 @@ static int open_front(struct service *service, struct status *status)
 }
 
 /* What raftkv(1) asks, and Prometheus. */
-static void open_control(struct service *service, const struct figures_source *source)
+static void open_control(struct service *service, const struct stats_source *source)
 {
 	uint32_t count;
 	const struct control_options options = {
@@ -322,10 +322,10 @@ static void open_control(struct service *service, const struct figures_source *s
 		log_warn(&service->logger, "msg=\"no control socket\" reason=\"%s\"", status.text);
 }
 
-static int show_figures(struct service *service, struct status *status)
+static int show_stats(struct service *service, struct status *status)
 {
 	struct env *env = env_of(service);
-	const struct figures_source source = {
+	const struct stats_source source = {
 		.env = env,
 		.raftkv = client_raftkv(client_of(service)),
 		.remote = is_cluster(service) ? clustered_remote(service->clustered) : NULL,
@@ -374,7 +374,7 @@ static int start(struct service *service, struct status *status)
 	if (result == 0)
 		result = look_at_root(service, status);
 	if (result == 0)
-		result = show_figures(service, status);
+		result = show_stats(service, status);
 	if (result == 0)
 		result = trim_start(&service->trim, status);
 	return status_complete(status, result, "the mount cannot start: %s", status_name(result));

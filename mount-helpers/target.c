@@ -87,29 +87,29 @@ int target_open(struct target *target, const char *path, struct status *status)
 void target_close(struct target *target)
 {
 	for (size_t i = 0; i < target->count; i++) {
-		free(target->figures[i].name);
-		free(target->figures[i].value);
+		free(target->stats[i].name);
+		free(target->stats[i].value);
 	}
-	free(target->figures);
+	free(target->stats);
 }
 
-/* ---- Figures ---- */
+/* ---- Stats ---- */
 
-/* Without memory a figure is missing. */
+/* Without memory a stat is missing. */
 static void add(struct target *target, const char *name, const char *value)
 {
-	struct figure *figures = realloc(target->figures, (target->count + 1) * sizeof *figures);
+	struct statistic *stats = realloc(target->stats, (target->count + 1) * sizeof *stats);
 
-	if (!figures)
+	if (!stats)
 		return;
-	target->figures = figures;
-	figures[target->count] = (struct figure){strdup(name), strdup(value)};
-	if (figures[target->count].name && figures[target->count].value) {
+	target->stats = stats;
+	stats[target->count] = (struct statistic){strdup(name), strdup(value)};
+	if (stats[target->count].name && stats[target->count].value) {
 		target->count++;
 		return;
 	}
-	free(figures[target->count].name);
-	free(figures[target->count].value);
+	free(stats[target->count].name);
+	free(stats[target->count].value);
 }
 
 static void add_number(struct target *target, const char *name, uint64_t value)
@@ -123,8 +123,8 @@ static void add_number(struct target *target, const char *name, uint64_t value)
 const char *target_find(const struct target *target, const char *name)
 {
 	for (size_t i = 0; i < target->count; i++)
-		if (strcmp(target->figures[i].name, name) == 0)
-			return target->figures[i].value;
+		if (strcmp(target->stats[i].name, name) == 0)
+			return target->stats[i].value;
 	return NULL;
 }
 
@@ -193,10 +193,10 @@ static int connect_to_address(const char *address)
 	return fd;
 }
 
-/* Asks for the figures, and reads up to where they begin. */
+/* Asks for the stats, and reads up to where they begin. */
 static bool ask_over_http(FILE *file)
 {
-	static const char request[] = "GET /figures HTTP/1.0\r\n\r\n";
+	static const char request[] = "GET /stats HTTP/1.0\r\n\r\n";
 	char line[1024];
 	unsigned code = 0;
 
@@ -242,7 +242,7 @@ static int load_mounted(struct target *target, struct status *status)
 	return code < 0 ? status_set(status, code, "the mount on %s says nothing", target->mount_point) : 0;
 }
 
-static void copy_figure(const struct target *target, const char *name, char text[PATH_MAX])
+static void copy_stat(const struct target *target, const char *name, char text[PATH_MAX])
 {
 	const char *value = target_find(target, name);
 
@@ -262,10 +262,10 @@ static int load_from_metrics(struct target *target, struct status *status)
 	fclose(file);
 	if (code < 0)
 		return status_set(status, code,
-			"%s does not serve the figures of a mount (its option metrics=ADDRESS does)",
+			"%s does not serve the stats of a mount (its option metrics=ADDRESS does)",
 			target->address);
-	copy_figure(target, "store", target->store);
-	copy_figure(target, "mount", target->mount_point);
+	copy_stat(target, "store", target->store);
+	copy_stat(target, "mount", target->mount_point);
 	return 0;
 }
 
@@ -291,7 +291,7 @@ static int load_from_store(struct target *target, struct status *status)
 	if (target->is_no_store)
 		return code;
 	if (code == 0)
-		code = cluster_figures(cluster, target->address, &text, status);
+		code = cluster_stats(cluster, target->address, &text, status);
 	if (code == 0)
 		code = read_text(target, text);
 	free(text);
@@ -300,7 +300,7 @@ static int load_from_store(struct target *target, struct status *status)
 	if (code < 0)
 		return code;
 	target->is_store = true;
-	copy_figure(target, "store", target->store);
+	copy_stat(target, "store", target->store);
 	return 0;
 }
 
@@ -408,9 +408,9 @@ static void copy_setting(const struct target *target, const char *name, char *va
 
 	*value = '\0';
 	for (size_t i = 0; i < target->count; i++) {
-		const char *line = target->figures[i].value;
+		const char *line = target->stats[i].value;
 
-		if (strcmp(target->figures[i].name, "setting") == 0 && strncmp(line, name, length) == 0 &&
+		if (strcmp(target->stats[i].name, "setting") == 0 && strncmp(line, name, length) == 0 &&
 			line[length] == '\t')
 			snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\t"),
 				line + length + 1);

@@ -2,7 +2,7 @@
  * target.h: what raftkv(1) is asked about, and what is known of it.
  *
  * A target is a store's directory, a mount point, any path inside a mount, the host:port where a mount serves its
- * figures (fs/stats/metrics.h), or one or several stores of a cluster. Of a store that runs, figures come from its socket
+ * stats (fs/stats/metrics.h), or one or several stores of a cluster. Of a store that runs, stats come from its socket
  * (fs/stats/control.h) or port; of another one, from an inspection, which changes nothing.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
@@ -15,7 +15,7 @@
 
 #include "proto/status.h"
 
-struct figure {
+struct statistic {
 	char *name;
 	char *value; /* of a region: the rest of its line */
 };
@@ -29,13 +29,13 @@ struct target {
 	bool is_store; /* the address, or the directory, is that of a store that runs without a mount */
 	char store[PATH_MAX]; /* behind an address: empty until loaded, as is the next */
 	char mount_point[PATH_MAX]; /* empty: not mounted */
-	struct figure *figures; /* in the order told */
+	struct statistic *stats; /* in the order told */
 	size_t count;
 };
 
 /* Finds the store. -ENOENT and the like, with a sentence. */
 int target_open(struct target *target, const char *path, struct status *status);
-/* Asks for the figures. -EBUSY: in use, but not mounted here; -ECONNREFUSED: the mount does not answer. */
+/* Asks for the stats. -EBUSY: in use, but not mounted here; -ECONNREFUSED: the mount does not answer. */
 int target_load(struct target *target, struct status *status);
 void target_close(struct target *target);
 

@@ -48,7 +48,7 @@ enum frame_type {
 	FRAME_BEAT, /* BeatRequest, BeatReply */
 	FRAME_ROUTES, /* RoutesRequest, RoutesReply */
 	FRAME_REPORT = 48, /* ReportRequest, ReportReply */
-	FRAME_FIGURES, /* FiguresRequest, FiguresReply */
+	FRAME_STATS, /* StatsRequest, StatsReply */
 	FRAME_OVERVIEW, /* OverviewRequest, OverviewReply */
 	FRAME_ADMIN, /* AdminRequest, AdminReply */
 };

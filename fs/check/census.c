@@ -11,11 +11,11 @@
 struct census {
 	uint64_t dirid;
 	bool is_known; /* a living directory gives birth in it */
-	uint32_t birth_seq;
+	uint32_t creation_seq;
 };
 
 /* The directory whose births happen in `dirid`: its own, or that of a spill. */
-static int find_births(struct check *check, struct census *census, uint64_t dirid)
+static int find_creations(struct check *check, struct census *census, uint64_t dirid)
 {
 	struct fs_key key = fs_key_spill(dirid);
 	uint64_t directory = fs_ino(dirid, FS_SEQ_DIRECTORY);
@@ -31,30 +31,30 @@ static int find_births(struct check *check, struct census *census, uint64_t diri
 		return status;
 	status = check_get_inode(check, directory, &inode);
 	*census = (struct census){.dirid = dirid};
-	if (status == 0 && inode.birth_dirid == dirid) {
+	if (status == 0 && inode.creation_dirid == dirid) {
 		census->is_known = true;
-		census->birth_seq = inode.birth_seq;
+		census->creation_seq = inode.creation_seq;
 	}
 	return status == STATUS_NOT_FOUND || status == STATUS_CORRUPT ? 0 : status;
 }
 
 /* A directory that gives birth elsewhere says so there, too. */
-static int check_births(struct check *check, const struct inode *inode)
+static int check_creations(struct check *check, const struct inode *inode)
 {
 	uint64_t ino = inode->attributes.ino;
-	struct fs_key key = fs_key_spill(inode->birth_dirid);
+	struct fs_key key = fs_key_spill(inode->creation_dirid);
 	struct kv_value value = {0};
 	struct spill spill;
 	int status;
 
-	if (inode->attributes.nlink == 0 || inode->birth_dirid == fs_ino_dirid(ino))
+	if (inode->attributes.nlink == 0 || inode->creation_dirid == fs_ino_dirid(ino))
 		return 0;
 	status = check_get(check, &key, &value);
 	if (status == STATUS_NOT_FOUND ||
 		(status == 0 && (spill_decode(value.data, &spill) < 0 || spill.directory != ino))) {
 		report_add(&check->report, "birth-unmarked", ino,
 			"its files are born under number %" PRIu64 ", which is not marked as its own",
-			inode->birth_dirid);
+			inode->creation_dirid);
 		status = 0;
 	}
 	kv_value_close(&value);
@@ -74,7 +74,7 @@ static int count_inode(struct check *check, const struct inode *inode)
 		report_fix(report_add(&check->report, "parent-wrong", attributes->ino,
 				   "its parent is not itself"),
 			FIX_PARENT, FS_ROOT_INO, FS_ROOT_INO);
-	return check_births(check, inode);
+	return check_creations(check, inode);
 }
 
 static int enter(struct check *check, struct census *census, uint64_t ino, struct slice value)
@@ -91,8 +91,8 @@ static int enter(struct check *check, struct census *census, uint64_t ino, struc
 	if (status == 0)
 		status = count_inode(check, &inode);
 	if (status == 0 && census->dirid != dirid)
-		status = find_births(check, census, dirid);
-	if (status == 0 && census->is_known && fs_ino_seq(ino) >= census->birth_seq &&
+		status = find_creations(check, census, dirid);
+	if (status == 0 && census->is_known && fs_ino_seq(ino) >= census->creation_seq &&
 		!fs_ino_is_directory(ino))
 		report_add(&check->report, "birth-used", ino,
 			"the next file born in its directory would get its inode number");

@@ -249,7 +249,7 @@ static int is_in_chain(struct check *check, uint64_t directory, uint64_t dirid, 
 {
 	struct inode inode;
 	int status = check_get_inode(check, directory, &inode);
-	uint64_t at = status == 0 ? inode.birth_dirid : dirid;
+	uint64_t at = status == 0 ? inode.creation_dirid : dirid;
 
 	*is_there = false;
 	for (int i = 0; i < SPILL_COUNT_MAX && status == 0 && at != 0 && !*is_there; i++) {

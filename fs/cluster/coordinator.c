@@ -143,8 +143,8 @@ static void on_done(struct coordinator *coordinator, int error, const struct op_
 		status_set(&status, error, "it is refused: %s", strerror(-error));
 		coordinator_finish_admin(coordinator, &status);
 		break;
-	case OP_DRAW:
-		coordinator_on_drawn(coordinator, reply->id);
+	case OP_ALLOCATE:
+		coordinator_on_allocated(coordinator, reply->id);
 		break;
 	case OP_GRACE_END:
 		coordinator_on_grace_ended(coordinator);

@@ -68,7 +68,7 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 /* ---- What administrators ask for ---- */
 
 enum admin_kind {
-	ADMIN_SET_STORE, /* its state, and its heir */
+	ADMIN_SET_STORE, /* its state, and its replacement */
 	ADMIN_ADD_PEER, /* of a region on a store: a learner */
 	ADMIN_PROMOTE_PEER, /* that learner to a voter, once it has caught up (-EAGAIN) */
 	ADMIN_REMOVE_PEER,
@@ -81,7 +81,7 @@ struct admin_request {
 	enum admin_kind kind;
 	uint64_t store;
 	enum store_state state;
-	uint64_t heir;
+	uint64_t replacement;
 	uint64_t region;
 	bool is_forced; /* drains a store though there is no other for what it has */
 	bool is_dry; /* says what would be refused, and does nothing */

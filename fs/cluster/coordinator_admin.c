@@ -71,17 +71,17 @@ static bool has_spares(struct coordinator *coordinator, uint64_t store)
 	return true;
 }
 
-static int check_heir(
+static int check_replacement(
 	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
 {
-	const struct store_entry *heir = store_table_find(&coordinator->stores, request->heir);
+	const struct store_entry *replacement = store_table_find(&coordinator->stores, request->replacement);
 
-	if (request->heir == 0)
+	if (request->replacement == 0)
 		return 0;
-	if (!heir || heir->state != STORE_UP || request->heir == request->store)
+	if (!replacement || replacement->state != STORE_UP || request->replacement == request->store)
 		return status_set(status, -EINVAL,
 			"store %" PRIu64 " can take nothing over: it is %s; see 'raftkv store ls'",
-			request->heir, heir ? "not up, or the same one" : "unknown");
+			request->replacement, replacement ? "not up, or the same one" : "unknown");
 	return 0;
 }
 
@@ -102,7 +102,7 @@ static int check_drain(
 			"no other store could take what store %" PRIu64
 			" has: add one ('raftkvd --join'), or make do with fewer replicas (--force)",
 			request->store);
-	return check_heir(coordinator, request, status);
+	return check_replacement(coordinator, request, status);
 }
 
 static int check_lost(struct coordinator *coordinator, const struct admin_request *request,
@@ -120,7 +120,7 @@ static int check_lost(struct coordinator *coordinator, const struct admin_reques
 			"the store that coordinates the cluster is new to it, and does not know yet who is "
 			"alive: "
 			"try again");
-	return check_heir(coordinator, request, status);
+	return check_replacement(coordinator, request, status);
 }
 
 static int check_remove(
@@ -165,7 +165,8 @@ static int check_store(
 static void set_store(struct coordinator *coordinator, const struct admin_request *request)
 {
 	const struct op op = {.kind = OP_STORE_SET,
-		.store_set = {.id = request->store, .state = request->state, .heir = request->heir}};
+		.store_set = {
+			.id = request->store, .state = request->state, .replacement = request->replacement}};
 
 	coordinator_run(coordinator, &op);
 }

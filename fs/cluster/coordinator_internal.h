@@ -130,7 +130,7 @@ void coordinator_drop_admin(struct coordinator *coordinator, int code);
 bool coordinator_place(struct coordinator *coordinator);
 /* Makes `coordinator->step`. */
 void coordinator_take_step(struct coordinator *coordinator);
-void coordinator_on_drawn(struct coordinator *coordinator, uint64_t id);
+void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id);
 /* The region's membership and the stores, for placement.h; `stores` has room for STORE_COUNT_MAX. */
 struct placement coordinator_placement(struct coordinator *coordinator,
 	const struct coordinator_region *region, struct placement_store *stores);

@@ -20,15 +20,15 @@ static uint64_t replica_of(uint64_t drawn)
 
 static struct placement_store store_seen(const struct store_entry *entry, uint64_t now)
 {
-	const struct store_figures *figures = &entry->figures;
+	const struct store_stats *stats = &entry->stats;
 
 	return (struct placement_store){.id = entry->id,
 		.state = entry->state,
-		.heir = entry->heir,
+		.replacement = entry->replacement,
 		.is_alive = store_entry_is_alive(entry, now),
-		.is_full = figures->is_full || figures->space_available < figures->space_total / FULL_PART,
+		.is_full = stats->is_full || stats->space_available < stats->space_total / FULL_PART,
 		.regions = entry->replicas,
-		.leaders = (uint32_t)figures->leaders};
+		.leaders = (uint32_t)stats->leaders};
 }
 
 struct placement coordinator_placement(struct coordinator *coordinator,
@@ -129,17 +129,17 @@ static void transfer(struct coordinator *coordinator)
 
 void coordinator_take_step(struct coordinator *coordinator)
 {
-	const struct op draw = {.kind = OP_DRAW, .draw.counter = COUNTER_REPLICA};
+	const struct op allocate = {.kind = OP_ALLOCATE, .allocate.counter = COUNTER_REPLICA};
 
 	if (coordinator->step.kind == PLACEMENT_ADD)
-		coordinator_run(coordinator, &draw);
+		coordinator_run(coordinator, &allocate);
 	else if (coordinator->step.kind == PLACEMENT_TRANSFER)
 		transfer(coordinator);
 	else
 		change_members(coordinator);
 }
 
-void coordinator_on_drawn(struct coordinator *coordinator, uint64_t id)
+void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id)
 {
 	coordinator->step.replica = replica_of(id);
 	change_members(coordinator);

@@ -53,7 +53,7 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	entry->state = record.state;
 	entry->incarnation = record.incarnation;
 	entry->birth = record.birth;
-	entry->heir = record.heir;
+	entry->replacement = record.replacement;
 	copy_text(entry->address, sizeof entry->address, record.address);
 	review->store_count++;
 	return 0;

@@ -35,11 +35,11 @@ void coordinator_note_use(struct coordinator *coordinator, struct store_entry *e
 /* What the store said, less what has been written since: that much more is in this store. */
 static struct coordinator_room room_of(const struct store_entry *entry, uint64_t used_now)
 {
-	const struct store_figures *figures = &entry->figures;
+	const struct store_stats *stats = &entry->stats;
 	uint64_t grown = used_now > entry->used_here ? used_now - entry->used_here : 0;
 
-	return (struct coordinator_room){.total = figures->data_total,
-		.free = figures->data_free > grown ? figures->data_free - grown : 0};
+	return (struct coordinator_room){
+		.total = stats->data_total, .free = stats->data_free > grown ? stats->data_free - grown : 0};
 }
 
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)

@@ -173,24 +173,25 @@ static const struct region_member *choose_learner(const struct placement *placem
 }
 
 /* The store that is to get the replicas of a member that leaves, if somebody said which; it may be silent. */
-static const struct placement_store *choose_heir(const struct placement *placement)
+static const struct placement_store *choose_replacement(const struct placement *placement)
 {
 	for (uint32_t i = 0; i < placement->member_count; i++) {
 		const struct region_member *member = &placement->members[i];
 		const struct placement_store *store = find_store(placement, member->peer.store);
-		const struct placement_store *heir =
-			store && store->state != STORE_UP ? find_store(placement, store->heir) : NULL;
+		const struct placement_store *replacement =
+			store && store->state != STORE_UP ? find_store(placement, store->replacement) : NULL;
 
-		if (heir && heir->state == STORE_UP && !find_member_at(placement, heir->id))
-			return heir;
+		if (replacement && replacement->state == STORE_UP &&
+			!find_member_at(placement, replacement->id))
+			return replacement;
 	}
 	return NULL;
 }
 
-/* Where a new replica goes: to the heir, else to the store that has least. NULL: nowhere. */
+/* Where a new replica goes: to the replacement, else to the store that has least. NULL: nowhere. */
 static const struct placement_store *choose_store(const struct placement *placement)
 {
-	const struct placement_store *best = choose_heir(placement);
+	const struct placement_store *best = choose_replacement(placement);
 
 	if (best)
 		return is_candidate(placement, best) ? best : NULL;

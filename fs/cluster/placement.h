@@ -20,7 +20,7 @@
 struct placement_store {
 	uint64_t id;
 	enum store_state state;
-	uint64_t heir; /* that is to get its replicas; 0: any */
+	uint64_t replacement; /* that is to get its replicas; 0: any */
 	bool is_alive; /* heard of lately */
 	bool is_full; /* takes no more, and leads only where no other could */
 	uint32_t regions, leaders;

@@ -21,13 +21,13 @@ void store_table_set(struct store_table *table, struct store_entry *entries, uin
 
 		entries[i].heard = 0;
 		entries[i].version[0] = '\0';
-		entries[i].figures = (struct store_figures){0};
+		entries[i].stats = (struct store_stats){0};
 		entries[i].replicas = 0;
 		if (!old)
 			continue;
 		entries[i].heard = old->heard;
 		memcpy(entries[i].version, old->version, sizeof old->version);
-		entries[i].figures = old->figures;
+		entries[i].stats = old->stats;
 		entries[i].used_here = old->used_here;
 		entries[i].replicas = old->replicas;
 	}
@@ -78,7 +78,7 @@ int store_table_report(
 	if (!entry || !owner || entry->incarnation != report->incarnation || entry->birth != report->birth)
 		return STATUS_NOT_FOUND;
 	entry->heard = now;
-	entry->figures = report->figures;
+	entry->stats = report->stats;
 	snprintf(entry->version, sizeof entry->version, "%s", report->version);
 	return 0;
 }

@@ -15,7 +15,7 @@
 #define STORE_REPORT_MS	 1000u /* between two reports of a store */
 #define STORE_SILENCE_MS 5000u /* after which a store is taken for silent */
 
-struct store_figures {
+struct store_stats {
 	uint64_t space_total, space_available; /* bytes of its disk */
 	bool is_full; /* raftkv_stats.is_full */
 	uint64_t data_used; /* bytes of file data */
@@ -34,7 +34,7 @@ struct store_report {
 	uint64_t birth;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
-	struct store_figures figures;
+	struct store_stats stats;
 };
 
 struct store_entry {
@@ -42,11 +42,11 @@ struct store_entry {
 	enum store_state state;
 	uint64_t incarnation;
 	uint64_t birth;
-	uint64_t heir;
+	uint64_t replacement;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	uint64_t heard; /* env_now; 0: not yet */
 	char version[32];
-	struct store_figures figures;
+	struct store_stats stats;
 	uint64_t used_here; /* bytes of file data in the coordinator's own store, when it said that */
 	uint32_t replicas; /* of the regions that the coordinator has looked at */
 };

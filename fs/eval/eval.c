@@ -56,8 +56,8 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_store_enter(evaluation, &op->store_enter);
 	case OP_STORE_SET:
 		return eval_store_set(evaluation, &op->store_set);
-	case OP_DRAW:
-		return eval_draw(evaluation, op->draw.counter, &evaluation->reply.id);
+	case OP_ALLOCATE:
+		return eval_allocate(evaluation, op->allocate.counter, &evaluation->reply.id);
 	case OP_GRACE_END:
 		return eval_grace_end(evaluation, &op->grace_end);
 	case OP_KIND_END:

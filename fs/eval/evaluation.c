@@ -34,7 +34,7 @@ void evaluation_close(struct evaluation *evaluation)
 	evaluation->inode_count = 0;
 }
 
-uint64_t evaluation_draw(struct evaluation *evaluation)
+uint64_t evaluation_random(struct evaluation *evaluation)
 {
 	uint64_t number = evaluation->draws++;
 
@@ -175,7 +175,7 @@ int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct eva
 struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uint64_t ino, uint32_t mode)
 {
 	struct evaluation_inode *slot = take_slot(evaluation);
-	uint32_t generation = (uint32_t)evaluation_draw(evaluation);
+	uint32_t generation = (uint32_t)evaluation_random(evaluation);
 
 	slot->is_new = slot->is_changed = true;
 	slot->inode = (struct inode){

@@ -51,7 +51,7 @@ int evaluation_count_inodes(struct evaluation *evaluation);
 void evaluation_close(struct evaluation *evaluation);
 
 /* A number that nobody outside can guess; another one each time, the same in a repeated evaluation. */
-uint64_t evaluation_draw(struct evaluation *evaluation);
+uint64_t evaluation_random(struct evaluation *evaluation);
 
 /* ---- Rows. A key outside the region is STATUS_KEY_NOT_IN_REGION, of a put or delete at the end. ---- */
 

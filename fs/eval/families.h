@@ -16,7 +16,7 @@ int eval_link(struct evaluation *evaluation, const struct op_link *op);
 int eval_unlink(struct evaluation *evaluation, const struct op_remove *op);
 int eval_rmdir(struct evaluation *evaluation, const struct op_remove *op);
 /* An inode born in `parent`, with owner, mode and ACLs; without a name yet. */
-int eval_give_birth(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
+int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
 	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child);
 /* May the entry of `child` be taken out of `directory` (a removal or a rename)? -EPERM. */
 int eval_check_removal(const struct evaluation_inode *directory, const struct evaluation_inode *child);
@@ -24,11 +24,11 @@ int eval_check_removal(const struct evaluation_inode *directory, const struct ev
 int eval_drop_name(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
 int eval_drop_directory(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
 
-/* birth.c: numbers for new inodes */
+/* create.c: numbers for new inodes */
 int eval_born_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
 int eval_born_directory(struct evaluation *evaluation, uint64_t *ino);
 /* A directory goes, and with it what it has for births. */
-int eval_end_births(struct evaluation *evaluation, const struct inode *directory);
+int eval_end_creations(struct evaluation *evaluation, const struct inode *directory);
 
 /* rename.c */
 int eval_rename(struct evaluation *evaluation, const struct op_rename *op);
@@ -104,8 +104,8 @@ int eval_has_others(struct evaluation *evaluation, bool *has_others);
 /* store.c */
 int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op);
 int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op);
-int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id);
+int eval_allocate(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id);
 /* No id up to `id` will be drawn. */
-int eval_draw_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id);
+int eval_allocate_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id);
 
 #endif

@@ -42,10 +42,10 @@ static void begin_directory(struct evaluation *evaluation, struct inode *inode, 
 {
 	inode->attributes.nlink = 2;
 	inode->parent = parent;
-	inode->seed[0] = evaluation_draw(evaluation);
-	inode->seed[1] = evaluation_draw(evaluation);
-	inode->birth_dirid = fs_ino_dirid(inode->attributes.ino);
-	inode->birth_seq = FS_SEQ_FIRST;
+	inode->seed[0] = evaluation_random(evaluation);
+	inode->seed[1] = evaluation_random(evaluation);
+	inode->creation_dirid = fs_ino_dirid(inode->attributes.ino);
+	inode->creation_seq = FS_SEQ_FIRST;
 }
 
 int eval_format(struct evaluation *evaluation, const struct op_format *op)
@@ -77,7 +77,7 @@ static void inherit_owner(
 		attributes->mode |= S_ISGID;
 }
 
-int eval_give_birth(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
+int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
 	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child)
 {
 	uint64_t ino;
@@ -133,7 +133,7 @@ int eval_make(struct evaluation *evaluation, const struct op_make *op)
 		return status;
 	if (S_ISDIR(op->mode) && parent->inode.attributes.nlink >= FS_DIRECTORY_COUNT_MAX)
 		return -EMLINK;
-	status = eval_give_birth(evaluation, parent, op->mode, op->umask, &op->caller, &child);
+	status = eval_number_inode(evaluation, parent, op->mode, op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
 	if (S_ISCHR(op->mode) || S_ISBLK(op->mode))
@@ -155,7 +155,7 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op)
 		return status;
 	if (is_immutable(parent))
 		return -EPERM;
-	status = eval_give_birth(
+	status = eval_number_inode(
 		evaluation, parent, S_IFREG | (op->mode & 07777), op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;

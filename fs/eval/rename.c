@@ -195,7 +195,8 @@ static int leave_whiteout(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
 	struct evaluation_inode *whiteout;
-	int status = eval_give_birth(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
+	int status =
+		eval_number_inode(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
 
 	if (status != 0)
 		return status;

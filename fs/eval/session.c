@@ -77,7 +77,7 @@ int eval_session_open(struct evaluation *evaluation, const struct op_session_ope
 	int status = check_room(evaluation);
 
 	if (status == 0)
-		status = eval_draw(evaluation, COUNTER_SESSION, &evaluation->reply.id);
+		status = eval_allocate(evaluation, COUNTER_SESSION, &evaluation->reply.id);
 	return status == 0 ? put_record(evaluation, evaluation->reply.id, &record, true) : status;
 }
 

@@ -259,7 +259,7 @@ int eval_destroy(struct evaluation *evaluation, struct evaluation_inode *victim)
 	if (status == 0 && (inode->state & INODE_HAS_LOCKS) != 0)
 		status = eval_drop_locks(evaluation, inode->attributes.ino, 0, true);
 	if (status == 0 && inode_is_directory(inode))
-		status = eval_end_births(evaluation, inode);
+		status = eval_end_creations(evaluation, inode);
 	return status == 0 ? destroy_data(evaluation, victim) : status;
 }
 

@@ -8,7 +8,7 @@
 
 /* ---- Counters ---- */
 
-int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id)
+int eval_allocate(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id)
 {
 	uint64_t last;
 	int status = counter_read(evaluation->view, counter, &last);
@@ -20,7 +20,7 @@ int eval_draw(struct evaluation *evaluation, enum counter_kind counter, uint64_t
 	return 0;
 }
 
-int eval_draw_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id)
+int eval_allocate_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id)
 {
 	uint64_t last;
 	int status = counter_read(evaluation->view, counter, &last);
@@ -51,7 +51,7 @@ struct entrance {
 	uint64_t same; /* the store that enters, asking again */
 	bool is_known; /* there is a record of its id, */
 	enum store_state state; /* with this in it */
-	uint64_t incarnation, birth, heir;
+	uint64_t incarnation, birth, replacement;
 	bool is_taken; /* another one has its address */
 };
 
@@ -72,7 +72,7 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 		entrance->state = record.state;
 		entrance->incarnation = record.incarnation;
 		entrance->birth = record.birth;
-		entrance->heir = record.heir;
+		entrance->replacement = record.replacement;
 	}
 	if (record.state != STORE_REMOVED)
 		entrance->count++;
@@ -119,12 +119,12 @@ int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter 
 		return 0;
 	if (entrance.is_known) {
 		record.state = entrance.state;
-		record.heir = entrance.heir;
+		record.replacement = entrance.replacement;
 		if (record.birth == 0)
 			record.birth = entrance.birth;
 	}
-	status = id == 0 ? eval_draw(evaluation, COUNTER_STORE, &id)
-			 : eval_draw_past(evaluation, COUNTER_STORE, id);
+	status = id == 0 ? eval_allocate(evaluation, COUNTER_STORE, &id)
+			 : eval_allocate_past(evaluation, COUNTER_STORE, id);
 	evaluation->reply.id = id;
 	return status == 0 ? put_record(evaluation, id, &record) : status;
 }
@@ -147,9 +147,9 @@ int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op)
 		status = store_record_decode(row.data, &record);
 	if (status == 0 && !may_become(record.state, op->state))
 		status = -EPERM;
-	if (status == 0 && (record.state != op->state || record.heir != op->heir)) {
+	if (status == 0 && (record.state != op->state || record.replacement != op->replacement)) {
 		record.state = op->state;
-		record.heir = op->heir;
+		record.replacement = op->replacement;
 		status = put_record(evaluation, op->id, &record);
 	}
 	kv_value_close(&row);

@@ -13,7 +13,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "fs/fuse/shape.h"
+#include "fs/fuse/protocol.h"
 
 #define PAGE		4096u
 #define HEAD		(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
@@ -357,14 +357,14 @@ static void handle(struct lane *lane, size_t size)
 
 	lane->header = (const struct fuse_in_header *)start;
 	raw = raw_request(lane);
-	if (!shape_is_valid(lane->header, size)) {
-		if (shape_has_answer(lane->header->opcode))
+	if (!protocol_is_valid(lane->header, size)) {
+		if (protocol_has_answer(lane->header->opcode))
 			lane_reply(&raw, -EINVAL, NULL, 0);
 		lane->header = NULL;
 		return;
 	}
 	lane->flags = hidden_flags(lane->header);
-	if (lane->header->opcode == SHAPE_STATX)
+	if (lane->header->opcode == PROTOCOL_STATX)
 		lane->options.statx(&raw, lane->options.userdata);
 	else if (lane->header->opcode == FUSE_TMPFILE)
 		lane->options.tmpfile(&raw, lane->options.userdata);
@@ -491,7 +491,7 @@ int lane_init(struct lane *lane, const void *request, size_t size, bool answer)
 
 	memcpy(copy.mem, request, size);
 	lane->header = copy.mem;
-	if (lane->header->opcode != FUSE_INIT || !shape_is_valid(lane->header, size))
+	if (lane->header->opcode != FUSE_INIT || !protocol_is_valid(lane->header, size))
 		return -EPROTO;
 	lane->answers = answer;
 	fuse_session_process_buf(lane->session, &copy);

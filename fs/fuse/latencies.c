@@ -1,7 +1,7 @@
 #include "fs/fuse/latencies.h"
 
 #include "fs/fuse/raw.h"
-#include "fs/fuse/shape.h"
+#include "fs/fuse/protocol.h"
 
 static const char *const names[LATENCIES_OPCODE_COUNT] = {
 	[FUSE_LOOKUP] = "lookup",
@@ -41,7 +41,7 @@ static const char *const names[LATENCIES_OPCODE_COUNT] = {
 	[FUSE_LSEEK] = "lseek",
 	[FUSE_COPY_FILE_RANGE] = "copy_file_range",
 	[FUSE_TMPFILE] = "tmpfile",
-	[SHAPE_STATX] = "statx",
+	[PROTOCOL_STATX] = "statx",
 };
 
 void latencies_add(struct latencies *latencies, uint32_t opcode, uint64_t duration_ns)

@@ -225,17 +225,17 @@ static void code_store_set(struct coder *coder, struct op_store_set *set)
 	coder_u8(coder, &state);
 	coder_check(coder, state >= STORE_UP && state <= STORE_LOST);
 	set->state = (enum store_state)state;
-	coder_u64(coder, &set->heir);
+	coder_u64(coder, &set->replacement);
 }
 
-static void code_draw(struct coder *coder, struct op_draw *draw)
+static void code_allocate(struct coder *coder, struct op_allocate *allocate)
 {
-	uint8_t counter = (uint8_t)draw->counter;
+	uint8_t counter = (uint8_t)allocate->counter;
 
 	coder_u8(coder, &counter);
 	coder_check(
 		coder, counter == COUNTER_SESSION || counter == COUNTER_STORE || counter == COUNTER_REPLICA);
-	draw->counter = (enum counter_kind)counter;
+	allocate->counter = (enum counter_kind)counter;
 }
 
 static void code_cluster_op(struct coder *coder, struct op *op)
@@ -259,8 +259,8 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 	case OP_STORE_SET:
 		code_store_set(coder, &op->store_set);
 		break;
-	case OP_DRAW:
-		code_draw(coder, &op->draw);
+	case OP_ALLOCATE:
+		code_allocate(coder, &op->allocate);
 		break;
 	default:
 		coder_check(coder, false);
@@ -370,7 +370,7 @@ struct fs_key op_key(const struct op *op)
 	case OP_SESSION_REMOVE:
 	case OP_STORE_ENTER:
 	case OP_STORE_SET:
-	case OP_DRAW:
+	case OP_ALLOCATE:
 	case OP_RECLAIM:
 	case OP_GRACE_END:
 	case OP_KIND_END:
@@ -382,7 +382,7 @@ struct fs_key op_key(const struct op *op)
 bool op_is_of_cluster(enum op_kind kind)
 {
 	return kind == OP_SESSION_OPEN || kind == OP_SESSION_CLOSE || kind == OP_SESSION_REMOVE ||
-	       kind == OP_STORE_ENTER || kind == OP_STORE_SET || kind == OP_DRAW;
+	       kind == OP_STORE_ENTER || kind == OP_STORE_SET || kind == OP_ALLOCATE;
 }
 
 /* What a caller may have got wrong, as the errno it is to see. */

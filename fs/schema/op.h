@@ -45,7 +45,7 @@ enum op_kind {
 	OP_SESSION_REMOVE,
 	OP_STORE_ENTER,
 	OP_STORE_SET,
-	OP_DRAW,
+	OP_ALLOCATE,
 	OP_GRACE_END,
 	OP_KIND_END,
 };
@@ -268,11 +268,11 @@ struct op_store_enter {
 struct op_store_set {
 	uint64_t id;
 	enum store_state state;
-	uint64_t heir; /* that is to get its replicas; 0: any */
+	uint64_t replacement; /* that is to get its replicas; 0: any */
 };
 
 /* An id of that kind, never given before. Reply: `id`. */
-struct op_draw {
+struct op_allocate {
 	enum counter_kind counter;
 };
 
@@ -298,7 +298,7 @@ struct op {
 		struct op_format format;
 		struct op_store_enter store_enter;
 		struct op_store_set store_set;
-		struct op_draw draw;
+		struct op_allocate allocate;
 		struct op_grace_end grace_end;
 	};
 };

@@ -37,7 +37,7 @@ void code_store_record(struct coder *coder, struct store_record *record)
 	coder_u64(coder, &record->birth);
 	code_text(coder, &record->address, RECORD_ADDRESS_SIZE_MAX);
 	coder_check(coder, record->address.size > 0);
-	coder_u64(coder, &record->heir);
+	coder_u64(coder, &record->replacement);
 }
 
 static struct reader open_row(struct slice row)

@@ -56,7 +56,7 @@ struct store_record {
 	uint64_t incarnation; /* of its data directory: grows with each start; 0: it was never started */
 	uint64_t birth; /* of that directory: another one is not this store, whatever it says; 0: unknown */
 	struct slice address; /* where peers and clients reach it */
-	uint64_t heir; /* the store that is to get its replicas; 0: any */
+	uint64_t replacement; /* the store that is to get its replicas; 0: any */
 };
 
 /* Is it the directory that is on record, as far as both know? */

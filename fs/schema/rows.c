@@ -115,10 +115,10 @@ static void code_directory(struct coder *coder, struct inode *inode)
 	coder_fixed(coder, &inode->seed[0]);
 	coder_fixed(coder, &inode->seed[1]);
 	coder_u64(coder, &inode->entries);
-	coder_u64(coder, &inode->birth_dirid);
-	coder_check(coder, inode->birth_dirid < FS_DIRID_END);
-	coder_u32(coder, &inode->birth_seq);
-	coder_check(coder, inode->birth_seq >= FS_SEQ_FIRST && inode->birth_seq <= FS_SEQ_END);
+	coder_u64(coder, &inode->creation_dirid);
+	coder_check(coder, inode->creation_dirid < FS_DIRID_END);
+	coder_u32(coder, &inode->creation_seq);
+	coder_check(coder, inode->creation_seq >= FS_SEQ_FIRST && inode->creation_seq <= FS_SEQ_END);
 }
 
 bool inode_xattr_next(struct slice *rest, struct slice *name, struct slice *value)

@@ -110,8 +110,8 @@ struct inode {
 	uint64_t parent; /* ino of the directory that has it; the root's is itself; 0: removed */
 	uint64_t seed[2]; /* of its names' hashes */
 	uint64_t entries; /* count, without "." and ".." */
-	uint64_t birth_dirid; /* where its next file is born: its own, or its spill */
-	uint32_t birth_seq; /* the next file's; FS_SEQ_END: none left there */
+	uint64_t creation_dirid; /* where its next file is born: its own, or its spill */
+	uint32_t creation_seq; /* the next file's; FS_SEQ_END: none left there */
 
 	struct slice target; /* symlinks */
 	struct slice

@@ -121,7 +121,7 @@ static void print_inode(struct text *text, const struct inode *inode)
 		inode->state);
 	if (inode_is_directory(inode))
 		print(text, "parent %" PRIu64 "\nentries %" PRIu64 "\nnext_ino %" PRIu64 "\n", inode->parent,
-			inode->entries, fs_ino(inode->birth_dirid, inode->birth_seq));
+			inode->entries, fs_ino(inode->creation_dirid, inode->creation_seq));
 	else
 		print(text, "units %" PRIu64 "\n", inode->units);
 }

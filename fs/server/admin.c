@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/stats/figures_text.h"
-#include "fs/stats/figures_message.h"
+#include "fs/stats/stats_text.h"
+#include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "store/transport/lives.h"
 #include "store/peer/members.h"
@@ -37,7 +37,7 @@ static void on_leader(struct raftkv_region_status *region, int status)
 	search->store = status == 0 ? region->leader_store : 0;
 	admin->address[0] = '\0';
 	if (search->store > 0)
-		store_book_each(admin->options.book, compare_store, search);
+		store_addresses_each(admin->options.addresses, compare_store, search);
 	search->found(admin, search->request,
 		(struct admin_leader){.store = search->store, .address = admin->address});
 	free(search);
@@ -94,7 +94,7 @@ static int read_report(
 	report->incarnation = message->incarnation;
 	report->birth = message->birth;
 	*is_stale = is_stale_life(admin, message);
-	figures_from_message(message->figures, &report->figures);
+	stats_from_message(message->stats, &report->stats);
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
 		message->address[0] != '\0' &&
 		take_text(report->address, sizeof report->address, message->address) &&
@@ -159,18 +159,18 @@ int admin_on_report(void *argument, struct rpc_request *request, const struct fr
 	return 0;
 }
 
-/* ---- This store's figures ---- */
+/* ---- This store's stats ---- */
 
-int admin_on_figures(void *argument, struct rpc_request *request, const struct frame *frame)
+int admin_on_stats(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct admin *admin = argument;
-	const struct figures_source source = {.env = admin->env,
+	const struct stats_source source = {.env = admin->env,
 		.raftkv = admin->options.raftkv,
 		.config = admin->options.config,
 		.path = admin->options.config->server.data,
 		.mount_point = "",
 		.started = admin->started};
-	Raftkv__FiguresReply reply = RAFTKV__FIGURES_REPLY__INIT;
+	Raftkv__StatsReply reply = RAFTKV__STATS_REPLY__INIT;
 	char *text = NULL;
 	FILE *file;
 
@@ -179,7 +179,7 @@ int admin_on_figures(void *argument, struct rpc_request *request, const struct f
 	file = open_memstream(&text, &reply.text.len);
 	if (!file)
 		return -ENOMEM;
-	figures_text_print(&source, file);
+	stats_text_print(&source, file);
 	if (fclose(file) != 0) {
 		free(text);
 		return -ENOMEM;
@@ -202,7 +202,7 @@ struct admin *admin_new(const struct admin_options *options, struct rpc_server *
 	admin->env = env_loop_env(options->loop);
 	admin->started = env_now(admin->env);
 	rpc_server_handle(server, FRAME_REPORT, admin_on_report, admin);
-	rpc_server_handle(server, FRAME_FIGURES, admin_on_figures, admin);
+	rpc_server_handle(server, FRAME_STATS, admin_on_stats, admin);
 	rpc_server_handle(server, FRAME_OVERVIEW, admin_on_overview, admin);
 	rpc_server_handle(server, FRAME_ADMIN, admin_on_change, admin);
 	return admin;

@@ -1,6 +1,6 @@
 /*
  * admin.h: what a store answers other stores and administrators (raftkv.proto, "Stores" and "Administrators"): reports,
- * its own figures, the overview of the cluster, and requests.
+ * its own stats, the overview of the cluster, and requests.
  *
  * The store that coordinates the cluster answers; any other one says which that is and where, as far as it knows. What makes no
  * sense ends the link. All on the server's loop.
@@ -10,7 +10,7 @@
 
 #include "fs/config.h"
 #include "fs/cluster/coordinator.h"
-#include "fs/server/store_book.h"
+#include "fs/server/store_addresses.h"
 #include "proto/rpc_server.h"
 
 struct admin;
@@ -20,7 +20,7 @@ struct admin_options {
 	const struct link_self *self; /* as is all below: outlives the admin */
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
-	struct store_book *book;
+	struct store_addresses *addresses;
 	const struct config *config;
 };
 

@@ -42,7 +42,7 @@ static bool read_change(const Raftkv__AdminRequest *message, struct admin_reques
 	*change = (struct admin_request){.kind = (enum admin_kind)message->kind,
 		.store = message->store,
 		.state = (enum store_state)message->state,
-		.heir = message->heir,
+		.replacement = message->replacement,
 		.region = message->region,
 		.is_forced = message->is_forced,
 		.is_dry = message->is_dry,

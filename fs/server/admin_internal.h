@@ -25,7 +25,7 @@ int admin_find_leader(struct admin *admin, struct rpc_request *request,
 
 /* Handlers of rpc_server.h. */
 int admin_on_report(void *admin, struct rpc_request *request, const struct frame *frame);
-int admin_on_figures(void *admin, struct rpc_request *request, const struct frame *frame);
+int admin_on_stats(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_overview(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_change(void *admin, struct rpc_request *request, const struct frame *frame);
 

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 
 #include "fs/server/admin_internal.h"
-#include "fs/stats/figures_message.h"
+#include "fs/stats/stats_message.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 struct store_draft {
 	Raftkv__OverviewStore message;
-	Raftkv__StoreFigures figures;
+	Raftkv__StoreStats stats;
 };
 
 struct region_draft {
@@ -36,7 +36,7 @@ struct draft {
 
 /* ---- Stores and sessions ---- */
 
-static void draw_store(struct admin *admin, struct draft *draft, uint32_t i)
+static void fill_store(struct admin *admin, struct draft *draft, uint32_t i)
 {
 	const struct store_entry *entry = &draft->overview.stores->entries[i];
 	uint64_t now = env_now(admin->env);
@@ -46,18 +46,18 @@ static void draw_store(struct admin *admin, struct draft *draft, uint32_t i)
 	message->store = entry->id;
 	message->state = entry->state;
 	message->incarnation = entry->incarnation;
-	message->heir = entry->heir;
+	message->replacement = entry->replacement;
 	message->address = (char *)(uintptr_t)entry->address;
 	message->is_alive = store_entry_is_alive(entry, now);
 	message->silent_ms = (now - (entry->heard > 0 ? entry->heard : draft->overview.since)) / NS_PER_MS;
 	message->replicas = entry->replicas;
 	message->version = (char *)(uintptr_t)entry->version;
-	figures_to_message(&entry->figures, &draft->stores[i].figures);
-	message->figures = &draft->stores[i].figures;
+	stats_to_message(&entry->stats, &draft->stores[i].stats);
+	message->stats = &draft->stores[i].stats;
 	draft->store_pointers[i] = message;
 }
 
-static void draw_session(struct draft *draft, uint32_t i)
+static void fill_session(struct draft *draft, uint32_t i)
 {
 	const struct coordinator_session *session = &draft->overview.sessions[i];
 	Raftkv__OverviewSession *message = &draft->sessions[i];
@@ -74,7 +74,7 @@ static void draw_session(struct draft *draft, uint32_t i)
 
 /* ---- Regions ---- */
 
-static void draw_member(struct region_draft *region, uint32_t i, const struct region_member *member)
+static void fill_member(struct region_draft *region, uint32_t i, const struct region_member *member)
 {
 	Raftkv__OverviewMember *message = &region->members[i].message;
 	Raftkv__Replica *replica = &region->members[i].replica;
@@ -92,7 +92,7 @@ static void draw_member(struct region_draft *region, uint32_t i, const struct re
 	region->pointers[i] = message;
 }
 
-static void draw_region(struct draft *draft, uint32_t i)
+static void fill_region(struct draft *draft, uint32_t i)
 {
 	const struct coordinator_region *seen = &draft->overview.regions[i];
 	struct region_draft *region = &draft->regions[i];
@@ -108,7 +108,7 @@ static void draw_region(struct draft *draft, uint32_t i)
 	message->last_index = seen->last_index;
 	message->step = seen->step.kind;
 	for (uint32_t k = 0; k < seen->member_count; k++)
-		draw_member(region, k, &seen->members[k]);
+		fill_member(region, k, &seen->members[k]);
 	message->n_members = seen->member_count;
 	message->members = region->pointers;
 	draft->region_pointers[i] = message;
@@ -171,17 +171,17 @@ static void draft_close(struct draft *draft)
 	free(draft->session_pointers);
 }
 
-static void draw(struct admin *admin, struct draft *draft)
+static void fill(struct admin *admin, struct draft *draft)
 {
 	Raftkv__OverviewReply *reply = &draft->reply;
 	const struct coordinator_overview *overview = &draft->overview;
 
 	for (uint32_t i = 0; i < overview->stores->count; i++)
-		draw_store(admin, draft, i);
+		fill_store(admin, draft, i);
 	for (uint32_t i = 0; i < overview->session_count; i++)
-		draw_session(draft, i);
+		fill_session(draft, i);
 	for (uint32_t i = 0; i < overview->region_count; i++)
-		draw_region(draft, i);
+		fill_region(draft, i);
 	raftkv_each_region(admin->options.raftkv, add_range, draft);
 	for (uint32_t i = 0; i < overview->region_count; i++) {
 		draft->regions[i].message.start = bytes_of(draft->regions[i].start);
@@ -222,7 +222,7 @@ int admin_on_overview(void *argument, struct rpc_request *request, const struct 
 		draft_close(&draft);
 		return -ENOMEM;
 	}
-	draw(admin, &draft);
+	fill(admin, &draft);
 	rpc_answer(request, &draft.reply.base, NULL, 0);
 	draft_close(&draft);
 	return 0;

@@ -175,7 +175,7 @@ static int await_entry(struct process *process, struct status *status)
 static int start_telling(struct process *process, struct status *status)
 {
 	const struct config *config = process->options.config;
-	const struct figures_source source = {.env = process->env,
+	const struct stats_source source = {.env = process->env,
 		.raftkv = server_raftkv(process->server),
 		.config = config,
 		.path = config->server.data,

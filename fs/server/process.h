@@ -1,5 +1,5 @@
 /*
- * process.h: a server (server.h) in a process of its own: threads, the real environment, and figures over HTTP.
+ * process.h: a server (server.h) in a process of its own: threads, the real environment, and stats over HTTP.
  *
  * Opening and closing block the calling thread.
  */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/stats/figures_message.h"
+#include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "proto/rpc.h"
 #include "proto/version.h"
@@ -180,7 +180,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	snprintf(report->address, sizeof report->address, "%s", options->address);
 	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
 	if (options->raftkv)
-		figures_fill(&report->figures, options->raftkv,
+		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
 }
 
@@ -204,7 +204,7 @@ static void on_called(struct rpc_call *call, int status, const struct frame *ans
 static void call(struct reporter *reporter, const struct store_report *report)
 {
 	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
-	Raftkv__StoreFigures figures;
+	Raftkv__StoreStats stats;
 
 	request.store = report->store;
 	request.incarnation = report->incarnation;
@@ -213,8 +213,8 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.n_lives = reporter->options.self->life_count;
 	request.address = (char *)(uintptr_t)report->address;
 	request.version = (char *)(uintptr_t)report->version;
-	figures_to_message(&report->figures, &figures);
-	request.figures = &figures;
+	stats_to_message(&report->stats, &stats);
+	request.stats = &stats;
 	reporter->call = (struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
 	if (!reporter->is_calling)

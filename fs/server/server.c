@@ -7,7 +7,7 @@
 #include "fs/eval/eval.h"
 #include "fs/cluster/coordinator.h"
 #include "fs/server/admin.h"
-#include "fs/server/recall.h"
+#include "fs/server/load_stores.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
 #include "fs/schema/store_list.h"
@@ -176,7 +176,7 @@ static void learn(struct server *server, const struct reporter_store *store)
 	if (code < 0)
 		log_error(server->options.logger, "msg=\"out of memory for what is known of a store\"");
 	if (!store->is_out && server->service)
-		store_book_tell(service_book(server->service), store->id, store->address);
+		store_addresses_tell(service_addresses(server->service), store->id, store->address);
 }
 
 static void on_reported(void *argument, const struct reporter_store *store)
@@ -196,7 +196,7 @@ static void on_recorded(void *argument, const struct store_entry *entry)
 /* Before anybody is heard. */
 static int recall(struct server *server, struct status *status)
 {
-	int code = recall_stores(server->raftkv, on_reported, server);
+	int code = load_stores(server->raftkv, on_reported, server);
 
 	return code < 0 ? status_set(status, code, "the records of the cluster's stores cannot be read: %s",
 				  status_name(code))
@@ -239,7 +239,7 @@ static int make_admin(struct server *server, struct status *status)
 		.self = &server->self,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
-		.book = service_book(server->service),
+		.addresses = service_addresses(server->service),
 		.config = server->options.config};
 
 	server->admin = admin_new(&options, server->rpc_server);

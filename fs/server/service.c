@@ -103,7 +103,7 @@ int service_on_beat(void *argument, struct rpc_request *request, const struct fr
 int service_pass_on(struct service *service, struct rpc_request *request, uint64_t leader, uint16_t type,
 	const ProtobufCMessage *message, struct buf *payload)
 {
-	const char *address = leader > 0 ? store_book_address(service->book, leader) : NULL;
+	const char *address = leader > 0 ? store_addresses_address(service->addresses, leader) : NULL;
 
 	if (!address || leader == service->options.self->store)
 		return STATUS_NOT_LEADER;
@@ -119,9 +119,9 @@ struct service *service_new(const struct service_options *options, struct rpc_se
 	if (!service)
 		return NULL;
 	service->options = *options;
-	service->book = store_book_new(options->raftkv, options->loop, options->list);
+	service->addresses = store_addresses_new(options->raftkv, options->loop, options->list);
 	service->relay = relay_new(options->self, options->loop);
-	if (!service->book || !service->relay) {
+	if (!service->addresses || !service->relay) {
 		service_free(service);
 		return NULL;
 	}
@@ -132,16 +132,16 @@ struct service *service_new(const struct service_options *options, struct rpc_se
 	return service;
 }
 
-struct store_book *service_book(const struct service *service)
+struct store_addresses *service_addresses(const struct service *service)
 {
-	return service->book;
+	return service->addresses;
 }
 
 static void on_relay_stopped(void *argument)
 {
 	struct service *service = argument;
 
-	store_book_stop(service->book, service->stopped, service->stopped_argument);
+	store_addresses_stop(service->addresses, service->stopped, service->stopped_argument);
 }
 
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument)
@@ -156,6 +156,6 @@ void service_free(struct service *service)
 	if (!service)
 		return;
 	relay_free(service->relay);
-	store_book_free(service->book);
+	store_addresses_free(service->addresses);
 	free(service);
 }

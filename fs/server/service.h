@@ -13,7 +13,7 @@
 #define RAFTKV_FS_SERVER_SERVICE_H
 
 #include "fs/cluster/coordinator.h"
-#include "fs/server/store_book.h"
+#include "fs/server/store_addresses.h"
 #include "fs/schema/store_list.h"
 #include "proto/rpc_server.h"
 #include "store/raftkv.h"
@@ -35,7 +35,7 @@ struct service_options {
 
 /* Registers its handlers with the server. NULL: no memory. */
 struct service *service_new(const struct service_options *options, struct rpc_server *server);
-struct store_book *service_book(const struct service *service);
+struct store_addresses *service_addresses(const struct service *service);
 /* While the rpc_server stops, and the store; `stopped` may come from inside the call. */
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument);
 /* When the rpc_server has stopped, too; or the loop has never run; may be NULL. */

@@ -4,11 +4,11 @@
 
 #include "fs/server/relay.h"
 #include "fs/server/service.h"
-#include "fs/server/store_book.h"
+#include "fs/server/store_addresses.h"
 
 struct service {
 	struct service_options options;
-	struct store_book *book;
+	struct store_addresses *addresses;
 	struct relay *relay;
 	uint64_t payload_size; /* bytes under way */
 	void (*stopped)(void *argument);

@@ -81,7 +81,7 @@ static void answer(struct map *map)
 
 	reply.status = routes ? map->status : -ENOMEM;
 	if (reply.status == 0) {
-		store_book_each(map->service->book, add_store, map);
+		store_addresses_each(map->service->addresses, add_store, map);
 		for (uint32_t i = 0; i < map->count; i++)
 			routes[i] = finish_route(&map->drafts[i]);
 		for (uint32_t i = 0; i < map->store_count; i++)

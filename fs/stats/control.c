@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/stats/figures_text.h"
+#include "fs/stats/stats_text.h"
 #include "proto/container.h"
 
 #define ADDRESS_PREFIX "unix:"
@@ -26,7 +26,7 @@ struct connection {
 struct control {
 	struct env_mail mail;
 	struct env_loop *loop;
-	struct figures_source source;
+	struct stats_source source;
 	char *path;
 	struct env_listener *listener;
 	struct connection *connections;
@@ -47,7 +47,7 @@ static char *make_text(const struct control *control, size_t *size)
 
 	if (!file)
 		return NULL;
-	figures_text_print(&control->source, file);
+	stats_text_print(&control->source, file);
 	if (fclose(file) == 0)
 		return text;
 	free(text);

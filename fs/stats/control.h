@@ -1,7 +1,7 @@
 /*
  * control.h: the socket `control` in the directory of a mounted store, where a mount says how it is.
  *
- * Whoever connects is sent the lines of figures_text.h, and then the end. Nothing is read, nothing can be changed. At
+ * Whoever connects is sent the lines of stats_text.h, and then the end. Nothing is read, nothing can be changed. At
  * most CONTROL_COUNT_MAX at once.
  *
  * The socket has mode 0600. One loop runs it; start and stop are called from another thread, and wait for that loop.
@@ -9,7 +9,7 @@
 #ifndef RAFTKV_FS_STATS_CONTROL_H
 #define RAFTKV_FS_STATS_CONTROL_H
 
-#include "fs/stats/figures.h"
+#include "fs/stats/stats.h"
 
 #define CONTROL_COUNT_MAX 16
 
@@ -17,7 +17,7 @@ struct control;
 
 struct control_options {
 	struct env_loop *loop; /* running */
-	struct figures_source source; /* what it names outlives the control */
+	struct stats_source source; /* what it names outlives the control */
 };
 
 /* -ENOMEM, or why it cannot listen, with a sentence: the mount can do without. */

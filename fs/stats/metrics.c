@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fs/stats/figures_text.h"
+#include "fs/stats/stats_text.h"
 #include "proto/version.h"
 
 #define UNIX_PREFIX	 "unix:"
@@ -28,7 +28,7 @@ struct visitor {
 };
 
 struct metrics {
-	struct figures_source source;
+	struct stats_source source;
 	struct visitor visitors[METRICS_CONNECTIONS_MAX]; /* of the server's thread */
 	struct MHD_Daemon *daemon;
 	struct sockaddr_un path; /* to be removed at the end; sun_family 0: none */
@@ -41,15 +41,15 @@ struct printing {
 	const char *family; /* the last one */
 };
 
-static void print_figure(void *argument, const struct figure_value *figure)
+static void print_stat(void *argument, const struct stat_value *stat)
 {
 	struct printing *printing = argument;
 
-	if (!printing->family || strcmp(printing->family, figure->metric) != 0)
-		fprintf(printing->file, "# HELP %s %s\n# TYPE %s %s\n", figure->metric, figure->help,
-			figure->metric, figure->kind == FIGURE_COUNTER ? "counter" : "gauge");
-	printing->family = figure->metric;
-	fprintf(printing->file, "%s%s %" PRIu64 "\n", figure->metric, figure->labels, figure->value);
+	if (!printing->family || strcmp(printing->family, stat->metric) != 0)
+		fprintf(printing->file, "# HELP %s %s\n# TYPE %s %s\n", stat->metric, stat->help,
+			stat->metric, stat->kind == STAT_COUNTER ? "counter" : "gauge");
+	printing->family = stat->metric;
+	fprintf(printing->file, "%s%s %" PRIu64 "\n", stat->metric, stat->labels, stat->value);
 }
 
 /* `label` is "op=\"read\"", or empty. */
@@ -74,7 +74,7 @@ static void print_family(FILE *file, const char *family, const char *help)
 	fprintf(file, "# HELP %s %s\n# TYPE %s histogram\n", family, help, family);
 }
 
-static void print_stage(void *argument, const struct figure_stage *stage)
+static void print_stage(void *argument, const struct stat_stage *stage)
 {
 	print_family(argument, stage->metric, stage->help);
 	print_histogram(argument, stage->metric, "", &stage->sums);
@@ -88,25 +88,25 @@ static void print_operation(void *argument, const char *name, const struct histo
 	print_histogram(argument, OPERATION_FAMILY, label, sums);
 }
 
-void metrics_print(const struct figures_source *source, FILE *file)
+void metrics_print(const struct stats_source *source, FILE *file)
 {
 	struct printing printing = {.file = file};
 
 	fputs("# HELP raftkv_build_info The version that runs.\n# TYPE raftkv_build_info gauge\n"
 	      "raftkv_build_info{version=\"" RAFTKV_VERSION "\"} 1\n",
 		file);
-	figures_each(source, print_figure, &printing);
-	figures_each_stage(source, print_stage, file);
+	stats_each(source, print_stat, &printing);
+	stats_each_stage(source, print_stage, file);
 	if (!source->front)
 		return;
 	print_family(file, OPERATION_FAMILY, "From a request of the kernel to its answer.");
-	figures_each_operation(source, print_operation, file);
+	stats_each_operation(source, print_operation, file);
 }
 
-static void print_figure_row(void *argument, const struct figure_value *figure)
+static void print_stat_row(void *argument, const struct stat_value *stat)
 {
-	fprintf(argument, "<tr><td>%s<td align=right>%" PRIu64 "<td>%s\n", figure->name, figure->value,
-		figure->help);
+	fprintf(argument, "<tr><td>%s<td align=right>%" PRIu64 "<td>%s\n", stat->name, stat->value,
+		stat->help);
 }
 
 static void print_durations_row(FILE *file, const char *name, const struct histogram_sums *sums)
@@ -118,7 +118,7 @@ static void print_durations_row(FILE *file, const char *name, const struct histo
 			(double)histogram_quantile_ns(sums, 990) / 1e3);
 }
 
-static void print_stage_row(void *argument, const struct figure_stage *stage)
+static void print_stage_row(void *argument, const struct stat_stage *stage)
 {
 	print_durations_row(argument, stage->name, &stage->sums);
 }
@@ -131,19 +131,19 @@ static void print_operation_row(void *argument, const char *name, const struct h
 #define DURATIONS(title, noun)                                                                               \
 	"<h2>" title "</h2><table><tr><th>" noun "<th>count<th>mean, &micro;s<th>99 % below, &micro;s\n"
 
-static void print_page(const struct figures_source *source, FILE *file)
+static void print_page(const struct stats_source *source, FILE *file)
 {
 	fputs("<!DOCTYPE html><html lang=en><meta "
 	      "charset=utf-8><title>raftkv</title><h1>raftkv " RAFTKV_VERSION
-	      "</h1><p><a href=/metrics>metrics</a>\n<table><tr><th>figure<th>value<th>meaning\n",
+	      "</h1><p><a href=/metrics>metrics</a>\n<table><tr><th>stat<th>value<th>meaning\n",
 		file);
-	figures_each(source, print_figure_row, file);
+	stats_each(source, print_stat_row, file);
 	fputs("</table>\n" DURATIONS("Stages of a change", "stage"), file);
-	figures_each_stage(source, print_stage_row, file);
+	stats_each_stage(source, print_stage_row, file);
 	fputs("</table>\n", file);
 	if (source->front) {
 		fputs(DURATIONS("Operations", "operation"), file);
-		figures_each_operation(source, print_operation_row, file);
+		stats_each_operation(source, print_operation_row, file);
 		fputs("</table>\n", file);
 	}
 	fputs("</html>\n", file);
@@ -152,7 +152,7 @@ static void print_page(const struct figures_source *source, FILE *file)
 /* ---- HTTP ---- */
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
-	void (*print)(const struct figures_source *source, FILE *file), const struct metrics *metrics)
+	void (*print)(const struct stats_source *source, FILE *file), const struct metrics *metrics)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -165,7 +165,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
 	if (print)
 		print(&metrics->source, file);
 	else
-		fputs("there are /, /metrics and /figures\n", file);
+		fputs("there are /, /metrics and /stats\n", file);
 	if (fclose(file) != 0) {
 		free(text);
 		return MHD_NO;
@@ -194,8 +194,8 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT_TYPE, NULL, metrics);
 	if (strcmp(url, "/metrics") == 0)
 		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, metrics_print, metrics);
-	if (strcmp(url, "/figures") == 0)
-		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, figures_text_print, metrics);
+	if (strcmp(url, "/stats") == 0)
+		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, stats_text_print, metrics);
 	if (strcmp(url, "/") == 0)
 		return answer(connection, MHD_HTTP_OK, HTML_TYPE, print_page, metrics);
 	return answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);
@@ -220,7 +220,7 @@ static struct visitor *find_visitor(struct metrics *metrics, int fd)
 	return NULL;
 }
 
-/* Those who have been there for too long go, and the oldest when there is no place for another one: who asks for figures
+/* Those who have been there for too long go, and the oldest when there is no place for another one: who asks for stats
  * is done at once. The server closes what is shut down here. */
 static void make_room(struct metrics *metrics, uint64_t now)
 {
@@ -317,7 +317,7 @@ static int listen_on_port(const char *address)
 }
 
 int metrics_start(
-	const struct figures_source *source, const char *address, struct metrics **out, struct status *status)
+	const struct stats_source *source, const char *address, struct metrics **out, struct status *status)
 {
 	bool is_path = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
 	struct metrics *metrics = calloc(1, sizeof *metrics);

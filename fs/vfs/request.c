@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fs/fuse/caller.h"
-#include "fs/fuse/shape.h"
+#include "fs/fuse/protocol.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -71,7 +71,7 @@ static void take_retry(struct request *request)
 		return;
 	switch (request->opcode) {
 	case FUSE_GETATTR:
-	case SHAPE_STATX:
+	case PROTOCOL_STATX:
 		request->retry = retries_of(retries, thread);
 		break;
 	case FUSE_OPEN:

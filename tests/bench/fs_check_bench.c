@@ -63,7 +63,7 @@ static void put_entry(
 
 static void put_file(struct bench *bench, const struct inode *directory, uint32_t number)
 {
-	uint64_t ino = fs_ino(directory->birth_dirid, FS_SEQ_FIRST + number);
+	uint64_t ino = fs_ino(directory->creation_dirid, FS_SEQ_FIRST + number);
 	struct inode file = {
 		.attributes = {.ino = ino, .generation = 1, .mode = S_IFREG | 0644, .nlink = 1, .size = 64},
 		.data = INODE_DATA_TINY,
@@ -89,8 +89,8 @@ static void put_directory(struct bench *bench, const struct inode *root, uint64_
 		.parent = FS_ROOT_INO,
 		.seed = {number, 7},
 		.entries = FILES_PER_DIRECTORY,
-		.birth_dirid = dirid,
-		.birth_seq = FS_SEQ_FIRST + FILES_PER_DIRECTORY,
+		.creation_dirid = dirid,
+		.creation_seq = FS_SEQ_FIRST + FILES_PER_DIRECTORY,
 		.cut = INODE_CUT_NONE,
 	};
 
@@ -116,7 +116,7 @@ static void fill(struct bench *bench, uint64_t directories)
 		.parent = FS_ROOT_INO,
 		.seed = {1, 2},
 		.entries = directories,
-		.birth_seq = FS_SEQ_FIRST,
+		.creation_seq = FS_SEQ_FIRST,
 		.cut = INODE_CUT_NONE,
 	};
 	char path[192];

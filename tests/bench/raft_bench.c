@@ -1,7 +1,7 @@
 /*
  * The consensus core on one core, in processor time: three nodes over memory storages that propose, replicate and commit
  * batches of 64 entries of 256 bytes, and read in batches; and what 100,000 idle groups cost a store that keeps them in
- * one heap of deadlines. The storages' work is in the figures; the network is a queue.
+ * one heap of deadlines. The storages' work is in the stats; the network is a queue.
  */
 #include <stdio.h>
 #include <time.h>

@@ -6,18 +6,18 @@
 rounds=$((12 * ${RAFTKV_TORTURE:-1})) warm_up=4 steps=250
 limit=1048576 # bytes, from the mean of the first third of the rounds to that of the last
 
-figures() { "$BUILD/raftkv" status --json "$MNT" | jq -r "$1"; }
-is_free_again() { [ "$(figures .data_used_bytes)" = "$before" ]; } # the rows that unmap extents are flushed by age
+stats() { "$BUILD/raftkv" status --json "$MNT" | jq -r "$1"; }
+is_free_again() { [ "$(stats .data_used_bytes)" = "$before" ]; } # the rows that unmap extents are flushed by age
 
 # Rows in the cache do not count. It is small, so that it is full when the rounds begin that do.
 mount_up cache_size=1048576,store.flush_age_ms=200
 echo kept >"$MNT/kept"
-before=$(figures .data_used_bytes)
-[ "$before" -ge 0 ] || fail "no figure: $before"
+before=$(stats .data_used_bytes)
+[ "$before" -ge 0 ] || fail "no stat: $before"
 for round in $(seq $((warm_up + rounds))); do
 	python3 tests/lib/mixed_load.py "$MNT/load" $steps "$round" || fail "the load"
 	await 60 is_free_again
-	figures '.allocated_bytes - .kv_cache_bytes' | tee -a "$WORK/allocated"
+	stats '.allocated_bytes - .kv_cache_bytes' | tee -a "$WORK/allocated"
 done
 tail -n "$rounds" "$WORK/allocated" | awk -v third=$((rounds / 3)) -v limit=$limit '
 	NR <= third { first += $1 / third }
@@ -28,7 +28,7 @@ tail -n "$rounds" "$WORK/allocated" | awk -v third=$((rounds / 3)) -v limit=$lim
 # What many large direct writes took is given back: what stays is some buffers of each lane, whatever the depth.
 fio --directory="$MNT" --name=f --ioengine=libaio --direct=1 --rw=write --bs=64M --size=256M --numjobs=2 --iodepth=8 \
 	--fallocate=none >"$WORK/fio.log" || fail "fio: $(cat "$WORK/fio.log")"
-kept=$(figures '.allocated_bytes - .kv_cache_bytes')
+kept=$(stats '.allocated_bytes - .kv_cache_bytes')
 echo "$kept bytes are allocated after large direct writes"
 [ "$kept" -lt $((48 * 1048576 + $(nproc) * 33554432)) ] || fail "$kept bytes are still allocated"
 mount_down

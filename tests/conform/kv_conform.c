@@ -562,7 +562,7 @@ static void test_cold_iterator(void **state)
 	engine->ops->close(engine);
 }
 
-/* ---- Failures and figures --------------------------------------------------------------------------------------- */
+/* ---- Failures and stats --------------------------------------------------------------------------------------- */
 
 static void test_failure_is_final(void **state)
 {
@@ -585,7 +585,7 @@ static void test_failure_is_final(void **state)
 	engine->ops->close(engine);
 }
 
-static void test_figures(void **state)
+static void test_stats(void **state)
 {
 	struct kv_engine *engine = open_target(state);
 	struct kv_memory usage;
@@ -627,7 +627,7 @@ int kv_conform_run(const char *name, struct kv_conform_target *target)
 		TEST(test_cold_get),
 		TEST(test_cold_iterator),
 		TEST(test_failure_is_final),
-		TEST(test_figures),
+		TEST(test_stats),
 	};
 
 	for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)

@@ -20,7 +20,7 @@ struct stage {
 	struct env_loop *loop;
 	struct raftkv *raftkv;
 	struct store_list list;
-	struct store_book *book;
+	struct store_addresses *addresses;
 	struct config config;
 	struct admin *admin;
 	struct rpc_server server;
@@ -110,7 +110,7 @@ static size_t wrap(uint16_t type, struct input *input, uint8_t *head)
 
 static void ask_one(struct stage *stage, struct rpc_request *request, struct input *input)
 {
-	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_FIGURES};
+	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_STATS};
 	uint8_t head[2 * HEAD_MAX], kind = take_byte(input);
 	uint16_t type = types[kind % 4];
 	struct buf *attachment = kind & 8 ? buf_new(16) : NULL;
@@ -142,7 +142,7 @@ static void begin(struct stage *stage)
 		abort();
 	fake.loop = options.loop = stage->server.loop = stage->loop;
 	options.raftkv = stage->raftkv = fake_raftkv_new(&fake);
-	options.book = stage->book = store_book_new(stage->raftkv, stage->loop, &stage->list);
+	options.addresses = stage->addresses = store_addresses_new(stage->raftkv, stage->loop, &stage->list);
 	stage->admin = admin_new(&options, &stage->server);
 }
 
@@ -165,13 +165,13 @@ static void end(struct stage *stage)
 {
 	if (!sim_run(stage->world, PATIENCE, is_answered, stage))
 		abort();
-	store_book_stop(stage->book, on_stopped, stage);
+	store_addresses_stop(stage->addresses, on_stopped, stage);
 	if (!sim_run(stage->world, PATIENCE, is_stopped, stage))
 		abort();
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++)
 		fake_requests_close(&stage->requests[i]);
 	admin_free(stage->admin);
-	store_book_free(stage->book);
+	store_addresses_free(stage->addresses);
 	fake_raftkv_free(stage->raftkv);
 	store_list_close(&stage->list);
 	config_close(&stage->config);

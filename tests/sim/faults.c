@@ -58,7 +58,7 @@ static uint64_t now_of(const struct faults *faults)
 
 /* ---- Stores ---- */
 
-static struct store *draw_store(struct faults *faults)
+static struct store *fill_store(struct faults *faults)
 {
 	uint32_t leader = cluster_leader(faults->cluster);
 	uint32_t number = (uint32_t)draw(faults, STORES);
@@ -70,7 +70,7 @@ static struct store *draw_store(struct faults *faults)
 
 static void fire_kill(struct faults *faults)
 {
-	struct store *store = draw_store(faults);
+	struct store *store = fill_store(faults);
 
 	if (!store_is_well(store))
 		return;
@@ -88,12 +88,12 @@ static void lose_power(struct faults *faults, struct store *store)
 
 static void fire_power(struct faults *faults)
 {
-	lose_power(faults, draw_store(faults));
+	lose_power(faults, fill_store(faults));
 }
 
 static void fire_power_in_write(struct faults *faults)
 {
-	struct store *store = draw_store(faults);
+	struct store *store = fill_store(faults);
 
 	if (store_is_well(store))
 		sim_node_crash_after(store->node, draw(faults, 200));
@@ -107,7 +107,7 @@ static void fire_power_all(struct faults *faults)
 
 static void fire_stop(struct faults *faults)
 {
-	struct store *store = draw_store(faults);
+	struct store *store = fill_store(faults);
 
 	if (store_is_well(store))
 		store_stop(store);
@@ -130,7 +130,7 @@ static void fire_pause(struct faults *faults)
 	uint64_t duration = draw(faults, 2) == 0 ? draw_duration(faults, 10 * (uint64_t)SIM_S)
 						 : SIM_S + draw(faults, 4 * (uint64_t)SIM_S);
 
-	sim_node_pause(draw_store(faults)->node, duration);
+	sim_node_pause(fill_store(faults)->node, duration);
 }
 
 /* Up to a hundredth: leases allow for more. */
@@ -180,7 +180,7 @@ static void fire_partition(struct faults *faults)
 
 static void fire_one_way(struct faults *faults)
 {
-	uint32_t node = draw(faults, 2) == 0 ? draw_store(faults)->number - 1 : (uint32_t)draw(faults, NODES);
+	uint32_t node = draw(faults, 2) == 0 ? fill_store(faults)->number - 1 : (uint32_t)draw(faults, NODES);
 	bool is_deaf = draw(faults, 2) == 0;
 
 	cut_for_a_while(faults);
@@ -250,7 +250,7 @@ static void mend_disk(struct faults *faults, uint32_t store)
 
 static struct sim_disk_faults *begin_disk_fault(struct faults *faults, uint64_t most, uint32_t *number)
 {
-	*number = draw_store(faults)->number - 1;
+	*number = fill_store(faults)->number - 1;
 	mend_disk(faults, *number);
 	faults->disk_until[*number] = now_of(faults) + draw_duration(faults, most);
 	return sim_node_faults(faults->cluster->nodes[*number]);
@@ -322,7 +322,7 @@ static void replace(struct faults *faults, struct store *store)
 
 static void fire_old_copy(struct faults *faults)
 {
-	struct store *store = draw_store(faults);
+	struct store *store = fill_store(faults);
 	bool is_older = store->aside.disk && store->aside.incarnation < store->incarnation;
 
 	if (!may_be_replaced(faults, store))
@@ -338,7 +338,7 @@ static void fire_old_copy(struct faults *faults)
 
 static void fire_wipe(struct faults *faults)
 {
-	struct store *store = draw_store(faults);
+	struct store *store = fill_store(faults);
 
 	if (!may_be_replaced(faults, store))
 		return;

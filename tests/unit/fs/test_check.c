@@ -480,7 +480,7 @@ static void break_second_name(struct fixture *fixture)
 
 static void reuse_births(struct inode *inode)
 {
-	inode->birth_seq = FS_SEQ_FIRST;
+	inode->creation_seq = FS_SEQ_FIRST;
 }
 
 static void break_births(struct fixture *fixture)
@@ -490,7 +490,7 @@ static void break_births(struct fixture *fixture)
 
 static void bear_elsewhere(struct inode *inode)
 {
-	inode->birth_dirid = 4711;
+	inode->creation_dirid = 4711;
 }
 
 static void break_birth_mark(struct fixture *fixture)

@@ -100,7 +100,7 @@ static void report_one(struct kept *kept, uint32_t number)
 	struct store_report report = {.store = number + 1,
 		.incarnation = ident.incarnation,
 		.birth = ident.birth,
-		.figures = {.space_total = 100,
+		.stats = {.space_total = 100,
 			.space_available = 90,
 			.data_total = 1000 + number,
 			.data_free = kept->free[number]}};

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fs/fuse/raw.h"
-#include "fs/fuse/shape.h"
+#include "fs/fuse/protocol.h"
 #include "proto/check.h"
 #include "tests/lib/fake_kernel.h"
 #include "tests/lib/patience.h"
@@ -183,7 +183,7 @@ static void test_every_opcode_is_answered_once(void **state)
 
 	(void)state;
 	for (uint32_t opcode = 1; opcode < OPCODE_END; opcode++) {
-		if (!shape_has_answer(opcode) || opcode == FUSE_DESTROY || opcode == FUSE_RELEASE ||
+		if (!protocol_has_answer(opcode) || opcode == FUSE_DESTROY || opcode == FUSE_RELEASE ||
 			opcode == FUSE_RELEASEDIR)
 			continue;
 		memcpy(argument, opcode == FUSE_INIT ? &(uint64_t){0} : &file.fh, sizeof file.fh);
@@ -220,7 +220,7 @@ static void test_short_requests_are_refused(void **state)
 		FUSE_UNLINK, FUSE_RENAME, FUSE_LINK, FUSE_OPEN, FUSE_READ, FUSE_WRITE, FUSE_RELEASE,
 		FUSE_FSYNC, FUSE_SETXATTR, FUSE_GETXATTR, FUSE_FLUSH, FUSE_READDIR, FUSE_GETLK, FUSE_SETLKW,
 		FUSE_CREATE, FUSE_IOCTL, FUSE_FALLOCATE, FUSE_RENAME2, FUSE_LSEEK, FUSE_COPY_FILE_RANGE,
-		FUSE_TMPFILE, SHAPE_STATX};
+		FUSE_TMPFILE, PROTOCOL_STATX};
 	struct fuse_write_in write = {.size = 1000};
 	struct fuse_in_header header = {.len = 4000, .opcode = FUSE_GETATTR, .nodeid = ROOT};
 
@@ -263,7 +263,7 @@ static void test_statx_has_the_time_of_birth(void **state)
 	struct open_file file = create("file");
 
 	(void)state;
-	assert_int_equal(ask(SHAPE_STATX, file.node, &in, sizeof in), 0);
+	assert_int_equal(ask(PROTOCOL_STATX, file.node, &in, sizeof in), 0);
 	assert_int_equal(answer.size, sizeof out);
 	memcpy(&out, answer.body, sizeof out);
 	assert_true(out.stat.mask & 0x800u); /* STATX_BTIME */
@@ -754,7 +754,7 @@ static uint64_t size_by_statx(struct open_file file)
 	struct raw_statx_in in = {.sx_mask = UINT32_MAX};
 	struct raw_statx_out out;
 
-	assert_int_equal(ask(SHAPE_STATX, file.node, &in, sizeof in), 0);
+	assert_int_equal(ask(PROTOCOL_STATX, file.node, &in, sizeof in), 0);
 	memcpy(&out, answer.body, sizeof out);
 	return out.stat.size;
 }

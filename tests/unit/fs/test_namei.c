@@ -216,7 +216,7 @@ static void use_seqs(struct fs_harness *fs, uint64_t directory)
 
 	assert_int_equal(view_get(fs->view, KEY_DATA, fs_key_slice(&key), &row), 0);
 	assert_int_equal(inode_decode(row.data, directory, &inode), 0);
-	inode.birth_seq = FS_SEQ_END - 1;
+	inode.creation_seq = FS_SEQ_END - 1;
 	assert_int_equal(inode_encode(&inode, &writer), 0);
 	memory_view_put(fs->memory, KEY_DATA, fs_key_slice(&key), writer_written(&writer));
 	writer_close(&writer);

@@ -3,7 +3,7 @@
  * rest without ever passing through a membership that could not decide.
  *
  * Stores: "1u 2d! 3x 4u>2": id; u(p), d(raining), l(ost), x (removed); '!' silent, '#' full, '+' two more regions, '*'
- * two more leaders, '>4' has an heir. Members, by store, the leader first: "1v 2v~ 3L": v(oter), L(earner that has
+ * two more leaders, '>4' has an replacement. Members, by store, the leader first: "1v 2v~ 3L": v(oter), L(earner that has
  * caught up), l(earner that has not), o(utgoing), s (a voter that needs a snapshot); '~' not heard of. Replica 10 n is on store n.
  */
 #include "fs/cluster/placement.h"
@@ -45,7 +45,7 @@ static void read_store(struct placement_store *store, const char **text)
 		if (**text != '>')
 			continue;
 		(*text)++;
-		store->heir = number(text);
+		store->replacement = number(text);
 		(*text)--;
 	}
 }
@@ -102,7 +102,7 @@ static const struct {
 	{"where least is", "1u 2u 3d 4u+ 5u", "1v 2v 3v", 0, {PLACEMENT_ADD, 5, 0, 0}},
 	{"not where it is full", "1u 2u 3d 4u 5u#", "1v 2v 3v", 0, {PLACEMENT_ADD, 4, 0, 0}},
 	{"nor where it is silent", "1u 2u 3d 4u! 5u+", "1v 2v 3v", 0, {PLACEMENT_ADD, 5, 0, 0}},
-	{"to the heir", "1u 2u 3d>5 4u 5u+", "1v 2v 3v", 0, {PLACEMENT_ADD, 5, 0, 0}},
+	{"to the replacement", "1u 2u 3d>5 4u 5u+", "1v 2v 3v", 0, {PLACEMENT_ADD, 5, 0, 0}},
 	{"for whom one waits", "1u 2u 3d>5 4u 5u!", "1v 2v 3v", 0, {PLACEMENT_STUCK, 0, 0, 0}},
 	{"unless it has gone", "1u 2u 3d>5 4u 5x", "1v 2v 3v", 0, {PLACEMENT_ADD, 4, 0, 0}},
 	{"it catches up", "1u 2u 3d 4u", "1v 2v 3v 4l", 0, {PLACEMENT_WAIT, 0, 0, 0}},

@@ -234,7 +234,7 @@ static void stores_are_limited(void **state)
 static void replicas_have_ids_of_their_own(void **state)
 {
 	struct fs_harness *fs = *state;
-	struct op op = {.kind = OP_DRAW, .draw.counter = COUNTER_REPLICA};
+	struct op op = {.kind = OP_ALLOCATE, .allocate.counter = COUNTER_REPLICA};
 
 	assert_int_equal(run(fs, op), 0);
 	assert_int_equal(fs->reply.id, 1);

@@ -135,8 +135,8 @@ static void inodes_of_every_type_survive(void **state)
 	inode.seed[0] = UINT64_MAX;
 	inode.seed[1] = 5;
 	inode.entries = 3;
-	inode.birth_dirid = FS_DIRID_END - 1;
-	inode.birth_seq = FS_SEQ_END;
+	inode.creation_dirid = FS_DIRID_END - 1;
+	inode.creation_seq = FS_SEQ_END;
 	expect_same(inode);
 }
 
@@ -231,7 +231,7 @@ static void operations_survive(void **state)
 		{.kind = OP_SESSION_REMOVE, .session_end = {1}},
 		{.kind = OP_STORE_ENTER, .store_enter = {1, 2, 3, name}},
 		{.kind = OP_STORE_SET, .store_set = {1, STORE_DRAINING, 2}},
-		{.kind = OP_DRAW, .draw = {COUNTER_REPLICA}},
+		{.kind = OP_ALLOCATE, .allocate = {COUNTER_REPLICA}},
 		{.kind = OP_GRACE_END, .grace_end = {slice_of("16 bytes or so..", 16)}},
 	};
 

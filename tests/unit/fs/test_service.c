@@ -163,7 +163,7 @@ static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
 static void what_is_the_coordinators_is_refused(void **state)
 {
 	static const enum op_kind kinds[] = {OP_SESSION_END, OP_SESSION_FORGET, OP_SESSION_REMOVE, OP_RECLAIM,
-		OP_FORMAT, OP_STORE_SET, OP_DRAW, OP_GRACE_END};
+		OP_FORMAT, OP_STORE_SET, OP_ALLOCATE, OP_GRACE_END};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -171,8 +171,8 @@ static void what_is_the_coordinators_is_refused(void **state)
 
 		if (kinds[i] == OP_STORE_SET)
 			op.store_set.state = STORE_UP;
-		if (kinds[i] == OP_DRAW)
-			op.draw.counter = COUNTER_SESSION;
+		if (kinds[i] == OP_ALLOCATE)
+			op.allocate.counter = COUNTER_SESSION;
 		if (kinds[i] == OP_GRACE_END)
 			op.grace_end.inos = slice_of("12345678", 8);
 		assert_int_equal(run_op(fixture, 7, 7, &op), -EPERM);

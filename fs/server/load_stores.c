@@ -1,4 +1,4 @@
-#include "fs/server/recall.h"
+#include "fs/server/load_stores.h"
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@ struct recalling {
 	void *argument;
 };
 
-static int recall_one(void *argument, struct slice key, struct slice value)
+static int load_one(void *argument, struct slice key, struct slice value)
 {
 	const struct recalling *recalling = argument;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
@@ -37,7 +37,7 @@ static void look_for_region(void *argument, const struct region *region, uint64_
 	*(bool *)argument |= region->id == CLUSTER_REGION;
 }
 
-int recall_stores(struct raftkv *raftkv, void (*each)(void *argument, const struct reporter_store *store),
+int load_stores(struct raftkv *raftkv, void (*each)(void *argument, const struct reporter_store *store),
 	void *argument)
 {
 	struct recalling recalling = {each, argument};
@@ -51,7 +51,7 @@ int recall_stores(struct raftkv *raftkv, void (*each)(void *argument, const stru
 	if (!is_here || status < 0)
 		return status;
 	status = view_scan(raftkv_snapshot_view(snapshot, true), KEY_LOCAL, fs_key_slice(&low),
-		fs_key_slice(&high), recall_one, &recalling);
+		fs_key_slice(&high), load_one, &recalling);
 	raftkv_snapshot_free(snapshot);
 	return status;
 }

@@ -1,9 +1,9 @@
 /*
- * figures.h: the numbers by which a running store and a mount say how they are: for raftkv(1), through the control
- * socket, and for Prometheus (metrics.h). One table says each figure's names, kind and meaning.
+ * stats.h: the numbers by which a running store and a mount say how they are: for raftkv(1), through the control
+ * socket, and for Prometheus (metrics.h). One table says each stat's names, kind and meaning.
  */
-#ifndef RAFTKV_FS_STATS_FIGURES_H
-#define RAFTKV_FS_STATS_FIGURES_H
+#ifndef RAFTKV_FS_STATS_STATS_H
+#define RAFTKV_FS_STATS_STATS_H
 
 #include <stdint.h>
 
@@ -15,7 +15,7 @@ struct config;
 struct front;
 struct remote;
 
-struct figures_source {
+struct stats_source {
 	struct env *env;
 	struct raftkv *raftkv; /* NULL: of a mount of a cluster, which has a */
 	struct remote *remote; /* instead */
@@ -27,22 +27,22 @@ struct figures_source {
 	uint64_t started; /* env_now */
 };
 
-enum figure_kind { FIGURE_GAUGE, FIGURE_COUNTER };
+enum stat_kind { STAT_GAUGE, STAT_COUNTER };
 
-struct figure_value {
+struct stat_value {
 	const char *name; /* with its unit: "log_live_bytes" */
 	const char *metric; /* Prometheus': a family */
 	const char *labels; /* "{path=\"lease\"}", or "" */
 	const char *help;
-	enum figure_kind kind;
+	enum stat_kind kind;
 	uint64_t value;
 };
 
 /* In a fixed order, those of one family one after the other. Any thread. */
-void figures_each(const struct figures_source *source,
-	void (*each)(void *argument, const struct figure_value *figure), void *argument);
+void stats_each(const struct stats_source *source,
+	void (*each)(void *argument, const struct stat_value *stat), void *argument);
 
-struct figure_stage {
+struct stat_stage {
 	const char *name; /* "commit" */
 	const char *metric; /* a family, in seconds */
 	const char *help;
@@ -50,11 +50,11 @@ struct figure_stage {
 };
 
 /* How long the stages of a change took. */
-void figures_each_stage(const struct figures_source *source,
-	void (*each)(void *argument, const struct figure_stage *stage), void *argument);
+void stats_each_stage(const struct stats_source *source,
+	void (*each)(void *argument, const struct stat_stage *stage), void *argument);
 
 /* How long the requests of the kernel took, by operation: those that have come at least once. */
-void figures_each_operation(const struct figures_source *source,
+void stats_each_operation(const struct stats_source *source,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);
 
 #endif

@@ -1,4 +1,4 @@
-#include "fs/fuse/shape.h"
+#include "fs/fuse/protocol.h"
 
 #include <string.h>
 
@@ -53,7 +53,7 @@ static const struct shape shapes[] = {
 	[FUSE_LSEEK] = {sizeof(struct fuse_lseek_in), 0},
 	[FUSE_COPY_FILE_RANGE] = {sizeof(struct fuse_copy_file_range_in), 0},
 	[FUSE_TMPFILE] = {sizeof(struct fuse_create_in), 1},
-	[SHAPE_STATX] = {sizeof(struct raw_statx_in), 0},
+	[PROTOCOL_STATX] = {sizeof(struct raw_statx_in), 0},
 };
 
 static bool has_names(const char *bytes, size_t size, unsigned names)
@@ -78,7 +78,7 @@ static bool has_value(const char *bytes, size_t size, uint32_t value_size)
 	return size - name_size >= value_size;
 }
 
-bool shape_is_valid(const struct fuse_in_header *header, size_t size)
+bool protocol_is_valid(const struct fuse_in_header *header, size_t size)
 {
 	const char *argument = (const char *)(header + 1);
 	const struct shape *shape;
@@ -113,7 +113,7 @@ bool shape_is_valid(const struct fuse_in_header *header, size_t size)
 	}
 }
 
-bool shape_has_answer(uint32_t opcode)
+bool protocol_has_answer(uint32_t opcode)
 {
 	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT &&
 	       opcode != FUSE_NOTIFY_REPLY;

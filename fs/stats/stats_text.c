@@ -1,13 +1,13 @@
-#include "fs/stats/figures_text.h"
+#include "fs/stats/stats_text.h"
 
 #include <inttypes.h>
 
 #include "fs/config.h"
 #include "proto/version.h"
 
-static void print_figure(void *argument, const struct figure_value *figure)
+static void print_stat(void *argument, const struct stat_value *stat)
 {
-	fprintf(argument, "%s %" PRIu64 "\n", figure->name, figure->value);
+	fprintf(argument, "%s %" PRIu64 "\n", stat->name, stat->value);
 }
 
 static void print_durations(FILE *file, const char *kind, const char *name, const struct histogram_sums *sums)
@@ -18,7 +18,7 @@ static void print_durations(FILE *file, const char *kind, const char *name, cons
 	fputc('\n', file);
 }
 
-static void print_stage(void *argument, const struct figure_stage *stage)
+static void print_stage(void *argument, const struct stat_stage *stage)
 {
 	print_durations(argument, "stage", stage->name, &stage->sums);
 }
@@ -56,15 +56,15 @@ static void print_setting(void *argument, const struct config_value *value)
 		value->origin ? value->origin : "");
 }
 
-void figures_text_print(const struct figures_source *source, FILE *file)
+void stats_text_print(const struct stats_source *source, FILE *file)
 {
 	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", source->path, source->mount_point);
 	if (source->source)
 		fprintf(file, "cluster %s\n", source->source);
-	figures_each(source, print_figure, file);
+	stats_each(source, print_stat, file);
 	if (source->raftkv)
 		raftkv_each_region(source->raftkv, print_region, file);
 	config_each(source->config, print_setting, file);
-	figures_each_stage(source, print_stage, file);
-	figures_each_operation(source, print_operation, file);
+	stats_each_stage(source, print_stage, file);
+	stats_each_operation(source, print_operation, file);
 }

@@ -1,5 +1,5 @@
 /*
- * birth.c: where inodes are born. A file gets the next seq of its parent's birth dirid; a directory gets a dirid of its
+ * create.c: where inodes are born. A file gets the next seq of its parent's birth dirid; a directory gets a dirid of its
  * own, drawn at random from the free ones of the region, so that every split leaves both halves with room.
  */
 #include <errno.h>
@@ -41,7 +41,7 @@ static void find_range(const struct eval_input *input, uint64_t *first, uint64_t
 	*end = input->region_end.size > 0 ? fs_key_get_dirid(input->region_end) : FS_DIRID_END;
 }
 
-static int draw_dirid(struct evaluation *evaluation, uint64_t *dirid)
+static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
 {
 	uint64_t first, end;
 
@@ -51,7 +51,7 @@ static int draw_dirid(struct evaluation *evaluation, uint64_t *dirid)
 	for (int i = 0; i < DRAW_COUNT_MAX; i++) {
 		int status;
 
-		*dirid = first + evaluation_draw(evaluation) % (end - first);
+		*dirid = first + evaluation_random(evaluation) % (end - first);
 		status = is_free(evaluation, *dirid);
 		if (status <= 0)
 			return status;
@@ -62,7 +62,7 @@ static int draw_dirid(struct evaluation *evaluation, uint64_t *dirid)
 int eval_born_directory(struct evaluation *evaluation, uint64_t *ino)
 {
 	uint64_t dirid;
-	int status = draw_dirid(evaluation, &dirid);
+	int status = allocate_dirid(evaluation, &dirid);
 
 	*ino = fs_ino(dirid, FS_SEQ_DIRECTORY);
 	return status;
@@ -71,40 +71,40 @@ int eval_born_directory(struct evaluation *evaluation, uint64_t *ino)
 /* All seqs are used: another dirid, marked so that no directory ever gets it while this one lives. */
 static int add_spill(struct evaluation *evaluation, struct inode *directory)
 {
-	bool had = directory->birth_dirid != fs_ino_dirid(directory->attributes.ino);
+	bool had = directory->creation_dirid != fs_ino_dirid(directory->attributes.ino);
 	struct spill spill = {
-		.directory = directory->attributes.ino, .before = had ? directory->birth_dirid : 0};
+		.directory = directory->attributes.ino, .before = had ? directory->creation_dirid : 0};
 	uint8_t bytes[32];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 	struct fs_key key;
 	uint64_t dirid;
-	int status = draw_dirid(evaluation, &dirid);
+	int status = allocate_dirid(evaluation, &dirid);
 
 	if (status != 0)
 		return status;
 	key = fs_key_spill(dirid);
 	spill_encode(&spill, &writer);
 	evaluation_put(evaluation, &key, writer_written(&writer));
-	directory->birth_dirid = dirid;
-	directory->birth_seq = FS_SEQ_FIRST;
+	directory->creation_dirid = dirid;
+	directory->creation_seq = FS_SEQ_FIRST;
 	return 0;
 }
 
 int eval_born_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino)
 {
 	struct inode *directory = &parent->inode;
-	int status = directory->birth_seq == FS_SEQ_END ? add_spill(evaluation, directory) : 0;
+	int status = directory->creation_seq == FS_SEQ_END ? add_spill(evaluation, directory) : 0;
 
-	*ino = fs_ino(directory->birth_dirid, directory->birth_seq);
-	directory->birth_seq++;
+	*ino = fs_ino(directory->creation_dirid, directory->creation_seq);
+	directory->creation_seq++;
 	evaluation_change(parent);
 	return status;
 }
 
-int eval_end_births(struct evaluation *evaluation, const struct inode *directory)
+int eval_end_creations(struct evaluation *evaluation, const struct inode *directory)
 {
 	uint64_t own = fs_ino_dirid(directory->attributes.ino);
-	uint64_t dirid = directory->birth_dirid != own ? directory->birth_dirid : 0;
+	uint64_t dirid = directory->creation_dirid != own ? directory->creation_dirid : 0;
 
 	while (dirid != 0) {
 		struct fs_key key = fs_key_spill(dirid);
