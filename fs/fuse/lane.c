@@ -24,7 +24,8 @@
 struct request_buffer {
 	struct request_buffer *next;
 	struct pool *pool;
-	uint8_t *memory; /* PAGE-aligned */
+	void *block; /* malloc'ed. aligned_alloc does not find again what it was given back, and the heap grows */
+	uint8_t *memory; /* in the block, PAGE-aligned */
 };
 
 /* Where buffers that were taken come back to. It outlives the lane while some are still out. */
@@ -64,7 +65,7 @@ static uint8_t *request_start(const struct request_buffer *buffer)
 
 static void buffer_free(struct request_buffer *buffer)
 {
-	free(buffer->memory);
+	free(buffer->block);
 	free(buffer);
 }
 
@@ -121,11 +122,12 @@ static struct request_buffer *buffer_get(struct lane *lane)
 	if (!buffer)
 		return NULL;
 	buffer->pool = lane->pool;
-	buffer->memory = aligned_alloc(PAGE, buffer_size);
-	if (!buffer->memory) {
+	buffer->block = malloc(buffer_size + PAGE);
+	if (!buffer->block) {
 		free(buffer);
 		return NULL;
 	}
+	buffer->memory = (uint8_t *)(((uintptr_t)buffer->block + PAGE - 1) / PAGE * PAGE);
 	return buffer;
 }
 
