@@ -40,6 +40,8 @@ struct lane {
 	struct fuse_session *session;
 	uv_poll_t poll; /* not of a helper */
 	bool is_reading;
+	struct payloads_waiter room; /* nor is this */
+	bool is_waiting; /* for room: `poll` sees the end alone */
 	bool is_helper;
 	struct lane *helper; /* the next one, or NULL */
 	struct env_mail help; /* to a helper: read */
@@ -390,7 +392,7 @@ static void on_poll_closed(uv_handle_t *handle)
 	struct lane *lane = handle->data;
 
 	lane->is_reading = false;
-	if (lane->stopped)
+	if (lane->stopped && !lane->is_waiting) /* else its mail is still to come */
 		lane->stopped(lane->stopped_argument);
 }
 
@@ -422,12 +424,15 @@ static void ask_help(struct lane *lane)
 		env_post(helper->options.loop, &helper->help, on_help);
 }
 
-/* 0: more may be waiting. -EAGAIN: nothing is. Another error: nothing will ever be. */
+/* 0: more may be waiting. -EAGAIN: nothing is. -ENOBUFS: there is no room. Another error: nothing will ever be. */
 static int read_requests(struct lane *lane)
 {
 	for (int i = 0; i < REQUESTS_A_TURN; i++) {
-		ssize_t size = read_request(lane);
+		ssize_t size;
 
+		if (payloads_are_full(lane->options.payloads))
+			return -ENOBUFS;
+		size = read_request(lane);
 		if (size == 0)
 			return -ENODEV;
 		if (size == -EAGAIN || size == -ENODEV)
@@ -446,6 +451,38 @@ static int read_requests(struct lane *lane)
 	return 0;
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_room(struct env_mail *mail)
+{
+	struct lane *lane = container_of(container_of(mail, struct payloads_waiter, mail), struct lane, room);
+
+	lane->is_waiting = false;
+	if (!lane->is_reading)
+		lane->stopped(lane->stopped_argument);
+	else if (!uv_is_closing((uv_handle_t *)&lane->poll) &&
+		 uv_poll_start(&lane->poll, UV_READABLE, on_readable) < 0)
+		end(lane);
+}
+
+static void on_hung_up(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events;
+	end(poll->data);
+}
+
+/* What is to be read stays, and is found again. */
+static void wait_for_room(struct lane *lane)
+{
+	lane->room.loop = lane->options.loop;
+	lane->room.wake = on_room;
+	if (payloads_wait(lane->options.payloads, &lane->room))
+		return;
+	lane->is_waiting = true;
+	if (uv_poll_start(&lane->poll, UV_DISCONNECT, on_hung_up) < 0)
+		end(lane);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct lane *lane = poll->data;
@@ -453,7 +490,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (status == 0)
 		status = read_requests(lane);
-	if (status < 0 && status != -EAGAIN)
+	if (status == -ENOBUFS)
+		wait_for_room(lane);
+	else if (status < 0 && status != -EAGAIN)
 		end(lane);
 }
 
