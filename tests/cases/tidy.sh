@@ -61,6 +61,7 @@ expect_breach fs/a.c '/* page.md § Empty\n * disks */\n' 'cites page.md § Empt
 expect_breach docs/a.md 'See [that](page.md#empty-disks).\n' 'cites docs/page.md #empty-disks, which is no heading there'
 expect_breach docs/a.md 'See `made.c:unmade`.\n' 'cites made.c:unmade, which is not defined there'
 expect_breach docs/a.md 'It is in `store/gone/`.\n' 'cites store/gone/, which is not there'
+expect_breach docs/a.md '`gone_away`, of `store/made.c`.\n' 'cites gone_away, of no file'
 cp store/made.c raft/made.c
 expect_breach fs/a.c '/* made.c is which? */\n' 'cites made.c, of which there are raft/made.c, store/made.c'
 rm raft/made.c

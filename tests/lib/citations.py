@@ -11,6 +11,8 @@ In the comments of C sources, of raftkv.proto and of scripts, and in the pages (
     storage.md § Full disks, storage.md, "Full disks", storage.md#full-disks
                                              a heading of that page, which ends where the heading does
     [text](storage.md#full-disks)  `store/`  in pages: relative to the page; a folder
+    `lease_renew`                            in pages: a word of a file that is cited under the same heading, a header and
+                                             its source being one
 
 Names in angle brackets are the system's. A name with '*' stands for one file at least.
 """
@@ -24,13 +26,14 @@ SCANNED = (".c", ".h", ".md", ".proto", ".sh", ".py", "Makefile")
 # Made by a build, or of somebody else.
 FOREIGN = ("*.pb-c.[ch]", "linux/*.h", "sys/*.h", "lib/errseq.c", "uv/*.h")
 
-PATH = r"(?<![\w/.*<%{}$-])((?:[\w*.-]+/)*[\w*-]+\.(?:c|h|md|proto|sh|py))(?![\w*>])(?!\.\w)"
+PATH = r"(?<![\w/.*<%{}$-])((?:[\w*.-]+/)*[\w*-]+(?:\.[\w-]+)*\.(?:c|h|md|proto|sh|py))(?![\w*>-])(?!\.\w)"
 CITATION = re.compile(PATH + r"(?::([A-Za-z_]\w*))?")
 SECTION = re.compile(r"[`*)]*(?:#([\w-]+)|,? ?(?:§ ?|\(?)[\"“]([^\"”]+)[\"”]|,? ?§ ?(?!\d)(.{1,100})|,? ?§ ?(\d+))")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FOLDER = re.compile(r"`((?:[\w-]+/)+)`")
 HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.M)
+WORD = re.compile(r"`([a-z]\w*_\w+)(?:\(\))?`")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 
 
@@ -153,6 +156,16 @@ class Check:
         elif anchor and anchor not in self.repository.anchors(page):
             self.breach(path, text, match.start(), f"cites {page} #{anchor}, which is no heading there")
 
+    def words(self, path, text):
+        """Under each heading, names without their file."""
+        places = [0] + [match.start() for match in HEADING.finditer(text)] + [len(text)]
+        for begin, end in zip(places, places[1:]):
+            cited = {found for match in CITATION.finditer(text, begin, end) for found in self.repository.find(match.group(1), path)}
+            pairs = cited | {found[:-1] + other for found in cited for other in "ch" if found[:-1] + other in self.repository.paths}
+            for match in WORD.finditer(text, begin, end):
+                if not any(re.search(rf"\b{match.group(1)}\b", self.repository.text(each)) for each in pairs):
+                    self.breach(path, text, match.start(), f"cites {match.group(1)}, of no file that is cited beside it")
+
     def file(self, path):
         text = comments(path, self.repository.text(path))
         if path.endswith(".md"):
@@ -162,6 +175,7 @@ class Check:
             for match in FOLDER.finditer(text):
                 if not match.group(1).startswith("build") and not any(("/" + each).find("/" + match.group(1)) >= 0 for each in self.repository.paths):
                     self.breach(path, text, match.start(), f"cites {match.group(1)}, which is not there")
+            self.words(path, text)
         for match in CITATION.finditer(text):
             self.citation(path, text, match)
 
