@@ -6,10 +6,11 @@
  * lock was dropped since.
  *
  * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long as
- * they go on asking. What another mount drops is not heard of: while its lock is in the way, or somebody's turn comes
+ * they go on asking, or are woken in time. What another mount drops is not heard of: while its lock is in the way, or somebody's turn comes
  * first, the request asks again after a rest. The rest is short, and longer for who has others before it or has asked
  * often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most. Behind a lock of
- * this mount it only keeps its place, by asking every KEEP_PLACE_MS. Who gives up says so: nobody is to wait for it.
+ * this mount a request waits, so that a circle of those who wait is seen whole. Who gives up says so: nobody is to wait
+ * for it.
  *
  * Who was given a lock sees what others wrote while they held it: old pages and attributes have gone before the answer.
  */
@@ -23,7 +24,6 @@
 #define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
 #define ASKS_A_REST	   8u /* after so many from one place the rest doubles */
-#define KEEP_PLACE_MS	   UINT64_C(500) /* LOCK_WAITER_SILENCE is longer */
 #define SESSION_FIRST_MS   UINT64_C(8)
 #define NS_PER_MS	   UINT64_C(1000000)
 #define UNLOCK_TRIES_MAX   8u
@@ -127,12 +127,6 @@ static void on_timer(struct env_timer *timer)
 		go_on(request);
 }
 
-static void start_rest(struct request *request, uint64_t rest)
-{
-	env_timer_start(&request->timer, lane_loop(request->lane),
-		env_now(request->front->options.env) + rest, on_timer);
-}
-
 /* At random, so that those who wait do not come together. */
 static void ask_again_later(struct request *request, uint32_t before)
 {
@@ -149,7 +143,8 @@ static void ask_again_later(struct request *request, uint32_t before)
 	else
 		rest = most;
 	env_random(request->front->options.env, &chance, sizeof chance);
-	start_rest(request, rest / 2 + chance % (rest / 2));
+	env_timer_start(&request->timer, lane_loop(request->lane),
+		env_now(request->front->options.env) + rest / 2 + chance % (rest / 2), on_timer);
 }
 
 /* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
@@ -177,9 +172,7 @@ static void wait_for_lock(struct request *request, const struct op_reply *reply)
 	else if (waits_is_interrupted(front->waits, request->unique) &&
 		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
 		set_lock_reply(request, -EINTR);
-	else if (is_ours)
-		start_rest(request, KEEP_PLACE_MS * NS_PER_MS);
-	else
+	else if (!is_ours) /* else its drop wakes the request at once */
 		ask_again_later(request, reply->before);
 }
 
