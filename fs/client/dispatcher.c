@@ -9,16 +9,15 @@
 #include "fs/client/routes.h"
 #include "fs/client/slot_pool.h"
 #include "fs/client/store_links.h"
+#include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 
-#define NS_PER_MS      UINT64_C(1000000)
-#define REST_FIRST_NS  (2 * NS_PER_MS) /* doubled up to 256 ms */
-#define REST_DOUBLINGS 7u
-#define HINTS_MAX      4u /* followed at once, one after the other */
-#define REFRESH_EVERY  8u /* attempts: perhaps the region is elsewhere by now */
-#define NOTICE_NS      (2000 * NS_PER_MS) /* of waiting, before somebody is told */
+#define NS_PER_MS     UINT64_C(1000000)
+#define HINTS_MAX     4u /* followed at once, one after the other */
+#define REFRESH_EVERY 8u /* attempts: perhaps the region is elsewhere by now */
+#define NOTICE_NS     (2000 * NS_PER_MS) /* of waiting, before somebody is told */
 
 struct dispatcher {
 	struct dispatcher_options options;
@@ -41,6 +40,8 @@ struct dispatcher {
 	atomic_ullong calls, reads, retries, timeouts, failures, links_open, under_way;
 	atomic_ullong waits_since; /* env_now; 0: answers come */
 };
+
+static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
 
 static void add(atomic_ullong *counter, uint64_t by)
 {
@@ -155,8 +156,7 @@ static void note_read(const struct cluster_request *request, bool did_answer)
 static void retry(struct cluster_request *request, int status)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
-	uint32_t doublings = request->attempts < REST_DOUBLINGS ? request->attempts : REST_DOUBLINGS;
-	uint64_t rest = (uint64_t)REST_FIRST_NS << doublings, random;
+	uint64_t rest = backoff_draw(&rests, request->attempts, dispatcher->env);
 
 	add(&dispatcher->retries, 1);
 	note_read(request, false);
@@ -164,9 +164,7 @@ static void retry(struct cluster_request *request, int status)
 	request->hints = 0;
 	request->state = CLUSTER_REQUEST_RESTING;
 	note_waiting(dispatcher, request, status);
-	env_random(dispatcher->env, &random, sizeof random);
-	env_timer_start(&request->rest, dispatcher->options.loop,
-		env_now(dispatcher->env) + rest / 2 + random % (rest / 2), on_rested);
+	env_timer_start(&request->rest, dispatcher->options.loop, env_now(dispatcher->env) + rest, on_rested);
 	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
 		want_routes(dispatcher);
 }

@@ -1,5 +1,6 @@
 #include "fs/client/client.h"
 #include "fs/client/client_ops.h"
+#include "proto/backoff.h"
 #include "proto/container.h"
 #include "store/rows/slots.h"
 
@@ -7,10 +8,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define RETRY_FIRST_NS	 1000000u /* 1 ms, doubled up to RETRY_MOST_NS */
-#define RETRY_MOST_NS	 128000000u
-#define RETRY_DOUBLINGS	 7u
+#define NS_PER_MS	 UINT64_C(1000000)
 #define RETRIES_A_NOTICE 64u
+
+/* Not drawn: the store is here, and nobody else comes to it. */
+static const struct backoff rests = {.first = NS_PER_MS, .most = 128 * NS_PER_MS};
 
 /* A client of a store in this process. */
 struct local {
@@ -53,13 +55,13 @@ static void back_off(struct client *client, struct env_timer *timer, struct env_
 	uint32_t *attempts, int status, env_timer_cb again)
 {
 	struct env *env = env_loop_env(loop);
-	uint32_t doublings = *attempts < RETRY_DOUBLINGS ? *attempts : RETRY_DOUBLINGS;
+	uint64_t rest = backoff_length(&rests, *attempts);
 
 	if (++*attempts % RETRIES_A_NOTICE == 0)
 		log_warn(options_of(client)->logger,
 			"msg=\"still waiting for the store\" attempts=%u reason=\"%s\"", *attempts,
 			status_name(status));
-	env_timer_start(timer, loop, env_now(env) + ((uint64_t)RETRY_FIRST_NS << doublings), again);
+	env_timer_start(timer, loop, env_now(env) + rest, again);
 }
 
 /* ---- Changes ---- */

@@ -7,19 +7,20 @@
 #include <utlist.h>
 
 #include "fs/schema/records.h"
+#include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
 
-#define NS_PER_MS  UINT64_C(1000000)
-#define CONNECT_NS (1000 * NS_PER_MS) /* for a link to be welcomed */
-#define ATTEMPT_NS                                                                                           \
-	(1000 * NS_PER_MS) /* for an answer; doubled each time that none came, for it may be a long one */
-#define ATTEMPT_DOUBLINGS 6u
+#define NS_PER_MS	  UINT64_C(1000000)
+#define CONNECT_NS	  (1000 * NS_PER_MS) /* for a link to be welcomed */
 #define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
 #define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */
-#define PAUSE_FIRST_NS	  (20 * NS_PER_MS) /* after a failure, doubled up to */
-#define PAUSE_MOST_NS	  (500 * NS_PER_MS)
 #define LATENCY_SMOOTHING 8u
+
+/* Of a link that failed, until it is tried again. */
+static const struct backoff pauses = {.first = 20 * NS_PER_MS, .most = 500 * NS_PER_MS};
+/* For an answer: longer each time that none came, for it may be a long one. */
+static const struct backoff patience = {.first = 1000 * NS_PER_MS, .most = 64000 * NS_PER_MS};
 
 enum link_state {
 	LINK_DOWN,
@@ -38,7 +39,7 @@ struct store_link {
 	struct rpc *rpc; /* NULL: DOWN */
 	struct env_timer limit; /* of connecting */
 	uint64_t rests_until; /* env_now */
-	uint64_t pause;
+	uint32_t failures; /* since it was welcomed */
 	uint64_t latency;
 	uint64_t heard; /* env_now, of the last answer */
 	uint64_t suspect_until; /* env_now */
@@ -99,8 +100,7 @@ static void note_answer(struct store_link *link, const struct cluster_request *r
 /* Is it the request that takes long, or the store that says nothing at all? */
 static void note_silence(struct store_link *link, struct cluster_request *request)
 {
-	if (request->timeouts < ATTEMPT_DOUBLINGS)
-		request->timeouts++;
+	request->timeouts++;
 	if (link->heard < request->sent && !request->pass_on)
 		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
@@ -133,7 +133,8 @@ static bool has_room(const struct store_link *link, const struct cluster_request
 /* False: not now. */
 static bool send_one(struct store_link *link, struct cluster_request *request)
 {
-	uint64_t timeout = (ATTEMPT_NS << request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
+	uint64_t timeout =
+		backoff_length(&patience, request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
 	int status = cluster_request_send(request, link->rpc, timeout, on_done);
 
 	if (status == STATUS_LIMIT && link->count > 0)
@@ -163,13 +164,8 @@ static void pump(struct store_link *link)
 static void rest(struct store_link *link)
 {
 	struct env *env = link->links->env;
-	uint64_t random;
 
-	link->pause = link->pause == 0 ? PAUSE_FIRST_NS : link->pause * 2;
-	if (link->pause > PAUSE_MOST_NS)
-		link->pause = PAUSE_MOST_NS;
-	env_random(env, &random, sizeof random);
-	link->rests_until = env_now(env) + link->pause / 2 + random % (link->pause / 2);
+	link->rests_until = env_now(env) + backoff_draw(&pauses, link->failures++, env);
 }
 
 static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
@@ -184,7 +180,7 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 	}
 	link->state = LINK_OPEN;
 	link->was_welcomed = true;
-	link->pause = 0;
+	link->failures = 0;
 	link->suspect_until = 0;
 	atomic_fetch_add(&link->links->open_count, 1);
 	pump(link);
@@ -350,7 +346,7 @@ bool store_links_is_sound(const struct store_links *links, const char *address, 
 		return true;
 	if (from_follower && env_now(links->env) < link->suspect_until)
 		return false;
-	return link->state == LINK_OPEN || (link->state != LINK_ENDING && link->pause == 0);
+	return link->state == LINK_OPEN || (link->state != LINK_ENDING && link->failures == 0);
 }
 
 void store_links_try(struct store_links *links, const char *address, uint64_t store)
