@@ -10,10 +10,10 @@
 
 #include "proto/container.h"
 #include "proto/env_uv.h"
+#include "proto/units.h"
 
 #define WORKERS		 1
 #define IO_THREADS	 1
-#define NS_PER_MS	 UINT64_C(1000000)
 #define GIVE_UP_EVERY_MS 100u
 #define LOOK_EVERY_MS	 50u /* while the root directory is not there yet */
 
@@ -73,8 +73,8 @@ static bool await(struct clustered *clustered, const bool *flag, uint64_t deadli
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		left = left > 1000 * NS_PER_MS ? 1000 * NS_PER_MS : left;
 		until.tv_nsec += (long)left;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
+		until.tv_sec += until.tv_nsec / (long)NS_PER_S;
+		until.tv_nsec %= (long)NS_PER_S;
 		pthread_cond_timedwait(&clustered->changed, &clustered->mutex, &until);
 	}
 	is_set = *flag;

@@ -10,9 +10,9 @@
 #include "proto/container.h"
 #include "proto/env_uv.h"
 #include "proto/rpc.h"
+#include "proto/units.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-#define PAUSE_US  200000
+#define PAUSE_US 200000
 
 /* To one store. */
 struct question {

@@ -20,6 +20,7 @@
 
 #include "mount-helpers/command.h"
 #include "proto/histogram.h"
+#include "proto/units.h"
 
 #define LARGE_SIZE    (1u << 20) /* bytes of one large read or write */
 #define SMALL_SIZE    4096u
@@ -66,7 +67,7 @@ static uint64_t now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static uint64_t draw(struct job *job)
@@ -206,7 +207,7 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
 
 	while (now < bench->until && !atomic_load(&bench->is_interrupted)) {
 		uint64_t rest = bench->until - now;
-		struct timespec timeout = {(time_t)(rest / 1000000000u), (long)(rest % 1000000000u)};
+		struct timespec timeout = {(time_t)(rest / NS_PER_S), (long)(rest % NS_PER_S)};
 
 		if (sigtimedwait(signals, NULL, &timeout) > 0)
 			atomic_store(&bench->is_interrupted, true);
@@ -278,7 +279,7 @@ static int run_test(struct command *command, struct bench *bench, const struct t
 	bench->test = test;
 	bench->latencies = (struct histogram){0};
 	start = now_ns();
-	bench->until = start + seconds * 1000000000u;
+	bench->until = start + seconds * NS_PER_S;
 	result = run_jobs(bench, signals);
 	if (result < 0)
 		return status_set(status, result, "%s: %s: %s", bench->path, test->name, strerror(-result));

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define AGAIN_NS UINT64_C(1000000000)
+#define AGAIN_NS NS_PER_S
 
 static void find(struct departed *departed, uint64_t from);
 static void end_some(struct departed *departed);

@@ -13,8 +13,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/units.h"
 
-#define NS_PER_MS     UINT64_C(1000000)
 #define HINTS_MAX     4u /* followed at once, one after the other */
 #define REFRESH_EVERY 8u /* attempts: perhaps the region is elsewhere by now */
 #define NOTICE_NS     (2000 * NS_PER_MS) /* of waiting, before somebody is told */

@@ -2,13 +2,13 @@
 #include "fs/client/client_ops.h"
 #include "proto/backoff.h"
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/rows/slots.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-#define NS_PER_MS	 UINT64_C(1000000)
 #define RETRIES_A_NOTICE 64u
 
 /* Not drawn: the store is here, and nobody else comes to it. */

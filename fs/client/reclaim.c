@@ -1,9 +1,10 @@
 #include "fs/client/reclaim.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
 #include <stddef.h>
 
-#define PERIOD_NS 1000000000u
+#define PERIOD_NS NS_PER_S
 
 static uint64_t writes_so_far(const struct reclaim *reclaim)
 {

@@ -12,8 +12,8 @@
 #include "fs/client/client_ops.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS   UINT64_C(1000000)
 #define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
 
 /* A dispatcher, and the mail between its loop and the first one. */

@@ -6,8 +6,8 @@
 
 #include "fs/schema/op.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS      UINT64_C(1000000)
 #define EXPIRY_MS      5000u /* until a store says another */
 #define BEATS_A_PERIOD 3u
 #define OPEN_AGAIN_NS  (1000 * NS_PER_MS) /* after a refusal */

@@ -10,8 +10,8 @@
 #include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS	  UINT64_C(1000000)
 #define CONNECT_NS	  (1000 * NS_PER_MS) /* for a link to be welcomed */
 #define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
 #define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */

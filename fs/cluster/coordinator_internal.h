@@ -7,8 +7,8 @@
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define REVIEW_NS (1000 * NS_PER_MS) /* the records are read this often */
 
 /* What the records say, as a worker has read them. */

@@ -4,8 +4,7 @@
 
 #include "fs/server/reporter.h"
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct joining {
 	struct env_loop *loop;

@@ -6,8 +6,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct relay_link {
 	struct relay *relay;

@@ -9,10 +9,9 @@
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "proto/rpc.h"
+#include "proto/units.h"
 #include "proto/version.h"
 
-#define NS_PER_S   UINT64_C(1000000000)
-#define NS_PER_MS  UINT64_C(1000000)
 #define TIMEOUT_NS (2 * NS_PER_S)
 #define SOON_NS	   (100 * NS_PER_MS) /* until a report that found nobody, or came too early, is made again */
 

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct line {
 	uint64_t store;

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "fs/stats/stats_text.h"
+#include "proto/units.h"
 #include "proto/version.h"
 
 #define UNIX_PREFIX	 "unix:"
 #define IDLE_TIMEOUT_S	 10
-#define NS_PER_S	 UINT64_C(1000000000)
 #define TEXT_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
 #define HTML_TYPE	 "text/html; charset=utf-8"
 #define OPERATION_FAMILY "raftkv_fuse_ops_duration_seconds"
