@@ -8,6 +8,8 @@
 #ifndef RAFTKV_PROTO_STATUS_H
 #define RAFTKV_PROTO_STATUS_H
 
+#include <stdbool.h>
+
 enum status_code {
 	STATUS_FIRST = -10000, /* domain codes count down from here */
 
@@ -62,5 +64,8 @@ const char *status_sentence(const struct status *status);
 
 /* A short lower-case name or errno's text for a code; never NULL; static storage or the thread's own buffer. */
 const char *status_name(int code);
+
+/* Nobody could answer yet: who asks again, later, may be answered. The reasons are with the function. */
+bool status_is_transient(int code);
 
 #endif

@@ -359,22 +359,6 @@ static void on_session_unknown(
 	dispatcher->options.lost(dispatcher->options.argument, session);
 }
 
-/* Asked again, it may have another answer. */
-static bool is_transient(int status)
-{
-	switch (status) {
-	case STATUS_STALE_COMMAND:
-	case STATUS_NOT_READY:
-	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_LIMIT:
-	case STATUS_WOULD_BLOCK:
-	case STATUS_STOPPING:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void on_answer(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
@@ -396,7 +380,7 @@ static void on_answer(struct cluster_request *request, int status, const struct 
 	default:
 		break;
 	}
-	if (is_transient(status)) {
+	if (status_is_transient(status)) {
 		if (status == STATUS_STOPPING)
 			forget_leader(dispatcher, request);
 		retry(request, status);

@@ -32,23 +32,12 @@ static const struct client_options *options_of(const struct client *client)
 
 /* ---- What an error means ---- */
 
-/* Nobody could answer yet: ask again, later. What may have happened can be asked again only by its slot. */
-static bool is_transient(const struct client *client, int status)
+/* A store that is here does not come back after it stopped. What may have happened can be asked again only by its slot. */
+static bool may_retry(const struct client *client, int status)
 {
-	switch (status) {
-	case STATUS_STALE_COMMAND:
+	if (status == STATUS_STALE_COMMAND)
 		return slots_are_of(options_of(client)->session);
-	case STATUS_NOT_LEADER:
-	case STATUS_NOT_READY:
-	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_EPOCH_NOT_MATCH:
-	case STATUS_REGION_NOT_FOUND:
-	case STATUS_LIMIT:
-	case STATUS_WOULD_BLOCK:
-		return true;
-	default:
-		return false;
-	}
+	return status_is_transient(status) && status != STATUS_STOPPING;
 }
 
 static void back_off(struct client *client, struct env_timer *timer, struct env_loop *loop,
@@ -58,9 +47,8 @@ static void back_off(struct client *client, struct env_timer *timer, struct env_
 	uint64_t rest = backoff_length(&rests, *attempts);
 
 	if (++*attempts % RETRIES_A_NOTICE == 0)
-		log_warn(options_of(client)->logger,
-			"msg=\"still waiting for the store\" attempts=%u reason=\"%s\"", *attempts,
-			status_name(status));
+		log_warn(client->logger, "msg=\"still waiting for the store\" attempts=%u reason=\"%s\"",
+			*attempts, status_name(status));
 	env_timer_start(timer, loop, env_now(env) + rest, again);
 }
 
@@ -68,18 +56,11 @@ static void back_off(struct client *client, struct env_timer *timer, struct env_
 
 static void send_call(struct client_call *call);
 
-static void finish_call(struct client_call *call, int status, struct buf *reply_bytes)
+static void finish_call(struct client_call *call, int status, struct buf *reply)
 {
-	struct op_reply reply = {0};
-
-	if (status == 0)
-		status = op_reply_decode(buf_slice(reply_bytes), &reply);
-	else if (status < STATUS_FIRST)
-		log_error(options_of(call->client)->logger,
-			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(call->write.body);
 	buf_unref(call->write.payload);
-	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+	client_end_call(call, status, status == 0 ? buf_slice(reply) : (struct slice){0});
 }
 
 static void on_call_timer(struct env_timer *timer)
@@ -97,7 +78,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 {
 	struct client_call *call = container_of(write, struct client_call, write);
 
-	if (is_transient(call->client, status)) {
+	if (may_retry(call->client, status)) {
 		call->write.is_retry = true;
 		retry_call(call, status);
 		return;
@@ -111,7 +92,7 @@ static void send_call(struct client_call *call)
 	struct region_epoch epoch;
 	int status = raftkv_find_region(raftkv, fs_key_slice(&call->key), &call->write.region, &epoch);
 
-	if (is_transient(call->client, status)) {
+	if (may_retry(call->client, status)) {
 		retry_call(call, status);
 	} else if (status < 0) {
 		finish_call(call, status, NULL);
@@ -152,10 +133,7 @@ static void finish_read(struct client_read *read, int status)
 	if (read->snapshot)
 		raftkv_snapshot_free(read->snapshot);
 	read->snapshot = NULL;
-	if (status < STATUS_FIRST)
-		log_error(options_of(read->client)->logger, "msg=\"a read failed\" reason=\"%s\"",
-			status_name(status));
-	read->done(read, client_errno(status));
+	client_end_read(read, status);
 }
 
 static int answer(struct client_read *read, bool may_block)
@@ -197,7 +175,7 @@ static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_s
 {
 	struct client_read *read = container_of(request, struct client_read, read);
 
-	if (status == STATUS_STALE_COMMAND || is_transient(read->client, status)) {
+	if (status == STATUS_STALE_COMMAND || may_retry(read->client, status)) {
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 		return;
 	}
@@ -225,7 +203,7 @@ static void start_read(struct client_read *read)
 		run_on_snapshot(read);
 	else if (status == STATUS_WOULD_BLOCK)
 		raftkv_async_snapshot(raftkv, &read->read);
-	else if (is_transient(read->client, status))
+	else if (may_retry(read->client, status))
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 	else
 		finish_read(read, status);
@@ -241,19 +219,6 @@ static void local_read(struct client *client, struct client_read *read)
 }
 
 /* ---- Life ---- */
-
-/* A store that is here answers, or its process ends. */
-static bool never_give_up_call(struct client_call *call)
-{
-	(void)call;
-	return false;
-}
-
-static bool never_give_up_read(struct client_read *read)
-{
-	(void)read;
-	return false;
-}
 
 static uint64_t local_session(const struct client *client)
 {
@@ -272,9 +237,7 @@ static void local_free(struct client *client)
 
 static const struct client_ops local_ops = {
 	.call = local_call,
-	.give_up_call = never_give_up_call,
 	.read = local_read,
-	.give_up_read = never_give_up_read,
 	.session = local_session,
 	.raftkv = local_raftkv,
 	.free = local_free,
@@ -286,7 +249,7 @@ int client_new(const struct client_options *options, struct client **out)
 
 	if (!local)
 		return -ENOMEM;
-	local->base.ops = &local_ops;
+	local->base = (struct client){.ops = &local_ops, .logger = options->logger};
 	local->options = *options;
 	*out = &local->base;
 	return 0;
