@@ -1,25 +1,18 @@
 #include "fs/client/reclaim.h"
 #include "proto/container.h"
-#include "proto/units.h"
 
 #include <stddef.h>
 
-#define PERIOD_NS NS_PER_S
-
-static uint64_t writes_so_far(const struct reclaim *reclaim)
+static uint64_t now_of(const struct reclaim *reclaim)
 {
-	struct raftkv_stats stats;
-
-	raftkv_stats(client_raftkv(reclaim->client), &stats);
-	return stats.writes;
+	return env_now(env_loop_env(reclaim->loop));
 }
 
 static void on_timer(struct env_timer *timer);
 
 static void sleep_a_while(struct reclaim *reclaim)
 {
-	env_timer_start(
-		&reclaim->timer, reclaim->loop, env_now(env_loop_env(reclaim->loop)) + PERIOD_NS, on_timer);
+	env_timer_start(&reclaim->timer, reclaim->loop, now_of(reclaim) + RECLAIM_PERIOD_NS, on_timer);
 }
 
 static void call_once(struct reclaim *reclaim);
@@ -34,7 +27,7 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 	} else if (!error && reply->more) {
 		call_once(reclaim);
 	} else {
-		reclaim->writes_seen = writes_so_far(reclaim);
+		reclaim_pace_end(&reclaim->pace, now_of(reclaim));
 		sleep_a_while(reclaim);
 	}
 }
@@ -56,15 +49,16 @@ static void on_timer(struct env_timer *timer)
 {
 	struct reclaim *reclaim = container_of(timer, struct reclaim, timer);
 
-	if (writes_so_far(reclaim) == reclaim->writes_seen)
-		sleep_a_while(reclaim);
-	else
+	if (reclaim_pace_is_due(&reclaim->pace, now_of(reclaim)))
 		call_once(reclaim);
+	else
+		sleep_a_while(reclaim);
 }
 
 void reclaim_start(struct reclaim *reclaim, struct client *client, struct env_loop *loop)
 {
 	*reclaim = (struct reclaim){.client = client, .loop = loop};
+	reclaim_pace_init(&reclaim->pace, client_raftkv(client));
 	call_once(reclaim);
 }
 

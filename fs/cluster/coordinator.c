@@ -97,20 +97,11 @@ static void on_prepared(struct coordinator *coordinator, int error)
 
 /* ---- Reclaiming ---- */
 
-static uint64_t writes_so_far(const struct coordinator *coordinator)
-{
-	struct raftkv_stats stats;
-
-	raftkv_stats(coordinator->options.raftkv, &stats);
-	return stats.writes;
-}
-
 static bool reclaim(struct coordinator *coordinator)
 {
 	const struct op op = {.kind = OP_RECLAIM};
 
-	if (env_now(coordinator->env) - coordinator->reclaimed < REVIEW_NS ||
-		writes_so_far(coordinator) == coordinator->writes_seen)
+	if (!reclaim_pace_is_due(&coordinator->reclaiming, env_now(coordinator->env)))
 		return false;
 	coordinator_run(coordinator, &op);
 	return true;
@@ -118,10 +109,8 @@ static bool reclaim(struct coordinator *coordinator)
 
 static void on_reclaimed(struct coordinator *coordinator, bool more)
 {
-	if (more)
-		return;
-	coordinator->writes_seen = writes_so_far(coordinator);
-	coordinator->reclaimed = env_now(coordinator->env);
+	if (!more)
+		reclaim_pace_end(&coordinator->reclaiming, env_now(coordinator->env));
 }
 
 /* ---- What is next ---- */
@@ -200,8 +189,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->ending = 0;
 	coordinator->grace->state = GRACE_IDLE;
 	coordinator->grace->notices = 0;
-	coordinator->writes_seen = UINT64_MAX;
-	coordinator->reclaimed = 0;
+	reclaim_pace_init(&coordinator->reclaiming, coordinator->options.raftkv);
 	coordinator->is_entering = false;
 	coordinator->refusal = 0;
 	coordinator->pass.is_running = false;

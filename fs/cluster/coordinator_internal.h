@@ -6,6 +6,7 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
+#include "fs/reclaim_pace.h"
 #include "proto/container.h"
 #include "proto/units.h"
 
@@ -60,8 +61,7 @@ struct coordinator {
 	uint64_t ending; /* the session that is being ended, and */
 	enum op_kind end_step; /* what it needs next, */
 	uint64_t end_from; /* from this inode on */
-	uint64_t writes_seen; /* by raftkv_stats, when the last reclaiming ended */
-	uint64_t reclaimed; /* env_now */
+	struct reclaim_pace reclaiming;
 	struct grace *grace;
 
 	/* Stores. */
