@@ -58,7 +58,7 @@ static void start_on_loop(struct env_mail *mail)
 	remote_start(clustered->remote, on_started, clustered);
 }
 
-static void on_read(struct client_read *read, int error)
+static void clustered_on_read(struct client_read *read, int error)
 {
 	struct clustered *clustered = container_of(read, struct clustered, read);
 
@@ -72,7 +72,7 @@ static void read_on_loop(struct env_mail *mail)
 
 	clustered->read.loop = clustered->set.loops[0];
 	clustered->read.question = (struct question){.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
-	clustered->read.done = on_read;
+	clustered->read.done = clustered_on_read;
 	clustered->is_reading = true;
 	client_read(remote_client(clustered->remote), &clustered->read);
 }
@@ -170,7 +170,7 @@ static void on_lost(void *argument, uint64_t session)
 		lost(clustered->lost_argument);
 }
 
-static void on_asked(void *argument, uint64_t notice, struct slice inodes)
+static void clustered_on_asked(void *argument, uint64_t notice, struct slice inodes)
 {
 	struct clustered *clustered = argument;
 	void (*asked)(void *argument, uint64_t notice, struct slice inodes);
@@ -194,7 +194,7 @@ static int make_remote(struct clustered *clustered, struct status *status)
 		.reads = clustered->options.reads,
 		.timeo_ms = clustered->options.timeo_ms,
 		.lost = on_lost,
-		.asked = on_asked,
+		.asked = clustered_on_asked,
 		.argument = clustered,
 		.host = clustered->host,
 		.mount_point = clustered->options.mount_point,
@@ -243,24 +243,24 @@ int clustered_open(const struct clustered_options *options, struct clustered **o
 
 /* ---- Closing ---- */
 
-static void on_stopped(void *argument)
+static void clustered_on_stopped(void *argument)
 {
 	struct clustered *clustered = argument;
 
 	completion_finish(&clustered->stopped, 0);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void clustered_stop_on_loop(struct env_mail *mail)
 {
 	struct clustered *clustered = container_of(mail, struct clustered, stop_mail);
 
-	remote_stop(clustered->remote, on_stopped, clustered);
+	remote_stop(clustered->remote, clustered_on_stopped, clustered);
 }
 
 void clustered_close(struct clustered *clustered)
 {
 	if (loop_set_is_running(&clustered->set) && clustered->remote) {
-		env_post(clustered->set.loops[0], &clustered->stop_mail, stop_on_loop);
+		env_post(clustered->set.loops[0], &clustered->stop_mail, clustered_stop_on_loop);
 		completion_wait(&clustered->stopped);
 	}
 	loop_set_close(&clustered->set);

@@ -58,7 +58,7 @@ static int ask_run(struct ask *ask, env_mail_cb run)
 	return status;
 }
 
-static void on_called(struct client_call *call, int error, const struct op_reply *reply)
+static void embedded_on_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct ask *ask = container_of(call, struct ask, call);
 
@@ -72,7 +72,7 @@ static void call_on_loop(struct env_mail *mail)
 	int result;
 
 	ask->call.loop = ask->embedded->set.loops[0];
-	ask->call.done = on_called;
+	ask->call.done = embedded_on_called;
 	result = client_call(ask->embedded->client, &ask->call, &ask->op, NULL);
 	if (result < 0)
 		completion_finish(&ask->completion, result);
@@ -120,7 +120,7 @@ static void start_tidying(struct embedded *embedded)
 	embedded->is_tidying = true;
 }
 
-static int open_store(struct embedded *embedded, struct status *status)
+static int embedded_open_store(struct embedded *embedded, struct status *status)
 {
 	const struct embedded_options *options = &embedded->options;
 	struct raftkv_options store = options->store ? *options->store : (struct raftkv_options){0};
@@ -173,7 +173,7 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 	if (result == 0)
 		result = loop_set_make(&embedded->set, embedded->env, "shard", options->loop_count, status);
 	if (result == 0)
-		result = open_store(embedded, status);
+		result = embedded_open_store(embedded, status);
 	if (result == 0)
 		result = loop_set_start(&embedded->set, status);
 	if (result == 0)
@@ -192,7 +192,7 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 
 /* ---- Closing ---- */
 
-static void on_stopped(void *argument)
+static void embedded_on_stopped(void *argument)
 {
 	completion_finish(&((struct ask *)argument)->completion, 0);
 }
@@ -201,7 +201,7 @@ static void on_departed_stopped(void *argument)
 {
 	struct ask *ask = argument;
 
-	raftkv_stop(ask->embedded->raftkv, ask->embedded->set.loops[0], on_stopped, ask);
+	raftkv_stop(ask->embedded->raftkv, ask->embedded->set.loops[0], embedded_on_stopped, ask);
 }
 
 static void on_reclaim_stopped(void *argument)
@@ -211,7 +211,7 @@ static void on_reclaim_stopped(void *argument)
 	departed_stop(&ask->embedded->departed, on_departed_stopped, ask);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void embedded_stop_on_loop(struct env_mail *mail)
 {
 	struct ask *ask = container_of(mail, struct ask, mail);
 
@@ -226,7 +226,7 @@ static void stop_store(struct embedded *embedded)
 	struct ask ask;
 
 	ask_init(&ask, embedded);
-	ask_run(&ask, stop_on_loop);
+	ask_run(&ask, embedded_stop_on_loop);
 }
 
 void embedded_close(struct embedded *embedded)

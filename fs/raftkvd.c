@@ -104,7 +104,7 @@ static void allow_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int run(const struct config *config, struct logger *logger)
+static int raftkvd_run(const struct config *config, struct logger *logger)
 {
 	const struct process_options options = {
 		.config = config, .logger = logger, .failed = on_store_failed, .failed_argument = logger};
@@ -153,7 +153,7 @@ int main(int count, char **arguments)
 		exit_code = EXIT_OK;
 	} else {
 		logger = logger_fd(STDERR_FILENO, config.log_level);
-		exit_code = run(&config, &logger);
+		exit_code = raftkvd_run(&config, &logger);
 	}
 	config_close(&config);
 	return exit_code;

@@ -43,7 +43,7 @@ struct dispatcher {
 
 static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
 
-static void add(atomic_ullong *counter, uint64_t by)
+static void dispatcher_add(atomic_ullong *counter, uint64_t by)
 {
 	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
@@ -72,7 +72,8 @@ static void note_answer(struct dispatcher *dispatcher, const struct cluster_requ
 	dispatcher->is_waiting = false;
 }
 
-static void finish(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void dispatcher_finish(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 	bool had_slot = request->has_slot;
@@ -112,7 +113,7 @@ void dispatcher_give_up(struct cluster_request *request, int status)
 	const struct cluster_answer none = {0};
 
 	withdraw(request);
-	finish(request, status, &none);
+	dispatcher_finish(request, status, &none);
 }
 
 static void on_end(struct env_timer *timer)
@@ -158,7 +159,7 @@ static void retry(struct cluster_request *request, int status)
 	struct dispatcher *dispatcher = request->dispatcher;
 	uint64_t rest = backoff_draw(&rests, request->attempts, dispatcher->env);
 
-	add(&dispatcher->retries, 1);
+	dispatcher_add(&dispatcher->retries, 1);
 	note_read(request, false);
 	request->attempts++;
 	request->hints = 0;
@@ -339,7 +340,7 @@ static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request 
 		retry(request, STATUS_NOT_LEADER);
 		return;
 	}
-	add(&dispatcher->retries, 1);
+	dispatcher_add(&dispatcher->retries, 1);
 	dispatch(request);
 }
 
@@ -352,14 +353,15 @@ static void on_session_unknown(
 
 	if (is_current)
 		slot_pool_close(&dispatcher->slots);
-	finish(request, STATUS_SESSION_UNKNOWN, answer);
+	dispatcher_finish(request, STATUS_SESSION_UNKNOWN, answer);
 	if (!is_current)
 		return;
 	dispatcher_set_session(dispatcher, 0);
 	dispatcher->options.lost(dispatcher->options.argument, session);
 }
 
-static void on_answer(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void dispatcher_on_answer(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 
@@ -391,9 +393,9 @@ static void on_answer(struct cluster_request *request, int status, const struct 
 		learn_leader(dispatcher, request,
 			answer->leader_store > 0 ? answer->leader_store : request->store);
 	note_answer(dispatcher, request);
-	add(request->kind == CLUSTER_REQUEST_READ ? &dispatcher->reads : &dispatcher->calls,
+	dispatcher_add(request->kind == CLUSTER_REQUEST_READ ? &dispatcher->reads : &dispatcher->calls,
 		request->kind == CLUSTER_REQUEST_READ || request->kind == CLUSTER_REQUEST_CHANGE);
-	finish(request, status, answer);
+	dispatcher_finish(request, status, answer);
 }
 
 static void on_back(struct cluster_request *request, int status, const struct frame *frame)
@@ -401,10 +403,10 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 	struct dispatcher *dispatcher = request->dispatcher;
 
 	if (status == 0) {
-		cluster_request_read_answer(request, frame, on_answer);
+		cluster_request_read_answer(request, frame, dispatcher_on_answer);
 		return;
 	}
-	add(&dispatcher->timeouts, status == -ETIMEDOUT);
+	dispatcher_add(&dispatcher->timeouts, status == -ETIMEDOUT);
 	if (request->kind != CLUSTER_REQUEST_ROUTES)
 		forget_leader(dispatcher, request);
 	retry(request, status);
@@ -423,7 +425,7 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 {
 	struct dispatcher *dispatcher = argument;
 
-	add(&dispatcher->failures, 1);
+	dispatcher_add(&dispatcher->failures, 1);
 	dispatcher->options.failed(dispatcher->options.argument, address, why);
 }
 

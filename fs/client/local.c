@@ -74,7 +74,7 @@ static void retry_call(struct client_call *call, int status)
 	back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+static void local_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct client_call *call = container_of(write, struct client_call, write);
 
@@ -118,7 +118,7 @@ static int local_call(
 		.body = body,
 		.payload = buf_ref(payload),
 		.loop = call->loop,
-		.done = on_written,
+		.done = local_on_written,
 	};
 	send_call(call);
 	return 0;
@@ -136,7 +136,7 @@ static void finish_read(struct client_read *read, int status)
 	client_end_read(read, status);
 }
 
-static int answer(struct client_read *read, bool may_block)
+static int local_answer(struct client_read *read, bool may_block)
 {
 	return question_answer(&read->question, options_of(read->client)->raftkv,
 		raftkv_snapshot_view(read->snapshot, may_block), may_block, &read->finding);
@@ -146,7 +146,7 @@ static void on_worker(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	read->result = answer(read, true);
+	read->result = local_answer(read, true);
 }
 
 static void on_worker_done(struct env_work *work)
@@ -158,7 +158,7 @@ static void on_worker_done(struct env_work *work)
 
 static void run_on_snapshot(struct client_read *read)
 {
-	int status = answer(read, false);
+	int status = local_answer(read, false);
 
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(read->loop, &read->work, on_worker, on_worker_done);
@@ -171,7 +171,7 @@ static void on_read_timer(struct env_timer *timer)
 	start_read(container_of(timer, struct client_read, timer));
 }
 
-static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
+static void local_on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
 {
 	struct client_read *read = container_of(request, struct client_read, read);
 
@@ -193,7 +193,7 @@ static void start_read(struct client_read *read)
 	struct region_epoch epoch;
 	int status;
 
-	read->read = (struct raftkv_read){.loop = read->loop, .done = on_snapshot};
+	read->read = (struct raftkv_read){.loop = read->loop, .done = local_on_snapshot};
 	status = raftkv_find_region(raftkv, fs_key_slice(&key), &read->read.region, &epoch);
 	if (status == 0) {
 		read->read.epoch_version = epoch.version;

@@ -61,7 +61,7 @@ static struct dispatcher *dispatcher_of(const struct client *client, const struc
 
 /* ---- Changes ---- */
 
-static void on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct client_call *call = container_of(request, struct client_call, request);
 
@@ -84,7 +84,7 @@ static int remote_call(
 		.payload = buf_ref(payload),
 		.weight = body->size + (payload ? payload->size : 0),
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = on_called};
+		.done = remote_on_called};
 	status = dispatcher_run(dispatcher_of(client, call->loop), &call->request);
 	if (status == 0)
 		return 0;
@@ -95,7 +95,7 @@ static int remote_call(
 
 /* ---- Reads ---- */
 
-static void on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct client_read *read = container_of(request, struct client_read, request);
 
@@ -117,7 +117,7 @@ static void remote_read(struct client *client, struct client_read *read)
 		.weight = read->question.size + READ_WEIGHT,
 		.is_for_leader = read->question.kind == QUESTION_SPACE,
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = on_read};
+		.done = remote_on_read};
 	if (status == 0)
 		status = dispatcher_run(dispatcher_of(client, read->loop), &read->request);
 	if (status == 0)

@@ -58,7 +58,7 @@ struct store_links {
 	void *stopped_argument;
 };
 
-static struct store_link *find(const struct store_links *links, const char *address)
+static struct store_link *store_links_find_link(const struct store_links *links, const char *address)
 {
 	struct store_link *link;
 
@@ -105,7 +105,7 @@ static void note_silence(struct store_link *link, struct cluster_request *reques
 		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
 
-static void on_done(struct rpc_call *call, int status, const struct frame *answer)
+static void store_links_on_done(struct rpc_call *call, int status, const struct frame *answer)
 {
 	struct cluster_request *request = container_of(call, struct cluster_request, call);
 	struct store_link *link = request->link;
@@ -135,7 +135,7 @@ static bool send_one(struct store_link *link, struct cluster_request *request)
 {
 	uint64_t timeout =
 		backoff_length(&patience, request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
-	int status = cluster_request_send(request, link->rpc, timeout, on_done);
+	int status = cluster_request_send(request, link->rpc, timeout, store_links_on_done);
 
 	if (status == STATUS_LIMIT && link->count > 0)
 		return false;
@@ -168,7 +168,7 @@ static void rest(struct store_link *link)
 	link->rests_until = env_now(env) + backoff_draw(&pauses, link->failures++, env);
 }
 
-static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+static void store_links_on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
 {
 	struct store_link *link = argument;
 	const struct store_links_options *options = &link->links->options;
@@ -204,7 +204,7 @@ static void link_free(struct store_link *link)
 	free(link);
 }
 
-static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+static void store_links_on_closed(void *argument, struct rpc *rpc, const struct status *why)
 {
 	struct store_link *link = argument;
 	struct store_links *links = link->links;
@@ -248,8 +248,8 @@ static int connect_link(struct store_link *link, uint64_t store)
 		.address = link->address,
 		.receiver = store,
 		.session = links->session,
-		.opened = on_opened,
-		.closed = on_closed,
+		.opened = store_links_on_opened,
+		.closed = store_links_on_closed,
 		.argument = link};
 	struct status status = {0};
 	int code = rpc_connect(&options, &link->rpc, &status);
@@ -290,7 +290,7 @@ static bool is_resting(const struct store_link *link)
 int store_links_carry(
 	struct store_links *links, const char *address, uint64_t store, struct cluster_request *request)
 {
-	struct store_link *link = find(links, address);
+	struct store_link *link = store_links_find_link(links, address);
 	int status = 0;
 
 	check(!links->stopped);
@@ -333,14 +333,14 @@ void store_links_withdraw(struct store_links *links, struct cluster_request *req
 
 bool store_links_may_carry(const struct store_links *links, const char *address)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	return !link || !is_resting(link);
 }
 
 bool store_links_is_sound(const struct store_links *links, const char *address, bool from_follower)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	if (!link)
 		return true;
@@ -351,7 +351,7 @@ bool store_links_is_sound(const struct store_links *links, const char *address, 
 
 void store_links_try(struct store_links *links, const char *address, uint64_t store)
 {
-	struct store_link *link = find(links, address);
+	struct store_link *link = store_links_find_link(links, address);
 
 	if (link && link->state == LINK_DOWN && !is_resting(link))
 		connect_link(link, store);
@@ -359,7 +359,7 @@ void store_links_try(struct store_links *links, const char *address, uint64_t st
 
 uint64_t store_links_latency(const struct store_links *links, const char *address)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	return link ? link->latency : 0;
 }

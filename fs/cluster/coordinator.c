@@ -10,7 +10,7 @@
 
 /* ---- One operation ---- */
 
-static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply);
+static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply);
 
 static void on_failed(struct coordinator *coordinator, int code)
 {
@@ -23,7 +23,7 @@ static void on_failed(struct coordinator *coordinator, int code)
 	coordinator_finish_admin(coordinator, &status);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *bytes)
+static void coordinator_on_written(struct raftkv_write *write, int status, struct buf *bytes)
 {
 	struct coordinator *coordinator = container_of(write, struct coordinator, write);
 	struct op_reply reply = {0};
@@ -37,7 +37,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *bytes
 	if (status < 0)
 		on_failed(coordinator, status);
 	else
-		on_done(coordinator, reply.error, &reply);
+		coordinator_on_done(coordinator, reply.error, &reply);
 	if (status == 0 || coordinator->is_stopping)
 		coordinator_go_on(coordinator);
 }
@@ -58,7 +58,7 @@ void coordinator_run(struct coordinator *coordinator, const struct op *op)
 	coordinator->write = (struct raftkv_write){.region = CLUSTER_REGION,
 		.body = body,
 		.loop = coordinator->options.loop,
-		.done = on_written};
+		.done = coordinator_on_written};
 	raftkv_async_write(coordinator->options.raftkv, &coordinator->write);
 }
 
@@ -115,7 +115,7 @@ static void on_reclaimed(struct coordinator *coordinator, bool more)
 
 /* ---- What is next ---- */
 
-static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
+static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
 {
 	struct status status = {0};
 

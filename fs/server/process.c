@@ -38,14 +38,14 @@ struct process {
 
 /* ---- The first loop ---- */
 
-static void on_answer(void *argument)
+static void process_on_answer(void *argument)
 {
 	struct process *process = argument;
 
 	completion_finish(&process->answered, 0);
 }
 
-static void on_entered(void *argument)
+static void process_on_entered(void *argument)
 {
 	struct process *process = argument;
 
@@ -57,14 +57,14 @@ static void start_on_loop(struct env_mail *mail)
 	struct process *process = container_of(mail, struct process, mail);
 
 	server_start(process->server);
-	on_answer(process);
+	process_on_answer(process);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void process_stop_on_loop(struct env_mail *mail)
 {
 	struct process *process = container_of(mail, struct process, mail);
 
-	server_stop(process->server, on_answer, process);
+	server_stop(process->server, process_on_answer, process);
 }
 
 static void run_on_loop(struct process *process, env_mail_cb run)
@@ -114,7 +114,7 @@ static int make_server(struct process *process, struct status *status)
 		.cluster = process->cluster,
 		.store = process->store,
 		.uid = geteuid(),
-		.entered = process->is_joining ? on_entered : NULL,
+		.entered = process->is_joining ? process_on_entered : NULL,
 		.entered_argument = process,
 		.failed = process->options.failed,
 		.failed_argument = process->options.failed_argument};
@@ -204,7 +204,7 @@ void process_close(struct process *process)
 	metrics_stop(process->metrics);
 	control_stop(process->control);
 	if (process->set.running > 0)
-		run_on_loop(process, stop_on_loop);
+		run_on_loop(process, process_stop_on_loop);
 	loop_set_close(&process->set);
 	server_free(process->server);
 	if (process->env)

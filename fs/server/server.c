@@ -128,7 +128,7 @@ static int listen_for_all(struct server *server, struct status *status)
 	return 0;
 }
 
-static int open_store(struct server *server, struct status *status)
+static int server_open_store(struct server *server, struct status *status)
 {
 	struct raftkv_options options = server->options.config->store;
 	uint64_t initial[STORE_LIST_COUNT_MAX];
@@ -256,7 +256,7 @@ static void on_refused(void *argument, const struct status *why)
 		server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
 }
 
-static void on_entered(void *argument, uint64_t store, uint64_t cluster)
+static void server_on_entered(void *argument, uint64_t store, uint64_t cluster)
 {
 	struct server *server = argument;
 
@@ -274,7 +274,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
-		.entered = on_entered,
+		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
 		.argument = server};
@@ -286,7 +286,7 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, open_store, recall, make_coordinator, make_service,
+		make_transport, listen_for_all, server_open_store, recall, make_coordinator, make_service,
 		make_admin, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;

@@ -69,7 +69,7 @@ static void close_stream(struct connection *connection)
 	connection->stream = NULL;
 }
 
-static void on_written(struct env_stream_write *write, int status)
+static void control_on_written(struct env_stream_write *write, int status)
 {
 	struct connection *connection = container_of(write, struct connection, write);
 
@@ -92,7 +92,7 @@ static void on_failed(void *argument, struct env_stream *stream, int status)
 	close_stream(argument);
 }
 
-static void on_closed(void *argument, struct env_stream *stream)
+static void control_on_closed(void *argument, struct env_stream *stream)
 {
 	struct connection *connection = argument;
 	struct control *control = connection->control;
@@ -122,7 +122,7 @@ static void ignore_end(void *argument, struct env_stream *stream)
 	(void)stream;
 }
 
-static void refuse(struct env_stream *stream)
+static void control_refuse(struct env_stream *stream)
 {
 	struct env_stream_handlers handlers = silent;
 
@@ -161,17 +161,17 @@ static void on_accepted(void *argument, struct env_stream *stream)
 	struct env_stream_handlers handlers = silent;
 
 	if (!connection) {
-		refuse(stream);
+		control_refuse(stream);
 		return;
 	}
 	handlers.argument = connection;
 	handlers.failed = on_failed;
-	handlers.closed = on_closed;
+	handlers.closed = control_on_closed;
 	env_stream_start(stream, &handlers);
 	connection->vector.iov_base = connection->text;
 	connection->write.vector = &connection->vector;
 	connection->write.vector_count = 1;
-	connection->write.done = on_written;
+	connection->write.done = control_on_written;
 	if (env_stream_write(stream, &connection->write) < 0)
 		close_stream(connection);
 }
@@ -189,7 +189,7 @@ static void listen_on_loop(struct env_mail *mail)
 	sem_post(&control->done);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void control_stop_on_loop(struct env_mail *mail)
 {
 	struct control *control = (struct control *)mail;
 	struct connection *connection = control->connections;
@@ -240,7 +240,7 @@ void control_stop(struct control *control)
 {
 	if (!control)
 		return;
-	env_post(control->loop, &control->mail, stop_on_loop);
+	env_post(control->loop, &control->mail, control_stop_on_loop);
 	sem_wait(&control->done);
 	control_free(control);
 }
