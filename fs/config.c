@@ -270,13 +270,13 @@ static bool has_section(const char *section)
 
 int config_init(struct config *config)
 {
-	int code = 0;
+	int status = 0;
 
 	*config = (struct config){0};
-	for (size_t i = 0; i < RULE_COUNT && code == 0; i++)
-		code = set_value(config, &rules[i], rules[i].fallback, NULL);
-	check(code != -EINVAL);
-	return code;
+	for (size_t i = 0; i < RULE_COUNT && status == 0; i++)
+		status = set_value(config, &rules[i], rules[i].fallback, NULL);
+	check(status != -EINVAL);
+	return status;
 }
 
 void config_close(struct config *config)

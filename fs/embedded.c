@@ -69,13 +69,13 @@ static void embedded_on_called(struct client_call *call, int error, const struct
 static void call_on_loop(struct env_mail *mail)
 {
 	struct ask *ask = container_of(mail, struct ask, mail);
-	int result;
+	int status;
 
 	ask->call.loop = ask->embedded->set.loops[0];
 	ask->call.done = embedded_on_called;
-	result = client_call(ask->embedded->client, &ask->call, &ask->op, NULL);
-	if (result < 0)
-		completion_finish(&ask->completion, result);
+	status = client_call(ask->embedded->client, &ask->call, &ask->op, NULL);
+	if (status < 0)
+		completion_finish(&ask->completion, status);
 }
 
 /* ---- Opening ---- */
@@ -83,7 +83,7 @@ static void call_on_loop(struct env_mail *mail)
 static int make_root(struct embedded *embedded, struct status *status)
 {
 	struct ask ask;
-	int result;
+	int code;
 
 	ask_init(&ask, embedded);
 	ask.op = (struct op){
@@ -91,10 +91,10 @@ static int make_root(struct embedded *embedded, struct status *status)
 		.format = {.caller = {embedded->options.owner_uid, embedded->options.owner_gid},
 			.mode = FIRST_MODE},
 	};
-	result = ask_run(&ask, call_on_loop);
-	if (result == 0 || result == -EEXIST)
+	code = ask_run(&ask, call_on_loop);
+	if (code == 0 || code == -EEXIST)
 		return 0;
-	return status_set(status, result, "cannot make the root directory: %s", strerror(-result));
+	return status_set(status, code, "cannot make the root directory: %s", strerror(-code));
 }
 
 static void tidy_on_loop(struct env_mail *mail)
@@ -124,7 +124,7 @@ static int embedded_open_store(struct embedded *embedded, struct status *status)
 {
 	const struct embedded_options *options = &embedded->options;
 	struct raftkv_options store = options->store ? *options->store : (struct raftkv_options){0};
-	int result;
+	int code;
 
 	store.env = embedded->env;
 	store.logger = options->logger;
@@ -134,14 +134,14 @@ static int embedded_open_store(struct embedded *embedded, struct status *status)
 	store.shard_count = embedded->set.count;
 	store.failed = options->failed;
 	store.failed_argument = options->failed_argument;
-	result = raftkv_open(&store, &embedded->raftkv, status);
-	if (result < 0)
-		return result;
-	result = client_new(&(struct client_options){.raftkv = embedded->raftkv,
-				    .logger = options->logger,
-				    .session = SLOTS_OWN | raftkv_ident(embedded->raftkv).incarnation},
+	code = raftkv_open(&store, &embedded->raftkv, status);
+	if (code < 0)
+		return code;
+	code = client_new(&(struct client_options){.raftkv = embedded->raftkv,
+				  .logger = options->logger,
+				  .session = SLOTS_OWN | raftkv_ident(embedded->raftkv).incarnation},
 		&embedded->client);
-	return result < 0 ? status_set(status, result, "out of memory") : 0;
+	return code < 0 ? status_set(status, code, "out of memory") : 0;
 }
 
 /* A store that was made has a region for the root, else it would be waited for. */
@@ -150,9 +150,9 @@ static int find_root(struct embedded *embedded, struct status *status)
 	struct fs_key root = fs_key_inode(FS_ROOT_INO);
 	struct region_epoch epoch;
 	uint64_t region;
-	int result = raftkv_find_region(embedded->raftkv, fs_key_slice(&root), &region, &epoch);
+	int code = raftkv_find_region(embedded->raftkv, fs_key_slice(&root), &region, &epoch);
 
-	if (result != STATUS_REGION_NOT_FOUND)
+	if (code != STATUS_REGION_NOT_FOUND)
 		return 0;
 	return status_set(status, -EIO,
 		"%s has an IDENT, but its folder kv holds no filesystem: put kv and raft back",
@@ -164,26 +164,26 @@ int embedded_open(const struct embedded_options *options, struct embedded **out,
 	struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = options->logger};
 	struct embedded *embedded = calloc(1, sizeof *embedded);
-	int result;
+	int code;
 
 	if (!embedded)
 		return status_set(status, -ENOMEM, "out of memory");
 	embedded->options = *options;
-	result = env_uv_new(&env, &embedded->env, status);
-	if (result == 0)
-		result = loop_set_make(&embedded->set, embedded->env, "shard", options->loop_count, status);
-	if (result == 0)
-		result = embedded_open_store(embedded, status);
-	if (result == 0)
-		result = loop_set_start(&embedded->set, status);
-	if (result == 0)
-		result = find_root(embedded, status);
-	if (result == 0)
-		result = make_root(embedded, status);
-	if (result < 0) {
+	code = env_uv_new(&env, &embedded->env, status);
+	if (code == 0)
+		code = loop_set_make(&embedded->set, embedded->env, "shard", options->loop_count, status);
+	if (code == 0)
+		code = embedded_open_store(embedded, status);
+	if (code == 0)
+		code = loop_set_start(&embedded->set, status);
+	if (code == 0)
+		code = find_root(embedded, status);
+	if (code == 0)
+		code = make_root(embedded, status);
+	if (code < 0) {
 		embedded_close(embedded);
-		return status_complete(status, result, "the store in %s cannot be opened: %s", options->path,
-			status_name(result));
+		return status_complete(status, code, "the store in %s cannot be opened: %s", options->path,
+			status_name(code));
 	}
 	start_tidying(embedded);
 	*out = embedded;

@@ -224,10 +224,10 @@ static int apply_list(struct mount_options *options, char *list, struct status *
 			continue;
 		*c = '\0';
 		if (*option != '\0') {
-			int result = apply_option(options, option, status);
+			int code = apply_option(options, option, status);
 
-			if (result < 0)
-				return result;
+			if (code < 0)
+				return code;
 		}
 		if (is_end)
 			return 0;
@@ -262,7 +262,7 @@ static int parse_switches(struct mount_options *options, int count, char **argum
 {
 	static const struct option names[] = {
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-	int letter, result;
+	int letter, code;
 
 	optind = 0; /* glibc: begin anew, whatever was parsed before */
 	opterr = 0;
@@ -288,9 +288,9 @@ static int parse_switches(struct mount_options *options, int count, char **argum
 			options->show_version = true;
 			return 0;
 		case 'o':
-			result = join_lists(options, optarg, status);
-			if (result < 0)
-				return result;
+			code = join_lists(options, optarg, status);
+			if (code < 0)
+				return code;
 			break;
 		case ':':
 			return status_set(status, -EINVAL, "-%c needs a value", optopt);
@@ -303,12 +303,12 @@ static int parse_switches(struct mount_options *options, int count, char **argum
 
 int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status)
 {
-	int result;
+	int code;
 
 	*options = (struct mount_options){.mount_timeout_s = 30};
-	result = parse_switches(options, count, arguments, status);
-	if (result < 0 || options->show_help || options->show_version)
-		return result;
+	code = parse_switches(options, count, arguments, status);
+	if (code < 0 || options->show_help || options->show_version)
+		return code;
 	if (count - optind != 2)
 		return status_set(status, -EINVAL,
 			"expected a source and a mount point, got %d argument%s (try --help)", count - optind,

@@ -4,6 +4,9 @@
  * A function that can fail returns 0 or a negative code: -errno for errors of the system, or one of the domain codes
  * below, which never collide with an errno. Boundary calls (open, configuration, decoding of foreign bytes) also take
  * a `struct status` and leave a sentence in it for a person to read; hot paths return the int alone.
+ *
+ * The int is called `status`; `code` where a `struct status` stands beside it; `error` where it is an errno alone, as the
+ * kernel and the callers of a client are told.
  */
 #ifndef RAFTKV_PROTO_STATUS_H
 #define RAFTKV_PROTO_STATUS_H

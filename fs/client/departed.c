@@ -57,14 +57,14 @@ static void on_ended(struct client_call *call, int error, const struct op_reply 
 
 static void end_some(struct departed *departed)
 {
-	int result;
+	int status;
 
 	departed->is_busy = true;
 	departed->call.loop = departed->loop;
 	departed->call.done = on_ended;
-	result = client_call(departed->client, &departed->call, &departed->op, NULL);
-	if (result < 0 && !stop_now(departed))
-		try_later(departed, result);
+	status = client_call(departed->client, &departed->call, &departed->op, NULL);
+	if (status < 0 && !stop_now(departed))
+		try_later(departed, status);
 }
 
 static void departed_begin(struct departed *departed, uint64_t session)

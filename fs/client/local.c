@@ -106,10 +106,10 @@ static int local_call(
 	struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
 	struct buf *body;
-	int result = op_encode(op, &body);
+	int status = op_encode(op, &body);
 
-	if (result < 0)
-		return result;
+	if (status < 0)
+		return status;
 	call->key = op_key(op);
 	call->attempts = 0;
 	call->timer = (struct env_timer){0};
@@ -146,14 +146,14 @@ static void on_worker(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	read->result = local_answer(read, true);
+	read->status = local_answer(read, true);
 }
 
 static void on_worker_done(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	finish_read(read, read->result);
+	finish_read(read, read->status);
 }
 
 static void run_on_snapshot(struct client_read *read)

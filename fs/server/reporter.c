@@ -298,18 +298,18 @@ static void on_tick(struct env_timer *timer)
 	struct coordinator *coordinator = reporter->options.coordinator;
 	struct store_report filled;
 	uint64_t id = 0;
-	int code = STATUS_NOT_LEADER;
+	int status = STATUS_NOT_LEADER;
 
 	if (coordinator) {
 		fill(reporter, &filled);
-		code = coordinator_report(coordinator, &filled, &id);
+		status = coordinator_report(coordinator, &filled, &id);
 	}
-	if (code == STATUS_NOT_LEADER) {
+	if (status == STATUS_NOT_LEADER) {
 		report_afar(reporter);
 		return;
 	}
 	reporter->cluster = reporter->options.self->cluster;
-	reporter_on_answer(reporter, code, id);
+	reporter_on_answer(reporter, status, id);
 }
 
 /* ---- Life ---- */

@@ -166,14 +166,14 @@ static int server_open_store(struct server *server, struct status *status)
 /* What the coordinator or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
-	int code =
+	int status =
 		raftkv_learn_life(server->raftkv, store->id, store->incarnation, store->birth, store->is_out);
 
-	if (code == 0 && store->is_out)
-		code = net_transport_set_out(server->transport, store->id);
-	else if (code == 0)
-		code = net_transport_set_address(server->transport, store->id, store->address);
-	if (code < 0)
+	if (status == 0 && store->is_out)
+		status = net_transport_set_out(server->transport, store->id);
+	else if (status == 0)
+		status = net_transport_set_address(server->transport, store->id, store->address);
+	if (status < 0)
 		log_error(server->options.logger, "msg=\"out of memory for what is known of a store\"");
 	if (!store->is_out && server->service)
 		store_addresses_tell(service_addresses(server->service), store->id, store->address);
