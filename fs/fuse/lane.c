@@ -24,7 +24,8 @@
 struct request_buffer {
 	struct request_buffer *next;
 	struct pool *pool;
-	uint8_t *memory; /* PAGE-aligned */
+	void *block; /* malloc'ed. aligned_alloc does not find again what it was given back, and the heap grows */
+	uint8_t *memory; /* in the block, PAGE-aligned */
 };
 
 /* Where buffers that were taken come back to. It outlives the lane while some are still out. */
@@ -39,6 +40,8 @@ struct lane {
 	struct fuse_session *session;
 	uv_poll_t poll; /* not of a helper */
 	bool is_reading;
+	struct payloads_waiter room; /* nor is this */
+	bool is_waiting; /* for room: `poll` sees the end alone */
 	bool is_helper;
 	struct lane *helper; /* the next one, or NULL */
 	struct env_mail help; /* to a helper: read */
@@ -64,7 +67,7 @@ static uint8_t *request_start(const struct request_buffer *buffer)
 
 static void buffer_free(struct request_buffer *buffer)
 {
-	free(buffer->memory);
+	free(buffer->block);
 	free(buffer);
 }
 
@@ -121,11 +124,12 @@ static struct request_buffer *buffer_get(struct lane *lane)
 	if (!buffer)
 		return NULL;
 	buffer->pool = lane->pool;
-	buffer->memory = aligned_alloc(PAGE, buffer_size);
-	if (!buffer->memory) {
+	buffer->block = malloc(buffer_size + PAGE);
+	if (!buffer->block) {
 		free(buffer);
 		return NULL;
 	}
+	buffer->memory = (uint8_t *)(((uintptr_t)buffer->block + PAGE - 1) / PAGE * PAGE);
 	return buffer;
 }
 
@@ -388,7 +392,7 @@ static void on_poll_closed(uv_handle_t *handle)
 	struct lane *lane = handle->data;
 
 	lane->is_reading = false;
-	if (lane->stopped)
+	if (lane->stopped && !lane->is_waiting) /* else its mail is still to come */
 		lane->stopped(lane->stopped_argument);
 }
 
@@ -420,12 +424,15 @@ static void ask_help(struct lane *lane)
 		env_post(helper->options.loop, &helper->help, on_help);
 }
 
-/* 0: more may be waiting. -EAGAIN: nothing is. Another error: nothing will ever be. */
+/* 0: more may be waiting. -EAGAIN: nothing is. -ENOBUFS: there is no room. Another error: nothing will ever be. */
 static int read_requests(struct lane *lane)
 {
 	for (int i = 0; i < REQUESTS_A_TURN; i++) {
-		ssize_t size = read_request(lane);
+		ssize_t size;
 
+		if (payloads_are_full(lane->options.payloads))
+			return -ENOBUFS;
+		size = read_request(lane);
 		if (size == 0)
 			return -ENODEV;
 		if (size == -EAGAIN || size == -ENODEV)
@@ -444,6 +451,38 @@ static int read_requests(struct lane *lane)
 	return 0;
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_room(struct env_mail *mail)
+{
+	struct lane *lane = container_of(container_of(mail, struct payloads_waiter, mail), struct lane, room);
+
+	lane->is_waiting = false;
+	if (!lane->is_reading)
+		lane->stopped(lane->stopped_argument);
+	else if (!uv_is_closing((uv_handle_t *)&lane->poll) &&
+		 uv_poll_start(&lane->poll, UV_READABLE, on_readable) < 0)
+		end(lane);
+}
+
+static void on_hung_up(uv_poll_t *poll, int status, int events)
+{
+	(void)status, (void)events;
+	end(poll->data);
+}
+
+/* What is to be read stays, and is found again. */
+static void wait_for_room(struct lane *lane)
+{
+	lane->room.loop = lane->options.loop;
+	lane->room.wake = on_room;
+	if (payloads_wait(lane->options.payloads, &lane->room))
+		return;
+	lane->is_waiting = true;
+	if (uv_poll_start(&lane->poll, UV_DISCONNECT, on_hung_up) < 0)
+		end(lane);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct lane *lane = poll->data;
@@ -451,7 +490,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (status == 0)
 		status = read_requests(lane);
-	if (status < 0 && status != -EAGAIN)
+	if (status == -ENOBUFS)
+		wait_for_room(lane);
+	else if (status < 0 && status != -EAGAIN)
 		end(lane);
 }
 

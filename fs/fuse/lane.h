@@ -10,6 +10,9 @@
  * one gets it. So a lane that finds a second request behind the first asks its helper to read too, and the helper its
  * own: what comes one by one is served by one thread, a crowd by all.
  *
+ * While the payloads are full no lane reads (payloads.h). The one that waits for requests then waits for room, and for the
+ * end of the connection.
+ *
  * All calls on the lane's loop, except lane_new, lane_init, lane_set_helper, lane_free (before and after it runs).
  */
 #ifndef RAFTKV_FS_FUSE_LANE_H
@@ -22,6 +25,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "fs/fuse/payloads.h"
 #include "proto/env.h"
 
 #define LANE_OPEN_KILL (1u << 0) /* in lane_flags of an open or create: strip suid and sgid */
@@ -48,6 +52,7 @@ struct lane_options {
 	uint32_t index; /* among the lanes */
 	const struct fuse_lowlevel_ops *operations;
 	void *userdata; /* fuse_req_userdata of every request */
+	struct payloads *payloads; /* shares; outlives the lane */
 	void (*statx)(const struct lane_raw *raw, void *userdata);
 	void (*tmpfile)(const struct lane_raw *raw, void *userdata);
 	/* A request of this or another lane was interrupted. libfuse would look in one lane's session only. */

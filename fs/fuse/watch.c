@@ -16,15 +16,35 @@ static void look_later(struct watch *watch)
 	env_timer_start(&watch->timer, watch->loop, env_now(env_loop_env(watch->loop)) + PERIOD_NS, look);
 }
 
+static bool has_waited(const struct request *request, uint64_t now)
+{
+	return now - request->started >= PATIENCE_NS;
+}
+
+static bool has_old_payload(const struct watch *watch, uint64_t now)
+{
+	const struct request *request;
+
+	DL_FOREACH(watch->requests, request)
+	{
+		if (!has_waited(request, now))
+			return false;
+		if (request->counted > 0)
+			return true;
+	}
+	return false;
+}
+
 static void look(struct env_timer *timer)
 {
 	struct watch *watch = container_of(timer, struct watch, timer);
 	uint64_t now = env_now(env_loop_env(watch->loop));
 	struct request *request, *next;
 
+	payloads_look(watch->payloads, &watch->view, has_old_payload(watch, now));
 	DL_FOREACH_SAFE(watch->requests, request, next)
 	{
-		if (now - request->started < PATIENCE_NS)
+		if (!has_waited(request, now))
 			break;
 		if (watch->is_ending || caller_is_dying(request_caller_thread(request)))
 			request_give_up(request);

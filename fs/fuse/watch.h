@@ -6,6 +6,8 @@
  * the caller been sent SIGKILL, SIGTERM or SIGINT, whether it handles them or not, or is it at its end already? Then the
  * request is given up, with EINTR. Signals that a program lives on with (timers, SIGURG, SIGHUP) never end a request.
  *
+ * The same look tells the payloads which of them wait for long (payloads.h).
+ *
  * A caller in a PID namespace that this process does not see can not be looked at, and waits.
  *
  * All on the lane's loop.
@@ -16,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/fuse/payloads.h"
 #include "proto/env.h"
 
 struct request;
@@ -24,6 +27,8 @@ struct watch {
 	struct env_loop *loop;
 	struct request *requests; /* under way, the oldest first */
 	struct env_timer timer; /* runs only while there are some */
+	struct payloads *payloads; /* shares */
+	struct payloads_view view; /* of these requests */
 	bool is_ending;
 };
 

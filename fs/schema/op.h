@@ -233,7 +233,7 @@ struct op_session_open {
 };
 
 /*
- * How a session ends (namespace.md), whether its mount asked for it or has been silent for too long:
+ * How a session ends (namespace.md § How a session ends), whether its mount asked for it or has been silent for too long:
  *
  *   OP_SESSION_CLOSE   region 1: it is dying. ENOENT: there is none.
  *   OP_SESSION_FORGET  each region: its row and slots go; from here on its requests are refused

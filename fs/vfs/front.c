@@ -180,6 +180,7 @@ static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_l
 		.index = i,
 		.operations = operations,
 		.userdata = front,
+		.payloads = front->payloads,
 		.statx = ops_statx,
 		.tmpfile = ops_tmpfile,
 		.interrupt = ops_interrupt,
@@ -227,8 +228,10 @@ static int make_watches(struct front *front)
 	front->watches = calloc(front->options.loop_count, sizeof *front->watches);
 	if (!front->watches)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < front->options.loop_count; i++)
+	for (uint32_t i = 0; i < front->options.loop_count; i++) {
 		front->watches[i].loop = front->options.loops[i];
+		front->watches[i].payloads = front->payloads;
+	}
 	return 0;
 }
 
@@ -283,6 +286,9 @@ static int make_parts(struct front *front)
 
 	front->lanes = calloc(options->loop_count, sizeof(struct lane *));
 	if (!front->lanes)
+		return -ENOMEM;
+	front->payloads = payloads_new();
+	if (!front->payloads)
 		return -ENOMEM;
 	result = write_back_new(&write_back, &front->write_back);
 	if (result == 0)
@@ -398,6 +404,7 @@ void front_free(struct front *front)
 		lane_free(front->lanes[i]);
 	free(front->lanes);
 	free(front->watches);
+	payloads_free(front->payloads);
 	handles_free(front);
 	node_table_free(front->nodes);
 	pages_free(front->pages);

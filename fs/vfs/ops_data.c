@@ -64,6 +64,7 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	if (!(info->flags & O_DIRECT))
 		node_set_pages(request->front->nodes, ino);
 	request->bytes = malloc(request->size);
+	request_count_payload(request, request->size);
 	if (!request->bytes)
 		request_reply_error(request, -ENOMEM);
 	else
@@ -101,6 +102,7 @@ static void write_called(struct client_call *call, int error, const struct op_re
 
 	if (request->op.write.flags & OP_WRITE_KILL)
 		request_strip(request->front, request->op.write.ino);
+	request_drop_payload(request); /* before it waits for the kernel */
 	if (error) {
 		request_reply_error(request, error);
 		return;
@@ -137,6 +139,14 @@ static void write_through(struct request *request)
 		request_call(request, request->payload, write_called);
 }
 
+/* Takes the payload, which may be NULL. */
+static void set_payload(struct request *request, struct buf *payload)
+{
+	request->payload = payload;
+	if (payload)
+		request_count_payload(request, payload->size);
+}
+
 static void buffer_again(struct env_mail *mail);
 
 static void buffer_write(struct request *request, const void *data)
@@ -151,9 +161,9 @@ static void buffer_write(struct request *request, const void *data)
 		data, request->size, write->flags, &request->room);
 	if (result == 0)
 		request_reply_written(request, request->size);
-	else if (result == -EAGAIN)
-		request->payload = request->payload ? request->payload : buf_copy(data, request->size);
-	else
+	else if (result == -EAGAIN && !request->payload)
+		set_payload(request, buf_copy(data, request->size));
+	else if (result != -EAGAIN)
 		request_reply_error(request, result);
 }
 
@@ -213,8 +223,8 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 	} else if (!must_be_durable(request, handle)) {
 		buffer_write(request, data);
 	} else {
-		request->payload = size < TAKE_SIZE_MIN ? buf_copy(data, size)
-							: lane_take_data(request->lane, data, size);
+		set_payload(request, size < TAKE_SIZE_MIN ? buf_copy(data, size)
+							  : lane_take_data(request->lane, data, size));
 		if (request->payload)
 			request_flush(request, ino, write_through);
 		else

@@ -145,10 +145,26 @@ void request_free(struct request *request)
 	if (front->watches)
 		watch_remove(&front->watches[lane_index(request->lane)], request);
 	latencies_add(&front->latencies, request->opcode, env_now(front->options.env) - request->started);
-	buf_unref(request->payload);
+	request_drop_payload(request);
 	free(request->bytes);
 	free(request);
 	front_leave(front);
+}
+
+void request_count_payload(struct request *request, size_t size)
+{
+	check(request->counted == 0);
+	request->counted = size;
+	payloads_add(request->front->payloads, size);
+}
+
+void request_drop_payload(struct request *request)
+{
+	buf_unref(request->payload);
+	request->payload = NULL;
+	if (request->counted > 0)
+		payloads_remove(request->front->payloads, request->counted);
+	request->counted = 0;
 }
 
 /* ---- Calls and reads ---- */

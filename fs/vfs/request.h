@@ -23,6 +23,7 @@
 #include "fs/vfs/retries.h"
 #include "fs/vfs/told.h"
 #include "fs/vfs/waits.h"
+#include "fs/fuse/payloads.h"
 #include "fs/fuse/watch.h"
 
 #define FRONT_BLOCK_SIZE 65536u /* st_blksize: what programs are told to read and write at a time */
@@ -43,6 +44,7 @@ struct front {
 	pthread_mutex_t mutex; /* of the handles */
 	struct handle *handles; /* open; at the end, those that the kernel did not release: it was aborted */
 	struct write_back *write_back;
+	struct payloads *payloads;
 	struct atimes *atimes;
 	atomic_bool no_atime, no_diratime, strict_atime; /* front_set_modes */
 	atomic_bool synchronous;
@@ -90,6 +92,7 @@ struct request {
 	struct drops_waiter drop;
 	uint64_t ticket; /* of pages that are old; 0: none are */
 	struct buf *payload;
+	size_t counted; /* bytes among the front's payloads */
 	struct op op; /* its slices point into `name`, `new_name` and `value` */
 	struct fuse_file_info info;
 	struct attributes attributes; /* the store's */
@@ -155,6 +158,11 @@ struct request *request_new(fuse_req_t fuse);
 struct request *request_new_raw(const struct lane_raw *raw, struct front *front);
 /* Copies a name; -ENAMETOOLONG is answered and NULL returned. */
 struct request *request_new_named(fuse_req_t fuse, const char *name);
+
+/* So many bytes of data are on their way with the request. Not of one that may wait for the kernel (payloads.h). */
+void request_count_payload(struct request *request, size_t size);
+/* They are no longer; request->payload has gone. */
+void request_drop_payload(struct request *request);
 
 /* Proposes `request->op`; `done` is called with the answer. An error that comes at once ends the request. */
 void request_call(struct request *request, struct buf *payload, client_call_cb done);

@@ -32,3 +32,20 @@ kept=$(stats '.allocated_bytes - .kv_cache_bytes')
 echo "$kept bytes are allocated after large direct writes"
 [ "$kept" -lt $((48 * 1048576 + $(nproc) * 33554432)) ] || fail "$kept bytes are still allocated"
 mount_down
+
+# Whoever waits for each of its writes is limited by nobody but the mount: 200 threads with 1 MiB each at a time. One lane,
+# as each keeps buffers of its own.
+writers=200 peak_limit=$((128 * 1048576))
+memory() { awk -v name="$1:" '$1 == name { print $2 * 1024 }' "/proc/$DAEMON/status"; }
+
+mount_up cache_size=1048576,lanes=1
+base=$(memory VmRSS)
+for option in sync direct; do
+	fio --directory="$MNT" --name=$option --ioengine=psync --$option=1 --rw=write --bs=1M --size=4M --numjobs=$writers \
+		--thread --fallocate=none >"$WORK/fio.log" || fail "fio: $(cat "$WORK/fio.log")"
+	peak=$(($(memory VmHWM) - base))
+	echo "$peak bytes more were resident while $writers threads wrote (--$option)"
+	[ "$peak" -lt $peak_limit ] || fail "$peak bytes were resident for $writers writers (--$option)"
+	rm "$MNT"/$option.*
+done
+mount_down
