@@ -83,7 +83,7 @@ struct client_read {
 			struct env_work work;
 			struct env_timer timer;
 			uint32_t attempts;
-			int result;
+			int status;
 		};
 		struct cluster_request request;
 	};

@@ -1,16 +1,18 @@
 #include "fs/client/client.h"
 #include "fs/client/client_ops.h"
+#include "proto/backoff.h"
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/rows/slots.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-#define RETRY_FIRST_NS	 1000000u /* 1 ms, doubled up to RETRY_MOST_NS */
-#define RETRY_MOST_NS	 128000000u
-#define RETRY_DOUBLINGS	 7u
 #define RETRIES_A_NOTICE 64u
+
+/* Not drawn: the store is here, and nobody else comes to it. */
+static const struct backoff rests = {.first = NS_PER_MS, .most = 128 * NS_PER_MS};
 
 /* A client of a store in this process. */
 struct local {
@@ -30,54 +32,35 @@ static const struct client_options *options_of(const struct client *client)
 
 /* ---- What an error means ---- */
 
-/* Nobody could answer yet: ask again, later. What may have happened can be asked again only by its slot. */
-static bool is_transient(const struct client *client, int status)
+/* A store that is here does not come back after it stopped. What may have happened can be asked again only by its slot. */
+static bool may_retry(const struct client *client, int status)
 {
-	switch (status) {
-	case STATUS_STALE_COMMAND:
+	if (status == STATUS_STALE_COMMAND)
 		return slots_are_of(options_of(client)->session);
-	case STATUS_NOT_LEADER:
-	case STATUS_NOT_READY:
-	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_EPOCH_NOT_MATCH:
-	case STATUS_REGION_NOT_FOUND:
-	case STATUS_LIMIT:
-	case STATUS_WOULD_BLOCK:
-		return true;
-	default:
-		return false;
-	}
+	return status_is_transient(status) && status != STATUS_STOPPING;
 }
 
 static void back_off(struct client *client, struct env_timer *timer, struct env_loop *loop,
 	uint32_t *attempts, int status, env_timer_cb again)
 {
 	struct env *env = env_loop_env(loop);
-	uint32_t doublings = *attempts < RETRY_DOUBLINGS ? *attempts : RETRY_DOUBLINGS;
+	uint64_t rest = backoff_length(&rests, *attempts);
 
 	if (++*attempts % RETRIES_A_NOTICE == 0)
-		log_warn(options_of(client)->logger,
-			"msg=\"still waiting for the store\" attempts=%u reason=\"%s\"", *attempts,
-			status_name(status));
-	env_timer_start(timer, loop, env_now(env) + ((uint64_t)RETRY_FIRST_NS << doublings), again);
+		log_warn(client->logger, "msg=\"still waiting for the store\" attempts=%u reason=\"%s\"",
+			*attempts, status_name(status));
+	env_timer_start(timer, loop, env_now(env) + rest, again);
 }
 
 /* ---- Changes ---- */
 
 static void send_call(struct client_call *call);
 
-static void finish_call(struct client_call *call, int status, struct buf *reply_bytes)
+static void finish_call(struct client_call *call, int status, struct buf *reply)
 {
-	struct op_reply reply = {0};
-
-	if (status == 0)
-		status = op_reply_decode(buf_slice(reply_bytes), &reply);
-	else if (status < STATUS_FIRST)
-		log_error(options_of(call->client)->logger,
-			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(call->write.body);
 	buf_unref(call->write.payload);
-	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+	client_end_call(call, status, status == 0 ? buf_slice(reply) : (struct slice){0});
 }
 
 static void on_call_timer(struct env_timer *timer)
@@ -91,11 +74,11 @@ static void retry_call(struct client_call *call, int status)
 	back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+static void local_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct client_call *call = container_of(write, struct client_call, write);
 
-	if (is_transient(call->client, status)) {
+	if (may_retry(call->client, status)) {
 		call->write.is_retry = true;
 		retry_call(call, status);
 		return;
@@ -109,7 +92,7 @@ static void send_call(struct client_call *call)
 	struct region_epoch epoch;
 	int status = raftkv_find_region(raftkv, fs_key_slice(&call->key), &call->write.region, &epoch);
 
-	if (is_transient(call->client, status)) {
+	if (may_retry(call->client, status)) {
 		retry_call(call, status);
 	} else if (status < 0) {
 		finish_call(call, status, NULL);
@@ -123,10 +106,10 @@ static int local_call(
 	struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
 	struct buf *body;
-	int result = op_encode(op, &body);
+	int status = op_encode(op, &body);
 
-	if (result < 0)
-		return result;
+	if (status < 0)
+		return status;
 	call->key = op_key(op);
 	call->attempts = 0;
 	call->timer = (struct env_timer){0};
@@ -135,7 +118,7 @@ static int local_call(
 		.body = body,
 		.payload = buf_ref(payload),
 		.loop = call->loop,
-		.done = on_written,
+		.done = local_on_written,
 	};
 	send_call(call);
 	return 0;
@@ -150,13 +133,10 @@ static void finish_read(struct client_read *read, int status)
 	if (read->snapshot)
 		raftkv_snapshot_free(read->snapshot);
 	read->snapshot = NULL;
-	if (status < STATUS_FIRST)
-		log_error(options_of(read->client)->logger, "msg=\"a read failed\" reason=\"%s\"",
-			status_name(status));
-	read->done(read, client_errno(status));
+	client_end_read(read, status);
 }
 
-static int answer(struct client_read *read, bool may_block)
+static int local_answer(struct client_read *read, bool may_block)
 {
 	return question_answer(&read->question, options_of(read->client)->raftkv,
 		raftkv_snapshot_view(read->snapshot, may_block), may_block, &read->finding);
@@ -166,19 +146,19 @@ static void on_worker(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	read->result = answer(read, true);
+	read->status = local_answer(read, true);
 }
 
 static void on_worker_done(struct env_work *work)
 {
 	struct client_read *read = container_of(work, struct client_read, work);
 
-	finish_read(read, read->result);
+	finish_read(read, read->status);
 }
 
 static void run_on_snapshot(struct client_read *read)
 {
-	int status = answer(read, false);
+	int status = local_answer(read, false);
 
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(read->loop, &read->work, on_worker, on_worker_done);
@@ -191,11 +171,11 @@ static void on_read_timer(struct env_timer *timer)
 	start_read(container_of(timer, struct client_read, timer));
 }
 
-static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
+static void local_on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
 {
 	struct client_read *read = container_of(request, struct client_read, read);
 
-	if (status == STATUS_STALE_COMMAND || is_transient(read->client, status)) {
+	if (status == STATUS_STALE_COMMAND || may_retry(read->client, status)) {
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 		return;
 	}
@@ -213,7 +193,7 @@ static void start_read(struct client_read *read)
 	struct region_epoch epoch;
 	int status;
 
-	read->read = (struct raftkv_read){.loop = read->loop, .done = on_snapshot};
+	read->read = (struct raftkv_read){.loop = read->loop, .done = local_on_snapshot};
 	status = raftkv_find_region(raftkv, fs_key_slice(&key), &read->read.region, &epoch);
 	if (status == 0) {
 		read->read.epoch_version = epoch.version;
@@ -223,7 +203,7 @@ static void start_read(struct client_read *read)
 		run_on_snapshot(read);
 	else if (status == STATUS_WOULD_BLOCK)
 		raftkv_async_snapshot(raftkv, &read->read);
-	else if (is_transient(read->client, status))
+	else if (may_retry(read->client, status))
 		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
 	else
 		finish_read(read, status);
@@ -239,19 +219,6 @@ static void local_read(struct client *client, struct client_read *read)
 }
 
 /* ---- Life ---- */
-
-/* A store that is here answers, or its process ends. */
-static bool never_give_up_call(struct client_call *call)
-{
-	(void)call;
-	return false;
-}
-
-static bool never_give_up_read(struct client_read *read)
-{
-	(void)read;
-	return false;
-}
 
 static uint64_t local_session(const struct client *client)
 {
@@ -270,9 +237,7 @@ static void local_free(struct client *client)
 
 static const struct client_ops local_ops = {
 	.call = local_call,
-	.give_up_call = never_give_up_call,
 	.read = local_read,
-	.give_up_read = never_give_up_read,
 	.session = local_session,
 	.raftkv = local_raftkv,
 	.free = local_free,
@@ -284,7 +249,7 @@ int client_new(const struct client_options *options, struct client **out)
 
 	if (!local)
 		return -ENOMEM;
-	local->base.ops = &local_ops;
+	local->base = (struct client){.ops = &local_ops, .logger = options->logger};
 	local->options = *options;
 	*out = &local->base;
 	return 0;

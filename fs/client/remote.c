@@ -12,8 +12,8 @@
 #include "fs/client/client_ops.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS   UINT64_C(1000000)
 #define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
 
 /* A dispatcher, and the mail between its loop and the first one. */
@@ -61,19 +61,13 @@ static struct dispatcher *dispatcher_of(const struct client *client, const struc
 
 /* ---- Changes ---- */
 
-static void on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct client_call *call = container_of(request, struct client_call, request);
-	struct op_reply reply = {0};
 
-	if (status == 0)
-		status = op_reply_decode(answer->bytes, &reply);
-	else if (status < STATUS_FIRST)
-		log_error(remote_of(call->client)->options.logger,
-			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(request->body);
 	buf_unref(request->payload);
-	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+	client_end_call(call, status, answer->bytes);
 }
 
 static int remote_call(
@@ -90,7 +84,7 @@ static int remote_call(
 		.payload = buf_ref(payload),
 		.weight = body->size + (payload ? payload->size : 0),
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = on_called};
+		.done = remote_on_called};
 	status = dispatcher_run(dispatcher_of(client, call->loop), &call->request);
 	if (status == 0)
 		return 0;
@@ -101,18 +95,15 @@ static int remote_call(
 
 /* ---- Reads ---- */
 
-static void on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct client_read *read = container_of(request, struct client_read, request);
 
 	if (status == 0)
 		status =
 			finding_take(&read->question, answer->bytes, buf_slice(answer->data), &read->finding);
-	if (status < STATUS_FIRST)
-		log_error(remote_of(read->client)->options.logger, "msg=\"a read failed\" reason=\"%s\"",
-			status_name(status));
 	buf_unref(request->body);
-	read->done(read, client_errno(status));
+	client_end_read(read, status);
 }
 
 static void remote_read(struct client *client, struct client_read *read)
@@ -126,7 +117,7 @@ static void remote_read(struct client *client, struct client_read *read)
 		.weight = read->question.size + READ_WEIGHT,
 		.is_for_leader = read->question.kind == QUESTION_SPACE,
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = on_read};
+		.done = remote_on_read};
 	if (status == 0)
 		status = dispatcher_run(dispatcher_of(client, read->loop), &read->request);
 	if (status == 0)
@@ -164,12 +155,6 @@ static uint64_t remote_session(const struct client *client)
 	return atomic_load(&remote_of(client)->id);
 }
 
-static struct raftkv *no_raftkv(const struct client *client)
-{
-	(void)client;
-	return NULL;
-}
-
 static void free_client(struct client *client)
 {
 	remote_free(remote_of(client));
@@ -181,7 +166,6 @@ static const struct client_ops remote_ops = {
 	.read = remote_read,
 	.give_up_read = remote_give_up_read,
 	.session = remote_session,
-	.raftkv = no_raftkv,
 	.free = free_client,
 };
 
@@ -311,7 +295,7 @@ int remote_new(const struct remote_options *options, struct remote **out, struct
 	*out = NULL;
 	check(options->loop_count > 0 && options->loop_count <= REMOTE_LOOPS_MAX);
 	if (remote) {
-		remote->base.ops = &remote_ops;
+		remote->base = (struct client){.ops = &remote_ops, .logger = options->logger};
 		remote->options = *options;
 		pthread_mutex_init(&remote->mutex, NULL);
 		for (uint32_t i = 0; i < options->loop_count && code == 0; i++)

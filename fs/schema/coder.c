@@ -1,8 +1,7 @@
 #include "fs/schema/coder.h"
 
 #include "fs/schema/op.h"
-
-#define NANOSECONDS 1000000000u
+#include "proto/units.h"
 
 void coder_check(struct coder *coder, bool holds)
 {
@@ -89,5 +88,5 @@ void coder_time(struct coder *coder, struct fs_time *time)
 	coder_fixed(coder, &seconds);
 	time->seconds = (int64_t)seconds;
 	coder_u32(coder, &time->nanoseconds);
-	coder_check(coder, time->nanoseconds < NANOSECONDS);
+	coder_check(coder, time->nanoseconds < NS_PER_S);
 }

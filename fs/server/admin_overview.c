@@ -4,8 +4,7 @@
 
 #include "fs/server/admin_internal.h"
 #include "fs/stats/stats_message.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct store_draft {
 	Raftkv__OverviewStore message;

@@ -20,12 +20,12 @@
 
 #include "fs/vfs/request.h"
 #include "fs/vfs/waits.h"
+#include "proto/units.h"
 
 #define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
 #define ASKS_A_REST	   8u /* after so many from one place the rest doubles */
 #define SESSION_FIRST_MS   UINT64_C(8)
-#define NS_PER_MS	   UINT64_C(1000000)
 #define UNLOCK_TRIES_MAX   8u
 
 static enum lock_type type_of(int type)
