@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/schema/coder.h"
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
 #include "proto/status.h"
@@ -120,6 +121,80 @@ static void operations_stay(void **state)
 	}
 }
 
+/* How many late fields each has, and does not have written. */
+static size_t left_out(const struct op *op)
+{
+	return op->kind == OP_LOCK && !op->lock.waits;
+}
+
+/* What a newer program adds behind the fields is skipped. */
+static void a_tail_is_skipped(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		struct buf *body = encode_op(&ops[i].op);
+		struct buf *longer = wire_with_tail(buf_slice(body), left_out(&ops[i].op));
+
+		expect_op(buf_slice(longer), &ops[i].op);
+		buf_unref(longer);
+		buf_unref(body);
+	}
+}
+
+/* What must be understood, and is not, is refused, whatever comes behind. */
+static void a_higher_version_is_refused(void **state)
+{
+	struct op decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		struct buf *body = encode_op(&ops[i].op), *longer;
+
+		((uint8_t *)body->data)[0]++;
+		longer = wire_with_tail(buf_slice(body), 0);
+		assert_int_equal(op_decode(buf_slice(body), &decoded), STATUS_UNSUPPORTED);
+		assert_int_equal(op_decode(buf_slice(longer), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)body->data)[0] = 0;
+		assert_int_equal(op_decode(buf_slice(body), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(body);
+	}
+}
+
+static void an_unknown_kind_is_refused(void **state)
+{
+	uint8_t body[] = {1, OP_KIND_END, 1, 2, 3, 4};
+	struct op decoded;
+
+	(void)state;
+	assert_int_equal(op_decode(slice_of(body, sizeof body), &decoded), STATUS_UNSUPPORTED);
+	assert_int_equal(op_decode(slice_of(body, 2), &decoded), STATUS_UNSUPPORTED);
+	body[1] = 0;
+	assert_int_equal(op_decode(slice_of(body, sizeof body), &decoded), STATUS_MALFORMED);
+	assert_int_equal(op_decode(slice_of(body, 1), &decoded), STATUS_MALFORMED);
+	assert_int_equal(op_decode(slice_of(body, 0), &decoded), STATUS_MALFORMED);
+}
+
+/* A flag may not be skipped: what it asks for would not be done. */
+static void unknown_flags_and_values_are_refused(void **state)
+{
+	static const uint8_t setattr[] = {1, OP_SETATTR, 1, 0x80, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t write[] = {1, OP_WRITE, 1, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t setxattr[] = {1, OP_SETXATTR, 1, 1, 'a', 0, 16};
+	static const uint8_t lock[] = {1, OP_LOCK, 1, 'x', 1, 0, 0, 0, 0};
+	static const uint8_t allocate[] = {1, OP_ALLOCATE, 'x'};
+	const struct slice bodies[] = {{setattr, sizeof setattr}, {write, sizeof write},
+		{setxattr, sizeof setxattr}, {lock, sizeof lock}, {allocate, sizeof allocate}};
+	struct op decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		assert_int_equal(op_decode(bodies[i], &decoded), STATUS_UNSUPPORTED);
+		assert_int_equal(op_decode(slice_of(bodies[i].data, 2), &decoded), STATUS_MALFORMED);
+	}
+}
+
 static void every_kind_is_recorded(void **state)
 {
 	uint64_t kinds = 0;
@@ -187,6 +262,42 @@ static void replies_stay(void **state)
 		buf_unref(recorded);
 		buf_unref(bytes);
 	}
+}
+
+static void a_reply_may_be_longer(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(replies); i++) {
+		struct buf *bytes = encode_reply(&replies[i].reply);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), replies[i].reply.before == 0);
+		struct op_reply decoded;
+
+		expect_reply(buf_slice(longer), &replies[i].reply);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(op_reply_decode(buf_slice(bytes), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
+/* Older programs wrote none of the late fields: they are 0. */
+static void late_fields_may_be_cut(void **state)
+{
+	struct buf *lock = wire_read("op/lock_waits"), *blocked = wire_read("reply/blocked");
+	struct op_reply reply;
+	struct op op;
+
+	(void)state;
+	assert_int_equal(op_decode(slice_of(lock->data, lock->size - 1), &op), 0);
+	assert_false(op.lock.waits);
+	assert_int_equal(op_decode(slice_of(lock->data, lock->size - 2), &op), STATUS_MALFORMED);
+	assert_int_equal(op_reply_decode(slice_of(blocked->data, blocked->size - 2), &reply), 0);
+	assert_int_equal(reply.before, 0);
+	assert_int_equal(reply.blocker.pid, 600);
+	assert_int_equal(
+		op_reply_decode(slice_of(blocked->data, blocked->size - 1), &reply), STATUS_MALFORMED);
+	buf_unref(blocked);
+	buf_unref(lock);
 }
 
 /* ---- Questions, and what was found ---- */
@@ -294,6 +405,46 @@ static void questions_stay(void **state)
 	}
 }
 
+static void a_question_may_be_longer_but_not_of_a_higher_version(void **state)
+{
+	struct question decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_question(&questions[i].question);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+
+		expect_question(buf_slice(longer), &questions[i].question);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)bytes->data)[0]--;
+		((uint8_t *)bytes->data)[1] = QUESTION_KIND_END;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)bytes->data)[1] = 0;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
+static void a_finding_may_be_longer(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_finding(&questions[i]);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+		struct finding finding = {.begin = begin_entries};
+
+		expect_finding(buf_slice(longer), &questions[i]);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(
+			finding_take(&questions[i].question, buf_slice(bytes), (struct slice){0}, &finding),
+			STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
 static void findings_stay(void **state)
 {
 	(void)state;
@@ -307,6 +458,48 @@ static void findings_stay(void **state)
 		buf_unref(recorded);
 		buf_unref(bytes);
 	}
+}
+
+/* ---- Late fields ---- */
+
+static struct slice write_late(uint8_t bytes[16], uint32_t first, uint32_t second, uint32_t third)
+{
+	struct writer writer = writer_fixed(bytes, 16);
+	struct coder coder = {.writer = &writer};
+
+	coder_late_u32(&coder, &first);
+	coder_late_u32(&coder, &second);
+	coder_late_u32(&coder, &third);
+	assert_false(coder.is_bad);
+	return writer_written(&writer);
+}
+
+/* By a reader that knows so many of them; the others it does not touch. */
+static int read_late(struct slice bytes, uint32_t known, uint32_t values[3])
+{
+	struct reader reader = reader_of(bytes);
+	struct coder coder = {.reader = &reader};
+
+	for (uint32_t i = 0; i < known; i++)
+		coder_late_u32(&coder, &values[i]);
+	return coder_finish(&coder);
+}
+
+static void a_late_field_brings_those_before_it(void **state)
+{
+	uint8_t bytes[16];
+	uint32_t values[3] = {9, 9, 9};
+
+	(void)state;
+	assert_int_equal(write_late(bytes, 0, 0, 0).size, 0);
+	assert_int_equal(write_late(bytes, 5, 0, 0).size, 1);
+	assert_int_equal(write_late(bytes, 0, 0, 300).size, 4);
+	assert_int_equal(read_late(slice_of(bytes, 4), 3, values), 0);
+	assert_true(values[0] == 0 && values[1] == 0 && values[2] == 300);
+	assert_int_equal(read_late(write_late(bytes, 7, 0, 300), 1, values), 0);
+	assert_true(values[0] == 7 && values[2] == 300);
+	assert_int_equal(read_late(write_late(bytes, 8, 0, 0), 3, values), 0);
+	assert_true(values[0] == 8 && values[1] == 0 && values[2] == 0);
 }
 
 /* ---- Entries of a directory ---- */
@@ -404,9 +597,18 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operations_stay),
 		cmocka_unit_test(every_kind_is_recorded),
+		cmocka_unit_test(a_tail_is_skipped),
+		cmocka_unit_test(a_higher_version_is_refused),
+		cmocka_unit_test(an_unknown_kind_is_refused),
+		cmocka_unit_test(unknown_flags_and_values_are_refused),
 		cmocka_unit_test(replies_stay),
+		cmocka_unit_test(a_reply_may_be_longer),
+		cmocka_unit_test(late_fields_may_be_cut),
 		cmocka_unit_test(questions_stay),
+		cmocka_unit_test(a_question_may_be_longer_but_not_of_a_higher_version),
 		cmocka_unit_test(findings_stay),
+		cmocka_unit_test(a_finding_may_be_longer),
+		cmocka_unit_test(a_late_field_brings_those_before_it),
 		cmocka_unit_test(entries_stay),
 	};
 
