@@ -22,6 +22,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
 	&raftkv__hello_reply__descriptor,
 	&raftkv__peer_messages__descriptor, /* and all that is in them */
 	&raftkv__snapshot_answer__descriptor,
+	&raftkv__refusal__descriptor,
 	&raftkv__read_request__descriptor,
 	&raftkv__read_reply__descriptor,
 	&raftkv__write_request__descriptor,
