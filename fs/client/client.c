@@ -8,6 +8,8 @@ int client_errno(int status)
 {
 	if (status > STATUS_FIRST)
 		return status;
+	if (status == STATUS_UNSUPPORTED)
+		return -EOPNOTSUPP;
 	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
 }
 

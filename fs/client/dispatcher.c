@@ -377,6 +377,17 @@ static bool is_transient(int status)
 	}
 }
 
+/* The store that was asked, or the one that it passed the request on to, is older than this program. */
+static void note_refusal(
+	struct dispatcher *dispatcher, const struct cluster_request *request, uint64_t answered)
+{
+	uint64_t store = answered > 0 ? answered : request->store;
+	const char *address = routes_address(dispatcher->routes, store);
+
+	dispatcher->options.refused(dispatcher->options.argument, store,
+		address ? store_links_version(dispatcher->links, address) : "unknown");
+}
+
 static void on_answer(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
@@ -405,7 +416,9 @@ static void on_answer(struct cluster_request *request, int status, const struct 
 		return;
 	}
 	note_read(request, true);
-	if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
+	if (status == STATUS_UNSUPPORTED)
+		note_refusal(dispatcher, request, answer->leader_store);
+	else if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
 		learn_leader(dispatcher, request,
 			answer->leader_store > 0 ? answer->leader_store : request->store);
 	note_answer(dispatcher, request);

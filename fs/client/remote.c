@@ -1,10 +1,12 @@
 #include "fs/client/remote.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/client/dispatcher.h"
 #include "fs/client/session.h"
@@ -12,9 +14,11 @@
 #include "fs/client/client_ops.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/version.h"
 
-#define NS_PER_MS   UINT64_C(1000000)
-#define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
+#define NS_PER_MS    UINT64_C(1000000)
+#define READ_WEIGHT  512u /* bytes of a read, beside those that it asks for */
+#define VERSION_SIZE 32u
 
 /* A dispatcher, and the mail between its loop and the first one. */
 struct post {
@@ -36,6 +40,7 @@ struct remote {
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
 	struct status trouble; /* under the mutex */
+	char older[VERSION_SIZE]; /* the version of stores that was told of last; under the mutex */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
 	uint32_t running; /* dispatchers that have not stopped */
@@ -59,6 +64,12 @@ static struct dispatcher *dispatcher_of(const struct client *client, const struc
 	return NULL;
 }
 
+/* What is not the system's own answer; of a store that is older on_refused has told. */
+static bool is_worth_telling(int status)
+{
+	return status < STATUS_FIRST && status != STATUS_UNSUPPORTED;
+}
+
 /* ---- Changes ---- */
 
 static void on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
@@ -68,7 +79,7 @@ static void on_called(struct cluster_request *request, int status, const struct 
 
 	if (status == 0)
 		status = op_reply_decode(answer->bytes, &reply);
-	else if (status < STATUS_FIRST)
+	else if (is_worth_telling(status))
 		log_error(remote_of(call->client)->options.logger,
 			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(request->body);
@@ -108,7 +119,7 @@ static void on_read(struct cluster_request *request, int status, const struct cl
 	if (status == 0)
 		status =
 			finding_take(&read->question, answer->bytes, buf_slice(answer->data), &read->finding);
-	if (status < STATUS_FIRST)
+	if (is_worth_telling(status))
 		log_error(remote_of(read->client)->options.logger, "msg=\"a read failed\" reason=\"%s\"",
 			status_name(status));
 	buf_unref(request->body);
@@ -283,6 +294,23 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 	pthread_mutex_unlock(&remote->mutex);
 }
 
+/* On the dispatcher's loop. A mount tells of it once for each version. */
+static void on_refused(void *argument, uint64_t store, const char *version)
+{
+	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_new;
+
+	pthread_mutex_lock(&remote->mutex);
+	is_new = strncmp(remote->older, version, sizeof remote->older - 1) != 0;
+	snprintf(remote->older, sizeof remote->older, "%s", version);
+	pthread_mutex_unlock(&remote->mutex);
+	if (is_new)
+		log_error(remote->options.logger,
+			"msg=\"a store does not know what this mount asks for: it is older\" store=%" PRIu64
+			" store_version=%s version=%s",
+			store, version, RAFTKV_VERSION);
+}
+
 /* ---- Life ---- */
 
 static int add_dispatcher(struct remote *remote)
@@ -295,6 +323,7 @@ static int add_dispatcher(struct remote *remote)
 		.reads = remote->options.reads,
 		.lost = on_dispatcher_lost,
 		.failed = on_link_failed,
+		.refused = on_refused,
 		.argument = post};
 
 	post->remote = remote;

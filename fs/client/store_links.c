@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -20,6 +21,7 @@
 #define PAUSE_FIRST_NS	  (20 * NS_PER_MS) /* after a failure, doubled up to */
 #define PAUSE_MOST_NS	  (500 * NS_PER_MS)
 #define LATENCY_SMOOTHING 8u
+#define VERSION_SIZE	  32u
 
 enum link_state {
 	LINK_DOWN,
@@ -35,6 +37,7 @@ struct store_link {
 	bool was_welcomed;
 	bool is_leaving; /* of a session that is over: it goes when it has ended */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+	char version[VERSION_SIZE]; /* of the store's program; empty: unknown */
 	struct rpc *rpc; /* NULL: DOWN */
 	struct env_timer limit; /* of connecting */
 	uint64_t rests_until; /* env_now */
@@ -182,6 +185,7 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 		rpc_close(rpc);
 		return;
 	}
+	snprintf(link->version, sizeof link->version, "%s", reply->version);
 	link->state = LINK_OPEN;
 	link->was_welcomed = true;
 	link->pause = 0;
@@ -366,6 +370,13 @@ uint64_t store_links_latency(const struct store_links *links, const char *addres
 	const struct store_link *link = find(links, address);
 
 	return link ? link->latency : 0;
+}
+
+const char *store_links_version(const struct store_links *links, const char *address)
+{
+	const struct store_link *link = find(links, address);
+
+	return link && link->version[0] != '\0' ? link->version : "unknown";
 }
 
 uint32_t store_links_open_count(const struct store_links *links)
