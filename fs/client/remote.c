@@ -40,6 +40,7 @@ struct remote {
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
 	struct status trouble; /* under the mutex */
+	bool is_foreign_told; /* that a store speaks another protocol; under the mutex */
 	char older[VERSION_SIZE]; /* the version of stores that was told of last; under the mutex */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
@@ -288,10 +289,18 @@ static void on_dispatcher_lost(void *argument, uint64_t session)
 static void on_link_failed(void *argument, const char *address, const struct status *why)
 {
 	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_foreign;
 
 	pthread_mutex_lock(&remote->mutex);
 	status_set(&remote->trouble, why->code, "%.80s: %.160s", address, why->text);
+	is_foreign = why->code == -EPROTO && !remote->is_foreign_told;
+	remote->is_foreign_told |= is_foreign;
 	pthread_mutex_unlock(&remote->mutex);
+	if (is_foreign)
+		log_error(remote->options.logger,
+			"msg=\"a store and this mount do not understand each other\" address=%s "
+			"reason=\"%s\"",
+			address, why->text);
 }
 
 /* On the dispatcher's loop. A mount tells of it once for each version. */
