@@ -289,7 +289,8 @@ static int make(struct cluster *cluster, const struct admin_request *change, str
 		return STATUS_NOT_LEADER;
 	code = reply->status;
 	if (code < 0)
-		status_set(status, code, "%s", reply->sentence);
+		status_set(
+			status, code, "%s", reply->sentence[0] != '\0' ? reply->sentence : status_name(code));
 	raftkv__admin_reply__free_unpacked(reply, NULL);
 	return code;
 }

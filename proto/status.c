@@ -26,6 +26,7 @@ static const char *const domain_names[] = {
 	[STATUS_FIRST - STATUS_STOPPING] = "stopping",
 	[STATUS_FIRST - STATUS_NOT_FOUND] = "not found",
 	[STATUS_FIRST - STATUS_SESSION_UNKNOWN] = "session unknown",
+	[STATUS_FIRST - STATUS_UNSUPPORTED] = "not supported: the program that was asked is older",
 };
 
 static void fill(struct status *status, int code, const char *format, va_list arguments)

@@ -45,7 +45,9 @@ enum status_code {
 	STATUS_STOPPING = -10026, /* the store is going down */
 	STATUS_NOT_FOUND = -10027, /* no such row */
 	STATUS_SESSION_UNKNOWN = -10028, /* the session has no row in this region: a definite refusal */
-	STATUS_LAST = -10029,
+	STATUS_UNSUPPORTED =
+		-10029, /* sound, but of a newer program: a definite refusal, nothing was changed */
+	STATUS_LAST = -10030,
 };
 
 struct status {

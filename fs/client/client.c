@@ -9,7 +9,15 @@ static int errno_of(int status)
 {
 	if (status > STATUS_FIRST)
 		return status;
+	if (status == STATUS_UNSUPPORTED)
+		return -EOPNOTSUPP;
 	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
+}
+
+/* What is not the system's own answer; of a store that is older, remote_options.refused tells. */
+static bool is_worth_telling(int status)
+{
+	return status < STATUS_FIRST && status != STATUS_UNSUPPORTED;
 }
 
 void client_end_call(struct client_call *call, int status, struct slice bytes)
@@ -18,7 +26,7 @@ void client_end_call(struct client_call *call, int status, struct slice bytes)
 
 	if (status == 0)
 		status = op_reply_decode(bytes, &reply);
-	else if (status < STATUS_FIRST)
+	else if (is_worth_telling(status))
 		log_error(call->client->logger, "msg=\"an operation could not be carried out\" reason=\"%s\"",
 			status_name(status));
 	call->done(call, status == 0 ? reply.error : errno_of(status), &reply);
@@ -26,7 +34,7 @@ void client_end_call(struct client_call *call, int status, struct slice bytes)
 
 void client_end_read(struct client_read *read, int status)
 {
-	if (status < STATUS_FIRST)
+	if (is_worth_telling(status))
 		log_error(read->client->logger, "msg=\"a read failed\" reason=\"%s\"", status_name(status));
 	read->done(read, errno_of(status));
 }

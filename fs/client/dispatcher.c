@@ -360,6 +360,17 @@ static void on_session_unknown(
 	dispatcher->options.lost(dispatcher->options.argument, session);
 }
 
+/* The store that was asked, or the one that it passed the request on to, is older than this program. */
+static void note_refusal(
+	struct dispatcher *dispatcher, const struct cluster_request *request, uint64_t answered)
+{
+	uint64_t store = answered > 0 ? answered : request->store;
+	const char *address = routes_address(dispatcher->routes, store);
+
+	dispatcher->options.refused(dispatcher->options.argument, store,
+		address ? store_links_version(dispatcher->links, address) : "unknown");
+}
+
 static void dispatcher_on_answer(
 	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
@@ -389,7 +400,9 @@ static void dispatcher_on_answer(
 		return;
 	}
 	note_read(request, true);
-	if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
+	if (status == STATUS_UNSUPPORTED)
+		note_refusal(dispatcher, request, answer->leader_store);
+	else if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
 		learn_leader(dispatcher, request,
 			answer->leader_store > 0 ? answer->leader_store : request->store);
 	note_answer(dispatcher, request);

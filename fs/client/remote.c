@@ -1,10 +1,12 @@
 #include "fs/client/remote.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/client/dispatcher.h"
 #include "fs/client/session.h"
@@ -13,8 +15,10 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/units.h"
+#include "proto/version.h"
 
-#define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
+#define READ_WEIGHT  512u /* bytes of a read, beside those that it asks for */
+#define VERSION_SIZE 32u
 
 /* A dispatcher, and the mail between its loop and the first one. */
 struct post {
@@ -36,6 +40,8 @@ struct remote {
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
 	struct status trouble; /* under the mutex */
+	bool is_foreign_told; /* that a store speaks another protocol; under the mutex */
+	char older[VERSION_SIZE]; /* the version of stores that was told of last; under the mutex */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
 	uint32_t running; /* dispatchers that have not stopped */
@@ -261,10 +267,35 @@ static void on_dispatcher_lost(void *argument, uint64_t session)
 static void on_link_failed(void *argument, const char *address, const struct status *why)
 {
 	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_foreign;
 
 	pthread_mutex_lock(&remote->mutex);
 	status_set(&remote->trouble, why->code, "%.80s: %.160s", address, why->text);
+	is_foreign = why->code == -EPROTO && !remote->is_foreign_told;
+	remote->is_foreign_told |= is_foreign;
 	pthread_mutex_unlock(&remote->mutex);
+	if (is_foreign)
+		log_error(remote->options.logger,
+			"msg=\"a store and this mount do not understand each other\" address=%s "
+			"reason=\"%s\"",
+			address, why->text);
+}
+
+/* On the dispatcher's loop. A mount tells of it once for each version. */
+static void on_refused(void *argument, uint64_t store, const char *version)
+{
+	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_new;
+
+	pthread_mutex_lock(&remote->mutex);
+	is_new = strncmp(remote->older, version, sizeof remote->older - 1) != 0;
+	snprintf(remote->older, sizeof remote->older, "%s", version);
+	pthread_mutex_unlock(&remote->mutex);
+	if (is_new)
+		log_error(remote->options.logger,
+			"msg=\"a store does not know what this mount asks for: it is older\" store=%" PRIu64
+			" store_version=%s version=%s",
+			store, version, RAFTKV_VERSION);
 }
 
 /* ---- Life ---- */
@@ -279,6 +310,7 @@ static int add_dispatcher(struct remote *remote)
 		.reads = remote->options.reads,
 		.lost = on_dispatcher_lost,
 		.failed = on_link_failed,
+		.refused = on_refused,
 		.argument = post};
 
 	post->remote = remote;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -16,6 +17,7 @@
 #define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
 #define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */
 #define LATENCY_SMOOTHING 8u
+#define VERSION_SIZE	  32u
 
 /* Of a link that failed, until it is tried again. */
 static const struct backoff pauses = {.first = 20 * NS_PER_MS, .most = 500 * NS_PER_MS};
@@ -36,6 +38,7 @@ struct store_link {
 	bool was_welcomed;
 	bool is_leaving; /* of a session that is over: it goes when it has ended */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+	char version[VERSION_SIZE]; /* of the store's program; empty: unknown */
 	struct rpc *rpc; /* NULL: DOWN */
 	struct env_timer limit; /* of connecting */
 	uint64_t rests_until; /* env_now */
@@ -178,6 +181,7 @@ static void store_links_on_opened(void *argument, struct rpc *rpc, const Raftkv_
 		rpc_close(rpc);
 		return;
 	}
+	snprintf(link->version, sizeof link->version, "%s", reply->version);
 	link->state = LINK_OPEN;
 	link->was_welcomed = true;
 	link->failures = 0;
@@ -362,6 +366,13 @@ uint64_t store_links_latency(const struct store_links *links, const char *addres
 	const struct store_link *link = store_links_find_link(links, address);
 
 	return link ? link->latency : 0;
+}
+
+const char *store_links_version(const struct store_links *links, const char *address)
+{
+	const struct store_link *link = store_links_find_link(links, address);
+
+	return link && link->version[0] != '\0' ? link->version : "unknown";
 }
 
 uint32_t store_links_open_count(const struct store_links *links)

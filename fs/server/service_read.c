@@ -158,6 +158,16 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 	return asked;
 }
 
+/* The mount is newer than this store, and is to be told so. */
+static int refuse(struct rpc_request *request, int status)
+{
+	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
+
+	reply.status = status;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
+}
+
 int service_on_read(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	Raftkv__ReadRequest *message = raftkv__read_request__unpack(NULL, frame->head.size, frame->head.data);
@@ -168,7 +178,7 @@ int service_on_read(void *argument, struct rpc_request *request, const struct fr
 		asked = make(argument, message, &status);
 	raftkv__read_request__free_unpacked(message, NULL);
 	if (!asked)
-		return status;
+		return status == STATUS_UNSUPPORTED ? refuse(request, status) : status;
 	asked->request = request;
 	service_read_begin(asked);
 	return 0;

@@ -141,9 +141,13 @@ static int service_write_take(struct service *service, struct rpc_request *reque
 {
 	struct buf *payload = frame->attachment_count > 0 ? frame->attachments[0] : NULL;
 	struct op op;
+	int status = op_decode(slice_of(message->body.data, message->body.len), &op);
 
-	if (op_decode(slice_of(message->body.data, message->body.len), &op) < 0 ||
-		!has_sound_payload(frame, &op))
+	if (status == STATUS_UNSUPPORTED) { /* the mount is newer than this store */
+		service_write_answer(request, status, 0, (struct slice){0});
+		return 0;
+	}
+	if (status < 0 || !has_sound_payload(frame, &op))
 		return STATUS_MALFORMED;
 	if (!is_allowed(request, message, &op))
 		service_write_answer(request, -EPERM, 0, (struct slice){0});
