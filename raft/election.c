@@ -220,10 +220,17 @@ int raft_on_vote_response(struct raft *raft, const struct raft_message *message)
 	return rc;
 }
 
+static bool is_quorum_active(const struct raft *raft)
+{
+	if (planted("raft:check_quorum_no_step_down"))
+		return true;
+	return tracker_is_quorum_active(&raft->tracker);
+}
+
 /* A leader that no quorum answers to steps down, so that its clients look elsewhere. */
 void raft_check_quorum_active(struct raft *raft)
 {
-	if (!tracker_is_quorum_active(&raft->tracker) && !planted("raft:check_quorum_no_step_down")) {
+	if (!is_quorum_active(raft)) {
 		log_warn(raft->logger, "%lx stepped down to follower since quorum is not active", raft->id);
 		raft_become_follower(raft, raft->term, RAFT_NONE);
 	}

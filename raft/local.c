@@ -24,10 +24,14 @@ static void applied_to(struct raft *raft, uint64_t index, uint64_t size)
 
 void raft_on_stable(struct raft *raft, uint64_t term, struct raft_position stable, uint64_t snapshot_index)
 {
+	bool is_of_term = term == raft->term;
+
+	if (planted("raft:stale_async_ack"))
+		is_of_term = true;
 	/* A write issued in an earlier term may be followed by one that replaces what it wrote, and that by a third
 	 * with the same entries again: matching entries prove nothing. What a snapshot holds is committed, in
 	 * whichever term it came. */
-	if (stable.index > 0 && (term == raft->term || planted("raft:stale_async_ack")))
+	if (stable.index > 0 && is_of_term)
 		unstable_stable_to(&raft->log.unstable, stable.index, stable.term);
 	if (snapshot_index > 0) {
 		unstable_stable_snapshot_to(&raft->log.unstable, snapshot_index);

@@ -80,7 +80,9 @@ enum quorum_result quorum_joint_vote(
 	enum quorum_result incoming = quorum_vote(&conf->voters, vote, argument);
 	enum quorum_result outgoing = quorum_vote(&conf->voters_outgoing, vote, argument);
 
-	if (planted("raft:joint_one_half") || incoming == outgoing)
+	if (planted("raft:joint_one_half"))
+		return incoming;
+	if (incoming == outgoing)
 		return incoming;
 	return incoming == QUORUM_LOST || outgoing == QUORUM_LOST ? QUORUM_LOST : QUORUM_PENDING;
 }

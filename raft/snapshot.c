@@ -50,6 +50,14 @@ static bool is_member(const struct raft_conf_state *conf, uint64_t id)
 	       raft_ids_has(&conf->voters_outgoing, id);
 }
 
+/* `conf` is the snapshot's, and taken. */
+static int restore_conf(struct raft *raft, struct raft_conf_state *conf, uint64_t index)
+{
+	if (planted("raft:snapshot_forgets_conf"))
+		return 0;
+	return raft_switch_conf(raft, conf, index, true);
+}
+
 /* Replaces log and configuration by those of the snapshot. */
 static int restore(struct raft *raft, const struct raft_snapshot *from)
 {
@@ -59,8 +67,8 @@ static int restore(struct raft *raft, const struct raft_snapshot *from)
 
 	if (!rc)
 		rc = confchange_restore(&from->conf_state, &conf, NULL);
-	if (!rc && !planted("raft:snapshot_forgets_conf"))
-		rc = raft_switch_conf(raft, &conf, from->index, true);
+	if (!rc)
+		rc = restore_conf(raft, &conf, from->index);
 	raft_conf_state_close(&conf);
 	if (rc) {
 		if (snapshot)
@@ -101,12 +109,13 @@ static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bo
 	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.applying, &is_changing);
 	if (rc)
 		return rc;
-	if (is_changing && !planted("raft:snapshot_overtakes_conf"))
+	if (planted("raft:snapshot_overtakes_conf"))
+		is_changing = false;
+	if (is_changing)
 		log_info(raft->logger,
 			"%lx ignores snapshot [index: %lu, term: %lu] while it applies configuration changes",
 			raft->id, snapshot->index, snapshot->term);
-	else
-		*is_new = true;
+	*is_new = !is_changing;
 	return 0;
 }
 
