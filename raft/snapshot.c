@@ -1,4 +1,5 @@
-/* Snapshots (Ongaro §5): sending them to peers that the log cannot serve any more, and taking one over. */
+/* Snapshots (paper §7, Ongaro §5): sending one to a peer that needs entries which the log no longer has, and taking one
+ * over. */
 #include "raft/core.h"
 
 #include <errno.h>
@@ -80,7 +81,8 @@ static int restore(struct raft *raft, const struct raft_snapshot *from)
 	return 0;
 }
 
-/* Whether the snapshot brings anything, and may: it may be old, not for this node, or a prefix of the log it has. */
+/* Whether to take over the snapshot. It may be old, not meant for this node, or hold a prefix of this node's log: then
+ * the log after it stays, and the prefix is committed (paper §7). */
 static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bool *is_new)
 {
 	struct raft_position position = {.index = snapshot->index, .term = snapshot->term};
@@ -104,8 +106,8 @@ static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bo
 		raft_log_commit_to(&raft->log, snapshot->index);
 		return 0;
 	}
-	/* Changes that the caller was given to apply are changes of the configuration that they follow: on top of the
-	 * snapshot's they would be wrong. The leader sends a snapshot again. */
+	/* The caller still has conf changes to apply that were handed out. They change the configuration that they follow;
+	 * applied to the snapshot's they would give a wrong one. The leader sends a snapshot again. */
 	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.applying, &is_changing);
 	if (rc)
 		return rc;
