@@ -70,7 +70,8 @@ static void make_room(struct acceptor *acceptor)
 	link_close(oldest->link, &why);
 }
 
-static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
+static int acceptor_on_greeted(
+	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	struct newcomer *newcomer = argument;
 	struct acceptor *acceptor = newcomer->acceptor;
@@ -89,7 +90,7 @@ static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *he
 	return code;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int acceptor_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	(void)argument;
 	(void)link;
@@ -98,7 +99,7 @@ static int on_received(void *argument, struct link *link, const struct frame *fr
 }
 
 /* Who came only to look whether somebody listens is not worth a line. */
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void acceptor_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct newcomer *newcomer = argument;
 	struct acceptor *acceptor = newcomer->acceptor;
@@ -142,12 +143,14 @@ static void check_user(struct newcomer *newcomer, const struct env_stream *strea
 			own);
 }
 
-static void on_accepted(void *argument, struct env_stream *stream)
+static void acceptor_on_accepted(void *argument, struct env_stream *stream)
 {
 	struct acceptor *acceptor = argument;
 	struct newcomer *newcomer = calloc(1, sizeof *newcomer);
-	const struct link_handlers handlers = {
-		.argument = newcomer, .greeted = on_greeted, .received = on_received, .closed = on_closed};
+	const struct link_handlers handlers = {.argument = newcomer,
+		.greeted = acceptor_on_greeted,
+		.received = acceptor_on_received,
+		.closed = acceptor_on_closed};
 
 	if (!newcomer) {
 		tally_note(&acceptor->refusals, "out of memory");
@@ -195,8 +198,8 @@ int acceptor_new(const struct acceptor_options *options, struct acceptor **out, 
 			"on unix:/PATH instead, or say --insecure where everybody is trusted",
 			options->address);
 	else
-		code = env_listen(
-			options->loop, options->address, on_accepted, acceptor, &acceptor->listener, status);
+		code = env_listen(options->loop, options->address, acceptor_on_accepted, acceptor,
+			&acceptor->listener, status);
 	if (code < 0)
 		free(acceptor);
 	else

@@ -91,7 +91,7 @@ static void settle(struct env_uv_stream *stream)
 	free(stream);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void stream_on_closed(uv_handle_t *handle)
 {
 	settle(handle->data);
 }
@@ -106,7 +106,7 @@ static void fail(struct env_uv_stream *stream, int status)
 	stream->handlers.failed(stream->handlers.argument, &stream->base, status);
 }
 
-static void on_mail(struct env_mail *mail)
+static void stream_on_mail(struct env_mail *mail)
 {
 	struct env_uv_stream *stream = container_of(mail, struct env_uv_stream, mail);
 
@@ -121,7 +121,7 @@ static void mail_later(struct env_uv_stream *stream)
 		return;
 	stream->is_mailed = true;
 	stream->pending++;
-	env_post(stream->base.loop, &stream->mail, on_mail);
+	env_post(stream->base.loop, &stream->mail, stream_on_mail);
 }
 
 static void fail_later(struct env_uv_stream *stream, int code)
@@ -140,14 +140,14 @@ void env_uv_stream_close(struct env_stream *base)
 	if (stream->is_looking_up)
 		uv_cancel((uv_req_t *)&stream->lookup); /* or it ends by itself */
 	if (stream->uv.any.data && !uv_is_closing(&stream->uv.any))
-		uv_close(&stream->uv.any, on_closed);
+		uv_close(&stream->uv.any, stream_on_closed);
 	else if (stream->pending == 0)
 		mail_later(stream);
 }
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+static void stream_on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
 	struct env_uv_stream *stream = handle->data;
 
@@ -155,7 +155,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	*buffer = uv_buf_init(loop_of(stream)->read_buffer, ENV_UV_READ_SIZE);
 }
 
-static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
+static void stream_on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
 	struct env_uv_stream *stream = handle->data;
 
@@ -177,7 +177,7 @@ static void start_reading(struct env_uv_stream *stream)
 
 	if (!stream->is_open || stream->is_paused || stream->is_ended)
 		return;
-	code = uv_read_start(&stream->uv.stream, on_allocate, on_read);
+	code = uv_read_start(&stream->uv.stream, stream_on_allocate, stream_on_read);
 	if (code < 0 && code != UV_EALREADY)
 		fail_later(stream, code);
 }
@@ -201,7 +201,7 @@ void env_uv_stream_resume(struct env_stream *base)
 
 static void write_queue(struct env_uv_stream *stream);
 
-static void on_written(uv_write_t *request, int code)
+static void stream_on_written(uv_write_t *request, int code)
 {
 	struct env_uv_stream *stream = request->handle->data;
 
@@ -240,7 +240,8 @@ static void write_queue(struct env_uv_stream *stream)
 
 	if (!stream->is_open || stream->is_writing || !stream->queue.first)
 		return;
-	code = uv_write(&stream->write, &stream->uv.stream, vector, gather(stream, vector), on_written);
+	code = uv_write(
+		&stream->write, &stream->uv.stream, vector, gather(stream, vector), stream_on_written);
 	stream->is_writing = code == 0;
 	if (code < 0) {
 		/* What is in the air ends when the stream is closed. */
@@ -262,7 +263,7 @@ int env_uv_stream_write(struct env_stream *base, struct env_stream_write *write)
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------- */
 
-static void on_connected(uv_connect_t *request, int code);
+static void stream_on_connected(uv_connect_t *request, int code);
 
 static void finish_connecting(struct env_uv_stream *stream, int status)
 {
@@ -280,7 +281,7 @@ static void init_tcp(struct env_uv_stream *stream)
 	stream->pending++;
 }
 
-static void on_attempt_closed(uv_handle_t *handle);
+static void stream_on_attempt_closed(uv_handle_t *handle);
 
 static void try_next_address(struct env_uv_stream *stream)
 {
@@ -289,15 +290,15 @@ static void try_next_address(struct env_uv_stream *stream)
 
 	stream->next_address = address->ai_next;
 	init_tcp(stream);
-	code = uv_tcp_connect(&stream->connect, &stream->uv.tcp, address->ai_addr, on_connected);
+	code = uv_tcp_connect(&stream->connect, &stream->uv.tcp, address->ai_addr, stream_on_connected);
 	if (code < 0) {
 		stream->status = env_uv_status(code);
-		uv_close(&stream->uv.any, on_attempt_closed);
+		uv_close(&stream->uv.any, stream_on_attempt_closed);
 	}
 }
 
 /* A socket that failed to connect is of no more use: the next address needs one of its own. */
-static void on_attempt_closed(uv_handle_t *handle)
+static void stream_on_attempt_closed(uv_handle_t *handle)
 {
 	struct env_uv_stream *stream = handle->data;
 
@@ -310,23 +311,23 @@ static void on_attempt_closed(uv_handle_t *handle)
 	settle(stream);
 }
 
-static void on_connected(uv_connect_t *request, int code)
+static void stream_on_connected(uv_connect_t *request, int code)
 {
 	struct env_uv_stream *stream = request->handle->data;
 
 	if (stream->is_closing)
-		return; /* on_closed follows */
+		return; /* stream_on_closed follows */
 	if (code == 0) {
 		if (request->handle->type == UV_TCP)
 			uv_tcp_nodelay(&stream->uv.tcp, 1);
 		finish_connecting(stream, 0);
 	} else {
 		stream->status = env_uv_status(code);
-		uv_close(&stream->uv.any, on_attempt_closed);
+		uv_close(&stream->uv.any, stream_on_attempt_closed);
 	}
 }
 
-static void on_looked_up(uv_getaddrinfo_t *request, int code, struct addrinfo *found)
+static void stream_on_looked_up(uv_getaddrinfo_t *request, int code, struct addrinfo *found)
 {
 	struct env_uv_stream *stream = request->data;
 
@@ -353,8 +354,8 @@ static int connect_tcp(struct env_uv_stream *stream, const struct env_uv_address
 	}
 	hints.ai_flags = AI_NUMERICSERV;
 	stream->lookup.data = stream;
-	code = uv_getaddrinfo(
-		&loop_of(stream)->uv, &stream->lookup, on_looked_up, address->host, address->port, &hints);
+	code = uv_getaddrinfo(&loop_of(stream)->uv, &stream->lookup, stream_on_looked_up, address->host,
+		address->port, &hints);
 	if (code == 0) {
 		stream->is_looking_up = true;
 		stream->pending++;
@@ -367,7 +368,7 @@ static void connect_unix(struct env_uv_stream *stream, const struct env_uv_addre
 	uv_pipe_init(&loop_of(stream)->uv, &stream->uv.pipe, 0);
 	stream->uv.any.data = stream;
 	stream->pending++;
-	uv_pipe_connect(&stream->connect, &stream->uv.pipe, address->path, on_connected);
+	uv_pipe_connect(&stream->connect, &stream->uv.pipe, address->path, stream_on_connected);
 }
 
 int env_uv_connect(struct env_loop *loop, const char *text, const struct env_stream_handlers *handlers,

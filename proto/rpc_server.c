@@ -158,7 +158,7 @@ static size_t size_of(const struct frame *frame)
 	return size;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int rpc_server_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	struct client_link *from = argument;
 	struct rpc_request *request;
@@ -182,7 +182,7 @@ static int on_received(void *argument, struct link *link, const struct frame *fr
 	return status;
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void rpc_server_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct client_link *from = argument;
 
@@ -198,7 +198,7 @@ int rpc_server_greeted(void *argument, struct link *link, const Raftkv__Hello *h
 {
 	struct rpc_server *server = argument;
 	struct client_link *from;
-	struct link_handlers handlers = {.received = on_received, .closed = on_closed};
+	struct link_handlers handlers = {.received = rpc_server_on_received, .closed = rpc_server_on_closed};
 
 	if (server->is_stopping || server->link_count >= RPC_LINKS_MAX)
 		return status_set(refusal, -EBUSY,
