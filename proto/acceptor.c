@@ -11,20 +11,20 @@
 
 #define ROLE_COUNT (RAFTKV__ROLE__CLIENT + 1)
 
-/* A connection whose role is not known yet, or was refused. */
+/* A connection whose role is not known yet, or that was refused. */
 struct newcomer {
 	struct acceptor *acceptor;
 	struct newcomer *prev, *next; /* in one of the acceptor's lists */
 	struct link *link;
-	struct status refusal; /* whatever it says */
-	bool is_leaving; /* had to make room */
+	struct status refusal; /* code < 0: it is refused whatever its greeting says */
+	bool is_leaving; /* it is being closed to make room */
 };
 
 struct acceptor {
 	struct acceptor_options options;
 	struct env_listener *listener; /* NULL: it has stopped */
 	struct newcomer *newcomers; /* the oldest first */
-	uint32_t waiting; /* of them */
+	uint32_t waiting; /* number of newcomers */
 	struct newcomer *leaving;
 	struct tally refusals;
 	struct {
@@ -56,13 +56,13 @@ static void remove_newcomer(struct newcomer *newcomer)
 	free(newcomer);
 }
 
-/* Who has had the longest time to say who it is. */
+/* Closes the newcomer that has had the longest time for its greeting. */
 static void make_room(struct acceptor *acceptor)
 {
 	struct newcomer *oldest = acceptor->newcomers;
 	struct status why = {0};
 
-	status_set(&why, -EBUSY, "it did not say who it is, and others wait to");
+	status_set(&why, -EBUSY, "it sent no greeting, and too many connections wait");
 	DL_DELETE(acceptor->newcomers, oldest);
 	acceptor->waiting--;
 	DL_APPEND(acceptor->leaving, oldest);
@@ -98,7 +98,7 @@ static int acceptor_on_received(void *argument, struct link *link, const struct 
 	return STATUS_MALFORMED;
 }
 
-/* Who came only to look whether somebody listens is not worth a line. */
+/* A peer that only connected and closed may have probed the port: that is not logged. */
 static void acceptor_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct newcomer *newcomer = argument;
@@ -123,7 +123,7 @@ static void drop(struct env_stream *stream)
 	env_stream_close(stream);
 }
 
-/* Who comes through a Unix socket? On a port nobody can say. */
+/* Notes a refusal if the user at the other end of a Unix socket may not connect. On a port the user is not known. */
 static void check_user(struct newcomer *newcomer, const struct env_stream *stream)
 {
 	uint32_t uid, own = newcomer->acceptor->options.uid;
@@ -132,8 +132,8 @@ static void check_user(struct newcomer *newcomer, const struct env_stream *strea
 	if (code == -EOPNOTSUPP || (code == 0 && (uid == 0 || uid == own)))
 		return;
 	if (code < 0)
-		status_set(
-			&newcomer->refusal, code, "nobody knows whose process it is: %s", status_name(code));
+		status_set(&newcomer->refusal, code, "the user of its process is not known: %s",
+			status_name(code));
 	else if (own == 0)
 		status_set(&newcomer->refusal, -EACCES,
 			"user %" PRIu32 " may not: this store serves root alone", uid);

@@ -56,7 +56,7 @@ static void remove_stale(const struct env_uv_address *address)
 	close(fd);
 }
 
-/* One that is to be found there is its maker's affair. */
+/* Makes the directory of a socket if it is absent; the mode of an existing one stays. */
 static void make_directory(const char *path)
 {
 	char directory[sizeof((struct env_uv_address *)0)->path];

@@ -1,15 +1,15 @@
 /*
  * Loops, mail and the arming of timers.
  *
- * All our work of a turn happens in one place, `loop_on_prepare`, just before libuv would wait: mail, then due timers, then
- * the decision how long to wait. A post while the loop is awake is therefore seen without a system call.
+ * All our work of a turn is done in loop_on_prepare, just before libuv would wait: mail, then due timers, then the
+ * decision how long to wait. So a post to a loop that is awake is seen without a system call.
  *
- * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop said it would sleep; the poster that
- * changes it from NULL wakes the loop, others need not. `loop_on_check` says the loop is awake again. Not by uv_async_t:
- * its loop waits, in sched_yield, for a poster that it preempted between two steps of the waking.
+ * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop announced that it would sleep. The poster
+ * that changes it from NULL wakes the loop; others need not. loop_on_check marks the loop as awake again. uv_async_t is
+ * not used: with it the loop waits, in sched_yield, for a poster that it preempted between two steps of the wake.
  *
- * The poster that wakes still touches the loop after its mail is visible, and the mail may be what lets the owner free
- * the loop: so free waits until as many wakes are done as lists were taken that owed one.
+ * The poster that wakes the loop still accesses it after its mail is visible, and that mail may let the owner free the
+ * loop. So env_uv_loop_free waits until as many wakes are done as lists were taken that needed one.
  */
 #include "proto/env_uv_internal.h"
 
@@ -48,7 +48,7 @@ void env_uv_post(struct env_loop *base, struct env_mail *mail)
 	}
 }
 
-/* Takes all mail, oldest first, and says that the loop is awake. */
+/* Takes all mail, oldest first, and marks the loop as awake. */
 static struct env_mail *take_mail(struct env_uv_loop *loop)
 {
 	struct env_mail *mail = atomic_exchange_explicit(&loop->mail, &loop->awake, memory_order_acq_rel);
@@ -74,12 +74,12 @@ static void run_mail(struct env_uv_loop *loop)
 	while (mail) {
 		struct env_mail *next = mail->next;
 
-		env_mail_run(mail); /* it is its owner's again */
+		env_mail_run(mail); /* its owner may free or post it */
 		mail = next;
 	}
 }
 
-/* Announces sleep; false: mail came meanwhile. */
+/* Announces that the loop will sleep; false: mail has come meanwhile. */
 static bool may_sleep(struct env_uv_loop *loop)
 {
 	struct env_mail *expected = &loop->awake;
@@ -111,8 +111,8 @@ static void loop_on_timer(uv_timer_t *handle)
 	loop->armed = UINT64_MAX; /* loop_on_prepare runs what is due */
 }
 
-/* Arms late rather than early: whole milliseconds, rounded up. A deadline that moved back leaves the timer as it is:
- * it fires, nothing is due, and it is armed anew. */
+/* Rounds up to whole milliseconds, so that the timer is never early. If the deadline moved back, the timer stays as it is:
+ * it fires, nothing is due, and it is armed again. */
 static void arm_timer(struct env_uv_loop *loop, uint64_t now)
 {
 	uint64_t deadline = env_loop_deadline(&loop->base);
@@ -152,7 +152,7 @@ static void loop_on_prepare(uv_prepare_t *handle)
 		uv_idle_start(&loop->more, loop_on_more);
 }
 
-/* Until loop_on_prepare, posts (of callbacks of this turn, too) need no wake. Mail that is there stays. */
+/* Until loop_on_prepare, posts (also those of callbacks of this turn) need no wake. Mail that was posted stays. */
 void env_uv_loop_wake_up(struct env_uv_loop *loop)
 {
 	struct env_mail *expected = NULL;
@@ -295,7 +295,7 @@ void env_uv_loop_free(struct env_loop *base)
 	uv_close((uv_handle_t *)&loop->more, NULL);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
 	env_uv_ring_close(loop->ring);
-	/* Runs the closing of these, and of streams and listeners that were closed just before the loop ended. */
+	/* Calls the close callbacks of these, and of streams and listeners that were closed just before the loop ended. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&loop->uv) == 0);
 	env_uv_ring_free(loop->ring);

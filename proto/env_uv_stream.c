@@ -1,9 +1,9 @@
 /*
- * Streams. Writes queue up here, not in libuv: one uv_write is in flight, and what came meanwhile goes out together in
- * the next.
+ * Streams. Writes are queued here, not in libuv: one uv_write is in flight, and the writes that came meanwhile are sent
+ * together in the next one.
  *
- * A stream is freed when it is closed and nothing of it is with libuv or in the mail any more: `pending` counts its
- * handle, its name look-up and its mail.
+ * A stream is freed when it is closed and neither libuv nor the mail has a part of it: `pending` counts its handle, its
+ * name look-up and its mail.
  */
 #include "proto/env_uv_internal.h"
 
@@ -36,7 +36,7 @@ struct env_uv_stream {
 	bool is_looking_up;
 	struct addrinfo *addresses;
 	const struct addrinfo *next_address;
-	/* Tells the owner what cannot be told from inside of a call: that an operation failed, or `closed`. */
+	/* Calls the owner back later when it may not be called back from inside of a call: with `failed`, or `closed`. */
 	struct env_mail mail;
 	bool is_mailed;
 	int status; /* the latest error */
@@ -76,7 +76,7 @@ static void finish_writes(struct env_mail_list *list, int status)
 	}
 }
 
-/* After each thing that was pending: the last one frees a stream that is closed. */
+/* To be called after each thing that was pending ends; after the last one a closed stream is freed. */
 static void settle(struct env_uv_stream *stream)
 {
 	stream->pending--;
@@ -138,7 +138,7 @@ void env_uv_stream_close(struct env_stream *base)
 	stream->is_closing = true;
 	stream->is_open = false;
 	if (stream->is_looking_up)
-		uv_cancel((uv_req_t *)&stream->lookup); /* or it ends by itself */
+		uv_cancel((uv_req_t *)&stream->lookup); /* if that fails, the look-up ends by itself */
 	if (stream->uv.any.data && !uv_is_closing(&stream->uv.any))
 		uv_close(&stream->uv.any, stream_on_closed);
 	else if (stream->pending == 0)
@@ -213,7 +213,7 @@ static void stream_on_written(uv_write_t *request, int code)
 		write_queue(stream);
 }
 
-/* Moves as many writes as fit into one vector from the queue into the air. Returns its elements. */
+/* Moves as many writes as fit into one vector from the queue to `in_flight`. Returns the number of elements. */
 static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 {
 	unsigned int count = 0;
@@ -229,7 +229,7 @@ static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 		env_mail_list_add(&stream->in_flight, env_mail_list_take(&stream->queue));
 	}
 	if (count == 0)
-		vector[count++] = uv_buf_init(NULL, 0); /* writes of nothing, too, are called back */
+		vector[count++] = uv_buf_init(NULL, 0); /* empty writes must be called back, too */
 	return count;
 }
 
@@ -244,7 +244,7 @@ static void write_queue(struct env_uv_stream *stream)
 		&stream->write, &stream->uv.stream, vector, gather(stream, vector), stream_on_written);
 	stream->is_writing = code == 0;
 	if (code < 0) {
-		/* What is in the air ends when the stream is closed. */
+		/* The writes in flight end when the stream is closed. */
 		stream->is_open = false;
 		fail_later(stream, code);
 	}
@@ -297,13 +297,13 @@ static void try_next_address(struct env_uv_stream *stream)
 	}
 }
 
-/* A socket that failed to connect is of no more use: the next address needs one of its own. */
+/* A socket that failed to connect cannot be used again: the next address needs a new one. */
 static void stream_on_attempt_closed(uv_handle_t *handle)
 {
 	struct env_uv_stream *stream = handle->data;
 
 	handle->data = NULL;
-	/* Held while the owner is told: it may close. */
+	/* `pending` still counts the handle while the owner is called back, because the owner may close the stream. */
 	if (!stream->is_closing && stream->next_address)
 		try_next_address(stream);
 	else if (!stream->is_closing)
@@ -346,7 +346,7 @@ static int connect_tcp(struct env_uv_stream *stream, const struct env_uv_address
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	int code;
 
-	/* A number needs no thread. */
+	/* A numeric address needs no thread for its look-up. */
 	if (getaddrinfo(address->host, address->port, &hints, &stream->addresses) == 0) {
 		stream->next_address = stream->addresses;
 		try_next_address(stream);

@@ -9,7 +9,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-/* A frame on its way out. */
+/* A frame that is being sent. */
 struct outgoing {
 	struct env_stream_write write;
 	struct link *link;
@@ -17,7 +17,7 @@ struct outgoing {
 	struct buf *prefix;
 	uint32_t attachment_count;
 	struct buf *attachments[FRAME_ATTACHMENTS_MAX];
-	struct iovec vector[]; /* one more than attachments */
+	struct iovec vector[]; /* the prefix and the attachments */
 };
 
 void link_adopt(struct link *link, const struct link_handlers *handlers)
@@ -165,7 +165,7 @@ int link_send(struct link *link, uint16_t type, uint64_t request, const Protobuf
 
 /* ---- Not receiving ---- */
 
-/* What the owner does not want, and what there is no memory for, stays where it is. */
+/* Whether nothing is read, because the owner paused the link or its claim waits for memory. */
 static bool is_deaf(const struct link *link)
 {
 	return link->is_paused || link->claim.is_waiting;
@@ -206,7 +206,7 @@ void link_set_budget(struct link *link, struct budget *budget)
 	budget->sending += link->queued;
 }
 
-/* Of what is still to come; what fits the first pages needs none. */
+/* Claims memory for the frame that is being received; one that fits the first pages needs no claim. */
 static int claim_frame(struct link *link)
 {
 	size_t size = link->decoder.announced > LINK_UNCLAIMED_SIZE_MAX ? link->decoder.announced : 0;
@@ -228,7 +228,7 @@ static int claim_frame(struct link *link)
 
 /* ---- Receiving ---- */
 
-/* What waits to be sent says as much. */
+/* Frames that wait to be sent are as good an answer. */
 static int answer_ping(struct link *link)
 {
 	if (link->queued > 0)

@@ -34,7 +34,7 @@ static void rpc_on_opened(void *argument, struct link *link, const Raftkv__Hello
 	rpc->options.opened(rpc->options.argument, rpc, reply);
 }
 
-/* An answer to what has timed out is dropped. */
+/* Drops the answer to a call that has timed out. */
 static int rpc_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	struct rpc *rpc = argument;

@@ -88,7 +88,7 @@ static void on_line(void *argument, enum log_level level, const char *line)
 	const char *count = strstr(line, " count=");
 
 	(void)level;
-	fixture->cut += strstr(line, "does not take its answers") != NULL;
+	fixture->cut += strstr(line, "does not read its answers") != NULL;
 	if (!strstr(line, "a connection was refused") || !count)
 		return;
 	fixture->lines++;
