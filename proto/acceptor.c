@@ -11,20 +11,20 @@
 
 #define ROLE_COUNT (RAFTKV__ROLE__CLIENT + 1)
 
-/* A connection whose role is not known yet, or was refused. */
+/* A connection whose role is not known yet, or that was refused. */
 struct newcomer {
 	struct acceptor *acceptor;
 	struct newcomer *prev, *next; /* in one of the acceptor's lists */
 	struct link *link;
-	struct status refusal; /* whatever it says */
-	bool is_leaving; /* had to make room */
+	struct status refusal; /* code < 0: it is refused whatever its greeting says */
+	bool is_leaving; /* it is being closed to make room */
 };
 
 struct acceptor {
 	struct acceptor_options options;
 	struct env_listener *listener; /* NULL: it has stopped */
 	struct newcomer *newcomers; /* the oldest first */
-	uint32_t waiting; /* of them */
+	uint32_t waiting; /* number of newcomers */
 	struct newcomer *leaving;
 	struct tally refusals;
 	struct {
@@ -56,13 +56,13 @@ static void remove_newcomer(struct newcomer *newcomer)
 	free(newcomer);
 }
 
-/* Who has had the longest time to say who it is. */
+/* Closes the newcomer that has had the longest time for its greeting. */
 static void make_room(struct acceptor *acceptor)
 {
 	struct newcomer *oldest = acceptor->newcomers;
 	struct status why = {0};
 
-	status_set(&why, -EBUSY, "it did not say who it is, and others wait to");
+	status_set(&why, -EBUSY, "it sent no greeting, and too many connections wait");
 	DL_DELETE(acceptor->newcomers, oldest);
 	acceptor->waiting--;
 	DL_APPEND(acceptor->leaving, oldest);
@@ -70,7 +70,8 @@ static void make_room(struct acceptor *acceptor)
 	link_close(oldest->link, &why);
 }
 
-static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
+static int acceptor_on_greeted(
+	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	struct newcomer *newcomer = argument;
 	struct acceptor *acceptor = newcomer->acceptor;
@@ -89,7 +90,7 @@ static int on_greeted(void *argument, struct link *link, const Raftkv__Hello *he
 	return code;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int acceptor_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	(void)argument;
 	(void)link;
@@ -97,8 +98,8 @@ static int on_received(void *argument, struct link *link, const struct frame *fr
 	return STATUS_MALFORMED;
 }
 
-/* Who came only to look whether somebody listens is not worth a line. */
-static void on_closed(void *argument, struct link *link, const struct status *why)
+/* A peer that only connected and closed may have probed the port: that is not logged. */
+static void acceptor_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct newcomer *newcomer = argument;
 	struct acceptor *acceptor = newcomer->acceptor;
@@ -122,7 +123,7 @@ static void drop(struct env_stream *stream)
 	env_stream_close(stream);
 }
 
-/* Who comes through a Unix socket? On a port nobody can say. */
+/* Notes a refusal if the user at the other end of a Unix socket may not connect. On a port the user is not known. */
 static void check_user(struct newcomer *newcomer, const struct env_stream *stream)
 {
 	uint32_t uid, own = newcomer->acceptor->options.uid;
@@ -131,8 +132,8 @@ static void check_user(struct newcomer *newcomer, const struct env_stream *strea
 	if (code == -EOPNOTSUPP || (code == 0 && (uid == 0 || uid == own)))
 		return;
 	if (code < 0)
-		status_set(
-			&newcomer->refusal, code, "nobody knows whose process it is: %s", status_name(code));
+		status_set(&newcomer->refusal, code, "the user of its process is not known: %s",
+			status_name(code));
 	else if (own == 0)
 		status_set(&newcomer->refusal, -EACCES,
 			"user %" PRIu32 " may not: this store serves root alone", uid);
@@ -142,12 +143,14 @@ static void check_user(struct newcomer *newcomer, const struct env_stream *strea
 			own);
 }
 
-static void on_accepted(void *argument, struct env_stream *stream)
+static void acceptor_on_accepted(void *argument, struct env_stream *stream)
 {
 	struct acceptor *acceptor = argument;
 	struct newcomer *newcomer = calloc(1, sizeof *newcomer);
-	const struct link_handlers handlers = {
-		.argument = newcomer, .greeted = on_greeted, .received = on_received, .closed = on_closed};
+	const struct link_handlers handlers = {.argument = newcomer,
+		.greeted = acceptor_on_greeted,
+		.received = acceptor_on_received,
+		.closed = acceptor_on_closed};
 
 	if (!newcomer) {
 		tally_note(&acceptor->refusals, "out of memory");
@@ -195,8 +198,8 @@ int acceptor_new(const struct acceptor_options *options, struct acceptor **out, 
 			"on unix:/PATH instead, or say --insecure where everybody is trusted",
 			options->address);
 	else
-		code = env_listen(
-			options->loop, options->address, on_accepted, acceptor, &acceptor->listener, status);
+		code = env_listen(options->loop, options->address, acceptor_on_accepted, acceptor,
+			&acceptor->listener, status);
 	if (code < 0)
 		free(acceptor);
 	else

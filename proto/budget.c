@@ -13,7 +13,7 @@ static bool fits(const struct budget *budget, size_t size)
 	return budget->size <= budget->size_max && size <= budget->size_max - budget->size;
 }
 
-/* Behind those that are as small. */
+/* After the claims that are as small. */
 static void enqueue(struct budget *budget, struct budget_claim *claim)
 {
 	struct budget_claim **place = &budget->first;

@@ -47,7 +47,7 @@ static inline struct slice buf_slice(const struct buf *buf)
 	return buf ? (struct slice){buf->data, buf->size} : (struct slice){0};
 }
 
-/* Memory order, then length, as keys are ordered: <0, 0, >0. */
+/* Compares bytes, then length, as keys are ordered: <0, 0, >0. */
 int slice_compare(struct slice a, struct slice b);
 
 static inline struct slice slice_of(const void *data, size_t size)

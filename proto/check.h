@@ -1,7 +1,7 @@
 /*
- * check() guards our own mistakes: a condition the code itself must keep. It is always compiled in, takes one
- * condition, and aborts with its text and place. Bytes from a disk, a network or a user are never checked with it:
- * those are errors (status.h).
+ * check() catches mistakes of our own: it tests one condition that the code itself must keep, and aborts with its text
+ * and place. It is always compiled in. Bytes from a disk, a network or a user are never tested with it: wrong ones are
+ * errors (status.h).
  */
 #ifndef RAFTKV_PROTO_CHECK_H
 #define RAFTKV_PROTO_CHECK_H

@@ -1,12 +1,11 @@
 /*
- * Cursors over bytes: `struct reader` takes integers and slices off a range, `struct writer` puts them into memory.
+ * Cursors over bytes: a `struct reader` reads integers and slices from a range, a `struct writer` writes them to memory.
  *
- * Every encoding of the project is made with these two: log records, rows, keys, messages. Integers are little endian
- * (…le) in records, big endian (…be) in keys so that they sort as numbers, or varints (seven bits a byte, the lowest
- * first, as protobuf has them).
+ * Log records, rows and keys are encoded with these two. Integers are little endian (…le) in records, big endian (…be)
+ * in keys so that they sort as numbers, or varints (seven bits a byte, the lowest first, as in protobuf).
  *
  * Errors stick: after the first, a reader gives zeros and empty slices and a writer takes nothing, so that a caller
- * makes all its calls and then asks once. No byte outside the range is ever touched, whatever the bytes say.
+ * makes all its calls and then asks once. Whatever the bytes say, no byte outside the range is touched.
  */
 #ifndef RAFTKV_PROTO_CODEC_H
 #define RAFTKV_PROTO_CODEC_H
@@ -44,7 +43,7 @@ struct slice reader_bytes(struct reader *reader, size_t size);
 /* A varint length and that many bytes. */
 struct slice reader_slice(struct reader *reader);
 
-/* For what the caller finds wrong itself; `reader` gives no more bytes. */
+/* Sets the error, for a caller that finds the bytes wrong; `reader` gives no more bytes. */
 void reader_fail(struct reader *reader);
 /* True while there is something to read and no error; the condition of a loop over fields. */
 bool reader_has_more(const struct reader *reader);
@@ -62,7 +61,7 @@ struct writer {
 	int status; /* 0, -ENOMEM or STATUS_LIMIT */
 };
 
-/* Grows on the heap up to `size_max` bytes; past it is STATUS_LIMIT. Ends with writer_take or writer_close. */
+/* Grows on the heap up to `size_max` bytes; more is STATUS_LIMIT. End it with writer_take or writer_close. */
 struct writer writer_growing(size_t size_max);
 /* Writes into `size` bytes of the caller and never allocates. */
 struct writer writer_fixed(void *data, size_t size);
@@ -79,7 +78,7 @@ void writer_bytes(struct writer *writer, const void *data, size_t size);
 /* A varint length and the bytes. */
 void writer_slice(struct writer *writer, struct slice bytes);
 
-/* Takes room for `size` bytes that the caller fills before its next call; NULL after an error. */
+/* Room for `size` bytes, which the caller fills before its next call; NULL after an error. */
 uint8_t *writer_reserve(struct writer *writer, size_t size);
 /* Overwrites four bytes written before, at `offset`: for a length or checksum known only at the end. */
 void writer_patch_u32le(struct writer *writer, size_t offset, uint32_t value);

@@ -1,4 +1,4 @@
-/* From a member that is embedded in a struct back to the struct: requests in their owners. */
+/* From a pointer to an embedded member, such as a request, to the struct that owns it. */
 #ifndef RAFTKV_PROTO_CONTAINER_H
 #define RAFTKV_PROTO_CONTAINER_H
 

@@ -1,4 +1,4 @@
-/* The functions of env.h, handed on to the implementation; what can be checked for all of them is checked here. */
+/* The functions of env.h: they call the implementation, and check what can be checked for every implementation. */
 #include "proto/env_ops.h"
 
 #include "proto/check.h"
@@ -68,7 +68,7 @@ static void take(struct env_mail *mail)
 	check(was_free);
 }
 
-/* An exchange, so that it sees what those wrote who found the mail taken. */
+/* An exchange, not a store: the callback must see what threads wrote before they found the mail taken (env_post_once). */
 static void give_back(struct env_mail *mail)
 {
 	bool was_taken = atomic_exchange_explicit(&mail->is_taken, false, memory_order_acq_rel);

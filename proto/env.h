@@ -1,21 +1,21 @@
 /*
- * env.h: the seam between raftkv and the world.
+ * env.h: the interface between raftkv and the system it runs on.
  *
  * Logic reaches time, randomness, files, the network and other threads only through a `struct env`. env_uv_new
  * (env_uv.h) makes the real one on libuv; the simulator makes one that runs a whole cluster in one thread on virtual
  * time from one seed. The same code runs on both.
  *
  * Model. A *loop* is a thread of control: everything registered with it calls back on it, one callback at a time.
- * Loops share nothing but what they pass in *mail*. *Workers* run what may block. *Files* are read and written by I/O
- * threads; the completion is mailed to a loop or, for the log writer, runs right on the I/O thread.
+ * Loops share nothing but what they pass in *mail*. *Workers* run calls that may block. I/O threads read and write
+ * *files*; the completion is mailed to a loop or, for the log writer, called on the I/O thread.
  *
- * Requests (mail, work, timers, file requests, stream writes) are embedded in their owners, who zero-initialize them
- * once. A call that returns 0 means exactly one callback, later, never from inside the call; an error means none. The
- * request belongs to the environment until its callback begins: to hand it in once more before is a mistake that is
- * checked. Nothing here can be cancelled except timers; owners wait for their callbacks.
+ * Requests (mail, work, timers, file requests, stream writes) are embedded in their owners, which zero-initialize them
+ * once. If a call returns 0 there is exactly one callback, later, never from inside the call; if it returns an error
+ * there is none. The request belongs to the environment until its callback begins; handing it in again before that is
+ * a mistake, and checked. Only timers can be cancelled; owners wait for the other callbacks.
  *
  * Times are nanoseconds. `env_now` is CLOCK_BOOTTIME read at the call (it does not stop in suspend, and never jumps);
- * `env_wall` is for file times and log lines alone: safety never rests on it.
+ * `env_wall` is for file times and log lines alone: safety does not depend on it.
  */
 #ifndef RAFTKV_PROTO_ENV_H
 #define RAFTKV_PROTO_ENV_H
@@ -45,24 +45,26 @@ void env_random(struct env *env, void *bytes, size_t size); /* any thread; unpre
 
 /* ---- Loops and mail --------------------------------------------------------------------------------------------- */
 
-/* `name` (≤ 15 bytes) is the thread's. */
+/* `name` (≤ 15 bytes) is the thread's. 0 or -errno. */
 int env_loop_new(struct env *env, const char *name, struct env_loop **loop);
-/* Runs the loop in a thread of its own; or, env_loop_run, in the caller's until env_loop_stop (any thread) is called:
- * the loop then ends once no mail and no due timer is left. A loop runs once; before, its creator may use it as if on
- * its thread. */
+/* Runs the loop in a thread of its own. 0 or -errno. A loop runs once; before that, its creator may use it as if on its
+ * thread. */
 int env_loop_start(struct env_loop *loop);
+/* Runs the loop in the caller's thread and returns when the loop has ended. */
 int env_loop_run(struct env_loop *loop);
+/* Ends the loop once no mail and no due timer is left. Any thread. */
 void env_loop_stop(struct env_loop *loop);
-/* Waits for a started loop's thread to end and frees it; may be NULL. No mail, work or request of it may be on its
- * way, no timer running, every stream and listener closed: on the real one these are checked. Not on the loop. */
+/* Waits for the thread of a started loop to end, and frees the loop; may be NULL. Not on the loop. None of its mail,
+ * work or requests may be under way, no timer running, and every stream and listener must be closed; the real
+ * environment checks this. */
 void env_loop_free(struct env_loop *loop);
-bool env_loop_is_current(const struct env_loop *loop); /* called on the loop's own thread? */
+bool env_loop_is_current(const struct env_loop *loop); /* whether the caller is on the loop's thread */
 struct env *env_loop_env(const struct env_loop *loop);
 
 struct env_mail;
 typedef void (*env_mail_cb)(struct env_mail *mail);
 
-/* All of it is the environment's. */
+/* The fields are the environment's. */
 struct env_mail {
 	struct env_mail *next;
 	env_mail_cb run;
@@ -71,8 +73,9 @@ struct env_mail {
 
 /* Runs `run(mail)` on `loop`, soon. Any thread; mail of one thread to one loop arrives in order. Cannot fail. */
 void env_post(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
-/* For a mail that says "look": nothing (false) if it is on its way already, as its callback will see all that was
- * written before this call. Several threads may call at once, always with the same loop. */
+/* As env_post, for a mail that only asks its receiver to look. If the mail is already under way nothing happens (false):
+ * its callback will see everything that was written before this call. Several threads may call at once, always with the
+ * same loop. */
 bool env_post_once(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
 
 /* ---- Timers ----------------------------------------------------------------------------------------------------- */
@@ -80,9 +83,9 @@ bool env_post_once(struct env_loop *loop, struct env_mail *mail, env_mail_cb run
 struct env_timer;
 typedef void (*env_timer_cb)(struct env_timer *timer);
 
-/* Zero-initialize. One shot. All calls on the loop's thread. Timers due together expire in the order of their
- * deadlines, equal deadlines in the order started. Never early; on the
- * real one late by a few ms, and by the length of a suspend. */
+/* Zero-initialize. It expires once for each start. All calls are on the loop's thread. Timers that are due together
+ * expire in the order of their deadlines, those with equal deadlines in the order in which they were started. A timer is
+ * never early; in the real environment it may be a few ms late, or the length of a suspend. */
 struct env_timer {
 	struct heap_node node;
 	struct env_loop *loop;
@@ -91,7 +94,7 @@ struct env_timer {
 
 /* Calls back once env_now() >= `deadline`; moves the deadline of a running timer (of the same loop). */
 void env_timer_start(struct env_timer *timer, struct env_loop *loop, uint64_t deadline, env_timer_cb expired);
-void env_timer_stop(struct env_timer *timer); /* no callback after this; a stopped timer is fine */
+void env_timer_stop(struct env_timer *timer); /* no callback after this; may be repeated */
 bool env_timer_is_running(const struct env_timer *timer);
 
 /* ---- Workers ---------------------------------------------------------------------------------------------------- */
@@ -106,15 +109,15 @@ struct env_work {
 	env_work_cb done; /* on the loop */
 };
 
-/* Cannot fail; work of one loop may run in parallel and finish in any order. A work that waits for another work may
- * wait for ever: the threads are few. */
+/* Cannot fail. The works of a loop may run in parallel and finish in any order. A work must not wait for another one:
+ * there are few threads, and the other one may never get one. */
 void env_work_submit(struct env_loop *loop, struct env_work *work, env_work_cb run, env_work_cb done);
 
 /* ---- Files ------------------------------------------------------------------------------------------------------ */
 
 /*
- * Blocking calls are for start-up, shutdown and workers. Offsets and sizes are bytes. Paths are absolute, or relative
- * to the process. All return 0 (or what they say) or -errno.
+ * Blocking calls are for start-up, shutdown and workers. Offsets and sizes are in bytes. Paths are absolute, or relative
+ * to the working directory. All calls return 0 or -errno unless their comment says otherwise.
  */
 enum env_open_flags {
 	ENV_OPEN_READ = 0,
@@ -134,14 +137,14 @@ int env_file_size(struct env_file *file, uint64_t *size);
 int env_file_truncate(struct env_file *file, uint64_t size);
 /* Reserves [offset, offset + size) on the disk (and extends the size): later writes there cannot meet a full disk. */
 int env_file_allocate(struct env_file *file, uint64_t offset, uint64_t size);
-/* Gives the disk space of a range back; it reads as zeroes. */
+/* Frees the disk space of a range, which then reads as zeroes. */
 int env_file_punch(struct env_file *file, uint64_t offset, uint64_t size);
-/* All or an error; a read past the end gives -ENODATA. */
+/* Reads all `size` bytes, or returns an error. -ENODATA: the file ends before. */
 int env_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size);
-/* All of it without waiting for a disk, or STATUS_WOULD_BLOCK: not all is in memory, or past the end. */
+/* As env_file_read, without waiting for a disk. STATUS_WOULD_BLOCK: some bytes are not in memory, or past the end. */
 int env_file_read_cached(struct env_file *file, uint64_t offset, void *bytes, size_t size);
 int env_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
-/* fdatasync. An error is final: never call again, never trust the file. */
+/* fdatasync. An error is final: do not call it again, and do not trust the file. */
 int env_file_sync(struct env_file *file);
 
 int env_mkdir(struct env *env, const char *path); /* mode 0700; durable after env_sync_dir of the parent */
@@ -149,7 +152,8 @@ int env_sync_dir(struct env *env, const char *path);
 int env_rename(struct env *env, const char *from, const char *to);
 int env_unlink(struct env *env, const char *path);
 int env_rmdir(struct env *env, const char *path);
-/* Calls back with each name in the directory, sorted, without "." and "..". A nonzero return ends it and is returned. */
+/* Calls back with each name in the directory, sorted, without "." and "..". If the callback returns a nonzero value,
+ * there are no more calls, and that value is returned. */
 int env_list(
 	struct env *env, const char *path, int (*name)(void *argument, const char *name), void *argument);
 struct env_space {
@@ -165,17 +169,18 @@ typedef void (*env_file_cb)(struct env_file_request *request);
 
 struct env_file_request {
 	struct env_mail mail;
-	/* The caller's, in: */
+	/* Set by the caller: */
 	struct env_file *file;
 	enum env_file_operation operation;
 	uint64_t offset;
 	struct iovec *vector; /* borrowed until the callback; the environment may change it */
 	int vector_count; /* ≤ 1024 */
-	/* Where `done` runs: cheapest if it is the calling one. NULL: right on the I/O thread, which it must not block. */
+	/* The loop on which `done` runs; cheapest if the caller is on it. NULL: on the I/O thread, which `done` must not
+	 * block. */
 	struct env_loop *loop;
 	env_file_cb done;
-	/* out: */
-	int status; /* 0: all of it was done. -ENODATA: read past the end. -errno */
+	/* Set by the environment: */
+	int status; /* 0: all of it was done. -ENODATA: the file ends before. Else -errno. */
 };
 
 /* Any thread. Requests on one file may run in parallel and finish in any order. Cannot fail. */
@@ -185,20 +190,20 @@ void env_file_submit(struct env_file_request *request);
 
 /*
  * Byte streams. An address is "host:port" (numeric or a name; "[::1]:7420" for IPv6) or "unix:/path". All calls and
- * callbacks on the loop's thread. A stream is freed by the environment after its `closed` callback.
+ * callbacks are on the loop's thread. The environment frees a stream after its `closed` callback.
  *
- * A stream's callbacks: `connected` once (of env_connect; negative: close it), then `received` any number of times, at
- * most one `failed`. Once env_stream_close is called only unfinished writes are called back, then `closed`.
+ * The callbacks of a stream are `connected` once (after env_connect; negative: close it), then `received` any number of
+ * times and `failed` at most once. After env_stream_close only unfinished writes are called back, and then `closed`.
  */
 struct env_stream;
 struct env_listener;
 
 struct env_stream_handlers {
-	void *argument; /* shares */
+	void *argument; /* borrowed until `closed` */
 	void (*connected)(void *argument, struct env_stream *stream, int status); /* of env_connect; once */
-	/* `bytes` borrowed for the call. size 0: the peer ended its side; the last `received`. */
+	/* `bytes` is borrowed for the call. `size` 0: the peer ended its side, and this is the last `received`. */
 	void (*received)(void *argument, struct env_stream *stream, const void *bytes, size_t size);
-	/* -errno; close it; at most once. */
+	/* At most once, with -errno. The owner closes the stream. */
 	void (*failed)(void *argument, struct env_stream *stream, int status);
 	/* After env_stream_close; the last callback. */
 	void (*closed)(void *argument, struct env_stream *stream);
@@ -214,36 +219,37 @@ struct env_stream_write {
 	env_stream_write_cb done;
 };
 
-/* Accepts on `address`; `accepted` gives a new stream, on which env_stream_start must be called, now or later (also to
- * close it). A name is resolved at once: blocks. The file of a Unix address is made with mode 0600, and its
- * directory, when it is absent, with 0700; a file on which nobody listens any more is replaced: whoever owns the path must hold a lock of its own against a second owner. */
+/* Listens on `address`. `accepted` gives a new stream, on which the owner calls env_stream_start, now or later, before
+ * it may close it. Resolving a name blocks. The file of a Unix address is made with mode 0600, and its directory, if
+ * absent, with 0700. A file on which nobody listens is replaced: the caller must hold a lock of its own against a second
+ * listener. 0, or a negative status with a sentence. */
 int env_listen(struct env_loop *loop, const char *address,
 	void (*accepted)(void *argument, struct env_stream *stream), void *argument,
 	struct env_listener **listener, struct status *status);
-/* What was bound, as an address: numeric, with the port chosen when the one asked for was 0. */
+/* The address that was bound, numeric, with the chosen port if the caller asked for port 0; borrowed. */
 const char *env_listener_address(const struct env_listener *listener);
 void env_listener_close(struct env_listener *listener); /* no callback after this */
 
-/* Tries each address of a name in turn, for as long as the kernel tries: a limit is the caller's timer. An error means
- * that the address cannot be parsed or memory is out. */
+/* Tries each address of a name in turn, for as long as the kernel tries; a caller that wants a limit sets a timer. 0, or
+ * a negative status with a sentence: the address cannot be parsed, or memory is out. */
 int env_connect(struct env_loop *loop, const char *address, const struct env_stream_handlers *handlers,
 	struct env_stream **stream, struct status *status);
-/* Of an accepted one, before it is closed: the user at the other end of a Unix socket, as this process's user namespace
- * knows it. 0; -EOPNOTSUPP: another kind of address. */
+/* The user at the other end of an accepted Unix socket that is not closed, as this process's user namespace knows it. 0;
+ * -EOPNOTSUPP: another kind of address; -errno. */
 int env_stream_peer(const struct env_stream *stream, uint32_t *uid);
-/* Of an accepted one. */
+/* Sets the handlers of an accepted stream and begins to read. */
 void env_stream_start(struct env_stream *stream, const struct env_stream_handlers *handlers);
 /* Back-pressure: no `received` until env_stream_resume. */
 void env_stream_pause(struct env_stream *stream);
 void env_stream_resume(struct env_stream *stream);
-/* Writes of one stream go out in order, those before `connected` after it. `done` says that the bytes are in the
- * system's hands, no more. 0, or -ENOTCONN after a failure. What may queue up is the caller's to limit. */
+/* Writes of one stream are sent in order; those made before `connected` are sent after it. `done` says no more than that
+ * the kernel has taken the bytes. 0, or -ENOTCONN after a failure. The caller limits how much is queued. */
 int env_stream_write(struct env_stream *stream, struct env_stream_write *write);
-/* Once. Unfinished writes end with -ECANCELED before `closed`. */
+/* To be called once. Unfinished writes end with -ECANCELED before `closed`. */
 void env_stream_close(struct env_stream *stream);
 
 /* ---- What an implementation provides ---------------------------------------------------------------------------- */
 
-struct env_ops; /* env_ops.h: only implementations include it */
+struct env_ops; /* env_ops.h, which only implementations include */
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * env_ops.h: what an implementation of env.h provides. Only implementations and proto/env*.c include it.
  *
- * Each operation is the function of env.h of the same name. The objects below begin the implementation's own structs.
+ * Each operation implements the function of env.h of the same name. The implementation's own structs begin with the ones
+ * below.
  * Timers need no operation: env_timer.c keeps them in the loop's heap, and the implementation looks at
  * env_loop_deadline before the loop waits and calls env_loop_expire_timers when it is due.
  */
@@ -78,28 +79,28 @@ struct env_ops {
 };
 
 /*
- * What begins with a mail is taken when it is handed in, and given back just before its callback: env_mail_run,
- * env_file_finish and env_stream_write_finish do both. In between an implementation may pass it from one of its queues
- * to another.
+ * A request that begins with a mail is taken when it is handed in, and given back just before its callback.
+ * env_mail_run, env_file_finish and env_stream_write_finish give it back and call back. In between an implementation may
+ * pass it from one of its queues to another.
  */
 void env_mail_run(struct env_mail *mail);
-/* Posts what has been taken already. */
+/* Posts a mail that is already taken. */
 void env_mail_forward(struct env_loop *loop, struct env_mail *mail, env_mail_cb run);
 void env_file_finish(struct env_file_request *request);
 void env_stream_write_finish(struct env_stream_write *write, int status);
 
-/* Calls back the timers that are due at `now`, at most as many as are running when it begins. */
+/* Calls back the timers that are due at `now`, at most as many as are running when the call begins. */
 void env_loop_expire_timers(struct env_loop *loop, uint64_t now);
 /* The first deadline; UINT64_MAX: no timer is running. */
 uint64_t env_loop_deadline(const struct env_loop *loop);
 
-/* Adds `mail` at the end of a list, for implementations and owners that keep requests in order. */
+/* Requests in order. Zero is an empty list. */
 struct env_mail_list {
 	struct env_mail *first;
-	struct env_mail *last;
+	struct env_mail *last; /* undefined while the list is empty */
 };
 
-void env_mail_list_add(struct env_mail_list *list, struct env_mail *mail);
+void env_mail_list_add(struct env_mail_list *list, struct env_mail *mail); /* at the end */
 struct env_mail *env_mail_list_take(struct env_mail_list *list); /* the first; NULL: empty */
 
 #endif

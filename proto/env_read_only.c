@@ -160,7 +160,7 @@ static int make_directory(struct env *env, const char *path)
 {
 	(void)env;
 	(void)path;
-	return -EEXIST; /* if it does not, what comes next says so */
+	return -EEXIST; /* if it does not exist, the caller's next call fails */
 }
 
 static int sync_dir(struct env *env, const char *path)
@@ -196,7 +196,7 @@ static int space(struct env *env, const char *path, struct env_space *result)
 	return env_space(inner_of(env), path, result);
 }
 
-/* Loops, and all that hangs on them, carry the inner environment's operations. */
+/* Loops, and with them mail, work and streams, use the inner environment's operations. */
 static const struct env_ops ops = {
 	.now = now,
 	.wall = wall,

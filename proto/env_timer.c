@@ -1,4 +1,4 @@
-/* Timers of any implementation: a heap of deadlines in the loop. */
+/* Timers, for every implementation: a heap of deadlines in the loop. */
 #include "proto/env_ops.h"
 
 #include "proto/check.h"
@@ -14,7 +14,7 @@ void env_timer_start(struct env_timer *timer, struct env_loop *loop, uint64_t de
 	check(!heap_has(&timer->node) || timer->loop == loop);
 	timer->loop = loop;
 	timer->expired = expired;
-	/* A heap that cannot grow by a pointer has no caller who could do without its timer. */
+	/* The heap grows by pointers: if there is no memory even for these, no caller could do without its timer. */
 	check(heap_set(&loop->timers, &timer->node, deadline) == 0);
 }
 
@@ -31,7 +31,7 @@ bool env_timer_is_running(const struct env_timer *timer)
 
 void env_loop_expire_timers(struct env_loop *loop, uint64_t now)
 {
-	/* Callbacks may start timers that are due already: `left` makes sure that this ends. */
+	/* `left` bounds the loop: callbacks may start timers that are due already. */
 	for (size_t left = loop->timers.count; left > 0 && env_loop_deadline(loop) <= now; left--) {
 		struct heap_node *node = heap_first(&loop->timers);
 

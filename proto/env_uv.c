@@ -130,7 +130,7 @@ int env_uv_new(const struct env_uv_options *options, struct env **env, struct st
 		env_uv_pool_close(&self->workers);
 		goto done;
 	}
-	/* A peer that is gone is an error of the write, not a signal. */
+	/* A write to a peer that has closed its end must return an error, not raise a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	*env = &self->base;
 	return 0;
@@ -158,7 +158,7 @@ int env_uv_status(int code)
 	case UV_EAI_CANCELED:
 		return -ECANCELED;
 	default:
-		/* The other look-up errors have numbers of libuv's own, far below any errno. */
+		/* libuv numbers the other look-up errors itself, below any -errno. */
 		return code < -3000 ? -EHOSTUNREACH : code;
 	}
 }

@@ -1,4 +1,4 @@
-/* Addresses as text. */
+/* Parsing and printing addresses. */
 #include "proto/env_uv_internal.h"
 
 #include <ctype.h>

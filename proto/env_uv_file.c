@@ -1,4 +1,4 @@
-/* Files: the blocking calls, and requests run by the I/O threads or by the ring of a loop. */
+/* Files: the blocking calls, and the requests that the I/O threads or the ring of a loop carry out. */
 #include "proto/env_uv_internal.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 
-#define READ_AHEAD_SIZE (128u << 10) /* bytes: what the kernel asks for by itself */
+#define READ_AHEAD_SIZE (128u << 10) /* bytes: the kernel's default window */
 
 struct env_uv_file {
 	struct env_file base;
@@ -51,7 +51,8 @@ int env_uv_file_open(struct env *env, const char *path, int flags, struct env_fi
 	} while (file->fd < 0 && errno == EINTR);
 	if (file->fd < 0)
 		goto failed;
-	/* Of the open file: a second open in this process conflicts, too, and no other close gives the lock away. */
+	/* The lock belongs to the open file: a second open in this process conflicts, too, and closing another descriptor of
+	 * the file does not release it. */
 	if (flags & ENV_OPEN_LOCK && flock(file->fd, LOCK_EX | LOCK_NB) < 0)
 		goto failed;
 	*out = &file->base;
@@ -68,7 +69,7 @@ void env_uv_file_close(struct env_file *base)
 {
 	struct env_uv_file *file = file_of(base);
 
-	/* Its error means nothing here: what must last has been synced. */
+	/* Its error is ignored: what must be durable has been synced. */
 	close(file->fd);
 	free(file);
 }
@@ -113,7 +114,7 @@ int env_uv_file_punch(struct env_file *file, uint64_t offset, uint64_t size)
 	return change_space(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
 }
 
-/* Drops `size` bytes off the front of the vector. */
+/* Drops `size` bytes from the front of the vector. */
 static void advance(struct iovec **vector, int *count, size_t size)
 {
 	while (*count > 0 && size >= (*vector)->iov_len) {
@@ -137,7 +138,7 @@ static int read_vector(struct env_uv_file *file, uint64_t offset, struct iovec *
 			continue;
 		if (size < 0)
 			return -errno;
-		/* A direct read that stops within a block has met the end; going on from there would not be aligned. */
+		/* A direct read that stops within a block has reached the end; one that went on would not be aligned. */
 		if (size == 0 || (file->is_direct && size % ENV_DIRECT_ALIGNMENT != 0))
 			return -ENODATA;
 		offset += (uint64_t)size;
@@ -166,7 +167,7 @@ static int write_vector(struct env_uv_file *file, uint64_t offset, struct iovec 
 
 int env_uv_file_read(struct env_file *file, uint64_t offset, void *bytes, size_t size)
 {
-	/* The kernel would ask the disk for a window of read-ahead at a time, and wait for each. */
+	/* Otherwise the kernel asks the disk for one window of read-ahead at a time, and waits for each. */
 	if (size > READ_AHEAD_SIZE && !file_of(file)->is_direct)
 		posix_fadvise(file_of(file)->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 	return read_vector(file_of(file), offset, &(struct iovec){bytes, size}, 1);
@@ -188,7 +189,7 @@ int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes,
 
 int env_uv_file_sync(struct env_file *file)
 {
-	/* EINTR, too, is final: what it left undone is not known. */
+	/* EINTR is final as well: it is not known what was synced. */
 	return fdatasync(file_of(file)->fd) < 0 ? -errno : 0;
 }
 

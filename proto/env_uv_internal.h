@@ -1,4 +1,4 @@
-/* What the files proto/env_uv*.c share; nobody else includes it. */
+/* Shared by the files proto/env_uv*.c; no other file includes it. */
 #ifndef RAFTKV_PROTO_ENV_UV_INTERNAL_H
 #define RAFTKV_PROTO_ENV_UV_INTERNAL_H
 
@@ -12,19 +12,19 @@
 
 /* ---- env_uv_pool.c ---------------------------------------------------------------------------------------------- */
 
-/* Threads that take jobs, in order, from one queue. A job is a mail whose `run` is called on one of them. */
+/* Threads that take jobs, in order, from one queue. A job is a mail; one of the threads calls its `run`. */
 struct env_uv_pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	struct env_mail_list queue;
-	unsigned int idle; /* threads that wait */
+	unsigned int idle; /* number of threads that wait */
 	bool stopping;
 	unsigned int thread_count;
 	pthread_t *threads;
 };
 
 int env_uv_pool_init(struct env_uv_pool *pool, const char *name, unsigned int threads);
-void env_uv_pool_close(struct env_uv_pool *pool); /* the queue is empty, no job runs */
+void env_uv_pool_close(struct env_uv_pool *pool); /* no job is queued or running */
 void env_uv_pool_submit(struct env_uv_pool *pool, struct env_mail *job, env_mail_cb run); /* any thread */
 /* Starts a thread with every signal blocked. */
 int env_uv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *argument), void *argument);
@@ -43,34 +43,34 @@ static inline struct env_uv *env_uv_of(struct env *env)
 	return (struct env_uv *)env;
 }
 
-/* libuv's codes are negative errnos on Linux but for a few of its own (end of file, address look-ups). */
+/* Translates a code of libuv: on Linux that is -errno, but for a few of its own (end of file, address look-ups). */
 int env_uv_status(int code);
 
 /* ---- env_uv_loop.c ---------------------------------------------------------------------------------------------- */
 
-#define ENV_UV_READ_SIZE  (256u << 10) /* bytes a stream reads at once */
+#define ENV_UV_READ_SIZE  (256u << 10) /* bytes that a stream reads at once */
 #define ENV_UV_VECTOR_MAX 1024u /* elements of one write; IOV_MAX */
 
 struct env_uv_loop {
 	struct env_loop base;
 	uv_loop_t uv;
-	/* A pipe rather than an eventfd: the kernel takes a write to it for a hint that the writer will sleep soon, and
-	 * runs the woken loop on the same core instead of starting an idle one. */
+	/* A pipe, not an eventfd: the kernel takes a write to a pipe as a hint that the writer will sleep soon, and runs
+	 * the woken loop on the same core instead of waking an idle one. */
 	int wake_fd;
 	int waking_fd;
 	uv_poll_t wake;
 	uv_prepare_t prepare;
 	uv_check_t check;
-	uv_idle_t more; /* active: mail is left, do not wait */
+	uv_idle_t more; /* active: mail is left, and libuv must not wait */
 	uv_timer_t timer;
 	struct env_uv_ring *ring; /* NULL: there is none */
-	uint64_t armed; /* the deadline the timer waits for; UINT64_MAX: none */
-	/* Mail, newest first. NULL: the loop sleeps or is about to, who posts must wake it. The list ends at NULL or,
-	 * when it began while the loop was awake, at &awake. */
+	uint64_t armed; /* the deadline that the timer waits for; UINT64_MAX: none */
+	/* Mail, newest first. NULL: the loop sleeps or is about to, and whoever posts must wake it. The list ends at NULL
+	 * or, when it began while the loop was awake, at &awake. */
 	_Atomic(struct env_mail *) mail;
 	struct env_mail awake; /* an end mark, never run */
-	uint64_t wakes_due; /* lists taken that ended at NULL; the loop's */
-	atomic_uint_fast64_t wakes_done; /* wakes that returned */
+	uint64_t wakes_due; /* number of lists taken that ended at NULL; only the loop uses it */
+	atomic_uint_fast64_t wakes_done; /* number of wakes that have returned */
 	struct env_mail stop;
 	atomic_bool stop_posted;
 	bool stopping;
@@ -78,9 +78,9 @@ struct env_uv_loop {
 	bool started;
 	pthread_t own_thread; /* of env_loop_start */
 	char name[16];
-	/* Scratch of streams: for the length of one read callback, one uv_write. */
-	char *read_buffer;
-	uv_buf_t *write_vector;
+	/* Scratch memory of the loop's streams. */
+	char *read_buffer; /* used during one read callback */
+	uv_buf_t *write_vector; /* used during one call of uv_write */
 };
 
 static inline struct env_uv_loop *env_uv_loop_of(const struct env_loop *loop)
@@ -95,7 +95,7 @@ void env_uv_loop_stop(struct env_loop *loop);
 void env_uv_loop_free(struct env_loop *loop);
 bool env_uv_loop_is_current(const struct env_loop *loop);
 void env_uv_post(struct env_loop *loop, struct env_mail *mail);
-/* In a callback of libuv: until the loop sleeps again, posts need no wake. */
+/* Called first in a callback of libuv: until the loop sleeps again, posts need not wake it. */
 void env_uv_loop_wake_up(struct env_uv_loop *loop);
 
 /* ---- env_uv_file.c, env_uv_path.c ------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ int env_uv_file_read_cached(struct env_file *file, uint64_t offset, void *bytes,
 int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 int env_uv_file_sync(struct env_file *file);
 void env_uv_file_submit(struct env_file_request *request);
-void env_uv_file_submit_to_pool(struct env_file_request *request); /* past the ring */
+void env_uv_file_submit_to_pool(struct env_file_request *request); /* never to the ring */
 
 int env_uv_mkdir(struct env *env, const char *path);
 int env_uv_sync_dir(struct env *env, const char *path);
@@ -131,7 +131,7 @@ struct env_uv_address {
 	char port[6];
 };
 
-/* -EINVAL, -ENAMETOOLONG, with a sentence. */
+/* 0, or -EINVAL or -ENAMETOOLONG with a sentence. */
 int env_uv_address_parse(const char *text, struct env_uv_address *address, struct status *status);
 /* Writes "host:port" of a socket address. */
 void env_uv_address_print(const struct sockaddr *address, char *text, size_t size);
@@ -145,7 +145,7 @@ union env_uv_handle {
 	uv_pipe_t pipe;
 };
 
-/* Accepts what waits on `listener`: an open stream that is not started. */
+/* Accepts a connection that waits on `listener`, as an open stream that is not started. 0 or libuv's code. */
 int env_uv_stream_accept(
 	struct env_loop *loop, union env_uv_handle *listener, bool is_unix, struct env_stream **stream);
 

@@ -25,7 +25,7 @@ struct env_uv_listener {
 	char address[300];
 };
 
-static void on_connection(uv_stream_t *handle, int code)
+static void listener_on_connection(uv_stream_t *handle, int code)
 {
 	struct env_uv_listener *listener = handle->data;
 	struct env_stream *stream;
@@ -56,7 +56,7 @@ static void remove_stale(const struct env_uv_address *address)
 	close(fd);
 }
 
-/* One that is to be found there is its maker's affair. */
+/* Makes the directory of a socket if it is absent; the mode of an existing one stays. */
 static void make_directory(const char *path)
 {
 	char directory[sizeof((struct env_uv_address *)0)->path];
@@ -80,7 +80,7 @@ static int bind_unix(struct env_uv_listener *listener, const struct env_uv_addre
 	if (code == 0 && chmod(address->path, 0600) < 0)
 		code = -errno;
 	if (code == 0)
-		code = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+		code = uv_listen(&listener->uv.stream, BACKLOG, listener_on_connection);
 	snprintf(listener->address, sizeof listener->address, "unix:%s", address->path);
 	return code;
 }
@@ -97,7 +97,7 @@ static int bind_tcp(struct env_uv_listener *listener, const struct env_uv_addres
 	code = uv_tcp_bind(&listener->uv.tcp, found->ai_addr, 0);
 	freeaddrinfo(found);
 	if (code == 0)
-		code = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
+		code = uv_listen(&listener->uv.stream, BACKLOG, listener_on_connection);
 	if (code == 0)
 		code = uv_tcp_getsockname(&listener->uv.tcp, (struct sockaddr *)&bound, &length);
 	if (code == 0)
@@ -106,7 +106,7 @@ static int bind_tcp(struct env_uv_listener *listener, const struct env_uv_addres
 	return code;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void listener_on_closed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -140,7 +140,7 @@ int env_uv_listen(struct env_loop *loop, const char *text,
 	code = address.is_unix ? bind_unix(listener, &address) : bind_tcp(listener, &address);
 	if (code < 0) {
 		code = env_uv_status(code);
-		uv_close(&listener->uv.any, on_closed);
+		uv_close(&listener->uv.any, listener_on_closed);
 		return status_set(status, code, "%s: cannot listen: %s", text, status_name(code));
 	}
 	*out = &listener->base;
@@ -158,5 +158,5 @@ void env_uv_listener_close(struct env_listener *listener)
 
 	tally_stop(&own->failures);
 	/* libuv removes the file of a Unix address. */
-	uv_close(&own->uv.any, on_closed);
+	uv_close(&own->uv.any, listener_on_closed);
 }

@@ -1,15 +1,15 @@
 /*
  * Loops, mail and the arming of timers.
  *
- * All our work of a turn happens in one place, `on_prepare`, just before libuv would wait: mail, then due timers, then
- * the decision how long to wait. A post while the loop is awake is therefore seen without a system call.
+ * All our work of a turn is done in loop_on_prepare, just before libuv would wait: mail, then due timers, then the
+ * decision how long to wait. So a post to a loop that is awake is seen without a system call.
  *
- * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop said it would sleep; the poster that
- * changes it from NULL wakes the loop, others need not. `on_check` says the loop is awake again. Not by uv_async_t:
- * its loop waits, in sched_yield, for a poster that it preempted between two steps of the waking.
+ * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop announced that it would sleep. The poster
+ * that changes it from NULL wakes the loop; others need not. loop_on_check marks the loop as awake again. uv_async_t is
+ * not used: with it the loop waits, in sched_yield, for a poster that it preempted between two steps of the wake.
  *
- * The poster that wakes still touches the loop after its mail is visible, and the mail may be what lets the owner free
- * the loop: so free waits until as many wakes are done as lists were taken that owed one.
+ * The poster that wakes the loop still accesses it after its mail is visible, and that mail may let the owner free the
+ * loop. So env_uv_loop_free waits until as many wakes are done as lists were taken that needed one.
  */
 #include "proto/env_uv_internal.h"
 
@@ -47,7 +47,7 @@ void env_uv_post(struct env_loop *base, struct env_mail *mail)
 	}
 }
 
-/* Takes all mail, oldest first, and says that the loop is awake. */
+/* Takes all mail, oldest first, and marks the loop as awake. */
 static struct env_mail *take_mail(struct env_uv_loop *loop)
 {
 	struct env_mail *mail = atomic_exchange_explicit(&loop->mail, &loop->awake, memory_order_acq_rel);
@@ -73,12 +73,12 @@ static void run_mail(struct env_uv_loop *loop)
 	while (mail) {
 		struct env_mail *next = mail->next;
 
-		env_mail_run(mail); /* it is its owner's again */
+		env_mail_run(mail); /* its owner may free or post it */
 		mail = next;
 	}
 }
 
-/* Announces sleep; false: mail came meanwhile. */
+/* Announces that the loop will sleep; false: mail has come meanwhile. */
 static bool may_sleep(struct env_uv_loop *loop)
 {
 	struct env_mail *expected = &loop->awake;
@@ -88,8 +88,8 @@ static bool may_sleep(struct env_uv_loop *loop)
 
 /* ---- The turn --------------------------------------------------------------------------------------------------- */
 
-/* on_prepare runs the mail. */
-static void on_wake(uv_poll_t *handle, int status, int events)
+/* loop_on_prepare runs the mail. */
+static void loop_on_wake(uv_poll_t *handle, int status, int events)
 {
 	const struct env_uv_loop *loop = handle->data;
 	char one;
@@ -98,20 +98,20 @@ static void on_wake(uv_poll_t *handle, int status, int events)
 	check(status == 0 && read(loop->wake_fd, &one, sizeof one) == sizeof one);
 }
 
-static void on_more(uv_idle_t *handle)
+static void loop_on_more(uv_idle_t *handle)
 {
 	(void)handle; /* an active idle handle keeps libuv from waiting */
 }
 
-static void on_timer(uv_timer_t *handle)
+static void loop_on_timer(uv_timer_t *handle)
 {
 	struct env_uv_loop *loop = handle->data;
 
-	loop->armed = UINT64_MAX; /* on_prepare runs what is due */
+	loop->armed = UINT64_MAX; /* loop_on_prepare runs what is due */
 }
 
-/* Arms late rather than early: whole milliseconds, rounded up. A deadline that moved back leaves the timer as it is:
- * it fires, nothing is due, and it is armed anew. */
+/* Rounds up to whole milliseconds, so that the timer is never early. If the deadline moved back, the timer stays as it is:
+ * it fires, nothing is due, and it is armed again. */
 static void arm_timer(struct env_uv_loop *loop, uint64_t now)
 {
 	uint64_t deadline = env_loop_deadline(&loop->base);
@@ -120,11 +120,11 @@ static void arm_timer(struct env_uv_loop *loop, uint64_t now)
 	if (deadline >= loop->armed)
 		return;
 	uv_update_time(&loop->uv);
-	check(uv_timer_start(&loop->timer, on_timer, delay_ms, 0) == 0);
+	check(uv_timer_start(&loop->timer, loop_on_timer, delay_ms, 0) == 0);
 	loop->armed = deadline;
 }
 
-static void on_prepare(uv_prepare_t *handle)
+static void loop_on_prepare(uv_prepare_t *handle)
 {
 	struct env_uv_loop *loop = handle->data;
 	uint64_t now = 0;
@@ -148,10 +148,10 @@ static void on_prepare(uv_prepare_t *handle)
 	if (is_idle)
 		uv_idle_stop(&loop->more);
 	else
-		uv_idle_start(&loop->more, on_more);
+		uv_idle_start(&loop->more, loop_on_more);
 }
 
-/* Until on_prepare, posts (of callbacks of this turn, too) need no wake. Mail that is there stays. */
+/* Until loop_on_prepare, posts (also those of callbacks of this turn) need no wake. Mail that was posted stays. */
 void env_uv_loop_wake_up(struct env_uv_loop *loop)
 {
 	struct env_mail *expected = NULL;
@@ -159,14 +159,14 @@ void env_uv_loop_wake_up(struct env_uv_loop *loop)
 	atomic_compare_exchange_strong(&loop->mail, &expected, &loop->awake);
 }
 
-static void on_check(uv_check_t *handle)
+static void loop_on_check(uv_check_t *handle)
 {
 	env_uv_loop_wake_up(handle->data);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-static void on_stop(struct env_mail *mail)
+static void loop_on_stop(struct env_mail *mail)
 {
 	struct env_uv_loop *loop = container_of(mail, struct env_uv_loop, stop);
 
@@ -222,9 +222,9 @@ int env_uv_loop_new(struct env *env, const char *name, struct env_loop **out)
 	uv_idle_init(&loop->uv, &loop->more);
 	uv_timer_init(&loop->uv, &loop->timer);
 	loop->wake.data = loop->prepare.data = loop->check.data = loop->timer.data = loop;
-	uv_poll_start(&loop->wake, UV_READABLE, on_wake);
-	uv_prepare_start(&loop->prepare, on_prepare);
-	uv_check_start(&loop->check, on_check);
+	uv_poll_start(&loop->wake, UV_READABLE, loop_on_wake);
+	uv_prepare_start(&loop->prepare, loop_on_prepare);
+	uv_check_start(&loop->check, loop_on_check);
 	*out = &loop->base;
 	return 0;
 failed:
@@ -269,7 +269,7 @@ void env_uv_loop_stop(struct env_loop *base)
 	struct env_uv_loop *loop = env_uv_loop_of(base);
 
 	if (!atomic_exchange(&loop->stop_posted, true))
-		env_post(base, &loop->stop, on_stop);
+		env_post(base, &loop->stop, loop_on_stop);
 }
 
 bool env_uv_loop_is_current(const struct env_loop *base)
@@ -294,7 +294,7 @@ void env_uv_loop_free(struct env_loop *base)
 	uv_close((uv_handle_t *)&loop->more, NULL);
 	uv_close((uv_handle_t *)&loop->timer, NULL);
 	env_uv_ring_close(loop->ring);
-	/* Runs the closing of these, and of streams and listeners that were closed just before the loop ended. */
+	/* Calls the close callbacks of these, and of streams and listeners that were closed just before the loop ended. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	check(uv_loop_close(&loop->uv) == 0);
 	env_uv_ring_free(loop->ring);

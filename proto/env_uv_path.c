@@ -53,7 +53,7 @@ static int is_listed(const struct dirent *entry)
 	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* By bytes, so that the order is the same under every locale. */
+/* By bytes, so that the order is the same in every locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);

@@ -1,4 +1,4 @@
-/* A pool of threads on one queue. A job handed to a waiting thread costs one futex wake. */
+/* A pool of threads with one queue. Waking a thread for a job costs one futex call. */
 #include "proto/env_uv_internal.h"
 
 #include <signal.h>
@@ -12,7 +12,7 @@ int env_uv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *
 	sigset_t all, before;
 	int error;
 
-	/* The new thread inherits the mask: signals go to the threads of main. */
+	/* The new thread inherits the mask, so that signals are delivered to threads of main. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(thread, NULL, run, argument);
@@ -92,8 +92,8 @@ void env_uv_pool_submit(struct env_uv_pool *pool, struct env_mail *job, env_mail
 	env_mail_list_add(&pool->queue, job);
 	wake = pool->idle > 0;
 	pthread_mutex_unlock(&pool->mutex);
-	/* After the unlock, so that the woken thread finds the mutex free. The pool outlives the call: its owner
-	 * closes it only when no request is on its way, and env_uv_free is not called on our threads. */
+	/* After the unlock, so that the woken thread finds the mutex free. The pool still exists: its owner closes it only
+	 * when no request is under way, and env_uv_free is not called on a thread of the pool. */
 	if (wake)
 		pthread_cond_signal(&pool->wake);
 }

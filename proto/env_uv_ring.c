@@ -8,7 +8,7 @@
 #include "proto/check.h"
 #include "proto/env_uv_internal.h"
 
-#define RING_ENTRIES 64u /* requests on their way */
+#define RING_ENTRIES 64u /* requests under way at once */
 
 struct env_uv_ring {
 	struct env_uv_loop *loop;
@@ -28,7 +28,7 @@ static size_t size_of(const struct env_file_request *request)
 	return size;
 }
 
-/* A write that stopped before its end is done again, whole: the same bytes to the same place. */
+/* A write that stopped before its end is repeated as a whole: the same bytes to the same place. */
 static void finish(struct env_file_request *request, int result)
 {
 	if (result == -EINTR || result == -EAGAIN || (result >= 0 && (size_t)result < size_of(request))) {
@@ -59,7 +59,7 @@ static void on_answers(uv_poll_t *poll, int status, int events)
 
 /* ---- Requests --------------------------------------------------------------------------------------------------- */
 
-/* The kernel takes what it is given, or is short of memory for a moment. */
+/* The kernel takes the request; if it is short of memory for a moment, tries again. */
 static void submit(struct env_uv_ring *ring)
 {
 	int result = io_uring_submit(&ring->uring);

@@ -1,9 +1,9 @@
 /*
- * Streams. Writes queue up here, not in libuv: one uv_write is in flight, and what came meanwhile goes out together in
- * the next.
+ * Streams. Writes are queued here, not in libuv: one uv_write is in flight, and the writes that came meanwhile are sent
+ * together in the next one.
  *
- * A stream is freed when it is closed and nothing of it is with libuv or in the mail any more: `pending` counts its
- * handle, its name look-up and its mail.
+ * A stream is freed when it is closed and neither libuv nor the mail has a part of it: `pending` counts its handle, its
+ * name look-up and its mail.
  */
 #include "proto/env_uv_internal.h"
 
@@ -36,7 +36,7 @@ struct env_uv_stream {
 	bool is_looking_up;
 	struct addrinfo *addresses;
 	const struct addrinfo *next_address;
-	/* Tells the owner what cannot be told from inside of a call: that an operation failed, or `closed`. */
+	/* Calls the owner back later when it may not be called back from inside of a call: with `failed`, or `closed`. */
 	struct env_mail mail;
 	bool is_mailed;
 	int status; /* the latest error */
@@ -76,7 +76,7 @@ static void finish_writes(struct env_mail_list *list, int status)
 	}
 }
 
-/* After each thing that was pending: the last one frees a stream that is closed. */
+/* To be called after each thing that was pending ends; after the last one a closed stream is freed. */
 static void settle(struct env_uv_stream *stream)
 {
 	stream->pending--;
@@ -91,7 +91,7 @@ static void settle(struct env_uv_stream *stream)
 	free(stream);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void stream_on_closed(uv_handle_t *handle)
 {
 	settle(handle->data);
 }
@@ -106,7 +106,7 @@ static void fail(struct env_uv_stream *stream, int status)
 	stream->handlers.failed(stream->handlers.argument, &stream->base, status);
 }
 
-static void on_mail(struct env_mail *mail)
+static void stream_on_mail(struct env_mail *mail)
 {
 	struct env_uv_stream *stream = container_of(mail, struct env_uv_stream, mail);
 
@@ -121,7 +121,7 @@ static void mail_later(struct env_uv_stream *stream)
 		return;
 	stream->is_mailed = true;
 	stream->pending++;
-	env_post(stream->base.loop, &stream->mail, on_mail);
+	env_post(stream->base.loop, &stream->mail, stream_on_mail);
 }
 
 static void fail_later(struct env_uv_stream *stream, int code)
@@ -138,16 +138,16 @@ void env_uv_stream_close(struct env_stream *base)
 	stream->is_closing = true;
 	stream->is_open = false;
 	if (stream->is_looking_up)
-		uv_cancel((uv_req_t *)&stream->lookup); /* or it ends by itself */
+		uv_cancel((uv_req_t *)&stream->lookup); /* if that fails, the look-up ends by itself */
 	if (stream->uv.any.data && !uv_is_closing(&stream->uv.any))
-		uv_close(&stream->uv.any, on_closed);
+		uv_close(&stream->uv.any, stream_on_closed);
 	else if (stream->pending == 0)
 		mail_later(stream);
 }
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+static void stream_on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
 	struct env_uv_stream *stream = handle->data;
 
@@ -155,7 +155,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 	*buffer = uv_buf_init(loop_of(stream)->read_buffer, ENV_UV_READ_SIZE);
 }
 
-static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
+static void stream_on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
 	struct env_uv_stream *stream = handle->data;
 
@@ -177,7 +177,7 @@ static void start_reading(struct env_uv_stream *stream)
 
 	if (!stream->is_open || stream->is_paused || stream->is_ended)
 		return;
-	code = uv_read_start(&stream->uv.stream, on_allocate, on_read);
+	code = uv_read_start(&stream->uv.stream, stream_on_allocate, stream_on_read);
 	if (code < 0 && code != UV_EALREADY)
 		fail_later(stream, code);
 }
@@ -201,7 +201,7 @@ void env_uv_stream_resume(struct env_stream *base)
 
 static void write_queue(struct env_uv_stream *stream);
 
-static void on_written(uv_write_t *request, int code)
+static void stream_on_written(uv_write_t *request, int code)
 {
 	struct env_uv_stream *stream = request->handle->data;
 
@@ -213,7 +213,7 @@ static void on_written(uv_write_t *request, int code)
 		write_queue(stream);
 }
 
-/* Moves as many writes as fit into one vector from the queue into the air. Returns its elements. */
+/* Moves as many writes as fit into one vector from the queue to `in_flight`. Returns the number of elements. */
 static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 {
 	unsigned int count = 0;
@@ -229,7 +229,7 @@ static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 		env_mail_list_add(&stream->in_flight, env_mail_list_take(&stream->queue));
 	}
 	if (count == 0)
-		vector[count++] = uv_buf_init(NULL, 0); /* writes of nothing, too, are called back */
+		vector[count++] = uv_buf_init(NULL, 0); /* empty writes must be called back, too */
 	return count;
 }
 
@@ -240,10 +240,11 @@ static void write_queue(struct env_uv_stream *stream)
 
 	if (!stream->is_open || stream->is_writing || !stream->queue.first)
 		return;
-	code = uv_write(&stream->write, &stream->uv.stream, vector, gather(stream, vector), on_written);
+	code = uv_write(
+		&stream->write, &stream->uv.stream, vector, gather(stream, vector), stream_on_written);
 	stream->is_writing = code == 0;
 	if (code < 0) {
-		/* What is in the air ends when the stream is closed. */
+		/* The writes in flight end when the stream is closed. */
 		stream->is_open = false;
 		fail_later(stream, code);
 	}
@@ -262,7 +263,7 @@ int env_uv_stream_write(struct env_stream *base, struct env_stream_write *write)
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------- */
 
-static void on_connected(uv_connect_t *request, int code);
+static void stream_on_connected(uv_connect_t *request, int code);
 
 static void finish_connecting(struct env_uv_stream *stream, int status)
 {
@@ -280,7 +281,7 @@ static void init_tcp(struct env_uv_stream *stream)
 	stream->pending++;
 }
 
-static void on_attempt_closed(uv_handle_t *handle);
+static void stream_on_attempt_closed(uv_handle_t *handle);
 
 static void try_next_address(struct env_uv_stream *stream)
 {
@@ -289,20 +290,20 @@ static void try_next_address(struct env_uv_stream *stream)
 
 	stream->next_address = address->ai_next;
 	init_tcp(stream);
-	code = uv_tcp_connect(&stream->connect, &stream->uv.tcp, address->ai_addr, on_connected);
+	code = uv_tcp_connect(&stream->connect, &stream->uv.tcp, address->ai_addr, stream_on_connected);
 	if (code < 0) {
 		stream->status = env_uv_status(code);
-		uv_close(&stream->uv.any, on_attempt_closed);
+		uv_close(&stream->uv.any, stream_on_attempt_closed);
 	}
 }
 
-/* A socket that failed to connect is of no more use: the next address needs one of its own. */
-static void on_attempt_closed(uv_handle_t *handle)
+/* A socket that failed to connect cannot be used again: the next address needs a new one. */
+static void stream_on_attempt_closed(uv_handle_t *handle)
 {
 	struct env_uv_stream *stream = handle->data;
 
 	handle->data = NULL;
-	/* Held while the owner is told: it may close. */
+	/* `pending` still counts the handle while the owner is called back, because the owner may close the stream. */
 	if (!stream->is_closing && stream->next_address)
 		try_next_address(stream);
 	else if (!stream->is_closing)
@@ -310,23 +311,23 @@ static void on_attempt_closed(uv_handle_t *handle)
 	settle(stream);
 }
 
-static void on_connected(uv_connect_t *request, int code)
+static void stream_on_connected(uv_connect_t *request, int code)
 {
 	struct env_uv_stream *stream = request->handle->data;
 
 	if (stream->is_closing)
-		return; /* on_closed follows */
+		return; /* stream_on_closed follows */
 	if (code == 0) {
 		if (request->handle->type == UV_TCP)
 			uv_tcp_nodelay(&stream->uv.tcp, 1);
 		finish_connecting(stream, 0);
 	} else {
 		stream->status = env_uv_status(code);
-		uv_close(&stream->uv.any, on_attempt_closed);
+		uv_close(&stream->uv.any, stream_on_attempt_closed);
 	}
 }
 
-static void on_looked_up(uv_getaddrinfo_t *request, int code, struct addrinfo *found)
+static void stream_on_looked_up(uv_getaddrinfo_t *request, int code, struct addrinfo *found)
 {
 	struct env_uv_stream *stream = request->data;
 
@@ -345,7 +346,7 @@ static int connect_tcp(struct env_uv_stream *stream, const struct env_uv_address
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	int code;
 
-	/* A number needs no thread. */
+	/* A numeric address needs no thread for its look-up. */
 	if (getaddrinfo(address->host, address->port, &hints, &stream->addresses) == 0) {
 		stream->next_address = stream->addresses;
 		try_next_address(stream);
@@ -353,8 +354,8 @@ static int connect_tcp(struct env_uv_stream *stream, const struct env_uv_address
 	}
 	hints.ai_flags = AI_NUMERICSERV;
 	stream->lookup.data = stream;
-	code = uv_getaddrinfo(
-		&loop_of(stream)->uv, &stream->lookup, on_looked_up, address->host, address->port, &hints);
+	code = uv_getaddrinfo(&loop_of(stream)->uv, &stream->lookup, stream_on_looked_up, address->host,
+		address->port, &hints);
 	if (code == 0) {
 		stream->is_looking_up = true;
 		stream->pending++;
@@ -367,7 +368,7 @@ static void connect_unix(struct env_uv_stream *stream, const struct env_uv_addre
 	uv_pipe_init(&loop_of(stream)->uv, &stream->uv.pipe, 0);
 	stream->uv.any.data = stream;
 	stream->pending++;
-	uv_pipe_connect(&stream->connect, &stream->uv.pipe, address->path, on_connected);
+	uv_pipe_connect(&stream->connect, &stream->uv.pipe, address->path, stream_on_connected);
 }
 
 int env_uv_connect(struct env_loop *loop, const char *text, const struct env_stream_handlers *handlers,

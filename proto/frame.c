@@ -12,8 +12,8 @@
 
 #define MAGIC		UINT32_C(0x31766b72) /* "rkv1" */
 #define CHECKSUM_OFFSET (FRAME_HEADER_SIZE - 8)
-#define PART_FIRST_SIZE 4096u /* bytes of room for what is being received, */
-#define PART_GROWTH	4u /* and by how much it grows when it is full */
+#define PART_FIRST_SIZE 4096u /* bytes that are first allocated for a part */
+#define PART_GROWTH	4u /* factor by which a full part grows */
 
 struct header {
 	uint16_t type;
@@ -137,7 +137,7 @@ static uint8_t *allocate(size_t size, bool is_aligned)
 	return is_aligned ? aligned_alloc(FRAME_ALIGNMENT, room) : malloc(size);
 }
 
-/* Room grows with what has come, not with what is said to come. */
+/* Room grows with the bytes that have arrived, not with those that were announced. */
 static int make_room(struct frame_decoder *decoder, size_t coming)
 {
 	struct frame_part *part = &decoder->part;
@@ -310,7 +310,7 @@ static int end_attachment(struct frame_decoder *decoder)
 
 /* ---- Bytes ---- */
 
-/* Takes what fits the header. */
+/* Copies what belongs to the header; returns its size. */
 static size_t take_header(struct frame_decoder *decoder, const uint8_t *from, size_t left)
 {
 	size_t room = FRAME_HEADER_SIZE - decoder->arrived;
@@ -331,7 +331,7 @@ static size_t take_part(struct frame_decoder *decoder, const uint8_t *from, size
 	return size;
 }
 
-/* The part that was being read is complete, if it is. */
+/* Goes on to the next part if the present one is complete. */
 static int end_part(struct frame_decoder *decoder)
 {
 	int status = 0;

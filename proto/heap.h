@@ -1,8 +1,8 @@
 /*
- * heap.h: an intrusive binary min-heap on 64-bit keys: deadlines of timers and of Raft groups.
+ * heap.h: an intrusive binary min-heap on 64-bit keys, for deadlines of timers and of Raft groups.
  *
- * The owner embeds a heap_node; the heap holds pointers alone, so that adding, moving and removing cost O(log n) and
- * removing needs no search. Equal keys leave in the order in which they were last set.
+ * The owner embeds a heap_node, which knows its place, so that adding, moving and removing a node cost O(log n). Nodes
+ * with equal keys come in the order in which they were last set.
  */
 #ifndef RAFTKV_PROTO_HEAP_H
 #define RAFTKV_PROTO_HEAP_H
@@ -13,8 +13,8 @@
 
 struct heap_node {
 	uint64_t key;
-	uint64_t order; /* the heap's: breaks ties */
-	size_t place; /* the heap's: 1 + position; 0: in no heap */
+	uint64_t order; /* the heap's; breaks ties */
+	size_t place; /* the heap's; 1 + position, or 0 in no heap */
 };
 
 /* Zero is an empty heap. */
@@ -25,11 +25,11 @@ struct heap {
 	uint64_t orders;
 };
 
-/* Inserts with `key`, or moves a node that is in the heap. 0 or -ENOMEM (never for a move). */
+/* Inserts `node` with `key`, or moves a node that is in the heap. 0 or -ENOMEM (never for a move). */
 int heap_set(struct heap *heap, struct heap_node *node, uint64_t key);
-void heap_remove(struct heap *heap, struct heap_node *node); /* of a node in no heap: nothing */
-struct heap_node *heap_first(const struct heap *heap); /* the smallest key; NULL when empty */
-void heap_close(struct heap *heap); /* frees the array; nodes are forgotten */
+void heap_remove(struct heap *heap, struct heap_node *node); /* does nothing to a node in no heap */
+struct heap_node *heap_first(const struct heap *heap); /* the node with the smallest key; NULL: empty */
+void heap_close(struct heap *heap); /* frees the array, not the nodes */
 
 static inline bool heap_has(const struct heap_node *node)
 {

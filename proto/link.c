@@ -8,7 +8,7 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-/* A frame on its way out. */
+/* A frame that is being sent. */
 struct outgoing {
 	struct env_stream_write write;
 	struct link *link;
@@ -16,7 +16,7 @@ struct outgoing {
 	struct buf *prefix;
 	uint32_t attachment_count;
 	struct buf *attachments[FRAME_ATTACHMENTS_MAX];
-	struct iovec vector[]; /* one more than attachments */
+	struct iovec vector[]; /* the prefix and the attachments */
 };
 
 void link_adopt(struct link *link, const struct link_handlers *handlers)
@@ -50,7 +50,7 @@ void link_end(struct link *link, int code, const char *sentence)
 	link_close(link, &why);
 }
 
-static void on_closed(void *argument, struct env_stream *stream)
+static void link_on_closed(void *argument, struct env_stream *stream)
 {
 	struct link *link = argument;
 
@@ -61,7 +61,7 @@ static void on_closed(void *argument, struct env_stream *stream)
 	free(link);
 }
 
-static void on_failed(void *argument, struct env_stream *stream, int status)
+static void link_on_failed(void *argument, struct env_stream *stream, int status)
 {
 	struct link *link = argument;
 
@@ -83,7 +83,7 @@ size_t link_queued(const struct link *link)
 	return link->is_closing ? 0 : link->queued;
 }
 
-static void on_written(struct env_stream_write *write, int status)
+static void link_on_written(struct env_stream_write *write, int status)
 {
 	struct outgoing *outgoing = container_of(write, struct outgoing, write);
 	struct link *link = outgoing->link;
@@ -123,7 +123,7 @@ static struct outgoing *outgoing_new(
 		outgoing->size += attachments[i]->size;
 	}
 	outgoing->write = (struct env_stream_write){
-		.vector = outgoing->vector, .vector_count = (int)count + 1, .done = on_written};
+		.vector = outgoing->vector, .vector_count = (int)count + 1, .done = link_on_written};
 	return outgoing;
 }
 
@@ -144,7 +144,7 @@ int link_send_frame(struct link *link, uint16_t type, uint64_t request, const Pr
 	count_queued(link, (ssize_t)outgoing->size);
 	status = env_stream_write(link->stream, &outgoing->write);
 	if (status < 0)
-		on_written(&outgoing->write, status);
+		link_on_written(&outgoing->write, status);
 	else
 		link->spoken = env_now(link->self->env);
 	return status;
@@ -164,7 +164,7 @@ int link_send(struct link *link, uint16_t type, uint64_t request, const Protobuf
 
 /* ---- Not receiving ---- */
 
-/* What the owner does not want, and what there is no memory for, stays where it is. */
+/* Whether nothing is read, because the owner paused the link or its claim waits for memory. */
 static bool is_deaf(const struct link *link)
 {
 	return link->is_paused || link->claim.is_waiting;
@@ -193,7 +193,7 @@ void link_resume(struct link *link)
 	hear_again(link);
 }
 
-static void on_granted(struct budget_claim *claim)
+static void link_on_granted(struct budget_claim *claim)
 {
 	hear_again(container_of(claim, struct link, claim));
 }
@@ -201,11 +201,11 @@ static void on_granted(struct budget_claim *claim)
 void link_set_budget(struct link *link, struct budget *budget)
 {
 	link->budget = budget;
-	link->claim.granted = on_granted;
+	link->claim.granted = link_on_granted;
 	budget->sending += link->queued;
 }
 
-/* Of what is still to come; what fits the first pages needs none. */
+/* Claims memory for the frame that is being received; one that fits the first pages needs no claim. */
 static int claim_frame(struct link *link)
 {
 	size_t size = link->decoder.announced > LINK_UNCLAIMED_SIZE_MAX ? link->decoder.announced : 0;
@@ -227,7 +227,7 @@ static int claim_frame(struct link *link)
 
 /* ---- Receiving ---- */
 
-/* What waits to be sent says as much. */
+/* Frames that wait to be sent are as good an answer. */
 static int answer_ping(struct link *link)
 {
 	if (link->queued > 0)
@@ -235,7 +235,7 @@ static int answer_ping(struct link *link)
 	return link_send_frame(link, FRAME_PONG, 0, NULL, NULL, 0) == -ENOMEM ? -ENOMEM : 0;
 }
 
-static int on_frame(void *argument, const struct frame *frame)
+static int link_on_frame(void *argument, const struct frame *frame)
 {
 	struct link *link = argument;
 	int status = STATUS_MALFORMED;
@@ -256,7 +256,7 @@ static int on_frame(void *argument, const struct frame *frame)
 	return link->is_closing ? -ECANCELED : status;
 }
 
-static void on_received(void *argument, struct env_stream *stream, const void *bytes, size_t size)
+static void link_on_received(void *argument, struct env_stream *stream, const void *bytes, size_t size)
 {
 	struct link *link = argument;
 	int status;
@@ -278,7 +278,7 @@ static void on_received(void *argument, struct env_stream *stream, const void *b
 		link_end(link, status, status_name(status));
 }
 
-static void on_connected(void *argument, struct env_stream *stream, int status)
+static void link_on_connected(void *argument, struct env_stream *stream, int status)
 {
 	struct link *link = argument;
 
@@ -310,12 +310,12 @@ static bool is_frame_late(struct link *link)
 	return link->slow_ticks > limit_ms / LINK_PING_MS;
 }
 
-static void on_timer(struct env_timer *timer)
+static void link_on_timer(struct env_timer *timer)
 {
 	struct link *link = container_of(timer, struct link, timer);
 	uint64_t now = env_now(link->self->env);
 
-	env_timer_start(timer, link->loop, now + LINK_PING_MS * NS_PER_MS, on_timer);
+	env_timer_start(timer, link->loop, now + LINK_PING_MS * NS_PER_MS, link_on_timer);
 	if (!is_deaf(link) && now - link->heard >= LINK_SILENCE_MS * NS_PER_MS)
 		link_end(link, -ETIMEDOUT, "nothing was heard for too long");
 	else if (is_greeting_late(link))
@@ -328,8 +328,10 @@ static void on_timer(struct env_timer *timer)
 
 /* ---- Life ---- */
 
-static const struct env_stream_handlers stream_handlers = {
-	.connected = on_connected, .received = on_received, .failed = on_failed, .closed = on_closed};
+static const struct env_stream_handlers stream_handlers = {.connected = link_on_connected,
+	.received = link_on_received,
+	.failed = link_on_failed,
+	.closed = link_on_closed};
 
 static struct link *link_new(
 	const struct link_self *self, struct env_loop *loop, const struct link_handlers *handlers)
@@ -342,14 +344,14 @@ static struct link *link_new(
 	link->loop = loop;
 	link->handlers = *handlers;
 	link->heard = link->spoken = env_now(self->env);
-	frame_decoder_init(&link->decoder, on_frame, link);
+	frame_decoder_init(&link->decoder, link_on_frame, link);
 	link->decoder.size_max = LINK_GREETING_SIZE_MAX;
 	return link;
 }
 
 static void start_timer(struct link *link)
 {
-	env_timer_start(&link->timer, link->loop, link->heard + LINK_PING_MS * NS_PER_MS, on_timer);
+	env_timer_start(&link->timer, link->loop, link->heard + LINK_PING_MS * NS_PER_MS, link_on_timer);
 }
 
 int link_connect(const struct link_self *self, struct env_loop *loop, const char *address,

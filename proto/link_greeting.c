@@ -1,4 +1,4 @@
-/* Who is at the other end of a link, and whether it is welcome. */
+/* The greeting of a link: who is at the other end, and whether it is accepted. */
 #include "proto/link_internal.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static int refuse_protocol(struct status *status, uint32_t protocol, const char 
 		LINK_PROTOCOL, RAFTKV_VERSION);
 }
 
-/* What nobody may be welcome with. */
+/* Refuses a peer that no owner may accept. */
 static int judge(const struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	const struct link_self *self = link->self;
@@ -105,7 +105,7 @@ void link_answer(struct link *link, const struct status *refusal)
 		link_end(link, status, "the greeting cannot be answered");
 }
 
-/* What the other side can do something about. */
+/* The code for `closed`: the refusals that the owner treats in ways of their own keep theirs. */
 static int refusal_code(int status)
 {
 	return status == -EACCES || status == -ESTALE || status == -EPROTO ? status : -ECONNREFUSED;

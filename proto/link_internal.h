@@ -1,4 +1,4 @@
-/* What proto/link.c and proto/link_greeting.c share; nobody else includes it. */
+/* Shared by proto/link.c and proto/link_greeting.c; no other file includes it. */
 #ifndef RAFTKV_PROTO_LINK_INTERNAL_H
 #define RAFTKV_PROTO_LINK_INTERNAL_H
 
@@ -11,23 +11,23 @@ struct link {
 	struct link_handlers handlers;
 	struct frame_decoder decoder;
 	struct env_timer timer;
-	Raftkv__Hello hello; /* to be said when connected; of an accepted link, unused */
+	Raftkv__Hello hello; /* sent when connected; unused on an accepted link */
 	bool is_accepted;
-	bool is_greeted; /* both sides agree */
+	bool is_greeted; /* the greeting is complete, and nobody refused */
 	bool is_deferred; /* link_answer is to come */
-	bool is_refusing; /* closes when the refusal has gone */
+	bool is_refusing; /* the link closes when the refusal has been sent */
 	bool is_closing;
 	bool is_paused; /* by the owner */
-	bool was_full; /* link_send has said STATUS_LIMIT since it drained */
-	size_t queued; /* bytes of memory */
-	uint64_t heard, spoken; /* env_now */
-	uint32_t greeting_ticks; /* since it began */
-	uint32_t slow_ticks; /* in which little came of the frame that is being received */
-	size_t arrived; /* of that frame, at the last tick */
-	uint64_t frames; /* that have been received */
+	bool was_full; /* link_send has returned STATUS_LIMIT, and `drained` has not come yet */
+	size_t queued; /* bytes of memory that wait to be sent */
+	uint64_t heard, spoken; /* env_now of the last bytes received and of the last frame sent */
+	uint32_t greeting_ticks; /* since the link began */
+	uint32_t slow_ticks; /* ticks in which few bytes came of the frame that is being received */
+	size_t arrived; /* bytes of that frame at the last tick */
+	uint64_t frames; /* number of frames received */
 	struct budget *budget; /* NULL: none */
-	struct budget_claim claim; /* of the frame that is being received */
-	uint64_t claimed_frame; /* `frames` when that was made */
+	struct budget_claim claim; /* for the frame that is being received */
+	uint64_t claimed_frame; /* `frames` when the claim was made */
 	struct status why;
 };
 
@@ -39,7 +39,7 @@ int link_send_frame(struct link *link, uint16_t type, uint64_t request, const Pr
 
 /* ---- link_greeting.c ---- */
 
-void link_say_hello(struct link *link); /* of a link that is connected */
+void link_say_hello(struct link *link); /* the link is connected */
 int link_on_hello(struct link *link, const struct frame *frame);
 int link_on_hello_reply(struct link *link, const struct frame *frame);
 

@@ -39,8 +39,8 @@ static void quote(const char *sentence, char line[QUOTED_SIZE_MAX])
 	strcpy(at, "\"");
 }
 
-/* One write a line, so that lines of several processes do not mix. Not dprintf: glibc's (2.36) leaks a buffer at each call
- * on a descriptor that is not open. What cannot be written is lost: there is nobody to tell. */
+/* One write for each line, so that lines of several processes do not mix. dprintf is not used: glibc's (2.36) leaks a
+ * buffer at each call on a descriptor that is not open. A line that cannot be written is lost. */
 static void write_fd(void *argument, enum log_level level, const char *line)
 {
 	char whole[QUOTED_SIZE_MAX + 64], quoted[QUOTED_SIZE_MAX], date[32];

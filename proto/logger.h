@@ -1,9 +1,9 @@
 /*
- * Log lines for people: one line an event. A logger is handed down to every object that may log; nothing logs through
- * a global. The sink gets a finished line without a newline and may be called on any thread that owns the logger.
+ * Log lines for people: one line for each event. Every object that logs is given a logger; there is no global one.
+ * `write` gets a finished line without a newline, on whichever thread logs.
  *
- * A line is logfmt: `msg="what happened" key=value key="some text"`. What begins with no key is a sentence, and nothing
- * but that: the consensus core's, or one that is handed on.
+ * A line is logfmt: `msg="what happened" key=value key="some text"`. A line that does not begin with a key is a sentence:
+ * of the consensus core, or one that is handed on.
  */
 #ifndef RAFTKV_PROTO_LOGGER_H
 #define RAFTKV_PROTO_LOGGER_H
@@ -13,19 +13,19 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_NONE };
 typedef void (*logger_write_cb)(void *argument, enum log_level level, const char *line);
 
 struct logger {
-	enum log_level level; /* lines below it are not formatted */
+	enum log_level level; /* lines of lower levels are not formatted */
 	logger_write_cb write;
 	void *argument;
 };
 
-/* A logger that writes lines with a wall-clock time and `level=…` to a descriptor, which it shares; of a sentence it makes
- * `msg="…"`. */
+/* A logger that writes `TIME level=… message` lines, with the wall-clock time in UTC, to a descriptor, which stays the
+ * caller's. Of a sentence it makes `msg="…"`. */
 struct logger logger_fd(int fd, enum log_level level);
 
 /* "debug", "info", "warn", "error", "none". */
 const char *log_level_name(enum log_level level);
 
-/* Formats and hands on; `logger` may be NULL (nothing is logged). Lines are cut at 1 KiB. */
+/* Formats a line and writes it; does nothing if `logger` is NULL. Lines are cut at 1 KiB. */
 void logger_print(const struct logger *logger, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

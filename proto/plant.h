@@ -2,7 +2,7 @@
  * Planted bugs: mistakes that the checkers of tests/ must catch. They exist only in builds made with PLANT=1; in every
  * other build planted() is the constant false and no trace of them is left in the code.
  *
- * A place that plants one reads: if (planted("raft:vote_twice")) …
+ * A bug is planted on lines of its own: if (planted("raft:vote_twice")) …
  */
 #ifndef RAFTKV_PROTO_PLANT_H
 #define RAFTKV_PROTO_PLANT_H

@@ -26,7 +26,7 @@ static void finish(struct rpc_call *call, int status, const struct frame *answer
 
 /* ---- The link ---- */
 
-static void on_opened(void *argument, struct link *link, const Raftkv__HelloReply *reply)
+static void rpc_on_opened(void *argument, struct link *link, const Raftkv__HelloReply *reply)
 {
 	struct rpc *rpc = argument;
 
@@ -34,8 +34,8 @@ static void on_opened(void *argument, struct link *link, const Raftkv__HelloRepl
 	rpc->options.opened(rpc->options.argument, rpc, reply);
 }
 
-/* An answer to what has timed out is dropped. */
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+/* Drops the answer to a call that has timed out. */
+static int rpc_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	struct rpc *rpc = argument;
 	struct rpc_call *call;
@@ -53,7 +53,7 @@ static int on_received(void *argument, struct link *link, const struct frame *fr
 	return 0;
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void rpc_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct rpc *rpc = argument;
 
@@ -67,7 +67,7 @@ static void on_closed(void *argument, struct link *link, const struct status *wh
 
 /* ---- Calls ---- */
 
-static void on_timeout(struct env_timer *timer)
+static void rpc_on_timeout(struct env_timer *timer)
 {
 	finish(container_of(timer, struct rpc_call, timer), -ETIMEDOUT, NULL);
 }
@@ -89,7 +89,7 @@ int rpc_call(struct rpc *rpc, struct rpc_call *call, const ProtobufCMessage *hea
 	call->id = ++rpc->last;
 	call->timer = (struct env_timer){0};
 	HASH_ADD(hh, rpc->calls, id, sizeof call->id, call);
-	env_timer_start(&call->timer, rpc->options.loop, env_now(env) + call->timeout, on_timeout);
+	env_timer_start(&call->timer, rpc->options.loop, env_now(env) + call->timeout, rpc_on_timeout);
 	return 0;
 }
 
@@ -98,8 +98,10 @@ int rpc_call(struct rpc *rpc, struct rpc_call *call, const ProtobufCMessage *hea
 int rpc_connect(const struct rpc_options *options, struct rpc **out, struct status *status)
 {
 	struct rpc *rpc = calloc(1, sizeof *rpc);
-	const struct link_handlers handlers = {
-		.argument = rpc, .opened = on_opened, .received = on_received, .closed = on_closed};
+	const struct link_handlers handlers = {.argument = rpc,
+		.opened = rpc_on_opened,
+		.received = rpc_on_received,
+		.closed = rpc_on_closed};
 	Raftkv__Hello hello = RAFTKV__HELLO__INIT;
 	int code;
 

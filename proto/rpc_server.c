@@ -13,9 +13,9 @@
 struct client_link {
 	struct rpc_server *server;
 	struct client_link *next, **self; /* in the server's list */
-	struct link *link; /* NULL: gone; its requests are still under way */
+	struct link *link; /* NULL: closed, with requests still under way */
 	uint64_t session;
-	uint32_t requests; /* under way */
+	uint32_t requests; /* number of requests under way */
 	size_t size; /* bytes of them */
 	bool is_paused;
 };
@@ -39,7 +39,7 @@ struct rpc_server {
 	uint32_t link_count;
 	uint32_t paused_count;
 	size_t size; /* bytes of requests under way */
-	struct budget budget; /* of what is received and sent */
+	struct budget budget; /* of frames that are being received and sent */
 	struct tally endings;
 	bool is_stopping;
 	void (*stopped)(void *argument);
@@ -72,7 +72,7 @@ static void release_when_done(struct client_link *from)
 
 /* ---- Back-pressure ---- */
 
-/* Half of what is too much. */
+/* Whether at most half of each limit is used. */
 static bool has_room(const struct client_link *from)
 {
 	return from->requests <= RPC_REQUESTS_MAX / 2 && from->size <= RPC_LINK_SIZE_MAX / 2 &&
@@ -106,7 +106,7 @@ static void count_request(struct client_link *from, const struct rpc_request *re
 	from->server->size += request->size;
 }
 
-/* One request less may let all go on. */
+/* One request less may let every paused client go on. */
 static void discount_request(struct client_link *from, const struct rpc_request *request)
 {
 	struct rpc_server *server = from->server;
@@ -123,7 +123,7 @@ static void discount_request(struct client_link *from, const struct rpc_request 
 		go_on(other);
 }
 
-/* Whoever has the most answers waiting takes them the slowest. */
+/* Closes the link with the most bytes of answers queued. */
 static void cut_slowest(struct rpc_server *server)
 {
 	struct client_link *slowest = NULL;
@@ -132,7 +132,7 @@ static void cut_slowest(struct rpc_server *server)
 	for (struct client_link *from = server->links; from; from = from->next)
 		if (from->link && (!slowest || link_queued(from->link) > link_queued(slowest->link)))
 			slowest = from;
-	status_set(&why, STATUS_LIMIT, "it does not take its answers, and memory for others runs short");
+	status_set(&why, STATUS_LIMIT, "it does not read its answers, and memory for others runs short");
 	if (slowest)
 		link_close(slowest->link, &why);
 }
@@ -167,7 +167,7 @@ static size_t size_of(const struct frame *frame)
 	return size;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int rpc_server_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	struct client_link *from = argument;
 	struct rpc_request *request;
@@ -191,7 +191,7 @@ static int on_received(void *argument, struct link *link, const struct frame *fr
 	return status;
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void rpc_server_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct client_link *from = argument;
 
@@ -207,7 +207,7 @@ int rpc_server_greeted(void *argument, struct link *link, const Raftkv__Hello *h
 {
 	struct rpc_server *server = argument;
 	struct client_link *from;
-	struct link_handlers handlers = {.received = on_received, .closed = on_closed};
+	struct link_handlers handlers = {.received = rpc_server_on_received, .closed = rpc_server_on_closed};
 
 	if (server->is_stopping || server->link_count >= RPC_LINKS_MAX)
 		return status_set(refusal, -EBUSY,

@@ -61,7 +61,7 @@ int status_complete(struct status *status, int code, const char *format, ...)
 
 const char *status_sentence(const struct status *status)
 {
-	return status->text[0] != '\0' ? status->text : "it failed and cannot say why: its log may";
+	return status->text[0] != '\0' ? status->text : "no reason was given: the log may have one";
 }
 
 const char *status_name(int code)

@@ -17,32 +17,30 @@ enum status_code {
 	STATUS_FIRST = -10000, /* domain codes count down from here */
 
 	/* raft: the log and its storage */
-	STATUS_COMPACTED = -10001, /* the index asked for is below the log's first */
-	STATUS_UNAVAILABLE = -10002, /* the index asked for is past the log's last */
+	STATUS_COMPACTED = -10001, /* the index is below the log's first */
+	STATUS_UNAVAILABLE = -10002, /* the index is past the log's last */
 	STATUS_SNAPSHOT_UNAVAILABLE = -10003, /* no snapshot just now; ask again later */
-	STATUS_SNAPSHOT_OUT_OF_DATE = -10004, /* the snapshot is older than what is there */
+	STATUS_SNAPSHOT_OUT_OF_DATE = -10004, /* the snapshot is not newer than the present one */
 
 	/* raft: proposals, messages, reads */
-	STATUS_PROPOSAL_DROPPED =
-		-10005, /* not the leader, being transferred, or over a limit; not in the log */
+	/* Not in the log: this node does not lead, is transferring leadership, or is over a limit. */
+	STATUS_PROPOSAL_DROPPED = -10005,
 	STATUS_NOT_LEADER = -10006, /* ask the leader */
 	STATUS_NOT_READY = -10007, /* the leader has nothing committed in its own term yet */
-	STATUS_STEP_LOCAL = -10008, /* a message that only this node may make came from outside */
+	STATUS_STEP_LOCAL = -10008, /* a message from outside has a type that only this node may make */
 	STATUS_STEP_UNKNOWN_PEER = -10009, /* a response from a node that is no member */
 	STATUS_MALFORMED = -10010, /* bytes or fields that no correct sender makes; nothing was changed */
 	STATUS_LIMIT = -10011, /* a queue or a size is at its limit; nothing was changed */
-	STATUS_CONF_CHANGE_INVALID =
-		-10012, /* a membership change that the present configuration cannot make */
+	STATUS_CONF_CHANGE_INVALID = -10012, /* the membership change does not fit the configuration */
 
 	/* store */
-	STATUS_STALE_COMMAND =
-		-10020, /* the term changed under the command; its outcome is unknown: retry by slot */
+	STATUS_STALE_COMMAND = -10020, /* the term changed; the outcome is unknown: retry by slot */
 	STATUS_EPOCH_NOT_MATCH = -10021, /* the region was split, merged or changed members */
 	STATUS_REGION_NOT_FOUND = -10022,
 	STATUS_KEY_NOT_IN_REGION = -10023,
-	STATUS_WOULD_BLOCK = -10024, /* not in the cache: fetch with a worker and try again */
+	STATUS_WOULD_BLOCK = -10024, /* not in the cache: read it on a worker and try again */
 	STATUS_CORRUPT = -10025, /* a checksum, a version or an invariant of stored bytes does not hold */
-	STATUS_STOPPING = -10026, /* the store is going down */
+	STATUS_STOPPING = -10026, /* the store is stopping */
 	STATUS_NOT_FOUND = -10027, /* no such row */
 	STATUS_SESSION_UNKNOWN = -10028, /* the session has no row in this region: a definite refusal */
 	STATUS_UNSUPPORTED =
@@ -55,19 +53,20 @@ struct status {
 	char text[252]; /* one sentence without a final full stop; empty when code is 0 */
 };
 
-/* Fills `status` (which may be NULL) and returns `code`. The sentence is cut at its limit, never an error. */
+/* Fills `status` (which may be NULL) and returns `code`. A sentence that is too long is cut. */
 int status_set(struct status *status, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same where `status` has no sentence for `code` yet: for who hands on an error of a function that may not have said
- * why. 0: nothing. */
+/* The same, but keeps a sentence that `status` already has for `code`: for a caller that returns the error of a function
+ * which may have given no sentence. Does nothing if `code` is 0. */
 int status_complete(struct status *status, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* For who prints it: its text, or, where nobody filled it, that. Never empty. */
+/* The sentence to print. If `status` has none it says so; never empty. */
 const char *status_sentence(const struct status *status);
 
-/* A short lower-case name or errno's text for a code; never NULL; static storage or the thread's own buffer. */
+/* A short lower-case name for a code, or the text of its errno; never NULL. Static, or valid until the thread's next
+ * call. */
 const char *status_name(int code);
 
 /* Nobody could answer yet: who asks again, later, may be answered. The reasons are with the function. */

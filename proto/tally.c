@@ -16,7 +16,7 @@ static void write_line(struct tally *tally)
 
 static void begin_period(struct tally *tally);
 
-static void on_timer(struct env_timer *timer)
+static void tally_on_timer(struct env_timer *timer)
 {
 	struct tally *tally = container_of(timer, struct tally, timer);
 
@@ -30,7 +30,7 @@ static void begin_period(struct tally *tally)
 {
 	uint64_t now = env_now(env_loop_env(tally->loop));
 
-	env_timer_start(&tally->timer, tally->loop, now + TALLY_PERIOD_MS * NS_PER_MS, on_timer);
+	env_timer_start(&tally->timer, tally->loop, now + TALLY_PERIOD_MS * NS_PER_MS, tally_on_timer);
 }
 
 void tally_note(struct tally *tally, const char *format, ...)

@@ -1,8 +1,8 @@
 /*
- * tally.h: a line of the log that others can cause as often as they like, at most once a minute: the first time at once,
- * then with how often it was, and the last reason.
+ * tally.h: limits a log line that others can cause as often as they like to one a minute. The first event is logged at
+ * once; later lines say how many events there were, and the reason of the last one.
  *
- * All on one loop.
+ * All calls are on one loop.
  */
 #ifndef RAFTKV_PROTO_TALLY_H
 #define RAFTKV_PROTO_TALLY_H
@@ -12,18 +12,18 @@
 #define TALLY_PERIOD_MS 60000u
 
 struct tally {
-	/* The owner's: */
+	/* Set by the owner: */
 	struct env_loop *loop;
 	const struct logger *logger;
 	enum log_level level;
 	const char *what; /* a sentence */
-	/* Its own; zero at first. */
-	struct env_timer timer; /* runs: there was a line within the period */
-	uint32_t count; /* since that line */
+	/* The tally's; zero at first. */
+	struct env_timer timer; /* running: a line was logged within the period */
+	uint32_t count; /* events since that line */
 	char reason[256];
 };
 
 void tally_note(struct tally *tally, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void tally_stop(struct tally *tally); /* writes what it has; may be repeated */
+void tally_stop(struct tally *tally); /* logs the events that were not logged; may be repeated */
 
 #endif

@@ -19,7 +19,7 @@ struct trim {
 
 /* ---- What is free ---- */
 
-/* Bytes of memory of the process's own, files apart. */
+/* Bytes of resident memory, without pages of files. */
 static size_t count_resident(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -34,7 +34,7 @@ static size_t count_resident(void)
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Resident, and not allocated. */
+/* Bytes that are resident and not allocated. */
 static size_t count_free(void)
 {
 	const struct mallinfo2 info = mallinfo2();

@@ -1,10 +1,10 @@
 /*
- * trim.h: gives memory that a process has freed back to the system.
+ * trim.h: returns freed memory to the system.
  *
- * malloc keeps what was freed for what comes next, so that after a load that took much a process would stay as large as
- * it has ever been. A thread looks every TRIM_PERIOD_S seconds at how much of what is resident is not allocated. When that
- * is TRIM_SIZE_MIN more than the last trim could not give back, at two looks in a row, it trims all heaps: seldom, and not
- * what a busy process is about to use again.
+ * malloc keeps freed memory for later use, so that after a large load a process would stay as large as it has ever been.
+ * A thread looks every TRIM_PERIOD_S seconds at how much resident memory is not allocated. When that exceeds the amount
+ * which the last trim could not return by TRIM_SIZE_MIN, at two looks in a row, it trims all heaps. This is rare, and
+ * spares memory that a busy process is about to use again.
  */
 #ifndef RAFTKV_PROTO_TRIM_H
 #define RAFTKV_PROTO_TRIM_H
@@ -19,15 +19,16 @@
 
 struct trim;
 
+/* Starts the thread. 0, or a negative status with a sentence. */
 int trim_start(struct trim **trim, struct status *status);
 void trim_stop(struct trim *trim); /* may be NULL */
 
-/* What the thread does, for those who have one already. Zero is a state before the first look. */
+/* One look of the thread, for a caller that has a thread of its own. A zeroed state has not looked yet. */
 struct trim_state {
 	size_t kept; /* bytes that are resident and not allocated, after the last trim */
 	bool was_due; /* at the last look */
 };
 
-bool trim_look(struct trim_state *state); /* whether it trimmed */
+bool trim_look(struct trim_state *state); /* returns whether it trimmed */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Growing the arrays of raft.h and their like: any struct with `items`, `count` and `capacity`.
+ * Grows the arrays of raft.h and any other struct with `items`, `count` and `capacity`.
  */
 #ifndef RAFTKV_RAFT_ARRAY_H
 #define RAFTKV_RAFT_ARRAY_H
@@ -16,7 +16,7 @@ static inline size_t array_next_capacity(size_t capacity, size_t needed)
 	return next < needed ? needed : next;
 }
 
-/* The items moved to where `needed` of them fit, or NULL when out of memory: then nothing changed. */
+/* Moves the items to where `needed` of them fit. NULL: out of memory, and nothing changed. */
 static inline void *array_grow(void *items, size_t *capacity, size_t needed, size_t item_size)
 {
 	size_t next = array_next_capacity(*capacity, needed);
@@ -27,7 +27,7 @@ static inline void *array_grow(void *items, size_t *capacity, size_t needed, siz
 	return grown;
 }
 
-/* Room for `extra` more items in `array`, whose capacity is a size_t. 0 or -ENOMEM. */
+/* Makes room for `extra` more items in `array`, whose capacity is a size_t. 0 or -ENOMEM. */
 #define array_reserve(array, extra)                                                                          \
 	({                                                                                                   \
 		size_t needed_ = (array)->count + (extra);                                                   \

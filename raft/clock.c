@@ -1,4 +1,4 @@
-/* Time: elections, heartbeats and checks fall due at absolute ticks. */
+/* Time: elections, heartbeats and checks of the quorum are due at absolute ticks. */
 #include "raft/core.h"
 
 #include "raft/number.h"
@@ -13,19 +13,21 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+/* Uniform in [t, 2t), so that split votes are rare (paper §5.2). */
 void raft_reset_election_timeout(struct raft *raft)
 {
 	raft->randomized_election_tick =
 		raft->election_tick + (uint32_t)(next_random(&raft->random) % raft->election_tick);
 }
 
+/* Counts from `election_tick`, the minimum election timeout, not the randomized one (Ongaro §4.2.3). */
 bool raft_is_in_lease(const struct raft *raft)
 {
 	return raft->check_quorum && raft->leader != RAFT_NONE &&
 	       raft->now - raft->election_base < raft->election_tick;
 }
 
-/* Something ends with the election timeout of a leader. */
+/* Whether an election timeout is due on a leader. */
 static bool has_leader_timeout(const struct raft *raft)
 {
 	return raft->check_quorum || raft->lead_transferee != RAFT_NONE;
@@ -49,6 +51,7 @@ uint64_t raft_deadline(const struct raft *raft)
 	return max_u64(due, raft->now + 1);
 }
 
+/* Figure 2, followers and candidates: an election timeout starts an election (paper §5.2). */
 static int tick_election(struct raft *raft)
 {
 	int rc;
@@ -61,20 +64,22 @@ static int tick_election(struct raft *raft)
 	return rc;
 }
 
+/* Once per election timeout: the check of the quorum and the end of a transfer. Figure 2, leaders: heartbeats during idle
+ * periods (paper §5.2); they carry the newest round of reads. */
 static void tick_leader(struct raft *raft)
 {
 	uint64_t elapsed = raft->now - raft->election_base;
 	struct buf *context;
 
 	if (elapsed >= raft->election_tick) {
-		/* Keeps the phase that ticking one by one would have. */
+		/* As if the node had been ticked one by one. */
 		raft->election_base = raft->now - elapsed % raft->election_tick;
 		if (raft->check_quorum)
 			raft_check_quorum_active(raft);
-		/* Slept through a whole timeout more: nobody was heard of in that one. */
+		/* Another whole timeout has passed, in which no peer was heard from. */
 		if (raft->check_quorum && raft->role == RAFT_LEADER && elapsed >= 2u * raft->election_tick)
 			raft_check_quorum_active(raft);
-		raft->lead_transferee = RAFT_NONE; /* it took too long: go on leading */
+		raft->lead_transferee = RAFT_NONE; /* the transfer took too long: take proposals again */
 		raft_leave_joint(raft);
 	}
 	if (raft->role != RAFT_LEADER || raft->now - raft->heartbeat_base < raft->heartbeat_tick)
@@ -103,7 +108,7 @@ int raft_tick_to(struct raft *raft, uint64_t now)
 	else
 		rc = tick_election(raft);
 	if (rc)
-		raft->now = before; /* the same call again finds the same work */
+		raft->now = before; /* so that the same call again finds the same work */
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Sets of node ids and configurations made of them, as declared in raft.h. Sets are small (a group has a handful of
- * members), so they are sorted arrays.
+ * Sets of node ids and configurations made of them, as declared in raft.h. A group has few members, so a set is a sorted
+ * array.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #define IDS_CAPACITY_FIRST 4
 
-/* The position of `id`, or the one where it belongs. */
+/* The position of `id`, or the position at which to insert it. */
 static uint32_t ids_find(const struct raft_ids *ids, uint64_t id)
 {
 	uint32_t at = 0;

@@ -1,6 +1,6 @@
 /*
- * How a membership change is written into its log entry, as declared in raft.h: the protobuf messages ConfChange and
- * ConfChangeV2 of etcd-io/raft. Required fields are always written, zero or not, as etcd does, so that sizes agree.
+ * The encoding of membership changes in log entries, as declared in raft.h: the protobuf messages ConfChange and
+ * ConfChangeV2 of etcd-io/raft. Like etcd, this writes required fields even if they are zero, so that sizes agree.
  */
 #include <errno.h>
 
@@ -8,7 +8,7 @@
 #include "raft/confchange.h"
 #include "raft/raft.h"
 
-/* Tags: a field's number and, in the low three bits, how it is written (0 a varint, 2 a length and bytes). */
+/* Tags: a field's number and, in the low three bits, its wire type (0: a varint, 2: a length and bytes). */
 enum {
 	V1_ID = 1 << 3,
 	V1_TYPE = 2 << 3,
@@ -91,7 +91,7 @@ static void read_v1(struct reader *reader, struct raft_conf_change *change)
 	while (reader_has_more(reader)) {
 		switch (reader_varint(reader)) {
 		case V1_ID:
-			reader_varint(reader); /* etcd's own; nothing here looks at it */
+			reader_varint(reader); /* etcd uses it; it is ignored here */
 			break;
 		case V1_TYPE:
 			change->steps[0].type = read_type(reader);

@@ -90,7 +90,7 @@ static int apply_step(
 	return status_set(status, STATUS_CONF_CHANGE_INVALID, "unexpected conf type %d", (int)step->type);
 }
 
-/* Steps about node 0 are skipped: a caller that refuses a committed step zeroes its node. */
+/* Skips steps about node 0: a caller refuses a committed step by zeroing its node. */
 static int apply_steps(struct raft_conf_state *conf, const struct raft_conf_change_step *steps, size_t count,
 	struct status *status)
 {
@@ -115,7 +115,7 @@ static uint32_t ids_difference(const struct raft_ids *a, const struct raft_ids *
 	return difference;
 }
 
-/* Every change starts with a checked copy of what is in force … */
+/* Begins a change: copies the configuration in force, which must satisfy the invariants, to `next`. */
 static int begin(const struct raft_conf_state *from, struct raft_conf_state *next, struct status *status)
 {
 	int error = confchange_check(from, status);
@@ -123,7 +123,7 @@ static int begin(const struct raft_conf_state *from, struct raft_conf_state *nex
 	return error != 0 ? error : raft_conf_state_copy(next, from);
 }
 
-/* … and ends here: a good result that satisfies the invariants replaces `to`, any other is dropped. */
+/* Ends a change: moves `next` to `to` if `error` is 0 and it satisfies the invariants, else drops it. */
 static int finish(int error, struct raft_conf_state *next, struct raft_conf_state *to, struct status *status)
 {
 	if (error == 0)
@@ -137,6 +137,7 @@ static int finish(int error, struct raft_conf_state *next, struct raft_conf_stat
 	return 0;
 }
 
+/* With one voter added or removed, any majority of the old and any of the new configuration overlap (Ongaro §4.1). */
 int confchange_simple(const struct raft_conf_state *from, const struct raft_conf_change_step *steps,
 	size_t count, struct raft_conf_state *to, struct status *status)
 {
@@ -152,6 +153,8 @@ int confchange_simple(const struct raft_conf_state *from, const struct raft_conf
 	return finish(error, &next, to, status);
 }
 
+/* C(old,new) of the papers: decisions need a majority of both, so that neither half can decide alone (paper §6, Ongaro
+ * §4.3). */
 int confchange_enter_joint(const struct raft_conf_state *from, bool auto_leave,
 	const struct raft_conf_change_step *steps, size_t count, struct raft_conf_state *to,
 	struct status *status)
@@ -171,6 +174,7 @@ int confchange_enter_joint(const struct raft_conf_state *from, bool auto_leave,
 	return finish(error, &next, to, status);
 }
 
+/* C(new), once C(old,new) is committed. */
 int confchange_leave_joint(
 	const struct raft_conf_state *from, struct raft_conf_state *to, struct status *status)
 {

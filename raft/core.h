@@ -1,23 +1,26 @@
 /*
- * raft: the state of one replica and the pieces that work on it. Private to raft/; raw_node.c is the door.
+ * raft: the state of one replica and the functions that work on it. Private to raft/: others call raw_node.c.
  *
  *   step.c        a message: its term, then the handler for (role, type)
  *   election.c    roles, campaigns, votes
  *   transfer.c    leadership transfer, forgetting a leader
  *   proposal.c    appending to a leader's log, forwarding to it
  *   replicate.c   appends and heartbeats, commit; a follower's side of them
- *   follow.c      the leader's side of the answers
+ *   follow.c      the leader's side of the responses
  *   snapshot.c    sending and restoring snapshots
  *   reads.c       ReadIndex
  *   membership.c  switching configurations
- *   local.c       what the storage threads have done: entries stable, snapshot stored, entries applied
+ *   local.c       responses of the storage threads: entries stable, snapshot stored, entries applied
  *   clock.c       ticks, deadlines, hibernation
  *   send.c        outgoing messages
  *   validate.c    refusing malformed messages
  *
- * Errors. A handler makes sure of memory and reads of the storage before it changes anything, so that a call that
- * failed may be repeated. Sending appends is the exception: it follows a change that stands, so a peer whose append
- * could not be made is marked (`progress.must_resend`) and the next ready makes it or returns the error.
+ * The rules of the protocol stand beside the lines that keep them, cited as raft.h says ("Figure 2", "paper §n",
+ * "Ongaro §n").
+ *
+ * Errors. A handler reserves memory and reads the storage before it changes anything, so that a call that failed may be
+ * repeated. Sending appends is the exception, because the change that it follows stands: a peer whose append could not
+ * be made is marked (`progress.must_resend`), and the next ready makes the append or returns the error.
  */
 #ifndef RAFTKV_RAFT_CORE_H
 #define RAFTKV_RAFT_CORE_H
@@ -45,16 +48,16 @@ struct raft {
 	bool disable_conf_change_validation;
 	bool is_hibernating;
 	bool must_resend; /* some progress has it set */
-	bool is_lease_suspect; /* a TimeoutNow went out in this term: the lease protects no read any more */
+	bool is_lease_suspect; /* a TimeoutNow was sent in this term: the lease no longer protects reads */
 
-	/* Of a leader. */
+	/* Of a leader; 0 in other roles. */
 	uint64_t lead_transferee;
 	uint64_t term_first; /* index of the first entry of this leader's term */
 	uint64_t pending_conf_index; /* no conf change may be proposed until this index is applied */
 	uint64_t uncommitted_size; /* bytes of payload proposed and not yet applied */
 	struct read_queue reads;
 
-	/* Time in ticks; elapsed time is `now` minus a base. */
+	/* In ticks; the time elapsed is `now` minus a base. */
 	uint64_t now;
 	uint64_t election_base;
 	uint64_t heartbeat_base;
@@ -66,9 +69,9 @@ struct raft {
 	uint64_t message_size_max;
 	uint64_t uncommitted_size_max;
 
-	/* What waits for the next ready. */
+	/* For the next ready. */
 	struct raft_messages messages;
-	struct raft_messages after_append; /* promises: they leave when all that is unstable now is stable */
+	struct raft_messages after_append; /* promises: sent once all that is unstable now is stable */
 	struct raft_read_states read_states;
 	const struct logger *logger;
 };
@@ -80,11 +83,11 @@ enum raft_campaign { RAFT_CAMPAIGN_PRE_ELECTION, RAFT_CAMPAIGN_ELECTION, RAFT_CA
 int raft_step(struct raft *raft, const struct raft_message *message);
 
 /* send.c */
-/* Room for what one step sends at most, appends apart. 0 or -ENOMEM. */
+/* Makes room for the most that one step sends, appends apart. 0 or -ENOMEM. */
 int raft_reserve(struct raft *raft);
-/* Queues `message`, which is taken, with `from` and `term` filled in. Room was reserved. */
+/* Queues `message`, which it takes, with `from` and `term` filled in. The caller has reserved room. */
 void raft_send(struct raft *raft, struct raft_message message);
-/* Queues the answer to a local read. Room was reserved when the read came. */
+/* Queues the answer to a local read; takes `context`. Room was reserved when the read came. */
 void raft_push_read_state(struct raft *raft, uint64_t index, struct buf *context, int status);
 
 /* election.c */
@@ -111,20 +114,22 @@ int raft_append_own(struct raft *raft, const struct raft_entry *entries, size_t 
 void raft_reduce_uncommitted(struct raft *raft, uint64_t size);
 
 /* replicate.c */
-/* Sends `progress` what it needs; false when nothing was sent. `if_empty`: also a message without entries. */
+/* Sends the peer of `progress` the entries or the snapshot that it needs; false when it sent nothing. `if_empty`: send a
+ * message without entries, too. */
 bool raft_send_append(struct raft *raft, struct progress *progress, bool if_empty);
 void raft_broadcast_append(struct raft *raft);
-/* `context` as raft_read_context made it; may be NULL. */
+/* `context` comes from raft_read_context and may be NULL. */
 void raft_broadcast_heartbeat(struct raft *raft, struct buf *context);
-/* Makes the appends that failed before. 0, or why one failed again. */
+/* Makes the appends that failed before. 0, or the error with which one failed again. */
 int raft_resend(struct raft *raft);
-/* Whether the commit index moved. */
+/* Commits what a quorum has acknowledged. Returns whether the commit index moved. */
 bool raft_maybe_commit(struct raft *raft);
-/* Takes the sender for this term's leader. */
+/* Follows the sender of `message` as the leader of this term. */
 void raft_follow(struct raft *raft, const struct raft_message *message);
 int raft_on_append(struct raft *raft, const struct raft_message *message);
 int raft_on_heartbeat(struct raft *raft, const struct raft_message *message);
-/* follow.c: the leader's side of the answers */
+
+/* follow.c */
 int raft_on_append_response(struct raft *raft, const struct raft_message *message);
 int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *message);
 void raft_on_unreachable(struct raft *raft, uint64_t peer);
@@ -132,45 +137,47 @@ void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed);
 void raft_on_snapshot_wanted(struct raft *raft, uint64_t peer, bool is_wanted);
 
 /* snapshot.c */
-/* 0 with `*sent`, or the storage's error; a snapshot that is being made is no error. */
+/* 0 with `*sent`, -ENOMEM, or the storage's error. A snapshot that is still being made is no error. */
 int raft_send_snapshot(struct raft *raft, struct progress *progress, bool *sent);
 int raft_on_snapshot(struct raft *raft, const struct raft_message *message);
 
 /* reads.c */
-/* A read of this node (`from` RAFT_NONE) or a follower's, on the leader. 0, -ENOMEM or STATUS_LIMIT. */
+/* On the leader: answers or queues a read of this node (`from` RAFT_NONE) or of a follower. Shares `context`. 0, -ENOMEM
+ * or STATUS_LIMIT. */
 int raft_take_read(struct raft *raft, uint64_t from, struct buf *context);
 int raft_on_read_index(struct raft *raft, const struct raft_message *message);
 int raft_forward_read_index(struct raft *raft, const struct raft_message *message);
 int raft_refuse_read_index(struct raft *raft, const struct raft_message *message);
 int raft_on_read_index_response(struct raft *raft, const struct raft_message *message);
 bool raft_has_committed_in_term(const struct raft *raft);
-/* After a commit: reads that waited for the first one of the term go on. */
+/* After a commit: lets reads go on that waited for the first commit of the term. */
 void raft_release_reads(struct raft *raft);
 /* Answers the reads that a quorum has confirmed. */
 void raft_confirm_reads(struct raft *raft);
-/* Sends the round of heartbeats that the reads since the last one need. 0 or -ENOMEM. */
+/* Sends a round of heartbeats if reads came after the last one. 0 or -ENOMEM. */
 int raft_flush_reads(struct raft *raft);
-/* The context of the next heartbeats: the newest read to confirm. NULL: none, or out of memory. */
+/* The context of the next heartbeats, which names the newest read to confirm; the caller unrefs it. NULL: there is no
+ * read, or no memory. */
 struct buf *raft_read_context(struct raft *raft);
 /* The round that a heartbeat's context names; 0: none. */
 uint64_t raft_read_round_of(const struct buf *context);
-/* Loss of leadership: every waiting read is finished with STATUS_STALE_COMMAND. */
+/* Finishes every waiting read with STATUS_STALE_COMMAND: this node leads no longer. */
 void raft_abort_reads(struct raft *raft);
 
 /* membership.c */
-/* Switches to `conf`, which is taken; a leader acts on it. `next` as in tracker_set_conf; `is_restore`: nothing that
- * is known of the members stays. 0 or -ENOMEM: nothing changed. */
+/* Switches to `conf`, which it takes; a leader acts on it. `next` as in tracker_set_conf. `is_restore`: forget what is
+ * known of the members. 0, or -ENOMEM: nothing changed. */
 int raft_switch_conf(struct raft *raft, struct raft_conf_state *conf, uint64_t next, bool is_restore);
 int raft_apply_conf_change(struct raft *raft, const struct raft_conf_change *change);
 
 /* local.c */
-/* All that was handed out up to `stable` (index 0: no entries) and `snapshot_index` (0: none) is durable; `term` is
- * the one in which the write was issued. */
+/* The entries that were handed out up to `stable` (index 0: no entries) and the snapshot at `snapshot_index` (0: none)
+ * are durable. `term` is the one in which the write was issued. */
 void raft_on_stable(struct raft *raft, uint64_t term, struct raft_position stable, uint64_t snapshot_index);
-/* Entries up to `index` are applied; `size` and `payload_size` are theirs in bytes. */
+/* The entries up to `index` are applied; `size` and `payload_size` are their bytes. */
 void raft_on_applied(struct raft *raft, uint64_t index, uint64_t size, uint64_t payload_size);
-/* The phase between two configurations ends by itself once everything up to it is applied. Refused while leadership is
- * being transferred: to be tried again with the next applied entry, and when the transfer is given up. */
+/* Proposes to leave a joint configuration that is left automatically, once everything up to it is applied. A leadership
+ * transfer makes the proposal fail: call this with every applied entry, and when a transfer is given up. */
 void raft_leave_joint(struct raft *raft);
 int raft_on_storage_append_response(struct raft *raft, const struct raft_message *message);
 int raft_on_storage_apply_response(struct raft *raft, const struct raft_message *message);
@@ -179,14 +186,14 @@ int raft_on_storage_apply_response(struct raft *raft, const struct raft_message 
 int raft_tick_to(struct raft *raft, uint64_t now);
 uint64_t raft_deadline(const struct raft *raft);
 void raft_wake(struct raft *raft);
-/* The follower heard from its leader within an election timeout, and CheckQuorum keeps the leader honest. */
+/* Whether this node heard from its leader, or leads, within an election timeout while CheckQuorum is on. */
 bool raft_is_in_lease(const struct raft *raft);
 void raft_reset_election_timeout(struct raft *raft);
 
 /* validate.c */
 /* 0, STATUS_MALFORMED, STATUS_STEP_LOCAL or STATUS_STEP_UNKNOWN_PEER. */
 int raft_validate(const struct raft *raft, const struct raft_message *message, bool is_async);
-/* 0 or STATUS_MALFORMED: a type that is none, a conf change that cannot be decoded. */
+/* 0, or STATUS_MALFORMED: no entries, an unknown type, or a conf change that cannot be decoded. */
 int raft_validate_proposal(const struct raft_entry *entries, size_t count);
 
 #endif

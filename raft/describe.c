@@ -13,7 +13,7 @@ static void print_ids(FILE *out, const char *open, const struct raft_ids *ids, c
 	fputs(close, out);
 }
 
-/* The length of a well-formed UTF-8 sequence at `text`, 0 for none. */
+/* The length in bytes of a well-formed UTF-8 sequence at `text`; 0: there is none. */
 static size_t utf8_length(const uint8_t *text, size_t size)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -27,13 +27,13 @@ static size_t utf8_length(const uint8_t *text, size_t size)
 			return 0;
 		point = point << 6 | (text[i] & 0x3f);
 	}
-	/* Neither too long, nor half of a surrogate pair, nor past the last one, nor a C1 control. */
+	/* Overlong encodings, surrogates, code points past the last one, and C1 controls are refused. */
 	if (point < least[length] || (point >= 0xd800 && point < 0xe000) || point > 0x10ffff || point < 0xa0)
 		return 0;
 	return length;
 }
 
-/* Quoted as Go's %q does it, for all that is likely to be seen. */
+/* Quotes as Go's %q does, as far as traces need it. */
 static void print_quoted(FILE *out, struct slice bytes)
 {
 	static const char escapes[] = "\aa\bb\ff\nn\rr\tt\vv\"\"\\\\";

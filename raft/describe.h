@@ -1,7 +1,7 @@
 /*
- * Text for people: messages, entries, Readys, states, configurations and progress, in the wording of etcd-io/raft, so
- * that traces of both can be compared line by line. Everything goes to a stdio stream of the caller's (a memory
- * stream, usually). No function ends its text with a newline unless it says so.
+ * Text for people: messages, entries, readies, states, configurations and progress, in the wording of etcd-io/raft, so
+ * that traces of both can be compared line by line. The functions print to a stdio stream of the caller. None ends its
+ * text with a newline unless its comment says so.
  */
 #ifndef RAFTKV_RAFT_DESCRIBE_H
 #define RAFTKV_RAFT_DESCRIBE_H
@@ -17,7 +17,7 @@ void raft_describe_message(FILE *out, const char *indent, const struct raft_mess
 void raft_describe_entry(FILE *out, const struct raft_entry *entry);
 /* One entry a line, each ended by a newline. */
 void raft_describe_entries(FILE *out, const struct raft_entries *entries);
-/* Several lines, each ended by a newline; `<empty Ready>` (no newline) when there is nothing in it. */
+/* Several lines, each ended by a newline; or `<empty Ready>` without a newline. */
 void raft_describe_ready(FILE *out, const struct raft_ready *ready);
 /* `Term:1 Vote:1 Commit:11`. */
 void raft_describe_hard_state(FILE *out, const struct raft_hard_state *state);
@@ -35,7 +35,8 @@ void raft_describe_snapshot(FILE *out, const struct raft_snapshot *snapshot);
 void raft_describe_progress(FILE *out, const struct raft_progress_status *progress);
 /* `v1 l2 r3 u4`. */
 void raft_describe_conf_change(FILE *out, const struct raft_conf_change *change);
-/* What a node is doing, one `name: value` a line with the peers' progress on a leader, for an operator. */
+/* The state of a node for an operator, one `name: value` a line, each ended by a newline; on a leader with the progress
+ * of its peers. */
 void raft_describe_status(FILE *out, const struct raw_node *node);
 
 #endif

@@ -1,4 +1,4 @@
-/* Roles and elections (Ongaro §3.4, §9.6 for PreVote, §6.2 for CheckQuorum). */
+/* Roles and elections (paper §5.2, Ongaro §3.4; PreVote: Ongaro §9.6; CheckQuorum: Ongaro §6.2). */
 #include "raft/core.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 /* What every change of role or term has in common. */
 static void reset(struct raft *raft, uint64_t term)
 {
+	/* The vote belongs to the term: within one term it is never taken back (Figure 2: votedFor). */
 	if (raft->term != term) {
 		raft->term = term;
 		raft->vote = RAFT_NONE;
@@ -36,6 +37,7 @@ void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
 	log_info(raft->logger, "%lx became follower at term %lu", raft->id, raft->term);
 }
 
+/* Figure 2, candidates: increment the term, vote for self, reset the election timer (paper §5.2). */
 static void become_candidate(struct raft *raft)
 {
 	check(raft->role != RAFT_LEADER);
@@ -45,7 +47,8 @@ static void become_candidate(struct raft *raft)
 	log_info(raft->logger, "%lx became candidate at term %lu", raft->id, raft->term);
 }
 
-/* Neither the term nor the vote changes until a quorum has said that it would elect this node. */
+/* Neither the term nor the vote changes until a quorum has said that it would elect this node, so that a node which
+ * cannot win does not depose a leader by its term (Ongaro §9.6). */
 static void become_pre_candidate(struct raft *raft)
 {
 	check(raft->role != RAFT_LEADER);
@@ -70,8 +73,11 @@ static int become_leader(struct raft *raft)
 	check(self != NULL);
 	progress_become_replicate(self);
 	self->recent_active = true;
-	/* There may be a conf change in the tail: none may be proposed before all of it is applied. */
+	/* At most one conf change may be under way (Ongaro §4.1), and the log may end with one that is not committed:
+	 * this leader takes none before all that it found in its log is applied. */
 	raft->pending_conf_index = raft_log_last_index(&raft->log);
+	/* A blank entry commits what earlier terms left in the log, and tells the leader which entries are committed:
+	 * before it is, no read may be served (paper §8, Ongaro §6.4). */
 	raft->term_first = raft_log_last_index(&raft->log) + 1;
 	rc = raft_append_own(raft, &(struct raft_entry){.type = RAFT_ENTRY_NORMAL}, 1);
 	check(rc == 0);
@@ -79,6 +85,7 @@ static int become_leader(struct raft *raft)
 	return 0;
 }
 
+/* Learners do not campaign, nor does a node whose log is a snapshot that is not stored yet. */
 bool raft_is_promotable(const struct raft *raft)
 {
 	return tracker_is_voter(&raft->tracker, raft->id) && !raft->log.unstable.snapshot;
@@ -95,7 +102,8 @@ static void request_votes(struct raft *raft, enum raft_message_type type, uint64
 		if (peer->is_learner)
 			continue;
 		if (peer->id == raft->id) {
-			/* The own vote counts once it is durable: it comes back as an answer like the others'. */
+			/* The node's own vote counts only once it is durable (Figure 2: votedFor is stable before any
+			 * response): it is sent like a voter's response and waits as one. */
 			message.type = type == RAFT_MSG_VOTE ? RAFT_MSG_VOTE_RESP : RAFT_MSG_PRE_VOTE_RESP;
 		} else {
 			log_info(raft->logger,
@@ -142,6 +150,8 @@ int raft_hup(struct raft *raft, enum raft_campaign kind)
 		log_warn(raft->logger, "%lx is unpromotable and can not campaign", raft->id);
 		return 0;
 	}
+	/* A configuration takes effect here when it is applied. A node that has yet to apply a committed one would count
+	 * votes by a configuration that others have left. */
 	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.committed, &is_changing);
 	if (rc)
 		return rc;
@@ -156,7 +166,8 @@ int raft_hup(struct raft *raft, enum raft_campaign kind)
 	return campaign(raft, kind);
 }
 
-/* A vote that this node has already given, or may still give; a pre-vote for a later term binds nobody. */
+/* Figure 2, RequestVote 2, first half: votedFor is null or the candidate (paper §5.2). A node that already follows a
+ * leader of this term has no use for a vote. A pre-vote for a later term is no vote: several may be granted. */
 static bool may_vote(const struct raft *raft, const struct raft_message *message)
 {
 	if (planted("raft:vote_twice"))
@@ -165,8 +176,8 @@ static bool may_vote(const struct raft *raft, const struct raft_message *message
 	       (message->type == RAFT_MSG_PRE_VOTE && message->term > raft->term);
 }
 
-/* MsgVote, MsgPreVote: index and log_term are the candidate's last entry. Learners vote as well: one may have been
- * promoted without knowing it yet. */
+/* MsgVote, MsgPreVote: index and log_term are those of the candidate's last entry. Learners vote as well: one may have
+ * been promoted and not have applied it yet. */
 int raft_on_vote(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_position last = {.index = message->index, .term = message->log_term};
@@ -178,8 +189,8 @@ int raft_on_vote(struct raft *raft, const struct raft_message *message)
 		raft->id, raft->log.last_term, raft_log_last_index(&raft->log), raft->vote,
 		grant ? "cast" : "rejected", raft_message_type_name(message->type), grant ? "for" : "from",
 		message->from, last.term, last.index, raft->term);
-	/* A grant names the candidate's term, which for a pre-vote is ahead of this node's: with its own term the
-	 * candidate would take the answer for an old one. */
+	/* A grant names the candidate's term. That of a pre-vote is ahead of this node's, and the candidate would ignore
+	 * a grant in an earlier term. */
 	raft_send(raft,
 		(struct raft_message){
 			.type = message->type == RAFT_MSG_VOTE ? RAFT_MSG_VOTE_RESP : RAFT_MSG_PRE_VOTE_RESP,
@@ -188,6 +199,8 @@ int raft_on_vote(struct raft *raft, const struct raft_message *message)
 			.reject = !grant,
 		});
 	if (grant && message->type == RAFT_MSG_VOTE) {
+		/* Figure 2, followers: granting a vote resets the election timeout. A pre-vote does not: it must not keep
+		 * this node from campaigning. */
 		raft->election_base = raft->now;
 		raft->vote = message->from;
 	}
@@ -214,16 +227,26 @@ int raft_on_vote_response(struct raft *raft, const struct raft_message *message)
 		return 0;
 	if (raft->role == RAFT_PRE_CANDIDATE)
 		return campaign(raft, RAFT_CAMPAIGN_ELECTION);
+	/* Figure 2, candidates: votes of a majority make a leader. Leaders: it sends AppendEntries at once, to keep others
+	 * from campaigning (paper §5.2); here with the blank entry. */
 	rc = become_leader(raft);
 	if (rc == 0)
 		raft_broadcast_append(raft);
 	return rc;
 }
 
-/* A leader that no quorum answers to steps down, so that its clients look elsewhere. */
+static bool is_quorum_active(const struct raft *raft)
+{
+	if (planted("raft:check_quorum_no_step_down"))
+		return true;
+	return tracker_is_quorum_active(&raft->tracker);
+}
+
+/* CheckQuorum: a leader steps down if an election timeout elapses in which no quorum answered it, so that its clients
+ * look for another leader (Ongaro §6.2). */
 void raft_check_quorum_active(struct raft *raft)
 {
-	if (!tracker_is_quorum_active(&raft->tracker) && !planted("raft:check_quorum_no_step_down")) {
+	if (!is_quorum_active(raft)) {
 		log_warn(raft->logger, "%lx stepped down to follower since quorum is not active", raft->id);
 		raft_become_follower(raft, raft->term, RAFT_NONE);
 	}

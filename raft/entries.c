@@ -1,4 +1,4 @@
-/* Arrays of log entries, and how many bytes an entry counts for. */
+/* Arrays of log entries, and the sizes of entries. */
 #include "raft/raft.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ static uint64_t varint_size(uint64_t value)
 
 uint64_t raft_entry_size(const struct raft_entry *entry)
 {
-	/* Type, term and index are always on the wire, each behind a tag of one byte; data only when there is any. */
+	/* Type, term and index are always encoded, each after a tag of one byte; data only if there is any. */
 	uint64_t size = 3 + varint_size(entry->type) + varint_size(entry->term) + varint_size(entry->index);
 
 	if (entry->data)

@@ -1,7 +1,8 @@
-/* What followers answer, on the leader: acknowledgements, rejections, signs of life, lost messages. */
+/* The leader's side of replication: followers' acknowledgements and rejections, heartbeat responses, lost messages. */
 #include "raft/core.h"
 
-/* The append behind `index` was rejected; the follower's guess is (reject_hint, log_term). */
+/* Figure 2, leaders: after a failed AppendEntries decrement nextIndex and retry (paper §5.3). The append after `index`
+ * was rejected; the follower's guess of the last matching entry is (reject_hint, log_term). */
 static int on_rejected(struct raft *raft, struct progress *progress, const struct raft_message *message)
 {
 	struct raft_position guess = {.index = message->reject_hint, .term = message->log_term};
@@ -9,7 +10,8 @@ static int on_rejected(struct raft *raft, struct progress *progress, const struc
 	log_debug(raft->logger,
 		"%lx received MsgAppResp(rejected, hint: (index %lu, term %lu)) from %lx for index %lu",
 		raft->id, message->reject_hint, message->log_term, message->from, message->index);
-	/* Terms only grow along a log, so entries of later terms than the guess's cannot match: skip them at once. */
+	/* Terms never fall along a log: no entry of the follower up to the guess is of a later term than the guess, so
+	 * nextIndex can skip all of the leader's that are. */
 	if (guess.term > 0) {
 		int rc = raft_log_find_conflict(&raft->log, guess, &guess);
 
@@ -25,13 +27,13 @@ static int on_rejected(struct raft *raft, struct progress *progress, const struc
 	return 0;
 }
 
-/* Moves a peer that is caught up with, by log or snapshot, to pipelining. */
+/* Moves a peer whose log was found to match, or whose snapshot arrived, to pipelining. */
 static void update_state(struct raft *raft, struct progress *progress, uint64_t acked, uint64_t first_index)
 {
 	if (progress->state == RAFT_PROGRESS_PROBE) {
 		progress_become_replicate(progress);
 	} else if (progress->state == RAFT_PROGRESS_SNAPSHOT && progress->match + 1 >= first_index) {
-		/* Whatever snapshot it was, the log goes on from there. */
+		/* Whichever snapshot it was, the leader's log continues it. */
 		log_debug(raft->logger,
 			"%lx recovered from needing snapshot, resumed sending replication messages to %lx",
 			raft->id, progress->id);
@@ -42,7 +44,8 @@ static void update_state(struct raft *raft, struct progress *progress, uint64_t 
 	}
 }
 
-/* The follower has everything up to `index`. */
+/* Figure 2, leaders: after a successful AppendEntries update nextIndex and matchIndex (paper §5.3). The follower has
+ * stored everything up to `index`. */
 static int on_accepted(struct raft *raft, struct progress *progress, uint64_t index)
 {
 	uint64_t first_index = 0;
@@ -62,7 +65,7 @@ static int on_accepted(struct raft *raft, struct progress *progress, uint64_t in
 		raft_broadcast_append(raft);
 	else if (progress->id != raft->id && progress_can_bump_commit(progress, raft->log.committed))
 		raft_send_append(raft, progress, true);
-	/* There may be room for several more now. */
+	/* The in-flight limits may have room for several more now. */
 	if (progress->id != raft->id)
 		while (raft_send_append(raft, progress, false))
 			continue;
@@ -81,7 +84,7 @@ int raft_on_append_response(struct raft *raft, const struct raft_message *messag
 	return on_accepted(raft, progress, message->index);
 }
 
-/* MsgHeartbeatResp: `context` is the round of reads that the follower confirms. */
+/* MsgHeartbeatResp: `context` names the round of reads that the follower confirms. */
 int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *message)
 {
 	struct progress *progress = tracker_find(&raft->tracker, message->from);
@@ -91,8 +94,8 @@ int raft_on_heartbeat_response(struct raft *raft, const struct raft_message *mes
 		return 0;
 	progress->recent_active = true;
 	progress->is_paused = false;
-	/* An append that was lost goes again; a peer that is probed only because it could not be reached gets an
-	 * empty one, whose answer ends the probing. */
+	/* An append may have been lost: send one again. A peer that matches but is probed, because it could not be
+	 * reached, gets an empty one, and the response to it ends the probing. */
 	if (progress->match < raft_log_last_index(&raft->log) || progress->state == RAFT_PROGRESS_PROBE)
 		raft_send_append(raft, progress, true);
 	round = raft_read_round_of(message->context);
@@ -109,7 +112,7 @@ void raft_on_unreachable(struct raft *raft, uint64_t peer)
 
 	if (!progress)
 		return;
-	/* What was pipelined to it is probably lost. */
+	/* The appends that were pipelined to it are probably lost. */
 	if (progress->state == RAFT_PROGRESS_REPLICATE)
 		progress_become_probe(progress);
 	log_debug(
@@ -127,7 +130,7 @@ void raft_on_snapshot_status(struct raft *raft, uint64_t peer, bool failed)
 	progress_become_probe(progress);
 	log_debug(raft->logger, "%lx snapshot %s, resumed sending replication messages to %lx", raft->id,
 		failed ? "failed" : "succeeded", peer);
-	/* After an arrival its acknowledgement comes next, after a failure a heartbeat's answer. */
+	/* The peer's acknowledgement of the snapshot ends the pause, or after a failure its response to a heartbeat. */
 	progress->is_paused = true;
 }
 

@@ -1,6 +1,7 @@
 /*
- * inflights: the appends that were sent to one follower and not yet acknowledged, oldest first, limited in number and
- * bytes. A ring that grows as it is used; nothing is allocated for a follower that is never pipelined to.
+ * inflights: the appends that were sent to one follower and that it has not acknowledged yet, oldest first, limited in
+ * number and bytes (pipelining: Ongaro §10.2.2). It is a ring that grows with use: a follower to which the leader never
+ * pipelines costs no allocation.
  */
 #ifndef RAFTKV_RAFT_INFLIGHTS_H
 #define RAFTKV_RAFT_INFLIGHTS_H
@@ -33,12 +34,13 @@ void inflights_reset(struct inflights *inflights);
 /* Gives back memory that is not in use. */
 void inflights_trim(struct inflights *inflights);
 
-/* Room for one more. 0 or -ENOMEM. */
+/* Makes room for one more. 0 or -ENOMEM. */
 int inflights_reserve(struct inflights *inflights);
-/* There is room and it is not full; `index` is above those before. */
+/* Adds an append. The caller has reserved room; `index` is above all earlier ones. */
 void inflights_add(struct inflights *inflights, uint64_t index, uint64_t size);
-/* Drops those up to and with `index`. */
+/* Drops the appends up to and including `index`. */
 void inflights_free_to(struct inflights *inflights, uint64_t index);
+/* Whether either limit is reached. */
 bool inflights_is_full(const struct inflights *inflights, const struct inflight_limits *limits);
 
 #endif

@@ -1,4 +1,4 @@
-/* What this node's own storage has done, told by raw_node_advance or by messages of the storage threads. */
+/* What this node's storage has done, as raw_node_advance or the responses of the storage threads say. */
 #include "raft/core.h"
 
 #include "proto/plant.h"
@@ -24,10 +24,14 @@ static void applied_to(struct raft *raft, uint64_t index, uint64_t size)
 
 void raft_on_stable(struct raft *raft, uint64_t term, struct raft_position stable, uint64_t snapshot_index)
 {
-	/* A write issued in an earlier term may be followed by one that replaces what it wrote, and that by a third
-	 * with the same entries again: matching entries prove nothing. What a snapshot holds is committed, in
-	 * whichever term it came. */
-	if (stable.index > 0 && (term == raft->term || planted("raft:stale_async_ack")))
+	bool is_of_term = term == raft->term;
+
+	if (planted("raft:stale_async_ack"))
+		is_of_term = true;
+	/* A write issued in an earlier term may have been followed by one that replaced its entries, and that by a third
+	 * with the same entries again (the ABA case of asynchronous storage writes in etcd-io/raft): entries that match
+	 * do not prove that the last write is durable. A snapshot is committed, whatever the term of its write. */
+	if (stable.index > 0 && is_of_term)
 		unstable_stable_to(&raft->log.unstable, stable.index, stable.term);
 	if (snapshot_index > 0) {
 		unstable_stable_snapshot_to(&raft->log.unstable, snapshot_index);
@@ -41,7 +45,7 @@ void raft_on_applied(struct raft *raft, uint64_t index, uint64_t size, uint64_t 
 	raft_reduce_uncommitted(raft, payload_size);
 }
 
-/* MsgStorageAppendResp: (index, log_term) is the last entry that is stable, `snapshot` the one stored. */
+/* MsgStorageAppendResp: (index, log_term) is the last entry that is stable; `snapshot` is stored. */
 int raft_on_storage_append_response(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_position stable = {.index = message->index, .term = message->log_term};

@@ -73,6 +73,8 @@ int raft_log_matches(const struct raft_log *log, struct raft_position position, 
 	return rc == STATUS_COMPACTED || rc == STATUS_UNAVAILABLE ? 0 : rc;
 }
 
+/* Figure 2, RequestVote 2, second half: of two logs the one whose last entry has the later term is more up-to-date, or
+ * with equal terms the longer one (paper §5.4.1, Ongaro §3.6.1). */
 bool raft_log_is_up_to_date(const struct raft_log *log, struct raft_position last)
 {
 	return last.term > log->last_term ||
@@ -97,7 +99,7 @@ int raft_log_find_conflict(
 	return 0;
 }
 
-/* How many of the entries are in the log already. */
+/* How many of the first entries are in the log already. */
 static int count_matching(const struct raft_log *log, const struct raft_entries *entries, size_t *count)
 {
 	*count = 0;
@@ -127,6 +129,9 @@ int raft_log_append_after(struct raft_log *log, struct raft_position previous,
 	rc = count_matching(log, entries, &known);
 	if (rc)
 		return rc;
+	/* Figure 2, AppendEntries 3 and 4: only an entry that conflicts deletes what follows it (paper §5.3). Entries that
+	 * match stay, and so does the log after them: the append may be an old one, and what a later one brought after it
+	 * was acknowledged. */
 	if (known < entries->count) {
 		const struct raft_entry *first_new = &entries->items[known];
 
@@ -137,6 +142,8 @@ int raft_log_append_after(struct raft_log *log, struct raft_position previous,
 			return rc;
 		log->last_term = entries->items[entries->count - 1].term;
 	}
+	/* AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry). What follows that entry in this log
+	 * may not be the leader's. */
 	*last = previous.index + entries->count;
 	raft_log_commit_to(log, min_u64(commit, *last));
 	return 0;
@@ -228,7 +235,8 @@ int raft_log_has_unapplied_conf_change(const struct raft_log *log, uint64_t high
 	int rc = 0;
 
 	*found = false;
-	if (log->unstable.snapshot) /* which was taken when there was none; what is below it is gone */
+	/* A snapshot is refused while such a change is handed out, and replaces those that are not. */
+	if (log->unstable.snapshot)
 		return 0;
 	while (!*found && low <= high) {
 		rc = raft_log_slice(log, low, high + 1, log->applying_size_max, &page);
@@ -261,7 +269,7 @@ void raft_log_applied_to(struct raft_log *log, uint64_t index, uint64_t size)
 	log->applying_paused = log->applying_size >= log->applying_size_max;
 }
 
-/* The last index that may be handed out for apply now. */
+/* The last index that may be handed out for apply now (Figure 2, all servers: if commitIndex > lastApplied, apply). */
 static uint64_t appliable_index(const struct raft_log *log, bool allow_unstable)
 {
 	return allow_unstable ? log->committed : min_u64(log->committed, log->unstable.offset - 1);
@@ -272,7 +280,7 @@ void raft_log_accept_applying(struct raft_log *log, uint64_t index, uint64_t siz
 	check(index <= log->committed);
 	log->applying = index;
 	log->applying_size += size;
-	/* Paused also when the limit cut this batch short: the next entry would go over it. */
+	/* Also when the limit cut this batch short: the next entry would exceed it. */
 	log->applying_paused =
 		log->applying_size >= log->applying_size_max || index < appliable_index(log, allow_unstable);
 }

@@ -1,4 +1,5 @@
-/* Switching to another configuration, and what a leader does about it (Ongaro §4). */
+/* Switching to another configuration (paper §6, Ongaro §4). It is in force from when it is applied, as in etcd-io/raft,
+ * not from when it is appended. */
 #include "raft/core.h"
 
 #include "raft/confchange.h"
@@ -14,7 +15,7 @@ static void log_switch(const struct raft *raft)
 	log_info(raft->logger, "%lx switched to configuration %s", raft->id, text);
 }
 
-/* A quorum may need fewer now; members that are new need the log. */
+/* A smaller quorum may have acknowledged more, and new members need the log. */
 static void act_as_leader(struct raft *raft)
 {
 	if (raft_maybe_commit(raft)) {
@@ -40,6 +41,8 @@ int raft_switch_conf(struct raft *raft, struct raft_conf_state *conf, uint64_t n
 	log_switch(raft);
 	if (raft->role != RAFT_LEADER)
 		return 0;
+	/* A leader that is no longer a voter leads on, without counting itself, until another one does; or steps down at
+	 * once if so configured (Ongaro §4.2.2). */
 	self = tracker_find(&raft->tracker, raft->id);
 	if (!self || self->is_learner) {
 		if (raft->step_down_on_removal)

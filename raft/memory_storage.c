@@ -114,7 +114,7 @@ int memory_storage_append(struct memory_storage *memory, const struct raft_entry
 	keep = entries[0].index - memory->compacted_index - 1;
 	if (keep == memory->entries.count)
 		return raft_entries_append(&memory->entries, entries, count);
-	/* Into a new array, so that a failure leaves the replaced tail. */
+	/* A new array, so that a failure leaves the old tail. */
 	old = memory->entries;
 	memory->entries = (struct raft_entries){0};
 	rc = raft_entries_append(&memory->entries, old.items, keep);

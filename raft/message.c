@@ -1,4 +1,4 @@
-/* Messages, snapshots and readys as containers: naming, copying and dropping what they own. */
+/* Names of messages and roles; copying and dropping snapshots, messages and readies. */
 #include "raft/raft.h"
 
 #include <stdlib.h>

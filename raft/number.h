@@ -1,4 +1,4 @@
-/* The smaller and the larger of two numbers. */
+/* The minimum and maximum of two numbers. */
 #ifndef RAFTKV_RAFT_NUMBER_H
 #define RAFTKV_RAFT_NUMBER_H
 

@@ -22,7 +22,7 @@ void progress_become_probe(struct progress *progress)
 {
 	uint64_t next = progress->match + 1;
 
-	/* A snapshot that arrived is the better guess. */
+	/* A snapshot that arrived is a better guess than the last acknowledgement. */
 	if (progress->state == RAFT_PROGRESS_SNAPSHOT)
 		next = max_u64(next, progress->pending_snapshot + 1);
 	become(progress, RAFT_PROGRESS_PROBE, next);
@@ -57,7 +57,7 @@ void progress_sent_entries(
 		progress->next += count;
 		inflights_add(&progress->inflights, progress->next - 1, size);
 	}
-	/* With a full ring this append is a probe; the next waits for an answer. */
+	/* At the limit this append is a probe: the next one waits for a response. */
 	progress->is_paused = inflights_is_full(&progress->inflights, limits);
 }
 
@@ -83,9 +83,9 @@ bool progress_decrease(struct progress *progress, uint64_t rejected, uint64_t hi
 			return false;
 		progress->next = progress->match + 1;
 	} else {
-		/* Probes go one at a time: an answer to another one is old. One that takes back what was
-		 * acknowledged comes from a log that lost it: to believe it could uncommit an entry, and to
-		 * answer it would go on without end. */
+		/* Probes are sent one at a time: a response to any other than the last is stale. A response that takes
+		 * back an acknowledgement comes from a log that lost entries: matchIndex only grows (Figure 2), since a
+		 * commit may rest on it, and answering it would never end. */
 		if (progress->next - 1 != rejected || rejected <= progress->match)
 			return false;
 		progress->next = max_u64(min_u64(rejected, hint + 1), progress->match + 1);

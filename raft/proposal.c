@@ -1,10 +1,10 @@
-/* Proposals: into the leader's log, or on their way to it. */
+/* Proposals: appended to the leader's log, or forwarded to the leader. */
 #include "raft/core.h"
 
 #include "proto/check.h"
 
-/* Bytes the uncommitted tail grows by; false when that is over the limit. An empty tail takes anything, and entries
- * without payload always go: a new leader's first entry, the end of a joint configuration. */
+/* Counts `size` bytes; false when that exceeds the limit. One proposal always fits when nothing is counted, and entries
+ * without data always fit: a new leader's blank entry, and the one that leaves a joint configuration. */
 static bool grow_uncommitted(struct raft *raft, uint64_t size)
 {
 	if (raft->uncommitted_size > 0 && size > 0 &&
@@ -44,13 +44,15 @@ int raft_append_own(struct raft *raft, const struct raft_entry *entries, size_t 
 		rc = raft_log_append(&raft->log, &entry, 1);
 		check(rc == 0);
 	}
-	/* The leader acknowledges its own entries like a follower does, once they are durable. */
+	/* The leader's own acknowledgement waits until the entries are durable, while the followers write them at the same
+	 * time (Ongaro §10.2.1). */
 	raft_send(raft,
 		(struct raft_message){.type = RAFT_MSG_APP_RESP, .to = raft->id, .index = first + count - 1});
 	return 0;
 }
 
-/* Why the conf change in `entry` may not go into the log now; NULL: it may. */
+/* The reason why the conf change in `entry` may not be appended now; NULL: it may. One change at a time: the next one
+ * waits until the last is applied (Ongaro §4.1). A joint configuration can only be left (Ongaro §4.3). */
 static const char *refusal(const struct raft *raft, const struct raft_entry *entry)
 {
 	struct raft_conf_change change;
@@ -71,7 +73,7 @@ static const char *refusal(const struct raft *raft, const struct raft_entry *ent
 	return NULL;
 }
 
-/* Replaces conf changes that may not be made now by empty entries, and notes the index of one that may. */
+/* Replaces conf changes that may not be made now by empty entries, and notes the index of a change that may. */
 static void admit_conf_changes(struct raft *raft, struct raft_entries *entries)
 {
 	for (size_t i = 0; i < entries->count; i++) {
@@ -119,13 +121,15 @@ static int append_admitted(struct raft *raft, const struct raft_entries *entries
 	return rc;
 }
 
-/* MsgProp on the leader: `entries` to append; their terms and indexes mean nothing. */
+/* Figure 2, leaders: append a client's command to the log (paper §5.3). MsgProp on the leader: `entries` to append; their
+ * terms and indexes are ignored. */
 int raft_on_propose(struct raft *raft, const struct raft_message *message)
 {
 	int rc;
 
 	if (!tracker_find(&raft->tracker, raft->id))
-		return STATUS_PROPOSAL_DROPPED; /* removed, and leading until somebody else does */
+		return STATUS_PROPOSAL_DROPPED; /* it was removed, and leads until another node does (Ongaro §4.2.2) */
+	/* The transferee must catch up with the log: it stays as it is meanwhile (Ongaro §3.10). */
 	if (raft->lead_transferee != RAFT_NONE) {
 		log_debug(raft->logger,
 			"%lx [term %lu] transfer leadership to %lx is in progress; dropping proposal",

@@ -11,7 +11,7 @@ static uint64_t acked_or_zero(quorum_acked_cb acked, const void *argument, uint6
 	return acked(argument, id, &index) ? index : 0;
 }
 
-/* Without memory for all indexes: the highest of them that enough voters have reached. */
+/* For more voters than are sorted on the stack: the highest index that enough voters have reached. */
 static uint64_t committed_of_many(const struct raft_ids *voters, quorum_acked_cb acked, const void *argument)
 {
 	uint64_t committed = 0;
@@ -80,7 +80,9 @@ enum quorum_result quorum_joint_vote(
 	enum quorum_result incoming = quorum_vote(&conf->voters, vote, argument);
 	enum quorum_result outgoing = quorum_vote(&conf->voters_outgoing, vote, argument);
 
-	if (planted("raft:joint_one_half") || incoming == outgoing)
+	if (planted("raft:joint_one_half"))
+		return incoming;
+	if (incoming == outgoing)
 		return incoming;
 	return incoming == QUORUM_LOST || outgoing == QUORUM_LOST ? QUORUM_LOST : QUORUM_PENDING;
 }

@@ -1,4 +1,4 @@
-/* The calls of raft.h that go in: making a node, time, messages, requests, reports; and its status. */
+/* The calls of raft.h that feed a node: making it, time, hibernation, messages, requests, reports. */
 #include "raft/raw_node.h"
 
 #include <errno.h>
@@ -61,7 +61,8 @@ static void take_config(struct raft *raft, const struct raft_config *config)
 	read_queue_init(&raft->reads, (uint32_t)or_default(config->pending_reads_max, PENDING_READS_DEFAULT));
 }
 
-/* Takes over the persisted marks; the snapshot that the log begins with is committed and applied in any case. */
+/* Takes over the persisted hard state and applied index. The part of the log that was compacted is committed and applied
+ * in any case (raft_log_init). */
 static int restore_marks(
 	struct raft *raft, const struct raft_hard_state *hard, uint64_t applied, struct status *status)
 {
@@ -73,7 +74,7 @@ static int restore_marks(
 	if (applied > raft_log_last_index(log))
 		return status_set(status, STATUS_CORRUPT, "%lu entries are applied but the log ends at %lu",
 			applied, raft_log_last_index(log));
-	/* What was applied is committed, also when the write that said so was lost: the apply thread may be ahead. */
+	/* An applied entry is committed, even if the commit index was not durable yet: the apply thread may be ahead. */
 	raft_log_commit_to(log, hard->commit > applied ? hard->commit : applied);
 	if (applied > log->applied)
 		raft_log_applied_to(log, applied, 0);
@@ -205,7 +206,7 @@ bool raw_node_can_hibernate(const struct raw_node *node)
 	for (uint32_t i = 0; i < raft->tracker.count; i++) {
 		const struct progress *progress = &raft->tracker.items[i];
 
-		/* A member that is down keeps the group awake: it must be led when it comes back. */
+		/* A member that is down keeps the group awake: when it comes back it must hear from a leader. */
 		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active)
 			return false;
 	}
@@ -284,7 +285,7 @@ int raw_node_propose(struct raw_node *node, struct buf *data)
 
 int raw_node_propose_entries(struct raw_node *node, const struct raft_entry *entries, size_t count)
 {
-	/* The message only borrows the entries; stepping one does not change it. */
+	/* The message borrows the entries: raft_step changes no message. */
 	struct raft_message message = {
 		.type = RAFT_MSG_PROP,
 		.from = node->raft.id,
@@ -316,7 +317,7 @@ int raw_node_apply_conf_change(
 	struct raft_conf_state next = {0};
 	int rc = 0;
 
-	if (conf) { /* computed apart, so that a failed copy leaves everything as it was */
+	if (conf) { /* computed first, so that a failed copy changes nothing */
 		rc = confchange_apply(&node->raft.tracker.conf, change, &next, NULL);
 		if (rc)
 			return rc;

@@ -1,6 +1,6 @@
 /*
- * raw_node: the door to a `struct raft` and the bookkeeping of Readys. Private to raft/: raw_node.c has the calls that
- * go in, ready.c what comes out.
+ * raw_node: a `struct raft` with the bookkeeping of its readies. Private to raft/: raw_node.c has the calls of raft.h
+ * that feed the node, ready.c those that take a ready and advance.
  */
 #ifndef RAFTKV_RAFT_RAW_NODE_H
 #define RAFTKV_RAFT_RAW_NODE_H
@@ -10,9 +10,9 @@
 /* What raw_node_advance does for the last ready (synchronous mode). */
 struct raw_node_advance {
 	bool is_due; /* a ready is out */
-	struct raft_messages steps; /* promises to this node itself, kept now */
+	struct raft_messages steps; /* the node's responses to itself (its own vote and acknowledgement) */
 	size_t steps_done;
-	uint64_t term; /* in which the write was issued */
+	uint64_t term; /* the one in which the write was issued */
 	struct raft_position stable; /* index 0: nothing was unstable */
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t applied_index; /* 0: nothing to apply */
@@ -23,8 +23,8 @@ struct raw_node_advance {
 struct raw_node {
 	struct raft raft;
 	bool is_async;
-	struct raft_soft_state soft_state; /* as last told */
-	struct raft_hard_state hard_state; /* as last told */
+	struct raft_soft_state soft_state; /* as the last ready had it */
+	struct raft_hard_state hard_state; /* as the last ready had it */
 	struct raw_node_advance advance;
 };
 

@@ -1,4 +1,14 @@
-/* ReadIndex (Ongaro §6.4): who answers a read, and when. */
+/*
+ * ReadIndex (paper §8, Ongaro §6.4), on the leader:
+ *
+ *  1. It waits until it has committed an entry of its own term, before which it does not know the newest commit index.
+ *  2. It takes the commit index as the read index.
+ *  3. A quorum answers a round of heartbeats: no later leader had been elected when the round was sent. The round must
+ *     be sent after the read came, or another leader could have committed entries in between.
+ *  4. The reader waits until it has applied up to the read index.
+ *
+ * A lease replaces step 3 (Ongaro §6.4.1), never step 1.
+ */
 #include "raft/core.h"
 
 #include <errno.h>
@@ -13,7 +23,7 @@ bool raft_has_committed_in_term(const struct raft *raft)
 	return raft->term_first > 0 && raft->log.committed >= raft->term_first;
 }
 
-/* The answer goes to the follower that asked or to this node's caller; `context` is taken. */
+/* Answers the follower `to`, or with RAFT_NONE this node's caller; takes `context`. */
 static void answer(struct raft *raft, uint64_t to, uint64_t index, struct buf *context, bool reject)
 {
 	if (to == RAFT_NONE)
@@ -28,13 +38,15 @@ static void answer(struct raft *raft, uint64_t to, uint64_t index, struct buf *c
 				});
 }
 
-/* Whether this leader need not ask anybody before it answers. */
+/* Whether this leader may skip the round of heartbeats: it is the only voter, or reads rely on its lease, which is no
+ * longer to be relied on once TimeoutNow was sent. */
 static bool may_answer_at_once(const struct raft *raft)
 {
 	if (tracker_is_singleton(&raft->tracker) && raft_ids_has(&raft->tracker.conf.voters, raft->id))
 		return true;
-	return (raft->read_mode == RAFT_READ_LEASE_BASED && !raft->is_lease_suspect) ||
-	       planted("raft:read_without_quorum");
+	if (planted("raft:read_without_quorum"))
+		return true;
+	return raft->read_mode == RAFT_READ_LEASE_BASED && !raft->is_lease_suspect;
 }
 
 int raft_take_read(struct raft *raft, uint64_t from, struct buf *context)
@@ -44,19 +56,18 @@ int raft_take_read(struct raft *raft, uint64_t from, struct buf *context)
 
 	if (rc)
 		return rc;
-	/* Before its first commit a leader does not know what its predecessors have committed. */
 	if (has_committed && may_answer_at_once(raft)) {
 		answer(raft, from, raft->log.committed, buf_ref(context), false);
 		return 0;
 	}
 	rc = read_queue_push(&raft->reads, from, has_committed ? raft->log.committed : 0, context);
+	/* A leader that is the only voter of both halves of a joint configuration gets no heartbeat response to do so. */
 	if (rc == 0 && has_committed)
-		raft_confirm_reads(
-			raft); /* alone in both halves of a joint configuration: nobody else will */
+		raft_confirm_reads(raft);
 	return rc;
 }
 
-/* MsgReadIndex of a follower: `context` is its id for the read. */
+/* MsgReadIndex of a follower: `context` is the follower's id for the read. */
 int raft_on_read_index(struct raft *raft, const struct raft_message *message)
 {
 	int rc = raft_take_read(raft, message->from, message->context);
@@ -64,7 +75,7 @@ int raft_on_read_index(struct raft *raft, const struct raft_message *message)
 	return rc == STATUS_LIMIT ? raft_refuse_read_index(raft, message) : rc;
 }
 
-/* MsgReadIndex that reached a node which was the leader once. */
+/* MsgReadIndex that reached a node which no longer leads. */
 int raft_forward_read_index(struct raft *raft, const struct raft_message *message)
 {
 	if (raft->leader == RAFT_NONE || raft->leader == message->from)
@@ -85,8 +96,8 @@ int raft_refuse_read_index(struct raft *raft, const struct raft_message *message
 	return 0;
 }
 
-/* MsgReadIndexResp: `index` is the answer to the read `context`; `reject`: ask again. An answer of an earlier term
- * still ends the wait of whoever asked. */
+/* MsgReadIndexResp: `index` is the read index for the read `context`; `reject`: ask again. A response of an earlier term
+ * is passed on as stale, so that the caller need not wait for a timeout. */
 int raft_on_read_index_response(struct raft *raft, const struct raft_message *message)
 {
 	bool is_stale = message->reject || message->term < raft->term;
@@ -151,6 +162,8 @@ int raft_flush_reads(struct raft *raft)
 	return 0;
 }
 
+/* The leader counts itself. Only a response that names this round or a later one counts: an older heartbeat may have been
+ * answered before another leader was elected. */
 void raft_confirm_reads(struct raft *raft)
 {
 	struct read_queue *reads = &raft->reads;

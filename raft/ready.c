@@ -1,4 +1,4 @@
-/* What comes out of a node: filling a ready, the messages to the storage threads, advancing. */
+/* Filling a ready, the messages to the storage threads, and advancing. */
 #include "raft/raw_node.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@ static bool hard_state_equal(const struct raft_hard_state *a, const struct raft_
 	return a->term == b->term && a->vote == b->vote && a->commit == b->commit;
 }
 
-/* With asynchronous writes an entry is applied only once it is stable here: the apply thread may be ahead of the
- * append thread. In synchronous mode the caller appends before it applies. */
+/* With asynchronous writes an entry is handed out for apply only once it is stable here, because the apply thread may be
+ * ahead of the append thread. In synchronous mode the caller appends before it applies. */
 static bool may_apply_unstable(const struct raw_node *node)
 {
 	return !node->is_async;
@@ -64,8 +64,8 @@ static bool needs_append(const struct raft *raft, const struct raft_ready *ready
 	       raft->after_append.count > 0;
 }
 
-/* As long as anything is unstable every write is answered, not only those with entries: an answer that came in a later
- * term than its write was ignored, and the first one issued in the new term makes up for it. */
+/* As long as any entry is unstable every write gets a response, also one without entries: a response in a later term
+ * than its write is ignored (raft_on_stable), and the first write of the new term makes up for it. */
 static bool needs_append_response(const struct raft *raft, const struct raft_ready *ready)
 {
 	return raft->log.unstable.count > 0 || ready->snapshot.index > 0;
@@ -76,7 +76,7 @@ static struct raft_position stable_position(const struct raft *raft)
 	return raft->log.unstable.count > 0 ? raft_log_last(&raft->log) : (struct raft_position){0};
 }
 
-/* MsgStorageAppend with an empty place for the last response; the promises are moved in by take_promises. */
+/* Makes a MsgStorageAppend. Its first responses are left empty for take_promises to fill. */
 static int make_append(const struct raft *raft, const struct raft_ready *ready, struct raft_message *message)
 {
 	size_t promises = raft->after_append.count;
@@ -103,7 +103,8 @@ static int make_append(const struct raft *raft, const struct raft_ready *ready, 
 	message->response_count = promises;
 	if (!needs_append_response(raft, ready))
 		return 0;
-	/* After the leader's own acknowledgement: that one still finds the entries among the unstable. */
+	/* The last one, after the leader's own acknowledgement, so that a commit which rests on that can still read the
+	 * entries here. */
 	response = &message->responses[message->response_count++];
 	*response = (struct raft_message){
 		.type = RAFT_MSG_STORAGE_APPEND_RESP,
@@ -172,7 +173,7 @@ static int queue_storage_messages(struct raft *raft, const struct raft_ready *re
 
 /* ---- Advance ---------------------------------------------------------------------------------------------------- */
 
-/* Promises to others leave with the ready; those to this node are kept when it is advanced. */
+/* Promises to others are sent with the ready, after its write; those to this node are stepped by raw_node_advance. */
 static int queue_promises(struct raw_node *node)
 {
 	struct raft *raft = &node->raft;
@@ -236,7 +237,7 @@ int raw_node_advance(struct raw_node *node)
 
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 
-/* The parts that may fail; nothing of the node has moved when one does. */
+/* Does what may fail; on an error the node has not changed. */
 static int fill(struct raw_node *node, struct raft_ready *ready)
 {
 	struct raft *raft = &node->raft;

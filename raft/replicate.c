@@ -1,4 +1,4 @@
-/* Replication (Ongaro §3.5): appends and heartbeats of a leader, and a follower's answers to them. */
+/* Replication (paper §5.3, Ongaro §3.5): a leader's appends and heartbeats, and a follower's responses to them. */
 #include "raft/core.h"
 
 #include "proto/plant.h"
@@ -9,7 +9,7 @@ static bool is_outside_log(int rc)
 	return rc == STATUS_COMPACTED || rc == STATUS_UNAVAILABLE;
 }
 
-/* Room for the message and for remembering it. */
+/* Makes room for the message and for its place among the in-flight ones. */
 static int reserve_append(struct raft *raft, struct progress *progress)
 {
 	int rc = raft_reserve(raft);
@@ -18,7 +18,9 @@ static int reserve_append(struct raft *raft, struct progress *progress)
 								: inflights_reserve(&progress->inflights);
 }
 
-/* 0 with `*sent`, or the reason why an append that is due could not be made. */
+/* Figure 2, leaders: if last log index >= nextIndex, send AppendEntries with the entries from nextIndex on (paper §5.3),
+ * or, when the log does not go back so far, a snapshot (paper §7). 0 with `*sent`, or the error that kept a due append
+ * from being made. */
 static int try_send_append(struct raft *raft, struct progress *progress, bool if_empty, bool *sent)
 {
 	struct raft_message message = {
@@ -38,7 +40,8 @@ static int try_send_append(struct raft *raft, struct progress *progress, bool if
 	rc = raft_log_term(&raft->log, message.index, &message.log_term);
 	if (is_outside_log(rc))
 		return raft_send_snapshot(raft, progress, sent);
-	/* With a full ring an append without entries still goes: its answer tells whether the others were lost. */
+	/* When too much is in flight an append without entries is still sent: the response to it tells whether the others
+	 * were lost. */
 	if (!rc && (progress->state != RAFT_PROGRESS_REPLICATE ||
 			   !inflights_is_full(&progress->inflights, &raft->tracker.limits)))
 		rc = raft_log_entries(&raft->log, progress->next, raft->message_size_max, &message.entries);
@@ -108,7 +111,8 @@ void raft_broadcast_heartbeat(struct raft *raft, struct buf *context)
 {
 	for (uint32_t i = 0; i < raft->tracker.count; i++) {
 		struct progress *progress = &raft->tracker.items[i];
-		/* Never past what the follower is known to have: its tail may not be the leader's. */
+		/* A heartbeat carries no prevLogIndex to check the follower's log against: it must not commit more than
+		 * the follower is known to match. */
 		uint64_t commit = min_u64(progress->match, raft->log.committed);
 
 		if (progress->id == raft->id)
@@ -123,14 +127,25 @@ void raft_broadcast_heartbeat(struct raft *raft, struct buf *context)
 	}
 }
 
-/* Only entries of the own term are committed by counting; older ones go with them (Ongaro §3.6.2). */
+/* Figure 2, leaders: log[N].term == currentTerm. An entry of an earlier term on a majority may still be overwritten;
+ * it is committed by one of this term that follows it (paper §5.4.2, Ongaro §3.6.2). */
+static bool may_commit_by_counting(const struct raft *raft, uint64_t index)
+{
+	if (planted("raft:commit_old_term"))
+		return true;
+	return index >= raft->term_first;
+}
+
+/* Figure 2, leaders: the highest N > commitIndex with matchIndex >= N on a majority is committed (paper §5.3, §5.4). The
+ * leader's own matchIndex counts what it has stored, so that it may commit entries which it has not yet stored itself
+ * (Ongaro §10.2.1). */
 bool raft_maybe_commit(struct raft *raft)
 {
 	uint64_t index = tracker_committed(&raft->tracker);
 
 	if (index <= raft->log.committed || index > raft_log_last_index(&raft->log))
 		return false;
-	if (index < raft->term_first && !planted("raft:commit_old_term"))
+	if (!may_commit_by_counting(raft, index))
 		return false;
 	raft_log_commit_to(&raft->log, index);
 	raft_release_reads(raft);
@@ -139,6 +154,8 @@ bool raft_maybe_commit(struct raft *raft)
 
 /* ---- The follower's side ---------------------------------------------------------------------------------------- */
 
+/* Figure 2, candidates: a message of a new leader makes a follower. Followers: it resets the election timeout (paper
+ * §5.2). */
 void raft_follow(struct raft *raft, const struct raft_message *message)
 {
 	if (raft->role != RAFT_FOLLOWER) {
@@ -149,7 +166,8 @@ void raft_follow(struct raft *raft, const struct raft_message *message)
 	raft->leader = message->from;
 }
 
-/* The log does not hold the entry that the append comes after: says where the two logs may meet. */
+/* Figure 2, AppendEntries 2: reply false if the log has no entry at prevLogIndex whose term is prevLogTerm (paper §5.3).
+ * The hint is the last entry that may match, so that the leader does not go back one entry at a time. */
 static int reject_append(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_position guess = {
@@ -171,7 +189,9 @@ static int reject_append(struct raft *raft, const struct raft_message *message)
 	return 0;
 }
 
-/* MsgApp: `entries` follow the entry (index, log_term); `commit` is the leader's. */
+/* MsgApp: `entries` follow the entry (index, log_term), prevLogIndex and prevLogTerm of Figure 2; `commit` is the
+ * leader's. An append before the commit index is old: all up to there matches by Leader Completeness, and the response
+ * says so. */
 int raft_on_append(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_position previous = {.index = message->index, .term = message->log_term};
@@ -191,7 +211,7 @@ int raft_on_append(struct raft *raft, const struct raft_message *message)
 	return 0;
 }
 
-/* MsgHeartbeat: `commit` is no further than what this node has acknowledged; `context` goes back as it is. */
+/* MsgHeartbeat: `commit` is at most what this node has acknowledged; `context` is sent back unchanged. */
 int raft_on_heartbeat(struct raft *raft, const struct raft_message *message)
 {
 	raft_follow(raft, message);

@@ -1,11 +1,11 @@
-/* Outgoing messages: which term they carry and whether they wait for the disk. */
+/* Outgoing messages: the term that they carry, and whether they wait for the disk. */
 #include "raft/core.h"
 
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "raft/array.h"
 
-/* Answers to votes, reads and appends that one step makes besides one message to every peer. */
+/* Responses to votes, reads and appends that one step sends besides one message to every peer. */
 #define RESPONSES_PER_STEP 4
 
 int raft_reserve(struct raft *raft)
@@ -21,8 +21,9 @@ static bool is_vote(enum raft_message_type type)
 	       type == RAFT_MSG_PRE_VOTE_RESP;
 }
 
-/* Votes and acknowledgements promise what must be on disk before they leave (Ongaro §3.8). Rejections too: they may
- * rest on state that is not durable yet. */
+/* Figure 2: term, vote and log are on stable storage before the server responds (Ongaro §3.8). An acknowledgement or
+ * vote that a crash takes back could commit an entry that is lost, or elect two leaders. Rejections wait as well: the
+ * term that they carry may not be durable yet. */
 static bool is_promise(enum raft_message_type type)
 {
 	return type == RAFT_MSG_APP_RESP || type == RAFT_MSG_VOTE_RESP || type == RAFT_MSG_PRE_VOTE_RESP;
@@ -34,7 +35,8 @@ void raft_send(struct raft *raft, struct raft_message message)
 
 	if (message.from == RAFT_NONE)
 		message.from = raft->id;
-	/* Votes name the term they are about; proposals and reads are for whoever leads when they arrive. */
+	/* Votes name the term that they are about. Proposals and reads have none: they are for whichever node leads when
+	 * they arrive. */
 	if (!is_vote(message.type) && message.type != RAFT_MSG_PROP && message.type != RAFT_MSG_READ_INDEX)
 		message.term = raft->term;
 	if (planted("raft:ack_before_persisted") && message.to != raft->id)

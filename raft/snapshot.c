@@ -1,4 +1,5 @@
-/* Snapshots (Ongaro §5): sending them to peers that the log cannot serve any more, and taking one over. */
+/* Snapshots (paper §7, Ongaro §5): sending one to a peer that needs entries which the log no longer has, and taking one
+ * over. */
 #include "raft/core.h"
 
 #include <errno.h>
@@ -50,6 +51,14 @@ static bool is_member(const struct raft_conf_state *conf, uint64_t id)
 	       raft_ids_has(&conf->voters_outgoing, id);
 }
 
+/* `conf` is the snapshot's, and taken. */
+static int restore_conf(struct raft *raft, struct raft_conf_state *conf, uint64_t index)
+{
+	if (planted("raft:snapshot_forgets_conf"))
+		return 0;
+	return raft_switch_conf(raft, conf, index, true);
+}
+
 /* Replaces log and configuration by those of the snapshot. */
 static int restore(struct raft *raft, const struct raft_snapshot *from)
 {
@@ -59,8 +68,8 @@ static int restore(struct raft *raft, const struct raft_snapshot *from)
 
 	if (!rc)
 		rc = confchange_restore(&from->conf_state, &conf, NULL);
-	if (!rc && !planted("raft:snapshot_forgets_conf"))
-		rc = raft_switch_conf(raft, &conf, from->index, true);
+	if (!rc)
+		rc = restore_conf(raft, &conf, from->index);
 	raft_conf_state_close(&conf);
 	if (rc) {
 		if (snapshot)
@@ -72,7 +81,8 @@ static int restore(struct raft *raft, const struct raft_snapshot *from)
 	return 0;
 }
 
-/* Whether the snapshot brings anything, and may: it may be old, not for this node, or a prefix of the log it has. */
+/* Whether to take over the snapshot. It may be old, not meant for this node, or hold a prefix of this node's log: then
+ * the log after it stays, and the prefix is committed (paper §7). */
 static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bool *is_new)
 {
 	struct raft_position position = {.index = snapshot->index, .term = snapshot->term};
@@ -96,17 +106,18 @@ static int is_wanted(struct raft *raft, const struct raft_snapshot *snapshot, bo
 		raft_log_commit_to(&raft->log, snapshot->index);
 		return 0;
 	}
-	/* Changes that the caller was given to apply are changes of the configuration that they follow: on top of the
-	 * snapshot's they would be wrong. The leader sends a snapshot again. */
+	/* The caller still has conf changes to apply that were handed out. They change the configuration that they follow;
+	 * applied to the snapshot's they would give a wrong one. The leader sends a snapshot again. */
 	rc = raft_log_has_unapplied_conf_change(&raft->log, raft->log.applying, &is_changing);
 	if (rc)
 		return rc;
-	if (is_changing && !planted("raft:snapshot_overtakes_conf"))
+	if (planted("raft:snapshot_overtakes_conf"))
+		is_changing = false;
+	if (is_changing)
 		log_info(raft->logger,
 			"%lx ignores snapshot [index: %lu, term: %lu] while it applies configuration changes",
 			raft->id, snapshot->index, snapshot->term);
-	else
-		*is_new = true;
+	*is_new = !is_changing;
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Looking inside a node. */
+/* What raft.h shows of a node's state. */
 #include "raft/raw_node.h"
 
 void raw_node_status(const struct raw_node *node, struct raft_status *status)
@@ -14,7 +14,7 @@ void raw_node_status(const struct raw_node *node, struct raft_status *status)
 		.lead_transferee = raft->lead_transferee,
 		.commit_term_first = raft->term_first,
 	};
-	/* 0 stands for a storage that cannot say. */
+	/* raft.h: 0 stands for a storage that could not tell. */
 	if (raft_log_first_index(&raft->log, &status->first_index))
 		status->first_index = 0;
 }

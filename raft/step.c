@@ -1,4 +1,5 @@
-/* One message: first its term decides who is out of date, then the handler of (role, type) takes it. */
+/* One message: first its term decides whether sender or receiver is out of date (paper §5.1), then the handler for
+ * (role, type) takes it. */
 #include "raft/core.h"
 
 typedef int (*handle_cb)(struct raft *raft, const struct raft_message *message);
@@ -70,27 +71,32 @@ static bool is_forced(const struct raft_message *message)
 		       slice_of(RAFT_TRANSFER_CONTEXT, sizeof RAFT_TRANSFER_CONTEXT - 1)) == 0;
 }
 
-/* The sender is ahead: this node follows, except that a pre-vote changes nobody's term. False: the message is done. */
+/* The sender is ahead. False: the message is ignored. */
 static bool catch_up(struct raft *raft, const struct raft_message *message)
 {
 	if (is_vote_request(message) && !is_forced(message) && raft_is_in_lease(raft)) {
-		/* There is a leader that answers (Ongaro §4.2.3): a node it does not hear from may not disturb it. */
+		/* A server that heard from its leader within an election timeout neither grants a vote nor updates its
+		 * term, so that a removed or partitioned node cannot depose the leader (Ongaro §4.2.3). A leadership
+		 * transfer overrides this (Ongaro §3.10): the leader itself has asked for it. */
 		log_info(raft->logger, "%lx ignored %s from %lx at term %lu: lease is not expired", raft->id,
 			raft_message_type_name(message->type), message->from, raft->term);
 		return false;
 	}
-	/* A granted pre-vote names the term the campaign is about; only a rejection tells of a later one. */
+	/* A pre-vote and its grant name the term that the candidate would campaign in, and change no term (Ongaro
+	 * §9.6). Only a rejection carries a term that exists. */
 	if (message->type == RAFT_MSG_PRE_VOTE ||
 		(message->type == RAFT_MSG_PRE_VOTE_RESP && !message->reject))
 		return true;
+	/* Figure 2, all servers: a request or response with a later term makes a follower of this node (paper §5.1). */
 	log_info(raft->logger, "%lx [term: %lu] received a %s message with higher term from %lx [term: %lu]",
 		raft->id, raft->term, raft_message_type_name(message->type), message->from, message->term);
 	raft_become_follower(raft, message->term, is_from_leader(message) ? message->from : RAFT_NONE);
 	return true;
 }
 
-/* A candidate of an earlier term that will not hear of this node's by itself: this node does not campaign, or asks
- * others when it does. It may need this vote and, while both campaign, never catch up. */
+/* Whether the sender is a candidate of an earlier term that this node's own campaigns would not inform, because this
+ * node does not campaign or does not count the candidate among the voters. If the candidate needs this vote, neither of
+ * them could ever be elected. */
 static bool is_unaware(const struct raft *raft, const struct raft_message *message)
 {
 	return message->type == RAFT_MSG_VOTE &&
@@ -103,14 +109,16 @@ static int answer_stale(struct raft *raft, const struct raft_message *message)
 	bool may_be_stuck = raft->check_quorum || raft->pre_vote || !raft_is_promotable(raft);
 
 	if (may_be_stuck && (message->type == RAFT_MSG_HEARTBEAT || message->type == RAFT_MSG_APP)) {
-		/* A leader of an earlier term. This node's later term may come from a partition, and nobody lets it
-		 * win an election or raise the others' term by asking, or it is a learner by now and does not ask:
-		 * the answer tells the leader. */
+		/* A leader of an earlier term. Figure 2, AppendEntries 1, replies false with the current term; any
+		 * response serves, as its term makes the leader step down. Without it a node that came back from a
+		 * partition with a later term would be stuck when CheckQuorum or PreVote keep its campaigns from
+		 * raising the others' term, or when it is a learner by now. */
 		raft_send(raft, (struct raft_message){.type = RAFT_MSG_APP_RESP, .to = message->from});
 		return 0;
 	}
 	if (message->type == RAFT_MSG_PRE_VOTE || is_unaware(raft, message)) {
-		/* The candidate may have fewer entries in a lower term; with silence it would try forever. */
+		/* Figure 2, RequestVote 1: false, with the current term. A candidate whose log is behind and that got
+		 * no answer would try forever. */
 		raft_send(raft, (struct raft_message){
 					.type = message->type == RAFT_MSG_VOTE ? RAFT_MSG_VOTE_RESP
 									       : RAFT_MSG_PRE_VOTE_RESP,

@@ -3,12 +3,15 @@
 
 static void send_timeout_now(struct raft *raft, uint64_t to)
 {
-	/* From now on another leader may be elected at any moment, whatever the followers' clocks say. */
+	/* The transferee campaigns without waiting for an election timeout, and the forced vote overrides the followers'
+	 * leases: from now on another leader may be elected at any moment (Ongaro §6.4.1). */
 	raft->is_lease_suspect = true;
 	raft_send(raft, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW, .to = to});
 }
 
-/* MsgTransferLeader on the leader: `from` is the node to hand over to. */
+/* MsgTransferLeader on the leader: `from` is the transferee. Ongaro §3.10: the leader stops taking proposals
+ * (raft_on_propose), brings the transferee's log up to its own, sends it TimeoutNow, and takes proposals again if the
+ * transfer has not succeeded after an election timeout (clock.c). */
 int raft_on_transfer_leader(struct raft *raft, const struct raft_message *message)
 {
 	struct progress *target = tracker_find(&raft->tracker, message->from);
@@ -41,7 +44,7 @@ int raft_on_transfer_leader(struct raft *raft, const struct raft_message *messag
 	log_info(raft->logger, "%lx [term %lu] starts to transfer leadership to %lx", raft->id, raft->term,
 		target->id);
 	raft->lead_transferee = target->id;
-	raft->election_base = raft->now; /* it is given up after an election timeout */
+	raft->election_base = raft->now; /* the transfer has one election timeout from now */
 	if (target->match == raft_log_last_index(&raft->log)) {
 		send_timeout_now(raft, target->id);
 		log_info(raft->logger,
@@ -53,7 +56,7 @@ int raft_on_transfer_leader(struct raft *raft, const struct raft_message *messag
 	return 0;
 }
 
-/* MsgTransferLeader on a follower goes to its leader; `from` stays the node to hand over to. */
+/* MsgTransferLeader on a follower is forwarded to its leader; `from` stays the transferee. */
 int raft_forward_transfer(struct raft *raft, const struct raft_message *message)
 {
 	if (raft->leader == RAFT_NONE) {
@@ -66,6 +69,7 @@ int raft_forward_transfer(struct raft *raft, const struct raft_message *message)
 	return 0;
 }
 
+/* TimeoutNow waits until the transferee has the whole log: with less it could not win (Ongaro §3.10). */
 void raft_continue_transfer(struct raft *raft, const struct progress *progress)
 {
 	if (raft->lead_transferee != progress->id || progress->match != raft_log_last_index(&raft->log))
@@ -75,7 +79,8 @@ void raft_continue_transfer(struct raft *raft, const struct progress *progress)
 	send_timeout_now(raft, progress->id);
 }
 
-/* MsgTimeoutNow on a follower: the leader asks it to take over. No pre-vote: there is no partition to recover from. */
+/* MsgTimeoutNow on a follower: the leader asks it to take over. It campaigns without a pre-vote, which followers that
+ * hear from the leader would refuse. */
 int raft_on_timeout_now(struct raft *raft, const struct raft_message *message)
 {
 	log_info(raft->logger,
@@ -91,6 +96,7 @@ int raft_ignore_timeout_now(struct raft *raft, const struct raft_message *messag
 	return 0;
 }
 
+/* Not with leases: a follower that forgets its leader may vote before the lease that it supports has expired. */
 void raft_forget_leader(struct raft *raft)
 {
 	if (raft->role != RAFT_FOLLOWER)

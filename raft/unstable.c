@@ -122,7 +122,7 @@ int unstable_reserve(struct unstable *unstable, size_t count)
 		return 0;
 	if (needed > UINT32_MAX / 2)
 		return -ENOMEM;
-	if (needed <= unstable->capacity / 2) { /* much has left at the front: use that room */
+	if (needed <= unstable->capacity / 2) { /* many entries have left at the front: use their room */
 		memmove(unstable->items, unstable->items + unstable->head, unstable->count * sizeof *items);
 		unstable->head = 0;
 		return 0;

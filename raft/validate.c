@@ -1,16 +1,15 @@
-/* Refusing what no correct sender makes, before it changes anything. Bytes that crossed a network are only as good as
- * their sender. */
+/* Refuses messages that no correct sender makes, before they change anything: bytes from a network are not trusted. */
 #include "raft/core.h"
 
 #include "raft/confchange.h"
 
-#define INDEX_MAX (UINT64_MAX / 4) /* of indexes and terms: sums of a few cannot overflow */
+#define INDEX_MAX (UINT64_MAX / 4) /* of indexes and terms, so that sums of a few cannot overflow */
 
 enum origin {
-	FROM_NOBODY, /* local: only calls of the node make it */
+	FROM_NOBODY, /* local: it is never stepped as a message */
 	FROM_PEER,
-	FROM_PEER_OR_SELF, /* a promise to itself comes back through the append thread */
-	FROM_ANYBODY, /* `from` names a member that need not have sent it */
+	FROM_PEER_OR_SELF, /* the append thread delivers the node's promises to itself */
+	FROM_ANYBODY, /* `from` names a member, which need not be the sender */
 	FROM_APPEND_THREAD,
 	FROM_APPLY_THREAD,
 };
@@ -18,7 +17,7 @@ enum origin {
 static const struct rule {
 	enum origin origin;
 	bool has_term;
-	bool is_response; /* means nothing from a node that is no member */
+	bool is_response; /* refused from a node that is no member */
 } rules[RAFT_MSG_TYPE_COUNT] = {
 	[RAFT_MSG_PROP] = {FROM_PEER, false, false},
 	[RAFT_MSG_APP] = {FROM_PEER, true, false},
@@ -69,7 +68,7 @@ static int check_origin(const struct raft *raft, const struct raft_message *mess
 	return 0;
 }
 
-/* Numbers that no log reaches, and terms where none belong. */
+/* Refuses numbers that no log reaches, and a term where there is none or none where there is one. */
 static int check_numbers(const struct raft_message *message)
 {
 	if (message->index > INDEX_MAX || message->commit > INDEX_MAX || message->reject_hint > INDEX_MAX ||
@@ -84,8 +83,7 @@ static bool is_entry_type(enum raft_entry_type type)
 	       type == RAFT_ENTRY_CONF_CHANGE_V2;
 }
 
-/* Entries follow the one they are anchored at without a gap, their terms never fall, none is of a later term than the
- * leader's. */
+/* The entries follow (index, log_term) without a gap, their terms never fall, and none is later than the leader's. */
 static int check_append(const struct raft_message *message)
 {
 	uint64_t term = message->log_term;
@@ -128,7 +126,7 @@ int raft_validate_proposal(const struct raft_entry *entries, size_t count)
 	return 0;
 }
 
-/* A leader commits for a follower, and a follower acknowledges, only what the receiver has. */
+/* A heartbeat commits, and a follower acknowledges, only entries that the receiver has. */
 static int check_known(const struct raft *raft, const struct raft_message *message)
 {
 	uint64_t last = raft_log_last_index(&raft->log);
@@ -141,7 +139,7 @@ static int check_known(const struct raft *raft, const struct raft_message *messa
 	return 0;
 }
 
-/* Storage threads answer for what they were given. */
+/* The storage threads respond only to what they were given. */
 static int check_storage_response(const struct raft *raft, const struct raft_message *message)
 {
 	const struct raft_entries *entries = &message->entries;

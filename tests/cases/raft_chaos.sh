@@ -1,6 +1,6 @@
 #!/bin/bash
 # limit: 300
-# The consensus core under chaos: 20,000 small runs, and the harness itself seen to repeat and to replay.
+# The consensus core under chaos: 20,000 small runs; and the harness repeats and replays its runs.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 chaos=${BUILD:-build}/tests/raft_chaos
@@ -15,7 +15,7 @@ for seed in 28843204 50012741 60573784; do
 	"$chaos" --seed "$seed" || exit 1
 done
 
-# Seeds that follow each other give different runs, one seed always the same: by itself or in a row.
+# Different seeds give different runs, and one seed always the same run: by itself or among others.
 "$chaos" --twice --seed 7 --seeds 200 >/dev/null || { echo "a seed left two traces"; exit 1; }
 alone=$("$chaos" --seed 8 --verbose | grep '^trace')
 in_a_row=$("$chaos" --seed 7 --seeds 2 --verbose | grep '^trace' | tail -n 1)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # limit: 400
 # Every bug planted in the consensus core is caught by the project's own scenarios, and by chaos within the number of
-# seeds that stands beside it; without a bug the same build passes both.
+# seeds given for it below; without a bug the same build passes both.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 status=0

@@ -1,6 +1,7 @@
 /*
- * fake_kernel.h: the other end of a mount: requests as the kernel sends them and the answers it gets, over sockets in
- * place of /dev/fuse. Behind it a whole front on a fake_raftkv, both on one loop (and thread) of the real environment.
+ * fake_kernel.h: stands in for the kernel of a mount: it sends requests as the kernel does and takes the answers, over
+ * sockets in place of /dev/fuse. A whole front on a fake_raftkv serves it, both on one loop (and thread) of the real
+ * environment.
  */
 #ifndef RAFTKV_TESTS_LIB_FAKE_KERNEL_H
 #define RAFTKV_TESTS_LIB_FAKE_KERNEL_H

@@ -2,9 +2,9 @@
  * fake_raftkv.h: raftkv.h without a store, for tests of the client and the front: the real evaluator over a region in
  * memory (fs_harness.h), on one loop of any environment.
  *
- * Writes take a random time each and are evaluated when it is over, so that they overtake one another. Now and then
- * one is refused for a while, or a row is not in memory. A program that names fake_raftkv_new has these functions in
- * place of the store's.
+ * Each write takes a random time and is evaluated at the end of it, so that writes overtake one another. Now and then one
+ * is refused for a while, or a row is not in memory. A program that calls fake_raftkv_new is linked with these functions
+ * instead of the store's.
  */
 #ifndef RAFTKV_TESTS_LIB_FAKE_RAFTKV_H
 #define RAFTKV_TESTS_LIB_FAKE_RAFTKV_H

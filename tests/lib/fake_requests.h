@@ -1,6 +1,6 @@
 /*
- * fake_requests.h: rpc_server.h without links: requests that a test makes of handlers, and the answers that they get. A
- * program that names fake_requests_ask has these functions in place of proto/rpc_server.c's.
+ * fake_requests.h: rpc_server.h without links: a test makes requests to handlers and gets their answers. A program that
+ * calls fake_requests_ask is linked with these functions instead of those of proto/rpc_server.c.
  */
 #ifndef RAFTKV_TESTS_LIB_FAKE_REQUESTS_H
 #define RAFTKV_TESTS_LIB_FAKE_REQUESTS_H

@@ -1,9 +1,9 @@
 /*
- * history.h: what clients asked of one object and what they were told, each with its moment: what a checker
- * (linear.h) judges.
+ * history.h: the operations that clients made on one object and the answers that they got, with the moment of each, for a
+ * checker (linear.h).
  *
  * A *moment* is a number from a clock that every history of a run shares: earlier events have smaller ones. An operation
- * takes effect at one point between the moments it was asked and answered, if it does.
+ * takes effect, if at all, at one point between the moments at which it was asked and answered.
  */
 #ifndef RAFTKV_TESTS_LIB_HISTORY_H
 #define RAFTKV_TESTS_LIB_HISTORY_H

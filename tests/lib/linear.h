@@ -1,9 +1,9 @@
 /*
- * linear.h: is a history linearizable? The algorithm of Wing and Gong ("Testing and Verifying Concurrent Objects", 1993)
- * with the memory of configurations that Lowe added ("Testing for Linearizability", 2017).
+ * linear.h: whether a history is linearizable, by the algorithm of Wing and Gong ("Testing and Verifying Concurrent
+ * Objects", 1993) with the cache of configurations that Lowe added ("Testing for Linearizability", 2017).
  *
- * It looks for an order of all answered operations, and of as many open ones as help, in which each gives the answer that
- * it gave and none stands before one that was answered before it was asked.
+ * It looks for an order of all answered operations, and of any of the open ones, in which each operation gives its recorded
+ * answer and none comes before one that was answered before it was asked.
  */
 #ifndef RAFTKV_TESTS_LIB_LINEAR_H
 #define RAFTKV_TESTS_LIB_LINEAR_H

@@ -1,6 +1,6 @@
 /*
- * memory_view.h: a region's state in memory, for tests of what runs over a view: rows and objects in one ordered list,
- * changed by applying entries as a replica does. It can answer "would block" at random, as a cold cache does.
+ * memory_view.h: a region's state in memory, for tests of code that reads through a view: rows and objects in one ordered
+ * list, changed by applying entries as a replica does. It can answer "would block" at random, as a cold cache does.
  */
 #ifndef RAFTKV_TESTS_LIB_MEMORY_VIEW_H
 #define RAFTKV_TESTS_LIB_MEMORY_VIEW_H

@@ -1,6 +1,6 @@
 /*
- * model_fs.h: a filesystem as simple as it can be, written from POSIX and the Linux manual pages, to compare the real one
- * with. One user, root; no permissions, no limits; data is a flat array.
+ * model_fs.h: a filesystem as simple as can be, written from POSIX and the Linux manual pages, with which tests compare the
+ * real one. Its only user is root; it has no permissions and no limits; data is a flat array.
  *
  * Every operation returns 0 or -errno and stamps times with `model->now`.
  */

@@ -1,4 +1,4 @@
-/* patience.h: for limits that end what hangs. */
+/* patience.h: time limits for tests that may hang. */
 #ifndef RAFTKV_TESTS_LIB_PATIENCE_H
 #define RAFTKV_TESTS_LIB_PATIENCE_H
 

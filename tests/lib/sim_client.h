@@ -1,4 +1,4 @@
-/* sim_client.h: a client over a fake_raftkv on one loop of a simulated node: what tests of fs/client stand on. */
+/* sim_client.h: a client over a fake_raftkv on one loop of a simulated node, for tests of fs/client. */
 #ifndef RAFTKV_TESTS_LIB_SIM_CLIENT_H
 #define RAFTKV_TESTS_LIB_SIM_CLIENT_H
 

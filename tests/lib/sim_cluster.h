@@ -1,6 +1,6 @@
 /*
  * sim_cluster.h: several stores of one cluster in one simulated world, over sim_transport.h, and the requests that a
- * test makes of them. Everything blocks, by running the world. In a build made with PLANT=1, RAFTKV_PLANTED chooses a
+ * test makes to them. Every call blocks, and runs the world meanwhile. In a build made with PLANT=1, RAFTKV_PLANTED chooses a
  * planted bug.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_CLUSTER_H

@@ -1,6 +1,6 @@
 /*
- * sim_disk.h: a simulated disk with a filesystem: what is there *now* and what would be there after a power loss
- * (*safe*), with every change in between. Knows nothing of time, requests or faults.
+ * sim_disk.h: a simulated disk with a filesystem: its present content (*now*), the content that a power loss would leave
+ * (*safe*), and every change in between. It knows nothing of time, requests or faults.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_DISK_H
 #define RAFTKV_TESTS_LIB_SIM_DISK_H

@@ -7,15 +7,15 @@
  * order and takes a random time, so that mail of different loops is shuffled; timers are late, work and file requests
  * take a random time. Blocking calls take none.
  *
- * Death of a process. sim_node_kill (kill -9) and sim_node_crash (power loss) make its env *dead*: whatever was on its
- * way vanishes without a callback. The dead env's objects stay valid until sim_world_free; file calls on it fail with
- * -EIO and change nothing, posts and requests are swallowed. The caller drops the memory of its own objects: either it
- * leaks them (leak checking is off in programs that use this file), or it frees what it can. sim_node_start then makes
- * the next process's env on the same disk.
+ * Death of a process. sim_node_kill (kill -9) and sim_node_crash (power loss) make its env *dead*: requests under way are
+ * dropped without a callback. The dead env's objects stay valid until sim_world_free; file calls on it fail with -EIO and
+ * change nothing, posts and requests are ignored. The caller's own objects remain: either it leaks them (leak checking is
+ * off in programs that use this file), or it frees what it can. sim_node_start then makes the env of the next process on
+ * the same disk.
  *
- * The disk after a power loss. What was synced is there: by env_file_sync (all of the file that had completed before),
- * or written through ENV_OPEN_DSYNC (those 512-byte sectors, and the size they need). Of other writes, completed or
- * still on their way, each is dropped, kept, or kept in part, by write, by 4096-byte page or by sector, in any order;
+ * The disk after a power loss. Synced writes are there: those that had completed before an env_file_sync of the file, and
+ * those made through ENV_OPEN_DSYNC (their 512-byte sectors, and the size that these need). Every other write, completed
+ * or under way, is dropped, kept, or kept in part, by write, by 4096-byte page or by sector, in any order;
  * a sector is never torn, and a part of an enlarged file may read as zeroes. Names made, moved and removed are durable
  * after env_sync_dir of their directory; without it each directory keeps the first few changes since its last sync. A
  * rename is atomic. A file whose name was not durable is gone, whatever was synced in it.

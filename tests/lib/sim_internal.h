@@ -1,4 +1,4 @@
-/* What the files tests/lib/sim_*.c of the environment share. */
+/* Shared by the files tests/lib/sim_*.c of the environment. */
 #ifndef RAFTKV_TESTS_LIB_SIM_INTERNAL_H
 #define RAFTKV_TESTS_LIB_SIM_INTERNAL_H
 

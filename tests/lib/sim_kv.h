@@ -1,10 +1,10 @@
 /*
- * sim_kv.h: the simulator's KV engine: an ordered map in memory that is as unhelpful as its seed makes it.
+ * sim_kv.h: the simulator's KV engine: an ordered map in memory whose crashes and cache misses follow from its seed.
  *
- * A `struct sim_kv` is the disk; sim_kv_open gives an engine on it, one at a time. Some batch boundary is always
- * "flushed"; every write may move it, to a point chosen by the seed. A crash loses what lies behind it. Reads with
- * KV_TIER_CACHE miss at random, until the key, or the row the iterator stands at, has been read with KV_TIER_ALL or
- * written: then it stays in memory for a while.
+ * A `struct sim_kv` is the disk; sim_kv_open opens an engine on it, one at a time. The batches up to some boundary are
+ * always "flushed"; every write may move it, to a point chosen by the seed. A crash loses the batches after it. Reads with
+ * KV_TIER_CACHE miss at random, until the key, or the iterator's row, has been read with KV_TIER_ALL or written: then it
+ * stays in memory for a while.
  *
  * One thread. The same seed and calls give the same answers.
  */

@@ -1,6 +1,6 @@
 /*
- * sim_replica.h: what a simulated store's replica holds, looked at from outside of it: every row and every unit, as
- * logical content, and the account of the units.
+ * sim_replica.h: the content of a simulated store's replica, read from outside: every row and every unit, as logical
+ * content, and the accounting of the units.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_REPLICA_H
 #define RAFTKV_TESTS_LIB_SIM_REPLICA_H

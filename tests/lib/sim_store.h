@@ -1,6 +1,6 @@
 /*
  * sim_store.h: a whole store (raftkv.h) on a simulated machine: its disk, its KV engine, and the processes that run it,
- * one after the other. One shard and one loop for whoever calls.
+ * one after the other. It has one shard, and one loop for the caller.
  *
  * A process ends by sim_store_stop, sim_store_kill (kill -9) or sim_store_crash (power loss); the disk stays.
  */

@@ -1,4 +1,4 @@
-/* sim_stream.h: a region's snapshot on its way through sim_transport.h. */
+/* sim_stream.h: the transfer of a region's snapshot through sim_transport.h. */
 #ifndef RAFTKV_TESTS_LIB_SIM_STREAM_H
 #define RAFTKV_TESTS_LIB_SIM_STREAM_H
 

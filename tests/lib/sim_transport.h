@@ -1,8 +1,8 @@
 /*
  * sim_transport.h: a transport (store/transport/transport.h) in memory, between the stores of one simulated world. It delays
  * messages by a random time, so that they overtake each other, and loses and repeats them; it keeps a count of what it
- * carried. A region's snapshot goes chunk by chunk, each when the one before was taken in (sim_stream.c); one whose
- * chunk is lost, or that stands still because an end has died, breaks.
+ * carried. A region's snapshot is sent in chunks, each when the receiver has taken the one before (sim_stream.c); the
+ * transfer breaks if a chunk is lost, or if it stands still because one end has died.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_TRANSPORT_H
 #define RAFTKV_TESTS_LIB_SIM_TRANSPORT_H

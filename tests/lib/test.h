@@ -1,4 +1,4 @@
-/* What every unit test includes first: cmocka with the headers it needs, and small helpers. */
+/* Every unit test includes this first: cmocka with the headers that it needs, and small helpers. */
 #ifndef RAFTKV_TESTS_LIB_TEST_H
 #define RAFTKV_TESTS_LIB_TEST_H
 

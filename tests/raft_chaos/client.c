@@ -10,7 +10,7 @@
 #define BATCH_MAX 5
 #define FILL_MAX  40 /* bytes after an entry's id */
 
-/* An entry's data: its id, and a fill that follows from the id. */
+/* Makes an entry's data: its id, and fill bytes that follow from the id. */
 static struct buf *data_of(uint64_t id)
 {
 	size_t fill = (size_t)(mix64(id) % FILL_MAX);
@@ -119,7 +119,7 @@ void client_on_applied(struct cluster *cluster, const struct raft_entry *entry)
 	uint64_t id;
 
 	if (data.size == 0)
-		return; /* of a new leader, or in place of a refused membership change */
+		return; /* a new leader's, or one in place of a refused membership change */
 	check(data.size >= sizeof id);
 	memcpy(&id, data.data, sizeof id);
 	expected = data_of(id);

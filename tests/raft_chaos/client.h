@@ -1,5 +1,5 @@
 /*
- * Those who use the cluster: they propose numbered entries and ask for reads on any node, and check the answers. A read
+ * The cluster's clients: they propose numbered entries and ask for reads on any node, and check the answers. A read
  * must see everything that any node had applied when it was asked for, since all of that may have been acknowledged.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_CLIENT_H
@@ -17,18 +17,18 @@ struct client_read {
 	uint64_t node;
 	uint64_t incarnation;
 	uint64_t floor; /* the read index may not be below it */
-	bool is_leaders; /* accepted by a leader: an answer must come, unless the node crashes */
+	bool is_leaders; /* a leader accepted it: an answer must come unless the node crashes */
 	bool is_done;
 };
 
 struct client {
 	struct event event;
-	uint64_t proposals; /* ids given away: 1… */
+	uint64_t proposals; /* the number of ids given out, from 1 on */
 	struct client_read *reads; /* by id */
 	size_t read_count;
 	size_t read_capacity;
 	uint64_t healing_from; /* proposals with this id or a later one show that healing works */
-	uint64_t healed_index; /* where the first of them was applied; 0: not yet */
+	uint64_t healed_index; /* the index at which the first of them was applied; 0: not yet */
 	uint8_t answered; /* the nodes that answered a read while healing */
 };
 

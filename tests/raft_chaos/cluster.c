@@ -10,7 +10,7 @@
 #define FIRST_INDEX	    10 /* the first voters start from a snapshot here; others have nothing and need one */
 #define FIRST_TERM	    1
 #define FAST_STORAGE_MAX_US 2000
-#define EVENTS_MAX	    1000000 /* of one run: more is a storm that feeds on itself */
+#define EVENTS_MAX	    1000000 /* of one run; with more, messages cause each other without end */
 
 void event_set(struct cluster *cluster, struct event *event, uint64_t at_us)
 {

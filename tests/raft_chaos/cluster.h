@@ -51,21 +51,20 @@ struct cluster {
 	struct node nodes[NODES_MAX + 1]; /* by id */
 	struct cluster_stats stats;
 	bool is_healing; /* no more faults: from here on it must make progress */
-	bool has_healed; /* and has made it: the run is over */
+	bool has_healed; /* it has made progress: the run is over */
 	bool has_failed;
 	char failure[512];
 };
 
 /* Runs the seed to its end. 0 or -1 with `failure` filled. */
 int cluster_run(struct cluster *cluster, const struct cluster_options *options);
-/* Frees what the run left; the trace, stats and failure stay readable. */
+/* Frees the run's memory; the trace, stats and failure stay readable. */
 void cluster_close(struct cluster *cluster);
 
 /* Ends the run; the first message is kept. */
 void cluster_fail(struct cluster *cluster, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* How long a sync or a round of a storage thread may take now on the node's disk; all are fast again while
- * healing. */
+/* The time that a sync or a round of a storage thread may take now on the node's disk; disks are fast while healing. */
 uint64_t cluster_storage_max_us(const struct cluster *cluster, const struct node *node);
 
 /* The leader of the highest term among the running nodes; NULL: none. */

@@ -1,6 +1,6 @@
 /*
- * A configuration of up to seven nodes as bit masks (bit `id` for node `id`): what the disk and the model keep instead
- * of a raft_conf_state, so that copying and comparing are assignments.
+ * A configuration of up to seven nodes as bit masks (bit `id` for node `id`). The disk and the model keep it instead of a
+ * raft_conf_state, so that it is copied by assignment.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_CONF_MASK_H
 #define RAFTKV_TESTS_RAFT_CHAOS_CONF_MASK_H

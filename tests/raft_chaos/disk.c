@@ -157,7 +157,7 @@ static int read_initial_state(
 	const struct disk_image *image = &((struct disk *)storage)->live;
 
 	*hard = image->hard;
-	if (hard->commit < image->machine.applied) /* applied may become durable first */
+	if (hard->commit < image->machine.applied) /* the applied index may become durable first */
 		hard->commit = image->machine.applied;
 	return conf_mask_to_state(&image->machine.conf, conf);
 }

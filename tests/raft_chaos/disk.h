@@ -3,7 +3,7 @@
  *
  * A write is one atomic record (hard state, entries, a snapshot, the state machine's position, a compaction). It is
  * visible at once in `live` and survives a crash only once disk_sync came after it: a crash keeps a random prefix of
- * the records that were not synced. What a node promised must rest on `durable`; the model looks there.
+ * the records that were not synced. A node's promises must rest on `durable`, which the model checks.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_DISK_H
 #define RAFTKV_TESTS_RAFT_CHAOS_DISK_H
@@ -43,11 +43,11 @@ struct disk {
 	struct raft_storage storage; /* first: the vtable's argument is the disk */
 	struct disk_image durable;
 	struct disk_image live;
-	struct disk_record *records; /* written and not yet synced, in order */
+	struct disk_record *records; /* the ones not synced yet, in order */
 	size_t count;
 	size_t capacity;
 	struct random random;
-	uint32_t failing_reads; /* so many of the next reads may fail with -EIO */
+	uint32_t failing_reads; /* number of the next reads that may fail with -EIO */
 	bool has_failed_read; /* since the caller last cleared it */
 };
 
@@ -55,11 +55,11 @@ struct disk {
 void disk_init(struct disk *disk, uint64_t seed);
 void disk_close(struct disk *disk);
 
-/* Takes what `record` holds and shows it in `live`. */
+/* Takes what `record` holds and makes it visible in `live`. */
 void disk_write(struct disk *disk, struct disk_record *record);
 /* Makes the first `count` records durable. */
 void disk_sync(struct disk *disk, size_t count);
-/* The machine stops: a random prefix of what was not synced stays. */
+/* The machine stops: a random prefix of the unsynced records survives. */
 void disk_crash(struct disk *disk);
 
 uint64_t disk_image_last_index(const struct disk_image *image);
@@ -68,7 +68,7 @@ uint64_t disk_image_term(const struct disk_image *image, uint64_t index);
 /* Whether the image holds the entry, or a snapshot that covers it. */
 bool disk_image_covers(const struct disk_image *image, uint64_t index, uint64_t term);
 
-/* A snapshot's content: the chain. */
+/* The content of a snapshot: the chain. */
 struct buf *machine_encode(const struct machine *machine);
 struct machine machine_of_snapshot(const struct raft_snapshot *snapshot);
 

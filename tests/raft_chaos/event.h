@@ -1,5 +1,5 @@
 /*
- * The virtual clock's queue. An event is embedded in what it belongs to (a node's timers) or allocated for one use
+ * The queue of the virtual clock. An event is embedded in its owner (a node's timers) or allocated for one use
  * (a message on its way). Events of the same microsecond fire in the order in which they were set.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_EVENT_H
@@ -17,7 +17,7 @@ typedef void (*event_cb)(struct cluster *cluster, struct event *event);
 
 struct event {
 	struct heap_node link; /* first: a heap node is its event */
-	event_cb fire; /* has left the queue when it is called */
+	event_cb fire; /* the event has left the queue when this is called */
 	event_cb discard; /* of allocated events: frees one that never fired; NULL for embedded ones */
 };
 

@@ -66,7 +66,7 @@ static void fault_lame_leader(struct cluster *cluster, struct node *node)
 		cluster->now_us + random_between(&cluster->random, 10000, 100000));
 }
 
-/* Mostly to a node whose disk is slow, where what is written waits longest. */
+/* Mostly a node whose disk is slow, on which writes wait longest. */
 static void fault_large_lost(struct cluster *cluster, struct node *node)
 {
 	for (uint64_t id = 1; id <= cluster->profile.nodes; id++)
@@ -82,7 +82,7 @@ static void fault_pause(struct cluster *cluster, struct node *node)
 	node->paused_until_us = cluster->now_us + random_between(&cluster->random, 5000, 300000);
 }
 
-/* Who led before the present leader, if it runs. */
+/* The node that led before the present leader, if it runs. */
 static struct node *deposed_leader(struct cluster *cluster)
 {
 	const struct model *model = &cluster->model;
@@ -98,7 +98,7 @@ static struct node *deposed_leader(struct cluster *cluster)
 	return NULL;
 }
 
-/* Often the one that was deposed wants the lead back. */
+/* Often the deposed leader campaigns again. */
 static void fault_campaign(struct cluster *cluster, struct node *node)
 {
 	struct node *deposed = deposed_leader(cluster);
@@ -140,7 +140,7 @@ static void fill_steps(struct cluster *cluster, struct raft_conf_change *change)
 	}
 }
 
-/* A random change; where the configuration is joint, mostly the leave that ends it. */
+/* A random change; in a joint configuration mostly the one that leaves it. */
 static void fault_conf_change(struct cluster *cluster, struct node *node)
 {
 	struct random *random = &cluster->random;
@@ -163,7 +163,7 @@ static void fault_conf_change(struct cluster *cluster, struct node *node)
 		node_watch_status(node, "propose_conf_change", status);
 }
 
-/* Never past what the node knows to be applied, nor past what a restart would find applied. */
+/* Never past the index that the node knows to be applied, nor past the one that a restart would find. */
 static void fault_compact(struct cluster *cluster, struct node *node)
 {
 	const struct disk *disk = &node->disk;
@@ -184,8 +184,8 @@ static void fault_disk_read(struct cluster *cluster, struct node *node)
 	node->disk.failing_reads = (uint32_t)random_between(&cluster->random, 1, 8);
 }
 
-/* What the layer above agrees on: the leader and those that are as far as it is stop their timers together; or, if
- * anybody sleeps, some wake up. */
+/* As the layer above would agree: the leader and the nodes that are as far as it is hibernate together; or, if any node
+ * hibernates, some wake up. */
 static void fault_hibernate(struct cluster *cluster, struct node *node)
 {
 	struct node *leader = cluster_leader(cluster);

@@ -1,5 +1,5 @@
 /*
- * What goes wrong, and when. One event draws a fault by the profile's weights at random intervals until healing starts.
+ * The faults of a run. One event draws a fault by the profile's weights, at random intervals until healing starts.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_FAULTS_H
 #define RAFTKV_TESTS_RAFT_CHAOS_FAULTS_H
@@ -8,11 +8,11 @@
 
 struct faults {
 	struct event event;
-	struct event mend; /* of the present cut */
+	struct event mend; /* ends the present cut */
 };
 
 void faults_start(struct cluster *cluster);
-/* No more faults; cuts are mended. */
+/* Ends the faults and the cuts. */
 void faults_stop(struct cluster *cluster);
 
 #endif

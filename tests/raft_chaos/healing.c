@@ -5,7 +5,7 @@
 #include "tests/raft_chaos/cluster.h"
 
 #define LOOK_EVERY_US	 20000
-#define ELECTIONS_BOUND	 300 /* election timeouts: two candidates may duel for long, but not for ever */
+#define ELECTIONS_BOUND	 300 /* in election timeouts: votes may be split often, but not for ever */
 #define READ_EVERY_LOOKS 5
 
 static struct conf_mask latest_conf(const struct cluster *cluster)
@@ -13,8 +13,8 @@ static struct conf_mask latest_conf(const struct cluster *cluster)
 	return cluster->model.slots[cluster->model.applied_max].machine.conf;
 }
 
-/* The nodes that are needed: the members, and whoever a needed node still takes for a member (it may need that vote to
- * learn that it was removed). Others would be destroyed by the layer above. */
+/* The nodes that are needed: the members, and every node that a needed one still takes for a member (it may need that vote
+ * to learn that it was removed). The layer above would destroy the others. */
 static uint8_t needed_nodes(const struct cluster *cluster)
 {
 	struct conf_mask conf = latest_conf(cluster);
@@ -47,7 +47,7 @@ static void keep_needed_running(struct cluster *cluster)
 	}
 }
 
-/* Asks every node that has not answered yet, and proposes until one proposal is through. */
+/* Asks every node that has not answered yet, and proposes until one proposal is applied. */
 static void use(struct cluster *cluster, bool ask_reads)
 {
 	for (uint64_t id = 1; id <= cluster->profile.nodes && !cluster->has_failed; id++) {
@@ -60,7 +60,7 @@ static void use(struct cluster *cluster, bool ask_reads)
 	}
 }
 
-/* What is missing; NULL: nothing. `id` is the node that is behind. */
+/* Says what is missing; NULL: nothing. `id` is the node that is behind. */
 static const char *what_is_missing(struct cluster *cluster, uint64_t *id)
 {
 	const struct node *leader = cluster_leader(cluster);
@@ -141,10 +141,10 @@ static bool is_newer(const struct disk_image *a, const struct disk_image *b)
 	return term_a != term_b ? term_a > term_b : last_a > last_b;
 }
 
-/* The one way to get stuck that comes with configurations that count when applied, not when appended: a leader applies
- * a change by which it votes no more and is gone before the rest learn of it. They still need its vote; it has entries
- * after that change which they have not, so it refuses; and it does not campaign itself. The layer above avoids this by
- * moving the lead away before it removes or demotes a leader. */
+/* The one way to get stuck with configurations that take effect when applied, not when appended: a leader applies a change
+ * by which it is no longer a voter, and stops before the others learn that it is committed. They still need its vote; it
+ * refuses because it has entries after that change which they lack; and it does not campaign itself. The layer above
+ * avoids this by transferring leadership before it removes or demotes a leader. */
 static bool is_stuck_on_removed_leader(struct cluster *cluster)
 {
 	struct conf_mask conf = latest_conf(cluster);

@@ -20,8 +20,8 @@
 #include "tests/lib/arguments.h"
 #include "tests/raft_chaos/cluster.h"
 
-#define SEED_SECONDS_MAX 30 /* of a processor; a seed that hangs dies of SIGPROF */
-#define TWICE_EVERY	 64 /* seeds: each of these runs twice and must leave the same trace */
+#define SEED_SECONDS_MAX 30 /* of processor time; SIGPROF kills a seed that hangs */
+#define TWICE_EVERY	 64 /* every 64th seed runs twice and must leave the same trace */
 
 struct options {
 	uint64_t seed;
@@ -33,7 +33,7 @@ struct options {
 	bool first_failure;
 };
 
-/* Shared with the child: how far it is and what it found. */
+/* The child's progress and findings, in memory shared with it. */
 struct progress {
 	uint64_t seed; /* the one under way */
 	uint64_t passed;
@@ -116,7 +116,7 @@ static void run_seeds(const struct options *options, struct progress *progress)
 	free(cluster);
 }
 
-/* A child runs the seeds; one that kills it counts as failed, and the next child goes on behind it. */
+/* A child runs the seeds; a seed that kills it counts as failed, and the next child goes on after that seed. */
 static void run_all(const struct options *options, struct progress *progress)
 {
 	while (progress->seed < options->seed + options->seeds &&
@@ -127,7 +127,7 @@ static void run_all(const struct options *options, struct progress *progress)
 		fflush(stdout);
 		child = fork();
 		if (child == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is ended leaves nothing behind */
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* no child outlives a test that is killed */
 			run_seeds(options, progress);
 			fflush(stdout);
 			_exit(0);

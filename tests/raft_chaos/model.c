@@ -8,7 +8,7 @@
 #include "proto/check.h"
 #include "tests/raft_chaos/cluster.h"
 
-#define TERMS_MAX 100000 /* a run that gets there has gone mad */
+#define TERMS_MAX 100000 /* no correct run gets there */
 
 static struct model_slot *slot_at(struct model *model, uint64_t index)
 {
@@ -184,7 +184,7 @@ void model_on_commit(
 		struct model_slot *slot = slot_at(model, index);
 
 		if (raw_node_term(node->raw, index, &term) != 0) {
-			term = 0; /* covered by a snapshot, or the disk does not answer: apply will tell */
+			term = 0; /* a snapshot covers it, or the disk fails: the check at apply finds out */
 			continue;
 		}
 		if (slot->committed_term == 0) {
@@ -255,7 +255,7 @@ static void check_vote(struct cluster *cluster, struct node *node, const struct 
 			node->id, message->to, message->term, hard->term, hard->vote);
 }
 
-/* A candidate that forgot its term could ask, and be elected, twice in it. */
+/* A candidate that forgot its term could campaign, and be elected, twice in it. */
 static void check_candidacy(struct cluster *cluster, struct node *node, const struct raft_message *message)
 {
 	const struct raft_hard_state *hard = &node->disk.durable.hard;
@@ -272,7 +272,7 @@ static void check_append_promise(
 {
 	const struct disk_image *durable = &node->disk.durable;
 
-	/* Once a newer term is on disk, what was promised to an older leader may have been overwritten. */
+	/* Once a newer term is on disk, entries acknowledged to an older leader may have been overwritten. */
 	if (durable->hard.term > message->term)
 		return;
 	if (durable->hard.term < message->term || disk_image_last_index(durable) < message->index)

@@ -1,6 +1,6 @@
 /*
- * What must be true of all nodes together. The model remembers, beside the cluster, who led which term, what each
- * (index, term) held, what was committed and what it folded up to; every check compares one happening with that memory.
+ * The invariants over all nodes (Figure 3 of the Raft paper). The model remembers which node led each term, the content of
+ * each (index, term), the committed entries and the state they lead to; every check compares one event with that.
  *
  * A check that fails calls cluster_fail, which keeps the first message and ends the run.
  */
@@ -31,10 +31,10 @@ struct model_slot {
 	struct machine machine; /* after it, as the first node to apply it had it */
 };
 
-/* What one term saw. */
+/* One term. */
 struct model_term {
 	uint64_t leader;
-	uint64_t votes[NODES_MAX + 1]; /* by voter: whom it voted for */
+	uint64_t votes[NODES_MAX + 1]; /* by voter: the candidate */
 };
 
 struct model {
@@ -43,10 +43,10 @@ struct model {
 	struct model_term *terms; /* by term */
 	size_t term_count;
 	uint64_t commit_max;
-	uint64_t applied_max; /* everything up to it may have been acknowledged to somebody */
+	uint64_t applied_max; /* everything up to it may have been acknowledged to a client */
 };
 
-/* `first` is the state machine that all first voters start with; what is below it is never looked at. */
+/* `first` is the state machine that all first voters start with; nothing below it is checked. */
 void model_init(struct model *model, const struct machine *first);
 void model_close(struct model *model);
 
@@ -63,7 +63,7 @@ void model_on_commit(
 	struct cluster *cluster, struct node *node, uint64_t before, const struct raft_status *now);
 /* A node applied an entry or restored a snapshot and is now at `machine`: state-machine and configuration safety. */
 void model_on_apply(struct cluster *cluster, struct node *node, const struct machine *machine);
-/* A message leaves a node: what it promises must be durable, and no vote is given twice in a term. */
+/* A node sends a message: what it promises must be durable, and no vote is given twice in a term. */
 void model_on_send(struct cluster *cluster, struct node *node, const struct raft_message *message);
 
 #endif

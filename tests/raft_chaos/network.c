@@ -10,7 +10,7 @@ struct parcel {
 	struct raft_message message;
 };
 
-/* What a transport tells the sender later. */
+/* What a transport reports to the sender later. */
 struct report {
 	struct event event;
 	uint64_t sender;

@@ -1,6 +1,6 @@
 /*
- * The simulated network: every message is lost, delayed, overtaken or doubled as the profile says, or stopped by a cut.
- * It tells a sender what a transport would: that a peer was unreachable, and what became of a snapshot.
+ * The simulated network: messages are lost, delayed, reordered or duplicated as the profile says, or stopped by a cut.
+ * Like a transport it reports to the sender that a peer was unreachable, and the outcome of a snapshot.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_NETWORK_H
 #define RAFTKV_TESTS_RAFT_CHAOS_NETWORK_H

@@ -55,7 +55,7 @@ void node_close(struct node *node)
 
 /* ---- Time ---- */
 
-/* A ticking node is armed by each tick for the next; one with a deadline after every call. */
+/* Each tick of a ticking node arms the timer for the next one; that of a node with a deadline is armed after every call. */
 static void arm_tick(struct node *node)
 {
 	uint64_t deadline;

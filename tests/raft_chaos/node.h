@@ -1,6 +1,6 @@
 /*
- * One process: a raw_node, its disk, its clock and, in asynchronous mode, its two local storage threads. It is a
- * caller of raft.h as that header's contract has it; it can crash at any event and between any two steps.
+ * One process: a raw_node, its disk, its clock and, in asynchronous mode, its two local storage threads. It keeps the
+ * caller's contract in raft.h, and can crash at any event and between any two steps.
  *
  *   node.c          lifetime, time, input
  *   node_ready.c    a ready in synchronous mode
@@ -20,10 +20,10 @@
 
 struct cluster;
 
-/* What the ready at hand waits for, in synchronous mode. */
+/* The step that the present ready waits for, in synchronous mode. */
 enum node_phase { NODE_IDLE, NODE_SYNCING, NODE_ADVANCING };
 
-/* A local storage thread: it takes what is queued in rounds, each of which takes a while. */
+/* A local storage thread: it takes queued messages in rounds, and each round takes some time. */
 struct node_thread {
 	struct event event;
 	struct raft_messages queue;
@@ -31,14 +31,14 @@ struct node_thread {
 	size_t written; /* records of the disk that the round waits for */
 };
 
-/* What the watch saw after the last call. */
+/* The state that the watch saw after the last call. */
 struct node_watch {
 	uint64_t term;
 	uint64_t commit;
 	enum raft_role role;
 	struct conf_mask conf;
 	uint64_t heard_tick[NODES_MAX + 1]; /* by peer: when a message of it came, in this node's ticks */
-	uint64_t lenient_until_tick; /* nobody is expected to have stepped down before */
+	uint64_t lenient_until_tick; /* a leader need not have stepped down before */
 };
 
 struct node {
@@ -56,11 +56,11 @@ struct node {
 
 	struct raft_ready ready;
 	enum node_phase phase;
-	struct event storage; /* the sync ends, or a call that failed is repeated */
+	struct event storage; /* a sync ends, or a failed call is repeated */
 	struct event restart;
 	struct node_thread append;
 	struct node_thread apply;
-	struct node_thread mail; /* what the append thread has done and the node does not know yet */
+	struct node_thread mail; /* responses of the append thread that have not reached the node yet */
 	uint64_t snapshot_index; /* of the newest snapshot that the node has accepted in this life */
 	struct node_watch watch;
 };
@@ -69,13 +69,13 @@ struct node {
 void node_init(struct node *node, struct cluster *cluster, uint64_t id, const struct machine *first);
 void node_close(struct node *node);
 void node_start(struct node *node);
-/* Stops at once; unsynced writes are lost in part. Starts again after `restart_us` (0: not by itself). */
+/* Stops the node at once; some of the unsynced writes are lost. It restarts after `restart_us` (0: not by itself). */
 void node_crash(struct node *node, uint64_t restart_us);
 /* Now and then a crash between two steps; true when it happened. */
 bool node_crash_point(struct node *node);
 
-/* Around every call into the node: brings its clock up to date before; watches it, handles its readies and arms its
- * timer after. */
+/* Called around every call into the node. Before: updates its clock. After: watches it, handles its readies and arms its
+ * timer. */
 void node_before_input(struct node *node);
 void node_after_input(struct node *node);
 /* A message from the network; borrows it. */
@@ -102,14 +102,14 @@ void node_watch_start(struct node *node);
 void node_watch_calls(struct node *node);
 void node_watch_tick(struct node *node);
 void node_watch_ready(struct node *node, const struct raft_ready *ready);
-/* In asynchronous mode: the node's log is the one that its disk will hold. */
+/* In asynchronous mode: checks that the node's log is the one that its disk will hold. */
 void node_watch_queue(struct node *node);
 void node_watch_heard(struct node *node, uint64_t peer);
 /* CheckQuorum begins a new timeout: at a transfer, at a change of members. */
 void node_watch_be_lenient(struct node *node);
-/* raw_node_status, from a disk that answers. */
+/* raw_node_status, while the disk does not fail. */
 void node_status(struct node *node, struct raft_status *status);
-/* `status` is one of the results that the call may have here; otherwise fails. */
+/* Fails the run unless `status` is one that the call may return here. */
 void node_watch_status(struct node *node, const char *call, int status);
 
 #endif

@@ -5,7 +5,7 @@
 #include "proto/check.h"
 #include "tests/raft_chaos/cluster.h"
 
-/* A state machine may refuse a membership change, as one that is no longer wanted; here one whose context says so. */
+/* A state machine may refuse a membership change, for example because it is no longer wanted; here the context says so. */
 static bool is_refused(const struct raft_conf_change *change)
 {
 	const char *context = change->context.data;

@@ -10,7 +10,7 @@ static void retry_later(struct node *node)
 	event_set(node->cluster, &node->storage, node->cluster->now_us + 1000);
 }
 
-/* What a leader may send before its own write is durable (Ongaro §10.2.1). */
+/* The messages that a leader may send before its own write is durable (Ongaro §10.2.1). */
 static bool may_leave_early(const struct node *node, const struct raft_message *message)
 {
 	switch (message->type) {
@@ -24,7 +24,7 @@ static bool may_leave_early(const struct node *node, const struct raft_message *
 	}
 }
 
-/* Messages that have left are zeroed: type MsgHup, which is never sent. */
+/* Sent messages are zeroed: they then have the type MsgHup, which is never sent. */
 static void send_messages(struct node *node, bool early)
 {
 	for (size_t i = 0; i < node->ready.messages.count; i++) {
@@ -104,7 +104,7 @@ static void handle_synchronously(struct node *node)
 	finish_ready(node);
 }
 
-/* MsgVote leaves when the term and vote that it rests on are durable, as a response of the append does. */
+/* MsgVote is sent when the term and vote that it rests on are durable, as the responses of the append are. */
 static void hold_votes(struct node *node, struct raft_message *append)
 {
 	struct raft_messages *messages = &node->ready.messages;

@@ -36,7 +36,7 @@ void node_threads_close(struct node *node)
 	thread_close(node, &node->mail);
 }
 
-/* Writes what the round has taken; durable only when the round ends. */
+/* Writes the messages of the round; they are durable only when the round ends. */
 static void write_append(struct node *node, const struct raft_message *message)
 {
 	struct disk_record record = {
@@ -91,7 +91,7 @@ void node_threads_post(struct node *node, struct raft_message *message)
 	start_round(node, thread);
 }
 
-/* What the append thread tells its own node may reach it later than what it sends to others, in order all the same. */
+/* The append thread's responses to its own node may arrive later than those to others, but in order. */
 static bool is_mailed(struct node *node, struct raft_message *response)
 {
 	struct cluster *cluster = node->cluster;
@@ -111,7 +111,7 @@ static void step_response(struct node *node, const struct raft_message *response
 {
 	int status;
 
-	do { /* a disk that does not answer is asked again: this message may not get lost */
+	do { /* a failed call is repeated: this message must not be lost */
 		status = raw_node_step(node->raw, response);
 		node_watch_status(node, "local response", status);
 	} while (status == -EIO && !node->cluster->has_failed);

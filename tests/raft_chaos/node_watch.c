@@ -5,7 +5,7 @@
 
 #include "tests/raft_chaos/cluster.h"
 
-/* A leader looks at its quorum once per election timeout: what it last heard may be nearly two old. */
+/* A leader checks its quorum once per election timeout, so the last message may be nearly two timeouts old. */
 static uint64_t patience(const struct node *node)
 {
 	return 2u * node->cluster->profile.election_tick + 2;
@@ -20,7 +20,7 @@ void node_watch_start(struct node *node)
 {
 	node->watch = (struct node_watch){
 		.term = node->disk.live.hard.term,
-		.commit = node->disk.live.compacted, /* what lies before was committed in another life */
+		.commit = node->disk.live.compacted, /* an earlier process committed these */
 		.conf = conf_mask_of(raw_node_conf_state(node->raw)),
 	};
 }
@@ -76,7 +76,7 @@ void node_watch_calls(struct node *node)
 	node->watch.conf = conf;
 }
 
-/* With CheckQuorum, a leader that nobody answers must have stepped down. */
+/* With CheckQuorum, a leader that no quorum answers must have stepped down. */
 void node_watch_tick(struct node *node)
 {
 	const struct node_watch *watch = &node->watch;
@@ -117,7 +117,7 @@ void node_watch_ready(struct node *node, const struct raft_ready *ready)
 	watch_entries(node, &ready->entries, "entries");
 	watch_entries(node, &ready->committed_entries, "committed entries");
 	if (node->cluster->profile.async)
-		return; /* what is on its way to the disk is not in `live` yet */
+		return; /* writes under way are not in `live` yet */
 	if (ready->has_hard_state &&
 		(ready->hard_state.term < hard->term || ready->hard_state.commit < hard->commit))
 		cluster_fail(node->cluster, "node %" PRIu64 ": hard state goes back", node->id);

@@ -3,12 +3,12 @@
 #include <stddef.h>
 #include <string.h>
 
-/* How the dice are leaned: the weight of each fault, and how rough network and disks are (0–3). */
+/* A mix: the weight of each fault, and how bad network and disks are (0–3). */
 struct mix {
 	const char *name;
 	uint32_t rough_network;
 	uint32_t rough_disk;
-	bool is_hasty; /* faults come in quick succession, and nothing keeps a candidate from trying */
+	bool is_hasty; /* faults follow each other quickly, and neither PreVote nor CheckQuorum holds candidates back */
 	uint32_t weights[FAULT_COUNT];
 };
 
@@ -69,8 +69,8 @@ static const struct mix mixes[] = {
 			[FAULT_HIBERNATE] = 2}},
 };
 
-/* Answers from a lease are sound only while nobody can be elected behind a live leader's back: equal clocks, no pauses,
- * no cuts, no restarted voter that forgot whom it heard, no transfer. */
+/* Lease-based reads are linearizable only while no other node can be elected within a live leader's lease: equal clocks, no
+ * pauses, no cuts, no restarted voter that forgot which leader it heard from, no transfer. */
 static const struct mix lease_mix = {
 	"lease", 0, 1, false, {[FAULT_CONF_CHANGE] = 3, [FAULT_COMPACT] = 3, [FAULT_DISK_READ] = 1}};
 
@@ -150,7 +150,7 @@ void profile_choose(struct profile *profile, struct random *random, const struct
 	choose_roughness(profile, mix, random);
 	profile->nodes = (uint32_t)random_between(random, mix->is_hasty ? 4 : 1, 7);
 	if (profile->nodes < 3 && random_chance(random, 700))
-		profile->nodes += 2; /* one and two nodes show less */
+		profile->nodes += 2; /* runs with one or two nodes find less */
 	profile->voters = (uint32_t)random_between(random, mix->is_hasty ? 4 : 1, profile->nodes);
 	if (profile->voters < 3 && profile->nodes >= 3 && random_chance(random, 700))
 		profile->voters = 3;

@@ -1,6 +1,6 @@
 /*
- * What kind of run a seed is: how many nodes, which options, which faults how often. Everything is drawn from the seed;
- * the mixes only lean the dice, so that each kind of trouble also comes in large doses.
+ * The kind of run that a seed is: the number of nodes, the options, and how often each fault comes. All of it is drawn from
+ * the seed; a mix changes the weights, so that each kind of fault also comes often.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_PROFILE_H
 #define RAFTKV_TESTS_RAFT_CHAOS_PROFILE_H
@@ -39,7 +39,7 @@ struct profile {
 	bool check_quorum;
 	bool step_down_on_removal;
 	bool lease_reads;
-	bool by_deadline; /* driven by raw_node_deadline and raw_node_tick_to, else by raw_node_tick */
+	bool by_deadline; /* by raw_node_deadline and raw_node_tick_to, else by raw_node_tick */
 	bool leader_sends_early;
 	bool small_limits; /* of messages, in-flight windows and readies */
 
@@ -62,7 +62,7 @@ struct profile {
 	uint32_t weights[FAULT_COUNT];
 };
 
-/* What the command line settles before the dice are thrown. */
+/* What the command line fixes; the rest is drawn. */
 struct profile_request {
 	bool async; /* in every run, not in half of them */
 	const char *mix; /* NULL: any */

@@ -1,6 +1,6 @@
 /*
- * The one source of chance in a run: splitmix64 (Steele, Lea, Flood 2014). Every decision of the harness is drawn from
- * a `struct random` that descends from the seed, so that a seed is the whole run.
+ * The only source of randomness in a run: splitmix64 (Steele, Lea, Flood 2014). The harness draws every decision from a
+ * `struct random` that derives from the seed, so that the seed determines the run.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_RANDOM_H
 #define RAFTKV_TESTS_RAFT_CHAOS_RANDOM_H

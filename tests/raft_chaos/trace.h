@@ -1,5 +1,5 @@
 /*
- * What happened in a run, as a hash (two runs of a seed must agree) and, when asked for, as lines for a person.
+ * The events of a run, as a hash (two runs of a seed must agree) and, on request, as lines for people.
  */
 #ifndef RAFTKV_TESTS_RAFT_CHAOS_TRACE_H
 #define RAFTKV_TESTS_RAFT_CHAOS_TRACE_H
@@ -12,7 +12,7 @@ struct trace {
 	bool verbose;
 };
 
-/* Adds one happening at virtual time `now_us` on `node` (0: none); `what` is a word or two. */
+/* Adds one event at virtual time `now_us` on `node` (0: none); `what` is a word or two. */
 void trace_add(struct trace *trace, uint64_t now_us, uint64_t node, const char *what, uint64_t a, uint64_t b,
 	uint64_t c);
 

@@ -1,6 +1,6 @@
 /*
- * Scenarios of membership changes: `simple`, `enter-joint` and `leave-joint` on one configuration. The progress of
- * the members is shown with it; each command counts one index further, so that `next` tells when a member joined.
+ * Scenarios of membership changes: `simple`, `enter-joint` and `leave-joint` on one configuration. The progress of its
+ * members is printed with it. Each command advances the index by one, so that `next` tells when a member joined.
  */
 #include <inttypes.h>
 #include <stdlib.h>

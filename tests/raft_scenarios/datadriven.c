@@ -15,7 +15,7 @@ static struct slice trimmed(struct slice text)
 	return slice_of(data, size);
 }
 
-/* Cuts the word up to one of `ends` off `*at`; its end becomes a NUL and is returned. */
+/* Cuts the word up to one of `ends` off `*at`. Replaces that character by a NUL and returns it. */
 static char cut_word(char **at, const char *ends)
 {
 	char *word_end = *at + strcspn(*at, ends);
@@ -107,7 +107,7 @@ bool command_flag(const struct command *command, const char *key)
 
 /* ---- Steps ---- */
 
-/* Takes one line, without its newline, off the rest. False at the end. */
+/* Takes the next line, without its newline. False at the end. */
 static bool next_line(struct scenario *scenario, struct slice *line)
 {
 	const char *data = scenario->rest.data, *end;
@@ -128,7 +128,7 @@ static bool is_separator(struct slice line)
 	return line.size == 4 && memcmp(line.data, "----", 4) == 0;
 }
 
-/* What lies from `start` up to `end`. */
+/* The bytes from `start` up to `end`. */
 static struct slice between(const void *start, const void *end)
 {
 	return slice_of(start, (size_t)((const char *)end - (const char *)start));

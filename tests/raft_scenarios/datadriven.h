@@ -7,7 +7,7 @@
  *     ----
  *     expected output, up to a blank line
  *
- * Output that holds blank lines itself stands between two lines `----` and two more.
+ * Output that contains blank lines is put between two lines `----` and two more.
  */
 #ifndef RAFTKV_TESTS_DATADRIVEN_H
 #define RAFTKV_TESTS_DATADRIVEN_H
@@ -35,7 +35,7 @@ struct command {
 	size_t argument_count;
 };
 
-/* False when the line is not of the format or over a limit. */
+/* Parses a command line. False: it is not of the format, or over a limit. */
 bool command_parse(struct command *command, struct slice line);
 /* The argument `key`, or NULL. */
 const struct argument *command_find(const struct command *command, const char *key);
@@ -49,7 +49,7 @@ bool number_parse(const char *text, uint64_t *number);
 struct step {
 	struct command command;
 	unsigned line; /* of the command, from 1 */
-	struct slice source; /* what stands before the first `----`, comments included */
+	struct slice source; /* the text before the first `----`, with comments */
 	struct slice input; /* without the blanks around it */
 	struct slice expected;
 };
@@ -58,7 +58,7 @@ struct step {
 struct scenario {
 	struct slice rest;
 	unsigned line; /* lines read */
-	struct slice tail; /* at the end: what stands after the last step */
+	struct slice tail; /* at the end: the text after the last step */
 	const char *error; /* what is wrong with line `line`; NULL: nothing */
 };
 

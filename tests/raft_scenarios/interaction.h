@@ -1,10 +1,10 @@
 /*
- * interaction: a group of nodes driven by commands, with everything that happens written out.
+ * interaction: a group of nodes driven by commands, with a trace of everything that happens.
  *
  * A `cluster` holds the nodes, the messages between them and the text of the current step. Nothing happens by itself:
- * messages lie in a queue until a command delivers them, a node's Ready is handled when a command says so, and so is
- * each piece of work of its append and apply threads. The state machine appends what it applies; its states after
- * each entry are the node's `history`, the newest of which is what a follower is sent as a snapshot.
+ * messages are queued until a command delivers them, and a command handles a node's Ready and each piece of work of its
+ * append and apply threads. The state machine appends the entries that it applies. Its states after each entry are the
+ * node's `history`; a follower that needs a snapshot is sent the newest.
  *
  * At log level `none` a step gives no output except errors.
  */
@@ -36,7 +36,7 @@ struct node {
 struct cluster {
 	struct node *nodes[NODES_MAX]; /* node i + 1 is at i */
 	size_t node_count;
-	struct raft_messages messages; /* on their way, oldest first */
+	struct raft_messages messages; /* sent and not delivered, oldest first */
 	struct raft_messages held; /* held back by hold-msgs */
 	struct logger logger;
 	enum level level;
@@ -47,18 +47,18 @@ struct cluster {
 
 /* ---- The step's output (interaction.c) ---- */
 
-/* Where to write; goes nowhere at log level `none`. */
+/* The stream to print to; at log level `none` it discards the text. */
 FILE *cluster_out(struct cluster *cluster);
-/* Ends the step with an error, which is written at any log level. The first one counts. */
+/* Ends the step with an error, which is printed at any log level. The first one counts. */
 void cluster_fail(struct cluster *cluster, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same of a status, in etcd's words. */
+/* The same for a status, in etcd's words. */
 void cluster_fail_status(struct cluster *cluster, int status);
 bool cluster_has_failed(const struct cluster *cluster);
 const char *cluster_status_text(int status);
 void cluster_use_level(struct cluster *cluster, enum level level);
 void cluster_set_level(struct cluster *cluster, const char *name);
 
-/* Text written between the two comes out indented by two blanks. */
+/* Text that is printed between the two is indented by two blanks. */
 struct indent {
 	FILE *outer;
 	char *text;
@@ -77,7 +77,7 @@ size_t cluster_nodes(struct cluster *cluster, const struct command *command, str
 /* ---- Nodes (interaction_nodes.c) ---- */
 
 void node_free(struct node *node);
-/* Starts it on what its storage holds; what only the process knew is lost. */
+/* Starts the node from what its storage holds; the state of the process is lost. */
 int node_start(struct node *node, struct status *status);
 /* Records the state machine's state. Takes `snapshot`. */
 void node_record(struct node *node, struct raft_snapshot *snapshot);
@@ -90,7 +90,7 @@ struct raft_message queue_take(struct raft_messages *queue, size_t position);
 void queue_close(struct raft_messages *queue);
 bool message_is_local(const struct raft_message *message);
 void print_message(struct cluster *cluster, const struct raft_message *message);
-/* Delivers everything that waits for `node`. */
+/* Delivers all messages that wait for `node`. */
 void deliver_all(struct cluster *cluster, struct node *node);
 bool has_messages(const struct cluster *cluster, const struct node *node);
 

@@ -1,9 +1,9 @@
 /*
  * Commands about messages between nodes.
  *
- *     deliver-msgs NODE… [drop=(NODE, …)] [type=MsgApp] [repeat=true]    repeat: they stay, to arrive once more
- *     hold-msgs NODE… [type=MsgApp]    what is on its way to the nodes is late
- *     release-msgs    what was late is on its way again, behind the rest
+ *     deliver-msgs NODE… [drop=(NODE, …)] [type=MsgApp] [repeat=true]    repeat: they stay queued and arrive again
+ *     hold-msgs NODE… [type=MsgApp]    messages to the nodes are held back
+ *     release-msgs    messages that were held back are queued after the others
  *     send-snapshot FROM TO
  */
 #include <inttypes.h>
@@ -70,7 +70,7 @@ struct filter {
 	bool repeat;
 };
 
-/* What a node tells itself is never lost. */
+/* A node's messages to itself are never lost. */
 static bool filter_matches(const struct filter *filter, const struct raft_message *message)
 {
 	if (message->to != filter->to || (filter->drop && message_is_local(message)))
@@ -93,7 +93,7 @@ static void deliver_one(struct cluster *cluster, const struct filter *filter, st
 		fprintf(cluster_out(cluster), "%s\n", cluster_status_text(error));
 }
 
-/* Takes what matches out of the queue first: a delivery may add to it. */
+/* Takes the matching messages out of the queue first, because a delivery may add to it. */
 static size_t deliver(struct cluster *cluster, const struct filter *filter)
 {
 	struct raft_messages taken = {0};
@@ -195,7 +195,7 @@ static void run_hold(struct cluster *cluster, const struct command *command, str
 	size_t count = cluster_nodes(cluster, command, nodes);
 
 	(void)input;
-	filter.drop = true; /* what a node tells itself is never late either */
+	filter.drop = true; /* messages of a node to itself are not held back either */
 	for (size_t n = 0; n < count; n++) {
 		filter.to = nodes[n]->id;
 		for (size_t i = 0; i < cluster->messages.count;) {

@@ -1,8 +1,8 @@
 /*
- * Commands about nodes as wholes: making them, stopping and restarting them, and looking at them.
+ * Commands about nodes: adding them, restarting them, and showing their state.
  *
  *     add-nodes COUNT [voters=(…)] [learners=(…)] [index=] [content=] [setting=…]
- *     restart NODE [last=] [commit=] [applied=]    a crash; optionally its disk has lost what lies behind
+ *     restart NODE [last=] [commit=] [applied=]    a crash; with arguments its disk has lost what came later
  *     compact NODE INDEX, raft-log NODE, raft-state, status NODE, state-machine NODE, log-level LEVEL
  */
 #include <errno.h>
@@ -192,7 +192,7 @@ static void run_add_nodes(struct cluster *cluster, const struct command *command
 
 /* ---- restart ---- */
 
-/* What its own threads were about to tell it dies with the process. */
+/* Responses of the node's own threads are lost with the process. */
 static void drop_local_messages(struct cluster *cluster, const struct node *node)
 {
 	for (size_t i = cluster->messages.count; i-- > 0;) {
@@ -206,7 +206,7 @@ static void drop_local_messages(struct cluster *cluster, const struct node *node
 	}
 }
 
-/* Makes the disk forget the log behind `last`, the commit index behind `commit`, the states behind `applied`. */
+/* Makes the disk forget the log after `last`, a commit index above `commit`, and the states after `applied`. */
 static void lose(struct node *node, uint64_t last, uint64_t commit, uint64_t applied)
 {
 	struct memory_storage *memory = &node->memory;

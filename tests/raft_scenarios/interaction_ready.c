@@ -1,6 +1,6 @@
 /*
- * Commands that do what a node's caller does: handle a Ready, work as its append and apply threads, and `stabilize`,
- * which does all of it until nothing is left.
+ * Commands that do the work of a node's caller: handle a Ready, work as its append and apply threads, and `stabilize`,
+ * which does all of this until nothing is left to do.
  *
  *     process-ready NODE…, process-append-thread NODE…, process-apply-thread NODE…
  *     stabilize [NODE…] [log-level=LEVEL]
@@ -28,7 +28,7 @@ static int apply_conf_change(
 	return raw_node_apply_conf_change(node->raw, &change, conf);
 }
 
-/* The state after an entry is the state before it with the entry's bytes behind. */
+/* The state after an entry is the state before it, followed by the entry's bytes. */
 static struct buf *appended(struct slice before, struct slice update)
 {
 	struct buf *after = buf_new(before.size + update.size);
@@ -138,7 +138,7 @@ static void print_and_send_responses(struct cluster *cluster, struct raft_messag
 	message->response_count = 0;
 }
 
-/* Printed as work, a message's responses are not yet there. */
+/* Work is printed without the responses of its message. */
 static void print_work(struct cluster *cluster, const struct raft_message *message)
 {
 	struct raft_message shown = *message;
@@ -206,7 +206,7 @@ static void process_indented(struct cluster *cluster, struct node *node, const c
 	cluster_outdent(cluster, &indent);
 }
 
-/* For several nodes each gets a heading. */
+/* With several nodes each one gets a heading. */
 static void process_each(
 	struct cluster *cluster, const struct command *command, const char *what, process_cb process)
 {
@@ -266,7 +266,7 @@ struct phase {
 	bool drains; /* goes on until the node's queue is empty, under one heading */
 };
 
-/* What a round of `stabilize` does, each for all nodes before the next. */
+/* The parts of a round of `stabilize`; each is done for all nodes before the next one. */
 static const struct phase phases[] = {
 	{"handling Ready", has_ready, process_ready, false},
 	{"receiving messages", has_messages, deliver_all, false},

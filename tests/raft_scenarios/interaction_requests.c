@@ -1,5 +1,5 @@
 /*
- * Commands that ask something of one node.
+ * Commands that make a request to one node.
  *
  *     campaign NODE, forget-leader NODE, transfer-leadership from=NODE to=NODE
  *     propose NODE DATA
@@ -107,7 +107,7 @@ static void run_forget_leader(struct cluster *cluster, const struct command *com
 		cluster_fail_status(cluster, raw_node_forget_leader(node->raw));
 }
 
-/* A node that knows no leader drops the request; as in etcd, nobody is told. */
+/* A node that knows no leader drops the request; as in etcd, without an error. */
 static void run_transfer(struct cluster *cluster, const struct command *command, struct slice input)
 {
 	uint64_t from = command_number(command, "from", 0), to = command_number(command, "to", 0);

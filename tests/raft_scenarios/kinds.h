@@ -14,7 +14,7 @@ struct kind {
 	bool (*has_command)(const char *name);
 	void *(*state_new)(void);
 	void (*state_free)(void *state);
-	/* Writes what the step gives. */
+	/* Prints the output of the step. */
 	void (*run)(void *state, const struct step *step, FILE *out);
 };
 
@@ -22,7 +22,7 @@ extern const struct kind kind_interaction;
 extern const struct kind kind_quorum;
 extern const struct kind kind_confchange;
 
-/* `v1 l2 r3 u4`; an error is written to `error` as a sentence. */
+/* Parses `v1 l2 r3 u4`; writes a sentence to `error` if it fails. */
 bool parse_conf_change(struct slice text, struct raft_conf_change *change, char *error, size_t error_size);
 
 #endif

@@ -4,9 +4,9 @@
  *     raft_scenarios [--skip-log-lines] [--rewrite] FILE…
  *
  * A file is of one kind, told by its first command: `interaction` (a group of nodes and the messages between them;
- * its commands are listed on top of interaction_*.c), `quorum` or `confchange`. It fails at the first step that gives
- * something else than expected. --skip-log-lines ignores lines that begin with a log level, on both sides. --rewrite
- * writes what the steps give into the files. Ends with 'N passed, N failed' and exit status 1 if any failed.
+ * its commands are listed on top of interaction_*.c), `quorum` or `confchange`. It fails at the first step whose output
+ * differs from the expected one. --skip-log-lines ignores lines that begin with a log level, on both sides. --rewrite
+ * replaces the expected output in the files. Prints 'N passed, N failed' at the end; the exit status is 1 if any failed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static const struct kind *find_kind(const char *command)
 	return NULL;
 }
 
-/* The whole file as bytes of the caller's; NULL when it cannot be read. */
+/* The bytes of the whole file, which the caller frees; NULL when it cannot be read. */
 static struct buf *read_file(const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -94,7 +94,7 @@ static void write_step(FILE *out, const struct step *step, struct slice output, 
 	free(actual);
 }
 
-/* Runs the steps of a file whose text is `text`; what it should read goes to `rewritten` if that is not NULL. */
+/* Runs the steps of a file whose text is `text`; prints the file with the actual output to `rewritten` unless NULL. */
 static bool run_steps(const char *path, struct slice text, const struct options *options, FILE *rewritten)
 {
 	struct scenario scenario = {.rest = text};

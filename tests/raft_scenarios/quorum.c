@@ -1,6 +1,6 @@
 /*
- * Quorum scenarios: `committed` and `vote` over a majority (cfg=) or a joint configuration (cfg= and cfgj=). Beside
- * the answer itself, each is worked out in ways that must not differ; one that does is written out.
+ * Quorum scenarios: `committed` and `vote` over a majority (cfg=) or a joint configuration (cfg= and cfgj=). Each result is
+ * also computed in other ways, which must agree; one that does not is printed.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,12 +12,12 @@
 
 #define VOTERS_MAX 64
 
-/* What was said by each voter, in the order of cfg= and then cfgj= without repeats; 0: nothing. */
+/* What each voter said, in the order of cfg= and then cfgj= without repeats; 0: nothing. */
 struct input {
 	struct raft_conf_state conf;
 	bool joint;
 	uint64_t ids[VOTERS_MAX];
-	uint64_t said[VOTERS_MAX]; /* an index, or of votes 1 for no and 2 for yes */
+	uint64_t said[VOTERS_MAX]; /* an index, or for votes 1: no, 2: yes */
 	size_t count;
 	size_t said_count;
 };
@@ -95,7 +95,7 @@ static bool read_input(struct input *input, const struct command *command)
 	return true;
 }
 
-/* How many voters have an index that is lower than that of voter `of`. */
+/* The number of voters whose index is lower than that of voter `of`. */
 static size_t rank(const struct input *input, size_t of)
 {
 	size_t lower = 0;
@@ -112,7 +112,7 @@ static int compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* A bar for each voter, as long as the number of voters behind it. */
+/* Prints a bar for each voter, as long as the number of voters with lower indexes. */
 static void describe(const struct input *input, FILE *out)
 {
 	uint64_t sorted[VOTERS_MAX];
@@ -150,7 +150,7 @@ static void print_index(FILE *out, uint64_t index, const char *note)
 		fprintf(out, "%" PRIu64 "%s\n", index, note);
 }
 
-/* From the definition: the highest acknowledged index that more than half have reached. */
+/* By the definition: the highest acknowledged index that more than half have reached. */
 static uint64_t committed_by_definition(const struct input *input, const struct raft_ids *voters)
 {
 	uint64_t best = voters->count > 0 ? 0 : QUORUM_EVERYTHING;
@@ -167,7 +167,7 @@ static uint64_t committed_by_definition(const struct input *input, const struct 
 	return best;
 }
 
-/* A voter that is behind the result does not change it by falling further behind. */
+/* A voter whose index is below the result does not change it if its index were lower still. */
 static void check_overlays(const struct input *input, uint64_t committed, FILE *out)
 {
 	for (size_t i = 0; i < input->count; i++) {

@@ -64,7 +64,7 @@ static void lines_close(struct lines *lines)
 	free(lines->items);
 }
 
-/* common[i * (b->count + 1) + j]: lines that the rests of `a` from i and `b` from j have in common, in order. */
+/* common[i * (b->count + 1) + j]: the number of lines that `a` from i on and `b` from j on have in common, in order. */
 static uint32_t *count_common(const struct lines *a, const struct lines *b)
 {
 	size_t width = b->count + 1;

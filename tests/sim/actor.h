@@ -1,8 +1,8 @@
 /*
- * actor.h: somebody who uses files through a mount: one operation at a time, then a rest. What it does is its work's
- * (work.h) to choose; what an answer means is said here, for all works.
+ * actor.h: a user of files through a mount, which does one operation at a time and then rests. Its work (work.h) chooses
+ * the operations; the meaning of an answer is defined here, for all works.
  *
- * An actor belongs to one process of a mount; when that is killed it is left behind, and whatever it had asked stays open.
+ * An actor belongs to one process of a mount. When that is killed the actor is abandoned, and its operation stays open.
  */
 #ifndef RAFTKV_TESTS_SIM_ACTOR_H
 #define RAFTKV_TESTS_SIM_ACTOR_H
@@ -10,7 +10,7 @@
 #include "tests/sim/mount.h"
 #include "tests/lib/history.h"
 
-#define ACTOR_BYTES_MAX (256u << 10) /* of a file that is read */
+#define ACTOR_BYTES_MAX (256u << 10) /* of a file, that one read returns */
 
 struct work;
 struct actor;
@@ -18,7 +18,7 @@ struct actor;
 enum answer_kind {
 	ANSWER_DONE, /* it took effect, with `error` as POSIX says */
 	ANSWER_NEVER, /* it was refused, and has no effect */
-	ANSWER_OPEN, /* nobody knows */
+	ANSWER_OPEN, /* it is not known whether it took effect */
 };
 
 struct answer {
@@ -33,7 +33,7 @@ typedef void (*actor_name_cb)(struct actor *actor, struct slice name, uint64_t i
 
 struct actor {
 	struct mount *mount;
-	uint32_t number; /* of the run: for people */
+	uint32_t number; /* within the run, for people */
 	struct work *work;
 	struct env_timer timer;
 	uint64_t rest; /* ns between operations, at most */
@@ -47,38 +47,38 @@ struct actor {
 	bool is_waiting; /* for an answer */
 	uint8_t *bytes; /* ACTOR_BYTES_MAX, that were read */
 
-	/* Its work's: what it is at. */
+	/* For the work: the state of the present operation. */
 	struct history *history;
-	size_t operation; /* of the history */
-	uint64_t session; /* that it has a lock, or holds something, by */
+	size_t operation; /* its number in the history */
+	uint64_t session; /* the session by which it has a lock, or holds a file */
 	uint64_t ino;
 	uint64_t value;
 	uint64_t other;
 	uint64_t mask;
-	uint64_t *made; /* where the ino of what it makes goes */
+	uint64_t *made; /* receives the ino of the file that it makes */
 	char name[32]; /* borrowed by its request */
 
-	/* Instead of any operations: these, one after the other. */
+	/* If set: these operations, one after the other, instead of random ones. */
 	bool (*sweep)(struct actor *actor, uint32_t step);
 	uint32_t step;
-	void *own; /* of a work whose actors have something to themselves */
+	void *own; /* for a work that keeps memory for each actor */
 	bool is_idle; /* it has nothing more to do */
 };
 
 void actor_init(struct actor *actor, struct mount *mount, uint32_t number, struct work *work, uint64_t rest);
-/* On the mount's loop, or before it runs: after a rest `next` is called. */
+/* Calls `next` after a rest. On the mount's loop, or before it runs. */
 void actor_rest(struct actor *actor, void (*next)(struct actor *actor));
 
-/* One request at a time; `answered` comes on the loop. Takes `payload` (may be NULL). */
+/* Makes a request, one at a time; `answered` comes on the loop. Takes `payload` (may be NULL). */
 void actor_call(struct actor *actor, const struct op *op, struct buf *payload, actor_cb answered);
-/* The whole file into `bytes`: `finding->count`. */
+/* Reads the whole file into `bytes`; its size is `finding->count`. */
 void actor_read_file(struct actor *actor, uint64_t ino, actor_cb answered);
 void actor_lookup(struct actor *actor, uint64_t directory, const char *name, actor_cb answered); /* borrows */
 void actor_look_at(struct actor *actor, uint64_t ino, actor_cb answered); /* its attributes */
-/* Every name but "." and ".." is given to `named`, then `answered`; `mask` is zeroed when the names begin (again). */
+/* Calls `named` with every name but "." and "..", then `answered`; zeroes `mask` when the names begin (again). */
 void actor_list(struct actor *actor, uint64_t directory, actor_name_cb named, actor_cb answered);
 
-/* Enters the answer of the actor's operation into its history. */
+/* Records the answer to the actor's operation in the history. */
 void actor_enter(struct actor *actor, const struct answer *answer, uint64_t result);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Appends: files that only grow, by records of any size from everywhere. Each record that was acknowledged is there once,
- * one that nobody knows of once or never, none is cut in two; their order is one in which they were asked and answered.
+ * Appends: files that only grow, by records of any size from all actors. An acknowledged record is in the file once, one
+ * with an unknown outcome once or never, and no record is split. Their order agrees with the times at which they were
+ * asked and answered.
  *
- * What a file holds is known from whoever has seen most of it, and every other answer must agree.
+ * The longest content that any actor has read is taken for the file's, and every other answer must agree with it.
  */
 #include <errno.h>
 #include <inttypes.h>

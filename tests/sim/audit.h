@@ -1,4 +1,4 @@
-/* audit.h: what fsck.raftkv finds on the disk of a store that has stopped in good order: nothing. */
+/* audit.h: checks that fsck.raftkv finds no fault on the disk of a store that was stopped in good order. */
 #ifndef RAFTKV_TESTS_SIM_AUDIT_H
 #define RAFTKV_TESTS_SIM_AUDIT_H
 

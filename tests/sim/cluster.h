@@ -1,6 +1,6 @@
 /*
- * cluster.h: the machines of a run: stores and mounts, the network between them, and who keeps their processes alive.
- * Everything happens between events: cluster_run runs the world, and stops it for whatever is due.
+ * cluster.h: the machines of a run: stores and mounts, the network between them, and the restarting of their processes.
+ * All of it is done between events: cluster_run runs the world, and stops it for what is due.
  */
 #ifndef RAFTKV_TESTS_SIM_CLUSTER_H
 #define RAFTKV_TESTS_SIM_CLUSTER_H
@@ -14,7 +14,7 @@
 
 struct cluster_counts {
 	uint64_t processes; /* of stores that were started */
-	uint64_t failures; /* of them, that gave up */
+	uint64_t failures; /* processes of stores that gave up */
 	uint64_t crashes_by_disk; /* power failed within a disk operation */
 	uint64_t mounts; /* processes of mounts that were started */
 };
@@ -40,14 +40,14 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool is_verbose);
 /* Frees nothing of processes that were killed. */
 void cluster_close(struct cluster *cluster);
 
-/* Runs until `until` (NULL: never) says true, or for `duration` ns. What `until` says at the end. */
+/* Runs until `until` (NULL: never) returns true, or for `duration` ns. Returns the last result of `until`. */
 bool cluster_run(struct cluster *cluster, uint64_t duration, bool (*until)(void *argument), void *argument);
-/* The machine's process is started after a rest, by itself. */
+/* Has the machine's process started after a rest. */
 void cluster_start_later(struct cluster *cluster, uint32_t node);
 void cluster_start_all(struct cluster *cluster);
 bool cluster_is_up(const struct cluster *cluster); /* every process runs, every mount has its session */
 
-/* The store that leads region 1 with the newest term, from 0; STORES: there is none. */
+/* The number, from 0, of the store that leads region 1 in the newest term; STORES: there is none. */
 uint32_t cluster_leader(const struct cluster *cluster);
 
 #define note(cluster, ...)                                                                                   \

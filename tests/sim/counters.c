@@ -1,9 +1,9 @@
 /*
- * Counters: a file that is read and written again by whoever has its lock. Nobody's change is lost, also not that of a
- * mount that sleeps while it has the lock and is taken for dead: from then on it is refused.
+ * Counters: the actor that holds the lock of a file reads it and writes it again. No change is lost. A mount that sleeps
+ * while it holds the lock, and whose session ends, is refused from then on.
  *
- * The lock itself needs no checker: with it, each write follows the read before it, as if both were one operation; without
- * it, two writes would follow the same read.
+ * The lock itself needs no checker: while it works, each write follows the read before it, as if both were one operation;
+ * if it did not, two writes would follow the same read.
  */
 #include <errno.h>
 #include <inttypes.h>

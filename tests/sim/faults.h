@@ -1,7 +1,7 @@
 /*
- * faults.h: what goes wrong, and when. Each seed chooses some kinds of faults and how often they come; each fault ends
- * by itself after a while. Whatever happens, a quorum of the disks stays as good as an honest disk is: everything can
- * recover once the faults are over.
+ * faults.h: the faults of a run. Each seed chooses some kinds of faults and how often they come; each fault ends by itself
+ * after a while. A quorum of the disks always keeps what it has synced, so that everything can recover once the faults are
+ * over.
  */
 #ifndef RAFTKV_TESTS_SIM_FAULTS_H
 #define RAFTKV_TESTS_SIM_FAULTS_H
@@ -11,15 +11,15 @@
 enum fault {
 	FAULT_KILL, /* a store: kill -9 */
 	FAULT_POWER, /* a store loses power */
-	FAULT_POWER_IN_WRITE, /* … in the middle of some disk operation */
+	FAULT_POWER_IN_WRITE, /* a store loses power in the middle of a disk operation */
 	FAULT_POWER_ALL, /* all stores lose power */
 	FAULT_STOP, /* a store is told to end */
-	FAULT_TRANSFER, /* the leader is told to hand over */
+	FAULT_TRANSFER, /* the leader is told to transfer leadership */
 	FAULT_PAUSE, /* a machine stands still */
 	FAULT_DRIFT, /* a clock runs fast or slow */
 	FAULT_WALL, /* the time of day jumps */
 	FAULT_PARTITION, /* machines on one side do not reach the other */
-	FAULT_ONE_WAY, /* a machine is not heard, or does not hear */
+	FAULT_ONE_WAY, /* a machine's messages do not arrive, or none arrive there */
 	FAULT_BRIDGE, /* one store reaches two that do not reach each other */
 	FAULT_RESET, /* connections break */
 	FAULT_DELAY, /* a network that is slow */
@@ -27,10 +27,10 @@ enum fault {
 	FAULT_FULL_DISK,
 	FAULT_BAD_DISK, /* writes and syncs fail: the store must give up */
 	FAULT_OLD_COPY, /* a disk is copied; or the copy, which lacks a life, is put in the disk's place */
-	FAULT_WIPE, /* an empty disk is */
+	FAULT_WIPE, /* an empty disk is put in a disk's place */
 	FAULT_MOUNT_KILL,
 	FAULT_MOUNT_PAUSE, /* long enough for its session to end */
-	FAULT_MOUNT_CUT, /* a mount reaches nobody */
+	FAULT_MOUNT_CUT, /* a mount reaches no machine */
 	FAULT_LEADER_CUT, /* a mount, or a follower, does not reach the leader */
 	FAULT_COUNT,
 };
@@ -38,7 +38,7 @@ enum fault {
 struct faults {
 	struct cluster *cluster;
 	uint32_t allowed; /* a bit each: what the command line lets happen */
-	uint32_t chosen; /* of them, by the seed */
+	uint32_t chosen; /* a bit each: the ones that the seed chose */
 	uint64_t every; /* ns between faults, about */
 	uint64_t next; /* world time */
 	uint64_t cut_until;
@@ -56,9 +56,9 @@ uint32_t faults_parse(const char *list);
 /* Chooses from the world. Nothing happens before faults_begin. */
 void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowed);
 void faults_begin(struct faults *faults);
-/* Between events: does and undoes what is due. When something is due again. */
+/* Called between events: begins and ends the faults that are due. Returns when one is due again. */
 uint64_t faults_step(struct faults *faults);
-/* Undoes everything. */
+/* Ends all faults. */
 void faults_end(struct faults *faults);
 
 #endif

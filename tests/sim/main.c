@@ -3,9 +3,9 @@
  *
  *   sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] [--verbose]
  *
- * Each seed runs in a process of its own: what dies in the simulation leaves its memory behind. Every sixteenth runs
- * twice, to see that it does the same again. With --bug (a build with PLANT=1) the run ends at the first seed that shows
- * the bug.
+ * Each seed runs in a process of its own, because simulated processes that are killed leak their memory. Every sixteenth
+ * seed runs twice and must give the same trace. With --bug (a build with PLANT=1) the run ends at the first seed that
+ * shows the bug.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #include "tests/sim/work.h"
 
 #define TWICE_EVERY	 16
-#define SEED_SECONDS_MAX 60 /* of a processor: then it hangs */
+#define SEED_SECONDS_MAX 60 /* of processor time; a seed that takes longer hangs */
 
 struct options {
 	uint64_t seed;

@@ -1,7 +1,7 @@
 /*
- * mount.h: one machine with a mount: the processes on it, one after the other, each with a client of the cluster
- * (fs/client), a session of its own, and what the front has of open files (fs/vfs/nameless.h). Nothing of a process outlives
- * it; what its actors were waiting for stays open.
+ * mount.h: one machine with a mount. Its processes run one after the other, each with a client of the cluster (fs/client), a
+ * session of its own, and the front's table of open files (fs/vfs/nameless.h). Nothing of a process outlives it; the
+ * operations that its actors waited for stay open.
  */
 #ifndef RAFTKV_TESTS_SIM_MOUNT_H
 #define RAFTKV_TESTS_SIM_MOUNT_H
@@ -18,7 +18,7 @@ enum mount_state {
 	MOUNT_STARTING,
 	MOUNT_RUNNING, /* it has a session */
 	MOUNT_STOPPING, /* in good order */
-	MOUNT_STOPPED, /* it has said so; to be buried */
+	MOUNT_STOPPED, /* its last callback has come; mount_bury is due */
 };
 
 struct mount {
@@ -29,11 +29,11 @@ struct mount {
 	struct store_list seeds;
 	enum remote_reads reads;
 	uint32_t timeo_ms; /* 0: its requests wait */
-	uint64_t sessions_lost; /* that its processes lost and lived on */
+	uint64_t sessions_lost; /* sessions that its processes lost while they lived on */
 
 	/* Of the process that runs. */
 	enum mount_state state;
-	bool has_news; /* it has reached RUNNING or STOPPED, and nobody has looked yet */
+	bool has_news; /* it has reached RUNNING or STOPPED, and the cluster has not noticed yet */
 	uint32_t life; /* processes so far */
 	struct env *env;
 	struct env_loop *loop;
@@ -41,7 +41,7 @@ struct mount {
 	struct client *client; /* the remote's */
 	struct removed *removed;
 	struct nameless *nameless;
-	uint64_t notice; /* that it is to answer */
+	uint64_t notice; /* the number of the notice that it must answer */
 	struct {
 		uint64_t ino;
 		uint32_t count; /* 0: a free place */
@@ -54,14 +54,14 @@ void mount_init(struct mount *mount, struct sim_world *world, uint32_t number, b
 /* MOUNT_RUNNING comes once a store has answered. */
 void mount_start(struct mount *mount);
 void mount_kill(struct mount *mount);
-/* Of a running one without requests: closes its session; MOUNT_STOPPED, then mount_bury. */
+/* Closes the session of a running mount without requests. When it is MOUNT_STOPPED, call mount_bury. */
 void mount_stop(struct mount *mount);
 void mount_bury(struct mount *mount);
 
-/* On its loop: somebody has the inode open, or is about to; or no longer. */
+/* On its loop: notes that an actor has the inode open, or is about to open it; or that it no longer has. */
 void mount_open(struct mount *mount, uint64_t ino);
 void mount_close(struct mount *mount, uint64_t ino);
-/* This mount took its last name, and holds it. */
+/* This mount removed the inode's last name, and holds the inode. */
 void mount_removed(struct mount *mount, uint64_t ino);
 
 #endif

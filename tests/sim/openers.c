@@ -1,6 +1,6 @@
 /*
- * Openers: a few names that all mounts make, open and remove. Who has made or opened a file reads the same from it until it
- * closes it, whoever takes its name, as long as the mount's session lives; afterwards it is gone.
+ * Openers: a few names that all mounts make, open and remove. An actor that has made or opened a file reads the same from it
+ * until it closes it, even if another one removes its name, as long as the mount's session lives; then the file is gone.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /*
- * Orphans: files that are made, opened, removed, and used on. Such a file lives until its last close, or until its mount's
- * session has ended; some time later it is gone.
+ * Orphans: files that are made, opened, removed, and still used. Such a file exists until its last close, or until its
+ * mount's session has ended; some time later it is gone.
  */
 #include <errno.h>
 #include <inttypes.h>

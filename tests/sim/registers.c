@@ -1,6 +1,6 @@
 /*
- * Registers: files of one size, overwritten and read as a whole. Each write has a value of its own, so that a read tells
- * which write it saw; a mixture of two is torn.
+ * Registers: files of one size, which are overwritten and read as a whole. Each write has a value of its own, so that a read
+ * tells which write it saw; a mixture of two writes is torn.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * run.h: one seed: three stores, two mounts, actors, faults.
  *
  *  1. Everything starts, without a fault, and the works make their files.
- *  2. Safety: the actors do their operations while things go wrong.
+ *  2. Safety: the actors do their operations under faults.
  *  3. Liveness: all faults end; within a bound of virtual time every operation under way must be answered.
- *  4. The works look at what is left through both mounts and judge all answers; the replicas must have become equal.
+ *  4. The works read what is left through both mounts and check all answers; the replicas must have become equal.
  *  5. Everything stops in good order, and fsck finds nothing on any disk.
  */
 #ifndef RAFTKV_TESTS_SIM_RUN_H
@@ -15,7 +15,7 @@
 struct run_options {
 	uint64_t seed;
 	uint64_t operations; /* 0: the seed chooses */
-	uint32_t faults; /* a bit each: those that may happen */
+	uint32_t faults; /* a bit each: the ones that may happen */
 	uint32_t works; /* a bit each */
 	bool is_verbose;
 };
@@ -27,12 +27,12 @@ struct run_totals {
 	uint64_t processes, failures, mounts, sessions_lost;
 	uint64_t done, never, open; /* answers to actors */
 	uint64_t undecided; /* histories that took too long to judge */
-	uint64_t terms; /* that had a leader */
+	uint64_t terms; /* terms that had a leader */
 	uint64_t compared; /* states of two replicas */
 	uint64_t trace; /* of the last run */
 };
 
-/* Adds to `totals`. A violation ends the process. */
+/* Runs a seed and adds to `totals`. A violation ends the process. */
 void run_seed(const struct run_options *options, struct run_totals *totals);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Sets: directories in which everybody makes and removes the same few names (O_EXCL: one of many wins), looks them up and
- * lists them. Odd names are directories.
+ * Sets: directories in which all actors make and remove the same few names (O_EXCL: one of many wins), look them up and list
+ * them. Odd names are directories.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* stage.h: what all actors of a run share, and what has become of their operations. */
+/* stage.h: the state that all actors of a run share, and the outcomes of their operations. */
 #ifndef RAFTKV_TESTS_SIM_STAGE_H
 #define RAFTKV_TESTS_SIM_STAGE_H
 
@@ -9,7 +9,7 @@
 
 struct stage {
 	struct sim_world *world;
-	uint64_t clock; /* of all histories: moments */
+	uint64_t clock; /* the last moment (tests/lib/history.h), of all histories */
 	uint64_t budget; /* operations that may still begin */
 	bool may_be_full; /* a disk is */
 	bool is_verbose;

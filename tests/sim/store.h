@@ -2,8 +2,8 @@
  * store.h: one machine that runs raftkvd: its disk, its KV engine, and the processes on it, one after the other. Each
  * process is a whole server (fs/server/server.h) over the simulated environment.
  *
- * A process ends by store_kill (kill -9), store_crash (power loss), store_stop (SIGTERM), by a power loss in the middle of
- * some disk operation, or because the store gives up.
+ * A process ends by store_kill (kill -9), store_crash (power loss), store_stop (SIGTERM), by a power loss in the middle of a
+ * disk operation, or because the store gives up.
  */
 #ifndef RAFTKV_TESTS_SIM_STORE_H
 #define RAFTKV_TESTS_SIM_STORE_H
@@ -23,11 +23,11 @@ enum store_phase {
 	STORE_DOWN,
 	STORE_RUNNING,
 	STORE_STOPPING, /* in good order */
-	STORE_STOPPED, /* it has said so; to be buried */
-	STORE_FAILED, /* it said that it can not go on; to be buried */
+	STORE_STOPPED, /* its last callback has come; store_bury is due */
+	STORE_FAILED, /* it has given up; store_bury is due */
 };
 
-/* A disk of a store that is in no machine. */
+/* A store's disk that is in no machine. */
 struct store_disk {
 	struct sim_disk *disk; /* NULL: there is none */
 	struct sim_kv *kv;
@@ -86,7 +86,7 @@ void store_drop_aside(struct store *store);
 /* Of a store that runs: every other one has its life on record. */
 bool store_is_known(const struct store *store);
 
-/* The store's face; NULL: no process runs. */
+/* The interface of the store; NULL: no process runs. */
 struct raftkv *store_raftkv(const struct store *store);
 
 #endif

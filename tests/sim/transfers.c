@@ -1,6 +1,6 @@
 /*
- * Transfers: tokens, files and directories, that are renamed from one directory to another. Each is in one place at any
- * time: a rename neither loses nor doubles anything.
+ * Transfers: tokens, which are files and directories, are renamed from one directory to another. Each is in one place at any
+ * time: a rename neither loses nor duplicates it.
  */
 #include <errno.h>
 #include <inttypes.h>

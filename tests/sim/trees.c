@@ -1,7 +1,7 @@
 /*
- * Trees: each actor has a tree of its own and does with it whatever a filesystem can do; what becomes of it is known from
- * a reference filesystem (tests/lib/model_fs.h) that does the same. Once nobody knows whether an operation was done, its
- * tree is left alone.
+ * Trees: each actor has a tree of its own and does any operation of a filesystem on it. A reference filesystem
+ * (tests/lib/model_fs.h) does the same and tells the right answers. After an operation with an unknown outcome its tree is
+ * not used any more.
  */
 #include <errno.h>
 #include <inttypes.h>

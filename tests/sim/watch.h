@@ -1,7 +1,7 @@
 /*
- * watch.h: what must hold inside the stores at every moment, looked at while they run:
+ * watch.h: invariants inside the stores, checked while they run:
  *
- *  - one leader a term;
+ *  - a term has at most one leader;
  *  - replicas whose rows stand at the same index have the same rows: keys, values, and of file data where, by which
  *    entry and with which checksum it was written.
  */
@@ -24,9 +24,9 @@ void watch_init(struct watch *watch, struct cluster *cluster);
 /* Between events. */
 void watch_leaders(struct watch *watch);
 void watch_rows(struct watch *watch);
-/* All stores stand at the same index, with the same rows. */
+/* Whether all stores are at the same index, with the same rows. */
 bool watch_is_level(struct watch *watch);
-/* Where every process stands, for people; runs the world a little. */
+/* Prints the state of every process, for people; runs the world a little. */
 void watch_print(const struct watch *watch);
 
 #endif

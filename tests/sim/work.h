@@ -1,6 +1,6 @@
 /*
- * work.h: a kind of thing that actors do with files, of which the right answers are known: each work has some objects, a
- * history of each, and judges them at the end.
+ * work.h: a kind of operations on files whose right answers are known. Each work has some objects and a history of each, and
+ * checks them at the end.
  *
  *   registers.c   small and large files, overwritten and read as a whole
  *   sets.c        names made, removed, looked up and listed in shared directories

@@ -1,6 +1,6 @@
 /*
- * proto/acceptor, link, rpc_server against those who mean ill or are slow, between simulated machines: greetings that
- * trickle, greetings that never end, more connections than there are places, frames that are announced and do not come.
+ * proto/acceptor, link, rpc_server against hostile or slow clients, between simulated machines: greetings that come byte by
+ * byte or never end, more connections than there are places, frames that are announced and do not come.
  */
 #include "proto/acceptor.h"
 
@@ -19,13 +19,13 @@
 
 #define ADDRESS	   "server:7420"
 #define TYPE	   100
-#define DEAF	   101 /* requests of who does not read its answers */
+#define DEAF	   101 /* requests of a client that does not read its answers */
 #define SLOW_COUNT 300u
-#define PERIOD	   (2 * (uint64_t)SIM_S) /* between two bytes that trickle */
+#define PERIOD	   (2 * (uint64_t)SIM_S) /* ns between two bytes of a slow client */
 
 struct fixture;
 
-/* A connection that is no link: bytes as the test wants them. */
+/* A connection without a link, on which the test sends any bytes. */
 struct raw {
 	struct fixture *fixture;
 	struct env_stream *stream; /* NULL: closed */
@@ -34,7 +34,7 @@ struct raw {
 	struct env_timer timer;
 	const uint8_t *bytes;
 	size_t size, sent;
-	size_t first, step; /* bytes at once, and then */
+	size_t first, step; /* bytes that are sent first, and then each period */
 	size_t received;
 	bool is_deaf, is_writing, was_ended;
 };
@@ -53,8 +53,8 @@ struct fixture {
 	struct raw raws[SLOW_COUNT];
 	uint32_t raw_count;
 	uint32_t handled;
-	uint32_t lines, counted; /* of the log: refusals, and connections that they speak of */
-	uint32_t cut; /* clients that did not take their answers */
+	uint32_t lines, counted; /* log lines of refusals, and the connections that they count */
+	uint32_t cut; /* clients cut off because they did not read their answers */
 	struct buf *answer; /* to each request of a deaf client */
 	char reason[512]; /* of the last one */
 	bool is_open, is_closed, is_answered;
@@ -89,7 +89,7 @@ static void on_line(void *argument, enum log_level level, const char *line)
 	const char *count = strstr(line, " count=");
 
 	(void)level;
-	fixture->cut += strstr(line, "does not take its answers") != NULL;
+	fixture->cut += strstr(line, "does not read its answers") != NULL;
 	if (!strstr(line, "a connection was refused") || !count)
 		return;
 	fixture->lines++;
@@ -310,7 +310,7 @@ static void on_answered(struct rpc_call *call, int status, const struct frame *a
 	fixture->is_answered = true;
 }
 
-/* Of more bytes than a read takes: it needs a claim. */
+/* It has more bytes than one read, so it needs a claim. */
 static void ask(struct fixture *fixture)
 {
 	struct buf *buf = buf_new(1u << 20);
@@ -402,12 +402,12 @@ static void slow_ones_do_not_shut_the_door(void **state)
 	run_on(fixture, 0, connect_client);
 	settle_ms(fixture, 100);
 	assert_true(fixture->is_open);
-	assert_int_equal(count_ended(fixture), 1); /* who had been there the longest */
+	assert_int_equal(count_ended(fixture), 1); /* the oldest one */
 	assert_true(fixture->raws[0].was_ended);
 	buf_unref(hello);
 }
 
-/* One line at once, and one a minute later. */
+/* One line is logged at once, and one a minute later. */
 static void refusals_are_counted(void **state)
 {
 	struct fixture *fixture = *state;
@@ -495,8 +495,8 @@ static void a_frame_that_trickles_ends(void **state)
 }
 
 /*
- * What fifty have begun to send is more than there is memory for: the server stops reading, welcomes others, gives up who
- * keeps them waiting and comes at a trickle, and goes on with those who ask for less first.
+ * Fifty clients have begun to send more than there is memory for: the server stops reading, still accepts others, closes a
+ * slow link that keeps them waiting, and goes on with the smallest claims first.
  */
 static void memory_has_a_limit(void **state)
 {
@@ -559,7 +559,7 @@ static void ask_and_do_not_listen(struct fixture *fixture)
 	}
 }
 
-/* No one of them has as much waiting as a link may have; all together have. */
+/* None has as much queued as one link may have, but all together have too much. */
 static void answers_that_nobody_takes_are_dropped(void **state)
 {
 	struct fixture *fixture = *state;

@@ -1,4 +1,4 @@
-/* proto/buf: who frees what and when, and the order of slices. */
+/* proto/buf: when the last reference frees a buf, and the order of slices. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

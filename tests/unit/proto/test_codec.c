@@ -1,4 +1,4 @@
-/* proto/codec: what is written is read back, and no byte outside a range is touched whatever it says. */
+/* proto/codec: what is written is read back, and whatever the bytes say, none outside the range is touched. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The real environment: the conformance suite, and what is its own: threads at once, links, the file's mode. */
+/* The real environment: the conformance suite, and tests of its own: concurrent threads, symbolic links, file modes. */
 #include "proto/env_uv.h"
 
 #include <errno.h>
@@ -73,7 +73,7 @@ struct ball {
 	bool flying;
 };
 
-/* Balls fly between loops until each has flown THROWS times: sleeping and waking loops at every turn. */
+/* Mails are passed between loops THROWS times each, so that loops sleep and wake at every turn. */
 struct game {
 	struct env_loop *loops[THREADS];
 	struct ball balls[BALLS];
@@ -140,7 +140,7 @@ struct asker {
 	atomic_int asked;
 };
 
-/* Askers say what they want and post one mail; it must see, at last, what each of them wanted last. */
+/* Threads write a request and post one mail; its last callback must see the last request of each. */
 struct crowd {
 	struct env_mail mail;
 	struct env_loop *main;
@@ -210,7 +210,7 @@ static void on_visited(struct env_work *work)
 	env_loop_stop(container_of(work, struct visit, work)->loop);
 }
 
-/* A loop freed as soon as its last mail has run: the thread that posted it may still be inside env_post. */
+/* A loop is freed as soon as its last mail has run: the thread that posted it may still be inside env_post. */
 static void test_loop_freed_under_a_waking_poster(void **state)
 {
 	struct env *env = new_env();
@@ -263,7 +263,7 @@ static void test_timers_of_parts_of_a_millisecond(void **state)
 	env_timer_start(&wait.timer, wait.loop, 0, on_wait);
 	wait.deadline = env_now(wait.env);
 	env_loop_run(wait.loop);
-	/* A machine that has other things to do may be late, but not for each of them. */
+	/* A busy machine may be late for some of them, but not for each. */
 	assert_true(wait.late_min < 10000000u);
 	env_loop_free(wait.loop);
 	env_uv_free(wait.env);
@@ -294,14 +294,14 @@ static void test_create_follows_no_link(void **state)
 
 /* ---- Direct writes from their own loop -------------------------------------------------------------------------- */
 
-#define PAGES	  200 /* more than one loop has on its way to the kernel at once */
+#define PAGES	  200 /* more than the ring of one loop takes at once */
 #define PAGE_SIZE 4096
 
 struct pages {
 	struct env_mail mail;
 	struct env_loop *loop;
 	struct env_file *file;
-	uint8_t *bytes; /* of page i all are i + 1 */
+	uint8_t *bytes; /* all bytes of page i are i + 1 */
 	struct iovec vectors[PAGES];
 	struct env_file_request requests[PAGES];
 	int done;
@@ -331,7 +331,7 @@ static void on_page_written(struct env_file_request *request)
 	on_page(pages_of(request - page), request->status);
 }
 
-/* Page i in its place; the last one from memory that is not aligned, which no direct write takes. */
+/* Writes page i to its place; the last one from memory that is not aligned, which a direct write refuses. */
 static void submit_pages(struct env_mail *mail)
 {
 	struct pages *pages = container_of(mail, struct pages, mail);
@@ -435,7 +435,7 @@ static void on_dial_accepted(void *argument, struct env_stream *stream)
 	env_stream_close(stream);
 }
 
-/* Listens on `listen` (NULL: nowhere) and connects to `connect`; what `connected` said. */
+/* Listens on `listen` (NULL: nowhere) and connects to `connect`. Returns the status of `connected`. */
 static int dial(const char *listen, const char *connect)
 {
 	struct env *env = new_env();
@@ -492,7 +492,7 @@ static void test_stale_socket_is_replaced(void **state)
 	assert_int_equal(env_listen(loop, address, on_dial_accepted, NULL, &first, NULL), 0);
 	assert_int_equal(stat(name.sun_path, &stat_of_socket), 0);
 	assert_int_equal(stat_of_socket.st_mode & 0777, 0600);
-	/* One that is listened on is not. */
+	/* A file with a listener is not replaced. */
 	assert_int_equal(env_listen(loop, address, on_dial_accepted, NULL, &second, NULL), -EADDRINUSE);
 	env_listener_close(first);
 	env_loop_free(loop);
@@ -501,7 +501,7 @@ static void test_stale_socket_is_replaced(void **state)
 	test_directory_remove(directory);
 }
 
-/* For nobody but its owner. */
+/* Only its owner may use it. */
 static void test_socket_has_a_directory(void **state)
 {
 	char directory[64], path[80], address[100];

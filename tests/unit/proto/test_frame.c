@@ -1,4 +1,4 @@
-/* Frames: whole, in pieces of any size, cut, flipped, and larger than they may be. */
+/* Frames: whole, in pieces of any size, cut short, with flipped bits, and too large. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +139,7 @@ static void a_frame_may_be_empty_and_a_callback_may_end_it(void **state)
 	buf_unref(prefix);
 }
 
-/* Whatever byte is changed, no frame comes out of it; the size of the head alone may make it wait for more. */
+/* Whichever byte is changed, no frame is decoded; only a changed size of the head may make the decoder wait for more. */
 static void a_flipped_bit_is_noticed(void **state)
 {
 	struct fixture *fixture = *state;
@@ -200,7 +200,7 @@ static void feed_and_watch(struct frame_decoder *decoder, const struct buf *byte
 	}
 }
 
-/* Whatever a header says is to come. */
+/* The memory taken does not depend on what a header announces. */
 static void memory_grows_with_what_comes(void **state)
 {
 	Raftkv__HelloReply head = RAFTKV__HELLO_REPLY__INIT;

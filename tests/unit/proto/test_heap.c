@@ -1,4 +1,4 @@
-/* proto/heap against a sorted model: the smallest key must come out whatever was inserted, moved or taken out before. */
+/* proto/heap against a model: whatever was inserted, moved or removed before, the smallest key must come first. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

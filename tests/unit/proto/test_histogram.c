@@ -1,4 +1,4 @@
-/* Histograms: which bucket, sums, quantiles, and that threads lose nothing. */
+/* Histograms: buckets, sums, quantiles, and that concurrent threads lose nothing. */
 #include "tests/lib/test.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* tests/lib/linear: known histories of a register, and random ones against a search without any cleverness. */
+/* tests/lib/linear: known histories of a register, and random ones compared with an exhaustive search. */
 #include "tests/lib/linear.h"
 
 #include <string.h>
@@ -54,10 +54,10 @@ static void known_histories_are_judged(void **state)
 	(void)state;
 	expect(LINEAR, {WRITE, 1, 0, 0, 1, 2}, {READ, 0, 0, 1, 3, 4});
 	expect(NOT_LINEAR, {WRITE, 1, 0, 0, 1, 2}, {READ, 0, 0, 0, 3, 4});
-	/* While it is written either is right, but never the old one after the new one. */
+	/* During a write either value is right, but never the old one after the new one. */
 	expect(LINEAR, {WRITE, 1, 0, 0, 1, 9}, {READ, 0, 0, 0, 2, 3}, {READ, 0, 0, 1, 4, 5});
 	expect(NOT_LINEAR, {WRITE, 1, 0, 0, 1, 9}, {READ, 0, 0, 1, 2, 3}, {READ, 0, 0, 0, 4, 5});
-	/* What nobody knows may happen late, or never, and not twice. */
+	/* An operation without an answer may take effect late, or never, but not twice. */
 	expect(LINEAR, {WRITE, 1, 0, 0, 1, 0}, {READ, 0, 0, 0, 2, 3}, {READ, 0, 0, 1, 4, 5});
 	expect(LINEAR, {WRITE, 1, 0, 0, 1, 0}, {READ, 0, 0, 0, 2, 3}, {READ, 0, 0, 0, 4, 5});
 	expect(NOT_LINEAR, {WRITE, 1, 0, 0, 1, 0}, {READ, 0, 0, 1, 2, 3}, {WRITE, 2, 0, 0, 4, 5},

@@ -15,7 +15,7 @@ struct side {
 	struct sim_node *node;
 	struct env_loop *loop;
 	struct link_self self;
-	struct link *link; /* NULL: none, or gone */
+	struct link *link; /* NULL: none, or closed */
 	struct link_handlers handlers;
 	uint64_t opened, received, closed, drained;
 	struct status why;
@@ -284,7 +284,7 @@ static void nobody_listens(void **state)
 	assert_int_equal(fixture->client.why.code, -ECONNREFUSED);
 }
 
-/* Frames that make no sense end a link before anything is done with them. */
+/* Invalid frames end a link before they have any effect. */
 static void send_nonsense(struct fixture *fixture)
 {
 	assert_int_equal(link_send(fixture->client.link, FRAME_HELLO_REPLY, 0, NULL, NULL, 0), 0);

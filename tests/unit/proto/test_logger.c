@@ -1,4 +1,4 @@
-/* Lines of a log: whole, cut at their limit, those below the level left out; and nothing leaks where nobody takes them. */
+/* Log lines: whole, cut at their limit, left out below the level; and nothing leaks if they cannot be written. */
 #include "proto/logger.h"
 
 #include <fcntl.h>

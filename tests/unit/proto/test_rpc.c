@@ -1,4 +1,4 @@
-/* proto/acceptor, rpc, rpc_server between two simulated machines: who is let in, and that each request ends once. */
+/* proto/acceptor, rpc, rpc_server between two simulated machines: who is accepted, and that each request ends once. */
 #include "proto/rpc.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #define ADDRESS	  "server:7420"
 #define TYPE	  100
-#define SILENT	  101 /* requests that are not answered before the test says so */
+#define SILENT	  101 /* requests that are not answered until the test says so */
 #define TIMEOUT	  (2 * (uint64_t)SIM_S)
 #define CALLS_MAX 1100u
 
@@ -338,7 +338,7 @@ static void forget_all(struct fixture *fixture)
 	for (uint32_t i = 0; i < fixture->asked; i++)
 		rpc_forget(&fixture->calls[i]);
 	memset(fixture->calls, 0,
-		fixture->asked * sizeof *fixture->calls); /* nobody may touch them any more */
+		fixture->asked * sizeof *fixture->calls); /* nothing may access them any more */
 }
 
 static void who_is_forgotten_is_not_called_back(void **state)
@@ -464,7 +464,7 @@ static void role_that_nobody_serves_is_refused(void **state)
 	assert_non_null(strstr(fixture->why.text, "nobody serves"));
 }
 
-/* On a port nobody can tell who comes, wherever it is. */
+/* The user of a connection to a port is not known, whatever its address. */
 static void ports_take_an_insecure_acceptor(void **state)
 {
 	static const char *const ports[] = {ADDRESS, "localhost:7420", "127.0.0.1:7420"};
@@ -496,7 +496,7 @@ static void listen_on_socket(struct fixture *fixture)
 	acceptor_serve(fixture->acceptor, RAFTKV__ROLE__CLIENT, rpc_server_greeted, fixture->rpc_server);
 }
 
-/* A Unix socket is of one machine: so are both ends. */
+/* Both ends of a Unix socket are on one machine. */
 static void a_socket_serves_root_and_its_own_user(void **state)
 {
 	static const uint32_t uids[] = {0, 1001, 1002, 65534};

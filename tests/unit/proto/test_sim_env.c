@@ -1,4 +1,4 @@
-/* The simulated environment: the conformance suite, and what is its own: seeds, crashes, faults. */
+/* The simulated environment: the conformance suite, and tests of its own: seeds, crashes, faults. */
 #include "tests/lib/sim_env.h"
 
 #include <errno.h>
@@ -69,7 +69,7 @@ static void write_text(struct one *one, uint64_t offset, const char *text)
 	assert_int_equal(env_file_write(one->file, offset, text, strlen(text)), 0);
 }
 
-/* Of a durable name, so that only the bytes are in question. */
+/* Makes a file with a durable name, so that a crash affects its bytes alone. */
 static void make_durable_file(struct one *one, const char *path, int flags)
 {
 	open_file(one, path, NEW_FILE | flags);
@@ -181,7 +181,7 @@ static void test_seed_decides_everything(void **state)
 		previous = trace;
 		first[order[0] - 'a']++;
 	}
-	/* Each of them wins now and then: loops have no order among each other. */
+	/* Each loop is first now and then: there is no order between loops. */
 	assert_true(first[0] > 3 && first[1] > 3 && first[2] > 3);
 }
 
@@ -272,7 +272,7 @@ static void test_dsync_covers_its_own_bytes(void **state)
 	assert_true(lost > SEEDS / 10);
 }
 
-/* Growing and shrinking, unsynced: each byte is one that it ever was, or zero. */
+/* The file grows and shrinks without a sync: each byte has a value that it had at some time, or is zero. */
 static void test_truncate_is_a_change_like_others(void **state)
 {
 	int sizes[3] = {0};
@@ -579,7 +579,7 @@ static void test_errors_and_damage(void **state)
 	sim_world_free(one.world);
 }
 
-/* After a sync that failed, a second one that works saves nothing. */
+/* After a failed sync a second one that succeeds makes nothing durable. */
 static void test_failed_sync_is_final(void **state)
 {
 	struct one one = one_new(3);
@@ -642,7 +642,7 @@ static void test_clocks_drift_and_nodes_stop(void **state)
 	sim_run(one.world, 10 * (uint64_t)SIM_S, NULL, NULL);
 	assert_in_range(bell.rung, 8 * (uint64_t)SIM_S, 8 * (uint64_t)SIM_S + 10 * SIM_MS);
 
-	/* The dead hear nothing. */
+	/* A dead process receives nothing. */
 	start_bell(&one, &bell, &loop, SIM_MS);
 	crash(&one);
 	sim_run(one.world, SIM_S, NULL, NULL);

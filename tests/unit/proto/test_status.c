@@ -1,4 +1,4 @@
-/* Whoever prints a status has something to print. */
+/* A status always has a sentence to print. */
 #include <errno.h>
 
 #include "proto/status.h"
@@ -24,7 +24,7 @@ static void what_nobody_said_is_filled_in(void **state)
 	assert_string_not_equal(status_sentence(&status), "");
 	assert_int_equal(status_complete(&status, STATUS_WOULD_BLOCK, "no: %d", 1), STATUS_WOULD_BLOCK);
 	assert_string_equal(status_sentence(&status), "no: 1");
-	/* What an attempt before failed of does not explain this one. */
+	/* The reason of an earlier failure is not given for this one. */
 	assert_int_equal(status_complete(&status, -ENOMEM, "out of memory"), -ENOMEM);
 	assert_string_equal(status_sentence(&status), "out of memory");
 	assert_int_equal(status_complete(NULL, -ENOMEM, "out of memory"), -ENOMEM);

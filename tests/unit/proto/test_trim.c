@@ -1,4 +1,4 @@
-/* proto/trim: what a load leaves behind goes back; what is in use, or free for a moment, does not make it work. */
+/* proto/trim: memory that a load has freed is returned; memory in use, or free for a moment, does not cause a trim. */
 #include "proto/trim.h"
 
 #include <malloc.h>
@@ -12,7 +12,7 @@
 #define PIECES	   (128u << 10)
 #define PIECE_SIZE 1000u
 
-/* A sanitizer's allocator keeps its own books. */
+/* A sanitizer's allocator does not fill mallinfo2. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED true
 #else
@@ -41,7 +41,7 @@ static void allocate(void)
 	}
 }
 
-/* The last one stays: it pins the end of the heap. */
+/* The last one stays allocated and pins the end of the heap. */
 static void release(void)
 {
 	for (size_t i = 0; i < PIECES - 1; i++)
@@ -64,7 +64,7 @@ static void what_stays_free_goes_back(void **state)
 	assert_false(trim_look(&trim)); /* it may be needed again at once */
 	assert_true(trim_look(&trim));
 	assert_true(before - resident() > (size_t)PIECES * PIECE_SIZE / 2);
-	assert_false(trim_look(&trim)); /* there is nothing more to be had */
+	assert_false(trim_look(&trim)); /* there is nothing more to return */
 	assert_false(trim_look(&trim));
 	free(pieces[PIECES - 1]);
 }

@@ -1,6 +1,6 @@
 /*
  * cluster: a few nodes over memory storages and a network that is a queue, for the core's unit tests and its bench.
- * Everything is done in the caller's thread, in the order of node ids; what is dropped says a callback.
+ * Everything is done in the caller's thread, in the order of node ids; a callback says which messages are dropped.
  */
 #ifndef RAFTKV_TESTS_UNIT_RAFT_CLUSTER_H
 #define RAFTKV_TESTS_UNIT_RAFT_CLUSTER_H
@@ -21,7 +21,7 @@ struct cluster_node {
 	struct raw_node *node;
 	struct raft_ready ready;
 	struct raft_messages inbox;
-	struct raft_read_states reads; /* everything that was answered */
+	struct raft_read_states reads; /* every answer to a read */
 	uint64_t applied;
 	uint64_t applied_count; /* normal entries with data */
 };
@@ -29,14 +29,14 @@ struct cluster_node {
 struct cluster {
 	struct cluster_node nodes[CLUSTER_MAX]; /* id i is nodes[i - 1] */
 	unsigned count;
-	struct raft_config config; /* of every node, but for its id */
+	struct raft_config config; /* of every node, except for its id */
 	cluster_drop_cb drop;
 	void *argument;
-	int fault; /* an error that a test injects: the call that returns it is made again */
-	unsigned faults; /* how often it was met */
+	int fault; /* an error that a test injects: a call that returns it is repeated */
+	unsigned faults; /* how often it was returned */
 };
 
-/* Whether the call that returned `rc` is to be made again. */
+/* Whether to repeat the call that returned `rc`. */
 static inline bool cluster_is_fault(struct cluster *cluster, int rc)
 {
 	if (rc == 0 || rc != cluster->fault)
@@ -59,7 +59,7 @@ static inline void cluster_start(struct cluster *cluster, unsigned id)
 	check(raw_node_new(&cluster->config, &node->memory.storage, &node->node, NULL) == 0);
 }
 
-/* `count` voters that have nothing but their configuration. */
+/* Makes `count` voters that have nothing but their configuration. */
 static inline void cluster_init(struct cluster *cluster, unsigned count, const struct raft_config *config)
 {
 	*cluster = (struct cluster){.count = count, .config = *config};
@@ -149,7 +149,7 @@ static inline void cluster_keep_reads(struct cluster_node *node)
 	from->count = 0;
 }
 
-/* One ready of node `id`, wholly handled; false when there was none. */
+/* Handles one ready of node `id` to its end; false when there was none. */
 static inline bool cluster_handle_ready(struct cluster *cluster, unsigned id)
 {
 	struct cluster_node *node = &cluster->nodes[id - 1];
@@ -177,7 +177,7 @@ static inline bool cluster_handle_ready(struct cluster *cluster, unsigned id)
 	return true;
 }
 
-/* Steps what waits for node `id`; false when there was nothing. */
+/* Steps the messages that wait for node `id`; false when there were none. */
 static inline bool cluster_deliver(struct cluster *cluster, unsigned id)
 {
 	struct cluster_node *node = &cluster->nodes[id - 1];
@@ -200,7 +200,7 @@ static inline bool cluster_deliver(struct cluster *cluster, unsigned id)
 	return true;
 }
 
-/* Until nobody has anything to do. */
+/* Runs until no node has anything to do. */
 static inline void cluster_settle(struct cluster *cluster)
 {
 	bool busy = true;
@@ -259,7 +259,7 @@ static inline int cluster_propose(struct cluster *cluster, unsigned id, const ch
 	return rc;
 }
 
-/* A read with the one-letter context `name`. */
+/* Asks for a read with the one-letter context `name`. */
 static inline int cluster_read(struct cluster *cluster, unsigned id, char name)
 {
 	struct buf *context = buf_copy(&name, 1);

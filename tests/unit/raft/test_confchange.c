@@ -40,7 +40,7 @@ static void sets_stay_sorted_without_repeats(void **state)
 	raft_ids_insert(&copy, 100);
 	assert_false(raft_ids_equal(&copy, &ids));
 	raft_ids_close(&copy);
-	assert_int_equal(raft_ids_copy(&ids, &copy), 0); /* of the empty set */
+	assert_int_equal(raft_ids_copy(&ids, &copy), 0); /* an empty set */
 	assert_int_equal(ids.count, 0);
 	raft_ids_close(&ids);
 }

@@ -1,4 +1,4 @@
-/* Time: nodes that are called only at their deadlines do what nodes ticked one by one do; hibernation. */
+/* Time: nodes that are called only at their deadlines do the same as nodes ticked one by one. Hibernation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include "tests/unit/raft/cluster.h"
 
-/* Loses messages by a number that both clusters draw alike. */
+/* Loses messages by a number that both clusters draw in the same way. */
 struct weather {
 	uint64_t random;
 	unsigned lost_in_16;
@@ -23,7 +23,7 @@ static bool drop_some(void *argument, const struct raft_message *message)
 	return weather->random >> 60 < weather->lost_in_16;
 }
 
-/* Moves to `now` those that are due, or have something to take. */
+/* Moves the nodes to `now` that are due or have a ready. */
 static void move_to(struct cluster *cluster, uint64_t now)
 {
 	for (unsigned id = 1; id <= cluster->count; id++) {
@@ -80,7 +80,7 @@ static void run_both(bool pre_vote, bool check_quorum, uint64_t seed)
 		move_to(&driven, now);
 		settle_at(&driven, now);
 		compare(&ticked, &driven);
-		if (now % 97 == 0) { /* a transfer that may be lost, and ends by itself */
+		if (now % 97 == 0) { /* a transfer, which may be lost and then times out */
 			for (unsigned id = 1; id <= 3; id++) {
 				assert_int_equal(raw_node_tick_to(cluster_at(&driven, id), now), 0);
 				raw_node_transfer_leader(cluster_at(&ticked, id), 1 + now % 3);
@@ -196,7 +196,7 @@ static void sleeps_until_something_comes(void **state)
 	cluster_close(&cluster);
 }
 
-/* While it slept nobody could renew anything: a woken follower stands by its leader for a full election timeout. */
+/* No heartbeat came while it slept: a woken follower refuses votes for a full election timeout. */
 static void waking_gives_a_full_timeout(void **state)
 {
 	struct raft_message vote = {

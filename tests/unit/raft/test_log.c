@@ -1,4 +1,4 @@
-/* The log over storage and unstable tail: matching, appending, slicing, the marks. */
+/* The log over storage and unstable tail: matching, appending, slicing, and its indexes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void appends_behind_what_matches(void **state)
 	assert_false(append_after(&fixture, 3, 2, (uint64_t[]){4}, 1, 4)); /* another term there */
 	assert_false(append_after(&fixture, 7, 3, (uint64_t[]){4}, 1, 4)); /* nothing there */
 	assert_int_equal(fixture.log.committed, 0);
-	assert_true(append_after(&fixture, 3, 3, (uint64_t[]){4}, 1, 9)); /* commits what it brings at most */
+	assert_true(append_after(&fixture, 3, 3, (uint64_t[]){4}, 1, 9)); /* commits only what it brings */
 	assert_int_equal(fixture.log.committed, 4);
 	assert_int_equal(raft_log_last(&fixture.log).term, 4);
 	assert_true(append_after(&fixture, 3, 3, (uint64_t[]){4}, 1, 2)); /* a repeat changes nothing */
@@ -121,7 +121,7 @@ static void guesses_where_logs_part(void **state)
 		{{6, 2}, {1, 1}}, /* everything later is of a higher term */
 		{{8, 3}, {4, 3}},
 		{{3, 9}, {3, 3}},
-		{{20, 1}, {20, 0}}, /* past the end: may be */
+		{{20, 1}, {20, 0}}, /* past the end: it may match */
 		{{0, 5}, {0, 0}},
 	};
 	struct fixture fixture;
@@ -156,7 +156,7 @@ static void slices_across_storage_and_tail(void **state)
 	assert_int_equal(raft_log_slice(&fixture.log, 2, 5, 2 * size, &out), 0);
 	assert_int_equal(out.count, 2);
 	raft_entries_truncate(&out, 0);
-	assert_int_equal(raft_log_slice(&fixture.log, 4, 5, 0, &out), 0); /* one always */
+	assert_int_equal(raft_log_slice(&fixture.log, 4, 5, 0, &out), 0); /* one entry always fits */
 	assert_int_equal(out.count, 1);
 	raft_entries_truncate(&out, 0);
 	assert_int_equal(memory_storage_compact(&fixture.memory, 2), 0);

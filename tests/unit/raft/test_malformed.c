@@ -63,13 +63,13 @@ static void types_and_addresses(void **state)
 		case RAFT_MSG_TYPE_COUNT + 1:
 			refuse(&cluster, 1, &message, STATUS_MALFORMED);
 			break;
-		case RAFT_MSG_TRANSFER_LEADER: /* names a node that need not be the sender */
+		case RAFT_MSG_TRANSFER_LEADER: /* `from` names a node, which need not be the sender */
 			break;
 		default:
-			message.to = 2; /* somebody else's */
+			message.to = 2; /* meant for another node */
 			refuse(&cluster, 1, &message, STATUS_MALFORMED);
 			message.to = 1;
-			message.from = 1; /* an echo */
+			message.from = 1; /* its own */
 			refuse(&cluster, 1, &message, STATUS_MALFORMED);
 			message.from = RAFT_NONE;
 			refuse(&cluster, 1, &message, STATUS_MALFORMED);
@@ -173,7 +173,7 @@ static void snapshots_that_cannot_be(void **state)
 	assert_int_equal(raft_ids_insert(&snapshot.conf_state.learners, 2), 0);
 	refuse(&cluster, 2, &message, STATUS_MALFORMED); /* a node twice */
 	raft_ids_remove(&snapshot.conf_state.learners, 2);
-	snapshot.term = 2; /* of a term that has not come */
+	snapshot.term = 2; /* a term that has not begun */
 	refuse(&cluster, 2, &message, STATUS_MALFORMED);
 	snapshot.term = 1;
 	snapshot.index = 0;

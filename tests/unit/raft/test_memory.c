@@ -1,5 +1,5 @@
 /* Running out of memory: every allocation of every call fails once; the call says -ENOMEM, and made again it does what
- * it would have done. Sanitizers bring their own malloc: with them the calls are made without failures. */
+ * it would have done. Sanitizers have a malloc of their own: under them the calls are made without failures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ void *reallocarray(void *memory, size_t count, size_t size)
 }
 #endif
 
-/* Makes the call until it does not run out of memory, each time failing a later allocation; its own errors count. */
+/* Repeats the call until it does not run out of memory, each time failing a later allocation. */
 #define insist(call)                                                                                         \
 	({                                                                                                   \
 		int rc_ = -ENOMEM;                                                                           \
@@ -88,7 +88,7 @@ static void take_ready(
 	}
 }
 
-/* Leads, replicates, reads, changes members, hands over, follows, takes a snapshot. */
+/* The node leads, replicates, reads, changes members, transfers leadership, follows, and takes a snapshot. */
 static struct outcome play(bool is_failing)
 {
 	struct raft_config config = {.id = 1, .seed = 1, .election_tick = 10, .heartbeat_tick = 1};
@@ -147,7 +147,7 @@ static void every_allocation_may_fail(void **state)
 	assert_true(failures > 30);
 #endif
 	assert_int_equal(smooth.committed, 12);
-	assert_int_equal(smooth.reads, 1); /* ended by the loss of the lead */
+	assert_int_equal(smooth.reads, 1); /* finished when it no longer led */
 	assert_int_equal(rough.status.hard_state.commit, smooth.status.hard_state.commit);
 	assert_int_equal(rough.status.hard_state.term, smooth.status.hard_state.term);
 	assert_int_equal(rough.status.applied, 50);

@@ -53,7 +53,7 @@ static void probes_one_at_a_time(void **state)
 	assert_true(progress_decrease(&progress, 4, 2));
 	assert_int_equal(progress.next, 3);
 	assert_false(progress_is_paused(&progress));
-	assert_false(progress_decrease(&progress, 4, 2)); /* the answer to an earlier probe */
+	assert_false(progress_decrease(&progress, 4, 2)); /* the response to an earlier probe */
 }
 
 static void pipelines_until_the_ring_is_full(void **state)
@@ -73,7 +73,7 @@ static void pipelines_until_the_ring_is_full(void **state)
 	assert_true(progress_update(&progress, 7));
 	assert_false(progress_update(&progress, 7));
 	assert_false(progress_is_paused(&progress));
-	assert_false(progress_decrease(&progress, 6, 5)); /* below what it acknowledged */
+	assert_false(progress_decrease(&progress, 6, 5)); /* below its acknowledgement */
 	assert_true(progress_decrease(&progress, 10, 8));
 	assert_int_equal(progress.next, 8);
 	inflights_close(&progress.inflights);
@@ -102,7 +102,7 @@ static void tells_a_commit_index_once(void **state)
 	(void)state;
 	assert_true(progress_can_bump_commit(&progress, 4));
 	assert_false(progress_can_bump_commit(&progress, 3));
-	progress.sent_commit = 7; /* all that the peer will have */
+	progress.sent_commit = 7; /* up to next - 1 */
 	assert_false(progress_can_bump_commit(&progress, 9));
 }
 

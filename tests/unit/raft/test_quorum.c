@@ -1,4 +1,4 @@
-/* raft/quorum: tables by hand, then random configurations against the definition of a majority. */
+/* raft/quorum: tables made by hand, then random configurations compared with the definition of a majority. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #define IDS_MAX 40
 
-/* What each id of 1 … IDS_MAX said: an index (0: nothing known) and a vote. */
+/* The index (0: nothing is known) and the vote of each id in 1 … IDS_MAX. */
 struct said {
 	uint64_t indexes[IDS_MAX + 1];
 	enum quorum_result votes[IDS_MAX + 1];

@@ -85,7 +85,7 @@ static void old_term_is_not_committed_by_counting(void **state)
 
 	(void)state;
 	cluster_init(&cluster, 3, &config);
-	for (unsigned id = 1; id <= 2; id++) { /* 1 and 2 have an entry of term 1 that nobody committed */
+	for (unsigned id = 1; id <= 2; id++) { /* both have an uncommitted entry of term 1 */
 		struct raft_entry entry = {.index = 1, .term = 1};
 		struct raft_hard_state hard = {.term = 1};
 
@@ -103,7 +103,7 @@ static void old_term_is_not_committed_by_counting(void **state)
 		cluster_deliver(&cluster, 2);
 		cluster_deliver(&cluster, 1);
 	}
-	/* An answer for the old entry alone moves nothing. */
+	/* An acknowledgement of the old entry alone commits nothing. */
 	assert_int_equal(
 		raw_node_step(cluster_at(&cluster, 1),
 			&(struct raft_message){

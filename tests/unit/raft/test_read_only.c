@@ -1,4 +1,4 @@
-/* ReadIndex: who is answered, when, and that nobody is forgotten. */
+/* ReadIndex: which reads are answered and when, and that every read is answered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +92,7 @@ static void no_read_without_a_quorum(void **state)
 	assert_int_equal(cluster_read(&cluster, 1, 'a'), 0);
 	cluster_settle(&cluster);
 	assert_null(cluster_answer(&cluster, 1, 'a'));
-	drop = false; /* the next heartbeat makes up for the lost round */
+	drop = false; /* the next heartbeat carries the lost round */
 	cluster_tick(&cluster);
 	assert_non_null(cluster_answer(&cluster, 1, 'a'));
 	cluster_close(&cluster);
@@ -182,7 +182,7 @@ static void waiting_reads_are_limited(void **state)
 	drop = false;
 	assert_int_equal(cluster_read(&cluster, 2, 'd'), 0);
 	cluster_handle_ready(&cluster, 2);
-	cluster_deliver(&cluster, 1); /* no place for it: refused, not forgotten */
+	cluster_deliver(&cluster, 1); /* there is no room for it: it is refused, not lost */
 	cluster_settle(&cluster);
 	assert_int_equal(cluster_answer(&cluster, 2, 'd')->status, STATUS_STALE_COMMAND);
 	assert_int_equal(cluster_answer(&cluster, 1, 'b')->status, 0);
@@ -228,7 +228,7 @@ static void late_and_repeated_answers_do_no_harm(void **state)
 	(void)state;
 	cluster_init(&cluster, 3, &config);
 	cluster_elect(&cluster, 1);
-	cluster_elect(&cluster, 2); /* the leader now */
+	cluster_elect(&cluster, 2); /* it leads now */
 	assert_int_equal(raw_node_step(cluster_at(&cluster, 2), &answer), 0);
 	assert_int_equal(raw_node_step(cluster_at(&cluster, 2), &answer), 0);
 	cluster_settle(&cluster);

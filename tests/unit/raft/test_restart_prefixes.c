@@ -23,7 +23,7 @@
 #define NEVER	    UINT64_MAX
 #define APPLIED_MAX 64
 
-/* A replica with its disk: `memory`, and of the state machine `applied` and `conf`. */
+/* A replica with its disk: the log in `memory`, the state machine in `applied` and `conf`. */
 struct peer {
 	struct memory_storage memory;
 	struct raw_node *node;
@@ -37,11 +37,11 @@ struct peer {
 struct group {
 	struct peer peers[PEERS + 1]; /* from 1 */
 	struct raft_messages network;
-	uint64_t steps; /* that the crashing node's threads have done */
-	uint64_t crash_after; /* of those */
+	uint64_t steps; /* steps that the crashing node's threads have done */
+	uint64_t crash_after; /* the number of steps before the crash */
 	bool apply_first; /* the apply thread is ahead of the append thread */
 	bool is_cut; /* node 3 is cut off */
-	char applied_before[APPLIED_MAX]; /* the most that anybody had applied when it crashed */
+	char applied_before[APPLIED_MAX]; /* the most that any node had applied at the crash */
 };
 
 static void push(struct raft_messages *queue, struct raft_message *message)
@@ -74,7 +74,7 @@ static void drop_all(struct raft_messages *queue)
 static int initial_state(
 	struct raft_storage *storage, struct raft_hard_state *hard, struct raft_conf_state *conf)
 {
-	struct peer *peer = (struct peer *)storage; /* both begin it */
+	struct peer *peer = (struct peer *)storage; /* the storage is its first member */
 
 	*hard = peer->memory.hard_state;
 	return raft_conf_state_copy(conf, &peer->conf);
@@ -139,7 +139,7 @@ static void note_crash(struct group *group)
 			memcpy(group->applied_before, group->peers[id].applied, APPLIED_MAX);
 }
 
-/* All that only the process knew is gone; what it sent is on its way. */
+/* The process's memory is lost; the messages that it sent are still delivered. */
 static void crash(struct group *group)
 {
 	struct peer *peer = &group->peers[CRASHING];
@@ -161,7 +161,7 @@ static void crash(struct group *group)
 	start(group, CRASHING);
 }
 
-/* The next piece of work of the thread that is ahead, or else of the other; false when there is none. */
+/* Does the next work of the thread that is ahead, or else of the other one; false when there is none. */
 static bool do_work(struct group *group, struct peer *peer)
 {
 	bool is_apply = peer->apply_work.count > 0 && (group->apply_first || peer->append_work.count == 0);
@@ -225,7 +225,7 @@ static bool deliver_one(struct group *group)
 	return true;
 }
 
-/* Messages go before work, so that work piles up and a crash loses several pieces of it. */
+/* Messages come before work, so that work is queued and a crash loses several pieces of it. */
 static void settle(struct group *group)
 {
 	for (bool busy = true; busy;) {
@@ -288,7 +288,7 @@ static void run_script(struct group *group)
 	group->is_cut = true;
 	propose(group, 1, "def");
 	group->is_cut = false;
-	raw_node_campaign(group->peers[CUT_OFF].node); /* those who have `def` refuse it */
+	raw_node_campaign(group->peers[CUT_OFF].node); /* nodes that have `def` refuse it */
 	settle(group);
 	raw_node_campaign(group->peers[CRASHING].node);
 	settle(group);

@@ -10,7 +10,7 @@
 
 #include "tests/unit/raft/cluster.h"
 
-/* Passes calls on to a memory storage, but for the one that fails. */
+/* Passes calls on to a memory storage, except for the one that fails. */
 struct faulty {
 	struct raft_storage storage; /* first */
 	struct raft_storage *behind;
@@ -94,8 +94,8 @@ static void tick(struct cluster *cluster, unsigned count)
 	}
 }
 
-/* Node 1 reads through `faulty`: it leads, is slow to some, sends a snapshot, is overthrown while it has a tail of its
- * own, and follows. Returns the term everybody ends in. */
+/* Node 1 reads through `faulty`: it leads, lags behind for some peers, sends a snapshot, is deposed while it has a tail of
+ * its own, and follows. Returns the last term. */
 static uint64_t play(struct faulty *faulty)
 {
 	struct raft_config config = cluster_config();
@@ -116,7 +116,7 @@ static uint64_t play(struct faulty *faulty)
 	propose(&cluster, 1, 5);
 	cluster.drop = drop_to;
 	cluster.argument = &cut;
-	propose(&cluster, 1, 10); /* node 3 misses them, and gets some from the log */
+	propose(&cluster, 1, 10); /* node 3 misses them, and later gets some from the log */
 	cut = 0;
 	tick(&cluster, 3);
 	cut = 3;
@@ -167,7 +167,7 @@ static void every_call_may_fail_once(void **state)
 	}
 }
 
-/* A disk that stays broken: the leader goes on with those it can serve, and says what is wrong. */
+/* With a disk that keeps failing the leader serves the peers that it can, and returns the error. */
 static void a_lasting_error_comes_from_ready(void **state)
 {
 	struct faulty faulty = {

@@ -1,4 +1,4 @@
-/* The unstable tail: replacing, accepting, acknowledging. */
+/* The unstable tail: replacing, handing out, acknowledging. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
