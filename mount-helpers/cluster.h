@@ -1,5 +1,5 @@
 /*
- * cluster.h: asks the stores of a cluster that runs, and the one that keeps it (fs/cluster/coordinator.h); every call blocks.
+ * cluster.h: asks the stores of a cluster that runs, and the one that coordinates it (fs/cluster/coordinator.h); every call blocks.
  *
  * A cluster is named by some of its stores' addresses; answers tell the others. Each question has a link of its own.
  */

@@ -79,7 +79,7 @@ rm -rf "$WORK"/elsewhere/.??*
 [ "$(findmnt -n -o SOURCE,FSTYPE "$WORK/elsewhere" | xargs)" = "$addresses fuse.raftkv" ] || fail "findmnt: $(findmnt "$WORK/elsewhere")"
 diff -r proto "$WORK/elsewhere/proto" || fail "the second mount's files"
 "$BUILD/umount.fuse.raftkv" "$WORK/elsewhere" || fail "umount"
-"$BUILD/raftkv" status "$addresses" | grep -q '^cluster .*kept by store' || fail "status: $("$BUILD/raftkv" status "$addresses")"
+"$BUILD/raftkv" status "$addresses" | grep -q '^cluster .*coordinated by store' || fail "status: $("$BUILD/raftkv" status "$addresses")"
 
 # Again, while it runs: nothing is started anew.
 before=$(pids)
