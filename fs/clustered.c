@@ -27,6 +27,7 @@ struct clustered {
 	uint32_t running; /* loops that have been started */
 	struct remote *remote;
 	struct client_read read; /* of the root */
+	struct finding finding;
 	/* To the first loop, which may not have come to what it was asked for when patience ends. */
 	struct env_mail mail, give_up_mail, stop_mail;
 
@@ -121,6 +122,7 @@ static void read_on_loop(struct env_mail *mail)
 
 	clustered->read.loop = clustered->loops[0];
 	clustered->read.question = (struct question){.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
+	clustered->read.finding = &clustered->finding;
 	clustered->read.done = on_read;
 	clustered->is_reading = true;
 	client_read(remote_client(clustered->remote), &clustered->read);

@@ -82,8 +82,8 @@ static void on_found(struct client_read *read, int error)
 
 	if (stop_now(departed))
 		return;
-	if (error == 0 && read->finding.found != own)
-		begin(departed, read->finding.found);
+	if (error == 0 && departed->finding.found != own)
+		begin(departed, departed->finding.found);
 	else if (error == 0 && own < UINT64_MAX)
 		find(departed, own + 1);
 	else if (error < 0 && error != -ENOENT)
@@ -98,6 +98,7 @@ static void find(struct departed *departed, uint64_t from)
 	departed->read.loop = departed->loop;
 	departed->read.question =
 		(struct question){.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO, .offset = from};
+	departed->read.finding = &departed->finding;
 	departed->read.done = on_found;
 	client_read(departed->client, &departed->read);
 }

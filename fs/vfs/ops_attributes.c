@@ -199,7 +199,7 @@ static void op_readlink(fuse_req_t fuse, fuse_ino_t ino)
  * blocks (df would hide us). */
 static void statfs_done(struct request *request)
 {
-	const struct finding *finding = &request->read.finding;
+	const struct finding *finding = &request->finding;
 	uint64_t total = finding->total_units, free_units = finding->free_units;
 	struct statvfs answer = {
 		.f_bsize = FS_UNIT_SIZE, .f_frsize = FS_UNIT_SIZE, .f_namemax = FS_NAME_SIZE_MAX};

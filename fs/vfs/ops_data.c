@@ -260,7 +260,7 @@ static void fallocate_measured(struct request *request)
 
 static void fallocate_weighed(struct request *request)
 {
-	request->free_size = request->read.finding.free_units * FS_UNIT_SIZE;
+	request->free_size = request->finding.free_units * FS_UNIT_SIZE;
 	if (request->op.fallocate.length <= request->free_size)
 		fallocate_now(request);
 	else

@@ -90,8 +90,7 @@ static void list(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, boo
 		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	request->read.finding =
-		(struct finding){.begin = begin_entries, .entry = add_entry, .argument = request};
+	request->finding = (struct finding){.begin = begin_entries, .entry = add_entry, .argument = request};
 	request_ask(request,
 		(struct question){.kind = QUESTION_DIRECTORY,
 			.ino = ino,

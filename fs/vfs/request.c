@@ -243,7 +243,7 @@ void request_call(struct request *request, struct buf *payload, client_call_cb d
 
 static void take_finding(struct request *request)
 {
-	const struct finding *finding = &request->read.finding;
+	const struct finding *finding = &request->finding;
 
 	request->wait = REQUEST_WAITS_ELSEWHERE;
 	request->attributes = finding->attributes;
@@ -279,7 +279,8 @@ static void ask(struct request *request, struct question question, void (*then)(
 	request->then = then;
 	request->read.loop = lane_loop(request->lane);
 	request->read.question = question;
-	request->read.finding.bytes = request->bytes;
+	request->finding.bytes = request->bytes;
+	request->read.finding = &request->finding;
 	request->read.done = done;
 	request->moment = write_back_moment(request->front->write_back);
 	client_read(request->front->options.client, &request->read);

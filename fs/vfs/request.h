@@ -82,6 +82,7 @@ struct request {
 	uint64_t started; /* env_now */
 	struct client_call call;
 	struct client_read read;
+	struct finding finding;
 	struct node_waiter waiter;
 	struct env_timer timer; /* while it waits for a lock: */
 	uint32_t before; /* so many wait before it, */
