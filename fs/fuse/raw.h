@@ -63,6 +63,8 @@ struct raw_statx_out {
 	uint64_t spare[2];
 	struct raw_statx stat;
 };
-void raw_fill_statx(struct raw_statx_out *out, const struct attributes *attributes, double timeout);
+/* `block_size`: st_blksize. `timeout`: seconds for which the kernel may go by it. */
+void raw_fill_statx(
+	struct raw_statx_out *out, const struct attributes *attributes, uint32_t block_size, double timeout);
 
 #endif

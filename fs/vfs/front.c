@@ -13,6 +13,7 @@
 #define TOLD_SLACK_NS                                                                                        \
 	UINT64_C(4000000000) /* a reply may lie about before the kernel takes it and begins to count */
 #define NS_PER_S	 UINT64_C(1000000000)
+#define NS_PER_MS	 UINT64_C(1000000)
 #define INIT_REQUEST_MAX 4096
 
 /* What the kernel is asked for; what it does not offer is done without. */
@@ -230,7 +231,9 @@ static int make_watches(struct front *front)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < front->options.loop_count; i++) {
 		front->watches[i].loop = front->options.loops[i];
+		front->watches[i].patience_ns = CLIENT_PATIENCE_MS * NS_PER_MS;
 		front->watches[i].payloads = front->payloads;
+		front->watches[i].give_up = request_give_up;
 	}
 	return 0;
 }

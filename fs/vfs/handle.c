@@ -222,7 +222,7 @@ static bool is_last_try(const struct request *request)
 {
 	bool has_name = !request->error && request->attributes.nlink > 0;
 
-	if (request_caller_thread(request) == 0)
+	if (request->watched.thread == 0)
 		return has_name || (!request->error && request_has_open(request->front, request->ino));
 	return (has_name && request->retry.kind != RETRY_NONE && request->retry.missed_in == 0) ||
 	       request_is_last_try(request, RETRY_OPEN, request->ino);

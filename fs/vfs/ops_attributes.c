@@ -53,7 +53,7 @@ static void statx_settled(struct request *request)
 
 	request_note_told(request->front, &request->attributes, 0);
 	atimes_apply(request->front->atimes, &request->shown);
-	raw_fill_statx(&answer, &request->shown, request->front->timeout);
+	raw_fill_statx(&answer, &request->shown, FRONT_BLOCK_SIZE, request->front->timeout);
 	request_reply_raw(request, &answer, sizeof answer);
 }
 

@@ -22,14 +22,14 @@ static void note_found(const struct request *request)
 	const struct front *front = request->front;
 
 	if (front->retries)
-		retries_found(front->retries, request_caller_thread(request), request->attributes.ino,
+		retries_found(front->retries, request->watched.thread, request->attributes.ino,
 			env_now(front->options.env));
 }
 
 static void note_missed(const struct request *request)
 {
 	if (request->front->retries)
-		retries_missed(request->front->retries, request_caller_thread(request), request->ino);
+		retries_missed(request->front->retries, request->watched.thread, request->ino);
 }
 
 static void found_settled(struct request *request)
@@ -74,7 +74,7 @@ static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 		return;
 	request->ino = parent;
 	if (request->front->retries)
-		retries_look_up(request->front->retries, request_caller_thread(request), parent);
+		retries_look_up(request->front->retries, request->watched.thread, parent);
 	look_up(request);
 }
 
@@ -401,7 +401,7 @@ static void tmpfile_done(struct request *request)
 	}
 	handle_set_info(handle, true, &request->info);
 	raw_fill_created(&answer, &entry, &request->info);
-	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0) {
+	if (lane_reply(request->lane, request->raw.unique, 0, &answer, sizeof answer) < 0) {
 		handle_close(request->front, handle);
 		removed_forget(request->front->removed, request->ino);
 	}
@@ -432,7 +432,7 @@ void ops_tmpfile(const struct lane_raw *raw, void *userdata)
 	struct request *request;
 
 	if (raw->size < sizeof *in) {
-		lane_reply(raw, -EINVAL, NULL, 0);
+		lane_reply(raw->lane, raw->unique, -EINVAL, NULL, 0);
 		return;
 	}
 	request = request_new_raw(raw, userdata);

@@ -45,7 +45,7 @@ struct request *request_of_drop(struct env_mail *mail)
 
 /* ---- Birth and death ---- */
 
-static struct request *allocate(struct front *front, struct lane *lane)
+static struct request *allocate(struct front *front, struct lane *lane, uint32_t thread)
 {
 	struct request *request = calloc(1, sizeof *request);
 
@@ -54,10 +54,11 @@ static struct request *allocate(struct front *front, struct lane *lane)
 	request->front = front;
 	request->lane = lane;
 	request->opcode = lane_opcode(lane);
-	request->started = env_now(front->options.env);
+	request->watched.started = env_now(front->options.env);
+	request->watched.thread = thread;
 	atomic_fetch_add(&front->in_flight, 1);
 	if (front->watches)
-		watch_add(&front->watches[lane_index(lane)], request);
+		watch_add(&front->watches[lane_index(lane)], &request->watched);
 	return request;
 }
 
@@ -65,7 +66,7 @@ static struct request *allocate(struct front *front, struct lane *lane)
 static void take_retry(struct request *request)
 {
 	struct retries *retries = request->front->retries;
-	uint32_t thread = request_caller_thread(request);
+	uint32_t thread = request->watched.thread;
 
 	if (!retries)
 		return;
@@ -99,7 +100,7 @@ static void take_retry(struct request *request)
 struct request *request_new(fuse_req_t fuse)
 {
 	struct lane *lane = lane_of(fuse);
-	struct request *request = allocate(lane_userdata(lane), lane);
+	struct request *request = allocate(lane_userdata(lane), lane, (uint32_t)fuse_req_ctx(fuse)->pid);
 
 	if (!request) {
 		fuse_reply_err(fuse, ENOMEM);
@@ -112,10 +113,10 @@ struct request *request_new(fuse_req_t fuse)
 
 struct request *request_new_raw(const struct lane_raw *raw, struct front *front)
 {
-	struct request *request = allocate(front, raw->lane);
+	struct request *request = allocate(front, raw->lane, raw->pid);
 
 	if (!request) {
-		lane_reply(raw, -ENOMEM, NULL, 0);
+		lane_reply(raw->lane, raw->unique, -ENOMEM, NULL, 0);
 		return NULL;
 	}
 	request->raw = *raw;
@@ -143,8 +144,9 @@ void request_free(struct request *request)
 
 	check(!request->has_node);
 	if (front->watches)
-		watch_remove(&front->watches[lane_index(request->lane)], request);
-	latencies_add(&front->latencies, request->opcode, env_now(front->options.env) - request->started);
+		watch_remove(&front->watches[lane_index(request->lane)], &request->watched);
+	latencies_add(
+		&front->latencies, request->opcode, env_now(front->options.env) - request->watched.started);
 	request_drop_payload(request);
 	free(request->bytes);
 	free(request);
@@ -155,6 +157,7 @@ void request_count_payload(struct request *request, size_t size)
 {
 	check(request->counted == 0);
 	request->counted = size;
+	request->watched.has_payload = size > 0;
 	payloads_add(request->front->payloads, size);
 }
 
@@ -165,6 +168,7 @@ void request_drop_payload(struct request *request)
 	if (request->counted > 0)
 		payloads_remove(request->front->payloads, request->counted);
 	request->counted = 0;
+	request->watched.has_payload = false;
 }
 
 /* ---- Calls and reads ---- */
@@ -347,11 +351,6 @@ bool request_lay_over(struct request *request)
 
 /* ---- Giving up ---- */
 
-uint32_t request_caller_thread(const struct request *request)
-{
-	return request->fuse ? (uint32_t)fuse_req_ctx(request->fuse)->pid : request->raw.pid;
-}
-
 /* A close(2) has nobody to tell, and locks to drop; its data is still being written. */
 static void stop_waiting_for_data(struct request *request)
 {
@@ -368,8 +367,10 @@ static void stop_waiting_for_data(struct request *request)
 	request_reply_error(request, -EINTR);
 }
 
-void request_give_up(struct request *request)
+void request_give_up(struct watched *watched)
 {
+	struct request *request = container_of(watched, struct request, watched);
+
 	switch (request->wait) {
 	case REQUEST_WAITS_FOR_CALL:
 		client_give_up_call(&request->call);
@@ -394,7 +395,7 @@ void request_see(struct request *request, const struct attributes *attributes)
 
 	if (!pages)
 		return;
-	pages_note_bare(pages, attributes, request->started);
+	pages_note_bare(pages, attributes, request->watched.started);
 	ticket = pages_see(pages, attributes);
 	if (ticket > request->ticket)
 		request->ticket = ticket;
@@ -597,7 +598,7 @@ void request_reply_error(struct request *request, int error)
 	if (request->fuse)
 		fuse_reply_err(request->fuse, -error);
 	else
-		lane_reply(&request->raw, error, NULL, 0);
+		lane_reply(request->lane, request->raw.unique, error, NULL, 0);
 	request_free(request);
 }
 
@@ -652,7 +653,7 @@ void request_reply_size(struct request *request, size_t size)
 
 void request_reply_raw(struct request *request, const void *answer, size_t size)
 {
-	lane_reply(&request->raw, 0, answer, size);
+	lane_reply(request->lane, request->raw.unique, 0, answer, size);
 	request_free(request);
 }
 

@@ -72,14 +72,13 @@ enum request_wait {
 };
 
 struct request {
-	struct request *prev, *next; /* the watch's */
+	struct watched watched;
 	enum request_wait wait;
 	struct front *front;
 	struct lane *lane;
 	fuse_req_t fuse; /* NULL: a raw request */
 	struct lane_raw raw;
 	uint32_t opcode;
-	uint64_t started; /* env_now */
 	struct client_call call;
 	struct client_read read;
 	struct finding finding;
@@ -213,10 +212,8 @@ void request_strip(const struct front *front, uint64_t ino);
  * and locks hold none. */
 void request_settle(struct request *request, void (*then)(struct request *request));
 
-/* The thread that asked, as FUSE tells; 0: unknown. */
-uint32_t request_caller_thread(const struct request *request);
-/* Nobody needs the answer: -EINTR, unless it is about to come. A FLUSH goes on without waiting. */
-void request_give_up(struct request *request);
+/* Nobody needs the answer: -EINTR, unless it is about to come. A FLUSH goes on without waiting. For the watch. */
+void request_give_up(struct watched *watched);
 
 /* `error` 0 or -errno. `attributes`: the store's, of which the kernel is taken to be told; `shown`: what it is told, with
  * what this mount has buffered. */

@@ -20,7 +20,7 @@ bool request_has_open(const struct front *front, uint64_t ino)
 /* A thread of another PID namespace can not be told from others: a place that is gone stays gone. */
 bool request_is_last_try(const struct request *request, enum retry_kind kind, uint64_t ino)
 {
-	if (!request->front->retries || (request_caller_thread(request) == 0 && kind == RETRY_PLACE))
+	if (!request->front->retries || (request->watched.thread == 0 && kind == RETRY_PLACE))
 		return true;
 	return retry_is_last(&request->retry, kind, ino, now_of(request));
 }
@@ -30,7 +30,7 @@ int request_look_again(struct request *request, enum retry_kind kind, uint64_t i
 	struct retries *retries = request->front->retries;
 
 	if (retries)
-		retries_note(retries, request_caller_thread(request), kind, ino, other);
+		retries_note(retries, request->watched.thread, kind, ino, other);
 	return -ESTALE;
 }
 
