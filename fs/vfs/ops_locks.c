@@ -1,5 +1,5 @@
 /*
- * Locks: POSIX and OFD (fcntl), flock, FLUSH and what a closing handle gives back.
+ * Locks, POSIX and OFD (fcntl) and flock: GETLK, SETLK, SETLKW, FLUSH, INTERRUPT, and what a closing handle gives back.
  *
  * The evaluator decides; it never waits. A blocking request that is refused waits here for a lock of the inode to be
  * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
@@ -17,8 +17,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include "fs/vfs/request.h"
-#include "fs/vfs/waits.h"
+#include "fs/vfs/background.h"
+#include "fs/vfs/handle.h"
+#include "fs/vfs/ops.h"
+#include "fs/vfs/reply.h"
+#include "proto/container.h"
 
 #define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
@@ -28,7 +31,7 @@
 #define NS_PER_MS	   UINT64_C(1000000)
 #define UNLOCK_TRIES_MAX   8u
 
-static enum lock_type type_of(int type)
+static enum lock_type lock_type(int type)
 {
 	return type == F_RDLCK ? FS_LOCK_READ : type == F_WRLCK ? FS_LOCK_WRITE : FS_LOCK_NONE;
 }
@@ -37,7 +40,7 @@ static struct lock lock_of(const struct front *front, const struct flock *flock,
 {
 	return (struct lock){
 		.kind = LOCK_POSIX,
-		.type = type_of(flock->l_type),
+		.type = lock_type(flock->l_type),
 		.session = client_session(front->options.client),
 		.owner = owner,
 		.start = (uint64_t)flock->l_start,
@@ -46,16 +49,38 @@ static struct lock lock_of(const struct front *front, const struct flock *flock,
 	};
 }
 
-static struct lock whole(enum lock_kind kind, enum lock_type type, uint64_t owner)
+static struct lock lock_whole(enum lock_kind kind, enum lock_type type, uint64_t owner)
 {
 	return (struct lock){.kind = kind, .type = type, .owner = owner, .end = INT64_MAX};
 }
 
-/* ---- GETLK ---- */
+/*
+ * ---- GETLK ----
+ *
+ *   op_getlk      asks
+ *   getlk_found   replies
+ */
+struct getlk {
+	struct request request;
+	struct finding finding;
+};
 
-static void getlk_done(struct request *request)
+static void getlk_found(struct request *request);
+
+static void op_getlk(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, struct flock *flock)
 {
-	const struct lock *blocker = &request->blocker;
+	struct getlk *getlk = request_new(fuse, sizeof *getlk);
+	struct question question = {.kind = QUESTION_LOCK, .ino = ino};
+
+	if (!getlk)
+		return;
+	question.lock = lock_of(getlk->request.front, flock, info->lock_owner);
+	request_ask(&getlk->request, &question, &getlk->finding, getlk_found);
+}
+
+static void getlk_found(struct request *request)
+{
+	const struct lock *blocker = &container_of(request, struct getlk, request)->finding.blocker;
 	struct flock answer = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
 	if (blocker->type != FS_LOCK_NONE) {
@@ -68,330 +93,409 @@ static void getlk_done(struct request *request)
 	request_free(request);
 }
 
-static void op_getlk(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, struct flock *flock)
+/*
+ * ---- SETLK, SETLKW, FLOCK ----
+ *
+ *   op_setlk, op_flock
+ *   setlk_start       makes durable what is buffered
+ *   setlk_ask         proposes the lock
+ *   setlk_called      answered:
+ *
+ * It was set or dropped:
+ *   setlk_settled     replies, once old pages have gone
+ *
+ * It was refused:
+ *   setlk_refuse      who does not wait may still wait for locks that are being dropped by a close
+ *   setlk_wait        who waits is put among the inode's waiters
+ *   setlk_go_on       woken, or after a rest: setlk_ask
+ *
+ * The session has ended:
+ *   setlk_wait_for_session   an unlock asks again in the next one: setlk_ask
+ */
+struct setlk {
+	struct request request;
+	struct op op;
+	uint64_t ino;
+	uint64_t drops; /* of the inode's locks, before asking */
+	struct node_waiter waiter;
+	struct env_timer timer; /* while it waits: */
+	uint32_t before; /* so many wait before it, */
+	uint32_t rests; /* and so often it has rested since then */
+	bool is_blocking;
+	bool is_queued; /* has been refused a lock, and waits for it */
+	bool is_cycle; /* the wait would have closed one, when last asked */
+};
+
+static void setlk_start(struct setlk *setlk, fuse_ino_t ino, const struct fuse_file_info *info,
+	const struct lock *lock, bool sleep);
+static void setlk_ask(struct request *request);
+static void setlk_called(struct request *request, int error, const struct op_reply *reply);
+static void setlk_settled(struct request *request);
+static void setlk_refuse(struct setlk *setlk, const struct lock *blocker);
+static void setlk_wait(struct setlk *setlk, const struct op_reply *reply);
+static void setlk_go_on(struct setlk *setlk);
+static bool setlk_wait_for_session(struct setlk *setlk);
+static void setlk_given_up(struct request *request);
+static void setlk_reply(struct setlk *setlk, int error);
+
+static struct setlk *setlk_of(struct request *request)
 {
-	struct request *request = request_new(fuse);
-
-	if (!request)
-		return;
-	request->ino = ino;
-	request->op.lock.lock = lock_of(request->front, flock, info->lock_owner);
-	request_ask(request,
-		(struct question){.kind = QUESTION_LOCK, .ino = ino, .lock = request->op.lock.lock},
-		getlk_done);
-}
-
-/* ---- SETLK, FLOCK ---- */
-
-static void set_lock(struct request *request);
-
-/* Its place among those who wait goes, and no lock. */
-static void leave_queue(struct request *request)
-{
-	struct op op = request->op;
-
-	op.lock.lock.type = FS_LOCK_NONE;
-	request_background(request->front, lane_loop(request->lane), &op);
-}
-
-static void set_lock_reply(struct request *request, int error)
-{
-	if (request->is_blocking)
-		waits_remove(request->front->waits, request->unique);
-	/* A call that was given up may be refused yet. */
-	if (request->is_blocking && (request->is_queued || error == -EINTR) && error)
-		leave_queue(request);
-	request_reply_error(request, error);
-}
-
-/* Nobody else has the request now: it was woken, or taken out of its wait. */
-static void go_on(struct request *request)
-{
-	env_timer_stop(&request->timer);
-	if (request->is_blocking && waits_is_interrupted(request->front->waits, request->unique))
-		set_lock_reply(request, -EINTR);
-	else
-		set_lock(request);
-}
-
-static void wait_is_over(struct env_mail *mail)
-{
-	go_on(request_of_wake(mail));
-}
-
-static void on_timer(struct env_timer *timer)
-{
-	struct request *request = request_of_timer(timer);
-
-	if (node_cancel_wait(request->front->nodes, request->ino, &request->waiter))
-		go_on(request);
-}
-
-static void start_rest(struct request *request, uint64_t rest)
-{
-	env_timer_start(&request->timer, lane_loop(request->lane),
-		env_now(request->front->options.env) + rest, on_timer);
-}
-
-/* At random, so that those who wait do not come together. */
-static void ask_again_later(struct request *request, uint32_t before)
-{
-	uint64_t most = ASK_AGAIN_MOST_MS * NS_PER_MS;
-	uint64_t rest = ASK_AGAIN_FIRST_MS * NS_PER_MS * (UINT64_C(1) + before);
-	uint32_t chance;
-
-	if (before != request->before)
-		request->waits = 0;
-	request->before = before;
-	rest <<= request->waits / ASKS_A_REST;
-	if (rest < most)
-		request->waits++;
-	else
-		rest = most;
-	env_random(request->front->options.env, &chance, sizeof chance);
-	start_rest(request, rest / 2 + chance % (rest / 2));
-}
-
-/* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
-static void wait_for_lock(struct request *request, const struct op_reply *reply)
-{
-	struct front *front = request->front;
-	const struct lock *wanted = &request->op.lock.lock, *blocker = &reply->blocker;
-	bool is_ours = blocker->session == client_session(front->options.client);
-	bool was_cycle = request->is_cycle;
-	int result;
-
-	request->waiter = (struct node_waiter){
-		.loop = lane_loop(request->lane),
-		.wake = wait_is_over,
-		.has_blocker = wanted->kind == LOCK_POSIX && is_ours,
-		.owner = wanted->owner,
-		.blocker = blocker->owner,
-	};
-	result = node_wait_lock(front->nodes, request->ino, request->drops, &request->waiter);
-	request->is_cycle = result == -EDEADLK;
-	if (request->is_cycle && was_cycle)
-		set_lock_reply(request, -EDEADLK);
-	else if (result < 0)
-		set_lock(request);
-	else if (waits_is_interrupted(front->waits, request->unique) &&
-		 node_cancel_wait(front->nodes, request->ino, &request->waiter))
-		set_lock_reply(request, -EINTR);
-	else if (is_ours)
-		start_rest(request, KEEP_PLACE_MS * NS_PER_MS);
-	else
-		ask_again_later(request, reply->before);
-}
-
-/* What is in the way may be a lock whose last close has returned: the kernel does not wait for RELEASE. */
-static void refuse_lock(struct request *request, const struct lock *blocker)
-{
-	struct front *front = request->front;
-	int result = -ENOENT;
-
-	request->waiter = (struct node_waiter){.loop = lane_loop(request->lane), .wake = wait_is_over};
-	if (blocker->session == client_session(front->options.client))
-		result = node_wait_release(front->nodes, request->ino, request->drops, &request->waiter);
-	if (result == -EAGAIN)
-		set_lock(request);
-	else if (result < 0)
-		set_lock_reply(request, -EAGAIN);
-}
-
-static void lock_settled(struct request *request)
-{
-	set_lock_reply(request, 0);
-}
-
-static void unlock_again(struct env_timer *timer)
-{
-	set_lock(request_of_timer(timer));
-}
-
-/* An unlock that met the end of the session: what it was to drop has gone with it, and the next session, which is being
- * opened, knows of no lock. False: too often. */
-static bool wait_for_session(struct request *request)
-{
-	struct env *env = request->front->options.env;
-
-	if (request->op.lock.lock.type != FS_LOCK_NONE || request->waits == UNLOCK_TRIES_MAX)
-		return false;
-	env_timer_start(&request->timer, lane_loop(request->lane),
-		env_now(env) + (SESSION_FIRST_MS << request->waits++) * NS_PER_MS, unlock_again);
-	return true;
-}
-
-static void lock_called(struct client_call *call, int error, const struct op_reply *reply)
-{
-	struct request *request = request_of_call(call);
-	bool may_let_in =
-		request->op.lock.lock.type != FS_LOCK_WRITE; /* a read lock may replace a write lock */
-
-	if (error == -EAGAIN && request->is_blocking) {
-		request->is_queued = true;
-		wait_for_lock(request, reply);
-		return;
-	}
-	if (error == -EAGAIN) {
-		refuse_lock(request, &reply->blocker);
-		return;
-	}
-	if (error == -EIO && wait_for_session(request))
-		return;
-	if (!error && may_let_in)
-		node_wake_lockers(request->front->nodes, request->ino);
-	if (error) {
-		set_lock_reply(request, error);
-		return;
-	}
-	if (reply->has_attributes && request->op.lock.lock.type != FS_LOCK_NONE)
-		request_renew(request, &reply->attributes);
-	request_settle(request, lock_settled);
-}
-
-static void set_lock(struct request *request)
-{
-	request->drops = node_lock_drops(request->front->nodes, request->ino);
-	request_call(request, NULL, lock_called);
-}
-
-static void start_lock(struct request *request, fuse_ino_t ino, const struct lock *lock, bool sleep)
-{
-	request->ino = ino;
-	request->op = (struct op){.kind = OP_LOCK, .lock = {.ino = ino, .lock = *lock}};
-	request->is_blocking = sleep && lock->type != FS_LOCK_NONE;
-	request->unique = lane_unique(request->lane);
-	if (request->is_blocking && waits_add(request->front->waits, request->unique, request) < 0) {
-		request->is_blocking = false;
-		request_reply_error(request, -ENOMEM);
-		return;
-	}
-	request->op.lock.waits = request->is_blocking;
-	node_set(request->front->nodes, ino, NODE_LOCKED);
-	request_flush(request, ino, set_lock);
-}
-
-/* The handle remembers whose locks were taken through it, for its release: OFD locks and flocks have no other end. */
-static void note_and_start(struct request *request, fuse_ino_t ino, const struct fuse_file_info *info,
-	const struct lock *lock, bool sleep)
-{
-	struct handle *handle = (struct handle *)(uintptr_t)info->fh;
-	int result = lock->type == FS_LOCK_NONE ? 0 : handle_add_owner(handle, lock->kind, lock->owner);
-
-	if (result < 0)
-		request_reply_error(request, result);
-	else
-		start_lock(request, ino, lock, sleep);
+	return container_of(request, struct setlk, request);
 }
 
 static void op_setlk(
 	fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, struct flock *flock, int sleep)
 {
-	struct request *request = request_new(fuse);
+	struct setlk *setlk = request_new(fuse, sizeof *setlk);
 	struct lock lock;
 
-	if (!request)
+	if (!setlk)
 		return;
-	lock = lock_of(request->front, flock, info->lock_owner);
-	note_and_start(request, ino, info, &lock, sleep);
+	lock = lock_of(setlk->request.front, flock, info->lock_owner);
+	setlk_start(setlk, ino, info, &lock, sleep);
 }
 
 static void op_flock(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info, int operation)
 {
-	struct request *request = request_new(fuse);
+	struct setlk *setlk = request_new(fuse, sizeof *setlk);
 	int what = operation & ~LOCK_NB;
-	struct lock lock = whole(LOCK_FLOCK,
+	struct lock lock = lock_whole(LOCK_FLOCK,
 		what == LOCK_SH	  ? FS_LOCK_READ
 		: what == LOCK_EX ? FS_LOCK_WRITE
 				  : FS_LOCK_NONE,
 		info->lock_owner);
 
-	if (request)
-		note_and_start(request, ino, info, &lock, !(operation & LOCK_NB));
+	if (setlk)
+		setlk_start(setlk, ino, info, &lock, !(operation & LOCK_NB));
 }
 
-/* ---- Interrupts ---- */
+/* The handle remembers whose locks were taken through it, for its release: OFD locks and flocks have no other end. */
+static void setlk_start(struct setlk *setlk, fuse_ino_t ino, const struct fuse_file_info *info,
+	const struct lock *lock, bool sleep)
+{
+	struct request *request = &setlk->request;
+	bool is_unlock = lock->type == FS_LOCK_NONE;
+	bool is_blocking = sleep && !is_unlock;
+	int result = is_unlock ? 0 : handle_add_owner(handle_of(info), lock->kind, lock->owner);
+
+	setlk->ino = ino;
+	if (result == 0 && is_blocking)
+		result = waits_add(request->front->waits, request->unique, request);
+	if (result < 0) {
+		request_reply_error(request, result);
+		return;
+	}
+	request->given_up = setlk_given_up;
+	setlk->is_blocking = is_blocking;
+	setlk->op = (struct op){
+		.kind = OP_LOCK,
+		.lock = {.ino = ino, .lock = *lock, .waits = is_blocking},
+	};
+	node_set(request->front->nodes, ino, NODE_LOCKED);
+	request_flush(request, ino, setlk_ask);
+}
+
+static void setlk_ask(struct request *request)
+{
+	struct setlk *setlk = setlk_of(request);
+
+	setlk->drops = node_lock_drops(request->front->nodes, setlk->ino);
+	request_call(request, &setlk->op, NULL, setlk_called);
+}
+
+static void setlk_called(struct request *request, int error, const struct op_reply *reply)
+{
+	struct setlk *setlk = setlk_of(request);
+	enum lock_type type = setlk->op.lock.lock.type;
+
+	if (error == -EAGAIN && setlk->is_blocking) {
+		setlk->is_queued = true;
+		setlk_wait(setlk, reply);
+		return;
+	}
+	if (error == -EAGAIN) {
+		setlk_refuse(setlk, &reply->blocker);
+		return;
+	}
+	if (error == -EIO && setlk_wait_for_session(setlk))
+		return;
+	if (error) {
+		setlk_reply(setlk, error);
+		return;
+	}
+	if (type != FS_LOCK_WRITE) /* a read lock may replace a write lock */
+		node_wake_lockers(request->front->nodes, setlk->ino);
+	if (reply->has_attributes && type != FS_LOCK_NONE)
+		request_renew(request, &reply->attributes);
+	request_settle(request, setlk_settled);
+}
+
+static void setlk_settled(struct request *request)
+{
+	setlk_reply(setlk_of(request), 0);
+}
+
+/* ---- Refused ---- */
+
+static void on_setlk_woken(struct env_mail *mail)
+{
+	setlk_go_on(container_of(mail, struct setlk, waiter.mail));
+}
+
+/* What is in the way may be a lock whose last close has returned: the kernel does not wait for RELEASE. */
+static void setlk_refuse(struct setlk *setlk, const struct lock *blocker)
+{
+	struct request *request = &setlk->request;
+	struct front *front = request->front;
+	int result = -ENOENT;
+
+	setlk->waiter = (struct node_waiter){.loop = lane_loop(request->lane), .wake = on_setlk_woken};
+	if (blocker->session == client_session(front->options.client))
+		result = node_wait_release(front->nodes, setlk->ino, setlk->drops, &setlk->waiter);
+	if (result == -EAGAIN)
+		setlk_ask(request);
+	else if (result < 0)
+		setlk_reply(setlk, -EAGAIN);
+}
+
+static void on_setlk_rested(struct env_timer *timer)
+{
+	struct setlk *setlk = container_of(timer, struct setlk, timer);
+
+	if (node_cancel_wait(setlk->request.front->nodes, setlk->ino, &setlk->waiter))
+		setlk_go_on(setlk);
+}
+
+static void setlk_start_rest(struct setlk *setlk, uint64_t rest)
+{
+	env_timer_start(&setlk->timer, lane_loop(setlk->request.lane),
+		env_now(setlk->request.front->options.env) + rest, on_setlk_rested);
+}
+
+/* At random, so that those who wait do not come together. */
+static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
+{
+	uint64_t most = ASK_AGAIN_MOST_MS * NS_PER_MS;
+	uint64_t rest = ASK_AGAIN_FIRST_MS * NS_PER_MS * (UINT64_C(1) + before);
+	uint32_t chance;
+
+	if (before != setlk->before)
+		setlk->rests = 0;
+	setlk->before = before;
+	rest <<= setlk->rests / ASKS_A_REST;
+	if (rest < most)
+		setlk->rests++;
+	else
+		rest = most;
+	env_random(setlk->request.front->options.env, &chance, sizeof chance);
+	setlk_start_rest(setlk, rest / 2 + chance % (rest / 2));
+}
+
+/* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
+static void setlk_wait(struct setlk *setlk, const struct op_reply *reply)
+{
+	struct request *request = &setlk->request;
+	struct front *front = request->front;
+	const struct lock *wanted = &setlk->op.lock.lock, *blocker = &reply->blocker;
+	bool is_ours = blocker->session == client_session(front->options.client);
+	bool was_cycle = setlk->is_cycle;
+	int result;
+
+	setlk->waiter = (struct node_waiter){
+		.loop = lane_loop(request->lane),
+		.wake = on_setlk_woken,
+		.has_blocker = wanted->kind == LOCK_POSIX && is_ours,
+		.owner = wanted->owner,
+		.blocker = blocker->owner,
+	};
+	result = node_wait_lock(front->nodes, setlk->ino, setlk->drops, &setlk->waiter);
+	setlk->is_cycle = result == -EDEADLK;
+	if (setlk->is_cycle && was_cycle)
+		setlk_reply(setlk, -EDEADLK);
+	else if (result < 0)
+		setlk_ask(request);
+	else if (waits_is_interrupted(front->waits, request->unique) &&
+		 node_cancel_wait(front->nodes, setlk->ino, &setlk->waiter))
+		setlk_reply(setlk, -EINTR);
+	else if (is_ours)
+		setlk_start_rest(setlk, KEEP_PLACE_MS * NS_PER_MS);
+	else
+		setlk_ask_again_later(setlk, reply->before);
+}
+
+/* Nobody else has the request now: it was woken, or taken out of its wait. */
+static void setlk_go_on(struct setlk *setlk)
+{
+	struct request *request = &setlk->request;
+
+	env_timer_stop(&setlk->timer);
+	if (setlk->is_blocking && waits_is_interrupted(request->front->waits, request->unique))
+		setlk_reply(setlk, -EINTR);
+	else
+		setlk_ask(request);
+}
+
+/* ---- The session has ended ---- */
+
+static void on_session_rested(struct env_timer *timer)
+{
+	setlk_ask(&container_of(timer, struct setlk, timer)->request);
+}
+
+/* An unlock that met the end of the session: what it was to drop has gone with it, and the next session, which is being
+ * opened, knows of no lock. False: too often. */
+static bool setlk_wait_for_session(struct setlk *setlk)
+{
+	struct env *env = setlk->request.front->options.env;
+
+	if (setlk->op.lock.lock.type != FS_LOCK_NONE || setlk->rests == UNLOCK_TRIES_MAX)
+		return false;
+	env_timer_start(&setlk->timer, lane_loop(setlk->request.lane),
+		env_now(env) + (SESSION_FIRST_MS << setlk->rests++) * NS_PER_MS, on_session_rested);
+	return true;
+}
+
+/* ---- The end of a lock's request ---- */
+
+/* Before it has asked for the lock. */
+static void setlk_given_up(struct request *request)
+{
+	if (setlk_of(request)->is_blocking)
+		waits_remove(request->front->waits, request->unique);
+	request_reply_error(request, -EINTR);
+}
+
+/* Its place among those who wait goes, and no lock. */
+static void setlk_leave_queue(struct setlk *setlk)
+{
+	struct op op = setlk->op;
+
+	op.lock.lock.type = FS_LOCK_NONE;
+	background_run(setlk->request.front, lane_loop(setlk->request.lane), &op);
+}
+
+static void setlk_reply(struct setlk *setlk, int error)
+{
+	struct request *request = &setlk->request;
+
+	if (setlk->is_blocking)
+		waits_remove(request->front->waits, request->unique);
+	/* A call that was given up may be refused yet. */
+	if (setlk->is_blocking && (setlk->is_queued || error == -EINTR) && error)
+		setlk_leave_queue(setlk);
+	request_reply_error(request, error);
+}
+
+/* ---- INTERRUPT: only waits for locks answer to it; whatever else was interrupted goes on ---- */
 
 /* Under the registry's mutex: takes the request out of its wait, if it waits, and lets its own loop answer. */
-static void wake_interrupted(struct request *request)
+static void setlk_wake_interrupted(struct request *request)
 {
-	if (node_cancel_wait(request->front->nodes, request->ino, &request->waiter))
-		env_post(request->waiter.loop, &request->waiter.mail, request->waiter.wake);
+	struct setlk *setlk = setlk_of(request);
+
+	if (node_cancel_wait(request->front->nodes, setlk->ino, &setlk->waiter))
+		env_post(setlk->waiter.loop, &setlk->waiter.mail, setlk->waiter.wake);
 }
 
-/* Only lock waits answer to interrupts; whatever else was interrupted goes on. */
 void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata)
 {
 	struct front *front = userdata;
 
 	(void)lane;
-	waits_interrupt(front->waits, unique, wake_interrupted);
+	waits_interrupt(front->waits, unique, setlk_wake_interrupted);
 }
 
 void locks_end_waits(struct front *front)
 {
-	waits_interrupt_all(front->waits, wake_interrupted);
+	waits_interrupt_all(front->waits, setlk_wake_interrupted);
 }
 
-/* ---- FLUSH and RELEASE ---- */
+/*
+ * ---- FLUSH ----
+ *
+ * close(2): what was written becomes durable, and POSIX locks of the closing process go.
+ *
+ *   op_flush        makes durable what is buffered
+ *   flush_flushed   proposes to drop the locks, if any were taken; given up, it goes on here without waiting: a close(2) has
+ *                   nobody to tell, and locks to drop
+ *   flush_called    replies with what could not be written
+ */
+struct flush {
+	struct request request;
+	struct op op;
+	uint64_t ino;
+	uint64_t owner; /* of locks */
+	struct handle *handle;
+};
 
-static int close_error(const struct request *request)
+static void flush_flushed(struct request *request);
+static void flush_called(struct request *request, int error, const struct op_reply *reply);
+
+static struct flush *flush_of(struct request *request)
 {
-	const struct handle *handle = (const struct handle *)(uintptr_t)request->info.fh;
-
-	return node_close_error(request->front->nodes, request->ino, &handle->errors);
+	return container_of(request, struct flush, request);
 }
 
-static void flush_called(struct client_call *call, int error, const struct op_reply *reply)
+static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	struct request *request = request_of_call(call);
-	int write_error = close_error(request);
+	struct flush *flush = request_new(fuse, sizeof *flush);
+
+	if (!flush)
+		return;
+	flush->ino = ino;
+	flush->owner = info->lock_owner;
+	flush->handle = handle_of(info);
+	flush->request.given_up = flush_flushed;
+	/* Before the reply: the same process may lock again through another handle, and keeps that. */
+	handle_remove_owner(flush->handle, LOCK_POSIX, flush->owner);
+	request_flush(&flush->request, ino, flush_flushed);
+}
+
+static int flush_error(const struct flush *flush)
+{
+	return node_close_error(flush->request.front->nodes, flush->ino, &flush->handle->errors);
+}
+
+static void flush_flushed(struct request *request)
+{
+	struct flush *flush = flush_of(request);
+
+	if (!node_has(request->front->nodes, flush->ino, NODE_LOCKED)) {
+		request_reply_error(request, flush_error(flush));
+		return;
+	}
+	flush->op = (struct op){
+		.kind = OP_LOCK,
+		.lock = {.ino = flush->ino, .lock = lock_whole(LOCK_POSIX, FS_LOCK_NONE, flush->owner)},
+	};
+	request_call(request, &flush->op, NULL, flush_called);
+}
+
+static void flush_called(struct request *request, int error, const struct op_reply *reply)
+{
+	struct flush *flush = flush_of(request);
+	int write_error = flush_error(flush);
 
 	(void)reply;
 	if (error == -EINTR) /* given up; the lock is to go all the same */
-		request_background(request->front, lane_loop(request->lane), &request->op);
-	node_wake_lockers(request->front->nodes, request->ino);
+		background_run(request->front, lane_loop(request->lane), &flush->op);
+	node_wake_lockers(request->front->nodes, flush->ino);
 	request_reply_error(request, write_error ? write_error : error);
 }
 
-static void flush_written(struct request *request)
-{
-	if (!node_has(request->front->nodes, request->ino, NODE_LOCKED)) {
-		request_reply_error(request, close_error(request));
-		return;
-	}
-	request->op = (struct op){
-		.kind = OP_LOCK,
-		.lock = {.ino = request->ino,
-			.lock = whole(LOCK_POSIX, FS_LOCK_NONE, request->info.lock_owner)},
-	};
-	request_call(request, NULL, flush_called);
-}
-
-/* close(2): what was written becomes durable, and POSIX locks of the closing process go. */
-static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	struct request *request = request_new(fuse);
-
-	if (!request)
-		return;
-	request->ino = ino;
-	request->info = *info;
-	/* Before the reply: the same process may lock again through another handle, and keeps that. */
-	handle_remove_owner((struct handle *)(uintptr_t)info->fh, LOCK_POSIX, info->lock_owner);
-	request_flush(request, ino, flush_written);
-}
+/* ---- What a closing handle gives back ---- */
 
 void locks_release(struct request *request, const struct handle *handle)
 {
 	for (size_t i = 0; i < handle->owner_count; i++) {
 		const struct handle_owner *owner = &handle->owners[i];
-		struct op op = {
+		const struct op op = {
 			.kind = OP_LOCK,
-			.lock = {.ino = handle->ino, .lock = whole(owner->kind, FS_LOCK_NONE, owner->owner)},
+			.lock = {.ino = handle->ino,
+				.lock = lock_whole(owner->kind, FS_LOCK_NONE, owner->owner)},
 		};
 
-		request_release_lock(request->front, lane_loop(request->lane), &op);
+		background_release_lock(request->front, lane_loop(request->lane), &op);
 	}
 }
 

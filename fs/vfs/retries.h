@@ -50,8 +50,8 @@ void retries_found(struct retries *retries, uint32_t thread, uint64_t ino, uint6
 void retries_missed(struct retries *retries, uint32_t thread, uint64_t parent);
 /* What is noted about it. */
 struct retry retries_of(struct retries *retries, uint32_t thread);
-/* Its call comes to an end. */
-void retries_end(struct retries *retries, uint32_t thread);
+/* The same, as its call comes to an end: nothing is noted any more. */
+struct retry retries_take(struct retries *retries, uint32_t thread);
 
 /* Is this the second try of a call that does this with the inode? */
 bool retry_is_last(const struct retry *retry, enum retry_kind kind, uint64_t ino, uint64_t now);
