@@ -154,16 +154,18 @@ static struct relay_link *find(const struct relay *relay, uint64_t session, uint
 static int connect_to(struct relay *relay, uint64_t session, uint64_t store, const char *address)
 {
 	struct relay_link *link = calloc(1, sizeof *link);
-	const struct rpc_options options = {.self = relay->self,
+	struct rpc_options options = {.self = relay->self,
 		.loop = relay->loop,
 		.address = address,
 		.receiver = store,
-		.session = planted("fs:relay_without_session") ? 0 : session,
+		.session = session,
 		.opened = on_opened,
 		.closed = on_closed,
 		.argument = link};
 	struct status why = {0};
 
+	if (planted("fs:relay_without_session"))
+		options.session = 0;
 	if (!link)
 		return -ENOMEM;
 	*link = (struct relay_link){

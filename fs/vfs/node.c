@@ -265,10 +265,11 @@ struct node_cursor node_cursor(struct node_table *table, uint64_t ino)
 		cursor = (struct node_cursor){
 			.opened = node->errors.count,
 			.written = node->errors.count,
-			.synced = node->errors.count -
-				  (node->is_unseen && !planted("fs:unseen_error_forgotten")),
+			.synced = node->errors.count - node->is_unseen,
 			.locks = node->lock_errors.count,
 		};
+	if (planted("fs:unseen_error_forgotten"))
+		cursor.synced = cursor.written;
 	pthread_mutex_unlock(&table->mutex);
 	return cursor;
 }

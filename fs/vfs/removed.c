@@ -276,8 +276,9 @@ static void release_next(struct removed *removed)
 
 static bool is_needed(const struct removed *removed, const struct leaving *leaving)
 {
-	return !leaving->is_kept && removed->options.is_known(removed->options.argument, leaving->ino) &&
-	       !planted("fs:forgotten_while_known");
+	if (planted("fs:forgotten_while_known"))
+		return false;
+	return !leaving->is_kept && removed->options.is_known(removed->options.argument, leaving->ino);
 }
 
 /* On a worker. */

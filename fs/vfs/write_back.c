@@ -295,6 +295,8 @@ static struct write_back_waiter *take_satisfied(struct file *file)
 /* Those who wait for a chunk that could not be written. */
 static void tell_waiters(struct file *file, const struct chunk *chunk, int error)
 {
+	if (planted("fs:waiter_not_told"))
+		return;
 	for (struct write_back_waiter *waiter = file->waiters; waiter; waiter = waiter->next)
 		if (waits_for(waiter, chunk))
 			waiter->error = error;
@@ -315,7 +317,7 @@ static void on_written(struct client_call *call, int error, const struct op_repl
 	if (error)
 		write_back->options.failed(write_back->options.argument, ino, error);
 	pthread_mutex_lock(&write_back->mutex);
-	if (error && !planted("fs:waiter_not_told"))
+	if (error)
 		tell_waiters(file, chunk, error);
 	if (!error && reply->has_attributes)
 		answers_note(&write_back->answers, &reply->attributes);
@@ -663,10 +665,12 @@ void write_back_each(struct write_back *write_back, void (*each)(void *argument,
 /* As eval_write will leave them; the blocks as if it overwrote nothing. Under the mutex. */
 static void lay_chunk(const struct chunk *chunk, struct attributes *attributes)
 {
-	uint64_t end = end_of(chunk);
+	uint64_t end = end_of(chunk), size = end;
 
-	if (end > attributes->size && !planted("fs:buffered_end_unseen"))
-		attributes->size = end;
+	if (planted("fs:buffered_end_unseen"))
+		size = 0;
+	if (size > attributes->size)
+		attributes->size = size;
 	attributes_set_written(attributes, &chunk->time);
 	if (chunk->flags & OP_WRITE_KILL)
 		attributes->mode = fs_mode_stripped(attributes->mode);
