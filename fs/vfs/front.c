@@ -53,6 +53,7 @@ static struct fuse_lowlevel_ops operations_table(void)
 	ops_directories(&operations);
 	ops_xattrs(&operations);
 	ops_locks(&operations);
+	ops_setlk(&operations);
 	return operations;
 }
 

@@ -26,6 +26,7 @@ void ops_write(struct fuse_lowlevel_ops *operations);
 void ops_directories(struct fuse_lowlevel_ops *operations);
 void ops_xattrs(struct fuse_lowlevel_ops *operations);
 void ops_locks(struct fuse_lowlevel_ops *operations);
+void ops_setlk(struct fuse_lowlevel_ops *operations);
 
 void ops_statx(const struct lane_raw *raw, void *userdata);
 void ops_tmpfile(const struct lane_raw *raw, void *userdata);
