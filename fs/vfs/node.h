@@ -83,6 +83,8 @@ struct node_cursor node_cursor(struct node_table *table, uint64_t ino);
 /* 0 or the last -errno that is to be told. */
 int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
 int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
+/* The same of a write that begins, and node_set_pages, if it goes through pages. */
+int node_begin_write(struct node_table *table, uint64_t ino, bool through_pages, struct node_cursor *cursor);
 int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor);
 
 /* Waits until a lock of the inode is dropped (node_wake_lockers). The caller has asked for the lock, been refused, and

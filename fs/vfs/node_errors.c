@@ -92,13 +92,15 @@ int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor 
 	return error ? error : lock_error;
 }
 
-int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor)
+int node_begin_write(struct node_table *table, uint64_t ino, bool through_pages, struct node_cursor *cursor)
 {
 	int error = 0, lock_error = 0;
 	struct node *node;
 
 	pthread_mutex_lock(&table->mutex);
 	node = node_find(table, ino);
+	if (node && through_pages)
+		node->marks &= ~(unsigned)NODE_PAGELESS;
 	if (node) {
 		lock_error = take_lock_error(node, cursor);
 		error = error_since_either(&node->errors, cursor->written, cursor->synced);
@@ -106,6 +108,11 @@ int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor 
 	}
 	pthread_mutex_unlock(&table->mutex);
 	return error ? error : lock_error;
+}
+
+int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor)
+{
+	return node_begin_write(table, ino, false, cursor);
 }
 
 int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor)

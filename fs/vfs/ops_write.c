@@ -60,12 +60,16 @@ static uint32_t write_op_flags(const struct request *request, const struct fuse_
 	       (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0);
 }
 
-/* What could not be written before. Nobody who could be told writes mapped pages. */
-static int write_earlier_error(const struct write *write)
+/* 0, or what could not be written before. Nobody who could be told writes mapped pages. */
+static int write_begin(const struct write *write)
 {
-	return write->is_clip ? 0
-			      : node_write_error(write->request.front->nodes, write->op.write.ino,
-					&write->handle->errors);
+	struct node_table *nodes = write->request.front->nodes;
+	uint64_t ino = write->op.write.ino;
+
+	if (!write->is_clip)
+		return node_begin_write(nodes, ino, !(write->flags & O_DIRECT), &write->handle->errors);
+	node_set_pages(nodes, ino);
+	return 0;
 }
 
 static bool write_must_be_durable(const struct write *write)
@@ -99,9 +103,7 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 			.offset = (uint64_t)offset,
 			.flags = write_op_flags(&write->request, info)},
 	};
-	if (!(info->flags & O_DIRECT) || info->writepage)
-		node_set_pages(write->request.front->nodes, ino);
-	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : write_earlier_error(write);
+	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : write_begin(write);
 	if (error)
 		request_reply_error(&write->request, error);
 	else if (write_must_be_durable(write))
@@ -168,8 +170,11 @@ static void write_durable(struct write *write, const void *data)
 static void write_flushed(struct request *request)
 {
 	struct write *write = write_of(request);
-	int error = write_earlier_error(write);
+	const struct op_write *op = &write->op.write;
+	int error = 0;
 
+	if (!write->is_clip)
+		error = node_write_error(request->front->nodes, op->ino, &write->handle->errors);
 	if (error)
 		request_reply_error(request, error);
 	else
