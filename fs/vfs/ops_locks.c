@@ -57,7 +57,7 @@ static void getlk_found(struct request *request)
  *                   nobody to tell, and locks to drop
  *   flush_called    replies with what could not be written
  */
-struct flush {
+struct flush_request {
 	struct request request;
 	struct op op;
 	uint64_t ino;
@@ -68,14 +68,14 @@ struct flush {
 static void flush_flushed(struct request *request);
 static void flush_called(struct request *request, int error, const struct op_reply *reply);
 
-static struct flush *flush_of(struct request *request)
+static struct flush_request *flush_of(struct request *request)
 {
-	return container_of(request, struct flush, request);
+	return container_of(request, struct flush_request, request);
 }
 
 static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {
-	struct flush *flush = request_new(fuse, sizeof *flush);
+	struct flush_request *flush = request_new(fuse, sizeof *flush);
 
 	if (!flush)
 		return;
@@ -88,14 +88,14 @@ static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 	request_flush(&flush->request, ino, flush_flushed);
 }
 
-static int flush_error(const struct flush *flush)
+static int flush_error(const struct flush_request *flush)
 {
 	return node_close_error(flush->request.front->nodes, flush->ino, &flush->handle->errors);
 }
 
 static void flush_flushed(struct request *request)
 {
-	struct flush *flush = flush_of(request);
+	struct flush_request *flush = flush_of(request);
 
 	if (!node_has(request->front->nodes, flush->ino, NODE_LOCKED)) {
 		request_reply_error(request, flush_error(flush));
@@ -110,7 +110,7 @@ static void flush_flushed(struct request *request)
 
 static void flush_called(struct request *request, int error, const struct op_reply *reply)
 {
-	struct flush *flush = flush_of(request);
+	struct flush_request *flush = flush_of(request);
 	int write_error = flush_error(flush);
 
 	(void)reply;

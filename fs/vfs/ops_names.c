@@ -10,40 +10,40 @@
 #include "proto/container.h"
 
 /* An operation in a directory, which may be gone. */
-struct place {
+struct name_change {
 	struct request request;
 	struct op op;
 	struct retry retry; /* of a try before this one */
 };
 
-struct named_place {
-	struct place place;
+struct named_change {
+	struct name_change change;
 	char name[];
 };
 
-static struct place *place_of(struct request *request)
+static struct name_change *name_change_of(struct request *request)
 {
-	return container_of(request, struct place, request);
+	return container_of(request, struct name_change, request);
 }
 
-static struct named_place *named_place_of(struct request *request)
+static struct named_change *named_change_of(struct request *request)
 {
-	return container_of(place_of(request), struct named_place, place);
+	return container_of(name_change_of(request), struct named_change, change);
 }
 
-static struct named_place *named_place_new(fuse_req_t fuse, const char *name)
+static struct named_change *named_change_new(fuse_req_t fuse, const char *name)
 {
-	struct named_place *named = request_new_named(fuse, offsetof(struct named_place, name), name);
+	struct named_change *named = request_new_named(fuse, offsetof(struct named_change, name), name);
 
 	if (named)
-		named->place.retry = stale_take_retry(&named->place.request);
+		named->change.retry = stale_take_retry(&named->change.request);
 	return named;
 }
 
-static void place_reply_error(struct place *place, int error)
+static void name_change_reply_error(struct name_change *change, int error)
 {
 	request_reply_error(
-		&place->request, stale_place_error(&place->request, &place->op, &place->retry, error));
+		&change->request, stale_place_error(&change->request, &change->op, &change->retry, error));
 }
 
 /* ---- FORGET, BATCH_FORGET: no request; nobody is answered ---- */
@@ -70,21 +70,21 @@ static void op_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_da
  * ---- MKNOD, MKDIR, SYMLINK ----
  *
  *   op_mknod, op_mkdir, op_symlink
- *   make          proposes the inode and its name
+ *   make_inode    proposes the inode and its name
  *   make_called   replies
  */
-static void make(
+static void make_inode(
 	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target);
 static void make_called(struct request *request, int error, const struct op_reply *reply);
 
 static void op_mknod(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	make(fuse, parent, name, mode, rdev, NULL);
+	make_inode(fuse, parent, name, mode, rdev, NULL);
 }
 
 static void op_mkdir(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	make(fuse, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
+	make_inode(fuse, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
 }
 
 static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, const char *name)
@@ -92,19 +92,19 @@ static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, c
 	if (strlen(target) > FS_SYMLINK_SIZE_MAX)
 		fuse_reply_err(fuse, ENAMETOOLONG);
 	else
-		make(fuse, parent, name, S_IFLNK | 0777, 0, target);
+		make_inode(fuse, parent, name, S_IFLNK | 0777, 0, target);
 }
 
-static void make(
+static void make_inode(
 	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target)
 {
-	struct named_place *named = named_place_new(fuse, name);
+	struct named_change *named = named_change_new(fuse, name);
 
 	if (!named)
 		return;
-	named->place.op = (struct op){
+	named->change.op = (struct op){
 		.kind = OP_MAKE,
-		.make = {.caller = request_caller(&named->place.request),
+		.make = {.caller = request_caller(&named->change.request),
 			.parent = parent,
 			.name = request_name(named->name),
 			.mode = mode,
@@ -113,13 +113,14 @@ static void make(
 			.target = target ? request_name(target) : (struct slice){0}, /* for the call */
 			.exclusive = true},
 	};
-	request_call(&named->place.request, &named->place.op, NULL, make_called);
+	request_call(&named->change.request, &named->change.op, NULL, make_called);
 }
 
 /* The name is there now. */
-static void place_reply_entry(struct named_place *named, uint64_t parent, const struct attributes *attributes)
+static void name_change_reply_entry(
+	struct named_change *named, uint64_t parent, const struct attributes *attributes)
 {
-	struct request *request = &named->place.request;
+	struct request *request = &named->change.request;
 
 	request_see(request, attributes);
 	request_reply_entry(request, attributes, attributes, parent, request_name(named->name));
@@ -127,12 +128,12 @@ static void place_reply_entry(struct named_place *named, uint64_t parent, const 
 
 static void make_called(struct request *request, int error, const struct op_reply *reply)
 {
-	struct named_place *named = named_place_of(request);
+	struct named_change *named = named_change_of(request);
 
 	if (error)
-		place_reply_error(&named->place, error);
+		name_change_reply_error(&named->change, error);
 	else
-		place_reply_entry(named, named->place.op.make.parent, &reply->attributes);
+		name_change_reply_entry(named, named->change.op.make.parent, &reply->attributes);
 }
 
 /*
@@ -147,33 +148,33 @@ static void link_called(struct request *request, int error, const struct op_repl
 
 static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	struct named_place *named = named_place_new(fuse, name);
+	struct named_change *named = named_change_new(fuse, name);
 
 	if (!named)
 		return;
-	named->place.op = (struct op){
+	named->change.op = (struct op){
 		.kind = OP_LINK,
 		.link = {.ino = ino, .parent = parent, .name = request_name(named->name)},
 	};
-	request_flush(&named->place.request, ino, link_flushed);
+	request_flush(&named->change.request, ino, link_flushed);
 }
 
 static void link_flushed(struct request *request)
 {
-	request_call(request, &place_of(request)->op, NULL, link_called);
+	request_call(request, &name_change_of(request)->op, NULL, link_called);
 }
 
 static void link_called(struct request *request, int error, const struct op_reply *reply)
 {
-	struct named_place *named = named_place_of(request);
-	const struct op_link *link = &named->place.op.link;
+	struct named_change *named = named_change_of(request);
+	const struct op_link *link = &named->change.op.link;
 
 	if (error) {
-		place_reply_error(&named->place, error);
+		name_change_reply_error(&named->change, error);
 		return;
 	}
 	removed_drop(request->front->removed, link->ino); /* it has a name again, if it had none */
-	place_reply_entry(named, link->parent, &reply->attributes);
+	name_change_reply_entry(named, link->parent, &reply->attributes);
 }
 
 /*
@@ -198,15 +199,15 @@ static void op_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 
 static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
 {
-	struct named_place *named = named_place_new(fuse, name);
+	struct named_change *named = named_change_new(fuse, name);
 
 	if (!named)
 		return;
-	named->place.op = (struct op){
+	named->change.op = (struct op){
 		.kind = kind,
 		.remove = {.parent = parent, .name = request_name(named->name), .hold = true},
 	};
-	request_call(&named->place.request, &named->place.op, NULL, remove_called);
+	request_call(&named->change.request, &named->change.op, NULL, remove_called);
 }
 
 static void remove_called(struct request *request, int error, const struct op_reply *reply)
@@ -215,7 +216,7 @@ static void remove_called(struct request *request, int error, const struct op_re
 
 	if (!error && victim->ino != 0 && victim->nlink == 0 && !victim->is_gone)
 		removed_add(request->front->removed, victim->ino);
-	place_reply_error(place_of(request), error);
+	name_change_reply_error(name_change_of(request), error);
 }
 
 /*
@@ -229,8 +230,8 @@ static void remove_called(struct request *request, int error, const struct op_re
  * What is renamed over something is often meant to replace it as a whole: its data goes first, and without it the name
  * stays what it was.
  */
-struct rename {
-	struct place place;
+struct rename_change {
+	struct name_change change;
 	struct finding finding;
 	char names[]; /* the old one, and behind it the new one */
 };
@@ -238,9 +239,9 @@ struct rename {
 static void rename_found(struct request *request);
 static void rename_flushed(struct request *request);
 
-static struct rename *rename_new(fuse_req_t fuse, const char *name, const char *new_name)
+static struct rename_change *rename_new(fuse_req_t fuse, const char *name, const char *new_name)
 {
-	struct rename *rename;
+	struct rename_change *rename;
 
 	if (strlen(name) > FS_NAME_SIZE_MAX || strlen(new_name) > FS_NAME_SIZE_MAX) {
 		fuse_reply_err(fuse, ENAMETOOLONG);
@@ -250,21 +251,21 @@ static struct rename *rename_new(fuse_req_t fuse, const char *name, const char *
 	if (!rename)
 		return NULL;
 	strcpy(stpcpy(rename->names, name) + 1, new_name);
-	rename->place.retry = stale_take_retry(&rename->place.request);
+	rename->change.retry = stale_take_retry(&rename->change.request);
 	return rename;
 }
 
 static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
-	struct rename *rename = rename_new(fuse, name, new_name);
+	struct rename_change *rename = rename_new(fuse, name, new_name);
 	struct request *request;
 	struct question question;
 
 	if (!rename)
 		return;
-	request = &rename->place.request;
-	rename->place.op = (struct op){
+	request = &rename->change.request;
+	rename->change.op = (struct op){
 		.kind = OP_RENAME,
 		.rename = {.caller = request_caller(request),
 			.parent = parent,
@@ -274,7 +275,7 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 			.flags = flags,
 			.hold = true},
 	};
-	question = question_of_name(rename->place.op.rename.name, parent);
+	question = question_of_name(rename->change.op.rename.name, parent);
 	if (write_back_is_clean(request->front->write_back))
 		rename_flushed(request);
 	else
@@ -283,7 +284,8 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 
 static void rename_found(struct request *request)
 {
-	const struct rename *rename = container_of(place_of(request), struct rename, place);
+	const struct rename_change *rename =
+		container_of(name_change_of(request), struct rename_change, change);
 
 	if (request->error)
 		rename_flushed(request);
@@ -293,7 +295,7 @@ static void rename_found(struct request *request)
 
 static void rename_flushed(struct request *request)
 {
-	request_call(request, &place_of(request)->op, NULL, remove_called);
+	request_call(request, &name_change_of(request)->op, NULL, remove_called);
 }
 
 void ops_names(struct fuse_lowlevel_ops *operations)

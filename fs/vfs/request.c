@@ -151,7 +151,7 @@ static void note_change(
 	}
 }
 
-static void on_called(struct client_call *call, int error, const struct op_reply *reply)
+static void on_request_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct request *request = container_of(call, struct request, step.call);
 	const struct op *op = request->step.op;
@@ -178,10 +178,10 @@ void request_call(struct request *request, const struct op *op, struct buf *payl
 	request->called = called;
 	request->step.op = op;
 	request->step.call.loop = lane_loop(request->lane);
-	request->step.call.done = on_called;
+	request->step.call.done = on_request_called;
 	result = client_call(request->front->options.client, &request->step.call, op, payload);
 	if (result < 0)
-		on_called(&request->step.call, result, &(struct op_reply){.error = result});
+		on_request_called(&request->step.call, result, &(struct op_reply){.error = result});
 }
 
 /* ---- Questions ---- */

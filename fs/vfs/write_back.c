@@ -132,7 +132,7 @@ static struct dirty_chunk *write_back_take_all(struct write_back *write_back)
 
 static void send_list(struct write_back *write_back, struct dirty_chunk *list, struct env_loop *loop);
 
-static void on_written(struct client_call *call, int error, const struct op_reply *reply)
+static void on_chunk_written(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct dirty_chunk *chunk = container_of(call, struct dirty_chunk, call);
 	struct write_back *write_back = chunk->write_back;
@@ -189,14 +189,14 @@ static void send_chunk(struct write_back *write_back, struct dirty_chunk *chunk,
 		options->sending(options->argument, chunk->file->ino);
 	chunk->write_back = write_back;
 	chunk->call.loop = loop;
-	chunk->call.done = on_written;
+	chunk->call.done = on_chunk_written;
 	if (payload)
 		result = client_call(options->client, &chunk->call, &op, payload);
 	else
 		free(chunk->bytes);
 	buf_unref(payload);
 	if (result < 0)
-		on_written(&chunk->call, result, NULL);
+		on_chunk_written(&chunk->call, result, NULL);
 }
 
 static void send_list(struct write_back *write_back, struct dirty_chunk *list, struct env_loop *loop)
@@ -211,7 +211,7 @@ static void send_list(struct write_back *write_back, struct dirty_chunk *list, s
 
 /* ---- Age ---- */
 
-static void on_timer(struct env_timer *timer);
+static void on_write_back_timer(struct env_timer *timer);
 
 static void arm_timer(struct env_mail *mail)
 {
@@ -220,10 +220,10 @@ static void arm_timer(struct env_mail *mail)
 	if (write_back->is_stopping)
 		return;
 	env_timer_start(&write_back->timer, write_back->options.loop,
-		env_now(env_of(write_back)) + write_back->options.age_max_ns / 2, on_timer);
+		env_now(env_of(write_back)) + write_back->options.age_max_ns / 2, on_write_back_timer);
 }
 
-static void on_timer(struct env_timer *timer)
+static void on_write_back_timer(struct env_timer *timer)
 {
 	struct write_back *write_back = container_of(timer, struct write_back, timer);
 	uint64_t now = env_now(env_of(write_back));
