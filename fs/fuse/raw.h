@@ -1,5 +1,6 @@
 /*
- * raw.h: the answers that libfuse 3.14 cannot make, in the kernel's own layout (linux/fuse.h, protocol 7.39).
+ * raw.h: the answers that libfuse 3.14 cannot make, in the kernel's own layout (linux/fuse.h, protocol 7.39). STATX and
+ * TMPFILE fill them in.
  */
 #ifndef RAFTKV_FS_FUSE_RAW_H
 #define RAFTKV_FS_FUSE_RAW_H

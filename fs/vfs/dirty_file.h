@@ -2,8 +2,8 @@
  * dirty_file.h: the data of one file that has been acknowledged and is not durable yet, as the write-back keeps it
  * (write_back.c, which alone calls this, under its mutex).
  *
- * The data lies in chunks, in the order in which it came. Each becomes one operation; neighbouring writes join the last one
- * while it is open. Several chunks are on their way at a time, in any order unless they overlap.
+ * The data lies in chunks, in the order in which it came. Each becomes one operation; neighbouring writes join the last
+ * one while it is open. Several chunks are on their way at a time, in any order unless they overlap.
  */
 #ifndef RAFTKV_FS_VFS_DIRTY_FILE_H
 #define RAFTKV_FS_VFS_DIRTY_FILE_H
@@ -66,7 +66,7 @@ const struct dirty_chunk *dirty_file_awaited(
 	const struct dirty_file *file, const struct write_back_waiter *waiter);
 /* Takes out the waiters whose data is all gone from the file. */
 struct write_back_waiter *dirty_file_take_satisfied(struct dirty_file *file);
-/* Tells those who wait for a chunk that it could not be written. */
+/* Tells the waiters of a chunk that it could not be written. */
 void dirty_file_fail(struct dirty_file *file, const struct dirty_chunk *chunk, int error);
 
 /* Lays the data over the store's attributes, as eval_write will leave them. */

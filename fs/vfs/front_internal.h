@@ -1,8 +1,6 @@
 /*
  * front_internal.h: the front's own struct, and what every operation needs of it: what the kernel knows of an inode, and
- * the end.
- *
- * Included by the operations and what they share, and by nobody outside of this folder.
+ * the end. The operations and what they share include it; nobody outside of this folder does.
  */
 #ifndef RAFTKV_FS_VFS_FRONT_INTERNAL_H
 #define RAFTKV_FS_VFS_FRONT_INTERNAL_H
@@ -64,8 +62,8 @@ void front_leave(struct front *front);
 void front_drop_attributes(const struct front *front, uint64_t ino);
 /* Executing a file with this mode gives privileges (NODE_PRIVILEGED). */
 void front_note_mode(const struct front *front, uint64_t ino, uint32_t mode);
-/* Suid, sgid and capabilities may have been stripped: the kernel did not do it itself, and is told if it may have known of
- * any. */
+/* Suid, sgid and capabilities may have been stripped: the kernel did not do it itself, and is told if it may have known
+ * of any. */
 void front_strip(const struct front *front, uint64_t ino);
 /* It is going to be told of these attributes, and of a name (told_name) or none (0). Of files alone is it remembered. */
 void front_note_told(const struct front *front, const struct attributes *attributes, uint64_t name);

@@ -1,9 +1,9 @@
 /*
- * handle.h: what an open file or directory is to us: fuse_file_info.fh. An opening makes it (opening.h), RELEASE closes it;
- * the operations in between find it in the requests.
+ * handle.h: what an open file or directory is to us: fuse_file_info.fh. An opening makes it (opening.h), RELEASE closes
+ * it; the operations in between find it in the requests.
  *
- * Several lanes may use a handle at once. The front has a list of them all: those that the kernel did not release are freed
- * at the end.
+ * Several lanes may use a handle at once. The front has a list of them all: those that the kernel did not release are
+ * freed at the end.
  */
 #ifndef RAFTKV_FS_VFS_HANDLE_H
 #define RAFTKV_FS_VFS_HANDLE_H

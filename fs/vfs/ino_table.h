@@ -1,6 +1,7 @@
 /*
- * ino_table.h: what is known about inodes, by number: a hash table of entries that are in use, or idle and kept for a while,
- * the last ones that became idle. The tables of nodes (node.c) and of pages (pages.c) embed it, under their own mutexes.
+ * ino_table.h: what is known about inodes, by number: a hash table of entries that are in use, or idle and kept for a
+ * while, the last ones that became idle. The tables of nodes (node.c) and of pages (pages.c) embed it, under their own
+ * mutexes.
  */
 #ifndef RAFTKV_FS_VFS_INO_TABLE_H
 #define RAFTKV_FS_VFS_INO_TABLE_H
@@ -28,8 +29,8 @@ struct ino_entry *ino_table_find(const struct ino_table *table, uint64_t ino); /
 void ino_table_add(struct ino_table *table, uint64_t ino, struct ino_entry *entry);
 /* The entry is the caller's to free. */
 void ino_table_remove(struct ino_table *table, struct ino_entry *entry);
-/* It is idle from now on. The one that has to go for it, as there are more than `idle_max`: removed, the caller's to free;
- * NULL: none. */
+/* It is idle from now on. The one that has to go for it, as there are more than `idle_max`: removed, the caller's to
+ * free; NULL: none. */
 struct ino_entry *ino_table_set_idle(struct ino_table *table, struct ino_entry *entry, uint32_t idle_max);
 /* It is in use again, if it was idle. */
 void ino_table_set_used(struct ino_table *table, struct ino_entry *entry);

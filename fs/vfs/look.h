@@ -1,6 +1,6 @@
 /*
- * look.h: what the operations that look at an inode keep while they wait: LOOKUP, GETATTR, STATX (ops_look.c). Most requests
- * are of these, so that they are small: tests/unit/fs/test_request_size.c.
+ * look.h: what the operations that look at an inode keep while they wait: LOOKUP, GETATTR, STATX (ops_look.c). Most
+ * requests are of these, so that they are small: tests/unit/fs/test_request_size.c.
  */
 #ifndef RAFTKV_FS_VFS_LOOK_H
 #define RAFTKV_FS_VFS_LOOK_H

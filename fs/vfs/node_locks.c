@@ -1,4 +1,4 @@
-/* Who waits until a lock of a node is dropped (node.h). */
+/* The requests that wait until a lock of a node is dropped (node.h). */
 #include <errno.h>
 #include <utlist.h>
 

@@ -113,8 +113,8 @@ void opening_look(struct opening *opening, request_cb opened)
 		request_ask_any(&opening->request, &question, &opening->finding, opening_found);
 }
 
-/* Whether the name by which the kernel came may lead elsewhere by now: there is none any more, or somebody else changed the
- * inode since the kernel was told of it. */
+/* Whether the name by which the kernel came may lead elsewhere by now: there is none any more, or somebody else changed
+ * the inode since the kernel was told of it. */
 static bool may_be_renamed(const struct opening *opening)
 {
 	const struct attributes *attributes = &opening->finding.attributes;

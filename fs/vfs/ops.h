@@ -2,8 +2,8 @@
  * ops.h: the operations, by family. The front (front.c) collects them in libfuse's table, and hands the lanes those that
  * libfuse does not know.
  *
- * In each file an operation's steps stand together: a comment that lists them, then the callback, then the steps in the order
- * in which they happen.
+ * In each file an operation's steps stand together: a comment that lists them, then the callback, then the steps in the
+ * order in which they happen.
  */
 #ifndef RAFTKV_FS_VFS_OPS_H
 #define RAFTKV_FS_VFS_OPS_H

@@ -109,8 +109,8 @@ static void create_called(struct request *request, int error, const struct op_re
 		create_opened(opening);
 }
 
-/* Another mount was first: without O_EXCL the kernel is to look again, and to open what it finds as that file's permissions
- * say. If it has looked again already, and others make and remove the name, it is done here. */
+/* Another mount was first: without O_EXCL the kernel is to look again, and to open what it finds as that file's
+ * permissions say. If it has looked again already, and others make and remove the name, it is done here. */
 static void create_again(struct create *create)
 {
 	struct opening *opening = &create->opening;
@@ -122,8 +122,8 @@ static void create_again(struct create *create)
 		request_reply_error(&opening->request, stale_look_again(&opening->request, RETRY_OPEN, 0, 0));
 }
 
-/* The kernel has checked what the caller may do in the directory, not with this file. Whoever owns it may do with it as its
- * bits for the owner say, whatever else is allowed. */
+/* The kernel has checked what the caller may do in the directory, not with this file. Whoever owns it may do with it as
+ * its bits for the owner say, whatever else is allowed. */
 static bool create_may_open(const struct opening *opening)
 {
 	const struct attributes *attributes = &opening->finding.attributes;

@@ -1,6 +1,6 @@
 /*
- * IOCTL: the flags of chattr(1), by FS_IOC_GETFLAGS and SETFLAGS, and their other form with struct fsxattr, which the kernel
- * asks for by itself before it sets either.
+ * IOCTL: the flags of chattr(1), by FS_IOC_GETFLAGS and SETFLAGS, and their other form with struct fsxattr, which the
+ * kernel asks for by itself before it sets either.
  */
 #include <errno.h>
 #include <linux/fs.h>

@@ -5,13 +5,15 @@
  * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
  * lock was dropped since.
  *
- * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long as
- * they go on asking. What another mount drops is not heard of: while its lock is in the way, or somebody's turn comes
- * first, the request asks again after a rest. The rest is short, and longer for who has others before it or has asked
- * often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most. Behind a lock of
- * this mount it only keeps its place, by asking every KEEP_PLACE_MS. Who gives up says so: nobody is to wait for it.
+ * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long
+ * as they go on asking. What another mount drops is not heard of: while its lock is in the way, or somebody's turn
+ * comes first, the request asks again after a rest. The rest is short, and longer for a request that has others before
+ * it or has asked often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most.
+ * Behind a lock of this mount it only keeps its place, by asking every KEEP_PLACE_MS. A request that gives up says so:
+ * nobody is to wait for it.
  *
- * Who was given a lock sees what others wrote while they held it: old pages and attributes have gone before the answer.
+ * Whoever was given a lock sees what others wrote while they held it: old pages and attributes have gone before the
+ * answer.
  */
 #include <errno.h>
 #include <sys/file.h>
@@ -43,8 +45,8 @@
  *   setlk_settled     replies, once old pages have gone
  *
  * It was refused:
- *   setlk_refuse      who does not wait may still wait for locks that are being dropped by a close
- *   setlk_wait        who waits is put among the inode's waiters
+ *   setlk_refuse      one that does not wait may still wait for locks that are being dropped by a close
+ *   setlk_wait        one that waits is put among the inode's waiters
  *   setlk_go_on       woken, or after a rest: setlk_ask
  *
  * The session has ended:

@@ -209,7 +209,7 @@ static void write_called(struct request *request, int error, const struct op_rep
 	}
 	write->count = write->is_clip ? write->size : (size_t)reply->count;
 	if (!write->is_clip && write->handle->is_direct) {
-		/* Past the kernel's pages: who reads through them is to see it when the writer knows that it is there. */
+		/* Past the kernel's pages: whoever reads through them is to see it once the writer knows that it is there. */
 		request->ticket = pages_drop(pages, op->ino);
 	} else {
 		if (reply->offset != op->offset) /* the kernel put it elsewhere */

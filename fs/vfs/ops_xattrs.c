@@ -195,7 +195,7 @@ static bool is_in_group(fuse_req_t fuse, gid_t group)
 	return found;
 }
 
-/* Linux clears S_ISGID when somebody who is not in the file's group sets its access ACL. */
+/* Linux clears S_ISGID when somebody outside of the file's group sets its access ACL. */
 static void setxattr_acl_found(struct request *request)
 {
 	struct setxattr *setxattr = setxattr_of(request);

@@ -84,7 +84,7 @@ static void pages_file_drop(struct pages *pages, struct pages_file *file)
 	if (planted("fs:old_pages_kept"))
 		return;
 	file->ticket = drops_add(pages->options.drops, file->entry.ino);
-	if (file->ticket == 0) /* no memory: the next one who opens it tries again */
+	if (file->ticket == 0) /* no memory: whoever opens it next tries again */
 		file->is_stale = true;
 }
 

@@ -293,7 +293,7 @@ static void ask_kernel(struct env_work *work)
 	removed->leaving_count = left;
 }
 
-/* Under the mutex: who opens it after this finds that it is not held. */
+/* Under the mutex: whoever opens it after this finds that it is not held. */
 static bool take_out(struct removed *removed, const struct leaving *leaving)
 {
 	struct removed_item *item = removed_find(removed, leaving->ino);

@@ -1,5 +1,6 @@
 /*
- * removed.h: the inodes without a name that this session holds.
+ * removed.h: the inodes without a name that this session holds. The operations on names note what they removed, and
+ * FORGET and RELEASE what may go.
  *
  * Those whose last name went here are held until the kernel has forgotten them.
  *

@@ -1,11 +1,11 @@
 /*
  * request.h: one FUSE request on its way to its reply: what all operations need.
  *
- * A request lives from an operation's callback to its reply, on its lane's loop. Each operation has a struct of its own that
- * begins with a struct request and holds what this operation alone needs; it is allocated with the length of its names and
- * data. An operation is a chain of steps: each begins something that takes time and names the function that goes on
- * afterwards. A request waits for one thing at a time, so that what belongs to a wait shares its room (`step`): nothing of
- * it outlives the next step.
+ * A request lives from an operation's callback to its reply, on its lane's loop. Each operation has a struct of its own
+ * that begins with a struct request and holds what this operation alone needs; it is allocated with the length of its
+ * names and data. An operation is a chain of steps: each begins something that takes time and names the function that
+ * goes on afterwards. A request waits for one thing at a time, so that what belongs to a wait shares its room (`step`):
+ * nothing of it outlives the next step.
  *
  * Every path ends in exactly one of the functions of reply.h, which answer the kernel and free the request.
  */
@@ -79,8 +79,8 @@ void request_drop_payload(struct request *request);
 
 /* ---- Steps ---- */
 
-/* Proposes `op`, which stays until the answer has come; `called` gets it, an error that comes at once too. `payload` (may be
- * NULL) is shared. */
+/* Proposes `op`, which stays until the answer has come; `called` gets it, an error that comes at once too. `payload`
+ * (may be NULL) is shared. */
 void request_call(
 	struct request *request, const struct op *op, struct buf *payload, request_called_cb called);
 /* Asks; what is found goes to `finding`, which stays. Then `then`; an error ends the request with that errno, but with
@@ -93,15 +93,15 @@ void request_ask_any(
 /* Makes what was written to `ino` durable first, whatever became of it; then `then`. At once when there is nothing. What
  * could not be written is told by node.h. */
 void request_flush(struct request *request, uint64_t ino, request_cb then);
-/* The same for who would take old data for new: what could not be written ends the request with that errno. */
+/* The same for an operation that would take old data for new: what could not be written ends the request with that errno. */
 void request_flush_or_fail(struct request *request, uint64_t ino, request_cb then);
 /* The same of `size` bytes at `offset` alone. `*file_end`, at once: write_back_flush_range. */
 void request_flush_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
 	uint64_t *file_end, request_cb then);
 
-/* Once old pages have gone (request_see); at once when there are none. Not of a request during which the kernel holds pages
- * or writes of the file back: READ, WRITE through pages, SETATTR. OPEN (but O_TRUNC with the kernel's write-back cache,
- * which is off) and locks hold none. */
+/* Once old pages have gone (request_see); at once when there are none. Not of a request during which the kernel holds
+ * pages or writes of the file back: READ, WRITE through pages, SETATTR. OPEN (but O_TRUNC with the kernel's write-back
+ * cache, which is off) and locks hold none. */
 void request_settle(struct request *request, request_cb then);
 
 /* Nobody needs the answer: -EINTR, unless it is about to come. A FLUSH goes on without waiting. For the watch. */

@@ -1,5 +1,5 @@
 /*
- * retries.h: threads that were told ESTALE and try again.
+ * retries.h: threads that were told ESTALE and try again. LOOKUP and stale.c note what happens to them.
  *
  * The kernel knows names for a while after another mount has changed them. Told ESTALE about the inode that it found so,
  * it walks the path once more and asks for every name on it; what is wrong then is the system call's own answer. This
