@@ -1,13 +1,13 @@
 /*
  * mount.h: one machine with a mount: the processes on it, one after the other, each with a client of the cluster
- * (fs/client), a session of its own, and what the front has of open files (fs/vfs/nameless.h). Nothing of a process outlives
+ * (fs/client), a session of its own, and what the front has of open files (fs/inodes/nameless.h). Nothing of a process outlives
  * it; what its actors were waiting for stays open.
  */
 #ifndef RAFTKV_TESTS_SIM_MOUNT_H
 #define RAFTKV_TESTS_SIM_MOUNT_H
 
 #include "fs/client/remote.h"
-#include "fs/vfs/nameless.h"
+#include "fs/inodes/nameless.h"
 #include "tests/lib/sim_env.h"
 
 #define MOUNTS	    2u

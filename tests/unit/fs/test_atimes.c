@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include "fs/vfs/atimes.h"
+#include "fs/inodes/atimes.h"
 #include "tests/lib/sim_client.h"
 
 #define DAY_S	 86400

@@ -1,4 +1,4 @@
-/* fs/fuse/retries: which try of a system call this is. */
+/* fs/vfs/retries: which try of a system call this is. */
 #include "fs/vfs/retries.h"
 
 #include "tests/lib/test.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/vfs/write_back.h"
+#include "fs/inodes/write_back.h"
 #include "tests/lib/sim_client.h"
 
 #define FILE_COUNT	 3u

@@ -3,8 +3,8 @@
  * while, the last ones that became idle. The tables of nodes (node.c) and of pages (pages.c) embed it, under their own
  * mutexes.
  */
-#ifndef RAFTKV_FS_VFS_INO_TABLE_H
-#define RAFTKV_FS_VFS_INO_TABLE_H
+#ifndef RAFTKV_FS_INODES_INO_TABLE_H
+#define RAFTKV_FS_INODES_INO_TABLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

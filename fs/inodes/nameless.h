@@ -9,10 +9,10 @@
  *
  * What is opened later has a name then, or is held before it is opened.
  */
-#ifndef RAFTKV_FS_VFS_NAMELESS_H
-#define RAFTKV_FS_VFS_NAMELESS_H
+#ifndef RAFTKV_FS_INODES_NAMELESS_H
+#define RAFTKV_FS_INODES_NAMELESS_H
 
-#include "fs/vfs/removed.h"
+#include "fs/inodes/removed.h"
 
 struct nameless;
 

@@ -1,4 +1,4 @@
-#include "fs/vfs/removed.h"
+#include "fs/inodes/removed.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -2,13 +2,13 @@
  * node_internal.h: the table of nodes (node.h) from inside, for its three files: opens and marks (node.c), errors
  * (node_errors.c), locks (node_locks.c).
  */
-#ifndef RAFTKV_FS_VFS_NODE_INTERNAL_H
-#define RAFTKV_FS_VFS_NODE_INTERNAL_H
+#ifndef RAFTKV_FS_INODES_NODE_INTERNAL_H
+#define RAFTKV_FS_INODES_NODE_INTERNAL_H
 
 #include <pthread.h>
 
-#include "fs/vfs/ino_table.h"
-#include "fs/vfs/node.h"
+#include "fs/inodes/ino_table.h"
+#include "fs/inodes/node.h"
 
 struct node_errors {
 	uint64_t count;

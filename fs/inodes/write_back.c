@@ -1,4 +1,4 @@
-#include "fs/vfs/write_back.h"
+#include "fs/inodes/write_back.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "fs/client/answers.h"
-#include "fs/vfs/dirty_file.h"
+#include "fs/inodes/dirty_file.h"
 #include "proto/check.h"
 #include "proto/container.h"
 

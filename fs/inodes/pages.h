@@ -15,10 +15,10 @@
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_PAGES_H
-#define RAFTKV_FS_VFS_PAGES_H
+#ifndef RAFTKV_FS_INODES_PAGES_H
+#define RAFTKV_FS_INODES_PAGES_H
 
-#include "fs/vfs/drops.h"
+#include "fs/inodes/drops.h"
 #include "fs/schema/rows.h"
 
 struct pages;

@@ -1,5 +1,5 @@
 /* Errors of data and of locks that a node keeps until they are told (node.h). */
-#include "fs/vfs/node_internal.h"
+#include "fs/inodes/node_internal.h"
 #include "proto/plant.h"
 
 static void add_error(struct node_errors *errors, int error)

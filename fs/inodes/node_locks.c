@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <utlist.h>
 
-#include "fs/vfs/node_internal.h"
+#include "fs/inodes/node_internal.h"
 
 #define CHAIN_MAX 64 /* of owners that wait for each other; Linux follows 10 */
 

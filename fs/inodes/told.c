@@ -1,4 +1,4 @@
-#include "fs/vfs/told.h"
+#include "fs/inodes/told.h"
 
 #include <errno.h>
 #include <pthread.h>

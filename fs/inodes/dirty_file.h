@@ -5,12 +5,12 @@
  * The data lies in chunks, in the order in which it came. Each becomes one operation; neighbouring writes join the last
  * one while it is open. Several chunks are on their way at a time, in any order unless they overlap.
  */
-#ifndef RAFTKV_FS_VFS_DIRTY_FILE_H
-#define RAFTKV_FS_VFS_DIRTY_FILE_H
+#ifndef RAFTKV_FS_INODES_DIRTY_FILE_H
+#define RAFTKV_FS_INODES_DIRTY_FILE_H
 
 #include <uthash.h>
 
-#include "fs/vfs/write_back.h"
+#include "fs/inodes/write_back.h"
 
 struct dirty_chunk {
 	struct client_call call; /* the write-back's, while it is sent */

@@ -1,10 +1,10 @@
-#include "fs/vfs/pages.h"
+#include "fs/inodes/pages.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "fs/vfs/ino_table.h"
+#include "fs/inodes/ino_table.h"
 #include "proto/plant.h"
 
 #define KEPT_DEFAULT 65536u

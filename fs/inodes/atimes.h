@@ -6,8 +6,8 @@
  * the last change, or a day old); what getattr answers is completed from here; the notes are sent a batch at a time,
  * every half minute and at the end. A crash forgets them.
  */
-#ifndef RAFTKV_FS_VFS_ATIMES_H
-#define RAFTKV_FS_VFS_ATIMES_H
+#ifndef RAFTKV_FS_INODES_ATIMES_H
+#define RAFTKV_FS_INODES_ATIMES_H
 
 #include "fs/client/client.h"
 

@@ -1,4 +1,4 @@
-#include "fs/vfs/nameless.h"
+#include "fs/inodes/nameless.h"
 
 #include <errno.h>
 #include <stdatomic.h>

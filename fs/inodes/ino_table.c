@@ -1,4 +1,4 @@
-#include "fs/vfs/ino_table.h"
+#include "fs/inodes/ino_table.h"
 
 #include <stddef.h>
 #include <utlist.h>

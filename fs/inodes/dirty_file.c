@@ -1,4 +1,4 @@
-#include "fs/vfs/dirty_file.h"
+#include "fs/inodes/dirty_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

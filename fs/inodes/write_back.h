@@ -15,8 +15,8 @@
  *
  * Threads: any, each naming its own loop; callbacks come on the loop of the waiter.
  */
-#ifndef RAFTKV_FS_VFS_WRITE_BACK_H
-#define RAFTKV_FS_VFS_WRITE_BACK_H
+#ifndef RAFTKV_FS_INODES_WRITE_BACK_H
+#define RAFTKV_FS_INODES_WRITE_BACK_H
 
 #include "fs/client/client.h"
 

@@ -4,8 +4,8 @@
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_DROPS_H
-#define RAFTKV_FS_VFS_DROPS_H
+#ifndef RAFTKV_FS_INODES_DROPS_H
+#define RAFTKV_FS_INODES_DROPS_H
 
 #include "proto/env.h"
 

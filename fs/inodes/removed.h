@@ -17,8 +17,8 @@
  *
  * Any thread, but removed_stop. What is left at the end goes with the session.
  */
-#ifndef RAFTKV_FS_VFS_REMOVED_H
-#define RAFTKV_FS_VFS_REMOVED_H
+#ifndef RAFTKV_FS_INODES_REMOVED_H
+#define RAFTKV_FS_INODES_REMOVED_H
 
 #include "fs/client/client.h"
 

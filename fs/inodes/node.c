@@ -1,4 +1,4 @@
-#include "fs/vfs/node_internal.h"
+#include "fs/inodes/node_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

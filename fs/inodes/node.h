@@ -4,8 +4,8 @@
  *
  * All lanes share the table; it has one mutex. (What keeps an inode without a name is in removed.h.)
  */
-#ifndef RAFTKV_FS_VFS_NODE_H
-#define RAFTKV_FS_VFS_NODE_H
+#ifndef RAFTKV_FS_INODES_NODE_H
+#define RAFTKV_FS_INODES_NODE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "fs/vfs/drops.h"
+#include "fs/inodes/drops.h"
 
 #include <errno.h>
 #include <pthread.h>

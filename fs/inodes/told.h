@@ -13,8 +13,8 @@
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_TOLD_H
-#define RAFTKV_FS_VFS_TOLD_H
+#ifndef RAFTKV_FS_INODES_TOLD_H
+#define RAFTKV_FS_INODES_TOLD_H
 
 #include <stdbool.h>
 

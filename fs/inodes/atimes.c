@@ -1,4 +1,4 @@
-#include "fs/vfs/atimes.h"
+#include "fs/inodes/atimes.h"
 #include "proto/container.h"
 
 #include <errno.h>
