@@ -1,4 +1,4 @@
-/* fs/client/atimes: when a read is worth a note, what getattr is told meanwhile, and that notes are sent. */
+/* fs/inodes/atimes: when a read is worth a note, what getattr is told meanwhile, and that notes are sent. */
 #include "tests/lib/test.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-/* fs/client/write_back: what is joined, what may overtake what, its bounds, and that nothing is lost. */
+/* fs/inodes/write_back: what is joined, what may overtake what, its bounds, and that nothing is lost. */
 #include "tests/lib/test.h"
 
 #include <errno.h>
