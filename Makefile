@@ -10,7 +10,7 @@
 #   make V=1          show commands                         make lint        layering, lengths, formatting
 #
 # Sources are found by wildcard: a .c file in a layer belongs to the layer's library; a file in tests/unit/LAYER is a
-# test program; a folder tests/NAME with a main.c is the program build/tests/NAME; tests/cases/*.sh are run by check.
+# test program; the folder of each tests/*/main.c is the program build/tests/NAME; tests/cases/*.sh are run by check.
 
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules

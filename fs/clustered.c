@@ -2,103 +2,54 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fs/loop_set.h"
+#include "proto/completion.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
+#include "proto/units.h"
 
 #define WORKERS		 1
 #define IO_THREADS	 1
-#define NS_PER_MS	 UINT64_C(1000000)
 #define GIVE_UP_EVERY_MS 100u
 #define LOOK_EVERY_MS	 50u /* while the root directory is not there yet */
+
+_Static_assert(LOOP_SET_MAX <= REMOTE_LOOPS_MAX, "each loop has a dispatcher");
 
 struct clustered {
 	struct clustered_options options;
 	struct store_list seeds;
 	char host[RECORD_HOST_SIZE_MAX + 1];
 	struct env *env;
-	struct env_loop *loops[REMOTE_LOOPS_MAX];
-	uint32_t loop_count;
-	uint32_t running; /* loops that have been started */
+	struct loop_set set;
 	struct remote *remote;
 	struct client_read read; /* of the root */
 	struct finding finding;
 	/* To the first loop, which may not have come to what it was asked for when patience ends. */
 	struct env_mail mail, give_up_mail, stop_mail;
+	struct completion done; /* what it was asked for */
+	struct completion looked; /* after the read that is to be given up */
+	struct completion stopped;
+	bool is_reading; /* on the first loop */
 
-	pthread_mutex_t mutex;
+	pthread_mutex_t mutex; /* over what follows */
 	void (*lost)(void *argument); /* NULL: nobody asked yet */
 	void *lost_argument;
 	void (*asked)(void *argument, uint64_t notice, struct slice inodes); /* NULL: nobody listens yet */
 	void *asked_argument;
-	pthread_cond_t changed;
-	bool is_done; /* what the first loop was asked for */
-	bool is_stopped;
-	int result;
-	bool is_reading; /* on the first loop */
-	sem_t looked; /* after the read that is to be given up */
 };
-
-/* ---- Waiting for the first loop ---- */
-
-static void finish(struct clustered *clustered, int result)
-{
-	pthread_mutex_lock(&clustered->mutex);
-	clustered->result = result;
-	clustered->is_done = true;
-	pthread_cond_signal(&clustered->changed);
-	pthread_mutex_unlock(&clustered->mutex);
-}
-
-static void ask(struct clustered *clustered, env_mail_cb run)
-{
-	clustered->is_done = false;
-	env_post(clustered->loops[0], &clustered->mail, run);
-}
-
-/* `deadline` env_now. What the flag says then. */
-static bool await(struct clustered *clustered, const bool *flag, uint64_t deadline)
-{
-	bool is_set;
-
-	pthread_mutex_lock(&clustered->mutex);
-	while (!*flag && env_now(clustered->env) < deadline) {
-		uint64_t left = deadline - env_now(clustered->env);
-		struct timespec until;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		left = left > 1000 * NS_PER_MS ? 1000 * NS_PER_MS : left;
-		until.tv_nsec += (long)left;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&clustered->changed, &clustered->mutex, &until);
-	}
-	is_set = *flag;
-	pthread_mutex_unlock(&clustered->mutex);
-	return is_set;
-}
-
-static void on_stopped(void *argument)
-{
-	struct clustered *clustered = argument;
-
-	pthread_mutex_lock(&clustered->mutex);
-	clustered->is_stopped = true;
-	pthread_cond_signal(&clustered->changed);
-	pthread_mutex_unlock(&clustered->mutex);
-}
 
 /* ---- Opening ---- */
 
 static void on_started(void *argument, int status)
 {
+	struct clustered *clustered = argument;
+
 	if (status != -ECANCELED)
-		finish(argument, status);
+		completion_finish(&clustered->done, status);
 }
 
 static void start_on_loop(struct env_mail *mail)
@@ -108,22 +59,22 @@ static void start_on_loop(struct env_mail *mail)
 	remote_start(clustered->remote, on_started, clustered);
 }
 
-static void on_read(struct client_read *read, int error)
+static void clustered_on_read(struct client_read *read, int error)
 {
 	struct clustered *clustered = container_of(read, struct clustered, read);
 
 	clustered->is_reading = false;
-	finish(clustered, error);
+	completion_finish(&clustered->done, error);
 }
 
 static void read_on_loop(struct env_mail *mail)
 {
 	struct clustered *clustered = container_of(mail, struct clustered, mail);
 
-	clustered->read.loop = clustered->loops[0];
+	clustered->read.loop = clustered->set.loops[0];
 	clustered->read.question = (struct question){.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
 	clustered->read.finding = &clustered->finding;
-	clustered->read.done = on_read;
+	clustered->read.done = clustered_on_read;
 	clustered->is_reading = true;
 	client_read(remote_client(clustered->remote), &clustered->read);
 }
@@ -134,7 +85,7 @@ static void give_up_on_loop(struct env_mail *mail)
 
 	if (clustered->is_reading)
 		client_give_up_read(&clustered->read);
-	sem_post(&clustered->looked);
+	completion_finish(&clustered->looked, 0);
 }
 
 /* Says why in words, as far as somebody knows. */
@@ -158,70 +109,54 @@ static int say_late(struct clustered *clustered, struct status *status)
 static void end_read(struct clustered *clustered)
 {
 	do {
-		env_post(clustered->loops[0], &clustered->give_up_mail, give_up_on_loop);
-		while (sem_wait(&clustered->looked) < 0)
-			;
-	} while (!await(
-		clustered, &clustered->is_done, env_now(clustered->env) + GIVE_UP_EVERY_MS * NS_PER_MS));
+		env_post(clustered->set.loops[0], &clustered->give_up_mail, give_up_on_loop);
+		completion_wait(&clustered->looked);
+	} while (!completion_wait_until(&clustered->done, clustered->env,
+		env_now(clustered->env) + GIVE_UP_EVERY_MS * NS_PER_MS, NULL));
 }
 
 static int look_at_root(struct clustered *clustered, uint64_t deadline, struct status *status)
 {
+	int error;
+
 	for (;;) {
-		ask(clustered, read_on_loop);
-		if (!await(clustered, &clustered->is_done, deadline)) {
+		env_post(clustered->set.loops[0], &clustered->mail, read_on_loop);
+		if (!completion_wait_until(&clustered->done, clustered->env, deadline, &error)) {
 			end_read(clustered);
 			return say_late(clustered, status);
 		}
-		if (clustered->result != -ESTALE)
+		if (error != -ESTALE)
 			break;
 		if (env_now(clustered->env) >= deadline)
 			return status_set(status, -ENOENT, "the cluster has no root directory yet");
 		usleep(LOOK_EVERY_MS * 1000);
 	}
-	return clustered->result == 0 ? 0
-				      : status_set(status, clustered->result,
-						"the root directory of the cluster cannot be read: %s",
-						strerror(-clustered->result));
+	if (error < 0)
+		status_set(status, error, "the root directory of the cluster cannot be read: %s",
+			strerror(-error));
+	return error;
 }
 
 static int start(struct clustered *clustered, struct status *status)
 {
 	uint64_t deadline = env_now(clustered->env) + clustered->options.wait_ms * NS_PER_MS;
 
-	for (; clustered->running < clustered->loop_count; clustered->running++) {
-		int code = env_loop_start(clustered->loops[clustered->running]);
+	int code = loop_set_start(&clustered->set, status);
 
-		if (code < 0)
-			return status_set(status, code, "cannot start a thread: %s", strerror(-code));
-	}
-	ask(clustered, start_on_loop);
-	if (!await(clustered, &clustered->is_done, deadline))
+	if (code < 0)
+		return code;
+	env_post(clustered->set.loops[0], &clustered->mail, start_on_loop);
+	if (!completion_wait_until(&clustered->done, clustered->env, deadline, &code))
 		return say_late(clustered, status);
-	if (clustered->result < 0)
-		return status_set(status, clustered->result, "the cluster gives no session: %s",
-			clustered->result == -EUSERS ? "it has too many" : status_name(clustered->result));
+	if (code < 0)
+		return status_set(status, code, "the cluster gives no session: %s",
+			code == -EUSERS ? "it has too many" : status_name(code));
 	return look_at_root(clustered, deadline, status);
 }
 
 static int make_loops(struct clustered *clustered, struct status *status)
 {
-	static const char *const names[REMOTE_LOOPS_MAX] = {"lane-0", "lane-1", "lane-2", "lane-3"};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t wanted = clustered->options.loop_count;
-
-	if (wanted == 0)
-		wanted = cores < 1 ? 1 : (uint32_t)cores;
-	if (wanted > REMOTE_LOOPS_MAX)
-		wanted = REMOTE_LOOPS_MAX;
-	for (; clustered->loop_count < wanted; clustered->loop_count++) {
-		int code = env_loop_new(clustered->env, names[clustered->loop_count],
-			&clustered->loops[clustered->loop_count]);
-
-		if (code < 0)
-			return status_set(status, code, "cannot make an event loop: %s", strerror(-code));
-	}
-	return 0;
+	return loop_set_make(&clustered->set, clustered->env, "lane", clustered->options.loop_count, status);
 }
 
 static void on_lost(void *argument, uint64_t session)
@@ -237,7 +172,7 @@ static void on_lost(void *argument, uint64_t session)
 		lost(clustered->lost_argument);
 }
 
-static void on_asked(void *argument, uint64_t notice, struct slice inodes)
+static void clustered_on_asked(void *argument, uint64_t notice, struct slice inodes)
 {
 	struct clustered *clustered = argument;
 	void (*asked)(void *argument, uint64_t notice, struct slice inodes);
@@ -254,14 +189,14 @@ static void on_asked(void *argument, uint64_t notice, struct slice inodes)
 static int make_remote(struct clustered *clustered, struct status *status)
 {
 	const struct remote_options options = {.env = clustered->env,
-		.loops = clustered->loops,
-		.loop_count = clustered->loop_count,
+		.loops = clustered->set.loops,
+		.loop_count = clustered->set.count,
 		.logger = clustered->options.logger,
 		.seeds = &clustered->seeds,
 		.reads = clustered->options.reads,
 		.timeo_ms = clustered->options.timeo_ms,
 		.lost = on_lost,
-		.asked = on_asked,
+		.asked = clustered_on_asked,
 		.argument = clustered,
 		.host = clustered->host,
 		.mount_point = clustered->options.mount_point,
@@ -276,14 +211,11 @@ static int init(struct clustered *clustered, struct status *status)
 {
 	const struct env_uv_options env = {
 		.worker_threads = WORKERS, .io_threads = IO_THREADS, .logger = clustered->options.logger};
-	pthread_condattr_t attributes;
 
-	sem_init(&clustered->looked, 0, 0);
+	completion_init(&clustered->done);
+	completion_init(&clustered->looked);
+	completion_init(&clustered->stopped);
 	pthread_mutex_init(&clustered->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&clustered->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 	return env_uv_new(&env, &clustered->env, status);
 }
 
@@ -313,30 +245,35 @@ int clustered_open(const struct clustered_options *options, struct clustered **o
 
 /* ---- Closing ---- */
 
-static void stop_on_loop(struct env_mail *mail)
+static void clustered_on_stopped(void *argument)
+{
+	struct clustered *clustered = argument;
+
+	completion_finish(&clustered->stopped, 0);
+}
+
+static void clustered_stop_on_loop(struct env_mail *mail)
 {
 	struct clustered *clustered = container_of(mail, struct clustered, stop_mail);
 
-	remote_stop(clustered->remote, on_stopped, clustered);
+	remote_stop(clustered->remote, clustered_on_stopped, clustered);
 }
 
 void clustered_close(struct clustered *clustered)
 {
-	if (clustered->running == clustered->loop_count && clustered->remote) {
-		env_post(clustered->loops[0], &clustered->stop_mail, stop_on_loop);
-		await(clustered, &clustered->is_stopped, UINT64_MAX);
+	if (loop_set_is_running(&clustered->set) && clustered->remote) {
+		env_post(clustered->set.loops[0], &clustered->stop_mail, clustered_stop_on_loop);
+		completion_wait(&clustered->stopped);
 	}
-	for (uint32_t i = 0; i < clustered->running; i++)
-		env_loop_stop(clustered->loops[i]);
-	for (uint32_t i = 0; i < clustered->loop_count; i++)
-		env_loop_free(clustered->loops[i]);
+	loop_set_close(&clustered->set);
 	remote_free(clustered->remote);
 	if (clustered->env)
 		env_uv_free(clustered->env);
 	store_list_close(&clustered->seeds);
-	pthread_cond_destroy(&clustered->changed);
 	pthread_mutex_destroy(&clustered->mutex);
-	sem_destroy(&clustered->looked);
+	completion_close(&clustered->stopped);
+	completion_close(&clustered->looked);
+	completion_close(&clustered->done);
 	free(clustered);
 }
 
@@ -379,6 +316,6 @@ struct client *clustered_client(struct clustered *clustered)
 
 struct env_loop **clustered_loops(struct clustered *clustered, uint32_t *count)
 {
-	*count = clustered->loop_count;
-	return clustered->loops;
+	*count = clustered->set.count;
+	return clustered->set.loops;
 }

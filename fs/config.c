@@ -252,7 +252,7 @@ static void print_value(const struct config *config, const struct rule *rule, ch
 
 /* ---- Keys ---- */
 
-static const struct rule *find(const char *section, const char *name)
+static const struct rule *config_find(const char *section, const char *name)
 {
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		if (strcmp(rules[i].section, section) == 0 && strcmp(rules[i].name, name) == 0)
@@ -270,13 +270,13 @@ static bool has_section(const char *section)
 
 int config_init(struct config *config)
 {
-	int code = 0;
+	int status = 0;
 
 	*config = (struct config){0};
-	for (size_t i = 0; i < RULE_COUNT && code == 0; i++)
-		code = set_value(config, &rules[i], rules[i].fallback, NULL);
-	check(code != -EINVAL);
-	return code;
+	for (size_t i = 0; i < RULE_COUNT && status == 0; i++)
+		status = set_value(config, &rules[i], rules[i].fallback, NULL);
+	check(status != -EINVAL);
+	return status;
 }
 
 void config_close(struct config *config)
@@ -292,7 +292,7 @@ void config_close(struct config *config)
 int config_set(struct config *config, const char *section, const char *name, const char *value,
 	const char *origin, struct status *status)
 {
-	const struct rule *rule = find(section, name);
+	const struct rule *rule = config_find(section, name);
 	char *copy;
 	int code;
 
@@ -375,7 +375,7 @@ static char *read_line(char *line, int size, void *stream)
 static int on_key(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = user;
-	const struct rule *rule = find(section, name);
+	const struct rule *rule = config_find(section, name);
 	struct status status = {0};
 	char origin[300];
 

@@ -2,15 +2,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "fs/server/notify.h"
 #include "fs/server/options.h"
 #include "fs/server/process.h"
 #include "proto/version.h"
@@ -62,26 +60,13 @@ static void on_store_failed(void *argument, int status, const char *sentence)
 	_exit(EXIT_STORE);
 }
 
-/* Tells who started us (systemd, or whoever speaks sd_notify(3)); where nobody waits, nothing happens. */
-static void notify(const char *text)
+static void tell(const char *state, const struct logger *logger)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	socklen_t size;
-	int fd;
+	int status = notify_send(state);
 
-	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof address.sun_path)
-		return;
-	strcpy(address.sun_path, path);
-	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (*path == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
-		fprintf(stderr, NAME ": NOTIFY_SOCKET: %s\n", strerror(errno));
-	close(fd);
+	if (status < 0)
+		log_warn(logger, "msg=\"who started this process cannot be told\" state=%s reason=\"%s\"",
+			state, status_name(status));
 }
 
 static void block_signals(sigset_t *set)
@@ -104,7 +89,7 @@ static void allow_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int run(const struct config *config, struct logger *logger)
+static int raftkvd_run(const struct config *config, struct logger *logger)
 {
 	const struct process_options options = {
 		.config = config, .logger = logger, .failed = on_store_failed, .failed_argument = logger};
@@ -124,11 +109,11 @@ static int run(const struct config *config, struct logger *logger)
 		"msg=\"ready\" store=%" PRIu64 " cluster=%016" PRIx64 " incarnation=%" PRIu64
 		" address=\"%s\" version=" RAFTKV_VERSION,
 		ident.store, ident.cluster, ident.incarnation, process_address(process));
-	notify("READY=1");
+	tell("READY=1", logger);
 	while (sigwait(&signals, &signal_) != 0)
 		;
 	log_info(logger, "msg=\"ending\" signal=%d", signal_);
-	notify("STOPPING=1");
+	tell("STOPPING=1", logger);
 	process_close(process);
 	log_info(logger, "msg=\"ended\"");
 	return EXIT_OK;
@@ -153,7 +138,7 @@ int main(int count, char **arguments)
 		exit_code = EXIT_OK;
 	} else {
 		logger = logger_fd(STDERR_FILENO, config.log_level);
-		exit_code = run(&config, &logger);
+		exit_code = raftkvd_run(&config, &logger);
 	}
 	config_close(&config);
 	return exit_code;

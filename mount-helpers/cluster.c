@@ -1,18 +1,18 @@
 #include "mount-helpers/cluster.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/completion.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
 #include "proto/rpc.h"
+#include "proto/units.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-#define PAUSE_US  200000
+#define PAUSE_US 200000
 
 /* To one store. */
 struct question {
@@ -39,7 +39,7 @@ struct cluster {
 	struct store_list list;
 	uint32_t patience_ms;
 	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1]; /* who answered last, or is said to; empty: unknown */
-	sem_t done;
+	struct completion done; /* the question that is asked just now */
 };
 
 /* ---- One question, on the loop ---- */
@@ -77,7 +77,7 @@ static void finish(struct question *question, const struct status *why)
 		status_set(&question->status, -ETIMEDOUT, "%.200s does not answer", question->address);
 	else if (!question->is_answered)
 		status_set(&question->status, why->code, "%.120s: %.120s", question->address, why->text);
-	sem_post(&question->cluster->done);
+	completion_finish(&question->cluster->done, 0);
 }
 
 static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
@@ -121,8 +121,7 @@ static int ask(struct cluster *cluster, const char *address, uint16_t type, cons
 	struct question question = {.cluster = cluster, .address = address, .type = type, .message = message};
 
 	env_post(cluster->loop, &question.mail, begin);
-	while (sem_wait(&cluster->done) < 0)
-		;
+	completion_wait(&cluster->done);
 	*answer = question.answer;
 	if (question.status.code < 0 && status)
 		*status = question.status;
@@ -290,7 +289,8 @@ static int make(struct cluster *cluster, const struct admin_request *change, str
 		return STATUS_NOT_LEADER;
 	code = reply->status;
 	if (code < 0)
-		status_set(status, code, "%s", reply->sentence);
+		status_set(
+			status, code, "%s", reply->sentence[0] != '\0' ? reply->sentence : status_name(code));
 	raftkv__admin_reply__free_unpacked(reply, NULL);
 	return code;
 }
@@ -353,7 +353,7 @@ int cluster_open(const char *list, struct cluster **out, struct status *status)
 		return status_set(status, -ENOMEM, "out of memory");
 	cluster->logger = logger_fd(STDERR_FILENO, LOG_NONE);
 	cluster->patience_ms = CLUSTER_PATIENCE_MS;
-	sem_init(&cluster->done, 0, 0);
+	completion_init(&cluster->done);
 	code = store_list_parse(&cluster->list, list, status);
 	if (code == 0)
 		code = start(cluster, status);
@@ -375,7 +375,7 @@ void cluster_close(struct cluster *cluster)
 	if (cluster->env)
 		env_uv_free(cluster->env);
 	store_list_close(&cluster->list);
-	sem_destroy(&cluster->done);
+	completion_close(&cluster->done);
 	free(cluster);
 }
 

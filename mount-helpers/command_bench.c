@@ -20,6 +20,7 @@
 
 #include "mount-helpers/command.h"
 #include "proto/histogram.h"
+#include "proto/units.h"
 
 #define LARGE_SIZE    (1u << 20) /* bytes of one large read or write */
 #define SMALL_SIZE    4096u
@@ -66,7 +67,7 @@ static uint64_t now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static uint64_t draw(struct job *job)
@@ -122,11 +123,11 @@ static int delete (struct job *job, uint64_t number)
 static int write_large(struct job *job, uint64_t number)
 {
 	off_t offset = (off_t)(number * LARGE_SIZE % FILE_SIZE);
-	int result = all(pwrite(job->fd, job->bytes, LARGE_SIZE, offset), LARGE_SIZE);
+	int status = all(pwrite(job->fd, job->bytes, LARGE_SIZE, offset), LARGE_SIZE);
 
-	if (result == 0 && (number + 1) * LARGE_SIZE % FILE_SIZE == 0 && fsync(job->fd) < 0)
+	if (status == 0 && (number + 1) * LARGE_SIZE % FILE_SIZE == 0 && fsync(job->fd) < 0)
 		return -errno;
-	return result;
+	return status;
 }
 
 static int read_large(struct job *job, uint64_t number)
@@ -142,10 +143,10 @@ static off_t random_offset(struct job *job)
 
 static int write_small_synced(struct job *job, uint64_t number)
 {
-	int result = all(pwrite(job->fd, job->bytes, SMALL_SIZE, random_offset(job)), SMALL_SIZE);
+	int status = all(pwrite(job->fd, job->bytes, SMALL_SIZE, random_offset(job)), SMALL_SIZE);
 
 	(void)number;
-	return result == 0 && fdatasync(job->fd) < 0 ? -errno : result;
+	return status == 0 && fdatasync(job->fd) < 0 ? -errno : status;
 }
 
 static int read_small(struct job *job, uint64_t number)
@@ -206,7 +207,7 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
 
 	while (now < bench->until && !atomic_load(&bench->is_interrupted)) {
 		uint64_t rest = bench->until - now;
-		struct timespec timeout = {(time_t)(rest / 1000000000u), (long)(rest % 1000000000u)};
+		struct timespec timeout = {(time_t)(rest / NS_PER_S), (long)(rest % NS_PER_S)};
 
 		if (sigtimedwait(signals, NULL, &timeout) > 0)
 			atomic_store(&bench->is_interrupted, true);
@@ -218,20 +219,20 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
 static int run_jobs(struct bench *bench, const sigset_t *signals)
 {
 	unsigned started = 0;
-	int result = 0;
+	int status = 0;
 
-	for (; result == 0 && started < bench->job_count; started++) {
+	for (; status == 0 && started < bench->job_count; started++) {
 		struct job *job = &bench->jobs[started];
 
 		job->done = 0;
 		job->error = open_file(job, bench->test);
-		result = job->error;
-		if (result == 0 && pthread_create(&job->thread, NULL, run_job, job) != 0)
-			result = -EAGAIN;
-		if (result != 0)
+		status = job->error;
+		if (status == 0 && pthread_create(&job->thread, NULL, run_job, job) != 0)
+			status = -EAGAIN;
+		if (status != 0)
 			break;
 	}
-	if (result == 0)
+	if (status == 0)
 		wait_for_end(bench, signals);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(bench->jobs[i].thread, NULL);
@@ -240,9 +241,9 @@ static int run_jobs(struct bench *bench, const sigset_t *signals)
 			close(bench->jobs[i].fd);
 		bench->jobs[i].fd = -1;
 		if (bench->jobs[i].error < 0)
-			result = bench->jobs[i].error;
+			status = bench->jobs[i].error;
 	}
-	return result;
+	return status;
 }
 
 static void report(
@@ -273,15 +274,15 @@ static int run_test(struct command *command, struct bench *bench, const struct t
 {
 	struct histogram_sums sums;
 	uint64_t start;
-	int result;
+	int code;
 
 	bench->test = test;
 	bench->latencies = (struct histogram){0};
 	start = now_ns();
-	bench->until = start + seconds * 1000000000u;
-	result = run_jobs(bench, signals);
-	if (result < 0)
-		return status_set(status, result, "%s: %s: %s", bench->path, test->name, strerror(-result));
+	bench->until = start + seconds * NS_PER_S;
+	code = run_jobs(bench, signals);
+	if (code < 0)
+		return status_set(status, code, "%s: %s: %s", bench->path, test->name, strerror(-code));
 	if (atomic_load(&bench->is_interrupted))
 		return status_set(status, -EINTR, "interrupted");
 	histogram_read(&bench->latencies, &sums);
@@ -294,41 +295,41 @@ static int run_test(struct command *command, struct bench *bench, const struct t
 /* A file of every job is filled first: the tests that read find it, and those that write overwrite it. */
 static int fill(struct job *job)
 {
-	int result = open_file(job, &tests[3]);
+	int status = open_file(job, &tests[3]);
 
-	for (uint64_t i = 0; result == 0 && i < FILE_SIZE / LARGE_SIZE; i++)
-		result = write_large(job, i);
+	for (uint64_t i = 0; status == 0 && i < FILE_SIZE / LARGE_SIZE; i++)
+		status = write_large(job, i);
 	if (job->fd >= 0)
 		close(job->fd);
 	job->fd = -1;
-	return result;
+	return status;
 }
 
 static int prepare(struct bench *bench, const char *directory, struct status *status)
 {
-	int result = 0;
+	int code = 0;
 
 	snprintf(bench->path, sizeof bench->path, "%.3900s/raftkv-bench.XXXXXX", directory);
 	if (!mkdtemp(bench->path)) {
 		bench->path[0] = '\0';
 		return status_set(status, -errno, "%.200s: %s", directory, strerror(errno));
 	}
-	for (unsigned i = 0; result == 0 && i < bench->job_count; i++) {
+	for (unsigned i = 0; code == 0 && i < bench->job_count; i++) {
 		struct job *job = &bench->jobs[i];
 
 		*job = (struct job){.bench = bench, .number = i, .random = i, .fd = -1};
 		snprintf(job->path, sizeof job->path, "%s/%u", bench->path, i);
 		if (mkdir(job->path, 0700) < 0)
-			result = -errno;
+			code = -errno;
 		job->bytes = aligned_alloc(ALIGNMENT, LARGE_SIZE);
 		if (!job->bytes)
-			result = -ENOMEM;
+			code = -ENOMEM;
 		for (size_t k = 0; job->bytes && k < LARGE_SIZE; k++)
 			job->bytes[k] = (char)draw(job);
-		if (result == 0)
-			result = fill(job);
+		if (code == 0)
+			code = fill(job);
 	}
-	return result < 0 ? status_set(status, result, "%s: %s", bench->path, strerror(-result)) : 0;
+	return code < 0 ? status_set(status, code, "%s: %s", bench->path, strerror(-code)) : 0;
 }
 
 static void remove_job(const struct job *job)
@@ -363,20 +364,20 @@ static void clean_up(struct bench *bench)
 static int run_tests(struct command *command, struct bench *bench, uint64_t seconds, const sigset_t *signals,
 	struct status *status)
 {
-	int result = 0;
+	int code = 0;
 
 	if (command->is_json)
 		json_begin(&command->json, NULL, '[');
 	else
 		printf("%-34s %11s %10s %11s %14s\n", "test", "per second", "MiB/s", "mean us",
 			"99 % below us");
-	for (size_t i = 0; result == 0 && i < TEST_COUNT; i++)
-		result = run_test(command, bench, &tests[i], seconds, signals, status);
+	for (size_t i = 0; code == 0 && i < TEST_COUNT; i++)
+		code = run_test(command, bench, &tests[i], seconds, signals, status);
 	if (command->is_json) {
 		json_end(&command->json, ']');
 		putchar('\n');
 	}
-	return result;
+	return code;
 }
 
 int command_bench(struct command *command)

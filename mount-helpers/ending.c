@@ -2,7 +2,8 @@
 
 #include <inttypes.h>
 
-#define NS_PER_S   UINT64_C(1000000000)
+#include "proto/units.h"
+
 #define FILES_SAID 16u /* one line each; the others are only counted */
 
 static uint64_t answers(const struct ending *ending)

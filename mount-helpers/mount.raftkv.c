@@ -175,15 +175,15 @@ static int open_embedded(struct service *service, struct status *status)
 		.failed = on_store_failed,
 		.failed_argument = service,
 	};
-	int result = -EBUSY;
+	int code = -EBUSY;
 
 	for (int tenths = 0; tenths < CLOSE_WAIT_S * 10; tenths++) {
-		result = embedded_open(&options, &service->embedded, status);
-		if (result != -EWOULDBLOCK && result != -EBUSY)
+		code = embedded_open(&options, &service->embedded, status);
+		if (code != -EWOULDBLOCK && code != -EBUSY)
 			break;
 		usleep(100000);
 	}
-	return result;
+	return code;
 }
 
 /* The daemon's log and socket are in a directory of its own; a second daemon of one place shares it, and is not waited
@@ -200,10 +200,10 @@ static int open_clustered(struct service *service, struct status *status)
 		.wait_ms = limit_ms > 2 * REPORT_MS ? limit_ms - REPORT_MS : limit_ms / 2,
 		.mount_point = service->mount_point,
 	};
-	int result = state_dir_make(service->store, status);
+	int code = state_dir_make(service->store, status);
 
-	if (result < 0)
-		return result;
+	if (code < 0)
+		return code;
 	state_dir_lock(service->store);
 	service->logger.level = LOG_ERROR; /* whatever else stands in the way, its sentence says */
 	return clustered_open(&options, &service->clustered, status);
@@ -291,15 +291,15 @@ static int open_front(struct service *service, struct status *status)
 		.ended = on_front_ended,
 		.argument = service,
 	};
-	int result = channel_open(&service->channel, &channel, status);
+	int code = channel_open(&service->channel, &channel, status);
 
-	if (result < 0)
-		return result;
+	if (code < 0)
+		return code;
 	service->is_mounted = true;
 	front.loops = loops_of(service, &front.loop_count);
-	result = front_new(&front, &service->front, status);
-	if (result < 0)
-		return result;
+	code = front_new(&front, &service->front, status);
+	if (code < 0)
+		return code;
 	if (is_cluster(service)) {
 		clustered_set_lost(service->clustered, on_session_lost, service->front);
 		clustered_set_asked(service->clustered, on_asked, service);
@@ -358,7 +358,7 @@ static int look_at_root(struct service *service, struct status *status)
 
 static int start(struct service *service, struct status *status)
 {
-	int result;
+	int code;
 
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		log_info(&service->logger,
@@ -366,18 +366,18 @@ static int start(struct service *service, struct status *status)
 	service->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (service->ended < 0)
 		return status_set(status, -errno, "cannot make an eventfd: %s", strerror(errno));
-	result = is_cluster(service) ? open_clustered(service, status) : open_embedded(service, status);
-	if (result == 0 && !service->options.foreground)
-		result = open_log(service, status);
-	if (result == 0)
-		result = open_front(service, status);
-	if (result == 0)
-		result = look_at_root(service, status);
-	if (result == 0)
-		result = show_stats(service, status);
-	if (result == 0)
-		result = trim_start(&service->trim, status);
-	return status_complete(status, result, "the mount cannot start: %s", status_name(result));
+	code = is_cluster(service) ? open_clustered(service, status) : open_embedded(service, status);
+	if (code == 0 && !service->options.foreground)
+		code = open_log(service, status);
+	if (code == 0)
+		code = open_front(service, status);
+	if (code == 0)
+		code = look_at_root(service, status);
+	if (code == 0)
+		code = show_stats(service, status);
+	if (code == 0)
+		code = trim_start(&service->trim, status);
+	return status_complete(status, code, "the mount cannot start: %s", status_name(code));
 }
 
 /* remount changes flags in the kernel, which alone knows them then. */
@@ -469,9 +469,9 @@ static int run_daemon(struct service *service)
 {
 	struct status status = {0};
 	int signals = block_signals();
-	int result = start(service, &status);
+	int code = start(service, &status);
 
-	if (result < 0) {
+	if (code < 0) {
 		daemon_report(&service->daemon, NAME, MOUNT_FAILURE, &status);
 		if (service->is_mounted)
 			channel_unmount(&service->channel);
@@ -501,16 +501,16 @@ static int fail(const struct status *status, int exit_code)
 static int prepare(struct service *service, struct status *status)
 {
 	const struct mount_options *options = &service->options;
-	int result;
+	int code;
 
 	if (!is_cluster(service))
 		return source_prepare(
 			options->source, options->directory, service->store, service->mount_point, status);
-	result = source_prepare_mount_point(options->directory, service->mount_point, status);
-	if (result < 0)
-		return result;
-	result = state_dir_find(service->mount_point, service->store);
-	return result < 0 ? status_set(status, result, "there is no place for the log: say -o log=FILE") : 0;
+	code = source_prepare_mount_point(options->directory, service->mount_point, status);
+	if (code < 0)
+		return code;
+	code = state_dir_find(service->mount_point, service->store);
+	return code < 0 ? status_set(status, code, "there is no place for the log: say -o log=FILE") : 0;
 }
 
 static int mount_it(struct service *service)

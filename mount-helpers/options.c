@@ -1,13 +1,13 @@
 #include "mount-helpers/options.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
 enum option_kind {
 	SET_FLAG, /* set bits of the mount's flags */
@@ -224,10 +224,10 @@ static int apply_list(struct mount_options *options, char *list, struct status *
 			continue;
 		*c = '\0';
 		if (*option != '\0') {
-			int result = apply_option(options, option, status);
+			int code = apply_option(options, option, status);
 
-			if (result < 0)
-				return result;
+			if (code < 0)
+				return code;
 		}
 		if (is_end)
 			return 0;
@@ -249,13 +249,24 @@ static int join_lists(struct mount_options *options, const char *list, struct st
 	return 0;
 }
 
+/* `argument`: the last one that was looked at. */
+static int refuse_switch(const char *argument, struct status *status)
+{
+	if (optopt == 0)
+		return status_set(status, -EINVAL, "unknown switch '%.80s' (try --help)", argument);
+	return status_set(status, -EINVAL, "unknown switch '-%c' (try --help)", optopt);
+}
+
+/* mount(8) passes short switches alone; --help and --version are for people. */
 static int parse_switches(struct mount_options *options, int count, char **arguments, struct status *status)
 {
-	int letter, result;
+	static const struct option names[] = {
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+	int letter, code;
 
 	optind = 0; /* glibc: begin anew, whatever was parsed before */
 	opterr = 0;
-	while ((letter = getopt(count, arguments, ":sfnvNVho:t:")) != -1) {
+	while ((letter = getopt_long(count, arguments, ":sfnvNVho:t:", names, NULL)) != -1) {
 		switch (letter) {
 		case 's':
 			options->sloppy = true;
@@ -277,39 +288,27 @@ static int parse_switches(struct mount_options *options, int count, char **argum
 			options->show_version = true;
 			return 0;
 		case 'o':
-			result = join_lists(options, optarg, status);
-			if (result < 0)
-				return result;
+			code = join_lists(options, optarg, status);
+			if (code < 0)
+				return code;
 			break;
 		case ':':
 			return status_set(status, -EINVAL, "-%c needs a value", optopt);
 		default:
-			return status_set(status, -EINVAL, "unknown switch '-%c' (try --help)", optopt);
+			return refuse_switch(arguments[optind - 1], status);
 		}
 	}
 	return 0;
 }
 
-/* The long forms that people try first; mount(8) itself only ever passes short ones. */
-static bool asks_about_itself(struct mount_options *options, int count, char **arguments)
-{
-	for (int i = 1; i < count; i++) {
-		options->show_help |= strcmp(arguments[i], "--help") == 0;
-		options->show_version |= strcmp(arguments[i], "--version") == 0;
-	}
-	return options->show_help || options->show_version;
-}
-
 int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status)
 {
-	int result;
+	int code;
 
 	*options = (struct mount_options){.mount_timeout_s = 30};
-	if (asks_about_itself(options, count, arguments))
-		return 0;
-	result = parse_switches(options, count, arguments, status);
-	if (result < 0 || options->show_help || options->show_version)
-		return result;
+	code = parse_switches(options, count, arguments, status);
+	if (code < 0 || options->show_help || options->show_version)
+		return code;
 	if (count - optind != 2)
 		return status_set(status, -EINVAL,
 			"expected a source and a mount point, got %d argument%s (try --help)", count - optind,

@@ -147,6 +147,9 @@ static int run_completion(struct command *command)
 
 /* ---- The command line ---- */
 
+/* Not by getopt_long: which options there are depends on the verb, which may stand behind them, and `config` takes any
+ * setting as one. */
+
 /* How many words of the line the verb's name takes; 0: it is another. */
 static int match(const struct verb *verb, int count, char **words)
 {

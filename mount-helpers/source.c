@@ -119,13 +119,13 @@ int source_prepare_mount_point(const char *directory, char *mount_point, struct 
 {
 	struct statfs filesystem;
 	struct stat stat_;
-	int result;
+	int code;
 
 	/* Attributes may still be in the kernel's cache; statfs(2) always asks the daemon. */
 	if (statfs(directory, &filesystem) < 0 && errno == ENOTCONN) {
-		result = clear_dead_mount(directory, status);
-		if (result < 0)
-			return result;
+		code = clear_dead_mount(directory, status);
+		if (code < 0)
+			return code;
 	}
 	if (stat(directory, &stat_) < 0) {
 		if (errno == ENOENT)
@@ -151,12 +151,12 @@ static bool is_inside(const char *inner, const char *outer)
 int source_prepare(
 	const char *source, const char *directory, char *store, char *mount_point, struct status *status)
 {
-	int result = source_prepare_mount_point(directory, mount_point, status);
+	int code = source_prepare_mount_point(directory, mount_point, status);
 
-	if (result == 0)
-		result = prepare_store(source, store, status);
-	if (result < 0)
-		return result;
+	if (code == 0)
+		code = prepare_store(source, store, status);
+	if (code < 0)
+		return code;
 	if (is_inside(store, mount_point))
 		return status_set(status, -EINVAL,
 			"the source %s lies inside the mount point %s: the mount would hide it", store,

@@ -79,10 +79,10 @@ int state_dir_lock(const char *path)
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int code = -errno;
+		int status = -errno;
 
 		close(fd);
-		return code;
+		return status;
 	}
 	return 0;
 }

@@ -274,11 +274,11 @@ static int load_from_metrics(struct target *target, struct status *status)
 static int read_text(struct target *target, char *text)
 {
 	FILE *file = *text != '\0' ? fmemopen(text, strlen(text), "r") : NULL;
-	int code = file ? read_lines(target, file) : -EPROTO;
+	int status = file ? read_lines(target, file) : -EPROTO;
 
 	if (file)
 		fclose(file);
-	return code;
+	return status;
 }
 
 /* From its port. */
@@ -309,12 +309,12 @@ static int load_from_directory(struct target *target)
 {
 	int fd = connect_to_store(target->store);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int code = file ? read_lines(target, file) : -ECONNREFUSED;
+	int status = file ? read_lines(target, file) : -ECONNREFUSED;
 
 	if (file)
 		fclose(file);
-	target->is_store = code == 0;
-	return code;
+	target->is_store = status == 0;
+	return status;
 }
 
 /* ---- From an inspection ---- */

@@ -4,6 +4,9 @@
  * A target is a store's directory, a mount point, any path inside a mount, the host:port where a mount serves its
  * stats (fs/stats/metrics.h), or one or several stores of a cluster. Of a store that runs, stats come from its socket
  * (fs/stats/control.h) or port; of another one, from an inspection, which changes nothing.
+ *
+ * The stats of a mount come over HTTP, but not by libcurl: it is one request without headers to a server that is ours, on a
+ * socket that is opened as those to the control sockets are, and whose answer is read as theirs: lines up to the end.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_TARGET_H
 #define RAFTKV_MOUNT_HELPERS_TARGET_H

@@ -4,6 +4,8 @@
  * again at once.
  *
  *     umount.fuse.raftkv DIRECTORY [-flnrv] [-N NAMESPACE] [-t TYPE]
+ *
+ * These switches are all that umount(8) passes on: none has a long form.
  */
 #include <errno.h>
 #include <fcntl.h>

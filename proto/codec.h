@@ -48,7 +48,7 @@ struct slice reader_slice(struct reader *reader);
 void reader_fail(struct reader *reader);
 /* True while there is something to read and no error; the condition of a loop over fields. */
 bool reader_has_more(const struct reader *reader);
-/* 0, or STATUS_MALFORMED when anything failed or bytes are left over. */
+/* 0, or STATUS_MALFORMED when anything failed or bytes are left over. Whoever may skip those looks at `status`. */
 int reader_finish(const struct reader *reader);
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ enum frame_type {
 	FRAME_SNAPSHOT, /* PeerMessage: MsgSnap */
 	FRAME_SNAPSHOT_CHUNK, /* no head; attached: store/snapshot/snapshot_chunk.h */
 	FRAME_SNAPSHOT_ANSWER, /* SnapshotAnswer */
+	/* From here on: requests of clients, and their answers (rpc.h). */
 	FRAME_READ = 32, /* ReadRequest, ReadReply */
 	FRAME_WRITE, /* WriteRequest, WriteReply */
 	FRAME_BEAT, /* BeatRequest, BeatReply */

@@ -24,6 +24,8 @@
 #include "proto/raftkv.pb-c.h"
 #include "proto/status.h"
 
+/* Of all programs that understand each other. It is raised with what no replica may skip (raftkv.proto): other mutations,
+ * rows or snapshots, other messages of Raft. */
 #define LINK_PROTOCOL		1u
 #define LINK_PING_MS		1000u
 #define LINK_SILENCE_MS		5000u
@@ -49,8 +51,8 @@ struct link_handlers {
 	/* After STATUS_LIMIT: half of the queue has gone. May be NULL. */
 	void (*drained)(void *argument, struct link *link);
 	/* The last callback. `why` has a sentence; its code is 0 after link_close, -EACCES when the other side does not serve
-	 * this user, -ESTALE when this store's directory is none of its cluster's, and -ECONNREFUSED when it refuses for
-	 * another reason. */
+	 * this user, -ESTALE when this store's directory is none of its cluster's, -EPROTO when it speaks another protocol,
+	 * and -ECONNREFUSED when it refuses for another reason. */
 	void (*closed)(void *argument, struct link *link, const struct status *why);
 };
 

@@ -22,15 +22,20 @@ void link_say_hello(struct link *link)
 		link_end(link, -ENOMEM, "out of memory for a greeting");
 }
 
+static int refuse_protocol(struct status *status, uint32_t protocol, const char *version)
+{
+	return status_set(status, -EPROTO,
+		"it speaks protocol %" PRIu32 " (version %.20s), this is %u (version %s)", protocol, version,
+		LINK_PROTOCOL, RAFTKV_VERSION);
+}
+
 /* What nobody may be welcome with. */
 static int judge(const struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	const struct link_self *self = link->self;
 
 	if (hello->protocol != LINK_PROTOCOL)
-		return status_set(refusal, -EPROTO,
-			"it speaks protocol %" PRIu32 " (version %.20s), this is %u (version %s)",
-			hello->protocol, hello->version, LINK_PROTOCOL, RAFTKV_VERSION);
+		return refuse_protocol(refusal, hello->protocol, hello->version);
 	if (hello->cluster != 0 && hello->cluster != self->cluster)
 		return status_set(refusal, -EXDEV,
 			"it is of cluster %016" PRIx64 ", this is a store of %016" PRIx64, hello->cluster,
@@ -103,7 +108,7 @@ void link_answer(struct link *link, const struct status *refusal)
 /* What the other side can do something about. */
 static int refusal_code(int status)
 {
-	return status == -EACCES || status == -ESTALE ? status : -ECONNREFUSED;
+	return status == -EACCES || status == -ESTALE || status == -EPROTO ? status : -ECONNREFUSED;
 }
 
 int link_on_hello_reply(struct link *link, const struct frame *frame)
@@ -116,7 +121,7 @@ int link_on_hello_reply(struct link *link, const struct frame *frame)
 	if (reply->refusal[0] != '\0')
 		status_set(&why, refusal_code(reply->refusal_status), "refused: %.240s", reply->refusal);
 	else if (reply->protocol != LINK_PROTOCOL)
-		status_set(&why, -EPROTO, "it speaks protocol %" PRIu32, reply->protocol);
+		refuse_protocol(&why, reply->protocol, reply->version);
 	else if (link->self->cluster != 0 && reply->cluster != link->self->cluster)
 		status_set(&why, -EXDEV, "it is of cluster %016" PRIx64, reply->cluster);
 	else if (link->hello.receiver != 0 && reply->store != link->hello.receiver)

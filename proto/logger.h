@@ -1,6 +1,9 @@
 /*
  * Log lines for people: one line an event. A logger is handed down to every object that may log; nothing logs through
  * a global. The sink gets a finished line without a newline and may be called on any thread that owns the logger.
+ *
+ * A line is logfmt: `msg="what happened" key=value key="some text"`. What begins with no key is a sentence, and nothing
+ * but that: the consensus core's, or one that is handed on.
  */
 #ifndef RAFTKV_PROTO_LOGGER_H
 #define RAFTKV_PROTO_LOGGER_H
@@ -15,7 +18,8 @@ struct logger {
 	void *argument;
 };
 
-/* A logger that writes `level=… message` lines with a wall-clock time to a descriptor, which it shares. */
+/* A logger that writes lines with a wall-clock time and `level=…` to a descriptor, which it shares; of a sentence it makes
+ * `msg="…"`. */
 struct logger logger_fd(int fd, enum log_level level);
 
 /* "debug", "info", "warn", "error", "none". */

@@ -139,6 +139,15 @@ static void cut_slowest(struct rpc_server *server)
 
 /* ---- Requests that come ---- */
 
+static int refuse(struct rpc_request *request)
+{
+	Raftkv__Refusal refusal = RAFTKV__REFUSAL__INIT;
+
+	refusal.status = STATUS_UNSUPPORTED;
+	rpc_answer(request, &refusal.base, NULL, 0);
+	return 0;
+}
+
 static int hand_on(struct client_link *from, struct rpc_request *request, const struct frame *frame)
 {
 	struct rpc_server *server = from->server;
@@ -146,7 +155,7 @@ static int hand_on(struct client_link *from, struct rpc_request *request, const 
 	for (uint32_t i = 0; i < server->handler_count; i++)
 		if (server->handlers[i].type == frame->type)
 			return server->handlers[i].handler(server->handlers[i].argument, request, frame);
-	return STATUS_MALFORMED;
+	return frame->type >= FRAME_READ ? refuse(request) : STATUS_MALFORMED;
 }
 
 static size_t size_of(const struct frame *frame)

@@ -8,6 +8,8 @@
  * as much again, and a read (256 KiB) for each link. One that does not take its answers is cut off: when LINK_QUEUE_SIZE_MAX
  * wait, or when RPC_SENDING_SIZE_MAX wait for all and none waits for more than it.
  *
+ * A request of a type that nobody handles is a newer program's: its answer is a Refusal, STATUS_UNSUPPORTED.
+ *
  * All on one loop, that of the links.
  */
 #ifndef RAFTKV_PROTO_RPC_SERVER_H

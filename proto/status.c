@@ -26,6 +26,7 @@ static const char *const domain_names[] = {
 	[STATUS_FIRST - STATUS_STOPPING] = "stopping",
 	[STATUS_FIRST - STATUS_NOT_FOUND] = "not found",
 	[STATUS_FIRST - STATUS_SESSION_UNKNOWN] = "session unknown",
+	[STATUS_FIRST - STATUS_UNSUPPORTED] = "not supported: the program that was asked is older",
 };
 
 static void fill(struct status *status, int code, const char *format, va_list arguments)
@@ -68,4 +69,22 @@ const char *status_name(int code)
 	if (code < STATUS_FIRST && code > STATUS_LAST && domain_names[STATUS_FIRST - code])
 		return domain_names[STATUS_FIRST - code];
 	return code == 0 ? "ok" : strerror(-code);
+}
+
+bool status_is_transient(int code)
+{
+	switch (code) {
+	case STATUS_NOT_LEADER: /* another replica leads, or will after an election */
+	case STATUS_NOT_READY: /* the leader is new: its first entry is on its way */
+	case STATUS_PROPOSAL_DROPPED: /* nothing was logged: the leadership was on its way to another, or too much was */
+	case STATUS_STALE_COMMAND: /* the leadership ended: was it done? By its slot, a repetition is done once */
+	case STATUS_EPOCH_NOT_MATCH: /* the region was split or merged: the key is looked up anew */
+	case STATUS_REGION_NOT_FOUND: /* its replica is elsewhere, or not there yet */
+	case STATUS_LIMIT: /* a queue is full, and is worked off */
+	case STATUS_WOULD_BLOCK: /* rows are on their way into memory */
+	case STATUS_STOPPING: /* another store answers, or this one after its start */
+		return true;
+	default:
+		return false;
+	}
 }

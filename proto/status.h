@@ -4,9 +4,14 @@
  * A function that can fail returns 0 or a negative code: -errno for errors of the system, or one of the domain codes
  * below, which never collide with an errno. Boundary calls (open, configuration, decoding of foreign bytes) also take
  * a `struct status` and leave a sentence in it for a person to read; hot paths return the int alone.
+ *
+ * The int is called `status`; `code` where a `struct status` stands beside it; `error` where it is an errno alone, as the
+ * kernel and the callers of a client are told.
  */
 #ifndef RAFTKV_PROTO_STATUS_H
 #define RAFTKV_PROTO_STATUS_H
+
+#include <stdbool.h>
 
 enum status_code {
 	STATUS_FIRST = -10000, /* domain codes count down from here */
@@ -40,7 +45,9 @@ enum status_code {
 	STATUS_STOPPING = -10026, /* the store is going down */
 	STATUS_NOT_FOUND = -10027, /* no such row */
 	STATUS_SESSION_UNKNOWN = -10028, /* the session has no row in this region: a definite refusal */
-	STATUS_LAST = -10029,
+	STATUS_UNSUPPORTED =
+		-10029, /* sound, but of a newer program: a definite refusal, nothing was changed */
+	STATUS_LAST = -10030,
 };
 
 struct status {
@@ -62,5 +69,8 @@ const char *status_sentence(const struct status *status);
 
 /* A short lower-case name or errno's text for a code; never NULL; static storage or the thread's own buffer. */
 const char *status_name(int code);
+
+/* Nobody could answer yet: who asks again, later, may be answered. The reasons are with the function. */
+bool status_is_transient(int code);
 
 #endif

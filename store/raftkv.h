@@ -8,7 +8,7 @@
  *  write: evaluate on the region's leader -> propose -> log -> commit -> apply -> `done` with the evaluator's reply.
  *         When `done` says 0 the operation is durable on a majority and visible to every later snapshot.
  *  read:  a snapshot that sees every operation finished before the call: by the leader's lease, by a ReadIndex round
- *         (raft.md §2), without entering the peer's loop when the lease is valid.
+ *         (consensus.md § ReadIndex), without entering the peer's loop when the lease is valid.
  *
  * Threads: every call here may be made on any thread; callbacks come on the loop named in the request. Requests are
  * embedded in their owners and belong to the store until `done` begins.

@@ -1,25 +1,38 @@
 #!/bin/bash
 # Keeps the rules of style that a program can check. Prints 'file:line: what is wrong' for each breach.
 #
-#   tests/tidy.sh [FILE…]     only these sources
+#   tests/tidy.sh [FILE…]     only these sources and pages
 #
 # Layers include only themselves and the layers before them; functions have at most 70 lines; the consensus core
 # includes nothing that reaches the outside; a foreign library is included in one place of a layer; sources are as
 # clang-format leaves them; no line ends in blanks, tells of unfinished work, or names a path of the machine it was
-# written on.
+# written on; what comments and pages cite is there (tests/lib/citations.py).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 breaches=0
 
+sources=() pages=()
 if [ $# -gt 0 ]; then
-	sources=("$@")
+	for file in "$@"; do case $file in *.md) pages+=("$file") ;; *) sources+=("$file") ;; esac; done
 else
 	mapfile -t sources < <(find proto raft store fs mount-helpers tests -name "*.[ch]" 2>/dev/null | sort)
+	mapfile -t pages < <(find . docs -maxdepth 1 -name "*.md" 2>/dev/null | sed 's/^\.\///' | sort -u)
 fi
+
+if [ ${#pages[@]} -gt 0 ]; then
+	grep -nE '[ 	]+$' /dev/null "${pages[@]}" | sed 's/:[^:]*$/: blanks at the end of the line/' | grep . && breaches=1
+	grep -no '/work/' /dev/null "${pages[@]}" | sed 's/:[^:]*$/: a path of one machine/' | grep . && breaches=1
+fi
+
+if ! command -v python3 >/dev/null; then
+	echo "tests/tidy.sh:1: python3 is not installed"
+	exit 1
+fi
+python3 tests/lib/citations.py "$@" || breaches=1
 
 # One pass over the text of all sources. Being clang-formatted, a function's body stands between '{' and '}' in the
 # first column.
-awk '
+[ ${#sources[@]} -eq 0 ] || awk '
 function breach(what) { print FILENAME ":" FNR ": " what; found = 1 }
 function layer_of(path, parts) { split(path, parts, "/"); return parts[1] }
 
@@ -89,7 +102,7 @@ if ! command -v clang-format >/dev/null; then
 	echo "tests/tidy.sh:1: clang-format is not installed"
 	exit 1
 fi
-printf '%s\0' "${sources[@]}" | xargs -0 -P 2 -n 20 clang-format --dry-run -Werror 2>&1 |
+printf '%s\0' "${sources[@]}" | xargs -0 -r -P 2 -n 20 clang-format --dry-run -Werror 2>&1 |
 	grep -E '^[^ ].*: (error|warning):' | sed 's/: error: .*/: not as clang-format leaves it/' | sort -u | grep . && breaches=1
 
 exit $breaches

@@ -1,10 +1,10 @@
 #include "fs/check/repair.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <stddef.h>
 #include <unistd.h>
 
+#include "proto/completion.h"
 #include "proto/container.h"
 #include "fs/schema/keys.h"
 #include "store/raftkv.h"
@@ -18,9 +18,8 @@ struct repair {
 	bool is_running;
 	struct raftkv *raftkv;
 	uint64_t home; /* ino of /lost+found; 0: not made yet */
-	sem_t done;
+	struct completion done;
 	struct raftkv_write write;
-	int status;
 	uint64_t ino; /* of the reply */
 };
 
@@ -30,8 +29,9 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 {
 	struct repair *repair = container_of(write, struct repair, write);
 
-	repair->status = status == 0 ? fix_decode_reply(buf_slice(reply), &repair->ino) : status;
-	sem_post(&repair->done);
+	if (status == 0)
+		status = fix_decode_reply(buf_slice(reply), &repair->ino);
+	completion_finish(&repair->done, status);
 }
 
 static bool is_temporary(int status)
@@ -42,19 +42,21 @@ static bool is_temporary(int status)
 
 static int run(struct repair *repair, uint64_t region, struct buf *body)
 {
+	int status = STATUS_LIMIT;
+
 	if (!body)
 		return -ENOMEM;
 	for (int i = 0; i < TRY_COUNT_MAX; i++) {
 		repair->write = (struct raftkv_write){
 			.region = region, .body = body, .loop = repair->loop, .done = on_written};
 		raftkv_async_write(repair->raftkv, &repair->write);
-		sem_wait(&repair->done);
-		if (!is_temporary(repair->status))
+		status = completion_wait(&repair->done);
+		if (!is_temporary(status))
 			break;
 		usleep(TRY_WAIT_US);
 	}
 	buf_unref(body);
-	return repair->status;
+	return status;
 }
 
 static int region_of(struct repair *repair, uint64_t ino, uint64_t *region)
@@ -117,14 +119,14 @@ static void on_stopped(void *argument)
 {
 	struct repair *repair = argument;
 
-	sem_post(&repair->done);
+	completion_finish(&repair->done, 0);
 }
 
 static void close_store(struct repair *repair)
 {
 	if (repair->is_running) {
 		raftkv_stop(repair->raftkv, repair->loop, on_stopped, repair);
-		sem_wait(&repair->done);
+		completion_wait(&repair->done);
 		env_loop_stop(repair->loop);
 	}
 	env_loop_free(repair->loop);
@@ -138,7 +140,7 @@ int repair_run(
 	int code;
 
 	*fixed = 0;
-	sem_init(&repair.done, 0, 0);
+	completion_init(&repair.done);
 	code = open_store(&repair, status);
 	for (size_t i = 0; i < report->count && code == 0; i++) {
 		struct problem *problem = &report->problems[i];
@@ -150,6 +152,6 @@ int repair_run(
 		*fixed += problem->is_fixed;
 	}
 	close_store(&repair);
-	sem_destroy(&repair.done);
+	completion_close(&repair.done);
 	return code;
 }

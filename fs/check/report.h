@@ -3,7 +3,7 @@
  * right, the fix.
  *
  * Problems are kept up to a limit and only counted beyond. The subject of a problem is an inode (named by its path once
- * paths.h has found it) or, with ino 0, the store.
+ * paths.c has found it) or, with ino 0, the store.
  */
 #ifndef RAFTKV_FS_CHECK_REPORT_H
 #define RAFTKV_FS_CHECK_REPORT_H

@@ -33,7 +33,7 @@ void answers_close(struct answers *answers)
 		forget(answers, answers->list);
 }
 
-static struct answer *find(const struct answers *answers, uint64_t ino)
+static struct answer *answers_find(const struct answers *answers, uint64_t ino)
 {
 	struct answer *answer;
 
@@ -42,12 +42,12 @@ static struct answer *find(const struct answers *answers, uint64_t ino)
 }
 
 /* Inode numbers may be used again. */
-static bool is_older(const struct attributes *a, const struct attributes *b)
+static bool answers_is_older(const struct attributes *a, const struct attributes *b)
 {
 	return a->generation == b->generation && a->data_version < b->data_version;
 }
 
-static struct answer *add(struct answers *answers, const struct attributes *attributes)
+static struct answer *answers_add(struct answers *answers, const struct attributes *attributes)
 {
 	struct answer *answer = calloc(1, sizeof *answer);
 
@@ -62,16 +62,16 @@ static struct answer *add(struct answers *answers, const struct attributes *attr
 
 void answers_note(struct answers *answers, const struct attributes *attributes)
 {
-	struct answer *answer = find(answers, attributes->ino);
+	struct answer *answer = answers_find(answers, attributes->ino);
 
 	answers->count++;
 	if (answer) {
-		if (!is_older(attributes, &answer->attributes))
+		if (!answers_is_older(attributes, &answer->attributes))
 			answer->attributes = *attributes;
 		DL_DELETE(answers->list, answer);
 		DL_APPEND(answers->list, answer);
 	} else {
-		answer = add(answers, attributes);
+		answer = answers_add(answers, attributes);
 	}
 	if (!answer) {
 		answers->forgotten = answers->count;
@@ -91,13 +91,13 @@ uint64_t answers_count(const struct answers *answers)
 
 bool answers_update(const struct answers *answers, uint64_t count, struct attributes *attributes)
 {
-	const struct answer *answer = find(answers, attributes->ino);
+	const struct answer *answer = answers_find(answers, attributes->ino);
 
 	if (!answer)
 		return answers->forgotten <= count;
 	if (planted("fs:old_answer_kept"))
 		return true;
-	if (is_older(attributes, &answer->attributes))
+	if (answers_is_older(attributes, &answer->attributes))
 		*attributes = answer->attributes;
 	return true;
 }

@@ -1,6 +1,7 @@
 #include "fs/client/chooser.h"
 
-#define NS_PER_MS     UINT64_C(1000000)
+#include "proto/units.h"
+
 #define EXPLORE_EVERY 64u /* reads: is another replica nearer by now? */
 
 /* A question about a store of the route. */

@@ -4,11 +4,39 @@
 
 #include "fs/client/client_ops.h"
 
-int client_errno(int status)
+/* What the kernel is told about a status: its errnos only. */
+static int errno_of(int status)
 {
 	if (status > STATUS_FIRST)
 		return status;
+	if (status == STATUS_UNSUPPORTED)
+		return -EOPNOTSUPP;
 	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
+}
+
+/* What is not the system's own answer; of a store that is older, remote_options.refused tells. */
+static bool is_worth_telling(int status)
+{
+	return status < STATUS_FIRST && status != STATUS_UNSUPPORTED;
+}
+
+void client_end_call(struct client_call *call, int status, struct slice bytes)
+{
+	struct op_reply reply = {0};
+
+	if (status == 0)
+		status = op_reply_decode(bytes, &reply);
+	else if (is_worth_telling(status))
+		log_error(call->client->logger, "msg=\"an operation could not be carried out\" reason=\"%s\"",
+			status_name(status));
+	call->done(call, status == 0 ? reply.error : errno_of(status), &reply);
+}
+
+void client_end_read(struct client_read *read, int status)
+{
+	if (is_worth_telling(status))
+		log_error(read->client->logger, "msg=\"a read failed\" reason=\"%s\"", status_name(status));
+	read->done(read, errno_of(status));
 }
 
 int client_call(struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
@@ -25,12 +53,16 @@ void client_read(struct client *client, struct client_read *read)
 
 bool client_give_up_call(struct client_call *call)
 {
-	return call->client->ops->give_up_call(call);
+	bool (*give_up)(struct client_call * call) = call->client->ops->give_up_call;
+
+	return give_up && give_up(call);
 }
 
 bool client_give_up_read(struct client_read *read)
 {
-	return read->client->ops->give_up_read(read);
+	bool (*give_up)(struct client_read * read) = read->client->ops->give_up_read;
+
+	return give_up && give_up(read);
 }
 
 uint64_t client_session(const struct client *client)
@@ -40,7 +72,7 @@ uint64_t client_session(const struct client *client)
 
 struct raftkv *client_raftkv(const struct client *client)
 {
-	return client->ops->raftkv(client);
+	return client->ops->raftkv ? client->ops->raftkv(client) : NULL;
 }
 
 void client_free(struct client *client)

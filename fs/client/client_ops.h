@@ -1,4 +1,7 @@
-/* client_ops.h: the two ways in which a client (client.h) reaches its filesystem: local.c and remote.c. */
+/*
+ * client_ops.h: the two ways in which a client (client.h) reaches its filesystem, local.c and remote.c, and what is the
+ * same in both.
+ */
 #ifndef RAFTKV_FS_CLIENT_CLIENT_OPS_H
 #define RAFTKV_FS_CLIENT_CLIENT_OPS_H
 
@@ -7,19 +10,24 @@
 struct client_ops {
 	int (*call)(
 		struct client *client, struct client_call *call, const struct op *op, struct buf *payload);
-	bool (*give_up_call)(struct client_call *call);
 	void (*read)(struct client *client, struct client_read *read);
+	/* NULL: nothing is given up, for a store that is here answers, or its process ends. */
+	bool (*give_up_call)(struct client_call *call);
 	bool (*give_up_read)(struct client_read *read);
 	uint64_t (*session)(const struct client *client);
-	struct raftkv *(*raftkv)(const struct client *client); /* NULL: it is elsewhere */
+	struct raftkv *(*raftkv)(const struct client *client); /* NULL, or it says NULL: it is elsewhere */
 	void (*free)(struct client *client);
 };
 
+/* The first member of an implementation. */
 struct client {
 	const struct client_ops *ops;
+	const struct logger *logger;
 };
 
-/* What the kernel is told about a status: its errnos only. */
-int client_errno(int status);
+/* The end of a call: `done`, with the reply that the bytes hold where `status` is 0; all that the implementation holds for
+ * it was let go before. What nobody can be told by an errno is logged. */
+void client_end_call(struct client_call *call, int status, struct slice reply);
+void client_end_read(struct client_read *read, int status);
 
 #endif

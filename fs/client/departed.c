@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define AGAIN_NS UINT64_C(1000000000)
+#define AGAIN_NS NS_PER_S
 
-static void find(struct departed *departed, uint64_t from);
+static void departed_find(struct departed *departed, uint64_t from);
 static void end_some(struct departed *departed);
 
 static bool stop_now(struct departed *departed)
@@ -20,9 +21,9 @@ static bool stop_now(struct departed *departed)
 	return departed->is_stopping;
 }
 
-static void on_timer(struct env_timer *timer)
+static void departed_on_timer(struct env_timer *timer)
 {
-	find(container_of(timer, struct departed, timer), 0);
+	departed_find(container_of(timer, struct departed, timer), 0);
 }
 
 static void try_later(struct departed *departed, int error)
@@ -31,7 +32,7 @@ static void try_later(struct departed *departed, int error)
 
 	log_warn(departed->logger, "msg=\"what an earlier mount held is not let go yet\" reason=\"%s\"",
 		strerror(-error));
-	env_timer_start(&departed->timer, departed->loop, env_now(env) + AGAIN_NS, on_timer);
+	env_timer_start(&departed->timer, departed->loop, env_now(env) + AGAIN_NS, departed_on_timer);
 }
 
 static void on_ended(struct client_call *call, int error, const struct op_reply *reply)
@@ -50,23 +51,23 @@ static void on_ended(struct client_call *call, int error, const struct op_reply 
 		log_info(departed->logger,
 			"msg=\"what an earlier mount held is let go\" session=%" PRIx64 " changes=%" PRIu64,
 			departed->op.session_end.session, departed->released);
-		find(departed, 0);
+		departed_find(departed, 0);
 	}
 }
 
 static void end_some(struct departed *departed)
 {
-	int result;
+	int status;
 
 	departed->is_busy = true;
 	departed->call.loop = departed->loop;
 	departed->call.done = on_ended;
-	result = client_call(departed->client, &departed->call, &departed->op, NULL);
-	if (result < 0 && !stop_now(departed))
-		try_later(departed, result);
+	status = client_call(departed->client, &departed->call, &departed->op, NULL);
+	if (status < 0 && !stop_now(departed))
+		try_later(departed, status);
 }
 
-static void begin(struct departed *departed, uint64_t session)
+static void departed_begin(struct departed *departed, uint64_t session)
 {
 	log_info(departed->logger, "msg=\"letting go of what an earlier mount held\" session=%" PRIx64,
 		session);
@@ -83,16 +84,16 @@ static void on_found(struct client_read *read, int error)
 	if (stop_now(departed))
 		return;
 	if (error == 0 && departed->finding.found != own)
-		begin(departed, departed->finding.found);
+		departed_begin(departed, departed->finding.found);
 	else if (error == 0 && own < UINT64_MAX)
-		find(departed, own + 1);
+		departed_find(departed, own + 1);
 	else if (error < 0 && error != -ENOENT)
 		try_later(departed, error);
 	else if (departed->done)
 		departed->done(departed->argument);
 }
 
-static void find(struct departed *departed, uint64_t from)
+static void departed_find(struct departed *departed, uint64_t from)
 {
 	departed->is_busy = true;
 	departed->read.loop = departed->loop;
@@ -105,7 +106,7 @@ static void find(struct departed *departed, uint64_t from)
 
 void departed_start(struct departed *departed)
 {
-	find(departed, 0);
+	departed_find(departed, 0);
 }
 
 void departed_stop(struct departed *departed, void (*stopped)(void *argument), void *argument)

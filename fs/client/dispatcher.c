@@ -9,16 +9,15 @@
 #include "fs/client/routes.h"
 #include "fs/client/slot_pool.h"
 #include "fs/client/store_links.h"
+#include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/units.h"
 
-#define NS_PER_MS      UINT64_C(1000000)
-#define REST_FIRST_NS  (2 * NS_PER_MS) /* doubled up to 256 ms */
-#define REST_DOUBLINGS 7u
-#define HINTS_MAX      4u /* followed at once, one after the other */
-#define REFRESH_EVERY  8u /* attempts: perhaps the region is elsewhere by now */
-#define NOTICE_NS      (2000 * NS_PER_MS) /* of waiting, before somebody is told */
+#define HINTS_MAX     4u /* followed at once, one after the other */
+#define REFRESH_EVERY 8u /* attempts: perhaps the region is elsewhere by now */
+#define NOTICE_NS     (2000 * NS_PER_MS) /* of waiting, before somebody is told */
 
 struct dispatcher {
 	struct dispatcher_options options;
@@ -42,7 +41,9 @@ struct dispatcher {
 	atomic_ullong waits_since; /* env_now; 0: answers come */
 };
 
-static void add(atomic_ullong *counter, uint64_t by)
+static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
+
+static void dispatcher_add(atomic_ullong *counter, uint64_t by)
 {
 	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
@@ -71,7 +72,8 @@ static void note_answer(struct dispatcher *dispatcher, const struct cluster_requ
 	dispatcher->is_waiting = false;
 }
 
-static void finish(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void dispatcher_finish(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 	bool had_slot = request->has_slot;
@@ -111,7 +113,7 @@ void dispatcher_give_up(struct cluster_request *request, int status)
 	const struct cluster_answer none = {0};
 
 	withdraw(request);
-	finish(request, status, &none);
+	dispatcher_finish(request, status, &none);
 }
 
 static void on_end(struct env_timer *timer)
@@ -155,18 +157,15 @@ static void note_read(const struct cluster_request *request, bool did_answer)
 static void retry(struct cluster_request *request, int status)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
-	uint32_t doublings = request->attempts < REST_DOUBLINGS ? request->attempts : REST_DOUBLINGS;
-	uint64_t rest = (uint64_t)REST_FIRST_NS << doublings, random;
+	uint64_t rest = backoff_draw(&rests, request->attempts, dispatcher->env);
 
-	add(&dispatcher->retries, 1);
+	dispatcher_add(&dispatcher->retries, 1);
 	note_read(request, false);
 	request->attempts++;
 	request->hints = 0;
 	request->state = CLUSTER_REQUEST_RESTING;
 	note_waiting(dispatcher, request, status);
-	env_random(dispatcher->env, &random, sizeof random);
-	env_timer_start(&request->rest, dispatcher->options.loop,
-		env_now(dispatcher->env) + rest / 2 + random % (rest / 2), on_rested);
+	env_timer_start(&request->rest, dispatcher->options.loop, env_now(dispatcher->env) + rest, on_rested);
 	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
 		want_routes(dispatcher);
 }
@@ -341,7 +340,7 @@ static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request 
 		retry(request, STATUS_NOT_LEADER);
 		return;
 	}
-	add(&dispatcher->retries, 1);
+	dispatcher_add(&dispatcher->retries, 1);
 	dispatch(request);
 }
 
@@ -354,30 +353,26 @@ static void on_session_unknown(
 
 	if (is_current)
 		slot_pool_close(&dispatcher->slots);
-	finish(request, STATUS_SESSION_UNKNOWN, answer);
+	dispatcher_finish(request, STATUS_SESSION_UNKNOWN, answer);
 	if (!is_current)
 		return;
 	dispatcher_set_session(dispatcher, 0);
 	dispatcher->options.lost(dispatcher->options.argument, session);
 }
 
-/* Asked again, it may have another answer. */
-static bool is_transient(int status)
+/* The store that was asked, or the one that it passed the request on to, is older than this program. */
+static void note_refusal(
+	struct dispatcher *dispatcher, const struct cluster_request *request, uint64_t answered)
 {
-	switch (status) {
-	case STATUS_STALE_COMMAND:
-	case STATUS_NOT_READY:
-	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_LIMIT:
-	case STATUS_WOULD_BLOCK:
-	case STATUS_STOPPING:
-		return true;
-	default:
-		return false;
-	}
+	uint64_t store = answered > 0 ? answered : request->store;
+	const char *address = routes_address(dispatcher->routes, store);
+
+	dispatcher->options.refused(dispatcher->options.argument, store,
+		address ? store_links_version(dispatcher->links, address) : "unknown");
 }
 
-static void on_answer(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void dispatcher_on_answer(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 
@@ -398,20 +393,22 @@ static void on_answer(struct cluster_request *request, int status, const struct 
 	default:
 		break;
 	}
-	if (is_transient(status)) {
+	if (status_is_transient(status)) {
 		if (status == STATUS_STOPPING)
 			forget_leader(dispatcher, request);
 		retry(request, status);
 		return;
 	}
 	note_read(request, true);
-	if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
+	if (status == STATUS_UNSUPPORTED)
+		note_refusal(dispatcher, request, answer->leader_store);
+	else if (!request->from_follower && request->kind != CLUSTER_REQUEST_ROUTES)
 		learn_leader(dispatcher, request,
 			answer->leader_store > 0 ? answer->leader_store : request->store);
 	note_answer(dispatcher, request);
-	add(request->kind == CLUSTER_REQUEST_READ ? &dispatcher->reads : &dispatcher->calls,
+	dispatcher_add(request->kind == CLUSTER_REQUEST_READ ? &dispatcher->reads : &dispatcher->calls,
 		request->kind == CLUSTER_REQUEST_READ || request->kind == CLUSTER_REQUEST_CHANGE);
-	finish(request, status, answer);
+	dispatcher_finish(request, status, answer);
 }
 
 static void on_back(struct cluster_request *request, int status, const struct frame *frame)
@@ -419,10 +416,10 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 	struct dispatcher *dispatcher = request->dispatcher;
 
 	if (status == 0) {
-		cluster_request_read_answer(request, frame, on_answer);
+		cluster_request_read_answer(request, frame, dispatcher_on_answer);
 		return;
 	}
-	add(&dispatcher->timeouts, status == -ETIMEDOUT);
+	dispatcher_add(&dispatcher->timeouts, status == -ETIMEDOUT);
 	if (request->kind != CLUSTER_REQUEST_ROUTES)
 		forget_leader(dispatcher, request);
 	retry(request, status);
@@ -441,7 +438,7 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 {
 	struct dispatcher *dispatcher = argument;
 
-	add(&dispatcher->failures, 1);
+	dispatcher_add(&dispatcher->failures, 1);
 	dispatcher->options.failed(dispatcher->options.argument, address, why);
 }
 

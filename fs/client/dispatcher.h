@@ -27,6 +27,8 @@ struct dispatcher_options {
 	void (*lost)(void *argument, uint64_t session);
 	/* A link failed: for whoever waits and wonders why. */
 	void (*failed)(void *argument, const char *address, const struct status *why);
+	/* A store, whose program is of that version, did not know what it was asked: STATUS_UNSUPPORTED. */
+	void (*refused)(void *argument, uint64_t store, const char *version);
 	void *argument;
 };
 

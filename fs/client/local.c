@@ -1,16 +1,18 @@
 #include "fs/client/client.h"
 #include "fs/client/client_ops.h"
+#include "proto/backoff.h"
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/rows/slots.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
-#define RETRY_FIRST_NS	 1000000u /* 1 ms, doubled up to RETRY_MOST_NS */
-#define RETRY_MOST_NS	 128000000u
-#define RETRY_DOUBLINGS	 7u
 #define RETRIES_A_NOTICE 64u
+
+/* Not drawn: the store is here, and nobody else comes to it. */
+static const struct backoff rests = {.first = NS_PER_MS, .most = 128 * NS_PER_MS};
 
 /* A client of a store in this process. */
 struct local {
@@ -30,36 +32,24 @@ static const struct client_options *options_of(const struct client *client)
 
 /* ---- What an error means ---- */
 
-/* Nobody could answer yet: ask again, later. What may have happened can be asked again only by its slot. */
-static bool is_transient(const struct client *client, int status)
+/* A store that is here does not come back after it stopped. What may have happened can be asked again only by its slot. */
+static bool may_retry(const struct client *client, int status)
 {
-	switch (status) {
-	case STATUS_STALE_COMMAND:
+	if (status == STATUS_STALE_COMMAND)
 		return slots_are_of(options_of(client)->session);
-	case STATUS_NOT_LEADER:
-	case STATUS_NOT_READY:
-	case STATUS_PROPOSAL_DROPPED:
-	case STATUS_EPOCH_NOT_MATCH:
-	case STATUS_REGION_NOT_FOUND:
-	case STATUS_LIMIT:
-	case STATUS_WOULD_BLOCK:
-		return true;
-	default:
-		return false;
-	}
+	return status_is_transient(status) && status != STATUS_STOPPING;
 }
 
 static void back_off(struct client *client, struct env_timer *timer, struct env_loop *loop,
 	uint32_t *attempts, int status, env_timer_cb again)
 {
 	struct env *env = env_loop_env(loop);
-	uint32_t doublings = *attempts < RETRY_DOUBLINGS ? *attempts : RETRY_DOUBLINGS;
+	uint64_t rest = backoff_length(&rests, *attempts);
 
 	if (++*attempts % RETRIES_A_NOTICE == 0)
-		log_warn(options_of(client)->logger,
-			"msg=\"still waiting for the store\" attempts=%u reason=\"%s\"", *attempts,
-			status_name(status));
-	env_timer_start(timer, loop, env_now(env) + ((uint64_t)RETRY_FIRST_NS << doublings), again);
+		log_warn(client->logger, "msg=\"still waiting for the store\" attempts=%u reason=\"%s\"",
+			*attempts, status_name(status));
+	env_timer_start(timer, loop, env_now(env) + rest, again);
 }
 
 /* ---- Changes ---- */
@@ -75,20 +65,14 @@ struct local_call {
 
 static void send_call(struct local_call *local);
 
-static void finish_call(struct local_call *local, int status, struct buf *reply_bytes)
+static void finish_call(struct local_call *local, int status, struct buf *reply)
 {
 	struct client_call *call = local->call;
-	struct op_reply reply = {0};
 
-	if (status == 0)
-		status = op_reply_decode(buf_slice(reply_bytes), &reply);
-	else if (status < STATUS_FIRST)
-		log_error(options_of(call->client)->logger,
-			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(local->write.body);
 	buf_unref(local->write.payload);
 	free(local);
-	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+	client_end_call(call, status, status == 0 ? buf_slice(reply) : (struct slice){0});
 }
 
 static void on_call_timer(struct env_timer *timer)
@@ -104,11 +88,11 @@ static void retry_call(struct local_call *local, int status)
 	back_off(call->client, &local->timer, call->loop, &local->attempts, status, on_call_timer);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+static void local_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct local_call *local = container_of(write, struct local_call, write);
 
-	if (is_transient(local->call->client, status)) {
+	if (may_retry(local->call->client, status)) {
 		local->write.is_retry = true;
 		retry_call(local, status);
 		return;
@@ -123,7 +107,7 @@ static void send_call(struct local_call *local)
 	struct region_epoch epoch;
 	int status = raftkv_find_region(raftkv, fs_key_slice(&local->key), &local->write.region, &epoch);
 
-	if (is_transient(client, status)) {
+	if (may_retry(client, status)) {
 		retry_call(local, status);
 	} else if (status < 0) {
 		finish_call(local, status, NULL);
@@ -138,11 +122,11 @@ static int local_call(
 {
 	struct local_call *local = calloc(1, sizeof *local);
 	struct buf *body;
-	int result = local ? op_encode(op, &body) : -ENOMEM;
+	int status = local ? op_encode(op, &body) : -ENOMEM;
 
-	if (result < 0) {
+	if (status < 0) {
 		free(local);
-		return result;
+		return status;
 	}
 	call->local = local;
 	local->call = call;
@@ -152,7 +136,7 @@ static int local_call(
 		.body = body,
 		.payload = buf_ref(payload),
 		.loop = call->loop,
-		.done = on_written,
+		.done = local_on_written,
 	};
 	send_call(local);
 	return 0;
@@ -165,7 +149,7 @@ struct local_read {
 	struct client_read *read;
 	struct raftkv_snapshot *snapshot; /* the worker's */
 	uint32_t attempts;
-	int result;
+	int status;
 	union {
 		struct raftkv_read request;
 		struct env_work work;
@@ -182,10 +166,7 @@ static void finish_read(struct client_read *read, struct raftkv_snapshot *snapsh
 		raftkv_snapshot_free(snapshot);
 	free(read->local);
 	read->local = NULL;
-	if (status < STATUS_FIRST)
-		log_error(options_of(read->client)->logger, "msg=\"a read failed\" reason=\"%s\"",
-			status_name(status));
-	read->done(read, client_errno(status));
+	client_end_read(read, status);
 }
 
 /* It has to wait. NULL: there is no memory for that, and it has been answered. Takes the snapshot. */
@@ -202,7 +183,7 @@ static struct local_read *make_wait(struct client_read *read, struct raftkv_snap
 	return read->local;
 }
 
-static int answer(const struct client_read *read, struct raftkv_snapshot *snapshot, bool may_block)
+static int local_answer(const struct client_read *read, struct raftkv_snapshot *snapshot, bool may_block)
 {
 	return question_answer(&read->question, options_of(read->client)->raftkv,
 		raftkv_snapshot_view(snapshot, may_block), may_block, read->finding);
@@ -212,20 +193,20 @@ static void on_worker(struct env_work *work)
 {
 	struct local_read *local = container_of(work, struct local_read, work);
 
-	local->result = answer(local->read, local->snapshot, true);
+	local->status = local_answer(local->read, local->snapshot, true);
 }
 
 static void on_worker_done(struct env_work *work)
 {
 	struct local_read *local = container_of(work, struct local_read, work);
 
-	finish_read(local->read, local->snapshot, local->result);
+	finish_read(local->read, local->snapshot, local->status);
 }
 
 /* Takes the snapshot. */
 static void run_on_snapshot(struct client_read *read, struct raftkv_snapshot *snapshot)
 {
-	int status = answer(read, snapshot, false);
+	int status = local_answer(read, snapshot, false);
 	struct local_read *local;
 
 	if (status != STATUS_WOULD_BLOCK) {
@@ -254,11 +235,11 @@ static void read_again_later(struct client_read *read, int status)
 	back_off(read->client, &local->timer, read->loop, &local->attempts, status, on_read_timer);
 }
 
-static void on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
+static void local_on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
 {
 	struct client_read *read = container_of(request, struct local_read, request)->read;
 
-	if (status == STATUS_STALE_COMMAND || is_transient(read->client, status))
+	if (status == STATUS_STALE_COMMAND || may_retry(read->client, status))
 		read_again_later(read, status);
 	else if (status < 0)
 		finish_read(read, snapshot, status);
@@ -272,8 +253,10 @@ static void wait_for_snapshot(struct client_read *read, uint64_t region, uint64_
 
 	if (!local)
 		return;
-	local->request = (struct raftkv_read){
-		.region = region, .epoch_version = epoch_version, .loop = read->loop, .done = on_snapshot};
+	local->request = (struct raftkv_read){.region = region,
+		.epoch_version = epoch_version,
+		.loop = read->loop,
+		.done = local_on_snapshot};
 	raftkv_async_snapshot(options_of(read->client)->raftkv, &local->request);
 }
 
@@ -296,7 +279,7 @@ static void start_read(struct client_read *read)
 	}
 	if (status == 0)
 		run_on_snapshot(read, snapshot);
-	else if (is_transient(read->client, status))
+	else if (may_retry(read->client, status))
 		read_again_later(read, status);
 	else
 		finish_read(read, NULL, status);
@@ -310,19 +293,6 @@ static void local_read(struct client *client, struct client_read *read)
 }
 
 /* ---- Life ---- */
-
-/* A store that is here answers, or its process ends. */
-static bool never_give_up_call(struct client_call *call)
-{
-	(void)call;
-	return false;
-}
-
-static bool never_give_up_read(struct client_read *read)
-{
-	(void)read;
-	return false;
-}
 
 static uint64_t local_session(const struct client *client)
 {
@@ -341,9 +311,7 @@ static void local_free(struct client *client)
 
 static const struct client_ops local_ops = {
 	.call = local_call,
-	.give_up_call = never_give_up_call,
 	.read = local_read,
-	.give_up_read = never_give_up_read,
 	.session = local_session,
 	.raftkv = local_raftkv,
 	.free = local_free,
@@ -355,7 +323,7 @@ int client_new(const struct client_options *options, struct client **out)
 
 	if (!local)
 		return -ENOMEM;
-	local->base.ops = &local_ops;
+	local->base = (struct client){.ops = &local_ops, .logger = options->logger};
 	local->options = *options;
 	*out = &local->base;
 	return 0;

@@ -3,27 +3,22 @@
 
 #include <stddef.h>
 
-#define PERIOD_NS 1000000000u
-
-static uint64_t writes_so_far(const struct reclaim *reclaim)
+static uint64_t reclaim_now_of(const struct reclaim *reclaim)
 {
-	struct raftkv_stats stats;
-
-	raftkv_stats(client_raftkv(reclaim->client), &stats);
-	return stats.writes;
+	return env_now(env_loop_env(reclaim->loop));
 }
 
-static void on_timer(struct env_timer *timer);
+static void reclaim_on_timer(struct env_timer *timer);
 
 static void sleep_a_while(struct reclaim *reclaim)
 {
-	env_timer_start(
-		&reclaim->timer, reclaim->loop, env_now(env_loop_env(reclaim->loop)) + PERIOD_NS, on_timer);
+	env_timer_start(&reclaim->timer, reclaim->loop, reclaim_now_of(reclaim) + RECLAIM_PERIOD_NS,
+		reclaim_on_timer);
 }
 
 static void call_once(struct reclaim *reclaim);
 
-static void on_called(struct client_call *call, int error, const struct op_reply *reply)
+static void reclaim_on_called(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct reclaim *reclaim = container_of(call, struct reclaim, call);
 
@@ -33,7 +28,7 @@ static void on_called(struct client_call *call, int error, const struct op_reply
 	} else if (!error && reply->more) {
 		call_once(reclaim);
 	} else {
-		reclaim->writes_seen = writes_so_far(reclaim);
+		reclaim_pace_end(&reclaim->pace, reclaim_now_of(reclaim));
 		sleep_a_while(reclaim);
 	}
 }
@@ -43,7 +38,7 @@ static void call_once(struct reclaim *reclaim)
 	const struct op op = {.kind = OP_RECLAIM};
 
 	reclaim->call.loop = reclaim->loop;
-	reclaim->call.done = on_called;
+	reclaim->call.done = reclaim_on_called;
 	reclaim->is_calling = true;
 	if (client_call(reclaim->client, &reclaim->call, &op, NULL) < 0) {
 		reclaim->is_calling = false;
@@ -51,19 +46,20 @@ static void call_once(struct reclaim *reclaim)
 	}
 }
 
-static void on_timer(struct env_timer *timer)
+static void reclaim_on_timer(struct env_timer *timer)
 {
 	struct reclaim *reclaim = container_of(timer, struct reclaim, timer);
 
-	if (writes_so_far(reclaim) == reclaim->writes_seen)
-		sleep_a_while(reclaim);
-	else
+	if (reclaim_pace_is_due(&reclaim->pace, reclaim_now_of(reclaim)))
 		call_once(reclaim);
+	else
+		sleep_a_while(reclaim);
 }
 
 void reclaim_start(struct reclaim *reclaim, struct client *client, struct env_loop *loop)
 {
 	*reclaim = (struct reclaim){.client = client, .loop = loop};
+	reclaim_pace_init(&reclaim->pace, client_raftkv(client));
 	call_once(reclaim);
 }
 

@@ -1,18 +1,19 @@
 /*
- * reclaim.h: the background work that gives back the space of truncated and removed files (OP_RECLAIM), while changes
- * are being made. A region's reclaiming is proposed like any other change, a chunk at a time.
+ * reclaim.h: the background work of a mount of its own store that gives back the space of truncated and removed files
+ * (reclaim_pace.h).
  */
 #ifndef RAFTKV_FS_CLIENT_RECLAIM_H
 #define RAFTKV_FS_CLIENT_RECLAIM_H
 
 #include "fs/client/client.h"
+#include "fs/reclaim_pace.h"
 
 struct reclaim {
 	struct client *client;
 	struct env_loop *loop;
 	struct env_timer timer;
 	struct client_call call;
-	uint64_t writes_seen; /* by raftkv_stats */
+	struct reclaim_pace pace;
 	bool is_calling;
 	bool is_stopping;
 	void (*stopped)(void *argument);

@@ -1,10 +1,12 @@
 #include "fs/client/remote.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/client/dispatcher.h"
 #include "fs/client/session.h"
@@ -12,9 +14,11 @@
 #include "fs/client/client_ops.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/units.h"
+#include "proto/version.h"
 
-#define NS_PER_MS   UINT64_C(1000000)
-#define READ_WEIGHT 512u /* bytes of a read, beside those that it asks for */
+#define READ_WEIGHT  512u /* bytes of a read, beside those that it asks for */
+#define VERSION_SIZE 32u
 
 /* A dispatcher, and the mail between its loop and the first one. */
 struct post {
@@ -36,6 +40,8 @@ struct remote {
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
 	struct status trouble; /* under the mutex */
+	bool is_foreign_told; /* that a store speaks another protocol; under the mutex */
+	char older[VERSION_SIZE]; /* the version of stores that was told of last; under the mutex */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
 	uint32_t running; /* dispatchers that have not stopped */
@@ -67,21 +73,15 @@ struct remote_call {
 	struct cluster_request request;
 };
 
-static void on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct remote_call *remote = container_of(request, struct remote_call, request);
 	struct client_call *call = remote->call;
-	struct op_reply reply = {0};
 
-	if (status == 0)
-		status = op_reply_decode(answer->bytes, &reply);
-	else if (status < STATUS_FIRST)
-		log_error(remote_of(call->client)->options.logger,
-			"msg=\"an operation could not be carried out\" reason=\"%s\"", status_name(status));
 	buf_unref(request->body);
 	buf_unref(request->payload);
 	free(remote);
-	call->done(call, status == 0 ? reply.error : client_errno(status), &reply);
+	client_end_call(call, status, answer->bytes);
 }
 
 static int remote_call(
@@ -103,7 +103,7 @@ static int remote_call(
 		.payload = buf_ref(payload),
 		.weight = body->size + (payload ? payload->size : 0),
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = on_called};
+		.done = remote_on_called};
 	status = dispatcher_run(dispatcher_of(client, call->loop), &remote->request);
 	if (status == 0)
 		return 0;
@@ -121,19 +121,16 @@ struct remote_read {
 	struct cluster_request request;
 };
 
-static void on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void remote_on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct remote_read *remote = container_of(request, struct remote_read, request);
 	struct client_read *read = remote->read;
 
 	if (status == 0)
 		status = finding_take(&read->question, answer->bytes, buf_slice(answer->data), read->finding);
-	if (status < STATUS_FIRST)
-		log_error(remote_of(read->client)->options.logger, "msg=\"a read failed\" reason=\"%s\"",
-			status_name(status));
 	buf_unref(request->body);
 	free(remote);
-	read->done(read, client_errno(status));
+	client_end_read(read, status);
 }
 
 static void remote_read(struct client *client, struct client_read *read)
@@ -151,7 +148,7 @@ static void remote_read(struct client *client, struct client_read *read)
 			.weight = read->question.size + READ_WEIGHT,
 			.is_for_leader = read->question.kind == QUESTION_SPACE,
 			.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-			.done = on_read};
+			.done = remote_on_read};
 		status = dispatcher_run(dispatcher_of(client, read->loop), &remote->request);
 	}
 	if (status == 0)
@@ -190,12 +187,6 @@ static uint64_t remote_session(const struct client *client)
 	return atomic_load(&remote_of(client)->id);
 }
 
-static struct raftkv *no_raftkv(const struct client *client)
-{
-	(void)client;
-	return NULL;
-}
-
 static void free_client(struct client *client)
 {
 	remote_free(remote_of(client));
@@ -207,7 +198,6 @@ static const struct client_ops remote_ops = {
 	.read = remote_read,
 	.give_up_read = remote_give_up_read,
 	.session = remote_session,
-	.raftkv = no_raftkv,
 	.free = free_client,
 };
 
@@ -303,10 +293,35 @@ static void on_dispatcher_lost(void *argument, uint64_t session)
 static void on_link_failed(void *argument, const char *address, const struct status *why)
 {
 	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_foreign;
 
 	pthread_mutex_lock(&remote->mutex);
 	status_set(&remote->trouble, why->code, "%.80s: %.160s", address, why->text);
+	is_foreign = why->code == -EPROTO && !remote->is_foreign_told;
+	remote->is_foreign_told |= is_foreign;
 	pthread_mutex_unlock(&remote->mutex);
+	if (is_foreign)
+		log_error(remote->options.logger,
+			"msg=\"a store and this mount do not understand each other\" address=%s "
+			"reason=\"%s\"",
+			address, why->text);
+}
+
+/* On the dispatcher's loop. A mount tells of it once for each version. */
+static void on_refused(void *argument, uint64_t store, const char *version)
+{
+	struct remote *remote = ((struct post *)argument)->remote;
+	bool is_new;
+
+	pthread_mutex_lock(&remote->mutex);
+	is_new = strncmp(remote->older, version, sizeof remote->older - 1) != 0;
+	snprintf(remote->older, sizeof remote->older, "%s", version);
+	pthread_mutex_unlock(&remote->mutex);
+	if (is_new)
+		log_error(remote->options.logger,
+			"msg=\"a store does not know what this mount asks for: it is older\" store=%" PRIu64
+			" store_version=%s version=%s",
+			store, version, RAFTKV_VERSION);
 }
 
 /* ---- Life ---- */
@@ -321,6 +336,7 @@ static int add_dispatcher(struct remote *remote)
 		.reads = remote->options.reads,
 		.lost = on_dispatcher_lost,
 		.failed = on_link_failed,
+		.refused = on_refused,
 		.argument = post};
 
 	post->remote = remote;
@@ -337,7 +353,7 @@ int remote_new(const struct remote_options *options, struct remote **out, struct
 	*out = NULL;
 	check(options->loop_count > 0 && options->loop_count <= REMOTE_LOOPS_MAX);
 	if (remote) {
-		remote->base.ops = &remote_ops;
+		remote->base = (struct client){.ops = &remote_ops, .logger = options->logger};
 		remote->options = *options;
 		pthread_mutex_init(&remote->mutex, NULL);
 		for (uint32_t i = 0; i < options->loop_count && code == 0; i++)

@@ -90,7 +90,7 @@ static bool overlap(const struct region_route *a, const struct region_route *b)
 	       (!b->end || slice_compare(buf_slice(a->start), buf_slice(b->end)) < 0);
 }
 
-static bool is_older(const struct region_route *a, const struct region_route *b)
+static bool routes_is_older(const struct region_route *a, const struct region_route *b)
 {
 	return a->epoch.version < b->epoch.version ||
 	       (a->epoch.version == b->epoch.version && a->epoch.conf_version < b->epoch.conf_version);
@@ -100,7 +100,7 @@ static bool is_older(const struct region_route *a, const struct region_route *b)
 static bool is_outdated(const struct routes *routes, const struct region_route *route)
 {
 	for (uint32_t i = 0; i < routes->count; i++)
-		if (overlap(routes->regions[i], route) && is_older(route, routes->regions[i]))
+		if (overlap(routes->regions[i], route) && routes_is_older(route, routes->regions[i]))
 			return true;
 	return false;
 }
@@ -207,7 +207,7 @@ static bool is_sound(const Raftkv__RoutesReply *reply)
 	return reply->n_stores <= STORE_COUNT_MAX;
 }
 
-static int take_stores(struct routes *routes, const Raftkv__RoutesReply *reply)
+static int routes_take_stores(struct routes *routes, const Raftkv__RoutesReply *reply)
 {
 	struct store_address *stores = calloc(reply->n_stores + 1, sizeof *stores);
 
@@ -228,7 +228,7 @@ int routes_take(struct routes *routes, const Raftkv__RoutesReply *reply)
 	int status = is_sound(reply) ? 0 : STATUS_MALFORMED;
 
 	if (status == 0 && reply->n_stores > 0)
-		status = take_stores(routes, reply);
+		status = routes_take_stores(routes, reply);
 	for (size_t i = 0; i < reply->n_routes && status == 0; i++)
 		if (reply->routes[i]->n_replicas > 0)
 			status = take_region(routes, reply->routes[i]);

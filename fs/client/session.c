@@ -6,8 +6,8 @@
 
 #include "fs/schema/op.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS      UINT64_C(1000000)
 #define EXPIRY_MS      5000u /* until a store says another */
 #define BEATS_A_PERIOD 3u
 #define OPEN_AGAIN_NS  (1000 * NS_PER_MS) /* after a refusal */
@@ -18,7 +18,7 @@ static struct env_loop *loop_of(const struct session *session)
 	return dispatcher_loop(session->options.dispatcher);
 }
 
-static uint64_t now_of(const struct session *session)
+static uint64_t session_now_of(const struct session *session)
 {
 	return env_now(env_loop_env(loop_of(session)));
 }
@@ -28,8 +28,8 @@ static uint64_t now_of(const struct session *session)
 typedef void (*done_cb)(struct cluster_request *request, int status, const struct cluster_answer *answer);
 
 /* 0, or why it was not begun. */
-static int run(struct session *session, enum cluster_request_kind kind, const struct op *op, uint64_t limit,
-	done_cb done)
+static int session_run(struct session *session, enum cluster_request_kind kind, const struct op *op,
+	uint64_t limit, done_cb done)
 {
 	struct cluster_request *request = &session->request;
 	int status;
@@ -101,8 +101,8 @@ static void on_beat_timer(struct env_timer *timer)
 {
 	struct session *session = container_of(timer, struct session, timer);
 
-	session->beat_begun = now_of(session);
-	if (run(session, CLUSTER_REQUEST_BEAT, NULL, session->period, on_beaten) < 0)
+	session->beat_begun = session_now_of(session);
+	if (session_run(session, CLUSTER_REQUEST_BEAT, NULL, session->period, on_beaten) < 0)
 		env_timer_start(
 			timer, loop_of(session), session->beat_begun + session->period, on_beat_timer);
 }
@@ -134,10 +134,12 @@ static void open_later(struct session *session, int status)
 	}
 	log_error(session->options.logger, "msg=\"no session could be opened\" reason=\"%s\"",
 		status_name(status));
-	env_timer_start(&session->timer, loop_of(session), now_of(session) + OPEN_AGAIN_NS, on_open_timer);
+	env_timer_start(
+		&session->timer, loop_of(session), session_now_of(session) + OPEN_AGAIN_NS, on_open_timer);
 }
 
-static void on_opened(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static void session_on_opened(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct session *session = end_request(request);
 	struct op_reply reply = {0};
@@ -167,7 +169,7 @@ static void open_session(struct session *session)
 		.session_open = {.pid = options->pid,
 			.host = slice_of(options->host, strlen(options->host)),
 			.mount_point = slice_of(options->mount_point, strlen(options->mount_point))}};
-	int status = run(session, CLUSTER_REQUEST_SESSION, &op, 0, on_opened);
+	int status = session_run(session, CLUSTER_REQUEST_SESSION, &op, 0, session_on_opened);
 
 	if (status < 0)
 		open_later(session, status);
@@ -223,6 +225,7 @@ void session_stop(struct session *session, void (*stopped)(void *argument), void
 	env_timer_stop(&session->timer);
 	if (session->is_requesting)
 		dispatcher_give_up(&session->request, -ECANCELED);
-	if (session->id == 0 || run(session, CLUSTER_REQUEST_SESSION, &op, CLOSE_NS, on_session_closed) < 0)
+	if (session->id == 0 ||
+		session_run(session, CLUSTER_REQUEST_SESSION, &op, CLOSE_NS, on_session_closed) < 0)
 		stopped(argument);
 }

@@ -25,7 +25,7 @@ void slot_pool_close(struct slot_pool *pool)
 	pool->free_count = 0;
 }
 
-static void take(struct slot_pool *pool, struct cluster_request *request)
+static void slot_pool_assign(struct slot_pool *pool, struct cluster_request *request)
 {
 	uint32_t index = pool->free[--pool->free_count];
 
@@ -39,7 +39,7 @@ bool slot_pool_take(struct slot_pool *pool, struct cluster_request *request)
 {
 	check(!request->has_slot);
 	if (pool->free_count > 0 && !pool->queue) {
-		take(pool, request);
+		slot_pool_assign(pool, request);
 		return true;
 	}
 	DL_APPEND2(pool->queue, request, queue_prev, queue_next);
@@ -63,7 +63,7 @@ struct cluster_request *slot_pool_next(struct slot_pool *pool)
 
 	if (request) {
 		slot_pool_leave(pool, request);
-		take(pool, request);
+		slot_pool_assign(pool, request);
 	}
 	return request;
 }

@@ -2,24 +2,27 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "fs/schema/records.h"
+#include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS  UINT64_C(1000000)
-#define CONNECT_NS (1000 * NS_PER_MS) /* for a link to be welcomed */
-#define ATTEMPT_NS                                                                                           \
-	(1000 * NS_PER_MS) /* for an answer; doubled each time that none came, for it may be a long one */
-#define ATTEMPT_DOUBLINGS 6u
+#define CONNECT_NS	  (1000 * NS_PER_MS) /* for a link to be welcomed */
 #define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
 #define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */
-#define PAUSE_FIRST_NS	  (20 * NS_PER_MS) /* after a failure, doubled up to */
-#define PAUSE_MOST_NS	  (500 * NS_PER_MS)
 #define LATENCY_SMOOTHING 8u
+#define VERSION_SIZE	  32u
+
+/* Of a link that failed, until it is tried again. */
+static const struct backoff pauses = {.first = 20 * NS_PER_MS, .most = 500 * NS_PER_MS};
+/* For an answer: longer each time that none came, for it may be a long one. */
+static const struct backoff patience = {.first = 1000 * NS_PER_MS, .most = 64000 * NS_PER_MS};
 
 enum link_state {
 	LINK_DOWN,
@@ -35,10 +38,11 @@ struct store_link {
 	bool was_welcomed;
 	bool is_leaving; /* of a session that is over: it goes when it has ended */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+	char version[VERSION_SIZE]; /* of the store's program; empty: unknown */
 	struct rpc *rpc; /* NULL: DOWN */
 	struct env_timer limit; /* of connecting */
 	uint64_t rests_until; /* env_now */
-	uint64_t pause;
+	uint32_t failures; /* since it was welcomed */
 	uint64_t latency;
 	uint64_t heard; /* env_now, of the last answer */
 	uint64_t suspect_until; /* env_now */
@@ -57,7 +61,7 @@ struct store_links {
 	void *stopped_argument;
 };
 
-static struct store_link *find(const struct store_links *links, const char *address)
+static struct store_link *store_links_find_link(const struct store_links *links, const char *address)
 {
 	struct store_link *link;
 
@@ -99,13 +103,12 @@ static void note_answer(struct store_link *link, const struct cluster_request *r
 /* Is it the request that takes long, or the store that says nothing at all? */
 static void note_silence(struct store_link *link, struct cluster_request *request)
 {
-	if (request->timeouts < ATTEMPT_DOUBLINGS)
-		request->timeouts++;
+	request->timeouts++;
 	if (link->heard < request->sent && !request->pass_on)
 		link->suspect_until = env_now(link->links->env) + SUSPECT_NS;
 }
 
-static void on_done(struct rpc_call *call, int status, const struct frame *answer)
+static void store_links_on_done(struct rpc_call *call, int status, const struct frame *answer)
 {
 	struct cluster_request *request = container_of(call, struct cluster_request, call);
 	struct store_link *link = request->link;
@@ -133,8 +136,9 @@ static bool has_room(const struct store_link *link, const struct cluster_request
 /* False: not now. */
 static bool send_one(struct store_link *link, struct cluster_request *request)
 {
-	uint64_t timeout = (ATTEMPT_NS << request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
-	int status = cluster_request_send(request, link->rpc, timeout, on_done);
+	uint64_t timeout =
+		backoff_length(&patience, request->timeouts) + (link->weight + request->weight) * NS_PER_BYTE;
+	int status = cluster_request_send(request, link->rpc, timeout, store_links_on_done);
 
 	if (status == STATUS_LIMIT && link->count > 0)
 		return false;
@@ -163,16 +167,11 @@ static void pump(struct store_link *link)
 static void rest(struct store_link *link)
 {
 	struct env *env = link->links->env;
-	uint64_t random;
 
-	link->pause = link->pause == 0 ? PAUSE_FIRST_NS : link->pause * 2;
-	if (link->pause > PAUSE_MOST_NS)
-		link->pause = PAUSE_MOST_NS;
-	env_random(env, &random, sizeof random);
-	link->rests_until = env_now(env) + link->pause / 2 + random % (link->pause / 2);
+	link->rests_until = env_now(env) + backoff_draw(&pauses, link->failures++, env);
 }
 
-static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+static void store_links_on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
 {
 	struct store_link *link = argument;
 	const struct store_links_options *options = &link->links->options;
@@ -182,9 +181,10 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 		rpc_close(rpc);
 		return;
 	}
+	snprintf(link->version, sizeof link->version, "%s", reply->version);
 	link->state = LINK_OPEN;
 	link->was_welcomed = true;
-	link->pause = 0;
+	link->failures = 0;
 	link->suspect_until = 0;
 	atomic_fetch_add(&link->links->open_count, 1);
 	pump(link);
@@ -208,7 +208,7 @@ static void link_free(struct store_link *link)
 	free(link);
 }
 
-static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+static void store_links_on_closed(void *argument, struct rpc *rpc, const struct status *why)
 {
 	struct store_link *link = argument;
 	struct store_links *links = link->links;
@@ -252,8 +252,8 @@ static int connect_link(struct store_link *link, uint64_t store)
 		.address = link->address,
 		.receiver = store,
 		.session = links->session,
-		.opened = on_opened,
-		.closed = on_closed,
+		.opened = store_links_on_opened,
+		.closed = store_links_on_closed,
 		.argument = link};
 	struct status status = {0};
 	int code = rpc_connect(&options, &link->rpc, &status);
@@ -294,7 +294,7 @@ static bool is_resting(const struct store_link *link)
 int store_links_carry(
 	struct store_links *links, const char *address, uint64_t store, struct cluster_request *request)
 {
-	struct store_link *link = find(links, address);
+	struct store_link *link = store_links_find_link(links, address);
 	int status = 0;
 
 	check(!links->stopped);
@@ -337,25 +337,25 @@ void store_links_withdraw(struct store_links *links, struct cluster_request *req
 
 bool store_links_may_carry(const struct store_links *links, const char *address)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	return !link || !is_resting(link);
 }
 
 bool store_links_is_sound(const struct store_links *links, const char *address, bool from_follower)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	if (!link)
 		return true;
 	if (from_follower && env_now(links->env) < link->suspect_until)
 		return false;
-	return link->state == LINK_OPEN || (link->state != LINK_ENDING && link->pause == 0);
+	return link->state == LINK_OPEN || (link->state != LINK_ENDING && link->failures == 0);
 }
 
 void store_links_try(struct store_links *links, const char *address, uint64_t store)
 {
-	struct store_link *link = find(links, address);
+	struct store_link *link = store_links_find_link(links, address);
 
 	if (link && link->state == LINK_DOWN && !is_resting(link))
 		connect_link(link, store);
@@ -363,9 +363,16 @@ void store_links_try(struct store_links *links, const char *address, uint64_t st
 
 uint64_t store_links_latency(const struct store_links *links, const char *address)
 {
-	const struct store_link *link = find(links, address);
+	const struct store_link *link = store_links_find_link(links, address);
 
 	return link ? link->latency : 0;
+}
+
+const char *store_links_version(const struct store_links *links, const char *address)
+{
+	const struct store_link *link = store_links_find_link(links, address);
+
+	return link && link->version[0] != '\0' ? link->version : "unknown";
 }
 
 uint32_t store_links_open_count(const struct store_links *links)

@@ -48,6 +48,8 @@ bool store_links_is_sound(const struct store_links *links, const char *address, 
 void store_links_try(struct store_links *links, const char *address, uint64_t store);
 /* How long answers to reads take there, in ns, lately; 0: unknown. */
 uint64_t store_links_latency(const struct store_links *links, const char *address);
+/* The version of the program that answers there, as it said last; "unknown". */
+const char *store_links_version(const struct store_links *links, const char *address);
 
 /* Every link ends; those made from now on are of this session. What they carried comes back with -ECONNRESET. */
 void store_links_set_session(struct store_links *links, uint64_t session);

@@ -10,7 +10,7 @@
 
 /* ---- One operation ---- */
 
-static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply);
+static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply);
 
 static void on_failed(struct coordinator *coordinator, int code)
 {
@@ -23,7 +23,7 @@ static void on_failed(struct coordinator *coordinator, int code)
 	coordinator_finish_admin(coordinator, &status);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *bytes)
+static void coordinator_on_written(struct raftkv_write *write, int status, struct buf *bytes)
 {
 	struct coordinator *coordinator = container_of(write, struct coordinator, write);
 	struct op_reply reply = {0};
@@ -37,7 +37,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *bytes
 	if (status < 0)
 		on_failed(coordinator, status);
 	else
-		on_done(coordinator, reply.error, &reply);
+		coordinator_on_done(coordinator, reply.error, &reply);
 	if (status == 0 || coordinator->is_stopping)
 		coordinator_go_on(coordinator);
 }
@@ -58,7 +58,7 @@ void coordinator_run(struct coordinator *coordinator, const struct op *op)
 	coordinator->write = (struct raftkv_write){.region = CLUSTER_REGION,
 		.body = body,
 		.loop = coordinator->options.loop,
-		.done = on_written};
+		.done = coordinator_on_written};
 	raftkv_async_write(coordinator->options.raftkv, &coordinator->write);
 }
 
@@ -97,20 +97,11 @@ static void on_prepared(struct coordinator *coordinator, int error)
 
 /* ---- Reclaiming ---- */
 
-static uint64_t writes_so_far(const struct coordinator *coordinator)
-{
-	struct raftkv_stats stats;
-
-	raftkv_stats(coordinator->options.raftkv, &stats);
-	return stats.writes;
-}
-
 static bool reclaim(struct coordinator *coordinator)
 {
 	const struct op op = {.kind = OP_RECLAIM};
 
-	if (env_now(coordinator->env) - coordinator->reclaimed < REVIEW_NS ||
-		writes_so_far(coordinator) == coordinator->writes_seen)
+	if (!reclaim_pace_is_due(&coordinator->reclaiming, env_now(coordinator->env)))
 		return false;
 	coordinator_run(coordinator, &op);
 	return true;
@@ -118,15 +109,13 @@ static bool reclaim(struct coordinator *coordinator)
 
 static void on_reclaimed(struct coordinator *coordinator, bool more)
 {
-	if (more)
-		return;
-	coordinator->writes_seen = writes_so_far(coordinator);
-	coordinator->reclaimed = env_now(coordinator->env);
+	if (!more)
+		reclaim_pace_end(&coordinator->reclaiming, env_now(coordinator->env));
 }
 
 /* ---- What is next ---- */
 
-static void on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
+static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
 {
 	struct status status = {0};
 
@@ -200,8 +189,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->ending = 0;
 	coordinator->grace->state = GRACE_IDLE;
 	coordinator->grace->notices = 0;
-	coordinator->writes_seen = UINT64_MAX;
-	coordinator->reclaimed = 0;
+	reclaim_pace_init(&coordinator->reclaiming, coordinator->options.raftkv);
 	coordinator->is_entering = false;
 	coordinator->refusal = 0;
 	coordinator->pass.is_running = false;

@@ -173,7 +173,8 @@ static void set_store(struct coordinator *coordinator, const struct admin_reques
 
 /* ---- Regions ---- */
 
-static const struct coordinator_region *find_region(const struct coordinator *coordinator, uint64_t id)
+static const struct coordinator_region *coordinator_admin_find_region(
+	const struct coordinator *coordinator, uint64_t id)
 {
 	for (uint32_t i = 0; i < coordinator->seen.count; i++)
 		if (coordinator->seen.regions[i].id == id)
@@ -189,7 +190,8 @@ static const struct region_member *find_member(const struct coordinator_region *
 	return NULL;
 }
 
-static int refuse(const struct admin_request *request, int code, const char *why, struct status *status)
+static int coordinator_admin_refuse(
+	const struct admin_request *request, int code, const char *why, struct status *status)
 {
 	return status_set(status, code, "store %" PRIu64 ", region %" PRIu64 ": %s", request->store,
 		request->region, why);
@@ -201,9 +203,10 @@ static int plan_addition(
 	const struct store_entry *entry = store_table_find(&coordinator->stores, request->store);
 
 	if (!entry || entry->state != STORE_UP)
-		return refuse(request, -EINVAL, "no such store, or it gets no replicas any more", status);
+		return coordinator_admin_refuse(
+			request, -EINVAL, "no such store, or it gets no replicas any more", status);
 	if (!store_entry_is_alive(entry, env_now(coordinator->env)))
-		return refuse(request, -EHOSTDOWN, "the store is silent", status);
+		return coordinator_admin_refuse(request, -EHOSTDOWN, "the store is silent", status);
 	coordinator->step = (struct placement_step){.kind = PLACEMENT_ADD, .store = request->store};
 	return 0;
 }
@@ -216,15 +219,17 @@ static int plan_change(struct coordinator *coordinator, const struct admin_reque
 	bool is_promotion = request->kind == ADMIN_PROMOTE_PEER;
 
 	if (is_promotion && member->peer.roles != REGION_LEARNER)
-		return refuse(request, -EALREADY, "the replica is no learner", status);
+		return coordinator_admin_refuse(request, -EALREADY, "the replica is no learner", status);
 	if (is_promotion && !placement_has_caught_up(&placement, member))
-		return refuse(request, -EAGAIN, "the replica has not caught up yet", status);
+		return coordinator_admin_refuse(
+			request, -EAGAIN, "the replica has not caught up yet", status);
 	if (!is_promotion && member->peer.id == region->leader)
-		return refuse(
+		return coordinator_admin_refuse(
 			request, -EBUSY, "the leader is there: 'raftkv region transfer' comes first", status);
 	if (!placement_is_safe(
 		    &placement, is_promotion ? 0 : member->peer.id, is_promotion ? member->peer.id : 0))
-		return refuse(request, -EBUSY, "those that are alive would be no majority any more", status);
+		return coordinator_admin_refuse(
+			request, -EBUSY, "those that are alive would be no majority any more", status);
 	coordinator->step = is_promotion ? (struct placement_step){.kind = PLACEMENT_PROMOTE,
 						   .store = request->store,
 						   .replica = member->peer.id}
@@ -238,9 +243,10 @@ static int plan_transfer(struct coordinator *coordinator, const struct admin_req
 	const struct region_member *member, struct status *status)
 {
 	if (!(member->peer.roles & REGION_VOTER))
-		return refuse(request, -EINVAL, "the replica has no vote", status);
+		return coordinator_admin_refuse(request, -EINVAL, "the replica has no vote", status);
 	if (!member->is_active)
-		return refuse(request, -EHOSTDOWN, "the replica was not heard of lately", status);
+		return coordinator_admin_refuse(
+			request, -EHOSTDOWN, "the replica was not heard of lately", status);
 	coordinator->step = (struct placement_step){
 		.kind = PLACEMENT_TRANSFER, .store = request->store, .replica = member->peer.id};
 	return 0;
@@ -248,7 +254,7 @@ static int plan_transfer(struct coordinator *coordinator, const struct admin_req
 
 static int plan(struct coordinator *coordinator, const struct admin_request *request, struct status *status)
 {
-	const struct coordinator_region *region = find_region(coordinator, request->region);
+	const struct coordinator_region *region = coordinator_admin_find_region(coordinator, request->region);
 	const struct region_member *member = region ? find_member(region, request->store) : NULL;
 
 	if (!region)
@@ -259,10 +265,10 @@ static int plan(struct coordinator *coordinator, const struct admin_request *req
 	coordinator->step_region = region->id;
 	coordinator->step_conf_version = region->epoch.conf_version;
 	if (request->kind == ADMIN_ADD_PEER)
-		return member ? refuse(request, -EEXIST, "it has a replica already", status)
+		return member ? coordinator_admin_refuse(request, -EEXIST, "it has a replica already", status)
 			      : plan_addition(coordinator, request, status);
 	if (!member)
-		return refuse(request, -ENOENT, "it has no replica", status);
+		return coordinator_admin_refuse(request, -ENOENT, "it has no replica", status);
 	return request->kind == ADMIN_TRANSFER ? plan_transfer(coordinator, request, member, status)
 					       : plan_change(coordinator, request, region, member, status);
 }

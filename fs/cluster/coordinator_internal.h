@@ -6,9 +6,10 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
+#include "fs/reclaim_pace.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define REVIEW_NS (1000 * NS_PER_MS) /* the records are read this often */
 
 /* What the records say, as a worker has read them. */
@@ -60,8 +61,7 @@ struct coordinator {
 	uint64_t ending; /* the session that is being ended, and */
 	enum op_kind end_step; /* what it needs next, */
 	uint64_t end_from; /* from this inode on */
-	uint64_t writes_seen; /* by raftkv_stats, when the last reclaiming ended */
-	uint64_t reclaimed; /* env_now */
+	struct reclaim_pace reclaiming;
 	struct grace *grace;
 
 	/* Stores. */

@@ -113,7 +113,7 @@ static void take_sessions(struct coordinator *coordinator, uint64_t now)
 	session_table_end(&coordinator->table);
 }
 
-static void take_stores(struct coordinator *coordinator)
+static void coordinator_records_take_stores(struct coordinator *coordinator)
 {
 	const struct coordinator_options *options = &coordinator->options;
 
@@ -130,7 +130,7 @@ static void take_review(struct coordinator *coordinator)
 	coordinator->review = read;
 	coordinator->reviewed = env_now(coordinator->env);
 	take_sessions(coordinator, coordinator->reviewed);
-	take_stores(coordinator);
+	coordinator_records_take_stores(coordinator);
 	coordinator_begin_grace(coordinator);
 }
 
@@ -150,7 +150,8 @@ static void on_reviewed(struct env_work *work)
 		coordinator_go_on(coordinator);
 }
 
-static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+static void coordinator_records_on_snapshot(
+	struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
 {
 	struct coordinator *coordinator = container_of(read, struct coordinator, read);
 
@@ -169,7 +170,8 @@ void coordinator_review(struct coordinator *coordinator)
 	coordinator->is_busy = true;
 	coordinator->op_term = coordinator->term;
 	coordinator->reviewing->wants_nameless = coordinator->grace->state == GRACE_IDLE;
-	coordinator->read = (struct raftkv_read){
-		.region = CLUSTER_REGION, .loop = coordinator->options.loop, .done = on_snapshot};
+	coordinator->read = (struct raftkv_read){.region = CLUSTER_REGION,
+		.loop = coordinator->options.loop,
+		.done = coordinator_records_on_snapshot};
 	raftkv_async_snapshot(coordinator->options.raftkv, &coordinator->read);
 }

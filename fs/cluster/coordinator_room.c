@@ -11,7 +11,7 @@ static int by_free_descending(const void *a, const void *b)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static const struct coordinator_region *find_region(const struct pass *pass, uint64_t id)
+static const struct coordinator_region *coordinator_room_find_region(const struct pass *pass, uint64_t id)
 {
 	for (uint32_t i = 0; i < pass->count; i++)
 		if (pass->regions[i].id == id)
@@ -44,7 +44,8 @@ static struct coordinator_room room_of(const struct store_entry *entry, uint64_t
 
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	const struct coordinator_region *region = find_region(&coordinator->seen, CLUSTER_REGION);
+	const struct coordinator_region *region =
+		coordinator_room_find_region(&coordinator->seen, CLUSTER_REGION);
 	struct coordinator_room rooms[REGION_PEERS_MAX];
 	uint64_t used_now = used_here(coordinator);
 	uint32_t voters = 0, known = 0;

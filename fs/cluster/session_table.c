@@ -16,7 +16,7 @@ struct session_entry {
 	UT_hash_handle hh;
 };
 
-static struct session_entry *find(struct session_table *table, uint64_t session)
+static struct session_entry *session_table_find(struct session_table *table, uint64_t session)
 {
 	struct session_entry *entry;
 
@@ -24,7 +24,7 @@ static struct session_entry *find(struct session_table *table, uint64_t session)
 	return entry;
 }
 
-static void drop(struct session_table *table, struct session_entry *entry)
+static void session_table_drop(struct session_table *table, struct session_entry *entry)
 {
 	HASH_DEL(table->entries, entry);
 	free(entry);
@@ -35,7 +35,7 @@ static void drop_all(struct session_table *table)
 	struct session_entry *entry, *next;
 
 	HASH_ITER (hh, table->entries, entry, next)
-		drop(table, entry);
+		session_table_drop(table, entry);
 }
 
 static void end_asking(struct session_table *table)
@@ -67,7 +67,7 @@ void session_table_begin(struct session_table *table, uint64_t last)
 
 static int tell(struct session_table *table, uint64_t session, enum session_state state, uint64_t now)
 {
-	struct session_entry *entry = find(table, session);
+	struct session_entry *entry = session_table_find(table, session);
 
 	if (!entry) {
 		entry = malloc(sizeof *entry);
@@ -98,7 +98,7 @@ void session_table_end(struct session_table *table)
 	pthread_mutex_lock(&table->lock);
 	HASH_ITER (hh, table->entries, entry, next)
 		if (entry->round != table->round)
-			drop(table, entry);
+			session_table_drop(table, entry);
 	table->is_serving = true;
 	pthread_mutex_unlock(&table->lock);
 }
@@ -127,7 +127,7 @@ static int beat(struct session_table *table, uint64_t session, uint64_t answered
 
 	if (!table->is_serving)
 		return STATUS_NOT_LEADER;
-	entry = find(table, session);
+	entry = session_table_find(table, session);
 	if (!entry)
 		return session > table->last ? 0 : STATUS_SESSION_UNKNOWN;
 	if (entry->state != SESSION_LIVE)
@@ -183,7 +183,7 @@ void session_table_set_dying(struct session_table *table, uint64_t session)
 	struct session_entry *entry;
 
 	pthread_mutex_lock(&table->lock);
-	entry = find(table, session);
+	entry = session_table_find(table, session);
 	if (entry)
 		entry->state = SESSION_DYING;
 	pthread_mutex_unlock(&table->lock);
@@ -194,9 +194,9 @@ void session_table_remove(struct session_table *table, uint64_t session)
 	struct session_entry *entry;
 
 	pthread_mutex_lock(&table->lock);
-	entry = find(table, session);
+	entry = session_table_find(table, session);
 	if (entry)
-		drop(table, entry);
+		session_table_drop(table, entry);
 	pthread_mutex_unlock(&table->lock);
 }
 

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "proto/status.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 void store_table_reset(struct store_table *table)
 {

@@ -7,8 +7,7 @@
 #include "proto/status.h"
 #include "fs/schema/records.h"
 #include "fs/schema/siphash.h"
-
-#define NANOSECONDS UINT64_C(1000000000)
+#include "proto/units.h"
 
 void evaluation_init(struct evaluation *evaluation, struct view *view, const struct eval_input *input,
 	struct mutations *mutations)
@@ -17,8 +16,8 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	evaluation->input = input;
 	evaluation->mutations = mutations;
 	evaluation->now = (struct fs_time){
-		.seconds = (int64_t)(input->wall / NANOSECONDS),
-		.nanoseconds = (uint32_t)(input->wall % NANOSECONDS),
+		.seconds = (int64_t)(input->wall / NS_PER_S),
+		.nanoseconds = (uint32_t)(input->wall % NS_PER_S),
 	};
 	evaluation->draws = 0;
 	evaluation->inode_count = 0;
@@ -204,7 +203,7 @@ static struct fs_time stamp(const struct evaluation *evaluation, const struct fs
 		return evaluation->now;
 	if (!fs_time_is_before(&evaluation->now, last))
 		return evaluation->now;
-	if (++time.nanoseconds == NANOSECONDS) {
+	if (++time.nanoseconds == NS_PER_S) {
 		time.nanoseconds = 0;
 		time.seconds++;
 	}

@@ -1,8 +1,8 @@
 #include "fs/schema/coder.h"
 
 #include "fs/schema/op.h"
-
-#define NANOSECONDS 1000000000u
+#include "proto/status.h"
+#include "proto/units.h"
 
 void coder_check(struct coder *coder, bool holds)
 {
@@ -11,6 +11,26 @@ void coder_check(struct coder *coder, bool holds)
 	coder->is_bad = true;
 	if (coder->reader)
 		reader_fail(coder->reader);
+}
+
+void coder_known(struct coder *coder, bool holds)
+{
+	if (holds || (coder->reader && coder->reader->status < 0))
+		return;
+	coder->is_bad = true;
+	coder->is_unsupported = true;
+}
+
+void coder_version(struct coder *coder, uint8_t version, uint8_t highest)
+{
+	coder_u8(coder, &version);
+	coder_check(coder, version > 0);
+	coder_known(coder, version <= highest);
+}
+
+int coder_finish(const struct coder *coder)
+{
+	return coder->is_unsupported ? STATUS_UNSUPPORTED : coder->reader->status;
 }
 
 void coder_u8(struct coder *coder, uint8_t *value)
@@ -57,14 +77,17 @@ void coder_bool(struct coder *coder, bool *value)
 
 void coder_late_u32(struct coder *coder, uint32_t *value)
 {
-	bool is_there = coder->reader ? reader_has_more(coder->reader) : *value != 0;
-
-	if (!is_there) {
+	if (coder->reader && !reader_has_more(coder->reader)) {
 		*value = 0;
 		return;
 	}
+	if (coder->writer && *value == 0) {
+		coder->late_zeros++;
+		return;
+	}
+	for (; coder->late_zeros > 0; coder->late_zeros--)
+		writer_varint(coder->writer, 0);
 	coder_u32(coder, value);
-	coder_check(coder, *value != 0);
 }
 
 void coder_slice(struct coder *coder, struct slice *bytes, size_t size_max)
@@ -89,5 +112,5 @@ void coder_time(struct coder *coder, struct fs_time *time)
 	coder_fixed(coder, &seconds);
 	time->seconds = (int64_t)seconds;
 	coder_u32(coder, &time->nanoseconds);
-	coder_check(coder, time->nanoseconds < NANOSECONDS);
+	coder_check(coder, time->nanoseconds < NS_PER_S);
 }

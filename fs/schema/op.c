@@ -8,6 +8,7 @@
 #include "fs/schema/coder.h"
 #include "fs/schema/op_fields.h"
 
+/* The highest: of what coder.h calls the least reader. */
 #define OP_VERSION     1
 #define REPLY_VERSION  1
 #define REPLY_SIZE_MAX 1024u /* bytes */
@@ -102,7 +103,7 @@ static void code_setattr(struct coder *coder, struct op_setattr *setattr)
 {
 	coder_u64(coder, &setattr->ino);
 	coder_u32(coder, &setattr->valid);
-	coder_check(coder, (setattr->valid & ~OP_SET_ALL) == 0);
+	coder_known(coder, (setattr->valid & ~OP_SET_ALL) == 0);
 	coder_u32(coder, &setattr->mode);
 	coder_u32(coder, &setattr->uid);
 	coder_u32(coder, &setattr->gid);
@@ -118,6 +119,7 @@ static void code_write(struct coder *coder, struct op_write *write)
 	coder_u64(coder, &write->ino);
 	coder_u64(coder, &write->offset);
 	coder_u32(coder, &write->flags);
+	coder_known(coder, (write->flags & ~OP_WRITE_ALL) == 0);
 	coder_time(coder, &write->time);
 }
 
@@ -152,6 +154,7 @@ static void code_setxattr(struct coder *coder, struct op_setxattr *setxattr)
 	code_xattr_name(coder, &setxattr->name);
 	coder_slice(coder, &setxattr->value, FS_XATTR_SIZE_MAX);
 	coder_u32(coder, &setxattr->flags);
+	coder_known(coder, (setxattr->flags & ~OP_XATTR_ALL) == 0);
 }
 
 static void code_removexattr(struct coder *coder, struct op_removexattr *removexattr)
@@ -165,10 +168,10 @@ void code_lock(struct coder *coder, struct lock *lock)
 	uint8_t kind = (uint8_t)lock->kind, type = (uint8_t)lock->type;
 
 	coder_u8(coder, &kind);
-	coder_check(coder, kind == LOCK_FLOCK || kind == LOCK_POSIX);
+	coder_known(coder, kind == LOCK_FLOCK || kind == LOCK_POSIX);
 	lock->kind = (enum lock_kind)kind;
 	coder_u8(coder, &type);
-	coder_check(coder, type <= FS_LOCK_WRITE);
+	coder_known(coder, type <= FS_LOCK_WRITE);
 	lock->type = (enum lock_type)type;
 	coder_u64(coder, &lock->owner);
 	coder_u64(coder, &lock->start);
@@ -184,7 +187,7 @@ static void code_op_lock(struct coder *coder, struct op_lock *lock)
 	coder_u64(coder, &lock->ino);
 	code_lock(coder, &lock->lock);
 	coder_late_u32(coder, &waits);
-	coder_check(coder, waits <= 1);
+	coder_known(coder, waits <= 1);
 	lock->waits = waits == 1;
 }
 
@@ -223,7 +226,7 @@ static void code_store_set(struct coder *coder, struct op_store_set *set)
 
 	coder_u64(coder, &set->id);
 	coder_u8(coder, &state);
-	coder_check(coder, state >= STORE_UP && state <= STORE_LOST);
+	coder_known(coder, state >= STORE_UP && state <= STORE_LOST);
 	set->state = (enum store_state)state;
 	coder_u64(coder, &set->replacement);
 }
@@ -233,7 +236,7 @@ static void code_allocate(struct coder *coder, struct op_allocate *allocate)
 	uint8_t counter = (uint8_t)allocate->counter;
 
 	coder_u8(coder, &counter);
-	coder_check(
+	coder_known(
 		coder, counter == COUNTER_SESSION || counter == COUNTER_STORE || counter == COUNTER_REPLICA);
 	allocate->counter = (enum counter_kind)counter;
 }
@@ -263,7 +266,7 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 		code_allocate(coder, &op->allocate);
 		break;
 	default:
-		coder_check(coder, false);
+		coder_known(coder, false);
 	}
 }
 
@@ -417,7 +420,7 @@ int op_encode(const struct op *op, struct buf **body)
 	*body = NULL;
 	if (status != 0)
 		return status;
-	writer_u8(&writer, OP_VERSION);
+	coder_version(&coder, 1, OP_VERSION);
 	writer_u8(&writer, (uint8_t)op->kind);
 	code_op(&coder, &copy);
 	if (coder.is_bad) {
@@ -433,11 +436,11 @@ int op_decode(struct slice body, struct op *op)
 	struct coder coder = {.reader = &reader};
 
 	*op = (struct op){0};
-	if (reader_u8(&reader) != OP_VERSION)
-		reader_fail(&reader);
+	coder_version(&coder, 0, OP_VERSION);
 	op->kind = (enum op_kind)reader_u8(&reader);
+	coder_check(&coder, op->kind > 0);
 	code_op(&coder, op);
-	return reader_finish(&reader);
+	return coder_finish(&coder);
 }
 
 /* ---- Replies ---- */
@@ -511,7 +514,7 @@ int op_reply_encode(const struct op_reply *reply, struct buf **bytes)
 	struct coder coder = {.writer = &writer};
 	struct op_reply copy = *reply;
 
-	writer_u8(&writer, REPLY_VERSION);
+	coder_version(&coder, 1, REPLY_VERSION);
 	code_reply(&coder, &copy);
 	check(!coder.is_bad);
 	return writer_take(&writer, bytes);
@@ -523,8 +526,7 @@ int op_reply_decode(struct slice bytes, struct op_reply *reply)
 	struct coder coder = {.reader = &reader};
 
 	*reply = (struct op_reply){0};
-	if (reader_u8(&reader) != REPLY_VERSION)
-		reader_fail(&reader);
+	coder_version(&coder, 0, REPLY_VERSION);
 	code_reply(&coder, reply);
-	return reader_finish(&reader);
+	return coder_finish(&coder) == 0 ? 0 : STATUS_MALFORMED;
 }

@@ -1,9 +1,12 @@
 /*
  * op.h: the operations that change files, as the front sends them to the leader that evaluates them, and the replies.
  *
- * One struct per kind; op_encode makes the body of a proposal and op_decode checks it again at the other end: versions,
- * bounds, names (1 to 255 bytes, no '/', no NUL, not "." or ".."). The kernel has checked permissions
+ * One struct per kind; op_encode makes the body of a request and op_decode checks it again at the other end: versions
+ * (coder.h), bounds, names (1 to 255 bytes, no '/', no NUL, not "." or ".."). The kernel has checked permissions
  * (default_permissions); what it can not know (immutable files, link counts, ACLs, whether something exists) is ours.
+ *
+ * No operation is in the log: the leader evaluates it, and logs the mutations. A reply is, in the slot of its session, for
+ * who asks again.
  *
  * A reply carries the operation's errno and what the kernel is to be told, so that no second read is needed.
  */
@@ -140,6 +143,7 @@ struct op_setattr {
 #define OP_WRITE_CLIP	UINT32_C(2) /* a mapped page's writeback: never extends, never strips */
 #define OP_WRITE_KILL	UINT32_C(4) /* FUSE_WRITE_KILL_SUIDGID */
 #define OP_WRITE_TIME	UINT32_C(8) /* it was written at `time`: mtime and ctime, which it never sets back */
+#define OP_WRITE_ALL	UINT32_C(0xf)
 
 /* The data is the proposal's payload, all of it, 1 to OP_WRITE_SIZE_MAX bytes. Whole aligned units are never copied.
  * Reply: attributes, `offset`, `count` (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable). */
@@ -174,6 +178,7 @@ struct op_copy {
 #define OP_XATTR_REPLACE   UINT32_C(2) /* XATTR_REPLACE: ENODATA */
 #define OP_XATTR_KILL_SGID UINT32_C(4) /* an access ACL set by who is not in the group: clears S_ISGID */
 #define OP_XATTR_NAMED	   UINT32_C(8) /* as OP_SET_NAMED */
+#define OP_XATTR_ALL	   UINT32_C(0xf)
 
 /* Names: user.*, trusted.*, security.*, system.posix_acl_access and _default; else EOPNOTSUPP. ENODATA, EEXIST, E2BIG,
  * ENOSPC (too many names), ERANGE never. An access ACL changes the mode. Reply: the attributes. */
@@ -233,7 +238,7 @@ struct op_session_open {
 };
 
 /*
- * How a session ends (namespace.md), whether its mount asked for it or has been silent for too long:
+ * How a session ends (namespace.md § How a session ends), whether its mount asked for it or has been silent for too long:
  *
  *   OP_SESSION_CLOSE   region 1: it is dying. ENOENT: there is none.
  *   OP_SESSION_FORGET  each region: its row and slots go; from here on its requests are refused
@@ -311,7 +316,7 @@ bool op_is_of_cluster(enum op_kind kind);
 
 /* 0 and the caller's reference in `*body`; -ENOMEM; -ENAMETOOLONG, -EINVAL, -E2BIG for what could not be decoded. */
 int op_encode(const struct op *op, struct buf **body);
-/* Slices borrow from `body`. 0 or STATUS_MALFORMED. */
+/* Slices borrow from `body`. 0; STATUS_UNSUPPORTED: a newer program's, which may not be carried out; STATUS_MALFORMED. */
 int op_decode(struct slice body, struct op *op);
 
 /* 0, -EINVAL (empty, '/', NUL, "." or ".."), -ENAMETOOLONG. */

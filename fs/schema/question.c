@@ -10,7 +10,7 @@
 #include "fs/schema/virtual_xattrs.h"
 #include "proto/check.h"
 
-#define VERSION		   1
+#define VERSION		   1 /* the highest: of what coder.h calls the least reader */
 #define REPLY_SIZE_MAX	   1024u /* bytes, without data */
 #define DIRECTORY_SIZE_MIN 4096u
 
@@ -140,7 +140,7 @@ int question_encode(const struct question *question, struct buf **bytes)
 	struct coder coder = {.writer = &writer};
 	struct question copy = *question;
 
-	writer_u8(&writer, VERSION);
+	coder_version(&coder, 1, VERSION);
 	writer_u8(&writer, (uint8_t)question->kind);
 	code_question(&coder, &copy);
 	if (coder.is_bad) {
@@ -157,12 +157,12 @@ int question_decode(struct slice bytes, struct question *question)
 	struct coder coder = {.reader = &reader};
 
 	*question = (struct question){0};
-	if (reader_u8(&reader) != VERSION)
-		reader_fail(&reader);
+	coder_version(&coder, 0, VERSION);
 	question->kind = (enum question_kind)reader_u8(&reader);
-	coder_check(&coder, question->kind > 0 && question->kind < QUESTION_KIND_END);
+	coder_check(&coder, question->kind > 0);
+	coder_known(&coder, question->kind < QUESTION_KIND_END);
 	code_question(&coder, question);
-	return reader_finish(&reader);
+	return coder_finish(&coder);
 }
 
 /* ---- Answers as bytes ---- */
@@ -286,7 +286,7 @@ int finding_encode(const struct question *question, const struct finding *findin
 	struct writer writer = writer_growing(REPLY_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 
-	writer_u8(&writer, VERSION);
+	coder_version(&coder, 1, VERSION);
 	code_finding(&coder, question->kind, &copy);
 	check(!coder.is_bad);
 	return writer_take(&writer, bytes);
@@ -340,10 +340,9 @@ int finding_take(
 	struct coder coder = {.reader = &reader};
 	bool is_measured = question->size == 0; /* how many bytes there are, not which */
 
-	if (reader_u8(&reader) != VERSION)
-		reader_fail(&reader);
+	coder_version(&coder, 0, VERSION);
 	code_finding(&coder, question->kind, finding);
-	if (reader_finish(&reader) < 0)
+	if (coder_finish(&coder) < 0)
 		return STATUS_MALFORMED;
 	if (question->kind == QUESTION_DIRECTORY)
 		return take_entries(data, finding);

@@ -74,7 +74,7 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 
 /* 0; -ENOMEM; -EINVAL: nobody could decode it. */
 int question_encode(const struct question *question, struct buf **bytes);
-/* The name borrows from `bytes`. 0 or STATUS_MALFORMED. */
+/* The name borrows from `bytes`. 0; STATUS_UNSUPPORTED: a newer program's (coder.h); STATUS_MALFORMED. */
 int question_decode(struct slice bytes, struct question *question);
 
 /* As question_answer, into bytes for finding_take. With 0 alone: `*bytes`, and `*data` (NULL: none), to be carried

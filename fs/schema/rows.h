@@ -1,5 +1,6 @@
 /*
- * rows.h: what the values of rows mean. Each begins with a format version; decoding validates everything.
+ * rows.h: what the values of rows mean. Each begins with a format version; decoding validates everything, and refuses what
+ * is left over (coder.h).
  *
  * Encoders write into a writer; decoders borrow from the row's bytes and give 0 or STATUS_CORRUPT.
  */

@@ -161,6 +161,15 @@ int admin_on_report(void *argument, struct rpc_request *request, const struct fr
 
 /* ---- This store's stats ---- */
 
+bool admin_is_bare(const struct frame *frame)
+{
+	Raftkv__StatsRequest *message =
+		raftkv__stats_request__unpack(NULL, frame->head.size, frame->head.data);
+
+	raftkv__stats_request__free_unpacked(message, NULL);
+	return message != NULL && frame->attachment_count == 0;
+}
+
 int admin_on_stats(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct admin *admin = argument;
@@ -174,7 +183,7 @@ int admin_on_stats(void *argument, struct rpc_request *request, const struct fra
 	char *text = NULL;
 	FILE *file;
 
-	if (frame->head.size > 0 || frame->attachment_count > 0)
+	if (!admin_is_bare(frame))
 		return STATUS_MALFORMED;
 	file = open_memstream(&text, &reply.text.len);
 	if (!file)

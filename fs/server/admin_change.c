@@ -4,6 +4,7 @@
 
 #include "fs/server/admin_internal.h"
 #include "proto/container.h"
+#include "proto/version.h"
 
 struct admin_call {
 	struct admin_request change;
@@ -37,6 +38,25 @@ static void on_made(struct admin_request *change, const struct status *status)
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
+/* Whoever asks is newer than this store. */
+static int refuse(struct rpc_request *request)
+{
+	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
+	struct status why = {0};
+
+	reply.status = status_set(&why, STATUS_UNSUPPORTED,
+		"the store that coordinates the cluster is older (version %s) and does not know this change",
+		RAFTKV_VERSION);
+	reply.sentence = why.text;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
+}
+
+static bool is_known(const Raftkv__AdminRequest *message)
+{
+	return message->kind <= ADMIN_TRANSFER && message->state <= STORE_LOST;
+}
+
 static bool read_change(const Raftkv__AdminRequest *message, struct admin_request *change)
 {
 	*change = (struct admin_request){.kind = (enum admin_kind)message->kind,
@@ -47,9 +67,7 @@ static bool read_change(const Raftkv__AdminRequest *message, struct admin_reques
 		.is_forced = message->is_forced,
 		.is_dry = message->is_dry,
 		.done = on_made};
-	return message->kind <= ADMIN_TRANSFER && message->store > 0 &&
-	       (message->kind != ADMIN_SET_STORE ||
-		       (message->state >= STORE_UP && message->state <= STORE_LOST));
+	return message->store > 0 && (message->kind != ADMIN_SET_STORE || message->state >= STORE_UP);
 }
 
 int admin_on_change(void *argument, struct rpc_request *request, const struct frame *frame)
@@ -57,13 +75,14 @@ int admin_on_change(void *argument, struct rpc_request *request, const struct fr
 	Raftkv__AdminRequest *message =
 		raftkv__admin_request__unpack(NULL, frame->head.size, frame->head.data);
 	struct admin_call *call = message ? calloc(1, sizeof *call) : NULL;
+	bool is_newer = message && !is_known(message);
 	bool is_good = call && frame->attachment_count == 0 && read_change(message, &call->change);
 	int status = message && !call ? -ENOMEM : STATUS_MALFORMED;
 
 	raftkv__admin_request__free_unpacked(message, NULL);
-	if (!is_good) {
+	if (!is_good || is_newer) {
 		free(call);
-		return status;
+		return is_newer ? refuse(request) : status;
 	}
 	call->admin = argument;
 	call->request = request;

@@ -23,6 +23,9 @@ struct admin_leader {
 int admin_find_leader(struct admin *admin, struct rpc_request *request,
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader));
 
+/* Is it a request without fields, or only with those of a newer program, and without attachments? */
+bool admin_is_bare(const struct frame *frame);
+
 /* Handlers of rpc_server.h. */
 int admin_on_report(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_stats(void *admin, struct rpc_request *request, const struct frame *frame);

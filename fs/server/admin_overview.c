@@ -4,8 +4,7 @@
 
 #include "fs/server/admin_internal.h"
 #include "fs/stats/stats_message.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct store_draft {
 	Raftkv__OverviewStore message;
@@ -214,7 +213,7 @@ int admin_on_overview(void *argument, struct rpc_request *request, const struct 
 	struct admin *admin = argument;
 	struct draft draft = {0};
 
-	if (frame->head.size > 0 || frame->attachment_count > 0)
+	if (!admin_is_bare(frame))
 		return STATUS_MALFORMED;
 	if (!coordinator_look(admin->options.coordinator, &draft.overview))
 		return admin_find_leader(admin, request, send_on);

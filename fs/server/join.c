@@ -4,8 +4,7 @@
 
 #include "fs/server/reporter.h"
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct joining {
 	struct env_loop *loop;
@@ -16,7 +15,7 @@ struct joining {
 	bool is_over;
 };
 
-static void on_stopped(void *argument)
+static void join_on_stopped(void *argument)
 {
 	env_loop_stop(((struct joining *)argument)->loop);
 }
@@ -27,10 +26,10 @@ static void end(struct joining *joining)
 		return;
 	joining->is_over = true;
 	env_timer_stop(&joining->timer);
-	reporter_stop(joining->reporter, on_stopped, joining);
+	reporter_stop(joining->reporter, join_on_stopped, joining);
 }
 
-static void on_entered(void *argument, uint64_t store, uint64_t cluster)
+static void join_on_entered(void *argument, uint64_t store, uint64_t cluster)
 {
 	struct joining *joining = argument;
 
@@ -57,7 +56,7 @@ static void on_timeout(struct env_timer *timer)
 	end(joining);
 }
 
-static int run(struct joining *joining, const struct reporter_options *options, struct env *env)
+static int join_run(struct joining *joining, const struct reporter_options *options, struct env *env)
 {
 	joining->reporter = reporter_new(options);
 	if (!joining->reporter)
@@ -80,7 +79,7 @@ int join_cluster(struct env *env, const struct config *config, const struct logg
 		.logger = logger,
 		.address = config->server.advertise ? config->server.advertise : config->server.listen,
 		.seeds = &seeds,
-		.entered = on_entered,
+		.entered = join_on_entered,
 		.refused = on_refused,
 		.argument = &joining};
 	int code = store_list_parse(&seeds, config->server.join, status);
@@ -92,7 +91,7 @@ int join_cluster(struct env *env, const struct config *config, const struct logg
 		status_set(&joining.why, code, "cannot make an event loop: %s", status_name(code));
 	} else {
 		options.loop = joining.loop;
-		code = run(&joining, &options, env);
+		code = join_run(&joining, &options, env);
 		env_loop_free(joining.loop);
 	}
 	store_list_close(&seeds);

@@ -26,7 +26,7 @@ struct line {
 };
 
 /* "--option=value", or "--option" and the next argument. 1: it is this option; 0: another one. */
-static int take(struct line *line, const char *option, const char **value)
+static int server_options_take(struct line *line, const char *option, const char **value)
 {
 	size_t size = strlen(option);
 
@@ -47,7 +47,7 @@ static int set_named(struct line *line, size_t i)
 	int code = 1;
 
 	if (!value)
-		code = take(line, names[i].option, &value);
+		code = server_options_take(line, names[i].option, &value);
 	else if (strcmp(*line->next, names[i].option) != 0)
 		code = 0;
 	if (code <= 0)
@@ -56,10 +56,10 @@ static int set_named(struct line *line, size_t i)
 	return code < 0 ? code : 1;
 }
 
-static int apply(struct line *line)
+static int server_options_apply(struct line *line)
 {
 	const char *value, *option = *line->next;
-	int code = take(line, "--config", &value);
+	int code = server_options_take(line, "--config", &value);
 
 	for (size_t i = 0; i < NAME_COUNT && code == 0; i++)
 		code = set_named(line, i);
@@ -79,7 +79,7 @@ static const char *find_file(int count, char **arguments)
 	for (; line.next < line.end; line.next++) {
 		const char *value;
 
-		if (take(&line, "--config", &value) > 0)
+		if (server_options_take(&line, "--config", &value) > 0)
 			file = value;
 	}
 	return file;
@@ -111,6 +111,6 @@ int server_options_parse(struct config *config, int count, char **arguments, enu
 	if (code == -ENOENT && !file)
 		code = 0;
 	for (; code == 0 && line.next < line.end; line.next++)
-		code = apply(&line);
+		code = server_options_apply(&line);
 	return code == 0 ? config_check(config, status) : code;
 }

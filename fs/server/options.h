@@ -1,5 +1,7 @@
 /*
  * options.h: the command line of raftkvd(8): settings of raftkv.conf(5), some of which have names of their own.
+ *
+ * Not by getopt_long: any setting is an option, --SECTION.KEY=VALUE, and raftkv.conf(5)'s reader knows which there are.
  */
 #ifndef RAFTKV_FS_SERVER_OPTIONS_H
 #define RAFTKV_FS_SERVER_OPTIONS_H

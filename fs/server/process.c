@@ -1,22 +1,22 @@
 #include "fs/server/process.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fs/loop_set.h"
 #include "fs/stats/control.h"
 #include "fs/stats/metrics.h"
 #include "fs/server/join.h"
 #include "fs/server/server.h"
+#include "proto/completion.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
 #include "proto/trim.h"
+#include "proto/units.h"
 #include "store/disk/data_dir.h"
 
-#define LOOPS_MAX    4
 #define WORKERS	     4
 #define IO_THREADS   4
 #define ENTRY_WAIT_S 30
@@ -24,36 +24,32 @@
 struct process {
 	struct process_options options;
 	struct env *env;
-	struct env_loop *loops[LOOPS_MAX];
-	uint32_t loop_count;
-	uint32_t running; /* loops that have been started */
+	struct loop_set set;
 	uint64_t cluster, store; /* that this is, unless the initial list says it */
 	struct server *server;
 	struct metrics *metrics; /* NULL: nobody asked */
 	struct control *control; /* NULL: it cannot listen there, and does without */
 	struct trim *trim;
 	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
-	sem_t answered; /* by that loop */
+	struct completion answered; /* by that loop */
 	bool is_joining; /* it is new to a cluster that is there */
-	sem_t entered; /* then: the cluster has heard of it */
+	struct completion entered; /* then: the cluster has heard of it */
 };
 
 /* ---- The first loop ---- */
 
-static void on_answer(void *argument)
+static void process_on_answer(void *argument)
 {
 	struct process *process = argument;
 
-	sem_post(&process->answered);
+	completion_finish(&process->answered, 0);
 }
 
-static void on_entered(void *argument)
+static void process_on_entered(void *argument)
 {
 	struct process *process = argument;
-	int times;
 
-	if (sem_getvalue(&process->entered, &times) == 0 && times == 0)
-		sem_post(&process->entered);
+	completion_finish(&process->entered, 0);
 }
 
 static void start_on_loop(struct env_mail *mail)
@@ -61,41 +57,28 @@ static void start_on_loop(struct env_mail *mail)
 	struct process *process = container_of(mail, struct process, mail);
 
 	server_start(process->server);
-	on_answer(process);
+	process_on_answer(process);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void process_stop_on_loop(struct env_mail *mail)
 {
 	struct process *process = container_of(mail, struct process, mail);
 
-	server_stop(process->server, on_answer, process);
+	server_stop(process->server, process_on_answer, process);
 }
 
 static void run_on_loop(struct process *process, env_mail_cb run)
 {
-	env_post(process->loops[0], &process->mail, run);
-	while (sem_wait(&process->answered) < 0)
-		;
+	env_post(process->set.loops[0], &process->mail, run);
+	completion_wait(&process->answered);
 }
 
 /* ---- Opening ---- */
 
 static int make_loops(struct process *process, struct status *status)
 {
-	static const char *const names[LOOPS_MAX] = {"shard-0", "shard-1", "shard-2", "shard-3"};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t wanted = process->options.config->server.shards;
-
-	if (wanted == 0)
-		wanted = cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (uint32_t)cores;
-	for (; process->loop_count < wanted; process->loop_count++) {
-		int code = env_loop_new(
-			process->env, names[process->loop_count], &process->loops[process->loop_count]);
-
-		if (code < 0)
-			return status_set(status, code, "cannot make an event loop: %s", strerror(-code));
-	}
-	return 0;
+	return loop_set_make(
+		&process->set, process->env, "shard", process->options.config->server.shards, status);
 }
 
 /* What IDENT says of a store that is there, or what a cluster says of one that is to join it. Nothing is asked where the
@@ -124,14 +107,14 @@ static int find_identity(struct process *process, struct status *status)
 static int make_server(struct process *process, struct status *status)
 {
 	const struct server_options options = {.env = process->env,
-		.loops = process->loops,
-		.loop_count = process->loop_count,
+		.loops = process->set.loops,
+		.loop_count = process->set.count,
 		.config = process->options.config,
 		.logger = process->options.logger,
 		.cluster = process->cluster,
 		.store = process->store,
 		.uid = geteuid(),
-		.entered = process->is_joining ? on_entered : NULL,
+		.entered = process->is_joining ? process_on_entered : NULL,
 		.entered_argument = process,
 		.failed = process->options.failed,
 		.failed_argument = process->options.failed_argument};
@@ -142,33 +125,24 @@ static int make_server(struct process *process, struct status *status)
 /* A store whose threads cannot all be started cannot be stopped in good order either: it ends as if killed. */
 static int run_loops(struct process *process, struct status *status)
 {
-	for (; process->running < process->loop_count; process->running++) {
-		int code = env_loop_start(process->loops[process->running]);
+	int code = loop_set_start(&process->set, status);
 
-		if (code < 0) {
-			status_set(status, code, "cannot start a thread: %s", strerror(-code));
-			process->options.failed(
-				process->options.failed_argument, code, "a thread cannot be started");
-			return code;
-		}
-	}
-	run_on_loop(process, start_on_loop);
-	return 0;
+	if (code < 0)
+		process->options.failed(process->options.failed_argument, code, "a thread cannot be started");
+	else
+		run_on_loop(process, start_on_loop);
+	return code;
 }
 
 /* A store that joins is ready once the cluster counts on it: what is asked for next may be to drain another. One that
  * cannot reach the cluster any more serves all the same. */
 static int await_entry(struct process *process, struct status *status)
 {
-	struct timespec until;
+	uint64_t deadline = env_now(process->env) + ENTRY_WAIT_S * NS_PER_S;
 
 	(void)status;
-	if (!process->is_joining)
-		return 0;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ENTRY_WAIT_S;
-	while (sem_timedwait(&process->entered, &until) < 0 && errno == EINTR)
-		;
+	if (process->is_joining)
+		completion_wait_until(&process->entered, process->env, deadline, NULL);
 	return 0;
 }
 
@@ -182,7 +156,7 @@ static int start_telling(struct process *process, struct status *status)
 		.mount_point = "",
 		.started = env_now(process->env)};
 
-	const struct control_options control = {.loop = process->loops[0], .source = source};
+	const struct control_options control = {.loop = process->set.loops[0], .source = source};
 	struct status trouble = {0};
 
 	if (control_start(&control, &process->control, &trouble) < 0)
@@ -210,8 +184,8 @@ int process_open(const struct process_options *options, struct process **out, st
 	if (!process)
 		return status_set(status, -ENOMEM, "out of memory");
 	process->options = *options;
-	sem_init(&process->answered, 0, 0);
-	sem_init(&process->entered, 0, 0);
+	completion_init(&process->answered);
+	completion_init(&process->entered);
 	code = env_uv_new(&env, &process->env, status);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps && code == 0; i++)
 		code = steps[i](process, status);
@@ -229,17 +203,14 @@ void process_close(struct process *process)
 	trim_stop(process->trim);
 	metrics_stop(process->metrics);
 	control_stop(process->control);
-	if (process->running > 0)
-		run_on_loop(process, stop_on_loop);
-	for (uint32_t i = 0; i < process->running; i++)
-		env_loop_stop(process->loops[i]);
-	for (uint32_t i = 0; i < process->loop_count; i++)
-		env_loop_free(process->loops[i]);
+	if (process->set.running > 0)
+		run_on_loop(process, process_stop_on_loop);
+	loop_set_close(&process->set);
 	server_free(process->server);
 	if (process->env)
 		env_uv_free(process->env);
-	sem_destroy(&process->answered);
-	sem_destroy(&process->entered);
+	completion_close(&process->answered);
+	completion_close(&process->entered);
 	free(process);
 }
 

@@ -6,8 +6,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct relay_link {
 	struct relay *relay;
@@ -56,7 +55,7 @@ static void *field_of(ProtobufCMessage *reply, const char *name)
 	       protobuf_c_message_descriptor_get_field_by_name(reply->descriptor, name)->offset;
 }
 
-static void answer(const struct relayed *relayed, ProtobufCMessage *reply, const struct frame *frame)
+static void relay_answer(const struct relayed *relayed, ProtobufCMessage *reply, const struct frame *frame)
 {
 	int32_t *status = field_of(reply, "status");
 	uint64_t *leader = field_of(reply, "leader_store");
@@ -80,7 +79,7 @@ static void answer_nothing(const struct relayed *relayed)
 	rpc_answer(relayed->request, &reply.base, NULL, 0);
 }
 
-static void on_done(struct rpc_call *call, int status, const struct frame *frame)
+static void relay_on_done(struct rpc_call *call, int status, const struct frame *frame)
 {
 	struct relayed *relayed = container_of(call, struct relayed, call);
 	ProtobufCMessage *reply = NULL;
@@ -89,7 +88,7 @@ static void on_done(struct rpc_call *call, int status, const struct frame *frame
 		reply = protobuf_c_message_unpack(
 			reply_descriptor(call->type), NULL, frame->head.size, frame->head.data);
 	if (reply)
-		answer(relayed, reply, frame);
+		relay_answer(relayed, reply, frame);
 	else
 		answer_nothing(relayed);
 	protobuf_c_message_free_unpacked(reply, NULL);
@@ -99,7 +98,7 @@ static void on_done(struct rpc_call *call, int status, const struct frame *frame
 
 /* ---- Links ---- */
 
-static void on_timer(struct env_timer *timer)
+static void relay_on_timer(struct env_timer *timer)
 {
 	struct relay_link *link = container_of(timer, struct relay_link, timer);
 	struct relay *relay = link->relay;
@@ -108,19 +107,19 @@ static void on_timer(struct env_timer *timer)
 	if (link->is_open && link->count > 0)
 		idle_at = env_now(relay->env) + RELAY_IDLE_MS * NS_PER_MS;
 	if (link->is_open && env_now(relay->env) < idle_at)
-		env_timer_start(&link->timer, relay->loop, idle_at, on_timer);
+		env_timer_start(&link->timer, relay->loop, idle_at, relay_on_timer);
 	else
 		rpc_close(link->rpc);
 }
 
-static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+static void relay_on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
 {
 	struct relay_link *link = argument;
 
 	(void)rpc, (void)reply;
 	link->is_open = true;
 	env_timer_stop(&link->timer);
-	on_timer(&link->timer);
+	relay_on_timer(&link->timer);
 }
 
 static void link_free(struct relay_link *link)
@@ -135,13 +134,13 @@ static void link_free(struct relay_link *link)
 		relay->stopped(relay->stopped_argument);
 }
 
-static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+static void relay_on_closed(void *argument, struct rpc *rpc, const struct status *why)
 {
 	(void)rpc, (void)why;
 	link_free(argument);
 }
 
-static struct relay_link *find(const struct relay *relay, uint64_t session, uint64_t store)
+static struct relay_link *relay_find(const struct relay *relay, uint64_t session, uint64_t store)
 {
 	struct relay_link *link;
 
@@ -159,8 +158,8 @@ static int connect_to(struct relay *relay, uint64_t session, uint64_t store, con
 		.address = address,
 		.receiver = store,
 		.session = session,
-		.opened = on_opened,
-		.closed = on_closed,
+		.opened = relay_on_opened,
+		.closed = relay_on_closed,
 		.argument = link};
 	struct status why = {0};
 
@@ -176,7 +175,7 @@ static int connect_to(struct relay *relay, uint64_t session, uint64_t store, con
 	}
 	DL_APPEND(relay->links, link);
 	relay->link_count++;
-	env_timer_start(&link->timer, relay->loop, link->used + RELAY_CONNECT_MS * NS_PER_MS, on_timer);
+	env_timer_start(&link->timer, relay->loop, link->used + RELAY_CONNECT_MS * NS_PER_MS, relay_on_timer);
 	return STATUS_NOT_READY;
 }
 
@@ -192,7 +191,7 @@ static int send(struct relay_link *link, struct rpc_request *request, uint16_t t
 		return -ENOMEM;
 	*relayed = (struct relayed){.link = link,
 		.request = request,
-		.call = {.type = type, .timeout = RELAY_TIMEOUT_MS * NS_PER_MS, .done = on_done}};
+		.call = {.type = type, .timeout = RELAY_TIMEOUT_MS * NS_PER_MS, .done = relay_on_done}};
 	status = rpc_call(link->rpc, &relayed->call, message, &payload, payload ? 1 : 0);
 	if (status < 0) {
 		free(relayed);
@@ -207,7 +206,7 @@ int relay_pass(struct relay *relay, struct rpc_request *request, uint64_t store,
 	uint16_t type, const ProtobufCMessage *message, struct buf *payload)
 {
 	uint64_t session = rpc_request_session(request);
-	struct relay_link *link = find(relay, session, store);
+	struct relay_link *link = relay_find(relay, session, store);
 
 	if (relay->stopped)
 		return STATUS_STOPPING;

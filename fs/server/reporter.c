@@ -9,10 +9,9 @@
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "proto/rpc.h"
+#include "proto/units.h"
 #include "proto/version.h"
 
-#define NS_PER_S   UINT64_C(1000000000)
-#define NS_PER_MS  UINT64_C(1000000)
 #define TIMEOUT_NS (2 * NS_PER_S)
 #define SOON_NS	   (100 * NS_PER_MS) /* until a report that found nobody, or came too early, is made again */
 
@@ -83,7 +82,7 @@ static void choose_target(struct reporter *reporter)
 
 /* ---- An answer ---- */
 
-static void refuse(struct reporter *reporter, int code, uint64_t other)
+static void reporter_refuse(struct reporter *reporter, int code, uint64_t other)
 {
 	const struct reporter_options *options = &reporter->options;
 	struct status why = {0};
@@ -108,7 +107,7 @@ static void refuse(struct reporter *reporter, int code, uint64_t other)
 	options->refused(options->argument, &why);
 }
 
-static void on_answer(struct reporter *reporter, int code, uint64_t store)
+static void reporter_on_answer(struct reporter *reporter, int code, uint64_t store)
 {
 	const struct reporter_options *options = &reporter->options;
 
@@ -117,11 +116,11 @@ static void on_answer(struct reporter *reporter, int code, uint64_t store)
 	if (code == 0 && options->entered)
 		options->entered(options->argument, store, reporter->cluster);
 	else if (code == -ESTALE || code == -EEXIST || code == -ENOSPC)
-		refuse(reporter, code, store);
+		reporter_refuse(reporter, code, store);
 	rest(reporter, code == 0 ? STORE_REPORT_MS * NS_PER_MS : SOON_NS);
 }
 
-static void take_stores(struct reporter *reporter, const Raftkv__ReportReply *reply)
+static void reporter_take_stores(struct reporter *reporter, const Raftkv__ReportReply *reply)
 {
 	const struct reporter_options *options = &reporter->options;
 
@@ -160,11 +159,11 @@ static void on_reply(struct reporter *reporter, const struct frame *frame)
 		rest(reporter, SOON_NS);
 		return;
 	}
-	take_stores(reporter, reply);
+	reporter_take_stores(reporter, reply);
 	if (reply->status == STATUS_NOT_LEADER)
 		follow(reporter, reply);
 	else
-		on_answer(reporter, reply->status, reply->store);
+		reporter_on_answer(reporter, reply->status, reply->store);
 	raftkv__report_reply__free_unpacked(reply, NULL);
 }
 
@@ -184,7 +183,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
 }
 
-static void on_called(struct rpc_call *call, int status, const struct frame *answer)
+static void reporter_on_called(struct rpc_call *call, int status, const struct frame *answer)
 {
 	struct reporter *reporter = container_of(call, struct reporter, call);
 
@@ -215,7 +214,8 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.version = (char *)(uintptr_t)report->version;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
-	reporter->call = (struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = on_called};
+	reporter->call =
+		(struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = reporter_on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
 	if (!reporter->is_calling)
 		rest(reporter, SOON_NS);
@@ -231,7 +231,7 @@ static void report(struct reporter *reporter)
 
 /* ---- The link ---- */
 
-static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
+static void reporter_on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
 {
 	struct reporter *reporter = argument;
 
@@ -243,7 +243,7 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 		report(reporter);
 }
 
-static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
+static void reporter_on_closed(void *argument, struct rpc *rpc, const struct status *why)
 {
 	struct reporter *reporter = argument;
 
@@ -265,8 +265,8 @@ static void connect_to_target(struct reporter *reporter)
 	const struct rpc_options options = {.self = reporter->options.self,
 		.loop = reporter->options.loop,
 		.address = reporter->target,
-		.opened = on_opened,
-		.closed = on_closed,
+		.opened = reporter_on_opened,
+		.closed = reporter_on_closed,
 		.argument = reporter};
 
 	strcpy(reporter->linked, reporter->target);
@@ -298,18 +298,18 @@ static void on_tick(struct env_timer *timer)
 	struct coordinator *coordinator = reporter->options.coordinator;
 	struct store_report filled;
 	uint64_t id = 0;
-	int code = STATUS_NOT_LEADER;
+	int status = STATUS_NOT_LEADER;
 
 	if (coordinator) {
 		fill(reporter, &filled);
-		code = coordinator_report(coordinator, &filled, &id);
+		status = coordinator_report(coordinator, &filled, &id);
 	}
-	if (code == STATUS_NOT_LEADER) {
+	if (status == STATUS_NOT_LEADER) {
 		report_afar(reporter);
 		return;
 	}
 	reporter->cluster = reporter->options.self->cluster;
-	on_answer(reporter, code, id);
+	reporter_on_answer(reporter, status, id);
 }
 
 /* ---- Life ---- */

@@ -128,7 +128,7 @@ static int listen_for_all(struct server *server, struct status *status)
 	return 0;
 }
 
-static int open_store(struct server *server, struct status *status)
+static int server_open_store(struct server *server, struct status *status)
 {
 	struct raftkv_options options = server->options.config->store;
 	uint64_t initial[STORE_LIST_COUNT_MAX];
@@ -166,14 +166,14 @@ static int open_store(struct server *server, struct status *status)
 /* What the coordinator or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
-	int code =
+	int status =
 		raftkv_learn_life(server->raftkv, store->id, store->incarnation, store->birth, store->is_out);
 
-	if (code == 0 && store->is_out)
-		code = net_transport_set_out(server->transport, store->id);
-	else if (code == 0)
-		code = net_transport_set_address(server->transport, store->id, store->address);
-	if (code < 0)
+	if (status == 0 && store->is_out)
+		status = net_transport_set_out(server->transport, store->id);
+	else if (status == 0)
+		status = net_transport_set_address(server->transport, store->id, store->address);
+	if (status < 0)
 		log_error(server->options.logger, "msg=\"out of memory for what is known of a store\"");
 	if (!store->is_out && server->service)
 		store_addresses_tell(service_addresses(server->service), store->id, store->address);
@@ -256,7 +256,7 @@ static void on_refused(void *argument, const struct status *why)
 		server->options.failed(server->options.failed_argument, why->code, status_sentence(why));
 }
 
-static void on_entered(void *argument, uint64_t store, uint64_t cluster)
+static void server_on_entered(void *argument, uint64_t store, uint64_t cluster)
 {
 	struct server *server = argument;
 
@@ -274,7 +274,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
-		.entered = on_entered,
+		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
 		.argument = server};
@@ -286,7 +286,7 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, open_store, recall, make_coordinator, make_service,
+		make_transport, listen_for_all, server_open_store, recall, make_coordinator, make_service,
 		make_admin, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;

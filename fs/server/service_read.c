@@ -31,7 +31,7 @@ static void asked_free(struct asked *asked)
 	free(asked);
 }
 
-static void finish(struct asked *asked, int status)
+static void service_read_finish(struct asked *asked, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
 	struct slice finding = buf_slice(asked->finding);
@@ -55,7 +55,7 @@ static int look_at_room(struct asked *asked, struct raftkv *raftkv, struct view 
 	return status == 0 ? finding_encode(&asked->question, &finding, &asked->finding) : status;
 }
 
-static int look(struct asked *asked, bool may_block)
+static int service_read_look(struct asked *asked, bool may_block)
 {
 	struct raftkv *raftkv = asked->service->options.raftkv;
 	struct view *view = raftkv_snapshot_view(asked->snapshot, may_block);
@@ -69,14 +69,14 @@ static void on_worker(struct env_work *work)
 {
 	struct asked *asked = container_of(work, struct asked, work);
 
-	asked->status = look(asked, true);
+	asked->status = service_read_look(asked, true);
 }
 
 static void on_worker_done(struct env_work *work)
 {
 	struct asked *asked = container_of(work, struct asked, work);
 
-	finish(asked, asked->status);
+	service_read_finish(asked, asked->status);
 }
 
 static void look_now(struct asked *asked)
@@ -85,11 +85,11 @@ static void look_now(struct asked *asked)
 
 	if (asked->question.kind == QUESTION_SPACE)
 		asked->has_room = coordinator_room(asked->service->options.coordinator, &asked->room);
-	status = look(asked, false);
+	status = service_read_look(asked, false);
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(asked->service->options.loop, &asked->work, on_worker, on_worker_done);
 	else
-		finish(asked, status);
+		service_read_finish(asked, status);
 }
 
 static int pass_on(const struct asked *asked)
@@ -103,7 +103,7 @@ static int pass_on(const struct asked *asked)
 		asked->service, asked->request, asked->read.leader_store, FRAME_READ, &message.base, NULL);
 }
 
-static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+static void service_read_on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
 {
 	struct asked *asked = container_of(read, struct asked, read);
 
@@ -116,12 +116,12 @@ static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snap
 		}
 	}
 	if (status < 0)
-		finish(asked, status);
+		service_read_finish(asked, status);
 	else
 		look_now(asked);
 }
 
-static void begin(struct asked *asked)
+static void service_read_begin(struct asked *asked)
 {
 	struct raftkv *raftkv = asked->service->options.raftkv;
 	struct raftkv_read *read = &asked->read;
@@ -154,8 +154,18 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 		.epoch_version = message->epoch_version,
 		.from_follower = message->from_follower && asked->question.kind != QUESTION_SPACE,
 		.loop = service->options.loop,
-		.done = on_snapshot};
+		.done = service_read_on_snapshot};
 	return asked;
+}
+
+/* The mount is newer than this store, and is to be told so. */
+static int refuse(struct rpc_request *request, int status)
+{
+	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
+
+	reply.status = status;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
 }
 
 int service_on_read(void *argument, struct rpc_request *request, const struct frame *frame)
@@ -168,8 +178,8 @@ int service_on_read(void *argument, struct rpc_request *request, const struct fr
 		asked = make(argument, message, &status);
 	raftkv__read_request__free_unpacked(message, NULL);
 	if (!asked)
-		return status;
+		return status == STATUS_UNSUPPORTED ? refuse(request, status) : status;
 	asked->request = request;
-	begin(asked);
+	service_read_begin(asked);
 	return 0;
 }

@@ -73,7 +73,7 @@ static Raftkv__Route *finish_route(struct route_draft *draft)
 	return message;
 }
 
-static void answer(struct map *map)
+static void service_routes_answer(struct map *map)
 {
 	Raftkv__RoutesReply reply = RAFTKV__ROUTES_REPLY__INIT;
 	Raftkv__Route **routes = calloc(map->count + 1, sizeof(*routes));
@@ -139,7 +139,7 @@ static void on_described(struct raftkv_region_status *region, int status)
 static void describe_next(struct map *map)
 {
 	if (map->described == map->count || map->status < 0) {
-		answer(map);
+		service_routes_answer(map);
 		return;
 	}
 	map->region = (struct raftkv_region_status){.region = map->drafts[map->described].region.id,
@@ -150,7 +150,7 @@ static void describe_next(struct map *map)
 
 /* ---- The regions ---- */
 
-static bool make_room(struct map *map)
+static bool service_routes_make_room(struct map *map)
 {
 	uint32_t capacity = map->capacity == 0 ? 16 : map->capacity * 2;
 	struct route_draft *drafts;
@@ -174,7 +174,7 @@ static void add_region(void *argument, const struct region *region, uint64_t ter
 	(void)term;
 	if (map->count == SERVICE_ROUTES_MAX || map->status < 0)
 		return;
-	if (!make_room(map)) {
+	if (!service_routes_make_room(map)) {
 		map->status = -ENOMEM;
 		return;
 	}

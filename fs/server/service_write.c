@@ -16,7 +16,8 @@ struct change {
 	size_t payload_size;
 };
 
-static void answer(struct rpc_request *request, int status, uint64_t leader_store, struct slice bytes)
+static void service_write_answer(
+	struct rpc_request *request, int status, uint64_t leader_store, struct slice bytes)
 {
 	Raftkv__WriteReply reply = RAFTKV__WRITE_REPLY__INIT;
 
@@ -51,7 +52,7 @@ static int pass_on(const struct change *change)
 		&message.base, write->payload);
 }
 
-static void on_written(struct raftkv_write *write, int status, struct buf *reply)
+static void service_write_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct change *change = container_of(write, struct change, write);
 
@@ -60,7 +61,7 @@ static void on_written(struct raftkv_write *write, int status, struct buf *reply
 	else
 		change->pass_on = false;
 	if (!change->pass_on || status < 0)
-		answer(change->request, status, write->leader_store, buf_slice(reply));
+		service_write_answer(change->request, status, write->leader_store, buf_slice(reply));
 	change_free(change);
 }
 
@@ -107,8 +108,8 @@ static struct buf *take_body(Raftkv__WriteRequest *message)
 	return body;
 }
 
-static int begin(struct service *service, struct rpc_request *request, Raftkv__WriteRequest *message,
-	struct buf *payload)
+static int service_write_begin(struct service *service, struct rpc_request *request,
+	Raftkv__WriteRequest *message, struct buf *payload)
 {
 	struct change *change = calloc(1, sizeof *change);
 	struct buf *body = change ? take_body(message) : NULL;
@@ -131,28 +132,32 @@ static int begin(struct service *service, struct rpc_request *request, Raftkv__W
 		.body = body,
 		.payload = buf_ref(payload),
 		.loop = service->options.loop,
-		.done = on_written,
+		.done = service_write_on_written,
 	};
 	service->payload_size += change->payload_size;
 	raftkv_async_write(service->options.raftkv, &change->write);
 	return 0;
 }
 
-static int take(struct service *service, struct rpc_request *request, Raftkv__WriteRequest *message,
-	const struct frame *frame)
+static int service_write_take(struct service *service, struct rpc_request *request,
+	Raftkv__WriteRequest *message, const struct frame *frame)
 {
 	struct buf *payload = frame->attachment_count > 0 ? frame->attachments[0] : NULL;
 	struct op op;
+	int status = op_decode(slice_of(message->body.data, message->body.len), &op);
 
-	if (op_decode(slice_of(message->body.data, message->body.len), &op) < 0 ||
-		!has_sound_payload(frame, &op))
+	if (status == STATUS_UNSUPPORTED) { /* the mount is newer than this store */
+		service_write_answer(request, status, 0, (struct slice){0});
+		return 0;
+	}
+	if (status < 0 || !has_sound_payload(frame, &op))
 		return STATUS_MALFORMED;
 	if (!is_allowed(request, message, &op))
-		answer(request, -EPERM, 0, (struct slice){0});
+		service_write_answer(request, -EPERM, 0, (struct slice){0});
 	else if (service->payload_size + (payload ? payload->size : 0) > SERVICE_PAYLOAD_SIZE_MAX)
-		answer(request, STATUS_LIMIT, 0, (struct slice){0});
+		service_write_answer(request, STATUS_LIMIT, 0, (struct slice){0});
 	else
-		return begin(service, request, message, payload);
+		return service_write_begin(service, request, message, payload);
 	return 0;
 }
 
@@ -163,7 +168,7 @@ int service_on_write(void *argument, struct rpc_request *request, const struct f
 	int status = STATUS_MALFORMED;
 
 	if (message && message->region > 0)
-		status = take(argument, request, message, frame);
+		status = service_write_take(argument, request, message, frame);
 	raftkv__write_request__free_unpacked(message, NULL);
 	return status;
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/units.h"
 
 struct line {
 	uint64_t store;
@@ -32,7 +31,7 @@ struct store_addresses {
 	void *stopped_argument;
 };
 
-static void add(struct page *page, uint64_t store, struct slice address)
+static void store_addresses_add(struct page *page, uint64_t store, struct slice address)
 {
 	struct line *line = &page->lines[page->count];
 
@@ -55,7 +54,7 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	if (status == 0)
 		status = store_record_decode(value, &record);
 	if (status == 0 && store_state_is_in(record.state))
-		add(argument, store, record.address);
+		store_addresses_add(argument, store, record.address);
 	return status;
 }
 
@@ -86,7 +85,7 @@ static void read_on_worker(struct env_work *work)
 		fs_key_slice(&low), fs_key_slice(&high), read_store, addresses->next);
 }
 
-static void on_read(struct env_work *work)
+static void store_addresses_on_read(struct env_work *work)
 {
 	struct store_addresses *addresses = container_of(work, struct store_addresses, work);
 
@@ -95,13 +94,14 @@ static void on_read(struct env_work *work)
 	end_reading(addresses);
 }
 
-static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
+static void store_addresses_on_snapshot(
+	struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot)
 {
 	struct store_addresses *addresses = container_of(read, struct store_addresses, read);
 
 	addresses->snapshot = snapshot;
 	if (status == 0)
-		env_work_submit(addresses->loop, &addresses->work, read_on_worker, on_read);
+		env_work_submit(addresses->loop, &addresses->work, read_on_worker, store_addresses_on_read);
 	else
 		end_reading(addresses);
 }
@@ -118,7 +118,7 @@ static void refresh(struct store_addresses *addresses)
 	addresses->read = (struct raftkv_read){.region = CLUSTER_REGION,
 		.from_follower = true,
 		.loop = addresses->loop,
-		.done = on_snapshot};
+		.done = store_addresses_on_snapshot};
 	raftkv_async_snapshot(addresses->raftkv, &addresses->read);
 }
 
@@ -140,7 +140,8 @@ struct store_addresses *store_addresses_new(
 		return NULL;
 	}
 	for (uint32_t i = 0; i < list->count; i++)
-		add(addresses->page, i + 1, slice_of(list->addresses[i], strlen(list->addresses[i])));
+		store_addresses_add(
+			addresses->page, i + 1, slice_of(list->addresses[i], strlen(list->addresses[i])));
 	return addresses;
 }
 
@@ -169,7 +170,7 @@ void store_addresses_tell(struct store_addresses *addresses, uint64_t store, con
 		if (addresses->page->lines[i].store == store)
 			line = &addresses->page->lines[i];
 	if (!line)
-		add(addresses->page, store, slice_of(address, strlen(address)));
+		store_addresses_add(addresses->page, store, slice_of(address, strlen(address)));
 	else if (strlen(address) < sizeof line->address)
 		strcpy(line->address, address);
 }

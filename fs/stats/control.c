@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <semaphore.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/stats/stats_text.h"
+#include "proto/completion.h"
 #include "proto/container.h"
 
 #define ADDRESS_PREFIX "unix:"
@@ -32,9 +32,8 @@ struct control {
 	struct connection *connections;
 	uint32_t count;
 	bool is_stopping;
-	int result; /* of listening */
-	struct status status;
-	sem_t done;
+	struct status status; /* of listening */
+	struct completion done; /* what the loop was asked for */
 };
 
 /* ---- What is said ---- */
@@ -59,7 +58,7 @@ static char *make_text(const struct control *control, size_t *size)
 static void finish_stop(struct control *control)
 {
 	if (control->is_stopping && !control->connections)
-		sem_post(&control->done);
+		completion_finish(&control->done, 0);
 }
 
 static void close_stream(struct connection *connection)
@@ -69,7 +68,7 @@ static void close_stream(struct connection *connection)
 	connection->stream = NULL;
 }
 
-static void on_written(struct env_stream_write *write, int status)
+static void control_on_written(struct env_stream_write *write, int status)
 {
 	struct connection *connection = container_of(write, struct connection, write);
 
@@ -92,7 +91,7 @@ static void on_failed(void *argument, struct env_stream *stream, int status)
 	close_stream(argument);
 }
 
-static void on_closed(void *argument, struct env_stream *stream)
+static void control_on_closed(void *argument, struct env_stream *stream)
 {
 	struct connection *connection = argument;
 	struct control *control = connection->control;
@@ -122,7 +121,7 @@ static void ignore_end(void *argument, struct env_stream *stream)
 	(void)stream;
 }
 
-static void refuse(struct env_stream *stream)
+static void control_refuse(struct env_stream *stream)
 {
 	struct env_stream_handlers handlers = silent;
 
@@ -161,17 +160,17 @@ static void on_accepted(void *argument, struct env_stream *stream)
 	struct env_stream_handlers handlers = silent;
 
 	if (!connection) {
-		refuse(stream);
+		control_refuse(stream);
 		return;
 	}
 	handlers.argument = connection;
 	handlers.failed = on_failed;
-	handlers.closed = on_closed;
+	handlers.closed = control_on_closed;
 	env_stream_start(stream, &handlers);
 	connection->vector.iov_base = connection->text;
 	connection->write.vector = &connection->vector;
 	connection->write.vector_count = 1;
-	connection->write.done = on_written;
+	connection->write.done = control_on_written;
 	if (env_stream_write(stream, &connection->write) < 0)
 		close_stream(connection);
 }
@@ -182,14 +181,14 @@ static void listen_on_loop(struct env_mail *mail)
 {
 	struct control *control = (struct control *)mail; /* the first member */
 	char address[PATH_MAX + sizeof ADDRESS_PREFIX + sizeof "/control"];
+	int code;
 
 	snprintf(address, sizeof address, ADDRESS_PREFIX "%s/control", control->path);
-	control->result = env_listen(
-		control->loop, address, on_accepted, control, &control->listener, &control->status);
-	sem_post(&control->done);
+	code = env_listen(control->loop, address, on_accepted, control, &control->listener, &control->status);
+	completion_finish(&control->done, code);
 }
 
-static void stop_on_loop(struct env_mail *mail)
+static void control_stop_on_loop(struct env_mail *mail)
 {
 	struct control *control = (struct control *)mail;
 	struct connection *connection = control->connections;
@@ -203,7 +202,7 @@ static void stop_on_loop(struct env_mail *mail)
 
 static void control_free(struct control *control)
 {
-	sem_destroy(&control->done);
+	completion_close(&control->done);
 	free(control->path);
 	free(control);
 }
@@ -219,11 +218,10 @@ int control_start(const struct control_options *options, struct control **out, s
 	control->loop = options->loop;
 	control->source = options->source;
 	control->path = strdup(options->source.path);
-	sem_init(&control->done, 0, 0);
+	completion_init(&control->done);
 	if (control->path) {
 		env_post(control->loop, &control->mail, listen_on_loop);
-		sem_wait(&control->done);
-		code = control->result;
+		code = completion_wait(&control->done);
 		if (code < 0 && status)
 			*status = control->status;
 	} else {
@@ -240,7 +238,7 @@ void control_stop(struct control *control)
 {
 	if (!control)
 		return;
-	env_post(control->loop, &control->mail, stop_on_loop);
-	sem_wait(&control->done);
+	env_post(control->loop, &control->mail, control_stop_on_loop);
+	completion_wait(&control->done);
 	control_free(control);
 }

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "fs/stats/stats_text.h"
+#include "proto/units.h"
 #include "proto/version.h"
 
 #define UNIX_PREFIX	 "unix:"
 #define IDLE_TIMEOUT_S	 10
-#define NS_PER_S	 UINT64_C(1000000000)
 #define TEXT_TYPE	 "text/plain; version=0.0.4; charset=utf-8"
 #define HTML_TYPE	 "text/html; charset=utf-8"
 #define OPERATION_FAMILY "raftkv_fuse_ops_duration_seconds"
@@ -151,7 +151,7 @@ static void print_page(const struct stats_source *source, FILE *file)
 
 /* ---- HTTP ---- */
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
+static enum MHD_Result metrics_answer(struct MHD_Connection *connection, unsigned code, const char *type,
 	void (*print)(const struct stats_source *source, FILE *file), const struct metrics *metrics)
 {
 	char *text = NULL;
@@ -191,14 +191,14 @@ static enum MHD_Result on_request(void *argument, struct MHD_Connection *connect
 	(void)upload_size;
 	(void)context;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT_TYPE, NULL, metrics);
+		return metrics_answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, TEXT_TYPE, NULL, metrics);
 	if (strcmp(url, "/metrics") == 0)
-		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, metrics_print, metrics);
+		return metrics_answer(connection, MHD_HTTP_OK, TEXT_TYPE, metrics_print, metrics);
 	if (strcmp(url, "/stats") == 0)
-		return answer(connection, MHD_HTTP_OK, TEXT_TYPE, stats_text_print, metrics);
+		return metrics_answer(connection, MHD_HTTP_OK, TEXT_TYPE, stats_text_print, metrics);
 	if (strcmp(url, "/") == 0)
-		return answer(connection, MHD_HTTP_OK, HTML_TYPE, print_page, metrics);
-	return answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);
+		return metrics_answer(connection, MHD_HTTP_OK, HTML_TYPE, print_page, metrics);
+	return metrics_answer(connection, MHD_HTTP_NOT_FOUND, TEXT_TYPE, NULL, metrics);
 }
 
 /* ---- Connections ---- */
@@ -222,7 +222,7 @@ static struct visitor *find_visitor(struct metrics *metrics, int fd)
 
 /* Those who have been there for too long go, and the oldest when there is no place for another one: who asks for stats
  * is done at once. The server closes what is shut down here. */
-static void make_room(struct metrics *metrics, uint64_t now)
+static void metrics_make_room(struct metrics *metrics, uint64_t now)
 {
 	struct visitor *oldest = NULL;
 
@@ -251,7 +251,7 @@ static void on_connection(void *argument, struct MHD_Connection *connection, voi
 	visitor->fd = is_new ? fd_of(connection) : -1;
 	visitor->since = env_now(metrics->source.env);
 	if (is_new)
-		make_room(metrics, visitor->since);
+		metrics_make_room(metrics, visitor->since);
 }
 
 /* ---- Listening ---- */

@@ -6,8 +6,7 @@
 
 #include "fs/client/remote.h"
 #include "fs/vfs/front.h"
-
-#define NS_PER_S UINT64_C(1000000000)
+#include "proto/units.h"
 
 /* Of what raftkv_stats, or remote_read_stats, say. */
 struct rule {

@@ -9,13 +9,12 @@
 #include "fs/vfs/ops.h"
 #include "fs/vfs/request.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
 #define MAX_BACKGROUND 128 /* of LANE_WRITE_MAX bytes each, in memory until they are answered */
 #define TOLD_PLACES    (1u << 17)
 #define TOLD_SLACK_NS                                                                                        \
 	UINT64_C(4000000000) /* a reply may lie about before the kernel takes it and begins to count */
-#define NS_PER_S	 UINT64_C(1000000000)
-#define NS_PER_MS	 UINT64_C(1000000)
 #define INIT_REQUEST_MAX 4096
 
 /* What the kernel is asked for; what it does not offer is done without. */

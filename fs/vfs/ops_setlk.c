@@ -6,11 +6,11 @@
  * lock was dropped since.
  *
  * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long
- * as they go on asking. What another mount drops is not heard of: while its lock is in the way, or somebody's turn
+ * as they go on asking, or are woken in time. What another mount drops is not heard of: while its lock is in the way, or somebody's turn
  * comes first, the request asks again after a rest. The rest is short, and longer for a request that has others before
  * it or has asked often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most.
- * Behind a lock of this mount it only keeps its place, by asking every KEEP_PLACE_MS. A request that gives up says so:
- * nobody is to wait for it.
+ * Behind a lock of this mount a request waits, so that a circle of those who wait is seen whole. A request that gives up
+ * says so: nobody is to wait for it.
  *
  * Whoever was given a lock sees what others wrote while they held it: old pages and attributes have gone before the
  * answer.
@@ -24,13 +24,12 @@
 #include "fs/vfs/ops.h"
 #include "fs/vfs/reply.h"
 #include "proto/container.h"
+#include "proto/units.h"
 
 #define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
 #define ASKS_A_REST	   8u /* after so many from one place the rest doubles */
-#define KEEP_PLACE_MS	   UINT64_C(500) /* LOCK_WAITER_SILENCE is longer */
 #define SESSION_FIRST_MS   UINT64_C(8)
-#define NS_PER_MS	   UINT64_C(1000000)
 #define UNLOCK_TRIES_MAX   8u
 
 /*
@@ -206,15 +205,10 @@ static void on_setlk_rested(struct env_timer *timer)
 		setlk_go_on(setlk);
 }
 
-static void setlk_start_rest(struct setlk *setlk, uint64_t rest)
-{
-	env_timer_start(&setlk->timer, lane_loop(setlk->request.lane),
-		env_now(setlk->request.front->options.env) + rest, on_setlk_rested);
-}
-
 /* At random, so that those who wait do not come together. */
 static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
 {
+	struct env *env = setlk->request.front->options.env;
 	uint64_t most = ASK_AGAIN_MOST_MS * NS_PER_MS;
 	uint64_t rest = ASK_AGAIN_FIRST_MS * NS_PER_MS * (UINT64_C(1) + before);
 	uint32_t chance;
@@ -227,8 +221,9 @@ static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
 		setlk->rests++;
 	else
 		rest = most;
-	env_random(setlk->request.front->options.env, &chance, sizeof chance);
-	setlk_start_rest(setlk, rest / 2 + chance % (rest / 2));
+	env_random(env, &chance, sizeof chance);
+	env_timer_start(&setlk->timer, lane_loop(setlk->request.lane),
+		env_now(env) + rest / 2 + chance % (rest / 2), on_setlk_rested);
 }
 
 /* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
@@ -257,9 +252,7 @@ static void setlk_wait(struct setlk *setlk, const struct op_reply *reply)
 	else if (waits_is_interrupted(front->waits, request->unique) &&
 		 node_cancel_wait(front->nodes, setlk->ino, &setlk->waiter))
 		setlk_reply(setlk, -EINTR);
-	else if (is_ours)
-		setlk_start_rest(setlk, KEEP_PLACE_MS * NS_PER_MS);
-	else
+	else if (!is_ours) /* else its drop wakes the request at once */
 		setlk_ask_again_later(setlk, reply->before);
 }
 

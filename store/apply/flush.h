@@ -1,6 +1,6 @@
 /*
- * flush.h: what makes applied state durable and lets go of what is no longer needed: the middle rows of "what must be
- * durable before what" (storage.md).
+ * flush.h: what makes applied state durable and lets go of what is no longer needed: the middle rows of
+ * storage.md § What must be durable before what.
  *
  * One round at a time, begun by the log's size, by age, by a shortage of space or by stop:
  *

@@ -12,8 +12,8 @@
  * Which units are free is not stored: at start every reference in the rows and in the live log is reported with
  * blocks_mark_used, then blocks_start frees the rest. A unit reported twice is STATUS_CORRUPT.
  *
- * When an extent may be reused (storage.md, "an extent is reused"): blocks_free takes it out of use at once but gives
- * it out again only after (1) blocks_release with a mark >= the one given to blocks_free: the KV engine has flushed
+ * When an extent may be reused (storage.md § What must be durable before what): blocks_free takes it out of use at once
+ * but gives it out again only after (1) blocks_release with a mark >= the one given to blocks_free: the KV engine has flushed
  * the unmapping and the log that named the extent is released, and the payload that replaced it is synced; and (2) no
  * reader that entered before the free is left.
  *

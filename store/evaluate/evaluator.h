@@ -36,7 +36,8 @@ struct evaluator {
 struct evaluator_ops {
 	/* 0: evaluated; the reply (which carries the operation's own errno) is the caller's reference in `*reply`.
 	 * STATUS_WOULD_BLOCK from the view is handed through. Any other error fails the operation as such
-	 * (STATUS_MALFORMED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT). On an error, mutations and reply are dropped. */
+	 * (STATUS_MALFORMED, STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT). On an error,
+	 * mutations and reply are dropped. */
 	int (*evaluate)(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
 		struct mutations *mutations, struct buf **reply);
 };

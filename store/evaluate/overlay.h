@@ -1,7 +1,7 @@
 /*
  * The overlay of a leader: what the entries that it has proposed and not yet applied do to rows and objects.
  *
- * Evaluations read through it, so that operations on one row pipeline (architecture.md, "evaluate on the leader").
+ * Evaluations read through it, so that operations on one row pipeline (namespace.md § The overlay).
  * Later entries win: a row, and every unit of an object, is here at most once, with the index of the last entry that
  * changed it, and leaves when that entry has been applied *and is visible* in the KV engine. Rows are keyed as the KV
  * engine keys them (keys.h). On the peer's loop, or on a worker while the peer keeps its hands off.

@@ -1,6 +1,6 @@
 /*
- * The leader's lease (raft.md §2): until its bound no other peer of the group can lead, so that the leader may answer
- * reads from its own state. It counts from the moment the request was *sent* whose quorum of answers renewed it.
+ * The leader's lease (consensus.md § The lease): until its bound no other peer of the group can lead, so that the leader
+ * may answer reads from its own state. It counts from the moment the request was *sent* whose quorum of answers renewed it.
  *
  * Invariant: the bound only grows while the lease is valid. A suspect lease (a transfer is on its way) stays useless
  * until the next term. On the peer's loop; the bound is published to the LocalReader by the peer.

@@ -1,8 +1,8 @@
 /*
  * LocalReader: serves reads on the calling thread while the leader's lease allows, without entering the peer's loop.
  *
- * What it knows of a region is in the route, where the peer publishes it. Order matters (raft.md §2): see that the peer
- * serves and that all it has committed is visible, take the snapshot, *then* read the clock and compare it with the
+ * What it knows of a region is in the route, where the peer publishes it. Order matters (consensus.md § The lease): see
+ * that the peer serves and that all it has committed is visible, take the snapshot, *then* read the clock and compare it with the
  * lease, and see that it is still the same term that serves.
  */
 #ifndef RAFTKV_STORE_PEER_LOCAL_READER_H

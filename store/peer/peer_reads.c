@@ -1,4 +1,4 @@
-/* Reads of a peer: through the ReadIndexQueue, and by the lease (raft.md, §2). */
+/* Reads of a peer: through the ReadIndexQueue, and by the lease (consensus.md § ReadIndex). */
 #include "store/peer/peer_internal.h"
 
 #include "proto/codec.h"

@@ -5,7 +5,7 @@
  * A leader also takes the units of an entry's small payloads before it proposes, as a payload of its own (`is_reserve`)
  * that is never written as such.
  *
- * The write is durable before the record is queued (storage.md, "what must be durable before what"). A payload belongs
+ * The write is durable before the record is queued (storage.md § What must be durable before what). A payload belongs
  * to its peer until its entry is applied, when its extents become the rows', or is cut off, when they are freed.
  */
 #ifndef RAFTKV_STORE_ROWS_PAYLOAD_H

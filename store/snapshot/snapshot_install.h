@@ -1,5 +1,5 @@
 /*
- * snapshot_install.h: a stage becomes the region's rows (storage.md, "Snapshots and log reclaim").
+ * snapshot_install.h: a stage becomes the region's rows (storage.md § Snapshots of regions).
  *
  *   1  the mark Applying, durably: which stage, for which replica and range                         (the log engine)
  *   2  what the replica had is cleared; the stage's rows are written, the region's two states last

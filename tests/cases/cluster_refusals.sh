@@ -45,6 +45,7 @@ refuses "the cluster has had no leader for $((timeout - 2)) s: are most of its s
 # Whoever is mounted first says which cluster it is: stores of another are left alone.
 store_up 2
 store_up 3
+for n in 2 3; do await 30 store_is_ready $n; done
 await 30 grep -q 'this store coordinates the cluster' "$WORK"/[123].log
 "$BUILD/raftkvd" --config /dev/null --insecure --data "$WORK/other" --listen "127.0.0.1:$((PORT_BASE + 9))" \
 	--initial-cluster "127.0.0.1:$((PORT_BASE + 9))" 2>"$WORK/other.log" &

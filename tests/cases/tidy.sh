@@ -23,7 +23,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cp -r tests .clang-format "$scratch"
 cd "$scratch"
-mkdir -p proto raft store fs mount-helpers .ci man
+mkdir -p proto raft store fs mount-helpers .ci man docs
 
 # Writes a file that breaks one rule and expects the check to say so.
 expect_breach() # FILE TEXT WHAT
@@ -49,4 +49,24 @@ expect_breach fs/a.c 'int x; \n' 'blanks at the end'
 expect_breach fs/a.c '/* TO''DO */\n' 'unfinished'
 expect_breach fs/a.c 'int  x;\n' 'clang-format'
 expect_breach fs/a.c "void f(int x)\n{\n\t${long}x++;\n}\n" 'a function of 73 lines'
+expect_breach docs/a.md 'Words. \n' 'blanks at the end'
+
+# What is cited is there; and what is not there is missed.
+printf '# A page\n\n## Full disks\n' >docs/page.md
+printf '/* A file. */\nint made(int x)\n{\n\treturn x;\n}\n' >store/made.c
+expect_breach fs/a.c '/* gone.h says more. */\n' 'cites gone.h, which is not there'
+expect_breach fs/a.c '/* Tidy, as store/made.c:unmade\n * is. */\n' 'cites store/made.c:unmade, which is not defined there'
+expect_breach fs/a.c 'int x; /* page.md, "Empty disks" */\n' 'cites page.md "Empty disks", which is no heading there'
+expect_breach fs/a.c '/* page.md § Empty\n * disks */\n' 'cites page.md § Empty disks.*, which is no heading there'
+expect_breach docs/a.md 'See [that](page.md#empty-disks).\n' 'cites docs/page.md #empty-disks, which is no heading there'
+expect_breach docs/a.md 'See `made.c:unmade`.\n' 'cites made.c:unmade, which is not defined there'
+expect_breach docs/a.md 'It is in `store/gone/`.\n' 'cites store/gone/, which is not there'
+expect_breach docs/a.md '`gone_away`, of `store/made.c`.\n' 'cites gone_away, of no file'
+cp store/made.c raft/made.c
+expect_breach fs/a.c '/* made.c is which? */\n' 'cites made.c, of which there are raft/made.c, store/made.c'
+rm raft/made.c
+printf '%s\n' '/* made.c, store/made.c:made, page.md § Full' ' * disks, and docs/page.md, "Full disks"; <gone.h>. */' \
+	'#include "gone.h"' 'const char *x = "gone.h";' >fs/a.c
+printf '[That](page.md#full-disks), `made.c:made` and `store/`.\n' >docs/a.md
+python3 tests/lib/citations.py fs/a.c docs/a.md || { echo "found: what is there"; exit 1; }
 echo "every rule finds its breach"

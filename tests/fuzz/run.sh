@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs one fuzz target for a while, from its corpus in tests/fuzz/corpus, which stays as it is.
+# Runs one fuzz target for a while, from its corpus in tests/fuzz/corpus, and the recorded bytes of tests/data/wire that it
+# decodes; both stay as they are.
 #
 #   tests/fuzz/run.sh TARGET SECONDS     TARGET: a program such as build/tests/fuzz/fuzz_raft_step; SECONDS of an idle machine
 #
@@ -14,6 +15,12 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/found"
 folders=("$scratch/found")
 [ -d "$corpus" ] && folders+=("$corpus")
+wire=$(dirname "$0")/../data/wire
+case $name in
+fuzz_fs_op) folders+=("$wire/op" "$wire/reply") ;;
+fuzz_fs_rows) folders+=("$wire/row" "$wire/record" "$wire/key") ;;
+fuzz_fs_answers) folders+=("$wire/reply") ;;
+esac
 
 if ! "$target" -max_total_time="$seconds" -timeout=$((30 * patience)) -rss_limit_mb=1024 -print_final_stats=1 \
 	-artifact_prefix="$target-" "${folders[@]}" >"$scratch/log" 2>&1; then

@@ -5,7 +5,6 @@
  * while a model (model.h) checks every step. Seeds run in a child process, so that one that aborts is a failed seed like
  * any other and the rest still run.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "proto/plant.h"
+#include "tests/lib/arguments.h"
 #include "tests/raft_chaos/cluster.h"
 
 #define SEED_SECONDS_MAX 30 /* of a processor; a seed that hangs dies of SIGPROF */
@@ -183,45 +183,21 @@ static int usage(void)
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option long_options[] = {{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'n'}, {"bug", required_argument, NULL, 'b'},
-		{"async", no_argument, NULL, 'a'}, {"mix", required_argument, NULL, 'm'},
-		{"twice", no_argument, NULL, 't'}, {"first-failure", no_argument, NULL, 'f'},
-		{"verbose", no_argument, NULL, 'v'}, {0}};
-	int option;
+	const struct argument arguments[] = {
+		{"seed", .number = &options->seed},
+		{"seeds", .number = &options->seeds},
+		{"bug", .text = &options->bug},
+		{"async", .flag = &options->request.async},
+		{"mix", .text = &options->request.mix},
+		{"twice", .flag = &options->twice},
+		{"first-failure", .flag = &options->first_failure},
+		{"verbose", .flag = &options->verbose},
+	};
 
 	*options = (struct options){.seeds = 1};
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (option) {
-		case 's':
-			options->seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			options->seeds = strtoull(optarg, NULL, 10);
-			break;
-		case 'b':
-			options->bug = optarg;
-			break;
-		case 'a':
-			options->request.async = true;
-			break;
-		case 'm':
-			options->request.mix = optarg;
-			break;
-		case 't':
-			options->twice = true;
-			break;
-		case 'f':
-			options->first_failure = true;
-			break;
-		case 'v':
-			options->verbose = true;
-			break;
-		default:
-			return -1;
-		}
-	}
-	return optind == argc && (!options->request.mix || profile_has_mix(options->request.mix)) ? 0 : -1;
+	if (arguments_parse(arguments, sizeof arguments / sizeof *arguments, argc, argv) != argc)
+		return -1;
+	return !options->request.mix || profile_has_mix(options->request.mix) ? 0 : -1;
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,6 @@
  * twice, to see that it does the same again. With --bug (a build with PLANT=1) the run ends at the first seed that shows
  * the bug.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
+#include "tests/lib/arguments.h"
 #include "tests/sim/run.h"
 #include "tests/sim/work.h"
 
@@ -157,40 +157,37 @@ static int usage(void)
 	exit(2);
 }
 
+/* Names nothing that is known, and does not say "none". */
+static bool is_slip(const char *list, uint32_t bits)
+{
+	return list && bits == 0 && strcmp(list, "none") != 0;
+}
+
 static struct options parse(int argc, char **argv)
 {
-	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'n'}, {"ops", required_argument, NULL, 'o'},
-		{"faults", required_argument, NULL, 'f'}, {"works", required_argument, NULL, 'w'},
-		{"bug", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'}, {0}};
 	struct options options = {.seed = 1,
 		.seeds = 1,
 		.run = {.faults = (UINT32_C(1) << FAULT_COUNT) - 1,
 			.works = (UINT32_C(1) << WORK_KINDS) - 1}};
-	int option;
+	const char *faults = NULL, *works = NULL;
+	const struct argument arguments[] = {
+		{"seed", .number = &options.seed},
+		{"seeds", .number = &options.seeds},
+		{"ops", .number = &options.run.operations},
+		{"faults", .text = &faults},
+		{"works", .text = &works},
+		{"bug", .text = &options.bug},
+		{"verbose", .flag = &options.run.is_verbose},
+	};
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
-		if (option == 's')
-			options.seed = strtoull(optarg, NULL, 0);
-		else if (option == 'n')
-			options.seeds = strtoull(optarg, NULL, 0);
-		else if (option == 'o')
-			options.run.operations = strtoull(optarg, NULL, 0);
-		else if (option == 'f')
-			options.run.faults = faults_parse(optarg);
-		else if (option == 'w')
-			options.run.works = parse_works(optarg);
-		else if (option == 'b')
-			options.bug = optarg;
-		else if (option == 'v')
-			options.run.is_verbose = true;
-		else
-			usage();
-		if (((option == 'f' && options.run.faults == 0) ||
-			    (option == 'w' && options.run.works == 0)) &&
-			strcmp(optarg, "none") != 0)
-			usage();
-	}
+	if (arguments_parse(arguments, sizeof arguments / sizeof *arguments, argc, argv) < 0)
+		usage();
+	if (faults)
+		options.run.faults = faults_parse(faults);
+	if (works)
+		options.run.works = parse_works(works);
+	if (is_slip(faults, options.run.faults) || is_slip(works, options.run.works))
+		usage();
 	return options;
 }
 

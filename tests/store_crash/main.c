@@ -7,7 +7,6 @@
  * sixteenth seed runs twice, to see that it does the same again. With --bug (a build with PLANT=1) the run ends at
  * the first seed that shows the bug.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
+#include "tests/lib/arguments.h"
 #include "tests/store_crash/run.h"
 
 #define TWICE_EVERY 16
@@ -86,35 +86,19 @@ static void print_totals(const struct run_totals *totals)
 
 static struct options parse(int argc, char **argv)
 {
-	static const struct option names[] = {{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'n'}, {"ops", required_argument, NULL, 'o'},
-		{"bug", required_argument, NULL, 'b'}, {"verbose", no_argument, NULL, 'v'}, {0}};
 	struct options options = {.seed = 1, .seeds = 1, .operations = 160};
-	int option;
+	const struct argument arguments[] = {
+		{"seed", .number = &options.seed},
+		{"seeds", .number = &options.seeds},
+		{"ops", .number = &options.operations},
+		{"bug", .text = &options.bug},
+		{"verbose", .flag = &options.is_verbose},
+	};
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) >= 0) {
-		switch (option) {
-		case 's':
-			options.seed = strtoull(optarg, NULL, 0);
-			break;
-		case 'n':
-			options.seeds = strtoull(optarg, NULL, 0);
-			break;
-		case 'o':
-			options.operations = strtoull(optarg, NULL, 0);
-			break;
-		case 'b':
-			options.bug = optarg;
-			break;
-		case 'v':
-			options.is_verbose = true;
-			break;
-		default:
-			fprintf(stderr,
-				"usage: store_crash [--seed N] [--seeds COUNT] [--ops N] [--bug NAME] "
+	if (arguments_parse(arguments, sizeof arguments / sizeof *arguments, argc, argv) < 0) {
+		fprintf(stderr, "usage: store_crash [--seed N] [--seeds COUNT] [--ops N] [--bug NAME] "
 				"[--verbose]\n");
-			exit(2);
-		}
+		exit(2);
 	}
 	return options;
 }

@@ -1,5 +1,5 @@
 /*
- * thing_evaluator.h: a small evaluator whose operations show what the store under it made of them.
+ * things.h: a small evaluator whose operations show what the store under it made of them.
  *
  * It knows *things*. A thing has a name, a history (the ids of all operations that changed it, in order), a few parts
  * (rows), and an object. Every operation that changes a thing adds its id to the history in the same entry: whoever

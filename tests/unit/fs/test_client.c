@@ -139,6 +139,7 @@ static void test_errors_that_stay(void **state)
 	} rows[] = {
 		{-ENOSPC, -ENOSPC}, {-EIO, -EIO}, {STATUS_CORRUPT, -EIO}, {STATUS_STOPPING, -EIO},
 		{STATUS_MALFORMED, -EIO}, {STATUS_KEY_NOT_IN_REGION, -EXDEV},
+		{STATUS_UNSUPPORTED, -EOPNOTSUPP},
 		{STATUS_STALE_COMMAND, -EIO}, /* nobody knows whether it happened, and there are no slots */
 	};
 	struct buf *payload = buf_copy("x", 1);

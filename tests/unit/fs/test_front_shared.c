@@ -134,12 +134,17 @@ static struct fuse_attr attributes(void)
 	return out.attr;
 }
 
-static uint64_t send_lock(uint32_t opcode, uint64_t fh)
+static uint64_t send_lock_of(uint64_t owner, uint32_t type, uint32_t opcode, uint64_t fh)
 {
 	struct fuse_lk_in in = {
-		.fh = fh, .owner = 1, .lk = {.start = 0, .end = INT64_MAX, .type = F_WRLCK, .pid = 1}};
+		.fh = fh, .owner = owner, .lk = {.start = 0, .end = INT64_MAX, .type = type, .pid = 1}};
 
 	return fake_kernel_send(&kernel, 0, opcode, node, &in, sizeof in);
+}
+
+static uint64_t send_lock(uint32_t opcode, uint64_t fh)
+{
+	return send_lock_of(1, F_WRLCK, opcode, fh);
 }
 
 /* ---- The other mount ---- */
@@ -507,6 +512,7 @@ static void an_append_drops_the_pages_of_readers(void **state)
 }
 
 static unsigned waiter_count;
+static uint64_t write_count;
 
 static int count_row(void *argument, struct slice key, struct slice value)
 {
@@ -567,6 +573,32 @@ static void who_stops_waiting_leaves_its_place(void **state)
 	expect_waiters(1);
 	fake_kernel_on_loop(&kernel, unlock_elsewhere);
 	assert_int_equal(wait_for(in.unique), 0);
+	expect_waiters(0);
+	release(fh);
+}
+
+static void count_writes(struct fake_kernel *of)
+{
+	write_count = fake_raftkv_counts(of->raftkv)->writes;
+}
+
+/* While it asks it would not be seen to wait, and a circle of those who wait would not be seen. */
+static void who_waits_for_its_own_mount_does_not_ask(void **state)
+{
+	uint64_t fh, waiting, before;
+
+	(void)state;
+	make(&fh);
+	assert_int_equal(wait_for(send_lock(FUSE_SETLK, fh)), 0);
+	waiting = send_lock_of(2, F_WRLCK, FUSE_SETLKW, fh);
+	expect_waiters(1);
+	fake_kernel_on_loop(&kernel, count_writes);
+	before = write_count;
+	usleep(1200000);
+	fake_kernel_on_loop(&kernel, count_writes);
+	assert_int_equal(write_count, before);
+	assert_int_equal(wait_for(send_lock_of(1, F_UNLCK, FUSE_SETLK, fh)), 0);
+	assert_int_equal(wait_for(waiting), 0);
 	expect_waiters(0);
 	release(fh);
 }
@@ -753,6 +785,7 @@ int main(void)
 		TEST(locks_are_asked_for),
 		TEST(a_lock_of_another_mount_is_waited_for),
 		TEST(who_stops_waiting_leaves_its_place),
+		TEST(who_waits_for_its_own_mount_does_not_ask),
 		TEST(a_lock_shows_what_was_written_under_it),
 		TEST(a_lock_shows_the_length_at_its_time),
 		TEST(what_is_open_here_outlives_its_name),

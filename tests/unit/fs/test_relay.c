@@ -154,7 +154,9 @@ static void on_done(struct rpc_call *rpc_call, int code, const struct frame *fra
 		assert_non_null(reply);
 		call->status = reply->status;
 		call->leader = reply->leader_store;
-		memcpy(call->bytes, reply->reply.data, reply->reply.len);
+		assert_true(reply->reply.len < sizeof call->bytes);
+		if (reply->reply.len > 0)
+			memcpy(call->bytes, reply->reply.data, reply->reply.len);
 		raftkv__write_reply__free_unpacked(reply, NULL);
 	}
 }

@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/client/slot_pool.h"
 #include "proto/acceptor.h"
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "proto/rpc_server.h"
+#include "proto/version.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
 
@@ -756,6 +758,37 @@ static void a_definite_answer_is_not_asked_for_again(void **state)
 	stop_remote(fixture);
 }
 
+static void count_line(void *argument, enum log_level level, const char *line)
+{
+	*(uint32_t *)argument += level == LOG_ERROR && strstr(line, "it is older\" store=1 ") != NULL &&
+				 strstr(line, " store_version=" RAFTKV_VERSION " version=" RAFTKV_VERSION);
+}
+
+static void an_older_store_is_told_of_once(void **state)
+{
+	struct fixture *fixture = *state;
+	uint32_t lines = 0;
+	const struct logger logger = {.level = LOG_INFO, .write = count_line, .argument = &lines};
+	struct remote_stats stats;
+
+	fixture->options.logger = &logger;
+	start_remote(fixture);
+	add_call(fixture, 0, begin_call);
+	await_calls(fixture);
+	assert_int_equal(lines, 0);
+	fixture->verdict = STATUS_UNSUPPORTED;
+	for (uint32_t i = 0; i < 10; i++) {
+		struct call *call = add_call(fixture, i % LOOPS, begin_call);
+
+		await_calls(fixture);
+		assert_int_equal(call->error, -EOPNOTSUPP);
+	}
+	assert_int_equal(lines, 1);
+	remote_read_stats(fixture->remote, &stats);
+	assert_int_equal(stats.failures, 0); /* the links go on */
+	stop_remote(fixture);
+}
+
 static void a_beat_finds_the_session_gone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1011,6 +1044,7 @@ int main(void)
 		TEST(a_lost_session_ends_what_was_under_way),
 		TEST(a_lost_session_ends_what_waits_for_a_slot),
 		TEST(a_definite_answer_is_not_asked_for_again),
+		TEST(an_older_store_is_told_of_once),
 		TEST(a_beat_finds_the_session_gone),
 		TEST(what_a_beat_is_asked_is_answered_by_the_next),
 		TEST(who_has_nothing_open_answers_by_itself),

@@ -315,6 +315,36 @@ static void room_is_the_clusters(void **state)
 	}
 }
 
+/* A mount may be newer than its store: it is told so, and keeps its link. */
+static void what_a_newer_mount_asks_is_refused(void **state)
+{
+	static const uint8_t kind[] = {1, 250, 1, 2, 3}, version[] = {2, OP_HOLD, 1};
+	static const struct slice bodies[] = {{kind, sizeof kind}, {version, sizeof version}};
+	struct fixture *fixture = *state;
+	struct buf *payload = buf_copy("payload", 7);
+
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		const ProtobufCBinaryData body = {
+			.len = bodies[i].size, .data = (uint8_t *)(uintptr_t)bodies[i].data};
+		Raftkv__WriteRequest write = RAFTKV__WRITE_REQUEST__INIT;
+		Raftkv__ReadRequest read = RAFTKV__READ_REQUEST__INIT;
+		Raftkv__ReadReply *reply;
+
+		write.region = read.region = write.sequence = 1;
+		write.session = 7;
+		write.body = read.question = body;
+		assert_int_equal(ask_message(fixture, 7, FRAME_WRITE, &write.base, payload), 0);
+		assert_int_equal(take_written(fixture).status, STATUS_UNSUPPORTED);
+		assert_int_equal(ask_message(fixture, 7, FRAME_READ, &read.base, NULL), 0);
+		reply = raftkv__read_reply__unpack(
+			NULL, fixture->request.head->size, fixture->request.head->data);
+		assert_non_null(reply);
+		assert_int_equal(reply->status, STATUS_UNSUPPORTED);
+		raftkv__read_reply__free_unpacked(reply, NULL);
+	}
+	buf_unref(payload);
+}
+
 static void nonsense_ends_the_link(void **state)
 {
 	static const uint8_t junk[] = {0xff, 0xff, 0xff, 0xff, 0xff, 1};
@@ -450,6 +480,7 @@ int main(void)
 		TEST(another_region_is_not_here),
 		TEST(questions_are_answered_at_once_after_a_round_or_by_a_worker),
 		TEST(room_is_the_clusters),
+		TEST(what_a_newer_mount_asks_is_refused),
 		TEST(nonsense_ends_the_link),
 		TEST(beats_go_to_who_keeps_the_cluster),
 		TEST(routes_say_where_what_is),

@@ -172,6 +172,12 @@ static void missing_and_surplus_arguments_are_errors(void **state)
 	assert_int_equal(PARSE(WORD("--help")), 0);
 	assert_true(options.show_help);
 	mount_options_close(&options);
+	assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("--version")), 0);
+	assert_true(options.show_version);
+	mount_options_close(&options);
+	assert_int_equal(PARSE(WORD("/s"), WORD("/m"), WORD("--nonsense")), -EINVAL);
+	assert_non_null(strstr(status.text, "'--nonsense'"));
+	mount_options_close(&options);
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include "proto/rpc.h"
 #include "proto/rpc_server.h"
 #include "proto/tally.h"
+#include "proto/version.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
 
@@ -322,13 +323,13 @@ static void ask(struct fixture *fixture)
 
 /* ---- Greetings ---- */
 
-static struct buf *make_hello(void)
+static struct buf *make_hello(uint32_t protocol)
 {
 	Raftkv__Hello hello = RAFTKV__HELLO__INIT;
 	char version[] = "a version whose name takes a while to say";
 	struct buf *bytes;
 
-	hello.protocol = LINK_PROTOCOL;
+	hello.protocol = protocol;
 	hello.role = RAFTKV__ROLE__CLIENT;
 	hello.version = version;
 	assert_int_equal(frame_encode(FRAME_HELLO, 0, &hello.base, NULL, 0, &bytes), 0);
@@ -336,6 +337,30 @@ static struct buf *make_hello(void)
 }
 
 static struct buf *hello;
+
+static void send_at_once(struct fixture *fixture)
+{
+	add_raw(fixture, hello, hello->size, hello->size);
+}
+
+/* A program of another protocol is refused with a sentence that has both versions. */
+static void another_protocol_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	char reason[160];
+
+	hello = make_hello(LINK_PROTOCOL + 1);
+	snprintf(reason, sizeof reason,
+		"it speaks protocol %u (version a version whose name), this is %u (version %s)",
+		LINK_PROTOCOL + 1, LINK_PROTOCOL, RAFTKV_VERSION);
+	run_on(fixture, 1, listen_on_server);
+	run_on(fixture, 0, send_at_once);
+	settle_ms(fixture, 1000);
+	assert_int_equal(count_ended(fixture), 1);
+	assert_true(fixture->raws[0].received > strlen(reason)); /* it is told, too */
+	assert_non_null(strstr(fixture->reason, reason));
+	buf_unref(hello);
+}
 
 static void trickle(struct fixture *fixture)
 {
@@ -352,7 +377,7 @@ static void a_greeting_that_trickles_ends(void **state)
 {
 	struct fixture *fixture = *state;
 
-	hello = make_hello();
+	hello = make_hello(LINK_PROTOCOL);
 	run_on(fixture, 1, listen_on_server);
 	run_on(fixture, 0, trickle);
 	settle_ms(fixture, LINK_GREETING_MS - 1000);
@@ -367,7 +392,7 @@ static void slow_ones_do_not_shut_the_door(void **state)
 {
 	struct fixture *fixture = *state;
 
-	hello = make_hello();
+	hello = make_hello(LINK_PROTOCOL);
 	run_on(fixture, 1, listen_on_server);
 	run_on(fixture, 0, trickle);
 	settle_ms(fixture, 500);
@@ -387,7 +412,7 @@ static void refusals_are_counted(void **state)
 {
 	struct fixture *fixture = *state;
 
-	hello = make_hello();
+	hello = make_hello(LINK_PROTOCOL);
 	run_on(fixture, 1, listen_on_server);
 	run_on(fixture, 0, trickle_much);
 	settle_ms(fixture, 20000);
@@ -409,7 +434,7 @@ static struct buf *large; /* a greeting, and most of a frame with a head of 8 Mi
 static void make_large(uint16_t type, bool is_greeting_first)
 {
 	Raftkv__HelloReply reply = RAFTKV__HELLO_REPLY__INIT;
-	struct buf *greeting = make_hello(), *frame;
+	struct buf *greeting = make_hello(LINK_PROTOCOL), *frame;
 	size_t skip = is_greeting_first ? greeting->size : 0;
 	char *text = malloc(FRAME_HEAD_SIZE_MAX - 100);
 
@@ -510,7 +535,7 @@ static struct buf *requests; /* a greeting, and requests with answers of 1 MiB *
 
 static void make_requests(void)
 {
-	struct buf *greeting = make_hello();
+	struct buf *greeting = make_hello(LINK_PROTOCOL);
 	uint8_t *at;
 
 	requests = buf_new(greeting->size + REQUEST_COUNT * FRAME_HEADER_SIZE);
@@ -563,6 +588,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_greeting_that_trickles_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(slow_ones_do_not_shut_the_door, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_protocol_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refusals_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_greeting_is_small, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_frame_that_trickles_ends, set_up, tear_down),

@@ -47,6 +47,35 @@ static void test_lines_in_a_file(void **state)
 	test_directory_remove(directory);
 }
 
+static void test_sentences(void **state)
+{
+	static const char *const lines[][2] = {
+		{"msg=\"it says\" a=1", "msg=\"it says\" a=1"},
+		{"region 1: replica 2 is empty", "msg=\"region 1: replica 2 is empty\""},
+		{"a \"b\" \\c\nd", "msg=\"a \\\"b\\\" \\\\c d\""},
+		{"=", "msg=\"=\""},
+		{"", "msg=\"\""},
+	};
+	char text[200];
+	struct logger to_pipe;
+	const struct logger *logger = &to_pipe;
+	FILE *file;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	to_pipe = logger_fd(ends[1], LOG_INFO);
+	file = fdopen(ends[0], "r");
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		log_info(logger, "%s", lines[i][0]);
+		assert_non_null(fgets(text, sizeof text, file));
+		text[strcspn(text, "\n")] = '\0';
+		assert_string_equal(strstr(text, " level=info ") + strlen(" level=info "), lines[i][1]);
+	}
+	close(ends[1]);
+	fclose(file);
+}
+
 static void test_lines_to_nowhere(void **state)
 {
 	struct logger nowhere = logger_fd(-1, LOG_INFO);
@@ -63,6 +92,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines_in_a_file),
+		cmocka_unit_test(test_sentences),
 		cmocka_unit_test(test_lines_to_nowhere),
 	};
 

@@ -34,6 +34,7 @@ struct fixture {
 	struct rpc_call calls[CALLS_MAX];
 	uint32_t asked, called_back, timeouts, resets, answers;
 	uint64_t seen_session;
+	int refusal; /* that an answer was */
 	int limit; /* what the first call that was refused got */
 	bool is_open, is_closed, is_stopped;
 	struct status why;
@@ -135,6 +136,17 @@ static void connect_client(struct fixture *fixture)
 	assert_int_equal(rpc_connect(&options, &fixture->rpc, NULL), 0);
 }
 
+static int read_refusal(struct slice head)
+{
+	Raftkv__Refusal *refusal = raftkv__refusal__unpack(NULL, head.size, head.data);
+	int status;
+
+	assert_non_null(refusal);
+	status = refusal->status;
+	raftkv__refusal__free_unpacked(refusal, NULL);
+	return status;
+}
+
 static void on_done(struct rpc_call *call, int status, const struct frame *answer)
 {
 	struct fixture *fixture =
@@ -147,6 +159,8 @@ static void on_done(struct rpc_call *call, int status, const struct frame *answe
 	assert_true((status == 0) == (answer != NULL));
 	if (answer && answer->attachment_count > 0)
 		assert_int_equal(*(uint64_t *)answer->attachments[0]->data, call->id);
+	if (answer && answer->head.size > 0)
+		fixture->refusal = read_refusal(answer->head);
 	call->done = NULL;
 }
 
@@ -190,9 +204,14 @@ static void ask_too_much(struct fixture *fixture)
 	ask(fixture, SILENT, RPC_CALLS_MAX + 1);
 }
 
-static void ask_nonsense(struct fixture *fixture)
+static void ask_unknown(struct fixture *fixture)
 {
 	ask(fixture, 999, 1);
+}
+
+static void ask_nonsense(struct fixture *fixture)
+{
+	ask(fixture, FRAME_SNAPSHOT, 1);
 }
 
 static void close_client(struct fixture *fixture)
@@ -397,11 +416,17 @@ static void bytes_under_way_are_limited(void **state)
 	assert_int_equal(fixture->answers, 2 * LARGE_COUNT);
 }
 
-static void unknown_request_ends_the_link(void **state)
+/* A newer program's is refused alone; what no client may send ends the link. */
+static void unknown_request_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
 
 	open_both(fixture);
+	run_on(fixture, &fixture->client, ask_unknown);
+	settle(fixture, 500);
+	assert_false(fixture->is_closed);
+	assert_int_equal(fixture->answers, 1);
+	assert_int_equal(fixture->refusal, STATUS_UNSUPPORTED);
 	run_on(fixture, &fixture->client, ask_nonsense);
 	settle(fixture, 500);
 	assert_true(fixture->is_closed);
@@ -507,7 +532,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_end_with_their_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_are_limited, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bytes_under_way_are_limited, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(unknown_request_ends_the_link, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unknown_request_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_stops_when_all_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(role_that_nobody_serves_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ports_take_an_insecure_acceptor, set_up, tear_down),

@@ -30,11 +30,25 @@ static void what_nobody_said_is_filled_in(void **state)
 	assert_int_equal(status_complete(NULL, -ENOMEM, "out of memory"), -ENOMEM);
 }
 
+static void what_is_transient_is_no_errno(void **state)
+{
+	(void)state;
+	assert_true(status_is_transient(STATUS_NOT_LEADER));
+	assert_true(status_is_transient(STATUS_STOPPING));
+	assert_false(status_is_transient(STATUS_SESSION_UNKNOWN)); /* a definite refusal */
+	assert_false(status_is_transient(STATUS_KEY_NOT_IN_REGION)); /* the operation spans two regions */
+	assert_false(status_is_transient(STATUS_CORRUPT));
+	assert_false(status_is_transient(0));
+	for (int code = -1; code > STATUS_FIRST; code--)
+		assert_false(status_is_transient(code));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_said_is_kept),
 		cmocka_unit_test(what_nobody_said_is_filled_in),
+		cmocka_unit_test(what_is_transient_is_no_errno),
 	};
 
 	return cmocka_run_group_tests_name("status", tests, NULL, NULL);

@@ -1,0 +1,616 @@
+/*
+ * fs/op, question: what other builds have sent (tests/data/wire) is understood, and what is sent has not changed; what a
+ * newer program adds is skipped or refused as coder.h says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/schema/coder.h"
+#include "fs/schema/op.h"
+#include "fs/schema/question.h"
+#include "proto/status.h"
+#include "tests/lib/memory_view.h"
+#include "tests/lib/test.h"
+#include "tests/lib/wire.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+#define NAME_SIZE	64
+#define TEXT(text)                                                                                           \
+	{                                                                                                    \
+		text, sizeof(text) - 1                                                                       \
+	}
+
+#define ATTRIBUTES                                                                                           \
+	{                                                                                                    \
+		.ino = (UINT64_C(300) << FS_SEQ_BITS) + 9, .generation = 77, .mode = S_IFREG | 04755,        \
+		.nlink = 2, .uid = 1000, .gid = 4000000000u, .rdev = 0x501, .flags = FS_FLAG_NOATIME,        \
+		.is_bare = true, .size = UINT64_C(1) << 40, .blocks = 8, .data_version = 12,                 \
+		.atime = {-5, 999999999}, .mtime = {1, 2}, .ctime = {INT64_MAX, 3}, .btime = {INT64_MIN, 4}, \
+	}
+
+static const struct attributes file_attributes = ATTRIBUTES;
+
+/* ---- Operations ---- */
+
+struct recorded_op {
+	const char *name;
+	struct op op;
+};
+
+static const struct recorded_op ops[] = {
+	{"make", {.kind = OP_MAKE,
+			 .make = {{1000, 2000}, 300, TEXT("file"), S_IFCHR | 0644, 022, 0x501, {0}, true}}},
+	{"make_symlink",
+		{.kind = OP_MAKE,
+			.make = {{1, 2}, 300, TEXT("link"), S_IFLNK | 0777, 0, 0, TEXT("target"), false}}},
+	{"tmpfile", {.kind = OP_TMPFILE, .tmpfile = {{1000, 2000}, 300, S_IFREG | 0600, 022}}},
+	{"link", {.kind = OP_LINK, .link = {301, 300, TEXT("name")}}},
+	{"unlink", {.kind = OP_UNLINK, .remove = {300, TEXT("name"), true}}},
+	{"rmdir", {.kind = OP_RMDIR, .remove = {300, TEXT("name"), false}}},
+	{"rename",
+		{.kind = OP_RENAME, .rename = {{1000, 2000}, 300, TEXT("old"), 400, TEXT("new"), 4, true}}},
+	{"setattr", {.kind = OP_SETATTR,
+			    .setattr = {300, OP_SET_ALL, 04755, 1000, 2000, FS_FLAG_NODUMP, UINT64_C(1) << 40,
+				    {-1, 999999999}, {2, 3}, {4, 5}}}},
+	{"write", {.kind = OP_WRITE, .write = {300, UINT64_MAX, 15, {6, 7}}}},
+	{"fallocate", {.kind = OP_FALLOCATE, .fallocate = {300, 3, 4096, UINT64_C(1) << 33, true}}},
+	{"copy", {.kind = OP_COPY, .copy = {300, 4096, 400, 8192, 1 << 20, true}}},
+	{"setxattr", {.kind = OP_SETXATTR, .setxattr = {300, TEXT("user.name"), TEXT("value"), 15}}},
+	{"removexattr", {.kind = OP_REMOVEXATTR, .removexattr = {300, TEXT("user.name")}}},
+	{"lock", {.kind = OP_LOCK,
+			 .lock = {300, {LOCK_POSIX, FS_LOCK_WRITE, 0, UINT64_MAX, 4, INT64_MAX, 600}}}},
+	{"lock_waits",
+		{.kind = OP_LOCK, .lock = {300, {LOCK_FLOCK, FS_LOCK_READ, 0, 3, 0, INT64_MAX, 600}, true}}},
+	{"hold", {.kind = OP_HOLD, .hold = {300}}},
+	{"release", {.kind = OP_RELEASE, .release = {3, {300, 301, 400}}}},
+	{"session_end", {.kind = OP_SESSION_END, .session_end = {500, 301}}},
+	{"reclaim", {.kind = OP_RECLAIM}},
+	{"format", {.kind = OP_FORMAT, .format = {{1000, 2000}, S_IFDIR | 0755}}},
+	{"session_open", {.kind = OP_SESSION_OPEN, .session_open = {600, TEXT("host"), TEXT("/mnt")}}},
+	{"session_close", {.kind = OP_SESSION_CLOSE, .session_end = {500}}},
+	{"session_forget", {.kind = OP_SESSION_FORGET, .session_end = {500}}},
+	{"session_remove", {.kind = OP_SESSION_REMOVE, .session_end = {500}}},
+	{"store_enter", {.kind = OP_STORE_ENTER, .store_enter = {200, 300, UINT64_MAX, TEXT("store1:7420")}}},
+	{"store_set", {.kind = OP_STORE_SET, .store_set = {200, STORE_LOST, 201}}},
+	{"allocate", {.kind = OP_ALLOCATE, .allocate = {COUNTER_REPLICA}}},
+	{"grace_end", {.kind = OP_GRACE_END, .grace_end = {TEXT("16 bytes or so..")}}},
+};
+
+static const char *name_of(char name[NAME_SIZE], const char *folder, const char *file)
+{
+	snprintf(name, NAME_SIZE, "%s/%s", folder, file);
+	return name;
+}
+
+static struct buf *encode_op(const struct op *op)
+{
+	struct buf *body;
+
+	assert_int_equal(op_encode(op, &body), 0);
+	return body;
+}
+
+/* Are they a body that means the same as `op`? */
+static void expect_op(struct slice bytes, const struct op *op)
+{
+	struct buf *expected = encode_op(op), *again;
+	struct op decoded;
+
+	assert_int_equal(op_decode(bytes, &decoded), 0);
+	assert_int_equal(decoded.kind, op->kind);
+	again = encode_op(&decoded);
+	assert_int_equal(again->size, expected->size);
+	assert_memory_equal(again->data, expected->data, again->size);
+	buf_unref(again);
+	buf_unref(expected);
+}
+
+static void operations_stay(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		struct buf *body = encode_op(&ops[i].op), *recorded;
+		char name[NAME_SIZE];
+
+		wire_expect(name_of(name, "op", ops[i].name), buf_slice(body));
+		recorded = wire_read(name);
+		expect_op(buf_slice(recorded), &ops[i].op);
+		buf_unref(recorded);
+		buf_unref(body);
+	}
+}
+
+/* How many late fields each has, and does not have written. */
+static size_t left_out(const struct op *op)
+{
+	return op->kind == OP_LOCK && !op->lock.waits;
+}
+
+/* What a newer program adds behind the fields is skipped. */
+static void a_tail_is_skipped(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		struct buf *body = encode_op(&ops[i].op);
+		struct buf *longer = wire_with_tail(buf_slice(body), left_out(&ops[i].op));
+
+		expect_op(buf_slice(longer), &ops[i].op);
+		buf_unref(longer);
+		buf_unref(body);
+	}
+}
+
+/* What must be understood, and is not, is refused, whatever comes behind. */
+static void a_higher_version_is_refused(void **state)
+{
+	struct op decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++) {
+		struct buf *body = encode_op(&ops[i].op), *longer;
+
+		((uint8_t *)body->data)[0]++;
+		longer = wire_with_tail(buf_slice(body), 0);
+		assert_int_equal(op_decode(buf_slice(body), &decoded), STATUS_UNSUPPORTED);
+		assert_int_equal(op_decode(buf_slice(longer), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)body->data)[0] = 0;
+		assert_int_equal(op_decode(buf_slice(body), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(body);
+	}
+}
+
+static void an_unknown_kind_is_refused(void **state)
+{
+	uint8_t body[] = {1, OP_KIND_END, 1, 2, 3, 4};
+	struct op decoded;
+
+	(void)state;
+	assert_int_equal(op_decode(slice_of(body, sizeof body), &decoded), STATUS_UNSUPPORTED);
+	assert_int_equal(op_decode(slice_of(body, 2), &decoded), STATUS_UNSUPPORTED);
+	body[1] = 0;
+	assert_int_equal(op_decode(slice_of(body, sizeof body), &decoded), STATUS_MALFORMED);
+	assert_int_equal(op_decode(slice_of(body, 1), &decoded), STATUS_MALFORMED);
+	assert_int_equal(op_decode(slice_of(body, 0), &decoded), STATUS_MALFORMED);
+}
+
+/* A flag may not be skipped: what it asks for would not be done. */
+static void unknown_flags_and_values_are_refused(void **state)
+{
+	static const uint8_t setattr[] = {1, OP_SETATTR, 1, 0x80, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t write[] = {1, OP_WRITE, 1, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	static const uint8_t setxattr[] = {1, OP_SETXATTR, 1, 1, 'a', 0, 16};
+	static const uint8_t lock[] = {1, OP_LOCK, 1, 'x', 1, 0, 0, 0, 0};
+	static const uint8_t allocate[] = {1, OP_ALLOCATE, 'x'};
+	const struct slice bodies[] = {{setattr, sizeof setattr}, {write, sizeof write},
+		{setxattr, sizeof setxattr}, {lock, sizeof lock}, {allocate, sizeof allocate}};
+	struct op decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		assert_int_equal(op_decode(bodies[i], &decoded), STATUS_UNSUPPORTED);
+		assert_int_equal(op_decode(slice_of(bodies[i].data, 2), &decoded), STATUS_MALFORMED);
+	}
+}
+
+static void every_kind_is_recorded(void **state)
+{
+	uint64_t kinds = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ops); i++)
+		kinds |= UINT64_C(1) << ops[i].op.kind;
+	assert_int_equal(kinds, (UINT64_C(1) << OP_KIND_END) - 2);
+}
+
+/* ---- Replies ---- */
+
+static const struct recorded_reply {
+	const char *name;
+	struct op_reply reply;
+} replies[] = {
+	{"nothing", {.error = 0}},
+	{"error", {.error = -ENOENT}},
+	{"all", {.has_attributes = true,
+			.attributes = ATTRIBUTES,
+			.has_other = true,
+			.other = ATTRIBUTES,
+			.existed = true,
+			.more = true,
+			.offset = UINT64_MAX,
+			.count = 5000,
+			.id = 600,
+			.victim = {.ino = 300, .nlink = 6, .is_gone = true}}},
+	{"blocked", {.error = -EAGAIN,
+			    .blocker = {LOCK_POSIX, FS_LOCK_READ, 500, UINT64_MAX, 7, INT64_MAX, 600},
+			    .before = 300}},
+};
+
+static struct buf *encode_reply(const struct op_reply *reply)
+{
+	struct buf *bytes;
+
+	assert_int_equal(op_reply_encode(reply, &bytes), 0);
+	return bytes;
+}
+
+static void expect_reply(struct slice bytes, const struct op_reply *reply)
+{
+	struct buf *expected = encode_reply(reply), *again;
+	struct op_reply decoded;
+
+	assert_int_equal(op_reply_decode(bytes, &decoded), 0);
+	again = encode_reply(&decoded);
+	assert_int_equal(again->size, expected->size);
+	assert_memory_equal(again->data, expected->data, again->size);
+	buf_unref(again);
+	buf_unref(expected);
+}
+
+static void replies_stay(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(replies); i++) {
+		struct buf *bytes = encode_reply(&replies[i].reply), *recorded;
+		char name[NAME_SIZE];
+
+		wire_expect(name_of(name, "reply", replies[i].name), buf_slice(bytes));
+		recorded = wire_read(name);
+		expect_reply(buf_slice(recorded), &replies[i].reply);
+		buf_unref(recorded);
+		buf_unref(bytes);
+	}
+}
+
+static void a_reply_may_be_longer(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(replies); i++) {
+		struct buf *bytes = encode_reply(&replies[i].reply);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), replies[i].reply.before == 0);
+		struct op_reply decoded;
+
+		expect_reply(buf_slice(longer), &replies[i].reply);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(op_reply_decode(buf_slice(bytes), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
+/* Older programs wrote none of the late fields: they are 0. */
+static void late_fields_may_be_cut(void **state)
+{
+	struct buf *lock = wire_read("op/lock_waits"), *blocked = wire_read("reply/blocked");
+	struct op_reply reply;
+	struct op op;
+
+	(void)state;
+	assert_int_equal(op_decode(slice_of(lock->data, lock->size - 1), &op), 0);
+	assert_false(op.lock.waits);
+	assert_int_equal(op_decode(slice_of(lock->data, lock->size - 2), &op), STATUS_MALFORMED);
+	assert_int_equal(op_reply_decode(slice_of(blocked->data, blocked->size - 2), &reply), 0);
+	assert_int_equal(reply.before, 0);
+	assert_int_equal(reply.blocker.pid, 600);
+	assert_int_equal(
+		op_reply_decode(slice_of(blocked->data, blocked->size - 1), &reply), STATUS_MALFORMED);
+	buf_unref(blocked);
+	buf_unref(lock);
+}
+
+/* ---- Questions, and what was found ---- */
+
+#define DATA "what was found"
+
+static const struct recorded_question {
+	const char *name;
+	struct question question;
+	struct finding finding;
+} questions[] = {
+	{"lookup", {.kind = QUESTION_LOOKUP, .ino = 300, .name = TEXT("name")}, {.attributes = ATTRIBUTES}},
+	{"attributes", {.kind = QUESTION_ATTRIBUTES, .ino = 300}, {.attributes = ATTRIBUTES}},
+	{"link", {.kind = QUESTION_LINK, .ino = 300, .size = 4096},
+		{.attributes = ATTRIBUTES, .count = sizeof DATA}},
+	{"directory",
+		{.kind = QUESTION_DIRECTORY, .ino = 1, .offset = UINT64_MAX, .size = 65536, .is_plus = true},
+		{.attributes = ATTRIBUTES}},
+	{"data", {.kind = QUESTION_DATA, .ino = 300, .offset = UINT64_C(1) << 40, .size = QUESTION_SIZE_MAX},
+		{.attributes = ATTRIBUTES, .count = sizeof DATA}},
+	{"seek", {.kind = QUESTION_SEEK, .ino = 300, .offset = 4096, .is_data = true},
+		{.found = UINT64_C(1) << 40}},
+	{"xattr", {.kind = QUESTION_XATTR, .ino = 300, .name = TEXT("user.name"), .size = 256},
+		{.count = sizeof DATA}},
+	{"xattrs", {.kind = QUESTION_XATTRS, .ino = 300, .size = 65536, .has_trusted = true},
+		{.count = sizeof DATA}},
+	{"virtual_xattr", {.kind = QUESTION_VIRTUAL_XATTR, .ino = 300, .name = TEXT("user.raftkv.x")},
+		{.count = 200}},
+	{"lock",
+		{.kind = QUESTION_LOCK,
+			.ino = 300,
+			.lock = {LOCK_POSIX, FS_LOCK_WRITE, 500, UINT64_MAX, 4, INT64_MAX, 600}},
+		{.blocker = {LOCK_FLOCK, FS_LOCK_READ, 501, 3, 0, INT64_MAX, 601}}},
+	{"holder", {.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO, .offset = 500}, {.found = 501}},
+	{"space", {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO},
+		{.total_units = UINT64_C(1) << 40, .free_units = 3000, .inodes = 400}},
+};
+
+static struct buf *encode_question(const struct question *question)
+{
+	struct buf *bytes;
+
+	assert_int_equal(question_encode(question, &bytes), 0);
+	return bytes;
+}
+
+static void expect_question(struct slice bytes, const struct question *question)
+{
+	struct buf *expected = encode_question(question), *again;
+	struct question decoded;
+
+	assert_int_equal(question_decode(bytes, &decoded), 0);
+	assert_int_equal(decoded.kind, question->kind);
+	again = encode_question(&decoded);
+	assert_int_equal(again->size, expected->size);
+	assert_memory_equal(again->data, expected->data, again->size);
+	buf_unref(again);
+	buf_unref(expected);
+}
+
+static struct buf *encode_finding(const struct recorded_question *recorded)
+{
+	struct buf *bytes;
+
+	assert_int_equal(finding_encode(&recorded->question, &recorded->finding, &bytes), 0);
+	return bytes;
+}
+
+static void begin_entries(void *argument)
+{
+	(void)argument;
+}
+
+static void expect_finding(struct slice bytes, const struct recorded_question *recorded)
+{
+	const struct question *question = &recorded->question;
+	char room[sizeof DATA] = "";
+	bool has_data = recorded->finding.count == sizeof DATA;
+	struct finding finding = {.bytes = room, .begin = begin_entries};
+	struct buf *expected = encode_finding(recorded), *again;
+
+	assert_int_equal(
+		finding_take(question, bytes, slice_of(DATA, has_data ? sizeof DATA : 0), &finding), 0);
+	assert_string_equal(room, has_data ? DATA : "");
+	assert_int_equal(finding_encode(question, &finding, &again), 0);
+	assert_int_equal(again->size, expected->size);
+	assert_memory_equal(again->data, expected->data, again->size);
+	buf_unref(again);
+	buf_unref(expected);
+}
+
+static void questions_stay(void **state)
+{
+	(void)state;
+	assert_int_equal(COUNT_OF(questions), QUESTION_KIND_END - 1);
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_question(&questions[i].question), *recorded;
+		char name[NAME_SIZE];
+
+		wire_expect(name_of(name, "question", questions[i].name), buf_slice(bytes));
+		recorded = wire_read(name);
+		expect_question(buf_slice(recorded), &questions[i].question);
+		buf_unref(recorded);
+		buf_unref(bytes);
+	}
+}
+
+static void a_question_may_be_longer_but_not_of_a_higher_version(void **state)
+{
+	struct question decoded;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_question(&questions[i].question);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+
+		expect_question(buf_slice(longer), &questions[i].question);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)bytes->data)[0]--;
+		((uint8_t *)bytes->data)[1] = QUESTION_KIND_END;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_UNSUPPORTED);
+		((uint8_t *)bytes->data)[1] = 0;
+		assert_int_equal(question_decode(buf_slice(bytes), &decoded), STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
+static void a_finding_may_be_longer(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_finding(&questions[i]);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+		struct finding finding = {.begin = begin_entries};
+
+		expect_finding(buf_slice(longer), &questions[i]);
+		((uint8_t *)bytes->data)[0]++;
+		assert_int_equal(
+			finding_take(&questions[i].question, buf_slice(bytes), (struct slice){0}, &finding),
+			STATUS_MALFORMED);
+		buf_unref(longer);
+		buf_unref(bytes);
+	}
+}
+
+static void findings_stay(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		struct buf *bytes = encode_finding(&questions[i]), *recorded;
+		char name[NAME_SIZE];
+
+		wire_expect(name_of(name, "finding", questions[i].name), buf_slice(bytes));
+		recorded = wire_read(name);
+		expect_finding(buf_slice(recorded), &questions[i]);
+		buf_unref(recorded);
+		buf_unref(bytes);
+	}
+}
+
+/* ---- Late fields ---- */
+
+static struct slice write_late(uint8_t bytes[16], uint32_t first, uint32_t second, uint32_t third)
+{
+	struct writer writer = writer_fixed(bytes, 16);
+	struct coder coder = {.writer = &writer};
+
+	coder_late_u32(&coder, &first);
+	coder_late_u32(&coder, &second);
+	coder_late_u32(&coder, &third);
+	assert_false(coder.is_bad);
+	return writer_written(&writer);
+}
+
+/* By a reader that knows so many of them; the others it does not touch. */
+static int read_late(struct slice bytes, uint32_t known, uint32_t values[3])
+{
+	struct reader reader = reader_of(bytes);
+	struct coder coder = {.reader = &reader};
+
+	for (uint32_t i = 0; i < known; i++)
+		coder_late_u32(&coder, &values[i]);
+	return coder_finish(&coder);
+}
+
+static void a_late_field_brings_those_before_it(void **state)
+{
+	uint8_t bytes[16];
+	uint32_t values[3] = {9, 9, 9};
+
+	(void)state;
+	assert_int_equal(write_late(bytes, 0, 0, 0).size, 0);
+	assert_int_equal(write_late(bytes, 5, 0, 0).size, 1);
+	assert_int_equal(write_late(bytes, 0, 0, 300).size, 4);
+	assert_int_equal(read_late(slice_of(bytes, 4), 3, values), 0);
+	assert_true(values[0] == 0 && values[1] == 0 && values[2] == 300);
+	assert_int_equal(read_late(write_late(bytes, 7, 0, 300), 1, values), 0);
+	assert_true(values[0] == 7 && values[2] == 300);
+	assert_int_equal(read_late(write_late(bytes, 8, 0, 0), 3, values), 0);
+	assert_true(values[0] == 8 && values[1] == 0 && values[2] == 0);
+}
+
+/* ---- Entries of a directory ---- */
+
+static void put_inode(struct memory_view *memory, const struct inode *inode)
+{
+	struct fs_key key = fs_key_inode(inode->attributes.ino);
+	uint8_t bytes[FS_INODE_ROW_SIZE_MAX];
+	struct writer row = writer_fixed(bytes, sizeof bytes);
+
+	assert_int_equal(inode_encode(inode, &row), 0);
+	memory_view_put(memory, KEY_DATA, fs_key_slice(&key), writer_written(&row));
+}
+
+static void put_entry(struct memory_view *memory, const struct inode *directory, const char *text,
+	const struct attributes *attributes)
+{
+	struct slice name = slice_of(text, strlen(text));
+	struct fs_key key =
+		fs_key_entry(directory->attributes.ino, fs_name_hash(directory->seed, name), name);
+	uint8_t bytes[64];
+	struct writer row = writer_fixed(bytes, sizeof bytes);
+
+	entry_encode(&(struct entry){attributes->ino, attributes->mode & S_IFMT}, &row);
+	memory_view_put(memory, KEY_DATA, fs_key_slice(&key), writer_written(&row));
+}
+
+/* A root directory with one file. */
+static struct memory_view *make_directory(void)
+{
+	struct memory_view *memory = memory_view_new();
+	struct inode file = {.attributes = file_attributes, .cut = INODE_CUT_NONE};
+	struct inode root = {.attributes = file_attributes,
+		.cut = INODE_CUT_NONE,
+		.parent = FS_ROOT_INO,
+		.seed = {1, 2},
+		.entries = 1,
+		.creation_seq = FS_SEQ_FIRST};
+
+	root.attributes.ino = FS_ROOT_INO;
+	root.attributes.mode = S_IFDIR | 0755;
+	put_inode(memory, &root);
+	put_inode(memory, &file);
+	put_entry(memory, &root, "file", &file.attributes);
+	return memory;
+}
+
+struct listing {
+	uint32_t count;
+	char text[256];
+};
+
+static void begin_listing(void *argument)
+{
+	*(struct listing *)argument = (struct listing){0};
+}
+
+static int add_to_listing(void *argument, const struct read_entry *entry)
+{
+	struct listing *listing = argument;
+	size_t used = strlen(listing->text);
+
+	listing->count++;
+	snprintf(listing->text + used, sizeof listing->text - used, "%.*s:%llx:%o:%d:%o ",
+		(int)entry->name.size, (const char *)entry->name.data, (unsigned long long)entry->ino,
+		entry->type, entry->continues, entry->attributes ? entry->attributes->mode : 0);
+	return 0;
+}
+
+static void entries_stay(void **state)
+{
+	const struct question question = {
+		.kind = QUESTION_DIRECTORY, .ino = FS_ROOT_INO, .size = 65536, .is_plus = true};
+	struct memory_view *memory = make_directory();
+	struct listing listing = {0};
+	struct finding finding = {.begin = begin_listing, .entry = add_to_listing, .argument = &listing};
+	struct buf *bytes, *data, *recorded;
+
+	(void)state;
+	assert_int_equal(question_reply(&question, NULL, memory_view_get(memory), true, &bytes, &data), 0);
+	wire_expect("entries/root", buf_slice(data));
+	recorded = wire_read("entries/root");
+	assert_int_equal(finding_take(&question, buf_slice(bytes), buf_slice(recorded), &finding), 0);
+	assert_int_equal(listing.count, 3);
+	assert_string_equal(
+		listing.text, ".:1:40000:0:40755 ..:1:40000:0:0 file:12c0000009:100000:0:104755 ");
+	buf_unref(recorded);
+	buf_unref(bytes);
+	buf_unref(data);
+	memory_view_free(memory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(operations_stay),
+		cmocka_unit_test(every_kind_is_recorded),
+		cmocka_unit_test(a_tail_is_skipped),
+		cmocka_unit_test(a_higher_version_is_refused),
+		cmocka_unit_test(an_unknown_kind_is_refused),
+		cmocka_unit_test(unknown_flags_and_values_are_refused),
+		cmocka_unit_test(replies_stay),
+		cmocka_unit_test(a_reply_may_be_longer),
+		cmocka_unit_test(late_fields_may_be_cut),
+		cmocka_unit_test(questions_stay),
+		cmocka_unit_test(a_question_may_be_longer_but_not_of_a_higher_version),
+		cmocka_unit_test(findings_stay),
+		cmocka_unit_test(a_finding_may_be_longer),
+		cmocka_unit_test(a_late_field_brings_those_before_it),
+		cmocka_unit_test(entries_stay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
