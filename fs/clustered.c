@@ -27,6 +27,7 @@ struct clustered {
 	struct loop_set set;
 	struct remote *remote;
 	struct client_read read; /* of the root */
+	struct finding finding;
 	/* To the first loop, which may not have come to what it was asked for when patience ends. */
 	struct env_mail mail, give_up_mail, stop_mail;
 	struct completion done; /* what it was asked for */
@@ -72,6 +73,7 @@ static void read_on_loop(struct env_mail *mail)
 
 	clustered->read.loop = clustered->set.loops[0];
 	clustered->read.question = (struct question){.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
+	clustered->read.finding = &clustered->finding;
 	clustered->read.done = clustered_on_read;
 	clustered->is_reading = true;
 	client_read(remote_client(clustered->remote), &clustered->read);

@@ -286,8 +286,8 @@ static void print_all(const Raftkv__OverviewReply *overview)
 		follower += stats ? stats->reads_follower : 0;
 		writes += stats ? stats->writes : 0;
 	}
-	printf("cluster %016" PRIx64 ", coordinated by store %" PRIu64 ", term %" PRIu64 "\n\n", overview->cluster,
-		overview->coordinator, overview->term);
+	printf("cluster %016" PRIx64 ", coordinated by store %" PRIu64 ", term %" PRIu64 "\n\n",
+		overview->cluster, overview->coordinator, overview->term);
 	print_stores(overview);
 	putchar('\n');
 	print_regions(overview, 0);

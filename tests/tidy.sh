@@ -67,6 +67,9 @@ FNR == 1 { layer = layer_of(FILENAME); opened = 0 }
 		breach("the product includes a test")
 	else if (layer in order && included in order && order[included] > order[layer])
 		breach("layer " layer " includes the higher layer " included)
+	if ((FILENAME ~ /^fs\/fuse\// && quoted[2] ~ /^fs\/(client|inodes|vfs)\//) ||
+		(FILENAME ~ /^fs\/inodes\// && quoted[2] ~ /^fs\/(fuse|vfs)\//))
+		breach("a room includes the higher room of " quoted[2])
 }
 /^#include </ {
 	header = $2

@@ -95,7 +95,9 @@ bool answers_update(const struct answers *answers, uint64_t count, struct attrib
 
 	if (!answer)
 		return answers->forgotten <= count;
-	if (answers_is_older(attributes, &answer->attributes) && !planted("fs:old_answer_kept"))
+	if (planted("fs:old_answer_kept"))
+		return true;
+	if (answers_is_older(attributes, &answer->attributes))
 		*attributes = answer->attributes;
 	return true;
 }

@@ -7,13 +7,13 @@
  * once on the calling thread when the store is here, the leader's lease valid and all rows in memory; else after a round
  * or on a worker.
  *
- * Requests are embedded in their owners and belong to the client until `done` begins. Callbacks come on the loop named
- * in the request; `done` of a read may come from inside client_read.
+ * Requests are embedded in their owners and belong to the client until `done` begins. They are small: what one needs on
+ * its way to a region is allocated by the client while it is under way, and for a read only once it has to wait. Callbacks
+ * come on the loop named in the request; `done` of a read may come from inside client_read.
  */
 #ifndef RAFTKV_FS_CLIENT_CLIENT_H
 #define RAFTKV_FS_CLIENT_CLIENT_H
 
-#include "fs/client/cluster_request.h"
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
 #include "store/raftkv.h"
@@ -49,13 +49,8 @@ struct client_call {
 	/* The client's: */
 	struct client *client;
 	union {
-		struct {
-			struct fs_key key; /* says which region */
-			struct raftkv_write write;
-			struct env_timer timer;
-			uint32_t attempts;
-		};
-		struct cluster_request request; /* to a store elsewhere */
+		struct local_call *local;
+		struct remote_call *remote;
 	};
 };
 
@@ -71,21 +66,15 @@ struct client_read {
 	/* The caller's, in: */
 	struct env_loop *loop; /* must be the calling one */
 	struct question question; /* what it borrows stays until `done` */
-	struct finding finding; /* filled on the loop or on a worker, perhaps more than once */
-	/* `error`: 0 or -errno. */
+	/* The caller's, until `done`: filled on the loop or on a worker, perhaps more than once. */
+	struct finding *finding;
+	/* `error`: 0 or -errno; -ENOMEM too. */
 	void (*done)(struct client_read *read, int error);
 	/* The client's: */
 	struct client *client;
 	union {
-		struct {
-			struct raftkv_read read;
-			struct raftkv_snapshot *snapshot;
-			struct env_work work;
-			struct env_timer timer;
-			uint32_t attempts;
-			int status;
-		};
-		struct cluster_request request;
+		struct local_read *local; /* NULL: it has not had to wait */
+		struct remote_read *remote;
 	};
 };
 

@@ -34,8 +34,9 @@ static int send_change(struct cluster_request *request, struct rpc *rpc)
 		check(request->has_slot);
 		message.session = request->session;
 		message.slot = request->slot;
-		message.sequence =
-			request->sequence + (planted("fs:retry_renumbered") ? request->attempts : 0);
+		message.sequence = request->sequence;
+		if (planted("fs:retry_renumbered"))
+			message.sequence += request->attempts;
 		message.is_retry = request->was_sent;
 	}
 	return rpc_call(rpc, &request->call, &message.base, &request->payload, request->payload ? 1 : 0);

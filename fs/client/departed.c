@@ -83,8 +83,8 @@ static void on_found(struct client_read *read, int error)
 
 	if (stop_now(departed))
 		return;
-	if (error == 0 && read->finding.found != own)
-		departed_begin(departed, read->finding.found);
+	if (error == 0 && departed->finding.found != own)
+		departed_begin(departed, departed->finding.found);
 	else if (error == 0 && own < UINT64_MAX)
 		departed_find(departed, own + 1);
 	else if (error < 0 && error != -ENOENT)
@@ -99,6 +99,7 @@ static void departed_find(struct departed *departed, uint64_t from)
 	departed->read.loop = departed->loop;
 	departed->read.question =
 		(struct question){.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO, .offset = from};
+	departed->read.finding = &departed->finding;
 	departed->read.done = on_found;
 	client_read(departed->client, &departed->read);
 }

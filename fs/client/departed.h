@@ -19,6 +19,7 @@ struct departed {
 	void *argument;
 	/* Its own: */
 	struct client_read read;
+	struct finding finding;
 	struct client_call call;
 	struct op op;
 	struct env_timer timer; /* after a failure */

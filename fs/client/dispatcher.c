@@ -457,17 +457,26 @@ static struct cluster_request *find_change_of(const struct dispatcher *dispatche
 	return NULL;
 }
 
+/* Nobody will take them. */
+static void give_up_changes(struct dispatcher *dispatcher, uint64_t session)
+{
+	struct cluster_request *request;
+
+	if (planted("fs:lost_session_unnoticed"))
+		return;
+	while ((request = find_change_of(dispatcher, session)))
+		dispatcher_give_up(request, STATUS_SESSION_UNKNOWN);
+}
+
 void dispatcher_set_session(struct dispatcher *dispatcher, uint64_t session)
 {
 	uint64_t before = dispatcher->session;
-	struct cluster_request *request;
 
 	if (session == before)
 		return;
 	dispatcher->session = session;
 	slot_pool_close(&dispatcher->slots);
-	while (!planted("fs:lost_session_unnoticed") && (request = find_change_of(dispatcher, before)))
-		dispatcher_give_up(request, STATUS_SESSION_UNKNOWN);
+	give_up_changes(dispatcher, before);
 	store_links_set_session(dispatcher->links, session);
 	if (session == 0)
 		return;

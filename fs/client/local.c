@@ -54,167 +54,241 @@ static void back_off(struct client *client, struct env_timer *timer, struct env_
 
 /* ---- Changes ---- */
 
-static void send_call(struct client_call *call);
+/* A change under way. */
+struct local_call {
+	struct client_call *call;
+	struct fs_key key; /* says which region */
+	struct raftkv_write write;
+	struct env_timer timer;
+	uint32_t attempts;
+};
 
-static void finish_call(struct client_call *call, int status, struct buf *reply)
+static void send_call(struct local_call *local);
+
+static void finish_call(struct local_call *local, int status, struct buf *reply)
 {
-	buf_unref(call->write.body);
-	buf_unref(call->write.payload);
+	struct client_call *call = local->call;
+
+	buf_unref(local->write.body);
+	buf_unref(local->write.payload);
+	free(local);
 	client_end_call(call, status, status == 0 ? buf_slice(reply) : (struct slice){0});
 }
 
 static void on_call_timer(struct env_timer *timer)
 {
-	send_call(container_of(timer, struct client_call, timer));
+	send_call(container_of(timer, struct local_call, timer));
 }
 
 /* What may come right again is asked again, the region looked up anew: it may have been split meanwhile. */
-static void retry_call(struct client_call *call, int status)
+static void retry_call(struct local_call *local, int status)
 {
-	back_off(call->client, &call->timer, call->loop, &call->attempts, status, on_call_timer);
+	struct client_call *call = local->call;
+
+	back_off(call->client, &local->timer, call->loop, &local->attempts, status, on_call_timer);
 }
 
 static void local_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
-	struct client_call *call = container_of(write, struct client_call, write);
+	struct local_call *local = container_of(write, struct local_call, write);
 
-	if (may_retry(call->client, status)) {
-		call->write.is_retry = true;
-		retry_call(call, status);
+	if (may_retry(local->call->client, status)) {
+		local->write.is_retry = true;
+		retry_call(local, status);
 		return;
 	}
-	finish_call(call, status, reply);
+	finish_call(local, status, reply);
 }
 
-static void send_call(struct client_call *call)
+static void send_call(struct local_call *local)
 {
-	struct raftkv *raftkv = options_of(call->client)->raftkv;
+	const struct client *client = local->call->client;
+	struct raftkv *raftkv = options_of(client)->raftkv;
 	struct region_epoch epoch;
-	int status = raftkv_find_region(raftkv, fs_key_slice(&call->key), &call->write.region, &epoch);
+	int status = raftkv_find_region(raftkv, fs_key_slice(&local->key), &local->write.region, &epoch);
 
-	if (may_retry(call->client, status)) {
-		retry_call(call, status);
+	if (may_retry(client, status)) {
+		retry_call(local, status);
 	} else if (status < 0) {
-		finish_call(call, status, NULL);
+		finish_call(local, status, NULL);
 	} else {
-		call->write.epoch_version = epoch.version;
-		raftkv_async_write(raftkv, &call->write);
+		local->write.epoch_version = epoch.version;
+		raftkv_async_write(raftkv, &local->write);
 	}
 }
 
 static int local_call(
 	struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
+	struct local_call *local = calloc(1, sizeof *local);
 	struct buf *body;
-	int status = op_encode(op, &body);
+	int status = local ? op_encode(op, &body) : -ENOMEM;
 
-	if (status < 0)
+	if (status < 0) {
+		free(local);
 		return status;
-	call->key = op_key(op);
-	call->attempts = 0;
-	call->timer = (struct env_timer){0};
-	call->write = (struct raftkv_write){
+	}
+	call->local = local;
+	local->call = call;
+	local->key = op_key(op);
+	local->write = (struct raftkv_write){
 		.session = options_of(client)->session,
 		.body = body,
 		.payload = buf_ref(payload),
 		.loop = call->loop,
 		.done = local_on_written,
 	};
-	send_call(call);
+	send_call(local);
 	return 0;
 }
 
 /* ---- Reads ---- */
 
+/* A read that could not be answered where it was asked: it waits for a snapshot, a worker, or the end of a rest. */
+struct local_read {
+	struct client_read *read;
+	struct raftkv_snapshot *snapshot; /* the worker's */
+	uint32_t attempts;
+	int status;
+	union {
+		struct raftkv_read request;
+		struct env_work work;
+		struct env_timer timer;
+	};
+};
+
 static void start_read(struct client_read *read);
 
-static void finish_read(struct client_read *read, int status)
+/* Takes the snapshot, which may be NULL. */
+static void finish_read(struct client_read *read, struct raftkv_snapshot *snapshot, int status)
 {
-	if (read->snapshot)
-		raftkv_snapshot_free(read->snapshot);
-	read->snapshot = NULL;
+	if (snapshot)
+		raftkv_snapshot_free(snapshot);
+	free(read->local);
+	read->local = NULL;
 	client_end_read(read, status);
 }
 
-static int local_answer(struct client_read *read, bool may_block)
+/* It has to wait. NULL: there is no memory for that, and it has been answered. Takes the snapshot. */
+static struct local_read *make_wait(struct client_read *read, struct raftkv_snapshot *snapshot)
+{
+	if (!read->local)
+		read->local = calloc(1, sizeof *read->local);
+	if (!read->local) {
+		finish_read(read, snapshot, -ENOMEM);
+		return NULL;
+	}
+	read->local->read = read;
+	read->local->snapshot = snapshot;
+	return read->local;
+}
+
+static int local_answer(const struct client_read *read, struct raftkv_snapshot *snapshot, bool may_block)
 {
 	return question_answer(&read->question, options_of(read->client)->raftkv,
-		raftkv_snapshot_view(read->snapshot, may_block), may_block, &read->finding);
+		raftkv_snapshot_view(snapshot, may_block), may_block, read->finding);
 }
 
 static void on_worker(struct env_work *work)
 {
-	struct client_read *read = container_of(work, struct client_read, work);
+	struct local_read *local = container_of(work, struct local_read, work);
 
-	read->status = local_answer(read, true);
+	local->status = local_answer(local->read, local->snapshot, true);
 }
 
 static void on_worker_done(struct env_work *work)
 {
-	struct client_read *read = container_of(work, struct client_read, work);
+	struct local_read *local = container_of(work, struct local_read, work);
 
-	finish_read(read, read->status);
+	finish_read(local->read, local->snapshot, local->status);
 }
 
-static void run_on_snapshot(struct client_read *read)
+/* Takes the snapshot. */
+static void run_on_snapshot(struct client_read *read, struct raftkv_snapshot *snapshot)
 {
-	int status = local_answer(read, false);
+	int status = local_answer(read, snapshot, false);
+	struct local_read *local;
 
-	if (status == STATUS_WOULD_BLOCK)
-		env_work_submit(read->loop, &read->work, on_worker, on_worker_done);
-	else
-		finish_read(read, status);
+	if (status != STATUS_WOULD_BLOCK) {
+		finish_read(read, snapshot, status);
+		return;
+	}
+	local = make_wait(read, snapshot);
+	if (!local)
+		return;
+	local->work = (struct env_work){0};
+	env_work_submit(read->loop, &local->work, on_worker, on_worker_done);
 }
 
 static void on_read_timer(struct env_timer *timer)
 {
-	start_read(container_of(timer, struct client_read, timer));
+	start_read(container_of(timer, struct local_read, timer)->read);
+}
+
+static void read_again_later(struct client_read *read, int status)
+{
+	struct local_read *local = make_wait(read, NULL);
+
+	if (!local)
+		return;
+	local->timer = (struct env_timer){0};
+	back_off(read->client, &local->timer, read->loop, &local->attempts, status, on_read_timer);
 }
 
 static void local_on_snapshot(struct raftkv_read *request, int status, struct raftkv_snapshot *snapshot)
 {
-	struct client_read *read = container_of(request, struct client_read, read);
+	struct client_read *read = container_of(request, struct local_read, request)->read;
 
-	if (status == STATUS_STALE_COMMAND || may_retry(read->client, status)) {
-		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
-		return;
-	}
-	read->snapshot = snapshot;
-	if (status < 0)
-		finish_read(read, status);
+	if (status == STATUS_STALE_COMMAND || may_retry(read->client, status))
+		read_again_later(read, status);
+	else if (status < 0)
+		finish_read(read, snapshot, status);
 	else
-		run_on_snapshot(read);
+		run_on_snapshot(read, snapshot);
+}
+
+static void wait_for_snapshot(struct client_read *read, uint64_t region, uint64_t epoch_version)
+{
+	struct local_read *local = make_wait(read, NULL);
+
+	if (!local)
+		return;
+	local->request = (struct raftkv_read){.region = region,
+		.epoch_version = epoch_version,
+		.loop = read->loop,
+		.done = local_on_snapshot};
+	raftkv_async_snapshot(options_of(read->client)->raftkv, &local->request);
 }
 
 static void start_read(struct client_read *read)
 {
 	struct raftkv *raftkv = options_of(read->client)->raftkv;
 	struct fs_key key = question_key(&read->question);
+	struct raftkv_snapshot *snapshot = NULL;
 	struct region_epoch epoch;
+	uint64_t region;
 	int status;
 
-	read->read = (struct raftkv_read){.loop = read->loop, .done = local_on_snapshot};
-	status = raftkv_find_region(raftkv, fs_key_slice(&key), &read->read.region, &epoch);
+	status = raftkv_find_region(raftkv, fs_key_slice(&key), &region, &epoch);
 	if (status == 0) {
-		read->read.epoch_version = epoch.version;
-		status = raftkv_local_snapshot(raftkv, read->read.region, epoch.version, &read->snapshot);
+		status = raftkv_local_snapshot(raftkv, region, epoch.version, &snapshot);
+		if (status == STATUS_WOULD_BLOCK) {
+			wait_for_snapshot(read, region, epoch.version);
+			return;
+		}
 	}
 	if (status == 0)
-		run_on_snapshot(read);
-	else if (status == STATUS_WOULD_BLOCK)
-		raftkv_async_snapshot(raftkv, &read->read);
+		run_on_snapshot(read, snapshot);
 	else if (may_retry(read->client, status))
-		back_off(read->client, &read->timer, read->loop, &read->attempts, status, on_read_timer);
+		read_again_later(read, status);
 	else
-		finish_read(read, status);
+		finish_read(read, NULL, status);
 }
 
 static void local_read(struct client *client, struct client_read *read)
 {
 	(void)client;
-	read->snapshot = NULL;
-	read->timer = (struct env_timer){0};
-	read->attempts = 0;
+	read->local = NULL;
 	start_read(read);
 }
 

@@ -67,68 +67,94 @@ static struct dispatcher *dispatcher_of(const struct client *client, const struc
 
 /* ---- Changes ---- */
 
+/* A change under way. */
+struct remote_call {
+	struct client_call *call;
+	struct cluster_request request;
+};
+
 static void remote_on_called(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct client_call *call = container_of(request, struct client_call, request);
+	struct remote_call *remote = container_of(request, struct remote_call, request);
+	struct client_call *call = remote->call;
 
 	buf_unref(request->body);
 	buf_unref(request->payload);
+	free(remote);
 	client_end_call(call, status, answer->bytes);
 }
 
 static int remote_call(
 	struct client *client, struct client_call *call, const struct op *op, struct buf *payload)
 {
-	struct buf *body;
-	int status = op_encode(op, &body);
+	struct remote_call *remote = malloc(sizeof *remote);
+	struct buf *body = NULL;
+	int status = remote ? op_encode(op, &body) : -ENOMEM;
 
-	if (status < 0)
+	if (status < 0) {
+		free(remote);
 		return status;
-	call->request = (struct cluster_request){.kind = CLUSTER_REQUEST_CHANGE,
+	}
+	call->remote = remote;
+	remote->call = call;
+	remote->request = (struct cluster_request){.kind = CLUSTER_REQUEST_CHANGE,
 		.key = op_key(op),
 		.body = body,
 		.payload = buf_ref(payload),
 		.weight = body->size + (payload ? payload->size : 0),
 		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
 		.done = remote_on_called};
-	status = dispatcher_run(dispatcher_of(client, call->loop), &call->request);
+	status = dispatcher_run(dispatcher_of(client, call->loop), &remote->request);
 	if (status == 0)
 		return 0;
 	buf_unref(body);
 	buf_unref(payload);
+	free(remote);
 	return -ENOMEM;
 }
 
 /* ---- Reads ---- */
 
+/* A read under way. */
+struct remote_read {
+	struct client_read *read;
+	struct cluster_request request;
+};
+
 static void remote_on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
-	struct client_read *read = container_of(request, struct client_read, request);
+	struct remote_read *remote = container_of(request, struct remote_read, request);
+	struct client_read *read = remote->read;
 
 	if (status == 0)
-		status =
-			finding_take(&read->question, answer->bytes, buf_slice(answer->data), &read->finding);
+		status = finding_take(&read->question, answer->bytes, buf_slice(answer->data), read->finding);
 	buf_unref(request->body);
+	free(remote);
 	client_end_read(read, status);
 }
 
 static void remote_read(struct client *client, struct client_read *read)
 {
+	struct remote_read *remote = malloc(sizeof *remote);
 	struct buf *body = NULL;
-	int status = question_encode(&read->question, &body);
+	int status = remote ? question_encode(&read->question, &body) : -ENOMEM;
 
-	read->request = (struct cluster_request){.kind = CLUSTER_REQUEST_READ,
-		.key = question_key(&read->question),
-		.body = body,
-		.weight = read->question.size + READ_WEIGHT,
-		.is_for_leader = read->question.kind == QUESTION_SPACE,
-		.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-		.done = remote_on_read};
-	if (status == 0)
-		status = dispatcher_run(dispatcher_of(client, read->loop), &read->request);
+	if (status == 0) {
+		read->remote = remote;
+		remote->read = read;
+		remote->request = (struct cluster_request){.kind = CLUSTER_REQUEST_READ,
+			.key = question_key(&read->question),
+			.body = body,
+			.weight = read->question.size + READ_WEIGHT,
+			.is_for_leader = read->question.kind == QUESTION_SPACE,
+			.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
+			.done = remote_on_read};
+		status = dispatcher_run(dispatcher_of(client, read->loop), &remote->request);
+	}
 	if (status == 0)
 		return;
 	buf_unref(body);
+	free(remote);
 	read->done(read, status == STATUS_LIMIT ? -ENOMEM : status);
 }
 
@@ -146,12 +172,12 @@ static bool give_up(const struct client *client, struct cluster_request *request
 
 static bool remote_give_up_call(struct client_call *call)
 {
-	return give_up(call->client, &call->request);
+	return give_up(call->client, &call->remote->request);
 }
 
 static bool remote_give_up_read(struct client_read *read)
 {
-	return give_up(read->client, &read->request);
+	return give_up(read->client, &read->remote->request);
 }
 
 /* ---- What is known of a client ---- */

@@ -61,7 +61,9 @@ int eval_strip_privileges(struct evaluation *evaluation, struct evaluation_inode
 
 	if (S_ISDIR(attributes->mode))
 		return 0;
-	if (attributes->mode != stripped && !planted("fs:suid_kept")) {
+	if (planted("fs:suid_kept"))
+		stripped = attributes->mode;
+	if (attributes->mode != stripped) {
 		attributes->mode = stripped;
 		evaluation_touch(evaluation, file);
 	}

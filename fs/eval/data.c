@@ -157,7 +157,9 @@ static int store_units(struct evaluation *evaluation, struct evaluation_inode *f
 	if (status == 0)
 		status = write_span(span);
 	inode->data = INODE_DATA_UNITS;
-	inode->units += planted("fs:overwrite_counted") ? count : count - mapped;
+	if (planted("fs:overwrite_counted"))
+		mapped = 0;
+	inode->units += count - mapped;
 	return status;
 }
 

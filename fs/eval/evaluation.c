@@ -199,7 +199,9 @@ static struct fs_time stamp(const struct evaluation *evaluation, const struct fs
 {
 	struct fs_time time = *last;
 
-	if (!fs_time_is_before(&evaluation->now, last) || planted("fs:times_go_back"))
+	if (planted("fs:times_go_back"))
+		return evaluation->now;
+	if (!fs_time_is_before(&evaluation->now, last))
 		return evaluation->now;
 	if (++time.nanoseconds == NS_PER_S) {
 		time.nanoseconds = 0;
@@ -265,7 +267,9 @@ int evaluation_count_inodes(struct evaluation *evaluation)
 	uint64_t count;
 	int status;
 
-	if (evaluation->gained == 0 || planted("fs:inodes_not_counted"))
+	if (planted("fs:inodes_not_counted"))
+		return 0;
+	if (evaluation->gained == 0)
 		return 0;
 	status = counter_read(evaluation->view, COUNTER_INODES, &count);
 	if (status == 0 && (count > 0 || evaluation->has_begun))

@@ -215,17 +215,22 @@ static int drop_last(struct evaluation *evaluation, struct evaluation_inode *vic
 {
 	bool is_held = hold, has_others = false;
 	int status = eval_has_others(evaluation, &has_others);
+	bool must_ask = has_others;
 
 	if (status != 0)
 		return status;
 	if (hold)
 		eval_keep_open(evaluation, victim);
-	if (has_others && !planted("grace:others_not_asked"))
+	if (planted("grace:others_not_asked"))
+		must_ask = false;
+	if (must_ask)
 		eval_begin_grace(evaluation, victim);
 	else if (!hold)
 		status = eval_is_held(evaluation, &victim->inode, NULL, &is_held);
 	is_held = is_held || has_others;
-	if (status != 0 || (is_held && !planted("fs:open_file_removed")))
+	if (planted("fs:open_file_removed"))
+		is_held = false;
+	if (status != 0 || is_held)
 		return status;
 	evaluation->reply.victim.is_gone = true;
 	return eval_destroy(evaluation, victim);

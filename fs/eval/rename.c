@@ -106,7 +106,9 @@ static int check_loops(struct rename *rename)
 	bool is_loop = false;
 	int status = 0;
 
-	if (rename->parent == rename->new_parent || planted("fs:loops"))
+	if (planted("fs:loops"))
+		return 0;
+	if (rename->parent == rename->new_parent)
 		return 0;
 	if (inode_is_directory(source))
 		status = is_below(
@@ -170,8 +172,9 @@ static void move_directory(
 		return;
 	from->inode.attributes.nlink--;
 	to->inode.attributes.nlink++;
-	if (!planted("fs:old_parent"))
-		inode->inode.parent = to->inode.attributes.ino;
+	if (planted("fs:old_parent"))
+		return;
+	inode->inode.parent = to->inode.attributes.ino;
 }
 
 static int exchange(struct rename *rename)

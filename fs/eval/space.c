@@ -44,7 +44,9 @@ void eval_clear_garbage(struct evaluation *evaluation, struct evaluation_inode *
 {
 	struct inode *inode = &file->inode;
 
-	if (inode->cut == INODE_CUT_NONE || file_units(size) <= inode->cut || planted("fs:garbage_shows"))
+	if (planted("fs:garbage_shows"))
+		return;
+	if (inode->cut == INODE_CUT_NONE || file_units(size) <= inode->cut)
 		return;
 	unmap(evaluation, inode, inode->cut, UINT64_MAX);
 	inode->cut = INODE_CUT_NONE;
@@ -145,11 +147,14 @@ static int shrink_units(struct evaluation *evaluation, struct evaluation_inode *
 	struct inode *inode = &file->inode;
 	uint64_t end = file_units(inode->attributes.size), first = file_units(size);
 	uint64_t mapped = inode->units;
+	bool has_tail = size % FS_UNIT_SIZE > 0;
 	int status = 0;
 
+	if (planted("fs:tail_shows"))
+		has_tail = false;
 	if (first > 0)
 		status = file_mapped(evaluation->view, inode, first, end - first, &mapped);
-	if (status == 0 && size % FS_UNIT_SIZE > 0 && !planted("fs:tail_shows")) {
+	if (status == 0 && has_tail) {
 		uint64_t last = first * FS_UNIT_SIZE;
 
 		last = last < inode->attributes.size ? last : inode->attributes.size;

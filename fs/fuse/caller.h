@@ -1,6 +1,7 @@
 /*
- * caller.h: what proc(5) tells of the thread that made a request, by its id as FUSE tells it. 0, as for a thread in a PID
- * namespace that this process does not see, or a thread that is gone: nothing is known, and the answer is false.
+ * caller.h: what proc(5) tells of the thread that made a request, by its id as FUSE tells it. The watch asks, and
+ * operations on privileges. 0, as for a thread in a PID namespace that this process does not see, or a thread that is
+ * gone: nothing is known, and the answer is false.
  */
 #ifndef RAFTKV_FS_FUSE_CALLER_H
 #define RAFTKV_FS_FUSE_CALLER_H

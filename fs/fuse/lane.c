@@ -307,13 +307,13 @@ uint32_t lane_opcode(const struct lane *lane)
 
 /* ---- Requests ---- */
 
-int lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size)
+int lane_reply(struct lane *lane, uint64_t unique, int error, const void *answer, size_t size)
 {
-	struct fuse_out_header header = {.unique = raw->unique, .error = error};
+	struct fuse_out_header header = {.unique = unique, .error = error};
 	struct iovec vector[2] = {{&header, sizeof header}, {(void *)(uintptr_t)answer, error ? 0 : size}};
 
 	header.len = (uint32_t)(sizeof header + vector[1].iov_len);
-	if (session_writev(raw->lane->options.fd, vector, error || size == 0 ? 1 : 2, raw->lane) < 0)
+	if (session_writev(lane->options.fd, vector, error || size == 0 ? 1 : 2, lane) < 0)
 		return -errno;
 	return 0;
 }
@@ -363,7 +363,7 @@ static void handle(struct lane *lane, size_t size)
 	raw = raw_request(lane);
 	if (!protocol_is_valid(lane->header, size)) {
 		if (protocol_has_answer(lane->header->opcode))
-			lane_reply(&raw, -EINVAL, NULL, 0);
+			lane_reply(lane, raw.unique, -EINVAL, NULL, 0);
 		lane->header = NULL;
 		return;
 	}

@@ -10,8 +10,8 @@
  * one gets it. So a lane that finds a second request behind the first asks its helper to read too, and the helper its
  * own: what comes one by one is served by one thread, a crowd by all.
  *
- * While the payloads are full no lane reads (payloads.h). The one that waits for requests then waits for room, and for the
- * end of the connection.
+ * While the payloads are full no lane reads (payloads.h). The one that waits for requests then waits for room, and for
+ * the end of the connection.
  *
  * All calls on the lane's loop, except lane_new, lane_init, lane_set_helper, lane_free (before and after it runs).
  */
@@ -33,7 +33,8 @@
 
 struct lane;
 
-/* A request that libfuse does not know: `argument` are `size` bytes after the header. Answer with lane_reply. */
+/* A request that libfuse does not know: `argument` are `size` bytes after the header, until its callback ends. Answer
+ * with lane_reply. */
 struct lane_raw {
 	struct lane *lane;
 	uint64_t unique;
@@ -91,7 +92,8 @@ uint32_t lane_opcode(const struct lane *lane);
  * caller's reference, which may outlive the lane; NULL when out of memory. */
 struct buf *lane_take_data(struct lane *lane, const void *data, size_t size);
 
-/* Answers a raw request: `error` 0 or a negative errno. 0, or -errno: nobody got the answer (the request was aborted). */
-int lane_reply(const struct lane_raw *raw, int error, const void *answer, size_t size);
+/* Answers the raw request `unique`: `error` 0 or a negative errno. 0, or -errno: nobody got the answer (the request was
+ * aborted). */
+int lane_reply(struct lane *lane, uint64_t unique, int error, const void *answer, size_t size);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * latencies.h: how long the kernel's requests took, from when their operation began to their reply, by opcode.
+ * latencies.h: how long the kernel's requests took, from when their operation began to their reply, by opcode. Requests
+ * add to it when they end; stats read it.
  */
 #ifndef RAFTKV_FS_FUSE_LATENCIES_H
 #define RAFTKV_FS_FUSE_LATENCIES_H

@@ -49,7 +49,7 @@ struct payloads_waiter {
 	env_mail_cb wake;
 };
 
-/* What one of those saw who look at requests again and again. Zeroes at first. */
+/* What a watch saw when it last looked at its requests. Zeroes at first. */
 struct payloads_view {
 	bool has_old;
 	uint64_t answers;

@@ -1,5 +1,6 @@
 /*
- * protocol.h: whether the bytes of a request are what its opcode says (linux/fuse.h, protocol 7.39): libfuse believes them.
+ * protocol.h: whether the bytes of a request are what its opcode says (linux/fuse.h, protocol 7.39). A lane asks before
+ * libfuse gets them, which believes them.
  */
 #ifndef RAFTKV_FS_FUSE_PROTOCOL_H
 #define RAFTKV_FS_FUSE_PROTOCOL_H

@@ -3,8 +3,6 @@
 #include <linux/stat.h>
 #include <sys/sysmacros.h>
 
-#include "fs/vfs/request.h"
-
 _Static_assert(sizeof(struct raw_statx) == 256, "the kernel's struct fuse_statx");
 _Static_assert(sizeof(struct raw_statx_out) == 288, "the kernel's struct fuse_statx_out");
 
@@ -61,13 +59,14 @@ static uint64_t statx_attributes(uint32_t flags)
 	       (flags & FS_FLAG_NODUMP ? (uint64_t)STATX_ATTR_NODUMP : 0);
 }
 
-void raw_fill_statx(struct raw_statx_out *out, const struct attributes *attributes, double timeout)
+void raw_fill_statx(
+	struct raw_statx_out *out, const struct attributes *attributes, uint32_t block_size, double timeout)
 {
 	*out = (struct raw_statx_out){
 		.attr_valid = (uint64_t)timeout,
 		.attr_valid_nsec = nanoseconds_of(timeout),
 		.stat = {.mask = STATX_BASIC_STATS | STATX_BTIME,
-			.blksize = FRONT_BLOCK_SIZE,
+			.blksize = block_size,
 			.attributes = statx_attributes(attributes->flags),
 			.attributes_mask = statx_attributes(FS_FLAGS_VISIBLE),
 			.nlink = attributes->nlink,

@@ -1,5 +1,6 @@
 /*
- * raw.h: the answers that libfuse 3.14 cannot make, in the kernel's own layout (linux/fuse.h, protocol 7.39).
+ * raw.h: the answers that libfuse 3.14 cannot make, in the kernel's own layout (linux/fuse.h, protocol 7.39). STATX and
+ * TMPFILE fill them in.
  */
 #ifndef RAFTKV_FS_FUSE_RAW_H
 #define RAFTKV_FS_FUSE_RAW_H
@@ -63,6 +64,8 @@ struct raw_statx_out {
 	uint64_t spare[2];
 	struct raw_statx stat;
 };
-void raw_fill_statx(struct raw_statx_out *out, const struct attributes *attributes, double timeout);
+/* `block_size`: st_blksize. `timeout`: seconds for which the kernel may go by it. */
+void raw_fill_statx(
+	struct raw_statx_out *out, const struct attributes *attributes, uint32_t block_size, double timeout);
 
 #endif

@@ -3,66 +3,65 @@
 #include <utlist.h>
 
 #include "fs/fuse/caller.h"
-#include "fs/vfs/request.h"
 #include "proto/container.h"
 
-#define PERIOD_NS   UINT64_C(500000000)
-#define PATIENCE_NS (CLIENT_PATIENCE_MS * UINT64_C(1000000))
+#define PERIOD_NS UINT64_C(500000000)
 
-static void look(struct env_timer *timer);
+static void watch_look(struct env_timer *timer);
 
-static void look_later(struct watch *watch)
+static void watch_look_later(struct watch *watch)
 {
-	env_timer_start(&watch->timer, watch->loop, env_now(env_loop_env(watch->loop)) + PERIOD_NS, look);
+	env_timer_start(
+		&watch->timer, watch->loop, env_now(env_loop_env(watch->loop)) + PERIOD_NS, watch_look);
 }
 
-static bool has_waited(const struct request *request, uint64_t now)
+static bool has_waited(const struct watch *watch, const struct watched *watched, uint64_t now)
 {
-	return now - request->started >= PATIENCE_NS;
+	return now - watched->started >= watch->patience_ns;
 }
 
 static bool has_old_payload(const struct watch *watch, uint64_t now)
 {
-	const struct request *request;
+	const struct watched *watched;
 
-	DL_FOREACH(watch->requests, request)
+	DL_FOREACH(watch->requests, watched)
 	{
-		if (!has_waited(request, now))
+		if (!has_waited(watch, watched, now))
 			return false;
-		if (request->counted > 0)
+		if (watched->has_payload)
 			return true;
 	}
 	return false;
 }
 
-static void look(struct env_timer *timer)
+static void watch_look(struct env_timer *timer)
 {
 	struct watch *watch = container_of(timer, struct watch, timer);
 	uint64_t now = env_now(env_loop_env(watch->loop));
-	struct request *request, *next;
+	struct watched *watched, *next;
 
 	payloads_look(watch->payloads, &watch->view, has_old_payload(watch, now));
-	DL_FOREACH_SAFE(watch->requests, request, next)
+	DL_FOREACH_SAFE(watch->requests, watched, next)
 	{
-		if (!has_waited(request, now))
+		if (!has_waited(watch, watched, now))
 			break;
-		if (watch->is_ending || caller_is_dying(request_caller_thread(request)))
-			request_give_up(request);
+		if (watch->is_ending || caller_is_dying(watched->thread))
+			watch->give_up(watched);
 	}
 	if (watch->requests)
-		look_later(watch);
+		watch_look_later(watch);
 }
 
-void watch_add(struct watch *watch, struct request *request)
+void watch_add(struct watch *watch, struct watched *watched)
 {
-	DL_APPEND(watch->requests, request);
+	DL_APPEND(watch->requests, watched);
 	if (!env_timer_is_running(&watch->timer))
-		look_later(watch);
+		watch_look_later(watch);
 }
 
-void watch_remove(struct watch *watch, struct request *request)
+void watch_remove(struct watch *watch, struct watched *watched)
 {
-	DL_DELETE(watch->requests, request);
+	DL_DELETE(watch->requests, watched);
 	if (watch->is_ending && !watch->requests)
 		env_timer_stop(&watch->timer);
 }

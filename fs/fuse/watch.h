@@ -21,19 +21,30 @@
 #include "fs/fuse/payloads.h"
 #include "proto/env.h"
 
-struct request;
+/* What is watched of a request, which embeds it. */
+struct watched {
+	struct watched *prev, *next; /* the watch's */
+	uint64_t started; /* env_now */
+	uint32_t thread; /* that asked, as FUSE tells; 0: unknown */
+	bool has_payload; /* which payloads.h counts */
+};
 
 struct watch {
+	/* The front's, in: */
 	struct env_loop *loop;
-	struct request *requests; /* under way, the oldest first */
-	struct env_timer timer; /* runs only while there are some */
+	uint64_t patience_ns; /* what has waited for less is not looked at */
 	struct payloads *payloads; /* shares */
+	/* Nobody needs the answer. The request may be removed inside, and no other. */
+	void (*give_up)(struct watched *watched);
+	/* Its own: */
+	struct watched *requests; /* under way, the oldest first */
+	struct env_timer timer; /* runs only while there are some */
 	struct payloads_view view; /* of these requests */
 	bool is_ending;
 };
 
-void watch_add(struct watch *watch, struct request *request);
-void watch_remove(struct watch *watch, struct request *request);
+void watch_add(struct watch *watch, struct watched *watched);
+void watch_remove(struct watch *watch, struct watched *watched);
 /* The kernel has left: nobody waits for an answer any more, so that all are given up. */
 void watch_end(struct watch *watch);
 

@@ -30,7 +30,9 @@ static struct acl_entry *find_group_class(const struct acl *acl)
 {
 	struct acl_entry *mask = find(acl, ACL_TAG_MASK);
 
-	return mask && !planted("fs:mask_ignored") ? mask : find(acl, ACL_TAG_GROUP_OBJ);
+	if (planted("fs:mask_ignored"))
+		mask = NULL;
+	return mask ? mask : find(acl, ACL_TAG_GROUP_OBJ);
 }
 
 /* Tags ascend; the three classes are there once, a mask at most once and, with named entries, for sure. */

@@ -48,12 +48,18 @@ struct finding {
 	read_entry_cb entry; /* DIRECTORY */
 	void *argument; /* of both */
 	/* Out: */
-	struct attributes attributes; /* LOOKUP, ATTRIBUTES, LINK, DIRECTORY, DATA */
-	size_t count; /* of bytes */
-	uint64_t found; /* SEEK, HOLDER */
-	struct lock blocker; /* LOCK */
-	uint64_t total_units, free_units; /* SPACE */
-	uint64_t inodes; /* SPACE: how many there are; 0: nobody counted */
+	union {
+		struct {
+			struct attributes attributes; /* LOOKUP, ATTRIBUTES, LINK, DIRECTORY, DATA */
+			size_t count; /* of bytes; XATTR, XATTRS, VIRTUAL_XATTR too */
+		};
+		uint64_t found; /* SEEK, HOLDER */
+		struct lock blocker; /* LOCK */
+		struct {
+			uint64_t total_units, free_units; /* SPACE */
+			uint64_t inodes; /* SPACE: how many there are; 0: nobody counted */
+		};
+	};
 };
 
 /* The key that says which region answers. */

@@ -149,11 +149,13 @@ static int give(struct listing *listing, struct slice name, uint64_t ino, uint32
 		.name = name,
 		.ino = ino,
 		.type = type,
-		.next_cookie = position + (planted("fs:cookie_skips") ? 2 : 1),
+		.next_cookie = position + 1,
 		.continues = listing->cookie_before == position + 1,
 		.attributes = attributes,
 	};
 
+	if (planted("fs:cookie_skips"))
+		entry.next_cookie++;
 	listing->cookie_before = entry.next_cookie;
 	return listing->each(listing->argument, &entry);
 }

@@ -153,16 +153,18 @@ static struct relay_link *relay_find(const struct relay *relay, uint64_t session
 static int connect_to(struct relay *relay, uint64_t session, uint64_t store, const char *address)
 {
 	struct relay_link *link = calloc(1, sizeof *link);
-	const struct rpc_options options = {.self = relay->self,
+	struct rpc_options options = {.self = relay->self,
 		.loop = relay->loop,
 		.address = address,
 		.receiver = store,
-		.session = planted("fs:relay_without_session") ? 0 : session,
+		.session = session,
 		.opened = relay_on_opened,
 		.closed = relay_on_closed,
 		.argument = link};
 	struct status why = {0};
 
+	if (planted("fs:relay_without_session"))
+		options.session = 0;
 	if (!link)
 		return -ENOMEM;
 	*link = (struct relay_link){

@@ -77,10 +77,13 @@ static bool is_allowed(
 	const struct rpc_request *request, const Raftkv__WriteRequest *message, const struct op *op)
 {
 	uint64_t own = rpc_request_session(request);
+	bool is_own = message->session == own;
 
+	if (planted("fs:session_of_another"))
+		is_own = true;
 	if (message->session > 0)
-		return (message->session == own || planted("fs:session_of_another")) &&
-		       slots_are_of(message->session) && message->sequence > 0 && is_of_files(op->kind);
+		return is_own && slots_are_of(message->session) && message->sequence > 0 &&
+		       is_of_files(op->kind);
 	if (op->kind == OP_SESSION_CLOSE)
 		return own == 0 || op->session_end.session == own;
 	return op->kind == OP_SESSION_OPEN;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/vfs/handle.h"
+#include "fs/vfs/ops.h"
 #include "fs/vfs/request.h"
 #include "proto/container.h"
 #include "proto/units.h"
@@ -39,12 +41,18 @@ static struct fuse_lowlevel_ops operations_table(void)
 {
 	struct fuse_lowlevel_ops operations = {.init = on_init};
 
+	ops_look(&operations);
 	ops_names(&operations);
+	ops_create(&operations);
+	ops_open(&operations);
 	ops_attributes(&operations);
+	ops_ioctl(&operations);
 	ops_data(&operations);
+	ops_write(&operations);
 	ops_directories(&operations);
 	ops_xattrs(&operations);
 	ops_locks(&operations);
+	ops_setlk(&operations);
 	return operations;
 }
 
@@ -137,7 +145,7 @@ static void on_dropped(void *argument, uint64_t ino)
 		pages_drop(front->pages, ino);
 	else
 		drops_add(front->drops, ino);
-	request_drop_attributes(front, ino);
+	front_drop_attributes(front, ino);
 }
 
 static void on_sending(void *argument, uint64_t ino)
@@ -154,7 +162,7 @@ static void on_answered(void *argument, uint64_t ino, const struct attributes *a
 
 	if (attributes)
 		told_change(front->told, attributes, is_ours);
-	request_strip(front, ino); /* it may have been told of a mode that was set elsewhere meanwhile */
+	front_strip(front, ino); /* it may have been told of a mode that was set elsewhere meanwhile */
 }
 
 static bool is_open(void *argument, uint64_t ino)
@@ -230,7 +238,9 @@ static int make_watches(struct front *front)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < front->options.loop_count; i++) {
 		front->watches[i].loop = front->options.loops[i];
+		front->watches[i].patience_ns = CLIENT_PATIENCE_MS * NS_PER_MS;
 		front->watches[i].payloads = front->payloads;
+		front->watches[i].give_up = request_give_up;
 	}
 	return 0;
 }

@@ -1,8 +1,9 @@
 /*
- * front.h: the FUSE front end of a mount: lanes, negotiation, operations, and the end.
+ * front.h: the FUSE front end of a mount: lanes, negotiation, operations, and the end. The programs that mount make one
+ * (fs/embedded.c, fs/clustered.c).
  *
- * Every operation has one function in ops_*.c, starts as a `struct request` (request.h) and gets exactly one reply. The
- * front keeps no file state but what is open (node.h): all truth is behind the client.
+ * Every operation has a chain of functions in ops_*.c, starts as a `struct request` (request.h) and gets exactly one
+ * reply. The front keeps no file state but what is open (node.h): all truth is behind the client.
  */
 #ifndef RAFTKV_FS_VFS_FRONT_H
 #define RAFTKV_FS_VFS_FRONT_H
@@ -52,8 +53,8 @@ int front_new(const struct front_options *options, struct front **front, struct 
 void front_start(struct front *front);
 /* For requests that come from now on. Any thread. */
 void front_set_modes(struct front *front, struct front_modes modes);
-/* The mount's session has ended, and its locks with it: who has a file open that was locked is told EIO, once, by the next
- * write or fsync, and by close until then. Any thread. */
+/* The mount's session has ended, and its locks with it: whoever has a file open that was locked is told EIO, once, by
+ * the next write or fsync, and by close until then. Any thread. */
 void front_on_session_lost(struct front *front);
 /* Other mounts have removed these inodes (ino_ranges.h, for the call): those that are open here are kept for this mount's
  * session. One at a time, on the first loop; not of a sole client. `answer` as nameless.h has it. */

@@ -1,82 +1,52 @@
-/* Operations on names: lookup, making, linking, removing and renaming. */
+/* Operations on names: MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, FORGET. */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/fuse.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/fuse/raw.h"
-#include "fs/vfs/request.h"
+#include "fs/vfs/ops.h"
+#include "fs/vfs/reply.h"
+#include "fs/vfs/stale.h"
+#include "proto/container.h"
 
-#define MAKINGS_MAX 64u /* of one CREATE, while others make and remove the name */
+/* An operation in a directory, which may be gone. */
+struct name_change {
+	struct request request;
+	struct op op;
+	struct retry retry; /* of a try before this one */
+};
 
-/* ---- LOOKUP, FORGET ---- */
+struct named_change {
+	struct name_change change;
+	char name[];
+};
 
-static void look_up(struct request *request);
-
-/* For a call that was told to look again. */
-static void note_found(const struct request *request)
+static struct name_change *name_change_of(struct request *request)
 {
-	const struct front *front = request->front;
-
-	if (front->retries)
-		retries_found(front->retries, request_caller_thread(request), request->attributes.ino,
-			env_now(front->options.env));
+	return container_of(request, struct name_change, request);
 }
 
-static void note_missed(const struct request *request)
+static struct named_change *named_change_of(struct request *request)
 {
-	if (request->front->retries)
-		retries_missed(request->front->retries, request_caller_thread(request), request->ino);
+	return container_of(name_change_of(request), struct named_change, change);
 }
 
-static void found_settled(struct request *request)
+static struct named_change *named_change_new(fuse_req_t fuse, const char *name)
 {
-	note_found(request);
-	request_reply_entry(
-		request, &request->attributes, &request->shown, request->ino, request_name(request->name));
+	struct named_change *named = request_new_named(fuse, offsetof(struct named_change, name), name);
+
+	if (named)
+		named->change.retry = stale_take_retry(&named->change.request);
+	return named;
 }
 
-static void found(struct request *request)
+static void name_change_reply_error(struct name_change *change, int error)
 {
-	request_see(request, &request->attributes);
-	request_settle(request, found_settled);
+	request_reply_error(
+		&change->request, stale_place_error(&change->request, &change->op, &change->retry, error));
 }
 
-/* What has no name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
-static void lookup_done(struct request *request)
-{
-	if (!request->error && request->attributes.nlink == 0)
-		request_reply_error(request, -ESTALE);
-	else if (!request->error && !request_lay_over(request))
-		look_up(request);
-	else if (request->error == -ENOENT) {
-		note_missed(request);
-		request_reply_no_entry(request);
-	} else if (request->error)
-		request_reply_error(request, request->error);
-	else
-		found(request);
-}
-
-static void look_up(struct request *request)
-{
-	request_ask_any(request, inode_called(request_name(request->name), request->ino), lookup_done);
-}
-
-static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name)
-{
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	request->ino = parent;
-	if (request->front->retries)
-		retries_look_up(request->front->retries, request_caller_thread(request), parent);
-	look_up(request);
-}
+/* ---- FORGET, BATCH_FORGET: no request; nobody is answered ---- */
 
 static void op_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t nlookup)
 {
@@ -96,51 +66,25 @@ static void op_forget_multi(fuse_req_t fuse, size_t count, struct fuse_forget_da
 	fuse_reply_none(fuse);
 }
 
-/* ---- Making ---- */
-
-static void entry_called(struct client_call *call, int error, const struct op_reply *reply)
-{
-	struct request *request = request_of_call(call);
-	uint64_t parent = request->op.kind == OP_LINK ? request->op.link.parent : request->op.make.parent;
-
-	if (error)
-		request_reply_error(request, request_place_error(request, error));
-	else {
-		request_see(request, &reply->attributes);
-		request_reply_entry(
-			request, &reply->attributes, &reply->attributes, parent, request_name(request->name));
-	}
-}
-
-static void make(
-	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target)
-{
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	request->op = (struct op){
-		.kind = OP_MAKE,
-		.make = {.caller = request_caller(request),
-			.parent = parent,
-			.name = request_name(request->name),
-			.mode = mode,
-			.umask = fuse_req_ctx(fuse)->umask,
-			.rdev = (uint32_t)rdev,
-			.target = target ? request_name(target) : (struct slice){0},
-			.exclusive = true},
-	};
-	request_call(request, NULL, entry_called);
-}
+/*
+ * ---- MKNOD, MKDIR, SYMLINK ----
+ *
+ *   op_mknod, op_mkdir, op_symlink
+ *   make_inode    proposes the inode and its name
+ *   make_called   replies
+ */
+static void make_inode(
+	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target);
+static void make_called(struct request *request, int error, const struct op_reply *reply);
 
 static void op_mknod(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	make(fuse, parent, name, mode, rdev, NULL);
+	make_inode(fuse, parent, name, mode, rdev, NULL);
 }
 
 static void op_mkdir(fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	make(fuse, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
+	make_inode(fuse, parent, name, S_IFDIR | (mode & 07777), 0, NULL);
 }
 
 static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, const char *name)
@@ -148,183 +92,100 @@ static void op_symlink(fuse_req_t fuse, const char *target, fuse_ino_t parent, c
 	if (strlen(target) > FS_SYMLINK_SIZE_MAX)
 		fuse_reply_err(fuse, ENAMETOOLONG);
 	else
-		make(fuse, parent, name, S_IFLNK | 0777, 0, target);
+		make_inode(fuse, parent, name, S_IFLNK | 0777, 0, target);
 }
 
-static void link_called(struct client_call *call, int error, const struct op_reply *reply)
+static void make_inode(
+	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev, const char *target)
 {
-	struct request *request = request_of_call(call);
+	struct named_change *named = named_change_new(fuse, name);
 
-	if (!error)
-		removed_drop(request->front->removed, request->op.link.ino);
-	entry_called(call, error, reply);
+	if (!named)
+		return;
+	named->change.op = (struct op){
+		.kind = OP_MAKE,
+		.make = {.caller = request_caller(&named->change.request),
+			.parent = parent,
+			.name = request_name(named->name),
+			.mode = mode,
+			.umask = fuse_req_ctx(fuse)->umask,
+			.rdev = (uint32_t)rdev,
+			.target = target ? request_name(target) : (struct slice){0}, /* for the call */
+			.exclusive = true},
+	};
+	request_call(&named->change.request, &named->change.op, NULL, make_called);
+}
+
+/* The name is there now. */
+static void name_change_reply_entry(
+	struct named_change *named, uint64_t parent, const struct attributes *attributes)
+{
+	struct request *request = &named->change.request;
+
+	request_see(request, attributes);
+	request_reply_entry(request, attributes, attributes, parent, request_name(named->name));
+}
+
+static void make_called(struct request *request, int error, const struct op_reply *reply)
+{
+	struct named_change *named = named_change_of(request);
+
+	if (error)
+		name_change_reply_error(&named->change, error);
+	else
+		name_change_reply_entry(named, named->change.op.make.parent, &reply->attributes);
+}
+
+/*
+ * ---- LINK ----
+ *
+ *   op_link        makes durable what is buffered
+ *   link_flushed   proposes the name
+ *   link_called    replies
+ */
+static void link_flushed(struct request *request);
+static void link_called(struct request *request, int error, const struct op_reply *reply);
+
+static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	struct named_change *named = named_change_new(fuse, name);
+
+	if (!named)
+		return;
+	named->change.op = (struct op){
+		.kind = OP_LINK,
+		.link = {.ino = ino, .parent = parent, .name = request_name(named->name)},
+	};
+	request_flush(&named->change.request, ino, link_flushed);
 }
 
 static void link_flushed(struct request *request)
 {
-	request_call(request, NULL, link_called);
+	request_call(request, &name_change_of(request)->op, NULL, link_called);
 }
 
-static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+static void link_called(struct request *request, int error, const struct op_reply *reply)
 {
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	request->op = (struct op){
-		.kind = OP_LINK,
-		.link = {.ino = ino, .parent = parent, .name = request_name(request->name)},
-	};
-	request_flush(request, ino, link_flushed);
-}
-
-/* ---- CREATE ---- */
-
-static void create_done(struct request *request)
-{
-	struct fuse_entry_param entry = request_entry(request->front, &request->attributes,
-		&request->attributes, request->op.make.parent, request_name(request->name));
-	struct handle *handle = handle_new(request, request->ino);
-
-	if (!handle) {
-		request_close_node(request);
-		request_reply_error(request, -ENOMEM);
-		return;
-	}
-	if (handle->has_pages) {
-		pages_are_fresh(request->front->pages, &request->attributes);
-		request_see(request, &request->attributes);
-	}
-	handle_set_info(handle, true, &request->info);
-	if (fuse_reply_create(request->fuse, &entry, &request->info) < 0)
-		handle_close(request->front, handle);
-	request_free(request);
-}
-
-static void create(struct request *request);
-
-/* The kernel has checked what the caller may do in the directory, not with this file. Whoever owns it may do with it as its
- * bits for the owner say, whatever else is allowed. */
-static bool may_open(const struct request *request)
-{
-	const struct attributes *attributes = &request->attributes;
-	int mode = request->info.flags & O_ACCMODE;
-	uint32_t needed = (mode != O_WRONLY ? S_IRUSR : 0) |
-			  (mode != O_RDONLY || request->info.flags & O_TRUNC ? S_IWUSR : 0);
-
-	return S_ISREG(attributes->mode) && attributes->uid == request_caller(request).uid &&
-	       (attributes->mode & needed) == needed;
-}
-
-static void existing_found(struct request *request)
-{
-	if (request->error == -ENOENT && request->makings < MAKINGS_MAX) {
-		create(request);
-	} else if (request->error) {
-		request_reply_error(request, request->error == -ENOENT ? -ESTALE : request->error);
-	} else if (!may_open(request)) {
-		request_reply_error(request, -ESTALE);
-	} else {
-		request->ino = request->attributes.ino;
-		request->retry =
-			(struct retry){.kind = RETRY_OPEN, .told = {request->ino}}; /* the last try */
-		request->is_creation = true;
-		request_open(request);
-	}
-}
-
-/* Another mount was first: without O_EXCL the kernel is to look again, and to open what it finds as that file's permissions
- * say. If it has looked again already, and others make and remove the name, it is done here. */
-static void create_again(struct request *request)
-{
-	if (request->retry.kind != RETRY_NONE)
-		request_ask_any(request, inode_called(request->op.make.name, request->op.make.parent),
-			existing_found);
-	else
-		request_reply_error(request, request_look_again(request, RETRY_OPEN, 0, 0));
-}
-
-static void end_making(struct request *request)
-{
-	if (request->front->nameless)
-		nameless_end_making(request->front->nameless, request->making);
-}
-
-static void create_called(struct client_call *call, int error, const struct op_reply *reply)
-{
-	struct request *request = request_of_call(call);
-	bool is_open;
+	struct named_change *named = named_change_of(request);
+	const struct op_link *link = &named->change.op.link;
 
 	if (error) {
-		end_making(request);
-		if (error == -EEXIST && !(request->info.flags & O_EXCL))
-			create_again(request);
-		else
-			request_reply_error(request, request_place_error(request, error));
+		name_change_reply_error(&named->change, error);
 		return;
 	}
-	request->attributes = reply->attributes;
-	request->ino = reply->attributes.ino;
-	is_open = request_open_node(request, request->ino);
-	end_making(request);
-	if (is_open)
-		create_done(request);
+	removed_drop(request->front->removed, link->ino); /* it has a name again, if it had none */
+	name_change_reply_entry(named, link->parent, &reply->attributes);
 }
 
-static void create(struct request *request)
-{
-	if (request->front->nameless)
-		request->making = nameless_begin_making(request->front->nameless);
-	request->makings++;
-	request_call(request, NULL, create_called);
-}
-
-static void op_create(
-	fuse_req_t fuse, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *info)
-{
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	request->info = *info;
-	request->made_in = parent;
-	request->is_kill = lane_flags(request->lane) & LANE_OPEN_KILL;
-	request->op = (struct op){
-		.kind = OP_MAKE,
-		.make = {.caller = request_caller(request),
-			.parent = parent,
-			.name = request_name(request->name),
-			.mode = S_IFREG | (mode & 07777),
-			.umask = fuse_req_ctx(fuse)->umask,
-			.exclusive = true},
-	};
-	create(request);
-}
-
-/* ---- Removing: UNLINK, RMDIR, and RENAME over a name ---- */
-
-static void remove_called(struct client_call *call, int error, const struct op_reply *reply)
-{
-	struct request *request = request_of_call(call);
-	const struct op_victim *victim = &reply->victim;
-
-	if (!error && victim->ino != 0 && victim->nlink == 0 && !victim->is_gone)
-		removed_add(request->front->removed, victim->ino);
-	request_reply_error(request, request_place_error(request, error));
-}
-
-static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
-{
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	request->op = (struct op){
-		.kind = kind,
-		.remove = {.parent = parent, .name = request_name(request->name), .hold = true},
-	};
-	request_call(request, NULL, remove_called);
-}
+/*
+ * ---- UNLINK, RMDIR ----
+ *
+ *   op_unlink, op_rmdir
+ *   remove_name     proposes the removal
+ *   remove_called   notes what has no name any more and is held; replies. RENAME ends so, too
+ */
+static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name);
+static void remove_called(struct request *request, int error, const struct op_reply *reply);
 
 static void op_unlink(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 {
@@ -336,129 +197,115 @@ static void op_rmdir(fuse_req_t fuse, fuse_ino_t parent, const char *name)
 	remove_name(fuse, OP_RMDIR, parent, name);
 }
 
-static void rename_flushed(struct request *request)
+static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name)
 {
-	request_call(request, NULL, remove_called);
+	struct named_change *named = named_change_new(fuse, name);
+
+	if (!named)
+		return;
+	named->change.op = (struct op){
+		.kind = kind,
+		.remove = {.parent = parent, .name = request_name(named->name), .hold = true},
+	};
+	request_call(&named->change.request, &named->change.op, NULL, remove_called);
 }
 
-/* What is renamed over something is often meant to replace it as a whole: its data goes first, and without it the name
- * stays what it was. */
-static void rename_found(struct request *request)
+static void remove_called(struct request *request, int error, const struct op_reply *reply)
 {
-	if (request->error)
-		rename_flushed(request);
-	else
-		request_flush_or_fail(request, request->attributes.ino, rename_flushed);
+	const struct op_victim *victim = &reply->victim;
+
+	if (!error && victim->ino != 0 && victim->nlink == 0 && !victim->is_gone)
+		removed_add(request->front->removed, victim->ino);
+	name_change_reply_error(name_change_of(request), error);
+}
+
+/*
+ * ---- RENAME ----
+ *
+ *   op_rename        asks for the inode of the name, if any data is buffered
+ *   rename_found     makes its data durable
+ *   rename_flushed   proposes the new name
+ *   remove_called    as above
+ *
+ * What is renamed over something is often meant to replace it as a whole: its data goes first, and without it the name
+ * stays what it was.
+ */
+struct rename_change {
+	struct name_change change;
+	struct finding finding;
+	char names[]; /* the old one, and behind it the new one */
+};
+
+static void rename_found(struct request *request);
+static void rename_flushed(struct request *request);
+
+static struct rename_change *rename_new(fuse_req_t fuse, const char *name, const char *new_name)
+{
+	struct rename_change *rename;
+
+	if (strlen(name) > FS_NAME_SIZE_MAX || strlen(new_name) > FS_NAME_SIZE_MAX) {
+		fuse_reply_err(fuse, ENAMETOOLONG);
+		return NULL;
+	}
+	rename = request_new_with_room(fuse, sizeof *rename, strlen(name) + 1 + strlen(new_name) + 1);
+	if (!rename)
+		return NULL;
+	strcpy(stpcpy(rename->names, name) + 1, new_name);
+	rename->change.retry = stale_take_retry(&rename->change.request);
+	return rename;
 }
 
 static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 	const char *new_name, unsigned flags)
 {
+	struct rename_change *rename = rename_new(fuse, name, new_name);
 	struct request *request;
+	struct question question;
 
-	if (strlen(new_name) > FS_NAME_SIZE_MAX) {
-		fuse_reply_err(fuse, ENAMETOOLONG);
+	if (!rename)
 		return;
-	}
-	request = request_new_named(fuse, name);
-	if (!request)
-		return;
-	strcpy(request->new_name, new_name);
-	request->op = (struct op){
+	request = &rename->change.request;
+	rename->change.op = (struct op){
 		.kind = OP_RENAME,
 		.rename = {.caller = request_caller(request),
 			.parent = parent,
-			.name = request_name(request->name),
+			.name = request_name(rename->names),
 			.new_parent = new_parent,
-			.new_name = request_name(request->new_name),
+			.new_name = request_name(rename->names + strlen(name) + 1),
 			.flags = flags,
 			.hold = true},
 	};
+	question = question_of_name(rename->change.op.rename.name, parent);
 	if (write_back_is_clean(request->front->write_back))
 		rename_flushed(request);
 	else
-		request_ask_any(request, inode_called(request->op.rename.name, parent), rename_found);
+		request_ask_any(request, &question, &rename->finding, rename_found);
 }
 
-/* ---- TMPFILE, which libfuse 3.14 does not know ---- */
-
-static void tmpfile_done(struct request *request)
+static void rename_found(struct request *request)
 {
-	struct fuse_entry_param entry = request_entry(
-		request->front, &request->attributes, &request->attributes, 0, (struct slice){0});
-	struct handle *handle = handle_new(request, request->ino);
-	struct raw_created answer;
+	const struct rename_change *rename =
+		container_of(name_change_of(request), struct rename_change, change);
 
-	if (!handle) {
-		removed_forget(request->front->removed, request->ino);
-		request_close_node(request);
-		request_reply_error(request, -ENOMEM);
-		return;
-	}
-	if (handle->has_pages) {
-		pages_are_fresh(request->front->pages, &request->attributes);
-		request_see(request, &request->attributes);
-	}
-	handle_set_info(handle, true, &request->info);
-	raw_fill_created(&answer, &entry, &request->info);
-	if (lane_reply(&request->raw, 0, &answer, sizeof answer) < 0) {
-		handle_close(request->front, handle);
-		removed_forget(request->front->removed, request->ino);
-	}
-	request_free(request);
-}
-
-static void tmpfile_called(struct client_call *call, int error, const struct op_reply *reply)
-{
-	struct request *request = request_of_call(call);
-	struct removed *removed = request->front->removed;
-
-	if (error) {
-		request_reply_error(request, request_place_error(request, error));
-		return;
-	}
-	request->attributes = reply->attributes;
-	request->ino = reply->attributes.ino;
-	removed_add(removed, request->ino);
-	if (request_open_node(request, request->ino))
-		tmpfile_done(request);
+	if (request->error)
+		rename_flushed(request);
 	else
-		removed_forget(removed, reply->attributes.ino);
+		request_flush_or_fail(request, rename->finding.attributes.ino, rename_flushed);
 }
 
-void ops_tmpfile(const struct lane_raw *raw, void *userdata)
+static void rename_flushed(struct request *request)
 {
-	const struct fuse_create_in *in = raw->argument;
-	struct request *request;
-
-	if (raw->size < sizeof *in) {
-		lane_reply(raw, -EINVAL, NULL, 0);
-		return;
-	}
-	request = request_new_raw(raw, userdata);
-	if (!request)
-		return;
-	request->info.flags = (int)in->flags;
-	request->op = (struct op){
-		.kind = OP_TMPFILE,
-		.tmpfile = {.caller = request_caller(request),
-			.parent = raw->node,
-			.mode = S_IFREG | (in->mode & 07777),
-			.umask = in->umask},
-	};
-	request_call(request, NULL, tmpfile_called);
+	request_call(request, &name_change_of(request)->op, NULL, remove_called);
 }
 
 void ops_names(struct fuse_lowlevel_ops *operations)
 {
-	operations->lookup = op_lookup;
 	operations->forget = op_forget;
 	operations->forget_multi = op_forget_multi;
 	operations->mknod = op_mknod;
 	operations->mkdir = op_mkdir;
 	operations->symlink = op_symlink;
 	operations->link = op_link;
-	operations->create = op_create;
 	operations->unlink = op_unlink;
 	operations->rmdir = op_rmdir;
 	operations->rename = op_rename;

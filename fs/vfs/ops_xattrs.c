@@ -1,38 +1,58 @@
-/* Extended attributes and, under their names, POSIX ACLs. */
+/* Extended attributes and, under their names, POSIX ACLs: GETXATTR, LISTXATTR, SETXATTR, REMOVEXATTR. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "fs/fuse/caller.h"
-#include "fs/vfs/request.h"
 #include "fs/schema/virtual_xattrs.h"
+#include "fs/vfs/ops.h"
+#include "fs/vfs/reply.h"
+#include "fs/vfs/stale.h"
+#include "proto/container.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
 #define CAPABILITY "security.capability"
 #define GROUPS_MAX 65536
 
-/* A size of 0 asks how long the value is. */
-static void xattr_done(struct request *request)
-{
-	if (strcmp(request->name, CAPABILITY) == 0)
-		node_set(request->front->nodes, request->ino, NODE_PRIVILEGED);
-	if (request->size == 0)
-		request_reply_size(request, request->count);
-	else
-		request_reply_bytes(request, request->bytes, request->count);
-}
+/*
+ * ---- GETXATTR, LISTXATTR ----
+ *
+ *   op_getxattr, op_listxattr   ask
+ *   xattr_found                 replies
+ */
+struct xattr_read {
+	struct request request;
+	struct finding finding;
+	uint64_t ino;
+	size_t size; /* 0: how long is the value? */
+	bool is_capability;
+	char room[]; /* for the value, and behind it the name */
+};
 
-static void get(struct request *request, struct question question, size_t size)
+static void xattr_found(struct request *request);
+
+static struct xattr_read *xattr_read_new(fuse_req_t fuse, uint64_t ino, const char *name, size_t size)
 {
-	request->size = size < FS_XATTR_SIZE_MAX ? size : FS_XATTR_SIZE_MAX; /* XATTR_LIST_MAX is the same */
-	request->bytes = size > 0 ? malloc(request->size) : NULL;
-	question.size = request->size;
-	if (size > 0 && !request->bytes)
-		request_reply_error(request, -ENOMEM);
-	else
-		request_ask(request, question, xattr_done);
+	struct xattr_read *read;
+
+	if (strlen(name) > FS_NAME_SIZE_MAX) {
+		fuse_reply_err(fuse, ENAMETOOLONG);
+		return NULL;
+	}
+	if (size > FS_XATTR_SIZE_MAX) /* XATTR_LIST_MAX is the same */
+		size = FS_XATTR_SIZE_MAX;
+	read = request_new_with_room(fuse, sizeof *read, size + strlen(name) + 1);
+	if (!read)
+		return NULL;
+	read->ino = ino;
+	read->size = size;
+	read->is_capability = strcmp(name, CAPABILITY) == 0;
+	read->finding.bytes = read->room;
+	strcpy(read->room + size, name);
+	return read;
 }
 
 /* What the kernel asks by itself, before it writes to a file and when it changes its mode. */
@@ -45,37 +65,114 @@ static bool is_known_to_be_absent(const struct front *front, uint64_t ino, const
 
 static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct request *request = request_new_named(fuse, name);
+	struct xattr_read *read = xattr_read_new(fuse, ino, name, size);
 	struct question question = {
 		.kind = virtual_xattr_is(name) ? QUESTION_VIRTUAL_XATTR : QUESTION_XATTR, .ino = ino};
 
-	if (!request)
+	if (!read)
 		return;
-	request->ino = ino;
-	if (is_known_to_be_absent(request->front, ino, name)) {
-		request_reply_error(request, -ENODATA);
+	if (is_known_to_be_absent(read->request.front, ino, name)) {
+		request_reply_error(&read->request, -ENODATA);
 		return;
 	}
-	question.name = request_name(request->name);
-	get(request, question, size);
+	question.size = read->size;
+	question.name = request_name(read->room + read->size);
+	request_ask(&read->request, &question, &read->finding, xattr_found);
 }
 
 static void op_listxattr(fuse_req_t fuse, fuse_ino_t ino, size_t size)
 {
-	struct request *request = request_new(fuse);
+	struct xattr_read *read = xattr_read_new(fuse, ino, "", size);
 	struct question question = {
 		.kind = QUESTION_XATTRS, .ino = ino, .has_trusted = request_caller_has(fuse, CAP_SYS_ADMIN)};
 
-	if (request)
-		get(request, question, size);
+	if (!read)
+		return;
+	question.size = read->size;
+	request_ask(&read->request, &question, &read->finding, xattr_found);
 }
 
-/* ---- Setting ---- */
-
-static void done_called(struct client_call *call, int error, const struct op_reply *reply)
+static void xattr_found(struct request *request)
 {
-	(void)reply;
-	request_reply_error(request_of_call(call), error);
+	const struct xattr_read *read = container_of(request, struct xattr_read, request);
+
+	if (read->is_capability)
+		node_set(request->front->nodes, read->ino, NODE_PRIVILEGED);
+	if (read->size == 0)
+		request_reply_size(request, read->finding.count);
+	else
+		request_reply_bytes(request, read->room, read->finding.count);
+}
+
+/*
+ * ---- SETXATTR ----
+ *
+ *   op_setxattr          proposes the value; of an access ACL asks first for the file's group
+ *   setxattr_acl_found   proposes it
+ *   setxattr_called      replies
+ */
+struct setxattr {
+	struct request request;
+	struct op op;
+	struct retry retry; /* of a try before this one */
+	struct finding finding;
+	char room[]; /* the value, and behind it the name */
+};
+
+static void setxattr_acl_found(struct request *request);
+static void setxattr_called(struct request *request, int error, const struct op_reply *reply);
+
+static struct setxattr *setxattr_of(struct request *request)
+{
+	return container_of(request, struct setxattr, request);
+}
+
+static struct setxattr *setxattr_new(fuse_req_t fuse, const char *name, const char *value, size_t size)
+{
+	struct setxattr *setxattr;
+
+	if (strlen(name) > FS_NAME_SIZE_MAX) {
+		fuse_reply_err(fuse, ENAMETOOLONG);
+		return NULL;
+	}
+	setxattr = request_new_with_room(fuse, sizeof *setxattr, size + strlen(name) + 1);
+	if (!setxattr)
+		return NULL;
+	setxattr->retry = stale_take_retry(&setxattr->request);
+	memcpy(setxattr->room, value, size);
+	strcpy(setxattr->room + size, name);
+	return setxattr;
+}
+
+static void op_setxattr(
+	fuse_req_t fuse, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	struct setxattr *setxattr = setxattr_new(fuse, name, value, size);
+	const struct question question = question_of_attributes(ino);
+	struct request *request;
+
+	if (!setxattr)
+		return;
+	request = &setxattr->request;
+	if (request->front->pages)
+		pages_set_xattr(request->front->pages, ino);
+	if (strcmp(name, CAPABILITY) == 0)
+		node_set(request->front->nodes, ino, NODE_PRIVILEGED);
+	setxattr->op = (struct op){
+		.kind = OP_SETXATTR,
+		.setxattr = {.ino = ino,
+			.name = request_name(setxattr->room + size),
+			.value = slice_of(setxattr->room, size),
+			.flags = (flags & XATTR_CREATE ? OP_XATTR_CREATE : 0) |
+				 (flags & XATTR_REPLACE ? OP_XATTR_REPLACE : 0)},
+	};
+	if (!stale_is_last_try(request, &setxattr->retry, RETRY_LOOK, ino) &&
+		!front_has_open(request->front, ino))
+		setxattr->op.setxattr.flags |= OP_XATTR_NAMED;
+	if (strcmp(name, ACCESS_ACL) == 0)
+		request_ask(request, &question, &setxattr->finding, setxattr_acl_found);
+	else
+		request_call(request, &setxattr->op, NULL, setxattr_called);
 }
 
 static bool is_in_group(fuse_req_t fuse, gid_t group)
@@ -98,68 +195,56 @@ static bool is_in_group(fuse_req_t fuse, gid_t group)
 	return found;
 }
 
-static void set_called(struct client_call *call, int error, const struct op_reply *reply)
+/* Linux clears S_ISGID when somebody outside of the file's group sets its access ACL. */
+static void setxattr_acl_found(struct request *request)
 {
-	struct request *request = request_of_call(call);
+	struct setxattr *setxattr = setxattr_of(request);
+
+	if (!is_in_group(request->fuse, setxattr->finding.attributes.gid))
+		setxattr->op.setxattr.flags |= OP_XATTR_KILL_SGID;
+	request_call(request, &setxattr->op, NULL, setxattr_called);
+}
+
+static void setxattr_called(struct request *request, int error, const struct op_reply *reply)
+{
+	const struct setxattr *setxattr = setxattr_of(request);
 
 	(void)reply;
-	if (error == -ESTALE)
-		error = request_look_error(request, error, request->op.setxattr.ino);
-	request_reply_error(request, error);
+	request_reply_error(
+		request, stale_look_error(request, &setxattr->retry, error, setxattr->op.setxattr.ino));
 }
 
-/* Linux clears S_ISGID when somebody who is not in the file's group sets its access ACL. */
-static void acl_checked(struct request *request)
-{
-	if (!is_in_group(request->fuse, request->attributes.gid))
-		request->op.setxattr.flags |= OP_XATTR_KILL_SGID;
-	request_call(request, NULL, set_called);
-}
+/*
+ * ---- REMOVEXATTR ----
+ *
+ *   op_removexattr       proposes it
+ *   removexattr_called   replies
+ */
+struct removexattr {
+	struct request request;
+	struct op op;
+	char name[];
+};
 
-static void op_setxattr(
-	fuse_req_t fuse, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
-{
-	struct request *request = request_new_named(fuse, name);
-
-	if (!request)
-		return;
-	if (request->front->pages)
-		pages_set_xattr(request->front->pages, ino);
-	if (strcmp(name, CAPABILITY) == 0)
-		node_set(request->front->nodes, ino, NODE_PRIVILEGED);
-	request->bytes = malloc(size > 0 ? size : 1);
-	if (!request->bytes) {
-		request_reply_error(request, -ENOMEM);
-		return;
-	}
-	memcpy(request->bytes, value, size);
-	request->op = (struct op){
-		.kind = OP_SETXATTR,
-		.setxattr = {.ino = ino,
-			.name = request_name(request->name),
-			.value = slice_of(request->bytes, size),
-			.flags = (flags & XATTR_CREATE ? OP_XATTR_CREATE : 0) |
-				 (flags & XATTR_REPLACE ? OP_XATTR_REPLACE : 0)},
-	};
-	if (!request_is_last_try(request, RETRY_LOOK, ino) && !request_has_open(request->front, ino))
-		request->op.setxattr.flags |= OP_XATTR_NAMED;
-	if (strcmp(name, ACCESS_ACL) == 0)
-		request_ask(request, attributes_of(ino), acl_checked);
-	else
-		request_call(request, NULL, set_called);
-}
+static void removexattr_called(struct request *request, int error, const struct op_reply *reply);
 
 static void op_removexattr(fuse_req_t fuse, fuse_ino_t ino, const char *name)
 {
-	struct request *request = request_new_named(fuse, name);
+	struct removexattr *remove = request_new_named(fuse, offsetof(struct removexattr, name), name);
 
-	if (!request)
+	if (!remove)
 		return;
-	request->op = (struct op){
+	remove->op = (struct op){
 		.kind = OP_REMOVEXATTR,
-		.removexattr = {.ino = ino, .name = request_name(request->name)},
+		.removexattr = {.ino = ino, .name = request_name(remove->name)},
 	};
-	request_call(request, NULL, done_called);
+	request_call(&remove->request, &remove->op, NULL, removexattr_called);
+}
+
+static void removexattr_called(struct request *request, int error, const struct op_reply *reply)
+{
+	(void)reply;
+	request_reply_error(request, error);
 }
 
 void ops_xattrs(struct fuse_lowlevel_ops *operations)

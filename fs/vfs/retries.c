@@ -30,12 +30,23 @@ void retries_free(struct retries *retries)
 	free(retries);
 }
 
-/* Under the mutex. NULL: nothing is noted. */
-static struct retry *find(struct retries *retries, uint32_t thread)
+/* What is noted about the thread, with the mutex taken (retries_put). NULL: nothing, and it is not taken. */
+static struct retry *retries_get(struct retries *retries, uint32_t thread)
 {
 	struct retry *retry = &retries->places[thread % PLACES];
 
-	return retry->kind != RETRY_NONE && retry->thread == thread ? retry : NULL;
+	if (!atomic_load(&retries->has_any))
+		return NULL;
+	pthread_mutex_lock(&retries->mutex);
+	if (retry->kind != RETRY_NONE && retry->thread == thread)
+		return retry;
+	pthread_mutex_unlock(&retries->mutex);
+	return NULL;
+}
+
+static void retries_put(struct retries *retries)
+{
+	pthread_mutex_unlock(&retries->mutex);
 }
 
 void retries_note(
@@ -52,73 +63,60 @@ void retries_note(
 
 void retries_look_up(struct retries *retries, uint32_t thread, uint64_t parent)
 {
-	struct retry *retry;
+	struct retry *retry = retries_get(retries, thread);
 
-	if (!atomic_load(&retries->has_any))
+	if (!retry)
 		return;
-	pthread_mutex_lock(&retries->mutex);
-	retry = find(retries, thread);
-	if (retry && retry->missed_in != 0 && retry->missed_in != parent)
+	if (retry->missed_in != 0 && retry->missed_in != parent)
 		retry->kind = RETRY_NONE;
-	pthread_mutex_unlock(&retries->mutex);
+	retries_put(retries);
 }
 
 void retries_found(struct retries *retries, uint32_t thread, uint64_t ino, uint64_t now)
 {
-	struct retry *retry;
+	struct retry *retry = retries_get(retries, thread);
 
-	if (!atomic_load(&retries->has_any))
+	if (!retry)
 		return;
-	pthread_mutex_lock(&retries->mutex);
-	retry = find(retries, thread);
-	if (retry) {
-		retry->missed_in = 0;
-		retry->found[1] = retry->found[0];
-		retry->found[0] = ino;
-		retry->found_at = now;
-	}
-	pthread_mutex_unlock(&retries->mutex);
+	retry->missed_in = 0;
+	retry->found[1] = retry->found[0];
+	retry->found[0] = ino;
+	retry->found_at = now;
+	retries_put(retries);
 }
 
 void retries_missed(struct retries *retries, uint32_t thread, uint64_t parent)
 {
-	struct retry *retry;
+	struct retry *retry = retries_get(retries, thread);
 
-	if (!atomic_load(&retries->has_any))
+	if (!retry)
 		return;
-	pthread_mutex_lock(&retries->mutex);
-	retry = find(retries, thread);
-	if (retry)
-		retry->missed_in = parent;
-	pthread_mutex_unlock(&retries->mutex);
+	retry->missed_in = parent;
+	retries_put(retries);
+}
+
+static struct retry copy_note(struct retries *retries, uint32_t thread, bool is_end)
+{
+	struct retry *retry = retries_get(retries, thread);
+	struct retry copy = {0};
+
+	if (!retry)
+		return copy;
+	copy = *retry;
+	if (is_end)
+		retry->kind = RETRY_NONE;
+	retries_put(retries);
+	return copy;
 }
 
 struct retry retries_of(struct retries *retries, uint32_t thread)
 {
-	const struct retry *retry;
-	struct retry copy = {0};
-
-	if (!atomic_load(&retries->has_any))
-		return copy;
-	pthread_mutex_lock(&retries->mutex);
-	retry = find(retries, thread);
-	if (retry)
-		copy = *retry;
-	pthread_mutex_unlock(&retries->mutex);
-	return copy;
+	return copy_note(retries, thread, false);
 }
 
-void retries_end(struct retries *retries, uint32_t thread)
+struct retry retries_take(struct retries *retries, uint32_t thread)
 {
-	struct retry *retry;
-
-	if (!atomic_load(&retries->has_any))
-		return;
-	pthread_mutex_lock(&retries->mutex);
-	retry = find(retries, thread);
-	if (retry)
-		retry->kind = RETRY_NONE;
-	pthread_mutex_unlock(&retries->mutex);
+	return copy_note(retries, thread, true);
 }
 
 bool retry_is_last(const struct retry *retry, enum retry_kind kind, uint64_t ino, uint64_t now)

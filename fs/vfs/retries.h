@@ -1,5 +1,5 @@
 /*
- * retries.h: threads that were told ESTALE and try again.
+ * retries.h: threads that were told ESTALE and try again. LOOKUP and stale.c note what happens to them.
  *
  * The kernel knows names for a while after another mount has changed them. Told ESTALE about the inode that it found so,
  * it walks the path once more and asks for every name on it; what is wrong then is the system call's own answer. This
@@ -50,8 +50,8 @@ void retries_found(struct retries *retries, uint32_t thread, uint64_t ino, uint6
 void retries_missed(struct retries *retries, uint32_t thread, uint64_t parent);
 /* What is noted about it. */
 struct retry retries_of(struct retries *retries, uint32_t thread);
-/* Its call comes to an end. */
-void retries_end(struct retries *retries, uint32_t thread);
+/* The same, as its call comes to an end: nothing is noted any more. */
+struct retry retries_take(struct retries *retries, uint32_t thread);
 
 /* Is this the second try of a call that does this with the inode? */
 bool retry_is_last(const struct retry *retry, enum retry_kind kind, uint64_t ino, uint64_t now);

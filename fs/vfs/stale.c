@@ -1,36 +1,36 @@
-/*
- * What other mounts have removed, and this one's kernel finds by names that it remembers: it is told ESTALE, and looks
- * again. What it comes back with is then taken as it is.
- */
+#include "fs/vfs/stale.h"
+
 #include <errno.h>
-#include <linux/fuse.h>
 
-#include "fs/vfs/request.h"
-
-static uint64_t now_of(const struct request *request)
+struct retry stale_read_retry(const struct request *request)
 {
-	return env_now(request->front->options.env);
+	struct retries *retries = request->front->retries;
+
+	return retries ? retries_of(retries, request->watched.thread) : (struct retry){0};
 }
 
-bool request_has_open(const struct front *front, uint64_t ino)
+struct retry stale_take_retry(const struct request *request)
 {
-	return node_has(front->nodes, ino, NODE_OPEN) || removed_has(front->removed, ino);
+	struct retries *retries = request->front->retries;
+
+	return retries ? retries_take(retries, request->watched.thread) : (struct retry){0};
 }
 
 /* A thread of another PID namespace can not be told from others: a place that is gone stays gone. */
-bool request_is_last_try(const struct request *request, enum retry_kind kind, uint64_t ino)
+bool stale_is_last_try(
+	const struct request *request, const struct retry *retry, enum retry_kind kind, uint64_t ino)
 {
-	if (!request->front->retries || (request_caller_thread(request) == 0 && kind == RETRY_PLACE))
+	if (!request->front->retries || (request->watched.thread == 0 && kind == RETRY_PLACE))
 		return true;
-	return retry_is_last(&request->retry, kind, ino, now_of(request));
+	return retry_is_last(retry, kind, ino, env_now(request->front->options.env));
 }
 
-int request_look_again(struct request *request, enum retry_kind kind, uint64_t ino, uint64_t other)
+int stale_look_again(const struct request *request, enum retry_kind kind, uint64_t ino, uint64_t other)
 {
 	struct retries *retries = request->front->retries;
 
 	if (retries)
-		retries_note(retries, request_caller_thread(request), kind, ino, other);
+		retries_note(retries, request->watched.thread, kind, ino, other);
 	return -ESTALE;
 }
 
@@ -59,24 +59,25 @@ static void find_places(const struct op *op, uint64_t *ino, uint64_t *other)
 	}
 }
 
-int request_place_error(struct request *request, int error)
+int stale_place_error(
+	const struct request *request, const struct op *op, const struct retry *retry, int error)
 {
 	uint64_t ino, other;
 
 	if (error != -ESTALE)
 		return error;
-	find_places(&request->op, &ino, &other);
-	if (request_is_last_try(request, RETRY_PLACE, ino) ||
-		(other > 0 && request_is_last_try(request, RETRY_PLACE, other)))
+	find_places(op, &ino, &other);
+	if (stale_is_last_try(request, retry, RETRY_PLACE, ino) ||
+		(other > 0 && stale_is_last_try(request, retry, RETRY_PLACE, other)))
 		return -ENOENT;
-	return request_look_again(request, RETRY_PLACE, ino, other);
+	return stale_look_again(request, RETRY_PLACE, ino, other);
 }
 
-int request_look_error(struct request *request, int error, uint64_t ino)
+int stale_look_error(const struct request *request, const struct retry *retry, int error, uint64_t ino)
 {
 	if (!request->front->retries || error != -ESTALE)
 		return error;
-	if (!request_is_last_try(request, RETRY_LOOK, ino))
-		return request_look_again(request, RETRY_LOOK, ino, 0);
+	if (!stale_is_last_try(request, retry, RETRY_LOOK, ino))
+		return stale_look_again(request, RETRY_LOOK, ino, 0);
 	return fs_ino_is_directory(ino) ? -ENOENT : error;
 }

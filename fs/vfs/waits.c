@@ -40,7 +40,7 @@ void waits_free(struct waits *waits)
 	free(waits);
 }
 
-static struct wait *find(struct waits *waits, uint64_t unique)
+static struct wait *waits_find(struct waits *waits, uint64_t unique)
 {
 	struct wait *wait;
 
@@ -77,7 +77,7 @@ void waits_remove(struct waits *waits, uint64_t unique)
 	struct wait *wait;
 
 	pthread_mutex_lock(&waits->mutex);
-	wait = find(waits, unique);
+	wait = waits_find(waits, unique);
 	HASH_DEL(waits->list, wait);
 	pthread_mutex_unlock(&waits->mutex);
 	free(wait);
@@ -88,7 +88,7 @@ bool waits_is_interrupted(struct waits *waits, uint64_t unique)
 	bool is_interrupted;
 
 	pthread_mutex_lock(&waits->mutex);
-	is_interrupted = find(waits, unique)->is_interrupted;
+	is_interrupted = waits_find(waits, unique)->is_interrupted;
 	pthread_mutex_unlock(&waits->mutex);
 	return is_interrupted;
 }
@@ -98,7 +98,7 @@ bool waits_interrupt(struct waits *waits, uint64_t unique, void (*wake)(struct r
 	struct wait *wait;
 
 	pthread_mutex_lock(&waits->mutex);
-	wait = find(waits, unique);
+	wait = waits_find(waits, unique);
 	if (wait) {
 		wait->is_interrupted = true;
 		wake(wait->request);

@@ -1,5 +1,6 @@
 /*
- * waits.h: the blocking lock requests of a mount, found by the kernel's id when a signal interrupts one.
+ * waits.h: the blocking lock requests of a mount, found by the kernel's id when a signal interrupts one. SETLKW and
+ * INTERRUPT call it (ops_setlk.c), on any lane.
  *
  * An INTERRUPT may be read by another lane than the request that it is about, so the registry is the front's. It only
  * says that a request was interrupted; the request answers itself, on its own loop. An INTERRUPT may even be handled

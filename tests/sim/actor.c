@@ -96,7 +96,7 @@ void actor_call(struct actor *actor, const struct op *op, struct buf *payload, a
 static void on_read(struct client_read *read, int error)
 {
 	struct actor *actor = container_of(read, struct actor, read);
-	struct answer answer = {.error = error, .finding = &read->finding};
+	struct answer answer = {.error = error, .finding = &actor->finding};
 
 	deliver(actor, &answer);
 }
@@ -121,9 +121,11 @@ static void ask(struct actor *actor, const struct question *question, actor_cb a
 	check(!actor->is_waiting);
 	actor->is_waiting = true;
 	actor->answered = answered;
-	actor->read =
-		(struct client_read){.loop = actor->mount->loop, .question = *question, .done = on_read};
-	actor->read.finding = (struct finding){
+	actor->read = (struct client_read){.loop = actor->mount->loop,
+		.question = *question,
+		.finding = &actor->finding,
+		.done = on_read};
+	actor->finding = (struct finding){
 		.bytes = actor->bytes, .begin = begin_names, .entry = take_name, .argument = actor};
 	client_read(actor->mount->client, &actor->read);
 }

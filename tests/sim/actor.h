@@ -42,6 +42,7 @@ struct actor {
 	/* Its request. */
 	struct client_call call;
 	struct client_read read;
+	struct finding finding;
 	actor_cb answered;
 	actor_name_cb named; /* of a directory's entries */
 	bool is_waiting; /* for an answer */

@@ -1,13 +1,13 @@
 /*
  * mount.h: one machine with a mount. Its processes run one after the other, each with a client of the cluster (fs/client), a
- * session of its own, and the front's table of open files (fs/vfs/nameless.h). Nothing of a process outlives it; the
+ * session of its own, and the front's table of open files (fs/inodes/nameless.h). Nothing of a process outlives it; the
  * operations that its actors waited for stay open.
  */
 #ifndef RAFTKV_TESTS_SIM_MOUNT_H
 #define RAFTKV_TESTS_SIM_MOUNT_H
 
 #include "fs/client/remote.h"
-#include "fs/vfs/nameless.h"
+#include "fs/inodes/nameless.h"
 #include "tests/lib/sim_env.h"
 
 #define MOUNTS	    2u

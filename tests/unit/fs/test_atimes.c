@@ -1,9 +1,9 @@
-/* fs/client/atimes: when a read is worth a note, what getattr is told meanwhile, and that notes are sent. */
+/* fs/inodes/atimes: when a read is worth a note, what getattr is told meanwhile, and that notes are sent. */
 #include "tests/lib/test.h"
 
 #include <sys/stat.h>
 
-#include "fs/vfs/atimes.h"
+#include "fs/inodes/atimes.h"
 #include "tests/lib/sim_client.h"
 
 #define DAY_S	 86400

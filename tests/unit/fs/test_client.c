@@ -12,6 +12,7 @@
 struct ask {
 	struct client_call call;
 	struct client_read read;
+	struct finding finding;
 	bool is_done;
 	int error;
 	struct op_reply reply;
@@ -67,8 +68,9 @@ static int call_and_wait(struct sim_client *sim, const struct op *op, struct buf
 
 static int read_and_wait(struct sim_client *sim, const struct question *question, struct ask *ask)
 {
-	*ask = (struct ask){.read = {.loop = sim->loop, .question = *question, .done = on_read}};
-	ask->read.finding = (struct finding){.begin = count_run, .entry = skip_entry, .argument = ask};
+	*ask = (struct ask){.finding = {.begin = count_run, .entry = skip_entry, .argument = ask}};
+	ask->read = (struct client_read){
+		.loop = sim->loop, .question = *question, .finding = &ask->finding, .done = on_read};
 	client_read(sim->client, &ask->read);
 	sim_client_until(sim, &ask->is_done);
 	return ask->error;
@@ -192,7 +194,7 @@ static void test_cold_reads_run_again_on_a_worker(void **state)
 				      .refuse_one_in = 10});
 	for (unsigned i = 0; i < CALL_COUNT; i++) {
 		assert_int_equal(read_and_wait(&sim, &list_root, &ask), 0);
-		assert_int_equal(ask.read.finding.attributes.ino, FS_ROOT_INO);
+		assert_int_equal(ask.finding.attributes.ino, FS_ROOT_INO);
 		runs += ask.runs;
 	}
 	assert_in_range(runs, CALL_COUNT + CALL_COUNT / 4, 2 * CALL_COUNT);

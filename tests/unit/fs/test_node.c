@@ -1,9 +1,9 @@
-/* fs/fuse/node: errors that are told once, waits for locks. */
+/* fs/inodes/node: errors that are told once, waits for locks. */
 #include "tests/lib/test.h"
 
 #include <errno.h>
 
-#include "fs/vfs/node.h"
+#include "fs/inodes/node.h"
 #include "tests/lib/sim_env.h"
 
 #define INO 7u

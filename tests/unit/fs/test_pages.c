@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "fs/vfs/pages.h"
+#include "fs/inodes/pages.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
 #include "proto/plant.h"

@@ -44,6 +44,7 @@ struct call {
 	struct fixture *fixture;
 	struct client_call call;
 	struct client_read read;
+	struct finding finding;
 	uint64_t ino;
 	int error;
 	bool is_done;
@@ -419,6 +420,7 @@ static void begin_read(void *argument)
 	struct call *call = argument;
 
 	call->read.done = on_read_done;
+	call->read.finding = &call->finding;
 	call->read.question = (struct question){.kind = QUESTION_ATTRIBUTES, .ino = 1};
 	client_read(remote_client(call->fixture->remote), &call->read);
 }

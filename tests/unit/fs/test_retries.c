@@ -1,4 +1,4 @@
-/* fs/fuse/retries: which try of a system call this is. */
+/* fs/vfs/retries: which try of a system call this is. */
 #include "fs/vfs/retries.h"
 
 #include "tests/lib/test.h"
@@ -50,7 +50,7 @@ static void what_has_no_name_comes_again(void **state)
 	assert_true(is_last(retries, RETRY_PLACE, NEW, SLOWLY));
 	assert_true(is_last(retries, RETRY_LOOK, OLD, SLOWLY));
 	assert_false(is_last(retries, RETRY_PLACE, CHILD, SLOWLY));
-	retries_end(retries, THREAD);
+	retries_take(retries, THREAD);
 	assert_false(is_last(retries, RETRY_PLACE, OLD, SLOWLY));
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "fs/vfs/told.h"
+#include "fs/inodes/told.h"
 #include "proto/plant.h"
 #include "tests/lib/fs_harness.h"
 

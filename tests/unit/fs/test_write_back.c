@@ -1,4 +1,4 @@
-/* fs/client/write_back: what is joined, what may overtake what, its bounds, and that nothing is lost. */
+/* fs/inodes/write_back: what is joined, what may overtake what, its bounds, and that nothing is lost. */
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/vfs/write_back.h"
+#include "fs/inodes/write_back.h"
 #include "tests/lib/sim_client.h"
 
 #define FILE_COUNT	 3u

@@ -1,17 +1,18 @@
 /*
- * nameless.h: what loses its last name on another mount while it is open here.
+ * nameless.h: what loses its last name on another mount while it is open here. The front asks (front_ask); CREATE says
+ * when it makes a file.
  *
- * The cluster asks each mount about inodes that have none any more (fs/cluster/coordinator.h), and lets them go when it has an answer.
- * Before this mount answers, those that are open here are held for its session (OP_HOLD; removed.h has them then). A
- * file that is just being made has no number yet that could be compared: the answer waits for those makings that were
- * under way.
+ * The cluster asks each mount about inodes that have no name any more (fs/cluster/coordinator.h), and lets them go when
+ * it has an answer. Before this mount answers, those that are open here are held for its session (OP_HOLD; removed.h
+ * has them then). A file that is just being made has no number yet that could be compared: the answer waits for those
+ * makings that were under way.
  *
  * What is opened later has a name then, or is held before it is opened.
  */
-#ifndef RAFTKV_FS_VFS_NAMELESS_H
-#define RAFTKV_FS_VFS_NAMELESS_H
+#ifndef RAFTKV_FS_INODES_NAMELESS_H
+#define RAFTKV_FS_INODES_NAMELESS_H
 
-#include "fs/vfs/removed.h"
+#include "fs/inodes/removed.h"
 
 struct nameless;
 
@@ -29,8 +30,8 @@ struct nameless_options {
 int nameless_new(const struct nameless_options *options, struct nameless **nameless);
 void nameless_free(struct nameless *nameless); /* stopped, or never used; may be NULL */
 
-/* On the loop, one at a time: about these inodes (ino_ranges.h, for the call). `answer`, perhaps inside the call: all that
- * are open here are held; or some may not be, and it must come again. */
+/* On the loop, one at a time: about these inodes (ino_ranges.h, for the call). `answer`, perhaps inside the call: all
+ * that are open here are held; or some may not be, and it must come again. */
 void nameless_ask(struct nameless *nameless, struct slice inodes,
 	void (*answer)(void *argument, bool are_kept), void *argument);
 

@@ -1,4 +1,4 @@
-#include "fs/vfs/removed.h"
+#include "fs/inodes/removed.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,13 +14,13 @@
 #define RELEASE_AGAIN_NS UINT64_C(1000000000)
 #define ROUND_MAX	 256u
 
-struct item {
+struct removed_item {
 	uint64_t ino;
 	bool is_kept; /* until its last close, not until the kernel has forgotten it */
 	bool is_sure;
 	bool is_forgotten; /* in the list; or closed */
-	struct item *prev;
-	struct item *next;
+	struct removed_item *prev;
+	struct removed_item *next;
 	UT_hash_handle hh;
 };
 
@@ -36,8 +36,8 @@ struct leaving {
 struct removed {
 	struct removed_options options;
 	pthread_mutex_t mutex; /* of the items, the list and is_busy */
-	struct item *items;
-	struct item *forgotten;
+	struct removed_item *items;
+	struct removed_item *forgotten;
 	bool is_busy;
 	atomic_uint_fast64_t count;
 	/* The round's: */
@@ -68,7 +68,7 @@ int removed_new(const struct removed_options *options, struct removed **out)
 
 void removed_free(struct removed *removed)
 {
-	struct item *item, *next;
+	struct removed_item *item, *next;
 
 	if (!removed)
 		return;
@@ -80,17 +80,17 @@ void removed_free(struct removed *removed)
 	free(removed);
 }
 
-static struct item *find(struct removed *removed, uint64_t ino)
+static struct removed_item *removed_find(struct removed *removed, uint64_t ino)
 {
-	struct item *item;
+	struct removed_item *item;
 
 	HASH_FIND(hh, removed->items, &ino, sizeof ino, item);
 	return item;
 }
 
-static struct item *new_item(struct removed *removed, uint64_t ino)
+static struct removed_item *new_item(struct removed *removed, uint64_t ino)
 {
-	struct item *item = calloc(1, sizeof *item);
+	struct removed_item *item = calloc(1, sizeof *item);
 
 	if (!item)
 		return NULL;
@@ -102,12 +102,12 @@ static struct item *new_item(struct removed *removed, uint64_t ino)
 }
 
 /* One that is kept already was removed by this mount, whose answer came late: the kernel decides. */
-static void add(struct removed *removed, uint64_t ino, bool is_kept, bool is_sure)
+static void removed_note(struct removed *removed, uint64_t ino, bool is_kept, bool is_sure)
 {
-	struct item *item;
+	struct removed_item *item;
 
 	pthread_mutex_lock(&removed->mutex);
-	item = find(removed, ino);
+	item = removed_find(removed, ino);
 	if (!item)
 		item = new_item(removed, ino);
 	if (item) {
@@ -122,23 +122,23 @@ static void add(struct removed *removed, uint64_t ino, bool is_kept, bool is_sur
 
 void removed_add(struct removed *removed, uint64_t ino)
 {
-	add(removed, ino, false, true);
+	removed_note(removed, ino, false, true);
 }
 
 void removed_keep(struct removed *removed, uint64_t ino, bool is_sure)
 {
-	add(removed, ino, true, is_sure);
+	removed_note(removed, ino, true, is_sure);
 }
 
 bool removed_has(struct removed *removed, uint64_t ino)
 {
-	const struct item *item;
+	const struct removed_item *item;
 	bool has;
 
 	if (atomic_load(&removed->count) == 0)
 		return false;
 	pthread_mutex_lock(&removed->mutex);
-	item = find(removed, ino);
+	item = removed_find(removed, ino);
 	has = item && item->is_sure;
 	pthread_mutex_unlock(&removed->mutex);
 	return has;
@@ -155,7 +155,7 @@ bool removed_is_ending(struct removed *removed, uint64_t ino)
 	return is_ending;
 }
 
-static void remove_item(struct removed *removed, struct item *item)
+static void remove_item(struct removed *removed, struct removed_item *item)
 {
 	if (item->is_forgotten)
 		DL_DELETE(removed->forgotten, item);
@@ -166,12 +166,12 @@ static void remove_item(struct removed *removed, struct item *item)
 
 void removed_drop(struct removed *removed, uint64_t ino)
 {
-	struct item *item;
+	struct removed_item *item;
 
 	if (atomic_load(&removed->count) == 0)
 		return;
 	pthread_mutex_lock(&removed->mutex);
-	item = find(removed, ino);
+	item = removed_find(removed, ino);
 	if (item)
 		remove_item(removed, item);
 	pthread_mutex_unlock(&removed->mutex);
@@ -179,12 +179,12 @@ void removed_drop(struct removed *removed, uint64_t ino)
 
 /* ---- A round ---- */
 
-static void on_timer(struct env_timer *timer);
+static void on_removed_timer(struct env_timer *timer);
 
 static void wait_for_more(struct removed *removed)
 {
 	env_timer_start(&removed->timer, removed->options.loop,
-		env_now(env_loop_env(removed->options.loop)) + RELEASE_DELAY_NS, on_timer);
+		env_now(env_loop_env(removed->options.loop)) + RELEASE_DELAY_NS, on_removed_timer);
 }
 
 static void become_idle(struct removed *removed)
@@ -276,8 +276,9 @@ static void release_next(struct removed *removed)
 
 static bool is_needed(const struct removed *removed, const struct leaving *leaving)
 {
-	return !leaving->is_kept && removed->options.is_known(removed->options.argument, leaving->ino) &&
-	       !planted("fs:forgotten_while_known");
+	if (planted("fs:forgotten_while_known"))
+		return false;
+	return !leaving->is_kept && removed->options.is_known(removed->options.argument, leaving->ino);
 }
 
 /* On a worker. */
@@ -292,10 +293,10 @@ static void ask_kernel(struct env_work *work)
 	removed->leaving_count = left;
 }
 
-/* Under the mutex: who opens it after this finds that it is not held. */
+/* Under the mutex: whoever opens it after this finds that it is not held. */
 static bool take_out(struct removed *removed, const struct leaving *leaving)
 {
-	struct item *item = find(removed, leaving->ino);
+	struct removed_item *item = removed_find(removed, leaving->ino);
 
 	if (!item || item->is_kept != leaving->is_kept)
 		return false;
@@ -321,14 +322,14 @@ static void on_asked(struct env_work *work)
 	release_next(removed);
 }
 
-static void on_timer(struct env_timer *timer)
+static void on_removed_timer(struct env_timer *timer)
 {
 	struct removed *removed = container_of(timer, struct removed, timer);
 
 	removed->leaving_count = 0;
 	pthread_mutex_lock(&removed->mutex);
 	while (removed->forgotten && removed->leaving_count < ROUND_MAX) {
-		struct item *item = removed->forgotten;
+		struct removed_item *item = removed->forgotten;
 
 		DL_DELETE(removed->forgotten, item);
 		item->is_forgotten = false;
@@ -352,7 +353,7 @@ static void on_arm(struct env_mail *mail)
 /* Under the mutex. True: a round is to begin. */
 static bool note_forgotten(struct removed *removed, uint64_t ino, bool is_closed)
 {
-	struct item *item = find(removed, ino);
+	struct removed_item *item = removed_find(removed, ino);
 	bool was_busy = removed->is_busy;
 
 	if (!item || item->is_forgotten || item->is_kept != is_closed)
@@ -388,7 +389,7 @@ void removed_close(struct removed *removed, uint64_t ino)
 
 void removed_lose(struct removed *removed)
 {
-	struct item *item, *next;
+	struct removed_item *item, *next;
 
 	pthread_mutex_lock(&removed->mutex);
 	HASH_ITER (hh, removed->items, item, next)

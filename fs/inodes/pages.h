@@ -1,9 +1,11 @@
 /*
- * pages.h: which version of a file's data the kernel's pages are of, on a mount that is not the only client.
+ * pages.h: which version of a file's data the kernel's pages are of, on a mount that is not the only client. Openings and
+ * handles count opens here; requests and the write-back tell of every answer that has attributes.
  *
  * Whatever tells attributes tells a data version (rows.h). A version that this mount made leaves the pages alone: the
- * kernel has those bytes. Behind any other one the pages are old: they are dropped (drops.h). Who is about to tell the kernel of the new version
- * waits for that first, where the kernel allows it, so that nobody sees a new size over old pages.
+ * kernel has those bytes. Behind any other one the pages are old: they are dropped (drops.h). A request that is about
+ * to tell the kernel of the new version waits for that first, where the kernel allows it, so that nobody sees a new
+ * size over old pages.
  *
  * Changes of ours are answered in any order, and their versions become known with the answers: a gap between them is
  * somebody else's once none of ours is under way.
@@ -13,10 +15,10 @@
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_PAGES_H
-#define RAFTKV_FS_VFS_PAGES_H
+#ifndef RAFTKV_FS_INODES_PAGES_H
+#define RAFTKV_FS_INODES_PAGES_H
 
-#include "fs/vfs/drops.h"
+#include "fs/inodes/drops.h"
 #include "fs/schema/rows.h"
 
 struct pages;
@@ -29,7 +31,7 @@ struct pages_options {
 int pages_new(const struct pages_options *options, struct pages **pages);
 void pages_free(struct pages *pages); /* may be NULL */
 
-/* A file is opened. `can_read`: the kernel shows pages to who has the handle. 0 or -ENOMEM. */
+/* A file is opened. `can_read`: the kernel shows pages to whoever has the handle. 0 or -ENOMEM. */
 int pages_open(struct pages *pages, uint64_t ino, bool can_read);
 void pages_close(struct pages *pages, uint64_t ino, bool can_read);
 /* Of the open that is to be answered, with attributes that were asked for after pages_open. A ticket of the drops; 0:

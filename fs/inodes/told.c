@@ -1,4 +1,4 @@
-#include "fs/vfs/told.h"
+#include "fs/inodes/told.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15) /* Knuth, "The Art of Computer Programming", volume 3, 6.4 */
 
-struct place {
+struct told_place {
 	uint64_t ino; /* 0: of none */
 	uint64_t digest;
 	uint64_t data_version;
@@ -29,7 +29,7 @@ struct told {
 	pthread_mutex_t mutex;
 	uint64_t valid_ns;
 	uint32_t count;
-	struct place *places;
+	struct told_place *places;
 };
 
 int told_new(uint64_t valid_ns, uint32_t places, struct told **out)
@@ -60,7 +60,7 @@ void told_free(struct told *told)
 	free(told);
 }
 
-static struct place *place_of(struct told *told, uint64_t ino)
+static struct told_place *place_of(struct told *told, uint64_t ino)
 {
 	return &told->places[(ino * SPREAD >> 32) & (told->count - 1)];
 }
@@ -86,7 +86,7 @@ static uint64_t digest_of(const struct attributes *attributes)
 }
 
 /* Answers overtake each other. */
-static bool is_older(const struct attributes *attributes, const struct place *place)
+static bool told_is_older(const struct attributes *attributes, const struct told_place *place)
 {
 	return attributes->generation == place->generation && attributes->data_version < place->data_version;
 }
@@ -97,7 +97,7 @@ static void raise_to(uint64_t *time, uint64_t other)
 		*time = other;
 }
 
-static void note(struct place *place, const struct attributes *attributes, uint64_t digest, uint64_t now)
+static void note(struct told_place *place, const struct attributes *attributes, uint64_t digest, uint64_t now)
 {
 	if (place->ino != attributes->ino) {
 		if (place->until > now)
@@ -117,7 +117,7 @@ static void note(struct place *place, const struct attributes *attributes, uint6
 }
 
 /* Told again a name is good, unless the kernel knows others. */
-static void note_name(struct place *place, uint64_t name, uint64_t now)
+static void note_name(struct told_place *place, uint64_t name, uint64_t now)
 {
 	if (place->name != name && now < place->name_until)
 		raise_to(&place->other_name_until, place->name_until);
@@ -130,7 +130,7 @@ static void note_name(struct place *place, uint64_t name, uint64_t now)
 void told_note(struct told *told, const struct attributes *attributes, uint64_t name, uint64_t now)
 {
 	uint64_t digest = digest_of(attributes);
-	struct place *place;
+	struct told_place *place;
 
 	pthread_mutex_lock(&told->mutex);
 	place = place_of(told, attributes->ino);
@@ -149,11 +149,11 @@ uint64_t told_name(uint64_t parent, struct slice name)
 void told_change(struct told *told, const struct attributes *attributes, bool is_ours)
 {
 	uint64_t digest = digest_of(attributes);
-	struct place *place;
+	struct told_place *place;
 
 	pthread_mutex_lock(&told->mutex);
 	place = place_of(told, attributes->ino);
-	if (place->ino == attributes->ino && !is_older(attributes, place) &&
+	if (place->ino == attributes->ino && !told_is_older(attributes, place) &&
 		(is_ours || attributes->data_version == place->data_version)) {
 		place->digest = digest;
 		place->data_version = attributes->data_version;
@@ -163,7 +163,7 @@ void told_change(struct told *told, const struct attributes *attributes, bool is
 
 void told_forget(struct told *told, uint64_t ino)
 {
-	struct place *place;
+	struct told_place *place;
 
 	pthread_mutex_lock(&told->mutex);
 	place = place_of(told, ino);
@@ -173,15 +173,17 @@ void told_forget(struct told *told, uint64_t ino)
 }
 
 /* It was told something else, and these are no older. */
-static bool is_changed(const struct place *place, const struct attributes *attributes, uint64_t now)
+static bool is_changed(const struct told_place *place, const struct attributes *attributes, uint64_t now)
 {
-	return now < place->until && place->digest != digest_of(attributes) && !is_older(attributes, place) &&
-	       !planted("fs:old_attributes_kept");
+	if (planted("fs:old_attributes_kept"))
+		return false;
+	return now < place->until && place->digest != digest_of(attributes) &&
+	       !told_is_older(attributes, place);
 }
 
 bool told_is_old(struct told *told, const struct attributes *attributes, uint64_t now)
 {
-	struct place *place;
+	struct told_place *place;
 	bool is_old;
 
 	pthread_mutex_lock(&told->mutex);
@@ -199,7 +201,7 @@ bool told_is_old(struct told *told, const struct attributes *attributes, uint64_
 
 bool told_is_name_old(struct told *told, const struct attributes *attributes, bool is_changing, uint64_t now)
 {
-	struct place *place;
+	struct told_place *place;
 	bool is_old;
 
 	pthread_mutex_lock(&told->mutex);

@@ -1,19 +1,18 @@
-#include "fs/vfs/pages.h"
+#include "fs/inodes/pages.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <uthash.h>
-#include <utlist.h>
 
+#include "fs/inodes/ino_table.h"
 #include "proto/plant.h"
 
 #define KEPT_DEFAULT 65536u
 #define BARE_NS	     UINT64_C(1000000000)
 #define OWN_MAX	     16u /* versions of ours behind a gap; more are taken for somebody else's */
 
-struct file {
-	uint64_t ino;
+struct pages_file {
+	struct ino_entry entry;
 	uint32_t generation; /* 0: not told yet */
 	bool is_told; /* what the pages are of: */
 	uint64_t known; /* every version up to this one is ours, or older pages have gone */
@@ -27,74 +26,56 @@ struct file {
 	uint64_t ticket; /* of the last drop */
 	uint64_t bare_until; /* env_now */
 	bool may_have_xattrs; /* whatever answers say that were under way when one was set */
-	struct file *prev, *next; /* in the list of the idle ones */
-	UT_hash_handle hh;
 };
 
 struct pages {
 	struct pages_options options;
 	pthread_mutex_t mutex;
-	struct file *files;
-	struct file *idle; /* the first one has been for longest */
-	uint32_t idle_count;
+	struct ino_table files;
 	bool has_forgotten; /* a file that is not here may have pages */
 };
 
 /* ---- Files; all under the mutex ---- */
 
-static bool is_idle(const struct file *file)
+static bool pages_file_is_idle(const struct pages_file *file)
 {
 	return file->opens == 0 && file->changes == 0;
 }
 
-static struct file *find(struct pages *pages, uint64_t ino)
+static struct pages_file *pages_file_find(struct pages *pages, uint64_t ino)
 {
-	struct file *file;
-
-	HASH_FIND(hh, pages->files, &ino, sizeof ino, file);
-	return file;
-}
-
-static void forget(struct pages *pages, struct file *file)
-{
-	DL_DELETE(pages->idle, file);
-	pages->idle_count--;
-	HASH_DEL(pages->files, file);
-	free(file);
+	return (struct pages_file *)ino_table_find(&pages->files, ino); /* the first member */
 }
 
 /* Before it is used: it is idle no longer. NULL: out of memory. */
-static struct file *take(struct pages *pages, uint64_t ino)
+static struct pages_file *pages_file_take(struct pages *pages, uint64_t ino)
 {
-	struct file *file = find(pages, ino);
+	struct pages_file *file = pages_file_find(pages, ino);
 
-	if (!file) {
-		file = calloc(1, sizeof *file);
-		if (!file)
-			return NULL;
-		file->ino = ino;
-		file->is_stale = pages->has_forgotten;
-		HASH_ADD(hh, pages->files, ino, sizeof file->ino, file);
-	} else if (is_idle(file)) {
-		DL_DELETE(pages->idle, file);
-		pages->idle_count--;
+	if (file) {
+		ino_table_set_used(&pages->files, &file->entry);
+		return file;
 	}
+	file = calloc(1, sizeof *file);
+	if (!file)
+		return NULL;
+	file->is_stale = pages->has_forgotten;
+	ino_table_add(&pages->files, ino, &file->entry);
 	return file;
 }
 
 /* After it was used. */
-static void put(struct pages *pages, struct file *file)
+static void pages_file_put(struct pages *pages, struct pages_file *file)
 {
-	if (!is_idle(file))
-		return;
-	DL_APPEND(pages->idle, file);
-	if (++pages->idle_count <= pages->options.kept_max)
-		return;
-	pages->has_forgotten = true;
-	forget(pages, pages->idle);
+	struct ino_entry *forgotten = NULL;
+
+	if (pages_file_is_idle(file))
+		forgotten = ino_table_set_idle(&pages->files, &file->entry, pages->options.kept_max);
+	pages->has_forgotten = pages->has_forgotten || forgotten;
+	free(forgotten);
 }
 
-static void drop(struct pages *pages, struct file *file)
+static void pages_file_drop(struct pages *pages, struct pages_file *file)
 {
 	if (file->readers == 0) {
 		file->is_stale = true;
@@ -102,12 +83,12 @@ static void drop(struct pages *pages, struct file *file)
 	}
 	if (planted("fs:old_pages_kept"))
 		return;
-	file->ticket = drops_add(pages->options.drops, file->ino);
-	if (file->ticket == 0) /* no memory: the next one who opens it tries again */
+	file->ticket = drops_add(pages->options.drops, file->entry.ino);
+	if (file->ticket == 0) /* no memory: whoever opens it next tries again */
 		file->is_stale = true;
 }
 
-static bool is_pending(const struct pages *pages, const struct file *file)
+static bool pages_file_is_pending(const struct pages *pages, const struct pages_file *file)
 {
 	return !drops_is_done(pages->options.drops, file->ticket);
 }
@@ -115,7 +96,7 @@ static bool is_pending(const struct pages *pages, const struct file *file)
 /* ---- Versions; all under the mutex ---- */
 
 /* Moves `known` over the versions of ours that follow it. */
-static void absorb(struct file *file)
+static void pages_file_absorb(struct pages_file *file)
 {
 	for (unsigned i = 0; i < file->own_count;) {
 		if (file->own[i] > file->known + 1) {
@@ -129,20 +110,20 @@ static void absorb(struct file *file)
 	}
 }
 
-static void settle(struct pages *pages, struct file *file)
+static void pages_file_settle(struct pages *pages, struct pages_file *file)
 {
 	if (!file->is_told)
 		return;
-	absorb(file);
+	pages_file_absorb(file);
 	if (file->changes > 0 || file->seen <= file->known)
 		return;
 	file->known = file->seen;
 	file->own_count = 0;
-	drop(pages, file);
+	pages_file_drop(pages, file);
 }
 
 /* Inode numbers may be used again. True: this one is, and what it was is dropped. */
-static bool see_generation(struct pages *pages, struct file *file, uint32_t generation)
+static bool pages_file_see_generation(struct pages *pages, struct pages_file *file, uint32_t generation)
 {
 	bool is_another = file->generation != 0 && file->generation != generation;
 
@@ -151,27 +132,27 @@ static bool see_generation(struct pages *pages, struct file *file, uint32_t gene
 		return false;
 	file->known = file->seen = 0;
 	file->own_count = 0;
-	drop(pages, file);
+	pages_file_drop(pages, file);
 	return true;
 }
 
-static void see(struct pages *pages, struct file *file, const struct attributes *attributes)
+static void pages_file_see(struct pages *pages, struct pages_file *file, const struct attributes *attributes)
 {
-	if (see_generation(pages, file, attributes->generation))
+	if (pages_file_see_generation(pages, file, attributes->generation))
 		file->known = attributes->data_version;
 	if (attributes->data_version > file->seen)
 		file->seen = attributes->data_version;
-	settle(pages, file);
+	pages_file_settle(pages, file);
 }
 
 /* ---- Opening and closing ---- */
 
 int pages_open(struct pages *pages, uint64_t ino, bool can_read)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = take(pages, ino);
+	file = pages_file_take(pages, ino);
 	if (file) {
 		file->opens++;
 		file->readers += can_read;
@@ -182,59 +163,60 @@ int pages_open(struct pages *pages, uint64_t ino, bool can_read)
 
 void pages_close(struct pages *pages, uint64_t ino, bool can_read)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, ino);
+	file = pages_file_find(pages, ino);
 	file->opens--;
 	file->readers -= can_read;
-	put(pages, file);
+	pages_file_put(pages, file);
 	pthread_mutex_unlock(&pages->mutex);
 }
 
 uint64_t pages_opened(struct pages *pages, const struct attributes *attributes)
 {
-	struct file *file;
+	struct pages_file *file;
 	uint64_t ticket;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, attributes->ino);
+	file = pages_file_find(pages, attributes->ino);
 	if (!file->is_told)
 		file->known = attributes->data_version;
 	file->is_told = true;
-	see(pages, file, attributes);
+	pages_file_see(pages, file, attributes);
 	if (file->is_stale && file->readers > 0) { /* whoever opens it beside us may be quicker */
 		file->is_stale = false;
-		drop(pages, file);
+		pages_file_drop(pages, file);
 	}
-	ticket = is_pending(pages, file) ? file->ticket : 0;
+	ticket = pages_file_is_pending(pages, file) ? file->ticket : 0;
 	pthread_mutex_unlock(&pages->mutex);
 	return ticket;
 }
 
 bool pages_may_keep(struct pages *pages, const struct attributes *attributes)
 {
-	struct file *file;
+	struct pages_file *file;
 	bool may_keep;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, attributes->ino);
-	may_keep = !file->is_stale && !is_pending(pages, file) && attributes->data_version <= file->known;
+	file = pages_file_find(pages, attributes->ino);
+	may_keep = !file->is_stale && !pages_file_is_pending(pages, file) &&
+		   attributes->data_version <= file->known;
 	pthread_mutex_unlock(&pages->mutex);
 	return may_keep;
 }
 
 void pages_are_fresh(struct pages *pages, const struct attributes *attributes)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, attributes->ino);
+	file = pages_file_find(pages, attributes->ino);
 	file->generation = attributes->generation;
 	file->is_stale = false;
 	file->is_told = true;
 	file->known = attributes->data_version;
-	settle(pages, file);
+	pages_file_settle(pages, file);
 	pthread_mutex_unlock(&pages->mutex);
 }
 
@@ -242,16 +224,16 @@ void pages_are_fresh(struct pages *pages, const struct attributes *attributes)
 
 void pages_begin(struct pages *pages, uint64_t ino)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = take(pages, ino);
+	file = pages_file_take(pages, ino);
 	if (file)
 		file->changes++;
 	pthread_mutex_unlock(&pages->mutex);
 }
 
-static void add_own(struct file *file, uint64_t version)
+static void pages_file_add_own(struct pages_file *file, uint64_t version)
 {
 	if (version > file->known && file->own_count < OWN_MAX)
 		file->own[file->own_count++] = version;
@@ -259,24 +241,24 @@ static void add_own(struct file *file, uint64_t version)
 
 bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attributes)
 {
-	struct file *file;
+	struct pages_file *file;
 	bool are_ours = false;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, ino);
+	file = pages_file_find(pages, ino);
 	if (file && file->changes > 0) { /* else there was no memory for it at its beginning */
 		file->changes--;
 		if (attributes) {
-			see_generation(pages, file, attributes->generation);
-			add_own(file, attributes->data_version);
+			pages_file_see_generation(pages, file, attributes->generation);
+			pages_file_add_own(file, attributes->data_version);
 			if (attributes->data_version > file->seen)
 				file->seen = attributes->data_version;
-			absorb(file);
+			pages_file_absorb(file);
 			are_ours =
 				file->opens > 0 && file->is_told && file->known >= attributes->data_version;
 		}
-		settle(pages, file);
-		put(pages, file);
+		pages_file_settle(pages, file);
+		pages_file_put(pages, file);
 	}
 	pthread_mutex_unlock(&pages->mutex);
 	return are_ours;
@@ -284,11 +266,11 @@ bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attri
 
 bool pages_are_changing(struct pages *pages, uint64_t ino)
 {
-	struct file *file;
+	struct pages_file *file;
 	bool are_changing;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, ino);
+	file = pages_file_find(pages, ino);
 	are_changing = file && file->changes > 0;
 	pthread_mutex_unlock(&pages->mutex);
 	return are_changing;
@@ -298,14 +280,14 @@ bool pages_are_changing(struct pages *pages, uint64_t ino)
 
 uint64_t pages_see(struct pages *pages, const struct attributes *attributes)
 {
-	struct file *file;
+	struct pages_file *file;
 	uint64_t ticket = 0;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, attributes->ino);
+	file = pages_file_find(pages, attributes->ino);
 	if (file)
-		see(pages, file, attributes);
-	if (file && is_pending(pages, file))
+		pages_file_see(pages, file, attributes);
+	if (file && pages_file_is_pending(pages, file))
 		ticket = file->ticket;
 	pthread_mutex_unlock(&pages->mutex);
 	return ticket;
@@ -313,10 +295,10 @@ uint64_t pages_see(struct pages *pages, const struct attributes *attributes)
 
 void pages_note_bare(struct pages *pages, const struct attributes *attributes, uint64_t asked)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, attributes->ino);
+	file = pages_file_find(pages, attributes->ino);
 	if (file && attributes->is_bare && !file->may_have_xattrs)
 		file->bare_until = asked + BARE_NS;
 	else if (file)
@@ -326,25 +308,25 @@ void pages_note_bare(struct pages *pages, const struct attributes *attributes, u
 
 void pages_set_xattr(struct pages *pages, uint64_t ino)
 {
-	struct file *file;
+	struct pages_file *file;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = take(pages, ino);
+	file = pages_file_take(pages, ino);
 	if (file) {
 		file->may_have_xattrs = true;
 		file->bare_until = 0;
-		put(pages, file);
+		pages_file_put(pages, file);
 	}
 	pthread_mutex_unlock(&pages->mutex);
 }
 
 bool pages_is_bare(struct pages *pages, uint64_t ino, uint64_t now)
 {
-	struct file *file;
+	struct pages_file *file;
 	bool is_bare;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, ino);
+	file = pages_file_find(pages, ino);
 	is_bare = file && now < file->bare_until;
 	pthread_mutex_unlock(&pages->mutex);
 	return is_bare;
@@ -352,14 +334,14 @@ bool pages_is_bare(struct pages *pages, uint64_t ino, uint64_t now)
 
 uint64_t pages_drop(struct pages *pages, uint64_t ino)
 {
-	struct file *file;
+	struct pages_file *file;
 	uint64_t ticket = 0;
 
 	pthread_mutex_lock(&pages->mutex);
-	file = find(pages, ino);
+	file = pages_file_find(pages, ino);
 	if (file)
-		drop(pages, file);
-	if (file && is_pending(pages, file))
+		pages_file_drop(pages, file);
+	if (file && pages_file_is_pending(pages, file))
 		ticket = file->ticket;
 	pthread_mutex_unlock(&pages->mutex);
 	return ticket;
@@ -381,14 +363,12 @@ int pages_new(const struct pages_options *options, struct pages **out)
 
 void pages_free(struct pages *pages)
 {
-	struct file *file, *next;
+	struct ino_entry *entry;
 
 	if (!pages)
 		return;
-	HASH_ITER (hh, pages->files, file, next) {
-		HASH_DEL(pages->files, file);
-		free(file);
-	}
+	while ((entry = ino_table_pop(&pages->files)))
+		free(entry);
 	pthread_mutex_destroy(&pages->mutex);
 	free(pages);
 }

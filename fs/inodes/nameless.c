@@ -1,4 +1,4 @@
-#include "fs/vfs/nameless.h"
+#include "fs/inodes/nameless.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -72,7 +72,7 @@ void nameless_end_making(struct nameless *nameless, unsigned making)
 
 /* ---- A question ---- */
 
-static void finish(struct nameless *nameless)
+static void nameless_finish(struct nameless *nameless)
 {
 	nameless->is_busy = false;
 	nameless->answer(nameless->answer_argument, !nameless->has_failed);
@@ -80,7 +80,7 @@ static void finish(struct nameless *nameless)
 		nameless->stopped(nameless->stopped_argument);
 }
 
-static void visit(void *visitor, uint64_t ino)
+static void nameless_visit(void *visitor, uint64_t ino)
 {
 	struct nameless *nameless = visitor;
 
@@ -138,7 +138,7 @@ static void hold_next(struct nameless *nameless)
 		!needs_hold(nameless, nameless->found[nameless->held]))
 		nameless->held++;
 	if (nameless->held == nameless->found_count || nameless->has_failed || nameless->stopped) {
-		finish(nameless);
+		nameless_finish(nameless);
 		return;
 	}
 	op.hold.ino = nameless->found[nameless->held];
@@ -151,13 +151,13 @@ static void hold_next(struct nameless *nameless)
 
 static void look(struct nameless *nameless)
 {
-	nameless->options.each_open(nameless->options.argument, visit, nameless);
+	nameless->options.each_open(nameless->options.argument, nameless_visit, nameless);
 	if (planted("grace:open_files_unsaid"))
 		nameless->found_count = 0;
 	hold_next(nameless);
 }
 
-static void on_timer(struct env_timer *timer);
+static void on_nameless_timer(struct env_timer *timer);
 
 static void await_makings(struct nameless *nameless)
 {
@@ -165,12 +165,12 @@ static void await_makings(struct nameless *nameless)
 
 	if (atomic_load(&nameless->makings[before]) > 0 && !nameless->stopped)
 		env_timer_start(&nameless->timer, nameless->options.loop,
-			env_now(env_loop_env(nameless->options.loop)) + LOOK_EVERY_NS, on_timer);
+			env_now(env_loop_env(nameless->options.loop)) + LOOK_EVERY_NS, on_nameless_timer);
 	else
 		look(nameless);
 }
 
-static void on_timer(struct env_timer *timer)
+static void on_nameless_timer(struct env_timer *timer)
 {
 	await_makings(container_of(timer, struct nameless, timer));
 }
@@ -199,6 +199,6 @@ void nameless_stop(struct nameless *nameless, void (*stopped)(void *argument), v
 		stopped(argument);
 	} else if (env_timer_is_running(&nameless->timer)) {
 		env_timer_stop(&nameless->timer);
-		finish(nameless);
+		nameless_finish(nameless);
 	}
 }

@@ -1,5 +1,6 @@
 /*
- * write_back.h: file data that has been acknowledged and is not durable yet.
+ * write_back.h: file data that has been acknowledged and is not durable yet. WRITE adds it; requests have it written out
+ * before they go on (request_flush).
  *
  * A write through a buffered descriptor is copied here and answered at once, as every filesystem does; it becomes
  * durable within a second, or when somebody asks: fsync, close, and whatever must see it or must not overtake it.
@@ -12,10 +13,10 @@
  * An error is not lost: it is given to `failed` and to whoever waits for the data, which is dropped, as on any filesystem
  * whose disk failed.
  *
- * Threads: any, each naming its own loop; callbacks come on the loop of the one who waits.
+ * Threads: any, each naming its own loop; callbacks come on the loop of the waiter.
  */
-#ifndef RAFTKV_FS_VFS_WRITE_BACK_H
-#define RAFTKV_FS_VFS_WRITE_BACK_H
+#ifndef RAFTKV_FS_INODES_WRITE_BACK_H
+#define RAFTKV_FS_INODES_WRITE_BACK_H
 
 #include "fs/client/client.h"
 
@@ -54,8 +55,8 @@ struct write_back_waiter {
 	int error; /* set by `wake`: -errno, when some of the data that it waited for could not be written */
 };
 
-/* Takes a copy of the data, which ends below INT64_MAX. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when there may be: call again.
- * -ENOMEM. `flags` are OP_WRITE_KILL or 0. `loop` is the calling one. */
+/* Takes a copy of the data, which ends below INT64_MAX. 0: answer the writer. -EAGAIN: no room; `waiter` is woken when
+ * there may be: call again. -ENOMEM. `flags` are OP_WRITE_KILL or 0. `loop` is the calling one. */
 int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_t ino, uint64_t offset,
 	const void *data, size_t size, uint32_t flags, struct write_back_waiter *waiter);
 
@@ -63,8 +64,8 @@ int write_back_add(struct write_back *write_back, struct env_loop *loop, uint64_
  * waits) is not woken; false: it will be. */
 bool write_back_flush(
 	struct write_back *write_back, struct env_loop *loop, uint64_t ino, struct write_back_waiter *waiter);
-/* The same of `size` bytes at `offset` alone. `*file_end` (set at once): where the data ends that was added to the file before
- * the call, 0 if there is none; in front of it the store may know of no bytes yet, which are zeroes then. */
+/* The same of `size` bytes at `offset` alone. `*file_end` (set at once): where the data ends that was added to the file
+ * before the call, 0 if there is none; in front of it the store may know of no bytes yet, which are zeroes then. */
 bool write_back_flush_range(struct write_back *write_back, struct env_loop *loop, uint64_t ino,
 	uint64_t offset, uint64_t size, struct write_back_waiter *waiter, uint64_t *file_end);
 /* Somebody waits no longer. False: the waiter has been woken already. */
@@ -79,8 +80,8 @@ void write_back_each(struct write_back *write_back, void (*each)(void *argument,
 
 /* Before attributes are asked for: what write_back_lay_over is to be told. */
 uint64_t write_back_moment(struct write_back *write_back);
-/* Brings the store's attributes, as they were asked for at `moment`, up to date with what has been written since. `*shown`
- * are these with what is still here laid over them. False: too many files were written since; ask again. */
+/* Brings the store's attributes, as they were asked for at `moment`, up to date with what has been written since.
+ * `*shown` are these with what is still here laid over them. False: too many files were written since; ask again. */
 bool write_back_lay_over(struct write_back *write_back, uint64_t moment, struct attributes *attributes,
 	struct attributes *shown);
 

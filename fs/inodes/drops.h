@@ -1,11 +1,11 @@
 /*
- * drops.h: the kernel's pages of an inode go, because its data changed past them, or elsewhere. By a thread that holds no
- * lock: the kernel may wait for reads and writes of the very file.
+ * drops.h: drops the kernel's pages of an inode, because its data changed past them, or elsewhere; for pages.h and direct
+ * writes. A thread of its own does it, which holds no lock: the kernel may wait for reads and writes of the very file.
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_DROPS_H
-#define RAFTKV_FS_VFS_DROPS_H
+#ifndef RAFTKV_FS_INODES_DROPS_H
+#define RAFTKV_FS_INODES_DROPS_H
 
 #include "proto/env.h"
 

@@ -1,5 +1,6 @@
 /*
- * removed.h: the inodes without a name that this session holds.
+ * removed.h: the inodes without a name that this session holds. The operations on names note what they removed, and
+ * FORGET and RELEASE what may go.
  *
  * Those whose last name went here are held until the kernel has forgotten them.
  *
@@ -16,8 +17,8 @@
  *
  * Any thread, but removed_stop. What is left at the end goes with the session.
  */
-#ifndef RAFTKV_FS_VFS_REMOVED_H
-#define RAFTKV_FS_VFS_REMOVED_H
+#ifndef RAFTKV_FS_INODES_REMOVED_H
+#define RAFTKV_FS_INODES_REMOVED_H
 
 #include "fs/client/client.h"
 

@@ -1,10 +1,11 @@
 /*
- * node.h: the inodes that this mount has open: who waits for their locks, and errors to be told.
+ * node.h: the inodes that this mount has open, the requests that wait for their locks, and errors to be told. Openings
+ * and handles count opens here; the operations on data and locks ask, and the front notes errors of buffered data.
  *
  * All lanes share the table; it has one mutex. (What keeps an inode without a name is in removed.h.)
  */
-#ifndef RAFTKV_FS_VFS_NODE_H
-#define RAFTKV_FS_VFS_NODE_H
+#ifndef RAFTKV_FS_INODES_NODE_H
+#define RAFTKV_FS_INODES_NODE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +14,7 @@
 
 struct node_table;
 
-/* Who waits for a lock of an inode; mailed to its loop. */
+/* A request that waits for a lock of an inode; mailed to its loop. */
 struct node_waiter {
 	struct env_mail mail; /* the table's */
 	struct node_waiter *next; /* the table's: of the inode's waiters */
@@ -40,7 +41,7 @@ bool node_is_in_use(struct node_table *table, uint64_t ino);
 enum node_mark {
 	/* One of the opens was answered: the kernel has a handle. */
 	NODE_OPEN = 1 << 0,
-	/* The kernel takes, or may soon take, it to give privileges to who executes it: suid, sgid, a capability. Then a write
+	/* The kernel takes, or may soon take, it to give privileges to whoever executes it: suid, sgid, a capability. Then a write
 	 * that strips them is not answered before it has done so. */
 	NODE_PRIVILEGED = 1 << 1,
 	/* Locks were taken through it. */
@@ -53,13 +54,13 @@ bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark);
 
 /* A read or write through the kernel's pages: told before it is asked for. */
 void node_set_pages(struct node_table *table, uint64_t ino);
-/* For who has them dropped next. False: there are none. */
+/* For a caller that has them dropped next. False: there are none. */
 bool node_take_pages(struct node_table *table, uint64_t ino);
 
 /*
- * Data that could not be written after it had been acknowledged: as Linux's errseq (lib/errseq.c), the fsync of every open
- * file tells it once, whoever else has told it. One that no fsync has told yet is kept after the last close, for up to
- * NODE_KEPT_MAX inodes, and told by those who open the file later.
+ * Data that could not be written after it had been acknowledged: as Linux's errseq (lib/errseq.c), the fsync of every
+ * open file tells it once, whoever else has told it. One that no fsync has told yet is kept after the last close, for
+ * up to NODE_KEPT_MAX inodes, and told by those who open the file later.
  *
  * write tells an error once for each open file, so that a program can go on after it; close tells it for as long as fsync
  * has not. Neither takes it from fsync.
@@ -83,6 +84,8 @@ struct node_cursor node_cursor(struct node_table *table, uint64_t ino);
 /* 0 or the last -errno that is to be told. */
 int node_fsync_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
 int node_write_error(struct node_table *table, uint64_t ino, struct node_cursor *cursor);
+/* The same of a write that begins, and node_set_pages, if it goes through pages. */
+int node_begin_write(struct node_table *table, uint64_t ino, bool through_pages, struct node_cursor *cursor);
 int node_close_error(struct node_table *table, uint64_t ino, const struct node_cursor *cursor);
 
 /* Waits until a lock of the inode is dropped (node_wake_lockers). The caller has asked for the lock, been refused, and
@@ -97,9 +100,9 @@ void node_wake_lockers(struct node_table *table, uint64_t ino);
 /* Locks of a handle that was closed are being dropped, until node_end_release. */
 void node_begin_release(struct node_table *table, uint64_t ino);
 void node_end_release(struct node_table *table, uint64_t ino);
-/* For who was refused a lock by this mount's own, and does not want to wait: close(2) of who had it may have returned. 0: it
- * waits, as with node_wait_lock. -EAGAIN: a lock was dropped since `drops` was read; ask again. -ENOENT: nothing is being
- * dropped. */
+/* For a request that was refused a lock by this mount's own, and does not want to wait: close(2) of the one that had it
+ * may have returned. 0: it waits, as with node_wait_lock. -EAGAIN: a lock was dropped since `drops` was read; ask
+ * again. -ENOENT: nothing is being dropped. */
 int node_wait_release(struct node_table *table, uint64_t ino, uint64_t drops, struct node_waiter *waiter);
 
 /* Inodes in the table: open ones, and those with an error that is kept. */

@@ -1,4 +1,4 @@
-#include "fs/vfs/drops.h"
+#include "fs/inodes/drops.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-struct item {
+struct drops_item {
 	uint64_t ino;
 	uint64_t ticket;
 	UT_hash_handle hh;
@@ -20,7 +20,7 @@ struct drops {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* the queue, or is_ending */
 	pthread_t thread;
-	struct item *queue; /* in the order of the tickets */
+	struct drops_item *queue; /* in the order of the tickets */
 	uint64_t last_ticket;
 	_Atomic uint64_t done; /* tickets up to here; written under the mutex */
 	struct drops_waiter *waiters;
@@ -44,7 +44,7 @@ static void wake(struct drops *drops)
 /* Under the mutex, which it lets go meanwhile. What is wanted after it has begun gets a ticket of its own. */
 static void drop_first(struct drops *drops)
 {
-	struct item *item = drops->queue;
+	struct drops_item *item = drops->queue;
 
 	HASH_DEL(drops->queue, item);
 	pthread_mutex_unlock(&drops->mutex);
@@ -55,7 +55,7 @@ static void drop_first(struct drops *drops)
 	wake(drops);
 }
 
-static void *run(void *argument)
+static void *drops_run(void *argument)
 {
 	struct drops *drops = argument;
 
@@ -81,7 +81,7 @@ int drops_new(void (*drop)(void *argument, uint64_t ino), void *argument, struct
 	drops->argument = argument;
 	pthread_mutex_init(&drops->mutex, NULL);
 	pthread_cond_init(&drops->changed, NULL);
-	error = pthread_create(&drops->thread, NULL, run, drops);
+	error = pthread_create(&drops->thread, NULL, drops_run, drops);
 	if (error) {
 		pthread_cond_destroy(&drops->changed);
 		pthread_mutex_destroy(&drops->mutex);
@@ -94,7 +94,7 @@ int drops_new(void (*drop)(void *argument, uint64_t ino), void *argument, struct
 
 void drops_free(struct drops *drops)
 {
-	struct item *item, *next;
+	struct drops_item *item, *next;
 
 	if (!drops)
 		return;
@@ -113,9 +113,9 @@ void drops_free(struct drops *drops)
 }
 
 /* Under the mutex. NULL: no memory. */
-static struct item *find_or_add(struct drops *drops, uint64_t ino)
+static struct drops_item *find_or_add(struct drops *drops, uint64_t ino)
 {
-	struct item *item;
+	struct drops_item *item;
 
 	HASH_FIND(hh, drops->queue, &ino, sizeof ino, item);
 	if (item)
@@ -132,7 +132,7 @@ static struct item *find_or_add(struct drops *drops, uint64_t ino)
 
 uint64_t drops_add(struct drops *drops, uint64_t ino)
 {
-	const struct item *item;
+	const struct drops_item *item;
 	uint64_t ticket;
 
 	pthread_mutex_lock(&drops->mutex);

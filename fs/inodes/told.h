@@ -1,5 +1,6 @@
 /*
- * told.h: which attributes of an inode the kernel may go by, on a mount that is not the only client.
+ * told.h: which attributes of an inode the kernel may go by, on a mount that is not the only client. Replies note what
+ * they tell; openings and locks ask.
  *
  * The kernel keeps what it was told for a while (attr_timeout) and does not ask when a file is opened or locked. So what
  * it was told is noted here, as a digest; an answer that rests on other attributes has the kernel forget its own first.
@@ -12,8 +13,8 @@
  *
  * Any thread.
  */
-#ifndef RAFTKV_FS_VFS_TOLD_H
-#define RAFTKV_FS_VFS_TOLD_H
+#ifndef RAFTKV_FS_INODES_TOLD_H
+#define RAFTKV_FS_INODES_TOLD_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "fs/vfs/atimes.h"
+#include "fs/inodes/atimes.h"
 #include "proto/container.h"
 
 #include <errno.h>
@@ -102,7 +102,7 @@ static void settle(struct atimes *atimes, struct note *note)
 }
 
 /* An inode that is gone by now, or any other refusal: an access time is not worth more. */
-static void on_called(struct client_call *call, int error, const struct op_reply *reply)
+static void on_atimes_set(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct note *note = container_of(call, struct note, call);
 	struct atimes *atimes = note->atimes;
@@ -121,7 +121,7 @@ static void send_note(struct atimes *atimes, struct note *note)
 	};
 
 	note->call.loop = atimes->loop;
-	note->call.done = on_called;
+	note->call.done = on_atimes_set;
 	if (client_call(atimes->client, &note->call, &op, NULL) < 0)
 		settle(atimes, note);
 	else
@@ -157,7 +157,7 @@ static void send_all(struct atimes *atimes)
 	send_some(atimes);
 }
 
-static void on_timer(struct env_timer *timer)
+static void on_atimes_timer(struct env_timer *timer)
 {
 	send_all(container_of(timer, struct atimes, timer));
 }
@@ -166,7 +166,7 @@ static void set_timer(struct atimes *atimes)
 {
 	if (!atimes->is_stopping)
 		env_timer_start(&atimes->timer, atimes->loop, env_now(env_loop_env(atimes->loop)) + PERIOD_NS,
-			on_timer);
+			on_atimes_timer);
 }
 
 static void arm_timer(struct env_mail *mail)
@@ -197,7 +197,7 @@ static bool is_old(const struct attributes *attributes, struct fs_time atime, st
 	       now.seconds - atime.seconds >= DAY_S;
 }
 
-static struct note *find(struct atimes *atimes, uint64_t ino)
+static struct note *atimes_find(struct atimes *atimes, uint64_t ino)
 {
 	struct note *note;
 
@@ -223,7 +223,7 @@ static bool is_due(
 }
 
 /* Under the mutex; of a file that has no note. Whether the timer has to be set. */
-static bool add(struct atimes *atimes, uint64_t ino, struct fs_time now)
+static bool atimes_add(struct atimes *atimes, uint64_t ino, struct fs_time now)
 {
 	struct note *note;
 	bool must_arm;
@@ -265,7 +265,7 @@ bool atimes_is_due(struct atimes *atimes, const struct attributes *attributes, b
 	if (attributes->flags & FS_FLAG_NOATIME)
 		return false;
 	pthread_mutex_lock(&atimes->mutex);
-	result = is_due(attributes, find(atimes, attributes->ino), is_strict, now);
+	result = is_due(attributes, atimes_find(atimes, attributes->ino), is_strict, now);
 	pthread_mutex_unlock(&atimes->mutex);
 	return result;
 }
@@ -279,9 +279,9 @@ void atimes_note(struct atimes *atimes, const struct attributes *attributes, boo
 	if (attributes->flags & FS_FLAG_NOATIME || !(is_strict || is_old(attributes, attributes->atime, now)))
 		return;
 	pthread_mutex_lock(&atimes->mutex);
-	note = find(atimes, attributes->ino);
+	note = atimes_find(atimes, attributes->ino);
 	if (!note)
-		must_arm = add(atimes, attributes->ino, now);
+		must_arm = atimes_add(atimes, attributes->ino, now);
 	else if (is_due(attributes, note, is_strict, now))
 		advance(note, now);
 	pthread_mutex_unlock(&atimes->mutex);
@@ -296,7 +296,7 @@ void atimes_forget(struct atimes *atimes, uint64_t ino)
 	if (atimes->count == 0)
 		return;
 	pthread_mutex_lock(&atimes->mutex);
-	note = find(atimes, ino);
+	note = atimes_find(atimes, ino);
 	if (note && note->is_sent) {
 		note->has_later = false;
 	} else if (note) {
@@ -312,6 +312,6 @@ void atimes_apply(struct atimes *atimes, struct attributes *attributes)
 	if (atimes->count == 0)
 		return;
 	pthread_mutex_lock(&atimes->mutex);
-	attributes->atime = newest(find(atimes, attributes->ino), attributes->atime);
+	attributes->atime = newest(atimes_find(atimes, attributes->ino), attributes->atime);
 	pthread_mutex_unlock(&atimes->mutex);
 }

@@ -1,0 +1,24 @@
+/*
+ * reply.h: the answers to the kernel. Each one ends its request and frees it.
+ *
+ * `error` 0 or -errno. `attributes`: the store's, of which the kernel is taken to be told; `shown`: what it is told, with
+ * what this mount has buffered.
+ */
+#ifndef RAFTKV_FS_VFS_REPLY_H
+#define RAFTKV_FS_VFS_REPLY_H
+
+#include "fs/vfs/request.h"
+
+void request_reply_error(struct request *request, int error);
+void request_reply_entry(struct request *request, const struct attributes *attributes,
+	const struct attributes *shown, uint64_t parent, struct slice name);
+/* A name that does not exist: cached by the kernel when we are its only client. */
+void request_reply_no_entry(struct request *request);
+void request_reply_attributes(
+	struct request *request, const struct attributes *attributes, const struct attributes *shown);
+void request_reply_written(struct request *request, size_t count);
+void request_reply_bytes(struct request *request, const void *bytes, size_t size);
+void request_reply_size(struct request *request, size_t size); /* of an xattr */
+void request_reply_raw(struct request *request, const void *answer, size_t size);
+
+#endif
