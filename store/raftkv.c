@@ -11,8 +11,8 @@
 #include "store/log/raft_log_engine.h"
 #include "store/log/raft_rocksdb.h"
 #include "store/open/recover.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/route/route_snapshot.h"
+#include "store/peer/store.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 

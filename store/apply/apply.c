@@ -9,9 +9,9 @@
 #include "store/rows/keys.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
-#include "store/peer/region_change.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/rows/region_change.h"
+#include "store/route/route_snapshot.h"
+#include "store/peer/store.h"
 
 #define BATCH_TASKS_MAX	  256
 #define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)

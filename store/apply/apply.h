@@ -18,7 +18,7 @@
 
 #include "raft/raft.h"
 #include "store/rows/extents.h"
-#include "store/apply/inbox.h"
+#include "store/queues/inbox.h"
 #include "store/kv/kv_engine.h"
 #include "store/rows/payload.h"
 #include "store/rows/region.h"

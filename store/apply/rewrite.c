@@ -6,7 +6,7 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/rows/mutations.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define REWRITE_UNITS 256 /* written at a time */
 

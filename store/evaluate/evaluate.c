@@ -4,7 +4,7 @@
 
 #include "proto/container.h"
 #include "store/evaluate/overlay_view.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define EVALUATIONS_PER_TURN 256
 

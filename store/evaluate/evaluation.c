@@ -5,7 +5,7 @@
 
 #include "proto/plant.h"
 #include "store/rows/slots.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write)
 {

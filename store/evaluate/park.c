@@ -7,7 +7,7 @@
 #include "proto/container.h"
 #include "store/evaluate/overlay_view.h"
 #include "store/rows/slots.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 void evaluation_free(struct evaluation *evaluation)
 {

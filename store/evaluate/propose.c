@@ -5,7 +5,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static void on_proposal_finished(struct proposal *proposal, int status)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "proto/container.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 struct first_write_run {
 	struct env_loop *loop;

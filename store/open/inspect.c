@@ -5,7 +5,7 @@
 
 #include "proto/env_read_only.h"
 #include "store/rows/extents.h"
-#include "store/apply/flush.h"
+#include "store/flush/flush.h"
 #include "store/rows/keys.h"
 #include "store/kv/kv_rocksdb_overlay.h"
 #include "store/rows/mutations.h"

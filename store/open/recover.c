@@ -13,7 +13,7 @@
 #include "store/open/recover_snapshots.h"
 #include "store/snapshot/region_clear.h"
 #include "store/apply/rewrite.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define READ_SIZE (4u << 20) /* bytes of entries at a time */
 

@@ -9,7 +9,7 @@
 #include "store/peer/peer.h"
 #include "store/snapshot/region_clear.h"
 #include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 /* ---- What a crash left ------------------------------------------------------------------------------------------ */
 

@@ -5,8 +5,8 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/peer/peer.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/route/route_snapshot.h"
+#include "store/peer/store.h"
 
 static void on_renewal(struct env_mail *mail)
 {

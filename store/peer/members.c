@@ -5,7 +5,7 @@
 
 #include "proto/container.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 /* ---- Changing --------------------------------------------------------------------------------------------------- */
 

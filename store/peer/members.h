@@ -11,9 +11,9 @@
 
 #include "proto/env.h"
 #include "raft/raft.h"
-#include "store/peer/proposals.h"
+#include "store/queues/proposals.h"
 #include "store/rows/region.h"
-#include "store/peer/region_change.h"
+#include "store/rows/region_change.h"
 
 struct raftkv;
 struct peer;

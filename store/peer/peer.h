@@ -18,15 +18,15 @@
 
 #include "proto/heap.h"
 #include "raft/raft.h"
-#include "store/apply/append.h"
+#include "store/peer/append.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
 #include "store/peer/lease.h"
 #include "store/evaluate/overlay.h"
 #include "store/peer/peer_storage.h"
-#include "store/peer/proposals.h"
+#include "store/queues/proposals.h"
 #include "store/raftkv.h"
-#include "store/peer/read_index_queue.h"
+#include "store/queues/read_index_queue.h"
 #include "store/rows/region.h"
 
 struct shard;

@@ -13,7 +13,7 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot.h"
+#include "store/route/route_snapshot.h"
 #include "store/snapshot/snapshot_install.h"
 
 struct peer_install {

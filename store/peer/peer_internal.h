@@ -10,7 +10,7 @@
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
 
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static inline struct raftkv *peer_store(const struct peer *peer)
 {

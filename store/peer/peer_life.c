@@ -18,7 +18,7 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot.h"
+#include "store/route/route_snapshot.h"
 #include "store/snapshot/snapshot_install.h"
 
 #define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */

@@ -7,7 +7,7 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/peer/members.h"
-#include "store/peer/region_change.h"
+#include "store/rows/region_change.h"
 
 /* ---- Proposing -------------------------------------------------------------------------------------------------- */
 

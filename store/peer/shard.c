@@ -7,7 +7,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
 {

@@ -15,7 +15,7 @@
 #include "proto/heap.h"
 #include "proto/histogram.h"
 #include "store/apply/apply.h"
-#include "store/apply/inbox.h"
+#include "store/queues/inbox.h"
 
 struct peer;
 struct raftkv;

@@ -5,7 +5,7 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/rows/region.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static void object_range(const struct region *region, struct key *low, struct key *high)
 {

@@ -6,7 +6,7 @@
 #include "proto/codec.h"
 #include "store/rows/keys.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
 

@@ -7,10 +7,10 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/peer/peer.h"
-#include "store/rows/region_size.h"
+#include "store/snapshot/region_size.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "store/snapshot/snapshot_stage.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 struct snapshot_sink {
 	struct snapshot_sink *next;

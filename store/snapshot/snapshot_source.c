@@ -6,9 +6,9 @@
 #include "proto/check.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/rows/region_size.h"
+#include "store/snapshot/region_size.h"
 #include "store/snapshot/snapshot_chunk.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 struct snapshot_source {
 	struct raftkv *raftkv;

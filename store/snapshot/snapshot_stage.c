@@ -11,7 +11,7 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/snapshot/snapshot_chunk.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define VERSION	       1
 #define FRAME_SIZE     16u /* bytes of a frame's header */

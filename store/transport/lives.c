@@ -7,7 +7,7 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define MARK_NAME    "lives"
 #define MARK_VERSION 1

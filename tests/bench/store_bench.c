@@ -20,7 +20,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 

@@ -15,7 +15,7 @@
 #include "proto/env_uv.h"
 #include "store/peer/members.h"
 #include "store/snapshot/snapshot_source.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/test_evaluator.h"
 
 #define LARGE	     (1u << 20)

@@ -7,7 +7,7 @@
 #include "store/disk/checksum.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/test.h"
 
 #define PATIENCE_S 60

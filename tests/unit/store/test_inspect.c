@@ -10,7 +10,7 @@
 #include "proto/env_uv.h"
 #include "store/rows/keys.h"
 #include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 

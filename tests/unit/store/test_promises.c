@@ -11,7 +11,7 @@
 #include "store/peer/members.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

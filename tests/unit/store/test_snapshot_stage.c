@@ -8,7 +8,7 @@
 #include "proto/codec.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 

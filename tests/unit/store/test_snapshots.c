@@ -11,7 +11,7 @@
 #include "store/peer/peer.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"

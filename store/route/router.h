@@ -6,8 +6,8 @@
  * also the delegate of the LocalReader (local_reader.h): the peer publishes in it what a reader on another thread needs
  * to know, and readers share a snapshot there. A look-up by id takes no lock; one by key takes a shared one.
  */
-#ifndef RAFTKV_STORE_PEER_ROUTER_H
-#define RAFTKV_STORE_PEER_ROUTER_H
+#ifndef RAFTKV_STORE_ROUTE_ROUTER_H
+#define RAFTKV_STORE_ROUTE_ROUTER_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* region_size.h: where a region's rows lie in the KV engine, and what a region takes. */
-#ifndef RAFTKV_STORE_ROWS_REGION_SIZE_H
-#define RAFTKV_STORE_ROWS_REGION_SIZE_H
+#ifndef RAFTKV_STORE_SNAPSHOT_REGION_SIZE_H
+#define RAFTKV_STORE_SNAPSHOT_REGION_SIZE_H
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 
 #include "proto/plant.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 #define STEPS_MAX 4096 /* messages on their way; more are dropped, as a network would */
 

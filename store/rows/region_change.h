@@ -5,8 +5,8 @@
  * What the Raft group decides is raft's business (raft/confchange.h); this module adds where the replicas are, and that
  * a change was made for the membership that it meets.
  */
-#ifndef RAFTKV_STORE_PEER_REGION_CHANGE_H
-#define RAFTKV_STORE_PEER_REGION_CHANGE_H
+#ifndef RAFTKV_STORE_ROWS_REGION_CHANGE_H
+#define RAFTKV_STORE_ROWS_REGION_CHANGE_H
 
 #include <stdint.h>
 

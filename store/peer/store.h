@@ -1,18 +1,18 @@
 /*
  * store.h: the parts of a raftkv, for the files of store/ that make it up. Nobody else includes it.
  */
-#ifndef RAFTKV_STORE_STORE_H
-#define RAFTKV_STORE_STORE_H
+#ifndef RAFTKV_STORE_PEER_STORE_H
+#define RAFTKV_STORE_PEER_STORE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "store/disk/data_dir.h"
-#include "store/apply/flush.h"
+#include "store/flush/flush.h"
 #include "store/transport/lives.h"
 #include "store/raftkv.h"
-#include "store/peer/router.h"
+#include "store/route/router.h"
 #include "store/peer/shard.h"
 #include "store/snapshot/snapshot_sink.h"
 #include "store/disk/space.h"

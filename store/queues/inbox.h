@@ -4,8 +4,8 @@
  *
  * Push from any thread. The owner's callback runs on the loop with a detached list.
  */
-#ifndef RAFTKV_STORE_APPLY_INBOX_H
-#define RAFTKV_STORE_APPLY_INBOX_H
+#ifndef RAFTKV_STORE_QUEUES_INBOX_H
+#define RAFTKV_STORE_QUEUES_INBOX_H
 
 #include <stdatomic.h>
 

@@ -1,4 +1,4 @@
-#include "store/peer/region_change.h"
+#include "store/rows/region_change.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "store/peer/proposals.h"
+#include "store/queues/proposals.h"
 
 #include "proto/check.h"
 #include "proto/status.h"

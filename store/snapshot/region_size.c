@@ -1,4 +1,4 @@
-#include "store/rows/region_size.h"
+#include "store/snapshot/region_size.h"
 
 #include "store/rows/extents.h"
 

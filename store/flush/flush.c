@@ -1,4 +1,4 @@
-#include "store/apply/flush.h"
+#include "store/flush/flush.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include "proto/plant.h"
 #include "store/rows/keys.h"
 #include "store/rows/region.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/route/route_snapshot.h"
+#include "store/peer/store.h"
 
 #define TICK_MS		  1000
 #define FLUSH_AGE_FULL_MS 1000 /* while room is needed */

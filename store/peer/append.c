@@ -1,4 +1,4 @@
-#include "store/apply/append.h"
+#include "store/peer/append.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "proto/plant.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 /* Entries of one record of the log, which must fit into a segment with others: bytes, or one entry. */
 #define RECORD_SIZE_MAX (512u << 10)

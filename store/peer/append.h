@@ -8,8 +8,8 @@
  * that was begun has come back, and is installed (peer_install.c) before what follows it is written. A message that
  * brings nothing but a newer commit index is not written: the index rides on the next record. On the peer's loop.
  */
-#ifndef RAFTKV_STORE_APPLY_APPEND_H
-#define RAFTKV_STORE_APPLY_APPEND_H
+#ifndef RAFTKV_STORE_PEER_APPEND_H
+#define RAFTKV_STORE_PEER_APPEND_H
 
 #include <stdbool.h>
 

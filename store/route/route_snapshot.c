@@ -1,4 +1,4 @@
-#include "store/snapshot/snapshot.h"
+#include "store/route/route_snapshot.h"
 
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "store/rows/engine_view.h"
 #include "store/rows/keys.h"
 #include "store/rows/region_view.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static const struct snapshot_view *view_of(struct view *base)
 {

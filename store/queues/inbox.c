@@ -1,4 +1,4 @@
-#include "store/apply/inbox.h"
+#include "store/queues/inbox.h"
 
 #include <stddef.h>
 

@@ -6,8 +6,8 @@
  * STATUS_STALE_COMMAND (another leader's entry took its place, or might have: the outcome is unknown and the client
  * asks again by its slot). Each `finish` is called exactly once. On the peer's loop.
  */
-#ifndef RAFTKV_STORE_PEER_PROPOSALS_H
-#define RAFTKV_STORE_PEER_PROPOSALS_H
+#ifndef RAFTKV_STORE_QUEUES_PROPOSALS_H
+#define RAFTKV_STORE_QUEUES_PROPOSALS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
  * shared snapshot holds whatever was answered before it was asked for. What is not asked for any more is forgotten by
  * each flush round: a snapshot keeps old rows and freed extents alive.
  */
-#ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H
-#define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H
+#ifndef RAFTKV_STORE_ROUTE_ROUTE_SNAPSHOT_H
+#define RAFTKV_STORE_ROUTE_ROUTE_SNAPSHOT_H
 
 #include <stdatomic.h>
 

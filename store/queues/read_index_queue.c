@@ -1,4 +1,4 @@
-#include "store/peer/read_index_queue.h"
+#include "store/queues/read_index_queue.h"
 
 #include <errno.h>
 #include <stdlib.h>

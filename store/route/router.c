@@ -1,4 +1,4 @@
-#include "store/peer/router.h"
+#include "store/route/router.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -21,8 +21,8 @@
  * Once a second the disk's space is looked at and the block store's housekeeping is done. Apply threads report what
  * they made visible; the rest runs on the first shard's loop and on workers.
  */
-#ifndef RAFTKV_STORE_APPLY_FLUSH_H
-#define RAFTKV_STORE_APPLY_FLUSH_H
+#ifndef RAFTKV_STORE_FLUSH_FLUSH_H
+#define RAFTKV_STORE_FLUSH_FLUSH_H
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -7,8 +7,8 @@
  * the earlier ones too, since it was sent after all of their reads had begun. Every read is given back exactly once.
  * On the peer's loop.
  */
-#ifndef RAFTKV_STORE_PEER_READ_INDEX_QUEUE_H
-#define RAFTKV_STORE_PEER_READ_INDEX_QUEUE_H
+#ifndef RAFTKV_STORE_QUEUES_READ_INDEX_QUEUE_H
+#define RAFTKV_STORE_QUEUES_READ_INDEX_QUEUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
