@@ -48,12 +48,7 @@ struct apply_task *apply_task_new(struct peer *peer, struct raft_message *messag
 
 void apply_task_free(struct apply_task *task)
 {
-	while (task->payloads) {
-		struct payload *payload = task->payloads;
-
-		task->payloads = payload->next;
-		payload_free(payload);
-	}
+	payloads_free(&task->payloads);
 	raft_message_close(&task->message);
 	free(task);
 }

@@ -20,7 +20,7 @@
 #include "store/rows/extents.h"
 #include "store/queues/inbox.h"
 #include "store/kv/kv_engine.h"
-#include "store/rows/payload.h"
+#include "store/rows/payload_list.h"
 #include "store/rows/region.h"
 
 struct peer;

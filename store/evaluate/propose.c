@@ -66,15 +66,6 @@ static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *
 	return status;
 }
 
-static void add_payload(struct peer *peer, struct payload *payload, const struct raft_entry *entry)
-{
-	if (!payload)
-		return;
-	payload->term = entry->term;
-	payload->index = entry->index;
-	append_add_payload(&peer->appends, payload);
-}
-
 /* The entry stands in the log from here on. */
 static void on_proposed(
 	struct peer *peer, struct raftkv_write *write, struct outcome *outcome, struct draft *draft)
@@ -85,8 +76,10 @@ static void on_proposed(
 	raw_node_status(peer->raft_group, &raft);
 	entry->index = raft.last_index;
 	entry->term = raft.hard_state.term;
-	add_payload(peer, draft->payload, entry);
-	add_payload(peer, draft->reserve, entry);
+	if (draft->payload)
+		payload_list_add(&peer->appends.payloads, draft->payload, entry->term, entry->index);
+	if (draft->reserve)
+		payload_list_add(&peer->appends.payloads, draft->reserve, entry->term, entry->index);
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);
 	write->size = (size_t)raft_entry_payload_size(entry);

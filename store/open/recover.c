@@ -140,10 +140,8 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 		return status_set(status, code, "the payload of an entry is named badly in the log: %s",
 			status_name(code));
 	}
-	payload->term = entry->term;
-	payload->index = entry->index;
 	payload->beside = beside;
-	append_add_payload(&peer->appends, payload);
+	payload_list_add(&peer->appends.payloads, payload, entry->term, entry->index);
 	for (uint32_t i = 0; i < payload->part_count && code == 0; i++)
 		code = blocks_mark_used(raftkv->blocks, payload->parts[i].extent, status);
 	return code;
@@ -160,9 +158,7 @@ static int load_small(struct peer *peer, const struct raft_entry *entry, struct 
 	if (payload_reserve_later(units, &reserve) < 0)
 		return status_set(status, -ENOMEM, "out of memory for the log of region %llu",
 			(unsigned long long)peer->region.id);
-	reserve->term = entry->term;
-	reserve->index = entry->index;
-	append_add_payload(&peer->appends, reserve);
+	payload_list_add(&peer->appends.payloads, reserve, entry->term, entry->index);
 	return 0;
 }
 
@@ -290,7 +286,7 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 
 static void reserve_small(struct route *route)
 {
-	append_reserve(&route->peer->appends, route->shard->raftkv->blocks);
+	payload_list_reserve(&route->peer->appends.payloads, route->shard->raftkv->blocks);
 }
 
 int recover_regions(struct raftkv *raftkv, struct status *status)

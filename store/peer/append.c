@@ -41,92 +41,11 @@ static struct raftkv *store_of(const struct peer *peer)
 	return peer->shard->raftkv;
 }
 
-/* ---- Payloads by position ---- */
-
-/* Nearly always behind the last: but one that has waited for room may have been overtaken by what a new leader proposes. */
-void append_add_payload(struct append_queue *queue, struct payload *payload)
-{
-	struct payload **link = &queue->payloads;
-
-	if (queue->last_payload && queue->last_payload->index <= payload->index)
-		link = &queue->last_payload->next;
-	while (*link && (*link)->index <= payload->index)
-		link = &(*link)->next;
-	payload->next = *link;
-	*link = payload;
-	if (!payload->next)
-		queue->last_payload = payload;
-}
-
-void append_reserve(struct append_queue *queue, struct blocks *blocks)
-{
-	for (struct payload *payload = queue->payloads; payload; payload = payload->next)
-		payload_reserve_now(payload, blocks);
-}
-
-struct payload *append_take_payloads(struct append_queue *queue, uint64_t index)
-{
-	struct payload *taken = queue->payloads;
-	struct payload **end = &taken;
-
-	while (*end && (*end)->index <= index)
-		end = &(*end)->next;
-	queue->payloads = *end;
-	if (!queue->payloads)
-		queue->last_payload = NULL;
-	*end = NULL;
-	return taken;
-}
-
-static const struct raft_entry *entry_at(const struct raft_entries *entries, uint64_t index)
-{
-	uint64_t first = entries->count > 0 ? entries->items[0].index : 0;
-
-	return index >= first && index - first < entries->count ? &entries->items[index - first] : NULL;
-}
-
-/* Cuts off the payloads of entries that `entries` replace, and gives them. */
-static struct payload *cut_replaced(struct append_queue *queue, const struct raft_entries *entries)
-{
-	struct payload **link = &queue->payloads;
-	struct payload *replaced;
-
-	queue->last_payload = NULL;
-	while (*link) {
-		const struct raft_entry *entry = entry_at(entries, (*link)->index);
-		bool is_same = entry && entry->term == (*link)->term;
-
-		if ((*link)->index >= entries->items[0].index && !is_same)
-			break;
-		queue->last_payload = *link;
-		link = &(*link)->next;
-	}
-	replaced = *link;
-	*link = NULL;
-	return replaced;
-}
-
-static struct payload *find(const struct append_queue *queue, uint64_t index, bool is_reserve)
-{
-	struct payload *payload = queue->payloads;
-
-	if (!queue->last_payload || queue->last_payload->index < index)
-		return NULL;
-	while (payload && (payload->index < index || payload->is_reserve != is_reserve))
-		payload = payload->next;
-	return payload && payload->index == index ? payload : NULL;
-}
+/* ---- Payloads ---- */
 
 static struct payload *find_payload(const struct append_queue *queue, uint64_t index)
 {
-	return find(queue, index, false);
-}
-
-static void add(struct append_queue *queue, const struct raft_entry *entry, struct payload *payload)
-{
-	payload->term = entry->term;
-	payload->index = entry->index;
-	append_add_payload(queue, payload);
+	return payload_list_find(&queue->payloads, index, false);
 }
 
 /* A follower takes its extents here; a leader took them before it proposed. */
@@ -141,7 +60,7 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 	status = payload_new(store_of(append->peer)->blocks, BLOCKS_ADMITTED,
 		entry->payload_size / BLOCK_UNIT_SIZE, payload);
 	if (status == 0)
-		add(queue, entry, *payload);
+		payload_list_add(&queue->payloads, *payload, entry->term, entry->index);
 	return status;
 }
 
@@ -154,11 +73,11 @@ static int place_small(struct append *append, const struct raft_entry *entry)
 	struct payload *reserve;
 	int status;
 
-	if (units == 0 || find(&peer->appends, entry->index, true))
+	if (units == 0 || payload_list_find(&peer->appends.payloads, entry->index, true))
 		return 0;
 	status = payload_reserve(store_of(peer)->blocks, BLOCKS_ADMITTED, units, &reserve);
 	if (status == 0)
-		add(&peer->appends, entry, reserve);
+		payload_list_add(&peer->appends.payloads, reserve, entry->term, entry->index);
 	return status;
 }
 
@@ -168,9 +87,9 @@ static void cut(struct append *append)
 
 	append->has_cut = true;
 	if (append->message.snapshot)
-		append->replaced = append_take_payloads(queue, UINT64_MAX);
+		append->replaced = payload_list_take(&queue->payloads, UINT64_MAX);
 	else if (append->message.entries.count > 0)
-		append->replaced = cut_replaced(queue, &append->message.entries);
+		append->replaced = payload_list_cut(&queue->payloads, &append->message.entries);
 }
 
 /* In order. May be called again after -ENOSPC: what has extents keeps them. */
@@ -207,16 +126,6 @@ static int place_payloads(struct append *append)
 
 static void advance(struct peer *peer);
 
-static void release_payloads(struct payload **payloads, struct blocks *blocks, uint64_t mark)
-{
-	while (*payloads) {
-		struct payload *payload = *payloads;
-
-		*payloads = payload->next;
-		payload_release(payload, blocks, mark);
-	}
-}
-
 static void append_free(struct append *append)
 {
 	raft_message_close(&append->message);
@@ -241,7 +150,7 @@ static void finish_done(struct peer *peer)
 
 		pop(queue);
 		if (append->replaced)
-			release_payloads(&append->replaced, store_of(peer)->blocks,
+			payloads_release(&append->replaced, store_of(peer)->blocks,
 				flush_mark(&store_of(peer)->flush));
 		peer_respond(peer, append->message.responses, append->message.response_count);
 		append_free(append);
@@ -539,22 +448,12 @@ void append_resume(struct peer *peer)
 	finish_done(peer);
 }
 
-static void free_payloads(struct payload *payload)
-{
-	while (payload) {
-		struct payload *next = payload->next;
-
-		payload_free(payload);
-		payload = next;
-	}
-}
-
 void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark)
 {
 	for (struct append *append = queue->first; append; append = append->next)
-		release_payloads(&append->replaced, blocks, mark);
-	release_payloads(&queue->payloads, blocks, mark);
-	queue->last_payload = NULL;
+		payloads_release(&append->replaced, blocks, mark);
+	payloads_release(&queue->payloads.first, blocks, mark);
+	queue->payloads.last = NULL;
 }
 
 void append_queue_close(struct append_queue *queue)
@@ -563,9 +462,9 @@ void append_queue_close(struct append_queue *queue)
 		struct append *append = queue->first;
 
 		pop(queue);
-		free_payloads(append->replaced);
+		payloads_free(&append->replaced);
 		append_free(append);
 	}
-	free_payloads(queue->payloads);
+	payloads_free(&queue->payloads.first);
 	*queue = (struct append_queue){0};
 }

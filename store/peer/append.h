@@ -15,7 +15,7 @@
 
 #include "raft/raft.h"
 #include "store/log/log_engine.h"
-#include "store/rows/payload.h"
+#include "store/rows/payload_list.h"
 
 struct peer;
 struct append;
@@ -30,8 +30,7 @@ struct append_queue {
 	bool is_held; /* the log engine found the disk full */
 	uint64_t full_since; /* env_now: when something of it first found no room; 0: all has found some */
 	struct raft_hard_state hard_state; /* the newest handed to the log */
-	struct payload *payloads; /* of entries not handed to apply, by index */
-	struct payload *last_payload;
+	struct payload_list payloads; /* of entries not handed to apply */
 };
 
 /* Takes a MsgStorageAppend. Without memory the store cannot go on; without room for a follower's payload it waits. */
@@ -42,12 +41,6 @@ void append_go_on(struct peer *peer);
 void append_on_installed(struct peer *peer);
 /* Space may have been freed: goes on with what was refused. */
 void append_resume(struct peer *peer);
-/* At start: takes the extents of the reserves that have none yet. */
-void append_reserve(struct append_queue *queue, struct blocks *blocks);
-/* A payload for the entry that is about to be proposed at (term, index); appends find it by its position. */
-void append_add_payload(struct append_queue *queue, struct payload *payload);
-/* Takes the payloads of entries up to `index` out, for apply. */
-struct payload *append_take_payloads(struct append_queue *queue, uint64_t index);
 /* Nothing of it will ever be logged or applied, or be looked at again: gives the extents of its payloads back. */
 void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark);
 /* Frees everything; only of a store that runs no more, or without extents. */

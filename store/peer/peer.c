@@ -111,7 +111,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 		return;
 	}
 	task->committed = env_now(peer_store(peer)->env);
-	task->payloads = append_take_payloads(&peer->appends, last);
+	task->payloads = payload_list_take(&peer->appends.payloads, last);
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
 	if (planted("store:overlay_retired_early"))
