@@ -99,7 +99,7 @@ static int take_extents(
 	if (reserve && payload_take(reserve, count, extents))
 		return 0;
 	while (count > 0 && status == 0) {
-		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_COMMITTED, count, extents);
+		status = blocks_allocate(apply->raftkv->engines.blocks, BLOCKS_COMMITTED, count, extents);
 		if (status == 0)
 			count -= extents->count;
 		extents++;
@@ -151,8 +151,9 @@ static int write_units(struct context *context, const struct mutation *mutation)
 		context->task->has_deferred = true;
 	}
 	if (status == 0)
-		status = extent_edits_write(&apply->edits, apply->raftkv->kv, mutation->key, mutation->first,
-			count, extents, mutation->checksums, context->region->id, context->entry->index);
+		status = extent_edits_write(&apply->edits, apply->raftkv->engines.kv, mutation->key,
+			mutation->first, count, extents, mutation->checksums, context->region->id,
+			context->entry->index);
 	if (mutation->is_beside)
 		free(extents);
 	return status;
@@ -162,7 +163,7 @@ static int apply_mutation(void *argument, const struct mutation *mutation)
 {
 	struct context *context = argument;
 	struct apply *apply = context->apply;
-	struct kv_engine *kv = apply->raftkv->kv;
+	struct kv_engine *kv = apply->raftkv->engines.kv;
 	struct key key, high;
 
 	switch (mutation->kind) {
@@ -240,11 +241,11 @@ static void drop_payloads(struct context *context, bool is_refused)
 	uint64_t mark = flush_mark(&raftkv->flush);
 
 	if (context->payload && is_refused)
-		payload_release(context->payload, raftkv->blocks, mark);
+		payload_release(context->payload, raftkv->engines.blocks, mark);
 	else
 		payload_free(context->payload);
 	if (context->reserve)
-		payload_release(context->reserve, raftkv->blocks, mark);
+		payload_release(context->reserve, raftkv->engines.blocks, mark);
 }
 
 static int apply_normal(struct context *context)
@@ -257,7 +258,7 @@ static int apply_normal(struct context *context)
 	if (status == 0)
 		status = mutations_each(entry, &context->epoch_version, apply_mutation, context);
 	if (is_refusal(status))
-		log_error(context->apply->raftkv->logger,
+		log_error(context->apply->raftkv->engines.logger,
 			"region %llu refused entry %llu: it was proposed under another epoch",
 			(unsigned long long)context->region->id, (unsigned long long)entry->index);
 	if (context->payload || context->reserve)
@@ -274,7 +275,8 @@ static int apply_change(struct context *context)
 	int status = region_change_apply(&context->task->peer->apply.region, context->entry, NULL);
 
 	if (is_refusal(status))
-		log_warn(apply->raftkv->logger, "region %llu refused the membership change of entry %llu: %s",
+		log_warn(apply->raftkv->engines.logger,
+			"region %llu refused the membership change of entry %llu: %s",
 			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
 			status_name(status));
 	if (status == 0)
@@ -282,7 +284,7 @@ static int apply_change(struct context *context)
 	if (status < 0)
 		return status;
 	key_region_state(&key, context->region->id);
-	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
+	apply->raftkv->engines.kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
 	buf_unref(row);
 	return 0;
 }
@@ -306,7 +308,7 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 
 	key_apply_state(&key, task->peer->apply.region.id);
 	apply_state_encode(&state, row);
-	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+	apply->raftkv->engines.kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
 }
 
 static int apply_one(struct apply *apply, struct apply_task *task)
@@ -326,13 +328,13 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 	}
 	put_apply_state(apply, task);
 	if (planted("store:apply_state_ahead")) {
-		struct kv_batch *state = apply->raftkv->kv->ops->batch_new(apply->raftkv->kv);
+		struct kv_batch *state = apply->raftkv->engines.kv->ops->batch_new(apply->raftkv->engines.kv);
 		struct kv_batch *rows = apply->batch;
 
 		apply->batch = state;
 		put_apply_state(apply, task);
-		apply->raftkv->kv->ops->write(apply->raftkv->kv, state);
-		apply->raftkv->kv->ops->batch_free(state);
+		apply->raftkv->engines.kv->ops->write(apply->raftkv->engines.kv, state);
+		apply->raftkv->engines.kv->ops->batch_free(state);
 		apply->batch = rows;
 	}
 	return 0;
@@ -345,7 +347,7 @@ static void begin_batch(struct apply *apply);
 static void fail(struct apply *apply, int status, const char *sentence)
 {
 	apply->has_failed = true;
-	raftkv_fail(apply->raftkv, status, sentence);
+	engines_fail(&apply->raftkv->engines, status, sentence);
 }
 
 static void free_replaced(struct apply *apply, uint64_t mark)
@@ -353,9 +355,9 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	struct extent_edits *edits = &apply->edits;
 
 	for (size_t i = 0; i < edits->freed_count; i++)
-		blocks_free(apply->raftkv->blocks, edits->freed[i], mark);
+		blocks_free(apply->raftkv->engines.blocks, edits->freed[i], mark);
 	if (planted("store:reuse_before_flush"))
-		blocks_release(apply->raftkv->blocks, mark);
+		blocks_release(apply->raftkv->engines.blocks, mark);
 	extent_edits_clear(edits);
 }
 
@@ -367,7 +369,7 @@ static int publish(struct apply *apply)
 	int status = 0;
 
 	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
-		snapshot_forget(task->peer->route);
+		route_snapshot_forget(task->peer->route);
 	mark = flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
@@ -393,7 +395,7 @@ static void send_back(struct apply *apply)
 
 static void finish_batch(struct apply *apply)
 {
-	struct kv_engine *kv = apply->raftkv->kv;
+	struct kv_engine *kv = apply->raftkv->engines.kv;
 	int status = extent_edits_finish(&apply->edits, kv, apply->batch);
 
 	if (status == 0)
@@ -439,7 +441,7 @@ static int submit_writes(struct apply *apply)
 
 		write->request.loop = apply->loop;
 		write->request.done = on_written;
-		status = blocks_defer(apply->raftkv->blocks, &write->request);
+		status = blocks_defer(apply->raftkv->engines.blocks, &write->request);
 		if (status == 0) {
 			apply->writes = write->next;
 			apply->deferred_size += size_of(write);
@@ -493,13 +495,13 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name)
 {
-	int status = env_loop_new(raftkv->env, name, &apply->loop);
+	int status = env_loop_new(raftkv->engines.env, name, &apply->loop);
 
 	if (status < 0)
 		return status;
 	apply->raftkv = raftkv;
 	apply->shard = shard;
-	apply->batch = raftkv->kv->ops->batch_new(raftkv->kv);
+	apply->batch = raftkv->engines.kv->ops->batch_new(raftkv->engines.kv);
 	if (!apply->batch)
 		return -ENOMEM;
 	inbox_init(&apply->inbox, apply->loop, on_tasks);
@@ -538,5 +540,5 @@ void apply_stop(struct apply *apply)
 	}
 	extent_edits_clear(&apply->edits);
 	if (apply->batch)
-		apply->raftkv->kv->ops->batch_free(apply->batch);
+		apply->raftkv->engines.kv->ops->batch_free(apply->batch);
 }

@@ -16,7 +16,7 @@ void question_init(struct question *question, struct peer *peer, const struct ra
 		.input = {.body = buf_slice(write->body),
 			.payload = buf_ref(write->payload),
 			.session = write->session,
-			.wall = env_wall(raftkv->env),
+			.wall = env_wall(raftkv->engines.env),
 			.region_start = buf_slice(peer->region.start),
 			.region_end = buf_slice(peer->region.end)},
 		.body = buf_ref(write->body),
@@ -24,7 +24,7 @@ void question_init(struct question *question, struct peer *peer, const struct ra
 		.sequence = write->sequence,
 		.is_retry = write->is_retry,
 	};
-	env_random(raftkv->env, question->input.random, sizeof question->input.random);
+	env_random(raftkv->engines.env, question->input.random, sizeof question->input.random);
 }
 
 void question_close(struct question *question)
@@ -89,6 +89,8 @@ struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct u
 {
 	struct raftkv *raftkv = peer->shard->raftkv;
 
-	return (struct engine_view){
-		.kv = raftkv->kv, .blocks = raftkv->blocks, .may_block = may_block, .units = units};
+	return (struct engine_view){.kv = raftkv->engines.kv,
+		.blocks = raftkv->engines.blocks,
+		.may_block = may_block,
+		.units = units};
 }

@@ -11,7 +11,7 @@
 
 void evaluation_free(struct evaluation *evaluation)
 {
-	blocks_leave(evaluation->peer->shard->raftkv->blocks, &evaluation->reader);
+	blocks_leave(evaluation->peer->shard->raftkv->engines.blocks, &evaluation->reader);
 	unit_cache_close(&evaluation->units);
 	outcome_close(&evaluation->outcome);
 	question_close(&evaluation->question);
@@ -109,7 +109,7 @@ static struct evaluation *evaluation_new(struct peer *peer, struct raftkv_write 
 	evaluation->peer = peer;
 	evaluation->write = write;
 	question_init(&evaluation->question, peer, write);
-	blocks_enter(peer->shard->raftkv->blocks, &evaluation->reader);
+	blocks_enter(peer->shard->raftkv->engines.blocks, &evaluation->reader);
 	write->evaluation = evaluation;
 	return evaluation;
 }

@@ -14,7 +14,8 @@ static void on_proposal_finished(struct proposal *proposal, int status)
 
 	if (status == 0) {
 		histogram_add(&peer->shard->committing, peer->committed_at - proposal->proposed);
-		histogram_add(&peer->shard->applying, env_now(peer->shard->raftkv->env) - peer->committed_at);
+		histogram_add(&peer->shard->applying,
+			env_now(peer->shard->raftkv->engines.env) - peer->committed_at);
 	}
 	peer->evaluations.pending_size -= write->size;
 	evaluate_finish_kept(write, status == 0 ? write->status : status);
@@ -53,16 +54,17 @@ static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *
 	uint64_t epoch_version;
 	int status;
 
-	if (space_is_short(&raftkv->space) && !mutations_spares_space(&outcome->mutations))
+	if (space_is_short(&raftkv->engines.space) && !mutations_spares_space(&outcome->mutations))
 		return -ENOSPC;
 	status = mutations_finish(&outcome->mutations, peer->region.epoch.version, entry);
 	if (status == 0)
 		status = mutations_each(entry, &epoch_version, check_mutation, &needs);
 	if (status == 0 && entry->payload_size > 0)
-		status = payload_new(
-			raftkv->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
+		status = payload_new(raftkv->engines.blocks, BLOCKS_NEW,
+			entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
 	if (status == 0 && needs.small_units > 0)
-		status = payload_reserve(raftkv->blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
+		status = payload_reserve(
+			raftkv->engines.blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
 	return status;
 }
 
@@ -86,7 +88,7 @@ static void on_proposed(
 	write->proposal = (struct proposal){
 		.term = entry->term,
 		.index = entry->index,
-		.proposed = env_now(peer->shard->raftkv->env),
+		.proposed = env_now(peer->shard->raftkv->engines.env),
 		.finish = on_proposal_finished,
 	};
 	histogram_add(&peer->shard->proposing, write->proposal.proposed - write->begun);
@@ -100,9 +102,9 @@ static void on_proposed(
 static void drop_draft(struct raftkv *raftkv, struct draft *draft)
 {
 	if (draft->payload)
-		payload_cancel(draft->payload, raftkv->blocks);
+		payload_cancel(draft->payload, raftkv->engines.blocks);
 	if (draft->reserve)
-		payload_cancel(draft->reserve, raftkv->blocks);
+		payload_cancel(draft->reserve, raftkv->engines.blocks);
 }
 
 static void propose(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
@@ -138,7 +140,7 @@ static void on_confirmed(struct read_index_request *request, int status)
 /* An answer that logs nothing is a read: of the state it saw, by a leader that still was one afterwards. */
 static void confirm(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
 {
-	bool is_leader = lease_is_valid(&peer->lease, env_now(peer->shard->raftkv->env));
+	bool is_leader = lease_is_valid(&peer->lease, env_now(peer->shard->raftkv->engines.env));
 
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);

@@ -9,11 +9,10 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/keys.h"
-#include "store/rows/region.h"
 #include "store/route/route_snapshot.h"
-#include "store/peer/store.h"
+#include "store/rows/keys.h"
 
+#define NS_PER_MS	  1000000u
 #define TICK_MS		  1000
 #define FLUSH_AGE_FULL_MS 1000 /* while room is needed */
 #define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
@@ -58,7 +57,7 @@ uint64_t flush_enter(struct flush *flush)
 void flush_leave(struct flush *flush)
 {
 	uint64_t size = flush->noted_size + flush->round_size;
-	uint64_t limit = flush->raftkv->options.log_size_max;
+	uint64_t limit = flush->options->log_size_max;
 
 	pthread_mutex_unlock(&flush->lock);
 	if (size > limit)
@@ -117,7 +116,7 @@ static void take_list(struct env_work *work)
 	struct flush_round *round = flush->round;
 
 	/* They would keep extents from being reused. */
-	router_visit(&flush->raftkv->router, snapshot_forget);
+	router_visit(flush->router, route_snapshot_forget);
 	pthread_mutex_lock(&flush->lock);
 	round->regions = flush->regions;
 	flush->regions = NULL;
@@ -145,50 +144,51 @@ static int check_state(struct kv_engine *kv, const struct flush_region *each)
 }
 
 /* One that is not there: the replica was destroyed, or a snapshot is taking the place of its rows, or it is lost. */
-static int check_persisted(struct raftkv *raftkv, const struct flush_region *each)
+static int check_persisted(const struct flush *flush, const struct flush_region *each)
 {
-	const struct route *route = router_find(&raftkv->router, each->region);
-	int status = check_state(raftkv->kv, each);
+	const struct route *route = router_find(flush->router, each->region);
+	struct kv_engine *kv = flush->engines->kv;
+	int status = check_state(kv, each);
 	struct kv_value value = {0};
 	struct key key;
 
 	if (status != STATUS_NOT_FOUND || (route && atomic_load(&route->is_installing)))
 		return status == STATUS_NOT_FOUND ? 0 : status;
 	key_apply_state(&key, each->region);
-	status = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	kv_value_close(&value);
 	if (status == STATUS_NOT_FOUND)
 		return 0;
 	/* A snapshot that was installed meanwhile has flushed its own. */
-	return check_state(raftkv->kv, each) == 0 ? 0 : STATUS_CORRUPT;
+	return check_state(kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
 /* Steps 2 and 3. */
 static void make_durable(struct env_work *work)
 {
 	struct flush *flush = flush_of_work(work);
-	struct raftkv *raftkv = flush->raftkv;
+	struct engines *engines = flush->engines;
 	struct flush_region *each, *next;
 	int status = 0;
 
 	if (!planted("store:release_before_sync"))
-		status = blocks_sync(raftkv->blocks);
+		status = blocks_sync(engines->blocks);
 	if (status == 0 && !planted("store:release_before_flush"))
-		status = raftkv->kv->ops->flush(raftkv->kv);
+		status = engines->kv->ops->flush(engines->kv);
 	HASH_ITER (hh, flush->round->regions, each, next)
 		if (status == 0 && !planted("store:release_before_flush"))
-			status = check_persisted(raftkv, each);
+			status = check_persisted(flush, each);
 	flush->round_status = status;
 }
 
 /* Whether what rounds keep from reuse is more than what is left. */
-static bool is_room_needed(struct raftkv *raftkv)
+static bool is_room_needed(struct engines *engines)
 {
 	struct blocks_stats stats;
 
-	if (space_is_short(&raftkv->space))
+	if (space_is_short(&engines->space))
 		return true;
-	blocks_stats(raftkv->blocks, &stats);
+	blocks_stats(engines->blocks, &stats);
 	return stats.waiting_units > stats.total_units - stats.used_units &&
 	       !planted("room:kept_for_followers");
 }
@@ -196,14 +196,13 @@ static bool is_room_needed(struct raftkv *raftkv)
 /* Whether some replica may still need entries of the round. */
 static bool is_wanted(struct flush *flush, const struct flush_round *round)
 {
-	struct raftkv *raftkv = flush->raftkv;
 	const struct flush_region *each, *next;
 
-	if (flush->held_size > raftkv->options.log_size_max / 2 || is_room_needed(raftkv) ||
+	if (flush->held_size > flush->options->log_size_max / 2 || is_room_needed(flush->engines) ||
 		planted("members:log_not_kept"))
 		return false;
 	HASH_ITER (hh, round->regions, each, next) {
-		const struct route *route = router_find(&raftkv->router, each->region);
+		const struct route *route = router_find(flush->router, each->region);
 
 		if (route && atomic_load(&route->shared_index) < each->index)
 			return true;
@@ -221,15 +220,15 @@ static int release_log(struct log_engine *log, const struct flush_region *region
 
 static int let_go(struct flush *flush, struct flush_round *round)
 {
-	struct raftkv *raftkv = flush->raftkv;
+	struct engines *engines = flush->engines;
 	struct flush_region *each, *next;
 	int status = 0;
 
 	HASH_ITER (hh, round->regions, each, next)
 		if (status == 0)
-			status = release_log(raftkv->log, each);
+			status = release_log(engines->log, each);
 	if (status == 0)
-		blocks_release(raftkv->blocks, round->generation);
+		blocks_release(engines->blocks, round->generation);
 	return status;
 }
 
@@ -305,23 +304,20 @@ static void go_on_finishing(struct flush *flush)
 
 static void end_round(struct flush *flush)
 {
-	struct raftkv *raftkv = flush->raftkv;
-
 	pthread_mutex_lock(&flush->lock);
 	flush->round_size = 0;
 	pthread_mutex_unlock(&flush->lock);
 	atomic_fetch_add(&flush->rounds, 1);
 	atomic_store(&flush->is_throttling, false);
 	flush->is_running = false;
-	for (uint32_t i = 0; i < raftkv->shard_count; i++)
-		shard_resume(&raftkv->shards[i]);
+	flush->resume(flush->resume_argument);
 	if (flush->finished)
 		go_on_finishing(flush);
 }
 
 static void fail_round(struct flush *flush)
 {
-	raftkv_fail(flush->raftkv, flush->round_status, "what was applied cannot be made durable");
+	engines_fail(flush->engines, flush->round_status, "what was applied cannot be made durable");
 }
 
 /* A full disk or damage stops the reclaim short; it goes on in a later round. */
@@ -330,7 +326,7 @@ static void on_reclaimed(struct log_reclaim *reclaim, int status)
 	struct flush *flush = container_of(reclaim, struct flush, reclaim);
 
 	if (status < 0)
-		log_warn(flush->raftkv->logger, "the log's space could not be reclaimed: %s",
+		log_warn(flush->engines->logger, "the log's space could not be reclaimed: %s",
 			status_name(status));
 	end_round(flush);
 }
@@ -345,7 +341,7 @@ static void on_released(struct env_work *work)
 	}
 	flush->reclaim = (struct log_reclaim){
 		.loop = flush->loop, .is_last = flush->is_last_begun, .done = on_reclaimed};
-	flush->raftkv->log->ops->reclaim(flush->raftkv->log, &flush->reclaim);
+	flush->engines->log->ops->reclaim(flush->engines->log, &flush->reclaim);
 }
 
 static void on_marked(struct log_write *write, int status)
@@ -366,7 +362,7 @@ static void on_marked(struct log_write *write, int status)
 /* Step 4. */
 static void write_mark(struct flush *flush, struct flush_region *region)
 {
-	struct log_engine *log = flush->raftkv->log;
+	struct log_engine *log = flush->engines->log;
 	struct writer writer = writer_fixed(region->value, sizeof region->value);
 
 	writer_u64le(&writer, region->index);
@@ -410,20 +406,20 @@ static void on_taken(struct env_work *work)
 	struct flush *flush = flush_of_work(work);
 
 	flush->drain = (struct blocks_drain){.loop = flush->loop, .done = on_drained};
-	blocks_drain(flush->raftkv->blocks, &flush->drain);
+	blocks_drain(flush->engines->blocks, &flush->drain);
 }
 
 static void begin_round(struct flush *flush)
 {
 	flush->round = calloc(1, sizeof *flush->round);
 	if (!flush->round) {
-		raftkv_fail(flush->raftkv, -ENOMEM, "out of memory for a flush");
+		engines_fail(flush->engines, -ENOMEM, "out of memory for a flush");
 		return;
 	}
 	flush->is_running = true;
 	flush->is_due = false;
 	atomic_store(&flush->is_requested, false);
-	flush->started = env_now(flush->raftkv->env);
+	flush->started = env_now(flush->engines->env);
 	env_work_submit(flush->loop, &flush->work, take_list, on_taken);
 }
 
@@ -443,15 +439,16 @@ static bool is_log_large(struct flush *flush)
 {
 	struct log_engine_stats stats;
 
-	flush->raftkv->log->ops->stats(flush->raftkv->log, &stats);
-	return stats.live_size > flush->raftkv->options.log_size_max;
+	flush->engines->log->ops->stats(flush->engines->log, &stats);
+	return stats.live_size > flush->options->log_size_max;
 }
 
 static void consider(struct flush *flush)
 {
-	struct raftkv *raftkv = flush->raftkv;
-	uint64_t age_ms = (env_now(raftkv->env) - flush->started) / NS_PER_MS;
-	uint64_t age_max_ms = is_room_needed(raftkv) ? FLUSH_AGE_FULL_MS : raftkv->options.flush_age_ms;
+	struct engines *engines = flush->engines;
+	uint64_t age_ms = (env_now(engines->env) - flush->started) / NS_PER_MS;
+	uint64_t age_max_ms =
+		is_room_needed(flush->engines) ? FLUSH_AGE_FULL_MS : flush->options->flush_age_ms;
 
 	if (flush->is_running || flush->finished)
 		return;
@@ -478,7 +475,7 @@ static void set_timer(struct flush *flush)
 
 	if (!flush->finished)
 		env_timer_start(&flush->timer, flush->loop,
-			env_now(flush->raftkv->env) + delay_ms * NS_PER_MS, on_timer);
+			env_now(flush->engines->env) + delay_ms * NS_PER_MS, on_timer);
 }
 
 static void on_request(struct env_mail *mail)
@@ -502,13 +499,13 @@ void flush_request(struct flush *flush)
 static void maintain(struct env_work *work)
 {
 	struct flush *flush = container_of(work, struct flush, maintenance);
-	struct raftkv *raftkv = flush->raftkv;
-	int status = space_look(&raftkv->space, raftkv->env, raftkv->dir.path);
+	struct engines *engines = flush->engines;
+	int status = space_look(&engines->space, engines->env, engines->dir.path);
 
 	if (status < 0)
-		log_warn(raftkv->logger, "the free space of %s is unknown: %s", raftkv->dir.path,
+		log_warn(engines->logger, "the free space of %s is unknown: %s", engines->dir.path,
 			status_name(status));
-	blocks_maintain(raftkv->blocks);
+	blocks_maintain(engines->blocks);
 }
 
 static void on_maintained(struct env_work *work);
@@ -548,28 +545,31 @@ void flush_maintain(struct flush *flush)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int flush_init(struct flush *flush, struct raftkv *raftkv, struct env_loop *loop)
+int flush_init(struct flush *flush, struct engines *engines, struct router *router,
+	const struct raftkv_options *options)
 {
 	int status = -pthread_mutex_init(&flush->lock, NULL);
 
 	if (status < 0)
 		return status;
-	flush->raftkv = raftkv;
-	flush->loop = loop;
+	flush->engines = engines;
+	flush->router = router;
+	flush->options = options;
+	flush->loop = options->shards[0];
 	flush->generation = 1;
 	return 0;
 }
 
 void flush_start(struct flush *flush)
 {
-	flush->started = env_now(flush->raftkv->env);
+	flush->started = env_now(flush->engines->env);
 	set_timer(flush);
 	flush_maintain(flush);
 }
 
 void flush_close(struct flush *flush)
 {
-	if (!flush->raftkv)
+	if (!flush->engines)
 		return;
 	free_regions(&flush->regions);
 	free_round(flush->round);

@@ -30,18 +30,23 @@
 #include <stdint.h>
 
 #include "proto/env.h"
-#include "store/blocks/blocks.h"
-#include "store/log/log_engine.h"
+#include "store/engines.h"
+#include "store/options.h"
+#include "store/route/router.h"
 
 #define FLUSH_MARK_SYNCED "blocks_synced" /* a region's mark in the log engine: u64le A */
 
-struct raftkv;
 struct flush_region; /* flush.c */
 struct flush_round;
 
 struct flush {
-	struct raftkv *raftkv;
+	struct engines *engines;
+	struct router *router;
+	const struct raftkv_options *options; /* log_size_max, flush_age_ms */
 	struct env_loop *loop;
+	/* The owner's: space was freed, and nobody has to wait any more; on the loop. */
+	void (*resume)(void *argument);
+	void *resume_argument;
 	pthread_mutex_t lock; /* of the next three */
 	struct flush_region *regions; /* hash: what was applied since the last round took the list */
 	uint64_t noted_size; /* bytes of log applied since then */
@@ -73,7 +78,9 @@ struct flush {
 	_Atomic uint64_t rounds;
 };
 
-int flush_init(struct flush *flush, struct raftkv *raftkv, struct env_loop *loop);
+/* On the first of the options' shards; all three outlive it. 0 or -errno. */
+int flush_init(struct flush *flush, struct engines *engines, struct router *router,
+	const struct raftkv_options *options);
 /* Begins the rounds and the housekeeping. Before it, requests are kept. */
 void flush_start(struct flush *flush);
 void flush_close(struct flush *flush);

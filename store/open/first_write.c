@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "proto/container.h"
-#include "store/peer/store.h"
 
 struct first_write_run {
 	struct env_loop *loop;
@@ -22,10 +21,10 @@ static void on_written(struct log_write *write, int status)
 		env_loop_stop(run->loop);
 }
 
-int first_writes_run(struct raftkv *raftkv, struct first_write *writes, uint32_t count)
+int first_writes_run(struct engines *engines, struct first_write *writes, uint32_t count)
 {
 	struct first_write_run run = {.pending = count};
-	int status = env_loop_new(raftkv->env, "first-writes", &run.loop);
+	int status = env_loop_new(engines->env, "first-writes", &run.loop);
 
 	if (status < 0)
 		return status;
@@ -33,7 +32,7 @@ int first_writes_run(struct raftkv *raftkv, struct first_write *writes, uint32_t
 		writes[i].run = &run;
 		writes[i].write.loop = run.loop;
 		writes[i].write.done = on_written;
-		raftkv->log->ops->write(raftkv->log, &writes[i].write);
+		engines->log->ops->write(engines->log, &writes[i].write);
 	}
 	status = env_loop_run(run.loop);
 	env_loop_free(run.loop);

@@ -12,6 +12,7 @@
 #include "store/peer/peer.h"
 #include "store/open/recover_snapshots.h"
 #include "store/snapshot/region_clear.h"
+#include "store/snapshot/tombstone.h"
 #include "store/apply/rewrite.h"
 #include "store/peer/store.h"
 
@@ -28,12 +29,12 @@ static int mark_used(void *argument, struct block_extent extent)
 {
 	const struct marking *marking = argument;
 
-	return blocks_mark_used(marking->raftkv->blocks, extent, marking->status);
+	return blocks_mark_used(marking->raftkv->engines.blocks, extent, marking->status);
 }
 
 static int mark_rows(struct raftkv *raftkv, struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = raftkv->engines.kv;
 	struct marking marking = {raftkv, status};
 	struct kv_iterator *rows;
 	struct key low, high;
@@ -55,20 +56,20 @@ static int drop_log(struct raftkv *raftkv, uint64_t region)
 {
 	struct first_write first = {.write = {.region = region, .destroy = true}};
 
-	return first_writes_run(raftkv, &first, 1);
+	return first_writes_run(&raftkv->engines, &first, 1);
 }
 
 static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
 {
-	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	const struct region_peer *self = region_peer_of_store(region, raftkv->engines.dir.ident.store);
 	uint64_t tombstone;
-	int status = peer_tombstone(raftkv, region->id, &tombstone);
+	int status = tombstone_read(raftkv->engines.log, region->id, &tombstone);
 
 	if (status < 0 || (self && self->id > tombstone) || planted("members:cleared_once"))
 		return status;
-	log_info(raftkv->logger, "region %llu: what is left of a removed replica is cleared",
+	log_info(raftkv->engines.logger, "region %llu: what is left of a removed replica is cleared",
 		(unsigned long long)region->id);
-	status = region_clear_rows(raftkv->kv, region);
+	status = region_clear_rows(raftkv->engines.kv, region);
 	return status == 0 && !self ? drop_log(raftkv, region->id) : status;
 }
 
@@ -76,7 +77,7 @@ static int each_region(struct raftkv *raftkv,
 	int (*each)(struct raftkv *raftkv, struct region *region, struct status *status),
 	struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = raftkv->engines.kv;
 	struct kv_iterator *rows;
 	struct region region;
 	struct key low, high;
@@ -125,7 +126,8 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 	struct raftkv *raftkv = peer->shard->raftkv;
 	struct payload *payload = NULL;
 	struct buf *beside;
-	int code = raftkv->log->ops->beside(raftkv->log, peer->region.id, entry->index, &beside);
+	int code =
+		raftkv->engines.log->ops->beside(raftkv->engines.log, peer->region.id, entry->index, &beside);
 
 	if (code < 0)
 		return status_set(status, code, "the payload of an entry is not named in the log: %s",
@@ -143,7 +145,7 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 	payload->beside = beside;
 	payload_list_add(&peer->appends.payloads, payload, entry->term, entry->index);
 	for (uint32_t i = 0; i < payload->part_count && code == 0; i++)
-		code = blocks_mark_used(raftkv->blocks, payload->parts[i].extent, status);
+		code = blocks_mark_used(raftkv->engines.blocks, payload->parts[i].extent, status);
 	return code;
 }
 
@@ -174,7 +176,7 @@ static int load_entry(struct peer *peer, const struct raft_entry *entry, struct 
 static int each_entry(
 	struct peer *peer, uint64_t low, uint64_t high, struct rewrite *rewrite, struct status *status)
 {
-	struct log_engine *log = peer->shard->raftkv->log;
+	struct log_engine *log = peer->shard->raftkv->engines.log;
 	struct raft_entries entries = {0};
 	int code = 0;
 
@@ -195,7 +197,7 @@ static int each_entry(
 
 static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, struct status *status)
 {
-	struct rewrite rewrite = {.raftkv = peer->shard->raftkv, .region = peer->region.id};
+	struct rewrite rewrite = {.engines = &peer->shard->raftkv->engines, .region = peer->region.id};
 	int code = each_entry(peer, low, high, &rewrite, status);
 	int rest = rewrite_finish(&rewrite);
 
@@ -209,7 +211,7 @@ static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, stru
 /* A term is written before it is used: no entry can be of a later one than the hard state. */
 static int check_term(struct peer *peer, uint64_t last, struct status *status)
 {
-	struct log_engine *log = peer->shard->raftkv->log;
+	struct log_engine *log = peer->shard->raftkv->engines.log;
 	uint64_t term;
 	int code = log->ops->term(log, peer->region.id, last, &term);
 
@@ -225,9 +227,9 @@ static int recover_log(struct peer *peer, struct status *status)
 {
 	struct raftkv *raftkv = peer->shard->raftkv;
 	uint64_t applied = peer->applied.index;
-	uint64_t synced = flush_synced_index(raftkv->log, peer->region.id);
+	uint64_t synced = flush_synced_index(raftkv->engines.log, peer->region.id);
 	uint64_t first, last, low;
-	int code = raftkv->log->ops->bounds(raftkv->log, peer->region.id, &first, &last);
+	int code = raftkv->engines.log->ops->bounds(raftkv->engines.log, peer->region.id, &first, &last);
 
 	if (code < 0)
 		return status_set(status, code, "the log has nothing of region %llu: %s",
@@ -255,7 +257,7 @@ static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply
 	int code;
 
 	key_apply_state(&key, region);
-	code = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	code = raftkv->engines.kv->ops->get(raftkv->engines.kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	if (code == 0)
 		code = apply_state_decode(value.data, state);
 	kv_value_close(&value);
@@ -265,7 +267,7 @@ static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply
 /* Takes the region. */
 static int start_peer(struct raftkv *raftkv, struct region *region, struct status *status)
 {
-	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	const struct region_peer *self = region_peer_of_store(region, raftkv->engines.dir.ident.store);
 	unsigned long long id = region->id;
 	struct apply_state applied;
 	struct peer *peer;
@@ -286,29 +288,29 @@ static int start_peer(struct raftkv *raftkv, struct region *region, struct statu
 
 static void reserve_small(struct route *route)
 {
-	payload_list_reserve(&route->peer->appends.payloads, route->shard->raftkv->blocks);
+	payload_list_reserve(&route->peer->appends.payloads, route->shard->raftkv->engines.blocks);
 }
 
 int recover_regions(struct raftkv *raftkv, struct status *status)
 {
-	uint64_t begun = env_now(raftkv->env), marked;
-	int code = recover_snapshots(raftkv, status);
+	uint64_t begun = env_now(raftkv->engines.env), marked;
+	int code = recover_snapshots(&raftkv->engines, status);
 
 	if (code == 0)
 		code = each_region(raftkv, finish_departure, status);
 	if (code == 0)
 		code = mark_rows(raftkv, status);
-	marked = env_now(raftkv->env);
+	marked = env_now(raftkv->engines.env);
 	if (code == 0)
 		code = each_region(raftkv, start_peer, status);
 	if (code < 0)
 		return code;
-	log_info(raftkv->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
+	log_info(raftkv->engines.logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
 		(uint32_t)((marked - begun) / NS_PER_MS),
-		(uint32_t)((env_now(raftkv->env) - marked) / NS_PER_MS));
-	if (blocks_sync(raftkv->blocks) < 0)
+		(uint32_t)((env_now(raftkv->engines.env) - marked) / NS_PER_MS));
+	if (blocks_sync(raftkv->engines.blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
-	code = blocks_start(raftkv->blocks);
+	code = blocks_start(raftkv->engines.blocks);
 	if (code < 0)
 		return status_set(status, code, "no memory for the free units of the block files");
 	router_visit(&raftkv->router, reserve_small);
@@ -333,7 +335,7 @@ static int begin_logs(struct raftkv *raftkv, uint32_t count)
 			.reset_index = REGION_FIRST_INDEX,
 			.reset_term = REGION_FIRST_TERM,
 		};
-	status = first_writes_run(raftkv, writes, count);
+	status = first_writes_run(&raftkv->engines, writes, count);
 	free(writes);
 	return status;
 }
@@ -353,7 +355,7 @@ static int encode_region(
 	struct raftkv *raftkv, uint32_t number, struct slice start, struct slice end, struct buf **row)
 {
 	const struct raftkv_options *options = &raftkv->options;
-	struct region_peer peers[REGION_PEERS_MAX] = {{1, raftkv->dir.ident.store, REGION_VOTER}};
+	struct region_peer peers[REGION_PEERS_MAX] = {{1, raftkv->engines.dir.ident.store, REGION_VOTER}};
 	uint32_t peer_count = options->initial_store_count > 0 ? options->initial_store_count : 1;
 	struct region region;
 	int status;
@@ -380,17 +382,17 @@ static int put_region(struct raftkv *raftkv, struct kv_batch *batch, uint32_t nu
 	if (status < 0)
 		return status;
 	key_region_state(&key, number + 1);
-	raftkv->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
+	raftkv->engines.kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
 	key_apply_state(&key, number + 1);
 	apply_state_encode(&applied, state);
-	raftkv->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
+	raftkv->engines.kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
 	buf_unref(row);
 	return 0;
 }
 
 static int put_regions(struct raftkv *raftkv, uint32_t count)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = raftkv->engines.kv;
 	struct kv_batch *batch = kv->ops->batch_new(kv);
 	int status = batch ? 0 : -ENOMEM;
 
@@ -409,7 +411,7 @@ static int put_regions(struct raftkv *raftkv, uint32_t count)
  * that they need. */
 static int refuse_rows(struct raftkv *raftkv, struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = raftkv->engines.kv;
 	struct kv_iterator *rows;
 	struct key low, high;
 	int code;
@@ -424,7 +426,8 @@ static int refuse_rows(struct raftkv *raftkv, struct status *status)
 	if (code == STATUS_NOT_FOUND)
 		return 0;
 	return status_set(status, code < 0 ? code : STATUS_CORRUPT,
-		"%s holds the rows of a store, but its IDENT is missing: put it back", raftkv->dir.path);
+		"%s holds the rows of a store, but its IDENT is missing: put it back",
+		raftkv->engines.dir.path);
 }
 
 int recover_bootstrap(struct raftkv *raftkv, struct status *status)

@@ -8,8 +8,7 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/rows/mutations.h"
-#include "store/peer/peer.h"
-#include "store/peer/store.h"
+#include "store/peer/peer_internal.h"
 
 /* Entries of one record of the log, which must fit into a segment with others: bytes, or one entry. */
 #define RECORD_SIZE_MAX (512u << 10)
@@ -36,11 +35,6 @@ struct append {
 	struct log_write write;
 };
 
-static struct raftkv *store_of(const struct peer *peer)
-{
-	return peer->shard->raftkv;
-}
-
 /* ---- Payloads ---- */
 
 static struct payload *find_payload(const struct append_queue *queue, uint64_t index)
@@ -57,7 +51,7 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 	*payload = find_payload(queue, entry->index);
 	if (*payload)
 		return 0;
-	status = payload_new(store_of(append->peer)->blocks, BLOCKS_ADMITTED,
+	status = payload_new(peer_engines(append->peer)->blocks, BLOCKS_ADMITTED,
 		entry->payload_size / BLOCK_UNIT_SIZE, payload);
 	if (status == 0)
 		payload_list_add(&queue->payloads, *payload, entry->term, entry->index);
@@ -75,7 +69,7 @@ static int place_small(struct append *append, const struct raft_entry *entry)
 
 	if (units == 0 || payload_list_find(&peer->appends.payloads, entry->index, true))
 		return 0;
-	status = payload_reserve(store_of(peer)->blocks, BLOCKS_ADMITTED, units, &reserve);
+	status = payload_reserve(peer_engines(peer)->blocks, BLOCKS_ADMITTED, units, &reserve);
 	if (status == 0)
 		payload_list_add(&peer->appends.payloads, reserve, entry->term, entry->index);
 	return status;
@@ -150,8 +144,8 @@ static void finish_done(struct peer *peer)
 
 		pop(queue);
 		if (append->replaced)
-			payloads_release(&append->replaced, store_of(peer)->blocks,
-				flush_mark(&store_of(peer)->flush));
+			payloads_release(&append->replaced, peer_engines(peer)->blocks,
+				flush_mark(&peer_store(peer)->flush));
 		peer_respond(peer, append->message.responses, append->message.response_count);
 		append_free(append);
 	}
@@ -160,7 +154,7 @@ static void finish_done(struct peer *peer)
 static void note_full(struct peer *peer)
 {
 	if (peer->appends.full_since == 0)
-		peer->appends.full_since = env_now(store_of(peer)->env);
+		peer->appends.full_since = env_now(peer_engines(peer)->env);
 }
 
 static void on_logged(struct log_write *write, int status)
@@ -176,9 +170,9 @@ static void on_logged(struct log_write *write, int status)
 		append->state = APPEND_WAITING;
 		queue->is_held = true;
 		note_full(peer);
-		flush_request(&store_of(peer)->flush);
+		flush_request(&peer_store(peer)->flush);
 	} else {
-		raftkv_fail(store_of(peer), status, "the log refused a record");
+		engines_fail(peer_engines(peer), status, "the log refused a record");
 		return;
 	}
 	if (queue->is_held)
@@ -191,7 +185,7 @@ static void on_logged(struct log_write *write, int status)
 static void submit(struct append *append)
 {
 	struct peer *peer = append->peer;
-	struct raftkv *raftkv = store_of(peer);
+	struct raftkv *raftkv = peer_store(peer);
 
 	append->state = APPEND_SUBMITTED;
 	append->write = (struct log_write){
@@ -208,7 +202,7 @@ static void submit(struct append *append)
 	peer->appends.in_flight++;
 	if (planted("store:acknowledge_before_durable"))
 		peer_respond(peer, append->message.responses, append->message.response_count);
-	raftkv->log->ops->write(raftkv->log, &append->write);
+	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
 }
 
 static void install(struct append *append)
@@ -291,7 +285,7 @@ static void write_payloads(struct append *append)
 		if (payload->is_written)
 			continue;
 		peer->appends.in_flight++;
-		payload_write(payload, store_of(peer)->blocks, entry->payload, peer->shard->loop,
+		payload_write(payload, peer_engines(peer)->blocks, entry->payload, peer->shard->loop,
 			on_payload_written, append);
 	}
 }
@@ -347,7 +341,7 @@ static int place_waiting(struct peer *peer)
 	if (status != -ENOSPC || planted("members:full_disk_stops"))
 		return status;
 	note_full(peer);
-	flush_request(&store_of(peer)->flush);
+	flush_request(&peer_store(peer)->flush);
 	return 0;
 }
 
@@ -420,7 +414,7 @@ void append_start(struct peer *peer, struct raft_message *message)
 	if (status == 0)
 		status = place_waiting(peer);
 	if (status < 0) {
-		raftkv_fail(store_of(peer), status, "an append to the log finds no memory");
+		engines_fail(peer_engines(peer), status, "an append to the log finds no memory");
 		return;
 	}
 	advance(peer);
@@ -436,7 +430,7 @@ void append_resume(struct peer *peer)
 		return;
 	status = place_waiting(peer);
 	if (status < 0) {
-		raftkv_fail(store_of(peer), status, "an append to the log finds no memory");
+		engines_fail(peer_engines(peer), status, "an append to the log finds no memory");
 		return;
 	}
 	if (queue->is_held && queue->in_flight > 0)

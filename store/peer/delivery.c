@@ -6,6 +6,8 @@
 #include "proto/plant.h"
 #include "store/peer/peer.h"
 #include "store/peer/store.h"
+#include "store/snapshot/snapshot_sink.h"
+#include "store/snapshot/tombstone.h"
 
 #define STEPS_MAX 4096 /* messages on their way; more are dropped, as a network would */
 
@@ -27,9 +29,9 @@ static bool may_be_made(
 	uint64_t tombstone;
 
 	if (!is_of_leader || envelope->is_tombstone || envelope->to.id == 0 ||
-		envelope->to.id != message->to || envelope->to.store != raftkv->dir.ident.store)
+		envelope->to.id != message->to || envelope->to.store != raftkv->engines.dir.ident.store)
 		return false;
-	if (peer_tombstone(raftkv, envelope->region, &tombstone) < 0)
+	if (tombstone_read(raftkv->engines.log, envelope->region, &tombstone) < 0)
 		return false;
 	return envelope->to.id > tombstone || planted("members:tombstone_forgotten");
 }
@@ -41,7 +43,7 @@ static void make_replica(struct peer *peer, uint64_t id)
 	struct status status = {0};
 
 	if (peer_start(peer, &region, id, &(struct apply_state){0}, &status) < 0)
-		raftkv_fail(peer->shard->raftkv, status.code, status.text);
+		engines_fail(&peer->shard->raftkv->engines, status.code, status.text);
 }
 
 /* On the shard's loop. NULL: the region has no replica here, and gets none. */
@@ -114,7 +116,7 @@ void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, st
 	env_post(step->shard->loop, &step->mail, on_step);
 }
 
-int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+int delivery_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage)
 {
 	struct step *step = step_new(raftkv, envelope);
@@ -127,6 +129,12 @@ int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *enve
 	atomic_fetch_add(&raftkv->steps_pending, 1);
 	env_post(step->shard->loop, &step->mail, on_step);
 	return 0;
+}
+
+int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+	struct raft_message *message, struct snapshot_sink **sink)
+{
+	return snapshots_receive(&raftkv->snapshots, envelope, message, sink);
 }
 
 /* ---- What became of messages ------------------------------------------------------------------------------------ */

@@ -34,7 +34,7 @@ static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
 {
 	uint64_t bound, now;
 
-	now = env_now(raftkv->env);
+	now = env_now(raftkv->engines.env);
 	bound = atomic_load(&route->lease_bound);
 	if (planted("store:lease_unchecked"))
 		return true;
@@ -56,7 +56,9 @@ int local_reader_snapshot(
 	if (!route)
 		return STATUS_REGION_NOT_FOUND;
 	term = atomic_load(&route->serving_term);
-	snapshot = term > 0 && !is_behind(route) ? snapshot_of(raftkv, route) : NULL;
+	snapshot = term > 0 && !is_behind(route)
+			   ? route_snapshot_get(&raftkv->engines, &raftkv->router, route)
+			   : NULL;
 	if (!snapshot)
 		return STATUS_WOULD_BLOCK;
 	if ((epoch_version > 0 && epoch_version != snapshot->region.epoch.version) ||
@@ -88,7 +90,7 @@ void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raft
 	struct raftkv_snapshot *snapshot = NULL;
 
 	if (status == 0) {
-		snapshot = snapshot_of(raftkv, route);
+		snapshot = route_snapshot_get(&raftkv->engines, &raftkv->router, route);
 		status = snapshot ? 0 : -ENOMEM;
 	}
 	local_reader_answer(read, status, snapshot);
@@ -106,7 +108,7 @@ int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_
 {
 	struct route *route = router_find(&raftkv->router, region);
 
-	*snapshot = route ? snapshot_of(raftkv, route) : NULL;
+	*snapshot = route ? route_snapshot_get(&raftkv->engines, &raftkv->router, route) : NULL;
 	if (!route)
 		return STATUS_REGION_NOT_FOUND;
 	return *snapshot ? 0 : -ENOMEM;

@@ -10,7 +10,8 @@ uint64_t peer_tick_now(const struct raftkv *raftkv)
 {
 	if (raftkv->started == RAFTKV_OPENING)
 		return 0;
-	return (env_now(raftkv->env) - raftkv->started) / ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
+	return (env_now(raftkv->engines.env) - raftkv->started) /
+	       ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
 }
 
 /* ---- Serving ---------------------------------------------------------------------------------------------------- */
@@ -107,10 +108,10 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	renew_by_commit(peer, &message->entries);
 	task = apply_task_new(peer, message);
 	if (!task) {
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for committed entries");
+		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for committed entries");
 		return;
 	}
-	task->committed = env_now(peer_store(peer)->env);
+	task->committed = env_now(peer_engines(peer)->env);
 	task->payloads = payload_list_take(&peer->appends.payloads, last);
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
@@ -160,7 +161,7 @@ static void handle_readies(struct peer *peer)
 			return;
 		}
 		if (status < 0) {
-			raftkv_fail(peer_store(peer), status, "a Raft group cannot go on");
+			engines_fail(peer_engines(peer), status, "a Raft group cannot go on");
 			return;
 		}
 		handle_ready(peer, ready);
@@ -200,12 +201,12 @@ static void refuse_writes_of_others(struct peer *peer)
 
 void peer_begin(struct peer *peer)
 {
-	peer->leader_heard = env_now(peer_store(peer)->env);
+	peer->leader_heard = env_now(peer_engines(peer)->env);
 }
 
 void peer_process(struct peer *peer)
 {
-	if (peer->shard->is_stopping || atomic_load(&peer_store(peer)->has_failed))
+	if (peer->shard->is_stopping || atomic_load(&peer_engines(peer)->has_failed))
 		return;
 	if (!peer_is_here(peer)) {
 		if (peer->is_leaving)
@@ -232,7 +233,7 @@ uint64_t peer_deadline(const struct peer *peer)
 {
 	const struct raftkv *raftkv = peer_store(peer);
 	uint64_t tick_ns = (uint64_t)raftkv->options.tick_ms * NS_PER_MS;
-	uint64_t retry = env_now(raftkv->env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
+	uint64_t retry = env_now(raftkv->engines.env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
 	uint64_t deadline = UINT64_MAX, due;
 
 	if (!peer_is_here(peer))

@@ -117,11 +117,6 @@ static inline bool peer_is_here(const struct peer *peer)
 	return peer->raft_group && !peer->is_leaving;
 }
 
-/* A region's mark in the log engine: u64le, the highest id of a replica that was destroyed here. */
-#define PEER_MARK_TOMBSTONE "tombstone"
-/* 0: none. */
-int peer_tombstone(struct raftkv *raftkv, uint64_t region, uint64_t *id);
-
 void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
 /* A message from another store. */

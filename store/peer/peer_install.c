@@ -113,7 +113,7 @@ static void restore_place(struct peer *peer)
 	if (peer->region.peer_count == 0)
 		router_remove(router, peer->route);
 	else if (router_place(router, peer->route, &peer->region) < 0)
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for a route");
+		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for a route");
 }
 
 /* The range is taken before raft is: what overlaps it must go first. */
@@ -155,7 +155,7 @@ static void fail(struct peer_install *install, int status, const char *sentence)
 {
 	struct peer *peer = install->peer;
 
-	raftkv_fail(peer_store(peer), status, sentence);
+	engines_fail(peer_engines(peer), status, sentence);
 	peer->appends.in_flight--;
 	shard_check_stopped(peer->shard);
 }
@@ -173,7 +173,7 @@ static void finish(struct peer_install *install)
 		fail(install, status, "out of memory for a region");
 		return;
 	}
-	log_info(peer_store(peer)->logger, "region %llu: the snapshot at index %llu is installed",
+	log_info(peer_engines(peer)->logger, "region %llu: the snapshot at index %llu is installed",
 		(unsigned long long)region.id, (unsigned long long)position->applied.index);
 	region_close(&peer->region);
 	region_close(&peer->apply.region);
@@ -231,7 +231,7 @@ static void write_normal(struct peer_install *install)
 		.loop = peer->shard->loop,
 		.done = on_normal,
 	};
-	raftkv->log->ops->write(raftkv->log, &install->write);
+	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 }
 
 /* Steps 2 and 3. The range may be another than before. */
@@ -243,13 +243,14 @@ static void run(struct env_work *work)
 
 	if (!planted("snapshot:range_not_cleared")) {
 		if (peer->region.peer_count > 0)
-			install->status = region_clear(raftkv, &peer->region);
+			install->status = region_clear(&raftkv->engines, &raftkv->flush, &peer->region);
 		if (install->status == 0)
-			install->status = region_clear(raftkv, &position_of(install)->region);
+			install->status =
+				region_clear(&raftkv->engines, &raftkv->flush, &position_of(install)->region);
 	}
 	if (install->status == 0)
-		install->status = snapshot_install(raftkv, install->stage);
-	snapshot_forget(peer->route);
+		install->status = snapshot_install(&raftkv->engines, install->stage);
+	route_snapshot_forget(peer->route);
 }
 
 static void on_run(struct env_work *work)
@@ -289,7 +290,7 @@ static int write_applying(struct peer_install *install)
 		.loop = peer->shard->loop,
 		.done = on_applying,
 	};
-	raftkv->log->ops->write(raftkv->log, &install->write);
+	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 	return 0;
 }
 

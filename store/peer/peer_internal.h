@@ -17,6 +17,11 @@ static inline struct raftkv *peer_store(const struct peer *peer)
 	return peer->shard->raftkv;
 }
 
+static inline struct engines *peer_engines(const struct peer *peer)
+{
+	return &peer->shard->raftkv->engines;
+}
+
 /* The only replica there is. Others may be on their way to it only through its own log. */
 static inline bool peer_is_alone(const struct peer *peer)
 {

@@ -48,7 +48,7 @@ static void push_proposal(struct peer *peer, struct raftkv_change *change)
 	change->proposal = (struct proposal){
 		.term = raft.hard_state.term,
 		.index = raft.last_index,
-		.proposed = env_now(peer_store(peer)->env),
+		.proposed = env_now(peer_engines(peer)->env),
 		.finish = on_change_finished,
 	};
 	proposal_queue_push(&peer->proposals, &change->proposal);
@@ -110,7 +110,7 @@ static void switch_to(struct peer *peer, const struct raft_conf_change *change)
 	if (status == 0)
 		check(raft_conf_state_equal(&ours, &rafts));
 	else
-		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 	raft_conf_state_close(&ours);
 	raft_conf_state_close(&rafts);
 }
@@ -138,7 +138,7 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry)
 			region_close(&before);
 	}
 	if (status < 0) {
-		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 		return;
 	}
 	peer_sending_close(peer); /* what was made is of the members before */

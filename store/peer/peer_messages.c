@@ -45,7 +45,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 	return (struct peer_envelope){
 		.region = peer->region.id,
 		.epoch = peer->region.epoch,
-		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
+		.from = {.id = peer->id, .store = peer_engines(peer)->dir.ident.store},
 		.to = *to,
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 		.wants_snapshot = peer_wants_snapshot(peer),
@@ -102,7 +102,7 @@ uint64_t peer_ask_time(const struct peer *peer)
 /* An empty message: whoever has removed this replica answers with its tombstone. */
 void peer_ask(struct peer *peer)
 {
-	uint64_t now = env_now(peer_store(peer)->env);
+	uint64_t now = env_now(peer_engines(peer)->env);
 
 	if (now < peer_ask_time(peer))
 		return;
@@ -131,7 +131,8 @@ void peer_respond(struct peer *peer, struct raft_message *responses, size_t coun
 		else
 			peer_send(peer, &responses[i]);
 		if (status == -ENOMEM)
-			raftkv_fail(peer_store(peer), status, "out of memory in the middle of a Raft step");
+			engines_fail(
+				peer_engines(peer), status, "out of memory in the middle of a Raft step");
 	}
 }
 
@@ -174,7 +175,7 @@ void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 			peer_send(peer, message);
 	}
 	if (status < 0)
-		raftkv_fail(peer_store(peer), status, "out of memory for a vote");
+		engines_fail(peer_engines(peer), status, "out of memory for a vote");
 }
 
 /* ---- In --------------------------------------------------------------------------------------------------------- */
@@ -255,7 +256,7 @@ static bool admit(struct peer *peer, const struct peer_envelope *envelope, const
 		return false;
 	note_sender(peer, &envelope->from);
 	if (is_of_leader(message->type) && message->term >= peer->term)
-		peer->leader_heard = env_now(peer_store(peer)->env);
+		peer->leader_heard = env_now(peer_engines(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
 	if (peer->role == RAFT_LEADER && message->term == peer->term)

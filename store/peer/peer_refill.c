@@ -78,11 +78,11 @@ static int read_payload(struct raftkv *raftkv, uint64_t region, struct raft_entr
 	int status = bytes ? 0 : -ENOMEM;
 
 	if (status == 0)
-		status = raftkv->log->ops->beside(raftkv->log, region, entry->index, &beside);
+		status = raftkv->engines.log->ops->beside(raftkv->engines.log, region, entry->index, &beside);
 	if (status == 0)
 		status = payload_decode(buf_slice(beside), &payload);
 	if (status == 0)
-		status = read_parts(raftkv->blocks, payload, bytes);
+		status = read_parts(raftkv->engines.blocks, payload, bytes);
 	if (status == 0)
 		status = mutations_each(entry, &epoch_version, compare_units, bytes);
 	if (status == 0)
@@ -121,7 +121,7 @@ static void give_up(struct peer *peer, const struct peer_refill *refill)
 {
 	if (refill->status != -ENOMEM && refill->lost_index <= peer->applied.index)
 		peer_storage_forget(&peer->storage, refill->lost_index);
-	log_warn(peer_store(peer)->logger,
+	log_warn(peer_engines(peer)->logger,
 		"region %llu: the payload of entry %llu cannot be sent to replica %llu: %s",
 		(unsigned long long)peer->region.id, (unsigned long long)refill->lost_index,
 		(unsigned long long)refill->message.to, status_name(refill->status));
@@ -144,7 +144,7 @@ static void go_on(struct peer *peer)
 	if (!peer->refills)
 		return;
 	peer->is_refilling = true;
-	blocks_enter(peer_store(peer)->blocks, &peer->refills->reader);
+	blocks_enter(peer_engines(peer)->blocks, &peer->refills->reader);
 	env_work_submit(peer->shard->loop, &peer->refills->work, refill, on_refilled);
 }
 
@@ -153,7 +153,7 @@ static void on_refilled(struct env_work *work)
 	struct peer_refill *refill = (struct peer_refill *)work;
 	struct peer *peer = refill->peer;
 
-	blocks_leave(peer_store(peer)->blocks, &refill->reader);
+	blocks_leave(peer_engines(peer)->blocks, &refill->reader);
 	peer->is_refilling = false;
 	if (refill->status < 0) {
 		peer->refills = refill->next;

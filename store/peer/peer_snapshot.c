@@ -37,7 +37,7 @@ static void pause(struct peer *peer)
 	struct peer_sending *sending = &peer->sending;
 	uint64_t pause = (uint64_t)PAUSE_MS * NS_PER_MS << sending->failures;
 
-	sending->pause_until = env_now(peer_store(peer)->env) + pause;
+	sending->pause_until = env_now(peer_engines(peer)->env) + pause;
 	if (sending->failures < PAUSE_DOUBLINGS)
 		sending->failures++;
 }
@@ -49,8 +49,8 @@ static void make(struct env_work *work)
 	struct making *making = (struct making *)work;
 	struct peer *peer = making->peer;
 
-	making->status = snapshot_source_new(
-		peer_store(peer), peer->region.id, making->is_measured, &making->source, &making->snapshot);
+	making->status = snapshot_source_new(&peer_store(peer)->snapshots, peer->region.id,
+		making->is_measured, &making->source, &making->snapshot);
 }
 
 static void on_made(struct env_work *work)
@@ -61,7 +61,7 @@ static void on_made(struct env_work *work)
 
 	peer->sending.is_making = false;
 	if (making->status < 0 && making->status != STATUS_LIMIT)
-		log_warn(peer_store(peer)->logger, "region %llu: no snapshot can be made: %s",
+		log_warn(peer_engines(peer)->logger, "region %llu: no snapshot can be made: %s",
 			(unsigned long long)peer->region.id, status_name(making->status));
 	if (making->status == STATUS_LIMIT)
 		peer->sending.failures = 0; /* it waits for its turn */
@@ -72,7 +72,7 @@ static void on_made(struct env_work *work)
 		raft_snapshot_close(&making->snapshot);
 	} else {
 		peer->sending.source = making->source;
-		peer->sending.made = env_now(peer_store(peer)->env);
+		peer->sending.made = env_now(peer_engines(peer)->env);
 		peer_storage_prepared(&peer->storage, &making->snapshot);
 	}
 	free(making);
@@ -97,7 +97,7 @@ static void begin(struct peer *peer)
 void peer_go_on_sending(struct peer *peer)
 {
 	struct peer_sending *sending = &peer->sending;
-	uint64_t now = env_now(peer_store(peer)->env);
+	uint64_t now = env_now(peer_engines(peer)->env);
 	bool is_wanted = peer_storage_wants_snapshot(&peer->storage);
 
 	if (sending->source && (peer->role != RAFT_LEADER || !peer_storage_has_prepared(&peer->storage) ||
@@ -128,7 +128,7 @@ void peer_send_snapshot(
 		return;
 	}
 	peer->sending.source = NULL;
-	log_info(peer_store(peer)->logger, "region %llu: replica %llu is sent a snapshot at index %llu",
+	log_info(peer_engines(peer)->logger, "region %llu: replica %llu is sent a snapshot at index %llu",
 		(unsigned long long)peer->region.id, (unsigned long long)message->to,
 		(unsigned long long)message->snapshot->index);
 	whole.content_size = snapshot_source_content_size(source);

@@ -116,7 +116,7 @@ static void set_timer(struct shard *shard);
 static void on_timer(struct env_timer *timer)
 {
 	struct shard *shard = container_of(timer, struct shard, timer);
-	uint64_t now = env_now(shard->raftkv->env);
+	uint64_t now = env_now(shard->raftkv->engines.env);
 	struct heap_node *first;
 
 	while ((first = heap_first(&shard->deadlines)) != NULL && first->key <= now) {
@@ -146,7 +146,7 @@ void shard_schedule(struct shard *shard, struct peer *peer)
 	if (deadline == UINT64_MAX)
 		heap_remove(&shard->deadlines, &peer->deadline);
 	else if (heap_set(&shard->deadlines, &peer->deadline, deadline) < 0)
-		raftkv_fail(shard->raftkv, -ENOMEM, "out of memory for a deadline");
+		engines_fail(&shard->raftkv->engines, -ENOMEM, "out of memory for a deadline");
 	if (first != heap_first(&shard->deadlines) || first == &peer->deadline)
 		set_timer(shard);
 }

@@ -8,14 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/disk/data_dir.h"
+#include "store/engines.h"
 #include "store/flush/flush.h"
 #include "store/transport/lives.h"
 #include "store/raftkv.h"
 #include "store/route/router.h"
 #include "store/peer/shard.h"
 #include "store/snapshot/snapshot_sink.h"
-#include "store/disk/space.h"
 
 #define NS_PER_MS 1000000u
 
@@ -25,30 +24,22 @@ struct snapshot_stage;
 
 struct raftkv {
 	struct raftkv_options options; /* with the defaults filled in */
-	struct env *env;
-	const struct logger *logger;
-	struct data_dir dir;
-	struct kv_engine *kv;
-	struct log_engine *log;
-	struct blocks *blocks;
+	struct engines engines;
 	struct router router;
 	struct shard *shards;
 	uint32_t shard_count;
 	struct flush flush;
-	struct space space;
 	struct snapshots snapshots;
 	struct lives lives;
 	/* env_now: tick 0 of every group, which is when opening is over: what a group waits for must not fall due before it
 	 * is served. */
 	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
-	atomic_bool has_failed;
 	atomic_bool is_refused;
 	bool is_newborn; /* this is the first process of the store */
 	_Atomic uint32_t steps_pending; /* transport.c: messages on their way to their peers */
 
 	/* raftkv_stop's, on `stop_loop`. */
-	atomic_bool is_stopping;
 	_Atomic uint32_t shards_running;
 	struct env_loop *stop_loop;
 	struct env_mail stop_mail;
@@ -56,12 +47,10 @@ struct raftkv {
 	void *stopped_argument;
 };
 
-/* The store cannot go on. Any thread; the first sentence is told. */
-void raftkv_fail(struct raftkv *raftkv, int status, const char *sentence);
 /* The shard that runs the region's replica. */
 struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region);
 /* MsgSnap with its stage, for the region's replica; both are taken. STATUS_LIMIT or -ENOMEM: they are not. */
-int raftkv_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+int delivery_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage);
 /* A shard, or the lives, have nothing left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);

@@ -7,7 +7,6 @@
 #include "store/rows/engine_view.h"
 #include "store/rows/keys.h"
 #include "store/rows/region_view.h"
-#include "store/peer/store.h"
 
 static const struct snapshot_view *view_of(struct view *base)
 {
@@ -138,20 +137,21 @@ void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
 
 /* ---- Sharing ---- */
 
-static struct raftkv_snapshot *snapshot_new(struct raftkv *raftkv, const struct route *route)
+static struct raftkv_snapshot *snapshot_new(
+	struct engines *engines, struct router *router, const struct route *route)
 {
 	struct raftkv_snapshot *snapshot = malloc(sizeof *snapshot);
 
 	if (!snapshot)
 		return NULL;
 	*snapshot = (struct raftkv_snapshot){
-		.engine = raftkv->kv,
-		.blocks = raftkv->blocks,
+		.engine = engines->kv,
+		.blocks = engines->blocks,
 		.refs = TAKEN_MAX,
 		.view = {{&operations}, snapshot, false},
 		.blocking_view = {{&operations}, snapshot, true},
 	};
-	router_range(&raftkv->router, route, &snapshot->region);
+	router_range(router, route, &snapshot->region);
 	blocks_enter(snapshot->blocks, &snapshot->reader);
 	snapshot->kv = snapshot->engine->ops->snapshot_new(snapshot->engine);
 	if (snapshot->kv)
@@ -181,7 +181,8 @@ static void forget(struct route *route)
 }
 
 /* A new one is made under the lock, so that a change that becomes visible after it was made also forgets it after. */
-struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route)
+struct raftkv_snapshot *route_snapshot_get(
+	struct engines *engines, struct router *router, struct route *route)
 {
 	struct raftkv_snapshot *snapshot = take(route);
 
@@ -191,7 +192,7 @@ struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route)
 	snapshot = take(route);
 	if (!snapshot) {
 		forget(route);
-		snapshot = snapshot_new(raftkv, route);
+		snapshot = snapshot_new(engines, router, route);
 		if (snapshot)
 			atomic_store(&route->latest, with_one_taken(snapshot));
 	}
@@ -199,7 +200,7 @@ struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route)
 	return snapshot;
 }
 
-void snapshot_forget(struct route *route)
+void route_snapshot_forget(struct route *route)
 {
 	if (planted("store:snapshot_kept"))
 		return;

@@ -1,12 +1,12 @@
 /*
- * snapshot.h: raftkv_snapshot: a consistent state of one region for readers of the layer above, with its two views (one
+ * route_snapshot.h: raftkv_snapshot: a consistent state of one region for readers of the layer above, with its two views (one
  * that may block and one that may not).
  *
  * It stands among the block store's readers from before the KV snapshot was taken until it is freed, so that every
  * extent its rows name keeps its bytes.
  *
  * Readers share it: the route keeps the latest one, and gives it to everybody who asks until rows of the region have
- * changed. Whoever has made a change visible calls snapshot_forget before anybody is told of the change, so that a
+ * changed. Whoever has made a change visible calls route_snapshot_forget before anybody is told of the change, so that a
  * shared snapshot holds whatever was answered before it was asked for. What is not asked for any more is forgotten by
  * each flush round: a snapshot keeps old rows and freed extents alive.
  */
@@ -15,11 +15,9 @@
 
 #include <stdatomic.h>
 
-#include "store/blocks/blocks.h"
+#include "store/engines.h"
 #include "store/raftkv.h"
-#include "store/rows/region.h"
-
-struct route;
+#include "store/route/router.h"
 
 struct snapshot_view {
 	struct view base;
@@ -39,8 +37,9 @@ struct raftkv_snapshot {
 };
 
 /* The state now, a reference: the shared one, or a new one. NULL: out of memory. Any thread. */
-struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route);
+struct raftkv_snapshot *route_snapshot_get(
+	struct engines *engines, struct router *router, struct route *route);
 /* Rows of the region have changed, or nobody may be reading: the next who asks gets a new one. Any thread. */
-void snapshot_forget(struct route *route);
+void route_snapshot_forget(struct route *route);
 
 #endif

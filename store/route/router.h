@@ -46,7 +46,7 @@ struct route {
 	atomic_bool is_stuck;
 	struct env_mail renewal_mail; /* a reader asks for a longer lease */
 
-	/* The snapshot that readers share until the region's rows change, as snapshot.c packs it; 0: none. */
+	/* The snapshot that readers share until the region's rows change, as route_snapshot.c packs it; 0: none. */
 	_Atomic uint64_t latest;
 	pthread_mutex_t sharing; /* held while one is made or forgotten */
 };

@@ -5,8 +5,6 @@
 #include "proto/plant.h"
 #include "proto/codec.h"
 #include "store/rows/keys.h"
-#include "store/peer/peer.h"
-#include "store/peer/store.h"
 
 #define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
 
@@ -67,10 +65,10 @@ static int check_persisted(struct kv_engine *kv, const struct snapshot_position 
 	return status;
 }
 
-int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage)
+int snapshot_install(struct engines *engines, struct snapshot_stage *stage)
 {
 	const struct snapshot_position *position = snapshot_stage_position(stage);
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = engines->kv;
 	struct install install = {kv, kv->ops->batch_new(kv)};
 	int status;
 
@@ -103,13 +101,12 @@ int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_p
 	return status;
 }
 
-int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+int snapshot_hollow_init(struct log_engine *log, const struct snapshot_position *position,
 	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow)
 {
 	struct snapshot_position kept = *position;
-	struct writer writer = writer_fixed(hollow->tombstone, sizeof hollow->tombstone);
 	uint64_t tombstone;
-	int status = peer_tombstone(raftkv, position->region.id, &tombstone);
+	int status = tombstone_read(log, position->region.id, &tombstone);
 
 	*hollow = (struct snapshot_hollow){.hard_state = *hard_state};
 	kept.stage = 0;
@@ -117,9 +114,8 @@ int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *
 		status = snapshot_position_encode(&kept, &hollow->position);
 	if (status < 0)
 		return status;
-	writer_u64le(&writer, tombstone);
 	hollow->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(hollow->position)};
-	hollow->marks[1] = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	hollow->marks[1] = tombstone_mark(tombstone, hollow->tombstone);
 	hollow->hard_state.commit = 0;
 	hollow->write = (struct log_write){.region = position->region.id,
 		.destroy = true,

@@ -245,7 +245,7 @@ static void transfer(struct bench *bench, double disk)
 	struct buf *chunk;
 	double size = 0;
 
-	check(snapshot_source_new(bench->from.raftkv, 1, false, &source, &snapshot) == 0);
+	check(snapshot_source_new(&bench->from.raftkv->snapshots, 1, false, &source, &snapshot) == 0);
 	sink = begin(bench, &snapshot);
 	for (;;) {
 		began = now();

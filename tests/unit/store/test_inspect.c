@@ -117,7 +117,7 @@ static void write_mark(struct fixture *fixture)
 	mark.value = buf_slice(bytes);
 	call.log = (struct log_write){
 		.region = 1, .marks = &mark, .mark_count = 1, .loop = fixture->loops[0], .done = on_logged};
-	fixture->raftkv->log->ops->write(fixture->raftkv->log, &call.log);
+	fixture->raftkv->engines.log->ops->write(fixture->raftkv->engines.log, &call.log);
 	sem_wait(&fixture->done);
 	assert_int_equal(call.status, 0);
 	region_close(&position.region);

@@ -375,7 +375,7 @@ static bool is_applying(struct scenario *scenario)
 {
 	struct raftkv *raftkv = sim_cluster_store(&scenario->cluster, scenario->store)->raftkv;
 	struct snapshot_position position;
-	int status = snapshot_applying(raftkv->log, 1, &position);
+	int status = snapshot_applying(raftkv->engines.log, 1, &position);
 
 	if (status < 0)
 		return false;
