@@ -27,7 +27,6 @@
 #include "fs/session_table.h"
 #include "fs/store_table.h"
 #include "proto/status.h"
-#include "store/peer/members.h"
 #include "store/raftkv.h"
 
 #define KEEPER_EXPIRY_MS 5000u /* the default */

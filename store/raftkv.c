@@ -357,6 +357,24 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 		env_post(route->shard->loop, &read->mail, on_read);
 }
 
+int raftkv_local_snapshot(
+	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
+{
+	if (raftkv->options.lease_is_off)
+		return STATUS_WOULD_BLOCK;
+	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
+}
+
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	struct route *route = router_find(&raftkv->router, region);
+
+	*snapshot = route ? route_snapshot_get(&raftkv->engines, &raftkv->router, route) : NULL;
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	return *snapshot ? 0 : -ENOMEM;
+}
+
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch)
 {
 	struct route *route = router_find_key(&raftkv->router, key, epoch);

@@ -24,24 +24,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto/buf.h"
-#include "proto/env.h"
 #include "proto/histogram.h"
 #include "store/blocks/blocks.h"
 #include "store/disk/data_dir.h"
-#include "store/evaluate/evaluator.h"
-#include "store/kv/kv_engine.h"
+#include "store/kv/view.h"
 #include "store/log/log_engine.h"
 #include "store/options.h"
-#include "store/queues/proposals.h"
-#include "store/queues/read_index_queue.h"
-#include "store/rows/region.h"
-#include "store/transport/transport.h"
-#include "store/kv/view.h"
+#include "store/requests.h"
 
 struct raftkv;
-struct peer; /* peer.h */
-struct evaluation; /* evaluate.h */
 
 /* Opens and recovers; blocks. A new directory becomes a store with one region (id 1) over the whole key space, unless
  * the options say otherwise. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what
@@ -56,68 +47,9 @@ void raftkv_free(struct raftkv *raftkv);
 /* Which store of which cluster this is, and the how-many-eth opening of it. Any thread. */
 struct ident raftkv_ident(const struct raftkv *raftkv);
 
-/* ---- Writes ----------------------------------------------------------------------------------------------------- */
-
-struct raftkv_write;
-/* `reply` (NULL on an error) is borrowed; share it to keep it. */
-typedef void (*raftkv_write_cb)(struct raftkv_write *write, int status, struct buf *reply);
-
-struct raftkv_write {
-	/* The caller's, in: */
-	uint64_t region;
-	uint64_t epoch_version; /* the caller's idea; 0: do not compare */
-	uint64_t session; /* 0: no exactly-once slot, for the store's own process */
-	uint32_t slot;
-	bool is_retry;
-	uint64_t sequence;
-	struct buf *body; /* shared; for the evaluator */
-	struct buf *payload; /* shared; may be NULL */
-	struct env_loop *loop;
-	raftkv_write_cb done;
-	/* Out, with an error: */
-	uint64_t leader_store; /* STATUS_NOT_LEADER, STATUS_STALE_COMMAND: where the leader is; 0: unknown */
-	struct region_epoch epoch; /* STATUS_EPOCH_NOT_MATCH: the region's, here */
-	/* The store's: */
-	struct env_mail mail;
-	struct raftkv_write *next; /* in a queue */
-	uint64_t begun; /* env_now */
-	struct raftkv_write *joined; /* later copies of the same request that share its answer */
-	struct peer *peer;
-	struct proposal proposal; /* while in the log */
-	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
-	struct evaluation *evaluation; /* once a row was not in memory */
-	size_t size; /* bytes proposed */
-	struct buf *reply;
-	int status;
-};
+/* ---- Requests --------------------------------------------------------------------------------------------------- */
 
 void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write);
-
-/* ---- Reads ------------------------------------------------------------------------------------------------------ */
-
-struct raftkv_snapshot; /* a consistent state of one region; refers to blocks: keep it briefly */
-
-struct raftkv_read;
-/* `snapshot` (NULL on an error) is the caller's: raftkv_snapshot_free. */
-typedef void (*raftkv_read_cb)(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
-
-struct raftkv_read {
-	uint64_t region;
-	uint64_t epoch_version;
-	bool from_follower; /* a follower may answer, through a ReadIndex round with its leader */
-	struct env_loop *loop;
-	raftkv_read_cb done;
-	/* Out, with an error, as a write's: */
-	uint64_t leader_store;
-	struct region_epoch epoch;
-	/* The store's: */
-	struct env_mail mail;
-	struct peer *peer;
-	struct read_index_request request;
-	struct raftkv_snapshot *snapshot;
-	int status;
-};
-
 void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read);
 /* The LocalReader: a snapshot now, on the calling thread, when the leader's lease allows; otherwise
  * STATUS_WOULD_BLOCK (use raftkv_async_snapshot) or another error. */
@@ -127,13 +59,15 @@ int raftkv_local_snapshot(
 /* What has been applied here, however old, whoever leads: for what only grows. STATUS_REGION_NOT_FOUND, -ENOMEM. */
 int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot);
 
-/* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
- * the snapshot, which several threads may share. */
-struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
-void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
-
 /* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);
+
+/* For whoever administers a cluster; requests.h says what `done` is told. */
+void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change);
+void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request);
+/* Asks the region's leader, if it is here, to hand over to the voter on that store. What comes of it is seen in the
+ * region's status. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */
+int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t store);
 
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
 

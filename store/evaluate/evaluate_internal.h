@@ -13,7 +13,7 @@
 #include "store/evaluate/evaluator.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
-#include "store/raftkv.h"
+#include "store/requests.h"
 #include "store/rows/unit_cache.h"
 
 /* What an evaluation needs of a request; holds references, so that a worker can go on after the request was answered. */

@@ -95,21 +95,3 @@ void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raft
 	}
 	local_reader_answer(read, status, snapshot);
 }
-
-int raftkv_local_snapshot(
-	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
-{
-	if (raftkv->options.lease_is_off)
-		return STATUS_WOULD_BLOCK;
-	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
-}
-
-int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
-{
-	struct route *route = router_find(&raftkv->router, region);
-
-	*snapshot = route ? route_snapshot_get(&raftkv->engines, &raftkv->router, route) : NULL;
-	if (!route)
-		return STATUS_REGION_NOT_FOUND;
-	return *snapshot ? 0 : -ENOMEM;
-}

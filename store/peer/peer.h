@@ -25,7 +25,8 @@
 #include "store/evaluate/overlay.h"
 #include "store/peer/peer_storage.h"
 #include "store/queues/proposals.h"
-#include "store/raftkv.h"
+#include "store/requests.h"
+#include "store/transport/transport.h"
 #include "store/queues/read_index_queue.h"
 #include "store/rows/region.h"
 
@@ -130,9 +131,8 @@ void peer_report_snapshot(struct peer *peer, uint64_t to, int status); /* 0: it 
 /* Gives up a stage that nobody wants. */
 void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage);
 
-/* members.h. */
-struct raftkv_change;
-struct raftkv_region_status;
+/* Hands the result to the change's loop. */
+void peer_change_finish(struct raftkv_change *change, int status);
 void peer_change(struct peer *peer, struct raftkv_change *change); /* takes */
 void peer_transfer(struct peer *peer, uint64_t store);
 int peer_describe(const struct peer *peer, struct raftkv_region_status *out);

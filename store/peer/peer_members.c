@@ -6,16 +6,28 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/peer/members.h"
 #include "store/rows/region_change.h"
 
 /* ---- Proposing -------------------------------------------------------------------------------------------------- */
+
+static void deliver_change(struct env_mail *mail)
+{
+	struct raftkv_change *change = container_of(mail, struct raftkv_change, mail);
+
+	change->done(change, change->status);
+}
+
+void peer_change_finish(struct raftkv_change *change, int status)
+{
+	change->status = status;
+	env_post(change->loop, &change->mail, deliver_change);
+}
 
 static void finish(struct peer *peer, struct raftkv_change *change, int status)
 {
 	change->leader_store = status == STATUS_NOT_LEADER ? peer_leader_store(peer) : 0;
 	change->epoch = peer->region.epoch;
-	members_finish_change(change, status);
+	peer_change_finish(change, status);
 }
 
 /* Raft puts an empty entry in the place of a change that may not begin now. */

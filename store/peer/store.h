@@ -11,7 +11,7 @@
 #include "store/engines.h"
 #include "store/flush/flush.h"
 #include "store/transport/lives.h"
-#include "store/raftkv.h"
+#include "store/options.h"
 #include "store/route/router.h"
 #include "store/peer/shard.h"
 #include "store/snapshot/snapshot_sink.h"

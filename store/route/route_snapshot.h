@@ -16,7 +16,8 @@
 #include <stdatomic.h>
 
 #include "store/engines.h"
-#include "store/raftkv.h"
+#include "store/kv/view.h"
+#include "store/requests.h"
 #include "store/route/router.h"
 
 struct snapshot_view {

@@ -21,6 +21,7 @@
 #include "proto/container.h"
 #include "proto/env_uv.h"
 #include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 

@@ -13,7 +13,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/snapshot/snapshot_source.h"
 #include "store/peer/store.h"
 #include "tests/lib/test_evaluator.h"

@@ -8,6 +8,7 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 
 #define PATIENCE_S 60

@@ -11,6 +11,7 @@
 #include "store/rows/keys.h"
 #include "store/snapshot/snapshot_install.h"
 #include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 

@@ -4,6 +4,7 @@
  */
 #include "proto/container.h"
 #include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

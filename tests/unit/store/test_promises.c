@@ -8,7 +8,7 @@
 
 #include "proto/codec.h"
 #include "proto/container.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
 #include "store/peer/store.h"

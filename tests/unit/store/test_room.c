@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/peer/peer.h"
 #include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"

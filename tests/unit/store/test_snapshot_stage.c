@@ -9,6 +9,7 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/peer/peer.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "store/snapshot/snapshot_install.h"

@@ -1,4 +1,5 @@
-#include "store/peer/members.h"
+/* The members of a region, for whoever administers a cluster: requests on their way to its peer. */
+#include "store/raftkv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,19 +9,6 @@
 #include "store/peer/store.h"
 
 /* ---- Changing --------------------------------------------------------------------------------------------------- */
-
-static void deliver_change(struct env_mail *mail)
-{
-	struct raftkv_change *change = container_of(mail, struct raftkv_change, mail);
-
-	change->done(change, change->status);
-}
-
-void members_finish_change(struct raftkv_change *change, int status)
-{
-	change->status = status;
-	env_post(change->loop, &change->mail, deliver_change);
-}
 
 static void on_change(struct env_mail *mail)
 {
@@ -36,7 +24,7 @@ void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change)
 	change->leader_store = 0;
 	change->epoch = (struct region_epoch){0};
 	if (!route) {
-		members_finish_change(change, STATUS_REGION_NOT_FOUND);
+		peer_change_finish(change, STATUS_REGION_NOT_FOUND);
 		return;
 	}
 	change->peer = route->peer;
