@@ -314,6 +314,7 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 	buf_ref(write->payload);
 	write->begun = env_now(raftkv->engines.env);
 	write->peer = NULL;
+	write->evaluations = NULL;
 	write->joined = NULL;
 	write->evaluation = NULL;
 	write->reply = NULL;
@@ -415,12 +416,12 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 		stats->reads_lease += atomic_load(&shard->reads_lease);
 		stats->reads_read_index += atomic_load(&shard->reads_read_index);
 		stats->reads_follower += atomic_load(&shard->reads_follower);
-		stats->writes += atomic_load(&shard->writes);
-		stats->evaluations_parked += atomic_load(&shard->parked);
-		stats->writes_throttled += atomic_load(&shard->throttled);
-		add_durations(&stats->proposing, &shard->proposing);
-		add_durations(&stats->committing, &shard->committing);
-		add_durations(&stats->applying, &shard->applying);
+		stats->writes += atomic_load(&shard->evaluations.writes);
+		stats->evaluations_parked += atomic_load(&shard->evaluations.parked);
+		stats->writes_throttled += atomic_load(&shard->evaluations.throttled);
+		add_durations(&stats->proposing, &shard->evaluations.proposing);
+		add_durations(&stats->committing, &shard->evaluations.committing);
+		add_durations(&stats->applying, &shard->evaluations.applying);
 	}
 	raftkv->engines.log->ops->stats(raftkv->engines.log, &stats->log);
 	blocks_stats(raftkv->engines.blocks, &stats->blocks);

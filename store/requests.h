@@ -18,6 +18,7 @@
 #include "store/rows/region_change.h"
 
 struct evaluation; /* evaluate_internal.h */
+struct evaluations; /* evaluate.h */
 struct peer; /* peer.h */
 struct view; /* view.h */
 
@@ -48,6 +49,7 @@ struct raftkv_write {
 	uint64_t begun; /* env_now */
 	struct raftkv_write *joined; /* later copies of the same request that share its answer */
 	struct peer *peer;
+	struct evaluations *evaluations; /* that it was queued with */
 	struct proposal proposal; /* while in the log */
 	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
 	struct evaluation *evaluation; /* once a row was not in memory */

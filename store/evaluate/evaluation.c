@@ -5,26 +5,26 @@
 
 #include "proto/plant.h"
 #include "store/rows/slots.h"
-#include "store/peer/store.h"
 
-void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write)
+void question_init(
+	struct question *question, struct evaluations *evaluations, const struct raftkv_write *write)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = evaluations->host.engines;
 
 	*question = (struct question){
-		.evaluator = raftkv->options.evaluator,
+		.evaluator = evaluations->host.evaluator,
 		.input = {.body = buf_slice(write->body),
 			.payload = buf_ref(write->payload),
 			.session = write->session,
-			.wall = env_wall(raftkv->engines.env),
-			.region_start = buf_slice(peer->region.start),
-			.region_end = buf_slice(peer->region.end)},
+			.wall = env_wall(engines->env),
+			.region_start = buf_slice(evaluations->host.region->start),
+			.region_end = buf_slice(evaluations->host.region->end)},
 		.body = buf_ref(write->body),
 		.slot = write->slot,
 		.sequence = write->sequence,
 		.is_retry = write->is_retry,
 	};
-	env_random(raftkv->engines.env, question->input.random, sizeof question->input.random);
+	env_random(engines->env, question->input.random, sizeof question->input.random);
 }
 
 void question_close(struct question *question)
@@ -85,12 +85,11 @@ void evaluation_run(struct view *view, const struct question *question, struct o
 		buf_slice(outcome->reply));
 }
 
-struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct unit_cache *units)
+struct engine_view evaluation_engine(
+	struct evaluations *evaluations, bool may_block, struct unit_cache *units)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = evaluations->host.engines;
 
-	return (struct engine_view){.kv = raftkv->engines.kv,
-		.blocks = raftkv->engines.blocks,
-		.may_block = may_block,
-		.units = units};
+	return (struct engine_view){
+		.kv = engines->kv, .blocks = engines->blocks, .may_block = may_block, .units = units};
 }

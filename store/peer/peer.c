@@ -63,7 +63,7 @@ static void step_down(struct peer *peer)
 	peer_publish(peer);
 	atomic_fetch_sub(&peer->shard->leaders, 1);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
-	evaluate_fail(peer, STATUS_NOT_LEADER);
+	evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 
 void peer_check_role(struct peer *peer)
@@ -116,7 +116,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	if (planted("store:answer_before_apply"))
 		proposal_queue_fail(&peer->proposals, 0);
 	if (planted("store:overlay_retired_early"))
-		evaluate_on_applied(peer, last);
+		evaluate_on_applied(&peer->evaluations, last, task->committed);
 	peer->applies_in_flight++;
 	apply_submit(&peer->shard->apply, task);
 }
@@ -196,7 +196,7 @@ static void refuse_writes_of_others(struct peer *peer)
 	bool may_wait = peer->role == RAFT_LEADER || peer_is_alone(peer);
 
 	if (!may_wait && peer->evaluations.first)
-		evaluate_fail(peer, STATUS_NOT_LEADER);
+		evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 
 void peer_begin(struct peer *peer)
@@ -215,7 +215,7 @@ void peer_process(struct peer *peer)
 	}
 	peer_tick(peer);
 	lead_if_alone(peer);
-	evaluate_queued(peer);
+	evaluate_queued(&peer->evaluations);
 	refuse_writes_of_others(peer);
 	peer_send_reads(peer);
 	peer_ask(peer);
@@ -254,7 +254,7 @@ void peer_write(struct peer *peer, struct raftkv_write *write)
 			write, peer->shard->is_stopping ? STATUS_STOPPING : STATUS_REGION_NOT_FOUND, NULL);
 		return;
 	}
-	evaluate_queue(peer, write);
+	evaluate_queue(&peer->evaluations, write);
 	shard_mark(peer->shard, peer);
 }
 
@@ -273,8 +273,7 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0 && !peer->install)
 			peer_on_change(peer, &entries->items[i]);
 	peer->applied = (struct apply_state){last->index, last->term};
-	peer->committed_at = task->committed;
-	evaluate_on_applied(peer, last->index);
+	evaluate_on_applied(&peer->evaluations, last->index, task->committed);
 	peer_respond(peer, task->message.responses, task->message.response_count);
 	for (size_t i = 0; i < entries->count; i++)
 		proposal_queue_finish(
@@ -289,7 +288,7 @@ void peer_stop(struct peer *peer)
 	atomic_store(&peer->route->lease_bound, 0);
 	atomic_store(&peer->route->serving_term, 0);
 	proposal_queue_fail(&peer->proposals, STATUS_STOPPING);
-	evaluate_fail(peer, STATUS_STOPPING);
+	evaluate_fail(&peer->evaluations, STATUS_STOPPING);
 	read_index_queue_fail(&peer->pending_reads, true, STATUS_STOPPING);
 	peer_sending_close(peer);
 }
@@ -298,5 +297,5 @@ bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
 	       !peer->is_refilling && !peer->is_departing && !peer->sending.is_making &&
-	       evaluate_is_quiet(peer);
+	       evaluate_is_quiet(&peer->evaluations);
 }

@@ -22,7 +22,6 @@
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
 #include "store/peer/lease.h"
-#include "store/evaluate/overlay.h"
 #include "store/peer/peer_storage.h"
 #include "store/queues/proposals.h"
 #include "store/requests.h"
@@ -64,7 +63,6 @@ struct peer {
 	struct proposal_queue proposals;
 	struct lease lease;
 	bool is_renewal_due; /* reads keep coming, and the lease is half over */
-	struct overlay overlay;
 	struct evaluations evaluations;
 	struct append_queue appends;
 
@@ -72,7 +70,6 @@ struct peer {
 	enum raft_role role;
 	uint64_t shared_index; /* every replica has the log up to here, as a leader said or found */
 	uint32_t applies_in_flight;
-	uint64_t committed_at; /* env_now: of the entries whose proposals are being answered */
 	bool is_fetching; /* entries, on a worker */
 	struct peer_refill *refills; /* appends that wait for payloads, in order */
 	bool is_refilling; /* the first of them, on a worker */

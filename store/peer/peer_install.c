@@ -298,7 +298,7 @@ static int write_applying(struct peer_install *install)
 static bool has_come_to_rest(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(peer);
+	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(&peer->evaluations);
 }
 
 bool peer_install_start(

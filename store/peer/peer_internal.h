@@ -4,7 +4,7 @@
  * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
  * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came; peer_room.c
  * one that finds no room;
- * peer_fetch.c entries that are not in memory. On the peer's loop.
+ * peer_fetch.c entries that are not in memory; peer_evaluations.c what it does for its evaluations. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
@@ -35,6 +35,11 @@ bool peer_is_quiet_voter(const struct peer *peer);
 int peer_tick(struct peer *peer);
 /* Takes note of a new role or term, and answers what rested on the old one. */
 void peer_check_role(struct peer *peer);
+
+/* ---- peer_evaluations.c ---- */
+
+/* The peer, as its evaluations see it. */
+struct evaluation_host peer_evaluation_host(struct peer *peer);
 
 /* ---- peer_life.c ---- */
 

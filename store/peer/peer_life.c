@@ -79,6 +79,7 @@ int peer_new(struct shard *shard, uint64_t region, struct peer **out)
 		return -ENOMEM;
 	peer->shard = shard;
 	peer->region.id = region;
+	peer->evaluations.host = peer_evaluation_host(peer);
 	status = router_add(&shard->raftkv->router, region, peer, shard, &peer->route);
 	if (status < 0) {
 		free(peer);
@@ -165,13 +166,14 @@ static void close_replica(struct peer *peer)
 		.shard = peer->shard,
 		.route = peer->route,
 		.region = {.id = peer->region.id},
+		.evaluations = {.host = peer->evaluations.host},
 		.deadline = peer->deadline,
 		.next_dirty = peer->next_dirty,
 		.is_dirty = peer->is_dirty,
 		.next = peer->next,
 	};
 
-	evaluate_close(peer);
+	evaluate_close(&peer->evaluations);
 	peer_sending_close(peer);
 	peer_install_close(peer);
 	peer_refills_close(peer);
@@ -330,7 +332,7 @@ static void leave(struct peer *peer, int status)
 	lease_expire(&peer->lease);
 	peer_publish(peer);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
-	evaluate_fail(peer, status);
+	evaluate_fail(&peer->evaluations, status);
 	read_index_queue_fail(&peer->pending_reads, true, status);
 	shard_mark(peer->shard, peer);
 }
