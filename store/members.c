@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
-#include "store/peer/peer.h"
 #include "store/peer/store.h"
 
 /* ---- Changing --------------------------------------------------------------------------------------------------- */

@@ -8,8 +8,6 @@
 #include "store/open/open_engines.h"
 #include "store/open/recover.h"
 #include "store/peer/local_reader.h"
-#include "store/peer/peer.h"
-#include "store/route/route_snapshot.h"
 #include "store/peer/store.h"
 
 /* ---- The store among others ------------------------------------------------------------------------------------- */
@@ -99,27 +97,57 @@ static int start_shards(struct raftkv *raftkv, struct status *status)
 	return 0;
 }
 
+static int start_replica(void *argument, struct region *region, uint64_t id,
+	const struct apply_state *applied, struct payload_list **payloads, struct status *status)
+{
+	struct raftkv *raftkv = argument;
+	unsigned long long number = region->id;
+	struct peer *peer;
+	int code = peer_new(raftkv_shard_of(raftkv, region->id), region->id, &peer);
+
+	if (code < 0)
+		return status_set(status, code,
+			code == -ENOMEM ? "out of memory for region %llu" : "region %llu is there twice",
+			number);
+	*payloads = &peer->appends.payloads;
+	return peer_start(peer, region, id, applied, status);
+}
+
+static void reserve_small(struct route *route)
+{
+	payload_list_reserve(&route->peer->appends.payloads, route->shard->raftkv->engines.blocks);
+}
+
+static int enter_life(struct raftkv *raftkv, struct status *status)
+{
+	struct data_dir *dir = &raftkv->engines.dir;
+
+	raftkv->is_newborn = dir->is_new;
+	ident_begin_life(&dir->ident, raftkv->engines.env);
+	return data_dir_commit(dir, status);
+}
+
 static int start_regions(struct raftkv *raftkv, struct status *status)
 {
+	const struct recovery recovery = {&raftkv->engines, &raftkv->options, start_replica, raftkv};
 	int code;
 
 	if (raftkv->engines.dir.is_new) {
 		make_ident(raftkv);
-		code = recover_bootstrap(raftkv, status);
+		code = recover_bootstrap(&recovery, status);
 	} else {
 		code = check_ident(raftkv, status);
 	}
-	if (code < 0)
-		return code;
-	raftkv->is_newborn = raftkv->engines.dir.is_new;
-	ident_begin_life(&raftkv->engines.dir.ident, raftkv->engines.env);
-	code = data_dir_commit(&raftkv->engines.dir, status);
+	if (code == 0)
+		code = enter_life(raftkv, status);
 	if (code == 0)
 		code = lives_open(&raftkv->lives, &raftkv->engines, raftkv->options.shards[0], status);
 	if (code == 0)
 		code = start_shards(raftkv, status);
 	if (code == 0)
-		code = recover_regions(raftkv, status);
+		code = recover_regions(&recovery, status);
+	if (code == 0)
+		router_visit(&raftkv->router, reserve_small);
 	return code;
 }
 

@@ -13,9 +13,8 @@
 
 #include "proto/buf.h"
 #include "proto/env.h"
-#include "store/queues/proposals.h"
-#include "store/queues/read_index_queue.h"
-#include "store/rows/region_change.h"
+#include "store/queues/queues.h"
+#include "store/rows/rows.h"
 
 struct evaluation; /* evaluate_internal.h */
 struct evaluations; /* evaluate.h */

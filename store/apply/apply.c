@@ -6,12 +6,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
-#include "store/peer/peer.h"
-#include "store/rows/region_change.h"
-#include "store/route/route_snapshot.h"
-#include "store/peer/store.h"
+#include "store/rows/rows.h"
+#include "store/route/route.h"
 
 #define BATCH_TASKS_MAX	  256
 #define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
@@ -33,14 +29,14 @@ static struct apply_task *task_of(struct inbox_item *item)
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------ */
 
-struct apply_task *apply_task_new(struct peer *peer, struct raft_message *message)
+struct apply_task *apply_task_new(struct apply_region *region, struct raft_message *message)
 {
 	size_t count = message->entries.count;
 	struct apply_task *task = calloc(1, sizeof *task + count * sizeof(int));
 
 	if (!task)
 		return NULL;
-	task->peer = peer;
+	task->region = region;
 	task->message = *message;
 	*message = (struct raft_message){0};
 	return task;
@@ -99,7 +95,7 @@ static int take_extents(
 	if (reserve && payload_take(reserve, count, extents))
 		return 0;
 	while (count > 0 && status == 0) {
-		status = blocks_allocate(apply->raftkv->engines.blocks, BLOCKS_COMMITTED, count, extents);
+		status = blocks_allocate(apply->engines->blocks, BLOCKS_COMMITTED, count, extents);
 		if (status == 0)
 			count -= extents->count;
 		extents++;
@@ -151,9 +147,8 @@ static int write_units(struct context *context, const struct mutation *mutation)
 		context->task->has_deferred = true;
 	}
 	if (status == 0)
-		status = extent_edits_write(&apply->edits, apply->raftkv->engines.kv, mutation->key,
-			mutation->first, count, extents, mutation->checksums, context->region->id,
-			context->entry->index);
+		status = extent_edits_write(&apply->edits, apply->engines->kv, mutation->key, mutation->first,
+			count, extents, mutation->checksums, context->region->id, context->entry->index);
 	if (mutation->is_beside)
 		free(extents);
 	return status;
@@ -163,7 +158,7 @@ static int apply_mutation(void *argument, const struct mutation *mutation)
 {
 	struct context *context = argument;
 	struct apply *apply = context->apply;
-	struct kv_engine *kv = apply->raftkv->engines.kv;
+	struct kv_engine *kv = apply->engines->kv;
 	struct key key, high;
 
 	switch (mutation->kind) {
@@ -237,15 +232,15 @@ static int take_payloads(struct context *context)
 /* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
 static void drop_payloads(struct context *context, bool is_refused)
 {
-	struct raftkv *raftkv = context->apply->raftkv;
-	uint64_t mark = flush_mark(&raftkv->flush);
+	struct blocks *blocks = context->apply->engines->blocks;
+	uint64_t mark = flush_mark(context->apply->flush);
 
 	if (context->payload && is_refused)
-		payload_release(context->payload, raftkv->engines.blocks, mark);
+		payload_release(context->payload, blocks, mark);
 	else
 		payload_free(context->payload);
 	if (context->reserve)
-		payload_release(context->reserve, raftkv->engines.blocks, mark);
+		payload_release(context->reserve, blocks, mark);
 }
 
 static int apply_normal(struct context *context)
@@ -258,7 +253,7 @@ static int apply_normal(struct context *context)
 	if (status == 0)
 		status = mutations_each(entry, &context->epoch_version, apply_mutation, context);
 	if (is_refusal(status))
-		log_error(context->apply->raftkv->engines.logger,
+		log_error(context->apply->engines->logger,
 			"region %llu refused entry %llu: it was proposed under another epoch",
 			(unsigned long long)context->region->id, (unsigned long long)entry->index);
 	if (context->payload || context->reserve)
@@ -272,10 +267,10 @@ static int apply_change(struct context *context)
 	struct apply *apply = context->apply;
 	struct buf *row = NULL;
 	struct key key;
-	int status = region_change_apply(&context->task->peer->apply.region, context->entry, NULL);
+	int status = region_change_apply(&context->task->region->region, context->entry, NULL);
 
 	if (is_refusal(status))
-		log_warn(apply->raftkv->engines.logger,
+		log_warn(apply->engines->logger,
 			"region %llu refused the membership change of entry %llu: %s",
 			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
 			status_name(status));
@@ -284,7 +279,7 @@ static int apply_change(struct context *context)
 	if (status < 0)
 		return status;
 	key_region_state(&key, context->region->id);
-	apply->raftkv->engines.kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
+	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
 	buf_unref(row);
 	return 0;
 }
@@ -306,14 +301,14 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	uint8_t row[APPLY_STATE_SIZE];
 	struct key key;
 
-	key_apply_state(&key, task->peer->apply.region.id);
+	key_apply_state(&key, task->region->region.id);
 	apply_state_encode(&state, row);
-	apply->raftkv->engines.kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
 }
 
 static int apply_one(struct apply *apply, struct apply_task *task)
 {
-	struct apply_region *region = &task->peer->apply;
+	struct apply_region *region = task->region;
 	const struct raft_entries *entries = &task->message.entries;
 	struct context context = {.apply = apply, .task = task, .region = &region->region};
 
@@ -328,13 +323,13 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 	}
 	put_apply_state(apply, task);
 	if (planted("store:apply_state_ahead")) {
-		struct kv_batch *state = apply->raftkv->engines.kv->ops->batch_new(apply->raftkv->engines.kv);
+		struct kv_batch *state = apply->engines->kv->ops->batch_new(apply->engines->kv);
 		struct kv_batch *rows = apply->batch;
 
 		apply->batch = state;
 		put_apply_state(apply, task);
-		apply->raftkv->engines.kv->ops->write(apply->raftkv->engines.kv, state);
-		apply->raftkv->engines.kv->ops->batch_free(state);
+		apply->engines->kv->ops->write(apply->engines->kv, state);
+		apply->engines->kv->ops->batch_free(state);
 		apply->batch = rows;
 	}
 	return 0;
@@ -347,7 +342,7 @@ static void begin_batch(struct apply *apply);
 static void fail(struct apply *apply, int status, const char *sentence)
 {
 	apply->has_failed = true;
-	engines_fail(&apply->raftkv->engines, status, sentence);
+	engines_fail(apply->engines, status, sentence);
 }
 
 static void free_replaced(struct apply *apply, uint64_t mark)
@@ -355,26 +350,26 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	struct extent_edits *edits = &apply->edits;
 
 	for (size_t i = 0; i < edits->freed_count; i++)
-		blocks_free(apply->raftkv->engines.blocks, edits->freed[i], mark);
+		blocks_free(apply->engines->blocks, edits->freed[i], mark);
 	if (planted("store:reuse_before_flush"))
-		blocks_release(apply->raftkv->engines.blocks, mark);
+		blocks_release(apply->engines->blocks, mark);
 	extent_edits_clear(edits);
 }
 
 /* The batch is visible: readers need a new snapshot; says so to flush.h, and frees what it replaced. */
 static int publish(struct apply *apply)
 {
-	struct flush *flush = &apply->raftkv->flush;
+	struct flush *flush = apply->flush;
 	uint64_t mark;
 	int status = 0;
 
 	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
-		route_snapshot_forget(task->peer->route);
+		route_snapshot_forget(task->region->route);
 	mark = flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
-		status = flush_note(flush, task->peer->region.id, task->peer->apply.index, task->size,
-			task->has_deferred);
+		status = flush_note(
+			flush, task->region->region.id, task->region->index, task->size, task->has_deferred);
 	free_replaced(apply, mark);
 	flush_leave(flush);
 	return status;
@@ -388,14 +383,14 @@ static void send_back(struct apply *apply)
 	while (task) {
 		struct apply_task *next = task_of(task->item.next);
 
-		inbox_push(&apply->shard->applied, &task->item);
+		inbox_push(apply->applied, &task->item);
 		task = next;
 	}
 }
 
 static void finish_batch(struct apply *apply)
 {
-	struct kv_engine *kv = apply->raftkv->engines.kv;
+	struct kv_engine *kv = apply->engines->kv;
 	int status = extent_edits_finish(&apply->edits, kv, apply->batch);
 
 	if (status == 0)
@@ -441,7 +436,7 @@ static int submit_writes(struct apply *apply)
 
 		write->request.loop = apply->loop;
 		write->request.done = on_written;
-		status = blocks_defer(apply->raftkv->engines.blocks, &write->request);
+		status = blocks_defer(apply->engines->blocks, &write->request);
 		if (status == 0) {
 			apply->writes = write->next;
 			apply->deferred_size += size_of(write);
@@ -493,15 +488,17 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name)
+int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
+	const char *name)
 {
-	int status = env_loop_new(raftkv->engines.env, name, &apply->loop);
+	int status = env_loop_new(engines->env, name, &apply->loop);
 
 	if (status < 0)
 		return status;
-	apply->raftkv = raftkv;
-	apply->shard = shard;
-	apply->batch = raftkv->engines.kv->ops->batch_new(raftkv->engines.kv);
+	apply->engines = engines;
+	apply->flush = flush;
+	apply->applied = applied;
+	apply->batch = engines->kv->ops->batch_new(engines->kv);
 	if (!apply->batch)
 		return -ENOMEM;
 	inbox_init(&apply->inbox, apply->loop, on_tasks);
@@ -540,5 +537,5 @@ void apply_stop(struct apply *apply)
 	}
 	extent_edits_clear(&apply->edits);
 	if (apply->batch)
-		apply->raftkv->engines.kv->ops->batch_free(apply->batch);
+		apply->engines->kv->ops->batch_free(apply->batch);
 }

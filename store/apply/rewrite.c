@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
+#include "store/rows/rows.h"
 
 #define REWRITE_UNITS 256 /* written at a time */
 

@@ -20,7 +20,7 @@
 #include "store/evaluate/overlay.h"
 #include "store/flush/flush.h"
 #include "store/requests.h"
-#include "store/rows/payload_list.h"
+#include "store/rows/rows.h"
 
 struct evaluator;
 

@@ -7,12 +7,8 @@
 #define RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
 
 #include "proto/env.h"
-#include "store/blocks/blocks.h"
-#include "store/rows/engine_view.h"
 #include "store/evaluate/evaluate.h"
 #include "store/evaluate/evaluator.h"
-#include "store/rows/mutations.h"
-#include "store/requests.h"
 #include "store/rows/unit_cache.h"
 
 /* ---- What the replica does (evaluation_host_ops) ---- */

@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/rows/keys.h"
-#include "store/rows/region_view.h"
 
 static struct overlay_view *view_of(struct view *base)
 {

@@ -9,8 +9,8 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/route/route_snapshot.h"
-#include "store/rows/keys.h"
+#include "store/route/route.h"
+#include "store/rows/rows.h"
 
 #define NS_PER_MS	  1000000u
 #define TICK_MS		  1000

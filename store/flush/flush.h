@@ -32,7 +32,7 @@
 #include "proto/env.h"
 #include "store/engines.h"
 #include "store/options.h"
-#include "store/route/router.h"
+#include "store/route/route.h"
 
 #define FLUSH_MARK_SYNCED "blocks_synced" /* a region's mark in the log engine: u64le A */
 

@@ -5,9 +5,7 @@
 
 #include "proto/plant.h"
 #include "store/open/first_write.h"
-#include "store/rows/keys.h"
-#include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot_install.h"
+#include "store/snapshot/snapshot.h"
 
 /* ---- What a crash left ------------------------------------------------------------------------------------------ */
 

@@ -7,7 +7,6 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/mutations.h"
 #include "store/peer/peer_internal.h"
 
 /* Entries of one record of the log, which must fit into a segment with others: bytes, or one entry. */

@@ -15,7 +15,7 @@
 
 #include "raft/raft.h"
 #include "store/log/log_engine.h"
-#include "store/rows/payload_list.h"
+#include "store/rows/rows.h"
 
 struct peer;
 struct append;

@@ -1,13 +1,9 @@
 /* What a transport brings, on its way to the loop of the replica that it is for. */
-#include "store/transport/transport.h"
 
 #include <stdlib.h>
 
 #include "proto/plant.h"
-#include "store/peer/peer.h"
 #include "store/peer/store.h"
-#include "store/snapshot/snapshot_sink.h"
-#include "store/snapshot/tombstone.h"
 
 #define STEPS_MAX 4096 /* messages on their way; more are dropped, as a network would */
 

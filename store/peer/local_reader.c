@@ -4,8 +4,6 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/peer/peer.h"
-#include "store/route/route_snapshot.h"
 #include "store/peer/store.h"
 
 static void on_renewal(struct env_mail *mail)

@@ -106,7 +106,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	struct apply_task *task;
 
 	renew_by_commit(peer, &message->entries);
-	task = apply_task_new(peer, message);
+	task = apply_task_new(&peer->apply, message);
 	if (!task) {
 		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for committed entries");
 		return;

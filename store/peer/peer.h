@@ -23,11 +23,10 @@
 #include "store/evaluate/evaluate.h"
 #include "store/peer/lease.h"
 #include "store/peer/peer_storage.h"
-#include "store/queues/proposals.h"
+#include "store/queues/queues.h"
 #include "store/requests.h"
 #include "store/transport/transport.h"
-#include "store/queues/read_index_queue.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 struct shard;
 struct route;

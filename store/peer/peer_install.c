@@ -12,9 +12,6 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/snapshot/region_clear.h"
-#include "store/route/route_snapshot.h"
-#include "store/snapshot/snapshot_install.h"
 
 struct peer_install {
 	struct env_work work; /* the first member */

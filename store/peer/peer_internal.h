@@ -9,7 +9,6 @@
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
 
-#include "store/peer/peer.h"
 #include "store/peer/store.h"
 
 static inline struct raftkv *peer_store(const struct peer *peer)

@@ -16,10 +16,6 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/snapshot/region_clear.h"
-#include "store/route/route_snapshot.h"
-#include "store/snapshot/snapshot_install.h"
-#include "store/snapshot/tombstone.h"
 
 #define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
 #define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
@@ -124,6 +120,7 @@ static int start(struct peer *peer, struct status *status)
 			status, code, "the log has nothing of region %llu: %s", region, status_name(code));
 	code = region_copy(&peer->apply.region, &peer->region);
 	peer->apply.index = peer->applied.index;
+	peer->apply.route = peer->route;
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	if (peer->region.peer_count > 0)

@@ -6,7 +6,6 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/region_change.h"
 
 /* ---- Proposing -------------------------------------------------------------------------------------------------- */
 

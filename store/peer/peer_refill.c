@@ -12,8 +12,6 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/plant.h"
-#include "store/rows/mutations.h"
-#include "store/rows/payload.h"
 
 #define REFILLS_MAX 64 /* messages that wait; more are dropped */
 

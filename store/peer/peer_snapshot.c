@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/snapshot/snapshot_source.h"
 
 #define SOURCE_PATIENCE_MS 5000 /* for which a source waits to be sent */
 #define PAUSE_MS	   1000 /* after a failure; twice that after the next, */

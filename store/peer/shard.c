@@ -6,7 +6,6 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/peer/peer.h"
 #include "store/peer/store.h"
 
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
@@ -15,9 +14,10 @@ static void on_applied(struct inbox *inbox, struct inbox_item *items)
 
 	while (items) {
 		struct apply_task *task = (struct apply_task *)items;
+		struct peer *peer = container_of(task->region, struct peer, apply);
 
 		items = items->next;
-		peer_on_applied(task->peer, task);
+		peer_on_applied(peer, task);
 	}
 	shard_check_stopped(shard);
 }
@@ -32,7 +32,7 @@ int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loo
 	shard->is_process_posted = true; /* until shard_begin */
 	inbox_init(&shard->applied, loop, on_applied);
 	snprintf(name, sizeof name, "apply-%u", number % 1000);
-	return apply_start(&shard->apply, raftkv, shard, name);
+	return apply_start(&shard->apply, &raftkv->engines, &raftkv->flush, &shard->applied, name);
 }
 
 void shard_close(struct shard *shard)

@@ -15,7 +15,7 @@
 #include "proto/heap.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
-#include "store/queues/inbox.h"
+#include "store/queues/queues.h"
 
 struct peer;
 struct raftkv;

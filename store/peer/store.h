@@ -12,9 +12,10 @@
 #include "store/flush/flush.h"
 #include "store/transport/lives.h"
 #include "store/options.h"
-#include "store/route/router.h"
+#include "store/route/route.h"
+#include "store/peer/peer.h"
 #include "store/peer/shard.h"
-#include "store/snapshot/snapshot_sink.h"
+#include "store/snapshot/snapshot.h"
 
 #define NS_PER_MS 1000000u
 

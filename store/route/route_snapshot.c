@@ -4,9 +4,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/rows/engine_view.h"
-#include "store/rows/keys.h"
-#include "store/rows/region_view.h"
+#include "store/rows/rows.h"
 
 static const struct snapshot_view *view_of(struct view *base)
 {

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "proto/env.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 struct peer;
 struct shard;

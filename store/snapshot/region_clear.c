@@ -2,9 +2,6 @@
 
 #include <errno.h>
 
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-
 static void object_range(const struct region *region, struct key *low, struct key *high)
 {
 	struct key first;

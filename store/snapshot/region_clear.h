@@ -10,7 +10,7 @@
 
 #include "store/engines.h"
 #include "store/flush/flush.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 /* Deletes the region's rows, its two state rows included, and frees what its objects map. Nothing of the region is being
  * applied. Blocks; any thread. The caller forgets the route's snapshot. 0, -ENOMEM, or the engine's error. */

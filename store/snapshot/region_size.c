@@ -1,7 +1,5 @@
 #include "store/snapshot/region_size.h"
 
-#include "store/rows/extents.h"
-
 void region_rows(const struct region *region, enum snapshot_kind kind, struct key *low, struct key *high)
 {
 	enum key_space space = kind == SNAPSHOT_LOCAL ? KEY_LOCAL : KEY_DATA;

@@ -4,9 +4,7 @@
 
 #include <stdint.h>
 
-#include "store/rows/keys.h"
-#include "store/kv/kv_engine.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 #include "store/snapshot/snapshot_chunk.h"
 
 struct region_size {

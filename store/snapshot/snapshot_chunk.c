@@ -7,7 +7,6 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "store/disk/checksum.h"
-#include "store/rows/extents.h"
 
 #define VERSION	    1
 #define MAGIC	    0x706e5352u /* "RSnp" */

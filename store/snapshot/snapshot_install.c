@@ -4,7 +4,6 @@
 
 #include "proto/plant.h"
 #include "proto/codec.h"
-#include "store/rows/keys.h"
 
 #define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
 

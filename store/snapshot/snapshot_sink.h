@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "store/engines.h"
-#include "store/route/router.h"
+#include "store/route/route.h"
 #include "store/transport/transport.h"
 
 struct snapshot_stage;

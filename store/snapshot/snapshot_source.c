@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
 #include "store/snapshot/region_size.h"
 #include "store/snapshot/snapshot_chunk.h"
 

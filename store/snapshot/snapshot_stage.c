@@ -8,8 +8,6 @@
 #include "proto/codec.h"
 #include "proto/plant.h"
 #include "store/disk/checksum.h"
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
 #include "store/snapshot/snapshot_chunk.h"
 
 #define VERSION	       1

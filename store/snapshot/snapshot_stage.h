@@ -16,7 +16,7 @@
 
 #include "proto/buf.h"
 #include "store/engines.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 /* What a stage is of. */
 struct snapshot_position {

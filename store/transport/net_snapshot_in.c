@@ -7,7 +7,6 @@
 
 #include "proto/container.h"
 #include "store/transport/letter.h"
-#include "store/snapshot/snapshot_chunk.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
