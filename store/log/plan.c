@@ -5,7 +5,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 /* ---- The buffer ------------------------------------------------------------------------------------------------- */
 

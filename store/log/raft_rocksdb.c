@@ -17,8 +17,8 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/container.h"
-#include "store/log/memory.h"
-#include "store/log/records.h"
+#include "store/log/log_memory.h"
+#include "store/log/log_records.h"
 #include "store/kv/rocksdb_error.h"
 
 #define CACHE_SIZE_DEFAULT     (128ull << 20)

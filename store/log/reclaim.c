@@ -9,7 +9,7 @@
  * A run is a chain of steps: a step blocks on a worker and asks for another, for a move, which the writer makes, or for
  * the end. One run at a time; between runs nothing is remembered.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 #define MOVE_SIZE_MAX	 (256u << 10) /* bytes of entries in one move: what a write may have to wait for */
 #define MOVE_ENTRIES_MAX 4096

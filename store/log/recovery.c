@@ -11,7 +11,7 @@
  * write leaves it as if it were clean, so that a sync would not bring it to the disk. Those before it were durable, since
  * one batch is on its way at a time.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>

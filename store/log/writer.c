@@ -5,7 +5,7 @@
  * queued, or finds that there is nothing to do; without it, it tells the owners of what is finished and sends the batch
  * off. Once a step has told the last owner it touches the engine no more, for that owner may close it.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "store/log/plan.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 static void make_run(struct env_work *work);
 static void make_done(struct env_work *work);

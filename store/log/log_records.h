@@ -1,11 +1,11 @@
 /*
- * records.h: what is to be written, as records in the order in which they take effect. Sizing, encoding and applying a
+ * log_records.h: what is to be written, as records in the order in which they take effect. Sizing, encoding and applying a
  * write all walk it this way, so they cannot disagree.
  */
-#ifndef RAFTKV_STORE_LOG_RECORDS_H
-#define RAFTKV_STORE_LOG_RECORDS_H
+#ifndef RAFTKV_STORE_LOG_LOG_RECORDS_H
+#define RAFTKV_STORE_LOG_LOG_RECORDS_H
 
-#include "store/log/index.h"
+#include "store/log/log_index.h"
 
 struct log_move;
 

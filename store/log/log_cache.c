@@ -1,4 +1,4 @@
-#include "store/log/cache.h"
+#include "store/log/log_cache.h"
 
 #include <stdlib.h>
 

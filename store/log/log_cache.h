@@ -1,12 +1,12 @@
 /*
- * cache.h: the newest entries of all regions, in memory, under one limit of bytes.
+ * log_cache.h: the newest entries of all regions, in memory, under one limit of bytes.
  *
  * An entry is added when it becomes durable and leaves when it is truncated, released, or the oldest of all while the
  * cache is over its limit. Its place in the index points to it. Under the engine's lock; what leaves goes to `dropped`
  * first, because letting go of a buf may run its owner's code, which no lock may cover.
  */
-#ifndef RAFTKV_STORE_LOG_CACHE_H
-#define RAFTKV_STORE_LOG_CACHE_H
+#ifndef RAFTKV_STORE_LOG_LOG_CACHE_H
+#define RAFTKV_STORE_LOG_LOG_CACHE_H
 
 #include "raft/raft.h"
 

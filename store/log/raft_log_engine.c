@@ -1,4 +1,4 @@
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,15 +1,15 @@
 /*
- * memory.h: what a raft log engine keeps in memory, and all that can be answered from it: the index and the cache under
+ * log_memory.h: what a raft log engine keeps in memory, and all that can be answered from it: the index and the cache under
  * one lock, and which write may follow which. Both engines, segments and RocksDB, begin with one.
  */
-#ifndef RAFTKV_STORE_LOG_MEMORY_H
-#define RAFTKV_STORE_LOG_MEMORY_H
+#ifndef RAFTKV_STORE_LOG_LOG_MEMORY_H
+#define RAFTKV_STORE_LOG_LOG_MEMORY_H
 
 #include <pthread.h>
 
 #include "store/log/log_engine.h"
-#include "store/log/cache.h"
-#include "store/log/index.h"
+#include "store/log/log_cache.h"
+#include "store/log/log_index.h"
 
 struct log_memory {
 	struct log_engine engine;

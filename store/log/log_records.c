@@ -1,9 +1,9 @@
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 #include <string.h>
 
 #include "proto/codec.h"
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 static int each_entry(const struct log_write *write, log_record_cb each, void *argument)
 {

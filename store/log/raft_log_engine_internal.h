@@ -1,16 +1,16 @@
 /*
- * engine.h: what the files of the raft log engine share: the engine, its writer and its reclaimer.
+ * raft_log_engine_internal.h: what the files of the raft log engine share: the engine, its writer and its reclaimer.
  *
  * One lock guards all memory; no file is touched and no callback runs under it. What a batch on its way needs (the
  * buffer, its list of writes, the moved entries) belongs to whoever set `writer.busy`, from then until the batch is
  * complete.
  */
-#ifndef RAFTKV_STORE_LOG_ENGINE_H
-#define RAFTKV_STORE_LOG_ENGINE_H
+#ifndef RAFTKV_STORE_LOG_RAFT_LOG_ENGINE_INTERNAL_H
+#define RAFTKV_STORE_LOG_RAFT_LOG_ENGINE_INTERNAL_H
 
 #include "store/log/log_engine.h"
-#include "store/log/format.h"
-#include "store/log/memory.h"
+#include "store/log/log_record.h"
+#include "store/log/log_memory.h"
 #include "store/log/segment.h"
 
 /* The reclaimer's write: live entries of an old segment and the states of regions, for the front of the next batch.

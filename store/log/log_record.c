@@ -1,4 +1,4 @@
-#include "store/log/format.h"
+#include "store/log/log_record.h"
 
 #include <errno.h>
 #include <string.h>

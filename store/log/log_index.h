@@ -1,5 +1,5 @@
 /*
- * index.h: where everything that is needed of every region lies.
+ * log_index.h: where everything that is needed of every region lies.
  *
  * The index is a function of the stream of records: recovery and the writer change it through log_index_apply alone,
  * so that what is in memory is what a restart would find. The exception is a release, which is in memory at once and in
@@ -10,16 +10,16 @@
  * log_index_finish checks that none are left. Memory for a region without entries is under 400 bytes, for one with up
  * to 8 entries under 700.
  */
-#ifndef RAFTKV_STORE_LOG_INDEX_H
-#define RAFTKV_STORE_LOG_INDEX_H
+#ifndef RAFTKV_STORE_LOG_LOG_INDEX_H
+#define RAFTKV_STORE_LOG_LOG_INDEX_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
 
 #include "raft/raft.h"
-#include "store/log/cache.h"
-#include "store/log/format.h"
+#include "store/log/log_cache.h"
+#include "store/log/log_record.h"
 #include "store/log/segment.h"
 
 struct log_position {

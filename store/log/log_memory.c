@@ -1,4 +1,4 @@
-#include "store/log/memory.h"
+#include "store/log/log_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * format.h: the bytes of a segment: batches of records.
+ * log_record.h: the bytes of a segment: batches of records.
  *
  * A segment is a file of blocks of 4 KiB. A batch begins on a block and fills whole blocks: a header, records one after
  * another, zeroes. Batches lie without gaps from the segment's beginning and count up by one through all segments, so
@@ -14,8 +14,8 @@
  * All little endian. Both checksums of a record are seeded too, so bytes of an earlier life never pass as of this one.
  * The header's own checksum tells what a record was about when its body is damaged.
  */
-#ifndef RAFTKV_STORE_LOG_FORMAT_H
-#define RAFTKV_STORE_LOG_FORMAT_H
+#ifndef RAFTKV_STORE_LOG_LOG_RECORD_H
+#define RAFTKV_STORE_LOG_LOG_RECORD_H
 
 #include <stdbool.h>
 #include <stdint.h>

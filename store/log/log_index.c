@@ -1,4 +1,4 @@
-#include "store/log/index.h"
+#include "store/log/log_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
