@@ -41,13 +41,16 @@ struct log_region *log_index_get(struct log_index *index, uint64_t id)
 
 /* ---- Positions -------------------------------------------------------------------------------------------------- */
 
+static void add_live(struct log_index *index, uint32_t segment, int64_t size)
+{
+	if (segment > 0 && index->on_live)
+		index->on_live(index->on_live_argument, segment, size);
+}
+
 static void position_clear(struct log_index *index, struct log_position *position)
 {
-	struct log_segment *segment = log_segments_find(index->segments, position->segment);
-
 	log_cache_drop(index->cache, &position->cached);
-	if (segment)
-		segment->live_size -= position->size;
+	add_live(index, position->segment, -(int64_t)position->size);
 	index->live_size -= position->size;
 	*position = (struct log_position){0};
 }
@@ -55,7 +58,6 @@ static void position_clear(struct log_index *index, struct log_position *positio
 static void position_set(
 	struct log_index *index, struct log_position *position, const struct log_position *value)
 {
-	struct log_segment *segment = log_segments_find(index->segments, value->segment);
 	struct log_cached *cached = position->cached;
 
 	/* A moved entry is the same entry: it stays cached. */
@@ -63,8 +65,7 @@ static void position_set(
 	position_clear(index, position);
 	*position = *value;
 	position->cached = cached;
-	if (segment)
-		segment->live_size += value->size;
+	add_live(index, value->segment, value->size);
 	index->live_size += value->size;
 }
 

@@ -20,7 +20,6 @@
 #include "raft/raft.h"
 #include "store/log/log_cache.h"
 #include "store/log/log_record.h"
-#include "store/log/segment.h"
 
 struct log_position {
 	uint64_t term;
@@ -66,7 +65,9 @@ struct log_region {
 struct log_index {
 	struct log_region *regions; /* by id */
 	uint64_t live_size; /* bytes of all entries' records */
-	struct log_segments *segments; /* whose live_size is kept */
+	/* The engine's, which may be NULL: entries' records of so many bytes more (or less) are needed in the segment. */
+	void (*on_live)(void *argument, uint32_t segment, int64_t size);
+	void *on_live_argument;
 	struct log_cache *cache;
 	bool recovering;
 	bool lossy; /* recovering a damaged log: what does not fit damages its region, not the log */

@@ -6,13 +6,11 @@
 
 #include "proto/check.h"
 
-void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops,
-	struct log_segments *segments, uint64_t cache_size)
+void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops, uint64_t cache_size)
 {
 	*memory = (struct log_memory){.engine = {ops}};
 	check(pthread_mutex_init(&memory->lock, NULL) == 0);
 	memory->cache.size_max = cache_size;
-	memory->index.segments = segments;
 	memory->index.cache = &memory->cache;
 }
 

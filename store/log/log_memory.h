@@ -23,8 +23,7 @@ struct log_write_queue {
 	struct log_write *last;
 };
 
-void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops,
-	struct log_segments *segments, uint64_t cache_size);
+void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops, uint64_t cache_size);
 void log_memory_close(struct log_memory *memory);
 void log_memory_lock(struct log_memory *memory);
 /* Also lets go of what the cache dropped. */

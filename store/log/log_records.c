@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "proto/codec.h"
-#include "store/log/raft_log_engine_internal.h"
 
 static int each_entry(const struct log_write *write, log_record_cb each, void *argument)
 {
@@ -81,8 +80,7 @@ int log_records_of_write(const struct log_write *write, log_record_cb each, void
 	return status;
 }
 
-/* The records that say again what is kept of a region besides its entries. */
-static int each_state_of_region(const struct log_region *region, log_record_cb each, void *argument)
+int log_records_of_region(const struct log_region *region, log_record_cb each, void *argument)
 {
 	int status = 0;
 
@@ -97,23 +95,6 @@ static int each_state_of_region(const struct log_region *region, log_record_cb e
 		status = each_state(region->id, &region->hard_state, each, argument);
 	for (const struct log_region_mark *mark = region->marks; mark && status == 0; mark = mark->next)
 		status = each_mark(region->id, mark->name, buf_slice(mark->value), each, argument);
-	return status;
-}
-
-int log_records_of_move(
-	const struct log_index *index, const struct log_move *move, log_record_cb each, void *argument)
-{
-	int status = 0;
-
-	for (size_t i = 0; i < move->entry_count && status == 0; i++)
-		if (move->entries[i].kind)
-			status = each(argument, &move->entries[i], NULL);
-	for (size_t i = 0; i < move->region_count && status == 0; i++) {
-		const struct log_region *region = log_index_find(index, move->regions[i]);
-
-		if (region)
-			status = each_state_of_region(region, each, argument);
-	}
 	return status;
 }
 
@@ -138,14 +119,6 @@ uint64_t log_records_size_of_region(const struct log_region *region)
 {
 	uint64_t size = 0;
 
-	each_state_of_region(region, add_size, &size);
-	return size;
-}
-
-uint64_t log_records_size_of_move(const struct log_index *index, const struct log_move *move)
-{
-	uint64_t size = 0;
-
-	log_records_of_move(index, move, add_size, &size);
+	log_records_of_region(region, add_size, &size);
 	return size;
 }

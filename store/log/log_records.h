@@ -7,19 +7,15 @@
 
 #include "store/log/log_index.h"
 
-struct log_move;
-
 /* `entry` is the write's for records of kind LOG_RECORD_ENTRY, else NULL. A nonzero return ends the walk. */
 typedef int (*log_record_cb)(void *argument, const struct log_record *record, const struct raft_entry *entry);
 
 int log_records_of_write(const struct log_write *write, log_record_cb each, void *argument);
-/* The records of a move as of now. */
-int log_records_of_move(
-	const struct log_index *index, const struct log_move *move, log_record_cb each, void *argument);
+/* Those that say again what is kept of a region besides its entries. */
+int log_records_of_region(const struct log_region *region, log_record_cb each, void *argument);
 
 /* Bytes. */
 uint64_t log_records_size_of_write(const struct log_write *write);
-uint64_t log_records_size_of_region(const struct log_region *region); /* what a move says of it */
-uint64_t log_records_size_of_move(const struct log_index *index, const struct log_move *move);
+uint64_t log_records_size_of_region(const struct log_region *region);
 
 #endif

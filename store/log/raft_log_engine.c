@@ -75,6 +75,15 @@ static void engine_close(struct log_engine *base)
 	engine_free(engine);
 }
 
+/* What the index says of a segment decides when it is reclaimed. */
+static void on_live(void *argument, uint32_t sequence, int64_t size)
+{
+	struct log_segment *segment = log_segments_find(argument, sequence);
+
+	if (segment)
+		segment->live_size += (uint64_t)size;
+}
+
 static const struct log_engine_ops ops = {
 	.close = engine_close,
 	.write = log_writer_submit,
@@ -103,7 +112,9 @@ static struct raft_log_engine *engine_new(const struct log_engine_options *optio
 		engine->options.cache_size = CACHE_SIZE_DEFAULT;
 	if (engine->options.batch_size_max == 0)
 		engine->options.batch_size_max = BATCH_SIZE_MAX_DEFAULT;
-	log_memory_init(&engine->memory, &ops, &engine->segments, engine->options.cache_size);
+	log_memory_init(&engine->memory, &ops, engine->options.cache_size);
+	engine->memory.index.on_live = on_live;
+	engine->memory.index.on_live_argument = &engine->segments;
 	engine->path = strdup(options->path);
 	engine->writer.buffer_size = engine->options.batch_size_max / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
 	engine->writer.buffer = aligned_alloc(ENV_DIRECT_ALIGNMENT, engine->writer.buffer_size);

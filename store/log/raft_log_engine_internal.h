@@ -9,7 +9,7 @@
 #define RAFTKV_STORE_LOG_RAFT_LOG_ENGINE_INTERNAL_H
 
 #include "store/log/log_engine.h"
-#include "store/log/log_record.h"
+#include "store/log/batch.h"
 #include "store/log/log_memory.h"
 #include "store/log/segment.h"
 

@@ -35,7 +35,6 @@ enum row_kind { ROW_BASE = 1, ROW_HARD_STATE, ROW_MARK, ROW_ENTRY };
 
 struct raft_rocksdb {
 	struct log_memory memory;
-	struct log_segments segments; /* none */
 	struct log_engine_options options;
 	char *path;
 	rocksdb_t *db;
@@ -725,8 +724,8 @@ int raft_rocksdb_open(
 	*opened = NULL;
 	if (!engine)
 		return status_set(status, -ENOMEM, "raft log: out of memory");
-	log_memory_init(&engine->memory, &ops, &engine->segments,
-		options->cache_size > 0 ? options->cache_size : CACHE_SIZE_DEFAULT);
+	log_memory_init(
+		&engine->memory, &ops, options->cache_size > 0 ? options->cache_size : CACHE_SIZE_DEFAULT);
 	engine->options = *options;
 	if (engine->options.batch_size_max == 0)
 		engine->options.batch_size_max = BATCH_SIZE_MAX_DEFAULT;

@@ -8,7 +8,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/log/log_record.h"
+#include "store/log/batch.h"
 
 #define PATH_SIZE_MAX	4096
 #define ZERO_CHUNK_SIZE (1 << 20)
