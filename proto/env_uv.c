@@ -8,13 +8,14 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/time_units.h"
 
 static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec time;
 
 	check(clock_gettime(clock, &time) == 0);
-	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+	return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
 static uint64_t now(struct env *env)

@@ -22,8 +22,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-
-#define NS_PER_MS 1000000u
+#include "proto/time_units.h"
 
 struct uv_loop_s *env_uv_loop(struct env_loop *loop)
 {

@@ -6,8 +6,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/time_units.h"
 
 /* A frame on its way out. */
 struct outgoing {

@@ -5,8 +5,7 @@
 #include <stdio.h>
 
 #include "proto/container.h"
-
-#define NS_PER_MS UINT64_C(1000000)
+#include "proto/time_units.h"
 
 static void write_line(struct tally *tally)
 {

@@ -9,10 +9,10 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/time_units.h"
 #include "store/route/route.h"
 #include "store/rows/rows.h"
 
-#define NS_PER_MS	  1000000u
 #define TICK_MS		  1000
 #define FLUSH_AGE_FULL_MS 1000 /* while room is needed */
 #define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */

@@ -2,11 +2,10 @@
 
 #include <errno.h>
 
+#include "proto/time_units.h"
 #include "store/kv/kv_rocksdb.h"
 #include "store/log/raft_log_engine.h"
 #include "store/log/raft_rocksdb.h"
-
-#define NS_PER_MS 1000000u
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 

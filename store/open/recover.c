@@ -5,13 +5,13 @@
 
 #include "proto/codec.h"
 #include "proto/plant.h"
+#include "proto/time_units.h"
 #include "store/open/first_write.h"
 #include "store/open/recover_snapshots.h"
 #include "store/snapshot/snapshot.h"
 #include "store/apply/rewrite.h"
 #include "store/flush/flush.h"
 
-#define NS_PER_MS 1000000u
 #define READ_SIZE (4u << 20) /* bytes of entries at a time */
 
 /* ---- Units in use ----------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/time_units.h"
 #include "store/engines.h"
 #include "store/flush/flush.h"
 #include "store/transport/lives.h"
@@ -16,8 +17,6 @@
 #include "store/peer/peer.h"
 #include "store/peer/shard.h"
 #include "store/snapshot/snapshot.h"
-
-#define NS_PER_MS 1000000u
 
 struct snapshot_stage;
 

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
+#include "proto/time_units.h"
 #include "store/transport/letter.h"
-
-#define NS_PER_S  UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
 struct net_snapshot_out {
 	struct net_snapshot_out *next;

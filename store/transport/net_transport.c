@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "proto/container.h"
+#include "proto/time_units.h"
 #include "store/transport/letter.h"
 
-#define NS_PER_MS	UINT64_C(1000000)
 #define PAUSE_FIRST_MS	50u
 #define WAITING_MAX	4096u /* letters to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
