@@ -306,6 +306,19 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
 }
 
+/* A planted bug. */
+static void write_state_ahead(struct apply *apply, const struct apply_task *task)
+{
+	struct kv_engine *kv = apply->engines->kv;
+	struct kv_batch *rows = apply->batch;
+
+	apply->batch = kv->ops->batch_new(kv);
+	put_apply_state(apply, task);
+	kv->ops->write(kv, apply->batch);
+	kv->ops->batch_free(apply->batch);
+	apply->batch = rows;
+}
+
 static int apply_one(struct apply *apply, struct apply_task *task)
 {
 	struct apply_region *region = task->region;
@@ -322,16 +335,7 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 			return task->statuses[i];
 	}
 	put_apply_state(apply, task);
-	if (planted("store:apply_state_ahead")) {
-		struct kv_batch *state = apply->engines->kv->ops->batch_new(apply->engines->kv);
-		struct kv_batch *rows = apply->batch;
-
-		apply->batch = state;
-		put_apply_state(apply, task);
-		apply->engines->kv->ops->write(apply->engines->kv, state);
-		apply->engines->kv->ops->batch_free(state);
-		apply->batch = rows;
-	}
+	PLANT("store:apply_state_ahead", write_state_ahead(apply, task));
 	return 0;
 }
 
@@ -351,8 +355,7 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 
 	for (size_t i = 0; i < edits->freed_count; i++)
 		blocks_free(apply->engines->blocks, edits->freed[i], mark);
-	if (planted("store:reuse_before_flush"))
-		blocks_release(apply->engines->blocks, mark);
+	PLANT("store:reuse_before_flush", blocks_release(apply->engines->blocks, mark));
 	extent_edits_clear(edits);
 }
 

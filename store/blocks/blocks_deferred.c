@@ -82,7 +82,8 @@ void blocks_drain(struct blocks *blocks, struct blocks_drain *drain)
 	struct blocks_drain *drained;
 
 	pthread_mutex_lock(&blocks->deferring);
-	drain->until = planted("blocks:drained_early") ? 0 : blocks->deferred.begun;
+	drain->until = blocks->deferred.begun;
+	PLANT("blocks:drained_early", drain->until = 0);
 	drain->next = NULL;
 	while (*end)
 		end = &(*end)->next;
@@ -96,7 +97,8 @@ bool blocks_deferred_read(struct blocks *blocks, uint64_t address, uint32_t *cou
 {
 	const uint8_t *found;
 
-	if (atomic_load(&blocks->deferred_count) == 0 || planted("blocks:deferred_not_read"))
+	PLANT("blocks:deferred_not_read", return false);
+	if (atomic_load(&blocks->deferred_count) == 0)
 		return false;
 	pthread_mutex_lock(&blocks->deferring);
 	found = deferred_writes_find(&blocks->deferred, address, count);

@@ -143,6 +143,7 @@ int blocks_copy_vector(struct blocks_request *request)
 
 void blocks_write(struct blocks *blocks, struct blocks_request *request)
 {
+	bool is_synced = request->sync;
 	struct block_file file = file_of(blocks, request->extent.address);
 
 	check_range(request);
@@ -153,7 +154,8 @@ void blocks_write(struct blocks *blocks, struct blocks_request *request)
 		env_post(request->loop, &request->file.mail, on_no_memory);
 		return;
 	}
-	if (request->sync && !planted("blocks:sync_skipped"))
+	PLANT("blocks:sync_skipped", is_synced = false);
+	if (is_synced)
 		submit(request, file.synced, ENV_FILE_WRITE, on_written);
 	else
 		submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
@@ -198,7 +200,8 @@ int blocks_sync(struct blocks *blocks)
 		pthread_mutex_unlock(&blocks->lock);
 		if (is_end)
 			break;
-		if (file && !planted("blocks:deferred_unsynced"))
+		PLANT("blocks:deferred_unsynced", file = NULL);
+		if (file)
 			status = env_file_sync(file);
 	}
 	pthread_mutex_unlock(&blocks->syncing);

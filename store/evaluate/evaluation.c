@@ -45,7 +45,8 @@ static bool is_new(struct view *view, const struct question *question, struct ou
 {
 	enum slot_verdict verdict = SLOT_NEW;
 
-	if (!slots_are_of(question->input.session) || planted("store:retry_without_slot"))
+	PLANT("store:retry_without_slot", return true);
+	if (!slots_are_of(question->input.session))
 		return true;
 	outcome->status = slots_find(view, question->input.session, question->slot, question->sequence,
 		&verdict, &outcome->answer, &outcome->reply);

@@ -138,14 +138,15 @@ static void on_confirmed(struct read_index_request *request, int status)
 /* An answer that logs nothing is a read: of the state it saw, by a leader that still was one afterwards. */
 static void confirm(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
-	bool is_leader = host_has_lease(&evaluations->host);
+	bool is_confirmed =
+		host_has_lease(&evaluations->host) && outcome->seen <= evaluations->host.applied->index;
 
+	PLANT("store:answer_unconfirmed", is_confirmed = true);
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);
 	write->proposal.term = host_serving_term(&evaluations->host);
 	write->confirm = (struct read_index_request){.index = outcome->seen, .done = on_confirmed};
-	if ((is_leader && outcome->seen <= evaluations->host.applied->index) ||
-		planted("store:answer_unconfirmed"))
+	if (is_confirmed)
 		evaluate_finish_kept(write, write->status);
 	else
 		host_confirm(&evaluations->host, &write->confirm);

@@ -163,22 +163,33 @@ static int check_persisted(const struct flush *flush, const struct flush_region 
 	return check_state(kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
+static int sync_blocks(struct flush *flush)
+{
+	PLANT("store:release_before_sync", return 0);
+	return blocks_sync(flush->engines->blocks);
+}
+
+static int flush_rows(struct flush *flush)
+{
+	struct kv_engine *kv = flush->engines->kv;
+	struct flush_region *each, *next;
+	int status;
+
+	PLANT("store:release_before_flush", return 0);
+	status = kv->ops->flush(kv);
+	HASH_ITER (hh, flush->round->regions, each, next)
+		if (status == 0)
+			status = check_persisted(flush, each);
+	return status;
+}
+
 /* Steps 2 and 3. */
 static void make_durable(struct env_work *work)
 {
 	struct flush *flush = flush_of_work(work);
-	struct engines *engines = flush->engines;
-	struct flush_region *each, *next;
-	int status = 0;
+	int status = sync_blocks(flush);
 
-	if (!planted("store:release_before_sync"))
-		status = blocks_sync(engines->blocks);
-	if (status == 0 && !planted("store:release_before_flush"))
-		status = engines->kv->ops->flush(engines->kv);
-	HASH_ITER (hh, flush->round->regions, each, next)
-		if (status == 0 && !planted("store:release_before_flush"))
-			status = check_persisted(flush, each);
-	flush->round_status = status;
+	flush->round_status = status == 0 ? flush_rows(flush) : status;
 }
 
 /* Whether what rounds keep from reuse is more than what is left. */
@@ -189,8 +200,8 @@ static bool is_room_needed(struct engines *engines)
 	if (space_is_short(&engines->space))
 		return true;
 	blocks_stats(engines->blocks, &stats);
-	return stats.waiting_units > stats.total_units - stats.used_units &&
-	       !planted("room:kept_for_followers");
+	PLANT("room:kept_for_followers", return false);
+	return stats.waiting_units > stats.total_units - stats.used_units;
 }
 
 /* Whether some replica may still need entries of the round. */
@@ -198,8 +209,8 @@ static bool is_wanted(struct flush *flush, const struct flush_round *round)
 {
 	const struct flush_region *each, *next;
 
-	if (flush->held_size > flush->options->log_size_max / 2 || is_room_needed(flush->engines) ||
-		planted("members:log_not_kept"))
+	PLANT("members:log_not_kept", return false);
+	if (flush->held_size > flush->options->log_size_max / 2 || is_room_needed(flush->engines))
 		return false;
 	HASH_ITER (hh, round->regions, each, next) {
 		const struct route *route = router_find(flush->router, each->region);

@@ -50,7 +50,8 @@ bool log_batch_peek(const uint8_t *bytes, uint64_t segment, uint32_t offset, uin
 	batch->size = reader_u32le(&reader);
 	batch->records_size = reader_u32le(&reader);
 	batch->record_count = reader_u32le(&reader);
-	if (batch->segment != segment && !planted("log:stale_accepted"))
+	PLANT("log:stale_accepted", segment = batch->segment);
+	if (batch->segment != segment)
 		return false;
 	return batch->offset == offset && batch->size > 0 && batch->size % LOG_BLOCK_SIZE == 0 &&
 	       batch->size <= segment_size - offset &&
@@ -62,7 +63,8 @@ int log_batch_verify(const uint8_t *bytes, const struct log_batch *batch)
 	struct reader reader = reader_of(slice_of(bytes, batch->size));
 	uint64_t sum = reader_u64le(&reader);
 
-	if (sum != batch_sum(bytes, batch) && !planted("log:checksum_skipped"))
+	PLANT("log:checksum_skipped", sum = batch_sum(bytes, batch));
+	if (sum != batch_sum(bytes, batch))
 		return STATUS_CORRUPT;
 	reader_u32le(&reader);
 	return reader_u16le(&reader) > BATCH_VERSION ? -EPROTONOSUPPORT : 0;

@@ -12,8 +12,7 @@
 
 uint64_t log_record_seed(uint64_t segment)
 {
-	if (planted("log:stale_accepted"))
-		segment = 0;
+	PLANT("log:stale_accepted", segment = 0);
 	return segment;
 }
 

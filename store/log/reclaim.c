@@ -373,12 +373,14 @@ static void step_run(struct env_work *work)
 {
 	struct raft_log_engine *engine = (struct raft_log_engine *)((struct log_reclaim *)work)->engine;
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
+	bool is_retired = reclaimer->retired;
 
+	PLANT("log:recycle_early", is_retired = true);
 	if (reclaimer->victim == 0)
 		reclaimer->next = choose(engine);
 	else if (!reclaimer->regions || reclaimer->region_next < reclaimer->region_count)
 		reclaimer->next = prepare_move(engine);
-	else if (!reclaimer->retired && !planted("log:recycle_early"))
+	else if (!is_retired)
 		reclaimer->next = retire(engine);
 	else
 		reclaimer->next = recycle(engine);

@@ -61,7 +61,8 @@ static int clear_if_removed(const struct recovery *recovery, const struct region
 	uint64_t tombstone;
 	int status = tombstone_read(recovery->engines->log, region->id, &tombstone);
 
-	if (status < 0 || (self && self->id > tombstone) || planted("members:cleared_once"))
+	PLANT("members:cleared_once", return status);
+	if (status < 0 || (self && self->id > tombstone))
 		return status;
 	log_info(recovery->engines->logger, "region %llu: what is left of a removed replica is cleared",
 		(unsigned long long)region->id);
@@ -249,8 +250,8 @@ static int recover_log(const struct replica *replica, struct status *status)
 	if (code < 0)
 		return code;
 	low = synced + 1 > first ? synced + 1 : first;
-	if (!planted("store:deferred_not_rewritten"))
-		code = rewrite_deferred(replica, low, applied + 1, status);
+	PLANT("store:deferred_not_rewritten", low = applied + 1);
+	code = rewrite_deferred(replica, low, applied + 1, status);
 	return code < 0 ? code : each_entry(replica, applied + 1, last + 1, NULL, status);
 }
 

@@ -33,8 +33,7 @@ static int clear(struct engines *engines, const struct region *region)
 {
 	int status = clear_old(engines, region->id);
 
-	if (planted("snapshot:not_cleared_again"))
-		return status;
+	PLANT("snapshot:not_cleared_again", return status);
 	return status == 0 ? region_clear_rows(engines->kv, region) : status;
 }
 

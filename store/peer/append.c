@@ -62,10 +62,11 @@ static int place_small(struct append *append, const struct raft_entry *entry)
 {
 	struct peer *peer = append->peer;
 	bool is_own = peer->role == RAFT_LEADER && entry->term == peer->term;
-	uint32_t units = is_own || planted("room:small_data_unplaced") ? 0 : mutations_small_units(entry);
+	uint32_t units = is_own ? 0 : mutations_small_units(entry);
 	struct payload *reserve;
 	int status;
 
+	PLANT("room:small_data_unplaced", units = 0);
 	if (units == 0 || payload_list_find(&peer->appends.payloads, entry->index, true))
 		return 0;
 	status = payload_reserve(peer_engines(peer)->blocks, BLOCKS_ADMITTED, units, &reserve);
@@ -196,11 +197,10 @@ static void submit(struct append *append)
 		.loop = peer->shard->loop,
 		.done = on_logged,
 	};
-	if (planted("store:hard_state_not_written"))
-		append->write.hard_state = NULL;
+	PLANT("store:hard_state_not_written", append->write.hard_state = NULL);
 	peer->appends.in_flight++;
-	if (planted("store:acknowledge_before_durable"))
-		peer_respond(peer, append->message.responses, append->message.response_count);
+	PLANT("store:acknowledge_before_durable",
+		peer_respond(peer, append->message.responses, append->message.response_count));
 	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
 }
 
@@ -337,7 +337,8 @@ static int place_waiting(struct peer *peer)
 			break;
 		write_payloads(queue->unplaced);
 	}
-	if (status != -ENOSPC || planted("members:full_disk_stops"))
+	PLANT("members:full_disk_stops", return status);
+	if (status != -ENOSPC)
 		return status;
 	note_full(peer);
 	flush_request(&peer_store(peer)->flush);
@@ -387,10 +388,9 @@ static int take_part(struct raft_message *message, size_t count, struct raft_mes
 /* A follower that was away may be given more at once than a segment holds. */
 static int add_parts(struct peer *peer, struct raft_message *message)
 {
-	size_t count = message->snapshot || planted("members:record_unlimited")
-			       ? message->entries.count
-			       : count_for_record(&message->entries);
+	size_t count = message->snapshot ? message->entries.count : count_for_record(&message->entries);
 
+	PLANT("members:record_unlimited", count = message->entries.count);
 	while (count < message->entries.count) {
 		struct raft_message part;
 		int status = take_part(message, count, &part);

@@ -24,8 +24,8 @@ static bool is_behind(struct route *route)
 {
 	uint64_t committed = atomic_load(&route->commit_index);
 
-	return atomic_load_explicit(&route->applied_index, memory_order_acquire) < committed &&
-	       !planted("reads:unapplied_ignored");
+	PLANT("reads:unapplied_ignored", committed = 0);
+	return atomic_load_explicit(&route->applied_index, memory_order_acquire) < committed;
 }
 
 static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
@@ -34,8 +34,7 @@ static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
 
 	now = env_now(raftkv->engines.env);
 	bound = atomic_load(&route->lease_bound);
-	if (planted("store:lease_unchecked"))
-		return true;
+	PLANT("store:lease_unchecked", return true);
 	if (now >= bound || atomic_load(&route->serving_term) != term)
 		return false;
 	if (bound - now < raftkv->lease_duration / 2)

@@ -113,10 +113,8 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	}
 	task->committed = env_now(peer_engines(peer)->env);
 	task->payloads = payload_list_take(&peer->appends.payloads, last);
-	if (planted("store:answer_before_apply"))
-		proposal_queue_fail(&peer->proposals, 0);
-	if (planted("store:overlay_retired_early"))
-		evaluate_on_applied(&peer->evaluations, last, task->committed);
+	PLANT("store:answer_before_apply", proposal_queue_fail(&peer->proposals, 0));
+	PLANT("store:overlay_retired_early", evaluate_on_applied(&peer->evaluations, last, task->committed));
 	peer->applies_in_flight++;
 	apply_submit(&peer->shard->apply, task);
 }

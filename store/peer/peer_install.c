@@ -231,22 +231,29 @@ static void write_normal(struct peer_install *install)
 	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 }
 
-/* Steps 2 and 3. The range may be another than before. */
+/* The range may be another than before. */
+static int clear_ranges(const struct peer_install *install)
+{
+	struct peer *peer = install->peer;
+	struct engines *engines = peer_engines(peer);
+	struct flush *flush = &peer_store(peer)->flush;
+	int status = 0;
+
+	PLANT("snapshot:range_not_cleared", return 0);
+	if (peer->region.peer_count > 0)
+		status = region_clear(engines, flush, &peer->region);
+	return status == 0 ? region_clear(engines, flush, &position_of(install)->region) : status;
+}
+
+/* Steps 2 and 3. */
 static void run(struct env_work *work)
 {
 	struct peer_install *install = (struct peer_install *)work;
 	struct peer *peer = install->peer;
-	struct raftkv *raftkv = peer_store(peer);
 
-	if (!planted("snapshot:range_not_cleared")) {
-		if (peer->region.peer_count > 0)
-			install->status = region_clear(&raftkv->engines, &raftkv->flush, &peer->region);
-		if (install->status == 0)
-			install->status =
-				region_clear(&raftkv->engines, &raftkv->flush, &position_of(install)->region);
-	}
+	install->status = clear_ranges(install);
 	if (install->status == 0)
-		install->status = snapshot_install(&raftkv->engines, install->stage);
+		install->status = snapshot_install(peer_engines(peer), install->stage);
 	route_snapshot_forget(peer->route);
 }
 
@@ -283,10 +290,11 @@ static int write_applying(struct peer_install *install)
 	install->write = (struct log_write){
 		.region = peer->region.id,
 		.marks = &install->mark,
-		.mark_count = planted("snapshot:applying_not_written") ? 0 : 1,
+		.mark_count = 1,
 		.loop = peer->shard->loop,
 		.done = on_applying,
 	};
+	PLANT("snapshot:applying_not_written", install->write.mark_count = 0);
 	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 	return 0;
 }

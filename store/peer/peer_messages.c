@@ -56,9 +56,11 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 {
 	struct transport *transport = peer_store(peer)->options.transport;
 	const struct region_peer *to = find_peer(peer, message->to);
+	bool is_transfer = message->type == RAFT_MSG_TIMEOUT_NOW;
 	struct peer_envelope envelope;
 
-	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("members:lease_kept_in_transfer")) {
+	PLANT("members:lease_kept_in_transfer", is_transfer = false);
+	if (is_transfer) {
 		lease_suspect(&peer->lease);
 		peer_publish(peer);
 	}
@@ -159,6 +161,20 @@ static int hold(struct raft_message *append, struct raft_message *vote)
 	return 0;
 }
 
+static bool is_held_back(const struct raft_message *message)
+{
+	PLANT("members:vote_not_held", return false);
+	return message->type == RAFT_MSG_VOTE;
+}
+
+/* With its payloads: later, where they are not in memory. */
+static void send_whole(struct peer *peer, struct raft_message *message)
+{
+	PLANT("members:payload_not_refilled", peer_send(peer, message); return );
+	if (!peer_send_refilled(peer, message))
+		peer_send(peer, message);
+}
+
 void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 {
 	struct raft_message *append = find_append(ready);
@@ -169,10 +185,10 @@ void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 
 		if (message->to == RAFT_LOCAL_APPEND_THREAD || message->to == RAFT_LOCAL_APPLY_THREAD)
 			continue;
-		if (append && message->type == RAFT_MSG_VOTE && !planted("members:vote_not_held"))
+		if (append && is_held_back(message))
 			status = hold(append, message);
-		else if (planted("members:payload_not_refilled") || !peer_send_refilled(peer, message))
-			peer_send(peer, message);
+		else
+			send_whole(peer, message);
 	}
 	if (status < 0)
 		engines_fail(peer_engines(peer), status, "out of memory for a vote");
@@ -238,7 +254,8 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	bool is_older = peer->region.epoch.conf_version <= envelope->epoch.conf_version;
 	bool is_meant = envelope->is_tombstone ? envelope->to.id == peer->id : envelope->to.id > peer->id;
 
-	if (is_meant && is_older && !planted("members:tombstone_ignored"))
+	PLANT("members:tombstone_ignored", is_older = false);
+	if (is_meant && is_older)
 		peer_destroy(peer);
 	return is_meant;
 }

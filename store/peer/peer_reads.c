@@ -86,8 +86,10 @@ void peer_send_reads(struct peer *peer)
 
 static bool is_own_read(const struct peer *peer, uint64_t replica, uint64_t incarnation)
 {
-	return replica == peer->id && (incarnation == peer_engines(peer)->dir.ident.incarnation ||
-					      planted("members:read_of_another_life"));
+	uint64_t own = peer_engines(peer)->dir.ident.incarnation;
+
+	PLANT("members:read_of_another_life", own = incarnation);
+	return replica == peer->id && incarnation == own;
 }
 
 /* A late answer may be to another replica that this store had, or to one that asked before a restart. */

@@ -42,11 +42,12 @@ static int compare_units(void *argument, const struct mutation *mutation)
 	if (mutation->kind != MUTATION_WRITE || !mutation->is_beside)
 		return 0;
 	for (uint64_t i = 0; i < mutation->count; i++) {
+		const uint8_t *unit = (const uint8_t *)payload->data + i * BLOCK_UNIT_SIZE;
 		struct reader checksum = reader_of(slice_of(mutation->checksums + i * 4, 4));
+		bool is_sound = blocks_checksum(unit) == reader_u32le(&checksum);
 
-		if (blocks_checksum((const uint8_t *)payload->data + i * BLOCK_UNIT_SIZE) !=
-				reader_u32le(&checksum) &&
-			!planted("members:refill_unchecked"))
+		PLANT("members:refill_unchecked", is_sound = true);
+		if (!is_sound)
 			return STATUS_CORRUPT;
 	}
 	return 0;

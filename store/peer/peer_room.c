@@ -52,8 +52,9 @@ void peer_make_room(
 
 void peer_hear_wish(struct peer *peer, const struct peer_envelope *envelope)
 {
-	bool is_wanted = envelope->wants_snapshot && !planted("room:wish_ignored");
+	bool is_wanted = envelope->wants_snapshot;
 
+	PLANT("room:wish_ignored", is_wanted = false);
 	peer->sending.is_measured |= is_wanted;
 	raw_node_want_snapshot(peer->raft_group, envelope->from.id, is_wanted);
 }
@@ -82,7 +83,7 @@ bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
 {
 	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);
 
-	return (is_majority(peer, &conf->voters, id, index) &&
-		       is_majority(peer, &conf->voters_outgoing, id, index)) ||
-	       planted("room:anybody_is_dispensable");
+	PLANT("room:anybody_is_dispensable", return true);
+	return is_majority(peer, &conf->voters, id, index) &&
+	       is_majority(peer, &conf->voters_outgoing, id, index);
 }

@@ -200,8 +200,7 @@ struct raftkv_snapshot *route_snapshot_get(
 
 void route_snapshot_forget(struct route *route)
 {
-	if (planted("store:snapshot_kept"))
-		return;
+	PLANT("store:snapshot_kept", return );
 	pthread_mutex_lock(&route->sharing);
 	forget(route);
 	pthread_mutex_unlock(&route->sharing);

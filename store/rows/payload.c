@@ -214,10 +214,11 @@ void payload_write(struct payload *payload, struct blocks *blocks, struct buf *b
 			.extent = part->extent,
 			.vector = &part->vector,
 			.vector_count = 1,
-			.sync = !planted("store:payload_unsynced"),
+			.sync = true,
 			.loop = loop,
 			.done = on_part_written,
 		};
+		PLANT("store:payload_unsynced", part->request.sync = false);
 		next += size;
 		blocks_write(blocks, &part->request);
 	}

@@ -77,8 +77,7 @@ int snapshot_install(struct engines *engines, struct snapshot_stage *stage)
 	if (status == 0)
 		status = put_states(&install, position);
 	kv->ops->batch_free(install.batch);
-	if (planted("snapshot:normal_before_flush"))
-		return status;
+	PLANT("snapshot:normal_before_flush", return status);
 	if (status == 0)
 		status = kv->ops->flush(kv);
 	return status == 0 ? check_persisted(kv, position) : status;

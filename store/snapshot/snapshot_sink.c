@@ -114,8 +114,8 @@ static bool fits_instead(struct snapshots *snapshots, const struct peer_envelope
 	struct region region;
 	int status = 0;
 
-	if (!envelope->is_dispensable || envelope->content_size == 0 || !route ||
-		planted("room:none_is_made"))
+	PLANT("room:none_is_made", return false);
+	if (!envelope->is_dispensable || envelope->content_size == 0 || !route)
 		return false;
 	router_range(snapshots->router, route, &region);
 	status = region_measure(snapshots->engines->kv, NULL, &region, &size);
@@ -350,13 +350,20 @@ bool snapshot_sink_is_complete(const struct snapshot_sink *sink)
 	return sink->chain.is_last;
 }
 
+/* Before anything names them. */
+static int sync_units(struct blocks *blocks)
+{
+	PLANT("snapshot:extents_unsynced", return 0);
+	return blocks_sync(blocks);
+}
+
 int snapshot_sink_finish(struct snapshot_sink *sink)
 {
 	struct snapshots *snapshots = sink->snapshots;
 	int status = sink->chain.is_last ? 0 : STATUS_MALFORMED;
 
-	if (status == 0 && !planted("snapshot:extents_unsynced"))
-		status = blocks_sync(snapshots->engines->blocks);
+	if (status == 0)
+		status = sync_units(snapshots->engines->blocks);
 	if (status == 0)
 		status = snapshot_stage_finish(sink->stage);
 	if (status == 0)

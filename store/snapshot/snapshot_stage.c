@@ -298,7 +298,8 @@ static int check_head(const struct snapshot_stage *stage, struct slice bytes)
 		  found.region.id == expected->region.id && found.applied.index == expected->applied.index &&
 		  found.applied.term == expected->applied.term;
 	region_close(&found.region);
-	return is_same || planted("snapshot:stale_stage") ? 0 : STATUS_CORRUPT;
+	PLANT("snapshot:stale_stage", is_same = true);
+	return is_same ? 0 : STATUS_CORRUPT;
 }
 
 /* Reads all of it: head, rows, end, and nothing behind. */

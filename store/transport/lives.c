@@ -26,7 +26,8 @@ static bool remembers(const struct life_claim *claim, const struct life_record *
 {
 	uint64_t back = claim->incarnation - known->incarnation;
 
-	if (known->life == 0 || planted("members:copies_welcome"))
+	PLANT("members:copies_welcome", return true);
+	if (known->life == 0)
 		return true;
 	if (back < claim->life_count)
 		return claim->lives[back] == known->life;
@@ -38,8 +39,7 @@ static int judge(const struct life_entry *known, const struct life_claim *claim,
 	const struct life_record *record = &known->record;
 	uint64_t newest = record->incarnation > known->entered ? record->incarnation : known->entered;
 
-	if (planted("members:old_lives_welcome"))
-		return 0;
+	PLANT("members:old_lives_welcome", return 0);
 	if (known->is_out)
 		return status_set(refusal, -ESTALE,
 			"store %" PRIu64 " was removed or lost: it is no member of the cluster any more",
@@ -131,7 +131,8 @@ int lives_open(struct lives *lives, struct engines *engines, struct env_loop *lo
 	lives->engines = engines;
 	lives->loop = loop;
 	lives->end = &lives->first;
-	if (code == STATUS_NOT_FOUND || planted("members:lives_forgotten"))
+	PLANT("members:lives_forgotten", return 0);
+	if (code == STATUS_NOT_FOUND)
 		return 0;
 	if (code == 0) {
 		code = lives_decode(lives, buf_slice(bytes));
@@ -250,7 +251,8 @@ int lives_admit(struct lives *lives, const struct life_claim *claim, struct life
 		entry->version = ++lives->version;
 	}
 	write_mark(lives);
-	if (entry->version <= lives->durable || planted("members:heeded_unrecorded"))
+	PLANT("members:heeded_unrecorded", return 0);
+	if (entry->version <= lives->durable)
 		return 0;
 	if (admission)
 		wait_for(lives, entry, admission);
