@@ -218,7 +218,7 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 }
 
 /* What opening took does not count: every clock of the store begins here. */
-static void begin(struct raftkv *raftkv)
+static void raftkv_begin(struct raftkv *raftkv)
 {
 	raftkv->started = env_now(raftkv->engines.env);
 	flush_start(&raftkv->flush);
@@ -242,7 +242,7 @@ int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struc
 		raftkv_free(raftkv);
 		return code;
 	}
-	begin(raftkv);
+	raftkv_begin(raftkv);
 	*out = raftkv;
 	return 0;
 }

@@ -343,7 +343,7 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 
 static void begin_batch(struct apply *apply);
 
-static void fail(struct apply *apply, int status, const char *sentence)
+static void apply_fail(struct apply *apply, int status, const char *sentence)
 {
 	apply->has_failed = true;
 	engines_fail(apply->engines, status, sentence);
@@ -402,7 +402,7 @@ static void finish_batch(struct apply *apply)
 	if (status == 0)
 		status = publish(apply);
 	if (status < 0) {
-		fail(apply, status, "a batch of applied entries cannot be written");
+		apply_fail(apply, status, "a batch of applied entries cannot be written");
 		return;
 	}
 	send_back(apply);
@@ -415,14 +415,14 @@ static uint64_t size_of(const struct apply_write *write)
 	return (uint64_t)write->request.extent.count * BLOCK_UNIT_SIZE;
 }
 
-static void on_written(struct blocks_request *request)
+static void apply_on_written(struct blocks_request *request)
 {
 	struct apply_write *write = container_of(request, struct apply_write, request);
 	struct apply *apply = write->apply;
 
 	apply->deferred_size -= size_of(write);
 	if (request->status < 0 && !apply->has_failed)
-		fail(apply, request->status, "a small payload cannot be written");
+		apply_fail(apply, request->status, "a small payload cannot be written");
 	free(write);
 	if (apply->is_held && !apply->has_failed && apply->deferred_size <= DEFERRED_SIZE_MAX) {
 		apply->is_held = false;
@@ -438,7 +438,7 @@ static int submit_writes(struct apply *apply)
 		struct apply_write *write = apply->writes;
 
 		write->request.loop = apply->loop;
-		write->request.done = on_written;
+		write->request.done = apply_on_written;
 		status = blocks_defer(apply->engines->blocks, &write->request);
 		if (status == 0) {
 			apply->writes = write->next;
@@ -470,7 +470,7 @@ static void begin_batch(struct apply *apply)
 	if (status == 0)
 		status = submit_writes(apply);
 	if (status < 0)
-		fail(apply, status, "a committed entry cannot be applied");
+		apply_fail(apply, status, "a committed entry cannot be applied");
 	else if (apply->deferred_size > DEFERRED_SIZE_MAX)
 		apply->is_held = true;
 	else

@@ -15,7 +15,7 @@ struct rewrite_unit {
 	int status;
 };
 
-static void on_written(struct blocks_request *request)
+static void rewrite_on_written(struct blocks_request *request)
 {
 	struct rewrite_unit *unit = (struct rewrite_unit *)request; /* the first member */
 
@@ -66,7 +66,7 @@ static int gather(struct rewrite *rewrite, uint64_t address, struct buf *owner, 
 		return -ENOMEM;
 	unit = &rewrite->units[rewrite->count++];
 	*unit = (struct rewrite_unit){
-		.request = {.extent = {address, 1}, .vector_count = 1, .done = on_written},
+		.request = {.extent = {address, 1}, .vector_count = 1, .done = rewrite_on_written},
 		.vector = {(uint8_t *)bytes, BLOCK_UNIT_SIZE},
 		.rewrite = rewrite,
 		.owner = buf_ref(owner),

@@ -37,7 +37,7 @@ static int push(struct waiting_queue *queue, struct waiting_extent added)
 	return 0;
 }
 
-static bool pop(struct waiting_queue *queue, uint64_t order_max, struct waiting_extent *taken)
+static bool block_waiting_pop(struct waiting_queue *queue, uint64_t order_max, struct waiting_extent *taken)
 {
 	if (queue->count == 0 || item(queue, 0)->order > order_max)
 		return false;
@@ -112,7 +112,7 @@ static void move_released(struct block_waiting *waiting)
 		moved.order = waiting->epoch;
 		if (push(&waiting->released, moved))
 			return; /* no memory: the rest stays where it is until the next time */
-		pop(&waiting->marked, mark_max, &moved);
+		block_waiting_pop(&waiting->marked, mark_max, &moved);
 	}
 }
 
@@ -124,7 +124,7 @@ bool block_waiting_take(struct block_waiting *waiting, struct block_extent *exte
 
 	PLANT("blocks:reader_ignored", epoch_max = UINT64_MAX);
 	move_released(waiting);
-	if (!pop(&waiting->released, epoch_max, &taken))
+	if (!block_waiting_pop(&waiting->released, epoch_max, &taken))
 		return false;
 	*extent = taken.extent;
 	waiting->units -= extent->count;

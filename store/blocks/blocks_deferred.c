@@ -47,7 +47,7 @@ void blocks_deferred_arrived(struct blocks *blocks, const struct blocks_request 
 	tell(drained);
 }
 
-static void submit(struct env_mail *mail)
+static void blocks_deferred_submit(struct env_mail *mail)
 {
 	struct blocks_request *request = container_of(mail, struct blocks_request, file.mail);
 
@@ -72,7 +72,7 @@ int blocks_defer(struct blocks *blocks, struct blocks_request *request)
 	}
 	request->blocks = blocks;
 	request->is_deferred = true;
-	env_post(request->loop, &request->file.mail, submit);
+	env_post(request->loop, &request->file.mail, blocks_deferred_submit);
 	return 0;
 }
 

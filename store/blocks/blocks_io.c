@@ -47,8 +47,8 @@ static bool is_aligned(const struct blocks_request *request)
 	return true;
 }
 
-static void submit(struct blocks_request *request, struct env_file *file, enum env_file_operation operation,
-	env_file_cb done)
+static void blocks_io_submit(struct blocks_request *request, struct env_file *file,
+	enum env_file_operation operation, env_file_cb done)
 {
 	struct blocks *blocks = request->blocks;
 
@@ -76,7 +76,7 @@ static void check_range(const struct blocks_request *request)
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-static void on_written(struct env_file_request *file)
+static void blocks_io_on_written(struct env_file_request *file)
 {
 	struct blocks_request *request = request_of(file);
 	struct blocks *blocks = request->blocks;
@@ -106,14 +106,14 @@ static void on_deferred(struct env_file_request *file)
 	mark_dirty(request->blocks, request->extent.address);
 	if (request->is_deferred)
 		blocks_deferred_arrived(request->blocks, request);
-	on_written(file);
+	blocks_io_on_written(file);
 }
 
 void blocks_submit_deferred(struct blocks *blocks, struct blocks_request *request)
 {
 	struct block_file file = file_of(blocks, request->extent.address);
 
-	submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
+	blocks_io_submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
 }
 
 static void on_no_memory(struct env_mail *mail)
@@ -156,9 +156,9 @@ void blocks_write(struct blocks *blocks, struct blocks_request *request)
 	}
 	PLANT("blocks:sync_skipped", is_synced = false);
 	if (is_synced)
-		submit(request, file.synced, ENV_FILE_WRITE, on_written);
+		blocks_io_submit(request, file.synced, ENV_FILE_WRITE, blocks_io_on_written);
 	else
-		submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
+		blocks_io_submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
 }
 
 int blocks_write_now(struct blocks *blocks, struct block_extent extent, const void *bytes)

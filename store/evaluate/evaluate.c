@@ -9,7 +9,7 @@
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
-static void deliver(struct env_mail *mail)
+static void evaluate_deliver(struct env_mail *mail)
 {
 	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
 	struct buf *reply = write->reply;
@@ -38,9 +38,9 @@ static void answer(struct raftkv_write *write, int status, struct buf *reply)
 	write->reply = status == 0 ? buf_ref(reply) : NULL;
 	/* An error may be found inside raftkv_async_write, which must not call back. */
 	if (status == 0 && env_loop_is_current(write->loop))
-		deliver(&write->mail);
+		evaluate_deliver(&write->mail);
 	else
-		env_post(write->loop, &write->mail, deliver);
+		env_post(write->loop, &write->mail, evaluate_deliver);
 }
 
 void evaluate_finish(struct raftkv_write *write, int status, struct buf *reply)
@@ -120,7 +120,7 @@ void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *
 	evaluations->queued_count++;
 }
 
-static struct raftkv_write *pop(struct evaluations *evaluations)
+static struct raftkv_write *evaluate_pop(struct evaluations *evaluations)
 {
 	struct raftkv_write *write = evaluations->first;
 
@@ -152,7 +152,7 @@ void evaluate_queued(struct evaluations *evaluations)
 	for (int i = 0; i < EVALUATIONS_PER_TURN; i++) {
 		if (!may_evaluate(evaluations))
 			return;
-		evaluate_one(evaluations, pop(evaluations));
+		evaluate_one(evaluations, evaluate_pop(evaluations));
 	}
 	host_mark(&evaluations->host);
 }
@@ -186,7 +186,7 @@ void evaluate_fail(struct evaluations *evaluations, int status)
 		evaluate_finish(write, status, NULL);
 	}
 	while (evaluations->first) {
-		struct raftkv_write *write = pop(evaluations);
+		struct raftkv_write *write = evaluate_pop(evaluations);
 
 		if (write->evaluation)
 			evaluation_free(write->evaluation);

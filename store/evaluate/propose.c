@@ -105,7 +105,8 @@ static void drop_draft(struct evaluations *evaluations, struct draft *draft)
 		payload_cancel(draft->reserve, blocks);
 }
 
-static void propose(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
+static void evaluate_propose(
+	struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	struct draft draft = {0};
 	int status = make_draft(evaluations, outcome, &draft);
@@ -155,7 +156,7 @@ static void confirm(struct evaluations *evaluations, struct raftkv_write *write,
 void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	if (outcome->mutations.count > 0)
-		propose(evaluations, write, outcome);
+		evaluate_propose(evaluations, write, outcome);
 	else
 		confirm(evaluations, write, outcome);
 }

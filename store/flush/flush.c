@@ -469,24 +469,24 @@ static void consider(struct flush *flush)
 		begin_round(flush);
 }
 
-static void set_timer(struct flush *flush);
+static void flush_set_timer(struct flush *flush);
 
-static void on_timer(struct env_timer *timer)
+static void flush_on_timer(struct env_timer *timer)
 {
 	struct flush *flush = container_of(timer, struct flush, timer);
 
 	flush_maintain(flush);
 	consider(flush);
-	set_timer(flush);
+	flush_set_timer(flush);
 }
 
-static void set_timer(struct flush *flush)
+static void flush_set_timer(struct flush *flush)
 {
 	uint64_t delay_ms = flush->is_due && !flush->is_running ? ROUND_PAUSE_MS : TICK_MS;
 
 	if (!flush->finished)
 		env_timer_start(&flush->timer, flush->loop,
-			env_now(flush->engines->env) + delay_ms * NS_PER_MS, on_timer);
+			env_now(flush->engines->env) + delay_ms * NS_PER_MS, flush_on_timer);
 }
 
 static void on_request(struct env_mail *mail)
@@ -495,7 +495,7 @@ static void on_request(struct env_mail *mail)
 
 	flush->is_due = true;
 	consider(flush);
-	set_timer(flush);
+	flush_set_timer(flush);
 }
 
 /* `is_requested` is cleared when a round begins, which needs no request: the mail may still be on its way then. */
@@ -574,7 +574,7 @@ int flush_init(struct flush *flush, struct engines *engines, struct router *rout
 void flush_start(struct flush *flush)
 {
 	flush->started = env_now(flush->engines->env);
-	set_timer(flush);
+	flush_set_timer(flush);
 	flush_maintain(flush);
 }
 

@@ -57,7 +57,7 @@ static void engine_stats(struct log_engine *base, struct log_engine_stats *stats
 
 /* ---- Opening and closing ---------------------------------------------------------------------------------------- */
 
-static void engine_free(struct raft_log_engine *engine)
+static void raft_log_engine_free(struct raft_log_engine *engine)
 {
 	log_reclaimer_close(&engine->reclaimer);
 	log_memory_close(&engine->memory);
@@ -72,7 +72,7 @@ static void engine_close(struct log_engine *base)
 	struct raft_log_engine *engine = (struct raft_log_engine *)base;
 
 	check(!engine->writer.busy && !engine->reclaimer.reclaim);
-	engine_free(engine);
+	raft_log_engine_free(engine);
 }
 
 /* What the index says of a segment decides when it is reclaimed. */
@@ -119,7 +119,7 @@ static struct raft_log_engine *engine_new(const struct log_engine_options *optio
 	engine->writer.buffer_size = engine->options.batch_size_max / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
 	engine->writer.buffer = aligned_alloc(ENV_DIRECT_ALIGNMENT, engine->writer.buffer_size);
 	if (!engine->path || !engine->writer.buffer) {
-		engine_free(engine);
+		raft_log_engine_free(engine);
 		return NULL;
 	}
 	engine->segments.env = options->env;
@@ -201,7 +201,7 @@ int raft_log_engine_open(
 	if (code == 0)
 		code = make_segments(engine, status);
 	if (code < 0) {
-		engine_free(engine);
+		raft_log_engine_free(engine);
 		return code;
 	}
 	*opened = &engine->memory.engine;

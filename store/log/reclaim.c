@@ -395,7 +395,7 @@ static void step(struct raft_log_engine *engine)
 	env_work_submit(reclaimer->reclaim->loop, &reclaimer->reclaim->work, step_run, step_done);
 }
 
-static void end(struct raft_log_engine *engine, int status)
+static void log_reclaimer_end(struct raft_log_engine *engine, int status)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
 	struct log_reclaim *reclaim = reclaimer->reclaim;
@@ -422,7 +422,7 @@ static void step_done(struct env_work *work)
 		log_writer_submit_move(engine, &reclaimer->move);
 		break;
 	case LOG_RECLAIM_END:
-		end(engine, reclaimer->reclaim->status);
+		log_reclaimer_end(engine, reclaimer->reclaim->status);
 		break;
 	}
 }
@@ -433,7 +433,7 @@ static void moved(struct env_mail *mail)
 	struct raft_log_engine *engine = move->engine;
 
 	if (move->status < 0)
-		end(engine, move->status);
+		log_reclaimer_end(engine, move->status);
 	else
 		step(engine);
 }

@@ -198,7 +198,7 @@ static int bad_record(
 					 : "that no writer leaves there");
 }
 
-static int apply_batch(
+static int log_recovery_apply_batch(
 	struct recovery *recovery, const struct log_batch *batch, const uint8_t *bytes, struct status *status)
 {
 	struct log_index *index = &recovery->engine->memory.index;
@@ -273,7 +273,7 @@ static int on_batch(struct recovery *recovery, struct place at, const struct log
 				at.offset, batch->size, &code);
 	}
 	recovery->has_ended = false;
-	return code < 0 ? code : apply_batch(recovery, batch, bytes, status);
+	return code < 0 ? code : log_recovery_apply_batch(recovery, batch, bytes, status);
 }
 
 static int read_segment(struct recovery *recovery, const struct log_segment *segment, struct status *status)

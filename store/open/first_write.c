@@ -10,7 +10,7 @@ struct first_write_run {
 	int status;
 };
 
-static void on_written(struct log_write *write, int status)
+static void first_write_on_written(struct log_write *write, int status)
 {
 	struct first_write *first = container_of(write, struct first_write, write);
 	struct first_write_run *run = first->run;
@@ -31,7 +31,7 @@ int first_writes_run(struct engines *engines, struct first_write *writes, uint32
 	for (uint32_t i = 0; i < count; i++) {
 		writes[i].run = &run;
 		writes[i].write.loop = run.loop;
-		writes[i].write.done = on_written;
+		writes[i].write.done = first_write_on_written;
 		engines->log->ops->write(engines->log, &writes[i].write);
 	}
 	status = env_loop_run(run.loop);

@@ -118,7 +118,7 @@ static int place_payloads(struct append *append)
 
 /* ---- The log ---- */
 
-static void advance(struct peer *peer);
+static void append_advance(struct peer *peer);
 
 static void append_free(struct append *append)
 {
@@ -127,7 +127,7 @@ static void append_free(struct append *append)
 	free(append);
 }
 
-static void pop(struct append_queue *queue)
+static void append_pop(struct append_queue *queue)
 {
 	queue->first = queue->first->next;
 	if (!queue->first)
@@ -142,7 +142,7 @@ static void finish_done(struct peer *peer)
 	while (queue->first && queue->first->state == APPEND_DONE) {
 		struct append *append = queue->first;
 
-		pop(queue);
+		append_pop(queue);
 		if (append->replaced)
 			payloads_release(&append->replaced, peer_engines(peer)->blocks,
 				flush_mark(&peer_store(peer)->flush));
@@ -182,7 +182,7 @@ static void on_logged(struct log_write *write, int status)
 	shard_check_stopped(peer->shard);
 }
 
-static void submit(struct append *append)
+static void append_submit(struct append *append)
 {
 	struct peer *peer = append->peer;
 	struct raftkv *raftkv = peer_store(peer);
@@ -214,7 +214,7 @@ static void install(struct append *append)
 }
 
 /* Hands to the log what may go, in order. */
-static void advance(struct peer *peer)
+static void append_advance(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
 
@@ -230,7 +230,7 @@ static void advance(struct peer *peer)
 		if (append->payloads_pending > 0)
 			break;
 		if (append->needs_write)
-			submit(append);
+			append_submit(append);
 		else
 			append->state = APPEND_DONE;
 	}
@@ -239,7 +239,7 @@ static void advance(struct peer *peer)
 void append_go_on(struct peer *peer)
 {
 	if (peer->appends.first && peer->appends.first->message.snapshot)
-		advance(peer);
+		append_advance(peer);
 }
 
 /* The log has begun anew, with the hard state. */
@@ -252,7 +252,7 @@ void append_on_installed(struct peer *peer)
 	append->is_installed = true;
 	append->state = APPEND_WAITING;
 	append->needs_write = append->message.entries.count > 0;
-	advance(peer);
+	append_advance(peer);
 	finish_done(peer);
 	peer_process(peer);
 	shard_check_stopped(peer->shard);
@@ -265,7 +265,7 @@ static void on_payload_written(struct payload *payload)
 
 	peer->appends.in_flight--;
 	append->payloads_pending--;
-	advance(peer);
+	append_advance(peer);
 	shard_check_stopped(peer->shard);
 }
 
@@ -416,7 +416,7 @@ void append_start(struct peer *peer, struct raft_message *message)
 		engines_fail(peer_engines(peer), status, "an append to the log finds no memory");
 		return;
 	}
-	advance(peer);
+	append_advance(peer);
 	finish_done(peer);
 }
 
@@ -437,7 +437,7 @@ void append_resume(struct peer *peer)
 	queue->is_held = false;
 	if (!queue->unplaced)
 		queue->full_since = 0;
-	advance(peer);
+	append_advance(peer);
 	finish_done(peer);
 }
 
@@ -454,7 +454,7 @@ void append_queue_close(struct append_queue *queue)
 	while (queue->first) {
 		struct append *append = queue->first;
 
-		pop(queue);
+		append_pop(queue);
 		payloads_free(&append->replaced);
 		append_free(append);
 	}

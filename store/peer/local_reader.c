@@ -68,7 +68,7 @@ int local_reader_snapshot(
 	return 0;
 }
 
-static void deliver(struct env_mail *mail)
+static void local_reader_deliver(struct env_mail *mail)
 {
 	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
 
@@ -79,7 +79,7 @@ void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_sna
 {
 	read->status = status;
 	read->snapshot = snapshot;
-	env_post(read->loop, &read->mail, deliver);
+	env_post(read->loop, &read->mail, local_reader_deliver);
 }
 
 void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status)

@@ -8,24 +8,24 @@ static struct peer *peer_of(const struct evaluation_host *host)
 	return container_of(host, struct peer, evaluations.host);
 }
 
-static uint64_t serving_term(const struct evaluation_host *host)
+static uint64_t peer_host_serving_term(const struct evaluation_host *host)
 {
 	const struct peer *peer = peer_of(host);
 
 	return peer_is_serving(peer) ? peer->term : 0;
 }
 
-static bool has_lease(const struct evaluation_host *host)
+static bool peer_host_has_lease(const struct evaluation_host *host)
 {
 	return lease_is_valid(&peer_of(host)->lease, env_now(host->engines->env));
 }
 
-static uint64_t leader_store(const struct evaluation_host *host)
+static uint64_t peer_host_leader_store(const struct evaluation_host *host)
 {
 	return peer_leader_store(peer_of(host));
 }
 
-static int propose(struct evaluation_host *host, struct raft_entry *entry)
+static int peer_host_propose(struct evaluation_host *host, struct raft_entry *entry)
 {
 	struct raw_node *group = peer_of(host)->raft_group;
 	struct raft_status raft;
@@ -39,19 +39,19 @@ static int propose(struct evaluation_host *host, struct raft_entry *entry)
 	return 0;
 }
 
-static void confirm(struct evaluation_host *host, struct read_index_request *request)
+static void peer_host_confirm(struct evaluation_host *host, struct read_index_request *request)
 {
 	peer_confirm(peer_of(host), request);
 }
 
-static void mark(struct evaluation_host *host)
+static void peer_host_mark(struct evaluation_host *host)
 {
 	struct peer *peer = peer_of(host);
 
 	shard_mark(peer->shard, peer);
 }
 
-static void came_back(struct evaluation_host *host)
+static void peer_host_came_back(struct evaluation_host *host)
 {
 	struct peer *peer = peer_of(host);
 
@@ -61,8 +61,9 @@ static void came_back(struct evaluation_host *host)
 
 struct evaluation_host peer_evaluation_host(struct peer *peer)
 {
-	static const struct evaluation_host_ops operations = {
-		serving_term, has_lease, leader_store, propose, confirm, mark, came_back};
+	static const struct evaluation_host_ops operations = {peer_host_serving_term, peer_host_has_lease,
+		peer_host_leader_store, peer_host_propose, peer_host_confirm, peer_host_mark,
+		peer_host_came_back};
 
 	return (struct evaluation_host){
 		.ops = &operations,

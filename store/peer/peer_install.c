@@ -114,7 +114,7 @@ static void restore_place(struct peer *peer)
 }
 
 /* The range is taken before raft is: what overlaps it must go first. */
-static bool begin(struct peer *peer, struct snapshot_stage *stage)
+static bool install_begin(struct peer *peer, struct snapshot_stage *stage)
 {
 	const struct region *region = &snapshot_stage_position(stage)->region;
 	struct peer_install *install = peer->install ? NULL : calloc(1, sizeof *install);
@@ -133,7 +133,7 @@ void peer_install_begin(struct peer *peer, const struct raft_message *message, s
 {
 	uint64_t index = message->snapshot->index;
 
-	if (index <= peer->applied.index || !begin(peer, stage)) {
+	if (index <= peer->applied.index || !install_begin(peer, stage)) {
 		peer_discard_stage(peer->shard, stage);
 		return;
 	}
@@ -148,7 +148,7 @@ void peer_install_begin(struct peer *peer, const struct raft_message *message, s
 
 /* ---- Running ---------------------------------------------------------------------------------------------------- */
 
-static void fail(struct peer_install *install, int status, const char *sentence)
+static void install_fail(struct peer_install *install, int status, const char *sentence)
 {
 	struct peer *peer = install->peer;
 
@@ -157,7 +157,7 @@ static void fail(struct peer_install *install, int status, const char *sentence)
 	shard_check_stopped(peer->shard);
 }
 
-static void finish(struct peer_install *install)
+static void install_finish(struct peer_install *install)
 {
 	struct peer *peer = install->peer;
 	const struct snapshot_position *position = position_of(install);
@@ -167,7 +167,7 @@ static void finish(struct peer_install *install)
 	if (status == 0)
 		status = region_copy(&apply, &position->region);
 	if (status < 0) {
-		fail(install, status, "out of memory for a region");
+		install_fail(install, status, "out of memory for a region");
 		return;
 	}
 	log_info(peer_engines(peer)->logger, "region %llu: the snapshot at index %llu is installed",
@@ -204,10 +204,10 @@ static void on_normal(struct log_write *write, int status)
 	struct peer_install *install = container_of(write, struct peer_install, write);
 
 	if (status < 0) {
-		fail(install, status, "the end of a snapshot's installation cannot be written");
+		install_fail(install, status, "the end of a snapshot's installation cannot be written");
 		return;
 	}
-	finish(install);
+	install_finish(install);
 	env_work_submit(install->peer->shard->loop, &install->work, remove_stage, on_removed);
 }
 
@@ -262,7 +262,7 @@ static void on_run(struct env_work *work)
 	struct peer_install *install = (struct peer_install *)work;
 
 	if (install->status < 0)
-		fail(install, install->status, "a snapshot cannot be installed");
+		install_fail(install, install->status, "a snapshot cannot be installed");
 	else
 		write_normal(install);
 }
@@ -272,7 +272,7 @@ static void on_applying(struct log_write *write, int status)
 	struct peer_install *install = container_of(write, struct peer_install, write);
 
 	if (status < 0)
-		fail(install, status, "the begin of a snapshot's installation cannot be written");
+		install_fail(install, status, "the begin of a snapshot's installation cannot be written");
 	else
 		env_work_submit(install->peer->shard->loop, &install->work, run, on_run);
 }
@@ -321,6 +321,6 @@ bool peer_install_start(
 	peer->appends.in_flight++;
 	status = write_applying(install);
 	if (status < 0)
-		fail(install, status, "out of memory for a snapshot's installation");
+		install_fail(install, status, "out of memory for a snapshot's installation");
 	return true;
 }

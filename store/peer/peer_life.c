@@ -318,7 +318,7 @@ void peer_go_on_leaving(struct peer *peer)
 		depart(peer);
 }
 
-static void leave(struct peer *peer, int status)
+static void peer_leave(struct peer *peer, int status)
 {
 	if (peer->is_leaving)
 		return;
@@ -337,12 +337,12 @@ static void leave(struct peer *peer, int status)
 
 void peer_destroy(struct peer *peer)
 {
-	leave(peer, STATUS_REGION_NOT_FOUND);
+	peer_leave(peer, STATUS_REGION_NOT_FOUND);
 }
 
 void peer_empty(struct peer *peer)
 {
 	if (!peer->is_leaving)
 		peer->is_emptied = true;
-	leave(peer, STATUS_NOT_LEADER);
+	peer_leave(peer, STATUS_NOT_LEADER);
 }

@@ -22,7 +22,7 @@ void peer_change_finish(struct raftkv_change *change, int status)
 	env_post(change->loop, &change->mail, deliver_change);
 }
 
-static void finish(struct peer *peer, struct raftkv_change *change, int status)
+static void members_finish(struct peer *peer, struct raftkv_change *change, int status)
 {
 	change->leader_store = status == STATUS_NOT_LEADER ? peer_leader_store(peer) : 0;
 	change->epoch = peer->region.epoch;
@@ -37,7 +37,7 @@ static void on_change_finished(struct proposal *proposal, int status)
 
 	if (status == 0 && peer->region.epoch.conf_version == change->conf_version)
 		status = STATUS_CONF_CHANGE_INVALID;
-	finish(peer, change, status);
+	members_finish(peer, change, status);
 }
 
 /* A leader that takes its own vote away could not tell the others that it has gone: the leadership is moved first. */
@@ -65,7 +65,7 @@ static void push_proposal(struct peer *peer, struct raftkv_change *change)
 	proposal_queue_push(&peer->proposals, &change->proposal);
 }
 
-static int propose(struct peer *peer, struct raftkv_change *change)
+static int members_propose(struct peer *peer, struct raftkv_change *change)
 {
 	uint8_t context[REGION_CHANGE_CONTEXT_MAX];
 	struct raft_conf_change raft;
@@ -92,9 +92,9 @@ void peer_change(struct peer *peer, struct raftkv_change *change)
 	if (status == 0)
 		status = peer_tick(peer);
 	if (status == 0)
-		status = propose(peer, change);
+		status = members_propose(peer, change);
 	if (status < 0)
-		finish(peer, change, status == STATUS_WOULD_BLOCK ? STATUS_LIMIT : status);
+		members_finish(peer, change, status == STATUS_WOULD_BLOCK ? STATUS_LIMIT : status);
 	shard_mark(peer->shard, peer);
 }
 

@@ -261,7 +261,8 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 }
 
 /* Whether raft is to be told; false: the message is refused, or was of the replica itself. */
-static bool admit(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+static bool peer_admit(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
 		return false;
@@ -294,7 +295,7 @@ static void step(struct peer *peer, const struct raft_message *message)
 /* A refused message changes nothing; what mattered in it comes again. A snapshot without its stage has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	if (!admit(peer, envelope, message))
+	if (!peer_admit(peer, envelope, message))
 		return;
 	if (message->type == RAFT_MSG_SNAP) {
 		peer_make_room(peer, envelope, message);
@@ -309,7 +310,7 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_stage *stage)
 {
-	if (admit(peer, envelope, message))
+	if (peer_admit(peer, envelope, message))
 		peer_install_begin(peer, message, stage);
 	else
 		peer_discard_stage(peer->shard, stage);

@@ -130,7 +130,7 @@ static void give_up(struct peer *peer, const struct peer_refill *refill)
 static void on_refilled(struct env_work *work);
 
 /* Sends what is whole at the front of the queue, and has the next one filled. */
-static void go_on(struct peer *peer)
+static void refill_go_on(struct peer *peer)
 {
 	while (peer->refills && has_all_payloads(&peer->refills->message)) {
 		struct peer_refill *refill = peer->refills;
@@ -160,7 +160,7 @@ static void on_refilled(struct env_work *work)
 		refill_free(refill);
 	}
 	if (!peer->shard->is_stopping) {
-		go_on(peer);
+		refill_go_on(peer);
 		shard_mark(peer->shard, peer);
 	}
 	shard_check_stopped(peer->shard);
@@ -187,7 +187,7 @@ bool peer_send_refilled(struct peer *peer, struct raft_message *message)
 	*message = (struct raft_message){0};
 	*end = refill;
 	if (!peer->is_refilling)
-		go_on(peer);
+		refill_go_on(peer);
 	return true;
 }
 

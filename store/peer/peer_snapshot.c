@@ -43,7 +43,7 @@ static void pause(struct peer *peer)
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
 
-static void make(struct env_work *work)
+static void sending_make(struct env_work *work)
 {
 	struct making *making = (struct making *)work;
 	struct peer *peer = making->peer;
@@ -79,7 +79,7 @@ static void on_made(struct env_work *work)
 	shard_check_stopped(shard);
 }
 
-static void begin(struct peer *peer)
+static void sending_begin(struct peer *peer)
 {
 	struct making *making = calloc(1, sizeof *making);
 
@@ -90,7 +90,7 @@ static void begin(struct peer *peer)
 	making->peer = peer;
 	making->is_measured = peer->sending.is_measured;
 	peer->sending.is_making = true;
-	env_work_submit(peer->shard->loop, &making->work, make, on_made);
+	env_work_submit(peer->shard->loop, &making->work, sending_make, on_made);
 }
 
 void peer_go_on_sending(struct peer *peer)
@@ -104,7 +104,7 @@ void peer_go_on_sending(struct peer *peer)
 		drop(peer);
 	if (is_wanted && peer->role == RAFT_LEADER && !sending->source && !sending->is_making &&
 		now >= sending->pause_until)
-		begin(peer);
+		sending_begin(peer);
 }
 
 void peer_sending_close(struct peer *peer)

@@ -111,9 +111,9 @@ void shard_begin(struct shard *shard)
 
 /* ---- Deadlines -------------------------------------------------------------------------------------------------- */
 
-static void set_timer(struct shard *shard);
+static void shard_set_timer(struct shard *shard);
 
-static void on_timer(struct env_timer *timer)
+static void shard_on_timer(struct env_timer *timer)
 {
 	struct shard *shard = container_of(timer, struct shard, timer);
 	uint64_t now = env_now(shard->raftkv->engines.env);
@@ -125,15 +125,15 @@ static void on_timer(struct env_timer *timer)
 		heap_remove(&shard->deadlines, first);
 		shard_mark(shard, peer);
 	}
-	set_timer(shard);
+	shard_set_timer(shard);
 }
 
-static void set_timer(struct shard *shard)
+static void shard_set_timer(struct shard *shard)
 {
 	struct heap_node *first = heap_first(&shard->deadlines);
 
 	if (first && !shard->is_stopping)
-		env_timer_start(&shard->timer, shard->loop, first->key, on_timer);
+		env_timer_start(&shard->timer, shard->loop, first->key, shard_on_timer);
 	else
 		env_timer_stop(&shard->timer);
 }
@@ -148,7 +148,7 @@ void shard_schedule(struct shard *shard, struct peer *peer)
 	else if (heap_set(&shard->deadlines, &peer->deadline, deadline) < 0)
 		engines_fail(&shard->raftkv->engines, -ENOMEM, "out of memory for a deadline");
 	if (first != heap_first(&shard->deadlines) || first == &peer->deadline)
-		set_timer(shard);
+		shard_set_timer(shard);
 }
 
 /* ---- Resuming --------------------------------------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ uint64_t proposal_queue_time(const struct proposal_queue *queue, uint64_t term, 
 	return 0;
 }
 
-static struct proposal *pop(struct proposal_queue *queue)
+static struct proposal *proposal_queue_pop(struct proposal_queue *queue)
 {
 	struct proposal *proposal = queue->first;
 
@@ -40,7 +40,7 @@ static struct proposal *pop(struct proposal_queue *queue)
 void proposal_queue_finish(struct proposal_queue *queue, uint64_t term, uint64_t index, int status)
 {
 	while (queue->first && queue->first->index <= index) {
-		struct proposal *proposal = pop(queue);
+		struct proposal *proposal = proposal_queue_pop(queue);
 
 		if (proposal->term == term) {
 			check(proposal->index == index);

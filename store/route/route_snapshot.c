@@ -28,7 +28,8 @@ static struct engine_view engine_of(struct view *base)
 	};
 }
 
-static int get(struct view *base, enum key_space space, struct slice row, struct kv_value *value)
+static int snapshot_view_get(
+	struct view *base, enum key_space space, struct slice row, struct kv_value *value)
 {
 	struct engine_view engine = engine_of(base);
 	struct key key;
@@ -51,8 +52,8 @@ static int on_row(void *argument, struct slice key, struct slice value)
 	return inner->row(inner->argument, key_row_inner(inner->space, key), value);
 }
 
-static int scan(struct view *base, enum key_space space, struct slice low, struct slice high, view_row_cb row,
-	void *argument)
+static int snapshot_view_scan(struct view *base, enum key_space space, struct slice low, struct slice high,
+	view_row_cb row, void *argument)
 {
 	struct engine_view engine = engine_of(base);
 	struct inner_row inner = {space, row, argument};
@@ -63,7 +64,8 @@ static int scan(struct view *base, enum key_space space, struct slice low, struc
 			  : engine_view_scan(&engine, key_slice(&from), key_slice(&to), on_row, &inner);
 }
 
-static int read(struct view *base, struct slice object, uint64_t first, uint32_t count, void *bytes)
+static int snapshot_view_read(
+	struct view *base, struct slice object, uint64_t first, uint32_t count, void *bytes)
 {
 	struct engine_view engine = engine_of(base);
 	int status = region_view_object(region_of(base), object);
@@ -71,7 +73,8 @@ static int read(struct view *base, struct slice object, uint64_t first, uint32_t
 	return status < 0 ? status : engine_view_read(&engine, object, first, count, bytes);
 }
 
-static int mapped(struct view *base, struct slice object, uint64_t first, uint64_t count, uint64_t *units)
+static int snapshot_view_mapped(
+	struct view *base, struct slice object, uint64_t first, uint64_t count, uint64_t *units)
 {
 	struct engine_view engine = engine_of(base);
 	int status = region_view_object(region_of(base), object);
@@ -79,7 +82,8 @@ static int mapped(struct view *base, struct slice object, uint64_t first, uint64
 	return status < 0 ? status : engine_view_mapped(&engine, object, first, count, units);
 }
 
-static int next(struct view *base, struct slice object, uint64_t first, bool data, uint64_t *unit)
+static int snapshot_view_next(
+	struct view *base, struct slice object, uint64_t first, bool data, uint64_t *unit)
 {
 	struct engine_view engine = engine_of(base);
 	int status = region_view_object(region_of(base), object);
@@ -87,7 +91,8 @@ static int next(struct view *base, struct slice object, uint64_t first, bool dat
 	return status < 0 ? status : engine_view_next(&engine, object, first, data, unit);
 }
 
-static const struct view_ops operations = {get, scan, read, mapped, next};
+static const struct view_ops operations = {
+	snapshot_view_get, snapshot_view_scan, snapshot_view_read, snapshot_view_mapped, snapshot_view_next};
 
 /* ---- References ---- */
 
@@ -135,7 +140,7 @@ void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
 
 /* ---- Sharing ---- */
 
-static struct raftkv_snapshot *snapshot_new(
+static struct raftkv_snapshot *route_snapshot_new(
 	struct engines *engines, struct router *router, const struct route *route)
 {
 	struct raftkv_snapshot *snapshot = malloc(sizeof *snapshot);
@@ -159,7 +164,7 @@ static struct raftkv_snapshot *snapshot_new(
 }
 
 /* NULL: there is none, or it has given out all it could. */
-static struct raftkv_snapshot *take(struct route *route)
+static struct raftkv_snapshot *route_snapshot_take(struct route *route)
 {
 	uint64_t latest = atomic_load_explicit(&route->latest, memory_order_relaxed);
 
@@ -182,15 +187,15 @@ static void forget(struct route *route)
 struct raftkv_snapshot *route_snapshot_get(
 	struct engines *engines, struct router *router, struct route *route)
 {
-	struct raftkv_snapshot *snapshot = take(route);
+	struct raftkv_snapshot *snapshot = route_snapshot_take(route);
 
 	if (snapshot)
 		return snapshot;
 	pthread_mutex_lock(&route->sharing);
-	snapshot = take(route);
+	snapshot = route_snapshot_take(route);
 	if (!snapshot) {
 		forget(route);
-		snapshot = snapshot_new(engines, router, route);
+		snapshot = route_snapshot_new(engines, router, route);
 		if (snapshot)
 			atomic_store(&route->latest, with_one_taken(snapshot));
 	}

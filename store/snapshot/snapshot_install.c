@@ -12,7 +12,7 @@ struct install {
 	struct kv_batch *batch;
 };
 
-static int write_batch(struct install *install)
+static int install_write_batch(struct install *install)
 {
 	int status = install->kv->ops->write(install->kv, install->batch);
 
@@ -25,7 +25,7 @@ static int put_row(void *argument, struct slice key, struct slice value)
 	struct install *install = argument;
 
 	install->kv->ops->batch_put(install->batch, key, value);
-	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : write_batch(install);
+	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : install_write_batch(install);
 }
 
 /* With them the region exists. */
@@ -44,7 +44,7 @@ static int put_states(struct install *install, const struct snapshot_position *p
 	key_apply_state(&key, position->region.id);
 	apply_state_encode(&position->applied, applied);
 	install->kv->ops->batch_put(install->batch, key_slice(&key), slice_of(applied, sizeof applied));
-	return write_batch(install);
+	return install_write_batch(install);
 }
 
 static int check_persisted(struct kv_engine *kv, const struct snapshot_position *position)

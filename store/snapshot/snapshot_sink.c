@@ -146,7 +146,7 @@ static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink)
 	return status;
 }
 
-static void leave(struct snapshots *snapshots, struct snapshot_sink *sink)
+static void snapshot_sink_leave(struct snapshots *snapshots, struct snapshot_sink *sink)
 {
 	struct snapshot_sink **link = &snapshots->sinks;
 
@@ -160,7 +160,7 @@ static void leave(struct snapshots *snapshots, struct snapshot_sink *sink)
 
 static void sink_free(struct snapshot_sink *sink)
 {
-	leave(sink->snapshots, sink);
+	snapshot_sink_leave(sink->snapshots, sink);
 	raft_message_close(&sink->message);
 	free(sink);
 }

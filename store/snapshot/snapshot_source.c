@@ -24,7 +24,7 @@ struct snapshot_source {
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
 /* Moves to the next row that is there, through all kinds. STATUS_NOT_FOUND: there is none. */
-static int advance(struct snapshot_source *source)
+static int snapshot_source_advance(struct snapshot_source *source)
 {
 	struct kv_engine *kv = source->engines->kv;
 	struct key low, high;
@@ -155,11 +155,11 @@ int snapshot_source_next(struct snapshot_source *source, struct buf **chunk)
 	if (status < 0)
 		return status;
 	if (!source->is_at_row)
-		status = advance(source);
+		status = snapshot_source_advance(source);
 	while (status == 0) {
 		status = add_row(source, &writer);
 		if (status == 0)
-			status = advance(source);
+			status = snapshot_source_advance(source);
 	}
 	if (status == STATUS_LIMIT || status == STATUS_NOT_FOUND)
 		status = snapshot_writer_take(&writer, &source->chain, status == STATUS_NOT_FOUND, chunk);

@@ -160,7 +160,7 @@ static void log_durable(const struct lives *lives, uint64_t before)
 }
 
 /* Those that wait for no later version than `version`. */
-static void finish(struct lives *lives, uint64_t version, int status)
+static void lives_finish(struct lives *lives, uint64_t version, int status)
 {
 	while (lives->first && lives->first->version <= version) {
 		struct life_admission *admission = lives->first;
@@ -174,7 +174,7 @@ static void finish(struct lives *lives, uint64_t version, int status)
 
 static void write_mark(struct lives *lives);
 
-static void on_written(struct log_write *write, int status)
+static void lives_on_written(struct log_write *write, int status)
 {
 	struct lives *lives = container_of(write, struct lives, write);
 	uint64_t before = lives->durable;
@@ -183,11 +183,11 @@ static void on_written(struct log_write *write, int status)
 	lives->is_writing = false;
 	if (status < 0) {
 		engines_fail(lives->engines, status, "the lives of other stores cannot be recorded");
-		finish(lives, UINT64_MAX, status);
+		lives_finish(lives, UINT64_MAX, status);
 	} else {
 		lives->durable = lives->writing;
 		log_durable(lives, before);
-		finish(lives, lives->durable, 0);
+		lives_finish(lives, lives->durable, 0);
 		write_mark(lives);
 	}
 	if (lives->is_stopping && !lives->is_writing)
@@ -204,14 +204,14 @@ static void write_mark(struct lives *lives)
 	status = lives_encode(lives, &lives->bytes);
 	if (status < 0) {
 		engines_fail(lives->engines, status, "out of memory for the lives of other stores");
-		finish(lives, UINT64_MAX, status);
+		lives_finish(lives, UINT64_MAX, status);
 		return;
 	}
 	lives->is_writing = true;
 	lives->writing = lives->version;
 	lives->mark = (struct log_mark){MARK_NAME, buf_slice(lives->bytes)};
 	lives->write = (struct log_write){
-		.marks = &lives->mark, .mark_count = 1, .loop = lives->loop, .done = on_written};
+		.marks = &lives->mark, .mark_count = 1, .loop = lives->loop, .done = lives_on_written};
 	log->ops->write(log, &lives->write);
 }
 
