@@ -151,11 +151,6 @@ static int start_regions(struct raftkv *raftkv, struct status *status)
 	return code;
 }
 
-struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region)
-{
-	return &raftkv->shards[(region - 1) % raftkv->shard_count]; /* they are numbered from 1 */
-}
-
 static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 {
 	raftkv->options = *options;

@@ -1,10 +1,12 @@
 /*
- * peer_internal.h: what the files of a peer share, and nobody else: peer_life.c how a replica comes and goes; peer.c its
- * roles and its turn; peer_members.c changes of the membership;
- * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
- * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came; peer_room.c
- * one that finds no room;
- * peer_fetch.c entries that are not in memory; peer_evaluations.c what it does for its evaluations. On the peer's loop.
+ * peer_internal.h: what the files of a peer share, and nobody else. On the peer's loop.
+ *
+ *   peer.c           its roles and its turn                    peer_life.c         how a replica comes and goes
+ *   peer_members.c   changes of the membership                 peer_reads.c        reads
+ *   peer_messages.c  what it says to other replicas, and hears of them
+ *   peer_refill.c    payloads for those that are behind        peer_snapshot.c     snapshots for those further behind
+ *   peer_install.c   a snapshot that came                      peer_room.c         one that finds no room
+ *   peer_fetch.c     entries that are not in memory            peer_evaluations.c  what it does for its evaluations
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H

@@ -1,5 +1,7 @@
 /*
- * store.h: the parts of a raftkv, for the files of store/ that make it up. Nobody else includes it.
+ * store.h: the parts of a store, as its peers share them: the face of peer/ for raftkv.c and members.c, which make the
+ * parts and bring requests to the peers. No other room includes it: what the rooms before this one need of a store they
+ * are given by name.
  */
 #ifndef RAFTKV_STORE_PEER_STORE_H
 #define RAFTKV_STORE_PEER_STORE_H
@@ -11,14 +13,12 @@
 #include "proto/time_units.h"
 #include "store/engines.h"
 #include "store/flush/flush.h"
-#include "store/transport/lives.h"
 #include "store/options.h"
-#include "store/route/route.h"
 #include "store/peer/peer.h"
 #include "store/peer/shard.h"
+#include "store/route/route.h"
 #include "store/snapshot/snapshot.h"
-
-struct snapshot_stage;
+#include "store/transport/lives.h"
 
 #define RAFTKV_OPENING UINT64_MAX /* raftkv.started of one that is not open yet */
 
@@ -37,7 +37,7 @@ struct raftkv {
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
 	bool is_newborn; /* this is the first process of the store */
-	_Atomic uint32_t steps_pending; /* transport.c: messages on their way to their peers */
+	_Atomic uint32_t steps_pending; /* delivery.c: messages on their way to their peers */
 
 	/* raftkv_stop's, on `stop_loop`. */
 	_Atomic uint32_t shards_running;
@@ -47,12 +47,16 @@ struct raftkv {
 	void *stopped_argument;
 };
 
-/* The shard that runs the region's replica. */
-struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region);
+/* The shard that runs the region's replica; regions are numbered from 1. */
+static inline struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t region)
+{
+	return &raftkv->shards[(region - 1) % raftkv->shard_count];
+}
+
 /* MsgSnap with its stage, for the region's replica; both are taken. STATUS_LIMIT or -ENOMEM: they are not. */
 int delivery_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage);
-/* A shard, or the lives, have nothing left on any thread. */
+/* For the owner, in raftkv.c: a shard, or the lives, have nothing left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);
 
 #endif
