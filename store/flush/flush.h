@@ -36,7 +36,7 @@
 
 #define FLUSH_MARK_SYNCED "blocks_synced" /* a region's mark in the log engine: u64le A */
 
-struct flush_region; /* flush.c */
+struct flush_region; /* flush_internal.h */
 struct flush_round;
 
 struct flush {
