@@ -14,7 +14,7 @@
 #include "proto/buf.h"
 #include "proto/env.h"
 #include "store/queues/queues.h"
-#include "store/rows/rows.h"
+#include "store/rows/region_change.h"
 
 struct evaluation; /* evaluate_internal.h */
 struct evaluations; /* evaluate.h */

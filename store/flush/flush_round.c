@@ -7,7 +7,6 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/route/route.h"
 #include "store/rows/rows.h"
 
 #define ROUNDS_HELD_MAX 64
