@@ -24,74 +24,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto/buf.h"
-#include "proto/env.h"
 #include "proto/histogram.h"
 #include "store/blocks/blocks.h"
 #include "store/disk/data_dir.h"
-#include "store/evaluate/evaluator.h"
-#include "store/kv/kv_engine.h"
-#include "store/log/log_engine.h"
-#include "store/peer/proposals.h"
-#include "store/peer/read_index_queue.h"
-#include "store/rows/region.h"
-#include "store/transport/transport.h"
 #include "store/kv/view.h"
+#include "store/log/log_engine.h"
+#include "store/options.h"
+#include "store/requests.h"
 
 struct raftkv;
-struct peer; /* peer.h */
-struct evaluation; /* evaluate.h */
-
-/* Opens the KV engine and the log engine of a data directory: the real ones, or a simulator's. */
-struct raftkv_engines {
-	int (*kv_open)(void *argument, const char *path, struct kv_engine **engine, struct status *status);
-	int (*log_open)(void *argument, const struct log_engine_options *options, struct log_engine **engine,
-		struct status *status);
-	void *argument;
-};
-
-struct raftkv_options {
-	struct env *env;
-	const struct logger *logger;
-	/* The data directory: created if absent or empty; refused when it is something else. */
-	const char *path;
-	struct evaluator *evaluator;
-	struct raftkv_engines engines; /* zero: RocksDB and RaftLogEngine */
-	struct env_loop **shards; /* loops that run the regions' peers; made, and run, by the caller */
-	uint32_t shard_count;
-	struct transport *transport; /* of the peers' messages; NULL: the store is alone */
-	/*
-	 * What the store is to be; an IDENT that says otherwise is refused. Zeroes take what IDENT says, and make a new
-	 * store alone: store 1 of a cluster whose id is drawn.
-	 */
-	uint64_t cluster;
-	uint64_t store;
-	/* A new store's regions have a voter on each of these stores: replica n on the n-th. Every one of them must be
-	 * opened with the same list, for they all make the same regions. 0 stores: this one alone. */
-	const uint64_t *initial_stores;
-	uint32_t initial_store_count; /* ≤ REGION_PEERS_MAX */
-	bool is_joining; /* a new store has no region: it gets its replicas from a cluster that runs */
-	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
-	bool lease_is_off; /* every read goes through a ReadIndex round */
-	uint32_t
-		initial_regions; /* [1] that a new store's key space is cut into, evenly by the first four bytes */
-	uint32_t tick_ms; /* [100] one Raft tick */
-	uint32_t election_tick; /* [15] */
-	uint32_t heartbeat_tick; /* [3] */
-	uint64_t kv_cache_size; /* bytes [256 MiB] */
-	uint64_t log_size_max; /* bytes of live log that force a flush [disk / 8, ≤ 512 MiB] */
-	uint64_t reserve_size; /* bytes of disk kept free [disk / 20, ≤ 256 MiB] */
-	uint32_t
-		flush_age_ms; /* [20000] after which what has been applied is flushed, whatever the log's size */
-	uint64_t block_file_size; /* bytes; blocks_options.file_size [disk / 8, ≤ 1 GiB] */
-	uint64_t segment_size; /* bytes; log_engine_options.segment_size [disk / 64, ≤ 64 MiB] */
-	uint32_t snapshot_count_max; /* [2] regions' snapshots sent, and as many received, at once */
-	uint64_t
-		snapshot_rate; /* bytes/s that sending them may take: for whoever makes the transport [64 MiB/s] */
-	/* The store can not go on (a failed sync, damage): called once, on any thread; the process should end. */
-	void (*failed)(void *argument, int status, const char *sentence);
-	void *failed_argument;
-};
 
 /* Opens and recovers; blocks. A new directory becomes a store with one region (id 1) over the whole key space, unless
  * the options say otherwise. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what
@@ -106,68 +47,9 @@ void raftkv_free(struct raftkv *raftkv);
 /* Which store of which cluster this is, and the how-many-eth opening of it. Any thread. */
 struct ident raftkv_ident(const struct raftkv *raftkv);
 
-/* ---- Writes ----------------------------------------------------------------------------------------------------- */
-
-struct raftkv_write;
-/* `reply` (NULL on an error) is borrowed; share it to keep it. */
-typedef void (*raftkv_write_cb)(struct raftkv_write *write, int status, struct buf *reply);
-
-struct raftkv_write {
-	/* The caller's, in: */
-	uint64_t region;
-	uint64_t epoch_version; /* the caller's idea; 0: do not compare */
-	uint64_t session; /* 0: no exactly-once slot, for the store's own process */
-	uint32_t slot;
-	bool is_retry;
-	uint64_t sequence;
-	struct buf *body; /* shared; for the evaluator */
-	struct buf *payload; /* shared; may be NULL */
-	struct env_loop *loop;
-	raftkv_write_cb done;
-	/* Out, with an error: */
-	uint64_t leader_store; /* STATUS_NOT_LEADER, STATUS_STALE_COMMAND: where the leader is; 0: unknown */
-	struct region_epoch epoch; /* STATUS_EPOCH_NOT_MATCH: the region's, here */
-	/* The store's: */
-	struct env_mail mail;
-	struct raftkv_write *next; /* in a queue */
-	uint64_t begun; /* env_now */
-	struct raftkv_write *joined; /* later copies of the same request that share its answer */
-	struct peer *peer;
-	struct proposal proposal; /* while in the log */
-	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
-	struct evaluation *evaluation; /* once a row was not in memory */
-	size_t size; /* bytes proposed */
-	struct buf *reply;
-	int status;
-};
+/* ---- Requests --------------------------------------------------------------------------------------------------- */
 
 void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write);
-
-/* ---- Reads ------------------------------------------------------------------------------------------------------ */
-
-struct raftkv_snapshot; /* a consistent state of one region; refers to blocks: keep it briefly */
-
-struct raftkv_read;
-/* `snapshot` (NULL on an error) is the caller's: raftkv_snapshot_free. */
-typedef void (*raftkv_read_cb)(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
-
-struct raftkv_read {
-	uint64_t region;
-	uint64_t epoch_version;
-	bool from_follower; /* a follower may answer, through a ReadIndex round with its leader */
-	struct env_loop *loop;
-	raftkv_read_cb done;
-	/* Out, with an error, as a write's: */
-	uint64_t leader_store;
-	struct region_epoch epoch;
-	/* The store's: */
-	struct env_mail mail;
-	struct peer *peer;
-	struct read_index_request request;
-	struct raftkv_snapshot *snapshot;
-	int status;
-};
-
 void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read);
 /* The LocalReader: a snapshot now, on the calling thread, when the leader's lease allows; otherwise
  * STATUS_WOULD_BLOCK (use raftkv_async_snapshot) or another error. */
@@ -177,13 +59,15 @@ int raftkv_local_snapshot(
 /* What has been applied here, however old, whoever leads: for what only grows. STATUS_REGION_NOT_FOUND, -ENOMEM. */
 int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot);
 
-/* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
- * the snapshot, which several threads may share. */
-struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
-void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
-
 /* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);
+
+/* For whoever administers a cluster; requests.h says what `done` is told. */
+void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change);
+void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request);
+/* Asks the region's leader, if it is here, to hand over to the voter on that store. What comes of it is seen in the
+ * region's status. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */
+int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t store);
 
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
 

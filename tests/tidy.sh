@@ -3,10 +3,10 @@
 #
 #   tests/tidy.sh [FILE…]     only these sources and pages
 #
-# Layers include only themselves and the layers before them; functions have at most 70 lines; the consensus core
-# includes nothing that reaches the outside; a foreign library is included in one place of a layer; sources are as
-# clang-format leaves them; no line ends in blanks, tells of unfinished work, or names a path of the machine it was
-# written on; what comments and pages cite is there (tests/lib/citations.py).
+# Layers include only themselves and the layers before them, and so do the rooms of a layer; functions have at most 70
+# lines; the consensus core includes nothing that reaches the outside; a foreign library is included in one place of a
+# layer; sources are as clang-format leaves them; no line ends in blanks, tells of unfinished work, or names a path of
+# the machine it was written on; what comments and pages cite is there (tests/lib/citations.py).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 breaches=0
@@ -35,11 +35,24 @@ python3 tests/lib/citations.py "$@" || breaches=1
 [ ${#sources[@]} -eq 0 ] || awk '
 function breach(what) { print FILENAME ":" FNR ": " what; found = 1 }
 function layer_of(path, parts) { split(path, parts, "/"); return parts[1] }
+# The folder in its layer, or a file that stands in none.
+function room_of(path, parts) { split(path, parts, "/"); sub(/[.][ch]$/, "", parts[2]); return parts[2] }
 
 BEGIN {
 	split("proto raft store fs mount-helpers", names, " ")
 	for (i in names)
 		order[names[i]] = i
+
+	# The rooms of a layer in their order; a layer without a line here has none that is checked.
+	rooms["store"] = "disk queues blocks kv log rows engines options requests transport route flush snapshot " \
+		"evaluate apply open peer raftkv members"
+	for (i in rooms) {
+		count = split(rooms[i], names, " ")
+		for (j = 1; j <= count; j++)
+			place[i, names[j]] = j
+	}
+	# Of the two log engines, what they share and RocksDB know nothing of the other one.
+	log_shared = "^store/log/(log_[a-z_]*|raft_rocksdb)[.][ch]$"
 
 	# Headers of foreign libraries: the files that may include them, or one file of each layer.
 	foreign["^rocksdb/"] = "^store/(kv|log)/[a-z_]*rocksdb[a-z_]*[.][ch]$"
@@ -48,7 +61,13 @@ BEGIN {
 	foreign["^(xxhash|ini|zstd|lz4[a-z]*|liburing|microhttpd|jansson)[.]h$"] = ""
 	foreign["^(openssl|isa-l|systemd)/"] = ""
 }
-FNR == 1 { layer = layer_of(FILENAME); opened = 0 }
+FNR == 1 {
+	layer = layer_of(FILENAME)
+	room = room_of(FILENAME)
+	opened = 0
+	if (layer in rooms && !((layer, room) in place))
+		breach("room " room " has no place in the order of the rooms of " layer)
+}
 
 /[ \t]+$/ { breach("blanks at the end of the line") }
 /\/work\// { breach("a path of one machine") }
@@ -67,9 +86,10 @@ FNR == 1 { layer = layer_of(FILENAME); opened = 0 }
 		breach("the product includes a test")
 	else if (layer in order && included in order && order[included] > order[layer])
 		breach("layer " layer " includes the higher layer " included)
-	if ((FILENAME ~ /^fs\/fuse\// && quoted[2] ~ /^fs\/(client|inodes|vfs)\//) ||
-		(FILENAME ~ /^fs\/inodes\// && quoted[2] ~ /^fs\/(fuse|vfs)\//))
-		breach("a room includes the higher room of " quoted[2])
+	else if (layer in rooms && included == layer && place[layer, room_of(quoted[2])] > place[layer, room])
+		breach("room " room " includes the later room " room_of(quoted[2]))
+	if (FILENAME ~ log_shared && quoted[2] ~ /^store\/log\// && quoted[2] !~ log_shared)
+		breach("a log engine includes what the other has for itself")
 }
 /^#include </ {
 	header = $2

@@ -27,7 +27,6 @@
 #include "fs/cluster/session_table.h"
 #include "fs/cluster/store_table.h"
 #include "proto/status.h"
-#include "store/peer/members.h"
 #include "store/raftkv.h"
 
 #define COORDINATOR_EXPIRY_MS 5000u /* the default */

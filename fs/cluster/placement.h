@@ -12,7 +12,7 @@
 #define RAFTKV_FS_CLUSTER_PLACEMENT_H
 
 #include "fs/schema/records.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 #define PLACEMENT_REPLICAS 3u /* unless told otherwise */
 #define PLACEMENT_LAG	   256u /* entries that a learner may be behind when it is promoted */

@@ -9,7 +9,7 @@
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "store/transport/lives.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 /* ---- Who coordinates the cluster ---- */
 

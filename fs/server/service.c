@@ -5,7 +5,7 @@
 
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 /* ---- Heartbeats ---- */
 

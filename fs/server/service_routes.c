@@ -4,7 +4,7 @@
 
 #include "fs/server/service_internal.h"
 #include "proto/container.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 struct route_draft {
 	struct region region; /* its id, epoch and range alone */

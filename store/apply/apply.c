@@ -6,12 +6,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
-#include "store/peer/peer.h"
-#include "store/peer/region_change.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
+#include "store/route/route.h"
 
 #define BATCH_TASKS_MAX	  256
 #define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
@@ -33,14 +29,14 @@ static struct apply_task *task_of(struct inbox_item *item)
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------ */
 
-struct apply_task *apply_task_new(struct peer *peer, struct raft_message *message)
+struct apply_task *apply_task_new(struct apply_region *region, struct raft_message *message)
 {
 	size_t count = message->entries.count;
 	struct apply_task *task = calloc(1, sizeof *task + count * sizeof(int));
 
 	if (!task)
 		return NULL;
-	task->peer = peer;
+	task->region = region;
 	task->message = *message;
 	*message = (struct raft_message){0};
 	return task;
@@ -48,12 +44,7 @@ struct apply_task *apply_task_new(struct peer *peer, struct raft_message *messag
 
 void apply_task_free(struct apply_task *task)
 {
-	while (task->payloads) {
-		struct payload *payload = task->payloads;
-
-		task->payloads = payload->next;
-		payload_free(payload);
-	}
+	payload_list_free(&task->payloads);
 	raft_message_close(&task->message);
 	free(task);
 }
@@ -104,7 +95,7 @@ static int take_extents(
 	if (reserve && payload_take(reserve, count, extents))
 		return 0;
 	while (count > 0 && status == 0) {
-		status = blocks_allocate(apply->raftkv->blocks, BLOCKS_COMMITTED, count, extents);
+		status = blocks_allocate(apply->engines->blocks, BLOCKS_COMMITTED, count, extents);
 		if (status == 0)
 			count -= extents->count;
 		extents++;
@@ -156,7 +147,7 @@ static int write_units(struct context *context, const struct mutation *mutation)
 		context->task->has_deferred = true;
 	}
 	if (status == 0)
-		status = extent_edits_write(&apply->edits, apply->raftkv->kv, mutation->key, mutation->first,
+		status = extent_edits_write(&apply->edits, apply->engines->kv, mutation->key, mutation->first,
 			count, extents, mutation->checksums, context->region->id, context->entry->index);
 	if (mutation->is_beside)
 		free(extents);
@@ -167,7 +158,7 @@ static int apply_mutation(void *argument, const struct mutation *mutation)
 {
 	struct context *context = argument;
 	struct apply *apply = context->apply;
-	struct kv_engine *kv = apply->raftkv->kv;
+	struct kv_engine *kv = apply->engines->kv;
 	struct key key, high;
 
 	switch (mutation->kind) {
@@ -241,15 +232,15 @@ static int take_payloads(struct context *context)
 /* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
 static void drop_payloads(struct context *context, bool is_refused)
 {
-	struct raftkv *raftkv = context->apply->raftkv;
-	uint64_t mark = flush_mark(&raftkv->flush);
+	struct blocks *blocks = context->apply->engines->blocks;
+	uint64_t mark = flush_mark(context->apply->flush);
 
 	if (context->payload && is_refused)
-		payload_release(context->payload, raftkv->blocks, mark);
+		payload_release(context->payload, blocks, mark);
 	else
 		payload_free(context->payload);
 	if (context->reserve)
-		payload_release(context->reserve, raftkv->blocks, mark);
+		payload_release(context->reserve, blocks, mark);
 }
 
 static int apply_normal(struct context *context)
@@ -262,7 +253,7 @@ static int apply_normal(struct context *context)
 	if (status == 0)
 		status = mutations_each(entry, &context->epoch_version, apply_mutation, context);
 	if (is_refusal(status))
-		log_error(context->apply->raftkv->logger,
+		log_error(context->apply->engines->logger,
 			"region %llu refused entry %llu: it was proposed under another epoch",
 			(unsigned long long)context->region->id, (unsigned long long)entry->index);
 	if (context->payload || context->reserve)
@@ -276,10 +267,11 @@ static int apply_change(struct context *context)
 	struct apply *apply = context->apply;
 	struct buf *row = NULL;
 	struct key key;
-	int status = region_change_apply(&context->task->peer->apply.region, context->entry, NULL);
+	int status = region_change_apply(&context->task->region->region, context->entry, NULL);
 
 	if (is_refusal(status))
-		log_warn(apply->raftkv->logger, "region %llu refused the membership change of entry %llu: %s",
+		log_warn(apply->engines->logger,
+			"region %llu refused the membership change of entry %llu: %s",
 			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
 			status_name(status));
 	if (status == 0)
@@ -287,7 +279,7 @@ static int apply_change(struct context *context)
 	if (status < 0)
 		return status;
 	key_region_state(&key, context->region->id);
-	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
+	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
 	buf_unref(row);
 	return 0;
 }
@@ -309,14 +301,27 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	uint8_t row[APPLY_STATE_SIZE];
 	struct key key;
 
-	key_apply_state(&key, task->peer->apply.region.id);
+	key_apply_state(&key, task->region->region.id);
 	apply_state_encode(&state, row);
-	apply->raftkv->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+}
+
+/* A planted bug. */
+static void write_state_ahead(struct apply *apply, const struct apply_task *task)
+{
+	struct kv_engine *kv = apply->engines->kv;
+	struct kv_batch *rows = apply->batch;
+
+	apply->batch = kv->ops->batch_new(kv);
+	put_apply_state(apply, task);
+	kv->ops->write(kv, apply->batch);
+	kv->ops->batch_free(apply->batch);
+	apply->batch = rows;
 }
 
 static int apply_one(struct apply *apply, struct apply_task *task)
 {
-	struct apply_region *region = &task->peer->apply;
+	struct apply_region *region = task->region;
 	const struct raft_entries *entries = &task->message.entries;
 	struct context context = {.apply = apply, .task = task, .region = &region->region};
 
@@ -330,16 +335,7 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 			return task->statuses[i];
 	}
 	put_apply_state(apply, task);
-	if (planted("store:apply_state_ahead")) {
-		struct kv_batch *state = apply->raftkv->kv->ops->batch_new(apply->raftkv->kv);
-		struct kv_batch *rows = apply->batch;
-
-		apply->batch = state;
-		put_apply_state(apply, task);
-		apply->raftkv->kv->ops->write(apply->raftkv->kv, state);
-		apply->raftkv->kv->ops->batch_free(state);
-		apply->batch = rows;
-	}
+	PLANT("store:apply_state_ahead", write_state_ahead(apply, task));
 	return 0;
 }
 
@@ -347,10 +343,10 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 
 static void begin_batch(struct apply *apply);
 
-static void fail(struct apply *apply, int status, const char *sentence)
+static void apply_fail(struct apply *apply, int status, const char *sentence)
 {
 	apply->has_failed = true;
-	raftkv_fail(apply->raftkv, status, sentence);
+	engines_fail(apply->engines, status, sentence);
 }
 
 static void free_replaced(struct apply *apply, uint64_t mark)
@@ -358,26 +354,25 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	struct extent_edits *edits = &apply->edits;
 
 	for (size_t i = 0; i < edits->freed_count; i++)
-		blocks_free(apply->raftkv->blocks, edits->freed[i], mark);
-	if (planted("store:reuse_before_flush"))
-		blocks_release(apply->raftkv->blocks, mark);
+		blocks_free(apply->engines->blocks, edits->freed[i], mark);
+	PLANT("store:reuse_before_flush", blocks_release(apply->engines->blocks, mark));
 	extent_edits_clear(edits);
 }
 
 /* The batch is visible: readers need a new snapshot; says so to flush.h, and frees what it replaced. */
 static int publish(struct apply *apply)
 {
-	struct flush *flush = &apply->raftkv->flush;
+	struct flush *flush = apply->flush;
 	uint64_t mark;
 	int status = 0;
 
 	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
-		snapshot_forget(task->peer->route);
+		route_snapshot_forget(task->region->route);
 	mark = flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
-		status = flush_note(flush, task->peer->region.id, task->peer->apply.index, task->size,
-			task->has_deferred);
+		status = flush_note(
+			flush, task->region->region.id, task->region->index, task->size, task->has_deferred);
 	free_replaced(apply, mark);
 	flush_leave(flush);
 	return status;
@@ -391,14 +386,14 @@ static void send_back(struct apply *apply)
 	while (task) {
 		struct apply_task *next = task_of(task->item.next);
 
-		inbox_push(&apply->shard->applied, &task->item);
+		inbox_push(apply->applied, &task->item);
 		task = next;
 	}
 }
 
 static void finish_batch(struct apply *apply)
 {
-	struct kv_engine *kv = apply->raftkv->kv;
+	struct kv_engine *kv = apply->engines->kv;
 	int status = extent_edits_finish(&apply->edits, kv, apply->batch);
 
 	if (status == 0)
@@ -407,7 +402,7 @@ static void finish_batch(struct apply *apply)
 	if (status == 0)
 		status = publish(apply);
 	if (status < 0) {
-		fail(apply, status, "a batch of applied entries cannot be written");
+		apply_fail(apply, status, "a batch of applied entries cannot be written");
 		return;
 	}
 	send_back(apply);
@@ -420,14 +415,14 @@ static uint64_t size_of(const struct apply_write *write)
 	return (uint64_t)write->request.extent.count * BLOCK_UNIT_SIZE;
 }
 
-static void on_written(struct blocks_request *request)
+static void apply_on_written(struct blocks_request *request)
 {
 	struct apply_write *write = container_of(request, struct apply_write, request);
 	struct apply *apply = write->apply;
 
 	apply->deferred_size -= size_of(write);
 	if (request->status < 0 && !apply->has_failed)
-		fail(apply, request->status, "a small payload cannot be written");
+		apply_fail(apply, request->status, "a small payload cannot be written");
 	free(write);
 	if (apply->is_held && !apply->has_failed && apply->deferred_size <= DEFERRED_SIZE_MAX) {
 		apply->is_held = false;
@@ -443,8 +438,8 @@ static int submit_writes(struct apply *apply)
 		struct apply_write *write = apply->writes;
 
 		write->request.loop = apply->loop;
-		write->request.done = on_written;
-		status = blocks_defer(apply->raftkv->blocks, &write->request);
+		write->request.done = apply_on_written;
+		status = blocks_defer(apply->engines->blocks, &write->request);
 		if (status == 0) {
 			apply->writes = write->next;
 			apply->deferred_size += size_of(write);
@@ -475,7 +470,7 @@ static void begin_batch(struct apply *apply)
 	if (status == 0)
 		status = submit_writes(apply);
 	if (status < 0)
-		fail(apply, status, "a committed entry cannot be applied");
+		apply_fail(apply, status, "a committed entry cannot be applied");
 	else if (apply->deferred_size > DEFERRED_SIZE_MAX)
 		apply->is_held = true;
 	else
@@ -496,15 +491,17 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name)
+int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
+	const char *name)
 {
-	int status = env_loop_new(raftkv->env, name, &apply->loop);
+	int status = env_loop_new(engines->env, name, &apply->loop);
 
 	if (status < 0)
 		return status;
-	apply->raftkv = raftkv;
-	apply->shard = shard;
-	apply->batch = raftkv->kv->ops->batch_new(raftkv->kv);
+	apply->engines = engines;
+	apply->flush = flush;
+	apply->applied = applied;
+	apply->batch = engines->kv->ops->batch_new(engines->kv);
 	if (!apply->batch)
 		return -ENOMEM;
 	inbox_init(&apply->inbox, apply->loop, on_tasks);
@@ -543,5 +540,5 @@ void apply_stop(struct apply *apply)
 	}
 	extent_edits_clear(&apply->edits);
 	if (apply->batch)
-		apply->raftkv->kv->ops->batch_free(apply->batch);
+		apply->engines->kv->ops->batch_free(apply->batch);
 }

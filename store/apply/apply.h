@@ -3,8 +3,8 @@
  *
  * Everything that came while the last batch was written makes the next one: rows, extent-map edits and apply states of
  * several regions in one atomic KV batch. Small payloads are given to the block store first, which writes them behind
- * (blocks_defer; unsynced: flush.h): no row ever names bytes that cannot be read. When the batch is visible, replaced extents are freed, flush.h is told,
- * and the tasks go back to the shard.
+ * (blocks_defer; unsynced: flush.h): no row ever names bytes that cannot be read. When the batch is visible, replaced
+ * extents are freed, flush.h is told, and the tasks go back to their owner.
  *
  * An entry that the region's epoch no longer allows is refused, the same way on every replica. A KV engine that refuses
  * a batch, or a disk too full for an extent that admission let through, stops the store.
@@ -17,25 +17,21 @@
 #include <stdint.h>
 
 #include "raft/raft.h"
-#include "store/rows/extents.h"
-#include "store/apply/inbox.h"
-#include "store/kv/kv_engine.h"
-#include "store/rows/payload.h"
-#include "store/rows/region.h"
-
-struct peer;
-struct raftkv;
-struct shard;
+#include "store/engines.h"
+#include "store/flush/flush.h"
+#include "store/queues/queues.h"
+#include "store/rows/rows.h"
 
 /* What the apply thread knows of a region; embedded in its peer and touched by this thread alone. */
 struct apply_region {
+	struct route *route; /* whose readers get a new snapshot */
 	struct region region; /* as of `index`; the peer has its own, which follows */
 	uint64_t index; /* of the last entry applied */
 };
 
 struct apply_task {
 	struct inbox_item item; /* in a queue, or in the batch */
-	struct peer *peer;
+	struct apply_region *region;
 	struct raft_message message; /* MsgStorageApply */
 	struct payload *payloads; /* of its entries */
 	uint64_t size; /* bytes of log that it was */
@@ -48,8 +44,9 @@ struct apply_write; /* apply.c: one write of small payloads */
 
 struct apply {
 	struct inbox inbox;
-	struct raftkv *raftkv;
-	struct shard *shard;
+	struct engines *engines;
+	struct flush *flush;
+	struct inbox *applied; /* where tasks go back to */
 	struct env_loop *loop;
 	struct kv_batch *batch;
 	struct apply_task *waiting; /* for the next batch */
@@ -61,15 +58,16 @@ struct apply {
 	bool has_failed;
 };
 
-/* Makes the thread and starts it. */
-int apply_start(struct apply *apply, struct raftkv *raftkv, struct shard *shard, const char *name);
-/* Any thread: takes the task, which comes back through the shard's inbox. */
+/* Makes the thread and starts it. All three outlive it. 0 or -errno. */
+int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
+	const char *name);
+/* Any thread: takes the task, which comes back through `applied`. */
 void apply_submit(struct apply *apply, struct apply_task *task);
 /* Ends the thread; nothing is being applied, nor on its way to the disk, or the machine of the simulator has stopped. */
 void apply_stop(struct apply *apply);
 
-struct apply_task *apply_task_new(
-	struct peer *peer, struct raft_message *message); /* takes; NULL: out of memory */
+struct apply_task *apply_task_new(struct apply_region *region,
+	struct raft_message *message); /* takes the message; NULL: out of memory */
 void apply_task_free(struct apply_task *task); /* payloads included */
 
 #endif

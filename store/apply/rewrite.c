@@ -3,10 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
-#include "store/store.h"
+#include "store/rows/rows.h"
 
 #define REWRITE_UNITS 256 /* written at a time */
 
@@ -18,7 +15,7 @@ struct rewrite_unit {
 	int status;
 };
 
-static void on_written(struct blocks_request *request)
+static void rewrite_on_written(struct blocks_request *request)
 {
 	struct rewrite_unit *unit = (struct rewrite_unit *)request; /* the first member */
 
@@ -28,14 +25,14 @@ static void on_written(struct blocks_request *request)
 
 static int write_units(struct rewrite *rewrite)
 {
-	int status = env_loop_new(rewrite->raftkv->env, "rewrite", &rewrite->loop);
+	int status = env_loop_new(rewrite->engines->env, "rewrite", &rewrite->loop);
 
 	if (status < 0)
 		return status;
 	rewrite->pending = rewrite->count;
 	for (uint32_t i = 0; i < rewrite->count; i++) {
 		rewrite->units[i].request.loop = rewrite->loop;
-		blocks_write(rewrite->raftkv->blocks, &rewrite->units[i].request);
+		blocks_write(rewrite->engines->blocks, &rewrite->units[i].request);
 	}
 	status = env_loop_run(rewrite->loop);
 	env_loop_free(rewrite->loop);
@@ -69,7 +66,7 @@ static int gather(struct rewrite *rewrite, uint64_t address, struct buf *owner, 
 		return -ENOMEM;
 	unit = &rewrite->units[rewrite->count++];
 	*unit = (struct rewrite_unit){
-		.request = {.extent = {address, 1}, .vector_count = 1, .done = on_written},
+		.request = {.extent = {address, 1}, .vector_count = 1, .done = rewrite_on_written},
 		.vector = {(uint8_t *)bytes, BLOCK_UNIT_SIZE},
 		.rewrite = rewrite,
 		.owner = buf_ref(owner),
@@ -78,7 +75,7 @@ static int gather(struct rewrite *rewrite, uint64_t address, struct buf *owner, 
 	return 0;
 }
 
-static int read_row(struct raftkv *raftkv, struct slice object, uint64_t unit, struct extent_row *row)
+static int read_row(struct kv_engine *kv, struct slice object, uint64_t unit, struct extent_row *row)
 {
 	struct kv_value value = {0};
 	struct key prefix, key;
@@ -86,7 +83,7 @@ static int read_row(struct raftkv *raftkv, struct slice object, uint64_t unit, s
 
 	key_object(&prefix, object);
 	extent_row_key(&key, &prefix, unit);
-	status = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	if (status == 0)
 		status = extent_row_decode(value.data, row);
 	kv_value_close(&value);
@@ -111,7 +108,7 @@ static int rewrite_mutation(void *argument, const struct mutation *mutation)
 	for (uint64_t i = 0; i < mutation->count && status == 0; i++) {
 		const struct extent_unit *unit = &row.units[(mutation->first + i) % EXTENT_ROW_UNITS];
 
-		status = read_row(rewrite->raftkv, mutation->key, mutation->first + i, &row);
+		status = read_row(rewrite->engines->kv, mutation->key, mutation->first + i, &row);
 		if (status == STATUS_NOT_FOUND)
 			status = 0;
 		else if (status == 0 && unit->address != EXTENT_HOLE && unit->region == rewrite->region &&

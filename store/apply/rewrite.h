@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 #include "raft/raft.h"
+#include "store/engines.h"
 
-struct raftkv;
 struct rewrite_unit; /* rewrite.c */
 
 struct rewrite {
-	struct raftkv *raftkv;
+	struct engines *engines;
 	uint64_t region;
 	struct rewrite_unit *units; /* gathered */
 	uint32_t count;

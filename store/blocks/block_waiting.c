@@ -37,7 +37,7 @@ static int push(struct waiting_queue *queue, struct waiting_extent added)
 	return 0;
 }
 
-static bool pop(struct waiting_queue *queue, uint64_t order_max, struct waiting_extent *taken)
+static bool block_waiting_pop(struct waiting_queue *queue, uint64_t order_max, struct waiting_extent *taken)
 {
 	if (queue->count == 0 || item(queue, 0)->order > order_max)
 		return false;
@@ -101,9 +101,10 @@ void block_waiting_leave(struct block_waiting *waiting, struct blocks_reader *re
  * reader's: those block them, and those who enter from now on, and cannot have seen them, do not. */
 static void move_released(struct block_waiting *waiting)
 {
-	uint64_t mark_max = planted("blocks:reused_early") ? UINT64_MAX : waiting->released_mark;
+	uint64_t mark_max = waiting->released_mark;
 	struct waiting_extent moved;
 
+	PLANT("blocks:reused_early", mark_max = UINT64_MAX);
 	if (waiting->marked.count > 0 && item(&waiting->marked, 0)->order <= mark_max)
 		waiting->epoch++;
 	while (waiting->marked.count > 0 && item(&waiting->marked, 0)->order <= mark_max) {
@@ -111,7 +112,7 @@ static void move_released(struct block_waiting *waiting)
 		moved.order = waiting->epoch;
 		if (push(&waiting->released, moved))
 			return; /* no memory: the rest stays where it is until the next time */
-		pop(&waiting->marked, mark_max, &moved);
+		block_waiting_pop(&waiting->marked, mark_max, &moved);
 	}
 }
 
@@ -121,10 +122,9 @@ bool block_waiting_take(struct block_waiting *waiting, struct block_extent *exte
 	uint64_t epoch_max = oldest == &waiting->readers ? UINT64_MAX : oldest->epoch;
 	struct waiting_extent taken;
 
-	if (planted("blocks:reader_ignored"))
-		epoch_max = UINT64_MAX;
+	PLANT("blocks:reader_ignored", epoch_max = UINT64_MAX);
 	move_released(waiting);
-	if (!pop(&waiting->released, epoch_max, &taken))
+	if (!block_waiting_pop(&waiting->released, epoch_max, &taken))
 		return false;
 	*extent = taken.extent;
 	waiting->units -= extent->count;

@@ -182,7 +182,7 @@ static bool becomes_wanted(struct blocks *blocks)
 	return wanted && blocks->options.wanted;
 }
 
-static bool take(struct blocks *blocks, uint32_t count, struct block_extent *extent)
+static bool blocks_take(struct blocks *blocks, uint32_t count, struct block_extent *extent)
 {
 	bool taken, wanted;
 
@@ -205,10 +205,10 @@ int blocks_allocate(
 {
 	int status = 0;
 
-	if (take(blocks, count, extent))
+	if (blocks_take(blocks, count, extent))
 		return 0;
 	pthread_mutex_lock(&blocks->space);
-	while (status == 0 && !take(blocks, count, extent)) /* somebody may have grown it meanwhile */
+	while (status == 0 && !blocks_take(blocks, count, extent)) /* somebody may have grown it meanwhile */
 		status = blocks_files_grow(blocks, claim);
 	pthread_mutex_unlock(&blocks->space);
 	return status;

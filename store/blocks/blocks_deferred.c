@@ -47,7 +47,7 @@ void blocks_deferred_arrived(struct blocks *blocks, const struct blocks_request 
 	tell(drained);
 }
 
-static void submit(struct env_mail *mail)
+static void blocks_deferred_submit(struct env_mail *mail)
 {
 	struct blocks_request *request = container_of(mail, struct blocks_request, file.mail);
 
@@ -72,7 +72,7 @@ int blocks_defer(struct blocks *blocks, struct blocks_request *request)
 	}
 	request->blocks = blocks;
 	request->is_deferred = true;
-	env_post(request->loop, &request->file.mail, submit);
+	env_post(request->loop, &request->file.mail, blocks_deferred_submit);
 	return 0;
 }
 
@@ -82,7 +82,8 @@ void blocks_drain(struct blocks *blocks, struct blocks_drain *drain)
 	struct blocks_drain *drained;
 
 	pthread_mutex_lock(&blocks->deferring);
-	drain->until = planted("blocks:drained_early") ? 0 : blocks->deferred.begun;
+	drain->until = blocks->deferred.begun;
+	PLANT("blocks:drained_early", drain->until = 0);
 	drain->next = NULL;
 	while (*end)
 		end = &(*end)->next;
@@ -96,7 +97,8 @@ bool blocks_deferred_read(struct blocks *blocks, uint64_t address, uint32_t *cou
 {
 	const uint8_t *found;
 
-	if (atomic_load(&blocks->deferred_count) == 0 || planted("blocks:deferred_not_read"))
+	PLANT("blocks:deferred_not_read", return false);
+	if (atomic_load(&blocks->deferred_count) == 0)
 		return false;
 	pthread_mutex_lock(&blocks->deferring);
 	found = deferred_writes_find(&blocks->deferred, address, count);

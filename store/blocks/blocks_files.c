@@ -235,12 +235,11 @@ void blocks_files_close(struct blocks *blocks)
 static int check_reserve(struct blocks *blocks, enum blocks_claim claim, uint64_t size)
 {
 	uint64_t reserve = blocks->options.reserve_size;
-	uint64_t left = claim == BLOCKS_NEW || planted("members:reserve_kept") ? reserve
-			: claim == BLOCKS_ADMITTED			       ? reserve / 2
-									       : 0;
+	uint64_t left = claim == BLOCKS_NEW ? reserve : claim == BLOCKS_ADMITTED ? reserve / 2 : 0;
 	struct env_space space;
 	int status = env_space(blocks->options.env, blocks->path, &space);
 
+	PLANT("members:reserve_kept", left = reserve);
 	if (status)
 		return status;
 	return space.available >= size && space.available - size >= left ? 0 : -ENOSPC;

@@ -47,8 +47,8 @@ static bool is_aligned(const struct blocks_request *request)
 	return true;
 }
 
-static void submit(struct blocks_request *request, struct env_file *file, enum env_file_operation operation,
-	env_file_cb done)
+static void blocks_io_submit(struct blocks_request *request, struct env_file *file,
+	enum env_file_operation operation, env_file_cb done)
 {
 	struct blocks *blocks = request->blocks;
 
@@ -76,7 +76,7 @@ static void check_range(const struct blocks_request *request)
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-static void on_written(struct env_file_request *file)
+static void blocks_io_on_written(struct env_file_request *file)
 {
 	struct blocks_request *request = request_of(file);
 	struct blocks *blocks = request->blocks;
@@ -106,14 +106,14 @@ static void on_deferred(struct env_file_request *file)
 	mark_dirty(request->blocks, request->extent.address);
 	if (request->is_deferred)
 		blocks_deferred_arrived(request->blocks, request);
-	on_written(file);
+	blocks_io_on_written(file);
 }
 
 void blocks_submit_deferred(struct blocks *blocks, struct blocks_request *request)
 {
 	struct block_file file = file_of(blocks, request->extent.address);
 
-	submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
+	blocks_io_submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
 }
 
 static void on_no_memory(struct env_mail *mail)
@@ -143,6 +143,7 @@ int blocks_copy_vector(struct blocks_request *request)
 
 void blocks_write(struct blocks *blocks, struct blocks_request *request)
 {
+	bool is_synced = request->sync;
 	struct block_file file = file_of(blocks, request->extent.address);
 
 	check_range(request);
@@ -153,10 +154,11 @@ void blocks_write(struct blocks *blocks, struct blocks_request *request)
 		env_post(request->loop, &request->file.mail, on_no_memory);
 		return;
 	}
-	if (request->sync && !planted("blocks:sync_skipped"))
-		submit(request, file.synced, ENV_FILE_WRITE, on_written);
+	PLANT("blocks:sync_skipped", is_synced = false);
+	if (is_synced)
+		blocks_io_submit(request, file.synced, ENV_FILE_WRITE, blocks_io_on_written);
 	else
-		submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
+		blocks_io_submit(request, file.deferred, ENV_FILE_WRITE, on_deferred);
 }
 
 int blocks_write_now(struct blocks *blocks, struct block_extent extent, const void *bytes)
@@ -198,7 +200,8 @@ int blocks_sync(struct blocks *blocks)
 		pthread_mutex_unlock(&blocks->lock);
 		if (is_end)
 			break;
-		if (file && !planted("blocks:deferred_unsynced"))
+		PLANT("blocks:deferred_unsynced", file = NULL);
+		if (file)
 			status = env_file_sync(file);
 	}
 	pthread_mutex_unlock(&blocks->syncing);

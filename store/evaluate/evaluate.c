@@ -4,13 +4,12 @@
 
 #include "proto/container.h"
 #include "store/evaluate/overlay_view.h"
-#include "store/store.h"
 
 #define EVALUATIONS_PER_TURN 256
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
-static void deliver(struct env_mail *mail)
+static void evaluate_deliver(struct env_mail *mail)
 {
 	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
 	struct buf *reply = write->reply;
@@ -20,14 +19,14 @@ static void deliver(struct env_mail *mail)
 	buf_unref(reply);
 }
 
-/* Where to ask instead. Such errors are given on the peer's loop. */
+/* Where to ask instead. Such errors are given on the replica's loop. */
 static void give_hint(struct raftkv_write *write, int status)
 {
 	bool is_elsewhere = status == STATUS_NOT_LEADER || status == STATUS_STALE_COMMAND;
 
-	write->leader_store = is_elsewhere ? peer_leader_store(write->peer) : 0;
-	write->epoch =
-		status == STATUS_EPOCH_NOT_MATCH ? write->peer->region.epoch : (struct region_epoch){0};
+	write->leader_store = is_elsewhere ? host_leader_store(&write->evaluations->host) : 0;
+	write->epoch = status == STATUS_EPOCH_NOT_MATCH ? write->evaluations->host.region->epoch
+							: (struct region_epoch){0};
 }
 
 static void answer(struct raftkv_write *write, int status, struct buf *reply)
@@ -39,9 +38,9 @@ static void answer(struct raftkv_write *write, int status, struct buf *reply)
 	write->reply = status == 0 ? buf_ref(reply) : NULL;
 	/* An error may be found inside raftkv_async_write, which must not call back. */
 	if (status == 0 && env_loop_is_current(write->loop))
-		deliver(&write->mail);
+		evaluate_deliver(&write->mail);
 	else
-		env_post(write->loop, &write->mail, deliver);
+		env_post(write->loop, &write->mail, evaluate_deliver);
 }
 
 void evaluate_finish(struct raftkv_write *write, int status, struct buf *reply)
@@ -64,41 +63,42 @@ void evaluate_finish_kept(struct raftkv_write *write, int status)
 
 /* ---- The queue -------------------------------------------------------------------------------------------------- */
 
-static void evaluate_one(struct peer *peer, struct raftkv_write *write)
+static void evaluate_one(struct evaluations *evaluations, struct raftkv_write *write)
 {
 	struct evaluation *evaluation = write->evaluation;
-	struct engine_view engine = evaluation_engine(peer, false, evaluation ? &evaluation->units : NULL);
+	struct engine_view engine =
+		evaluation_engine(evaluations, false, evaluation ? &evaluation->units : NULL);
 	struct overlay_view view;
 	struct question question;
 	struct outcome outcome = {0};
 
-	if (!evaluation && evaluate_join(peer, write))
+	if (!evaluation && evaluate_join(evaluations, write))
 		return;
-	question_init(&question, peer, write);
-	overlay_view_init(&view, &peer->overlay, &peer->region, &engine);
+	question_init(&question, evaluations, write);
+	overlay_view_init(&view, &evaluations->overlay, evaluations->host.region, &engine);
 	evaluation_run(&view.base, &question, &outcome);
 	outcome.seen = view.seen;
 	question_close(&question);
 	if (outcome.status == STATUS_WOULD_BLOCK) {
-		evaluate_park(peer, write);
+		evaluate_park(evaluations, write);
 	} else {
 		write->evaluation = NULL;
-		evaluate_conclude(peer, write, &outcome);
+		evaluate_conclude(evaluations, write, &outcome);
 		if (evaluation)
 			evaluation_free(evaluation);
 	}
 	outcome_close(&outcome);
 }
 
-void evaluate_queue(struct peer *peer, struct raftkv_write *write)
+void evaluate_queue(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluations *evaluations = &peer->evaluations;
+	write->evaluations = evaluations;
 
 	if (evaluations->queued_count >= EVALUATIONS_QUEUED_MAX) {
 		evaluate_finish(write, STATUS_LIMIT, NULL);
 		return;
 	}
-	if (write->epoch_version > 0 && write->epoch_version != peer->region.epoch.version) {
+	if (write->epoch_version > 0 && write->epoch_version != evaluations->host.region->epoch.version) {
 		evaluate_finish(write, STATUS_EPOCH_NOT_MATCH, NULL);
 		return;
 	}
@@ -120,7 +120,7 @@ void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *
 	evaluations->queued_count++;
 }
 
-static struct raftkv_write *pop(struct evaluations *evaluations)
+static struct raftkv_write *evaluate_pop(struct evaluations *evaluations)
 {
 	struct raftkv_write *write = evaluations->first;
 
@@ -131,48 +131,46 @@ static struct raftkv_write *pop(struct evaluations *evaluations)
 	return write;
 }
 
-static bool is_throttled(const struct peer *peer)
+static bool is_throttled(const struct evaluations *evaluations)
 {
-	if (!atomic_load_explicit(&peer->shard->raftkv->flush.is_throttling, memory_order_relaxed))
+	if (!atomic_load_explicit(&evaluations->host.flush->is_throttling, memory_order_relaxed))
 		return false;
-	atomic_fetch_add(&peer->shard->throttled, 1);
+	atomic_fetch_add(&evaluations->host.figures->throttled, 1);
 	return true;
 }
 
-static bool may_evaluate(const struct peer *peer)
+static bool may_evaluate(const struct evaluations *evaluations)
 {
-	const struct evaluations *evaluations = &peer->evaluations;
-
-	return evaluations->first && peer_is_serving(peer) && !evaluations->exclusive &&
-	       !is_throttled(peer) && evaluations->pending_size < EVALUATIONS_PENDING_SIZE &&
+	return evaluations->first && host_serving_term(&evaluations->host) > 0 && !evaluations->exclusive &&
+	       !is_throttled(evaluations) && evaluations->pending_size < EVALUATIONS_PENDING_SIZE &&
 	       evaluations->parked_count < EVALUATIONS_PARKED_MAX &&
-	       peer->applied.index >= evaluations->hold_index;
+	       evaluations->host.applied->index >= evaluations->hold_index;
 }
 
-void evaluate_queued(struct peer *peer)
+void evaluate_queued(struct evaluations *evaluations)
 {
 	for (int i = 0; i < EVALUATIONS_PER_TURN; i++) {
-		if (!may_evaluate(peer))
+		if (!may_evaluate(evaluations))
 			return;
-		evaluate_one(peer, pop(&peer->evaluations));
+		evaluate_one(evaluations, evaluate_pop(evaluations));
 	}
-	shard_mark(peer->shard, peer);
+	host_mark(&evaluations->host);
 }
 
-void evaluate_on_applied(struct peer *peer, uint64_t index)
+void evaluate_on_applied(struct evaluations *evaluations, uint64_t index, uint64_t committed)
 {
-	if (!peer->evaluations.exclusive)
-		overlay_retire(&peer->overlay, index);
+	evaluations->committed = committed;
+	if (!evaluations->exclusive)
+		overlay_retire(&evaluations->overlay, index);
 }
 
-void evaluate_fail(struct peer *peer, int status)
+void evaluate_fail(struct evaluations *evaluations, int status)
 {
-	struct evaluations *evaluations = &peer->evaluations;
 	struct evaluation *evaluation = evaluations->exclusive;
 
 	evaluations->drop_overlay = evaluation != NULL;
 	if (!evaluation)
-		overlay_clear(&peer->overlay);
+		overlay_clear(&evaluations->overlay);
 	evaluations->hold_index = 0;
 	for (struct evaluation *parked = evaluations->parked; parked; parked = parked->next) {
 		struct raftkv_write *write = parked->write;
@@ -188,7 +186,7 @@ void evaluate_fail(struct peer *peer, int status)
 		evaluate_finish(write, status, NULL);
 	}
 	while (evaluations->first) {
-		struct raftkv_write *write = pop(evaluations);
+		struct raftkv_write *write = evaluate_pop(evaluations);
 
 		if (write->evaluation)
 			evaluation_free(write->evaluation);
@@ -197,15 +195,13 @@ void evaluate_fail(struct peer *peer, int status)
 	}
 }
 
-bool evaluate_is_quiet(const struct peer *peer)
+bool evaluate_is_quiet(const struct evaluations *evaluations)
 {
-	return !peer->evaluations.parked && !peer->evaluations.exclusive;
+	return !evaluations->parked && !evaluations->exclusive;
 }
 
-void evaluate_close(struct peer *peer)
+void evaluate_close(struct evaluations *evaluations)
 {
-	struct evaluations *evaluations = &peer->evaluations;
-
 	while (evaluations->parked) {
 		struct evaluation *evaluation = evaluations->parked;
 
@@ -215,5 +211,5 @@ void evaluate_close(struct peer *peer)
 	if (evaluations->exclusive)
 		evaluation_free(evaluations->exclusive);
 	evaluations->exclusive = NULL;
-	overlay_clear(&peer->overlay);
+	overlay_clear(&evaluations->overlay);
 }

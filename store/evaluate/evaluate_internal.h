@@ -1,20 +1,54 @@
 /*
  * evaluate_internal.h: what the files of an evaluation share: evaluate.c the queue of a region, evaluation.c one
- * evaluation, propose.c what becomes of its outcome, park.c those that miss something in memory. On the peer's loop,
- * but for evaluation_run.
+ * evaluation, propose.c what becomes of its outcome, park.c those that miss something in memory. On the
+ * replica's loop, but for evaluation_run.
  */
 #ifndef RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
 #define RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
 
 #include "proto/env.h"
-#include "store/blocks/blocks.h"
-#include "store/rows/engine_view.h"
 #include "store/evaluate/evaluate.h"
 #include "store/evaluate/evaluator.h"
-#include "store/rows/mutations.h"
-#include "store/peer/peer.h"
-#include "store/raftkv.h"
 #include "store/rows/unit_cache.h"
+
+/* ---- What the replica does (evaluation_host_ops) ---- */
+
+static inline uint64_t host_serving_term(const struct evaluation_host *host)
+{
+	return host->ops->serving_term(host);
+}
+
+static inline bool host_has_lease(const struct evaluation_host *host)
+{
+	return host->ops->has_lease(host);
+}
+
+static inline uint64_t host_leader_store(const struct evaluation_host *host)
+{
+	return host->ops->leader_store(host);
+}
+
+static inline int host_propose(struct evaluation_host *host, struct raft_entry *entry)
+{
+	return host->ops->propose(host, entry);
+}
+
+static inline void host_confirm(struct evaluation_host *host, struct read_index_request *request)
+{
+	host->ops->confirm(host, request);
+}
+
+static inline void host_mark(struct evaluation_host *host)
+{
+	host->ops->mark(host);
+}
+
+static inline void host_came_back(struct evaluation_host *host)
+{
+	host->ops->came_back(host);
+}
+
+/* ---- One evaluation ---- */
 
 /* What an evaluation needs of a request; holds references, so that a worker can go on after the request was answered. */
 struct question {
@@ -39,7 +73,7 @@ struct outcome {
 struct evaluation {
 	struct evaluation *next; /* parked */
 	struct env_work work;
-	struct peer *peer;
+	struct evaluations *evaluations;
 	struct raftkv_write *write; /* NULL: answered meanwhile */
 	struct question question;
 	uint64_t term;
@@ -52,13 +86,15 @@ struct evaluation {
 
 /* ---- evaluation.c ---- */
 
-void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write);
+void question_init(
+	struct question *question, struct evaluations *evaluations, const struct raftkv_write *write);
 void question_close(struct question *question);
 void outcome_close(struct outcome *outcome);
 /* Pure but for the view: runs on the loop or on a worker. */
 void evaluation_run(struct view *view, const struct question *question, struct outcome *outcome);
 /* What it reads below the overlay. `units` may be NULL. */
-struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct unit_cache *units);
+struct engine_view evaluation_engine(
+	struct evaluations *evaluations, bool may_block, struct unit_cache *units);
 
 /* ---- evaluate.c ---- */
 
@@ -70,14 +106,14 @@ void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *
 /* ---- propose.c ---- */
 
 /* Proposes the mutations, or confirms an outcome without any, and answers then. Takes what it needs of `outcome`. */
-void evaluate_conclude(struct peer *peer, struct raftkv_write *write, struct outcome *outcome);
+void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome);
 
 /* ---- park.c ---- */
 
 /* The request missed something in memory: a worker fetches it. */
-void evaluate_park(struct peer *peer, struct raftkv_write *write);
+void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write);
 /* A copy of a parked request shares its answer, and makes it a retry if it is one. False: there is none. */
-bool evaluate_join(struct peer *peer, struct raftkv_write *write);
+bool evaluate_join(struct evaluations *evaluations, struct raftkv_write *write);
 void evaluation_free(struct evaluation *evaluation);
 
 #endif

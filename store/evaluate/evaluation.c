@@ -5,26 +5,26 @@
 
 #include "proto/plant.h"
 #include "store/rows/slots.h"
-#include "store/store.h"
 
-void question_init(struct question *question, struct peer *peer, const struct raftkv_write *write)
+void question_init(
+	struct question *question, struct evaluations *evaluations, const struct raftkv_write *write)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = evaluations->host.engines;
 
 	*question = (struct question){
-		.evaluator = raftkv->options.evaluator,
+		.evaluator = evaluations->host.evaluator,
 		.input = {.body = buf_slice(write->body),
 			.payload = buf_ref(write->payload),
 			.session = write->session,
-			.wall = env_wall(raftkv->env),
-			.region_start = buf_slice(peer->region.start),
-			.region_end = buf_slice(peer->region.end)},
+			.wall = env_wall(engines->env),
+			.region_start = buf_slice(evaluations->host.region->start),
+			.region_end = buf_slice(evaluations->host.region->end)},
 		.body = buf_ref(write->body),
 		.slot = write->slot,
 		.sequence = write->sequence,
 		.is_retry = write->is_retry,
 	};
-	env_random(raftkv->env, question->input.random, sizeof question->input.random);
+	env_random(engines->env, question->input.random, sizeof question->input.random);
 }
 
 void question_close(struct question *question)
@@ -45,7 +45,8 @@ static bool is_new(struct view *view, const struct question *question, struct ou
 {
 	enum slot_verdict verdict = SLOT_NEW;
 
-	if (!slots_are_of(question->input.session) || planted("store:retry_without_slot"))
+	PLANT("store:retry_without_slot", return true);
+	if (!slots_are_of(question->input.session))
 		return true;
 	outcome->status = slots_find(view, question->input.session, question->slot, question->sequence,
 		&verdict, &outcome->answer, &outcome->reply);
@@ -85,10 +86,11 @@ void evaluation_run(struct view *view, const struct question *question, struct o
 		buf_slice(outcome->reply));
 }
 
-struct engine_view evaluation_engine(struct peer *peer, bool may_block, struct unit_cache *units)
+struct engine_view evaluation_engine(
+	struct evaluations *evaluations, bool may_block, struct unit_cache *units)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = evaluations->host.engines;
 
 	return (struct engine_view){
-		.kv = raftkv->kv, .blocks = raftkv->blocks, .may_block = may_block, .units = units};
+		.kv = engines->kv, .blocks = engines->blocks, .may_block = may_block, .units = units};
 }

@@ -17,7 +17,6 @@
 #include "proto/buf.h"
 #include "proto/codec.h"
 #include "store/rows/mutations.h"
-#include "store/kv/view.h"
 
 struct eval_input {
 	struct slice body; /* the operation, encoded by the layer above */

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/blocks/blocks.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
+#include "store/rows/rows.h"
 
 /* ---- The two trees ---- */
 

@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/rows/keys.h"
-#include "store/rows/region_view.h"
 
 static struct overlay_view *view_of(struct view *base)
 {
@@ -24,7 +22,8 @@ static void unref_owner(void *owner)
 	buf_unref(owner);
 }
 
-static int get(struct view *base, enum key_space space, struct slice row_key, struct kv_value *value)
+static int overlay_view_get(
+	struct view *base, enum key_space space, struct slice row_key, struct kv_value *value)
 {
 	struct overlay_view *view = view_of(base);
 	const struct overlay_row *row;
@@ -102,8 +101,8 @@ static int on_engine_row(void *argument, struct slice key, struct slice value)
 	return hidden ? 0 : merge->each(merge->argument, key_row_inner(merge->space, key), value);
 }
 
-static int scan(struct view *base, enum key_space space, struct slice low, struct slice high, view_row_cb row,
-	void *argument)
+static int overlay_view_scan(struct view *base, enum key_space space, struct slice low, struct slice high,
+	view_row_cb row, void *argument)
 {
 	struct overlay_view *view = view_of(base);
 	struct key from, to;
@@ -145,7 +144,8 @@ static struct stretch stretch_at(struct overlay_view *view, struct slice object,
 	return (struct stretch){min_u64(extent->end, end), extent};
 }
 
-static int read(struct view *base, struct slice object, uint64_t first, uint32_t count, void *bytes)
+static int overlay_view_read(
+	struct view *base, struct slice object, uint64_t first, uint32_t count, void *bytes)
 {
 	struct overlay_view *view = view_of(base);
 	uint64_t end = first + count;
@@ -170,7 +170,8 @@ static int read(struct view *base, struct slice object, uint64_t first, uint32_t
 	return status;
 }
 
-static int mapped(struct view *base, struct slice object, uint64_t first, uint64_t count, uint64_t *out)
+static int overlay_view_mapped(
+	struct view *base, struct slice object, uint64_t first, uint64_t count, uint64_t *out)
 {
 	struct overlay_view *view = view_of(base);
 	uint64_t end = count > UINT64_MAX - first ? UINT64_MAX : first + count;
@@ -193,7 +194,8 @@ static int mapped(struct view *base, struct slice object, uint64_t first, uint64
 }
 
 /* In a stretch of the overlay every unit is alike. */
-static int next(struct view *base, struct slice object, uint64_t first, bool data, uint64_t *unit)
+static int overlay_view_next(
+	struct view *base, struct slice object, uint64_t first, bool data, uint64_t *unit)
 {
 	struct overlay_view *view = view_of(base);
 	int status = region_view_object(view->region, object);
@@ -216,7 +218,8 @@ static int next(struct view *base, struct slice object, uint64_t first, bool dat
 	return status;
 }
 
-static const struct view_ops operations = {get, scan, read, mapped, next};
+static const struct view_ops operations = {
+	overlay_view_get, overlay_view_scan, overlay_view_read, overlay_view_mapped, overlay_view_next};
 
 void overlay_view_init(struct overlay_view *view, const struct overlay *overlay, const struct region *region,
 	const struct engine_view *engine)

@@ -7,10 +7,8 @@
 #ifndef RAFTKV_STORE_EVALUATE_OVERLAY_VIEW_H
 #define RAFTKV_STORE_EVALUATE_OVERLAY_VIEW_H
 
-#include "store/rows/engine_view.h"
+#include "store/rows/rows.h"
 #include "store/evaluate/overlay.h"
-#include "store/rows/region.h"
-#include "store/kv/view.h"
 
 struct overlay_view {
 	struct view base;

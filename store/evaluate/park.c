@@ -7,11 +7,10 @@
 #include "proto/container.h"
 #include "store/evaluate/overlay_view.h"
 #include "store/rows/slots.h"
-#include "store/store.h"
 
 void evaluation_free(struct evaluation *evaluation)
 {
-	blocks_leave(evaluation->peer->shard->raftkv->blocks, &evaluation->reader);
+	blocks_leave(evaluation->evaluations->host.engines->blocks, &evaluation->reader);
 	unit_cache_close(&evaluation->units);
 	outcome_close(&evaluation->outcome);
 	question_close(&evaluation->question);
@@ -23,11 +22,11 @@ static void fetch(struct env_work *work)
 {
 	struct evaluation *evaluation = container_of(work, struct evaluation, work);
 	const struct overlay nothing = {0};
-	struct engine_view engine = evaluation_engine(evaluation->peer, true, &evaluation->units);
+	struct engine_view engine = evaluation_engine(evaluation->evaluations, true, &evaluation->units);
 	struct overlay_view view;
 	struct outcome outcome = {0};
 
-	overlay_view_init(&view, &nothing, &evaluation->peer->region, &engine);
+	overlay_view_init(&view, &nothing, evaluation->evaluations->host.region, &engine);
 	evaluation_run(&view.base, &evaluation->question, &outcome);
 	outcome_close(&outcome);
 }
@@ -35,109 +34,105 @@ static void fetch(struct env_work *work)
 static void evaluate_on_worker(struct env_work *work)
 {
 	struct evaluation *evaluation = container_of(work, struct evaluation, work);
-	struct peer *peer = evaluation->peer;
-	struct engine_view engine = evaluation_engine(peer, true, NULL);
+	struct evaluations *evaluations = evaluation->evaluations;
+	struct engine_view engine = evaluation_engine(evaluations, true, NULL);
 	struct overlay_view view;
 
-	overlay_view_init(&view, &peer->overlay, &peer->region, &engine);
+	overlay_view_init(&view, &evaluations->overlay, evaluations->host.region, &engine);
 	evaluation_run(&view.base, &evaluation->question, &evaluation->outcome);
 	evaluation->outcome.seen = view.seen;
 }
 
-static void unpark(struct peer *peer, struct evaluation *evaluation)
+static void unpark(struct evaluations *evaluations, struct evaluation *evaluation)
 {
-	struct evaluation **link = &peer->evaluations.parked;
+	struct evaluation **link = &evaluations->parked;
 
 	while (*link != evaluation)
 		link = &(*link)->next;
 	*link = evaluation->next;
-	peer->evaluations.parked_count--;
+	evaluations->parked_count--;
 }
 
 static void on_fetched(struct env_work *work)
 {
 	struct evaluation *evaluation = container_of(work, struct evaluation, work);
-	struct peer *peer = evaluation->peer;
+	struct evaluations *evaluations = evaluation->evaluations;
 
-	unpark(peer, evaluation);
+	unpark(evaluations, evaluation);
 	evaluation->is_working = false;
-	if (evaluation->write) {
-		evaluate_queue_first(&peer->evaluations, evaluation->write);
-		peer_process(peer);
-	} else {
+	if (evaluation->write)
+		evaluate_queue_first(evaluations, evaluation->write);
+	else
 		evaluation_free(evaluation);
-	}
-	shard_check_stopped(peer->shard);
+	host_came_back(&evaluations->host);
 }
 
 /* The overlay is the loop's again. */
-static void take_overlay_back(struct peer *peer)
+static void take_overlay_back(struct evaluations *evaluations)
 {
-	peer->evaluations.exclusive = NULL;
-	if (peer->evaluations.drop_overlay)
-		overlay_clear(&peer->overlay);
+	evaluations->exclusive = NULL;
+	if (evaluations->drop_overlay)
+		overlay_clear(&evaluations->overlay);
 	else
-		overlay_retire(&peer->overlay, peer->applied.index);
-	peer->evaluations.drop_overlay = false;
+		overlay_retire(&evaluations->overlay, evaluations->host.applied->index);
+	evaluations->drop_overlay = false;
 }
 
 static void on_evaluated(struct env_work *work)
 {
 	struct evaluation *evaluation = container_of(work, struct evaluation, work);
-	struct peer *peer = evaluation->peer;
+	struct evaluations *evaluations = evaluation->evaluations;
 	struct raftkv_write *write = evaluation->write;
 
-	take_overlay_back(peer);
+	take_overlay_back(evaluations);
 	if (write) {
 		write->evaluation = NULL;
-		if (peer_is_serving(peer) && peer->term == evaluation->term)
-			evaluate_conclude(peer, write, &evaluation->outcome);
+		if (host_serving_term(&evaluations->host) == evaluation->term)
+			evaluate_conclude(evaluations, write, &evaluation->outcome);
 		else
 			evaluate_finish(write, STATUS_NOT_LEADER, NULL);
 	}
 	evaluation_free(evaluation);
-	peer_process(peer);
-	shard_check_stopped(peer->shard);
+	host_came_back(&evaluations->host);
 }
 
-static struct evaluation *evaluation_new(struct peer *peer, struct raftkv_write *write)
+static struct evaluation *evaluation_new(struct evaluations *evaluations, struct raftkv_write *write)
 {
 	struct evaluation *evaluation = calloc(1, sizeof *evaluation);
 
 	if (!evaluation)
 		return NULL;
-	evaluation->peer = peer;
+	evaluation->evaluations = evaluations;
 	evaluation->write = write;
-	question_init(&evaluation->question, peer, write);
-	blocks_enter(peer->shard->raftkv->blocks, &evaluation->reader);
+	question_init(&evaluation->question, evaluations, write);
+	blocks_enter(evaluations->host.engines->blocks, &evaluation->reader);
 	write->evaluation = evaluation;
 	return evaluation;
 }
 
-void evaluate_park(struct peer *peer, struct raftkv_write *write)
+void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluations *evaluations = &peer->evaluations;
 	struct evaluation *evaluation = write->evaluation;
 
 	if (!evaluation)
-		evaluation = evaluation_new(peer, write);
+		evaluation = evaluation_new(evaluations, write);
 	if (!evaluation) {
 		evaluate_finish(write, -ENOMEM, NULL);
 		return;
 	}
-	atomic_fetch_add(&peer->shard->parked, 1);
-	evaluation->term = peer->term;
+	atomic_fetch_add(&evaluations->host.figures->parked, 1);
+	evaluation->term = host_serving_term(&evaluations->host);
 	evaluation->question.is_retry = write->is_retry;
 	evaluation->is_working = true;
 	if (++evaluation->misses > EVALUATION_MISSES_MAX) {
 		evaluations->exclusive = evaluation;
-		env_work_submit(peer->shard->loop, &evaluation->work, evaluate_on_worker, on_evaluated);
+		env_work_submit(evaluations->host.loop, &evaluation->work, evaluate_on_worker, on_evaluated);
 		return;
 	}
 	evaluation->next = evaluations->parked;
 	evaluations->parked = evaluation;
 	evaluations->parked_count++;
-	env_work_submit(peer->shard->loop, &evaluation->work, fetch, on_fetched);
+	env_work_submit(evaluations->host.loop, &evaluation->work, fetch, on_fetched);
 }
 
 static bool is_copy_of(const struct raftkv_write *write, const struct evaluation *evaluation)
@@ -148,9 +143,9 @@ static bool is_copy_of(const struct raftkv_write *write, const struct evaluation
 	       other->sequence == write->sequence;
 }
 
-bool evaluate_join(struct peer *peer, struct raftkv_write *write)
+bool evaluate_join(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluation *evaluation = peer->evaluations.parked;
+	struct evaluation *evaluation = evaluations->parked;
 	struct raftkv_write *other;
 
 	if (!slots_are_of(write->session))

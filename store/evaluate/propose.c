@@ -5,18 +5,19 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/store.h"
 
 static void on_proposal_finished(struct proposal *proposal, int status)
 {
 	struct raftkv_write *write = container_of(proposal, struct raftkv_write, proposal);
-	struct peer *peer = write->peer;
+	struct evaluations *evaluations = write->evaluations;
 
 	if (status == 0) {
-		histogram_add(&peer->shard->committing, peer->committed_at - proposal->proposed);
-		histogram_add(&peer->shard->applying, env_now(peer->shard->raftkv->env) - peer->committed_at);
+		histogram_add(
+			&evaluations->host.figures->committing, evaluations->committed - proposal->proposed);
+		histogram_add(&evaluations->host.figures->applying,
+			env_now(evaluations->host.engines->env) - evaluations->committed);
 	}
-	peer->evaluations.pending_size -= write->size;
+	evaluations->pending_size -= write->size;
 	evaluate_finish_kept(write, status == 0 ? write->status : status);
 }
 
@@ -45,86 +46,79 @@ struct draft {
 };
 
 /* Admission: what needs space is refused while there is too little, before it is proposed. */
-static int make_draft(struct peer *peer, struct outcome *outcome, struct draft *draft)
+static int make_draft(struct evaluations *evaluations, struct outcome *outcome, struct draft *draft)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = evaluations->host.engines;
 	struct raft_entry *entry = &draft->entry;
-	struct needs needs = {.region = &peer->region};
+	struct needs needs = {.region = evaluations->host.region};
 	uint64_t epoch_version;
 	int status;
 
-	if (space_is_short(&raftkv->space) && !mutations_spares_space(&outcome->mutations))
+	if (space_is_short(&engines->space) && !mutations_spares_space(&outcome->mutations))
 		return -ENOSPC;
-	status = mutations_finish(&outcome->mutations, peer->region.epoch.version, entry);
+	status = mutations_finish(&outcome->mutations, evaluations->host.region->epoch.version, entry);
 	if (status == 0)
 		status = mutations_each(entry, &epoch_version, check_mutation, &needs);
 	if (status == 0 && entry->payload_size > 0)
 		status = payload_new(
-			raftkv->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
+			engines->blocks, BLOCKS_NEW, entry->payload_size / BLOCK_UNIT_SIZE, &draft->payload);
 	if (status == 0 && needs.small_units > 0)
-		status = payload_reserve(raftkv->blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
+		status = payload_reserve(engines->blocks, BLOCKS_NEW, needs.small_units, &draft->reserve);
 	return status;
 }
 
-static void add_payload(struct peer *peer, struct payload *payload, const struct raft_entry *entry)
-{
-	if (!payload)
-		return;
-	payload->term = entry->term;
-	payload->index = entry->index;
-	append_add_payload(&peer->appends, payload);
-}
-
 /* The entry stands in the log from here on. */
-static void on_proposed(
-	struct peer *peer, struct raftkv_write *write, struct outcome *outcome, struct draft *draft)
+static void on_proposed(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome,
+	struct draft *draft)
 {
-	struct raft_entry *entry = &draft->entry;
-	struct raft_status raft;
+	const struct raft_entry *entry = &draft->entry;
+	struct payload_list *payloads = evaluations->host.payloads;
 
-	raw_node_status(peer->raft_group, &raft);
-	entry->index = raft.last_index;
-	entry->term = raft.hard_state.term;
-	add_payload(peer, draft->payload, entry);
-	add_payload(peer, draft->reserve, entry);
+	if (draft->payload)
+		payload_list_add(payloads, draft->payload, entry->term, entry->index);
+	if (draft->reserve)
+		payload_list_add(payloads, draft->reserve, entry->term, entry->index);
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);
 	write->size = (size_t)raft_entry_payload_size(entry);
 	write->proposal = (struct proposal){
 		.term = entry->term,
 		.index = entry->index,
-		.proposed = env_now(peer->shard->raftkv->env),
+		.proposed = env_now(evaluations->host.engines->env),
 		.finish = on_proposal_finished,
 	};
-	histogram_add(&peer->shard->proposing, write->proposal.proposed - write->begun);
-	peer->evaluations.pending_size += write->size;
-	atomic_fetch_add_explicit(&peer->shard->writes, 1, memory_order_relaxed);
-	proposal_queue_push(&peer->proposals, &write->proposal);
-	if (overlay_add(&peer->overlay, peer->region.id, entry) < 0)
-		peer->evaluations.hold_index = entry->index;
+	histogram_add(&evaluations->host.figures->proposing, write->proposal.proposed - write->begun);
+	evaluations->pending_size += write->size;
+	atomic_fetch_add_explicit(&evaluations->host.figures->writes, 1, memory_order_relaxed);
+	proposal_queue_push(evaluations->host.proposals, &write->proposal);
+	if (overlay_add(&evaluations->overlay, evaluations->host.region->id, entry) < 0)
+		evaluations->hold_index = entry->index;
 }
 
-static void drop_draft(struct raftkv *raftkv, struct draft *draft)
+static void drop_draft(struct evaluations *evaluations, struct draft *draft)
 {
+	struct blocks *blocks = evaluations->host.engines->blocks;
+
 	if (draft->payload)
-		payload_cancel(draft->payload, raftkv->blocks);
+		payload_cancel(draft->payload, blocks);
 	if (draft->reserve)
-		payload_cancel(draft->reserve, raftkv->blocks);
+		payload_cancel(draft->reserve, blocks);
 }
 
-static void propose(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+static void evaluate_propose(
+	struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	struct draft draft = {0};
-	int status = make_draft(peer, outcome, &draft);
+	int status = make_draft(evaluations, outcome, &draft);
 
 	if (status == 0)
-		status = raw_node_propose_entries(peer->raft_group, &draft.entry, 1);
+		status = host_propose(&evaluations->host, &draft.entry);
 	if (status == 0)
-		on_proposed(peer, write, outcome, &draft);
+		on_proposed(evaluations, write, outcome, &draft);
 	else
-		drop_draft(peer->shard->raftkv, &draft);
+		drop_draft(evaluations, &draft);
 	if (status == -ENOSPC)
-		flush_request(&peer->shard->raftkv->flush);
+		flush_request(evaluations->host.flush);
 	if (status < 0)
 		evaluate_finish(write, status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status, NULL);
 	buf_unref(draft.entry.data);
@@ -134,33 +128,35 @@ static void propose(struct peer *peer, struct raftkv_write *write, struct outcom
 static void on_confirmed(struct read_index_request *request, int status)
 {
 	struct raftkv_write *write = container_of(request, struct raftkv_write, confirm);
-	struct peer *peer = write->peer;
+	struct evaluations *evaluations = write->evaluations;
 
 	if (status == STATUS_STALE_COMMAND ||
-		(status == 0 && (!peer_is_serving(peer) || peer->term != write->proposal.term)))
+		(status == 0 && host_serving_term(&evaluations->host) != write->proposal.term))
 		status = STATUS_NOT_LEADER; /* nothing was logged: asking again is safe */
 	evaluate_finish_kept(write, status == 0 ? write->status : status);
 }
 
 /* An answer that logs nothing is a read: of the state it saw, by a leader that still was one afterwards. */
-static void confirm(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+static void confirm(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
-	bool is_leader = lease_is_valid(&peer->lease, env_now(peer->shard->raftkv->env));
+	bool is_confirmed =
+		host_has_lease(&evaluations->host) && outcome->seen <= evaluations->host.applied->index;
 
+	PLANT("store:answer_unconfirmed", is_confirmed = true);
 	write->status = outcome->answer;
 	write->reply = buf_ref(outcome->reply);
-	write->proposal.term = peer->term;
+	write->proposal.term = host_serving_term(&evaluations->host);
 	write->confirm = (struct read_index_request){.index = outcome->seen, .done = on_confirmed};
-	if ((is_leader && outcome->seen <= peer->applied.index) || planted("store:answer_unconfirmed"))
+	if (is_confirmed)
 		evaluate_finish_kept(write, write->status);
 	else
-		peer_confirm(peer, &write->confirm);
+		host_confirm(&evaluations->host, &write->confirm);
 }
 
-void evaluate_conclude(struct peer *peer, struct raftkv_write *write, struct outcome *outcome)
+void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	if (outcome->mutations.count > 0)
-		propose(peer, write, outcome);
+		evaluate_propose(evaluations, write, outcome);
 	else
-		confirm(peer, write, outcome);
+		confirm(evaluations, write, outcome);
 }

@@ -89,7 +89,7 @@ static struct kv_snapshot *snapshot_take(struct kv_rocksdb *self)
 	return snapshot;
 }
 
-static struct kv_snapshot *snapshot_new(struct kv_engine *engine)
+static struct kv_snapshot *kv_rocksdb_snapshot_new(struct kv_engine *engine)
 {
 	struct kv_rocksdb *self = self_of(engine);
 	struct kv_snapshot *snapshot;
@@ -131,7 +131,7 @@ static void unpin(void *pin)
 	rocksdb_pinnableslice_destroy(pin);
 }
 
-static int get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
+static int kv_rocksdb_get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 	struct slice key, struct kv_value *value)
 {
 	struct kv_rocksdb *self = self_of(engine);
@@ -201,7 +201,7 @@ static int seek(struct kv_iterator *iterator, struct slice key)
 	return position(iterator);
 }
 
-static int next(struct kv_iterator *iterator)
+static int kv_rocksdb_next(struct kv_iterator *iterator)
 {
 	rocksdb_iter_next(iterator->iterator);
 	return position(iterator);
@@ -263,7 +263,7 @@ static size_t batch_size(const struct kv_batch *batch)
 }
 
 /* The status every later write gets, after the first failure. */
-static int fail(struct kv_rocksdb *self, int code)
+static int kv_rocksdb_fail(struct kv_rocksdb *self, int code)
 {
 	int none = 0;
 
@@ -285,11 +285,11 @@ static int failure(struct kv_rocksdb *self)
 	int code = atomic_load_explicit(&self->failed, memory_order_relaxed);
 
 	if (!code && property(self, "rocksdb.background-errors") > 0)
-		code = fail(self, -EIO);
+		code = kv_rocksdb_fail(self, -EIO);
 	return code;
 }
 
-static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
+static int kv_rocksdb_write_batch(struct kv_engine *engine, struct kv_batch *batch)
 {
 	struct kv_rocksdb *self = self_of(engine);
 	char *error = NULL;
@@ -299,7 +299,7 @@ static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
 		return code;
 	rocksdb_write(self->db, self->write_options, batch->batch, &error);
 	forget_latest(self);
-	return error ? fail(self, rocksdb_error_take(error, NULL)) : 0;
+	return error ? kv_rocksdb_fail(self, rocksdb_error_take(error, NULL)) : 0;
 }
 
 static int flush(struct kv_engine *engine)
@@ -315,7 +315,7 @@ static int flush(struct kv_engine *engine)
 	rocksdb_flushoptions_set_wait(options, 1);
 	rocksdb_flush(self->db, options, &error);
 	rocksdb_flushoptions_destroy(options);
-	return error ? fail(self, rocksdb_error_take(error, NULL)) : failure(self);
+	return error ? kv_rocksdb_fail(self, rocksdb_error_take(error, NULL)) : failure(self);
 }
 
 /* ---- Figures ---------------------------------------------------------------------------------------------------- */
@@ -350,7 +350,7 @@ static uint64_t range_size(struct kv_engine *engine, struct slice low, struct sl
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
-static void engine_free(struct kv_rocksdb *self)
+static void kv_rocksdb_free(struct kv_rocksdb *self)
 {
 	for (int tier = 0; tier < TIERS; tier++)
 		rocksdb_readoptions_destroy(self->newest[tier]);
@@ -367,18 +367,18 @@ static void close_engine(struct kv_engine *engine)
 	forget_latest(self);
 	flush(engine); /* a failure loses nothing that the log cannot replay, and was told to the last writer */
 	rocksdb_close(self->db);
-	engine_free(self);
+	kv_rocksdb_free(self);
 }
 
 static const struct kv_engine_ops ops = {
 	.close = close_engine,
-	.snapshot_new = snapshot_new,
+	.snapshot_new = kv_rocksdb_snapshot_new,
 	.snapshot_free = snapshot_free,
-	.get = get,
+	.get = kv_rocksdb_get,
 	.iterator_new = iterator_new,
 	.iterator_free = iterator_free,
 	.seek = seek,
-	.next = next,
+	.next = kv_rocksdb_next,
 	.row = row,
 	.batch_new = batch_new,
 	.batch_free = batch_free,
@@ -387,7 +387,7 @@ static const struct kv_engine_ops ops = {
 	.batch_delete = batch_delete,
 	.batch_delete_range = batch_delete_range,
 	.batch_size = batch_size,
-	.write = write_batch,
+	.write = kv_rocksdb_write_batch,
 	.flush = flush,
 	.unflushed_size = unflushed_size,
 	.memory = memory,
@@ -458,7 +458,7 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **
 	self->db = rocksdb_open(options, wanted->path, &error);
 	rocksdb_options_destroy(options);
 	if (error) {
-		engine_free(self);
+		kv_rocksdb_free(self);
 		return rocksdb_error_take(error, status);
 	}
 	*engine = &self->engine;

@@ -38,7 +38,7 @@ static struct kv_overlay *self_of(struct kv_engine *engine)
 
 /* ---- Reading ---- */
 
-static struct kv_snapshot *snapshot_new(struct kv_engine *engine)
+static struct kv_snapshot *kv_overlay_snapshot_new(struct kv_engine *engine)
 {
 	(void)engine;
 	check(false); /* who inspects has the engine for itself */
@@ -56,7 +56,7 @@ static void release(void *pin)
 	rocksdb_free(pin);
 }
 
-static int get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
+static int kv_overlay_get(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 	struct slice key, struct kv_value *value)
 {
 	struct kv_overlay *self = self_of(engine);
@@ -137,7 +137,7 @@ static int seek(struct kv_iterator *iterator, struct slice key)
 	return position(iterator);
 }
 
-static int next(struct kv_iterator *iterator)
+static int kv_overlay_next(struct kv_iterator *iterator)
 {
 	rocksdb_iter_next(iterator->iterator);
 	return position(iterator);
@@ -200,7 +200,7 @@ static size_t batch_size(const struct kv_batch *batch)
 	return 0;
 }
 
-static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
+static int kv_overlay_write_batch(struct kv_engine *engine, struct kv_batch *batch)
 {
 	(void)engine;
 	(void)batch;
@@ -246,7 +246,7 @@ static uint64_t range_size(struct kv_engine *engine, struct slice low, struct sl
 
 /* ---- Opening ---- */
 
-static void engine_free(struct kv_overlay *self)
+static void kv_overlay_free(struct kv_overlay *self)
 {
 	rocksdb_writebatch_wi_destroy(self->changes);
 	rocksdb_readoptions_destroy(self->newest);
@@ -259,18 +259,18 @@ static void close_engine(struct kv_engine *engine)
 	struct kv_overlay *self = self_of(engine);
 
 	rocksdb_close(self->db);
-	engine_free(self);
+	kv_overlay_free(self);
 }
 
 static const struct kv_engine_ops ops = {
 	.close = close_engine,
-	.snapshot_new = snapshot_new,
+	.snapshot_new = kv_overlay_snapshot_new,
 	.snapshot_free = snapshot_free,
-	.get = get,
+	.get = kv_overlay_get,
 	.iterator_new = iterator_new,
 	.iterator_free = iterator_free,
 	.seek = seek,
-	.next = next,
+	.next = kv_overlay_next,
 	.row = row,
 	.batch_new = batch_new,
 	.batch_free = batch_free,
@@ -279,7 +279,7 @@ static const struct kv_engine_ops ops = {
 	.batch_delete = batch_delete,
 	.batch_delete_range = batch_delete_range,
 	.batch_size = batch_size,
-	.write = write_batch,
+	.write = kv_overlay_write_batch,
 	.flush = flush,
 	.unflushed_size = unflushed_size,
 	.memory = memory,
@@ -309,7 +309,7 @@ int kv_rocksdb_overlay_open(
 	rocksdb_block_based_options_destroy(table);
 	rocksdb_options_destroy(options);
 	if (error) {
-		engine_free(self);
+		kv_overlay_free(self);
 		return rocksdb_error_take(error, status);
 	}
 	*engine = &self->engine;

@@ -2,7 +2,10 @@
  * log_engine.h: the raft logs of all regions of a store, in one stream (the ER of TiKV's RaftKV).
  *
  * Implementations: raft_log_engine (segment files of our own; the default) and raft_rocksdb
- * (raft-engine.enable = false). tests/conform runs one suite on both.
+ * (raft-engine.enable = false). tests/conform runs one suite on both. What they share is in the files that begin with
+ * log_: what a write says as records (log_record.h, log_records.h), and what memory knows of them (log_index.h,
+ * log_cache.h, log_memory.h). Neither engine includes what is the other's; the segment engine's own are batch.h,
+ * segment.h, plan.h and raft_log_engine_internal.h.
  *
  * A region's log holds its entries [first_index, last_index], its hard state, and a few small named *marks* (region
  * markers such as Applying and Tombstone; under region 0 those of the store itself, such as blocks_synced). One write

@@ -5,9 +5,36 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 /* ---- The buffer ------------------------------------------------------------------------------------------------- */
+
+/* The records of a move as of now. */
+static int each_of_move(
+	const struct log_index *index, const struct log_move *move, log_record_cb each, void *argument)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < move->entry_count && status == 0; i++)
+		if (move->entries[i].kind)
+			status = each(argument, &move->entries[i], NULL);
+	for (size_t i = 0; i < move->region_count && status == 0; i++) {
+		const struct log_region *region = log_index_find(index, move->regions[i]);
+
+		if (region)
+			status = log_records_of_region(region, each, argument);
+	}
+	return status;
+}
+
+static int add_size(void *argument, const struct log_record *record, const struct raft_entry *entry)
+{
+	uint64_t *size = argument;
+
+	(void)entry;
+	*size += log_record_size(record);
+	return 0;
+}
 
 int log_plan_encode(void *argument, const struct log_record *record, const struct raft_entry *entry)
 {
@@ -113,7 +140,7 @@ static enum log_plan plan_move(struct raft_log_engine *engine, uint64_t *size, s
 	if (!move)
 		return LOG_PLAN_BATCH;
 	filter_move(engine, move);
-	*size += log_records_size_of_move(&engine->memory.index, move);
+	each_of_move(&engine->memory.index, move, add_size, size);
 	move->status = *size > engine->segments.segment_size ? STATUS_LIMIT : buffer_reserve(writer, *size);
 	plan = LOG_PLAN_BATCH;
 	if (move->status == 0) {
@@ -218,7 +245,7 @@ enum log_plan log_plan_next(
 		.offset = writer->end,
 	};
 	if (writer->move_writing)
-		log_records_of_move(&engine->memory.index, writer->move_writing, log_plan_encode, writer);
+		each_of_move(&engine->memory.index, writer->move_writing, log_plan_encode, writer);
 	writer->moved_size = writer->batch.records_size;
 	return LOG_PLAN_BATCH;
 }

@@ -8,7 +8,7 @@
 #ifndef RAFTKV_STORE_LOG_PLAN_H
 #define RAFTKV_STORE_LOG_PLAN_H
 
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 enum log_plan {
 	LOG_PLAN_NOTHING, /* the writer is idle */

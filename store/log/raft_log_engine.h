@@ -1,6 +1,6 @@
 /*
  * raft_log_engine.h: the raft logs of a store in segment files of our own; see store/log/log_engine.h for what it does and
- * format.h for its bytes.
+ * batch.h for its bytes.
  *
  * The engine has no thread. Whoever submits a write while none is on its way builds a batch of all that has queued and
  * gives it to an I/O thread as one synced write; the I/O thread completes it and goes on with what queued meanwhile.

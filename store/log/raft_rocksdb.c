@@ -17,8 +17,8 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/container.h"
-#include "store/log/memory.h"
-#include "store/log/records.h"
+#include "store/log/log_memory.h"
+#include "store/log/log_records.h"
 #include "store/kv/rocksdb_error.h"
 
 #define CACHE_SIZE_DEFAULT     (128ull << 20)
@@ -35,7 +35,6 @@ enum row_kind { ROW_BASE = 1, ROW_HARD_STATE, ROW_MARK, ROW_ENTRY };
 
 struct raft_rocksdb {
 	struct log_memory memory;
-	struct log_segments segments; /* none */
 	struct log_engine_options options;
 	char *path;
 	rocksdb_t *db;
@@ -133,7 +132,7 @@ struct filling {
 };
 
 /* One record of a write as changes of rows. */
-static int fill(void *argument, const struct log_record *record, const struct raft_entry *entry)
+static int raft_rocksdb_fill(void *argument, const struct log_record *record, const struct raft_entry *entry)
 {
 	struct filling *filling = argument;
 	uint8_t key[KEY_SIZE_MAX];
@@ -226,7 +225,7 @@ static int fill_releases(struct raft_rocksdb *engine)
 
 		if (region->base_index == 0 || region->base_segment > 0)
 			continue;
-		status = fill(&filling, &record, NULL);
+		status = raft_rocksdb_fill(&filling, &record, NULL);
 		/* A release after this one clears it again; a failed write ends the engine. */
 		region->base_segment = ROW_SEGMENT;
 	}
@@ -245,7 +244,7 @@ static int fill_batch(struct raft_rocksdb *engine)
 	for (struct log_write *write = engine->writing.first; write && status == 0; write = write->next) {
 		struct filling filling = {engine->batch, write->replaces};
 
-		status = log_records_of_write(write, fill, &filling);
+		status = log_records_of_write(write, raft_rocksdb_fill, &filling);
 	}
 	return status;
 }
@@ -262,7 +261,7 @@ static int apply(void *argument, const struct log_record *record, const struct r
 }
 
 /* Under the lock. */
-static int apply_batch(struct raft_rocksdb *engine)
+static int raft_rocksdb_apply_batch(struct raft_rocksdb *engine)
 {
 	int status = 0;
 
@@ -277,7 +276,7 @@ static int apply_batch(struct raft_rocksdb *engine)
 	return status;
 }
 
-static void fail(struct raft_rocksdb *engine, int code, const char *text)
+static void raft_rocksdb_fail(struct raft_rocksdb *engine, int code, const char *text)
 {
 	char sentence[320];
 
@@ -292,7 +291,7 @@ static void fail(struct raft_rocksdb *engine, int code, const char *text)
 		log_error(engine->options.logger, "%s", sentence);
 }
 
-static int write_batch(struct raft_rocksdb *engine, struct status *status)
+static int raft_rocksdb_write_batch(struct raft_rocksdb *engine, struct status *status)
 {
 	char *error = NULL;
 	int code = fill_batch(engine);
@@ -306,7 +305,7 @@ static int write_batch(struct raft_rocksdb *engine, struct status *status)
 	if (code < 0)
 		return code;
 	log_memory_lock(&engine->memory);
-	code = apply_batch(engine);
+	code = raft_rocksdb_apply_batch(engine);
 	log_memory_unlock(&engine->memory);
 	return status_set(status, code, "%s", status_name(code));
 }
@@ -323,9 +322,9 @@ static void job_run(struct env_work *work)
 	log_memory_unlock(&engine->memory);
 	rocksdb_writebatch_clear(engine->batch);
 	if (code == 0 && (engine->writing.first || engine->reclaim_writing)) {
-		code = write_batch(engine, &status);
+		code = raft_rocksdb_write_batch(engine, &status);
 		if (code < 0)
-			fail(engine, code, status.text);
+			raft_rocksdb_fail(engine, code, status.text);
 	}
 	for (struct log_write *write = engine->writing.first; write; write = write->next)
 		write->status = code;
@@ -335,7 +334,7 @@ static void job_run(struct env_work *work)
 
 /* ---- Queueing and telling --------------------------------------------------------------------------------------- */
 
-static void deliver(struct env_mail *mail)
+static void raft_rocksdb_deliver(struct env_mail *mail)
 {
 	struct log_write *write = (struct log_write *)mail;
 
@@ -402,7 +401,7 @@ static void job_done(struct env_work *work)
 	while (finished.first) {
 		struct log_write *write = log_queue_pop(&finished);
 
-		env_post(write->loop, &write->mail, deliver);
+		env_post(write->loop, &write->mail, raft_rocksdb_deliver);
 	}
 	if (reclaim)
 		env_post(reclaim->loop, &reclaim->work.mail, deliver_reclaim);
@@ -421,7 +420,7 @@ static bool is_refused(struct raft_rocksdb *engine, struct log_write *write)
 }
 
 /* Under the lock; true: env_work_submit is due without it. */
-static bool begin(struct raft_rocksdb *engine)
+static bool raft_rocksdb_begin(struct raft_rocksdb *engine)
 {
 	bool begun = !engine->busy;
 
@@ -443,10 +442,10 @@ static void engine_write(struct log_engine *base, struct log_write *write)
 	refused = is_refused(engine, write);
 	if (!refused)
 		log_queue_push(&engine->queued, write);
-	begun = !refused && begin(engine);
+	begun = !refused && raft_rocksdb_begin(engine);
 	log_memory_unlock(&engine->memory);
 	if (refused)
-		env_post(loop, &write->mail, deliver);
+		env_post(loop, &write->mail, raft_rocksdb_deliver);
 	if (begun)
 		env_work_submit(loop, &engine->work, job_run, job_done);
 }
@@ -460,7 +459,7 @@ static void engine_reclaim(struct log_engine *base, struct log_reclaim *reclaim)
 	log_memory_lock(&engine->memory);
 	check(!engine->reclaim_queued && !engine->reclaim_writing);
 	engine->reclaim_queued = reclaim;
-	begun = begin(engine);
+	begun = raft_rocksdb_begin(engine);
 	log_memory_unlock(&engine->memory);
 	if (begun)
 		env_work_submit(loop, &engine->work, job_run, job_done);
@@ -628,7 +627,7 @@ static void engine_stats(struct log_engine *base, struct log_engine_stats *stats
 
 /* ---- Opening and closing ---------------------------------------------------------------------------------------- */
 
-static void engine_free(struct raft_rocksdb *engine)
+static void raft_rocksdb_free(struct raft_rocksdb *engine)
 {
 	if (engine->db)
 		rocksdb_close(engine->db);
@@ -645,7 +644,7 @@ static void engine_close(struct log_engine *base)
 	struct raft_rocksdb *engine = (struct raft_rocksdb *)base;
 
 	check(!engine->busy);
-	engine_free(engine);
+	raft_rocksdb_free(engine);
 }
 
 /* Reads all rows into memory. */
@@ -725,8 +724,8 @@ int raft_rocksdb_open(
 	*opened = NULL;
 	if (!engine)
 		return status_set(status, -ENOMEM, "raft log: out of memory");
-	log_memory_init(&engine->memory, &ops, &engine->segments,
-		options->cache_size > 0 ? options->cache_size : CACHE_SIZE_DEFAULT);
+	log_memory_init(
+		&engine->memory, &ops, options->cache_size > 0 ? options->cache_size : CACHE_SIZE_DEFAULT);
 	engine->options = *options;
 	if (engine->options.batch_size_max == 0)
 		engine->options.batch_size_max = BATCH_SIZE_MAX_DEFAULT;
@@ -740,7 +739,7 @@ int raft_rocksdb_open(
 	if (code == 0)
 		code = recover(engine, status);
 	if (code < 0) {
-		engine_free(engine);
+		raft_rocksdb_free(engine);
 		return code;
 	}
 	*opened = &engine->memory.engine;

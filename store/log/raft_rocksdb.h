@@ -3,7 +3,7 @@
  * store/log/log_engine.h. Chosen by raft-engine.enable = false.
  *
  * A row per entry, hard state, base and mark: the key tells which, the value is one record of
- * store/log/format.h. What memory answers is shared with the segment engine (memory.h).
+ * log_record.h. What memory answers is shared with the segment engine (log_memory.h).
  */
 #ifndef RAFTKV_STORE_LOG_RAFT_ROCKSDB_H
 #define RAFTKV_STORE_LOG_RAFT_ROCKSDB_H

@@ -4,7 +4,7 @@
  * A run of entries that are not cached is read without the lock, its segments pinned; what the log did meanwhile is
  * seen when the next run is looked up.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  * A run is a chain of steps: a step blocks on a worker and asks for another, for a move, which the writer makes, or for
  * the end. One run at a time; between runs nothing is remembered.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 #define MOVE_SIZE_MAX	 (256u << 10) /* bytes of entries in one move: what a write may have to wait for */
 #define MOVE_ENTRIES_MAX 4096
@@ -373,12 +373,14 @@ static void step_run(struct env_work *work)
 {
 	struct raft_log_engine *engine = (struct raft_log_engine *)((struct log_reclaim *)work)->engine;
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
+	bool is_retired = reclaimer->retired;
 
+	PLANT("log:recycle_early", is_retired = true);
 	if (reclaimer->victim == 0)
 		reclaimer->next = choose(engine);
 	else if (!reclaimer->regions || reclaimer->region_next < reclaimer->region_count)
 		reclaimer->next = prepare_move(engine);
-	else if (!reclaimer->retired && !planted("log:recycle_early"))
+	else if (!is_retired)
 		reclaimer->next = retire(engine);
 	else
 		reclaimer->next = recycle(engine);
@@ -393,7 +395,7 @@ static void step(struct raft_log_engine *engine)
 	env_work_submit(reclaimer->reclaim->loop, &reclaimer->reclaim->work, step_run, step_done);
 }
 
-static void end(struct raft_log_engine *engine, int status)
+static void log_reclaimer_end(struct raft_log_engine *engine, int status)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
 	struct log_reclaim *reclaim = reclaimer->reclaim;
@@ -420,7 +422,7 @@ static void step_done(struct env_work *work)
 		log_writer_submit_move(engine, &reclaimer->move);
 		break;
 	case LOG_RECLAIM_END:
-		end(engine, reclaimer->reclaim->status);
+		log_reclaimer_end(engine, reclaimer->reclaim->status);
 		break;
 	}
 }
@@ -431,7 +433,7 @@ static void moved(struct env_mail *mail)
 	struct raft_log_engine *engine = move->engine;
 
 	if (move->status < 0)
-		end(engine, move->status);
+		log_reclaimer_end(engine, move->status);
 	else
 		step(engine);
 }

@@ -11,7 +11,7 @@
  * write leaves it as if it were clean, so that a sync would not bring it to the disk. Those before it were durable, since
  * one batch is on its way at a time.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -198,7 +198,7 @@ static int bad_record(
 					 : "that no writer leaves there");
 }
 
-static int apply_batch(
+static int log_recovery_apply_batch(
 	struct recovery *recovery, const struct log_batch *batch, const uint8_t *bytes, struct status *status)
 {
 	struct log_index *index = &recovery->engine->memory.index;
@@ -246,7 +246,8 @@ static int batch_at(struct recovery *recovery, const struct log_segment *segment
 	status = log_batch_verify(*bytes, batch);
 	if (status < 0)
 		return status == STATUS_CORRUPT ? 0 : status;
-	return batch->number >= recovery->expected || planted("log:stale_accepted");
+	PLANT("log:stale_accepted", return 1);
+	return batch->number >= recovery->expected;
 }
 
 /* A batch was found at `at`. Where it follows the one before it, nothing is lost: at `end`, or at the beginning of the
@@ -254,13 +255,13 @@ static int batch_at(struct recovery *recovery, const struct log_segment *segment
 static int on_batch(struct recovery *recovery, struct place at, const struct log_batch *batch,
 	const uint8_t *bytes, struct status *status)
 {
-	bool follows = !recovery->has_ended || planted("log:stale_accepted") ||
-		       (batch->number == recovery->expected && at.offset == 0 &&
-			       at.segment == recovery->end.segment + 1);
+	bool follows = !recovery->has_ended || (batch->number == recovery->expected && at.offset == 0 &&
+						       at.segment == recovery->end.segment + 1);
+	bool is_gap = !recovery->has_ended && recovery->expected > 0 && batch->number != recovery->expected;
 	int code = 0;
 
-	if (!recovery->has_ended && recovery->expected > 0 && batch->number != recovery->expected &&
-		!planted("log:stale_accepted")) {
+	PLANT("log:stale_accepted", follows = true; is_gap = false);
+	if (is_gap) {
 		recovery->end = at;
 		follows = false;
 	}
@@ -272,7 +273,7 @@ static int on_batch(struct recovery *recovery, struct place at, const struct log
 				at.offset, batch->size, &code);
 	}
 	recovery->has_ended = false;
-	return code < 0 ? code : apply_batch(recovery, batch, bytes, status);
+	return code < 0 ? code : log_recovery_apply_batch(recovery, batch, bytes, status);
 }
 
 static int read_segment(struct recovery *recovery, const struct log_segment *segment, struct status *status)
@@ -350,7 +351,8 @@ static int write_last_again(struct recovery *recovery)
 	void *copy;
 	int status;
 
-	if (recovery->last_size == 0 || planted("log:tail_believed"))
+	PLANT("log:tail_believed", return 0);
+	if (recovery->last_size == 0)
 		return 0;
 	bytes = bytes_at(recovery, segment, recovery->last.offset, recovery->last_size, &status);
 	if (status < 0)

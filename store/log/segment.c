@@ -8,7 +8,7 @@
 
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "store/log/format.h"
+#include "store/log/batch.h"
 
 #define PATH_SIZE_MAX	4096
 #define ZERO_CHUNK_SIZE (1 << 20)
@@ -94,7 +94,8 @@ static int file_open(struct log_segments *segments, const char *path, int flags,
 {
 	int status = -EINVAL;
 
-	flags |= ENV_OPEN_WRITE | (planted("log:ack_before_sync") ? 0 : ENV_OPEN_DSYNC);
+	flags |= ENV_OPEN_WRITE | ENV_OPEN_DSYNC;
+	PLANT("log:ack_before_sync", flags &= ~ENV_OPEN_DSYNC);
 	if (!segments->refused_direct)
 		status = env_file_open(segments->env, path, flags | ENV_OPEN_DIRECT, file);
 	if (status == -EINVAL) {

@@ -1,11 +1,11 @@
 /*
  * writer.c: from writes that queue to batches on the disk.
  *
- * One batch is on its way at a time. Each step ends in advance(): under the lock it plans the next batch from what has
+ * One batch is on its way at a time. Each step ends in log_writer_advance(): under the lock it plans the next batch from what has
  * queued, or finds that there is nothing to do; without it, it tells the owners of what is finished and sends the batch
  * off. Once a step has told the last owner it touches the engine no more, for that owner may close it.
  */
-#include "store/log/engine.h"
+#include "store/log/raft_log_engine_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "store/log/plan.h"
-#include "store/log/records.h"
+#include "store/log/log_records.h"
 
 static void make_run(struct env_work *work);
 static void make_done(struct env_work *work);
@@ -23,7 +23,7 @@ static void written(struct env_file_request *request);
 
 /* ---- Telling ---------------------------------------------------------------------------------------------------- */
 
-static void deliver(struct env_mail *mail)
+static void log_writer_deliver(struct env_mail *mail)
 {
 	struct log_write *write = (struct log_write *)mail;
 
@@ -37,7 +37,7 @@ static void tell(struct log_write_queue *finished, struct log_move *move)
 	while (finished->first) {
 		struct log_write *write = log_queue_pop(finished);
 
-		env_post(write->loop, &write->mail, deliver);
+		env_post(write->loop, &write->mail, log_writer_deliver);
 	}
 	if (move)
 		env_post(move->loop, &move->mail, move->done);
@@ -82,7 +82,8 @@ static void send_batch(struct raft_log_engine *engine)
 }
 
 /* With `busy`: tells those of `finished` and `move` (may be NULL) and goes on with what has queued. */
-static void advance(struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move *move)
+static void log_writer_advance(
+	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move *move)
 {
 	struct log_writer *writer = &engine->writer;
 	struct log_move *unmoved = NULL;
@@ -117,7 +118,7 @@ static void start(struct raft_log_engine *engine)
 		writer->busy = true;
 	log_memory_unlock(&engine->memory);
 	if (begin)
-		advance(engine, &finished, NULL);
+		log_writer_advance(engine, &finished, NULL);
 }
 
 void log_writer_submit(struct log_engine *base, struct log_write *write)
@@ -186,7 +187,7 @@ static int apply_move(struct applying *applying)
 }
 
 /* The batch is durable: takes it into the index, in the order in which it was encoded. */
-static int apply_batch(struct raft_log_engine *engine)
+static int log_writer_apply_batch(struct raft_log_engine *engine)
 {
 	struct log_writer *writer = &engine->writer;
 	struct applying applying = {engine, LOG_BATCH_HEADER_SIZE};
@@ -217,7 +218,7 @@ static void written(struct env_file_request *request)
 	histogram_add(&writer->durations, env_now(engine->options.env) - writer->begun);
 	log_memory_lock(&engine->memory);
 	if (status == 0)
-		status = apply_batch(engine);
+		status = log_writer_apply_batch(engine);
 	log_memory_unlock(&engine->memory);
 	if (status < 0)
 		raft_log_engine_fail(engine, status, "writing a batch");
@@ -230,7 +231,7 @@ static void written(struct env_file_request *request)
 		move->status = status;
 	writer->move_writing = NULL;
 	log_memory_unlock(&engine->memory);
-	advance(engine, &finished, move);
+	log_writer_advance(engine, &finished, move);
 }
 
 /* ---- Making a segment ------------------------------------------------------------------------------------------- */
@@ -278,5 +279,5 @@ void log_writer_resume(struct raft_log_engine *engine, int make_status)
 		writer->make_status = make_status;
 	log_memory_unlock(&engine->memory);
 	if (waits)
-		advance(engine, &finished, NULL);
+		log_writer_advance(engine, &finished, NULL);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "proto/container.h"
-#include "store/store.h"
 
 struct first_write_run {
 	struct env_loop *loop;
@@ -11,7 +10,7 @@ struct first_write_run {
 	int status;
 };
 
-static void on_written(struct log_write *write, int status)
+static void first_write_on_written(struct log_write *write, int status)
 {
 	struct first_write *first = container_of(write, struct first_write, write);
 	struct first_write_run *run = first->run;
@@ -22,18 +21,18 @@ static void on_written(struct log_write *write, int status)
 		env_loop_stop(run->loop);
 }
 
-int first_writes_run(struct raftkv *raftkv, struct first_write *writes, uint32_t count)
+int first_writes_run(struct engines *engines, struct first_write *writes, uint32_t count)
 {
 	struct first_write_run run = {.pending = count};
-	int status = env_loop_new(raftkv->env, "first-writes", &run.loop);
+	int status = env_loop_new(engines->env, "first-writes", &run.loop);
 
 	if (status < 0)
 		return status;
 	for (uint32_t i = 0; i < count; i++) {
 		writes[i].run = &run;
 		writes[i].write.loop = run.loop;
-		writes[i].write.done = on_written;
-		raftkv->log->ops->write(raftkv->log, &writes[i].write);
+		writes[i].write.done = first_write_on_written;
+		engines->log->ops->write(engines->log, &writes[i].write);
 	}
 	status = env_loop_run(run.loop);
 	env_loop_free(run.loop);

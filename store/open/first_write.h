@@ -4,9 +4,8 @@
 
 #include <stdint.h>
 
-#include "store/log/log_engine.h"
+#include "store/engines.h"
 
-struct raftkv;
 struct first_write_run; /* first_write.c */
 
 struct first_write {
@@ -15,6 +14,6 @@ struct first_write {
 };
 
 /* Writes them all, on a loop that runs just for them. 0 or the first error. */
-int first_writes_run(struct raftkv *raftkv, struct first_write *writes, uint32_t count);
+int first_writes_run(struct engines *engines, struct first_write *writes, uint32_t count);
 
 #endif

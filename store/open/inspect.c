@@ -4,16 +4,11 @@
 #include <stdlib.h>
 
 #include "proto/env_read_only.h"
-#include "store/rows/extents.h"
-#include "store/apply/flush.h"
-#include "store/rows/keys.h"
+#include "store/flush/flush.h"
 #include "store/kv/kv_rocksdb_overlay.h"
-#include "store/rows/mutations.h"
-#include "store/rows/payload.h"
 #include "store/log/raft_log_engine.h"
 #include "store/log/raft_rocksdb.h"
-#include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot_install.h"
+#include "store/snapshot/snapshot.h"
 
 #define BLOCK_FILE_SIZE (1u << 30) /* bytes; only of a store without any: files know their own */
 #define READ_SIZE	(4u << 20) /* bytes of entries at a time */

@@ -16,7 +16,7 @@
 #include "store/disk/data_dir.h"
 #include "store/kv/kv_engine.h"
 #include "store/log/log_engine.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 /* Units whose bytes are in the log alone, since the entry has not been applied, get addresses from here on. */
 #define INSPECT_LOG_ADDRESS ((uint64_t)1 << 51)

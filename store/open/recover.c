@@ -5,22 +5,19 @@
 
 #include "proto/codec.h"
 #include "proto/plant.h"
-#include "store/rows/extents.h"
+#include "proto/units.h"
 #include "store/open/first_write.h"
-#include "store/rows/keys.h"
-#include "store/rows/mutations.h"
-#include "store/peer/peer.h"
 #include "store/open/recover_snapshots.h"
-#include "store/snapshot/region_clear.h"
+#include "store/snapshot/snapshot.h"
 #include "store/apply/rewrite.h"
-#include "store/store.h"
+#include "store/flush/flush.h"
 
 #define READ_SIZE (4u << 20) /* bytes of entries at a time */
 
 /* ---- Units in use ----------------------------------------------------------------------------------------------- */
 
 struct marking {
-	struct raftkv *raftkv;
+	const struct recovery *recovery;
 	struct status *status;
 };
 
@@ -28,13 +25,13 @@ static int mark_used(void *argument, struct block_extent extent)
 {
 	const struct marking *marking = argument;
 
-	return blocks_mark_used(marking->raftkv->blocks, extent, marking->status);
+	return blocks_mark_used(marking->recovery->engines->blocks, extent, marking->status);
 }
 
-static int mark_rows(struct raftkv *raftkv, struct status *status)
+static int mark_rows(const struct recovery *recovery, struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
-	struct marking marking = {raftkv, status};
+	struct kv_engine *kv = recovery->engines->kv;
+	struct marking marking = {recovery, status};
 	struct kv_iterator *rows;
 	struct key low, high;
 	int code;
@@ -51,32 +48,33 @@ static int mark_rows(struct raftkv *raftkv, struct status *status)
 /* ---- Replicas that were removed --------------------------------------------------------------------------------- */
 
 /* One that is no member any more has a log until its tombstone takes its place. */
-static int drop_log(struct raftkv *raftkv, uint64_t region)
+static int drop_log(const struct recovery *recovery, uint64_t region)
 {
 	struct first_write first = {.write = {.region = region, .destroy = true}};
 
-	return first_writes_run(raftkv, &first, 1);
+	return first_writes_run(recovery->engines, &first, 1);
 }
 
-static int clear_if_removed(struct raftkv *raftkv, const struct region *region)
+static int clear_if_removed(const struct recovery *recovery, const struct region *region)
 {
-	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	const struct region_peer *self = region_peer_of_store(region, recovery->engines->dir.ident.store);
 	uint64_t tombstone;
-	int status = peer_tombstone(raftkv, region->id, &tombstone);
+	int status = tombstone_read(recovery->engines->log, region->id, &tombstone);
 
-	if (status < 0 || (self && self->id > tombstone) || planted("members:cleared_once"))
+	PLANT("members:cleared_once", return status);
+	if (status < 0 || (self && self->id > tombstone))
 		return status;
-	log_info(raftkv->logger, "region %llu: what is left of a removed replica is cleared",
+	log_info(recovery->engines->logger, "region %llu: what is left of a removed replica is cleared",
 		(unsigned long long)region->id);
-	status = region_clear_rows(raftkv->kv, region);
-	return status == 0 && !self ? drop_log(raftkv, region->id) : status;
+	status = region_clear_rows(recovery->engines->kv, region);
+	return status == 0 && !self ? drop_log(recovery, region->id) : status;
 }
 
-static int each_region(struct raftkv *raftkv,
-	int (*each)(struct raftkv *raftkv, struct region *region, struct status *status),
+static int each_region(const struct recovery *recovery,
+	int (*each)(const struct recovery *recovery, struct region *region, struct status *status),
 	struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = recovery->engines->kv;
 	struct kv_iterator *rows;
 	struct region region;
 	struct key low, high;
@@ -96,7 +94,7 @@ static int each_region(struct raftkv *raftkv,
 				status, result, "a region's state cannot be read: %s", status_name(result));
 			break;
 		}
-		result = each(raftkv, &region, status);
+		result = each(recovery, &region, status);
 		region_close(&region);
 		code = kv->ops->next(rows);
 	}
@@ -108,9 +106,9 @@ static int each_region(struct raftkv *raftkv,
 	return status_complete(status, code, "the regions cannot be read: %s", status_name(code));
 }
 
-static int finish_departure(struct raftkv *raftkv, struct region *region, struct status *status)
+static int finish_departure(const struct recovery *recovery, struct region *region, struct status *status)
 {
-	int code = clear_if_removed(raftkv, region);
+	int code = clear_if_removed(recovery, region);
 
 	return code < 0 ? status_set(status, code, "region %llu, which was removed, cannot be cleared: %s",
 				  (unsigned long long)region->id, status_name(code))
@@ -119,13 +117,21 @@ static int finish_departure(struct raftkv *raftkv, struct region *region, struct
 
 /* ---- The log of a region ---------------------------------------------------------------------------------------- */
 
-/* Gives a payload that the log names, and is not in the rows yet, back to its peer. */
-static int load_payload(struct peer *peer, const struct raft_entry *entry, struct status *status)
+/* One that has been started. */
+struct replica {
+	struct engines *engines;
+	uint64_t region;
+	struct apply_state applied;
+	struct payload_list *payloads; /* of entries that it has not applied */
+};
+
+/* Gives a payload that the log names, and is not in the rows yet, back to its replica. */
+static int load_payload(const struct replica *replica, const struct raft_entry *entry, struct status *status)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
+	struct engines *engines = replica->engines;
 	struct payload *payload = NULL;
 	struct buf *beside;
-	int code = raftkv->log->ops->beside(raftkv->log, peer->region.id, entry->index, &beside);
+	int code = engines->log->ops->beside(engines->log, replica->region, entry->index, &beside);
 
 	if (code < 0)
 		return status_set(status, code, "the payload of an entry is not named in the log: %s",
@@ -140,17 +146,15 @@ static int load_payload(struct peer *peer, const struct raft_entry *entry, struc
 		return status_set(status, code, "the payload of an entry is named badly in the log: %s",
 			status_name(code));
 	}
-	payload->term = entry->term;
-	payload->index = entry->index;
 	payload->beside = beside;
-	append_add_payload(&peer->appends, payload);
+	payload_list_add(replica->payloads, payload, entry->term, entry->index);
 	for (uint32_t i = 0; i < payload->part_count && code == 0; i++)
-		code = blocks_mark_used(raftkv->blocks, payload->parts[i].extent, status);
+		code = blocks_mark_used(engines->blocks, payload->parts[i].extent, status);
 	return code;
 }
 
 /* Its extents are taken once it is known what is free. */
-static int load_small(struct peer *peer, const struct raft_entry *entry, struct status *status)
+static int load_small(const struct replica *replica, const struct raft_entry *entry, struct status *status)
 {
 	uint32_t units = mutations_small_units(entry);
 	struct payload *reserve;
@@ -159,37 +163,35 @@ static int load_small(struct peer *peer, const struct raft_entry *entry, struct 
 		return 0;
 	if (payload_reserve_later(units, &reserve) < 0)
 		return status_set(status, -ENOMEM, "out of memory for the log of region %llu",
-			(unsigned long long)peer->region.id);
-	reserve->term = entry->term;
-	reserve->index = entry->index;
-	append_add_payload(&peer->appends, reserve);
+			(unsigned long long)replica->region);
+	payload_list_add(replica->payloads, reserve, entry->term, entry->index);
 	return 0;
 }
 
-static int load_entry(struct peer *peer, const struct raft_entry *entry, struct status *status)
+static int load_entry(const struct replica *replica, const struct raft_entry *entry, struct status *status)
 {
-	int code = load_small(peer, entry, status);
+	int code = load_small(replica, entry, status);
 
-	return code == 0 && entry->payload_size > 0 ? load_payload(peer, entry, status) : code;
+	return code == 0 && entry->payload_size > 0 ? load_payload(replica, entry, status) : code;
 }
 
 /* Reads the entries [low, high), some at a time. Those that were applied are written again, the others' payloads are
- * given to the peer. */
-static int each_entry(
-	struct peer *peer, uint64_t low, uint64_t high, struct rewrite *rewrite, struct status *status)
+ * given to the replica. */
+static int each_entry(const struct replica *replica, uint64_t low, uint64_t high, struct rewrite *rewrite,
+	struct status *status)
 {
-	struct log_engine *log = peer->shard->raftkv->log;
+	struct log_engine *log = replica->engines->log;
 	struct raft_entries entries = {0};
 	int code = 0;
 
 	while (low < high && code == 0) {
-		code = log->ops->entries(log, peer->region.id, low, high, READ_SIZE, false, &entries);
+		code = log->ops->entries(log, replica->region, low, high, READ_SIZE, false, &entries);
 		if (code < 0)
 			status_set(status, code, "the log of region %llu cannot be read: %s",
-				(unsigned long long)peer->region.id, status_name(code));
+				(unsigned long long)replica->region, status_name(code));
 		for (size_t i = 0; i < entries.count && code == 0; i++)
 			code = rewrite ? rewrite_entry(rewrite, &entries.items[i])
-				       : load_entry(peer, &entries.items[i], status);
+				       : load_entry(replica, &entries.items[i], status);
 		low += entries.count;
 		raft_entries_truncate(&entries, 0);
 	}
@@ -197,69 +199,73 @@ static int each_entry(
 	return code;
 }
 
-static int rewrite_deferred(struct peer *peer, uint64_t low, uint64_t high, struct status *status)
+static int rewrite_deferred(const struct replica *replica, uint64_t low, uint64_t high, struct status *status)
 {
-	struct rewrite rewrite = {.raftkv = peer->shard->raftkv, .region = peer->region.id};
-	int code = each_entry(peer, low, high, &rewrite, status);
+	struct rewrite rewrite = {.engines = replica->engines, .region = replica->region};
+	int code = each_entry(replica, low, high, &rewrite, status);
 	int rest = rewrite_finish(&rewrite);
 
 	code = code < 0 ? code : rest;
 	return code < 0
 		       ? status_set(status, code, "small payloads of region %llu cannot be written again: %s",
-				 (unsigned long long)peer->region.id, status_name(code))
+				 (unsigned long long)replica->region, status_name(code))
 		       : 0;
 }
 
 /* A term is written before it is used: no entry can be of a later one than the hard state. */
-static int check_term(struct peer *peer, uint64_t last, struct status *status)
+static int check_term(const struct replica *replica, uint64_t last, struct status *status)
 {
-	struct log_engine *log = peer->shard->raftkv->log;
+	struct log_engine *log = replica->engines->log;
+	struct raft_hard_state hard_state = {0};
 	uint64_t term;
-	int code = log->ops->term(log, peer->region.id, last, &term);
+	int code = log->ops->term(log, replica->region, last, &term);
 
-	if (code == 0 && term > peer->appends.hard_state.term)
+	if (code == 0)
+		code = log->ops->hard_state(log, replica->region, &hard_state);
+	if (code == 0 && term > hard_state.term)
 		code = STATUS_CORRUPT;
 	return code < 0 ? status_set(status, code,
 				  "the log of region %llu ends in a term that was never begun: %s",
-				  (unsigned long long)peer->region.id, status_name(code))
+				  (unsigned long long)replica->region, status_name(code))
 			: 0;
 }
 
-static int recover_log(struct peer *peer, struct status *status)
+static int recover_log(const struct replica *replica, struct status *status)
 {
-	struct raftkv *raftkv = peer->shard->raftkv;
-	uint64_t applied = peer->applied.index;
-	uint64_t synced = flush_synced_index(raftkv->log, peer->region.id);
+	struct engines *engines = replica->engines;
+	uint64_t applied = replica->applied.index;
+	uint64_t synced = flush_synced_index(engines->log, replica->region);
 	uint64_t first, last, low;
-	int code = raftkv->log->ops->bounds(raftkv->log, peer->region.id, &first, &last);
+	int code = engines->log->ops->bounds(engines->log, replica->region, &first, &last);
 
 	if (code < 0)
 		return status_set(status, code, "the log has nothing of region %llu: %s",
-			(unsigned long long)peer->region.id, status_name(code));
+			(unsigned long long)replica->region, status_name(code));
 	if (last < applied || first > applied + 1)
 		return status_set(status, STATUS_CORRUPT,
 			"the log of region %llu has entries %llu to %llu, its rows stand at %llu",
-			(unsigned long long)peer->region.id, (unsigned long long)first,
+			(unsigned long long)replica->region, (unsigned long long)first,
 			(unsigned long long)last, (unsigned long long)applied);
-	code = check_term(peer, last, status);
+	code = check_term(replica, last, status);
 	if (code < 0)
 		return code;
 	low = synced + 1 > first ? synced + 1 : first;
-	if (!planted("store:deferred_not_rewritten"))
-		code = rewrite_deferred(peer, low, applied + 1, status);
-	return code < 0 ? code : each_entry(peer, applied + 1, last + 1, NULL, status);
+	PLANT("store:deferred_not_rewritten", low = applied + 1);
+	code = rewrite_deferred(replica, low, applied + 1, status);
+	return code < 0 ? code : each_entry(replica, applied + 1, last + 1, NULL, status);
 }
 
 /* ---- Regions ---------------------------------------------------------------------------------------------------- */
 
-static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply_state *state)
+static int read_apply_state(const struct recovery *recovery, uint64_t region, struct apply_state *state)
 {
 	struct kv_value value = {0};
 	struct key key;
 	int code;
 
 	key_apply_state(&key, region);
-	code = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	code = recovery->engines->kv->ops->get(
+		recovery->engines->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	if (code == 0)
 		code = apply_state_decode(value.data, state);
 	kv_value_close(&value);
@@ -267,61 +273,49 @@ static int read_apply_state(struct raftkv *raftkv, uint64_t region, struct apply
 }
 
 /* Takes the region. */
-static int start_peer(struct raftkv *raftkv, struct region *region, struct status *status)
+static int start_replica(const struct recovery *recovery, struct region *region, struct status *status)
 {
-	const struct region_peer *self = region_peer_of_store(region, raftkv->dir.ident.store);
+	const struct region_peer *self = region_peer_of_store(region, recovery->engines->dir.ident.store);
 	unsigned long long id = region->id;
-	struct apply_state applied;
-	struct peer *peer;
-	int code = read_apply_state(raftkv, region->id, &applied);
+	struct replica replica = {.engines = recovery->engines, .region = region->id};
+	int code = read_apply_state(recovery, region->id, &replica.applied);
 
 	if (code < 0)
 		return status_set(status, code, "the apply state of region %llu cannot be read: %s", id,
 			status_name(code));
-	code = peer_new(raftkv_shard_of(raftkv, region->id), region->id, &peer);
-	if (code < 0)
-		return status_set(status, code,
-			code == -ENOMEM ? "out of memory for region %llu" : "region %llu is there twice", id);
 	if (!self)
 		return status_set(status, STATUS_CORRUPT, "region %llu names no replica on this store", id);
-	code = peer_start(peer, region, self->id, &applied, status);
-	return code < 0 ? code : recover_log(peer, status);
+	code = recovery->start(
+		recovery->argument, region, self->id, &replica.applied, &replica.payloads, status);
+	return code < 0 ? code : recover_log(&replica, status);
 }
 
-static void reserve_small(struct route *route)
+int recover_regions(const struct recovery *recovery, struct status *status)
 {
-	append_reserve(&route->peer->appends, route->shard->raftkv->blocks);
-}
-
-int recover_regions(struct raftkv *raftkv, struct status *status)
-{
-	uint64_t begun = env_now(raftkv->env), marked;
-	int code = recover_snapshots(raftkv, status);
+	uint64_t begun = env_now(recovery->engines->env), marked;
+	int code = recover_snapshots(recovery->engines, status);
 
 	if (code == 0)
-		code = each_region(raftkv, finish_departure, status);
+		code = each_region(recovery, finish_departure, status);
 	if (code == 0)
-		code = mark_rows(raftkv, status);
-	marked = env_now(raftkv->env);
+		code = mark_rows(recovery, status);
+	marked = env_now(recovery->engines->env);
 	if (code == 0)
-		code = each_region(raftkv, start_peer, status);
+		code = each_region(recovery, start_replica, status);
 	if (code < 0)
 		return code;
-	log_info(raftkv->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
+	log_info(recovery->engines->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",
 		(uint32_t)((marked - begun) / NS_PER_MS),
-		(uint32_t)((env_now(raftkv->env) - marked) / NS_PER_MS));
-	if (blocks_sync(raftkv->blocks) < 0)
+		(uint32_t)((env_now(recovery->engines->env) - marked) / NS_PER_MS));
+	if (blocks_sync(recovery->engines->blocks) < 0)
 		return status_set(status, -EIO, "the block files cannot be synced");
-	code = blocks_start(raftkv->blocks);
-	if (code < 0)
-		return status_set(status, code, "no memory for the free units of the block files");
-	router_visit(&raftkv->router, reserve_small);
-	return 0;
+	code = blocks_start(recovery->engines->blocks);
+	return code < 0 ? status_set(status, code, "no memory for the free units of the block files") : 0;
 }
 
 /* ---- A new store ------------------------------------------------------------------------------------------------ */
 
-static int begin_logs(struct raftkv *raftkv, uint32_t count)
+static int begin_logs(const struct recovery *recovery, uint32_t count)
 {
 	const struct raft_hard_state hard_state = {.term = REGION_FIRST_TERM, .commit = REGION_FIRST_INDEX};
 	struct first_write *writes = calloc(count, sizeof *writes);
@@ -337,7 +331,7 @@ static int begin_logs(struct raftkv *raftkv, uint32_t count)
 			.reset_index = REGION_FIRST_INDEX,
 			.reset_term = REGION_FIRST_TERM,
 		};
-	status = first_writes_run(raftkv, writes, count);
+	status = first_writes_run(recovery->engines, writes, count);
 	free(writes);
 	return status;
 }
@@ -353,11 +347,11 @@ static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
 	return writer_written(&writer);
 }
 
-static int encode_region(
-	struct raftkv *raftkv, uint32_t number, struct slice start, struct slice end, struct buf **row)
+static int encode_region(const struct recovery *recovery, uint32_t number, struct slice start,
+	struct slice end, struct buf **row)
 {
-	const struct raftkv_options *options = &raftkv->options;
-	struct region_peer peers[REGION_PEERS_MAX] = {{1, raftkv->dir.ident.store, REGION_VOTER}};
+	const struct raftkv_options *options = recovery->options;
+	struct region_peer peers[REGION_PEERS_MAX] = {{1, recovery->engines->dir.ident.store, REGION_VOTER}};
 	uint32_t peer_count = options->initial_store_count > 0 ? options->initial_store_count : 1;
 	struct region region;
 	int status;
@@ -372,34 +366,35 @@ static int encode_region(
 	return status;
 }
 
-static int put_region(struct raftkv *raftkv, struct kv_batch *batch, uint32_t number, uint32_t count)
+static int put_region(
+	const struct recovery *recovery, struct kv_batch *batch, uint32_t number, uint32_t count)
 {
 	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
 	uint8_t start[4], end[4], state[APPLY_STATE_SIZE];
 	struct buf *row = NULL;
 	struct key key;
 	int status = encode_region(
-		raftkv, number, boundary(start, number, count), boundary(end, number + 1, count), &row);
+		recovery, number, boundary(start, number, count), boundary(end, number + 1, count), &row);
 
 	if (status < 0)
 		return status;
 	key_region_state(&key, number + 1);
-	raftkv->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
+	recovery->engines->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
 	key_apply_state(&key, number + 1);
 	apply_state_encode(&applied, state);
-	raftkv->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
+	recovery->engines->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
 	buf_unref(row);
 	return 0;
 }
 
-static int put_regions(struct raftkv *raftkv, uint32_t count)
+static int put_regions(const struct recovery *recovery, uint32_t count)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = recovery->engines->kv;
 	struct kv_batch *batch = kv->ops->batch_new(kv);
 	int status = batch ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < count && status == 0; i++)
-		status = put_region(raftkv, batch, i, count);
+		status = put_region(recovery, batch, i, count);
 	if (status == 0)
 		status = kv->ops->write(kv, batch);
 	if (status == 0)
@@ -411,9 +406,9 @@ static int put_regions(struct raftkv *raftkv, uint32_t count)
 
 /* Rows are written only once there is an IDENT: where there are some, it was lost, and beginning anew would drop the log
  * that they need. */
-static int refuse_rows(struct raftkv *raftkv, struct status *status)
+static int refuse_rows(const struct recovery *recovery, struct status *status)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = recovery->engines->kv;
 	struct kv_iterator *rows;
 	struct key low, high;
 	int code;
@@ -428,21 +423,22 @@ static int refuse_rows(struct raftkv *raftkv, struct status *status)
 	if (code == STATUS_NOT_FOUND)
 		return 0;
 	return status_set(status, code < 0 ? code : STATUS_CORRUPT,
-		"%s holds the rows of a store, but its IDENT is missing: put it back", raftkv->dir.path);
+		"%s holds the rows of a store, but its IDENT is missing: put it back",
+		recovery->engines->dir.path);
 }
 
-int recover_bootstrap(struct raftkv *raftkv, struct status *status)
+int recover_bootstrap(const struct recovery *recovery, struct status *status)
 {
-	uint32_t count = raftkv->options.initial_regions;
-	int code = refuse_rows(raftkv, status);
+	uint32_t count = recovery->options->initial_regions;
+	int code = refuse_rows(recovery, status);
 
 	if (code < 0)
 		return code;
-	if (raftkv->options.is_joining)
+	if (recovery->options->is_joining)
 		return 0;
-	code = begin_logs(raftkv, count);
+	code = begin_logs(recovery, count);
 	if (code == 0)
-		code = put_regions(raftkv, count);
+		code = put_regions(recovery, count);
 	if (code < 0)
 		return status_set(status, code, "the first regions cannot be made: %s", status_name(code));
 	return 0;

@@ -14,13 +14,26 @@
 #define RAFTKV_STORE_OPEN_RECOVER_H
 
 #include "proto/status.h"
+#include "store/engines.h"
+#include "store/options.h"
+#include "store/rows/rows.h"
 
-struct raftkv;
+/* What is recovered, and for whom. */
+struct recovery {
+	struct engines *engines;
+	const struct raftkv_options *options; /* of a new store: its regions and their replicas */
+	/* The owner's: starts replica `id` of the region, which is taken, with rows up to `applied`; gives the place of
+	 * the payloads that its log names, which lives on. */
+	int (*start)(void *argument, struct region *region, uint64_t id, const struct apply_state *applied,
+		struct payload_list **payloads, struct status *status);
+	void *argument;
+};
 
 /* Makes the regions of a new store, none of one that joins, and makes them durable; may be repeated after a crash. A
  * store that holds rows is not new: STATUS_CORRUPT. */
-int recover_bootstrap(struct raftkv *raftkv, struct status *status);
-/* Starts the peers, and the block store. */
-int recover_regions(struct raftkv *raftkv, struct status *status);
+int recover_bootstrap(const struct recovery *recovery, struct status *status);
+/* Starts the replicas, and the block store. Afterwards the owner takes the extents of what is reserved in their
+ * payloads (payload_list_reserve). */
+int recover_regions(const struct recovery *recovery, struct status *status);
 
 #endif

@@ -5,16 +5,12 @@
 
 #include "proto/plant.h"
 #include "store/open/first_write.h"
-#include "store/rows/keys.h"
-#include "store/peer/peer.h"
-#include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/snapshot/snapshot.h"
 
 /* ---- What a crash left ------------------------------------------------------------------------------------------ */
 
 /* The range that the replica had before, if its state is still there. */
-static int clear_old(struct raftkv *raftkv, uint64_t id)
+static int clear_old(struct engines *engines, uint64_t id)
 {
 	struct kv_value value = {0};
 	struct region region;
@@ -22,24 +18,23 @@ static int clear_old(struct raftkv *raftkv, uint64_t id)
 	int status;
 
 	key_region_state(&key, id);
-	status = raftkv->kv->ops->get(raftkv->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	status = engines->kv->ops->get(engines->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	if (status == 0)
 		status = region_decode(value.data, &region);
 	kv_value_close(&value);
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
-	status = region_clear_rows(raftkv->kv, &region);
+	status = region_clear_rows(engines->kv, &region);
 	region_close(&region);
 	return status;
 }
 
-static int clear(struct raftkv *raftkv, const struct region *region)
+static int clear(struct engines *engines, const struct region *region)
 {
-	int status = clear_old(raftkv, region->id);
+	int status = clear_old(engines, region->id);
 
-	if (planted("snapshot:not_cleared_again"))
-		return status;
-	return status == 0 ? region_clear_rows(raftkv->kv, region) : status;
+	PLANT("snapshot:not_cleared_again", return status);
+	return status == 0 ? region_clear_rows(engines->kv, region) : status;
 }
 
 /* ---- Normal ----------------------------------------------------------------------------------------------------- */
@@ -53,7 +48,7 @@ static void raise_term(struct raft_hard_state *hard_state, uint64_t term)
 	hard_state->vote = 0;
 }
 
-static int write_normal(struct raftkv *raftkv, const struct snapshot_position *position)
+static int write_normal(struct engines *engines, const struct snapshot_position *position)
 {
 	const struct log_mark none = {.name = SNAPSHOT_MARK_APPLYING};
 	struct raft_hard_state hard_state = {0};
@@ -65,70 +60,70 @@ static int write_normal(struct raftkv *raftkv, const struct snapshot_position *p
 					    .reset_index = position->applied.index,
 					    .reset_term = position->applied.term,
 				    }};
-	int status = raftkv->log->ops->hard_state(raftkv->log, position->region.id, &hard_state);
+	int status = engines->log->ops->hard_state(engines->log, position->region.id, &hard_state);
 
 	if (status < 0 && status != STATUS_NOT_FOUND)
 		return status;
 	raise_term(&hard_state, position->applied.term);
 	if (hard_state.commit < position->applied.index)
 		hard_state.commit = position->applied.index;
-	return first_writes_run(raftkv, &first, 1);
+	return first_writes_run(engines, &first, 1);
 }
 
 /* ---- Hollow ----------------------------------------------------------------------------------------------------- */
 
-static int write_hollow(struct raftkv *raftkv, struct snapshot_position *position)
+static int write_hollow(struct engines *engines, struct snapshot_position *position)
 {
 	struct raft_hard_state hard_state = {0};
 	struct snapshot_hollow hollow;
 	struct first_write first;
-	int status = raftkv->log->ops->hard_state(raftkv->log, position->region.id, &hard_state);
+	int status = engines->log->ops->hard_state(engines->log, position->region.id, &hard_state);
 
 	if (status < 0)
 		return status;
-	status = snapshot_hollow_init(raftkv, position, &hard_state, &hollow);
+	status = snapshot_hollow_init(engines->log, position, &hard_state, &hollow);
 	if (status < 0)
 		return status;
 	first = (struct first_write){.write = hollow.write};
-	status = first_writes_run(raftkv, &first, 1);
+	status = first_writes_run(engines, &first, 1);
 	snapshot_hollow_close(&hollow);
 	return status;
 }
 
 /* ---- Regions ---------------------------------------------------------------------------------------------------- */
 
-static int install(struct raftkv *raftkv, struct snapshot_position *position)
+static int install(struct engines *engines, struct snapshot_position *position)
 {
 	unsigned long long id = position->region.id;
 	struct snapshot_stage *stage;
-	int status = position->stage > 0 ? snapshot_stage_open(raftkv, position, &stage) : 0;
+	int status = position->stage > 0 ? snapshot_stage_open(engines, position, &stage) : 0;
 
 	if (position->stage == 0 || status == -ENOMEM)
 		return status;
 	if (status < 0) {
-		log_error(raftkv->logger,
+		log_error(engines->logger,
 			"region %llu: the snapshot that was being installed is no good (%s): another is "
 			"needed",
 			id, status_name(status));
-		return write_hollow(raftkv, position);
+		return write_hollow(engines, position);
 	}
-	log_info(raftkv->logger, "region %llu: the snapshot at index %llu is installed again", id,
+	log_info(engines->logger, "region %llu: the snapshot at index %llu is installed again", id,
 		(unsigned long long)position->applied.index);
-	status = snapshot_install(raftkv, stage);
+	status = snapshot_install(engines, stage);
 	snapshot_stage_close(stage);
-	return status == 0 ? write_normal(raftkv, position) : status;
+	return status == 0 ? write_normal(engines, position) : status;
 }
 
-static int recover_region(struct raftkv *raftkv, uint64_t region)
+static int recover_region(struct engines *engines, uint64_t region)
 {
 	struct snapshot_position position;
-	int status = snapshot_applying(raftkv->log, region, &position);
+	int status = snapshot_applying(engines->log, region, &position);
 
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
-	status = clear(raftkv, &position.region);
+	status = clear(engines, &position.region);
 	if (status == 0)
-		status = install(raftkv, &position);
+		status = install(engines, &position);
 	region_close(&position.region);
 	return status;
 }
@@ -155,13 +150,13 @@ static int add_region(void *argument, uint64_t region)
 	return 0;
 }
 
-int recover_snapshots(struct raftkv *raftkv, struct status *status)
+int recover_snapshots(struct engines *engines, struct status *status)
 {
 	struct region_list list = {0};
-	int code = raftkv->log->ops->regions(raftkv->log, add_region, &list);
+	int code = engines->log->ops->regions(engines->log, add_region, &list);
 
 	for (size_t i = 0; i < list.count && code == 0; i++) {
-		code = recover_region(raftkv, list.ids[i]);
+		code = recover_region(engines, list.ids[i]);
 		if (code < 0)
 			status_set(status, code, "a snapshot of region %llu cannot be installed: %s",
 				(unsigned long long)list.ids[i], status_name(code));
@@ -170,7 +165,7 @@ int recover_snapshots(struct raftkv *raftkv, struct status *status)
 	if (code < 0)
 		return status_complete(
 			status, code, "the regions of the log cannot be read: %s", status_name(code));
-	code = snapshot_stage_remove_all(raftkv);
+	code = snapshot_stage_remove_all(engines);
 	return code < 0
 		       ? status_set(status, code, "the folder snap/ cannot be emptied: %s", status_name(code))
 		       : 0;

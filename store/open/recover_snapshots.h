@@ -6,10 +6,9 @@
 #define RAFTKV_STORE_OPEN_RECOVER_SNAPSHOTS_H
 
 #include "proto/status.h"
-
-struct raftkv;
+#include "store/engines.h"
 
 /* Afterwards every region with rows has all of them, and snap/ is empty. */
-int recover_snapshots(struct raftkv *raftkv, struct status *status);
+int recover_snapshots(struct engines *engines, struct status *status);
 
 #endif

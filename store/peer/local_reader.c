@@ -4,9 +4,7 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/peer/peer.h"
-#include "store/snapshot/snapshot.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static void on_renewal(struct env_mail *mail)
 {
@@ -26,18 +24,17 @@ static bool is_behind(struct route *route)
 {
 	uint64_t committed = atomic_load(&route->commit_index);
 
-	return atomic_load_explicit(&route->applied_index, memory_order_acquire) < committed &&
-	       !planted("reads:unapplied_ignored");
+	PLANT("reads:unapplied_ignored", committed = 0);
+	return atomic_load_explicit(&route->applied_index, memory_order_acquire) < committed;
 }
 
 static bool may_serve(struct raftkv *raftkv, struct route *route, uint64_t term)
 {
 	uint64_t bound, now;
 
-	now = env_now(raftkv->env);
+	now = env_now(raftkv->engines.env);
 	bound = atomic_load(&route->lease_bound);
-	if (planted("store:lease_unchecked"))
-		return true;
+	PLANT("store:lease_unchecked", return true);
 	if (now >= bound || atomic_load(&route->serving_term) != term)
 		return false;
 	if (bound - now < raftkv->lease_duration / 2)
@@ -56,7 +53,9 @@ int local_reader_snapshot(
 	if (!route)
 		return STATUS_REGION_NOT_FOUND;
 	term = atomic_load(&route->serving_term);
-	snapshot = term > 0 && !is_behind(route) ? snapshot_of(raftkv, route) : NULL;
+	snapshot = term > 0 && !is_behind(route)
+			   ? route_snapshot_get(&raftkv->engines, &raftkv->router, route)
+			   : NULL;
 	if (!snapshot)
 		return STATUS_WOULD_BLOCK;
 	if ((epoch_version > 0 && epoch_version != snapshot->region.epoch.version) ||
@@ -69,7 +68,7 @@ int local_reader_snapshot(
 	return 0;
 }
 
-static void deliver(struct env_mail *mail)
+static void local_reader_deliver(struct env_mail *mail)
 {
 	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
 
@@ -80,7 +79,7 @@ void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_sna
 {
 	read->status = status;
 	read->snapshot = snapshot;
-	env_post(read->loop, &read->mail, deliver);
+	env_post(read->loop, &read->mail, local_reader_deliver);
 }
 
 void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status)
@@ -88,26 +87,8 @@ void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raft
 	struct raftkv_snapshot *snapshot = NULL;
 
 	if (status == 0) {
-		snapshot = snapshot_of(raftkv, route);
+		snapshot = route_snapshot_get(&raftkv->engines, &raftkv->router, route);
 		status = snapshot ? 0 : -ENOMEM;
 	}
 	local_reader_answer(read, status, snapshot);
-}
-
-int raftkv_local_snapshot(
-	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot)
-{
-	if (raftkv->options.lease_is_off)
-		return STATUS_WOULD_BLOCK;
-	return local_reader_snapshot(raftkv, region, epoch_version, snapshot);
-}
-
-int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
-{
-	struct route *route = router_find(&raftkv->router, region);
-
-	*snapshot = route ? snapshot_of(raftkv, route) : NULL;
-	if (!route)
-		return STATUS_REGION_NOT_FOUND;
-	return *snapshot ? 0 : -ENOMEM;
 }

@@ -10,7 +10,8 @@ uint64_t peer_tick_now(const struct raftkv *raftkv)
 {
 	if (raftkv->started == RAFTKV_OPENING)
 		return 0;
-	return (env_now(raftkv->env) - raftkv->started) / ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
+	return (env_now(raftkv->engines.env) - raftkv->started) /
+	       ((uint64_t)raftkv->options.tick_ms * NS_PER_MS);
 }
 
 /* ---- Serving ---------------------------------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static void step_down(struct peer *peer)
 	peer_publish(peer);
 	atomic_fetch_sub(&peer->shard->leaders, 1);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
-	evaluate_fail(peer, STATUS_NOT_LEADER);
+	evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 
 void peer_check_role(struct peer *peer)
@@ -105,17 +106,15 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	struct apply_task *task;
 
 	renew_by_commit(peer, &message->entries);
-	task = apply_task_new(peer, message);
+	task = apply_task_new(&peer->apply, message);
 	if (!task) {
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for committed entries");
+		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for committed entries");
 		return;
 	}
-	task->committed = env_now(peer_store(peer)->env);
-	task->payloads = append_take_payloads(&peer->appends, last);
-	if (planted("store:answer_before_apply"))
-		proposal_queue_fail(&peer->proposals, 0);
-	if (planted("store:overlay_retired_early"))
-		evaluate_on_applied(peer, last);
+	task->committed = env_now(peer_engines(peer)->env);
+	task->payloads = payload_list_take(&peer->appends.payloads, last);
+	PLANT("store:answer_before_apply", proposal_queue_fail(&peer->proposals, 0));
+	PLANT("store:overlay_retired_early", evaluate_on_applied(&peer->evaluations, last, task->committed));
 	peer->applies_in_flight++;
 	apply_submit(&peer->shard->apply, task);
 }
@@ -160,7 +159,7 @@ static void handle_readies(struct peer *peer)
 			return;
 		}
 		if (status < 0) {
-			raftkv_fail(peer_store(peer), status, "a Raft group cannot go on");
+			engines_fail(peer_engines(peer), status, "a Raft group cannot go on");
 			return;
 		}
 		handle_ready(peer, ready);
@@ -195,17 +194,17 @@ static void refuse_writes_of_others(struct peer *peer)
 	bool may_wait = peer->role == RAFT_LEADER || peer_is_alone(peer);
 
 	if (!may_wait && peer->evaluations.first)
-		evaluate_fail(peer, STATUS_NOT_LEADER);
+		evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 
 void peer_begin(struct peer *peer)
 {
-	peer->leader_heard = env_now(peer_store(peer)->env);
+	peer->leader_heard = env_now(peer_engines(peer)->env);
 }
 
 void peer_process(struct peer *peer)
 {
-	if (peer->shard->is_stopping || atomic_load(&peer_store(peer)->has_failed))
+	if (peer->shard->is_stopping || atomic_load(&peer_engines(peer)->has_failed))
 		return;
 	if (!peer_is_here(peer)) {
 		if (peer->is_leaving)
@@ -214,7 +213,7 @@ void peer_process(struct peer *peer)
 	}
 	peer_tick(peer);
 	lead_if_alone(peer);
-	evaluate_queued(peer);
+	evaluate_queued(&peer->evaluations);
 	refuse_writes_of_others(peer);
 	peer_send_reads(peer);
 	peer_ask(peer);
@@ -232,7 +231,7 @@ uint64_t peer_deadline(const struct peer *peer)
 {
 	const struct raftkv *raftkv = peer_store(peer);
 	uint64_t tick_ns = (uint64_t)raftkv->options.tick_ms * NS_PER_MS;
-	uint64_t retry = env_now(raftkv->env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
+	uint64_t retry = env_now(raftkv->engines.env) + (uint64_t)READ_RETRY_MS * NS_PER_MS;
 	uint64_t deadline = UINT64_MAX, due;
 
 	if (!peer_is_here(peer))
@@ -253,7 +252,7 @@ void peer_write(struct peer *peer, struct raftkv_write *write)
 			write, peer->shard->is_stopping ? STATUS_STOPPING : STATUS_REGION_NOT_FOUND, NULL);
 		return;
 	}
-	evaluate_queue(peer, write);
+	evaluate_queue(&peer->evaluations, write);
 	shard_mark(peer->shard, peer);
 }
 
@@ -272,8 +271,7 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 		if (entries->items[i].type != RAFT_ENTRY_NORMAL && task->statuses[i] == 0 && !peer->install)
 			peer_on_change(peer, &entries->items[i]);
 	peer->applied = (struct apply_state){last->index, last->term};
-	peer->committed_at = task->committed;
-	evaluate_on_applied(peer, last->index);
+	evaluate_on_applied(&peer->evaluations, last->index, task->committed);
 	peer_respond(peer, task->message.responses, task->message.response_count);
 	for (size_t i = 0; i < entries->count; i++)
 		proposal_queue_finish(
@@ -288,7 +286,7 @@ void peer_stop(struct peer *peer)
 	atomic_store(&peer->route->lease_bound, 0);
 	atomic_store(&peer->route->serving_term, 0);
 	proposal_queue_fail(&peer->proposals, STATUS_STOPPING);
-	evaluate_fail(peer, STATUS_STOPPING);
+	evaluate_fail(&peer->evaluations, STATUS_STOPPING);
 	read_index_queue_fail(&peer->pending_reads, true, STATUS_STOPPING);
 	peer_sending_close(peer);
 }
@@ -297,5 +295,5 @@ bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
 	       !peer->is_refilling && !peer->is_departing && !peer->sending.is_making &&
-	       evaluate_is_quiet(peer);
+	       evaluate_is_quiet(&peer->evaluations);
 }

@@ -18,16 +18,15 @@
 
 #include "proto/heap.h"
 #include "raft/raft.h"
-#include "store/apply/append.h"
+#include "store/peer/append.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
 #include "store/peer/lease.h"
-#include "store/evaluate/overlay.h"
 #include "store/peer/peer_storage.h"
-#include "store/peer/proposals.h"
-#include "store/raftkv.h"
-#include "store/peer/read_index_queue.h"
-#include "store/rows/region.h"
+#include "store/queues/queues.h"
+#include "store/requests.h"
+#include "store/transport/transport.h"
+#include "store/rows/rows.h"
 
 struct shard;
 struct route;
@@ -63,7 +62,6 @@ struct peer {
 	struct proposal_queue proposals;
 	struct lease lease;
 	bool is_renewal_due; /* reads keep coming, and the lease is half over */
-	struct overlay overlay;
 	struct evaluations evaluations;
 	struct append_queue appends;
 
@@ -71,7 +69,6 @@ struct peer {
 	enum raft_role role;
 	uint64_t shared_index; /* every replica has the log up to here, as a leader said or found */
 	uint32_t applies_in_flight;
-	uint64_t committed_at; /* env_now: of the entries whose proposals are being answered */
 	bool is_fetching; /* entries, on a worker */
 	struct peer_refill *refills; /* appends that wait for payloads, in order */
 	bool is_refilling; /* the first of them, on a worker */
@@ -117,11 +114,6 @@ static inline bool peer_is_here(const struct peer *peer)
 	return peer->raft_group && !peer->is_leaving;
 }
 
-/* A region's mark in the log engine: u64le, the highest id of a replica that was destroyed here. */
-#define PEER_MARK_TOMBSTONE "tombstone"
-/* 0: none. */
-int peer_tombstone(struct raftkv *raftkv, uint64_t region, uint64_t *id);
-
 void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
 /* A message from another store. */
@@ -135,9 +127,8 @@ void peer_report_snapshot(struct peer *peer, uint64_t to, int status); /* 0: it 
 /* Gives up a stage that nobody wants. */
 void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage);
 
-/* members.h. */
-struct raftkv_change;
-struct raftkv_region_status;
+/* Hands the result to the change's loop. */
+void peer_change_finish(struct raftkv_change *change, int status);
 void peer_change(struct peer *peer, struct raftkv_change *change); /* takes */
 void peer_transfer(struct peer *peer, uint64_t store);
 int peer_describe(const struct peer *peer, struct raftkv_region_status *out);

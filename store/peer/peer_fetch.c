@@ -20,7 +20,7 @@ static void fetch_run(struct env_work *work)
 	struct peer *peer = fetch->peer;
 
 	fetch->status =
-		peer_storage_fetch(peer_store(peer)->log, peer->region.id, &fetch->range, &fetch->entries);
+		peer_storage_fetch(peer_engines(peer)->log, peer->region.id, &fetch->range, &fetch->entries);
 }
 
 static void fetch_done(struct env_work *work)
@@ -32,7 +32,7 @@ static void fetch_done(struct env_work *work)
 	if (fetch->status == 0)
 		peer_storage_fetched(&peer->storage, &fetch->entries);
 	else if (fetch->status != STATUS_COMPACTED && fetch->status != STATUS_UNAVAILABLE)
-		raftkv_fail(peer_store(peer), fetch->status, "the log cannot be read");
+		engines_fail(peer_engines(peer), fetch->status, "the log cannot be read");
 	raft_entries_close(&fetch->entries);
 	free(fetch);
 	peer_process(peer);
@@ -48,7 +48,7 @@ void peer_fetch(struct peer *peer)
 		return;
 	fetch = calloc(1, sizeof *fetch);
 	if (!fetch) {
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for entries of the log");
+		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for entries of the log");
 		return;
 	}
 	if (range.size_max < FETCH_SIZE_MAX)

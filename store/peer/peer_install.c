@@ -12,9 +12,6 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot.h"
-#include "store/snapshot/snapshot_install.h"
 
 struct peer_install {
 	struct env_work work; /* the first member */
@@ -113,11 +110,11 @@ static void restore_place(struct peer *peer)
 	if (peer->region.peer_count == 0)
 		router_remove(router, peer->route);
 	else if (router_place(router, peer->route, &peer->region) < 0)
-		raftkv_fail(peer_store(peer), -ENOMEM, "out of memory for a route");
+		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for a route");
 }
 
 /* The range is taken before raft is: what overlaps it must go first. */
-static bool begin(struct peer *peer, struct snapshot_stage *stage)
+static bool install_begin(struct peer *peer, struct snapshot_stage *stage)
 {
 	const struct region *region = &snapshot_stage_position(stage)->region;
 	struct peer_install *install = peer->install ? NULL : calloc(1, sizeof *install);
@@ -136,7 +133,7 @@ void peer_install_begin(struct peer *peer, const struct raft_message *message, s
 {
 	uint64_t index = message->snapshot->index;
 
-	if (index <= peer->applied.index || !begin(peer, stage)) {
+	if (index <= peer->applied.index || !install_begin(peer, stage)) {
 		peer_discard_stage(peer->shard, stage);
 		return;
 	}
@@ -151,16 +148,16 @@ void peer_install_begin(struct peer *peer, const struct raft_message *message, s
 
 /* ---- Running ---------------------------------------------------------------------------------------------------- */
 
-static void fail(struct peer_install *install, int status, const char *sentence)
+static void install_fail(struct peer_install *install, int status, const char *sentence)
 {
 	struct peer *peer = install->peer;
 
-	raftkv_fail(peer_store(peer), status, sentence);
+	engines_fail(peer_engines(peer), status, sentence);
 	peer->appends.in_flight--;
 	shard_check_stopped(peer->shard);
 }
 
-static void finish(struct peer_install *install)
+static void install_finish(struct peer_install *install)
 {
 	struct peer *peer = install->peer;
 	const struct snapshot_position *position = position_of(install);
@@ -170,10 +167,10 @@ static void finish(struct peer_install *install)
 	if (status == 0)
 		status = region_copy(&apply, &position->region);
 	if (status < 0) {
-		fail(install, status, "out of memory for a region");
+		install_fail(install, status, "out of memory for a region");
 		return;
 	}
-	log_info(peer_store(peer)->logger, "region %llu: the snapshot at index %llu is installed",
+	log_info(peer_engines(peer)->logger, "region %llu: the snapshot at index %llu is installed",
 		(unsigned long long)region.id, (unsigned long long)position->applied.index);
 	region_close(&peer->region);
 	region_close(&peer->apply.region);
@@ -207,10 +204,10 @@ static void on_normal(struct log_write *write, int status)
 	struct peer_install *install = container_of(write, struct peer_install, write);
 
 	if (status < 0) {
-		fail(install, status, "the end of a snapshot's installation cannot be written");
+		install_fail(install, status, "the end of a snapshot's installation cannot be written");
 		return;
 	}
-	finish(install);
+	install_finish(install);
 	env_work_submit(install->peer->shard->loop, &install->work, remove_stage, on_removed);
 }
 
@@ -231,25 +228,33 @@ static void write_normal(struct peer_install *install)
 		.loop = peer->shard->loop,
 		.done = on_normal,
 	};
-	raftkv->log->ops->write(raftkv->log, &install->write);
+	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 }
 
-/* Steps 2 and 3. The range may be another than before. */
+/* The range may be another than before. */
+static int clear_ranges(const struct peer_install *install)
+{
+	struct peer *peer = install->peer;
+	struct engines *engines = peer_engines(peer);
+	struct flush *flush = &peer_store(peer)->flush;
+	int status = 0;
+
+	PLANT("snapshot:range_not_cleared", return 0);
+	if (peer->region.peer_count > 0)
+		status = region_clear(engines, flush, &peer->region);
+	return status == 0 ? region_clear(engines, flush, &position_of(install)->region) : status;
+}
+
+/* Steps 2 and 3. */
 static void run(struct env_work *work)
 {
 	struct peer_install *install = (struct peer_install *)work;
 	struct peer *peer = install->peer;
-	struct raftkv *raftkv = peer_store(peer);
 
-	if (!planted("snapshot:range_not_cleared")) {
-		if (peer->region.peer_count > 0)
-			install->status = region_clear(raftkv, &peer->region);
-		if (install->status == 0)
-			install->status = region_clear(raftkv, &position_of(install)->region);
-	}
+	install->status = clear_ranges(install);
 	if (install->status == 0)
-		install->status = snapshot_install(raftkv, install->stage);
-	snapshot_forget(peer->route);
+		install->status = snapshot_install(peer_engines(peer), install->stage);
+	route_snapshot_forget(peer->route);
 }
 
 static void on_run(struct env_work *work)
@@ -257,7 +262,7 @@ static void on_run(struct env_work *work)
 	struct peer_install *install = (struct peer_install *)work;
 
 	if (install->status < 0)
-		fail(install, install->status, "a snapshot cannot be installed");
+		install_fail(install, install->status, "a snapshot cannot be installed");
 	else
 		write_normal(install);
 }
@@ -267,7 +272,7 @@ static void on_applying(struct log_write *write, int status)
 	struct peer_install *install = container_of(write, struct peer_install, write);
 
 	if (status < 0)
-		fail(install, status, "the begin of a snapshot's installation cannot be written");
+		install_fail(install, status, "the begin of a snapshot's installation cannot be written");
 	else
 		env_work_submit(install->peer->shard->loop, &install->work, run, on_run);
 }
@@ -285,11 +290,12 @@ static int write_applying(struct peer_install *install)
 	install->write = (struct log_write){
 		.region = peer->region.id,
 		.marks = &install->mark,
-		.mark_count = planted("snapshot:applying_not_written") ? 0 : 1,
+		.mark_count = 1,
 		.loop = peer->shard->loop,
 		.done = on_applying,
 	};
-	raftkv->log->ops->write(raftkv->log, &install->write);
+	PLANT("snapshot:applying_not_written", install->write.mark_count = 0);
+	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 	return 0;
 }
 
@@ -297,7 +303,7 @@ static int write_applying(struct peer_install *install)
 static bool has_come_to_rest(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(peer);
+	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(&peer->evaluations);
 }
 
 bool peer_install_start(
@@ -315,6 +321,6 @@ bool peer_install_start(
 	peer->appends.in_flight++;
 	status = write_applying(install);
 	if (status < 0)
-		fail(install, status, "out of memory for a snapshot's installation");
+		install_fail(install, status, "out of memory for a snapshot's installation");
 	return true;
 }

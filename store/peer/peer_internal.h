@@ -1,20 +1,26 @@
 /*
- * peer_internal.h: what the files of a peer share, and nobody else: peer_life.c how a replica comes and goes; peer.c its
- * roles and its turn; peer_members.c changes of the membership;
- * peer_reads.c reads; peer_messages.c what it says to other replicas and hears of them; peer_refill.c payloads for those
- * that are behind; peer_snapshot.c snapshots for those that are further behind; peer_install.c a snapshot that came; peer_room.c
- * one that finds no room;
- * peer_fetch.c entries that are not in memory. On the peer's loop.
+ * peer_internal.h: what the files of a peer share, and nobody else. On the peer's loop.
+ *
+ *   peer.c           its roles and its turn                    peer_life.c         how a replica comes and goes
+ *   peer_members.c   changes of the membership                 peer_reads.c        reads
+ *   peer_messages.c  what it says to other replicas, and hears of them
+ *   peer_refill.c    payloads for those that are behind        peer_snapshot.c     snapshots for those further behind
+ *   peer_install.c   a snapshot that came                      peer_room.c         one that finds no room
+ *   peer_fetch.c     entries that are not in memory            peer_evaluations.c  what it does for its evaluations
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
 
-#include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static inline struct raftkv *peer_store(const struct peer *peer)
 {
 	return peer->shard->raftkv;
+}
+
+static inline struct engines *peer_engines(const struct peer *peer)
+{
+	return &peer->shard->raftkv->engines;
 }
 
 /* The only replica there is. Others may be on their way to it only through its own log. */
@@ -30,6 +36,11 @@ bool peer_is_quiet_voter(const struct peer *peer);
 int peer_tick(struct peer *peer);
 /* Takes note of a new role or term, and answers what rested on the old one. */
 void peer_check_role(struct peer *peer);
+
+/* ---- peer_evaluations.c ---- */
+
+/* The peer, as its evaluations see it. */
+struct evaluation_host peer_evaluation_host(struct peer *peer);
 
 /* ---- peer_life.c ---- */
 

@@ -14,35 +14,11 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/snapshot/region_clear.h"
-#include "store/snapshot/snapshot.h"
-#include "store/snapshot/snapshot_install.h"
 
 #define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
 #define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
-#define TOMBSTONE_SIZE	   8 /* bytes: the replica's id */
-
-/* ---- Tombstones ------------------------------------------------------------------------------------------------- */
-
-int peer_tombstone(struct raftkv *raftkv, uint64_t region, uint64_t *id)
-{
-	struct reader reader;
-	struct buf *value;
-	int status = raftkv->log->ops->mark(raftkv->log, region, PEER_MARK_TOMBSTONE, &value);
-
-	*id = 0;
-	if (status == STATUS_NOT_FOUND)
-		return 0;
-	if (status < 0)
-		return status;
-	reader = reader_of(buf_slice(value));
-	*id = reader_u64le(&reader);
-	buf_unref(value);
-	return reader_finish(&reader) == 0 ? 0 : STATUS_CORRUPT;
-}
 
 /* ---- Coming ----------------------------------------------------------------------------------------------------- */
 
@@ -68,7 +44,7 @@ static int start_raft(struct peer *peer, struct status *status)
 		.logger = NULL,
 	};
 
-	env_random(raftkv->env, &config.seed, sizeof config.seed);
+	env_random(raftkv->engines.env, &config.seed, sizeof config.seed);
 	return raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
 }
 
@@ -82,12 +58,13 @@ static void keep_old_promises(struct peer *peer)
 
 	peer->wants_to_lead = peer_is_alone(peer);
 	if (!peer_store(peer)->is_newborn)
-		peer->quiet_until = env_now(peer_store(peer)->env) + election_ms * NS_PER_MS;
+		peer->quiet_until = env_now(peer_engines(peer)->env) + election_ms * NS_PER_MS;
 }
 
 bool peer_is_quiet_voter(const struct peer *peer)
 {
-	return env_now(peer_store(peer)->env) < peer->quiet_until && !planted("members:promises_forgotten");
+	PLANT("members:promises_forgotten", return false);
+	return env_now(peer_engines(peer)->env) < peer->quiet_until;
 }
 
 int peer_new(struct shard *shard, uint64_t region, struct peer **out)
@@ -99,6 +76,7 @@ int peer_new(struct shard *shard, uint64_t region, struct peer **out)
 		return -ENOMEM;
 	peer->shard = shard;
 	peer->region.id = region;
+	peer->evaluations.host = peer_evaluation_host(peer);
 	status = router_add(&shard->raftkv->router, region, peer, shard, &peer->route);
 	if (status < 0) {
 		free(peer);
@@ -111,7 +89,7 @@ int peer_new(struct shard *shard, uint64_t region, struct peer **out)
 
 static int read_hard_state(struct peer *peer)
 {
-	struct log_engine *log = peer_store(peer)->log;
+	struct log_engine *log = peer_engines(peer)->log;
 	int status = log->ops->hard_state(log, peer->region.id, &peer->appends.hard_state);
 
 	/* A replica that was made by a message may not have written anything. */
@@ -122,7 +100,7 @@ static int read_hard_state(struct peer *peer)
 static int find_hollow(struct peer *peer)
 {
 	struct snapshot_position position;
-	int status = snapshot_applying(peer_store(peer)->log, peer->region.id, &position);
+	int status = snapshot_applying(peer_engines(peer)->log, peer->region.id, &position);
 
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
@@ -143,6 +121,7 @@ static int start(struct peer *peer, struct status *status)
 			status, code, "the log has nothing of region %llu: %s", region, status_name(code));
 	code = region_copy(&peer->apply.region, &peer->region);
 	peer->apply.index = peer->applied.index;
+	peer->apply.route = peer->route;
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	if (peer->region.peer_count > 0)
@@ -152,8 +131,8 @@ static int start(struct peer *peer, struct status *status)
 			code == -ENOMEM ? "out of memory for region %llu" : "region %llu overlaps another",
 			region);
 	lease_init(&peer->lease, raftkv->lease_duration);
-	peer_storage_init(&peer->storage, raftkv->log, &peer->region, &peer->applied);
-	peer->leader_heard = env_now(raftkv->env);
+	peer_storage_init(&peer->storage, raftkv->engines.log, &peer->region, &peer->applied);
+	peer->leader_heard = env_now(raftkv->engines.env);
 	code = find_hollow(peer);
 	if (code < 0)
 		return status_set(status, code, "the mark of region %llu cannot be read: %s", region,
@@ -185,13 +164,14 @@ static void close_replica(struct peer *peer)
 		.shard = peer->shard,
 		.route = peer->route,
 		.region = {.id = peer->region.id},
+		.evaluations = {.host = peer->evaluations.host},
 		.deadline = peer->deadline,
 		.next_dirty = peer->next_dirty,
 		.is_dirty = peer->is_dirty,
 		.next = peer->next,
 	};
 
-	evaluate_close(peer);
+	evaluate_close(&peer->evaluations);
 	peer_sending_close(peer);
 	peer_install_close(peer);
 	peer_refills_close(peer);
@@ -230,9 +210,9 @@ static void on_cleared(struct env_work *work)
 	struct shard *shard = peer->shard;
 
 	if (departure->status < 0) {
-		raftkv_fail(peer_store(peer), departure->status, "a replica cannot be destroyed");
+		engines_fail(peer_engines(peer), departure->status, "a replica cannot be destroyed");
 	} else {
-		log_info(peer_store(peer)->logger, "region %llu: replica %llu is %s",
+		log_info(peer_engines(peer)->logger, "region %llu: replica %llu is %s",
 			(unsigned long long)peer->region.id, (unsigned long long)peer->id,
 			peer->is_emptied ? "empty, and waits for a snapshot" : "destroyed");
 		atomic_fetch_sub(&shard->replicas, 1);
@@ -252,8 +232,8 @@ static void clear(struct env_work *work)
 	struct departure *departure = (struct departure *)work;
 	struct peer *peer = departure->peer;
 
-	departure->status = region_clear(peer_store(peer), &peer->region);
-	snapshot_forget(peer->route);
+	departure->status = region_clear(peer_engines(peer), &peer_store(peer)->flush, &peer->region);
+	route_snapshot_forget(peer->route);
 }
 
 static void on_tombstone(struct log_write *write, int status)
@@ -262,7 +242,7 @@ static void on_tombstone(struct log_write *write, int status)
 	struct peer *peer = departure->peer;
 
 	if (status < 0) {
-		raftkv_fail(peer_store(peer), status, "a replica's tombstone cannot be written");
+		engines_fail(peer_engines(peer), status, "a replica's tombstone cannot be written");
 		peer->is_departing = false;
 		snapshot_hollow_close(&departure->hollow);
 		free(departure);
@@ -279,10 +259,8 @@ static void on_tombstone(struct log_write *write, int status)
 static int prepare_tombstone(struct departure *departure)
 {
 	struct peer *peer = departure->peer;
-	struct writer writer = writer_fixed(departure->value, sizeof departure->value);
 
-	writer_u64le(&writer, peer->id);
-	departure->mark = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	departure->mark = tombstone_mark(peer->id, departure->value);
 	departure->write = (struct log_write){
 		.region = peer->region.id, .destroy = true, .marks = &departure->mark, .mark_count = 1};
 	return 0;
@@ -291,7 +269,7 @@ static int prepare_tombstone(struct departure *departure)
 /* Where its log ends: what it has acknowledged lies no further. */
 static int find_end(struct peer *peer, struct apply_state *end)
 {
-	struct log_engine *log = peer_store(peer)->log;
+	struct log_engine *log = peer_engines(peer)->log;
 	uint64_t first;
 	int status = log->ops->bounds(log, peer->region.id, &first, &end->index);
 
@@ -306,7 +284,7 @@ static int prepare_hollow(struct departure *departure)
 
 	if (status == 0)
 		status = snapshot_hollow_init(
-			peer_store(peer), &position, &peer->appends.hard_state, &departure->hollow);
+			peer_engines(peer)->log, &position, &peer->appends.hard_state, &departure->hollow);
 	departure->write = departure->hollow.write;
 	return status;
 }
@@ -322,15 +300,16 @@ static void depart(struct peer *peer)
 		status = peer->is_emptied ? prepare_hollow(departure) : prepare_tombstone(departure);
 	if (status < 0) {
 		free(departure);
-		raftkv_fail(peer_store(peer), status, "the end of a replica cannot be written");
+		engines_fail(peer_engines(peer), status, "the end of a replica cannot be written");
 		return;
 	}
-	append_queue_release(&peer->appends, peer_store(peer)->blocks, flush_mark(&peer_store(peer)->flush));
+	append_queue_release(
+		&peer->appends, peer_engines(peer)->blocks, flush_mark(&peer_store(peer)->flush));
 	departure->write.loop = peer->shard->loop;
 	departure->write.done = on_tombstone;
 	peer->is_departing = true;
 	atomic_store(&peer->route->shared_index, UINT64_MAX);
-	peer_store(peer)->log->ops->write(peer_store(peer)->log, &departure->write);
+	peer_engines(peer)->log->ops->write(peer_engines(peer)->log, &departure->write);
 }
 
 void peer_go_on_leaving(struct peer *peer)
@@ -339,7 +318,7 @@ void peer_go_on_leaving(struct peer *peer)
 		depart(peer);
 }
 
-static void leave(struct peer *peer, int status)
+static void peer_leave(struct peer *peer, int status)
 {
 	if (peer->is_leaving)
 		return;
@@ -351,19 +330,19 @@ static void leave(struct peer *peer, int status)
 	lease_expire(&peer->lease);
 	peer_publish(peer);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
-	evaluate_fail(peer, status);
+	evaluate_fail(&peer->evaluations, status);
 	read_index_queue_fail(&peer->pending_reads, true, status);
 	shard_mark(peer->shard, peer);
 }
 
 void peer_destroy(struct peer *peer)
 {
-	leave(peer, STATUS_REGION_NOT_FOUND);
+	peer_leave(peer, STATUS_REGION_NOT_FOUND);
 }
 
 void peer_empty(struct peer *peer)
 {
 	if (!peer->is_leaving)
 		peer->is_emptied = true;
-	leave(peer, STATUS_NOT_LEADER);
+	peer_leave(peer, STATUS_NOT_LEADER);
 }

@@ -6,16 +6,27 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/peer/members.h"
-#include "store/peer/region_change.h"
 
 /* ---- Proposing -------------------------------------------------------------------------------------------------- */
 
-static void finish(struct peer *peer, struct raftkv_change *change, int status)
+static void deliver_change(struct env_mail *mail)
+{
+	struct raftkv_change *change = container_of(mail, struct raftkv_change, mail);
+
+	change->done(change, change->status);
+}
+
+void peer_change_finish(struct raftkv_change *change, int status)
+{
+	change->status = status;
+	env_post(change->loop, &change->mail, deliver_change);
+}
+
+static void members_finish(struct peer *peer, struct raftkv_change *change, int status)
 {
 	change->leader_store = status == STATUS_NOT_LEADER ? peer_leader_store(peer) : 0;
 	change->epoch = peer->region.epoch;
-	members_finish_change(change, status);
+	peer_change_finish(change, status);
 }
 
 /* Raft puts an empty entry in the place of a change that may not begin now. */
@@ -26,7 +37,7 @@ static void on_change_finished(struct proposal *proposal, int status)
 
 	if (status == 0 && peer->region.epoch.conf_version == change->conf_version)
 		status = STATUS_CONF_CHANGE_INVALID;
-	finish(peer, change, status);
+	members_finish(peer, change, status);
 }
 
 /* A leader that takes its own vote away could not tell the others that it has gone: the leadership is moved first. */
@@ -48,13 +59,13 @@ static void push_proposal(struct peer *peer, struct raftkv_change *change)
 	change->proposal = (struct proposal){
 		.term = raft.hard_state.term,
 		.index = raft.last_index,
-		.proposed = env_now(peer_store(peer)->env),
+		.proposed = env_now(peer_engines(peer)->env),
 		.finish = on_change_finished,
 	};
 	proposal_queue_push(&peer->proposals, &change->proposal);
 }
 
-static int propose(struct peer *peer, struct raftkv_change *change)
+static int members_propose(struct peer *peer, struct raftkv_change *change)
 {
 	uint8_t context[REGION_CHANGE_CONTEXT_MAX];
 	struct raft_conf_change raft;
@@ -81,9 +92,9 @@ void peer_change(struct peer *peer, struct raftkv_change *change)
 	if (status == 0)
 		status = peer_tick(peer);
 	if (status == 0)
-		status = propose(peer, change);
+		status = members_propose(peer, change);
 	if (status < 0)
-		finish(peer, change, status == STATUS_WOULD_BLOCK ? STATUS_LIMIT : status);
+		members_finish(peer, change, status == STATUS_WOULD_BLOCK ? STATUS_LIMIT : status);
 	shard_mark(peer->shard, peer);
 }
 
@@ -110,7 +121,7 @@ static void switch_to(struct peer *peer, const struct raft_conf_change *change)
 	if (status == 0)
 		check(raft_conf_state_equal(&ours, &rafts));
 	else
-		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 	raft_conf_state_close(&ours);
 	raft_conf_state_close(&rafts);
 }
@@ -138,7 +149,7 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry)
 			region_close(&before);
 	}
 	if (status < 0) {
-		raftkv_fail(peer_store(peer), status, "a membership change cannot be followed");
+		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 		return;
 	}
 	peer_sending_close(peer); /* what was made is of the members before */

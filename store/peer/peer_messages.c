@@ -45,7 +45,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 	return (struct peer_envelope){
 		.region = peer->region.id,
 		.epoch = peer->region.epoch,
-		.from = {.id = peer->id, .store = peer_store(peer)->dir.ident.store},
+		.from = {.id = peer->id, .store = peer_engines(peer)->dir.ident.store},
 		.to = *to,
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 		.wants_snapshot = peer_wants_snapshot(peer),
@@ -56,9 +56,11 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 {
 	struct transport *transport = peer_store(peer)->options.transport;
 	const struct region_peer *to = find_peer(peer, message->to);
+	bool is_transfer = message->type == RAFT_MSG_TIMEOUT_NOW;
 	struct peer_envelope envelope;
 
-	if (message->type == RAFT_MSG_TIMEOUT_NOW && !planted("members:lease_kept_in_transfer")) {
+	PLANT("members:lease_kept_in_transfer", is_transfer = false);
+	if (is_transfer) {
 		lease_suspect(&peer->lease);
 		peer_publish(peer);
 	}
@@ -102,7 +104,7 @@ uint64_t peer_ask_time(const struct peer *peer)
 /* An empty message: whoever has removed this replica answers with its tombstone. */
 void peer_ask(struct peer *peer)
 {
-	uint64_t now = env_now(peer_store(peer)->env);
+	uint64_t now = env_now(peer_engines(peer)->env);
 
 	if (now < peer_ask_time(peer))
 		return;
@@ -131,7 +133,8 @@ void peer_respond(struct peer *peer, struct raft_message *responses, size_t coun
 		else
 			peer_send(peer, &responses[i]);
 		if (status == -ENOMEM)
-			raftkv_fail(peer_store(peer), status, "out of memory in the middle of a Raft step");
+			engines_fail(
+				peer_engines(peer), status, "out of memory in the middle of a Raft step");
 	}
 }
 
@@ -158,6 +161,20 @@ static int hold(struct raft_message *append, struct raft_message *vote)
 	return 0;
 }
 
+static bool is_held_back(const struct raft_message *message)
+{
+	PLANT("members:vote_not_held", return false);
+	return message->type == RAFT_MSG_VOTE;
+}
+
+/* With its payloads: later, where they are not in memory. */
+static void send_whole(struct peer *peer, struct raft_message *message)
+{
+	PLANT("members:payload_not_refilled", peer_send(peer, message); return );
+	if (!peer_send_refilled(peer, message))
+		peer_send(peer, message);
+}
+
 void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 {
 	struct raft_message *append = find_append(ready);
@@ -168,13 +185,13 @@ void peer_send_messages(struct peer *peer, struct raft_ready *ready)
 
 		if (message->to == RAFT_LOCAL_APPEND_THREAD || message->to == RAFT_LOCAL_APPLY_THREAD)
 			continue;
-		if (append && message->type == RAFT_MSG_VOTE && !planted("members:vote_not_held"))
+		if (append && is_held_back(message))
 			status = hold(append, message);
-		else if (planted("members:payload_not_refilled") || !peer_send_refilled(peer, message))
-			peer_send(peer, message);
+		else
+			send_whole(peer, message);
 	}
 	if (status < 0)
-		raftkv_fail(peer_store(peer), status, "out of memory for a vote");
+		engines_fail(peer_engines(peer), status, "out of memory for a vote");
 }
 
 /* ---- In --------------------------------------------------------------------------------------------------------- */
@@ -237,13 +254,15 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	bool is_older = peer->region.epoch.conf_version <= envelope->epoch.conf_version;
 	bool is_meant = envelope->is_tombstone ? envelope->to.id == peer->id : envelope->to.id > peer->id;
 
-	if (is_meant && is_older && !planted("members:tombstone_ignored"))
+	PLANT("members:tombstone_ignored", is_older = false);
+	if (is_meant && is_older)
 		peer_destroy(peer);
 	return is_meant;
 }
 
 /* Whether raft is to be told; false: the message is refused, or was of the replica itself. */
-static bool admit(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+static bool peer_admit(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
 		return false;
@@ -255,7 +274,7 @@ static bool admit(struct peer *peer, const struct peer_envelope *envelope, const
 		return false;
 	note_sender(peer, &envelope->from);
 	if (is_of_leader(message->type) && message->term >= peer->term)
-		peer->leader_heard = env_now(peer_store(peer)->env);
+		peer->leader_heard = env_now(peer_engines(peer)->env);
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
 	if (peer->role == RAFT_LEADER && message->term == peer->term)
@@ -276,7 +295,7 @@ static void step(struct peer *peer, const struct raft_message *message)
 /* A refused message changes nothing; what mattered in it comes again. A snapshot without its stage has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	if (!admit(peer, envelope, message))
+	if (!peer_admit(peer, envelope, message))
 		return;
 	if (message->type == RAFT_MSG_SNAP) {
 		peer_make_room(peer, envelope, message);
@@ -291,7 +310,7 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_stage *stage)
 {
-	if (admit(peer, envelope, message))
+	if (peer_admit(peer, envelope, message))
 		peer_install_begin(peer, message, stage);
 	else
 		peer_discard_stage(peer->shard, stage);

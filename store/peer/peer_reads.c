@@ -17,7 +17,7 @@ static struct buf *read_context(const struct peer *peer, uint64_t id)
 		return NULL;
 	writer = writer_fixed(context->data, context->size);
 	writer_u64le(&writer, peer->id);
-	writer_u64le(&writer, peer_store(peer)->dir.ident.incarnation);
+	writer_u64le(&writer, peer_engines(peer)->dir.ident.incarnation);
 	writer_u64le(&writer, id);
 	return context;
 }
@@ -71,7 +71,7 @@ static bool has_leader(const struct peer *peer)
 
 void peer_send_reads(struct peer *peer)
 {
-	uint64_t now = env_now(peer_store(peer)->env);
+	uint64_t now = env_now(peer_engines(peer)->env);
 	uint64_t patience = (uint64_t)READ_RETRY_MS * NS_PER_MS;
 
 	if (!has_leader(peer)) {
@@ -86,8 +86,10 @@ void peer_send_reads(struct peer *peer)
 
 static bool is_own_read(const struct peer *peer, uint64_t replica, uint64_t incarnation)
 {
-	return replica == peer->id && (incarnation == peer_store(peer)->dir.ident.incarnation ||
-					      planted("members:read_of_another_life"));
+	uint64_t own = peer_engines(peer)->dir.ident.incarnation;
+
+	PLANT("members:read_of_another_life", own = incarnation);
+	return replica == peer->id && incarnation == own;
 }
 
 /* A late answer may be to another replica that this store had, or to one that asked before a restart. */

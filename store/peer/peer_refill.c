@@ -12,8 +12,6 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/plant.h"
-#include "store/rows/mutations.h"
-#include "store/rows/payload.h"
 
 #define REFILLS_MAX 64 /* messages that wait; more are dropped */
 
@@ -44,11 +42,12 @@ static int compare_units(void *argument, const struct mutation *mutation)
 	if (mutation->kind != MUTATION_WRITE || !mutation->is_beside)
 		return 0;
 	for (uint64_t i = 0; i < mutation->count; i++) {
+		const uint8_t *unit = (const uint8_t *)payload->data + i * BLOCK_UNIT_SIZE;
 		struct reader checksum = reader_of(slice_of(mutation->checksums + i * 4, 4));
+		bool is_sound = blocks_checksum(unit) == reader_u32le(&checksum);
 
-		if (blocks_checksum((const uint8_t *)payload->data + i * BLOCK_UNIT_SIZE) !=
-				reader_u32le(&checksum) &&
-			!planted("members:refill_unchecked"))
+		PLANT("members:refill_unchecked", is_sound = true);
+		if (!is_sound)
 			return STATUS_CORRUPT;
 	}
 	return 0;
@@ -78,11 +77,11 @@ static int read_payload(struct raftkv *raftkv, uint64_t region, struct raft_entr
 	int status = bytes ? 0 : -ENOMEM;
 
 	if (status == 0)
-		status = raftkv->log->ops->beside(raftkv->log, region, entry->index, &beside);
+		status = raftkv->engines.log->ops->beside(raftkv->engines.log, region, entry->index, &beside);
 	if (status == 0)
 		status = payload_decode(buf_slice(beside), &payload);
 	if (status == 0)
-		status = read_parts(raftkv->blocks, payload, bytes);
+		status = read_parts(raftkv->engines.blocks, payload, bytes);
 	if (status == 0)
 		status = mutations_each(entry, &epoch_version, compare_units, bytes);
 	if (status == 0)
@@ -121,7 +120,7 @@ static void give_up(struct peer *peer, const struct peer_refill *refill)
 {
 	if (refill->status != -ENOMEM && refill->lost_index <= peer->applied.index)
 		peer_storage_forget(&peer->storage, refill->lost_index);
-	log_warn(peer_store(peer)->logger,
+	log_warn(peer_engines(peer)->logger,
 		"region %llu: the payload of entry %llu cannot be sent to replica %llu: %s",
 		(unsigned long long)peer->region.id, (unsigned long long)refill->lost_index,
 		(unsigned long long)refill->message.to, status_name(refill->status));
@@ -131,7 +130,7 @@ static void give_up(struct peer *peer, const struct peer_refill *refill)
 static void on_refilled(struct env_work *work);
 
 /* Sends what is whole at the front of the queue, and has the next one filled. */
-static void go_on(struct peer *peer)
+static void refill_go_on(struct peer *peer)
 {
 	while (peer->refills && has_all_payloads(&peer->refills->message)) {
 		struct peer_refill *refill = peer->refills;
@@ -144,7 +143,7 @@ static void go_on(struct peer *peer)
 	if (!peer->refills)
 		return;
 	peer->is_refilling = true;
-	blocks_enter(peer_store(peer)->blocks, &peer->refills->reader);
+	blocks_enter(peer_engines(peer)->blocks, &peer->refills->reader);
 	env_work_submit(peer->shard->loop, &peer->refills->work, refill, on_refilled);
 }
 
@@ -153,7 +152,7 @@ static void on_refilled(struct env_work *work)
 	struct peer_refill *refill = (struct peer_refill *)work;
 	struct peer *peer = refill->peer;
 
-	blocks_leave(peer_store(peer)->blocks, &refill->reader);
+	blocks_leave(peer_engines(peer)->blocks, &refill->reader);
 	peer->is_refilling = false;
 	if (refill->status < 0) {
 		peer->refills = refill->next;
@@ -161,7 +160,7 @@ static void on_refilled(struct env_work *work)
 		refill_free(refill);
 	}
 	if (!peer->shard->is_stopping) {
-		go_on(peer);
+		refill_go_on(peer);
 		shard_mark(peer->shard, peer);
 	}
 	shard_check_stopped(peer->shard);
@@ -188,7 +187,7 @@ bool peer_send_refilled(struct peer *peer, struct raft_message *message)
 	*message = (struct raft_message){0};
 	*end = refill;
 	if (!peer->is_refilling)
-		go_on(peer);
+		refill_go_on(peer);
 	return true;
 }
 

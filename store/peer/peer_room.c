@@ -19,7 +19,7 @@ bool peer_is_stuck(const struct peer *peer)
 	uint64_t since = peer->appends.full_since;
 
 	return since > 0 && peer->role != RAFT_LEADER &&
-	       env_now(peer_store(peer)->env) >= since + (uint64_t)STUCK_MS * NS_PER_MS;
+	       env_now(peer_engines(peer)->env) >= since + (uint64_t)STUCK_MS * NS_PER_MS;
 }
 
 bool peer_wants_snapshot(const struct peer *peer)
@@ -32,14 +32,14 @@ void peer_make_room(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	uint64_t index = message->snapshot ? message->snapshot->index : 0;
-	struct log_engine *log = peer_store(peer)->log;
+	struct log_engine *log = peer_engines(peer)->log;
 	uint64_t first, last;
 
 	if (!envelope->is_dispensable || message->term != peer->term || peer->role != RAFT_FOLLOWER ||
 		peer->install || peer->is_hollow || index <= peer->applied.index ||
 		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last >= index)
 		return;
-	log_info(peer_store(peer)->logger,
+	log_info(peer_engines(peer)->logger,
 		"region %llu: there is no room for the snapshot at index %llu beside what is here: this "
 		"replica "
 		"gives up its rows (%llu) and gets it then",
@@ -52,8 +52,9 @@ void peer_make_room(
 
 void peer_hear_wish(struct peer *peer, const struct peer_envelope *envelope)
 {
-	bool is_wanted = envelope->wants_snapshot && !planted("room:wish_ignored");
+	bool is_wanted = envelope->wants_snapshot;
 
+	PLANT("room:wish_ignored", is_wanted = false);
 	peer->sending.is_measured |= is_wanted;
 	raw_node_want_snapshot(peer->raft_group, envelope->from.id, is_wanted);
 }
@@ -82,7 +83,7 @@ bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
 {
 	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);
 
-	return (is_majority(peer, &conf->voters, id, index) &&
-		       is_majority(peer, &conf->voters_outgoing, id, index)) ||
-	       planted("room:anybody_is_dispensable");
+	PLANT("room:anybody_is_dispensable", return true);
+	return is_majority(peer, &conf->voters, id, index) &&
+	       is_majority(peer, &conf->voters_outgoing, id, index);
 }

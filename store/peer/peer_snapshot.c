@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/snapshot/snapshot_source.h"
 
 #define SOURCE_PATIENCE_MS 5000 /* for which a source waits to be sent */
 #define PAUSE_MS	   1000 /* after a failure; twice that after the next, */
@@ -37,20 +36,20 @@ static void pause(struct peer *peer)
 	struct peer_sending *sending = &peer->sending;
 	uint64_t pause = (uint64_t)PAUSE_MS * NS_PER_MS << sending->failures;
 
-	sending->pause_until = env_now(peer_store(peer)->env) + pause;
+	sending->pause_until = env_now(peer_engines(peer)->env) + pause;
 	if (sending->failures < PAUSE_DOUBLINGS)
 		sending->failures++;
 }
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
 
-static void make(struct env_work *work)
+static void sending_make(struct env_work *work)
 {
 	struct making *making = (struct making *)work;
 	struct peer *peer = making->peer;
 
-	making->status = snapshot_source_new(
-		peer_store(peer), peer->region.id, making->is_measured, &making->source, &making->snapshot);
+	making->status = snapshot_source_new(&peer_store(peer)->snapshots, peer->region.id,
+		making->is_measured, &making->source, &making->snapshot);
 }
 
 static void on_made(struct env_work *work)
@@ -61,7 +60,7 @@ static void on_made(struct env_work *work)
 
 	peer->sending.is_making = false;
 	if (making->status < 0 && making->status != STATUS_LIMIT)
-		log_warn(peer_store(peer)->logger, "region %llu: no snapshot can be made: %s",
+		log_warn(peer_engines(peer)->logger, "region %llu: no snapshot can be made: %s",
 			(unsigned long long)peer->region.id, status_name(making->status));
 	if (making->status == STATUS_LIMIT)
 		peer->sending.failures = 0; /* it waits for its turn */
@@ -72,7 +71,7 @@ static void on_made(struct env_work *work)
 		raft_snapshot_close(&making->snapshot);
 	} else {
 		peer->sending.source = making->source;
-		peer->sending.made = env_now(peer_store(peer)->env);
+		peer->sending.made = env_now(peer_engines(peer)->env);
 		peer_storage_prepared(&peer->storage, &making->snapshot);
 	}
 	free(making);
@@ -80,7 +79,7 @@ static void on_made(struct env_work *work)
 	shard_check_stopped(shard);
 }
 
-static void begin(struct peer *peer)
+static void sending_begin(struct peer *peer)
 {
 	struct making *making = calloc(1, sizeof *making);
 
@@ -91,13 +90,13 @@ static void begin(struct peer *peer)
 	making->peer = peer;
 	making->is_measured = peer->sending.is_measured;
 	peer->sending.is_making = true;
-	env_work_submit(peer->shard->loop, &making->work, make, on_made);
+	env_work_submit(peer->shard->loop, &making->work, sending_make, on_made);
 }
 
 void peer_go_on_sending(struct peer *peer)
 {
 	struct peer_sending *sending = &peer->sending;
-	uint64_t now = env_now(peer_store(peer)->env);
+	uint64_t now = env_now(peer_engines(peer)->env);
 	bool is_wanted = peer_storage_wants_snapshot(&peer->storage);
 
 	if (sending->source && (peer->role != RAFT_LEADER || !peer_storage_has_prepared(&peer->storage) ||
@@ -105,7 +104,7 @@ void peer_go_on_sending(struct peer *peer)
 		drop(peer);
 	if (is_wanted && peer->role == RAFT_LEADER && !sending->source && !sending->is_making &&
 		now >= sending->pause_until)
-		begin(peer);
+		sending_begin(peer);
 }
 
 void peer_sending_close(struct peer *peer)
@@ -128,7 +127,7 @@ void peer_send_snapshot(
 		return;
 	}
 	peer->sending.source = NULL;
-	log_info(peer_store(peer)->logger, "region %llu: replica %llu is sent a snapshot at index %llu",
+	log_info(peer_engines(peer)->logger, "region %llu: replica %llu is sent a snapshot at index %llu",
 		(unsigned long long)peer->region.id, (unsigned long long)message->to,
 		(unsigned long long)message->snapshot->index);
 	whole.content_size = snapshot_source_content_size(source);

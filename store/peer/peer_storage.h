@@ -14,7 +14,7 @@
 
 #include "raft/raft.h"
 #include "store/log/log_engine.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 struct entry_range {
 	uint64_t low;

@@ -6,8 +6,7 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
 {
@@ -15,9 +14,10 @@ static void on_applied(struct inbox *inbox, struct inbox_item *items)
 
 	while (items) {
 		struct apply_task *task = (struct apply_task *)items;
+		struct peer *peer = container_of(task->region, struct peer, apply);
 
 		items = items->next;
-		peer_on_applied(task->peer, task);
+		peer_on_applied(peer, task);
 	}
 	shard_check_stopped(shard);
 }
@@ -32,7 +32,7 @@ int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loo
 	shard->is_process_posted = true; /* until shard_begin */
 	inbox_init(&shard->applied, loop, on_applied);
 	snprintf(name, sizeof name, "apply-%u", number % 1000);
-	return apply_start(&shard->apply, raftkv, shard, name);
+	return apply_start(&shard->apply, &raftkv->engines, &raftkv->flush, &shard->applied, name);
 }
 
 void shard_close(struct shard *shard)
@@ -111,12 +111,12 @@ void shard_begin(struct shard *shard)
 
 /* ---- Deadlines -------------------------------------------------------------------------------------------------- */
 
-static void set_timer(struct shard *shard);
+static void shard_set_timer(struct shard *shard);
 
-static void on_timer(struct env_timer *timer)
+static void shard_on_timer(struct env_timer *timer)
 {
 	struct shard *shard = container_of(timer, struct shard, timer);
-	uint64_t now = env_now(shard->raftkv->env);
+	uint64_t now = env_now(shard->raftkv->engines.env);
 	struct heap_node *first;
 
 	while ((first = heap_first(&shard->deadlines)) != NULL && first->key <= now) {
@@ -125,15 +125,15 @@ static void on_timer(struct env_timer *timer)
 		heap_remove(&shard->deadlines, first);
 		shard_mark(shard, peer);
 	}
-	set_timer(shard);
+	shard_set_timer(shard);
 }
 
-static void set_timer(struct shard *shard)
+static void shard_set_timer(struct shard *shard)
 {
 	struct heap_node *first = heap_first(&shard->deadlines);
 
 	if (first && !shard->is_stopping)
-		env_timer_start(&shard->timer, shard->loop, first->key, on_timer);
+		env_timer_start(&shard->timer, shard->loop, first->key, shard_on_timer);
 	else
 		env_timer_stop(&shard->timer);
 }
@@ -146,9 +146,9 @@ void shard_schedule(struct shard *shard, struct peer *peer)
 	if (deadline == UINT64_MAX)
 		heap_remove(&shard->deadlines, &peer->deadline);
 	else if (heap_set(&shard->deadlines, &peer->deadline, deadline) < 0)
-		raftkv_fail(shard->raftkv, -ENOMEM, "out of memory for a deadline");
+		engines_fail(&shard->raftkv->engines, -ENOMEM, "out of memory for a deadline");
 	if (first != heap_first(&shard->deadlines) || first == &peer->deadline)
-		set_timer(shard);
+		shard_set_timer(shard);
 }
 
 /* ---- Resuming --------------------------------------------------------------------------------------------------- */

@@ -13,9 +13,9 @@
 
 #include "proto/env.h"
 #include "proto/heap.h"
-#include "proto/histogram.h"
 #include "store/apply/apply.h"
-#include "store/apply/inbox.h"
+#include "store/evaluate/evaluate.h"
+#include "store/queues/queues.h"
 
 struct peer;
 struct raftkv;
@@ -38,9 +38,8 @@ struct shard {
 	bool is_stopping;
 	bool is_stopped;
 	/* Counters for raftkv_stats. */
-	_Atomic uint64_t writes, reads_lease, reads_read_index, reads_follower, parked, throttled, replicas,
-		leaders;
-	struct histogram proposing, committing, applying; /* the stages of a change */
+	_Atomic uint64_t reads_lease, reads_read_index, reads_follower, replicas, leaders;
+	struct evaluation_figures evaluations;
 };
 
 int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loop, uint32_t number);

@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "store/blocks/blocks.h"
-#include "store/kv/kv_engine.h"
 #include "store/rows/unit_cache.h"
 #include "store/kv/view.h"
 

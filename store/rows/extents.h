@@ -12,10 +12,8 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
-#include "store/blocks/blocks.h"
 #include "store/rows/extent_map.h"
 #include "store/rows/keys.h"
-#include "store/kv/kv_engine.h"
 
 /* The row that maps `unit` of the object whose key_object is `object`. */
 void extent_row_key(struct key *key, const struct key *object, uint64_t unit);

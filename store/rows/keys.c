@@ -7,7 +7,7 @@
 
 enum row_kind { ROW_REGION_STATE = 1, ROW_APPLY_STATE, ROW_LOCAL, ROW_DATA, ROW_EXTENTS };
 
-static struct writer begin(struct key *key, enum row_kind kind)
+static struct writer key_begin(struct key *key, enum row_kind kind)
 {
 	struct writer writer = writer_fixed(key->bytes, sizeof key->bytes);
 
@@ -15,45 +15,45 @@ static struct writer begin(struct key *key, enum row_kind kind)
 	return writer;
 }
 
-static void end(struct key *key, const struct writer *writer)
+static void key_end(struct key *key, const struct writer *writer)
 {
 	check(writer->status == 0);
 	key->size = writer->size;
 }
 
-static void make(struct key *key, enum row_kind kind, uint64_t region)
+static void key_make(struct key *key, enum row_kind kind, uint64_t region)
 {
-	struct writer writer = begin(key, kind);
+	struct writer writer = key_begin(key, kind);
 
 	if (region > 0)
 		writer_u64be(&writer, region);
-	end(key, &writer);
+	key_end(key, &writer);
 }
 
 void key_region_state(struct key *key, uint64_t region)
 {
-	make(key, ROW_REGION_STATE, region);
+	key_make(key, ROW_REGION_STATE, region);
 }
 
 void key_region_states(struct key *low, struct key *high)
 {
-	make(low, ROW_REGION_STATE, 0);
-	make(high, ROW_APPLY_STATE, 0);
+	key_make(low, ROW_REGION_STATE, 0);
+	key_make(high, ROW_APPLY_STATE, 0);
 }
 
 void key_apply_state(struct key *key, uint64_t region)
 {
-	make(key, ROW_APPLY_STATE, region);
+	key_make(key, ROW_APPLY_STATE, region);
 }
 
 void key_row(struct key *key, uint64_t region, enum key_space space, struct slice row)
 {
-	struct writer writer = begin(key, space == KEY_LOCAL ? ROW_LOCAL : ROW_DATA);
+	struct writer writer = key_begin(key, space == KEY_LOCAL ? ROW_LOCAL : ROW_DATA);
 
 	if (space == KEY_LOCAL)
 		writer_u64be(&writer, region);
 	writer_bytes(&writer, row.data, row.size);
-	end(key, &writer);
+	key_end(key, &writer);
 }
 
 void key_row_bound(struct key *key, uint64_t region, enum key_space space, struct slice high)
@@ -61,11 +61,11 @@ void key_row_bound(struct key *key, uint64_t region, enum key_space space, struc
 	if (high.size > 0)
 		key_row(key, region, space, high);
 	else if (space == KEY_DATA)
-		make(key, ROW_EXTENTS, 0);
+		key_make(key, ROW_EXTENTS, 0);
 	else if (region < UINT64_MAX)
-		make(key, ROW_LOCAL, region + 1);
+		key_make(key, ROW_LOCAL, region + 1);
 	else
-		make(key, ROW_DATA, 0);
+		key_make(key, ROW_DATA, 0);
 }
 
 struct slice key_row_inner(enum key_space space, struct slice key)
@@ -78,16 +78,16 @@ struct slice key_row_inner(enum key_space space, struct slice key)
 
 void key_object(struct key *key, struct slice object)
 {
-	struct writer writer = begin(key, ROW_EXTENTS);
+	struct writer writer = key_begin(key, ROW_EXTENTS);
 
 	writer_bytes(&writer, object.data, object.size);
-	end(key, &writer);
+	key_end(key, &writer);
 }
 
 void key_objects(struct key *low, struct key *high)
 {
-	make(low, ROW_EXTENTS, 0);
-	make(high, (enum row_kind)(ROW_EXTENTS + 1), 0);
+	key_make(low, ROW_EXTENTS, 0);
+	key_make(high, (enum row_kind)(ROW_EXTENTS + 1), 0);
 }
 
 bool key_is_of_extents(struct slice key)

@@ -18,7 +18,6 @@
 
 #include "proto/buf.h"
 #include "store/rows/mutations.h"
-#include "store/kv/view.h"
 
 /* A key as the KV engine sees it. Lives on stacks. */
 struct key {

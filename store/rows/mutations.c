@@ -14,7 +14,7 @@
 /* ---- Collecting ---- */
 
 /* The header's place is kept free, so that the epoch need not be known before mutations_finish. */
-static struct writer *begin(struct mutations *mutations, enum mutation_kind kind)
+static struct writer *mutations_begin(struct mutations *mutations, enum mutation_kind kind)
 {
 	struct writer *record = &mutations->record;
 
@@ -36,7 +36,7 @@ static void write_key(struct mutations *mutations, struct slice key)
 
 void mutations_put(struct mutations *mutations, enum key_space space, struct slice key, struct slice value)
 {
-	struct writer *record = begin(mutations, MUTATION_PUT);
+	struct writer *record = mutations_begin(mutations, MUTATION_PUT);
 
 	writer_u8(record, (uint8_t)space);
 	write_key(mutations, key);
@@ -46,7 +46,7 @@ void mutations_put(struct mutations *mutations, enum key_space space, struct sli
 
 void mutations_delete(struct mutations *mutations, enum key_space space, struct slice key)
 {
-	writer_u8(begin(mutations, MUTATION_DELETE), (uint8_t)space);
+	writer_u8(mutations_begin(mutations, MUTATION_DELETE), (uint8_t)space);
 	write_key(mutations, key);
 	mutations->removal_count++;
 }
@@ -55,7 +55,7 @@ void mutations_delete_range(
 	struct mutations *mutations, enum key_space space, struct slice low, struct slice high)
 {
 	check(slice_compare(low, high) < 0);
-	writer_u8(begin(mutations, MUTATION_DELETE_RANGE), (uint8_t)space);
+	writer_u8(mutations_begin(mutations, MUTATION_DELETE_RANGE), (uint8_t)space);
 	write_key(mutations, low);
 	write_key(mutations, high);
 	mutations->removal_count++;
@@ -95,7 +95,7 @@ void mutations_write(struct mutations *mutations, struct slice object, uint64_t 
 {
 	size_t size = (size_t)count * BLOCK_UNIT_SIZE;
 	bool is_beside = size >= MUTATIONS_BESIDE_SIZE;
-	struct writer *record = begin(mutations, MUTATION_WRITE);
+	struct writer *record = mutations_begin(mutations, MUTATION_WRITE);
 	const uint8_t *bytes = (const uint8_t *)payload->data + skip;
 
 	check(count > 0);
@@ -119,7 +119,7 @@ void mutations_write(struct mutations *mutations, struct slice object, uint64_t 
 
 void mutations_unmap(struct mutations *mutations, struct slice object, uint64_t first, uint64_t count)
 {
-	struct writer *record = begin(mutations, MUTATION_UNMAP);
+	struct writer *record = mutations_begin(mutations, MUTATION_UNMAP);
 
 	check(count > 0);
 	write_key(mutations, object);

@@ -53,7 +53,7 @@ static int encode(struct payload *payload)
 	return writer_take(&writer, &payload->beside);
 }
 
-static int make(
+static int payload_make(
 	struct blocks *blocks, enum blocks_claim claim, uint32_t units, bool is_reserve, struct payload **out)
 {
 	struct payload *payload = calloc(1, sizeof *payload);
@@ -75,12 +75,12 @@ static int make(
 
 int payload_new(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload)
 {
-	return make(blocks, claim, units, false, payload);
+	return payload_make(blocks, claim, units, false, payload);
 }
 
 int payload_reserve(struct blocks *blocks, enum blocks_claim claim, uint32_t units, struct payload **payload)
 {
-	return make(blocks, claim, units, true, payload);
+	return payload_make(blocks, claim, units, true, payload);
 }
 
 int payload_reserve_later(uint32_t units, struct payload **out)
@@ -214,10 +214,11 @@ void payload_write(struct payload *payload, struct blocks *blocks, struct buf *b
 			.extent = part->extent,
 			.vector = &part->vector,
 			.vector_count = 1,
-			.sync = !planted("store:payload_unsynced"),
+			.sync = true,
 			.loop = loop,
 			.done = on_part_written,
 		};
+		PLANT("store:payload_unsynced", part->request.sync = false);
 		next += size;
 		blocks_write(blocks, &part->request);
 	}

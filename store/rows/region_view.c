@@ -1,6 +1,6 @@
 #include "store/rows/region_view.h"
 
-static int admit(const struct region *region, enum key_space space, struct slice key)
+static int region_view_admit(const struct region *region, enum key_space space, struct slice key)
 {
 	if (key.size > MUTATIONS_KEY_MAX)
 		return STATUS_MALFORMED;
@@ -11,7 +11,7 @@ static int admit(const struct region *region, enum key_space space, struct slice
 
 int region_view_key(const struct region *region, enum key_space space, struct slice row, struct key *key)
 {
-	int status = admit(region, space, row);
+	int status = region_view_admit(region, space, row);
 
 	if (status == 0)
 		key_row(key, region->id, space, row);
@@ -22,7 +22,7 @@ int region_view_range(const struct region *region, enum key_space space, struct 
 	struct key *from, struct key *to)
 {
 	struct slice end = buf_slice(region->end);
-	int status = admit(region, space, low);
+	int status = region_view_admit(region, space, low);
 
 	if (status < 0)
 		return status;
@@ -37,5 +37,5 @@ int region_view_range(const struct region *region, enum key_space space, struct 
 
 int region_view_object(const struct region *region, struct slice object)
 {
-	return admit(region, KEY_DATA, object);
+	return region_view_admit(region, KEY_DATA, object);
 }

@@ -96,8 +96,10 @@ int slots_find(struct view *view, uint64_t session, uint32_t slot, uint64_t sequ
 	struct kv_value value = {0};
 	struct slot found;
 	int status = view_get(view, KEY_LOCAL, session_key(key, session), &value);
+	bool is_known = status != STATUS_NOT_FOUND;
 
-	if (status == STATUS_NOT_FOUND && !planted("sessions:not_fenced"))
+	PLANT("sessions:not_fenced", is_known = true);
+	if (!is_known)
 		return STATUS_SESSION_UNKNOWN;
 	if (status < 0 && status != STATUS_NOT_FOUND)
 		return status;

@@ -20,7 +20,6 @@
 #include "proto/buf.h"
 #include "store/rows/keys.h"
 #include "store/rows/mutations.h"
-#include "store/kv/view.h"
 
 #define SLOTS_KEY_FIRST_FREE 16
 #define SLOTS_REPLY_MAX	     65536u /* bytes of a reply that is kept */

@@ -2,11 +2,6 @@
 
 #include <errno.h>
 
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-#include "store/rows/region.h"
-#include "store/store.h"
-
 static void object_range(const struct region *region, struct key *low, struct key *high)
 {
 	struct key first;
@@ -50,15 +45,15 @@ int region_clear_rows(struct kv_engine *kv, const struct region *region)
 
 static int free_extent(void *argument, struct block_extent extent)
 {
-	struct raftkv *raftkv = argument;
+	struct flush *flush = argument;
 
-	blocks_free(raftkv->blocks, extent, flush_mark(&raftkv->flush));
+	blocks_free(flush->engines->blocks, extent, flush_mark(flush));
 	return 0;
 }
 
-int region_clear(struct raftkv *raftkv, const struct region *region)
+int region_clear(struct engines *engines, struct flush *flush, const struct region *region)
 {
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = engines->kv;
 	struct kv_iterator *objects;
 	struct key low, high;
 	int status;
@@ -70,8 +65,8 @@ int region_clear(struct raftkv *raftkv, const struct region *region)
 		return status;
 	status = region_clear_rows(kv, region);
 	if (status == 0)
-		status = extent_rows_each(kv, objects, key_slice(&low), free_extent, raftkv);
+		status = extent_rows_each(kv, objects, key_slice(&low), free_extent, flush);
 	kv->ops->iterator_free(kv, objects);
-	flush_request(&raftkv->flush);
+	flush_request(flush);
 	return status;
 }

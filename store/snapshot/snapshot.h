@@ -1,46 +1,19 @@
 /*
- * snapshot.h: raftkv_snapshot: a consistent state of one region for readers of the layer above, with its two views (one
- * that may block and one that may not).
+ * snapshot.h: snapshots of regions, which one store sends and another takes the place of its rows with: the face of
+ * snapshot/ for the rooms after it.
  *
- * It stands among the block store's readers from before the KV snapshot was taken until it is freed, so that every
- * extent its rows name keeps its bytes.
- *
- * Readers share it: the route keeps the latest one, and gives it to everybody who asks until rows of the region have
- * changed. Whoever has made a change visible calls snapshot_forget before anybody is told of the change, so that a
- * shared snapshot holds whatever was answered before it was asked for. What is not asked for any more is forgotten by
- * each flush round: a snapshot keeps old rows and freed extents alive.
+ *   snapshot_sink.h      the store's snapshots, and those that come      snapshot_source.h   those that go
+ *   snapshot_stage.h     one that came, in a file                        snapshot_install.h  a stage becomes rows
+ *   region_clear.h       what a replica leaves, taken away               tombstone.h         and who may not be back
  */
 #ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H
 #define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H
 
-#include <stdatomic.h>
-
-#include "store/blocks/blocks.h"
-#include "store/raftkv.h"
-#include "store/rows/region.h"
-
-struct route;
-
-struct snapshot_view {
-	struct view base;
-	const struct raftkv_snapshot *snapshot;
-	bool may_block;
-};
-
-struct raftkv_snapshot {
-	struct kv_engine *engine;
-	struct blocks *blocks;
-	struct kv_snapshot *kv;
-	struct blocks_reader reader;
-	_Atomic uint64_t refs;
-	struct region region; /* id, epoch and range */
-	struct snapshot_view view;
-	struct snapshot_view blocking_view;
-};
-
-/* The state now, a reference: the shared one, or a new one. NULL: out of memory. Any thread. */
-struct raftkv_snapshot *snapshot_of(struct raftkv *raftkv, struct route *route);
-/* Rows of the region have changed, or nobody may be reading: the next who asks gets a new one. Any thread. */
-void snapshot_forget(struct route *route);
+#include "store/snapshot/region_clear.h"
+#include "store/snapshot/snapshot_install.h"
+#include "store/snapshot/snapshot_sink.h"
+#include "store/snapshot/snapshot_source.h"
+#include "store/snapshot/snapshot_stage.h"
+#include "store/snapshot/tombstone.h"
 
 #endif

@@ -7,7 +7,6 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "store/disk/checksum.h"
-#include "store/rows/extents.h"
 
 #define VERSION	    1
 #define MAGIC	    0x706e5352u /* "RSnp" */
@@ -138,6 +137,7 @@ int snapshot_writer_take(
 
 int snapshot_reader_init(struct snapshot_reader *reader, struct snapshot_chain *chain, struct slice chunk)
 {
+	bool is_sound;
 	const uint8_t *bytes = chunk.data;
 	size_t units_size, records_size;
 	uint32_t magic, number, flags;
@@ -158,8 +158,9 @@ int snapshot_reader_init(struct snapshot_reader *reader, struct snapshot_chain *
 		reader->unit_count > SNAPSHOT_UNITS_MAX || units_size > chunk.size - FOOTER_SIZE)
 		return STATUS_MALFORMED;
 	records_size = chunk.size - FOOTER_SIZE - units_size;
-	if (checksum_of(bytes + units_size, records_size + SUMMED_SIZE, chain->checksum) != checksum &&
-		!planted("snapshot:chain_unchecked"))
+	is_sound = checksum_of(bytes + units_size, records_size + SUMMED_SIZE, chain->checksum) == checksum;
+	PLANT("snapshot:chain_unchecked", is_sound = true);
+	if (!is_sound)
 		return STATUS_MALFORMED;
 	reader->records = reader_of(slice_of(bytes + units_size, records_size));
 	chain->checksum = checksum;
@@ -174,12 +175,15 @@ static int check_units(struct snapshot_reader *reader, const struct extent_row *
 	for (uint32_t i = 0; i < EXTENT_ROW_UNITS; i++) {
 		const struct extent_unit *unit = &row->units[i];
 		const uint8_t *bytes = reader->units + (size_t)reader->units_used * BLOCK_UNIT_SIZE;
+		bool is_sound;
 
 		if (unit->address == EXTENT_HOLE)
 			continue;
 		if (unit->address != reader->units_used + 1 || reader->units_used == reader->unit_count)
 			return STATUS_MALFORMED;
-		if (blocks_checksum(bytes) != unit->checksum && !planted("snapshot:units_unchecked"))
+		is_sound = blocks_checksum(bytes) == unit->checksum;
+		PLANT("snapshot:units_unchecked", is_sound = true);
+		if (!is_sound)
 			return STATUS_MALFORMED;
 		reader->units_used++;
 	}

@@ -16,19 +16,21 @@
 #ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_CHUNK_H
 #define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_CHUNK_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/buf.h"
 #include "proto/codec.h"
 #include "store/rows/extent_map.h"
-#include "store/rows/keys.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
+#include "store/transport/transport.h"
 
 #define SNAPSHOT_UNITS_MAX    256u /* of a chunk: 1 MiB */
 #define SNAPSHOT_RECORDS_SIZE (1u << 20) /* bytes of records from which a chunk is full */
-#define SNAPSHOT_CHUNK_SIZE_MAX                                                                              \
-	(SNAPSHOT_UNITS_MAX * BLOCK_UNIT_SIZE + SNAPSHOT_RECORDS_SIZE + MUTATIONS_SIZE_MAX + (64u << 10))
+static_assert(SNAPSHOT_CHUNK_SIZE_MAX == SNAPSHOT_UNITS_MAX * BLOCK_UNIT_SIZE + SNAPSHOT_RECORDS_SIZE +
+						 MUTATIONS_SIZE_MAX + (64u << 10),
+	"a row that is added to a chunk that is not full yet fits into it");
 
 /* ---- Head ------------------------------------------------------------------------------------------------------- */
 

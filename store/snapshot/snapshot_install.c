@@ -4,9 +4,6 @@
 
 #include "proto/plant.h"
 #include "proto/codec.h"
-#include "store/rows/keys.h"
-#include "store/peer/peer.h"
-#include "store/store.h"
 
 #define BATCH_SIZE (256u << 10) /* bytes of rows in one batch */
 
@@ -15,7 +12,7 @@ struct install {
 	struct kv_batch *batch;
 };
 
-static int write_batch(struct install *install)
+static int install_write_batch(struct install *install)
 {
 	int status = install->kv->ops->write(install->kv, install->batch);
 
@@ -28,7 +25,7 @@ static int put_row(void *argument, struct slice key, struct slice value)
 	struct install *install = argument;
 
 	install->kv->ops->batch_put(install->batch, key, value);
-	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : write_batch(install);
+	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : install_write_batch(install);
 }
 
 /* With them the region exists. */
@@ -47,7 +44,7 @@ static int put_states(struct install *install, const struct snapshot_position *p
 	key_apply_state(&key, position->region.id);
 	apply_state_encode(&position->applied, applied);
 	install->kv->ops->batch_put(install->batch, key_slice(&key), slice_of(applied, sizeof applied));
-	return write_batch(install);
+	return install_write_batch(install);
 }
 
 static int check_persisted(struct kv_engine *kv, const struct snapshot_position *position)
@@ -67,10 +64,10 @@ static int check_persisted(struct kv_engine *kv, const struct snapshot_position 
 	return status;
 }
 
-int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage)
+int snapshot_install(struct engines *engines, struct snapshot_stage *stage)
 {
 	const struct snapshot_position *position = snapshot_stage_position(stage);
-	struct kv_engine *kv = raftkv->kv;
+	struct kv_engine *kv = engines->kv;
 	struct install install = {kv, kv->ops->batch_new(kv)};
 	int status;
 
@@ -80,8 +77,7 @@ int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage)
 	if (status == 0)
 		status = put_states(&install, position);
 	kv->ops->batch_free(install.batch);
-	if (planted("snapshot:normal_before_flush"))
-		return status;
+	PLANT("snapshot:normal_before_flush", return status);
 	if (status == 0)
 		status = kv->ops->flush(kv);
 	return status == 0 ? check_persisted(kv, position) : status;
@@ -103,13 +99,12 @@ int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_p
 	return status;
 }
 
-int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+int snapshot_hollow_init(struct log_engine *log, const struct snapshot_position *position,
 	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow)
 {
 	struct snapshot_position kept = *position;
-	struct writer writer = writer_fixed(hollow->tombstone, sizeof hollow->tombstone);
 	uint64_t tombstone;
-	int status = peer_tombstone(raftkv, position->region.id, &tombstone);
+	int status = tombstone_read(log, position->region.id, &tombstone);
 
 	*hollow = (struct snapshot_hollow){.hard_state = *hard_state};
 	kept.stage = 0;
@@ -117,9 +112,8 @@ int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *
 		status = snapshot_position_encode(&kept, &hollow->position);
 	if (status < 0)
 		return status;
-	writer_u64le(&writer, tombstone);
 	hollow->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(hollow->position)};
-	hollow->marks[1] = (struct log_mark){PEER_MARK_TOMBSTONE, writer_written(&writer)};
+	hollow->marks[1] = tombstone_mark(tombstone, hollow->tombstone);
 	hollow->hard_state.commit = 0;
 	hollow->write = (struct log_write){.region = position->region.id,
 		.destroy = true,

@@ -15,15 +15,15 @@
 #ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_INSTALL_H
 #define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_INSTALL_H
 
-#include "store/log/log_engine.h"
 #include "store/snapshot/snapshot_stage.h"
+#include "store/snapshot/tombstone.h"
 
 /* A region's mark in the log engine: a snapshot_position; stage 0: the replica is hollow. */
 #define SNAPSHOT_MARK_APPLYING "applying"
 
 /* Steps 2 (behind the clearing) and 3. Nothing of the region is being applied. Blocks; any thread. 0, -ENOMEM,
  * STATUS_CORRUPT, or the engine's error. */
-int snapshot_install(struct raftkv *raftkv, struct snapshot_stage *stage);
+int snapshot_install(struct engines *engines, struct snapshot_stage *stage);
 /* The mark; the caller's to close (its region). STATUS_NOT_FOUND: there is none. STATUS_CORRUPT. */
 int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_position *position);
 
@@ -33,13 +33,13 @@ struct snapshot_hollow {
 	struct log_write write; /* without its loop and callback */
 	struct raft_hard_state hard_state;
 	struct buf *position;
-	uint8_t tombstone[8];
+	uint8_t tombstone[TOMBSTONE_SIZE];
 	struct log_mark marks[2];
 };
 
 /* `position` is of what the replica had, and says which candidates it may still vote for: those whose log is no shorter
  * than `applied`. Its stage does not matter. 0, -ENOMEM, or the log's error. */
-int snapshot_hollow_init(struct raftkv *raftkv, const struct snapshot_position *position,
+int snapshot_hollow_init(struct log_engine *log, const struct snapshot_position *position,
 	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow);
 void snapshot_hollow_close(struct snapshot_hollow *hollow);
 

@@ -4,17 +4,14 @@
 #include <stdlib.h>
 
 #include "proto/plant.h"
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-#include "store/peer/peer.h"
-#include "store/rows/region_size.h"
+#include "store/snapshot/region_size.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "store/snapshot/snapshot_stage.h"
-#include "store/store.h"
+#include "store/snapshot/tombstone.h"
 
 struct snapshot_sink {
 	struct snapshot_sink *next;
-	struct raftkv *raftkv;
+	struct snapshots *snapshots;
 	struct peer_envelope envelope;
 	struct raft_message message; /* MsgSnap */
 	struct snapshot_chain chain;
@@ -24,8 +21,13 @@ struct snapshot_sink {
 	uint32_t extent_count;
 };
 
-int snapshots_init(struct snapshots *snapshots)
+int snapshots_init(struct snapshots *snapshots, struct engines *engines, struct router *router,
+	uint32_t count_max, const struct snapshot_receiver *receiver)
 {
+	snapshots->engines = engines;
+	snapshots->router = router;
+	snapshots->receiver = *receiver;
+	snapshots->count_max = count_max;
 	return -pthread_mutex_init(&snapshots->lock, NULL);
 }
 
@@ -37,7 +39,7 @@ void snapshots_close(struct snapshots *snapshots)
 /* ---- Wanted or not ---------------------------------------------------------------------------------------------- */
 
 /* What the message says of the region, or that no correct sender says it. */
-static int check_message(const struct raftkv *raftkv, const struct peer_envelope *envelope,
+static int check_message(const struct engines *engines, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_head *head)
 {
 	const struct raft_snapshot *snapshot = message->snapshot;
@@ -47,7 +49,7 @@ static int check_message(const struct raftkv *raftkv, const struct peer_envelope
 
 	if (message->type != RAFT_MSG_SNAP || !snapshot || snapshot->index == 0 || snapshot->term == 0 ||
 		snapshot->term > message->term || message->to != envelope->to.id ||
-		envelope->to.store != raftkv->dir.ident.store)
+		envelope->to.store != engines_store(engines))
 		return STATUS_MALFORMED;
 	status = snapshot_head_decode(buf_slice(snapshot->data), head);
 	if (status == 0)
@@ -63,22 +65,23 @@ static int check_message(const struct raftkv *raftkv, const struct peer_envelope
 }
 
 /* Whether it brings this store anything, and finds room. What has a part of its range here must go first. */
-static int check_wanted(struct raftkv *raftkv, const struct peer_envelope *envelope,
+static int check_wanted(struct snapshots *snapshots, const struct peer_envelope *envelope,
 	const struct raft_message *message, const struct region *region)
 {
-	const struct route *route = router_find(&raftkv->router, envelope->region);
+	const struct route *route = router_find(snapshots->router, envelope->region);
+	const struct engines *engines = snapshots->engines;
 	uint64_t tombstone;
-	int status = peer_tombstone(raftkv, envelope->region, &tombstone);
+	int status = tombstone_read(engines->log, envelope->region, &tombstone);
 
 	if (status < 0)
 		return status;
-	if (atomic_load(&raftkv->is_stopping) || atomic_load(&raftkv->has_failed))
+	if (atomic_load(&engines->is_stopping) || atomic_load(&engines->has_failed))
 		return STATUS_STOPPING;
 	if (envelope->to.id <= tombstone)
 		return STATUS_REGION_NOT_FOUND;
 	if (route && message->snapshot->index <= atomic_load(&route->applied_index))
 		return STATUS_SNAPSHOT_OUT_OF_DATE;
-	if ((route && atomic_load(&route->is_installing)) || router_look(&raftkv->router, region) < 0)
+	if ((route && atomic_load(&route->is_installing)) || router_look(snapshots->router, region) < 0)
 		return STATUS_LIMIT;
 	return 0;
 }
@@ -86,45 +89,45 @@ static int check_wanted(struct raftkv *raftkv, const struct peer_envelope *envel
 /* ---- Room ------------------------------------------------------------------------------------------------------- */
 
 /* Bytes that may be written. */
-static uint64_t room_of(struct raftkv *raftkv)
+static uint64_t room_of(const struct engines *engines)
 {
 	struct blocks_stats stats;
 
-	blocks_stats(raftkv->blocks, &stats);
+	blocks_stats(engines->blocks, &stats);
 	return (stats.total_units - stats.used_units) * BLOCK_UNIT_SIZE;
 }
 
-static int check_room(struct raftkv *raftkv, const struct peer_envelope *envelope)
+static int check_room(struct snapshots *snapshots, const struct peer_envelope *envelope)
 {
-	const struct route *route = router_find(&raftkv->router, envelope->region);
-	bool is_full = envelope->content_size > 0 ? envelope->content_size > room_of(raftkv)
-						  : space_is_short(&raftkv->space);
+	const struct route *route = router_find(snapshots->router, envelope->region);
+	bool is_full = envelope->content_size > 0 ? envelope->content_size > room_of(snapshots->engines)
+						  : space_is_short(&snapshots->engines->space);
 
 	return is_full || (route && atomic_load(&route->is_stuck)) ? -ENOSPC : 0;
 }
 
 /* Whether it fits in the place of what the region has here. */
-static bool fits_instead(struct raftkv *raftkv, const struct peer_envelope *envelope)
+static bool fits_instead(struct snapshots *snapshots, const struct peer_envelope *envelope)
 {
-	const struct route *route = router_find(&raftkv->router, envelope->region);
+	const struct route *route = router_find(snapshots->router, envelope->region);
 	struct region_size size = {0};
 	struct region region;
 	int status = 0;
 
-	if (!envelope->is_dispensable || envelope->content_size == 0 || !route ||
-		planted("room:none_is_made"))
+	PLANT("room:none_is_made", return false);
+	if (!envelope->is_dispensable || envelope->content_size == 0 || !route)
 		return false;
-	router_range(&raftkv->router, route, &region);
-	status = region_measure(raftkv->kv, NULL, &region, &size);
+	router_range(snapshots->router, route, &region);
+	status = region_measure(snapshots->engines->kv, NULL, &region, &size);
 	region_close(&region);
 	return status == 0 && size.unit_count > 0 &&
-	       envelope->content_size <= room_of(raftkv) + size.unit_count * BLOCK_UNIT_SIZE;
+	       envelope->content_size <= room_of(snapshots->engines) + size.unit_count * BLOCK_UNIT_SIZE;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
 /* STATUS_LIMIT: there are too many, or one of the region. */
-static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink, uint32_t count_max)
+static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink)
 {
 	int status = 0;
 
@@ -132,7 +135,7 @@ static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink, uint3
 	for (const struct snapshot_sink *other = snapshots->sinks; other; other = other->next)
 		if (other->envelope.region == sink->envelope.region)
 			status = STATUS_LIMIT;
-	if (snapshots->sink_count >= count_max)
+	if (snapshots->sink_count >= snapshots->count_max)
 		status = STATUS_LIMIT;
 	if (status == 0) {
 		sink->next = snapshots->sinks;
@@ -143,7 +146,7 @@ static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink, uint3
 	return status;
 }
 
-static void leave(struct snapshots *snapshots, struct snapshot_sink *sink)
+static void snapshot_sink_leave(struct snapshots *snapshots, struct snapshot_sink *sink)
 {
 	struct snapshot_sink **link = &snapshots->sinks;
 
@@ -157,7 +160,7 @@ static void leave(struct snapshots *snapshots, struct snapshot_sink *sink)
 
 static void sink_free(struct snapshot_sink *sink)
 {
-	leave(&sink->raftkv->snapshots, sink);
+	snapshot_sink_leave(sink->snapshots, sink);
 	raft_message_close(&sink->message);
 	free(sink);
 }
@@ -175,25 +178,25 @@ static int begin_stage(struct snapshot_sink *sink, struct snapshot_head *head)
 
 	head->region = (struct region){0};
 	sink->chain.checksum = head->stream;
-	status = snapshot_stage_new(sink->raftkv, &position, &sink->stage);
+	status = snapshot_stage_new(sink->snapshots->engines, &position, &sink->stage);
 	region_close(&position.region);
 	return status;
 }
 
-int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
+int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_sink **out)
 {
 	struct snapshot_sink *sink = calloc(1, sizeof *sink);
 	struct snapshot_head head = {0};
-	int status = sink ? check_message(raftkv, envelope, message, &head) : -ENOMEM;
+	int status = sink ? check_message(snapshots->engines, envelope, message, &head) : -ENOMEM;
 
 	*out = NULL;
 	if (status == 0)
-		status = check_wanted(raftkv, envelope, message, &head.region);
+		status = check_wanted(snapshots, envelope, message, &head.region);
 	if (status == 0) {
-		status = check_room(raftkv, envelope);
-		if (status < 0 && fits_instead(raftkv, envelope))
-			raftkv_step(raftkv, envelope, message);
+		status = check_room(snapshots, envelope);
+		if (status < 0 && fits_instead(snapshots, envelope))
+			snapshots->receiver.step(snapshots->receiver.argument, envelope, message);
 	}
 	if (status < 0) {
 		region_close(&head.region);
@@ -201,11 +204,11 @@ int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *e
 		free(sink);
 		return status;
 	}
-	sink->raftkv = raftkv;
+	sink->snapshots = snapshots;
 	sink->envelope = *envelope;
 	sink->message = *message;
 	*message = (struct raft_message){0};
-	status = enlist(&raftkv->snapshots, sink, raftkv->options.snapshot_count_max);
+	status = enlist(snapshots, sink);
 	if (status < 0) {
 		region_close(&head.region);
 		raft_message_close(&sink->message);
@@ -222,12 +225,12 @@ int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *e
 
 void snapshot_sink_abort(struct snapshot_sink *sink)
 {
-	struct raftkv *raftkv = sink->raftkv;
+	struct snapshots *snapshots = sink->snapshots;
 
 	for (uint32_t i = 0; i < sink->extent_count; i++)
-		blocks_cancel(raftkv->blocks, sink->extents[i]);
+		blocks_cancel(snapshots->engines->blocks, sink->extents[i]);
 	snapshot_stage_discard(sink->stage);
-	atomic_fetch_add(&raftkv->snapshots.failed, 1);
+	atomic_fetch_add(&snapshots->failed, 1);
 	sink_free(sink);
 }
 
@@ -236,7 +239,7 @@ void snapshot_sink_abort(struct snapshot_sink *sink)
 /* Takes extents for the chunk's units, and writes these. */
 static int place_units(struct snapshot_sink *sink, const struct snapshot_reader *reader)
 {
-	struct blocks *blocks = sink->raftkv->blocks;
+	struct blocks *blocks = sink->snapshots->engines->blocks;
 	const uint8_t *bytes = reader->units;
 	uint32_t count = reader->unit_count;
 	int status = 0;
@@ -326,7 +329,7 @@ int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk)
 	struct snapshot_reader reader;
 	int status = snapshot_reader_init(&reader, &sink->chain, chunk);
 
-	if (status == 0 && space_is_spent(&sink->raftkv->space))
+	if (status == 0 && space_is_spent(&sink->snapshots->engines->space))
 		status = -ENOSPC;
 	if (status == 0)
 		status = place_units(sink, &reader);
@@ -334,7 +337,7 @@ int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk)
 		status = add_records(sink, &reader, &rows);
 	if (status == 0) {
 		sink->extent_count = 0;
-		atomic_fetch_add(&sink->raftkv->snapshots.received_size, chunk.size);
+		atomic_fetch_add(&sink->snapshots->received_size, chunk.size);
 	}
 	writer_close(&rows);
 	return status;
@@ -347,22 +350,30 @@ bool snapshot_sink_is_complete(const struct snapshot_sink *sink)
 	return sink->chain.is_last;
 }
 
+/* Before anything names them. */
+static int sync_units(struct blocks *blocks)
+{
+	PLANT("snapshot:extents_unsynced", return 0);
+	return blocks_sync(blocks);
+}
+
 int snapshot_sink_finish(struct snapshot_sink *sink)
 {
-	struct raftkv *raftkv = sink->raftkv;
+	struct snapshots *snapshots = sink->snapshots;
 	int status = sink->chain.is_last ? 0 : STATUS_MALFORMED;
 
-	if (status == 0 && !planted("snapshot:extents_unsynced"))
-		status = blocks_sync(raftkv->blocks);
+	if (status == 0)
+		status = sync_units(snapshots->engines->blocks);
 	if (status == 0)
 		status = snapshot_stage_finish(sink->stage);
 	if (status == 0)
-		status = raftkv_step_snapshot(raftkv, &sink->envelope, &sink->message, sink->stage);
+		status = snapshots->receiver.step_snapshot(
+			snapshots->receiver.argument, &sink->envelope, &sink->message, sink->stage);
 	if (status < 0) {
 		snapshot_sink_abort(sink);
 		return status;
 	}
-	atomic_fetch_add(&raftkv->snapshots.received, 1);
+	atomic_fetch_add(&snapshots->received, 1);
 	sink_free(sink);
 	return 0;
 }

@@ -9,10 +9,28 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-struct snapshot_sink;
+#include "store/engines.h"
+#include "store/route/route.h"
+#include "store/transport/transport.h"
+
+struct snapshot_stage;
+
+/* Where the messages go that snapshots come with; raftkv's. Any thread. Both take and zero the message. */
+struct snapshot_receiver {
+	/* Steps a MsgSnap without its snapshot: there is no room for that, but in the place of what is here. */
+	void (*step)(void *argument, const struct peer_envelope *envelope, struct raft_message *message);
+	/* Steps a MsgSnap with its stage, which is durable and taken. STATUS_LIMIT or -ENOMEM: neither is taken. */
+	int (*step_snapshot)(void *argument, const struct peer_envelope *envelope,
+		struct raft_message *message, struct snapshot_stage *stage);
+	void *argument;
+};
 
 /* A store's snapshots, going and coming; part of raftkv. */
 struct snapshots {
+	struct engines *engines;
+	struct router *router;
+	struct snapshot_receiver receiver;
+	uint32_t count_max; /* that go at once, and that come */
 	_Atomic uint32_t sources;
 	pthread_mutex_t lock; /* of the next two */
 	struct snapshot_sink *sinks;
@@ -22,7 +40,13 @@ struct snapshots {
 	_Atomic uint64_t sent_size, received_size; /* bytes of chunks */
 };
 
-int snapshots_init(struct snapshots *snapshots);
+/* 0 or -errno. The engines and the router outlive it. */
+int snapshots_init(struct snapshots *snapshots, struct engines *engines, struct router *router,
+	uint32_t count_max, const struct snapshot_receiver *receiver);
 void snapshots_close(struct snapshots *snapshots); /* without sources and sinks */
+
+/* As raftkv_receive_snapshot (transport.h). */
+int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *envelope,
+	struct raft_message *message, struct snapshot_sink **sink);
 
 #endif

@@ -4,14 +4,12 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
-#include "store/rows/region_size.h"
+#include "store/snapshot/region_size.h"
 #include "store/snapshot/snapshot_chunk.h"
-#include "store/store.h"
 
 struct snapshot_source {
-	struct raftkv *raftkv;
+	struct snapshots *snapshots;
+	struct engines *engines;
 	struct blocks_reader reader;
 	struct kv_snapshot *kv;
 	struct snapshot_head head;
@@ -26,9 +24,9 @@ struct snapshot_source {
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
 /* Moves to the next row that is there, through all kinds. STATUS_NOT_FOUND: there is none. */
-static int advance(struct snapshot_source *source)
+static int snapshot_source_advance(struct snapshot_source *source)
 {
-	struct kv_engine *kv = source->raftkv->kv;
+	struct kv_engine *kv = source->engines->kv;
 	struct key low, high;
 	int status;
 
@@ -54,7 +52,7 @@ static struct snapshot_record record_at(const struct snapshot_source *source)
 	struct snapshot_record record = {.kind = source->kind};
 	struct slice key;
 
-	source->raftkv->kv->ops->row(source->rows, &key, &record.value);
+	source->engines->kv->ops->row(source->rows, &key, &record.value);
 	record.key =
 		key_row_inner(space, key); /* one byte before an extent map's, as before a row of KEY_DATA */
 	return record;
@@ -67,13 +65,13 @@ static int read_run(
 	struct snapshot_source *source, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
 	struct block_extent extent = {units[0].address, count};
-	int status = blocks_read_now(source->raftkv->blocks, extent, 0, bytes, count);
+	int status = blocks_read_now(source->engines->blocks, extent, 0, bytes, count);
 
 	for (uint32_t i = 0; i < count && status == 0; i++)
 		if (blocks_checksum(bytes + (size_t)i * BLOCK_UNIT_SIZE) != units[i].checksum)
 			status = STATUS_CORRUPT;
 	if (status == STATUS_CORRUPT)
-		log_error(source->raftkv->logger,
+		log_error(source->engines->logger,
 			"region %llu: a unit among %u at address %llu is damaged: its snapshot cannot be "
 			"sent",
 			(unsigned long long)source->head.region.id, count,
@@ -157,17 +155,17 @@ int snapshot_source_next(struct snapshot_source *source, struct buf **chunk)
 	if (status < 0)
 		return status;
 	if (!source->is_at_row)
-		status = advance(source);
+		status = snapshot_source_advance(source);
 	while (status == 0) {
 		status = add_row(source, &writer);
 		if (status == 0)
-			status = advance(source);
+			status = snapshot_source_advance(source);
 	}
 	if (status == STATUS_LIMIT || status == STATUS_NOT_FOUND)
 		status = snapshot_writer_take(&writer, &source->chain, status == STATUS_NOT_FOUND, chunk);
 	snapshot_writer_close(&writer);
 	if (status == 0)
-		atomic_fetch_add(&source->raftkv->snapshots.sent_size, (*chunk)->size);
+		atomic_fetch_add(&source->snapshots->sent_size, (*chunk)->size);
 	return status;
 }
 
@@ -175,7 +173,7 @@ int snapshot_source_next(struct snapshot_source *source, struct buf **chunk)
 
 static int get_row(struct snapshot_source *source, const struct key *key, struct kv_value *value)
 {
-	struct kv_engine *kv = source->raftkv->kv;
+	struct kv_engine *kv = source->engines->kv;
 
 	return kv->ops->get(kv, source->kv, KV_TIER_ALL, key_slice(key), value);
 }
@@ -204,12 +202,12 @@ static int read_states(struct snapshot_source *source, uint64_t region)
 
 static int open_source(struct snapshot_source *source, uint64_t region)
 {
-	struct raftkv *raftkv = source->raftkv;
+	struct engines *engines = source->engines;
 
-	blocks_enter(raftkv->blocks, &source->reader);
-	source->kv = raftkv->kv->ops->snapshot_new(raftkv->kv);
+	blocks_enter(engines->blocks, &source->reader);
+	source->kv = engines->kv->ops->snapshot_new(engines->kv);
 	source->kind = SNAPSHOT_LOCAL;
-	env_random(raftkv->env, &source->head.stream, sizeof source->head.stream);
+	env_random(engines->env, &source->head.stream, sizeof source->head.stream);
 	source->chain.checksum = source->head.stream;
 	return source->kv ? read_states(source, region) : -ENOMEM;
 }
@@ -227,26 +225,27 @@ static int describe(const struct snapshot_source *source, struct raft_snapshot *
 	return status;
 }
 
-int snapshot_source_new(struct raftkv *raftkv, uint64_t region, bool is_measured,
+int snapshot_source_new(struct snapshots *snapshots, uint64_t region, bool is_measured,
 	struct snapshot_source **out, struct raft_snapshot *snapshot)
 {
 	struct snapshot_source *source;
 	int status;
 
 	*out = NULL;
-	if (atomic_fetch_add(&raftkv->snapshots.sources, 1) >= raftkv->options.snapshot_count_max) {
-		atomic_fetch_sub(&raftkv->snapshots.sources, 1);
+	if (atomic_fetch_add(&snapshots->sources, 1) >= snapshots->count_max) {
+		atomic_fetch_sub(&snapshots->sources, 1);
 		return STATUS_LIMIT;
 	}
 	source = calloc(1, sizeof *source);
 	if (!source) {
-		atomic_fetch_sub(&raftkv->snapshots.sources, 1);
+		atomic_fetch_sub(&snapshots->sources, 1);
 		return -ENOMEM;
 	}
-	source->raftkv = raftkv;
+	source->snapshots = snapshots;
+	source->engines = snapshots->engines;
 	status = open_source(source, region);
 	if (status == 0 && is_measured)
-		status = region_measure(raftkv->kv, source->kv, &source->head.region, &source->size);
+		status = region_measure(source->engines->kv, source->kv, &source->head.region, &source->size);
 	if (status == 0)
 		status = describe(source, snapshot);
 	if (status < 0)
@@ -272,13 +271,13 @@ void snapshot_source_free(struct snapshot_source *source)
 
 	if (!source)
 		return;
-	kv = source->raftkv->kv;
+	kv = source->engines->kv;
 	if (source->rows)
 		kv->ops->iterator_free(kv, source->rows);
 	if (source->kv)
 		kv->ops->snapshot_free(kv, source->kv);
-	blocks_leave(source->raftkv->blocks, &source->reader);
+	blocks_leave(source->engines->blocks, &source->reader);
 	region_close(&source->head.region);
-	atomic_fetch_sub(&source->raftkv->snapshots.sources, 1);
+	atomic_fetch_sub(&source->snapshots->sources, 1);
 	free(source);
 }

@@ -12,13 +12,11 @@
 #include <stdint.h>
 
 #include "raft/raft.h"
-#include "store/transport/transport.h"
-
-struct raftkv;
+#include "store/snapshot/snapshot_sink.h"
 
 /* The region's content now, and what raft says of it (index, term, members, head), the caller's to close. Measuring it
  * reads every row once more. Blocks. 0; STATUS_LIMIT: there are too many; STATUS_NOT_FOUND: the region has no rows here; -ENOMEM or the engine's error. */
-int snapshot_source_new(struct raftkv *raftkv, uint64_t region, bool is_measured,
+int snapshot_source_new(struct snapshots *snapshots, uint64_t region, bool is_measured,
 	struct snapshot_source **source, struct raft_snapshot *snapshot);
 /* The index that it is of. */
 uint64_t snapshot_source_index(const struct snapshot_source *source);

@@ -8,10 +8,7 @@
 #include "proto/codec.h"
 #include "proto/plant.h"
 #include "store/disk/checksum.h"
-#include "store/rows/extents.h"
-#include "store/rows/keys.h"
 #include "store/snapshot/snapshot_chunk.h"
-#include "store/store.h"
 
 #define VERSION	       1
 #define FRAME_SIZE     16u /* bytes of a frame's header */
@@ -20,7 +17,7 @@
 enum frame_kind { FRAME_HEAD = 1, FRAME_ROWS, FRAME_END };
 
 struct snapshot_stage {
-	struct raftkv *raftkv;
+	struct engines *engines;
 	struct snapshot_position position;
 	struct env_file *file;
 	uint64_t size; /* bytes, of whole frames */
@@ -73,24 +70,25 @@ static int make_path(struct snapshot_stage *stage)
 	char name[32];
 
 	snprintf(name, sizeof name, "snap/%016" PRIx64, stage->position.stage);
-	return data_dir_path(&stage->raftkv->dir, name, stage->path);
+	return data_dir_path(&stage->engines->dir, name, stage->path);
 }
 
-static int sync_folder(struct raftkv *raftkv)
+static int sync_folder(struct engines *engines)
 {
 	char path[PATH_MAX];
-	int status = data_dir_path(&raftkv->dir, "snap", path);
+	int status = data_dir_path(&engines->dir, "snap", path);
 
-	return status < 0 ? status : env_sync_dir(raftkv->env, path);
+	return status < 0 ? status : env_sync_dir(engines->env, path);
 }
 
 /* Takes the position's region. */
-static int allocate(struct raftkv *raftkv, struct snapshot_position *position, struct snapshot_stage **stage)
+static int allocate(
+	struct engines *engines, struct snapshot_position *position, struct snapshot_stage **stage)
 {
 	*stage = calloc(1, sizeof **stage);
 	if (!*stage)
 		return -ENOMEM;
-	(*stage)->raftkv = raftkv;
+	(*stage)->engines = engines;
 	(*stage)->position = *position;
 	(*stage)->checksum = position->stage;
 	position->region = (struct region){0};
@@ -108,30 +106,31 @@ void snapshot_stage_close(struct snapshot_stage *stage)
 
 void snapshot_stage_remove(struct snapshot_stage *stage)
 {
-	int status = env_unlink(stage->raftkv->env, stage->path);
+	int status = env_unlink(stage->engines->env, stage->path);
 
 	if (status < 0)
-		log_warn(stage->raftkv->logger, "%s cannot be removed: %s", stage->path, status_name(status));
+		log_warn(
+			stage->engines->logger, "%s cannot be removed: %s", stage->path, status_name(status));
 	snapshot_stage_close(stage);
 }
 
 static int remove_file(void *argument, const char *name)
 {
-	struct raftkv *raftkv = argument;
+	struct engines *engines = argument;
 	char relative[NAME_MAX + 8], path[PATH_MAX];
 	int status;
 
 	snprintf(relative, sizeof relative, "snap/%s", name);
-	status = data_dir_path(&raftkv->dir, relative, path);
-	return status < 0 ? status : env_unlink(raftkv->env, path);
+	status = data_dir_path(&engines->dir, relative, path);
+	return status < 0 ? status : env_unlink(engines->env, path);
 }
 
-int snapshot_stage_remove_all(struct raftkv *raftkv)
+int snapshot_stage_remove_all(struct engines *engines)
 {
 	char path[PATH_MAX];
-	int status = data_dir_path(&raftkv->dir, "snap", path);
+	int status = data_dir_path(&engines->dir, "snap", path);
 
-	return status < 0 ? status : env_list(raftkv->env, path, remove_file, raftkv);
+	return status < 0 ? status : env_list(engines->env, path, remove_file, engines);
 }
 
 const struct snapshot_position *snapshot_stage_position(const struct snapshot_stage *stage)
@@ -175,14 +174,14 @@ int snapshot_stage_finish(struct snapshot_stage *stage)
 
 	if (status == 0)
 		status = env_file_sync(stage->file);
-	return status < 0 ? status : sync_folder(stage->raftkv);
+	return status < 0 ? status : sync_folder(stage->engines);
 }
 
 static int begin_file(struct snapshot_stage *stage)
 {
 	int flags = ENV_OPEN_WRITE | ENV_OPEN_CREATE | ENV_OPEN_EXCLUSIVE;
 	struct buf *head = NULL;
-	int status = env_file_open(stage->raftkv->env, stage->path, flags, &stage->file);
+	int status = env_file_open(stage->engines->env, stage->path, flags, &stage->file);
 
 	if (status == 0)
 		status = snapshot_position_encode(&stage->position, &head);
@@ -192,15 +191,16 @@ static int begin_file(struct snapshot_stage *stage)
 	return status;
 }
 
-int snapshot_stage_new(struct raftkv *raftkv, struct snapshot_position *position, struct snapshot_stage **out)
+int snapshot_stage_new(
+	struct engines *engines, struct snapshot_position *position, struct snapshot_stage **out)
 {
 	struct snapshot_stage *stage;
 	int status;
 
 	*out = NULL;
 	while (position->stage == 0)
-		env_random(raftkv->env, &position->stage, sizeof position->stage);
-	status = allocate(raftkv, position, &stage);
+		env_random(engines->env, &position->stage, sizeof position->stage);
+	status = allocate(engines, position, &stage);
 	if (status == 0)
 		status = begin_file(stage);
 	if (status < 0 && stage && stage->file)
@@ -298,7 +298,8 @@ static int check_head(const struct snapshot_stage *stage, struct slice bytes)
 		  found.region.id == expected->region.id && found.applied.index == expected->applied.index &&
 		  found.applied.term == expected->applied.term;
 	region_close(&found.region);
-	return is_same || planted("snapshot:stale_stage") ? 0 : STATUS_CORRUPT;
+	PLANT("snapshot:stale_stage", is_same = true);
+	return is_same ? 0 : STATUS_CORRUPT;
 }
 
 /* Reads all of it: head, rows, end, and nothing behind. */
@@ -322,7 +323,7 @@ static int verify(struct snapshot_stage *stage)
 }
 
 int snapshot_stage_open(
-	struct raftkv *raftkv, const struct snapshot_position *position, struct snapshot_stage **out)
+	struct engines *engines, const struct snapshot_position *position, struct snapshot_stage **out)
 {
 	struct snapshot_position copy = *position;
 	struct snapshot_stage *stage = NULL;
@@ -330,9 +331,9 @@ int snapshot_stage_open(
 
 	*out = NULL;
 	if (status == 0)
-		status = allocate(raftkv, &copy, &stage);
+		status = allocate(engines, &copy, &stage);
 	if (status == 0)
-		status = env_file_open(raftkv->env, stage->path, ENV_OPEN_READ, &stage->file);
+		status = env_file_open(engines->env, stage->path, ENV_OPEN_READ, &stage->file);
 	if (status == 0)
 		status = verify(stage);
 	if (status < 0)
@@ -346,9 +347,9 @@ int snapshot_stage_open(
 
 static int cancel_extent(void *argument, struct block_extent extent)
 {
-	struct raftkv *raftkv = argument;
+	struct engines *engines = argument;
 
-	blocks_cancel(raftkv->blocks, extent);
+	blocks_cancel(engines->blocks, extent);
 	return 0;
 }
 
@@ -365,10 +366,10 @@ static int cancel_row(void *argument, struct slice key, struct slice value)
 
 void snapshot_stage_discard(struct snapshot_stage *stage)
 {
-	int status = snapshot_stage_each(stage, cancel_row, stage->raftkv);
+	int status = snapshot_stage_each(stage, cancel_row, stage->engines);
 
 	if (status < 0)
-		log_warn(stage->raftkv->logger,
+		log_warn(stage->engines->logger,
 			"the extents of %s are lost until the store is started again: %s", stage->path,
 			status_name(status));
 	snapshot_stage_remove(stage);

@@ -15,9 +15,8 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
-#include "store/rows/region.h"
-
-struct raftkv;
+#include "store/engines.h"
+#include "store/rows/rows.h"
 
 /* What a stage is of. */
 struct snapshot_position {
@@ -36,10 +35,10 @@ struct snapshot_stage;
 
 /* Makes a new file. Takes `position` and gives it a number. */
 int snapshot_stage_new(
-	struct raftkv *raftkv, struct snapshot_position *position, struct snapshot_stage **stage);
+	struct engines *engines, struct snapshot_position *position, struct snapshot_stage **stage);
 /* Opens a finished one and verifies all of it. STATUS_CORRUPT, -ENOENT or another -errno: it is no good. */
 int snapshot_stage_open(
-	struct raftkv *raftkv, const struct snapshot_position *position, struct snapshot_stage **stage);
+	struct engines *engines, const struct snapshot_position *position, struct snapshot_stage **stage);
 /* The file stays. May be NULL. */
 void snapshot_stage_close(struct snapshot_stage *stage);
 /* Removes the file, and closes. */
@@ -47,7 +46,7 @@ void snapshot_stage_remove(struct snapshot_stage *stage);
 /* Gives back the extents that its rows name, which will not be installed, and removes it. */
 void snapshot_stage_discard(struct snapshot_stage *stage);
 /* Removes every file in snap/: at start, once nothing names one. */
-int snapshot_stage_remove_all(struct raftkv *raftkv);
+int snapshot_stage_remove_all(struct engines *engines);
 
 const struct snapshot_position *snapshot_stage_position(const struct snapshot_stage *stage);
 

@@ -72,7 +72,8 @@ static void fill_snapshot(struct letter *letter)
 	letter->size += HEAD_SIZE + to->data.len + REGION_PEERS_MAX * ENTRY_SIZE;
 }
 
-static void fill(struct letter *letter, const struct peer_envelope *envelope, const struct raft_message *from)
+static void letter_fill(
+	struct letter *letter, const struct peer_envelope *envelope, const struct raft_message *from)
 {
 	Raftkv__PeerMessage *to = &letter->message;
 
@@ -122,7 +123,7 @@ struct letter *letter_new(const struct peer_envelope *envelope, const struct raf
 		letter_free(letter);
 		return NULL;
 	}
-	fill(letter, envelope, message);
+	letter_fill(letter, envelope, message);
 	return letter;
 }
 

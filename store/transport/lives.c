@@ -7,7 +7,6 @@
 #include "proto/codec.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/store.h"
 
 #define MARK_NAME    "lives"
 #define MARK_VERSION 1
@@ -27,7 +26,8 @@ static bool remembers(const struct life_claim *claim, const struct life_record *
 {
 	uint64_t back = claim->incarnation - known->incarnation;
 
-	if (known->life == 0 || planted("members:copies_welcome"))
+	PLANT("members:copies_welcome", return true);
+	if (known->life == 0)
 		return true;
 	if (back < claim->life_count)
 		return claim->lives[back] == known->life;
@@ -39,8 +39,7 @@ static int judge(const struct life_entry *known, const struct life_claim *claim,
 	const struct life_record *record = &known->record;
 	uint64_t newest = record->incarnation > known->entered ? record->incarnation : known->entered;
 
-	if (planted("members:old_lives_welcome"))
-		return 0;
+	PLANT("members:old_lives_welcome", return 0);
 	if (known->is_out)
 		return status_set(refusal, -ESTALE,
 			"store %" PRIu64 " was removed or lost: it is no member of the cluster any more",
@@ -59,9 +58,9 @@ static int judge(const struct life_entry *known, const struct life_claim *claim,
 	return 0;
 }
 
-int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, struct status *refusal)
+int lives_judge(const struct lives *lives, const struct life_claim *claim, struct status *refusal)
 {
-	const struct life_entry *known = find(&raftkv->lives, claim->store);
+	const struct life_entry *known = find(lives, claim->store);
 
 	return known ? judge(known, claim, refusal) : 0;
 }
@@ -124,14 +123,16 @@ int lives_encode(const struct lives *lives, struct buf **bytes)
 	return writer_take(&writer, bytes);
 }
 
-int lives_open(struct lives *lives, struct raftkv *raftkv, struct status *status)
+int lives_open(struct lives *lives, struct engines *engines, struct env_loop *loop, struct status *status)
 {
 	struct buf *bytes;
-	int code = raftkv->log->ops->mark(raftkv->log, 0, MARK_NAME, &bytes);
+	int code = engines->log->ops->mark(engines->log, 0, MARK_NAME, &bytes);
 
-	lives->raftkv = raftkv;
+	lives->engines = engines;
+	lives->loop = loop;
 	lives->end = &lives->first;
-	if (code == STATUS_NOT_FOUND || planted("members:lives_forgotten"))
+	PLANT("members:lives_forgotten", return 0);
+	if (code == STATUS_NOT_FOUND)
 		return 0;
 	if (code == 0) {
 		code = lives_decode(lives, buf_slice(bytes));
@@ -139,7 +140,7 @@ int lives_open(struct lives *lives, struct raftkv *raftkv, struct status *status
 	}
 	return code < 0 ? status_set(status, code,
 				  "what the log of %s says of other stores' lives cannot be read: %s",
-				  raftkv->dir.path, status_name(code))
+				  engines->dir.path, status_name(code))
 			: 0;
 }
 
@@ -151,7 +152,7 @@ static void log_durable(const struct lives *lives, uint64_t before)
 		const struct life_entry *entry = &lives->entries[i];
 
 		if (entry->version > before && entry->version <= lives->durable && entry->record.life > 0)
-			log_info(lives->raftkv->logger,
+			log_info(lives->engines->logger,
 				"msg=\"a life of a store is on record\" store=%" PRIu64
 				" incarnation=%" PRIu64 " life=%016" PRIx64,
 				entry->record.store, entry->record.incarnation, entry->record.life);
@@ -159,7 +160,7 @@ static void log_durable(const struct lives *lives, uint64_t before)
 }
 
 /* Those that wait for no later version than `version`. */
-static void finish(struct lives *lives, uint64_t version, int status)
+static void lives_finish(struct lives *lives, uint64_t version, int status)
 {
 	while (lives->first && lives->first->version <= version) {
 		struct life_admission *admission = lives->first;
@@ -173,7 +174,7 @@ static void finish(struct lives *lives, uint64_t version, int status)
 
 static void write_mark(struct lives *lives);
 
-static void on_written(struct log_write *write, int status)
+static void lives_on_written(struct log_write *write, int status)
 {
 	struct lives *lives = container_of(write, struct lives, write);
 	uint64_t before = lives->durable;
@@ -181,39 +182,37 @@ static void on_written(struct log_write *write, int status)
 	buf_unref(lives->bytes);
 	lives->is_writing = false;
 	if (status < 0) {
-		raftkv_fail(lives->raftkv, status, "the lives of other stores cannot be recorded");
-		finish(lives, UINT64_MAX, status);
+		engines_fail(lives->engines, status, "the lives of other stores cannot be recorded");
+		lives_finish(lives, UINT64_MAX, status);
 	} else {
 		lives->durable = lives->writing;
 		log_durable(lives, before);
-		finish(lives, lives->durable, 0);
+		lives_finish(lives, lives->durable, 0);
 		write_mark(lives);
 	}
 	if (lives->is_stopping && !lives->is_writing)
-		raftkv_on_shard_stopped(lives->raftkv);
+		lives->stopped(lives->stopped_argument);
 }
 
 static void write_mark(struct lives *lives)
 {
-	struct raftkv *raftkv = lives->raftkv;
+	struct log_engine *log = lives->engines->log;
 	int status;
 
 	if (lives->is_writing || lives->durable == lives->version)
 		return;
 	status = lives_encode(lives, &lives->bytes);
 	if (status < 0) {
-		raftkv_fail(raftkv, status, "out of memory for the lives of other stores");
-		finish(lives, UINT64_MAX, status);
+		engines_fail(lives->engines, status, "out of memory for the lives of other stores");
+		lives_finish(lives, UINT64_MAX, status);
 		return;
 	}
 	lives->is_writing = true;
 	lives->writing = lives->version;
 	lives->mark = (struct log_mark){MARK_NAME, buf_slice(lives->bytes)};
-	lives->write = (struct log_write){.marks = &lives->mark,
-		.mark_count = 1,
-		.loop = raftkv->options.shards[0],
-		.done = on_written};
-	raftkv->log->ops->write(raftkv->log, &lives->write);
+	lives->write = (struct log_write){
+		.marks = &lives->mark, .mark_count = 1, .loop = lives->loop, .done = lives_on_written};
+	log->ops->write(log, &lives->write);
 }
 
 /* ---- What comes ------------------------------------------------------------------------------------------------- */
@@ -233,17 +232,16 @@ static void wait_for(struct lives *lives, const struct life_entry *entry, struct
 	lives->end = &admission->next;
 }
 
-int raftkv_admit(struct raftkv *raftkv, const struct life_claim *claim, struct life_admission *admission,
+int lives_admit(struct lives *lives, const struct life_claim *claim, struct life_admission *admission,
 	struct status *refusal)
 {
-	struct lives *lives = &raftkv->lives;
 	struct life_entry *entry = find_or_add(lives, claim->store);
 
 	if (!entry)
 		return status_set(refusal, -ENOSPC, "too many stores are on record");
 	if (judge(entry, claim, refusal) < 0)
 		return -ESTALE;
-	if (lives->is_stopping || atomic_load(&raftkv->has_failed))
+	if (lives->is_stopping || atomic_load(&lives->engines->has_failed))
 		return status_set(refusal, -EBUSY, "this store is stopping");
 	if (!is_on_record(&entry->record, claim)) {
 		entry->record = (struct life_record){.store = claim->store,
@@ -253,21 +251,21 @@ int raftkv_admit(struct raftkv *raftkv, const struct life_claim *claim, struct l
 		entry->version = ++lives->version;
 	}
 	write_mark(lives);
-	if (entry->version <= lives->durable || planted("members:heeded_unrecorded"))
+	PLANT("members:heeded_unrecorded", return 0);
+	if (entry->version <= lives->durable)
 		return 0;
 	if (admission)
 		wait_for(lives, entry, admission);
 	return STATUS_WOULD_BLOCK;
 }
 
-int raftkv_learn_life(
-	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
+int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
 {
-	struct lives *lives = &raftkv->lives;
-	struct life_entry *entry = store == raftkv->dir.ident.store ? NULL : find_or_add(lives, store);
+	struct life_entry *entry = store == engines_store(lives->engines) ? NULL : find_or_add(lives, store);
 
 	if (!entry)
-		return store == raftkv->dir.ident.store || lives->count == LIVES_STORES_MAX ? 0 : -ENOMEM;
+		return store == engines_store(lives->engines) || lives->count == LIVES_STORES_MAX ? 0
+												  : -ENOMEM;
 	if (incarnation > entry->entered)
 		entry->entered = incarnation;
 	entry->is_out |= is_out;
@@ -275,7 +273,7 @@ int raftkv_learn_life(
 		return 0;
 	entry->record.birth = birth;
 	entry->version = ++lives->version;
-	if (!lives->is_stopping && env_loop_is_current(raftkv->options.shards[0]))
+	if (!lives->is_stopping && env_loop_is_current(lives->loop))
 		write_mark(lives);
 	return 0;
 }
@@ -286,7 +284,7 @@ void lives_stop(struct lives *lives)
 {
 	lives->is_stopping = true;
 	if (!lives->is_writing)
-		raftkv_on_shard_stopped(lives->raftkv);
+		lives->stopped(lives->stopped_argument);
 }
 
 void lives_close(struct lives *lives)

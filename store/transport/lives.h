@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "proto/status.h"
-#include "store/log/log_engine.h"
+#include "store/engines.h"
 
 #define LIVES_STORES_MAX 4096u /* on record */
 
@@ -73,7 +73,11 @@ struct life_entry {
 };
 
 struct lives {
-	struct raftkv *raftkv;
+	struct engines *engines;
+	struct env_loop *loop;
+	/* The owner's: nothing is admitted, and nothing is on its way any more; on the loop. */
+	void (*stopped)(void *argument);
+	void *stopped_argument;
 	struct life_entry *entries; /* in no order */
 	uint32_t count, capacity;
 	uint64_t version; /* of the newest change */
@@ -86,8 +90,13 @@ struct lives {
 };
 
 /* Reads what is on record. Blocks. */
-int lives_open(struct lives *lives, struct raftkv *raftkv, struct status *status);
-/* Nothing is admitted any more; raftkv_on_shard_stopped when nothing is on its way. */
+int lives_open(struct lives *lives, struct engines *engines, struct env_loop *loop, struct status *status);
+/* As raftkv_admit, raftkv_judge_life and raftkv_learn_life. */
+int lives_admit(struct lives *lives, const struct life_claim *claim, struct life_admission *admission,
+	struct status *refusal);
+int lives_judge(const struct lives *lives, const struct life_claim *claim, struct status *refusal);
+int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out);
+/* Nothing is admitted any more; `stopped` when nothing is on its way. */
 void lives_stop(struct lives *lives);
 void lives_close(struct lives *lives);
 

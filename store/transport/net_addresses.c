@@ -7,8 +7,8 @@
 
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/units.h"
 
-#define NS_PER_MS	 UINT64_C(1000000)
 #define TELLING_EVERY_MS 250u
 #define TOLD_AT_ONCE_MAX 256u /* stores */
 

@@ -12,7 +12,7 @@
 
 /* ---- What comes ------------------------------------------------------------------------------------------------- */
 
-static int take(struct inbound *inbound, const Raftkv__PeerMessage *letter, struct frame *frame)
+static int inbound_take(struct inbound *inbound, const Raftkv__PeerMessage *letter, struct frame *frame)
 {
 	struct net_transport *transport = inbound->lane->transport;
 	struct peer_envelope envelope;
@@ -30,7 +30,7 @@ static int take(struct inbound *inbound, const Raftkv__PeerMessage *letter, stru
 	return 0;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *received)
+static int inbound_on_received(void *argument, struct link *link, const struct frame *received)
 {
 	struct inbound *inbound = argument;
 	struct net_transport *transport = inbound->lane->transport;
@@ -49,7 +49,7 @@ static int on_received(void *argument, struct link *link, const struct frame *re
 	for (uint32_t i = 0; i < frame.attachment_count; i++)
 		net_count(&transport->bytes_received, frame.attachments[i]->size);
 	for (size_t i = 0; i < messages->n_messages && status == 0; i++)
-		status = take(inbound, messages->messages[i], &frame);
+		status = inbound_take(inbound, messages->messages[i], &frame);
 	raftkv__peer_messages__free_unpacked(messages, NULL);
 	return status;
 }
@@ -69,7 +69,7 @@ static void inbound_free(struct inbound *inbound)
 	net_check_stopped(lane);
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void inbound_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct inbound *inbound = argument;
 
@@ -81,7 +81,7 @@ static void on_closed(void *argument, struct link *link, const struct status *wh
 		inbound_free(inbound);
 }
 
-static const struct link_handlers handlers = {.received = on_received, .closed = on_closed};
+static const struct link_handlers handlers = {.received = inbound_on_received, .closed = inbound_on_closed};
 
 static void on_admitted(struct life_admission *admission, int status)
 {
@@ -98,7 +98,7 @@ static void on_admitted(struct life_admission *admission, int status)
 	link_answer(inbound->link, &refusal);
 }
 
-static int admit(struct net_transport *transport, const Raftkv__Hello *hello,
+static int inbound_admit(struct net_transport *transport, const Raftkv__Hello *hello,
 	struct life_admission *admission, struct status *refusal)
 {
 	const struct life_claim claim = {.store = hello->store,
@@ -119,7 +119,7 @@ int net_transport_greet_snapshot(
 {
 	struct net_transport *transport = argument;
 	struct lane *lane = net_lane_here(transport);
-	int code = admit(transport, hello, NULL, refusal);
+	int code = inbound_admit(transport, hello, NULL, refusal);
 
 	if (code == STATUS_WOULD_BLOCK)
 		return status_set(refusal, -EAGAIN, "its life is not on record yet");
@@ -162,7 +162,7 @@ int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *
 	if (!inbound)
 		return status_set(refusal, -EBUSY, "this store is stopping, or out of memory");
 	inbound->admission.done = on_admitted;
-	code = admit(transport, hello, &inbound->admission, refusal);
+	code = inbound_admit(transport, hello, &inbound->admission, refusal);
 	if (code < 0 && code != STATUS_WOULD_BLOCK) {
 		free(inbound);
 		return code;

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/transport/letter.h"
-#include "store/snapshot/snapshot_chunk.h"
-
-#define NS_PER_MS UINT64_C(1000000)
 
 struct net_snapshot_in {
 	struct net_snapshot_in *next;
@@ -64,7 +62,7 @@ static void on_aborted(struct env_work *work)
 }
 
 /* The link is gone, and nothing is on a worker. */
-static void leave(struct net_snapshot_in *in)
+static void snapshot_in_leave(struct net_snapshot_in *in)
 {
 	if (in->sink)
 		env_work_submit(in->owner->loop, &in->work, abort_sink, on_aborted);
@@ -72,7 +70,7 @@ static void leave(struct net_snapshot_in *in)
 		in_free(in);
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void snapshot_in_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct net_snapshot_in *in = argument;
 
@@ -85,10 +83,10 @@ static void on_closed(void *argument, struct link *link, const struct status *wh
 			" reason=\"%s\"",
 			in->envelope.region, in->store, in->status < 0 ? status_name(in->status) : why->text);
 	if (!in->is_working)
-		leave(in);
+		snapshot_in_leave(in);
 }
 
-static void on_timer(struct env_timer *timer)
+static void snapshot_in_on_timer(struct env_timer *timer)
 {
 	struct net_snapshot_in *in = container_of(timer, struct net_snapshot_in, timer);
 	struct status why = {0};
@@ -102,7 +100,7 @@ static void note_heard(struct net_snapshot_in *in)
 	uint64_t now = env_now(in->owner->self->env);
 
 	env_timer_start(&in->timer, in->owner->loop, now + 2 * (uint64_t)NET_SNAPSHOT_PATIENCE_MS * NS_PER_MS,
-		on_timer);
+		snapshot_in_on_timer);
 }
 
 /* ---- Taking in -------------------------------------------------------------------------------------------------- */
@@ -122,7 +120,7 @@ static void answer(struct net_snapshot_in *in)
 	}
 }
 
-static void take(struct env_work *work)
+static void snapshot_in_take(struct env_work *work)
 {
 	struct net_snapshot_in *in = container_of(work, struct net_snapshot_in, work);
 	struct raftkv *raftkv = *in->owner->raftkv;
@@ -139,7 +137,7 @@ static void take(struct env_work *work)
 	in->is_done = in->status == 0;
 }
 
-static void go_on(struct net_snapshot_in *in);
+static void snapshot_in_go_on(struct net_snapshot_in *in);
 
 static void drop_first(struct net_snapshot_in *in)
 {
@@ -158,26 +156,26 @@ static void on_taken(struct env_work *work)
 		drop_first(in);
 	in->is_accepted = in->status == 0;
 	if (!in->link) {
-		leave(in);
+		snapshot_in_leave(in);
 		return;
 	}
 	answer(in);
-	go_on(in);
+	snapshot_in_go_on(in);
 }
 
-static void go_on(struct net_snapshot_in *in)
+static void snapshot_in_go_on(struct net_snapshot_in *in)
 {
 	if (!in->link || in->is_working || in->is_done || in->status < 0)
 		return;
 	if (in->is_accepted && in->chunk_count == 0)
 		return;
 	in->is_working = true;
-	env_work_submit(in->owner->loop, &in->work, take, on_taken);
+	env_work_submit(in->owner->loop, &in->work, snapshot_in_take, on_taken);
 }
 
 /* ---- What comes ------------------------------------------------------------------------------------------------- */
 
-static int begin(struct net_snapshot_in *in, const struct frame *received)
+static int snapshot_in_begin(struct net_snapshot_in *in, const struct frame *received)
 {
 	struct frame frame = *received;
 	Raftkv__PeerMessage *letter;
@@ -195,7 +193,7 @@ static int begin(struct net_snapshot_in *in, const struct frame *received)
 	in->is_begun = true;
 	if (in->envelope.from.store != in->store)
 		return STATUS_MALFORMED;
-	go_on(in);
+	snapshot_in_go_on(in);
 	return 0;
 }
 
@@ -206,22 +204,23 @@ static int add_chunk(struct net_snapshot_in *in, const struct frame *frame)
 		in->chunk_count == NET_SNAPSHOT_WINDOW)
 		return STATUS_MALFORMED;
 	in->chunks[in->chunk_count++] = buf_ref(frame->attachments[0]);
-	go_on(in);
+	snapshot_in_go_on(in);
 	return 0;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int snapshot_in_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	struct net_snapshot_in *in = argument;
 
 	(void)link;
 	note_heard(in);
 	if (frame->type == FRAME_SNAPSHOT)
-		return begin(in, frame);
+		return snapshot_in_begin(in, frame);
 	return frame->type == FRAME_SNAPSHOT_CHUNK ? add_chunk(in, frame) : STATUS_MALFORMED;
 }
 
-static const struct link_handlers handlers = {.received = on_received, .closed = on_closed};
+static const struct link_handlers handlers = {
+	.received = snapshot_in_on_received, .closed = snapshot_in_on_closed};
 
 int net_snapshots_greet(struct net_snapshots *snapshots, struct link *link, const Raftkv__Hello *hello,
 	struct status *refusal)

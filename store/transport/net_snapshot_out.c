@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/transport/letter.h"
-
-#define NS_PER_S  UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
 struct net_snapshot_out {
 	struct net_snapshot_out *next;
@@ -67,7 +65,7 @@ static void out_free(struct net_snapshot_out *out)
 	owner->ended(owner->argument);
 }
 
-static void on_closed(void *argument, struct link *link, const struct status *why)
+static void snapshot_out_on_closed(void *argument, struct link *link, const struct status *why)
 {
 	struct net_snapshot_out *out = argument;
 
@@ -82,7 +80,7 @@ static void on_closed(void *argument, struct link *link, const struct status *wh
 		out_free(out);
 }
 
-static void end(struct net_snapshot_out *out, int code, const char *sentence)
+static void snapshot_out_end(struct net_snapshot_out *out, int code, const char *sentence)
 {
 	struct status why = {0};
 
@@ -93,7 +91,7 @@ static void end(struct net_snapshot_out *out, int code, const char *sentence)
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------- */
 
-static void go_on(struct net_snapshot_out *out);
+static void snapshot_out_go_on(struct net_snapshot_out *out);
 
 static void read_chunk(struct env_work *work)
 {
@@ -114,10 +112,10 @@ static void on_read(struct env_work *work)
 	if (out->status == STATUS_NOT_FOUND)
 		out->is_read = true;
 	else if (out->status < 0)
-		end(out, out->status, status_name(out->status));
+		snapshot_out_end(out, out->status, status_name(out->status));
 	else
 		out->due = reserve(out->owner->pace, env_now(out->owner->self->env), out->chunk->size);
-	go_on(out);
+	snapshot_out_go_on(out);
 }
 
 static void send_chunk(struct net_snapshot_out *out)
@@ -125,34 +123,35 @@ static void send_chunk(struct net_snapshot_out *out)
 	int status = link_send(out->link, FRAME_SNAPSHOT_CHUNK, 0, NULL, &out->chunk, 1);
 
 	if (status < 0)
-		end(out, status, status_name(status));
+		snapshot_out_end(out, status, status_name(status));
 	buf_unref(out->chunk);
 	out->chunk = NULL;
 	out->unanswered++;
 }
 
-static void on_timer(struct env_timer *timer)
+static void snapshot_out_on_timer(struct env_timer *timer)
 {
 	struct net_snapshot_out *out = container_of(timer, struct net_snapshot_out, timer);
 	uint64_t patience = NET_SNAPSHOT_PATIENCE_MS * NS_PER_MS;
 
 	if (out->unanswered > 0 && env_now(out->owner->self->env) >= out->heard + patience)
-		end(out, -ETIMEDOUT, "the receiver does not answer");
+		snapshot_out_end(out, -ETIMEDOUT, "the receiver does not answer");
 	else
-		go_on(out);
+		snapshot_out_go_on(out);
 }
 
-static void set_timer(struct net_snapshot_out *out, uint64_t now)
+static void snapshot_out_set_timer(struct net_snapshot_out *out, uint64_t now)
 {
 	uint64_t deadline = out->heard + NET_SNAPSHOT_PATIENCE_MS * NS_PER_MS;
 
 	if (!out->is_working && out->chunk && out->due > now && out->due < deadline)
 		deadline = out->due;
-	env_timer_start(&out->timer, out->owner->loop, deadline > now ? deadline : now + NS_PER_MS, on_timer);
+	env_timer_start(&out->timer, out->owner->loop, deadline > now ? deadline : now + NS_PER_MS,
+		snapshot_out_on_timer);
 }
 
 /* Sends what may go, and reads what may go next. */
-static void go_on(struct net_snapshot_out *out)
+static void snapshot_out_go_on(struct net_snapshot_out *out)
 {
 	uint64_t now = env_now(out->owner->self->env);
 
@@ -164,7 +163,7 @@ static void go_on(struct net_snapshot_out *out)
 		out->is_working = true;
 		env_work_submit(out->owner->loop, &out->work, read_chunk, on_read);
 	}
-	set_timer(out, now);
+	snapshot_out_set_timer(out, now);
 }
 
 /* ---- The receiver's answers ------------------------------------------------------------------------------------- */
@@ -179,15 +178,15 @@ static int on_answer(struct net_snapshot_out *out, const Raftkv__SnapshotAnswer 
 	if (answer->status < 0 || out->is_done)
 		out->result = answer->status;
 	if (answer->status < 0)
-		end(out, answer->status, status_name(answer->status));
+		snapshot_out_end(out, answer->status, status_name(answer->status));
 	else if (answer->is_done)
 		link_close(out->link, NULL);
 	else
-		go_on(out);
+		snapshot_out_go_on(out);
 	return 0;
 }
 
-static int on_received(void *argument, struct link *link, const struct frame *frame)
+static int snapshot_out_on_received(void *argument, struct link *link, const struct frame *frame)
 {
 	Raftkv__SnapshotAnswer *answer;
 	int status;
@@ -210,18 +209,18 @@ static void on_opened(void *argument, struct link *link, const Raftkv__HelloRepl
 
 	(void)reply;
 	if (status < 0)
-		end(out, status, status_name(status));
+		snapshot_out_end(out, status, status_name(status));
 	out->heard = env_now(out->owner->self->env);
 	out->unanswered++;
-	go_on(out);
+	snapshot_out_go_on(out);
 }
 
 /* ---- Beginning -------------------------------------------------------------------------------------------------- */
 
 static const struct link_handlers handlers = {
-	.opened = on_opened, .received = on_received, .closed = on_closed};
+	.opened = on_opened, .received = snapshot_out_on_received, .closed = snapshot_out_on_closed};
 
-static int begin(struct net_snapshot_out *out, const char *address, uint64_t store)
+static int snapshot_out_begin(struct net_snapshot_out *out, const char *address, uint64_t store)
 {
 	struct link_handlers own = handlers;
 	Raftkv__Hello hello = RAFTKV__HELLO__INIT;
@@ -257,7 +256,7 @@ void net_snapshots_send(struct net_snapshots *snapshots, const char *address,
 	out->next = snapshots->out;
 	snapshots->out = out;
 	snapshots->count++;
-	if (begin(out, address, envelope->to.store) < 0)
+	if (snapshot_out_begin(out, address, envelope->to.store) < 0)
 		out_free(out);
 }
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "proto/container.h"
+#include "proto/units.h"
 #include "store/transport/letter.h"
 
-#define NS_PER_MS	UINT64_C(1000000)
 #define PAUSE_FIRST_MS	50u
 #define WAITING_MAX	4096u /* letters to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
@@ -79,7 +79,7 @@ static bool fits(const struct batch *batch, const struct letter *letter)
 	       batch->payload_size + letter->payload_size <= FRAME_ATTACHMENTS_SIZE_MAX;
 }
 
-static void fill(struct batch *batch, struct letters *letters)
+static void net_transport_fill(struct batch *batch, struct letters *letters)
 {
 	batch->count = batch->attachment_count = 0;
 	batch->size = batch->payload_size = 0;
@@ -126,7 +126,7 @@ void net_remote_flush(struct remote *remote)
 	if (!remote->is_open || !atomic_load(&remote->lane->transport->may_speak))
 		return;
 	while (remote->waiting.first && status == 0) {
-		fill(&batch, &remote->waiting);
+		net_transport_fill(&batch, &remote->waiting);
 		if (batch.count > 0)
 			status = send_batch(remote, &batch);
 		else /* larger than any frame */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "raft/raft.h"
-#include "store/rows/region.h"
+#include "store/rows/rows.h"
 
 /* Who speaks to whom, around every message. */
 struct peer_envelope {
@@ -31,6 +31,9 @@ struct peer_envelope {
 };
 
 /* ---- Snapshots of regions: a stream of chunks, beside the messages ---- */
+
+#define SNAPSHOT_CHUNK_SIZE_MAX                                                                              \
+	((2u << 20) + MUTATIONS_SIZE_MAX + (64u << 10)) /* bytes; see snapshot_chunk.h */
 
 /* The content of a region at one index, read by whoever sends it; pins what it refers to. One thread at a time. */
 struct snapshot_source;

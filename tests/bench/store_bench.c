@@ -20,7 +20,8 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
@@ -318,7 +319,7 @@ static void get_row(struct raftkv_snapshot *snapshot, const char *key, struct kv
 
 static void read_bare(struct reads *reads, uint64_t count)
 {
-	struct kv_engine *kv = reads->bench->raftkv->kv;
+	struct kv_engine *kv = reads->bench->raftkv->engines.kv;
 	uint64_t begin = thread_ns();
 
 	for (uint64_t i = 0; i < count; i++) {

@@ -13,9 +13,9 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/snapshot/snapshot_source.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/test_evaluator.h"
 
 #define LARGE	     (1u << 20)
@@ -245,7 +245,7 @@ static void transfer(struct bench *bench, double disk)
 	struct buf *chunk;
 	double size = 0;
 
-	check(snapshot_source_new(bench->from.raftkv, 1, false, &source, &snapshot) == 0);
+	check(snapshot_source_new(&bench->from.raftkv->snapshots, 1, false, &source, &snapshot) == 0);
 	sink = begin(bench, &snapshot);
 	for (;;) {
 		began = now();

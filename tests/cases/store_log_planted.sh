@@ -9,6 +9,8 @@ status=0
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
 make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/unit/store/test_log_crash || exit 1
 build-plant/tests/unit/store/test_log_crash --seeds 200 || exit 1
+bugs=$(grep -rhoE '(planted|PLANT)\("log:[a-z_]*"' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+[ -n "$bugs" ] || { echo "no planted bug is found"; exit 1; }
 while read -r bug; do
 	if RAFTKV_PLANTED=$bug build-plant/tests/unit/store/test_log_crash >/dev/null 2>&1; then
 		echo "$bug is not caught"
@@ -16,5 +18,5 @@ while read -r bug; do
 	else
 		echo "$bug is caught"
 	fi
-done < <(grep -rho 'planted("log:[a-z_]*")' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+done <<<"$bugs"
 exit $status

@@ -11,6 +11,8 @@ status=0
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
 make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/store_crash || exit 1
 build-plant/tests/store_crash --seeds 32 || exit 1
+bugs=$(grep -rhoE '(planted|PLANT)\("(store|blocks):[a-z_]*"' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+[ -n "$bugs" ] || { echo "no planted bug is found"; exit 1; }
 while read -r bug; do
 	if found=$(build-plant/tests/store_crash --seeds $SEEDS --bug "$bug" 2>/dev/null); then
 		echo "$bug is not caught"
@@ -18,5 +20,5 @@ while read -r bug; do
 	else
 		echo "$bug is caught: $(grep -m 1 violation <<<"$found")"
 	fi
-done < <(grep -rhoE 'planted\("(store|blocks):[a-z_]*"\)' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+done <<<"$bugs"
 exit $status

@@ -40,6 +40,10 @@ expect_breach() # FILE TEXT WHAT
 long=$(printf 'x++;\\n\\t%.0s' $(seq 70))
 expect_breach proto/a.c '#include "raft/raft.h"\n' 'higher layer raft'
 expect_breach fs/a.c '#include "tests/a.h"\n' 'includes a test'
+expect_breach store/rows/a.c '#include "store/peer/peer.h"\n' 'includes the later room peer'
+expect_breach store/engines.c '#include "store/requests.h"\n' 'includes the later room requests'
+expect_breach store/other/a.c 'int x;\n' 'room other has no place'
+expect_breach store/log/raft_rocksdb.c '#include "store/log/segment.h"\n' 'what the other has for itself'
 expect_breach raft/a.c '#include <unistd.h>\n' 'reaches the outside'
 expect_breach raft/a.c '#include <sys/time.h>\n' 'reaches the outside'
 expect_breach raft/a.c '#include <stdio.h>\n' 'belongs to describe'

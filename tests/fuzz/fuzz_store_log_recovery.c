@@ -10,7 +10,7 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/env_ops.h"
-#include "store/log/format.h"
+#include "store/log/batch.h"
 #include "store/log/raft_log_engine.h"
 
 #define SEGMENT_SIZE (16u << 10)

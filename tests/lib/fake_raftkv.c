@@ -5,7 +5,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "store/transport/lives.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 #define REGION 1u
 

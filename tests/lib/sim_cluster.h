@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "tests/lib/sim_store.h"
 #include "tests/lib/sim_transport.h"
 

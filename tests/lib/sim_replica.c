@@ -7,7 +7,8 @@
 #include "store/disk/checksum.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 
 #define PATIENCE_S 60
@@ -30,7 +31,7 @@ static void add_unit(struct walk *walk, uint64_t place, const struct extent_unit
 	uint8_t bytes[BLOCK_UNIT_SIZE] __attribute__((aligned(4096)));
 	uint64_t logical[] = {place, unit->region, unit->index};
 
-	assert_int_equal(blocks_read_now(walk->raftkv->blocks, extent, 0, bytes, 1), 0);
+	assert_int_equal(blocks_read_now(walk->raftkv->engines.blocks, extent, 0, bytes, 1), 0);
 	assert_int_equal(blocks_checksum(bytes), unit->checksum);
 	add(walk, logical, sizeof logical);
 	add(walk, bytes, sizeof bytes);
@@ -74,7 +75,7 @@ static void check_addresses(const struct walk *walk)
 struct sim_replica sim_replica_read(struct sim_cluster *cluster, uint32_t store)
 {
 	struct walk walk = {.raftkv = sim_cluster_store(cluster, store)->raftkv};
-	struct kv_engine *kv = walk.raftkv->kv;
+	struct kv_engine *kv = walk.raftkv->engines.kv;
 	struct kv_iterator *rows;
 	struct key low;
 	int status;
@@ -114,7 +115,7 @@ static void check_account(struct sim_cluster *cluster, uint32_t store, const str
 {
 	struct blocks_stats stats;
 
-	blocks_stats(sim_cluster_store(cluster, store)->raftkv->blocks, &stats);
+	blocks_stats(sim_cluster_store(cluster, store)->raftkv->engines.blocks, &stats);
 	if (stats.used_units - stats.waiting_units != replica->unit_count)
 		fail_msg("store %u: %llu units are in use, rows name %llu", store,
 			(unsigned long long)(stats.used_units - stats.waiting_units),

@@ -5,7 +5,8 @@
 
 #include "proto/check.h"
 #include "proto/container.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 
 #define WATCH_NS (2 * (uint64_t)SIM_S) /* without progress, and a stream breaks */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 static const char *const names[FAULT_COUNT] = {"kill", "power", "power-in-write", "power-all", "stop",
 	"transfer", "pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",

@@ -8,7 +8,7 @@
 #include "proto/check.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/rows/region.h"
 #include "tests/sim/violation.h"
 

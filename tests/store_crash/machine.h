@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/evaluate/evaluator.h"
 #include "store/raftkv.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/sim_kv.h"

@@ -10,7 +10,8 @@
 #include "proto/env_uv.h"
 #include "store/rows/keys.h"
 #include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
@@ -117,7 +118,7 @@ static void write_mark(struct fixture *fixture)
 	mark.value = buf_slice(bytes);
 	call.log = (struct log_write){
 		.region = 1, .marks = &mark, .mark_count = 1, .loop = fixture->loops[0], .done = on_logged};
-	fixture->raftkv->log->ops->write(fixture->raftkv->log, &call.log);
+	fixture->raftkv->engines.log->ops->write(fixture->raftkv->engines.log, &call.log);
 	sem_wait(&fixture->done);
 	assert_int_equal(call.status, 0);
 	region_close(&position.region);

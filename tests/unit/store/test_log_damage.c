@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "proto/check.h"
-#include "store/log/format.h"
+#include "store/log/batch.h"
 #include "store/log/raft_log_engine.h"
 #include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"

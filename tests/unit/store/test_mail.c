@@ -3,7 +3,8 @@
  * has come: a longer lease, a flush. A second mail would be aborted (env.h).
  */
 #include "proto/container.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

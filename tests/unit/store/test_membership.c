@@ -1,5 +1,5 @@
 /* Changes of a region's members on simulated machines: who leads, who is added, and what is left of who goes. */
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 
 #include <errno.h>
 #include <string.h>

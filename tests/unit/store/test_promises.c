@@ -8,10 +8,10 @@
 
 #include "proto/codec.h"
 #include "proto/container.h"
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/rows/mutations.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"

@@ -1,5 +1,5 @@
 /* store/proposals: every proposal is answered once, in order, with what became of its place in the log. */
-#include "store/peer/proposals.h"
+#include "store/queues/proposals.h"
 
 #include "proto/status.h"
 #include "tests/lib/test.h"

@@ -1,5 +1,5 @@
 /* store/read_index_queue and store/lease: answers late, twice, out of order and never lose no read and serve none early. */
-#include "store/peer/read_index_queue.h"
+#include "store/queues/read_index_queue.h"
 
 #include "proto/status.h"
 #include "store/peer/lease.h"

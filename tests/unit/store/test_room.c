@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/peer/peer.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"

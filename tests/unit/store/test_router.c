@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/peer/router.h"
+#include "store/route/router.h"
 #include "tests/lib/test.h"
 
 #define REGIONS 1000u

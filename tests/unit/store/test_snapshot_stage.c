@@ -8,7 +8,8 @@
 #include "proto/codec.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "store/store.h"
+#include "store/peer/store.h"
+#include "store/raftkv.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
 
@@ -48,7 +49,7 @@ static void make(struct fixture *fixture, uint64_t index)
 	struct snapshot_stage *stage;
 	struct writer writer = writer_growing(1 << 20);
 
-	assert_int_equal(snapshot_stage_new(fixture->raftkv, &position, &stage), 0);
+	assert_int_equal(snapshot_stage_new(&fixture->raftkv->engines, &position, &stage), 0);
 	add_row(&writer, "a", "1");
 	add_row(&writer, "b", "2");
 	assert_int_equal(snapshot_stage_append(stage, writer_written(&writer)), 0);
@@ -64,7 +65,7 @@ static void make(struct fixture *fixture, uint64_t index)
 static int open_at(struct fixture *fixture, uint64_t index, struct snapshot_stage **stage)
 {
 	struct snapshot_position position = position_at(index);
-	int status = snapshot_stage_open(fixture->raftkv, &position, stage);
+	int status = snapshot_stage_open(&fixture->raftkv->engines, &position, stage);
 
 	region_close(&position.region);
 	return status;
@@ -84,8 +85,8 @@ static struct env_file *open_file(struct fixture *fixture)
 {
 	struct env_file *file;
 
-	assert_int_equal(
-		env_file_open(fixture->raftkv->env, "/store/snap/0000000000001234", ENV_OPEN_WRITE, &file),
+	assert_int_equal(env_file_open(fixture->raftkv->engines.env, "/store/snap/0000000000001234",
+				 ENV_OPEN_WRITE, &file),
 		0);
 	return file;
 }
@@ -169,7 +170,7 @@ static void discarded_stage_gives_its_extents_back(void **state)
 
 	(void)state;
 	begin(&fixture);
-	assert_int_equal(blocks_allocate(fixture.raftkv->blocks, BLOCKS_NEW, 2, &extent), 0);
+	assert_int_equal(blocks_allocate(fixture.raftkv->engines.blocks, BLOCKS_NEW, 2, &extent), 0);
 	extent_row_clear(&row);
 	row.units[3] = (struct extent_unit){.address = extent.address, .region = 1, .index = 9};
 	row.units[9] = (struct extent_unit){.address = extent.address + 1, .region = 1, .index = 8};
@@ -179,13 +180,13 @@ static void discarded_stage_gives_its_extents_back(void **state)
 	writer_slice(&writer, key_slice(&key));
 	writer_slice(&writer, buf_slice(value));
 	buf_unref(value);
-	assert_int_equal(snapshot_stage_new(fixture.raftkv, &position, &stage), 0);
+	assert_int_equal(snapshot_stage_new(&fixture.raftkv->engines, &position, &stage), 0);
 	assert_int_equal(snapshot_stage_append(stage, writer_written(&writer)), 0);
 	writer_close(&writer);
-	blocks_stats(fixture.raftkv->blocks, &stats);
+	blocks_stats(fixture.raftkv->engines.blocks, &stats);
 	assert_int_equal(stats.used_units, 2);
 	snapshot_stage_discard(stage);
-	blocks_stats(fixture.raftkv->blocks, &stats);
+	blocks_stats(fixture.raftkv->engines.blocks, &stats);
 	assert_int_equal(stats.used_units, 0);
 	sim_cluster_close(&fixture.cluster);
 }
@@ -198,7 +199,7 @@ static void folder_is_emptied(void **state)
 	(void)state;
 	begin(&fixture);
 	make(&fixture, 50);
-	assert_int_equal(snapshot_stage_remove_all(fixture.raftkv), 0);
+	assert_int_equal(snapshot_stage_remove_all(&fixture.raftkv->engines), 0);
 	assert_int_equal(open_at(&fixture, 50, &stage), -ENOENT);
 	sim_cluster_close(&fixture.cluster);
 }

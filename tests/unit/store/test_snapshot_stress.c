@@ -13,7 +13,6 @@
 #include "proto/acceptor.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
-#include "store/peer/members.h"
 #include "store/transport/net_transport.h"
 #include "store/raftkv.h"
 #include "tests/lib/patience.h"

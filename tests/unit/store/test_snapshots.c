@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/peer/members.h"
+#include "store/raftkv.h"
 #include "store/peer/peer.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "store/snapshot/snapshot_install.h"
-#include "store/store.h"
+#include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/sim_replica.h"
 #include "tests/lib/test.h"
@@ -375,7 +375,7 @@ static bool is_applying(struct scenario *scenario)
 {
 	struct raftkv *raftkv = sim_cluster_store(&scenario->cluster, scenario->store)->raftkv;
 	struct snapshot_position position;
-	int status = snapshot_applying(raftkv->log, 1, &position);
+	int status = snapshot_applying(raftkv->engines.log, 1, &position);
 
 	if (status < 0)
 		return false;

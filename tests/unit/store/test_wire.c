@@ -8,7 +8,7 @@
 
 #include "raft/raft.h"
 #include "store/disk/data_dir.h"
-#include "store/log/format.h"
+#include "store/log/batch.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/rows/mutations.h"

@@ -1,0 +1,267 @@
+#include "store/flush/flush_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/check.h"
+#include "proto/codec.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "proto/units.h"
+
+#define TICK_MS		  1000
+#define FLUSH_AGE_FULL_MS 1000 /* while room is needed */
+#define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
+
+/* ---- Notes of the apply threads --------------------------------------------------------------------------------- */
+
+uint64_t flush_enter(struct flush *flush)
+{
+	pthread_mutex_lock(&flush->lock);
+	return flush->generation;
+}
+
+void flush_leave(struct flush *flush)
+{
+	uint64_t size = flush->noted_size + flush->round_size;
+	uint64_t limit = flush->options->log_size_max;
+
+	pthread_mutex_unlock(&flush->lock);
+	if (size > limit)
+		flush_request(flush);
+	if (size > 2 * limit)
+		atomic_store(&flush->is_throttling, true);
+}
+
+uint64_t flush_mark(struct flush *flush)
+{
+	uint64_t mark = flush_enter(flush);
+
+	flush_leave(flush);
+	return mark;
+}
+
+int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred)
+{
+	struct flush_region *found;
+
+	HASH_FIND(hh, flush->regions, &region, sizeof region, found);
+	if (!found) {
+		found = calloc(1, sizeof *found);
+		if (!found)
+			return -ENOMEM;
+		found->flush = flush;
+		found->region = region;
+		HASH_ADD(hh, flush->regions, region, sizeof found->region, found);
+	}
+	check(index >= found->index);
+	found->index = index;
+	found->has_deferred = found->has_deferred || has_deferred;
+	flush->noted_size += size;
+	return 0;
+}
+
+/* ---- When ------------------------------------------------------------------------------------------------------- */
+
+bool flush_is_room_needed(struct engines *engines)
+{
+	struct blocks_stats stats;
+
+	if (space_is_short(&engines->space))
+		return true;
+	blocks_stats(engines->blocks, &stats);
+	PLANT("room:kept_for_followers", return false);
+	return stats.waiting_units > stats.total_units - stats.used_units;
+}
+
+static bool has_notes(struct flush *flush)
+{
+	bool has;
+
+	pthread_mutex_lock(&flush->lock);
+	has = flush->regions != NULL;
+	pthread_mutex_unlock(&flush->lock);
+	return has;
+}
+
+static bool is_log_large(struct flush *flush)
+{
+	struct log_engine_stats stats;
+
+	flush->engines->log->ops->stats(flush->engines->log, &stats);
+	return stats.live_size > flush->options->log_size_max;
+}
+
+static void consider(struct flush *flush)
+{
+	struct engines *engines = flush->engines;
+	uint64_t age_ms = (env_now(engines->env) - flush->started) / NS_PER_MS;
+	uint64_t age_max_ms =
+		flush_is_room_needed(flush->engines) ? FLUSH_AGE_FULL_MS : flush->options->flush_age_ms;
+
+	if (flush->is_running || flush->finished)
+		return;
+	if (flush->is_due ? age_ms >= ROUND_PAUSE_MS
+			  : (has_notes(flush) && (age_ms >= age_max_ms || is_log_large(flush))) ||
+				    (flush->held && age_ms >= age_max_ms))
+		flush_round_begin(flush);
+}
+
+static void flush_set_timer(struct flush *flush);
+
+static void flush_on_timer(struct env_timer *timer)
+{
+	struct flush *flush = container_of(timer, struct flush, timer);
+
+	flush_maintain(flush);
+	consider(flush);
+	flush_set_timer(flush);
+}
+
+static void flush_set_timer(struct flush *flush)
+{
+	uint64_t delay_ms = flush->is_due && !flush->is_running ? ROUND_PAUSE_MS : TICK_MS;
+
+	if (!flush->finished)
+		env_timer_start(&flush->timer, flush->loop,
+			env_now(flush->engines->env) + delay_ms * NS_PER_MS, flush_on_timer);
+}
+
+static void on_request(struct env_mail *mail)
+{
+	struct flush *flush = container_of(mail, struct flush, request_mail);
+
+	flush->is_due = true;
+	consider(flush);
+	flush_set_timer(flush);
+}
+
+/* `is_requested` is cleared when a round begins, which needs no request: the mail may still be on its way then. */
+void flush_request(struct flush *flush)
+{
+	if (!atomic_exchange(&flush->is_requested, true))
+		env_post_once(flush->loop, &flush->request_mail, on_request);
+}
+
+/* ---- Ending ------------------------------------------------------------------------------------------------------ */
+
+void flush_go_on_finishing(struct flush *flush)
+{
+	if (flush->is_running || flush->is_maintaining)
+		return;
+	if (flush->is_last_begun) {
+		flush->finished(flush);
+		return;
+	}
+	flush->is_last_begun = true;
+	flush_round_begin(flush);
+}
+
+/* ---- Housekeeping ----------------------------------------------------------------------------------------------- */
+
+static void maintain(struct env_work *work)
+{
+	struct flush *flush = container_of(work, struct flush, maintenance);
+	struct engines *engines = flush->engines;
+	int status = space_look(&engines->space, engines->env, engines->dir.path);
+
+	if (status < 0)
+		log_warn(engines->logger, "the free space of %s is unknown: %s", engines->dir.path,
+			status_name(status));
+	blocks_maintain(engines->blocks);
+}
+
+static void on_maintained(struct env_work *work);
+
+static void start_maintenance(struct flush *flush)
+{
+	flush->is_maintenance_due = flush->is_maintaining;
+	if (flush->is_maintaining)
+		return;
+	flush->is_maintaining = true;
+	env_work_submit(flush->loop, &flush->maintenance, maintain, on_maintained);
+}
+
+static void on_maintained(struct env_work *work)
+{
+	struct flush *flush = container_of(work, struct flush, maintenance);
+
+	flush->is_maintaining = false;
+	if (flush->finished)
+		flush_go_on_finishing(flush);
+	else if (flush->is_maintenance_due)
+		start_maintenance(flush);
+}
+
+static void on_maintain(struct env_mail *mail)
+{
+	struct flush *flush = container_of(mail, struct flush, maintain_mail);
+
+	if (!flush->finished)
+		start_maintenance(flush);
+}
+
+void flush_maintain(struct flush *flush)
+{
+	env_post_once(flush->loop, &flush->maintain_mail, on_maintain);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------- */
+
+int flush_init(struct flush *flush, struct engines *engines, struct router *router,
+	const struct raftkv_options *options)
+{
+	int status = -pthread_mutex_init(&flush->lock, NULL);
+
+	if (status < 0)
+		return status;
+	flush->engines = engines;
+	flush->router = router;
+	flush->options = options;
+	flush->loop = options->shards[0];
+	flush->generation = 1;
+	return 0;
+}
+
+void flush_start(struct flush *flush)
+{
+	flush->started = env_now(flush->engines->env);
+	flush_set_timer(flush);
+	flush_maintain(flush);
+}
+
+void flush_close(struct flush *flush)
+{
+	if (!flush->engines)
+		return;
+	flush_regions_free(&flush->regions);
+	flush_round_free(flush->round);
+	while (flush->held) {
+		struct flush_round *round = flush->held;
+
+		flush->held = round->next;
+		flush_round_free(round);
+	}
+	pthread_mutex_destroy(&flush->lock);
+}
+
+void flush_finish(struct flush *flush, void (*finished)(struct flush *flush))
+{
+	flush->finished = finished;
+	env_timer_stop(&flush->timer);
+	flush_go_on_finishing(flush);
+}
+
+uint64_t flush_synced_index(struct log_engine *log, uint64_t region)
+{
+	struct reader reader;
+	struct buf *value;
+	uint64_t index;
+
+	if (log->ops->mark(log, region, FLUSH_MARK_SYNCED, &value) < 0)
+		return 0;
+	reader = reader_of(buf_slice(value));
+	index = reader_u64le(&reader);
+	buf_unref(value);
+	return reader_finish(&reader) == 0 ? index : 0;
+}

@@ -1,0 +1,337 @@
+/* One round of flushing: the steps of flush.h, each on a worker or waiting for an engine, one after the other. */
+#include "store/flush/flush_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/codec.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+#include "store/rows/rows.h"
+
+#define ROUNDS_HELD_MAX 64
+
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
+
+void flush_regions_free(struct flush_region **regions)
+{
+	struct flush_region *each, *next;
+
+	HASH_ITER (hh, *regions, each, next) {
+		HASH_DELETE(hh, *regions, each);
+		free(each);
+	}
+}
+
+void flush_round_free(struct flush_round *round)
+{
+	if (!round)
+		return;
+	flush_regions_free(&round->regions);
+	free(round);
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------ */
+
+static struct flush *flush_of_work(struct env_work *work)
+{
+	return container_of(work, struct flush, work);
+}
+
+/* Step 1. */
+static void take_list(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	struct flush_round *round = flush->round;
+
+	/* They would keep extents from being reused. */
+	router_visit(flush->router, route_snapshot_forget);
+	pthread_mutex_lock(&flush->lock);
+	round->regions = flush->regions;
+	flush->regions = NULL;
+	round->size = flush->round_size = flush->noted_size;
+	flush->noted_size = 0;
+	round->generation = flush->generation++;
+	pthread_mutex_unlock(&flush->lock);
+}
+
+static int check_state(struct kv_engine *kv, const struct flush_region *each)
+{
+	struct kv_value value = {0};
+	struct apply_state state = {0};
+	struct key key;
+	int status;
+
+	key_apply_state(&key, each->region);
+	status = kv->ops->get(kv, NULL, KV_TIER_PERSISTED, key_slice(&key), &value);
+	if (status == 0)
+		status = apply_state_decode(value.data, &state);
+	kv_value_close(&value);
+	if (status == 0 && state.index < each->index)
+		status = STATUS_CORRUPT;
+	return status;
+}
+
+/* One that is not there: the replica was destroyed, or a snapshot is taking the place of its rows, or it is lost. */
+static int check_persisted(const struct flush *flush, const struct flush_region *each)
+{
+	const struct route *route = router_find(flush->router, each->region);
+	struct kv_engine *kv = flush->engines->kv;
+	int status = check_state(kv, each);
+	struct kv_value value = {0};
+	struct key key;
+
+	if (status != STATUS_NOT_FOUND || (route && atomic_load(&route->is_installing)))
+		return status == STATUS_NOT_FOUND ? 0 : status;
+	key_apply_state(&key, each->region);
+	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	kv_value_close(&value);
+	if (status == STATUS_NOT_FOUND)
+		return 0;
+	/* A snapshot that was installed meanwhile has flushed its own. */
+	return check_state(kv, each) == 0 ? 0 : STATUS_CORRUPT;
+}
+
+static int sync_blocks(struct flush *flush)
+{
+	PLANT("store:release_before_sync", return 0);
+	return blocks_sync(flush->engines->blocks);
+}
+
+static int flush_rows(struct flush *flush)
+{
+	struct kv_engine *kv = flush->engines->kv;
+	struct flush_region *each, *next;
+	int status;
+
+	PLANT("store:release_before_flush", return 0);
+	status = kv->ops->flush(kv);
+	HASH_ITER (hh, flush->round->regions, each, next)
+		if (status == 0)
+			status = check_persisted(flush, each);
+	return status;
+}
+
+/* Steps 2 and 3. */
+static void make_durable(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	int status = sync_blocks(flush);
+
+	flush->round_status = status == 0 ? flush_rows(flush) : status;
+}
+
+/* Whether some replica may still need entries of the round. */
+static bool is_wanted(struct flush *flush, const struct flush_round *round)
+{
+	const struct flush_region *each, *next;
+
+	PLANT("members:log_not_kept", return false);
+	if (flush->held_size > flush->options->log_size_max / 2 || flush_is_room_needed(flush->engines))
+		return false;
+	HASH_ITER (hh, round->regions, each, next) {
+		const struct route *route = router_find(flush->router, each->region);
+
+		if (route && atomic_load(&route->shared_index) < each->index)
+			return true;
+	}
+	return false;
+}
+
+/* A replica that was destroyed meanwhile has no log, or a new one that is shorter. */
+static int release_log(struct log_engine *log, const struct flush_region *region)
+{
+	int status = log->ops->release(log, region->region, region->index);
+
+	return status == STATUS_NOT_FOUND || status == STATUS_UNAVAILABLE ? 0 : status;
+}
+
+static int let_go(struct flush *flush, struct flush_round *round)
+{
+	struct engines *engines = flush->engines;
+	struct flush_region *each, *next;
+	int status = 0;
+
+	HASH_ITER (hh, round->regions, each, next)
+		if (status == 0)
+			status = release_log(engines->log, each);
+	if (status == 0)
+		blocks_release(engines->blocks, round->generation);
+	return status;
+}
+
+/* The older of the two is let go of when the younger may be. Frees `round`. */
+static void merge(struct flush_round *into, struct flush_round *round)
+{
+	struct flush_region *each, *next, *found;
+
+	HASH_ITER (hh, round->regions, each, next) {
+		HASH_DELETE(hh, round->regions, each);
+		HASH_FIND(hh, into->regions, &each->region, sizeof each->region, found);
+		if (found)
+			found->index = each->index;
+		else
+			HASH_ADD(hh, into->regions, region, sizeof each->region, each);
+		if (found)
+			free(each);
+	}
+	into->generation = round->generation;
+	into->size += round->size;
+	free(round);
+}
+
+static void hold(struct flush *flush, struct flush_round *round)
+{
+	struct flush_round *last = flush->held;
+	uint32_t count = 1;
+
+	for (; last && last->next; last = last->next)
+		count++;
+	flush->held_size += round->size;
+	if (!last)
+		flush->held = round;
+	else if (!round->regions || count >= ROUNDS_HELD_MAX)
+		merge(last, round);
+	else
+		last->next = round;
+}
+
+/* Steps 5 and 6. */
+static void release(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	int status = 0;
+
+	hold(flush, flush->round);
+	flush->round = NULL;
+	while (flush->held && status == 0 && !is_wanted(flush, flush->held)) {
+		struct flush_round *round = flush->held;
+
+		status = let_go(flush, round);
+		flush->held = round->next;
+		flush->held_size -= round->size;
+		flush_round_free(round);
+	}
+	flush->round_status = status;
+}
+
+static void end_round(struct flush *flush)
+{
+	pthread_mutex_lock(&flush->lock);
+	flush->round_size = 0;
+	pthread_mutex_unlock(&flush->lock);
+	atomic_fetch_add(&flush->rounds, 1);
+	atomic_store(&flush->is_throttling, false);
+	flush->is_running = false;
+	flush->resume(flush->resume_argument);
+	if (flush->finished)
+		flush_go_on_finishing(flush);
+}
+
+static void fail_round(struct flush *flush)
+{
+	engines_fail(flush->engines, flush->round_status, "what was applied cannot be made durable");
+}
+
+/* A full disk or damage stops the reclaim short; it goes on in a later round. */
+static void on_reclaimed(struct log_reclaim *reclaim, int status)
+{
+	struct flush *flush = container_of(reclaim, struct flush, reclaim);
+
+	if (status < 0)
+		log_warn(flush->engines->logger, "the log's space could not be reclaimed: %s",
+			status_name(status));
+	end_round(flush);
+}
+
+static void on_released(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+
+	if (flush->round_status < 0) {
+		fail_round(flush);
+		return;
+	}
+	flush->reclaim = (struct log_reclaim){
+		.loop = flush->loop, .is_last = flush->is_last_begun, .done = on_reclaimed};
+	flush->engines->log->ops->reclaim(flush->engines->log, &flush->reclaim);
+}
+
+static void on_marked(struct log_write *write, int status)
+{
+	struct flush_region *region = container_of(write, struct flush_region, write);
+	struct flush *flush = region->flush;
+
+	if (status < 0)
+		flush->round_status = status;
+	if (--flush->marks_pending > 0)
+		return;
+	if (flush->round_status < 0)
+		fail_round(flush);
+	else
+		env_work_submit(flush->loop, &flush->work, release, on_released);
+}
+
+/* Step 4. */
+static void write_mark(struct flush *flush, struct flush_region *region)
+{
+	struct log_engine *log = flush->engines->log;
+	struct writer writer = writer_fixed(region->value, sizeof region->value);
+
+	writer_u64le(&writer, region->index);
+	region->mark = (struct log_mark){FLUSH_MARK_SYNCED, writer_written(&writer)};
+	region->write = (struct log_write){
+		.region = region->region,
+		.marks = &region->mark,
+		.mark_count = 1,
+		.loop = flush->loop,
+		.done = on_marked,
+	};
+	flush->marks_pending++;
+	log->ops->write(log, &region->write);
+}
+
+static void on_durable(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+	struct flush_region *each, *next;
+
+	if (flush->round_status < 0) {
+		fail_round(flush);
+		return;
+	}
+	HASH_ITER (hh, flush->round->regions, each, next)
+		if (each->has_deferred)
+			write_mark(flush, each);
+	if (flush->marks_pending == 0)
+		env_work_submit(flush->loop, &flush->work, release, on_released);
+}
+
+static void on_drained(struct env_mail *mail)
+{
+	struct flush *flush = container_of(mail, struct flush, drain.mail);
+
+	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+}
+
+static void on_taken(struct env_work *work)
+{
+	struct flush *flush = flush_of_work(work);
+
+	flush->drain = (struct blocks_drain){.loop = flush->loop, .done = on_drained};
+	blocks_drain(flush->engines->blocks, &flush->drain);
+}
+
+void flush_round_begin(struct flush *flush)
+{
+	flush->round = calloc(1, sizeof *flush->round);
+	if (!flush->round) {
+		engines_fail(flush->engines, -ENOMEM, "out of memory for a flush");
+		return;
+	}
+	flush->is_running = true;
+	flush->is_due = false;
+	atomic_store(&flush->is_requested, false);
+	flush->started = env_now(flush->engines->env);
+	env_work_submit(flush->loop, &flush->work, take_list, on_taken);
+}

@@ -1,0 +1,13 @@
+/*
+ * route.h: the replicas of this store as other threads reach them: the face of route/ for the rooms after it.
+ *
+ *   router.h    which regions have a replica here, and what it publishes
+ *   route_snapshot.h    the state of one that readers share
+ */
+#ifndef RAFTKV_STORE_ROUTE_ROUTE_H
+#define RAFTKV_STORE_ROUTE_ROUTE_H
+
+#include "store/route/route_snapshot.h"
+#include "store/route/router.h"
+
+#endif
