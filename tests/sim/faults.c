@@ -396,15 +396,15 @@ static void fire_mount_cut(struct faults *faults)
 	}
 }
 
-/* The others do. */
+/* The others do. Long enough for links to fail, so that a follower passes on what the mount asks. */
 static void fire_leader_cut(struct faults *faults)
 {
 	uint32_t leader = cluster_leader(faults->cluster);
 	uint32_t node = draw(faults, 2) == 0 ? draw_mount(faults) : (uint32_t)draw(faults, STORES);
 
-	if (leader >= STORES)
+	if (leader >= STORES || faults->cut_until != CLUSTER_NEVER)
 		return;
-	cut_for_a_while(faults);
+	faults->cut_until = now_of(faults) + 6 * (uint64_t)SIM_S + draw(faults, 20 * (uint64_t)SIM_S);
 	set_cut(faults, node, leader, true);
 	set_cut(faults, leader, node, true);
 }
