@@ -63,7 +63,7 @@ struct link_self {
 	uint64_t cluster;
 	uint64_t store;
 	uint64_t incarnation;
-	uint64_t birth; /* of the store's directory */
+	uint64_t directory_id; /* of the store's directory */
 	const uint64_t *lives; /* of that directory, the present one first */
 	size_t life_count;
 };

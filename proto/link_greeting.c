@@ -14,7 +14,7 @@ void link_say_hello(struct link *link)
 	link->hello.cluster = link->self->cluster;
 	link->hello.store = link->self->store;
 	link->hello.incarnation = link->self->incarnation;
-	link->hello.birth = link->self->birth;
+	link->hello.directory_id = link->self->directory_id;
 	link->hello.lives = (uint64_t *)(uintptr_t)link->self->lives;
 	link->hello.n_lives = link->self->life_count;
 	link->hello.version = version;

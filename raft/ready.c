@@ -76,10 +76,10 @@ static struct raft_position stable_position(const struct raft *raft)
 	return raft->log.unstable.count > 0 ? raft_log_last(&raft->log) : (struct raft_position){0};
 }
 
-/* Makes a MsgStorageAppend. Its first responses are left empty for take_promises to fill. */
+/* Makes a MsgStorageAppend. Its first responses are left empty for take_responses to fill. */
 static int make_append(const struct raft *raft, const struct raft_ready *ready, struct raft_message *message)
 {
-	size_t promises = raft->after_append.count;
+	size_t responses = raft->after_append.count;
 	struct raft_message *response;
 	int rc;
 
@@ -95,12 +95,12 @@ static int make_append(const struct raft *raft, const struct raft_ready *ready, 
 	if (!rc)
 		rc = copy_snapshot(&ready->snapshot, &message->snapshot);
 	if (!rc)
-		message->responses = calloc(promises + 1, sizeof *message->responses);
+		message->responses = calloc(responses + 1, sizeof *message->responses);
 	if (!rc && !message->responses)
 		rc = -ENOMEM;
 	if (rc)
 		return rc;
-	message->response_count = promises;
+	message->response_count = responses;
 	if (!needs_append_response(raft, ready))
 		return 0;
 	/* The last one, after the leader's own acknowledgement, so that a commit which rests on that can still read the
@@ -140,7 +140,7 @@ static int make_apply(const struct raft *raft, const struct raft_ready *ready, s
 	return rc ? rc : raft_entries_append(&message->responses[0].entries, entries->items, entries->count);
 }
 
-static void take_promises(struct raft *raft, struct raft_message *append)
+static void take_responses(struct raft *raft, struct raft_message *append)
 {
 	for (size_t i = 0; i < raft->after_append.count; i++)
 		append->responses[i] = raft->after_append.items[i];
@@ -163,7 +163,7 @@ static int queue_storage_messages(struct raft *raft, const struct raft_ready *re
 		return rc;
 	}
 	if (append.to) {
-		take_promises(raft, &append);
+		take_responses(raft, &append);
 		raft->messages.items[raft->messages.count++] = append;
 	}
 	if (apply.to)
@@ -174,7 +174,7 @@ static int queue_storage_messages(struct raft *raft, const struct raft_ready *re
 /* ---- Advance ---------------------------------------------------------------------------------------------------- */
 
 /* Promises to others are sent with the ready, after its write; those to this node are stepped by raw_node_advance. */
-static int queue_promises(struct raw_node *node)
+static int queue_responses(struct raw_node *node)
 {
 	struct raft *raft = &node->raft;
 	struct raft_messages *steps = &node->advance.steps;
@@ -266,7 +266,7 @@ static int fill(struct raw_node *node, struct raft_ready *ready)
 		ready->hard_state = hard;
 	ready->must_sync =
 		count > 0 || hard.term != node->hard_state.term || hard.vote != node->hard_state.vote;
-	return node->is_async ? queue_storage_messages(raft, ready) : queue_promises(node);
+	return node->is_async ? queue_storage_messages(raft, ready) : queue_responses(node);
 }
 
 static void accept_committed(struct raw_node *node, const struct raft_entries *entries)

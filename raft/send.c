@@ -24,14 +24,14 @@ static bool is_vote(enum raft_message_type type)
 /* Figure 2: term, vote and log are on stable storage before the server responds (Ongaro §3.8). An acknowledgement or
  * vote that a crash takes back could commit an entry that is lost, or elect two leaders. Rejections wait as well: the
  * term that they carry may not be durable yet. */
-static bool is_promise(enum raft_message_type type)
+static bool waits_for_append(enum raft_message_type type)
 {
 	return type == RAFT_MSG_APP_RESP || type == RAFT_MSG_VOTE_RESP || type == RAFT_MSG_PRE_VOTE_RESP;
 }
 
 void raft_send(struct raft *raft, struct raft_message message)
 {
-	struct raft_messages *queue = is_promise(message.type) ? &raft->after_append : &raft->messages;
+	struct raft_messages *queue = waits_for_append(message.type) ? &raft->after_append : &raft->messages;
 
 	if (message.from == RAFT_NONE)
 		message.from = raft->id;

@@ -36,9 +36,9 @@ int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, str
 }
 
 int raftkv_learn_life(
-	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
+	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out)
 {
-	return lives_learn(&raftkv->lives, store, incarnation, birth, is_out);
+	return lives_learn(&raftkv->lives, store, incarnation, directory_id, is_out);
 }
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
@@ -122,7 +122,7 @@ static int enter_life(struct raftkv *raftkv, struct status *status)
 {
 	struct data_dir *dir = &raftkv->engines.dir;
 
-	raftkv->is_newborn = dir->is_new;
+	raftkv->is_new = dir->is_new;
 	ident_begin_life(&dir->ident, raftkv->engines.env);
 	return data_dir_commit(dir, status);
 }

@@ -1,5 +1,5 @@
 /*
- * census.c: enters every inode in the table, and looks at where files are born: a number that a later file would get
+ * census.c: enters every inode in the table, and looks at where files are created: a number that a later file would get
  * again must not be in use.
  */
 #include <inttypes.h>
@@ -10,11 +10,11 @@
 /* Where the next file of the dirid at hand will be born. */
 struct census {
 	uint64_t dirid;
-	bool is_known; /* a living directory gives birth in it */
+	bool is_known; /* a living directory gives directory_id in it */
 	uint32_t creation_seq;
 };
 
-/* The directory whose births happen in `dirid`: its own, or that of a spill. */
+/* The directory whose creations happen in `dirid`: its own, or that of a spill. */
 static int find_creations(struct check *check, struct census *census, uint64_t dirid)
 {
 	struct fs_key key = fs_key_spill(dirid);
@@ -38,7 +38,7 @@ static int find_creations(struct check *check, struct census *census, uint64_t d
 	return status == STATUS_NOT_FOUND || status == STATUS_CORRUPT ? 0 : status;
 }
 
-/* A directory that gives birth elsewhere says so there, too. */
+/* A directory that gives directory_id elsewhere says so there, too. */
 static int check_creations(struct check *check, const struct inode *inode)
 {
 	uint64_t ino = inode->attributes.ino;
@@ -52,8 +52,8 @@ static int check_creations(struct check *check, const struct inode *inode)
 	status = check_get(check, &key, &value);
 	if (status == STATUS_NOT_FOUND ||
 		(status == 0 && (spill_decode(value.data, &spill) < 0 || spill.directory != ino))) {
-		report_add(&check->report, "birth-unmarked", ino,
-			"its files are born under number %" PRIu64 ", which is not marked as its own",
+		report_add(&check->report, "directory_id-unmarked", ino,
+			"its files are created under number %" PRIu64 ", which is not marked as its own",
 			inode->creation_dirid);
 		status = 0;
 	}
@@ -94,8 +94,8 @@ static int enter(struct check *check, struct census *census, uint64_t ino, struc
 		status = find_creations(check, census, dirid);
 	if (status == 0 && census->is_known && fs_ino_seq(ino) >= census->creation_seq &&
 		!fs_ino_is_directory(ino))
-		report_add(&check->report, "birth-used", ino,
-			"the next file born in its directory would get its inode number");
+		report_add(&check->report, "directory_id-used", ino,
+			"the next file created in its directory would get its inode number");
 	return status;
 }
 

@@ -4,7 +4,7 @@
  * Works on a store opened with inspect.h, in passes over its rows in their order:
  *
  *   regions.c   region and apply states; the regions partition the key space
- *   census.c    every inode is entered in the table (inodes.h); where files are born
+ *   census.c    every inode is entered in the table (inodes.h); where files are created
  *   names.c     entries: what they mean exists, is of that type, and has this name; rows beside inodes
  *   local.c     sessions, slots, holds and garbage: the regions' own rows
  *   extents.c   units: each in one file at most, inside it, as many as the file says; with `data` their checksums

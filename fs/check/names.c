@@ -281,12 +281,12 @@ static int check_spill(
 	}
 	if (inodes_find(&check->inodes, parsed->ino))
 		report_add(&check->report, "spill-shared", parsed->ino,
-			"its number is also where files of inode %" PRIu64 " are born", spill.directory);
+			"its number is also where files of inode %" PRIu64 " are created", spill.directory);
 	status = is_in_chain(check, spill.directory, parsed->dirid, &is_there);
 	if (status == 0 && !is_there)
 		report_add(&check->report, "spill-alone", spill.directory,
 			"number %" PRIu64
-			" is marked as where its files are born, but it knows nothing of that",
+			" is marked as where its files are created, but it knows nothing of that",
 			parsed->dirid);
 	return status;
 }

@@ -10,7 +10,7 @@
 #define PASS_REGIONS_MAX 65536u
 #define FULL_PART	 20u /* a store with less than this part of its disk free takes no more */
 
-/* Ids that were drawn begin behind those that regions were born with. */
+/* Ids that were drawn begin behind those that regions were created with. */
 static uint64_t replica_of(uint64_t drawn)
 {
 	return REGION_PEERS_MAX + drawn;

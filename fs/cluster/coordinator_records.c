@@ -52,7 +52,7 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	entry->id = id;
 	entry->state = record.state;
 	entry->incarnation = record.incarnation;
-	entry->birth = record.birth;
+	entry->directory_id = record.directory_id;
 	entry->replacement = record.replacement;
 	copy_text(entry->address, sizeof entry->address, record.address);
 	review->store_count++;

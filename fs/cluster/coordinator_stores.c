@@ -8,7 +8,7 @@
 static bool is_same_life(const struct store_report *one, const struct store_report *other)
 {
 	return one->store == other->store && one->incarnation == other->incarnation &&
-	       one->birth == other->birth && strcmp(one->address, other->address) == 0;
+	       one->directory_id == other->directory_id && strcmp(one->address, other->address) == 0;
 }
 
 int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id)
@@ -45,7 +45,7 @@ bool coordinator_enter_store(struct coordinator *coordinator)
 	const struct op op = {.kind = OP_STORE_ENTER,
 		.store_enter = {.id = report->store,
 			.incarnation = report->incarnation,
-			.birth = report->birth,
+			.directory_id = report->directory_id,
 			.address = slice_of(report->address, strlen(report->address))}};
 
 	if (coordinator->is_entering)

@@ -70,11 +70,12 @@ int store_table_report(
 		return owner->incarnation == 0 ? 0 : -EEXIST;
 	}
 	if (entry && (!store_state_is_in(entry->state) || entry->incarnation > report->incarnation ||
-			     !store_birth_fits(entry->birth, report->birth)))
+			     !store_directory_fits(entry->directory_id, report->directory_id)))
 		return -ESTALE;
 	if (owner && owner != entry)
 		return -EEXIST;
-	if (!entry || !owner || entry->incarnation != report->incarnation || entry->birth != report->birth)
+	if (!entry || !owner || entry->incarnation != report->incarnation ||
+		entry->directory_id != report->directory_id)
 		return STATUS_NOT_FOUND;
 	entry->heard = now;
 	entry->stats = report->stats;

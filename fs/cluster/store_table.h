@@ -31,7 +31,7 @@ struct store_stats {
 struct store_report {
 	uint64_t store; /* 0: it is new, and wants an id */
 	uint64_t incarnation; /* 0 of a new one */
-	uint64_t birth;
+	uint64_t directory_id;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
 	struct store_stats stats;
@@ -41,7 +41,7 @@ struct store_entry {
 	uint64_t id;
 	enum store_state state;
 	uint64_t incarnation;
-	uint64_t birth;
+	uint64_t directory_id;
 	uint64_t replacement;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	uint64_t heard; /* env_now; 0: not yet */

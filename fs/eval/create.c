@@ -1,5 +1,5 @@
 /*
- * create.c: where inodes are born. A file gets the next seq of its parent's birth dirid; a directory gets a dirid of its
+ * create.c: where inodes are created. A file gets the next seq of its parent's creation dirid; a directory gets a dirid of its
  * own, drawn at random from the free ones of the region, so that every split leaves both halves with room.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@ static int found_key(void *argument, struct slice key, struct slice value)
 	return 1;
 }
 
-/* A dirid is free when no key begins with it: files born in a removed directory may live on elsewhere. */
+/* A dirid is free when no key begins with it: files created in a removed directory may live on elsewhere. */
 static int is_free(struct evaluation *evaluation, uint64_t dirid)
 {
 	struct fs_key prefix = fs_key_dirid(dirid);
@@ -59,7 +59,7 @@ static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
 	return -ENOSPC;
 }
 
-int eval_born_directory(struct evaluation *evaluation, uint64_t *ino)
+int eval_number_directory(struct evaluation *evaluation, uint64_t *ino)
 {
 	uint64_t dirid;
 	int status = allocate_dirid(evaluation, &dirid);
@@ -90,7 +90,7 @@ static int add_spill(struct evaluation *evaluation, struct inode *directory)
 	return 0;
 }
 
-int eval_born_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino)
+int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino)
 {
 	struct inode *directory = &parent->inode;
 	int status = directory->creation_seq == FS_SEQ_END ? add_spill(evaluation, directory) : 0;

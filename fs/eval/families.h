@@ -15,7 +15,7 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op);
 int eval_link(struct evaluation *evaluation, const struct op_link *op);
 int eval_unlink(struct evaluation *evaluation, const struct op_remove *op);
 int eval_rmdir(struct evaluation *evaluation, const struct op_remove *op);
-/* An inode born in `parent`, with owner, mode and ACLs; without a name yet. */
+/* An inode created in `parent`, with owner, mode and ACLs; without a name yet. */
 int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
 	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child);
 /* May the entry of `child` be taken out of `directory` (a removal or a rename)? -EPERM. */
@@ -25,9 +25,9 @@ int eval_drop_name(struct evaluation *evaluation, struct evaluation_inode *victi
 int eval_drop_directory(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
 
 /* create.c: numbers for new inodes */
-int eval_born_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
-int eval_born_directory(struct evaluation *evaluation, uint64_t *ino);
-/* A directory goes, and with it what it has for births. */
+int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
+int eval_number_directory(struct evaluation *evaluation, uint64_t *ino);
+/* A directory goes, and with it what it has for creations. */
 int eval_end_creations(struct evaluation *evaluation, const struct inode *directory);
 
 /* rename.c */

@@ -84,9 +84,9 @@ int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *pa
 	int status;
 
 	if (S_ISDIR(mode))
-		status = eval_born_directory(evaluation, &ino);
+		status = eval_number_directory(evaluation, &ino);
 	else
-		status = eval_born_file(evaluation, parent, &ino);
+		status = eval_number_file(evaluation, parent, &ino);
 	if (status != 0)
 		return status;
 	*child = evaluation_new_inode(evaluation, ino, mode & (S_IFMT | 07777));

@@ -51,7 +51,7 @@ struct entrance {
 	uint64_t same; /* the store that enters, asking again */
 	bool is_known; /* there is a record of its id, */
 	enum store_state state; /* with this in it */
-	uint64_t incarnation, birth, replacement;
+	uint64_t incarnation, directory_id, replacement;
 	bool is_taken; /* another one has its address */
 };
 
@@ -71,7 +71,7 @@ static int look_at_store(void *argument, struct slice key, struct slice value)
 		entrance->is_known = true;
 		entrance->state = record.state;
 		entrance->incarnation = record.incarnation;
-		entrance->birth = record.birth;
+		entrance->directory_id = record.directory_id;
 		entrance->replacement = record.replacement;
 	}
 	if (record.state != STORE_REMOVED)
@@ -91,7 +91,7 @@ static int check_entrance(const struct entrance *entrance)
 {
 	if (entrance->is_known &&
 		(!store_state_is_in(entrance->state) || entrance->incarnation > entrance->op->incarnation ||
-			!store_birth_fits(entrance->birth, entrance->op->birth)))
+			!store_directory_fits(entrance->directory_id, entrance->op->directory_id)))
 		return -ESTALE;
 	if (entrance->is_taken)
 		return -EEXIST;
@@ -103,7 +103,7 @@ int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter 
 	struct fs_key low = fs_key_stores(), high = fs_key_after(&low);
 	struct store_record record = {.state = STORE_UP,
 		.incarnation = op->incarnation,
-		.birth = op->birth,
+		.directory_id = op->directory_id,
 		.address = op->address};
 	struct entrance entrance = {.op = op};
 	uint64_t id = op->id;
@@ -120,8 +120,8 @@ int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter 
 	if (entrance.is_known) {
 		record.state = entrance.state;
 		record.replacement = entrance.replacement;
-		if (record.birth == 0)
-			record.birth = entrance.birth;
+		if (record.directory_id == 0)
+			record.directory_id = entrance.directory_id;
 	}
 	status = id == 0 ? eval_allocate(evaluation, COUNTER_STORE, &id)
 			 : eval_allocate_past(evaluation, COUNTER_STORE, id);

@@ -239,7 +239,7 @@ static void on_released(struct client_call *call, int error, const struct op_rep
 		release_next(removed);
 }
 
-/* The files that were born in one directory are in one region. */
+/* The files that were created in one directory are in one region. */
 static struct op next_release(struct removed *removed)
 {
 	struct op op = {.kind = OP_RELEASE};

@@ -1,5 +1,5 @@
 /*
- * ino_ranges.h: a set of inode numbers, as ranges: files that were born one after the other in a directory take one.
+ * ino_ranges.h: a set of inode numbers, as ranges: files that were created one after the other in a directory take one.
  */
 #ifndef RAFTKV_FS_SCHEMA_INO_RANGES_H
 #define RAFTKV_FS_SCHEMA_INO_RANGES_H

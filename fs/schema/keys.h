@@ -3,7 +3,7 @@
  *
  *     ino = [ dirid : 36 | seq : 28 ]      a directory is (dirid, 1); the root is (0, 1) = 1
  *
- * A file is born under the `dirid` of its parent, so all that belongs to a directory and to the files born in it is
+ * A file is created under the `dirid` of its parent, so all that belongs to a directory and to the files created in it is
  * contiguous. In KEY_DATA every key begins with the dirid (5 bytes, big endian, the first below 0x10; keys from 0x10 on
  * are not files'), then a letter:
  *

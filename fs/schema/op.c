@@ -210,13 +210,13 @@ static void code_store_enter(struct coder *coder, struct op_store_enter *enter)
 {
 	struct store_record record = {.state = STORE_UP,
 		.incarnation = enter->incarnation,
-		.birth = enter->birth,
+		.directory_id = enter->directory_id,
 		.address = enter->address};
 
 	coder_u64(coder, &enter->id);
 	code_store_record(coder, &record);
 	enter->incarnation = record.incarnation;
-	enter->birth = record.birth;
+	enter->directory_id = record.directory_id;
 	enter->address = record.address;
 }
 

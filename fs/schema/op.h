@@ -265,7 +265,7 @@ struct op_format {
 struct op_store_enter {
 	uint64_t id;
 	uint64_t incarnation;
-	uint64_t birth; /* 0: unknown */
+	uint64_t directory_id; /* 0: unknown */
 	struct slice address;
 };
 

@@ -34,7 +34,7 @@ void code_store_record(struct coder *coder, struct store_record *record)
 	coder_check(coder, state >= STORE_UP && state <= STORE_LOST);
 	record->state = (enum store_state)state;
 	coder_u64(coder, &record->incarnation);
-	coder_u64(coder, &record->birth);
+	coder_u64(coder, &record->directory_id);
 	code_text(coder, &record->address, RECORD_ADDRESS_SIZE_MAX);
 	coder_check(coder, record->address.size > 0);
 	coder_u64(coder, &record->replacement);

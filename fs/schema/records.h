@@ -54,15 +54,16 @@ enum store_state {
 struct store_record {
 	enum store_state state;
 	uint64_t incarnation; /* of its data directory: grows with each start; 0: it was never started */
-	uint64_t birth; /* of that directory: another one is not this store, whatever it says; 0: unknown */
+	uint64_t
+		directory_id; /* of that directory: another one is not this store, whatever it says; 0: unknown */
 	struct slice address; /* where peers and clients reach it */
 	uint64_t replacement; /* the store that is to get its replicas; 0: any */
 };
 
 /* Is it the directory that is on record, as far as both know? */
-static inline bool store_birth_fits(uint64_t known, uint64_t birth)
+static inline bool store_directory_fits(uint64_t known, uint64_t directory_id)
 {
-	return known == 0 || birth == 0 || known == birth;
+	return known == 0 || directory_id == 0 || known == directory_id;
 }
 
 /* Does such a store belong to the cluster, and have its address for itself? */

@@ -64,7 +64,7 @@ struct attributes {
 	struct fs_time atime;
 	struct fs_time mtime;
 	struct fs_time ctime;
-	struct fs_time btime; /* birth */
+	struct fs_time btime; /* directory_id */
 };
 
 /* Its data was written at `time`, by the writer's clock: mtime and ctime, which never go back; but what utimensat(2) set
@@ -111,7 +111,7 @@ struct inode {
 	uint64_t parent; /* ino of the directory that has it; the root's is itself; 0: removed */
 	uint64_t seed[2]; /* of its names' hashes */
 	uint64_t entries; /* count, without "." and ".." */
-	uint64_t creation_dirid; /* where its next file is born: its own, or its spill */
+	uint64_t creation_dirid; /* where its next file is created: its own, or its spill */
 	uint32_t creation_seq; /* the next file's; FS_SEQ_END: none left there */
 
 	struct slice target; /* symlinks */
@@ -177,7 +177,7 @@ struct lock_waiter {
 void lock_waiter_encode(const struct lock_waiter *waiter, struct writer *writer);
 int lock_waiter_decode(struct slice key, struct slice row, struct lock_waiter *waiter);
 
-/* The row of a spill dirid: the directory whose files are born there, and its spill before (0: none). */
+/* The row of a spill dirid: the directory whose files are created there, and its spill before (0: none). */
 struct spill {
 	uint64_t directory; /* ino */
 	uint64_t before; /* dirid */

@@ -70,7 +70,7 @@ static bool take_text(char *text, size_t size, const char *value)
 static bool is_stale_life(const struct admin *admin, const Raftkv__ReportRequest *message)
 {
 	const struct life_claim claim = {.store = message->store,
-		.birth = message->birth,
+		.directory_id = message->directory_id,
 		.incarnation = message->incarnation,
 		.lives = message->lives,
 		.life_count = message->n_lives};
@@ -92,7 +92,7 @@ static int read_report(
 		return status;
 	report->store = message->store;
 	report->incarnation = message->incarnation;
-	report->birth = message->birth;
+	report->directory_id = message->directory_id;
 	*is_stale = is_stale_life(admin, message);
 	stats_from_message(message->stats, &report->stats);
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
@@ -123,7 +123,7 @@ static void answer_reporter(struct admin *admin, struct rpc_request *request, in
 		stores[i].store = entry->id;
 		stores[i].address = (char *)(uintptr_t)entry->address;
 		stores[i].incarnation = entry->incarnation;
-		stores[i].birth = entry->birth;
+		stores[i].directory_id = entry->directory_id;
 		stores[i].is_out = !store_state_is_in(entry->state);
 		pointers[i] = &stores[i];
 	}

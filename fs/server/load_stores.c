@@ -26,7 +26,7 @@ static int load_one(void *argument, struct slice key, struct slice value)
 	recalling->each(recalling->argument, &(struct reporter_store){.id = id,
 						     .address = address,
 						     .incarnation = record.incarnation,
-						     .birth = record.birth,
+						     .directory_id = record.directory_id,
 						     .is_out = !store_state_is_in(record.state)});
 	return 0;
 }

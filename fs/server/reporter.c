@@ -129,7 +129,7 @@ static void reporter_take_stores(struct reporter *reporter, const Raftkv__Report
 		const struct reporter_store store = {.id = known->store,
 			.address = known->address,
 			.incarnation = known->incarnation,
-			.birth = known->birth,
+			.directory_id = known->directory_id,
 			.is_out = known->is_out};
 
 		if (known->store == 0 || strlen(known->address) > RECORD_ADDRESS_SIZE_MAX)
@@ -175,7 +175,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 
 	*report = (struct store_report){.store = options->self->store,
 		.incarnation = options->self->incarnation,
-		.birth = options->self->birth};
+		.directory_id = options->self->directory_id};
 	snprintf(report->address, sizeof report->address, "%s", options->address);
 	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
 	if (options->raftkv)
@@ -207,7 +207,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 
 	request.store = report->store;
 	request.incarnation = report->incarnation;
-	request.birth = report->birth;
+	request.directory_id = report->directory_id;
 	request.lives = (uint64_t *)(uintptr_t)reporter->options.self->lives;
 	request.n_lives = reporter->options.self->life_count;
 	request.address = (char *)(uintptr_t)report->address;

@@ -23,7 +23,7 @@ struct reporter_store {
 	uint64_t id;
 	const char *address;
 	uint64_t incarnation; /* of the last life that is on record */
-	uint64_t birth; /* 0: unknown */
+	uint64_t directory_id; /* 0: unknown */
 	bool is_out; /* lost, or removed */
 };
 

@@ -156,7 +156,7 @@ static int server_open_store(struct server *server, struct status *status)
 		return code;
 	server->ident = raftkv_ident(server->raftkv);
 	server->self.incarnation = server->ident.incarnation;
-	server->self.birth = server->ident.birth;
+	server->self.directory_id = server->ident.directory_id;
 	server->self.lives = server->ident.lives;
 	server->self.life_count = server->ident.life_count;
 	net_transport_attach(server->transport, server->raftkv);
@@ -166,8 +166,8 @@ static int server_open_store(struct server *server, struct status *status)
 /* What the coordinator or the reporter have learnt of a store. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
-	int status =
-		raftkv_learn_life(server->raftkv, store->id, store->incarnation, store->birth, store->is_out);
+	int status = raftkv_learn_life(
+		server->raftkv, store->id, store->incarnation, store->directory_id, store->is_out);
 
 	if (status == 0 && store->is_out)
 		status = net_transport_set_out(server->transport, store->id);
@@ -189,7 +189,7 @@ static void on_recorded(void *argument, const struct store_entry *entry)
 	learn(argument, &(struct reporter_store){.id = entry->id,
 				.address = entry->address,
 				.incarnation = entry->incarnation,
-				.birth = entry->birth,
+				.directory_id = entry->directory_id,
 				.is_out = !store_state_is_in(entry->state)});
 }
 

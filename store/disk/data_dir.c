@@ -31,7 +31,7 @@ void ident_encode(const struct ident *ident, uint8_t bytes[IDENT_SIZE])
 	writer_u64le(&writer, ident->store);
 	writer_u64le(&writer, ident->incarnation);
 	writer_u8(&writer, ident->log_is_rocksdb);
-	writer_u64le(&writer, ident->birth);
+	writer_u64le(&writer, ident->directory_id);
 	writer_u8(&writer, ident->is_refused);
 	writer_u32le(&writer, ident->life_count);
 	for (uint32_t i = 0; i < ident->life_count; i++)
@@ -74,7 +74,7 @@ int ident_decode(const uint8_t bytes[IDENT_SIZE], struct ident *ident, uint32_t 
 	ident->incarnation = reader_u64le(&reader);
 	kind = reader_u8(&reader);
 	ident->log_is_rocksdb = kind == 1;
-	ident->birth = reader_u64le(&reader);
+	ident->directory_id = reader_u64le(&reader);
 	ident->life_count = 0;
 	ident->is_refused = false;
 	if (*version > IDENT_VERSION_FIRST && !decode_lives(&reader, ident))
@@ -95,8 +95,8 @@ void ident_begin_life(struct ident *ident, struct env *env)
 	do
 		env_random(env, &ident->lives[0], sizeof ident->lives[0]);
 	while (ident->lives[0] == 0);
-	while (ident->birth == 0)
-		env_random(env, &ident->birth, sizeof ident->birth);
+	while (ident->directory_id == 0)
+		env_random(env, &ident->directory_id, sizeof ident->directory_id);
 }
 
 static int read_ident(struct data_dir *dir, struct status *status)

@@ -27,7 +27,7 @@ struct ident {
 	uint64_t store;
 	uint64_t incarnation; /* one more with each open, but for lives that nobody wanted */
 	uint64_t
-		birth; /* drawn when the directory became this store: one that was made anew is another; 0: it is old */
+		directory_id; /* drawn when the directory became this store: one that was made anew is another; 0: it is old */
 	bool log_is_rocksdb; /* the raft log: as the store was made */
 	bool is_refused; /* nobody has wanted the last life: the next one takes its place */
 	uint32_t life_count; /* ≤ IDENT_LIVES_MAX */
@@ -46,7 +46,7 @@ struct data_dir {
  * sentence: a directory in use by another process (-EBUSY), one with foreign files in it (-ENOTEMPTY), an IDENT that is
  * damaged (STATUS_CORRUPT) or of another format (-EPROTO). Blocks. */
 int data_dir_open(struct data_dir *dir, struct env *env, const char *path, struct status *status);
-/* The next life, and the birth of a directory that has none yet; in memory. A directory that is refused again and again
+/* The next life, and the id of a directory that has none yet; in memory. A directory that is refused again and again
  * does not forget the lives that show why. */
 void ident_begin_life(struct ident *ident, struct env *env);
 /* Durably writes `dir->ident`: the store exists from now on. Blocks. */

@@ -70,23 +70,23 @@ static int write_normal(struct engines *engines, const struct snapshot_position 
 	return first_writes_run(engines, &first, 1);
 }
 
-/* ---- Hollow ----------------------------------------------------------------------------------------------------- */
+/* ---- Empty ----------------------------------------------------------------------------------------------------- */
 
-static int write_hollow(struct engines *engines, struct snapshot_position *position)
+static int write_empty(struct engines *engines, struct snapshot_position *position)
 {
 	struct raft_hard_state hard_state = {0};
-	struct snapshot_hollow hollow;
+	struct snapshot_empty empty;
 	struct first_write first;
 	int status = engines->log->ops->hard_state(engines->log, position->region.id, &hard_state);
 
 	if (status < 0)
 		return status;
-	status = snapshot_hollow_init(engines->log, position, &hard_state, &hollow);
+	status = snapshot_empty_init(engines->log, position, &hard_state, &empty);
 	if (status < 0)
 		return status;
-	first = (struct first_write){.write = hollow.write};
+	first = (struct first_write){.write = empty.write};
 	status = first_writes_run(engines, &first, 1);
-	snapshot_hollow_close(&hollow);
+	snapshot_empty_close(&empty);
 	return status;
 }
 
@@ -105,7 +105,7 @@ static int install(struct engines *engines, struct snapshot_position *position)
 			"region %llu: the snapshot that was being installed is no good (%s): another is "
 			"needed",
 			id, status_name(status));
-		return write_hollow(engines, position);
+		return write_empty(engines, position);
 	}
 	log_info(engines->logger, "region %llu: the snapshot at index %llu is installed again", id,
 		(unsigned long long)position->applied.index);

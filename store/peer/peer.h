@@ -35,8 +35,8 @@ struct peer_install; /* peer_install.c */
 struct snapshot_source;
 struct snapshot_stage;
 
-#define PEER_STRANGERS_MAX 8
-#define READ_RETRY_MS	   500
+#define PEER_UNKNOWN_MAX 8
+#define READ_RETRY_MS	 500
 
 /* A snapshot for another replica, made and not sent yet. */
 struct peer_sending {
@@ -74,15 +74,15 @@ struct peer {
 	bool is_refilling; /* the first of them, on a worker */
 	struct peer_sending sending;
 	struct peer_install *install; /* of a snapshot that raft has taken; NULL: none */
-	bool is_hollow; /* it lost what it had, or gave it up, and needs a snapshot */
-	struct apply_state hollow_end; /* where what it had ended, at most */
+	bool is_empty; /* it lost what it had, or gave it up, and needs a snapshot */
+	struct apply_state empty_end; /* where what it had ended, at most */
 	/* Replicas that spoke to this one and are not in its idea of the region. */
-	struct region_peer strangers[PEER_STRANGERS_MAX];
-	uint32_t stranger_count;
+	struct region_peer unknown[PEER_UNKNOWN_MAX];
+	uint32_t unknown_count;
 	/* A restarted voter may have promised a lease: until then it helps nobody to lead. */
 	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
-	bool is_leaving; /* removed, or to be hollow: everything is answered */
+	bool is_leaving; /* removed, or to be empty: everything is answered */
 	bool is_emptied; /* it gives up what it has, and stays */
 	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
@@ -103,7 +103,7 @@ int peer_start(struct peer *peer, struct region *region, uint64_t id, const stru
 	struct status *status);
 /* The replica was removed from its region: it answers everything and goes. */
 void peer_destroy(struct peer *peer);
-/* The replica gives up log and rows, and is hollow afterwards. */
+/* The replica gives up log and rows, and is empty afterwards. */
 void peer_empty(struct peer *peer);
 /* Frees everything, answering nothing. May be NULL. */
 void peer_free(struct peer *peer);

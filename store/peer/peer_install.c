@@ -178,7 +178,7 @@ static void install_finish(struct peer_install *install)
 	peer->apply.region = apply;
 	peer->applied = position->applied;
 	peer->apply.index = position->applied.index;
-	peer->is_hollow = false;
+	peer->is_empty = false;
 	peer_storage_replaced(&peer->storage, 0);
 	atomic_store(&peer->route->is_installing, false);
 }

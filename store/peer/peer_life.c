@@ -6,7 +6,7 @@
  * of it is left on another thread; its log is replaced by a tombstone, which says that no replica up to that id may ever
  * be here again; rows and extents are cleared. A crash in between leaves the tombstone, and recover.c clears again.
  * One that only makes room (peer_room.c) goes the same way, with the Applying mark in place of the tombstone: the
- * leader's next message makes it anew, hollow.
+ * leader's next message makes it anew, empty.
  */
 #include "store/peer/peer_internal.h"
 
@@ -51,19 +51,19 @@ static int start_raft(struct peer *peer, struct status *status)
 /* One that may have promised a lease before it died must not help another to lead while that may hold: counted from now,
  * after its death, though the ticks begin only when opening is over. It does not know yet who was a member then: the last
  * changes may be in its log alone. */
-static void keep_old_promises(struct peer *peer)
+static void wait_for_old_lease(struct peer *peer)
 {
 	const struct raftkv_options *options = &peer_store(peer)->options;
 	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
 
 	peer->wants_to_lead = peer_is_alone(peer);
-	if (!peer_store(peer)->is_newborn)
+	if (!peer_store(peer)->is_new)
 		peer->quiet_until = env_now(peer_engines(peer)->env) + election_ms * NS_PER_MS;
 }
 
 bool peer_is_quiet_voter(const struct peer *peer)
 {
-	PLANT("members:promises_forgotten", return false);
+	PLANT("members:lease_promise_forgotten", return false);
 	return env_now(peer_engines(peer)->env) < peer->quiet_until;
 }
 
@@ -97,7 +97,7 @@ static int read_hard_state(struct peer *peer)
 }
 
 /* One without rows may have had some. */
-static int find_hollow(struct peer *peer)
+static int find_empty(struct peer *peer)
 {
 	struct snapshot_position position;
 	int status = snapshot_applying(peer_engines(peer)->log, peer->region.id, &position);
@@ -105,8 +105,8 @@ static int find_hollow(struct peer *peer)
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
 	region_close(&position.region);
-	peer->is_hollow = true;
-	peer->hollow_end = position.applied;
+	peer->is_empty = true;
+	peer->empty_end = position.applied;
 	return 0;
 }
 
@@ -133,11 +133,11 @@ static int start(struct peer *peer, struct status *status)
 	lease_init(&peer->lease, raftkv->lease_duration);
 	peer_storage_init(&peer->storage, raftkv->engines.log, &peer->region, &peer->applied);
 	peer->leader_heard = env_now(raftkv->engines.env);
-	code = find_hollow(peer);
+	code = find_empty(peer);
 	if (code < 0)
 		return status_set(status, code, "the mark of region %llu cannot be read: %s", region,
 			status_name(code));
-	keep_old_promises(peer);
+	wait_for_old_lease(peer);
 	code = start_raft(peer, status);
 	if (code == 0)
 		atomic_fetch_add(&peer->shard->replicas, 1);
@@ -197,7 +197,7 @@ struct departure {
 	struct peer *peer;
 	uint8_t value[TOMBSTONE_SIZE];
 	struct log_mark mark;
-	struct snapshot_hollow hollow;
+	struct snapshot_empty empty;
 	struct log_write write;
 	int status;
 };
@@ -222,7 +222,7 @@ static void on_cleared(struct env_work *work)
 		shard_schedule(shard, peer);
 	}
 	peer->is_departing = false;
-	snapshot_hollow_close(&departure->hollow);
+	snapshot_empty_close(&departure->empty);
 	free(departure);
 	shard_check_stopped(shard);
 }
@@ -244,7 +244,7 @@ static void on_tombstone(struct log_write *write, int status)
 	if (status < 0) {
 		engines_fail(peer_engines(peer), status, "a replica's tombstone cannot be written");
 		peer->is_departing = false;
-		snapshot_hollow_close(&departure->hollow);
+		snapshot_empty_close(&departure->empty);
 		free(departure);
 		shard_check_stopped(peer->shard);
 		return;
@@ -276,16 +276,16 @@ static int find_end(struct peer *peer, struct apply_state *end)
 	return status < 0 ? status : log->ops->term(log, peer->region.id, end->index, &end->term);
 }
 
-static int prepare_hollow(struct departure *departure)
+static int prepare_empty(struct departure *departure)
 {
 	struct peer *peer = departure->peer;
 	struct snapshot_position position = {.replica = peer->id, .region = peer->region};
 	int status = find_end(peer, &position.applied);
 
 	if (status == 0)
-		status = snapshot_hollow_init(
-			peer_engines(peer)->log, &position, &peer->appends.hard_state, &departure->hollow);
-	departure->write = departure->hollow.write;
+		status = snapshot_empty_init(
+			peer_engines(peer)->log, &position, &peer->appends.hard_state, &departure->empty);
+	departure->write = departure->empty.write;
 	return status;
 }
 
@@ -297,7 +297,7 @@ static void depart(struct peer *peer)
 	if (departure)
 		departure->peer = peer;
 	if (status == 0)
-		status = peer->is_emptied ? prepare_hollow(departure) : prepare_tombstone(departure);
+		status = peer->is_emptied ? prepare_empty(departure) : prepare_tombstone(departure);
 	if (status < 0) {
 		free(departure);
 		engines_fail(peer_engines(peer), status, "the end of a replica cannot be written");

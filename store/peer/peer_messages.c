@@ -16,16 +16,16 @@ static const struct region_peer *find_peer(const struct peer *peer, uint64_t id)
 {
 	const struct region_peer *found = region_peer_of_id(&peer->region, id);
 
-	for (uint32_t i = 0; i < PEER_STRANGERS_MAX && !found; i++)
-		if (peer->strangers[i].id == id)
-			found = &peer->strangers[i];
+	for (uint32_t i = 0; i < PEER_UNKNOWN_MAX && !found; i++)
+		if (peer->unknown[i].id == id)
+			found = &peer->unknown[i];
 	return found;
 }
 
 static void note_sender(struct peer *peer, const struct region_peer *from)
 {
 	if (!find_peer(peer, from->id))
-		peer->strangers[peer->stranger_count++ % PEER_STRANGERS_MAX] = *from;
+		peer->unknown[peer->unknown_count++ % PEER_UNKNOWN_MAX] = *from;
 }
 
 uint64_t peer_leader_store(const struct peer *peer)
@@ -217,7 +217,7 @@ static bool is_whole(const struct raft_message *message)
 /* One that has lost what it had votes as if it had it: for nobody who may lack what it has acknowledged. */
 static bool is_up_to_date(const struct peer *peer, const struct raft_message *message)
 {
-	const struct apply_state *end = &peer->hollow_end;
+	const struct apply_state *end = &peer->empty_end;
 
 	return message->type != RAFT_MSG_TIMEOUT_NOW &&
 	       (message->log_term > end->term ||
@@ -229,7 +229,7 @@ static bool may_help(const struct peer *peer, const struct raft_message *message
 {
 	if (peer_is_quiet_voter(peer) || peer->install)
 		return false;
-	return !peer->is_hollow || is_up_to_date(peer, message);
+	return !peer->is_empty || is_up_to_date(peer, message);
 }
 
 /* Proposals are made where the leader is. */
@@ -287,7 +287,7 @@ static void step(struct peer *peer, const struct raft_message *message)
 {
 	struct raft_message known = *message;
 
-	if (peer->is_hollow && message->type == RAFT_MSG_HEARTBEAT)
+	if (peer->is_empty && message->type == RAFT_MSG_HEARTBEAT)
 		known.commit = 0;
 	raw_node_step(peer->raft_group, &known);
 }

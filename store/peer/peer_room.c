@@ -1,7 +1,7 @@
 /*
  * Replicas that find no room. One that is given payloads which its disk cannot take waits, and acknowledges nothing
  * (append.h); what would free room stands behind them in the log. So it asks for a snapshot, which has only what is left.
- * Where that does not fit beside what the replica has, the replica gives up what it has first, and is hollow until the
+ * Where that does not fit beside what the replica has, the replica gives up what it has first, and is empty until the
  * snapshot is there: provided that it fits then, and that the region can do without this copy: a majority without it
  * has all that the snapshot holds, and that is all that this one ever acknowledged. Its log's end is kept: it votes as
  * if it still had it.
@@ -24,7 +24,7 @@ bool peer_is_stuck(const struct peer *peer)
 
 bool peer_wants_snapshot(const struct peer *peer)
 {
-	return !peer->install && (peer->is_hollow || peer_is_stuck(peer));
+	return !peer->install && (peer->is_empty || peer_is_stuck(peer));
 }
 
 /* An offer of a leader before this one may rest on what this replica has told the one after it. */
@@ -36,7 +36,7 @@ void peer_make_room(
 	uint64_t first, last;
 
 	if (!envelope->is_dispensable || message->term != peer->term || peer->role != RAFT_FOLLOWER ||
-		peer->install || peer->is_hollow || index <= peer->applied.index ||
+		peer->install || peer->is_empty || index <= peer->applied.index ||
 		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last >= index)
 		return;
 	log_info(peer_engines(peer)->logger,

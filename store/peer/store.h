@@ -36,7 +36,7 @@ struct raftkv {
 	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
-	bool is_newborn; /* this is the first process of the store */
+	bool is_new; /* this is the first process of the store */
 	_Atomic uint32_t steps_pending; /* delivery.c: messages on their way to their peers */
 
 	/* raftkv_stop's, on `stop_loop`. */

@@ -15,7 +15,7 @@
 #include "raft/raft.h"
 
 #define REGION_PEERS_MAX 64
-/* A region is born with this many entries behind it, so that a replica that has nothing needs a snapshot. */
+/* A region is created with this many entries behind it, so that a replica that has nothing needs a snapshot. */
 #define REGION_FIRST_INDEX 5
 #define REGION_FIRST_TERM  5
 

@@ -99,32 +99,32 @@ int snapshot_applying(struct log_engine *log, uint64_t region, struct snapshot_p
 	return status;
 }
 
-int snapshot_hollow_init(struct log_engine *log, const struct snapshot_position *position,
-	const struct raft_hard_state *hard_state, struct snapshot_hollow *hollow)
+int snapshot_empty_init(struct log_engine *log, const struct snapshot_position *position,
+	const struct raft_hard_state *hard_state, struct snapshot_empty *empty)
 {
 	struct snapshot_position kept = *position;
 	uint64_t tombstone;
 	int status = tombstone_read(log, position->region.id, &tombstone);
 
-	*hollow = (struct snapshot_hollow){.hard_state = *hard_state};
+	*empty = (struct snapshot_empty){.hard_state = *hard_state};
 	kept.stage = 0;
 	if (status == 0)
-		status = snapshot_position_encode(&kept, &hollow->position);
+		status = snapshot_position_encode(&kept, &empty->position);
 	if (status < 0)
 		return status;
-	hollow->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(hollow->position)};
-	hollow->marks[1] = tombstone_mark(tombstone, hollow->tombstone);
-	hollow->hard_state.commit = 0;
-	hollow->write = (struct log_write){.region = position->region.id,
+	empty->marks[0] = (struct log_mark){SNAPSHOT_MARK_APPLYING, buf_slice(empty->position)};
+	empty->marks[1] = tombstone_mark(tombstone, empty->tombstone);
+	empty->hard_state.commit = 0;
+	empty->write = (struct log_write){.region = position->region.id,
 		.destroy = true,
-		.hard_state = hard_state->term > 0 ? &hollow->hard_state : NULL,
-		.marks = hollow->marks,
+		.hard_state = hard_state->term > 0 ? &empty->hard_state : NULL,
+		.marks = empty->marks,
 		.mark_count = tombstone > 0 ? 2 : 1};
 	return 0;
 }
 
-void snapshot_hollow_close(struct snapshot_hollow *hollow)
+void snapshot_empty_close(struct snapshot_empty *empty)
 {
-	buf_unref(hollow->position);
-	hollow->position = NULL;
+	buf_unref(empty->position);
+	empty->position = NULL;
 }

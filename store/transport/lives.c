@@ -44,7 +44,8 @@ static int judge(const struct life_entry *known, const struct life_claim *claim,
 		return status_set(refusal, -ESTALE,
 			"store %" PRIu64 " was removed or lost: it is no member of the cluster any more",
 			claim->store);
-	if (record->birth > 0 && claim->birth > 0 && record->birth != claim->birth)
+	if (record->directory_id > 0 && claim->directory_id > 0 &&
+		record->directory_id != claim->directory_id)
 		return status_set(refusal, -ESTALE,
 			"this is not the directory of store %" PRIu64
 			", but one that was made anew: put that one back, or see 'raftkv store replace "
@@ -97,7 +98,7 @@ int lives_decode(struct lives *lives, struct slice bytes)
 		struct life_entry *entry =
 			find(lives, record.store) ? NULL : find_or_add(lives, record.store);
 
-		record.birth = reader_u64le(&reader);
+		record.directory_id = reader_u64le(&reader);
 		record.incarnation = reader_u64le(&reader);
 		record.life = reader_u64le(&reader);
 		if (!entry || record.store == 0)
@@ -116,7 +117,7 @@ int lives_encode(const struct lives *lives, struct buf **bytes)
 		const struct life_record *record = &lives->entries[i].record;
 
 		writer_u64le(&writer, record->store);
-		writer_u64le(&writer, record->birth);
+		writer_u64le(&writer, record->directory_id);
 		writer_u64le(&writer, record->incarnation);
 		writer_u64le(&writer, record->life);
 	}
@@ -220,7 +221,7 @@ static void write_mark(struct lives *lives)
 static bool is_on_record(const struct life_record *record, const struct life_claim *claim)
 {
 	return record->incarnation == claim->incarnation &&
-	       (claim->birth == 0 || record->birth == claim->birth) &&
+	       (claim->directory_id == 0 || record->directory_id == claim->directory_id) &&
 	       (claim->life_count == 0 || record->life == claim->lives[0]);
 }
 
@@ -245,7 +246,8 @@ int lives_admit(struct lives *lives, const struct life_claim *claim, struct life
 		return status_set(refusal, -EBUSY, "this store is stopping");
 	if (!is_on_record(&entry->record, claim)) {
 		entry->record = (struct life_record){.store = claim->store,
-			.birth = claim->birth > 0 ? claim->birth : entry->record.birth,
+			.directory_id =
+				claim->directory_id > 0 ? claim->directory_id : entry->record.directory_id,
 			.incarnation = claim->incarnation,
 			.life = claim->life_count > 0 ? claim->lives[0] : 0};
 		entry->version = ++lives->version;
@@ -259,7 +261,7 @@ int lives_admit(struct lives *lives, const struct life_claim *claim, struct life
 	return STATUS_WOULD_BLOCK;
 }
 
-int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out)
+int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out)
 {
 	struct life_entry *entry = store == engines_store(lives->engines) ? NULL : find_or_add(lives, store);
 
@@ -269,9 +271,9 @@ int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint6
 	if (incarnation > entry->entered)
 		entry->entered = incarnation;
 	entry->is_out |= is_out;
-	if (birth == 0 || entry->record.birth > 0)
+	if (directory_id == 0 || entry->record.directory_id > 0)
 		return 0;
-	entry->record.birth = birth;
+	entry->record.directory_id = directory_id;
 	entry->version = ++lives->version;
 	if (!lives->is_stopping && env_loop_is_current(lives->loop))
 		write_mark(lives);

@@ -28,7 +28,7 @@ struct raftkv;
 /* What a store says of itself. */
 struct life_claim {
 	uint64_t store;
-	uint64_t birth; /* 0: unknown */
+	uint64_t directory_id; /* 0: unknown */
 	uint64_t incarnation;
 	const uint64_t *lives; /* as struct ident's */
 	size_t life_count; /* 0: its program knows of none */
@@ -52,16 +52,16 @@ int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, str
 /* Another store, or the cluster, has refused this one, as -ESTALE says: it fails with that sentence. When no store has
  * this life on record (`is_known`), the directory is to forget it. Any thread; blocks; may come again and again. */
 void raftkv_refused(struct raftkv *raftkv, const struct status *why, bool is_known);
-/* What the cluster's records say of a store: the last incarnation and the birth (0: unknown) that it entered with, and
+/* What the cluster's records say of a store: the last incarnation and the id of the directory (0: unknown) that it entered with, and
  * whether it stays out. 0 or -ENOMEM. */
 int raftkv_learn_life(
-	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out);
+	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out);
 
 /* ---- For raftkv.c ---- */
 
 struct life_record {
 	uint64_t store;
-	uint64_t birth; /* 0: unknown */
+	uint64_t directory_id; /* 0: unknown */
 	uint64_t incarnation, life; /* 0: none yet */
 };
 
@@ -95,7 +95,8 @@ int lives_open(struct lives *lives, struct engines *engines, struct env_loop *lo
 int lives_admit(struct lives *lives, const struct life_claim *claim, struct life_admission *admission,
 	struct status *refusal);
 int lives_judge(const struct lives *lives, const struct life_claim *claim, struct status *refusal);
-int lives_learn(struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t birth, bool is_out);
+int lives_learn(
+	struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out);
 /* Nothing is admitted any more; `stopped` when nothing is on its way. */
 void lives_stop(struct lives *lives);
 void lives_close(struct lives *lives);

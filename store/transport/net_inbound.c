@@ -6,18 +6,18 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 
 #define INBOUNDS_MAX 1024u /* links that others began, of one lane */
 
 /* ---- What comes ------------------------------------------------------------------------------------------------- */
 
-static int inbound_take(struct inbound *inbound, const Raftkv__PeerMessage *letter, struct frame *frame)
+static int inbound_take(struct inbound *inbound, const Raftkv__PeerMessage *peer_message, struct frame *frame)
 {
 	struct net_transport *transport = inbound->lane->transport;
 	struct peer_envelope envelope;
 	struct raft_message message;
-	int status = letter_open(letter, frame, &envelope, &message);
+	int status = peer_message_open(peer_message, frame, &envelope, &message);
 
 	if (status < 0)
 		return status;
@@ -102,7 +102,7 @@ static int inbound_admit(struct net_transport *transport, const Raftkv__Hello *h
 	struct life_admission *admission, struct status *refusal)
 {
 	const struct life_claim claim = {.store = hello->store,
-		.birth = hello->birth,
+		.directory_id = hello->directory_id,
 		.incarnation = hello->incarnation,
 		.lives = hello->lives,
 		.life_count = hello->n_lives};

@@ -7,7 +7,7 @@
 
 #include "proto/container.h"
 #include "proto/units.h"
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 
 struct net_snapshot_in {
 	struct net_snapshot_in *next;
@@ -178,16 +178,16 @@ static void snapshot_in_go_on(struct net_snapshot_in *in)
 static int snapshot_in_begin(struct net_snapshot_in *in, const struct frame *received)
 {
 	struct frame frame = *received;
-	Raftkv__PeerMessage *letter;
+	Raftkv__PeerMessage *peer_message;
 	int status;
 
 	if (in->is_begun)
 		return STATUS_MALFORMED;
-	letter = raftkv__peer_message__unpack(NULL, frame.head.size, frame.head.data);
-	if (!letter)
+	peer_message = raftkv__peer_message__unpack(NULL, frame.head.size, frame.head.data);
+	if (!peer_message)
 		return STATUS_MALFORMED;
-	status = letter_open(letter, &frame, &in->envelope, &in->message);
-	raftkv__peer_message__free_unpacked(letter, NULL);
+	status = peer_message_open(peer_message, &frame, &in->envelope, &in->message);
+	raftkv__peer_message__free_unpacked(peer_message, NULL);
 	if (status < 0)
 		return status;
 	in->is_begun = true;

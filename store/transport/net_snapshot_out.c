@@ -7,13 +7,13 @@
 
 #include "proto/container.h"
 #include "proto/units.h"
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 
 struct net_snapshot_out {
 	struct net_snapshot_out *next;
 	struct net_snapshots *owner;
 	struct link *link; /* NULL: gone */
-	struct letter *letter; /* MsgSnap */
+	struct peer_message *peer_message; /* MsgSnap */
 	uint64_t region, replica; /* the receiver's */
 	struct snapshot_source *source;
 	struct env_work work;
@@ -58,8 +58,8 @@ static void out_free(struct net_snapshot_out *out)
 	snapshot_source_free(out->source);
 	raftkv_report_snapshot(*owner->raftkv, out->region, out->replica, out->result);
 	buf_unref(out->chunk);
-	if (out->letter)
-		letter_free(out->letter);
+	if (out->peer_message)
+		peer_message_free(out->peer_message);
 	free(out);
 	owner->count--;
 	owner->ended(owner->argument);
@@ -205,7 +205,7 @@ static int snapshot_out_on_received(void *argument, struct link *link, const str
 static void on_opened(void *argument, struct link *link, const Raftkv__HelloReply *reply)
 {
 	struct net_snapshot_out *out = argument;
-	int status = link_send(link, FRAME_SNAPSHOT, 0, &out->letter->message.base, NULL, 0);
+	int status = link_send(link, FRAME_SNAPSHOT, 0, &out->peer_message->message.base, NULL, 0);
 
 	(void)reply;
 	if (status < 0)
@@ -226,7 +226,7 @@ static int snapshot_out_begin(struct net_snapshot_out *out, const char *address,
 	Raftkv__Hello hello = RAFTKV__HELLO__INIT;
 	struct status status = {0};
 
-	if (!out->letter)
+	if (!out->peer_message)
 		return -ENOMEM;
 	if (!address || out->owner->is_stopping)
 		return -EHOSTUNREACH;
@@ -252,7 +252,7 @@ void net_snapshots_send(struct net_snapshots *snapshots, const char *address,
 	out->result = -EPIPE;
 	out->region = envelope->region;
 	out->replica = envelope->to.id;
-	out->letter = letter_new(envelope, message);
+	out->peer_message = peer_message_new(envelope, message);
 	out->next = snapshots->out;
 	snapshots->out = out;
 	snapshots->count++;

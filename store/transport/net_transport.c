@@ -7,10 +7,10 @@
 
 #include "proto/container.h"
 #include "proto/units.h"
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 
 #define PAUSE_FIRST_MS	50u
-#define WAITING_MAX	4096u /* letters to one store, */
+#define WAITING_MAX	4096u /* peer_messages to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
 #define RECEIVE_SIZE	(128u << 20) /* bytes of frames that a lane receives at once */
 #define BATCH_COUNT_MAX 512u
@@ -24,73 +24,74 @@ struct lane *net_lane_here(struct net_transport *transport)
 	return NULL;
 }
 
-/* ---- Letters that wait ------------------------------------------------------------------------------------------ */
+/* ---- Messages that wait ------------------------------------------------------------------------------------------ */
 
-static void letters_push(struct letters *letters, struct letter *letter)
+static void peer_messages_push(struct peer_messages *peer_messages, struct peer_message *peer_message)
 {
-	if (!letters->first)
-		letters->end = &letters->first;
-	*letters->end = letter;
-	letters->end = &letter->next;
-	letters->count++;
-	letters->size += letter->size + letter->payload_size;
+	if (!peer_messages->first)
+		peer_messages->end = &peer_messages->first;
+	*peer_messages->end = peer_message;
+	peer_messages->end = &peer_message->next;
+	peer_messages->count++;
+	peer_messages->size += peer_message->size + peer_message->payload_size;
 }
 
-static struct letter *letters_pop(struct letters *letters)
+static struct peer_message *peer_messages_pop(struct peer_messages *peer_messages)
 {
-	struct letter *letter = letters->first;
+	struct peer_message *peer_message = peer_messages->first;
 
-	letters->first = letter->next;
-	letters->count--;
-	letters->size -= letter->size + letter->payload_size;
-	return letter;
+	peer_messages->first = peer_message->next;
+	peer_messages->count--;
+	peer_messages->size -= peer_message->size + peer_message->payload_size;
+	return peer_message;
 }
 
 /* It will not arrive. */
-static void drop(struct net_transport *transport, struct letter *letter)
+static void drop(struct net_transport *transport, struct peer_message *peer_message)
 {
 	net_count(&transport->messages_dropped, 1);
-	raftkv_report_unreachable(transport->raftkv, letter->message.region, letter->to.id);
-	letter_free(letter);
+	raftkv_report_unreachable(transport->raftkv, peer_message->message.region, peer_message->to.id);
+	peer_message_free(peer_message);
 }
 
 static void drop_waiting(struct remote *remote)
 {
 	while (remote->waiting.first)
-		drop(remote->lane->transport, letters_pop(&remote->waiting));
+		drop(remote->lane->transport, peer_messages_pop(&remote->waiting));
 }
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------- */
 
 struct batch {
-	struct letter *letters[BATCH_COUNT_MAX];
+	struct peer_message *peer_messages[BATCH_COUNT_MAX];
 	Raftkv__PeerMessage *messages[BATCH_COUNT_MAX];
 	struct buf *attachments[FRAME_ATTACHMENTS_MAX];
 	uint32_t count, attachment_count;
 	size_t size, payload_size;
 };
 
-/* Whether the letter fits behind those that are in the batch. */
-static bool fits(const struct batch *batch, const struct letter *letter)
+/* Whether the peer_message fits behind those that are in the batch. */
+static bool fits(const struct batch *batch, const struct peer_message *peer_message)
 {
-	return batch->count < BATCH_COUNT_MAX && batch->size + letter->size <= FRAME_HEAD_SIZE_MAX &&
-	       (batch->count == 0 || batch->size + letter->size <= BATCH_SIZE_MAX) &&
-	       batch->attachment_count + letter->payload_count <= FRAME_ATTACHMENTS_MAX &&
-	       batch->payload_size + letter->payload_size <= FRAME_ATTACHMENTS_SIZE_MAX;
+	return batch->count < BATCH_COUNT_MAX && batch->size + peer_message->size <= FRAME_HEAD_SIZE_MAX &&
+	       (batch->count == 0 || batch->size + peer_message->size <= BATCH_SIZE_MAX) &&
+	       batch->attachment_count + peer_message->payload_count <= FRAME_ATTACHMENTS_MAX &&
+	       batch->payload_size + peer_message->payload_size <= FRAME_ATTACHMENTS_SIZE_MAX;
 }
 
-static void net_transport_fill(struct batch *batch, struct letters *letters)
+static void net_transport_fill(struct batch *batch, struct peer_messages *peer_messages)
 {
 	batch->count = batch->attachment_count = 0;
 	batch->size = batch->payload_size = 0;
-	while (letters->first && fits(batch, letters->first)) {
-		struct letter *letter = letters_pop(letters);
+	while (peer_messages->first && fits(batch, peer_messages->first)) {
+		struct peer_message *peer_message = peer_messages_pop(peer_messages);
 
-		batch->letters[batch->count] = letter;
-		batch->messages[batch->count++] = &letter->message;
-		batch->attachment_count = letter_attach(letter, batch->attachments, batch->attachment_count);
-		batch->size += letter->size;
-		batch->payload_size += letter->payload_size;
+		batch->peer_messages[batch->count] = peer_message;
+		batch->messages[batch->count++] = &peer_message->message;
+		batch->attachment_count =
+			peer_message_attach(peer_message, batch->attachments, batch->attachment_count);
+		batch->size += peer_message->size;
+		batch->payload_size += peer_message->payload_size;
 	}
 }
 
@@ -111,9 +112,9 @@ static int send_batch(struct remote *remote, struct batch *batch)
 	}
 	for (uint32_t i = 0; i < batch->count; i++) {
 		if (status == 0)
-			letter_free(batch->letters[i]);
+			peer_message_free(batch->peer_messages[i]);
 		else
-			drop(transport, batch->letters[i]);
+			drop(transport, batch->peer_messages[i]);
 	}
 	return status;
 }
@@ -130,7 +131,7 @@ void net_remote_flush(struct remote *remote)
 		if (batch.count > 0)
 			status = send_batch(remote, &batch);
 		else /* larger than any frame */
-			drop(remote->lane->transport, letters_pop(&remote->waiting));
+			drop(remote->lane->transport, peer_messages_pop(&remote->waiting));
 	}
 	if (status < 0)
 		drop_waiting(remote);
@@ -274,16 +275,16 @@ static void send(
 	struct net_transport *transport = container_of(base, struct net_transport, base);
 	struct lane *lane = net_lane_here(transport);
 	struct remote *remote = lane ? net_remote_find(lane, envelope->to.store) : NULL;
-	struct letter *letter = remote ? letter_new(envelope, message) : NULL;
+	struct peer_message *peer_message = remote ? peer_message_new(envelope, message) : NULL;
 
-	if (!letter)
+	if (!peer_message)
 		return;
 	if (!net_remote_call(remote) || remote->waiting.count >= WAITING_MAX ||
 		remote->waiting.size >= WAITING_SIZE) {
-		drop(transport, letter);
+		drop(transport, peer_message);
 		return;
 	}
-	letters_push(&remote->waiting, letter);
+	peer_messages_push(&remote->waiting, peer_message);
 	mark(remote);
 }
 
@@ -423,7 +424,7 @@ static void free_lane(struct lane *lane)
 
 	HASH_ITER (hh, lane->remotes, remote, next) {
 		while (remote->waiting.first)
-			letter_free(letters_pop(&remote->waiting));
+			peer_message_free(peer_messages_pop(&remote->waiting));
 		HASH_DEL(lane->remotes, remote);
 		free(remote);
 	}

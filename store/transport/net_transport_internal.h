@@ -12,10 +12,10 @@
 #include "store/transport/net_snapshots.h"
 #include "store/transport/net_transport.h"
 
-struct letter;
+struct peer_message;
 
-struct letters {
-	struct letter *first, **end;
+struct peer_messages {
+	struct peer_message *first, **end;
 	uint32_t count;
 	size_t size;
 };
@@ -30,7 +30,7 @@ struct remote {
 	bool is_down; /* and that was logged */
 	uint32_t pause_ms;
 	uint64_t pause_until; /* env_now */
-	struct letters waiting;
+	struct peer_messages waiting;
 	struct remote *next_dirty;
 	bool is_dirty;
 };

@@ -99,7 +99,7 @@ static void report_one(struct kept *kept, uint32_t number)
 	struct ident ident = raftkv_ident(kept->cluster.stores[number].raftkv);
 	struct store_report report = {.store = number + 1,
 		.incarnation = ident.incarnation,
-		.birth = ident.birth,
+		.directory_id = ident.directory_id,
 		.stats = {.space_total = 100,
 			.space_available = 90,
 			.data_total = 1000 + number,

@@ -206,7 +206,7 @@ static void immutable_directories_do_not_change(void **state)
 	assert_int_equal(fs_link(fs, a, FS_ROOT_INO, "a"), -EPERM);
 }
 
-/* As if all seqs of the directory's births had been used but one. */
+/* As if all seqs of the directory's creations had been used but one. */
 static void use_seqs(struct fs_harness *fs, uint64_t directory)
 {
 	struct fs_key key = fs_key_inode(directory);
@@ -222,7 +222,7 @@ static void use_seqs(struct fs_harness *fs, uint64_t directory)
 	writer_close(&writer);
 }
 
-/* With all seqs used, files are born under another dirid, which no new directory gets and which goes with the
+/* With all seqs used, files are created under another dirid, which no new directory gets and which goes with the
  * directory. */
 static void a_full_directory_spills(void **state)
 {

@@ -164,11 +164,13 @@ static void an_old_life_of_a_store_stays_out(void **state)
 	assert_int_equal(enter(fs, 1, 6, "a:1"), 0);
 }
 
-static int enter_from(struct fs_harness *fs, uint64_t birth)
+static int enter_from(struct fs_harness *fs, uint64_t directory_id)
 {
-	return run(fs,
-		(struct op){.kind = OP_STORE_ENTER,
-			.store_enter = {.id = 1, .incarnation = 1, .birth = birth, .address = text("a:1")}});
+	return run(fs, (struct op){.kind = OP_STORE_ENTER,
+			       .store_enter = {.id = 1,
+				       .incarnation = 1,
+				       .directory_id = directory_id,
+				       .address = text("a:1")}});
 }
 
 static void a_directory_that_was_made_anew_is_another_store(void **state)

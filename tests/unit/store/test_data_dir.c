@@ -153,7 +153,7 @@ static void an_identity_of_the_first_format_is_read(void **state)
 	assert_int_equal(found.store, 3);
 	assert_int_equal(found.incarnation, 9);
 	assert_true(found.log_is_rocksdb);
-	assert_int_equal(found.birth, 77);
+	assert_int_equal(found.directory_id, 77);
 	assert_int_equal(found.life_count, 0);
 }
 
@@ -194,11 +194,11 @@ static void a_directory_remembers_its_lives(void **state)
 	uint32_t version;
 
 	for (uint32_t i = 0; i < IDENT_LIVES_MAX + 10; i++) {
-		uint64_t birth = ident.birth;
+		uint64_t directory_id = ident.directory_id;
 
 		ident_begin_life(&ident, fixture->env);
 		drawn[i] = ident.lives[0];
-		assert_true(ident.birth > 0 && (i == 0 || ident.birth == birth));
+		assert_true(ident.directory_id > 0 && (i == 0 || ident.directory_id == directory_id));
 		assert_int_equal(ident.incarnation, i + 1);
 		ident_encode(&ident, bytes);
 		assert_int_equal(ident_decode(bytes, &found, &version), 0);

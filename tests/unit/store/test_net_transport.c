@@ -74,7 +74,7 @@ static void claim(struct port *port, const struct ident *ident)
 	self->cluster = ident->cluster;
 	self->store = ident->store;
 	self->incarnation = ident->incarnation;
-	self->birth = ident->birth;
+	self->directory_id = ident->directory_id;
 	self->life_count = ident->life_count;
 	assert_true(ident->life_count <= 3);
 	memcpy(port->lives, ident->lives, sizeof port->lives);
@@ -85,7 +85,7 @@ static void claim(struct port *port, const struct ident *ident)
 	self->incarnation = self->life_count = port->claim == CLAIM_COPY_BEGUN_TWICE ? 3 : 2;
 	port->lives[0] = ident->lives[0];
 	port->lives[1] = port->claim == CLAIM_COPY_BEGUN_TWICE ? 77 : ident->lives[2];
-	self->birth += port->claim == CLAIM_MADE_ANEW;
+	self->directory_id += port->claim == CLAIM_MADE_ANEW;
 }
 
 static void after_open(struct sim_store *store)
@@ -393,7 +393,7 @@ static void a_snapshot_that_breaks_is_sent_again(void **state)
 static void a_store_that_the_records_refuse_is_not_heard(void **state)
 {
 	static const struct {
-		uint64_t incarnation, birth;
+		uint64_t incarnation, directory_id;
 		bool is_out;
 		bool is_heard;
 	} known[] = {{5, 0, false, false}, {0, 8, false, false}, {0, 0, true, false}, {1, 0, false, true}};
@@ -405,8 +405,9 @@ static void a_store_that_the_records_refuse_is_not_heard(void **state)
 
 		begin(&fixture, 90 + i);
 		for (uint32_t k = 1; k <= 2; k++)
-			assert_int_equal(raftkv_learn_life(sim_cluster_store(&fixture.cluster, k)->raftkv, 3,
-						 known[i].incarnation, known[i].birth, known[i].is_out),
+			assert_int_equal(
+				raftkv_learn_life(sim_cluster_store(&fixture.cluster, k)->raftkv, 3,
+					known[i].incarnation, known[i].directory_id, known[i].is_out),
 				0);
 		sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
 		answer = sim_cluster_read_at(&fixture.cluster, 3, "a", true);

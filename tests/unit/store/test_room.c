@@ -221,12 +221,12 @@ static void follower_keeps_what_it_has_while_another_is_away(void **state)
 	end(&cluster);
 }
 
-static bool is_hollow(struct sim_cluster *cluster)
+static bool is_empty(struct sim_cluster *cluster)
 {
 	struct raftkv *raftkv = sim_cluster_store(cluster, FULL)->raftkv;
 	const struct route *route = router_find(&raftkv->router, 1);
 
-	return route && route->peer->is_hollow;
+	return route && route->peer->is_empty;
 }
 
 /* One that waits for its snapshot votes, by what it had: the loss of the leader is survived. */
@@ -238,15 +238,15 @@ static void hollow_replica_helps_to_elect(void **state)
 	begin(&cluster, 50);
 	fill_up(&cluster);
 	remove_most(&cluster);
-	for (int i = 0; i < 600 && !is_hollow(&cluster); i++)
+	for (int i = 0; i < 600 && !is_empty(&cluster); i++)
 		sim_cluster_run(&cluster, 50 * SIM_MS);
-	assert_true(is_hollow(&cluster));
+	assert_true(is_empty(&cluster));
 	cluster.transport.chunk_loss_ppm = 1000000;
 	sim_store_crash(sim_cluster_store(&cluster, 1));
 	for (int i = 0; i < 60 && status_at(&cluster, 2).role != RAFT_LEADER; i++)
 		sim_cluster_run(&cluster, SIM_S);
 	assert_int_equal(status_at(&cluster, 2).role, RAFT_LEADER);
-	assert_true(is_hollow(&cluster));
+	assert_true(is_empty(&cluster));
 	cluster.transport.chunk_loss_ppm = 0;
 	write_object(&cluster, 1, 'd'); /* with the one that has its snapshot now */
 	sim_cluster_open(&cluster, 1);

@@ -386,7 +386,7 @@ static bool is_applying(struct scenario *scenario)
 /* The stage of an interrupted installation does not read back: another snapshot is fetched. */
 static void stage_that_is_lost_is_fetched_again(void **state)
 {
-	uint64_t hollow = 0;
+	uint64_t empty = 0;
 
 	(void)state;
 	for (int is_empty = 0; is_empty <= 1; is_empty++) {
@@ -402,11 +402,11 @@ static void stage_that_is_lost_is_fetched_again(void **state)
 			*faults = (struct sim_disk_faults){.only = "snap/", .read_error_ppm = 1000000};
 			sim_cluster_open(&scenario.cluster, scenario.store);
 			*faults = (struct sim_disk_faults){0};
-			hollow += is_applying(&scenario);
+			empty += is_applying(&scenario);
 			end_scenario(&scenario);
 		}
 	}
-	assert_true(hollow >= 4);
+	assert_true(empty >= 4);
 }
 
 /* One that lost its stage and is removed before it gets another leaves nothing of the half that it had. */

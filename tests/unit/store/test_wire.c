@@ -302,7 +302,7 @@ static void idents_stay(void **state)
 	const struct ident ident = {.cluster = UINT64_MAX,
 		.store = 200,
 		.incarnation = 300,
-		.birth = 0x0102030405060708,
+		.directory_id = 0x0102030405060708,
 		.log_is_rocksdb = true,
 		.is_refused = true,
 		.life_count = 2,

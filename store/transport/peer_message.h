@@ -1,17 +1,17 @@
 /*
- * letter.h: a Raft message in its envelope, as it goes over the network: PeerMessage of raftkv.proto, with the payloads
+ * peer_message.h: a Raft message in its envelope, as it goes over the network: PeerMessage of raftkv.proto, with the payloads
  * of its entries as attachments of the frame, so that they are never copied.
  */
-#ifndef RAFTKV_STORE_TRANSPORT_LETTER_H
-#define RAFTKV_STORE_TRANSPORT_LETTER_H
+#ifndef RAFTKV_STORE_TRANSPORT_PEER_MESSAGE_H
+#define RAFTKV_STORE_TRANSPORT_PEER_MESSAGE_H
 
 #include "proto/frame.h"
 #include "proto/raftkv.pb-c.h"
 #include "store/transport/transport.h"
 
 /* On its way out. `message` points into the rest. */
-struct letter {
-	struct letter *next; /* the owner's */
+struct peer_message {
+	struct peer_message *next; /* the owner's */
 	Raftkv__PeerMessage message;
 	size_t size; /* bytes of its head, at most */
 	size_t payload_size; /* bytes of its attachments */
@@ -28,14 +28,16 @@ struct letter {
 };
 
 /* Shares the bufs of `message`, whose payloads are in memory. NULL: out of memory. */
-struct letter *letter_new(const struct peer_envelope *envelope, const struct raft_message *message);
-void letter_free(struct letter *letter);
+struct peer_message *peer_message_new(
+	const struct peer_envelope *envelope, const struct raft_message *message);
+void peer_message_free(struct peer_message *peer_message);
 /* Appends its payloads, borrowed, to `attachments`; returns how many there are now. */
-uint32_t letter_attach(const struct letter *letter, struct buf **attachments, uint32_t count);
+uint32_t peer_message_attach(
+	const struct peer_message *peer_message, struct buf **attachments, uint32_t count);
 
 /* Opens one that came. Takes its payloads off `*attachments` (shared). 0; STATUS_MALFORMED: no correct store sends such;
  * -ENOMEM. */
-int letter_open(const Raftkv__PeerMessage *letter, struct frame *frame, struct peer_envelope *envelope,
-	struct raft_message *message);
+int peer_message_open(const Raftkv__PeerMessage *peer_message, struct frame *frame,
+	struct peer_envelope *envelope, struct raft_message *message);
 
 #endif

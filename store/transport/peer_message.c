@@ -1,4 +1,4 @@
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,11 +18,11 @@ static ProtobufCBinaryData bytes_of(const struct buf *buf)
 	return (ProtobufCBinaryData){.len = slice.size, .data = (uint8_t *)slice.data};
 }
 
-static void fill_entries(struct letter *letter)
+static void fill_entries(struct peer_message *peer_message)
 {
-	for (size_t i = 0; i < letter->shared.count; i++) {
-		const struct raft_entry *from = &letter->shared.items[i];
-		Raftkv__Entry *to = &letter->entries[i];
+	for (size_t i = 0; i < peer_message->shared.count; i++) {
+		const struct raft_entry *from = &peer_message->shared.items[i];
+		Raftkv__Entry *to = &peer_message->entries[i];
 
 		check(from->payload_size == 0 || from->payload);
 		raftkv__entry__init(to);
@@ -31,10 +31,10 @@ static void fill_entries(struct letter *letter)
 		to->type = from->type;
 		to->data = bytes_of(from->data);
 		to->payload_size = from->payload_size;
-		letter->pointers[i] = to;
-		letter->size += ENTRY_SIZE + to->data.len;
-		letter->payload_size += from->payload_size;
-		letter->payload_count += from->payload_size > 0;
+		peer_message->pointers[i] = to;
+		peer_message->size += ENTRY_SIZE + to->data.len;
+		peer_message->payload_size += from->payload_size;
+		peer_message->payload_count += from->payload_size > 0;
 	}
 }
 
@@ -47,11 +47,11 @@ static void fill_replica(Raftkv__Replica *to, const struct region_peer *from)
 }
 
 /* The ids stay where they are. */
-static void fill_snapshot(struct letter *letter)
+static void fill_snapshot(struct peer_message *peer_message)
 {
-	struct raft_conf_state *from = &letter->snapshot.conf_state;
-	Raftkv__ConfState *conf = &letter->conf_state;
-	Raftkv__Snapshot *to = &letter->snapshot_message;
+	struct raft_conf_state *from = &peer_message->snapshot.conf_state;
+	Raftkv__ConfState *conf = &peer_message->conf_state;
+	Raftkv__Snapshot *to = &peer_message->snapshot_message;
 
 	raftkv__conf_state__init(conf);
 	conf->n_voters = from->voters.count;
@@ -64,29 +64,29 @@ static void fill_snapshot(struct letter *letter)
 	conf->learners_next = from->learners_next.items;
 	conf->auto_leave = from->auto_leave;
 	raftkv__snapshot__init(to);
-	to->index = letter->snapshot.index;
-	to->term = letter->snapshot.term;
+	to->index = peer_message->snapshot.index;
+	to->term = peer_message->snapshot.term;
 	to->conf_state = conf;
-	to->data = bytes_of(letter->snapshot.data);
-	letter->message.snapshot = to;
-	letter->size += HEAD_SIZE + to->data.len + REGION_PEERS_MAX * ENTRY_SIZE;
+	to->data = bytes_of(peer_message->snapshot.data);
+	peer_message->message.snapshot = to;
+	peer_message->size += HEAD_SIZE + to->data.len + REGION_PEERS_MAX * ENTRY_SIZE;
 }
 
-static void letter_fill(
-	struct letter *letter, const struct peer_envelope *envelope, const struct raft_message *from)
+static void peer_message_fill(struct peer_message *peer_message, const struct peer_envelope *envelope,
+	const struct raft_message *from)
 {
-	Raftkv__PeerMessage *to = &letter->message;
+	Raftkv__PeerMessage *to = &peer_message->message;
 
 	raftkv__peer_message__init(to);
-	raftkv__epoch__init(&letter->epoch);
-	letter->epoch.conf_version = envelope->epoch.conf_version;
-	letter->epoch.version = envelope->epoch.version;
-	fill_replica(&letter->from, &envelope->from);
-	fill_replica(&letter->to, &envelope->to);
+	raftkv__epoch__init(&peer_message->epoch);
+	peer_message->epoch.conf_version = envelope->epoch.conf_version;
+	peer_message->epoch.version = envelope->epoch.version;
+	fill_replica(&peer_message->from, &envelope->from);
+	fill_replica(&peer_message->to, &envelope->to);
 	to->region = envelope->region;
-	to->epoch = &letter->epoch;
-	to->from = &letter->from;
-	to->to = &letter->to;
+	to->epoch = &peer_message->epoch;
+	to->from = &peer_message->from;
+	to->to = &peer_message->to;
 	to->shared_index = envelope->shared_index;
 	to->is_tombstone = envelope->is_tombstone;
 	to->wants_snapshot = envelope->wants_snapshot;
@@ -100,47 +100,51 @@ static void letter_fill(
 	to->commit = from->commit;
 	to->vote = from->vote;
 	to->reject_hint = from->reject_hint;
-	to->context = bytes_of(letter->context);
-	to->n_entries = letter->shared.count;
-	to->entries = letter->pointers;
-	letter->size = HEAD_SIZE + to->context.len;
-	fill_entries(letter);
-	if (letter->snapshot.index > 0)
-		fill_snapshot(letter);
+	to->context = bytes_of(peer_message->context);
+	to->n_entries = peer_message->shared.count;
+	to->entries = peer_message->pointers;
+	peer_message->size = HEAD_SIZE + to->context.len;
+	fill_entries(peer_message);
+	if (peer_message->snapshot.index > 0)
+		fill_snapshot(peer_message);
 }
 
-struct letter *letter_new(const struct peer_envelope *envelope, const struct raft_message *message)
+struct peer_message *peer_message_new(
+	const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	size_t count = message->entries.count;
-	struct letter *letter = calloc(1, sizeof *letter + count * sizeof letter->pointers[0]);
+	struct peer_message *peer_message =
+		calloc(1, sizeof *peer_message + count * sizeof peer_message->pointers[0]);
 
-	if (!letter)
+	if (!peer_message)
 		return NULL;
-	letter->context = buf_ref(message->context);
-	letter->entries = malloc((count + 1) * sizeof *letter->entries);
-	if (!letter->entries || raft_entries_append(&letter->shared, message->entries.items, count) < 0 ||
-		(message->snapshot && raft_snapshot_copy(&letter->snapshot, message->snapshot) < 0)) {
-		letter_free(letter);
+	peer_message->context = buf_ref(message->context);
+	peer_message->entries = malloc((count + 1) * sizeof *peer_message->entries);
+	if (!peer_message->entries ||
+		raft_entries_append(&peer_message->shared, message->entries.items, count) < 0 ||
+		(message->snapshot && raft_snapshot_copy(&peer_message->snapshot, message->snapshot) < 0)) {
+		peer_message_free(peer_message);
 		return NULL;
 	}
-	letter_fill(letter, envelope, message);
-	return letter;
+	peer_message_fill(peer_message, envelope, message);
+	return peer_message;
 }
 
-void letter_free(struct letter *letter)
+void peer_message_free(struct peer_message *peer_message)
 {
-	buf_unref(letter->context);
-	raft_snapshot_close(&letter->snapshot);
-	raft_entries_close(&letter->shared);
-	free(letter->entries);
-	free(letter);
+	buf_unref(peer_message->context);
+	raft_snapshot_close(&peer_message->snapshot);
+	raft_entries_close(&peer_message->shared);
+	free(peer_message->entries);
+	free(peer_message);
 }
 
-uint32_t letter_attach(const struct letter *letter, struct buf **attachments, uint32_t count)
+uint32_t peer_message_attach(
+	const struct peer_message *peer_message, struct buf **attachments, uint32_t count)
 {
-	for (size_t i = 0; i < letter->shared.count; i++)
-		if (letter->shared.items[i].payload_size > 0)
-			attachments[count++] = letter->shared.items[i].payload;
+	for (size_t i = 0; i < peer_message->shared.count; i++)
+		if (peer_message->shared.items[i].payload_size > 0)
+			attachments[count++] = peer_message->shared.items[i].payload;
 	return count;
 }
 
@@ -223,50 +227,50 @@ static int open_snapshot(const Raftkv__Snapshot *from, struct raft_message *mess
 	return status == 0 ? copy_bytes(&from->data, &to->data) : status;
 }
 
-static int open_envelope(const Raftkv__PeerMessage *letter, struct peer_envelope *envelope)
+static int open_envelope(const Raftkv__PeerMessage *peer_message, struct peer_envelope *envelope)
 {
 	int status;
 
-	*envelope = (struct peer_envelope){.region = letter->region,
-		.shared_index = letter->shared_index,
-		.is_tombstone = letter->is_tombstone,
-		.wants_snapshot = letter->wants_snapshot,
-		.is_dispensable = letter->is_dispensable,
-		.content_size = letter->content_size};
-	if (letter->region == 0 || !letter->epoch)
+	*envelope = (struct peer_envelope){.region = peer_message->region,
+		.shared_index = peer_message->shared_index,
+		.is_tombstone = peer_message->is_tombstone,
+		.wants_snapshot = peer_message->wants_snapshot,
+		.is_dispensable = peer_message->is_dispensable,
+		.content_size = peer_message->content_size};
+	if (peer_message->region == 0 || !peer_message->epoch)
 		return STATUS_MALFORMED;
-	envelope->epoch.conf_version = letter->epoch->conf_version;
-	envelope->epoch.version = letter->epoch->version;
-	status = open_replica(letter->from, &envelope->from);
-	return status == 0 ? open_replica(letter->to, &envelope->to) : status;
+	envelope->epoch.conf_version = peer_message->epoch->conf_version;
+	envelope->epoch.version = peer_message->epoch->version;
+	status = open_replica(peer_message->from, &envelope->from);
+	return status == 0 ? open_replica(peer_message->to, &envelope->to) : status;
 }
 
-int letter_open(const Raftkv__PeerMessage *letter, struct frame *frame, struct peer_envelope *envelope,
-	struct raft_message *message)
+int peer_message_open(const Raftkv__PeerMessage *peer_message, struct frame *frame,
+	struct peer_envelope *envelope, struct raft_message *message)
 {
-	int status = open_envelope(letter, envelope);
+	int status = open_envelope(peer_message, envelope);
 
 	*message = (struct raft_message){0};
-	if (status < 0 || letter->type >= RAFT_MSG_TYPE_COUNT ||
-		(letter->type == RAFT_MSG_SNAP) != (letter->snapshot != NULL))
+	if (status < 0 || peer_message->type >= RAFT_MSG_TYPE_COUNT ||
+		(peer_message->type == RAFT_MSG_SNAP) != (peer_message->snapshot != NULL))
 		return STATUS_MALFORMED;
 	*message = (struct raft_message){
-		.type = (enum raft_message_type)letter->type,
-		.reject = letter->reject,
+		.type = (enum raft_message_type)peer_message->type,
+		.reject = peer_message->reject,
 		.to = envelope->to.id,
 		.from = envelope->from.id,
-		.term = letter->term,
-		.log_term = letter->log_term,
-		.index = letter->index,
-		.commit = letter->commit,
-		.vote = letter->vote,
-		.reject_hint = letter->reject_hint,
+		.term = peer_message->term,
+		.log_term = peer_message->log_term,
+		.index = peer_message->index,
+		.commit = peer_message->commit,
+		.vote = peer_message->vote,
+		.reject_hint = peer_message->reject_hint,
 	};
-	status = copy_bytes(&letter->context, &message->context);
-	for (size_t i = 0; i < letter->n_entries && status == 0; i++)
-		status = open_entry(letter->entries[i], frame, &message->entries);
-	if (status == 0 && letter->snapshot)
-		status = open_snapshot(letter->snapshot, message);
+	status = copy_bytes(&peer_message->context, &message->context);
+	for (size_t i = 0; i < peer_message->n_entries && status == 0; i++)
+		status = open_entry(peer_message->entries[i], frame, &message->entries);
+	if (status == 0 && peer_message->snapshot)
+		status = open_snapshot(peer_message->snapshot, message);
 	if (status < 0)
 		raft_message_close(message);
 	return status;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "proto/status.h"
-#include "store/transport/letter.h"
+#include "store/transport/peer_message.h"
 #include "tests/lib/test.h"
 
 struct fixture {
@@ -65,13 +65,13 @@ static int tear_down(void **state)
 }
 
 /* The head as the other side unpacks it. */
-static Raftkv__PeerMessage *transfer(const struct letter *letter)
+static Raftkv__PeerMessage *transfer(const struct peer_message *peer_message)
 {
-	uint8_t *bytes = malloc(raftkv__peer_message__get_packed_size(&letter->message));
-	size_t size = raftkv__peer_message__pack(&letter->message, bytes);
+	uint8_t *bytes = malloc(raftkv__peer_message__get_packed_size(&peer_message->message));
+	size_t size = raftkv__peer_message__pack(&peer_message->message, bytes);
 	Raftkv__PeerMessage *message = raftkv__peer_message__unpack(NULL, size, bytes);
 
-	assert_true(size <= letter->size);
+	assert_true(size <= peer_message->size);
 	assert_non_null(message);
 	free(bytes);
 	return message;
@@ -106,18 +106,18 @@ static void expect_same(const struct raft_message *a, const struct raft_message 
 static void every_field_comes_back(void **state)
 {
 	struct fixture *fixture = *state;
-	struct letter *letter = letter_new(&fixture->envelope, &fixture->message);
-	Raftkv__PeerMessage *head = transfer(letter);
+	struct peer_message *peer_message = peer_message_new(&fixture->envelope, &fixture->message);
+	Raftkv__PeerMessage *head = transfer(peer_message);
 	struct buf *attachments[4];
 	struct frame frame = {.attachments = attachments};
 	struct peer_envelope envelope;
 	struct raft_message message;
 
-	assert_int_equal(letter->payload_count, 1);
-	assert_int_equal(letter->payload_size, 70000);
-	frame.attachment_count = letter_attach(letter, attachments, 0);
+	assert_int_equal(peer_message->payload_count, 1);
+	assert_int_equal(peer_message->payload_size, 70000);
+	frame.attachment_count = peer_message_attach(peer_message, attachments, 0);
 	assert_int_equal(frame.attachment_count, 1);
-	assert_int_equal(letter_open(head, &frame, &envelope, &message), 0);
+	assert_int_equal(peer_message_open(head, &frame, &envelope, &message), 0);
 	assert_int_equal(frame.attachment_count, 0);
 	expect_same(&fixture->message, &message);
 	assert_int_equal(envelope.region, 9);
@@ -132,7 +132,7 @@ static void every_field_comes_back(void **state)
 	assert_true(envelope.is_tombstone);
 	raft_message_close(&message);
 	raftkv__peer_message__free_unpacked(head, NULL);
-	letter_free(letter);
+	peer_message_free(peer_message);
 }
 
 static void refuse(struct fixture *fixture, Raftkv__PeerMessage *head, uint32_t attachments)
@@ -141,14 +141,14 @@ static void refuse(struct fixture *fixture, Raftkv__PeerMessage *head, uint32_t 
 	struct peer_envelope envelope;
 	struct raft_message message;
 
-	assert_int_equal(letter_open(head, &frame, &envelope, &message), STATUS_MALFORMED);
+	assert_int_equal(peer_message_open(head, &frame, &envelope, &message), STATUS_MALFORMED);
 }
 
 static void nonsense_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
-	struct letter *letter = letter_new(&fixture->envelope, &fixture->message);
-	Raftkv__PeerMessage *head = transfer(letter);
+	struct peer_message *peer_message = peer_message_new(&fixture->envelope, &fixture->message);
+	Raftkv__PeerMessage *head = transfer(peer_message);
 
 	refuse(fixture, head, 0); /* the payload is missing */
 	head->entries[2]->payload_size--;
@@ -170,7 +170,7 @@ static void nonsense_is_refused(void **state)
 	head->epoch = NULL;
 	refuse(fixture, head, 1);
 	raftkv__peer_message__free_unpacked(head, NULL);
-	letter_free(letter);
+	peer_message_free(peer_message);
 }
 
 int main(void)
