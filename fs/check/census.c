@@ -10,7 +10,7 @@
 /* Where the next file of the dirid at hand will be born. */
 struct census {
 	uint64_t dirid;
-	bool is_known; /* a living directory gives directory_id in it */
+	bool is_known; /* a directory that is there creates in it */
 	uint32_t creation_seq;
 };
 
@@ -38,7 +38,7 @@ static int find_creations(struct check *check, struct census *census, uint64_t d
 	return status == STATUS_NOT_FOUND || status == STATUS_CORRUPT ? 0 : status;
 }
 
-/* A directory that gives directory_id elsewhere says so there, too. */
+/* A directory whose files are created elsewhere says so there, too. */
 static int check_creations(struct check *check, const struct inode *inode)
 {
 	uint64_t ino = inode->attributes.ino;
@@ -52,7 +52,7 @@ static int check_creations(struct check *check, const struct inode *inode)
 	status = check_get(check, &key, &value);
 	if (status == STATUS_NOT_FOUND ||
 		(status == 0 && (spill_decode(value.data, &spill) < 0 || spill.directory != ino))) {
-		report_add(&check->report, "directory_id-unmarked", ino,
+		report_add(&check->report, "creation-unmarked", ino,
 			"its files are created under number %" PRIu64 ", which is not marked as its own",
 			inode->creation_dirid);
 		status = 0;
@@ -94,7 +94,7 @@ static int enter(struct check *check, struct census *census, uint64_t ino, struc
 		status = find_creations(check, census, dirid);
 	if (status == 0 && census->is_known && fs_ino_seq(ino) >= census->creation_seq &&
 		!fs_ino_is_directory(ino))
-		report_add(&check->report, "directory_id-used", ino,
+		report_add(&check->report, "creation-used", ino,
 			"the next file created in its directory would get its inode number");
 	return status;
 }

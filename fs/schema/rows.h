@@ -64,7 +64,7 @@ struct attributes {
 	struct fs_time atime;
 	struct fs_time mtime;
 	struct fs_time ctime;
-	struct fs_time btime; /* directory_id */
+	struct fs_time btime; /* of creation */
 };
 
 /* Its data was written at `time`, by the writer's clock: mtime and ctime, which never go back; but what utimensat(2) set

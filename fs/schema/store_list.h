@@ -1,7 +1,7 @@
 /*
  * store_list.h: the addresses of some stores, as people write them: "a:7420,b:7420,c:7420".
  *
- * The list that begins a cluster is its directory_id certificate: the n-th address is store n, and the cluster's id is a hash of
+ * The list that begins a cluster says which cluster it is: the n-th address is store n, and the cluster's id is a hash of
  * the whole list, so that stores that were given different lists never take each other for members of one cluster.
  */
 #ifndef RAFTKV_FS_SCHEMA_STORE_LIST_H
