@@ -13,27 +13,10 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/env_uv.h"
+#include "fs/fuse/lane_buffers.h"
 #include "fs/fuse/protocol.h"
 
-#define PAGE		4096u
-#define HEAD		(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 #define REQUESTS_A_TURN 32 /* then other events of the loop get theirs */
-#define SPARES_MAX	16
-
-/* What read(2) fills. The request begins at `start`, chosen so that the data of a FUSE_WRITE lies on a page. */
-struct request_buffer {
-	struct request_buffer *next;
-	struct pool *pool;
-	void *block; /* malloc'ed. aligned_alloc does not find again what it was given back, and the heap grows */
-	uint8_t *memory; /* in the block, PAGE-aligned */
-};
-
-/* Where buffers that were taken come back to. It outlives the lane while some are still out. */
-struct pool {
-	atomic_uint references; /* the lane, and each buffer that is out */
-	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
-	atomic_uint returned_count; /* about as many; beyond SPARES_MAX they are freed at once */
-};
 
 struct lane {
 	struct lane_options options;
@@ -48,132 +31,16 @@ struct lane {
 	atomic_bool is_help_asked;
 	struct env_mail end; /* to a helper: no request will come */
 	bool answers; /* false: an INIT answer is swallowed */
-	struct request_buffer *buffer;
+	struct lane_buffers *buffers;
 	const struct fuse_in_header *header; /* of the request being handled */
 	uint32_t flags;
-	struct pool *pool;
-	struct request_buffer *spares;
-	unsigned spare_count;
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 };
 
-static const size_t buffer_size = PAGE + LANE_WRITE_MAX + PAGE;
-
-static uint8_t *request_start(const struct request_buffer *buffer)
-{
-	return buffer->memory + PAGE - HEAD;
-}
-
-static void buffer_free(struct request_buffer *buffer)
-{
-	free(buffer->block);
-	free(buffer);
-}
-
-static void buffers_free(struct request_buffer *list)
-{
-	while (list) {
-		struct request_buffer *next = list->next;
-
-		buffer_free(list);
-		list = next;
-	}
-}
-
-static void pool_unref(struct pool *pool)
-{
-	if (atomic_fetch_sub(&pool->references, 1) != 1)
-		return;
-	buffers_free(atomic_load(&pool->returned));
-	free(pool);
-}
-
-static void collect_returned(struct lane *lane)
-{
-	struct request_buffer *list =
-		atomic_exchange_explicit(&lane->pool->returned, NULL, memory_order_acquire);
-
-	while (list) {
-		struct request_buffer *next = list->next;
-
-		atomic_fetch_sub_explicit(&lane->pool->returned_count, 1, memory_order_relaxed);
-		if (lane->spare_count < SPARES_MAX) {
-			list->next = lane->spares;
-			lane->spares = list;
-			lane->spare_count++;
-		} else {
-			buffer_free(list);
-		}
-		list = next;
-	}
-}
-
-static struct request_buffer *buffer_get(struct lane *lane)
-{
-	struct request_buffer *buffer;
-
-	collect_returned(lane);
-	buffer = lane->spares;
-	if (buffer) {
-		lane->spares = buffer->next;
-		lane->spare_count--;
-		return buffer;
-	}
-	buffer = calloc(1, sizeof *buffer);
-	if (!buffer)
-		return NULL;
-	buffer->pool = lane->pool;
-	buffer->block = malloc(buffer_size + PAGE);
-	if (!buffer->block) {
-		free(buffer);
-		return NULL;
-	}
-	buffer->memory = (uint8_t *)(((uintptr_t)buffer->block + PAGE - 1) / PAGE * PAGE);
-	return buffer;
-}
-
-static void push_returned(struct pool *pool, struct request_buffer *buffer)
-{
-	struct request_buffer *first = atomic_load_explicit(&pool->returned, memory_order_relaxed);
-
-	do
-		buffer->next = first;
-	while (!atomic_compare_exchange_weak_explicit(
-		&pool->returned, &first, buffer, memory_order_release, memory_order_relaxed));
-}
-
-static void buffer_return(void *argument)
-{
-	struct request_buffer *buffer = argument;
-	struct pool *pool = buffer->pool;
-
-	if (atomic_fetch_add_explicit(&pool->returned_count, 1, memory_order_relaxed) < SPARES_MAX) {
-		push_returned(pool, buffer);
-	} else {
-		atomic_fetch_sub_explicit(&pool->returned_count, 1, memory_order_relaxed);
-		buffer_free(buffer);
-	}
-	pool_unref(pool);
-}
-
 struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
 {
-	struct request_buffer *next = buffer_get(lane);
-	struct buf *buf;
-
-	if (!next)
-		return NULL;
-	buf = buf_wrap((void *)(uintptr_t)data, size, buffer_return, lane->buffer);
-	if (!buf) {
-		next->next = lane->spares;
-		lane->spares = next;
-		lane->spare_count++;
-		return NULL;
-	}
-	atomic_fetch_add(&lane->pool->references, 1);
-	lane->buffer = next;
-	return buf;
+	return lane_buffers_take(lane->buffers, data, size);
 }
 
 /* ---- The session's input and output ---- */
@@ -237,16 +104,10 @@ int lane_new(const struct lane_options *options, struct lane **out)
 	if (!lane)
 		return -ENOMEM;
 	lane->options = *options;
-	lane->pool = calloc(1, sizeof *lane->pool);
-	if (!lane->pool) {
-		free(lane);
-		return -ENOMEM;
-	}
-	atomic_init(&lane->pool->references, 1);
-	lane->buffer = buffer_get(lane);
+	lane->buffers = lane_buffers_new();
 	lane->session = fuse_session_new(&args, options->operations, sizeof *options->operations, lane);
 	fuse_opt_free_args(&args);
-	if (!lane->buffer || !lane->session ||
+	if (!lane->buffers || !lane->session ||
 		fuse_session_custom_io(lane->session, &session_io, options->fd) < 0) {
 		lane->options.fd = -1;
 		lane_free(lane);
@@ -263,10 +124,7 @@ void lane_free(struct lane *lane)
 	check(!lane->is_reading);
 	if (lane->session)
 		fuse_session_destroy(lane->session); /* closes the descriptor */
-	buffers_free(lane->spares);
-	if (lane->buffer)
-		buffer_free(lane->buffer);
-	pool_unref(lane->pool);
+	lane_buffers_free(lane->buffers);
 	free(lane);
 }
 
@@ -355,7 +213,7 @@ static uint32_t hidden_flags(const struct fuse_in_header *header)
 
 static void handle(struct lane *lane, size_t size)
 {
-	uint8_t *start = request_start(lane->buffer);
+	uint8_t *start = lane_buffers_start(lane->buffers);
 	struct fuse_buf request = {.size = size, .mem = start};
 	struct lane_raw raw;
 
@@ -382,7 +240,7 @@ static void handle(struct lane *lane, size_t size)
 
 static ssize_t read_request(struct lane *lane)
 {
-	ssize_t size = read(lane->options.fd, request_start(lane->buffer), HEAD + LANE_WRITE_MAX);
+	ssize_t size = read(lane->options.fd, lane_buffers_start(lane->buffers), lane_buffers_size());
 
 	return size < 0 ? -errno : size;
 }
@@ -522,13 +380,13 @@ int lane_read_init(struct lane *lane, void *request, size_t size_max)
 		return (int)size;
 	if ((size_t)size > size_max || (size_t)size < sizeof(struct fuse_in_header))
 		return -EPROTO;
-	memcpy(request, request_start(lane->buffer), (size_t)size);
+	memcpy(request, lane_buffers_start(lane->buffers), (size_t)size);
 	return (int)size;
 }
 
 int lane_init(struct lane *lane, const void *request, size_t size, bool answer)
 {
-	struct fuse_buf copy = {.size = size, .mem = request_start(lane->buffer)};
+	struct fuse_buf copy = {.size = size, .mem = lane_buffers_start(lane->buffers)};
 
 	memcpy(copy.mem, request, size);
 	lane->header = copy.mem;
