@@ -20,7 +20,7 @@
 #include "proto/version.h"
 #include "store/open/inspect.h"
 
-#define ANSWER_TIMEOUT_S 5
+#define ANSWER_TIMEOUT_S 10
 #define UNIX_PREFIX	 "unix:"
 #define CACHE_SIZE	 (16u << 20) /* bytes */
 #define LOG_TAIL_SIZE	 65536 /* bytes of the log that are searched for errors */
@@ -194,19 +194,22 @@ static int connect_to_address(const char *address)
 }
 
 /* Asks for the stats, and reads up to where they begin. */
-static bool ask_over_http(FILE *file)
+static int ask_over_http(FILE *file)
 {
 	static const char request[] = "GET /stats HTTP/1.0\r\n\r\n";
 	char line[1024];
-	unsigned code = 0;
+	unsigned status = 0;
 
+	errno = 0;
 	if (write(fileno(file), request, strlen(request)) != (ssize_t)strlen(request) ||
-		!fgets(line, sizeof line, file) || sscanf(line, "HTTP/%*u.%*u %u", &code) != 1 || code != 200)
-		return false;
+		!fgets(line, sizeof line, file))
+		return errno == EAGAIN ? -ETIMEDOUT : -EPROTO;
+	if (sscanf(line, "HTTP/%*u.%*u %u", &status) != 1 || status != 200)
+		return -EPROTO;
 	while (fgets(line, sizeof line, file))
 		if (strcmp(line, "\r\n") == 0)
-			return true;
-	return false;
+			return 0;
+	return errno == EAGAIN ? -ETIMEDOUT : -EPROTO;
 }
 
 static int read_lines(struct target *target, FILE *file)
@@ -258,8 +261,13 @@ static int load_from_metrics(struct target *target, struct status *status)
 	if (!file)
 		return status_set(status, fd < 0 ? fd : -ENOMEM, "%s does not answer: %s", target->address,
 			strerror(fd < 0 ? -fd : ENOMEM));
-	code = ask_over_http(file) ? read_lines(target, file) : -EPROTO;
+	code = ask_over_http(file);
+	if (code == 0)
+		code = read_lines(target, file);
 	fclose(file);
+	if (code == -ETIMEDOUT)
+		return status_set(status, code, "%s does not answer: nothing came for %d s", target->address,
+			ANSWER_TIMEOUT_S);
 	if (code < 0)
 		return status_set(status, code,
 			"%s does not serve the stats of a mount (its option metrics=ADDRESS does)",
