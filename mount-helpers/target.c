@@ -193,23 +193,46 @@ static int connect_to_address(const char *address)
 	return fd;
 }
 
-/* Asks for the stats, and reads up to where they begin. */
-static int ask_over_http(FILE *file)
+/* All that comes until the other side closes, to be freed; takes the descriptor. A blocking call may be interrupted though
+ * no signal came: by the end of what io_uring did for this thread. 0; -ETIMEDOUT: nothing came for ANSWER_TIMEOUT_S. */
+static int receive(int fd, char **text)
+{
+	char bytes[8192];
+	size_t size = 0;
+	FILE *file = open_memstream(text, &size);
+	ssize_t count = file ? 0 : -1;
+	int status = file ? 0 : -ENOMEM;
+
+	while (file && ((count = read(fd, bytes, sizeof bytes)) > 0 || (count < 0 && errno == EINTR)))
+		if (count > 0)
+			fwrite(bytes, 1, (size_t)count, file);
+	if (file && count < 0)
+		status = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (file && fclose(file) != 0 && status == 0)
+		status = -ENOMEM;
+	close(fd);
+	return status;
+}
+
+/* Asks for the stats; takes the descriptor. `text` is to be freed, `*stats` in it. -EPROTO: that is no answer. */
+static int ask_over_http(int fd, char **text, char **stats)
 {
 	static const char request[] = "GET /stats HTTP/1.0\r\n\r\n";
-	char line[1024];
-	unsigned status = 0;
+	unsigned code = 0;
+	int status = 0;
 
-	errno = 0;
-	if (write(fileno(file), request, strlen(request)) != (ssize_t)strlen(request) ||
-		!fgets(line, sizeof line, file))
-		return errno == EAGAIN ? -ETIMEDOUT : -EPROTO;
-	if (sscanf(line, "HTTP/%*u.%*u %u", &status) != 1 || status != 200)
+	*text = NULL;
+	if (write(fd, request, strlen(request)) == (ssize_t)strlen(request))
+		status = receive(fd, text);
+	else
+		close(fd);
+	if (status < 0)
+		return status;
+	*stats = *text ? strstr(*text, "\r\n\r\n") : NULL;
+	if (!*stats || sscanf(*text, "HTTP/%*u.%*u %u", &code) != 1 || code != 200)
 		return -EPROTO;
-	while (fgets(line, sizeof line, file))
-		if (strcmp(line, "\r\n") == 0)
-			return 0;
-	return errno == EAGAIN ? -ETIMEDOUT : -EPROTO;
+	*stats += strlen("\r\n\r\n");
+	return 0;
 }
 
 static int read_lines(struct target *target, FILE *file)
@@ -230,19 +253,29 @@ static int read_lines(struct target *target, FILE *file)
 	return target->count > 0 ? 0 : -ETIMEDOUT;
 }
 
+static int read_text(struct target *target, char *text)
+{
+	FILE *file = *text != '\0' ? fmemopen(text, strlen(text), "r") : NULL;
+	int status = file ? read_lines(target, file) : -EPROTO;
+
+	if (file)
+		fclose(file);
+	return status;
+}
+
 static int load_mounted(struct target *target, struct status *status)
 {
 	int fd = connect_to_store(target->store);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int code;
+	char *text = NULL;
+	int code = fd < 0 ? fd : receive(fd, &text);
 
-	if (!file)
-		return status_set(status, fd < 0 ? fd : -ENOMEM,
-			"the mount on %s does not answer: %s; see the log %s/log", target->mount_point,
-			strerror(fd < 0 ? -fd : ENOMEM), target->store);
-	code = read_lines(target, file);
-	fclose(file);
-	return code < 0 ? status_set(status, code, "the mount on %s says nothing", target->mount_point) : 0;
+	if (code < 0)
+		status_set(status, code, "the mount on %s does not answer: %s; see the log %s/log",
+			target->mount_point, strerror(-code), target->store);
+	else if ((code = read_text(target, text)) < 0)
+		status_set(status, code, "the mount on %s says nothing", target->mount_point);
+	free(text);
+	return code;
 }
 
 static void copy_stat(const struct target *target, const char *name, char text[PATH_MAX])
@@ -255,39 +288,24 @@ static void copy_stat(const struct target *target, const char *name, char text[P
 static int load_from_metrics(struct target *target, struct status *status)
 {
 	int fd = connect_to_address(target->address);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int code;
+	char *text = NULL, *stats;
+	int code = fd < 0 ? fd : ask_over_http(fd, &text, &stats);
 
-	if (!file)
-		return status_set(status, fd < 0 ? fd : -ENOMEM, "%s does not answer: %s", target->address,
-			strerror(fd < 0 ? -fd : ENOMEM));
-	code = ask_over_http(file);
 	if (code == 0)
-		code = read_lines(target, file);
-	fclose(file);
-	if (code == -ETIMEDOUT)
-		return status_set(status, code, "%s does not answer: nothing came for %d s", target->address,
-			ANSWER_TIMEOUT_S);
-	if (code < 0)
+		code = read_text(target, stats);
+	free(text);
+	if (code == -EPROTO)
 		return status_set(status, code,
 			"%s does not serve the stats of a mount (its option metrics=ADDRESS does)",
 			target->address);
+	if (code < 0)
+		return status_set(status, code, "%s does not answer: %s", target->address, strerror(-code));
 	copy_stat(target, "store", target->store);
 	copy_stat(target, "mount", target->mount_point);
 	return 0;
 }
 
 /* ---- From a store that runs ---- */
-
-static int read_text(struct target *target, char *text)
-{
-	FILE *file = *text != '\0' ? fmemopen(text, strlen(text), "r") : NULL;
-	int status = file ? read_lines(target, file) : -EPROTO;
-
-	if (file)
-		fclose(file);
-	return status;
-}
 
 /* From its port. */
 static int load_from_store(struct target *target, struct status *status)
@@ -316,11 +334,12 @@ static int load_from_store(struct target *target, struct status *status)
 static int load_from_directory(struct target *target)
 {
 	int fd = connect_to_store(target->store);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int status = file ? read_lines(target, file) : -ECONNREFUSED;
+	char *text = NULL;
+	int status = fd < 0 ? fd : receive(fd, &text);
 
-	if (file)
-		fclose(file);
+	if (status == 0)
+		status = read_text(target, text);
+	free(text);
 	target->is_store = status == 0;
 	return status;
 }

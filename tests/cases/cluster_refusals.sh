@@ -36,6 +36,8 @@ await 30 test -f "$WORK/ports"
 read -r silent chatty <"$WORK/ports"
 refuses 'nothing there answers as a store does' "127.0.0.1:$silent"
 refuses "127.0.0.1:$chatty: " "127.0.0.1:$chatty"
+"$BUILD/raftkv" status "127.0.0.1:$silent" 2>&1 | grep -q "$silent does not answer: Connection timed out" ||
+	fail "raftkv status of a port that never speaks: $("$BUILD/raftkv" status "127.0.0.1:$silent" 2>&1)"
 
 # One of three is no cluster.
 store_up 1
