@@ -5,16 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/backoff.h"
 #include "proto/container.h"
 #include "proto/units.h"
 #include "store/transport/peer_message.h"
 
-#define PAUSE_FIRST_MS	50u
-#define WAITING_MAX	4096u /* peer_messages to one store, */
+#define WAITING_MAX	4096u /* messages to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
 #define RECEIVE_SIZE	(128u << 20) /* bytes of frames that a lane receives at once */
 #define BATCH_COUNT_MAX 512u
 #define BATCH_SIZE_MAX	(4u << 20) /* bytes of heads in one frame */
+
+/* Between a link that failed and the next one to the same store. */
+static const struct backoff pauses = {
+	.first = 50 * NS_PER_MS, .most = NET_TRANSPORT_PAUSE_MAX_MS * NS_PER_MS};
 
 struct lane *net_lane_here(struct net_transport *transport)
 {
@@ -174,7 +178,7 @@ static void on_opened(void *argument, struct link *link, const Raftkv__HelloRepl
 
 	(void)link;
 	remote->is_open = true;
-	remote->pause_ms = 0;
+	remote->failures = 0;
 	if (remote->is_down)
 		log_info(remote->lane->transport->logger,
 			"msg=\"a store is reached again\" store=%" PRIu64 " version=\"%.20s\"", remote->store,
@@ -197,7 +201,6 @@ static void on_link_closed(void *argument, struct link *link, const struct statu
 	struct remote *remote = argument;
 	struct lane *lane = remote->lane;
 	struct env *env = lane->transport->self->env;
-	uint64_t random;
 
 	(void)link;
 	if (why->code == -ESTALE && !lane->is_stopping)
@@ -207,11 +210,7 @@ static void on_link_closed(void *argument, struct link *link, const struct statu
 	remote->link = NULL;
 	remote->is_open = false;
 	lane->link_count--;
-	env_random(env, &random, sizeof random);
-	remote->pause_ms = remote->pause_ms ? remote->pause_ms * 2 : PAUSE_FIRST_MS;
-	if (remote->pause_ms > NET_TRANSPORT_PAUSE_MAX_MS)
-		remote->pause_ms = NET_TRANSPORT_PAUSE_MAX_MS;
-	remote->pause_until = env_now(env) + (remote->pause_ms / 2 + random % remote->pause_ms) * NS_PER_MS;
+	remote->pause_until = env_now(env) + backoff_draw(&pauses, remote->failures++, env);
 	if (!remote->is_down && !lane->is_stopping)
 		log_warn(lane->transport->logger,
 			"msg=\"a store is not reached\" store=%" PRIu64 " reason=\"%s\"", remote->store,

@@ -6,7 +6,7 @@
  * What the shard's peers say within one turn of its loop goes out together, over all regions, in as few frames as it
  * fits into; so heartbeats of many regions are one frame. A message that finds no link begins one, and waits for it
  * among others, up to a limit; what cannot be sent is dropped and reported, and a link that failed is begun again when
- * something is to be sent, after a pause that grows to NET_TRANSPORT_PAUSE_MAX_MS and is drawn at random.
+ * something is to be sent, after a pause (proto/backoff.h) that grows to NET_TRANSPORT_PAUSE_MAX_MS.
  *
  * Links of other stores are accepted by whoever listens (proto/acceptor.h), and given to net_transport_greet. Each is
  * welcome once the life of its sender is on record here (lives.h), and refused where another life is: then its store fails.

@@ -28,7 +28,7 @@ struct remote {
 	struct link *link; /* NULL: none */
 	bool is_open;
 	bool is_down; /* and that was logged */
-	uint32_t pause_ms;
+	uint32_t failures; /* of links, in a row */
 	uint64_t pause_until; /* env_now */
 	struct peer_messages waiting;
 	struct remote *next_dirty;
