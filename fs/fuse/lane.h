@@ -13,7 +13,8 @@
  * While the payloads are full no lane reads (payloads.h). The one that waits for requests then waits for room, and for
  * the end of the connection.
  *
- * All calls on the lane's loop, except lane_new, lane_init, lane_set_helper, lane_free (before and after it runs).
+ * All calls on the lane's loop, except lane_new, lane_read_init, lane_init, lane_set_helper, lane_free (before and after
+ * it runs).
  */
 #ifndef RAFTKV_FS_FUSE_LANE_H
 #define RAFTKV_FS_FUSE_LANE_H

@@ -4,7 +4,8 @@
  *   queued -> evaluated on the loop, with the cache tier -> mutations: proposed; the ProposalQueue answers
  *                                                        -> no mutations: confirmed as a read, then answered
  *             a row is not in memory: parked             -> a worker fetches what it needs -> queued again, in front
- *             missed three times                         -> a worker evaluates it while the region's evaluation waits
+ *             missed again after EVALUATION_MISSES_MAX   -> a worker evaluates it while the region's evaluation waits
+ *             fetches
  *
  * Order is decided when an evaluation succeeds. A copy of a parked request joins it. What is parked keeps its place
  * among the block store's readers, so that fetched units stay what they are. Step-down answers everything.
