@@ -7,9 +7,9 @@
  * log_cache.h, log_memory.h). Neither engine includes what is the other's; the segment engine's own are batch.h,
  * segment.h, plan.h and raft_log_engine_internal.h.
  *
- * A region's log holds its entries [first_index, last_index], its hard state, and a few small named *marks* (region
- * markers such as Applying and Tombstone; under region 0 those of the store itself, such as blocks_synced). One write
- * carries any of these for one region and is atomic; writes of one region become durable in the order submitted.
+ * A region's log holds its entries [first_index, last_index], its hard state, and a few small named *marks* (such as
+ * Applying, Tombstone and blocks_synced; under region 0 those of the store itself, such as the lives of other stores). One
+ * write carries any of these for one region and is atomic; writes of one region become durable in the order submitted.
  *
  * Threads. Any; a region's writes come from one thread at a time. Completions are mailed to the loop named in the
  * write. Reads see what is durable. Calls marked *blocks* may read the disk and belong on a worker or at start.
@@ -18,7 +18,8 @@
  * retried, and every write from then on gets that status. Full disk: space is reserved ahead, and a write that would
  * need more gets -ENOSPC before anything of it is written; writes without entries (hard states, marks, resets,
  * destroys) and reclaim go on, from a reserve. A write larger than a segment gets STATUS_LIMIT. What a region submits
- * behind a refused write gets the same status until the refusal's `done` has begun, destroys excepted. Bytes that fail their checksum are STATUS_CORRUPT, never data.
+ * behind a refused write gets the same status until the refusal's `done` has begun, destroys excepted. Bytes that fail
+ * their checksum are STATUS_CORRUPT, never data.
  *
  * Damage. Opening refuses a log that lost something acknowledged, with STATUS_CORRUPT and a sentence that names the
  * file, the offset and the regions; unless `options.damaged` is given: it is then told each region concerned, and the
