@@ -24,7 +24,7 @@ enum kind {
 	KIND_READS, /* uint32_t, enum remote_reads */
 };
 
-struct rule {
+struct config_rule {
 	const char *section;
 	const char *name;
 	enum kind kind;
@@ -39,7 +39,7 @@ struct rule {
 #define HOUR_MS	      3600000
 #define TIB	      (UINT64_C(1) << 40)
 
-static const struct rule rules[] = {
+static const struct config_rule rules[] = {
 	{"store", "reserve_bytes", KIND_BYTES, STORE(reserve_size), 1 << 20, TIB, AUTO,
 		"Room that writes leave free on the disk."},
 	{"store", "flush_age_ms", KIND_COUNT, STORE(flush_age_ms), 100, HOUR_MS, "20000",
@@ -121,7 +121,7 @@ static const struct {
 /* ---- Values ---- */
 
 /* False: it is no number of the range. */
-static bool parse_number(const struct rule *rule, const char *text, uint64_t *number)
+static bool parse_number(const struct config_rule *rule, const char *text, uint64_t *number)
 {
 	uint64_t unit = 1;
 	char *end;
@@ -138,7 +138,7 @@ static bool parse_number(const struct rule *rule, const char *text, uint64_t *nu
 	return *number >= rule->least && *number <= rule->most;
 }
 
-static int set_number(void *field, const struct rule *rule, const char *value, struct status *status)
+static int set_number(void *field, const struct config_rule *rule, const char *value, struct status *status)
 {
 	uint64_t number = 0;
 
@@ -157,7 +157,7 @@ static int set_number(void *field, const struct rule *rule, const char *value, s
 	return 0;
 }
 
-static int set_bool(void *field, const struct rule *rule, const char *value, struct status *status)
+static int set_bool(void *field, const struct config_rule *rule, const char *value, struct status *status)
 {
 	bool is_true = strcmp(value, "true") == 0;
 
@@ -179,7 +179,7 @@ static int set_text(void *field, const char *value, struct status *status)
 	return 0;
 }
 
-static int set_word(void *field, const struct rule *rule, const char *value, struct status *status)
+static int set_word(void *field, const struct config_rule *rule, const char *value, struct status *status)
 {
 	char known[64] = "";
 
@@ -197,7 +197,8 @@ static int set_word(void *field, const struct rule *rule, const char *value, str
 		status, -EINVAL, "%s.%s is one of %s, not '%.40s'", rule->section, rule->name, known, value);
 }
 
-static int set_value(struct config *config, const struct rule *rule, const char *value, struct status *status)
+static int set_value(
+	struct config *config, const struct config_rule *rule, const char *value, struct status *status)
 {
 	void *field = (char *)config + rule->offset;
 
@@ -217,7 +218,7 @@ static int set_value(struct config *config, const struct rule *rule, const char 
 	return 0;
 }
 
-static void print_value(const struct config *config, const struct rule *rule, char *text, size_t size)
+static void print_value(const struct config *config, const struct config_rule *rule, char *text, size_t size)
 {
 	const void *field = (const char *)config + rule->offset;
 	uint64_t number = 0;
@@ -252,7 +253,7 @@ static void print_value(const struct config *config, const struct rule *rule, ch
 
 /* ---- Keys ---- */
 
-static const struct rule *config_find(const char *section, const char *name)
+static const struct config_rule *config_find(const char *section, const char *name)
 {
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		if (strcmp(rules[i].section, section) == 0 && strcmp(rules[i].name, name) == 0)
@@ -292,7 +293,7 @@ void config_close(struct config *config)
 int config_set(struct config *config, const char *section, const char *name, const char *value,
 	const char *origin, struct status *status)
 {
-	const struct rule *rule = config_find(section, name);
+	const struct config_rule *rule = config_find(section, name);
 	char *copy;
 	int code;
 
@@ -375,7 +376,7 @@ static char *read_line(char *line, int size, void *stream)
 static int on_key(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = user;
-	const struct rule *rule = config_find(section, name);
+	const struct config_rule *rule = config_find(section, name);
 	struct status status = {0};
 	char origin[300];
 

@@ -15,7 +15,7 @@
 #define PAUSE_US 200000
 
 /* To one store. */
-struct question {
+struct cluster_question {
 	struct env_mail mail;
 	struct cluster *cluster;
 	const char *address;
@@ -46,7 +46,7 @@ struct cluster {
 
 static void on_answer(struct rpc_call *call, int status, const struct frame *answer)
 {
-	struct question *question = container_of(call, struct question, call);
+	struct cluster_question *question = container_of(call, struct cluster_question, call);
 
 	if (status == 0) {
 		question->is_answered = true;
@@ -59,7 +59,7 @@ static void on_answer(struct rpc_call *call, int status, const struct frame *ans
 
 static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply *reply)
 {
-	struct question *question = argument;
+	struct cluster_question *question = argument;
 
 	(void)reply;
 	question->call = (struct rpc_call){
@@ -68,7 +68,7 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 		rpc_close(rpc);
 }
 
-static void finish(struct question *question, const struct status *why)
+static void finish(struct cluster_question *question, const struct status *why)
 {
 	env_timer_stop(&question->timer);
 	if (question->is_answered && !question->answer)
@@ -88,7 +88,7 @@ static void on_closed(void *argument, struct rpc *rpc, const struct status *why)
 
 static void on_late(struct env_timer *timer)
 {
-	struct question *question = container_of(timer, struct question, timer);
+	struct cluster_question *question = container_of(timer, struct cluster_question, timer);
 
 	question->is_late = true;
 	rpc_close(question->rpc);
@@ -96,7 +96,7 @@ static void on_late(struct env_timer *timer)
 
 static void begin(struct env_mail *mail)
 {
-	struct question *question = container_of(mail, struct question, mail);
+	struct cluster_question *question = container_of(mail, struct cluster_question, mail);
 	struct cluster *cluster = question->cluster;
 	struct status why = {0};
 	const struct rpc_options options = {.self = &cluster->self,
@@ -118,7 +118,8 @@ static void begin(struct env_mail *mail)
 static int ask(struct cluster *cluster, const char *address, uint16_t type, const ProtobufCMessage *message,
 	struct buf **answer, struct status *status)
 {
-	struct question question = {.cluster = cluster, .address = address, .type = type, .message = message};
+	struct cluster_question question = {
+		.cluster = cluster, .address = address, .type = type, .message = message};
 
 	env_post(cluster->loop, &question.mail, begin);
 	completion_wait(&cluster->done);

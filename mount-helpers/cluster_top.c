@@ -8,7 +8,7 @@
 
 #define CLEAR_SCREEN "\033[H\033[J"
 
-struct sample {
+struct cluster_sample {
 	Raftkv__OverviewReply *overview; /* NULL: none yet */
 	struct timespec time;
 };
@@ -17,7 +17,7 @@ struct rates {
 	double writes, lease, round, follower, syncs;
 };
 
-static double seconds_between(const struct sample *before, const struct sample *now)
+static double seconds_between(const struct cluster_sample *before, const struct cluster_sample *now)
 {
 	return (double)(now->time.tv_sec - before->time.tv_sec) +
 	       (double)(now->time.tv_nsec - before->time.tv_nsec) / 1e9;
@@ -37,7 +37,8 @@ static double rate(uint64_t before, uint64_t now, double seconds)
 }
 
 /* A store that was not there before, or began again, did nothing. */
-static struct rates rates_of(const struct sample *before, const struct sample *now, uint64_t store)
+static struct rates rates_of(
+	const struct cluster_sample *before, const struct cluster_sample *now, uint64_t store)
 {
 	const Raftkv__StoreStats *old = stats_of(before->overview, store);
 	const Raftkv__StoreStats *new = stats_of(now->overview, store);
@@ -52,7 +53,7 @@ static struct rates rates_of(const struct sample *before, const struct sample *n
 		.syncs = rate(old->log_syncs, new->log_syncs, seconds)};
 }
 
-static void print_rates(const struct sample *before, const struct sample *now)
+static void print_rates(const struct cluster_sample *before, const struct cluster_sample *now)
 {
 	int width = view_address_width(now->overview);
 
@@ -68,7 +69,8 @@ static void print_rates(const struct sample *before, const struct sample *now)
 	}
 }
 
-static void write_rates(struct json *json, const struct sample *before, const struct sample *now)
+static void write_rates(
+	struct json *json, const struct cluster_sample *before, const struct cluster_sample *now)
 {
 	json_begin(json, NULL, '{');
 	json_real(json, "interval_seconds", seconds_between(before, now));
@@ -93,7 +95,8 @@ static void write_rates(struct json *json, const struct sample *before, const st
 	json->needs_comma = false;
 }
 
-static void show(struct command *command, const struct sample *before, const struct sample *now)
+static void show(
+	struct command *command, const struct cluster_sample *before, const struct cluster_sample *now)
 {
 	if (command->is_json) {
 		write_rates(&command->json, before, now);
@@ -104,7 +107,7 @@ static void show(struct command *command, const struct sample *before, const str
 	fflush(stdout);
 }
 
-static int take(struct cluster *cluster, struct sample *sample, struct status *status)
+static int take(struct cluster *cluster, struct cluster_sample *sample, struct status *status)
 {
 	if (sample->overview)
 		raftkv__overview_reply__free_unpacked(sample->overview, NULL);
@@ -124,7 +127,7 @@ int view_top(struct command *command, const char *list)
 {
 	uint64_t interval = command_number(command, "interval", 1);
 	uint64_t count = command_number(command, "count", UINT64_MAX);
-	struct sample samples[2] = {0};
+	struct cluster_sample samples[2] = {0};
 	struct status status = {0};
 	struct cluster *cluster;
 	int code = cluster_open(list, &cluster, &status);

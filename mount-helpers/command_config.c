@@ -10,14 +10,14 @@
 #include "fs/config.h"
 #include "mount-helpers/command.h"
 
-struct listing {
+struct config_listing {
 	struct command *command;
 	char section[64]; /* of the key before */
 };
 
 static void print_setting(void *argument, const struct config_value *value)
 {
-	struct listing *listing = argument;
+	struct config_listing *listing = argument;
 	struct json *json = &listing->command->json;
 	int width;
 
@@ -71,7 +71,7 @@ static bool parse(const struct statistic *stat, struct config_value *value)
 
 static int list_of_mount(struct command *command, const char *path)
 {
-	struct listing listing = {.command = command};
+	struct config_listing listing = {.command = command};
 	struct status status = {0};
 	struct config_value value;
 	struct target target;
@@ -100,7 +100,7 @@ static int list_of_mount(struct command *command, const char *path)
 
 static int list_of_file(struct command *command, const char *path)
 {
-	struct listing listing = {.command = command};
+	struct config_listing listing = {.command = command};
 	struct status status = {0};
 	struct config config;
 	int code = config_init(&config);

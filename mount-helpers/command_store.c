@@ -96,7 +96,7 @@ static int look(struct cluster *cluster, struct emptying *emptying, struct statu
 static int wait_until_empty(const char *list, uint64_t store)
 {
 	struct emptying emptying = {.store = store};
-	struct progress progress;
+	struct progress_bar progress;
 	struct status status = {0};
 	struct cluster *cluster;
 	int code = cluster_open(list, &cluster, &status);

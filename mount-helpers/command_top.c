@@ -25,7 +25,7 @@ struct duration {
 	struct histogram_sums sums;
 };
 
-struct sample {
+struct mount_sample {
 	struct target target;
 	struct timespec time;
 	size_t duration_count;
@@ -59,7 +59,7 @@ static bool parse(const struct statistic *stat, struct duration *duration)
 	return true;
 }
 
-static int take_sample(struct sample *sample, const char *path, struct status *status)
+static int take_sample(struct mount_sample *sample, const char *path, struct status *status)
 {
 	int code;
 
@@ -80,13 +80,13 @@ static int take_sample(struct sample *sample, const char *path, struct status *s
 
 /* ---- Between two samples ---- */
 
-static double seconds_between(const struct sample *before, const struct sample *now)
+static double seconds_between(const struct mount_sample *before, const struct mount_sample *now)
 {
 	return (double)(now->time.tv_sec - before->time.tv_sec) +
 	       (double)(now->time.tv_nsec - before->time.tv_nsec) / 1e9;
 }
 
-static double rate(const struct sample *before, const struct sample *now, const char *name)
+static double rate(const struct mount_sample *before, const struct mount_sample *now, const char *name)
 {
 	uint64_t old = target_number(&before->target, name), new = target_number(&now->target, name);
 
@@ -94,7 +94,7 @@ static double rate(const struct sample *before, const struct sample *now, const 
 }
 
 /* What came since `before`; the mount may have been another then. */
-static struct duration since(const struct sample *before, const struct duration *now)
+static struct duration since(const struct mount_sample *before, const struct duration *now)
 {
 	struct duration difference = *now;
 
@@ -126,7 +126,8 @@ static double quantile_us(const struct histogram_sums *sums)
 
 /* ---- Showing ---- */
 
-static void print_durations(const struct sample *before, const struct sample *now, const char *kind)
+static void print_durations(
+	const struct mount_sample *before, const struct mount_sample *now, const char *kind)
 {
 	printf("\n%-16s %12s %12s %14s\n", kind, "per second", "mean us", "99 % below us");
 	for (size_t i = 0; i < now->duration_count; i++) {
@@ -139,7 +140,7 @@ static void print_durations(const struct sample *before, const struct sample *no
 	}
 }
 
-static void print_sample(const struct sample *before, const struct sample *now)
+static void print_sample(const struct mount_sample *before, const struct mount_sample *now)
 {
 	const struct target *target = &now->target;
 
@@ -157,14 +158,14 @@ static void print_sample(const struct sample *before, const struct sample *now)
 	print_durations(before, now, OPERATION);
 }
 
-static void write_rate(struct json *json, const struct sample *before, const struct sample *now,
+static void write_rate(struct json *json, const struct mount_sample *before, const struct mount_sample *now,
 	const char *key, const char *name)
 {
 	json_real(json, key, rate(before, now, name));
 }
 
-static void write_durations(
-	struct json *json, const struct sample *before, const struct sample *now, const char *kind)
+static void write_durations(struct json *json, const struct mount_sample *before,
+	const struct mount_sample *now, const char *kind)
 {
 	json_begin(json, kind == STAGE ? "stages" : "operations", '[');
 	for (size_t i = 0; i < now->duration_count; i++) {
@@ -182,7 +183,7 @@ static void write_durations(
 	json_end(json, ']');
 }
 
-static void write_sample(struct json *json, const struct sample *before, const struct sample *now)
+static void write_sample(struct json *json, const struct mount_sample *before, const struct mount_sample *now)
 {
 	json_begin(json, NULL, '{');
 	json_real(json, "interval_seconds", seconds_between(before, now));
@@ -199,7 +200,7 @@ static void write_sample(struct json *json, const struct sample *before, const s
 	json->needs_comma = false;
 }
 
-static void show(struct command *command, const struct sample *before, const struct sample *now)
+static void show(struct command *command, const struct mount_sample *before, const struct mount_sample *now)
 {
 	if (command->is_json)
 		write_sample(&command->json, before, now);
@@ -222,13 +223,13 @@ static int top_of_mount(struct command *command)
 {
 	uint64_t interval = command_number(command, "interval", 1);
 	uint64_t count = command_number(command, "count", UINT64_MAX);
-	struct sample *samples = calloc(2, sizeof *samples);
+	struct mount_sample *samples = calloc(2, sizeof *samples);
 	struct status status = {0};
 	int code = samples ? take_sample(&samples[0], command->arguments[0], &status)
 			   : status_set(&status, -ENOMEM, "out of memory");
 
 	for (uint64_t i = 0; code == 0 && i < count; i++) {
-		struct sample *before = &samples[i % 2], *now = &samples[(i + 1) % 2];
+		struct mount_sample *before = &samples[i % 2], *now = &samples[(i + 1) % 2];
 
 		sleep_seconds(interval);
 		target_close(&now->target);

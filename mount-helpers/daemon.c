@@ -12,7 +12,7 @@
 
 #include "mount-helpers/options.h"
 
-struct report {
+struct daemon_report {
 	int exit_code;
 	char text[sizeof((struct status *)0)->text];
 };
@@ -26,7 +26,7 @@ static int64_t now_ms(void)
 }
 
 /* Whether a whole report came before `timeout_ms`; `*expired` tells a timeout from a child that died. */
-static bool read_report(int fd, int64_t timeout_ms, struct report *report, bool *expired)
+static bool read_report(int fd, int64_t timeout_ms, struct daemon_report *report, bool *expired)
 {
 	int64_t end = now_ms() + timeout_ms;
 	size_t have = 0;
@@ -55,7 +55,7 @@ static bool read_report(int fd, int64_t timeout_ms, struct report *report, bool 
 
 static int wait_for_child(pid_t child, int fd, const char *name, uint32_t timeout_s)
 {
-	struct report report;
+	struct daemon_report report;
 	bool expired;
 
 	if (read_report(fd, (int64_t)timeout_s * 1000, &report, &expired)) {
@@ -100,7 +100,7 @@ bool daemon_begin(struct daemon *daemon, const char *name, uint32_t timeout_s, i
 
 void daemon_report(struct daemon *daemon, const char *name, int exit_code, const struct status *status)
 {
-	struct report report = {.exit_code = exit_code};
+	struct daemon_report report = {.exit_code = exit_code};
 
 	if (daemon->report < 0) {
 		if (status)

@@ -38,7 +38,7 @@ struct fsck {
 	bool is_verbose;
 	struct logger logger;
 	struct env *env;
-	struct progress progress;
+	struct progress_bar progress;
 	struct json json;
 	uint64_t corrected;
 	uint64_t left;

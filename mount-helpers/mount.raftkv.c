@@ -41,7 +41,7 @@
 #endif
 
 /* One mount, from the command line to its end. */
-struct service {
+struct mount_service {
 	struct mount_options options;
 	struct config config;
 	struct logger logger;
@@ -84,23 +84,23 @@ static const char help[] =
 	"          mount.raftkv store1:7420,store2:7420,store3:7420 /mnt\n"
 	"See mount.raftkv(8).\n";
 
-static bool is_cluster(const struct service *service)
+static bool is_cluster(const struct mount_service *service)
 {
 	return service->stores[0] != '\0';
 }
 
-static struct env *env_of(const struct service *service)
+static struct env *env_of(const struct mount_service *service)
 {
 	return is_cluster(service) ? clustered_env(service->clustered) : embedded_env(service->embedded);
 }
 
-static struct client *client_of(const struct service *service)
+static struct client *client_of(const struct mount_service *service)
 {
 	return is_cluster(service) ? clustered_client(service->clustered)
 				   : embedded_client(service->embedded);
 }
 
-static struct env_loop **loops_of(const struct service *service, uint32_t *count)
+static struct env_loop **loops_of(const struct mount_service *service, uint32_t *count)
 {
 	return is_cluster(service) ? clustered_loops(service->clustered, count)
 				   : embedded_loops(service->embedded, count);
@@ -116,7 +116,7 @@ static int remount(const struct mount_options *options, struct status *status)
 	return 0;
 }
 
-static int open_log(struct service *service, struct status *status)
+static int open_log(struct mount_service *service, struct status *status)
 {
 	char path[PATH_MAX + 8];
 
@@ -144,7 +144,7 @@ static uint32_t id_behind_sudo(const char *variable, uint32_t otherwise)
 
 static void on_store_failed(void *argument, int status, const char *sentence)
 {
-	const struct service *service = argument;
+	const struct mount_service *service = argument;
 
 	log_error(&service->logger, "msg=\"the store can not go on\" reason=\"%s\" status=\"%s\"", sentence,
 		status_name(status));
@@ -153,7 +153,7 @@ static void on_store_failed(void *argument, int status, const char *sentence)
 
 static void on_front_ended(void *argument)
 {
-	const struct service *service = argument;
+	const struct mount_service *service = argument;
 	const uint64_t one = 1;
 
 	if (write(service->ended, &one, sizeof one) != sizeof one)
@@ -163,7 +163,7 @@ static void on_front_ended(void *argument)
 /* ---- The daemon ---- */
 
 /* A store that is being closed (umount returns before its daemon has ended) is waited for. */
-static int open_embedded(struct service *service, struct status *status)
+static int open_embedded(struct mount_service *service, struct status *status)
 {
 	const struct embedded_options options = {
 		.path = service->store,
@@ -188,7 +188,7 @@ static int open_embedded(struct service *service, struct status *status)
 
 /* The daemon's log and socket are in a directory of its own; a second daemon of one place shares it, and is not waited
  * for. */
-static int open_clustered(struct service *service, struct status *status)
+static int open_clustered(struct mount_service *service, struct status *status)
 {
 	uint32_t limit_ms = service->options.mount_timeout_s * 1000;
 	const struct clustered_options options = {
@@ -252,20 +252,20 @@ static void on_session_lost(void *argument)
 /* On the first loop, as are those that call it. */
 static void on_kept(void *argument, bool are_kept)
 {
-	struct service *service = argument;
+	struct mount_service *service = argument;
 
 	clustered_answer(service->clustered, service->notice, are_kept);
 }
 
 static void on_asked(void *argument, uint64_t notice, struct slice inodes)
 {
-	struct service *service = argument;
+	struct mount_service *service = argument;
 
 	service->notice = notice;
 	front_ask(service->front, inodes, on_kept, service);
 }
 
-static int open_front(struct service *service, struct status *status)
+static int open_front(struct mount_service *service, struct status *status)
 {
 	const struct channel_options channel = {
 		.source = service->options.source,
@@ -309,7 +309,7 @@ static int open_front(struct service *service, struct status *status)
 }
 
 /* What raftkv(1) asks, and Prometheus. */
-static void open_control(struct service *service, const struct stats_source *source)
+static void open_control(struct mount_service *service, const struct stats_source *source)
 {
 	uint32_t count;
 	const struct control_options options = {
@@ -322,7 +322,7 @@ static void open_control(struct service *service, const struct stats_source *sou
 		log_warn(&service->logger, "msg=\"no control socket\" reason=\"%s\"", status.text);
 }
 
-static int show_stats(struct service *service, struct status *status)
+static int show_stats(struct mount_service *service, struct status *status)
 {
 	struct env *env = env_of(service);
 	const struct stats_source source = {
@@ -344,7 +344,7 @@ static int show_stats(struct service *service, struct status *status)
 }
 
 /* The mount is good once its root answers. */
-static int look_at_root(struct service *service, struct status *status)
+static int look_at_root(struct mount_service *service, struct status *status)
 {
 	struct stat root;
 
@@ -356,7 +356,7 @@ static int look_at_root(struct service *service, struct status *status)
 	return 0;
 }
 
-static int start(struct service *service, struct status *status)
+static int start(struct mount_service *service, struct status *status)
 {
 	int code;
 
@@ -381,7 +381,7 @@ static int start(struct service *service, struct status *status)
 }
 
 /* remount changes flags in the kernel, which alone knows them then. */
-static void follow_flags(const struct service *service)
+static void follow_flags(const struct mount_service *service)
 {
 	struct mountinfo info;
 
@@ -390,7 +390,7 @@ static void follow_flags(const struct service *service)
 }
 
 /* The kernel has left a mount of a cluster. */
-static void begin_end(struct service *service)
+static void begin_end(struct mount_service *service)
 {
 	service->ending = (struct ending){.env = env_of(service),
 		.remote = clustered_remote(service->clustered),
@@ -400,7 +400,7 @@ static void begin_end(struct service *service)
 }
 
 /* Without waiting for what is under way: the process ends, and all of it. */
-static void give_up(struct service *service)
+static void give_up(struct mount_service *service)
 {
 	ending_say(&service->ending);
 	metrics_stop(service->metrics);
@@ -409,7 +409,7 @@ static void give_up(struct service *service)
 }
 
 /* Until the mount has gone; a signal takes it away. */
-static void serve(struct service *service, int signals)
+static void serve(struct mount_service *service, int signals)
 {
 	struct pollfd wait[4] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN},
 		{.fd = mountinfo_open(), .events = POLLPRI},
@@ -439,7 +439,7 @@ static void serve(struct service *service, int signals)
 		close(wait[2].fd);
 }
 
-static void stop(struct service *service)
+static void stop(struct mount_service *service)
 {
 	trim_stop(service->trim);
 	metrics_stop(service->metrics);
@@ -465,7 +465,7 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static int run_daemon(struct service *service)
+static int run_daemon(struct mount_service *service)
 {
 	struct status status = {0};
 	int signals = block_signals();
@@ -498,7 +498,7 @@ static int fail(const struct status *status, int exit_code)
 	return exit_code;
 }
 
-static int prepare(struct service *service, struct status *status)
+static int prepare(struct mount_service *service, struct status *status)
 {
 	const struct mount_options *options = &service->options;
 	int code;
@@ -513,7 +513,7 @@ static int prepare(struct service *service, struct status *status)
 	return code < 0 ? status_set(status, code, "there is no place for the log: say -o log=FILE") : 0;
 }
 
-static int mount_it(struct service *service)
+static int mount_it(struct mount_service *service)
 {
 	struct status status = {0};
 	int exit_code;
@@ -543,7 +543,7 @@ static int mount_it(struct service *service)
 
 int main(int count, char **arguments)
 {
-	struct service service = {.daemon = {.report = -1}, .channel = {.fd = -1}, .log_fd = -1};
+	struct mount_service service = {.daemon = {.report = -1}, .channel = {.fd = -1}, .log_fd = -1};
 	struct status status = {0};
 	int exit_code;
 

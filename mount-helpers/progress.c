@@ -18,7 +18,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void progress_start(struct progress *progress, bool is_quiet)
+void progress_start(struct progress_bar *progress, bool is_quiet)
 {
 	sigset_t set;
 
@@ -26,13 +26,13 @@ void progress_start(struct progress *progress, bool is_quiet)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	*progress = (struct progress){
+	*progress = (struct progress_bar){
 		.is_shown = !is_quiet && isatty(STDERR_FILENO),
 		.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
 	};
 }
 
-bool progress_tell(struct progress *progress, const char *what, double done)
+bool progress_tell(struct progress_bar *progress, const char *what, double done)
 {
 	static const char marks[] = "########################################";
 	struct signalfd_siginfo signal_;
@@ -50,13 +50,13 @@ bool progress_tell(struct progress *progress, const char *what, double done)
 	return !progress->is_cancelled;
 }
 
-void progress_clear(struct progress *progress)
+void progress_clear(struct progress_bar *progress)
 {
 	if (progress->is_shown)
 		fprintf(stderr, "\r%*s\r", WIDTH + 20, "");
 }
 
-void progress_stop(struct progress *progress)
+void progress_stop(struct progress_bar *progress)
 {
 	progress_clear(progress);
 	if (progress->signals >= 0)

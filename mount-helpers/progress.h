@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct progress {
+struct progress_bar {
 	bool is_shown;
 	bool is_cancelled;
 	int signals; /* signalfd, or -1 */
@@ -16,11 +16,11 @@ struct progress {
 };
 
 /* `is_quiet`: no line. */
-void progress_start(struct progress *progress, bool is_quiet);
+void progress_start(struct progress_bar *progress, bool is_quiet);
 /* `done`: 0 to 1. True: go on. */
-bool progress_tell(struct progress *progress, const char *what, double done);
+bool progress_tell(struct progress_bar *progress, const char *what, double done);
 /* Takes the line away, so that something else can be printed. */
-void progress_clear(struct progress *progress);
-void progress_stop(struct progress *progress);
+void progress_clear(struct progress_bar *progress);
+void progress_stop(struct progress_bar *progress);
 
 #endif

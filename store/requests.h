@@ -16,7 +16,7 @@
 #include "store/queues/queues.h"
 #include "store/rows/region_change.h"
 
-struct evaluation; /* evaluate_internal.h */
+struct evaluation_task; /* evaluate_internal.h */
 struct evaluations; /* evaluate.h */
 struct peer; /* peer.h */
 struct view; /* view.h */
@@ -51,7 +51,7 @@ struct raftkv_write {
 	struct evaluations *evaluations; /* that it was queued with */
 	struct proposal proposal; /* while in the log */
 	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
-	struct evaluation *evaluation; /* once a row was not in memory */
+	struct evaluation_task *evaluation; /* once a row was not in memory */
 	size_t size; /* bytes proposed */
 	struct buf *reply;
 	int status;

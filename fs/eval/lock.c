@@ -37,7 +37,7 @@ static void put_lock(struct evaluation *evaluation, uint64_t ino, const struct l
 
 /* ---- Setting ---- */
 
-struct search {
+struct lock_search {
 	const struct lock *wanted;
 	bool waits;
 	struct lock_queue queue;
@@ -47,7 +47,7 @@ struct search {
 };
 
 /* The queue's entries are not cleared: they are many. */
-static void search_init(struct search *search, const struct lock *wanted, bool waits)
+static void search_init(struct lock_search *search, const struct lock *wanted, bool waits)
 {
 	search->wanted = wanted;
 	search->waits = waits;
@@ -59,7 +59,7 @@ static void search_init(struct search *search, const struct lock *wanted, bool w
 
 static int examine(void *argument, struct slice key, struct slice value)
 {
-	struct search *search = argument;
+	struct lock_search *search = argument;
 	const struct lock *wanted = search->wanted;
 	struct lock lock;
 	int status = lock_decode(key, value, &lock);
@@ -76,7 +76,7 @@ static int examine(void *argument, struct slice key, struct slice value)
 	return 1;
 }
 
-struct change {
+struct lock_change {
 	struct evaluation *evaluation;
 	uint64_t ino;
 	struct lock range; /* what is asked for; grows by what it merges with */
@@ -95,7 +95,7 @@ static bool is_overlapping(const struct lock *a, const struct lock *b)
 }
 
 /* What `held` keeps on both sides of the range. */
-static void cut_out(struct change *change, const struct lock *held)
+static void cut_out(struct lock_change *change, const struct lock *held)
 {
 	struct lock part = *held;
 
@@ -116,7 +116,7 @@ static void cut_out(struct change *change, const struct lock *held)
 
 static int change_held(void *argument, struct slice key, struct slice value)
 {
-	struct change *change = argument;
+	struct lock_change *change = argument;
 	struct lock *range = &change->range;
 	struct lock held;
 	struct fs_key held_key;
@@ -139,7 +139,7 @@ static int change_held(void *argument, struct slice key, struct slice value)
 }
 
 /* The session is listed as a holder while it has a lock here, or waits for one. */
-static void change_hold(struct change *change, uint32_t session_count)
+static void change_hold(struct lock_change *change, uint32_t session_count)
 {
 	struct fs_key key = fs_key_hold(change->range.session, change->ino, FS_HOLD_LOCK);
 	uint32_t left = session_count - change->removed + change->added;
@@ -151,7 +151,7 @@ static void change_hold(struct change *change, uint32_t session_count)
 }
 
 /* Those who wait no longer, now that it is set or dropped. */
-static uint32_t leave_queue(struct search *search)
+static uint32_t leave_queue(struct lock_search *search)
 {
 	const struct lock *wanted = search->wanted;
 
@@ -160,10 +160,10 @@ static uint32_t leave_queue(struct search *search)
 	return search->waits ? lock_queue_leave(&search->queue, wanted) : 0;
 }
 
-static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inode, struct search *search)
+static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inode, struct lock_search *search)
 {
 	const struct lock *wanted = search->wanted;
-	struct change change = {
+	struct lock_change change = {
 		.evaluation = evaluation, .ino = inode->inode.attributes.ino, .range = *wanted};
 	int status = scan_locks(evaluation, change.ino, change_held, &change);
 
@@ -183,7 +183,7 @@ static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inod
 }
 
 /* An answer that is an error, and changes rows: who waits has its place from now on. */
-static int refuse(struct evaluation *evaluation, struct search *search)
+static int refuse(struct evaluation *evaluation, struct lock_search *search)
 {
 	evaluation->reply.blocker = search->blocker;
 	if (!search->waits)
@@ -194,9 +194,10 @@ static int refuse(struct evaluation *evaluation, struct search *search)
 	return 0;
 }
 
-static int give_up(struct evaluation *evaluation, struct search *search)
+static int give_up(struct evaluation *evaluation, struct lock_search *search)
 {
-	struct change change = {.evaluation = evaluation, .ino = search->queue.ino, .range = *search->wanted};
+	struct lock_change change = {
+		.evaluation = evaluation, .ino = search->queue.ino, .range = *search->wanted};
 
 	change.removed = lock_queue_give_up(&search->queue, search->wanted);
 	change_hold(&change, search->session_count);
@@ -204,7 +205,7 @@ static int give_up(struct evaluation *evaluation, struct search *search)
 }
 
 /* 1: a lock that is held is in the way. */
-static int look_around(struct evaluation *evaluation, uint64_t ino, struct search *search)
+static int look_around(struct evaluation *evaluation, uint64_t ino, struct lock_search *search)
 {
 	int status = lock_queue_load(&search->queue, evaluation, ino);
 
@@ -217,7 +218,7 @@ static int look_around(struct evaluation *evaluation, uint64_t ino, struct searc
 int eval_lock(struct evaluation *evaluation, const struct op_lock *op)
 {
 	struct lock wanted = op->lock;
-	struct search search;
+	struct lock_search search;
 	struct evaluation_inode *inode;
 	int status = evaluation_inode(evaluation, op->ino, &inode);
 

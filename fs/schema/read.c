@@ -134,7 +134,7 @@ int read_link(struct view *view, uint64_t ino, char *target, size_t size_max, si
 
 /* ---- Directories ---- */
 
-struct listing {
+struct read_listing {
 	struct view *view;
 	bool plus;
 	uint64_t cookie_before;
@@ -142,8 +142,8 @@ struct listing {
 	void *argument;
 };
 
-static int give(struct listing *listing, struct slice name, uint64_t ino, uint32_t type, uint64_t position,
-	const struct attributes *attributes)
+static int give(struct read_listing *listing, struct slice name, uint64_t ino, uint32_t type,
+	uint64_t position, const struct attributes *attributes)
 {
 	struct read_entry entry = {
 		.name = name,
@@ -162,7 +162,7 @@ static int give(struct listing *listing, struct slice name, uint64_t ino, uint32
 
 static int give_row(void *argument, struct slice key, struct slice value)
 {
-	struct listing *listing = argument;
+	struct read_listing *listing = argument;
 	struct attributes attributes;
 	struct slice name;
 	struct entry entry;
@@ -179,7 +179,7 @@ static int give_row(void *argument, struct slice key, struct slice value)
 		listing->plus ? &attributes : NULL);
 }
 
-static int give_dots(struct listing *listing, const struct inode *directory, uint64_t cookie)
+static int give_dots(struct read_listing *listing, const struct inode *directory, uint64_t cookie)
 {
 	const struct attributes *attributes = &directory->attributes;
 	int status = 0;
@@ -195,7 +195,7 @@ static int give_dots(struct listing *listing, const struct inode *directory, uin
 int read_directory(
 	struct view *view, uint64_t ino, uint64_t cookie, bool plus, read_entry_cb each, void *argument)
 {
-	struct listing listing = {.view = view, .plus = plus, .each = each, .argument = argument};
+	struct read_listing listing = {.view = view, .plus = plus, .each = each, .argument = argument};
 	uint64_t hash = cookie > POSITION_FIRST ? cookie - POSITION_FIRST : 0;
 	struct inode directory;
 	struct fs_key low, high;

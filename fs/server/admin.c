@@ -13,7 +13,7 @@
 
 /* ---- Who coordinates the cluster ---- */
 
-struct search {
+struct leader_search {
 	struct admin *admin;
 	struct rpc_request *request;
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader);
@@ -23,7 +23,7 @@ struct search {
 
 static void compare_store(void *argument, uint64_t store, const char *address)
 {
-	struct search *search = argument;
+	struct leader_search *search = argument;
 
 	if (store == search->store)
 		snprintf(search->admin->address, sizeof search->admin->address, "%s", address);
@@ -31,7 +31,7 @@ static void compare_store(void *argument, uint64_t store, const char *address)
 
 static void on_leader(struct raftkv_region_status *region, int status)
 {
-	struct search *search = container_of(region, struct search, region);
+	struct leader_search *search = container_of(region, struct leader_search, region);
 	struct admin *admin = search->admin;
 
 	search->store = status == 0 ? region->leader_store : 0;
@@ -46,7 +46,7 @@ static void on_leader(struct raftkv_region_status *region, int status)
 int admin_find_leader(struct admin *admin, struct rpc_request *request,
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader))
 {
-	struct search *search = calloc(1, sizeof *search);
+	struct leader_search *search = calloc(1, sizeof *search);
 
 	if (!search)
 		return -ENOMEM;

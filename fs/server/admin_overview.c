@@ -22,7 +22,7 @@ struct region_draft {
 	Raftkv__OverviewMember *pointers[REGION_PEERS_MAX];
 };
 
-struct draft {
+struct overview_draft {
 	struct coordinator_overview overview;
 	Raftkv__OverviewReply reply;
 	struct store_draft *stores;
@@ -35,7 +35,7 @@ struct draft {
 
 /* ---- Stores and sessions ---- */
 
-static void fill_store(struct admin *admin, struct draft *draft, uint32_t i)
+static void fill_store(struct admin *admin, struct overview_draft *draft, uint32_t i)
 {
 	const struct store_entry *entry = &draft->overview.stores->entries[i];
 	uint64_t now = env_now(admin->env);
@@ -56,7 +56,7 @@ static void fill_store(struct admin *admin, struct draft *draft, uint32_t i)
 	draft->store_pointers[i] = message;
 }
 
-static void fill_session(struct draft *draft, uint32_t i)
+static void fill_session(struct overview_draft *draft, uint32_t i)
 {
 	const struct coordinator_session *session = &draft->overview.sessions[i];
 	Raftkv__OverviewSession *message = &draft->sessions[i];
@@ -91,7 +91,7 @@ static void fill_member(struct region_draft *region, uint32_t i, const struct re
 	region->pointers[i] = message;
 }
 
-static void fill_region(struct draft *draft, uint32_t i)
+static void fill_region(struct overview_draft *draft, uint32_t i)
 {
 	const struct coordinator_region *seen = &draft->overview.regions[i];
 	struct region_draft *region = &draft->regions[i];
@@ -116,7 +116,7 @@ static void fill_region(struct draft *draft, uint32_t i)
 /* The coordinator went through the regions in this order, too; one that is new to it is left out. */
 static void add_range(void *argument, const struct region *region, uint64_t term)
 {
-	struct draft *draft = argument;
+	struct overview_draft *draft = argument;
 
 	(void)term;
 	for (uint32_t i = 0; i < draft->overview.region_count; i++) {
@@ -139,7 +139,7 @@ static ProtobufCBinaryData bytes_of(const struct buf *key)
 
 /* ---- The answer ---- */
 
-static bool draft_init(struct draft *draft)
+static bool draft_init(struct overview_draft *draft)
 {
 	const struct coordinator_overview *overview = &draft->overview;
 	uint32_t stores = overview->stores->count + 1, regions = overview->region_count + 1,
@@ -156,7 +156,7 @@ static bool draft_init(struct draft *draft)
 	       draft->region_pointers && draft->session_pointers;
 }
 
-static void draft_close(struct draft *draft)
+static void draft_close(struct overview_draft *draft)
 {
 	for (uint32_t i = 0; draft->regions && i < draft->overview.region_count; i++) {
 		buf_unref(draft->regions[i].start);
@@ -170,7 +170,7 @@ static void draft_close(struct draft *draft)
 	free(draft->session_pointers);
 }
 
-static void fill(struct admin *admin, struct draft *draft)
+static void fill(struct admin *admin, struct overview_draft *draft)
 {
 	Raftkv__OverviewReply *reply = &draft->reply;
 	const struct coordinator_overview *overview = &draft->overview;
@@ -211,7 +211,7 @@ static void send_on(struct admin *admin, struct rpc_request *request, struct adm
 int admin_on_overview(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct admin *admin = argument;
-	struct draft draft = {0};
+	struct overview_draft draft = {0};
 
 	if (!admin_is_bare(frame))
 		return STATUS_MALFORMED;

@@ -19,14 +19,14 @@ static const struct {
 
 #define NAME_COUNT (sizeof names / sizeof *names)
 
-struct line {
+struct option_line {
 	char **next, **end;
 	struct config *config;
 	struct status *status;
 };
 
 /* "--option=value", or "--option" and the next argument. 1: it is this option; 0: another one. */
-static int server_options_take(struct line *line, const char *option, const char **value)
+static int server_options_take(struct option_line *line, const char *option, const char **value)
 {
 	size_t size = strlen(option);
 
@@ -41,7 +41,7 @@ static int server_options_take(struct line *line, const char *option, const char
 	return 1;
 }
 
-static int set_named(struct line *line, size_t i)
+static int set_named(struct option_line *line, size_t i)
 {
 	const char *value = names[i].value;
 	int code = 1;
@@ -56,7 +56,7 @@ static int set_named(struct line *line, size_t i)
 	return code < 0 ? code : 1;
 }
 
-static int server_options_apply(struct line *line)
+static int server_options_apply(struct option_line *line)
 {
 	const char *value, *option = *line->next;
 	int code = server_options_take(line, "--config", &value);
@@ -74,7 +74,7 @@ static int server_options_apply(struct line *line)
 static const char *find_file(int count, char **arguments)
 {
 	const char *file = NULL;
-	struct line line = {.next = arguments + 1, .end = arguments + count};
+	struct option_line line = {.next = arguments + 1, .end = arguments + count};
 
 	for (; line.next < line.end; line.next++) {
 		const char *value;
@@ -99,7 +99,7 @@ static enum server_request find_request(int count, char **arguments)
 int server_options_parse(struct config *config, int count, char **arguments, enum server_request *request,
 	struct status *status)
 {
-	struct line line = {
+	struct option_line line = {
 		.next = arguments + 1, .end = arguments + count, .config = config, .status = status};
 	const char *file = find_file(count, arguments);
 	int code;

@@ -8,7 +8,7 @@
 #include "proto/plant.h"
 #include "store/rows/slots.h"
 
-struct change {
+struct service_write {
 	struct service *service;
 	struct rpc_request *request;
 	struct raftkv_write write;
@@ -28,7 +28,7 @@ static void service_write_answer(
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
-static void change_free(struct change *change)
+static void change_free(struct service_write *change)
 {
 	change->service->payload_size -= change->payload_size;
 	buf_unref(change->write.body);
@@ -36,7 +36,7 @@ static void change_free(struct change *change)
 	free(change);
 }
 
-static int pass_on(const struct change *change)
+static int pass_on(const struct service_write *change)
 {
 	const struct raftkv_write *write = &change->write;
 	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
@@ -54,7 +54,7 @@ static int pass_on(const struct change *change)
 
 static void service_write_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
-	struct change *change = container_of(write, struct change, write);
+	struct service_write *change = container_of(write, struct service_write, write);
 
 	if (status == STATUS_NOT_LEADER && change->pass_on)
 		status = pass_on(change);
@@ -111,7 +111,7 @@ static struct buf *take_body(Raftkv__WriteRequest *message)
 static int service_write_begin(struct service *service, struct rpc_request *request,
 	Raftkv__WriteRequest *message, struct buf *payload)
 {
-	struct change *change = calloc(1, sizeof *change);
+	struct service_write *change = calloc(1, sizeof *change);
 	struct buf *body = change ? take_body(message) : NULL;
 
 	if (!body) {

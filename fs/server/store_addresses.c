@@ -6,14 +6,14 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-struct line {
+struct store_address {
 	uint64_t store;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 };
 
 struct page {
 	uint32_t count;
-	struct line lines[STORE_COUNT_MAX];
+	struct store_address lines[STORE_COUNT_MAX];
 };
 
 struct store_addresses {
@@ -33,7 +33,7 @@ struct store_addresses {
 
 static void store_addresses_add(struct page *page, uint64_t store, struct slice address)
 {
-	struct line *line = &page->lines[page->count];
+	struct store_address *line = &page->lines[page->count];
 
 	if (page->count == STORE_COUNT_MAX || address.size > RECORD_ADDRESS_SIZE_MAX)
 		return;
@@ -164,7 +164,7 @@ void store_addresses_free(struct store_addresses *addresses)
 
 void store_addresses_tell(struct store_addresses *addresses, uint64_t store, const char *address)
 {
-	struct line *line = NULL;
+	struct store_address *line = NULL;
 
 	for (uint32_t i = 0; i < addresses->page->count && !line; i++)
 		if (addresses->page->lines[i].store == store)

@@ -9,7 +9,7 @@
 #include "proto/units.h"
 
 /* Of what raftkv_stats, or remote_read_stats, say. */
-struct rule {
+struct stat_rule {
 	const char *name;
 	const char *metric;
 	const char *labels;
@@ -21,7 +21,7 @@ struct rule {
 
 #define STAT(field) offsetof(struct raftkv_stats, field)
 
-static const struct rule rules[] = {
+static const struct stat_rule rules[] = {
 	{"regions", "raftkv_regions", "", "Regions that this store has a replica of.", STAT_GAUGE, 1,
 		STAT(regions)},
 	{"leaders", "raftkv_leaders", "", "Regions that this store leads.", STAT_GAUGE, 1, STAT(leaders)},
@@ -79,7 +79,7 @@ static const struct rule rules[] = {
 
 #define REMOTE(field) offsetof(struct remote_stats, field)
 
-static const struct rule remote_rules[] = {
+static const struct stat_rule remote_rules[] = {
 	{"session", "raftkv_client_session", "", "The mount's session; 0: none just now.", STAT_GAUGE, 1,
 		REMOTE(session)},
 	{"links", "raftkv_client_links", "", "Open connections to stores.", STAT_GAUGE, 1, REMOTE(links)},
@@ -107,10 +107,10 @@ static void give(void (*each)(void *argument, const struct stat_value *stat), vo
 }
 
 static void give_all(void (*each)(void *argument, const struct stat_value *stat), void *argument,
-	const struct rule *list, size_t count, const void *stats)
+	const struct stat_rule *list, size_t count, const void *stats)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct rule *rule = &list[i];
+		const struct stat_rule *rule = &list[i];
 		uint64_t value = *(const uint64_t *)((const char *)stats + rule->offset) * rule->factor;
 
 		each(argument, &(struct stat_value){rule->name, rule->metric, rule->labels, rule->help,

@@ -120,7 +120,7 @@ static int place(struct apply *apply, struct payload *reserve, const uint8_t *by
 
 /* ---- Mutations -------------------------------------------------------------------------------------------------- */
 
-struct context {
+struct apply_context {
 	struct apply *apply;
 	struct apply_task *task;
 	const struct raft_entry *entry;
@@ -130,7 +130,7 @@ struct context {
 	uint64_t epoch_version;
 };
 
-static int write_units(struct context *context, const struct mutation *mutation)
+static int write_units(struct apply_context *context, const struct mutation *mutation)
 {
 	struct apply *apply = context->apply;
 	struct block_extent small[SMALL_UNITS_MAX];
@@ -156,7 +156,7 @@ static int write_units(struct context *context, const struct mutation *mutation)
 
 static int apply_mutation(void *argument, const struct mutation *mutation)
 {
-	struct context *context = argument;
+	struct apply_context *context = argument;
 	struct apply *apply = context->apply;
 	struct kv_engine *kv = apply->engines->kv;
 	struct key key, high;
@@ -186,7 +186,7 @@ static int apply_mutation(void *argument, const struct mutation *mutation)
 /* Whether the entry may be applied at all: before anything of it is. */
 static int admit_mutation(void *argument, const struct mutation *mutation)
 {
-	const struct context *context = argument;
+	const struct apply_context *context = argument;
 	const struct region *region = context->region;
 	struct slice end = buf_slice(region->end);
 
@@ -210,7 +210,7 @@ static bool is_refusal(int status)
 }
 
 /* Finds what the peer has taken for the entry. */
-static int take_payloads(struct context *context)
+static int take_payloads(struct apply_context *context)
 {
 	struct apply_task *task = context->task;
 	const struct raft_entry *entry = context->entry;
@@ -230,7 +230,7 @@ static int take_payloads(struct context *context)
 }
 
 /* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
-static void drop_payloads(struct context *context, bool is_refused)
+static void drop_payloads(struct apply_context *context, bool is_refused)
 {
 	struct blocks *blocks = context->apply->engines->blocks;
 	uint64_t mark = flush_mark(context->apply->flush);
@@ -243,7 +243,7 @@ static void drop_payloads(struct context *context, bool is_refused)
 		payload_release(context->reserve, blocks, mark);
 }
 
-static int apply_normal(struct context *context)
+static int apply_normal(struct apply_context *context)
 {
 	const struct raft_entry *entry = context->entry;
 	int status = take_payloads(context);
@@ -262,7 +262,7 @@ static int apply_normal(struct context *context)
 }
 
 /* The membership is changed in the batch of its entry; the peer follows when that is visible. */
-static int apply_change(struct context *context)
+static int apply_change(struct apply_context *context)
 {
 	struct apply *apply = context->apply;
 	struct buf *row = NULL;
@@ -284,7 +284,7 @@ static int apply_change(struct context *context)
 	return 0;
 }
 
-static int apply_entry(struct context *context)
+static int apply_entry(struct apply_context *context)
 {
 	const struct raft_entry *entry = context->entry;
 
@@ -323,7 +323,7 @@ static int apply_one(struct apply *apply, struct apply_task *task)
 {
 	struct apply_region *region = task->region;
 	const struct raft_entries *entries = &task->message.entries;
-	struct context context = {.apply = apply, .task = task, .region = &region->region};
+	struct apply_context context = {.apply = apply, .task = task, .region = &region->region};
 
 	for (size_t i = 0; i < entries->count; i++) {
 		context.entry = &entries->items[i];

@@ -165,14 +165,14 @@ static int open_one(struct blocks *blocks, uint64_t number, bool is_last, struct
 	return 0;
 }
 
-struct listing {
+struct block_files_listing {
 	struct blocks *blocks;
 	uint64_t count; /* files: one more than the highest number */
 };
 
 static int on_name(void *argument, const char *name)
 {
-	struct listing *listing = argument;
+	struct block_files_listing *listing = argument;
 	char path[BLOCKS_PATH_MAX];
 	char *end;
 	uint64_t number = strtoull(name, &end, 10);
@@ -208,7 +208,7 @@ static int make_directory(struct blocks *blocks)
 
 int blocks_files_open(struct blocks *blocks, struct status *status)
 {
-	struct listing listing = {.blocks = blocks};
+	struct block_files_listing listing = {.blocks = blocks};
 	int code = make_directory(blocks);
 
 	if (code == 0)

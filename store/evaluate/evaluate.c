@@ -65,11 +65,11 @@ void evaluate_finish_kept(struct raftkv_write *write, int status)
 
 static void evaluate_one(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluation *evaluation = write->evaluation;
+	struct evaluation_task *evaluation = write->evaluation;
 	struct engine_view engine =
 		evaluation_engine(evaluations, false, evaluation ? &evaluation->units : NULL);
 	struct overlay_view view;
-	struct question question;
+	struct row_question question;
 	struct outcome outcome = {0};
 
 	if (!evaluation && evaluate_join(evaluations, write))
@@ -166,13 +166,13 @@ void evaluate_on_applied(struct evaluations *evaluations, uint64_t index, uint64
 
 void evaluate_fail(struct evaluations *evaluations, int status)
 {
-	struct evaluation *evaluation = evaluations->exclusive;
+	struct evaluation_task *evaluation = evaluations->exclusive;
 
 	evaluations->drop_overlay = evaluation != NULL;
 	if (!evaluation)
 		overlay_clear(&evaluations->overlay);
 	evaluations->hold_index = 0;
-	for (struct evaluation *parked = evaluations->parked; parked; parked = parked->next) {
+	for (struct evaluation_task *parked = evaluations->parked; parked; parked = parked->next) {
 		struct raftkv_write *write = parked->write;
 
 		parked->write = NULL;
@@ -203,7 +203,7 @@ bool evaluate_is_quiet(const struct evaluations *evaluations)
 void evaluate_close(struct evaluations *evaluations)
 {
 	while (evaluations->parked) {
-		struct evaluation *evaluation = evaluations->parked;
+		struct evaluation_task *evaluation = evaluations->parked;
 
 		evaluations->parked = evaluation->next;
 		evaluation_free(evaluation);

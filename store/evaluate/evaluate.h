@@ -81,8 +81,8 @@ struct evaluations {
 	struct raftkv_write *last;
 	uint32_t queued_count;
 	uint32_t parked_count;
-	struct evaluation *parked;
-	struct evaluation *exclusive; /* on a worker, with the overlay in its hands */
+	struct evaluation_task *parked;
+	struct evaluation_task *exclusive; /* on a worker, with the overlay in its hands */
 	bool drop_overlay; /* the leadership ended meanwhile */
 	uint64_t hold_index; /* the overlay misses an entry: wait until this is applied */
 	uint64_t pending_size; /* bytes proposed and not yet applied */

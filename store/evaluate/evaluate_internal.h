@@ -51,7 +51,7 @@ static inline void host_came_back(struct evaluation_host *host)
 /* ---- One evaluation ---- */
 
 /* What an evaluation needs of a request; holds references, so that a worker can go on after the request was answered. */
-struct question {
+struct row_question {
 	struct evaluator *evaluator;
 	struct eval_input input;
 	struct buf *body;
@@ -70,12 +70,12 @@ struct outcome {
 };
 
 /* A request that missed something in memory. */
-struct evaluation {
-	struct evaluation *next; /* parked */
+struct evaluation_task {
+	struct evaluation_task *next; /* parked */
 	struct env_work work;
 	struct evaluations *evaluations;
 	struct raftkv_write *write; /* NULL: answered meanwhile */
-	struct question question;
+	struct row_question question;
 	uint64_t term;
 	uint32_t misses;
 	bool is_working;
@@ -87,11 +87,11 @@ struct evaluation {
 /* ---- evaluation.c ---- */
 
 void question_init(
-	struct question *question, struct evaluations *evaluations, const struct raftkv_write *write);
-void question_close(struct question *question);
+	struct row_question *question, struct evaluations *evaluations, const struct raftkv_write *write);
+void question_close(struct row_question *question);
 void outcome_close(struct outcome *outcome);
 /* Pure but for the view: runs on the loop or on a worker. */
-void evaluation_run(struct view *view, const struct question *question, struct outcome *outcome);
+void evaluation_run(struct view *view, const struct row_question *question, struct outcome *outcome);
 /* What it reads below the overlay. `units` may be NULL. */
 struct engine_view evaluation_engine(
 	struct evaluations *evaluations, bool may_block, struct unit_cache *units);
@@ -114,6 +114,6 @@ void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *wri
 void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write);
 /* A copy of a parked request shares its answer, and makes it a retry if it is one. False: there is none. */
 bool evaluate_join(struct evaluations *evaluations, struct raftkv_write *write);
-void evaluation_free(struct evaluation *evaluation);
+void evaluation_free(struct evaluation_task *evaluation);
 
 #endif

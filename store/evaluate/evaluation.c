@@ -7,11 +7,11 @@
 #include "store/rows/slots.h"
 
 void question_init(
-	struct question *question, struct evaluations *evaluations, const struct raftkv_write *write)
+	struct row_question *question, struct evaluations *evaluations, const struct raftkv_write *write)
 {
 	struct engines *engines = evaluations->host.engines;
 
-	*question = (struct question){
+	*question = (struct row_question){
 		.evaluator = evaluations->host.evaluator,
 		.input = {.body = buf_slice(write->body),
 			.payload = buf_ref(write->payload),
@@ -27,7 +27,7 @@ void question_init(
 	env_random(engines->env, question->input.random, sizeof question->input.random);
 }
 
-void question_close(struct question *question)
+void question_close(struct row_question *question)
 {
 	buf_unref(question->body);
 	buf_unref(question->input.payload);
@@ -41,7 +41,7 @@ void outcome_close(struct outcome *outcome)
 }
 
 /* Whether the request may be evaluated at all: 0, or the answer is in `outcome`. */
-static bool is_new(struct view *view, const struct question *question, struct outcome *outcome)
+static bool is_new(struct view *view, const struct row_question *question, struct outcome *outcome)
 {
 	enum slot_verdict verdict = SLOT_NEW;
 
@@ -63,7 +63,7 @@ static bool is_lasting(int status)
 	return status != STATUS_WOULD_BLOCK && status != -ENOMEM;
 }
 
-void evaluation_run(struct view *view, const struct question *question, struct outcome *outcome)
+void evaluation_run(struct view *view, const struct row_question *question, struct outcome *outcome)
 {
 	struct evaluator *evaluator = question->evaluator;
 	struct mutations *mutations = &outcome->mutations;

@@ -8,7 +8,7 @@
 #include "store/evaluate/overlay_view.h"
 #include "store/rows/slots.h"
 
-void evaluation_free(struct evaluation *evaluation)
+void evaluation_free(struct evaluation_task *evaluation)
 {
 	blocks_leave(evaluation->evaluations->host.engines->blocks, &evaluation->reader);
 	unit_cache_close(&evaluation->units);
@@ -20,7 +20,7 @@ void evaluation_free(struct evaluation *evaluation)
 /* A dry run over what is visible now, for the sake of what it reads. */
 static void fetch(struct env_work *work)
 {
-	struct evaluation *evaluation = container_of(work, struct evaluation, work);
+	struct evaluation_task *evaluation = container_of(work, struct evaluation_task, work);
 	const struct overlay nothing = {0};
 	struct engine_view engine = evaluation_engine(evaluation->evaluations, true, &evaluation->units);
 	struct overlay_view view;
@@ -33,7 +33,7 @@ static void fetch(struct env_work *work)
 
 static void evaluate_on_worker(struct env_work *work)
 {
-	struct evaluation *evaluation = container_of(work, struct evaluation, work);
+	struct evaluation_task *evaluation = container_of(work, struct evaluation_task, work);
 	struct evaluations *evaluations = evaluation->evaluations;
 	struct engine_view engine = evaluation_engine(evaluations, true, NULL);
 	struct overlay_view view;
@@ -43,9 +43,9 @@ static void evaluate_on_worker(struct env_work *work)
 	evaluation->outcome.seen = view.seen;
 }
 
-static void unpark(struct evaluations *evaluations, struct evaluation *evaluation)
+static void unpark(struct evaluations *evaluations, struct evaluation_task *evaluation)
 {
-	struct evaluation **link = &evaluations->parked;
+	struct evaluation_task **link = &evaluations->parked;
 
 	while (*link != evaluation)
 		link = &(*link)->next;
@@ -55,7 +55,7 @@ static void unpark(struct evaluations *evaluations, struct evaluation *evaluatio
 
 static void on_fetched(struct env_work *work)
 {
-	struct evaluation *evaluation = container_of(work, struct evaluation, work);
+	struct evaluation_task *evaluation = container_of(work, struct evaluation_task, work);
 	struct evaluations *evaluations = evaluation->evaluations;
 
 	unpark(evaluations, evaluation);
@@ -80,7 +80,7 @@ static void take_overlay_back(struct evaluations *evaluations)
 
 static void on_evaluated(struct env_work *work)
 {
-	struct evaluation *evaluation = container_of(work, struct evaluation, work);
+	struct evaluation_task *evaluation = container_of(work, struct evaluation_task, work);
 	struct evaluations *evaluations = evaluation->evaluations;
 	struct raftkv_write *write = evaluation->write;
 
@@ -96,9 +96,9 @@ static void on_evaluated(struct env_work *work)
 	host_came_back(&evaluations->host);
 }
 
-static struct evaluation *evaluation_new(struct evaluations *evaluations, struct raftkv_write *write)
+static struct evaluation_task *evaluation_new(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluation *evaluation = calloc(1, sizeof *evaluation);
+	struct evaluation_task *evaluation = calloc(1, sizeof *evaluation);
 
 	if (!evaluation)
 		return NULL;
@@ -112,7 +112,7 @@ static struct evaluation *evaluation_new(struct evaluations *evaluations, struct
 
 void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluation *evaluation = write->evaluation;
+	struct evaluation_task *evaluation = write->evaluation;
 
 	if (!evaluation)
 		evaluation = evaluation_new(evaluations, write);
@@ -135,7 +135,7 @@ void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write)
 	env_work_submit(evaluations->host.loop, &evaluation->work, fetch, on_fetched);
 }
 
-static bool is_copy_of(const struct raftkv_write *write, const struct evaluation *evaluation)
+static bool is_copy_of(const struct raftkv_write *write, const struct evaluation_task *evaluation)
 {
 	const struct raftkv_write *other = evaluation ? evaluation->write : NULL;
 
@@ -145,7 +145,7 @@ static bool is_copy_of(const struct raftkv_write *write, const struct evaluation
 
 bool evaluate_join(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	struct evaluation *evaluation = evaluations->parked;
+	struct evaluation_task *evaluation = evaluations->parked;
 	struct raftkv_write *other;
 
 	if (!slots_are_of(write->session))

@@ -39,14 +39,14 @@ static int check_mutation(void *argument, const struct mutation *mutation)
 }
 
 /* What is about to be proposed, with the extents that it will need. */
-struct draft {
+struct proposal_draft {
 	struct raft_entry entry;
 	struct payload *payload; /* of the large bytes; NULL: none */
 	struct payload *reserve; /* for the small ones */
 };
 
 /* Admission: what needs space is refused while there is too little, before it is proposed. */
-static int make_draft(struct evaluations *evaluations, struct outcome *outcome, struct draft *draft)
+static int make_draft(struct evaluations *evaluations, struct outcome *outcome, struct proposal_draft *draft)
 {
 	struct engines *engines = evaluations->host.engines;
 	struct raft_entry *entry = &draft->entry;
@@ -69,7 +69,7 @@ static int make_draft(struct evaluations *evaluations, struct outcome *outcome, 
 
 /* The entry stands in the log from here on. */
 static void on_proposed(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome,
-	struct draft *draft)
+	struct proposal_draft *draft)
 {
 	const struct raft_entry *entry = &draft->entry;
 	struct payload_list *payloads = evaluations->host.payloads;
@@ -95,7 +95,7 @@ static void on_proposed(struct evaluations *evaluations, struct raftkv_write *wr
 		evaluations->hold_index = entry->index;
 }
 
-static void drop_draft(struct evaluations *evaluations, struct draft *draft)
+static void drop_draft(struct evaluations *evaluations, struct proposal_draft *draft)
 {
 	struct blocks *blocks = evaluations->host.engines->blocks;
 
@@ -108,7 +108,7 @@ static void drop_draft(struct evaluations *evaluations, struct draft *draft)
 static void evaluate_propose(
 	struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
-	struct draft draft = {0};
+	struct proposal_draft draft = {0};
 	int status = make_draft(evaluations, outcome, &draft);
 
 	if (status == 0)

@@ -30,7 +30,7 @@
 
 /* A key: u8 kind · u64be region · u64be index of an entry, or the name of a mark, or nothing. In this order they are
  * read at start. */
-enum row_kind { ROW_BASE = 1, ROW_HARD_STATE, ROW_MARK, ROW_ENTRY };
+enum raft_row_kind { ROW_BASE = 1, ROW_HARD_STATE, ROW_MARK, ROW_ENTRY };
 #define KEY_SIZE_MAX (1 + 8 + LOG_MARK_NAME_MAX + 1)
 
 struct raft_rocksdb {
@@ -57,7 +57,7 @@ struct raft_rocksdb {
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
-static struct slice key_of(uint8_t *key, enum row_kind kind, uint64_t region)
+static struct slice key_of(uint8_t *key, enum raft_row_kind kind, uint64_t region)
 {
 	struct writer writer = writer_fixed(key, KEY_SIZE_MAX);
 

@@ -32,7 +32,7 @@ struct place {
 	uint64_t offset;
 };
 
-struct recovery {
+struct log_recovery {
 	struct raft_log_engine *engine;
 	struct log_window window;
 	uint64_t expected; /* number of the next batch; 0: none was found yet */
@@ -51,8 +51,8 @@ struct recovery {
 	uint64_t size;
 };
 
-static const uint8_t *bytes_at(struct recovery *recovery, const struct log_segment *segment, uint64_t offset,
-	size_t size, int *status)
+static const uint8_t *bytes_at(struct log_recovery *recovery, const struct log_segment *segment,
+	uint64_t offset, size_t size, int *status)
 {
 	struct slice bytes = {0};
 
@@ -63,7 +63,7 @@ static const uint8_t *bytes_at(struct recovery *recovery, const struct log_segme
 
 /* ---- Damage ----------------------------------------------------------------------------------------------------- */
 
-static int damage_region(struct recovery *recovery, uint64_t id)
+static int damage_region(struct log_recovery *recovery, uint64_t id)
 {
 	struct log_region *region = log_index_get(&recovery->engine->memory.index, id);
 
@@ -83,8 +83,8 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 
 /* Walks the records of one bad batch in [offset, limit) by their own headers. `*end` is where the next batch begins;
  * 0: the walk was lost, and records of unknown regions with it. */
-static int walk_damaged_batch(struct recovery *recovery, const struct log_segment *segment, uint64_t offset,
-	uint64_t limit, uint64_t *end)
+static int walk_damaged_batch(struct log_recovery *recovery, const struct log_segment *segment,
+	uint64_t offset, uint64_t limit, uint64_t *end)
 {
 	int status;
 	const uint8_t *bytes = bytes_at(recovery, segment, offset, (size_t)(limit - offset), &status);
@@ -116,7 +116,7 @@ static int walk_damaged_batch(struct recovery *recovery, const struct log_segmen
 }
 
 /* Acknowledged batches between `end` and a valid batch at `to` are lost: finds out whose. */
-static int on_damage(struct recovery *recovery, struct place to, uint64_t number)
+static int on_damage(struct log_recovery *recovery, struct place to, uint64_t number)
 {
 	struct place at = recovery->end;
 	const struct log_segment *segment = log_segments_find(&recovery->engine->segments, at.segment);
@@ -136,7 +136,7 @@ static int on_damage(struct recovery *recovery, struct place to, uint64_t number
 }
 
 /* The regions that are damaged when all is read, in words. */
-static void name_regions(const struct recovery *recovery, char *text, size_t size)
+static void name_regions(const struct log_recovery *recovery, char *text, size_t size)
 {
 	const struct log_region *region;
 	size_t used = 0;
@@ -158,7 +158,7 @@ static void name_regions(const struct recovery *recovery, char *text, size_t siz
 		snprintf(text + used, size - used, " and %" PRIu64 " more", count - NAMED_REGIONS_MAX);
 }
 
-static int refuse_damage(const struct recovery *recovery, struct status *status)
+static int refuse_damage(const struct log_recovery *recovery, struct status *status)
 {
 	char name[LOG_SEGMENT_NAME_SIZE], regions[96];
 
@@ -171,7 +171,7 @@ static int refuse_damage(const struct recovery *recovery, struct status *status)
 }
 
 /* Tells the store which regions to rebuild. */
-static void report_damage(struct recovery *recovery)
+static void report_damage(struct log_recovery *recovery)
 {
 	struct raft_log_engine *engine = recovery->engine;
 	const struct log_region *region;
@@ -186,7 +186,7 @@ static void report_damage(struct recovery *recovery)
 /* ---- Batches ---------------------------------------------------------------------------------------------------- */
 
 static int bad_record(
-	const struct recovery *recovery, const struct log_batch *batch, int code, struct status *status)
+	const struct log_recovery *recovery, const struct log_batch *batch, int code, struct status *status)
 {
 	char name[LOG_SEGMENT_NAME_SIZE];
 
@@ -198,8 +198,8 @@ static int bad_record(
 					 : "that no writer leaves there");
 }
 
-static int log_recovery_apply_batch(
-	struct recovery *recovery, const struct log_batch *batch, const uint8_t *bytes, struct status *status)
+static int log_recovery_apply_batch(struct log_recovery *recovery, const struct log_batch *batch,
+	const uint8_t *bytes, struct status *status)
 {
 	struct log_index *index = &recovery->engine->memory.index;
 	uint32_t at = LOG_BATCH_HEADER_SIZE, end = LOG_BATCH_HEADER_SIZE + batch->records_size;
@@ -229,7 +229,7 @@ static int log_recovery_apply_batch(
 }
 
 /* Is there a valid batch at this place that can be the next one or a later one? 1: yes; 0: no. */
-static int batch_at(struct recovery *recovery, const struct log_segment *segment, uint64_t offset,
+static int batch_at(struct log_recovery *recovery, const struct log_segment *segment, uint64_t offset,
 	struct log_batch *batch, const uint8_t **bytes)
 {
 	uint64_t segment_size = recovery->engine->segments.segment_size;
@@ -252,7 +252,7 @@ static int batch_at(struct recovery *recovery, const struct log_segment *segment
 
 /* A batch was found at `at`. Where it follows the one before it, nothing is lost: at `end`, or at the beginning of the
  * segment after it with the next number, because the writer goes to the next segment when a batch does not fit. */
-static int on_batch(struct recovery *recovery, struct place at, const struct log_batch *batch,
+static int on_batch(struct log_recovery *recovery, struct place at, const struct log_batch *batch,
 	const uint8_t *bytes, struct status *status)
 {
 	bool follows = !recovery->has_ended || (batch->number == recovery->expected && at.offset == 0 &&
@@ -276,7 +276,8 @@ static int on_batch(struct recovery *recovery, struct place at, const struct log
 	return code < 0 ? code : log_recovery_apply_batch(recovery, batch, bytes, status);
 }
 
-static int read_segment(struct recovery *recovery, const struct log_segment *segment, struct status *status)
+static int read_segment(
+	struct log_recovery *recovery, const struct log_segment *segment, struct status *status)
 {
 	uint64_t offset = 0;
 
@@ -315,7 +316,7 @@ static int read_segment(struct recovery *recovery, const struct log_segment *seg
 
 /* ---- The whole -------------------------------------------------------------------------------------------------- */
 
-static int check_whole(struct recovery *recovery, struct status *status)
+static int check_whole(struct log_recovery *recovery, struct status *status)
 {
 	struct raft_log_engine *engine = recovery->engine;
 	struct log_region *region;
@@ -343,7 +344,7 @@ static int check_whole(struct recovery *recovery, struct status *status)
 }
 
 /* A segment's file is written durably (ENV_OPEN_DSYNC). */
-static int write_last_again(struct recovery *recovery)
+static int write_last_again(struct log_recovery *recovery)
 {
 	const struct log_segment *segment =
 		log_segments_find(&recovery->engine->segments, recovery->last.segment);
@@ -367,7 +368,7 @@ static int write_last_again(struct recovery *recovery)
 }
 
 /* Makes sure that what was cut never becomes a batch, and that what was found stays. */
-static int settle(struct recovery *recovery)
+static int settle(struct log_recovery *recovery)
 {
 	struct log_segments *segments = &recovery->engine->segments;
 	void *zeroes = aligned_alloc(ENV_DIRECT_ALIGNMENT, LOG_BLOCK_SIZE);
@@ -392,7 +393,7 @@ static int settle(struct recovery *recovery)
 	return status;
 }
 
-static void say_what_was_found(const struct recovery *recovery)
+static void say_what_was_found(const struct log_recovery *recovery)
 {
 	const struct raft_log_engine *engine = recovery->engine;
 	char name[LOG_SEGMENT_NAME_SIZE];
@@ -409,7 +410,7 @@ static void say_what_was_found(const struct recovery *recovery)
 			engine->path, recovery->damage_count, recovery->lost_batches);
 }
 
-static int run(struct recovery *recovery, struct status *status)
+static int run(struct log_recovery *recovery, struct status *status)
 {
 	struct raft_log_engine *engine = recovery->engine;
 	struct log_segments *segments = &engine->segments;
@@ -441,7 +442,7 @@ static int run(struct recovery *recovery, struct status *status)
 
 int log_recovery_run(struct raft_log_engine *engine, struct status *status)
 {
-	struct recovery recovery = {.engine = engine};
+	struct log_recovery recovery = {.engine = engine};
 	int code = run(&recovery, status);
 
 	log_window_close(&recovery.window);

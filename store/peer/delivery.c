@@ -136,7 +136,7 @@ int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *e
 
 /* ---- What became of messages ------------------------------------------------------------------------------------ */
 
-struct report {
+struct delivery_report {
 	struct env_mail mail;
 	struct peer *peer;
 	uint64_t to; /* replica */
@@ -146,7 +146,7 @@ struct report {
 
 static void on_report(struct env_mail *mail)
 {
-	struct report *report = (struct report *)mail; /* the first member */
+	struct delivery_report *report = (struct delivery_report *)mail; /* the first member */
 
 	if (report->is_of_snapshot)
 		peer_report_snapshot(report->peer, report->to, report->status);
@@ -156,10 +156,10 @@ static void on_report(struct env_mail *mail)
 }
 
 /* Without memory it is lost: then Raft finds out by itself, later. */
-static void post_report(struct raftkv *raftkv, uint64_t region, const struct report *what)
+static void post_report(struct raftkv *raftkv, uint64_t region, const struct delivery_report *what)
 {
 	struct peer *peer = peer_for(raftkv, region);
-	struct report *report = peer ? malloc(sizeof *report) : NULL;
+	struct delivery_report *report = peer ? malloc(sizeof *report) : NULL;
 
 	if (!report)
 		return;
@@ -170,10 +170,11 @@ static void post_report(struct raftkv *raftkv, uint64_t region, const struct rep
 
 void raftkv_report_unreachable(struct raftkv *raftkv, uint64_t region, uint64_t peer)
 {
-	post_report(raftkv, region, &(struct report){.to = peer});
+	post_report(raftkv, region, &(struct delivery_report){.to = peer});
 }
 
 void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, int status)
 {
-	post_report(raftkv, region, &(struct report){.to = peer, .is_of_snapshot = true, .status = status});
+	post_report(raftkv, region,
+		&(struct delivery_report){.to = peer, .is_of_snapshot = true, .status = status});
 }

@@ -10,7 +10,7 @@
 
 /* ---- What travels with a change --------------------------------------------------------------------------------- */
 
-struct context {
+struct region_change_context {
 	uint64_t conf_version;
 	uint64_t stores[RAFT_CONF_CHANGE_STEPS_MAX]; /* of each step */
 };
@@ -27,7 +27,7 @@ static struct slice encode_context(
 	return writer_written(&writer);
 }
 
-static int decode_context(const struct raft_conf_change *change, struct context *context)
+static int decode_context(const struct raft_conf_change *change, struct region_change_context *context)
 {
 	struct reader reader = reader_of(change->context);
 
@@ -122,7 +122,7 @@ static int take_over(struct region *region, const struct raft_conf_state *conf,
 
 /* What the change would make of the region's configuration. */
 static int next_conf(const struct region *region, const struct raft_conf_change *change,
-	const struct context *context, struct raft_conf_state *next)
+	const struct region_change_context *context, struct raft_conf_state *next)
 {
 	struct raft_conf_state conf = {0};
 	bool is_leave = confchange_is_leave(change);
@@ -144,7 +144,7 @@ int region_change_apply(struct region *region, const struct raft_entry *entry, s
 {
 	struct raft_conf_change change;
 	struct raft_conf_state next = {0};
-	struct context context = {0};
+	struct region_change_context context = {0};
 	int status = raft_conf_change_decode(entry, &change) < 0 ? STATUS_CONF_CHANGE_INVALID : 0;
 
 	if (status == 0 && !confchange_is_leave(&change))
@@ -162,7 +162,7 @@ int region_change_apply(struct region *region, const struct raft_entry *entry, s
 int region_change_encode(const struct region *region, const struct region_change *change,
 	struct raft_conf_change *raft, uint8_t bytes[REGION_CHANGE_CONTEXT_MAX])
 {
-	struct context context = {.conf_version = region->epoch.conf_version};
+	struct region_change_context context = {.conf_version = region->epoch.conf_version};
 	struct raft_conf_state next = {0};
 	int status;
 

@@ -113,9 +113,9 @@ void net_transport_refused(struct net_transport *transport, const struct status 
 
 static void on_speak(struct env_mail *mail)
 {
-	struct lane *lane = container_of(mail, struct lane, speak_mail);
+	struct net_lane *lane = container_of(mail, struct net_lane, speak_mail);
 
-	for (struct remote *remote = lane->remotes; remote; remote = remote->hh.next)
+	for (struct net_remote *remote = lane->remotes; remote; remote = remote->hh.next)
 		net_remote_flush(remote);
 }
 
@@ -172,12 +172,12 @@ static uint32_t find_untold(struct net_transport *transport, uint64_t stores[TOL
 static void on_telling(struct env_timer *timer)
 {
 	struct net_transport *transport = container_of(timer, struct net_transport, telling_timer);
-	struct lane *lane = &transport->lanes[0];
+	struct net_lane *lane = &transport->lanes[0];
 	uint64_t stores[TOLD_AT_ONCE_MAX], now = env_now(transport->self->env);
 	uint32_t count = find_untold(transport, stores);
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct remote *remote = net_remote_find(lane, stores[i]);
+		struct net_remote *remote = net_remote_find(lane, stores[i]);
 
 		if (remote)
 			net_remote_call(remote);

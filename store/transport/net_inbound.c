@@ -58,7 +58,7 @@ static int inbound_on_received(void *argument, struct link *link, const struct f
 
 static void inbound_free(struct inbound *inbound)
 {
-	struct lane *lane = inbound->lane;
+	struct net_lane *lane = inbound->lane;
 
 	*inbound->self = inbound->next;
 	if (inbound->next)
@@ -118,7 +118,7 @@ int net_transport_greet_snapshot(
 	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	struct net_transport *transport = argument;
-	struct lane *lane = net_lane_here(transport);
+	struct net_lane *lane = net_lane_here(transport);
 	int code = inbound_admit(transport, hello, NULL, refusal);
 
 	if (code == STATUS_WOULD_BLOCK)
@@ -130,7 +130,7 @@ int net_transport_greet_snapshot(
 	return net_snapshots_greet(&lane->snapshots, link, hello, refusal);
 }
 
-static void add_inbound(struct inbound *inbound, struct lane *lane, struct link *link, uint64_t store)
+static void add_inbound(struct inbound *inbound, struct net_lane *lane, struct link *link, uint64_t store)
 {
 	struct link_handlers own = handlers;
 
@@ -152,7 +152,7 @@ static void add_inbound(struct inbound *inbound, struct lane *lane, struct link 
 int net_transport_greet(void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {
 	struct net_transport *transport = argument;
-	struct lane *lane = net_lane_here(transport);
+	struct net_lane *lane = net_lane_here(transport);
 	struct inbound *inbound;
 	int code;
 

@@ -20,7 +20,7 @@
 static const struct backoff pauses = {
 	.first = 50 * NS_PER_MS, .most = NET_TRANSPORT_PAUSE_MAX_MS * NS_PER_MS};
 
-struct lane *net_lane_here(struct net_transport *transport)
+struct net_lane *net_lane_here(struct net_transport *transport)
 {
 	for (uint32_t i = 0; i < transport->lane_count; i++)
 		if (env_loop_is_current(transport->lanes[i].loop))
@@ -58,7 +58,7 @@ static void drop(struct net_transport *transport, struct peer_message *peer_mess
 	peer_message_free(peer_message);
 }
 
-static void drop_waiting(struct remote *remote)
+static void drop_waiting(struct net_remote *remote)
 {
 	while (remote->waiting.first)
 		drop(remote->lane->transport, peer_messages_pop(&remote->waiting));
@@ -99,7 +99,7 @@ static void net_transport_fill(struct batch *batch, struct peer_messages *peer_m
 	}
 }
 
-static int send_batch(struct remote *remote, struct batch *batch)
+static int send_batch(struct net_remote *remote, struct batch *batch)
 {
 	struct net_transport *transport = remote->lane->transport;
 	Raftkv__PeerMessages messages = RAFTKV__PEER_MESSAGES__INIT;
@@ -123,7 +123,7 @@ static int send_batch(struct remote *remote, struct batch *batch)
 	return status;
 }
 
-void net_remote_flush(struct remote *remote)
+void net_remote_flush(struct net_remote *remote)
 {
 	struct batch batch;
 	int status = 0;
@@ -143,11 +143,11 @@ void net_remote_flush(struct remote *remote)
 
 static void on_flush(struct env_mail *mail)
 {
-	struct lane *lane = container_of(mail, struct lane, flush_mail);
+	struct net_lane *lane = container_of(mail, struct net_lane, flush_mail);
 
 	lane->is_flush_posted = false;
 	while (lane->dirty) {
-		struct remote *remote = lane->dirty;
+		struct net_remote *remote = lane->dirty;
 
 		lane->dirty = remote->next_dirty;
 		remote->is_dirty = false;
@@ -155,9 +155,9 @@ static void on_flush(struct env_mail *mail)
 	}
 }
 
-static void mark(struct remote *remote)
+static void mark(struct net_remote *remote)
 {
-	struct lane *lane = remote->lane;
+	struct net_lane *lane = remote->lane;
 
 	if (!remote->is_dirty) {
 		remote->is_dirty = true;
@@ -174,7 +174,7 @@ static void mark(struct remote *remote)
 
 static void on_opened(void *argument, struct link *link, const Raftkv__HelloReply *reply)
 {
-	struct remote *remote = argument;
+	struct net_remote *remote = argument;
 
 	(void)link;
 	remote->is_open = true;
@@ -198,8 +198,8 @@ static int on_strange(void *argument, struct link *link, const struct frame *fra
 
 static void on_link_closed(void *argument, struct link *link, const struct status *why)
 {
-	struct remote *remote = argument;
-	struct lane *lane = remote->lane;
+	struct net_remote *remote = argument;
+	struct net_lane *lane = remote->lane;
 	struct env *env = lane->transport->self->env;
 
 	(void)link;
@@ -223,7 +223,7 @@ static void on_link_closed(void *argument, struct link *link, const struct statu
 static const struct link_handlers outbound = {
 	.opened = on_opened, .received = on_strange, .closed = on_link_closed};
 
-bool net_remote_call(struct remote *remote)
+bool net_remote_call(struct net_remote *remote)
 {
 	struct net_transport *transport = remote->lane->transport;
 	struct link_handlers handlers = outbound;
@@ -252,9 +252,9 @@ bool net_remote_call(struct remote *remote)
 	return remote->link != NULL;
 }
 
-struct remote *net_remote_find(struct lane *lane, uint64_t store)
+struct net_remote *net_remote_find(struct net_lane *lane, uint64_t store)
 {
-	struct remote *remote;
+	struct net_remote *remote;
 
 	HASH_FIND(hh, lane->remotes, &store, sizeof store, remote);
 	if (remote)
@@ -272,8 +272,8 @@ static void send(
 	struct transport *base, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	struct net_transport *transport = container_of(base, struct net_transport, base);
-	struct lane *lane = net_lane_here(transport);
-	struct remote *remote = lane ? net_remote_find(lane, envelope->to.store) : NULL;
+	struct net_lane *lane = net_lane_here(transport);
+	struct net_remote *remote = lane ? net_remote_find(lane, envelope->to.store) : NULL;
 	struct peer_message *peer_message = remote ? peer_message_new(envelope, message) : NULL;
 
 	if (!peer_message)
@@ -306,9 +306,9 @@ static void on_snapshot_ended(void *argument)
 	net_check_stopped(argument);
 }
 
-static void init_lane(struct lane *lane, struct net_transport *transport, struct env_loop *loop)
+static void init_lane(struct net_lane *lane, struct net_transport *transport, struct env_loop *loop)
 {
-	*lane = (struct lane){
+	*lane = (struct net_lane){
 		.transport = transport,
 		.loop = loop,
 		.nonsense = {.loop = loop,
@@ -377,7 +377,7 @@ static void on_stopped(struct env_mail *mail)
 	transport->stopped(transport->stopped_argument);
 }
 
-void net_check_stopped(struct lane *lane)
+void net_check_stopped(struct net_lane *lane)
 {
 	struct net_transport *transport = lane->transport;
 
@@ -391,7 +391,7 @@ void net_check_stopped(struct lane *lane)
 
 static void on_stop(struct env_mail *mail)
 {
-	struct lane *lane = container_of(mail, struct lane, stop_mail);
+	struct net_lane *lane = container_of(mail, struct net_lane, stop_mail);
 
 	lane->is_stopping = true;
 	if (lane == &lane->transport->lanes[0])
@@ -399,7 +399,7 @@ static void on_stop(struct env_mail *mail)
 	lane->snapshots.is_stopping = true;
 	net_snapshots_stop_sending(&lane->snapshots);
 	net_snapshots_stop_receiving(&lane->snapshots);
-	for (struct remote *remote = lane->remotes; remote; remote = remote->hh.next)
+	for (struct net_remote *remote = lane->remotes; remote; remote = remote->hh.next)
 		if (remote->link)
 			link_close(remote->link, NULL);
 	for (struct inbound *inbound = lane->inbounds; inbound; inbound = inbound->next)
@@ -417,9 +417,9 @@ void net_transport_stop(struct net_transport *transport, void (*stopped)(void *a
 		env_post(transport->lanes[i].loop, &transport->lanes[i].stop_mail, on_stop);
 }
 
-static void free_lane(struct lane *lane)
+static void free_lane(struct net_lane *lane)
 {
-	struct remote *remote, *next;
+	struct net_remote *remote, *next;
 
 	HASH_ITER (hh, lane->remotes, remote, next) {
 		while (remote->waiting.first)

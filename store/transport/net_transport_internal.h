@@ -21,24 +21,24 @@ struct peer_messages {
 };
 
 /* Another store, as one shard sees it. */
-struct remote {
+struct net_remote {
 	UT_hash_handle hh;
 	uint64_t store;
-	struct lane *lane;
+	struct net_lane *lane;
 	struct link *link; /* NULL: none */
 	bool is_open;
 	bool is_down; /* and that was logged */
 	uint32_t failures; /* of links, in a row */
 	uint64_t pause_until; /* env_now */
 	struct peer_messages waiting;
-	struct remote *next_dirty;
+	struct net_remote *next_dirty;
 	bool is_dirty;
 };
 
 /* A link that another store began. */
 struct inbound {
 	struct inbound *next, **self;
-	struct lane *lane;
+	struct net_lane *lane;
 	struct link *link; /* NULL: gone, but for `admission` */
 	uint64_t store;
 	bool is_waiting; /* for its life to be on record */
@@ -46,11 +46,11 @@ struct inbound {
 };
 
 /* What one loop has. */
-struct lane {
+struct net_lane {
 	struct net_transport *transport;
 	struct env_loop *loop;
-	struct remote *remotes; /* by store */
-	struct remote *dirty;
+	struct net_remote *remotes; /* by store */
+	struct net_remote *dirty;
 	struct inbound *inbounds;
 	uint32_t link_count; /* of both kinds */
 	uint32_t inbound_count;
@@ -92,7 +92,7 @@ struct net_transport {
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 	uint32_t lane_count;
-	struct lane lanes[];
+	struct net_lane lanes[];
 };
 
 static inline void net_count(_Atomic uint64_t *counter, uint64_t by)
@@ -101,13 +101,14 @@ static inline void net_count(_Atomic uint64_t *counter, uint64_t by)
 }
 
 /* net_transport.c */
-struct lane *net_lane_here(struct net_transport *transport); /* NULL: this loop is none of its */
-struct remote *net_remote_find(struct lane *lane, uint64_t store); /* made if absent; NULL: no memory */
+struct net_lane *net_lane_here(struct net_transport *transport); /* NULL: this loop is none of its */
+struct net_remote *net_remote_find(
+	struct net_lane *lane, uint64_t store); /* made if absent; NULL: no memory */
 /* Begins a link where there is none. False: the store cannot be reached now. */
-bool net_remote_call(struct remote *remote);
+bool net_remote_call(struct net_remote *remote);
 /* Sends what waits, if it may. */
-void net_remote_flush(struct remote *remote);
-void net_check_stopped(struct lane *lane);
+void net_remote_flush(struct net_remote *remote);
+void net_check_stopped(struct net_lane *lane);
 
 /* net_addresses.c */
 char *net_address_of(
