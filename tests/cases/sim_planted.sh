@@ -32,7 +32,7 @@ members:copies_welcome          50 --faults old-copy,kill,power,power-all # 1
 members:lives_forgotten         50 --faults wipe,kill,power,power-all # 1
 members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 3
 members:payload_not_refilled   100 # 1
-raft:ack_before_persisted      100 # 50
+raft:ack_before_persisted      400 # 168
 raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 172
 snapshot:range_not_cleared     200 # 23
 store:acknowledge_before_durable 20 # 1
