@@ -54,8 +54,10 @@ void evaluation_close(struct evaluation *evaluation);
 /* A number that clients cannot guess: another one with each call, the same ones when the evaluation is repeated. */
 uint64_t evaluation_random(struct evaluation *evaluation);
 
-/* ---- Rows of KEY_DATA. A key outside the region is STATUS_KEY_NOT_IN_REGION; after a put or delete, it is the
- * evaluation's status at the end. ---- */
+/* ---- Rows ---- */
+
+/* A key of KEY_DATA outside the region is STATUS_KEY_NOT_IN_REGION: at once from a get, at the end after a put or
+ * delete. */
 
 bool evaluation_has_key(const struct evaluation *evaluation, struct slice key);
 int evaluation_get(struct evaluation *evaluation, const struct fs_key *key, struct kv_value *row);

@@ -13,7 +13,7 @@
 
 #include "fs/eval/evaluation.h"
 
-#define LOCK_WAITER_COUNT_MAX 256u /* of one inode; a caller past it is refused and gets no place */
+#define LOCK_WAITER_COUNT_MAX 256u /* of one inode; a caller past it gets no place */
 #define LOCK_WAITER_SILENCE   UINT64_C(2000000000) /* ns */
 
 struct lock_queue_entry {
