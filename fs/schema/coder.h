@@ -35,8 +35,8 @@
 #include "fs/schema/rows.h"
 
 struct coder {
-	struct writer *writer; /* or */
-	struct reader *reader;
+	struct writer *writer; /* NULL: reading */
+	struct reader *reader; /* NULL: writing */
 	bool is_bad; /* a condition did not hold */
 	bool is_unsupported; /* the message needs a newer program */
 	uint32_t late_zeros; /* writing: late fields that were left out so far */

@@ -70,7 +70,7 @@ struct fs_key question_key(const struct question *question);
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct finding *finding);
 
-/* ---- From afar ---- */
+/* ---- As bytes ---- */
 
 /* 0; -ENOMEM; -EINVAL: it could not be decoded. */
 int question_encode(const struct question *question, struct buf **bytes);
