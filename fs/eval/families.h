@@ -91,7 +91,7 @@ void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inod
 void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *inode);
 /* The inode made with O_TMPFILE has got a name: ends this session's hold. */
 void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode);
-/* Does a session other than `except` (NULL: none), or FS_SESSION_GRACE, hold the inode? */
+/* Does a session other than `except` (NULL: none) hold the inode? FS_SESSION_GRACE counts as a session. */
 int eval_is_held(
 	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held);
 

@@ -35,7 +35,7 @@ struct acl {
 };
 
 /* 0; -EOPNOTSUPP: another version; -EINVAL: not a valid ACL; -ENOSPC: more than ACL_ENTRY_COUNT_MAX entries. No bytes
- * are an empty list (count 0), which is valid and means "none". The functions below need a list that is not empty. */
+ * are an empty list (count 0), which is valid and means "none"; acl_mode, acl_chmod and acl_create do not take it. */
 int acl_decode(struct slice bytes, struct acl *acl);
 /* `bytes` has room for ACL_SIZE_MAX bytes. Returns the part that was written. */
 struct slice acl_encode(const struct acl *acl, void *bytes);
