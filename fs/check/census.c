@@ -1,20 +1,20 @@
 /*
- * census.c: enters every inode in the table, and looks at where files are created: a number that a later file would get
- * again must not be in use.
+ * census.c: enters every inode in the table, and checks where files are created: the inode numbers that later files
+ * will get must not be in use.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "fs/check/check.h"
 
-/* Where the next file of the dirid at hand will be born. */
+/* Where the next file of the current dirid will be created. */
 struct census {
 	uint64_t dirid;
-	bool is_known; /* a directory that is there creates in it */
+	bool is_known; /* a directory creates its files there */
 	uint32_t creation_seq;
 };
 
-/* The directory whose creations happen in `dirid`: its own, or that of a spill. */
+/* Finds the directory that creates its files in `dirid`, which is its own or a spill. */
 static int find_creations(struct check *check, struct census *census, uint64_t dirid)
 {
 	struct fs_key key = fs_key_spill(dirid);
@@ -38,7 +38,7 @@ static int find_creations(struct check *check, struct census *census, uint64_t d
 	return status == STATUS_NOT_FOUND || status == STATUS_CORRUPT ? 0 : status;
 }
 
-/* A directory whose files are created elsewhere says so there, too. */
+/* A dirid in which a directory creates its files, but not its own, must have a spill row of that directory. */
 static int check_creations(struct check *check, const struct inode *inode)
 {
 	uint64_t ino = inode->attributes.ino;

@@ -8,7 +8,7 @@
 
 /* ---- Walking ---- */
 
-/* Dirids are drawn at random, so that a key's place in the key space says how much is done. */
+/* Dirids are drawn at random, so a key's place in the key space says how much of the pass is done. */
 static int tell_progress(struct check *check, struct slice key)
 {
 	struct reader reader = reader_of(key);

@@ -1,6 +1,7 @@
 /*
- * extents.c: the units that files consist of. The block store is told each, as at every start, and refuses what it does
- * not have or was told before; a second walk then names all that share such a unit.
+ * extents.c: the units of files. The pass marks each unit used in the block store, as every start does. The block store
+ * refuses units that it does not have or that are marked already. A second walk then reports all files that have such a
+ * unit.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,21 +14,21 @@
 #define CONFLICT_COUNT_MAX 1024
 
 struct extents {
-	/* The object at hand. */
+	/* The current object. */
 	struct inodes_item *item; /* NULL: its inode does not exist, or is damaged */
 	struct inode inode;
 	uint64_t ino;
 	uint64_t mapped; /* units, below the inode's cut */
 	uint64_t beyond; /* units past the end of the file, below its cut */
 	uint64_t damaged; /* units */
-	uint64_t damaged_first; /* the first of them */
+	uint64_t damaged_first; /* unit */
 	/* Units that the block store refused. */
 	uint64_t conflicts[CONFLICT_COUNT_MAX]; /* addresses */
 	size_t conflict_count;
 	bool is_searching; /* the second walk */
-	uint64_t shared; /* units of the object at hand among the conflicts */
-	uint64_t shared_first;
-	bool is_unreadable[EXTENT_ROW_UNITS]; /* of the run at hand */
+	uint64_t shared; /* units of the current object among the conflicts */
+	uint64_t shared_first; /* unit */
+	bool is_unreadable[EXTENT_ROW_UNITS]; /* units of the current run */
 	uint8_t unit[EXTENT_ROW_UNITS * BLOCK_UNIT_SIZE];
 };
 
@@ -104,7 +105,7 @@ static void add_conflict(struct extents *extents, uint64_t address)
 		extents->conflicts[extents->conflict_count++] = address;
 }
 
-/* Tells the block store; where it refuses, unit by unit. False: it has refused some. */
+/* Marks the run used, and unit by unit when the block store refuses it. False: it refused some units. */
 static bool mark_used(struct check *check, struct extents *extents, struct block_extent extent)
 {
 	struct blocks *blocks = check->inspect->blocks;
@@ -117,7 +118,7 @@ static bool mark_used(struct check *check, struct extents *extents, struct block
 	return false;
 }
 
-/* The second walk: does the run have units that are in conflict? */
+/* The second walk: counts the run's units that are in conflict. */
 static void search(struct extents *extents, uint64_t first, struct block_extent extent)
 {
 	for (size_t i = 0; i < extents->conflict_count; i++) {
@@ -136,7 +137,7 @@ static void add_damage(struct extents *extents, uint64_t unit)
 		extents->damaged_first = unit;
 }
 
-/* Reads the run; a unit that cannot be read must not take its neighbours with it. */
+/* Reads the run, and unit by unit when that fails, so that one unreadable unit does not hide the others. */
 static void read_run(struct check *check, struct extents *extents, struct block_extent extent)
 {
 	struct blocks *blocks = check->inspect->blocks;
@@ -190,12 +191,12 @@ static void visit_run(struct check *check, struct extents *extents, uint64_t fir
 	if (extents->item)
 		count_units(extents, first, count);
 	if (!check->inspect->blocks || extent.address >= INSPECT_LOG_ADDRESS)
-		return; /* no bytes to look at, or in the log, whose checksums were right */
+		return; /* no bytes to read, or bytes in the log, whose checksums were checked */
 	if (mark_used(check, extents, extent) && check->options.data)
 		verify(check, extents, first, extent, units);
 }
 
-/* Neighbours, in the object and on the disk, together. */
+/* Visits the row's units in runs that are contiguous in the object and on the disk. */
 static void visit_units(
 	struct check *check, struct extents *extents, uint64_t first, const struct extent_row *row)
 {

@@ -71,7 +71,7 @@ int fix_decode_reply(struct slice reply, uint64_t *ino)
 
 /* ---- Rows ---- */
 
-/* An inode on its way to be changed; `row` holds what it borrows from. */
+/* An inode that is to be changed; it borrows from `row`. */
 struct loaded {
 	struct inode inode;
 	struct kv_value row;
@@ -244,7 +244,7 @@ static int evaluate_fix(struct view *view, const struct eval_input *input, struc
 	return status == 0 ? reply_with(0, 0, reply) : status;
 }
 
-/* What has the name is taken for /lost+found; adopt() looks whether it is a directory. */
+/* Whatever has the name is taken for /lost+found; adopt() checks that it is a directory. */
 static int find_existing(struct view *view, uint64_t *ino)
 {
 	struct slice name = slice_of(LOST_AND_FOUND, strlen(LOST_AND_FOUND));
@@ -308,5 +308,5 @@ struct evaluator *fix_evaluator(void)
 	static const struct evaluator_ops ops = {.evaluate = evaluate};
 	static const struct evaluator evaluator = {.ops = &ops};
 
-	return (struct evaluator *)(uintptr_t)&evaluator; /* nothing in it ever changes */
+	return (struct evaluator *)(uintptr_t)&evaluator; /* it has no state to write */
 }

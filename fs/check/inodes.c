@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Grows by half: realloc moves pages, it does not copy them. */
+/* Grows by half: of a large array, realloc moves the pages and does not copy them. */
 static int grow(void **items, size_t *capacity, size_t count, size_t item_size)
 {
 	size_t wanted = *capacity + *capacity / 2 + 1024;

@@ -1,5 +1,5 @@
 /*
- * links.c: what only the whole table can tell: link counts, counts of entries, parents, loops, and what no name leads to.
+ * links.c: checks that need the whole table: link counts, counts of entries, parents, loops, unreachable inodes.
  */
 #include <inttypes.h>
 
@@ -14,7 +14,8 @@ static struct inodes_item *item_of(struct check *check, const struct inodes_dire
 
 /* ---- Reachability ---- */
 
-/* Upwards by the names that were found, leaving the walk's number behind, to a place whose verdict is known. */
+/* Goes up by the names that were found, to a directory whose verdict is known, and sets `visit` to the walk's number on
+ * the way. Returns the verdict. */
 static uint32_t walk_up(struct check *check, struct inodes_directory *directory, uint32_t walk)
 {
 	while (directory && directory->visit == VISIT_NONE) {

@@ -1,8 +1,9 @@
 /*
- * local.c: the rows that each region keeps for itself: sessions and their slots, holds by session, files with garbage.
+ * local.c: the rows of each region in KEY_LOCAL: sessions and their slots, holds by session, files with garbage.
+ * Region 1 has the cluster's records, too.
  *
- * Holds and garbage are hints into the data rows; a split copies them to both halves. So one whose inode lies in another
- * region is nothing to mention, nor is garbage of a file that is gone. Region 1 has the cluster's records, too.
+ * Holds and garbage are hints into the data rows, which a split copies to both halves. So a hint whose inode lies in
+ * another region is no problem, and neither is garbage of a file that is gone.
  */
 #include <inttypes.h>
 
@@ -104,7 +105,7 @@ static void check_garbage(struct check *check, uint64_t region, struct slice key
 		item->flags |= INODES_FOUND_GARBAGE;
 }
 
-/* A live session that its region does not know can do nothing, and never ends. */
+/* A live session must be known to its region: otherwise its requests are refused. */
 static int check_session(struct check *check, uint64_t region, struct slice key, struct slice value)
 {
 	struct session_record record;
@@ -132,7 +133,7 @@ static void check_store(struct check *check, struct slice key, struct slice valu
 		report_add(&check->report, "record-damaged", 0, "the record of a store is damaged");
 }
 
-/* Those of a region, and one of them; 0: it has none. */
+/* How many inodes a region has, and one of them in `*one`, which stays when there is none. */
 static uint64_t count_inodes(const struct check *check, uint64_t region, uint64_t *one)
 {
 	uint64_t count = 0;
@@ -172,7 +173,7 @@ static void check_counter(struct check *check, uint64_t region, struct slice key
 		check_inode_count(check, region, last);
 }
 
-/* 1: there is no such row. */
+/* 1: no row begins with this letter. */
 static int check_record(
 	struct check *check, uint64_t region, uint8_t letter, struct slice key, struct slice value)
 {

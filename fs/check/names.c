@@ -1,5 +1,5 @@
 /*
- * names.c: entries against what they mean, and the rows that lie beside inodes against their inodes.
+ * names.c: compares entries with the inodes that they mean, and the rows beside inodes with their inodes.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static bool is_name(struct slice name)
 	return !(bytes[0] == '.' && (name.size == 1 || (name.size == 2 && bytes[1] == '.')));
 }
 
-/* What has a second name, or none in the directory that it says is its parent. */
+/* Counts a directory's subdirectory, and reports one that is the root or has a second name. */
 static void count_subdirectory(
 	struct check *check, const struct names *names, struct inodes_item *child, const char *quoted)
 {
@@ -114,7 +114,7 @@ static int check_entry(
 
 /* ---- Rows beside inodes ---- */
 
-/* The inode that the row belongs to; NULL and said so: there is none. */
+/* The inode that the row belongs to; NULL: there is none, which is reported. */
 static struct inodes_item *owner(
 	struct check *check, const struct check_key *parsed, struct slice key, const char *what, bool may_fix)
 {
@@ -130,7 +130,7 @@ static struct inodes_item *owner(
 	return NULL;
 }
 
-/* The inode's state must announce the row, or nobody would look for it. */
+/* The inode's state must have the row's flag, because without it operations do not look for the row. */
 static void expect_state(struct check *check, const struct inodes_item *item, uint32_t flag, const char *what)
 {
 	if (!(item->flags & (flag | INODES_IS_DAMAGED)))
@@ -204,7 +204,7 @@ static void check_waiter(
 			FIX_DELETE_DATA, item->ino, key);
 }
 
-/* Who holds an inode is listed by session, too, or its end would not let go. */
+/* A hold must also have an H row, because a session's end finds its holds by those. */
 static int check_listed(struct check *check, uint64_t ino, struct slice key)
 {
 	struct kv_engine *kv = check->inspect->kv;
@@ -296,7 +296,7 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 	struct check_key parsed;
 
 	if (!check_parse_key(key, &parsed))
-		return 0; /* the census has told */
+		return 0; /* census.c has reported it */
 	switch (parsed.letter) {
 	case 'E':
 		return check_entry(check, argument, parsed.ino, key, value);

@@ -1,8 +1,8 @@
 /*
- * paths.c: what is wrong gets the name by which people know it.
+ * paths.c: finds the paths of the inodes that have problems.
  *
- * A file's row does not say where its names are. So the entries are read again for the names of what was found wrong,
- * and once more for those of the directories above; both only when there is something to name.
+ * An inode's row does not say where its names are. So one walk over the entries finds the names of these inodes, and
+ * another one those of the directories above. A walk is left out when no name is missing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct wanted {
 
 struct paths {
 	struct wanted *wanted; /* hash by ino */
-	size_t missing; /* of them, without a name */
+	size_t missing; /* count of those without a name */
 };
 
 static struct wanted *find(const struct paths *paths, uint64_t ino)
@@ -50,7 +50,7 @@ static int want(struct paths *paths, uint64_t ino)
 	return 0;
 }
 
-/* The directories above `ino`, as far as names lead. */
+/* Wants `ino` and the directories above it, up to one without a name. */
 static int want_above(struct check *check, struct paths *paths, uint64_t ino)
 {
 	int status = 0;
@@ -90,7 +90,7 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 	return wanted->name ? 0 : -ENOMEM;
 }
 
-/* From the end; NULL: it has no name, or no way leads up to the root. */
+/* Builds the path from its end. NULL: a name on the way up to the root is missing, or out of memory. */
 static char *path_of(const struct paths *paths, uint64_t ino)
 {
 	char path[PATH_SIZE_MAX];
@@ -133,7 +133,7 @@ int check_paths(struct check *check)
 		status = want(&paths, check->report.problems[i].ino);
 	if (status == 0)
 		status = search(check, &paths);
-	paths.missing = 0; /* what has no name will not get one */
+	paths.missing = 0; /* those still without a name have none */
 	HASH_ITER (hh, paths.wanted, wanted, next) {
 		if (status == 0 && wanted->name)
 			status = want_above(check, &paths, wanted->parent);

@@ -1,5 +1,6 @@
 /*
- * regions.c: the regions of this store: their states decode, and their ranges leave no gap and do not overlap.
+ * regions.c: checks that the states of the store's regions decode, and that their ranges leave no gap and do not
+ * overlap.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -65,7 +66,7 @@ static int by_start(const void *a, const void *b)
 	return slice_compare(buf_slice(one->region.start), buf_slice(other->region.start));
 }
 
-/* A store that is alone has all of the key space; in a cluster others have the rest. */
+/* A store that is alone must have the whole key space; in a cluster other stores have the rest. */
 static void check_partition(struct check *check)
 {
 	struct inspect *inspect = check->inspect;

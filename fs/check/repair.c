@@ -9,7 +9,7 @@
 #include "fs/schema/keys.h"
 #include "store/raftkv.h"
 
-#define TRY_COUNT_MAX 1000 /* of 10 ms: until the region's only replica leads */
+#define TRY_COUNT_MAX 1000 /* of TRY_WAIT_US each: until the region's only replica leads */
 #define TRY_WAIT_US   10000
 
 struct repair {
@@ -20,7 +20,7 @@ struct repair {
 	uint64_t home; /* ino of /lost+found; 0: not made yet */
 	struct completion done;
 	struct raftkv_write write;
-	uint64_t ino; /* of the reply */
+	uint64_t ino; /* in the last reply */
 };
 
 /* ---- One operation ---- */

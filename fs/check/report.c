@@ -72,7 +72,7 @@ void report_close(struct report *report)
 
 /* ---- Names ---- */
 
-/* Bytes of the UTF-8 sequence at the start of `bytes`; 0: none that is well-formed. */
+/* How many bytes the UTF-8 sequence at the start of `bytes` has; 0: it is not well-formed. */
 static size_t utf8_length(const uint8_t *bytes, size_t size)
 {
 	size_t length = bytes[0] < 0x80 ? 1 : bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;

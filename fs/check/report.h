@@ -1,9 +1,8 @@
 /*
- * report.h: what a check has found wrong: one problem each, with the sentence for people and, where it is sure what is
- * right, the fix.
+ * report.h: the problems that a check has found, each with a sentence for people and, where the check is sure, a fix.
  *
- * Problems are kept up to a limit and only counted beyond. The subject of a problem is an inode (named by its path once
- * paths.c has found it) or, with ino 0, the store.
+ * Problems are kept up to a limit, and past it only counted. The subject of a problem is an inode (named by its path
+ * once paths.c has found it) or, with ino 0, the store.
  */
 #ifndef RAFTKV_FS_CHECK_REPORT_H
 #define RAFTKV_FS_CHECK_REPORT_H
@@ -19,14 +18,14 @@
 enum fix_kind {
 	FIX_NONE,
 	FIX_LINK_COUNT, /* attributes.nlink of `ino` becomes `value` */
-	FIX_ENTRY_COUNT, /* inode.entries */
-	FIX_UNIT_COUNT, /* inode.units */
-	FIX_PARENT, /* inode.parent */
+	FIX_ENTRY_COUNT, /* inode.entries of `ino` becomes `value` */
+	FIX_UNIT_COUNT, /* inode.units of `ino` becomes `value` */
+	FIX_PARENT, /* inode.parent of `ino` becomes `value` */
 	FIX_ADOPT, /* `ino` gets a name in /lost+found; its link count, without that name, is `value` */
-	FIX_DELETE_DATA, /* the row `key` of KEY_DATA goes */
-	FIX_DELETE_LOCAL, /* … of KEY_LOCAL */
-	FIX_GARBAGE, /* the inode is listed as having garbage */
-	FIX_INODE_COUNT, /* of the region that has `ino` */
+	FIX_DELETE_DATA, /* deletes the row `key` of KEY_DATA */
+	FIX_DELETE_LOCAL, /* deletes the row `key` of KEY_LOCAL of region `value` */
+	FIX_GARBAGE, /* `ino` gets a G row (keys.h) */
+	FIX_INODE_COUNT, /* COUNTER_INODES of the region that has `ino` becomes `value` */
 };
 
 struct fix {
@@ -37,7 +36,7 @@ struct fix {
 };
 
 struct problem {
-	const char *code; /* what kind of problem: a word for programs; static */
+	const char *code; /* the kind of problem, for programs; static */
 	uint64_t ino; /* 0: the store */
 	char *text; /* a sentence without its subject */
 	char *path; /* of `ino`; NULL: unknown */
@@ -49,19 +48,20 @@ struct report {
 	struct problem *problems;
 	size_t count;
 	size_t capacity;
-	uint64_t total; /* with those that were not kept */
-	int status; /* -ENOMEM once a problem could not be kept */
+	uint64_t total; /* of problems, with those not kept */
+	int status; /* -ENOMEM once memory for a problem was lacking */
 };
 
-/* Gives the problem that was added, for its fix; NULL: over the limit, only counted. */
+/* Returns the added problem, for report_fix; NULL: not kept, only counted. Valid until the next report_add. */
 struct problem *report_add(struct report *report, const char *code, uint64_t ino, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* `problem` may be NULL. */
+/* `problem` may be NULL. `key` is copied. */
 void report_fix(struct problem *problem, enum fix_kind kind, uint64_t ino, uint64_t value);
 void report_fix_row(struct problem *problem, enum fix_kind kind, uint64_t ino, struct slice key);
 void report_close(struct report *report);
 
-/* A name for people: control characters and bytes that are no UTF-8 text become \ooo. At most `size` with the NUL. */
+/* Writes a name for people: ASCII control characters, backslashes and bytes that are not UTF-8 become \ooo. At most
+ * `size` bytes with the NUL. */
 void report_quote(struct slice name, char *text, size_t size);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * acl.c: access control lists and the mode, which must agree: an access ACL's classes are the mode's permission bits.
+ * acl.c: access control lists and the mode, which must agree: the entries of an access ACL's classes are the mode's
+ * permission bits.
  */
 #include <errno.h>
 
@@ -8,7 +9,7 @@
 #include "fs/eval/families.h"
 #include "fs/schema/xattrs.h"
 
-/* One that we have stored. -ENODATA. */
+/* A stored ACL. -ENODATA: there is none. */
 static int load(
 	struct evaluation *evaluation, struct evaluation_inode *inode, const char *name, struct acl *acl)
 {

@@ -12,7 +12,7 @@
 #define SET_TIMES_NOW (OP_SET_ATIME_NOW | OP_SET_MTIME_NOW)
 #define SET_OWNER     (OP_SET_UID | OP_SET_GID)
 
-/* As Linux does (attr.c, may_setattr): both times to now, as touch(1) sets them, is less than setting one. */
+/* As Linux does (attr.c, may_setattr): an append-only file lets both times be set to now, as touch(1) sets them. */
 static int check_flags(const struct attributes *attributes, const struct op_setattr *op)
 {
 	bool is_touch = (op->valid & SET_TIMES_NOW) == SET_TIMES_NOW;
@@ -27,7 +27,7 @@ static int check_flags(const struct attributes *attributes, const struct op_seta
 	return (op->valid & barred) != 0 ? -EPERM : 0;
 }
 
-/* It was read: the one change that is no change of the inode. */
+/* A read changes only atime, and never ctime. */
 static void set_read_time(struct evaluation_inode *slot, const struct op_setattr *op)
 {
 	struct attributes *attributes = &slot->inode.attributes;
@@ -38,7 +38,7 @@ static void set_read_time(struct evaluation_inode *slot, const struct op_setattr
 	evaluation_change(slot);
 }
 
-/* "Now" is the time that the change has been stamped with. */
+/* "Now" is the ctime of this change. */
 static void set_times(struct attributes *attributes, const struct op_setattr *op)
 {
 	if ((op->valid & OP_SET_ATIME_NOW) != 0)

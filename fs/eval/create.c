@@ -1,6 +1,6 @@
 /*
- * create.c: where inodes are created. A file gets the next seq of its parent's creation dirid; a directory gets a dirid of its
- * own, drawn at random from the free ones of the region, so that every split leaves both halves with room.
+ * create.c: numbers for new inodes. A file gets the next seq of its parent's creation dirid. A directory gets a dirid
+ * of its own, drawn at random from the free dirids of the region, so that a split leaves both halves with free ones.
  */
 #include <errno.h>
 
@@ -17,7 +17,8 @@ static int found_key(void *argument, struct slice key, struct slice value)
 	return 1;
 }
 
-/* A dirid is free when no key begins with it: files created in a removed directory may live on elsewhere. */
+/* A dirid is free when no key begins with it. One of a removed directory may have keys left: files that were created in
+ * it may have names in other directories. */
 static int is_free(struct evaluation *evaluation, uint64_t dirid)
 {
 	struct fs_key prefix = fs_key_dirid(dirid);
@@ -25,7 +26,7 @@ static int is_free(struct evaluation *evaluation, uint64_t dirid)
 	return evaluation_scan(evaluation, &prefix, found_key, NULL);
 }
 
-/* The dirids all of whose keys lie in the region: [*first, *end). */
+/* [*first, *end): the dirids of which all keys lie in the region. */
 static void find_range(const struct eval_input *input, uint64_t *first, uint64_t *end)
 {
 	*first = 1; /* 0 is the root */
@@ -68,7 +69,7 @@ int eval_number_directory(struct evaluation *evaluation, uint64_t *ino)
 	return status;
 }
 
-/* All seqs are used: another dirid, marked so that no directory ever gets it while this one lives. */
+/* All seqs are used: draws another dirid. Its S row keeps it from other directories until this one is deleted. */
 static int add_spill(struct evaluation *evaluation, struct inode *directory)
 {
 	bool had = directory->creation_dirid != fs_ino_dirid(directory->attributes.ino);

@@ -1,6 +1,7 @@
 /*
- * data.c: bytes are written. A file that ends within FS_TINY_SIZE_MAX is one row; past that its data are the units of an
- * object, and only units that a write covers in part are read, merged and copied.
+ * data.c: writes bytes. The data of a file is one tiny row until a write ends past FS_TINY_SIZE_MAX, and from then on
+ * the units of an object. Small writes are merged into copies of the units; of a large write only the units that it
+ * covers in part are read and copied.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static int store_tiny(struct evaluation *evaluation, struct evaluation_inode *fi
 
 /* ---- Units ---- */
 
-/* Where a write of bytes goes. The inode is as it was before. */
+/* The range of a write. The inode is as it was before the write. */
 struct span {
 	struct evaluation *evaluation;
 	const struct inode *inode;
@@ -58,7 +59,7 @@ struct span {
 	struct buf *bytes;
 };
 
-/* Units [first, first + count), which the span covers at least in part, with what they had around it. */
+/* Writes the units [first, first + count), which the span covers at least in part, with the old bytes around it. */
 static int write_merged(const struct span *span, uint64_t first, uint32_t count)
 {
 	uint64_t begin = first * FS_UNIT_SIZE;
@@ -84,11 +85,11 @@ static int write_merged(const struct span *span, uint64_t first, uint32_t count)
 	return status;
 }
 
-/* Whole units travel by reference; at most the first and the last one are copied. */
+/* Whole units are written by reference; at most the first and the last unit are copied. */
 static int write_large(const struct span *span)
 {
 	uint64_t first = file_units(span->offset);
-	uint64_t last = span->end / FS_UNIT_SIZE; /* the first that is not covered whole */
+	uint64_t last = span->end / FS_UNIT_SIZE; /* the first unit that is not covered whole */
 	int status = 0;
 
 	if (span->offset % FS_UNIT_SIZE > 0)
@@ -111,7 +112,7 @@ static int write_span(const struct span *span)
 	return write_large(span);
 }
 
-/* A tiny file outgrows its row: what lies before the units that are written anyway becomes units. */
+/* A tiny file outgrows its row: its bytes before the first written unit become units. */
 static int promote(struct evaluation *evaluation, struct evaluation_inode *file, uint64_t first_written)
 {
 	struct inode *inode = &file->inode;
@@ -211,7 +212,7 @@ static int find_write_range(
 	return *offset > FS_SIZE_MAX || *size > FS_SIZE_MAX - *offset ? -EFBIG : 0;
 }
 
-/* Buffered data was written some time before it arrived here. */
+/* Buffered data was written some time before this evaluation. */
 static void set_write_time(
 	struct attributes *attributes, const struct attributes *before, const struct fs_time *time)
 {
@@ -252,7 +253,7 @@ int eval_write(struct evaluation *evaluation, const struct op_write *op)
 	return 0;
 }
 
-/* How much of a copy there is to do: 0 at the end of the source. */
+/* `*size`: how many bytes to copy; 0 at the end of the source. */
 static int find_copy_size(const struct evaluation_inode *source, const struct evaluation_inode *file,
 	const struct op_copy *op, size_t *size)
 {

@@ -66,7 +66,7 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 	return STATUS_MALFORMED;
 }
 
-/* An errno is the operation's answer, except those that say that we could not find it out. */
+/* An errno is the operation's answer, except those that mean that the evaluation itself failed. */
 static bool is_answer(int status)
 {
 	return status < 0 && status > STATUS_FIRST && status != -EIO && status != -ENOMEM;
@@ -82,7 +82,7 @@ static int finish(struct evaluation *evaluation, int status)
 		return 0;
 	}
 	if (status == STATUS_NOT_FOUND)
-		return STATUS_CORRUPT; /* a row that another row promised */
+		return STATUS_CORRUPT; /* a row is missing that another row implies */
 	if (status == 0) {
 		evaluation_write_inodes(evaluation);
 		status = evaluation_count_inodes(evaluation);
@@ -113,5 +113,5 @@ static const struct evaluator file_evaluator = {.ops = &file_evaluator_ops};
 
 struct evaluator *eval_evaluator(void)
 {
-	return (struct evaluator *)&file_evaluator; /* has no state that anybody could write */
+	return (struct evaluator *)&file_evaluator; /* it has no state to write */
 }

@@ -67,7 +67,7 @@ int evaluation_scan(
 		evaluation->view, KEY_DATA, fs_key_slice(prefix), fs_key_slice(&high), row, argument);
 }
 
-/* A key that may be written here, else the evaluation fails. */
+/* False: the key is outside the region, and the evaluation fails. */
 static bool is_writable(struct evaluation *evaluation, const struct fs_key *key)
 {
 	if (evaluation_has_key(evaluation, fs_key_slice(key)))
@@ -194,7 +194,7 @@ struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uin
 	return slot;
 }
 
-/* The time of a change: this leader's clock, unless it is behind that of a leader which stamped the inode before. */
+/* The time of a change: this leader's clock, or just after `last` when the clock of an earlier leader was ahead. */
 static struct fs_time stamp(const struct evaluation *evaluation, const struct fs_time *last)
 {
 	struct fs_time time = *last;

@@ -1,9 +1,9 @@
 /*
- * evaluation.h: one evaluation of one operation: what it has read, what it changes, what it answers.
+ * evaluation.h: one evaluation of one operation: the inodes that it has read, its mutations and its reply.
  *
- * Inodes are loaded once into slots and written back at the end, so that an operation that meets the same inode twice
- * (a rename within a directory, a copy within a file) sees its own changes. All other rows are read from the view, which
- * does not show what this evaluation has put.
+ * Inodes are loaded once into slots and written back at the end, so that an operation that uses the same inode twice (a
+ * rename within a directory, a copy within a file) sees its own changes. All other rows are read from the view, which
+ * does not show the mutations of this evaluation.
  *
  * Functions return 0, -errno of the operation, or a failure of the evaluation itself (STATUS_…, -EIO, -ENOMEM).
  */
@@ -21,8 +21,8 @@
 
 struct evaluation_inode {
 	struct inode inode;
-	struct kv_value row; /* the inode's slices point into it, */
-	uint8_t xattrs[FS_XATTRS_INLINE_SIZE_MAX]; /* or here, once changed */
+	struct kv_value row; /* the inode's slices borrow from it */
+	uint8_t xattrs[FS_XATTRS_INLINE_SIZE_MAX]; /* small xattrs once changed: `inode` borrows from it */
 	bool is_new; /* has no row yet */
 	bool is_changed;
 	bool is_deleted;
@@ -34,8 +34,8 @@ struct evaluation {
 	struct mutations *mutations;
 	struct fs_time now;
 	uint64_t draws; /* random numbers drawn */
-	int64_t gained; /* inodes, by what has been written so far */
-	bool has_begun; /* the first of them all is new */
+	int64_t gained; /* inodes made less inodes deleted, among those written so far */
+	bool has_begun; /* the root is new: the filesystem is being made */
 	size_t inode_count;
 	struct evaluation_inode inodes[EVALUATION_INODE_COUNT_MAX];
 	struct op_reply reply;
@@ -45,15 +45,19 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	struct mutations *mutations);
 /* Puts and deletes the rows of changed inodes. */
 void evaluation_write_inodes(struct evaluation *evaluation);
-/* After them: the region's number of inodes follows (COUNTER_INODES). A store of a version that did not count goes on
- * without. */
+/* Changes the region's number of inodes (COUNTER_INODES) by those written. A region without a count, made by a version
+ * that did not count, stays without. */
 int evaluation_count_inodes(struct evaluation *evaluation);
+/* Releases the slots, which may then be used again. */
 void evaluation_close(struct evaluation *evaluation);
 
-/* A number that nobody outside can guess; another one each time, the same in a repeated evaluation. */
+/* A number that clients cannot guess: another one with each call, the same ones when the evaluation is repeated. */
 uint64_t evaluation_random(struct evaluation *evaluation);
 
-/* ---- Rows. A key outside the region is STATUS_KEY_NOT_IN_REGION, of a put or delete at the end. ---- */
+/* ---- Rows ---- */
+
+/* A key of KEY_DATA outside the region is STATUS_KEY_NOT_IN_REGION: at once from a get, at the end after a put or
+ * delete. */
 
 bool evaluation_has_key(const struct evaluation *evaluation, struct slice key);
 int evaluation_get(struct evaluation *evaluation, const struct fs_key *key, struct kv_value *row);
@@ -66,29 +70,30 @@ void evaluation_delete(struct evaluation *evaluation, const struct fs_key *key);
 
 /* ---- Inodes ---- */
 
-/* -ESTALE: there is none. */
+/* -ESTALE: there is no such inode. */
 int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot);
-/* A directory that entries may be added to or taken from. -ENOTDIR; -ESTALE: removed. */
+/* A directory whose entries may change. -ENOTDIR; -ESTALE: removed. */
 int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot);
-/* A fresh one, all times now; the caller fills in the rest. */
+/* A new inode with a generation, one link and all times now; the caller fills in the rest. */
 struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uint64_t ino, uint32_t mode);
 static inline void evaluation_change(struct evaluation_inode *slot)
 {
 	slot->is_changed = true;
 }
-/* The change of a file's metadata: ctime. Of its content or a directory's entries: mtime, too, and the version. */
+/* A change of metadata: sets ctime. evaluation_touch_content is for a change of a file's content or of a directory's
+ * entries: it also sets mtime, and raises the data version. */
 void evaluation_touch(struct evaluation *evaluation, struct evaluation_inode *slot);
 void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_inode *slot);
 void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluation_inode *slot);
 
-/* ---- Entries. Adding and taking one keep the directory's count and times. ---- */
+/* ---- Entries. Changes keep the directory's count of entries and its times. ---- */
 
-/* STATUS_NOT_FOUND. */
+/* 0 or STATUS_NOT_FOUND. */
 int evaluation_entry(struct evaluation *evaluation, const struct evaluation_inode *directory,
 	struct slice name, struct entry *entry);
 void evaluation_entry_put(struct evaluation *evaluation, struct evaluation_inode *directory,
 	struct slice name, const struct inode *inode);
-/* The name means another inode from now on. */
+/* An existing name gets another inode. */
 void evaluation_entry_replace(struct evaluation *evaluation, struct evaluation_inode *directory,
 	struct slice name, const struct inode *inode);
 void evaluation_entry_delete(

@@ -1,8 +1,8 @@
 /*
- * lock.c: flock, POSIX and OFD locks as rows. A set that meets a conflict answers EAGAIN and says who blocks. Waiting is
- * not an evaluation's business, but the order of those who wait and ask again is: lock_queue.h.
+ * lock.c: flock, POSIX and OFD locks as rows. A lock that conflicts with a held one answers EAGAIN and the held lock.
+ * An evaluation does not wait: the client asks again, and lock_queue.h keeps the order of the waiters.
  *
- * Locks of one owner never overlap; those of one type that touch are one.
+ * Locks of one kind and owner never overlap. Those of one type that touch are one lock.
  */
 #include <errno.h>
 
@@ -42,11 +42,11 @@ struct lock_search {
 	bool waits;
 	struct lock_queue queue;
 	struct lock blocker;
-	uint32_t count; /* rows of this inode */
-	uint32_t session_count; /* of them and of those who wait, of this session */
+	uint32_t count; /* of locks of this inode */
+	uint32_t session_count; /* of locks and waiters of this inode and session */
 };
 
-/* The queue's entries are not cleared: they are many. */
+/* Does not clear the queue's entries, because there are many. */
 static void search_init(struct lock_search *search, const struct lock *wanted, bool waits)
 {
 	search->wanted = wanted;
@@ -79,7 +79,7 @@ static int examine(void *argument, struct slice key, struct slice value)
 struct lock_change {
 	struct evaluation *evaluation;
 	uint64_t ino;
-	struct lock range; /* what is asked for; grows by what it merges with */
+	struct lock range; /* the lock asked for; grows by the locks that it merges with */
 	uint32_t removed; /* rows */
 	uint32_t added;
 };
@@ -94,7 +94,7 @@ static bool is_overlapping(const struct lock *a, const struct lock *b)
 	return a->start <= b->end && b->start <= a->end;
 }
 
-/* What `held` keeps on both sides of the range. */
+/* Puts the parts that `held` keeps on both sides of the range. */
 static void cut_out(struct lock_change *change, const struct lock *held)
 {
 	struct lock part = *held;
@@ -138,7 +138,7 @@ static int change_held(void *argument, struct slice key, struct slice value)
 	return 0;
 }
 
-/* The session is listed as a holder while it has a lock here, or waits for one. */
+/* The session has an H row while it has a lock here, or waits for one. */
 static void change_hold(struct lock_change *change, uint32_t session_count)
 {
 	struct fs_key key = fs_key_hold(change->range.session, change->ino, FS_HOLD_LOCK);
@@ -150,7 +150,7 @@ static void change_hold(struct lock_change *change, uint32_t session_count)
 		mutations_delete(change->evaluation->mutations, KEY_LOCAL, fs_key_slice(&key));
 }
 
-/* Those who wait no longer, now that it is set or dropped. */
+/* Deletes the owner's waiters that end with this set or drop. Returns how many. */
 static uint32_t leave_queue(struct lock_search *search)
 {
 	const struct lock *wanted = search->wanted;
@@ -182,7 +182,8 @@ static int set_lock(struct evaluation *evaluation, struct evaluation_inode *inod
 	return 0;
 }
 
-/* An answer that is an error, and changes rows: who waits has its place from now on. */
+/* For a waiter the reply has an error and the evaluation returns 0, because its place in the queue is a change of
+ * rows. */
 static int refuse(struct evaluation *evaluation, struct lock_search *search)
 {
 	evaluation->reply.blocker = search->blocker;
@@ -204,7 +205,7 @@ static int give_up(struct evaluation *evaluation, struct lock_search *search)
 	return 0;
 }
 
-/* 1: a lock that is held is in the way. */
+/* 1: a held lock conflicts. */
 static int look_around(struct evaluation *evaluation, uint64_t ino, struct lock_search *search)
 {
 	int status = lock_queue_load(&search->queue, evaluation, ino);

@@ -2,7 +2,7 @@
 
 #include "proto/plant.h"
 
-#define REFRESH (LOCK_WAITER_SILENCE / 2) /* ns: not each ask is worth a write */
+#define REFRESH (LOCK_WAITER_SILENCE / 2) /* ns: `asked` is written again only past it */
 
 static uint64_t distance(uint64_t a, uint64_t b)
 {
@@ -50,7 +50,7 @@ static int load_one(void *argument, struct slice key, struct slice value)
 	status = lock_waiter_decode(key, value, &entry->waiter);
 	if (status != 0)
 		return status;
-	/* Another leader's clock may have been ahead. */
+	/* The clock of an earlier leader may have been ahead. */
 	entry->is_silent =
 		distance(queue->evaluation->input->wall, entry->waiter.asked) > LOCK_WAITER_SILENCE;
 	queue->count++;
@@ -88,7 +88,7 @@ static void put(struct lock_queue *queue, struct lock_waiter *waiter)
 	evaluation_put(queue->evaluation, &key, writer_written(&writer));
 }
 
-/* ---- Whose turn it is ---- */
+/* ---- The order ---- */
 
 void lock_queue_note_held(struct lock_queue *queue, const struct lock *held)
 {
@@ -97,7 +97,7 @@ void lock_queue_note_held(struct lock_queue *queue, const struct lock *held)
 			queue->entries[i].is_blocked || is_meeting(&queue->entries[i].waiter.lock, held);
 }
 
-/* The place of who waits for it; `count`: it has none. */
+/* The place of the waiter for this lock; `queue->count`: it has none. */
 static uint32_t find(const struct lock_queue *queue, const struct lock *wanted)
 {
 	uint32_t i = 0;
@@ -136,7 +136,7 @@ uint32_t lock_queue_count_before(const struct lock_queue *queue, const struct lo
 	return count;
 }
 
-/* ---- Coming and going ---- */
+/* ---- Changes ---- */
 
 void lock_queue_enter(struct lock_queue *queue, const struct lock *wanted)
 {
@@ -199,7 +199,7 @@ uint32_t lock_queue_drop(struct lock_queue *queue, const struct lock *range)
 	return remove_those(queue, range, is_dropped);
 }
 
-/* ---- All of a session ---- */
+/* ---- Dropping a session ---- */
 
 struct session_drop {
 	struct evaluation *evaluation;

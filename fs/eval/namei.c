@@ -1,5 +1,5 @@
 /*
- * namei.c: names are made and removed.
+ * namei.c: makes and removes names.
  */
 #include <errno.h>
 
@@ -22,7 +22,7 @@ int eval_check_removal(const struct evaluation_inode *directory, const struct ev
 	return is_fixed(directory) || is_fixed(child) ? -EPERM : 0;
 }
 
-/* A directory that may get a new name, which must not exist (-EEXIST; the inode it means in `*existing`). */
+/* A directory that may get the new name. -EEXIST: the name exists, and `*existing` is its entry. */
 static int open_place(struct evaluation *evaluation, uint64_t parent, struct slice name,
 	struct evaluation_inode **directory, struct entry *existing)
 {
@@ -63,7 +63,7 @@ int eval_format(struct evaluation *evaluation, const struct op_format *op)
 	return 0;
 }
 
-/* The group is the parent's when that has S_ISGID, which directories pass on. */
+/* With S_ISGID on the parent, the group is the parent's, and a directory inherits S_ISGID. */
 static void inherit_owner(
 	const struct evaluation_inode *parent, struct evaluation_inode *child, const struct op_caller *caller)
 {
@@ -210,7 +210,7 @@ static int find_victim(struct evaluation *evaluation, const struct op_remove *op
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
-/* No name is left: kept for who has it open, or may have, else removed for good. */
+/* No name is left: the inode is held for sessions that have it open, or may have; without them it is deleted. */
 static int drop_last(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold)
 {
 	bool is_held = hold, has_others = false;

@@ -1,5 +1,5 @@
 /*
- * orphan.c: inodes that live on without a name because a session has them open, and what a dead session leaves.
+ * orphan.c: inodes that stay without a name because a session has them open, and the end of a session's holds.
  */
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 #include "fs/eval/families.h"
 
 #define END_COUNT_MAX                                                                                        \
-	EVALUATION_INODE_COUNT_MAX /* holds that one OP_SESSION_END drops: each may need an inode */
+	EVALUATION_INODE_COUNT_MAX /* holds that one OP_SESSION_END drops: each may need a slot */
 
 struct holder_search {
 	const uint64_t *except;
@@ -81,7 +81,7 @@ int eval_hold(struct evaluation *evaluation, const struct op_hold *op)
 	return status;
 }
 
-/* `session` has the inode open no longer. */
+/* Ends the hold of `session`, and deletes the inode when it has no name and no other hold. */
 static int end_hold(struct evaluation *evaluation, struct evaluation_inode *inode, uint64_t session)
 {
 	struct attributes *attributes = &inode->inode.attributes;
@@ -127,8 +127,8 @@ int eval_release(struct evaluation *evaluation, const struct op_release *op)
 	return status;
 }
 
-/* Inodes that have nothing to do with each other: each is written before the next is loaded. One that is in another
- * region by now is that region's. */
+/* The inodes are independent, so each is written before the next is loaded, and slots suffice. Of an inode that is in
+ * another region by now, only the H row here is deleted. */
 int eval_grace_end(struct evaluation *evaluation, const struct op_grace_end *op)
 {
 	struct reader reader = reader_of(op->inos);
@@ -157,7 +157,7 @@ struct session_end {
 	uint32_t count;
 };
 
-/* A hold whose inode is in another region by now, or gone, is only dropped. */
+/* Of a hold whose inode is in another region by now, or gone, only the H row is deleted. */
 static int end_one(struct evaluation *evaluation, uint64_t session, uint64_t ino, enum fs_hold_kind kind)
 {
 	struct evaluation_inode *inode;

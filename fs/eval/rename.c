@@ -1,5 +1,5 @@
 /*
- * rename.c: rename(2) and renameat2(2), within a directory and across, of files and directories, atomically.
+ * rename.c: rename(2) and renameat2(2) of files and directories, within a directory and across directories, atomically.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -8,7 +8,7 @@
 #include "proto/status.h"
 #include "fs/eval/families.h"
 
-#define DEPTH_MAX 1000000 /* of directories in each other; more is damage */
+#define DEPTH_MAX 1000000 /* directories above each other; more means damage */
 
 struct rename {
 	struct evaluation *evaluation;
@@ -65,7 +65,7 @@ static int load(struct rename *rename)
 	return status;
 }
 
-/* The parent of a directory on the way up, without taking a slot for each. */
+/* The parent of a directory, read without a slot: the way up may be longer than there are slots. */
 static int find_parent(struct evaluation *evaluation, uint64_t ino, uint64_t *parent)
 {
 	struct fs_key key = fs_key_inode(ino);
@@ -99,7 +99,7 @@ static int is_below(struct evaluation *evaluation, uint64_t directory, uint64_t 
 	return STATUS_CORRUPT;
 }
 
-/* No directory may come to lie below itself. */
+/* -EINVAL: a directory would lie below itself. */
 static int check_loops(struct rename *rename)
 {
 	const struct inode *source = &rename->source->inode;
@@ -164,7 +164,7 @@ static int check_rename(struct rename *rename)
 	return status == 0 ? check_links(rename) : status;
 }
 
-/* A directory comes from one parent to another. */
+/* Moves a directory from one parent to another. */
 static void move_directory(
 	struct evaluation_inode *from, struct evaluation_inode *to, struct evaluation_inode *inode)
 {
@@ -193,7 +193,7 @@ static int exchange(struct rename *rename)
 	return 0;
 }
 
-/* The old name stays, as the device that union filesystems take for "removed". */
+/* The old name becomes the device that overlayfs takes for a removed name. */
 static int leave_whiteout(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
@@ -244,7 +244,7 @@ int eval_rename(struct evaluation *evaluation, const struct op_rename *op)
 		status = load(&rename);
 	if (status == 0 && rename.target == rename.source && (op->flags & RENAME_NOREPLACE) == 0) {
 		evaluation_reply_attributes(
-			evaluation, rename.source); /* two names of one file: nothing to do */
+			evaluation, rename.source); /* two names of one inode: POSIX says to do nothing */
 		return 0;
 	}
 	if (status == 0)

@@ -1,5 +1,5 @@
 /*
- * session.c: the sessions of mounts: how one begins, and the steps in which it ends (op.h).
+ * session.c: the sessions of mounts: their beginning, and the steps in which they end (op.h).
  */
 #include <errno.h>
 
@@ -27,7 +27,7 @@ static int find_other(void *argument, struct slice key, struct slice value)
 	return session != *(const uint64_t *)argument && record.state == SESSION_LIVE;
 }
 
-/* The records are in the one region that there is. */
+/* Reads the records of this region: a cluster has one region so far. */
 int eval_has_others(struct evaluation *evaluation, bool *has_others)
 {
 	struct fs_key low = fs_key_sessions(), high = fs_key_after(&low);
@@ -48,7 +48,7 @@ static int check_room(struct evaluation *evaluation)
 		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), count_session, &count);
 }
 
-/* With `is_known` its row among the slots, too, which lets it in. */
+/* With `is_known` also puts the session's row among the slots, so that the region admits it. */
 static int put_record(
 	struct evaluation *evaluation, uint64_t session, const struct session_record *record, bool is_known)
 {
@@ -81,7 +81,7 @@ int eval_session_open(struct evaluation *evaluation, const struct op_session_ope
 	return status == 0 ? put_record(evaluation, evaluation->reply.id, &record, true) : status;
 }
 
-/* `*row` holds what the record borrows from. -ENOENT. */
+/* The record borrows from `*row`, which the caller closes in any case. -ENOENT. */
 static int find_record(
 	struct evaluation *evaluation, uint64_t session, struct session_record *record, struct kv_value *row)
 {

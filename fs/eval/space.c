@@ -1,6 +1,6 @@
 /*
- * space.c: files get shorter, get holes, and go. Units of large ranges are not unmapped at once: they become garbage
- * past the inode's `cut`, where no reader looks, and OP_RECLAIM unmaps them in chunks.
+ * space.c: truncates files, makes holes and deletes inodes. A truncation does not unmap many units at once: they become
+ * garbage past the inode's `cut`, where no reader looks, and OP_RECLAIM unmaps them in chunks.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -20,7 +20,7 @@ static void unmap(struct evaluation *evaluation, const struct inode *inode, uint
 	mutations_unmap(evaluation->mutations, fs_key_slice(&object), first, count);
 }
 
-/* Units from `first` on, `count` of them mapped, are no longer the file's. */
+/* Takes the units from `first` on, of which `count` are mapped, off the file. */
 static void discard(
 	struct evaluation *evaluation, struct evaluation_inode *file, uint64_t first, uint64_t count)
 {
@@ -81,7 +81,7 @@ static int zero_tiny(
 	return 0;
 }
 
-/* Bytes [offset, end) of one unit, if it is mapped. */
+/* Zeroes the bytes [offset, end) of one unit, if it is mapped. */
 static int zero_part(
 	struct evaluation *evaluation, struct evaluation_inode *file, uint64_t offset, uint64_t end)
 {
@@ -104,7 +104,7 @@ static int zero_part(
 	return status;
 }
 
-/* [offset, end) reads as zeroes; whole units become holes. `end` is at most the size. */
+/* Makes [offset, end) read as zeroes; whole units become holes. `end` is at most the size. */
 static int zero_units(
 	struct evaluation *evaluation, struct evaluation_inode *file, uint64_t offset, uint64_t end)
 {
@@ -113,7 +113,7 @@ static int zero_units(
 	int status = 0;
 
 	if (end == inode->attributes.size)
-		last = file_units(end); /* nothing of the last unit lies behind the range */
+		last = file_units(end); /* the last unit has no bytes past the range */
 	if (first > last)
 		return zero_part(evaluation, file, offset, end);
 	if (offset % FS_UNIT_SIZE > 0)
@@ -225,7 +225,7 @@ int eval_fallocate(struct evaluation *evaluation, const struct op_fallocate *op)
 
 /* ---- Removal ---- */
 
-/* Only the row stays, without anything to see, until OP_RECLAIM has unmapped the rest. */
+/* Only the inode's row stays, unseen by readers, until OP_RECLAIM has unmapped the units. */
 static void leave_dead(struct evaluation_inode *victim)
 {
 	struct inode *inode = &victim->inode;
@@ -278,7 +278,7 @@ static int take_first(void *argument, struct slice key, struct slice value)
 	return status == 0 ? 1 : status;
 }
 
-/* Unmaps a chunk past the cut; `*is_done`: there is nothing left. */
+/* Unmaps a chunk past the cut. `*is_done`: no garbage is left. */
 static int reclaim_chunk(struct evaluation *evaluation, struct evaluation_inode *file, bool *is_done)
 {
 	struct inode *inode = &file->inode;
@@ -304,7 +304,7 @@ static int reclaim_chunk(struct evaluation *evaluation, struct evaluation_inode 
 	return 0;
 }
 
-/* The inode of a garbage row, dead or alive. STATUS_NOT_FOUND: nothing of it is left here. */
+/* The inode of a G row, dead or alive. STATUS_NOT_FOUND: this region has no garbage of it. */
 static int load_garbage(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
 {
 	int status = evaluation_inode(evaluation, ino, file);

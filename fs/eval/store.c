@@ -1,5 +1,5 @@
 /*
- * store.c: the records of the cluster's stores, and the counters that ids are drawn from.
+ * store.c: the records of the cluster's stores, and the counters from which ids are drawn.
  */
 #include <errno.h>
 
@@ -44,15 +44,15 @@ static int put_record(struct evaluation *evaluation, uint64_t store, const struc
 	return status;
 }
 
-/* What the stores that are known have to say about one that enters. */
+/* What the records of stores say of the store that enters. */
 struct entrance {
 	const struct op_store_enter *op;
 	uint32_t count; /* of stores that were not removed */
-	uint64_t same; /* the store that enters, asking again */
-	bool is_known; /* there is a record of its id, */
-	enum store_state state; /* with this in it */
-	uint64_t incarnation, directory_id, replacement;
-	bool is_taken; /* another one has its address */
+	uint64_t same; /* id that an earlier ask of this new store got; 0: none */
+	bool is_known; /* its id has a record */
+	enum store_state state; /* in its record */
+	uint64_t incarnation, directory_id, replacement; /* in its record */
+	bool is_taken; /* another store has its address */
 };
 
 static int look_at_store(void *argument, struct slice key, struct slice value)

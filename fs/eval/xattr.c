@@ -1,6 +1,6 @@
 /*
- * xattr.c: extended attributes. Small ones lie in the inode's row while there is room, others have rows of their own; a
- * name is in one of the two places.
+ * xattr.c: extended attributes. Small ones are in the inode's row while there is room; others have rows of their own. A
+ * name is in one of the two places only.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,7 +27,7 @@ int eval_xattr_get(struct evaluation *evaluation, struct evaluation_inode *inode
 	return status == 0 ? bytes_decode(row->data, FS_XATTR_SIZE_MAX, value) : status;
 }
 
-/* Puts (or, with NULL, takes) a small one. False: no room in the inode's row. */
+/* Sets a small one, or removes it (`value` NULL). False: it is too large, or the inode's row has no room. */
 static bool replace_inline(struct evaluation_inode *inode, struct slice name, const struct slice *value)
 {
 	uint8_t copy[FS_XATTRS_INLINE_SIZE_MAX];
@@ -76,7 +76,7 @@ int eval_xattr_delete(struct evaluation *evaluation, struct evaluation_inode *in
 	return status;
 }
 
-/* ---- Many ---- */
+/* ---- All of an inode ---- */
 
 static int delete_row(void *argument, struct slice key, struct slice value)
 {
@@ -105,7 +105,7 @@ static int add_name_size(void *argument, struct slice key, struct slice value)
 	return status;
 }
 
-/* listxattr(2) must stay able to tell all names. */
+/* listxattr(2) must be able to list all names. */
 static int check_room(struct evaluation *evaluation, const struct inode *inode, struct slice new_name)
 {
 	struct fs_key prefix = fs_key_prefix(inode->attributes.ino, 'X');
@@ -182,7 +182,7 @@ int eval_removexattr(struct evaluation *evaluation, const struct op_removexattr 
 		return status;
 	status = eval_xattr_delete(evaluation, inode, op->name);
 	if (status == -ENODATA && is_acl(op->name))
-		status = 0; /* as everywhere: no ACL is what was asked for */
+		status = 0; /* as Linux does: there is no ACL, as asked */
 	if (status == 0)
 		evaluation_reply_attributes(evaluation, inode);
 	return status;

@@ -25,7 +25,7 @@ static struct acl_entry *find(const struct acl *acl, enum acl_tag tag)
 	return NULL;
 }
 
-/* The entry that the group bits of the mode stand for. */
+/* The entry that the mode's group bits show. */
 static struct acl_entry *find_group_class(const struct acl *acl)
 {
 	struct acl_entry *mask = find(acl, ACL_TAG_MASK);
@@ -35,7 +35,7 @@ static struct acl_entry *find_group_class(const struct acl *acl)
 	return mask ? mask : find(acl, ACL_TAG_GROUP_OBJ);
 }
 
-/* Tags ascend; the three classes are there once, a mask at most once and, with named entries, for sure. */
+/* Tags ascend. Owner, owning group and others have one entry each. There is at most one mask; named entries need it. */
 static bool is_valid(const struct acl *acl)
 {
 	unsigned seen = 0;

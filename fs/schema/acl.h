@@ -2,7 +2,7 @@
  * acl.h: POSIX access control lists, in the form that Linux gives them as extended attributes: a 32-bit version (2),
  * then entries of tag (16 bits), permissions (16 bits) and id (32 bits), little endian.
  *
- * Source: IEEE 1003.1e draft 17, and acl(5). Pure functions; who may do what is the kernel's business.
+ * Source: IEEE 1003.1e draft 17, and acl(5). Pure functions. The kernel checks permissions.
  */
 #ifndef RAFTKV_FS_SCHEMA_ACL_H
 #define RAFTKV_FS_SCHEMA_ACL_H
@@ -34,20 +34,20 @@ struct acl {
 	} entries[ACL_ENTRY_COUNT_MAX];
 };
 
-/* 0; -EOPNOTSUPP: another version; -EINVAL: no ACL; -ENOSPC: more than ACL_ENTRY_COUNT_MAX entries. An empty list
- * (count 0) is valid and means "none". */
+/* 0; -EOPNOTSUPP: another version; -EINVAL: not a valid ACL; -ENOSPC: more than ACL_ENTRY_COUNT_MAX entries. No bytes
+ * are an empty list (count 0), which is valid and means "none"; acl_mode, acl_chmod and acl_create do not take it. */
 int acl_decode(struct slice bytes, struct acl *acl);
-/* ACL_SIZE_MAX bytes at `bytes`; returns what was used of them. */
+/* `bytes` has room for ACL_SIZE_MAX bytes. Returns the part that was written. */
 struct slice acl_encode(const struct acl *acl, void *bytes);
 
-/* The nine permission bits that the ACL amounts to. */
+/* The nine permission bits that stat(2) shows of the ACL. */
 uint32_t acl_mode(const struct acl *acl);
-/* Does the mode say all there is? Then no ACL needs to be kept. */
+/* Does the mode say all that the ACL says? Then the ACL need not be kept. */
 bool acl_is_mode(const struct acl *acl);
 /* chmod(2): the owner's, the mask's (or the group's) and the others' entries become those of `mode`. */
 void acl_chmod(struct acl *acl, uint32_t mode);
-/* A new file's ACL from the default one of its directory: entries are limited to `mode`. Returns the mode, limited to
- * the entries. */
+/* Makes the ACL of a new file from the default ACL of its directory: limits the entries to `mode`. Returns `mode`,
+ * limited to the entries. */
 uint32_t acl_create(struct acl *acl, uint32_t mode);
 
 #endif

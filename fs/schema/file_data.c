@@ -35,7 +35,7 @@ static int read_tiny(
 	return status;
 }
 
-/* Part of one unit, by way of the stack. */
+/* Reads part of one unit, through a copy on the stack. */
 static int read_part(
 	struct view *view, struct slice object, uint64_t unit, size_t skip, uint8_t *bytes, size_t size)
 {

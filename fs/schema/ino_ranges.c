@@ -46,7 +46,7 @@ bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino)
 	return false;
 }
 
-/* Each range by its distance from the end of the one before. */
+/* Each range is its distance from the end of the one before, and its count. */
 int ino_ranges_encode(const struct ino_ranges *ranges, struct buf **bytes)
 {
 	struct writer writer = writer_growing(16u + (size_t)ranges->range_count * RANGE_SIZE);

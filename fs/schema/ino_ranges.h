@@ -1,5 +1,6 @@
 /*
- * ino_ranges.h: a set of inode numbers, as ranges: files that were created one after the other in a directory take one.
+ * ino_ranges.h: a set of inode numbers, as ranges. Files that were created in one directory one after the other share a
+ * range.
  */
 #ifndef RAFTKV_FS_SCHEMA_INO_RANGES_H
 #define RAFTKV_FS_SCHEMA_INO_RANGES_H
@@ -20,11 +21,11 @@ struct ino_range {
 struct ino_ranges {
 	uint32_t range_count;
 	uint32_t count; /* inodes */
-	struct ino_range ranges[INO_RANGES_MAX]; /* ascending, apart */
+	struct ino_range ranges[INO_RANGES_MAX]; /* ascending, disjoint */
 };
 
 void ino_ranges_clear(struct ino_ranges *ranges);
-/* `ino` is greater than all that are in it. False: it is full. */
+/* `ino` must be greater than all members. False: the set is full. */
 bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino);
 bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino);
 

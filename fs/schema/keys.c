@@ -37,7 +37,7 @@ static void add_name(struct fs_key *key, struct slice name)
 	key->size = (uint16_t)(key->size + name.size);
 }
 
-/* The bytes of a key that no name fills are left as they are: keys are made often. */
+/* Does not clear the bytes past `size`, because keys are made often. */
 static void begin(struct fs_key *key, uint64_t dirid, char letter)
 {
 	key->size = 0;
@@ -246,7 +246,7 @@ struct fs_key fs_key_store(uint64_t store)
 
 /* ---- Reading ---- */
 
-/* Skips the dirid, the letter and, with a seq, that. */
+/* What follows the dirid, the letter and `seq_size` bytes of seq. */
 static struct reader rest_of(struct slice key, char letter, size_t seq_size)
 {
 	struct reader reader = reader_of(key);
@@ -263,7 +263,7 @@ static int finish(const struct reader *reader)
 	return reader_finish(reader) == 0 ? 0 : STATUS_CORRUPT;
 }
 
-/* The rest of the key: 1 to FS_NAME_SIZE_MAX bytes. */
+/* The rest of the key is a name: 1 to FS_NAME_SIZE_MAX bytes. */
 static struct slice take_name(struct reader *reader)
 {
 	if (reader->size == 0 || reader->size > FS_NAME_SIZE_MAX)
@@ -333,7 +333,7 @@ int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum f
 	return finish(&reader);
 }
 
-/* A letter and a number, no more. */
+/* A key of a letter and a number alone. */
 static int parse_numbered(struct slice key, char letter, uint64_t *number)
 {
 	struct reader reader = reader_of(key);

@@ -1,28 +1,28 @@
 /*
- * keys.h: inode numbers, and the keys of the rows that files are made of.
+ * keys.h: inode numbers, and the keys of the rows in which files are stored.
  *
  *     ino = [ dirid : 36 | seq : 28 ]      a directory is (dirid, 1); the root is (0, 1) = 1
  *
- * A file is created under the `dirid` of its parent, so all that belongs to a directory and to the files created in it is
- * contiguous. In KEY_DATA every key begins with the dirid (5 bytes, big endian, the first below 0x10; keys from 0x10 on
- * are not files'), then a letter:
+ * A file is created under the `dirid` of its parent, so that the rows of a directory and of the files created in it are
+ * contiguous. In KEY_DATA every key begins with the dirid (5 bytes, big endian) and a letter. The first byte is below
+ * 0x10; keys from 0x10 on belong to no file.
  *
  *     dirid I seq               inode                dirid F seq               tiny file's data
  *     dirid E hash name         directory entry      dirid D seq               object: the extents of the data
  *     dirid X seq name          large xattr          dirid L seq …             lock (kind, session, owner, start)
- *     dirid O seq session       who holds it open    dirid W seq order         who waits for a lock
- *     dirid S                   a spill dirid is in use
+ *     dirid O seq session       hold by a session    dirid W seq order         lock waiter
+ *     dirid S                   the spill with that dirid
  *
- * seq is 4 bytes, hash 8 bytes (62 bits used), all big endian. In KEY_LOCAL, found by session or by work to do:
+ * seq is 4 bytes, hash 8 bytes (62 bits used), all big endian. In KEY_LOCAL of each region:
  *
- *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open;
- *                               FS_SESSION_GRACE: see below
+ *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open
  *     G ino                     units of this object are garbage, to be unmapped in the background
+ *     C 'i'                     the number of the region's inodes (records.h, COUNTER_INODES)
  *
- * These two are hints into the data rows: a split copies them to both halves, and who finds one whose inode lies in
- * another region drops it. In KEY_LOCAL of region 1, the cluster's own records (records.h):
+ * H and G rows are hints into the data rows: a split copies them to both halves, and a reader drops a hint whose inode
+ * lies in another region. In KEY_LOCAL of region 1, the cluster's own records (records.h):
  *
- *     C kind                    counter                M session    a mount's session
+ *     C kind                    the last id drawn      M session    a mount's session
  *     S store                   store
  */
 #ifndef RAFTKV_FS_SCHEMA_KEYS_H
@@ -43,7 +43,8 @@
 #define FS_SEQ_FIRST	 2u /* the first file's */
 #define FS_HASH_BITS	 62
 #define FS_KEY_SIZE_MAX	 (5 + 1 + 8 + FS_NAME_SIZE_MAX)
-/* Nobody's session: keeps what has just lost its last name, until every session has said whether it has it open. */
+/* A session that is no mount's. It holds an inode that has just lost its last name, until every session has said
+ * whether it has the inode open. */
 #define FS_SESSION_GRACE 0u
 
 struct fs_key {
@@ -76,7 +77,7 @@ static inline struct slice fs_key_slice(const struct fs_key *key)
 	return slice_of(key->bytes, key->size);
 }
 
-/* The hash that orders a directory's entries: 62 bits, from the directory's own seed. */
+/* The hash that orders a directory's entries: 62 bits, keyed with the directory's seed. */
 uint64_t fs_name_hash(const uint64_t seed[2], struct slice name);
 
 /* ---- KEY_DATA ---- */
@@ -86,7 +87,7 @@ struct fs_key fs_key_tiny(uint64_t ino);
 struct fs_key fs_key_object(uint64_t ino);
 /* `name` is FS_NAME_SIZE_MAX bytes at most. */
 struct fs_key fs_key_entry(uint64_t directory, uint64_t hash, struct slice name);
-struct fs_key fs_key_entries(uint64_t directory, uint64_t hash); /* the first possible key of that hash */
+struct fs_key fs_key_entries(uint64_t directory, uint64_t hash); /* the least possible key of that hash */
 struct fs_key fs_key_xattr(uint64_t ino, struct slice name);
 struct fs_key fs_key_lock(uint64_t ino, uint8_t kind, uint64_t session, uint64_t owner, uint64_t start);
 struct fs_key fs_key_locks(uint64_t ino, uint8_t kind);
@@ -100,9 +101,9 @@ struct fs_key fs_key_prefix(uint64_t ino, char letter);
 /* The least key above every key that begins with `prefix`. Every prefix made here has one. */
 struct fs_key fs_key_after(const struct fs_key *prefix);
 
-/* The dirid of a key of KEY_DATA; FS_DIRID_END for a key that no file has. */
+/* The dirid of a key of KEY_DATA; FS_DIRID_END for a key that belongs to no file. */
 uint64_t fs_key_get_dirid(struct slice key);
-/* Hash and name (borrowed) of an entry's key. 0 or STATUS_CORRUPT. */
+/* Each takes the parts of one kind of key; names borrow from `key`. 0 or STATUS_CORRUPT. */
 int fs_key_parse_entry(struct slice key, uint64_t *hash, struct slice *name);
 int fs_key_parse_xattr(struct slice key, struct slice *name);
 
@@ -120,8 +121,8 @@ int fs_key_parse_waiter(struct slice key, uint64_t *order);
 enum fs_hold_kind { FS_HOLD_LOCK = 'L', FS_HOLD_OPEN = 'O' };
 
 struct fs_key fs_key_hold(uint64_t session, uint64_t ino, enum fs_hold_kind kind);
-struct fs_key fs_key_holds(uint64_t session); /* all of a session's begin with it */
-struct fs_key fs_key_holds_from(uint64_t session, uint64_t ino); /* the least possible of those of `ino` */
+struct fs_key fs_key_holds(uint64_t session); /* all H keys of the session begin with it */
+struct fs_key fs_key_holds_from(uint64_t session, uint64_t ino); /* the least possible H key of `ino` */
 struct fs_key fs_key_holds_all(void);
 int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum fs_hold_kind *kind);
 struct fs_key fs_key_garbage(uint64_t ino);
@@ -129,7 +130,7 @@ struct fs_key fs_key_garbage_all(void);
 int fs_key_parse_garbage(struct slice key, uint64_t *ino);
 struct fs_key fs_key_counter(uint8_t kind);
 struct fs_key fs_key_session(uint64_t session);
-struct fs_key fs_key_sessions(void); /* all of them begin with it */
+struct fs_key fs_key_sessions(void); /* all M keys begin with it */
 struct fs_key fs_key_store(uint64_t store);
 struct fs_key fs_key_stores(void);
 int fs_key_parse_counter(struct slice key, uint8_t *kind);

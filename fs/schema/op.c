@@ -8,7 +8,7 @@
 #include "fs/schema/coder.h"
 #include "fs/schema/op_fields.h"
 
-/* The highest: of what coder.h calls the least reader. */
+/* The highest versions that this program reads (coder.h). */
 #define OP_VERSION     1
 #define REPLY_VERSION  1
 #define REPLY_SIZE_MAX 1024u /* bytes */
@@ -388,7 +388,7 @@ bool op_is_of_cluster(enum op_kind kind)
 	       kind == OP_STORE_ENTER || kind == OP_STORE_SET || kind == OP_ALLOCATE;
 }
 
-/* What a caller may have got wrong, as the errno it is to see. */
+/* Mistakes that a caller may make, as the errno that it is to see. */
 static int check_names(const struct op *op)
 {
 	int status = 0;

@@ -1,14 +1,15 @@
 /*
  * op.h: the operations that change files, as the front sends them to the leader that evaluates them, and the replies.
  *
- * One struct per kind; op_encode makes the body of a request and op_decode checks it again at the other end: versions
- * (coder.h), bounds, names (1 to 255 bytes, no '/', no NUL, not "." or ".."). The kernel has checked permissions
- * (default_permissions); what it can not know (immutable files, link counts, ACLs, whether something exists) is ours.
+ * There is one struct per kind. op_encode makes the body of a request. op_decode checks it again at the other end:
+ * versions (coder.h), bounds, names (1 to 255 bytes, no '/', no NUL, not "." or ".."). The kernel has checked
+ * permissions (default_permissions). Evaluation checks what the kernel cannot know: immutable files, link counts,
+ * ACLs, whether something exists.
  *
- * No operation is in the log: the leader evaluates it, and logs the mutations. A reply is, in the slot of its session, for
- * who asks again.
+ * Operations are not in the log: the leader evaluates them and logs the mutations. The log has each reply, for the slot
+ * of its session, so that a request that is sent again gets the same reply.
  *
- * A reply carries the operation's errno and what the kernel is to be told, so that no second read is needed.
+ * A reply carries the operation's errno and what the kernel needs to know, so that no second read is needed.
  */
 #ifndef RAFTKV_FS_SCHEMA_OP_H
 #define RAFTKV_FS_SCHEMA_OP_H
@@ -53,14 +54,15 @@ enum op_kind {
 	OP_KIND_END,
 };
 
-/* Who asks: owns what is created. */
+/* The caller's ids, which become those of what it creates. */
 struct op_caller {
 	uint32_t uid;
 	uint32_t gid;
 };
 
-/* The type in `mode` says which: regular files, directories, FIFOs, sockets, devices, symlinks. Reply: the new inode.
- * EEXIST; without `exclusive` (open(2) with O_CREAT) an existing regular file is the reply, with `existed`. */
+/* Makes a regular file, directory, FIFO, socket, device or symlink, by the type in `mode`. Reply: the new inode.
+ * EEXIST; but without `exclusive` (open(2) with O_CREAT) the reply is an existing regular file, with `existed`.
+ * ESTALE: the parent is gone, as for every operation on names. */
 struct op_make {
 	struct op_caller caller;
 	uint64_t parent;
@@ -72,8 +74,7 @@ struct op_make {
 	bool exclusive;
 };
 
-/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE or OP_LINK. Reply: the inode, nlink 0.
- * ESTALE: the parent is gone, as of every operation on names. */
+/* O_TMPFILE: a file without a name, held by this session until OP_RELEASE or OP_LINK. Reply: the inode, nlink 0. */
 struct op_tmpfile {
 	struct op_caller caller;
 	uint64_t parent;
@@ -88,17 +89,18 @@ struct op_link {
 	struct slice name;
 };
 
-/* OP_UNLINK, OP_RMDIR. With `hold` an inode whose last name goes stays, held by this session, until OP_RELEASE. While there
- * are other sessions it stays, with or without, until OP_GRACE_END: one of them may have it open. Reply: `victim`. */
+/* OP_UNLINK, OP_RMDIR. With `hold`, an inode that loses its last name stays until OP_RELEASE, held by this session.
+ * While there are other sessions it stays until OP_GRACE_END in any case: one of them may have it open. Reply:
+ * `victim`, and attributes when names are left. */
 struct op_remove {
 	uint64_t parent;
 	struct slice name;
 	bool hold;
 };
 
-/* `flags` are renameat2's (RENAME_NOREPLACE, _EXCHANGE, _WHITEOUT). `hold` is about what the new name meant before,
- * as in op_remove (of an exchange: nothing). `caller` owns a whiteout. Reply: `attributes` of the moved
- * inode; `victim`, when something was replaced, or of an exchange `other`. */
+/* `flags` are renameat2's (RENAME_NOREPLACE, _EXCHANGE, _WHITEOUT). `hold` is as in op_remove, for the inode that the
+ * new name replaces. `caller` owns a whiteout. Reply: `attributes` of the moved inode; `victim`, when an inode was
+ * replaced; after an exchange, `other`. Two names of one inode stay, and the reply has its attributes alone. */
 struct op_rename {
 	struct op_caller caller;
 	uint64_t parent;
@@ -120,12 +122,11 @@ struct op_rename {
 #define OP_SET_CTIME	 UINT32_C(0x100) /* FUSE's FATTR_CTIME: `ctime` instead of now */
 #define OP_SET_FLAGS	 UINT32_C(0x200) /* FS_IOC_SETFLAGS; EOPNOTSUPP for others than FS_FLAGS_VISIBLE */
 #define OP_SET_KILL	 UINT32_C(0x400) /* FATTR_KILL_SUIDGID, with a size */
-#define OP_SET_READ                                                                                          \
-	UINT32_C(0x800) /* `atime` because it was read: never back, leaves ctime alone, no EPERM */
-#define OP_SET_NAMED UINT32_C(0x1000) /* ESTALE when no name is left: it was found by one */
-#define OP_SET_ALL   UINT32_C(0x1fff)
+#define OP_SET_READ	 UINT32_C(0x800) /* only `atime`, after a read: never set back, ctime stays, no EPERM */
+#define OP_SET_NAMED	 UINT32_C(0x1000) /* by a name: ESTALE when the inode has none left */
+#define OP_SET_ALL	 UINT32_C(0x1fff)
 
-/* Reply: the attributes. chown strips suid, sgid and security.capability by itself. */
+/* Reply: the attributes. A change of uid or gid strips suid, sgid and security.capability. */
 struct op_setattr {
 	uint64_t ino;
 	uint32_t valid; /* OP_SET_… */
@@ -139,23 +140,23 @@ struct op_setattr {
 	struct fs_time ctime;
 };
 
-#define OP_WRITE_APPEND UINT32_C(1) /* at the end, wherever that is now: `reply.offset` */
-#define OP_WRITE_CLIP	UINT32_C(2) /* a mapped page's writeback: never extends, never strips */
+#define OP_WRITE_APPEND UINT32_C(1) /* at the end of the file, which `reply.offset` says */
+#define OP_WRITE_CLIP	UINT32_C(2) /* writeback of a mapped page: never extends, never strips */
 #define OP_WRITE_KILL	UINT32_C(4) /* FUSE_WRITE_KILL_SUIDGID */
-#define OP_WRITE_TIME	UINT32_C(8) /* it was written at `time`: mtime and ctime, which it never sets back */
+#define OP_WRITE_TIME	UINT32_C(8) /* mtime and ctime become `time` instead of now (attributes_set_written) */
 #define OP_WRITE_ALL	UINT32_C(0xf)
 
-/* The data is the proposal's payload, all of it, 1 to OP_WRITE_SIZE_MAX bytes. Whole aligned units are never copied.
- * Reply: attributes, `offset`, `count` (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable). */
+/* The data is the whole payload of the request, 1 to OP_WRITE_SIZE_MAX bytes. Reply: attributes, `offset`, `count`
+ * (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable), EISDIR, EINVAL (not a regular file). */
 struct op_write {
 	uint64_t ino;
 	uint64_t offset;
 	uint32_t flags;
-	struct fs_time time; /* by the writer's clock: buffered data is acknowledged before it is proposed */
+	struct fs_time time; /* of OP_WRITE_TIME: when buffered data was written, by the writer's clock */
 };
 
 /* fallocate(2): `mode` 0, FALLOC_FL_KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, ZERO_RANGE [| KEEP_SIZE]; else EOPNOTSUPP.
- * Extents are copy-on-write, so that "allocate" reserves nothing: it extends the size. Reply: attributes. */
+ * Extents are copy-on-write, so mode 0 reserves nothing; it only extends the size. Reply: attributes. */
 struct op_fallocate {
 	uint64_t ino;
 	uint32_t mode;
@@ -164,7 +165,8 @@ struct op_fallocate {
 	bool kill; /* strip suid and sgid */
 };
 
-/* copy_file_range(2), at most OP_WRITE_SIZE_MAX bytes a time. Reply: `count`, attributes of the destination. */
+/* copy_file_range(2), at most OP_WRITE_SIZE_MAX bytes at a time. Reply: `offset`, `count`, attributes of the
+ * destination `ino`. EINVAL: the ranges overlap in one file. */
 struct op_copy {
 	uint64_t source;
 	uint64_t source_offset;
@@ -174,14 +176,15 @@ struct op_copy {
 	bool kill;
 };
 
-#define OP_XATTR_CREATE	   UINT32_C(1) /* XATTR_CREATE: EEXIST */
-#define OP_XATTR_REPLACE   UINT32_C(2) /* XATTR_REPLACE: ENODATA */
-#define OP_XATTR_KILL_SGID UINT32_C(4) /* an access ACL set by who is not in the group: clears S_ISGID */
-#define OP_XATTR_NAMED	   UINT32_C(8) /* as OP_SET_NAMED */
-#define OP_XATTR_ALL	   UINT32_C(0xf)
+#define OP_XATTR_CREATE	 UINT32_C(1) /* XATTR_CREATE: EEXIST */
+#define OP_XATTR_REPLACE UINT32_C(2) /* XATTR_REPLACE: ENODATA */
+#define OP_XATTR_KILL_SGID                                                                                   \
+	UINT32_C(4) /* an access ACL clears S_ISGID: the caller is not in the file's group */
+#define OP_XATTR_NAMED UINT32_C(8) /* as OP_SET_NAMED */
+#define OP_XATTR_ALL   UINT32_C(0xf)
 
 /* Names: user.*, trusted.*, security.*, system.posix_acl_access and _default; else EOPNOTSUPP. ENODATA, EEXIST, E2BIG,
- * ENOSPC (too many names), ERANGE never. An access ACL changes the mode. Reply: the attributes. */
+ * ENOSPC (too many names), EPERM (immutable or append-only). An access ACL changes the mode. Reply: the attributes. */
 struct op_setxattr {
 	uint64_t ino;
 	struct slice name;
@@ -194,29 +197,29 @@ struct op_removexattr {
 	struct slice name;
 };
 
-/* Set or, with FS_LOCK_NONE, drop a lock of the asking session: `lock.session` is not sent. A conflict answers EAGAIN and
- * `blocker`. An flock has start 0 and end INT64_MAX. ENOLCK: too many. Reply: attributes, when something was set or
+/* Sets, or drops with FS_LOCK_NONE, a lock of the asking session; `lock.session` is not sent. A conflict answers EAGAIN
+ * and `blocker`. An flock has start 0 and end INT64_MAX. ENOLCK: too many. Reply: attributes, when a lock was set or
  * dropped.
  *
- * Who wants to wait says so, and asks again: the first refusal gives it a place in the order of those that wait, which it
- * keeps until it has the lock, drops a lock of that range, or gives up (`waits` and FS_LOCK_NONE: drops no lock). While
- * one before it can have a lock that conflicts, it is refused, too, without a `blocker`. `reply.before` says how many
- * conflicting ones are before it. Who does not ask for a second or two is passed over until it does. */
+ * An owner that waits sets `waits` and asks again until it has the lock. Its first refusal gives it a place in the
+ * queue of waiters (lock_queue.h). It keeps the place until it has the lock, drops a lock of that range, or gives up
+ * (`waits` and FS_LOCK_NONE, which drops no lock). It is also refused, without a `blocker`, while an earlier waiter
+ * could have a conflicting lock now. `reply.before` counts the earlier waiters whose locks conflict. */
 struct op_lock {
 	uint64_t ino;
 	struct lock lock;
 	bool waits;
 };
 
-/* Keeps the inode when its last name goes, until OP_RELEASE; both by session. */
+/* The asking session holds the inode: it stays without a name until that session's OP_RELEASE. */
 struct op_hold {
 	uint64_t ino;
 };
 
 #define OP_RELEASE_COUNT_MAX 8u
 
-/* Inodes that are in one region, as those with one dirid are. Reply: `victim`, when that was the end of one (the last of
- * them). What is not held stays as it is. */
+/* Ends the asking session's holds of inodes that are in one region, as those of one dirid are. Reply: `victim`, the
+ * last inode that this deleted. An inode that is not held stays as it is. */
 struct op_release {
 	uint32_t count; /* 1 to OP_RELEASE_COUNT_MAX, no inode twice */
 	uint64_t inos[OP_RELEASE_COUNT_MAX];
@@ -224,13 +227,13 @@ struct op_release {
 
 #define OP_GRACE_END_COUNT_MAX 64u
 
-/* Every session that could have these inodes open has said so by OP_HOLD, or has ended: what nobody holds goes. A region's
- * own; what is not in grace stays as it is. */
+/* Ends the grace of inodes: every session that has one of them open has said so by OP_HOLD, or has ended. Inodes that
+ * no session holds are deleted. An inode that is not in grace, or not in the region, stays as it is. */
 struct op_grace_end {
 	struct slice inos; /* 8 bytes each, big endian, none twice; 1 to OP_GRACE_END_COUNT_MAX */
 };
 
-/* A new session for a mount: its record, and its row in region 1. Reply: `id`. EUSERS: too many. */
+/* Makes a session for a mount: its record, and its row among region 1's slots. Reply: `id`. EUSERS: too many. */
 struct op_session_open {
 	uint32_t pid;
 	struct slice host;
@@ -238,15 +241,18 @@ struct op_session_open {
 };
 
 /*
- * How a session ends (namespace.md § How a session ends), whether its mount asked for it or has been silent for too long:
+ * The steps in which a session ends (namespace.md § How a session ends), whether its mount asks for that or has been
+ * silent for too long:
  *
- *   OP_SESSION_CLOSE   region 1: it is dying. ENOENT: there is none.
- *   OP_SESSION_FORGET  each region: its row and slots go; from here on its requests are refused
- *   OP_SESSION_END     each region: drops its locks and holds in chunks: reply `more` says "call again, from `id`"
- *   OP_SESSION_REMOVE  region 1: its record goes. EBUSY: it is not dying.
+ *   OP_SESSION_CLOSE   region 1: the session is dying. ENOENT: there is none.
+ *   OP_SESSION_FORGET  each region: deletes its row and slots, so that its requests are refused from now on
+ *   OP_SESSION_END     each region: drops a chunk of its locks and holds. Reply: with `more`, call again from `id`.
+ *   OP_SESSION_REMOVE  region 1: deletes its record. EBUSY: the session is live.
  *
- * The coordinator (coordinator.h) does all but the first, which a mount may ask for itself; each may be repeated. OP_RECLAIM (no
- * fields) unmaps a chunk of what truncations and removals left in a region, with `more` likewise.
+ * The coordinator (coordinator.h) takes all steps; a mount may take the first one itself. Each may be repeated.
+ *
+ * OP_RECLAIM has no fields. It unmaps a chunk of the garbage that truncations and removals left in a region; with
+ * `more`, call again.
  */
 struct op_session_end {
 	uint64_t session;
@@ -259,9 +265,10 @@ struct op_format {
 	uint32_t mode;
 };
 
-/* A store says where it is; `id` 0: it is new, and draws one. Reply: `id`. ESTALE: a later life of it has been here, or
- * one in another directory, or it was lost or removed. EEXIST: another store, neither lost nor removed, has this address. ENOSPC: too many. A new store asking again
- * gets the same id, until the first start of a store with it. */
+/* A store says what its address is. `id` 0: it is new, and gets an id; if it asks again it gets the same id, until a
+ * store has started with that id. Reply: `id`. ESTALE: a later incarnation of the store has entered, or it has
+ * another data directory on record, or it was lost or removed. EEXIST: another store, neither lost nor removed, has
+ * this address. ENOSPC: too many. */
 struct op_store_enter {
 	uint64_t id;
 	uint64_t incarnation;
@@ -269,14 +276,14 @@ struct op_store_enter {
 	struct slice address;
 };
 
-/* OP_STORE_SET: ENOENT; EPERM: a removed store stays removed, and a lost one can be nothing but removed. */
+/* OP_STORE_SET: ENOENT; EPERM: a removed store stays removed, and a lost store can only be removed. */
 struct op_store_set {
 	uint64_t id;
 	enum store_state state;
-	uint64_t replacement; /* that is to get its replicas; 0: any */
+	uint64_t replacement; /* id of the store that is to get its replicas; 0: any */
 };
 
-/* An id of that kind, never given before. Reply: `id`. */
+/* Draws an id of that kind that was never drawn before. Reply: `id`. */
 struct op_allocate {
 	enum counter_kind counter;
 };
@@ -299,7 +306,7 @@ struct op {
 		struct op_hold hold;
 		struct op_release release;
 		struct op_session_open session_open;
-		struct op_session_end session_end; /* all that end one */
+		struct op_session_end session_end; /* OP_SESSION_CLOSE, _FORGET, _END, _REMOVE */
 		struct op_format format;
 		struct op_store_enter store_enter;
 		struct op_store_set store_set;
@@ -308,41 +315,42 @@ struct op {
 	};
 };
 
-/* The key that says which region evaluates the operation: KEY_DATA. OP_SESSION_FORGET, OP_SESSION_END and OP_RECLAIM
- * have none (size 0), nor has OP_GRACE_END: they go to every region; nor have those of op_is_of_cluster. */
+/* The key of KEY_DATA whose region evaluates the operation. Size 0: operations of op_is_of_cluster; and
+ * OP_SESSION_FORGET, OP_SESSION_END, OP_RECLAIM and OP_GRACE_END, which go to every region. */
 struct fs_key op_key(const struct op *op);
-/* Is it about the cluster's own records, for CLUSTER_REGION alone? */
+/* Is it about the cluster's own records, and so for CLUSTER_REGION alone? */
 bool op_is_of_cluster(enum op_kind kind);
 
-/* 0 and the caller's reference in `*body`; -ENOMEM; -ENAMETOOLONG, -EINVAL, -E2BIG for what could not be decoded. */
+/* 0 and the caller's reference in `*body`; -ENOMEM; -ENAMETOOLONG, -EINVAL, -E2BIG: it could not be decoded. */
 int op_encode(const struct op *op, struct buf **body);
-/* Slices borrow from `body`. 0; STATUS_UNSUPPORTED: a newer program's, which may not be carried out; STATUS_MALFORMED. */
+/* Slices borrow from `body`. 0; STATUS_UNSUPPORTED: a newer program's operation, which is not carried out;
+ * STATUS_MALFORMED. */
 int op_decode(struct slice body, struct op *op);
 
 /* 0, -EINVAL (empty, '/', NUL, "." or ".."), -ENAMETOOLONG. */
 int op_check_name(struct slice name);
 
-/* What was removed or replaced. */
+/* The inode whose name was removed or replaced. */
 struct op_victim {
 	uint64_t ino; /* 0: nothing */
 	uint32_t nlink; /* names left */
-	bool is_gone; /* the inode is deleted; else it has names left or is held */
+	bool is_gone; /* the inode is deleted; false: it has names left or is held */
 };
 
 struct op_reply {
-	int error; /* 0 or -errno of the operation; then only `blocker` and `before` may be set */
+	int error; /* 0; or -errno of the operation, with which only `blocker` and `before` may be set */
 	bool has_attributes;
 	bool has_other;
 	bool existed; /* op_make */
 	bool more; /* OP_SESSION_END, OP_RECLAIM */
-	uint64_t offset; /* where a write went */
+	uint64_t offset; /* of what was written or copied */
 	uint64_t count; /* bytes written or copied */
-	uint64_t id; /* of a session or store, or as drawn; OP_SESSION_END: the inode to go on from */
+	uint64_t id; /* of a session or store, or the one drawn; OP_SESSION_END: the inode to continue from */
 	struct attributes attributes; /* after the operation */
-	struct attributes other; /* of an exchange: the inode that went the other way */
+	struct attributes other; /* of an exchange: the inode that got the old name */
 	struct op_victim victim;
 	struct lock blocker; /* type FS_LOCK_NONE: none */
-	uint32_t before; /* who wait for locks that conflict, and came before */
+	uint32_t before; /* OP_LOCK: count of earlier waiters whose locks conflict */
 };
 
 int op_reply_encode(const struct op_reply *reply, struct buf **bytes); /* 0 or -ENOMEM */

@@ -5,7 +5,7 @@
 #include "fs/schema/coder.h"
 
 void code_attributes(struct coder *coder, struct attributes *attributes);
-void code_lock(struct coder *coder, struct lock *lock); /* without its session */
+void code_lock(struct coder *coder, struct lock *lock); /* all but its session */
 void code_blocker(struct coder *coder, struct lock *blocker); /* type FS_LOCK_NONE: none */
 
 #endif

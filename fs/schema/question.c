@@ -10,7 +10,7 @@
 #include "fs/schema/virtual_xattrs.h"
 #include "proto/check.h"
 
-#define VERSION		   1 /* the highest: of what coder.h calls the least reader */
+#define VERSION		   1 /* the highest that this program reads (coder.h) */
 #define REPLY_SIZE_MAX	   1024u /* bytes, without data */
 #define DIRECTORY_SIZE_MIN 4096u
 
@@ -32,7 +32,7 @@ static int answer_directory(const struct question *question, struct view *view, 
 		view, question->ino, question->offset, question->is_plus, finding->entry, finding->argument);
 }
 
-/* A long walk is left to a worker. */
+/* Leaves a long walk to a worker. */
 static int answer_virtual(const struct question *question, struct raftkv *raftkv, struct view *view,
 	bool may_block, struct finding *finding)
 {
@@ -107,7 +107,7 @@ static bool has_name(enum question_kind kind)
 	return kind == QUESTION_LOOKUP || kind == QUESTION_XATTR || kind == QUESTION_VIRTUAL_XATTR;
 }
 
-/* Whether its answer is in `bytes`. */
+/* Is its answer in `finding.bytes`? */
 static bool has_bytes(enum question_kind kind)
 {
 	return kind == QUESTION_LINK || kind == QUESTION_DATA || kind == QUESTION_XATTR ||
@@ -200,7 +200,7 @@ static void code_finding(struct coder *coder, enum question_kind kind, struct fi
 	finding->count = count;
 }
 
-/* One entry: its kind, cookie, what read_entry says of it, and its attributes. */
+/* An entry of a listing as bytes. */
 struct entry_record {
 	struct read_entry entry;
 	bool has_attributes;
@@ -223,12 +223,12 @@ static void code_entry(struct coder *coder, struct entry_record *record)
 	entry->attributes = record->has_attributes ? &record->attributes : NULL;
 }
 
-/* Entries as they are collected for an asker elsewhere. */
+/* Collects the entries of a listing as bytes. */
 struct collection {
 	uint8_t *bytes;
 	size_t size_max;
 	size_t used;
-	size_t group_start; /* of the entries that share the last cookie */
+	size_t group_start; /* where the entries with the last cookie begin */
 };
 
 static void begin_collection(void *argument)
@@ -259,7 +259,7 @@ static int collect_entry(void *argument, const struct read_entry *entry)
 	return 0;
 }
 
-/* Room for what the question may bring, as a buf. 0 or -ENOMEM. */
+/* Makes a buf for the data of the answer. 0 or -ENOMEM. */
 static int make_room(const struct question *question, struct finding *finding, struct collection *collection,
 	struct buf **room)
 {
@@ -282,7 +282,7 @@ static int make_room(const struct question *question, struct finding *finding, s
 
 int finding_encode(const struct question *question, const struct finding *finding, struct buf **bytes)
 {
-	struct finding copy = *finding; /* what codes writes and reads alike */
+	struct finding copy = *finding; /* a coder takes no const */
 	struct writer writer = writer_growing(REPLY_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 
@@ -338,7 +338,7 @@ int finding_take(
 {
 	struct reader reader = reader_of(bytes);
 	struct coder coder = {.reader = &reader};
-	bool is_measured = question->size == 0; /* how many bytes there are, not which */
+	bool is_measured = question->size == 0; /* asked for the count of bytes alone */
 
 	coder_version(&coder, 0, VERSION);
 	code_finding(&coder, question->kind, finding);

@@ -8,11 +8,11 @@
 #include "fs/schema/file_data.h"
 #include "fs/schema/xattrs.h"
 
-/* "." is the first position of a listing, ".." the second, the entry with hash h has position h + 2. */
+/* Positions of a listing: "." has 0, ".." has 1, an entry with hash h has h + 2. */
 #define POSITION_DOT_DOT 1
 #define POSITION_FIRST	 2
 
-/* An inode and the row that its slices borrow from: kv_value_close. */
+/* With 0 the inode's slices borrow from `row`, which the caller closes (kv_value_close). */
 static int load(struct view *view, uint64_t ino, struct inode *inode, struct kv_value *row)
 {
 	struct fs_key key = fs_key_inode(ino);
@@ -30,7 +30,7 @@ static int load(struct view *view, uint64_t ino, struct inode *inode, struct kv_
 	return status;
 }
 
-/* For who needs no slices. */
+/* The inode without its slices. */
 static int load_briefly(struct view *view, uint64_t ino, struct inode *inode)
 {
 	struct kv_value row = {0};

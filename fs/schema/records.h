@@ -1,5 +1,5 @@
 /*
- * records.h: what a cluster knows of itself, in rows of region 1's KEY_LOCAL (keys.h): sessions, stores, counters.
+ * records.h: a cluster's own records, in rows of region 1's KEY_LOCAL (keys.h): sessions, stores, counters.
  *
  * Each value begins with a format version; decoding validates everything and borrows from the row's bytes.
  */
@@ -21,18 +21,17 @@
 #define RECORD_ADDRESS_SIZE_MAX 255u /* bytes of "host:port" or "unix:/path" */
 #define RECORD_SIZE_MAX		8192u /* bytes of a row */
 
-/* What each counter gave last. Its ids are never given again. */
-/* Of ids, as last drawn; COUNTER_INODES is the number of inodes that a region has. */
+/* A counter of ids has the last one drawn; no id is drawn twice. */
 enum counter_kind {
 	COUNTER_SESSION = 's',
 	COUNTER_STORE = 't',
 	COUNTER_REPLICA = 'r',
-	COUNTER_INODES = 'i',
+	COUNTER_INODES = 'i', /* not of ids: how many inodes the region has; in every region */
 };
 
 enum session_state {
 	SESSION_LIVE = 1,
-	SESSION_DYING, /* may register nowhere any more; being removed from every region, then its locks and files */
+	SESSION_DYING, /* regions no longer admit it; its locks and holds are being dropped */
 };
 
 /* A mount. */
@@ -48,25 +47,24 @@ enum store_state {
 	STORE_UP = 1,
 	STORE_DRAINING, /* gets no new replicas, and loses those it has */
 	STORE_REMOVED, /* its id is never used again */
-	STORE_LOST, /* its data is gone, it stays out: its replicas are made anew elsewhere, then it is removed */
+	STORE_LOST, /* its data is gone; its replicas are made anew on other stores, then it is removed */
 };
 
 struct store_record {
 	enum store_state state;
 	uint64_t incarnation; /* of its data directory: grows with each start; 0: it was never started */
-	uint64_t
-		directory_id; /* of that directory: another one is not this store, whatever it says; 0: unknown */
+	uint64_t directory_id; /* of its data directory: one with another id is not this store; 0: unknown */
 	struct slice address; /* where peers and clients reach it */
 	uint64_t replacement; /* the store that is to get its replicas; 0: any */
 };
 
-/* Is it the directory that is on record, as far as both know? */
+/* Is it the directory that is on record? Yes also when either id is unknown. */
 static inline bool store_directory_fits(uint64_t known, uint64_t directory_id)
 {
 	return known == 0 || directory_id == 0 || known == directory_id;
 }
 
-/* Does such a store belong to the cluster, and have its address for itself? */
+/* Does a store in this state belong to the cluster? Then no other store may have its address. */
 static inline bool store_state_is_in(enum store_state state)
 {
 	return state == STORE_UP || state == STORE_DRAINING;
@@ -75,14 +73,14 @@ static inline bool store_state_is_in(enum store_state state)
 void code_session_record(struct coder *coder, struct session_record *record);
 void code_store_record(struct coder *coder, struct store_record *record);
 
-/* STATUS_CORRUPT: the fields break a rule that decoding checks. */
+/* 0; STATUS_CORRUPT: the fields break a rule that decoding checks; or the writer's status. */
 int session_record_encode(const struct session_record *record, struct writer *writer);
 int session_record_decode(struct slice row, struct session_record *record); /* 0 or STATUS_CORRUPT */
 int store_record_encode(const struct store_record *record, struct writer *writer);
 int store_record_decode(struct slice row, struct store_record *record);
 void counter_encode(uint64_t last, struct writer *writer);
 int counter_decode(struct slice row, uint64_t *last);
-/* In KEY_LOCAL. 0 and `*last`, 0 where nothing was counted yet; or what the view returned. */
+/* 0 and `*last`, which is 0 when there is no row; or STATUS_CORRUPT, or what the view returned. */
 int counter_read(struct view *view, enum counter_kind kind, uint64_t *last);
 void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t last);
 

@@ -98,7 +98,7 @@ static void code_regular(struct coder *coder, struct inode *inode)
 		coder_u32(coder, &inode->tiny_size);
 		coder_check(coder, inode->tiny_size <= FS_TINY_SIZE_MAX && inode->tiny_size <= size);
 	} else if (data == INODE_DATA_UNITS) {
-		uint64_t cut = inode->cut + 1; /* none is 0 */
+		uint64_t cut = inode->cut + 1; /* INODE_CUT_NONE is 0 */
 
 		coder_u64(coder, &inode->units);
 		coder_check(coder, inode->units <= units_of(size));
@@ -130,7 +130,7 @@ bool inode_xattr_next(struct slice *rest, struct slice *name, struct slice *valu
 	*name = reader_slice(&reader);
 	*value = reader_slice(&reader);
 	if (reader.status != 0)
-		return false; /* `rest` stays: a blob is well-formed when nothing is left of it */
+		return false; /* `rest` stays, which are_good_xattrs checks */
 	*rest = slice_of(reader.data, reader.size);
 	return true;
 }

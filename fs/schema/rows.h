@@ -1,8 +1,8 @@
 /*
- * rows.h: what the values of rows mean. Each begins with a format version; decoding validates everything, and refuses what
- * is left over (coder.h).
+ * rows.h: the values of rows. Each begins with a format version. Decoding validates everything, and refuses bytes that
+ * are left over (coder.h).
  *
- * Encoders write into a writer; decoders borrow from the row's bytes and give 0 or STATUS_CORRUPT.
+ * Encoders write into a writer. Decoders borrow from the row's bytes and return 0 or STATUS_CORRUPT.
  */
 #ifndef RAFTKV_FS_SCHEMA_ROWS_H
 #define RAFTKV_FS_SCHEMA_ROWS_H
@@ -39,39 +39,38 @@ static inline bool fs_time_is_before(const struct fs_time *a, const struct fs_ti
 	return a->seconds != b->seconds ? a->seconds < b->seconds : a->nanoseconds < b->nanoseconds;
 }
 
-/* What +i, +a, +d, +A are to chattr(1): the values of FS_IOC_GETFLAGS. */
+/* +i, +a, +d and +A of chattr(1): the values of FS_IOC_GETFLAGS. */
 #define FS_FLAG_IMMUTABLE UINT32_C(0x10)
 #define FS_FLAG_APPEND	  UINT32_C(0x20)
 #define FS_FLAG_NODUMP	  UINT32_C(0x40)
 #define FS_FLAG_NOATIME	  UINT32_C(0x80)
 #define FS_FLAGS_VISIBLE  (FS_FLAG_IMMUTABLE | FS_FLAG_APPEND | FS_FLAG_NODUMP | FS_FLAG_NOATIME)
 
-/* What everybody may see of an inode; what stat(2) and statx(2) need. */
+/* The public part of an inode: what stat(2) and statx(2) need. */
 struct attributes {
 	uint64_t ino;
-	uint32_t generation; /* of the number: a handle with another one is stale; never 0 */
+	uint32_t generation; /* of the inode number: a handle with another generation is stale; never 0 */
 	uint32_t mode; /* with the type */
 	uint32_t nlink; /* 0: unlinked and still open */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t rdev; /* as FUSE encodes it */
 	uint32_t flags; /* FS_FLAGS_VISIBLE */
-	bool is_bare; /* it never had an extended attribute, nor an ACL */
-	uint64_t size; /* bytes; of a symlink its target's; of a directory FS_UNIT_SIZE */
+	bool is_bare; /* it has no extended attribute, nor an ACL; it may still be false once it had one */
+	uint64_t size; /* bytes; of a symlink: the size of its target; of a directory: FS_UNIT_SIZE */
 	uint64_t blocks; /* of FS_BLOCK_SIZE bytes, in use */
-	uint64_t
-		data_version; /* grows with every change of content; of a directory, with every change of entries */
+	uint64_t data_version; /* grows with every change of content, or of a directory's entries */
 	struct fs_time atime;
 	struct fs_time mtime;
 	struct fs_time ctime;
 	struct fs_time btime; /* of creation */
 };
 
-/* Its data was written at `time`, by the writer's clock: mtime and ctime, which never go back; but what utimensat(2) set
- * past the last change does not last. */
+/* Sets mtime and ctime after a write at `time`, by the writer's clock. Neither goes back, except an mtime that
+ * utimensat(2) had set later than ctime. */
 void attributes_set_written(struct attributes *attributes, const struct fs_time *time);
 
-/* A mode once somebody else has written: without suid, and without sgid where that means a group to run as. */
+/* The mode after a write that strips privileges: without suid, and without sgid where the group may execute. */
 static inline uint32_t fs_mode_stripped(uint32_t mode)
 {
 	return mode & ~(S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0u));
@@ -81,42 +80,42 @@ static inline uint32_t fs_mode_stripped(uint32_t mode)
 enum inode_data {
 	INODE_DATA_NONE, /* nowhere: a hole of `size` bytes */
 	INODE_DATA_TINY, /* the tiny row; zeroes from its end to `size` */
-	INODE_DATA_UNITS, /* the object's units; whatever lies at or past `size` is zero, or past `cut` */
+	INODE_DATA_UNITS, /* the object's units; bytes at or past `size` are zero, or garbage past `cut` */
 };
 
-/* The state of an inode. What may exist beside the row is set before the first such row is made, then kept. */
+/* The state of an inode. INODE_HAS_…: such rows may exist beside the inode's row. The flag is set with the first such
+ * row, and stays. */
 #define INODE_HAS_XATTRS  UINT32_C(0x01) /* X rows */
 #define INODE_HAS_LOCKS	  UINT32_C(0x02) /* L rows; W rows */
 #define INODE_HAS_HOLDS	  UINT32_C(0x04) /* O rows */
-#define INODE_IS_DEAD	  UINT32_C(0x08) /* removed for everybody; its units are garbage still to be unmapped */
-#define INODE_IS_LINKABLE UINT32_C(0x10) /* made by O_TMPFILE: may get a first name */
+#define INODE_IS_DEAD	  UINT32_C(0x08) /* deleted; only its units are left, garbage that is to be unmapped */
+#define INODE_IS_LINKABLE UINT32_C(0x10) /* made with O_TMPFILE: link(2) may give it a first name */
 #define INODE_STATE_ALL	  UINT32_C(0x1f)
 
 #define INODE_CUT_NONE UINT64_MAX
 
 struct inode {
-	struct attributes attributes; /* `size` and `blocks` are kept here for files alone */
+	struct attributes attributes; /* some follow from the rest: inode_derive */
 	uint32_t state; /* INODE_HAS_…, INODE_IS_… */
 
 	/* Regular files. */
 	enum inode_data data;
-	uint32_t tiny_size; /* bytes of the tiny row; of INODE_DATA_TINY */
-	uint64_t units; /* mapped ones below `cut`; of INODE_DATA_UNITS */
-	/* The units from here on are garbage of a truncation: they are holes to a reader (they lie past `size`), and are
-	 * unmapped in the background, or before the file grows over them. */
+	uint32_t tiny_size; /* INODE_DATA_TINY: bytes of the tiny row */
+	uint64_t units; /* INODE_DATA_UNITS: count of mapped units below `cut` */
+	/* Units from this one on are garbage of a truncation. They lie past `size`, so no reader sees them. They are
+	 * unmapped in the background, or before the file grows over them. INODE_CUT_NONE: there is no garbage. */
 	uint64_t cut;
-	uint64_t data_generation; /* of the garbage: how often a truncation left some */
+	uint64_t data_generation; /* how often a truncation left garbage */
 
 	/* Directories. */
-	uint64_t parent; /* ino of the directory that has it; the root's is itself; 0: removed */
-	uint64_t seed[2]; /* of its names' hashes */
+	uint64_t parent; /* ino of the parent directory; the root's parent is the root; 0: removed */
+	uint64_t seed[2]; /* key of the hashes of its entries' names (fs_name_hash) */
 	uint64_t entries; /* count, without "." and ".." */
-	uint64_t creation_dirid; /* where its next file is created: its own, or its spill */
-	uint32_t creation_seq; /* the next file's; FS_SEQ_END: none left there */
+	uint64_t creation_dirid; /* dirid of the next file created in it: its own, or its last spill */
+	uint32_t creation_seq; /* seq of the next file created in it; FS_SEQ_END: none is left */
 
 	struct slice target; /* symlinks */
-	struct slice
-		xattrs; /* small xattrs: (varint length name, varint length value) …, in ascending order of names */
+	struct slice xattrs; /* small xattrs by ascending name: name and value, each behind its varint size */
 };
 
 static inline bool inode_is_directory(const struct inode *inode)
@@ -124,15 +123,15 @@ static inline bool inode_is_directory(const struct inode *inode)
 	return S_ISDIR(inode->attributes.mode);
 }
 
-/* STATUS_CORRUPT: it breaks a rule that decoding checks; damaged rows can lead there. */
+/* 0; the writer's status; STATUS_CORRUPT: the inode breaks a rule that decoding checks, as damaged rows can cause. */
 int inode_encode(const struct inode *inode, struct writer *writer);
-/* `ino` is the key's. `target` and `xattrs` borrow from `row`. */
+/* `ino` comes from the key. `target` and `xattrs` borrow from `row`. */
 int inode_decode(struct slice row, uint64_t ino, struct inode *inode);
-/* Fills in the attributes that follow from the rest: size and blocks. Decoding does it, too. */
+/* Fills in the attributes that follow from the rest: size (but of regular files), blocks, is_bare. Decoding does it. */
 void inode_derive(struct inode *inode);
 
-/* Steps over small xattrs: starts with the whole of `inode->xattrs` and takes one off. False at the end. The slices of
- * an inode that was decoded are well-formed. */
+/* Takes the first small xattr off `rest`, which is the whole of `inode->xattrs` at first. False at the end. The xattrs
+ * of a decoded inode are well-formed. */
 bool inode_xattr_next(struct slice *rest, struct slice *name, struct slice *value);
 
 /* A directory entry. */
@@ -143,23 +142,23 @@ struct entry {
 void entry_encode(const struct entry *entry, struct writer *writer);
 int entry_decode(struct slice row, struct entry *entry);
 
-/* A tiny file's data; an xattr's value: the version and the bytes. `size_max` bounds what a row may hold. */
+/* The data of a tiny file, or the value of a large xattr: the version, then the bytes, at most `size_max`. */
 void bytes_encode(struct slice bytes, struct writer *writer);
 int bytes_decode(struct slice row, size_t size_max, struct slice *bytes);
 
-/* A lock; kind, session, owner and start are in the key. */
+/* A lock. Kind, session, owner and start are in the key. */
 enum lock_kind { LOCK_FLOCK = 'f', LOCK_POSIX = 'p' /* and OFD: they conflict with each other */ };
 enum lock_type { FS_LOCK_NONE, FS_LOCK_READ, FS_LOCK_WRITE };
 struct lock {
 	enum lock_kind kind;
 	enum lock_type type;
 	uint64_t session;
-	uint64_t owner; /* within the session: FUSE's lock owner */
+	uint64_t owner; /* FUSE's lock owner, within the session */
 	uint64_t start; /* bytes */
 	uint64_t end; /* the last byte, inclusive; INT64_MAX: to the end of the file */
-	uint32_t pid; /* for F_GETLK, as told by the owner */
+	uint32_t pid; /* for F_GETLK, as the owner gave it */
 };
-/* May `held` stop `wanted`? Of one kind; the same owner never stops itself. */
+/* Does `held` conflict with `wanted`? Both are of one kind. Locks of one owner never conflict. */
 bool lock_conflicts(const struct lock *wanted, const struct lock *held);
 static inline bool lock_is_same_owner(const struct lock *a, const struct lock *b)
 {
@@ -168,24 +167,24 @@ static inline bool lock_is_same_owner(const struct lock *a, const struct lock *b
 void lock_encode(const struct lock *lock, struct writer *writer);
 int lock_decode(struct slice key, struct slice row, struct lock *lock);
 
-/* Who was refused a lock and waits for it. */
+/* An owner that was refused a lock and waits for it. */
 struct lock_waiter {
-	struct lock lock; /* what it waits for; without the pid */
-	uint64_t order; /* in the key: who came later has a greater one */
-	uint64_t asked; /* the last time, but not by much: ns since the epoch by the leader's clock */
+	struct lock lock; /* the lock that it waits for; the row has no pid */
+	uint64_t order; /* in the key: a later waiter has a greater one */
+	uint64_t asked; /* about when it asked last: ns since the epoch by the leader's clock */
 };
 void lock_waiter_encode(const struct lock_waiter *waiter, struct writer *writer);
 int lock_waiter_decode(struct slice key, struct slice row, struct lock_waiter *waiter);
 
-/* The row of a spill dirid: the directory whose files are created there, and its spill before (0: none). */
+/* The row of a spill dirid. */
 struct spill {
-	uint64_t directory; /* ino */
-	uint64_t before; /* dirid */
+	uint64_t directory; /* ino of the directory whose files are created there */
+	uint64_t before; /* dirid of the directory's spill before this one; 0: none */
 };
 void spill_encode(const struct spill *spill, struct writer *writer);
 int spill_decode(struct slice row, struct spill *spill);
 
-/* Rows whose existence says it all (orphans, holds, garbage): the version. */
+/* Rows that only have to exist (orphans, holds, garbage). The value is the version alone. */
 void mark_encode(struct writer *writer);
 int mark_decode(struct slice row);
 

@@ -1,5 +1,5 @@
 /*
- * siphash.h: SipHash-2-4, a keyed hash that who does not know the key can not steer.
+ * siphash.h: SipHash-2-4, a keyed hash whose output cannot be steered without the key.
  *
  * Source: Aumasson, Bernstein, "SipHash: a fast short-input PRF" (2012); the test vectors are the paper's.
  */

@@ -1,8 +1,8 @@
 /*
- * store_list.h: the addresses of some stores, as people write them: "a:7420,b:7420,c:7420".
+ * store_list.h: a list of the addresses of stores, as people write it: "a:7420,b:7420,c:7420".
  *
- * The list that begins a cluster says which cluster it is: the n-th address is store n, and the cluster's id is a hash of
- * the whole list, so that stores that were given different lists never take each other for members of one cluster.
+ * The list with which a cluster is created identifies it: the n-th address is store n, and the cluster's id is a hash
+ * of the whole list. So stores that were given different lists never take each other for members of one cluster.
  */
 #ifndef RAFTKV_FS_SCHEMA_STORE_LIST_H
 #define RAFTKV_FS_SCHEMA_STORE_LIST_H
@@ -19,13 +19,13 @@ struct store_list {
 	char *text; /* the list's own copy */
 };
 
-/* -EINVAL with a sentence: empty, too long, no address, or the same address twice. */
+/* 0; -ENOMEM; -EINVAL with a sentence: too many addresses, not an address (an empty one, too), or one address twice. */
 int store_list_parse(struct store_list *list, const char *text, struct status *status);
 void store_list_close(struct store_list *list);
 
-/* From 1; 0: it is not in the list. */
+/* The place of an address, from 1; 0: it is not in the list. */
 uint32_t store_list_find(const struct store_list *list, const char *address);
-/* Never 0. */
+/* The cluster's id, never 0. */
 uint64_t store_list_cluster(const struct store_list *list);
 
 #endif

@@ -36,7 +36,7 @@ static int push(struct walk *walk, uint64_t directory)
 	return 0;
 }
 
-/* 1: for the first time; 0: not; -ENOMEM. */
+/* 1: `ino` is new; 0: it was seen before; -ENOMEM. */
 static int see(struct walk *walk, uint64_t ino)
 {
 	struct seen *seen;

@@ -1,8 +1,9 @@
 /*
- * usage.h: what a file, or a directory with all below it, takes: counted where the rows are, in one pass over them.
+ * usage.h: the space and the number of files that a file, or a directory with everything below it, takes. They are
+ * counted on the store, in one walk over the rows.
  *
- * A file with several names below counts once. The walk reads one directory after the other, of one snapshot, and keeps
- * in memory the directories that are still to come and the files that have several names.
+ * A file that has several names below the directory counts once. The walk reads one directory after the other in one
+ * view. It keeps in memory the directories that are still to be read and the files that have several names.
  */
 #ifndef RAFTKV_FS_SCHEMA_USAGE_H
 #define RAFTKV_FS_SCHEMA_USAGE_H
@@ -11,15 +12,15 @@
 #include "store/kv/view.h"
 
 struct usage {
-	uint64_t size; /* bytes: of regular files, as they appear */
-	uint64_t disk_size; /* bytes: of their blocks */
-	uint64_t files; /* everything but directories */
-	uint64_t directories; /* below; not the one asked about */
-	struct fs_time ctime; /* the newest */
+	uint64_t size; /* bytes: the sizes of regular files */
+	uint64_t disk_size; /* bytes: the blocks of files */
+	uint64_t files; /* all inodes but directories */
+	uint64_t directories; /* without the one asked about */
+	struct fs_time ctime; /* the newest of all */
 };
 
-/* Takes time in proportion to the tree: for workers, with a view that may block. 0, -ESTALE, -ENOMEM, or what the view
- * returned. */
+/* Takes time in proportion to the tree, so only workers call it, with a view that may block. 0; -ESTALE: no such inode;
+ * -ENOMEM; or what the view returned. */
 int usage_read(struct view *view, uint64_t ino, struct usage *usage);
 
 #endif

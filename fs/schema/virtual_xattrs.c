@@ -14,7 +14,7 @@
 #define PREFIX "raftkv."
 
 struct text {
-	char *bytes; /* VIRTUAL_XATTR_SIZE_MAX of them */
+	char *bytes; /* room for VIRTUAL_XATTR_SIZE_MAX */
 	size_t size;
 };
 
@@ -63,7 +63,7 @@ static void print_usage(struct text *text, const struct usage *usage)
 static const struct total {
 	const char *name;
 	void (*print)(struct text *text, const struct usage *usage);
-	bool of_directories; /* alone */
+	bool of_directories; /* only directories have it */
 } totals[] = {
 	{PREFIX "dir.rbytes", print_rbytes, true},
 	{PREFIX "dir.rfiles", print_rfiles, true},

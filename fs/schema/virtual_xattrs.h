@@ -1,11 +1,11 @@
 /*
- * virtual_xattrs.h: extended attributes that are answers, not rows: names that begin with "raftkv.". They are not
+ * virtual_xattrs.h: extended attributes that are computed, not stored: their names begin with "raftkv.". They are not
  * listed, and cannot be set.
  *
- *     raftkv.dir.rbytes, .rfiles, .rsubdirs, .rctime    of a directory and all below it (usage.h)
- *     raftkv.usage      the same, and the bytes on disk, in one walk: a line "NAME VALUE" each
- *     raftkv.inode      what the inode's row says, a line "NAME VALUE" each
- *     raftkv.region     the id of the region that holds it
+ *     raftkv.dir.rbytes, .rfiles, .rsubdirs, .rctime    of a directory and everything below it (usage.h)
+ *     raftkv.usage      bytes, bytes on disk, files and directories, in one walk; one line "NAME VALUE" each
+ *     raftkv.inode      fields of the inode's row, one line "NAME VALUE" each
+ *     raftkv.region     the id of the region that has the inode
  */
 #ifndef RAFTKV_FS_SCHEMA_VIRTUAL_XATTRS_H
 #define RAFTKV_FS_SCHEMA_VIRTUAL_XATTRS_H
@@ -17,9 +17,10 @@
 #define VIRTUAL_XATTR_SIZE_MAX 1024u /* bytes of a value */
 
 bool virtual_xattr_is(const char *name);
-/* It needs a walk that may be long: to be run on a worker. */
+/* Does it need a walk (usage.h), and so a worker? */
 bool virtual_xattr_is_long(const char *name);
-/* 0, -ENODATA: there is no such one, or not of this file; -ESTALE …; or what the view returned. */
+/* 0; -ENODATA: no such attribute, or not of this kind of file; -ESTALE: no such inode; or what usage_read, the view or
+ * raftkv_find_region returned. `*size`: bytes of the value, without a NUL. */
 int virtual_xattr_read(struct raftkv *raftkv, struct view *view, uint64_t ino, const char *name,
 	char value[VIRTUAL_XATTR_SIZE_MAX], size_t *size);
 

@@ -1,6 +1,6 @@
 /*
- * xattrs.h: the small extended attributes that are kept in the inode's row (rows.h, `xattrs`), and the names that
- * there are.
+ * xattrs.h: the small extended attributes that are kept in the inode's row (rows.h, `xattrs`), and which names are
+ * valid.
  */
 #ifndef RAFTKV_FS_SCHEMA_XATTRS_H
 #define RAFTKV_FS_SCHEMA_XATTRS_H
@@ -25,13 +25,13 @@ static inline struct slice xattr_name(const char *name)
 }
 
 bool xattr_is(struct slice name, const char *other);
-/* user.*, trusted.*, security.*, and the two ACLs: 0; else -EOPNOTSUPP; -EINVAL: only a family. */
+/* 0: user.*, trusted.*, security.*, and the two ACLs. -EINVAL: a prefix alone. -EOPNOTSUPP: any other name. */
 int xattr_check_name(struct slice name);
 
-/* `value` borrows from `xattrs`. */
+/* False: `name` is not there. `value` borrows from `xattrs`. */
 bool xattrs_find(struct slice xattrs, struct slice name, struct slice *value);
-/* Writes a copy in which `name` has `value`, or is absent when `value` is NULL, to `copy`: `size_max` bytes, `*size` of
- * them used. False: no room. */
+/* Writes to `copy` (`size_max` bytes) the attributes with `name` set to `value`; without `name` when `value` is NULL.
+ * `*size`: bytes written. False: no room. */
 bool xattrs_replace(struct slice xattrs, struct slice name, const struct slice *value, uint8_t *copy,
 	size_t size_max, size_t *size);
 
