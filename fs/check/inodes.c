@@ -9,10 +9,10 @@ static int grow(void **items, size_t *capacity, size_t count, size_t item_size)
 	size_t wanted = *capacity + *capacity / 2 + 1024;
 	void *grown;
 
+	if (count >= UINT32_MAX) /* places in the arrays have 32 bits */
+		return -EOVERFLOW;
 	if (count < *capacity)
 		return 0;
-	if (count >= UINT32_MAX)
-		return -EOVERFLOW;
 	grown = realloc(*items, wanted * item_size);
 	if (!grown)
 		return -ENOMEM;

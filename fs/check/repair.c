@@ -133,11 +133,17 @@ static void close_store(struct repair *repair)
 	raftkv_free(repair->raftkv);
 }
 
+/* A problem that this repair cannot mend is one thing, a store that takes no more changes is another. */
+static bool cannot_go_on(int status)
+{
+	return status == STATUS_STOPPING || status == -ENOMEM || status == -ENOSPC || is_temporary(status);
+}
+
 int repair_run(
 	const struct repair_options *options, struct report *report, uint64_t *fixed, struct status *status)
 {
 	struct repair repair = {.options = options};
-	int code;
+	int code, failure;
 
 	*fixed = 0;
 	completion_init(&repair.done);
@@ -148,8 +154,13 @@ int repair_run(
 		if (problem->fix.kind == FIX_NONE ||
 			(options->wants && !options->wants(options->argument, problem)))
 			continue;
-		problem->is_fixed = apply(&repair, &problem->fix) == 0;
+		failure = apply(&repair, &problem->fix);
+		problem->is_fixed = failure == 0;
 		*fixed += problem->is_fixed;
+		if (cannot_go_on(failure))
+			code = status_set(status, failure,
+				"the store takes no more repairs: %s; what was repaired stays, run it again",
+				status_name(failure));
 	}
 	close_store(&repair);
 	completion_close(&repair.done);

@@ -21,8 +21,8 @@ struct repair_options {
 	void *argument;
 };
 
-/* Sets `is_fixed` of each fixed problem, and counts them in `*fixed`. A negative status, with a sentence, when the
- * store does not open; a fix that fails is skipped. Blocks. */
+/* Sets `is_fixed` of each fixed problem, and counts them in `*fixed`. A fix that fails is
+ * skipped. A negative status, with a sentence: the store does not open, or takes no more fixes. Blocks. */
 int repair_run(
 	const struct repair_options *options, struct report *report, uint64_t *fixed, struct status *status);
 
