@@ -18,7 +18,7 @@ struct admin_leader {
 	char *address; /* "": unknown; borrowed for the call */
 };
 
-/* Finds the store that coordinates the cluster. 0: `found` comes with it and with `request`; -ENOMEM: it does not come. */
+/* Finds the store that coordinates the cluster. 0: `found` gets it and `request`; -ENOMEM: `found` is not called. */
 int admin_find_leader(struct admin *admin, struct rpc_request *request,
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader));
 
