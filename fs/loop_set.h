@@ -16,8 +16,8 @@ struct loop_set {
 	uint32_t running; /* loops that were started: the first ones */
 };
 
-/* Makes `wanted` loops (0: one per core), at most LOOP_SET_MAX, in a zeroed set. The threads are called NAME-0, NAME-1,
- * … After an error the caller calls loop_set_close, too. */
+/* Makes `wanted` loops (0: one per core), at most LOOP_SET_MAX, in a zeroed set. The threads are called NAME-0, NAME-1
+ * and so on. After an error the caller calls loop_set_close, too. */
 int loop_set_make(
 	struct loop_set *set, struct env *env, const char *name, uint32_t wanted, struct status *status);
 /* Starts all loops. After an error some may run. */

@@ -15,11 +15,12 @@
 #include "fs/client/remote.h"
 #include "fs/schema/store_list.h"
 
-#define DISPATCHER_REQUESTS_MAX 16384u /* under way; then dispatcher_run says STATUS_LIMIT */
+#define DISPATCHER_REQUESTS_MAX 16384u /* under way; then dispatcher_run returns STATUS_LIMIT */
 
 struct dispatcher_options {
 	struct env_loop *loop;
-	const struct logger *logger; /* as is all below: outlives the dispatcher */
+	/* Shared: the objects below outlive the dispatcher. */
+	const struct logger *logger;
 	const struct store_list *seeds; /* addresses of the stores that are asked for the first routes */
 	uint32_t first_slot; /* number of its first slot in the session */
 	enum remote_reads reads;

@@ -30,7 +30,8 @@ struct remote_options {
 	struct env *env;
 	struct env_loop **loops; /* made, and run, by the caller; calls may be made on each of them */
 	uint32_t loop_count; /* ≤ REMOTE_LOOPS_MAX */
-	const struct logger *logger; /* as is all below: outlives the remote */
+	/* Shared: the objects below outlive the remote. */
+	const struct logger *logger;
 	const struct store_list *seeds; /* addresses of some stores */
 	enum remote_reads reads;
 	uint32_t timeo_ms; /* calls and reads that take longer end with -ETIMEDOUT; 0: they wait */
@@ -54,7 +55,7 @@ struct remote_stats {
 	uint64_t failures; /* of links */
 	uint64_t links; /* open */
 	uint64_t under_way; /* calls and reads */
-	uint64_t waits_ms; /* for so long the cluster has answered no request; 0: it answers */
+	uint64_t waits_ms; /* how long the cluster has answered no request; 0: it answers */
 };
 
 /* Before the loops run, or on the first one. -ENOMEM, with a sentence. */

@@ -10,7 +10,8 @@
 #include "fs/client/dispatcher.h"
 
 struct session_options {
-	struct dispatcher *dispatcher; /* as is all below: outlives the session */
+	/* Shared: the objects below outlive the session. */
+	struct dispatcher *dispatcher;
 	const struct logger *logger;
 	const char *host, *mount_point;
 	uint32_t pid;

@@ -19,7 +19,8 @@
 struct store_links;
 
 struct store_links_options {
-	const struct link_self *self; /* as is all below: outlives the links */
+	/* Shared: the objects below outlive the links. */
+	const struct link_self *self;
 	struct env_loop *loop;
 	/* A store has answered the link's Hello. False: it belongs to another cluster, and the link is closed. */
 	bool (*welcomed)(void *argument, const Raftkv__HelloReply *reply);

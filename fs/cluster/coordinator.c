@@ -113,7 +113,7 @@ static void on_reclaimed(struct coordinator *coordinator, bool more)
 		reclaim_pace_end(&coordinator->reclaiming, env_now(coordinator->env));
 }
 
-/* ---- What is next ---- */
+/* ---- The next request ---- */
 
 static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
 {

@@ -3,7 +3,7 @@
 #include "proto/plant.h"
 
 #define GRACE_NS                                                                                             \
-	(1000 * NS_PER_MS) /* at least, after the sessions are asked: time to open what was just looked up */
+	(1000 * NS_PER_MS) /* at least, after the sessions are asked: time to open a name just looked up */
 #define TERM_SHIFT 32 /* of a notice's number, so that those of a later term are greater */
 
 void coordinator_begin_grace(struct coordinator *coordinator)

@@ -18,7 +18,8 @@ struct admin;
 
 struct admin_options {
 	struct env_loop *loop; /* of the rpc_server */
-	const struct link_self *self; /* as is all below: outlives the admin */
+	/* Shared: the objects below outlive the admin. */
+	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
 	struct store_addresses *addresses;

@@ -30,7 +30,8 @@ struct reporter_store {
 
 struct reporter_options {
 	struct env_loop *loop;
-	const struct link_self *self; /* as is all below: outlives the reporter; store 0: it is to join */
+	/* Shared: the objects below outlive the reporter. */
+	const struct link_self *self; /* store 0: the store is to join */
 	const struct logger *logger;
 	const char *address; /* at which others reach this store */
 	const struct store_list *seeds; /* the stores that are known at first */

@@ -16,7 +16,8 @@ struct server;
 
 struct server_options {
 	struct env *env;
-	struct env_loop **loops; /* made, and run, by the caller; as is all below: they outlive the server */
+	/* Shared: the objects below outlive the server. */
+	struct env_loop **loops; /* made and run by the caller */
 	uint32_t loop_count;
 	const struct config *config;
 	const struct logger *logger;

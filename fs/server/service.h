@@ -1,11 +1,10 @@
 /*
- * service.h: a store's answers to mounts and administrators (raftkv.proto, "Mounts"): reads, writes, heartbeats,
- * routes.
+ * service.h: answers mounts and administrators (raftkv.proto, "Mounts"): reads, writes, heartbeats, routes.
  *
  * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round of
  * heartbeats or from a worker. A write is proposed with its session's slot. Where this store does not lead the region,
  * the answer names the leader's store, if it is known, or the request is passed on (relay.h), if the mount asks for
- * that. A mount may write only for the session of its link. A link without a session may only open and close sessions.
+ * that. A mount may write only for the session of its link. A write without a session may only open or close one.
  *
  * A malformed request ends the link. A request that is not allowed is answered with -EPERM, a request over a limit with
  * STATUS_LIMIT. All on the server's loop.
@@ -25,7 +24,8 @@
 struct service;
 
 struct service_options {
-	const struct link_self *self; /* as is all below: outlives the service */
+	/* Shared: the objects below outlive the service. */
+	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
 	struct env_loop *loop; /* of the rpc_server */

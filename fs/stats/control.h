@@ -17,7 +17,7 @@ struct control;
 
 struct control_options {
 	struct env_loop *loop; /* running */
-	struct stats_source source; /* what it names outlives the control */
+	struct stats_source source; /* its pointers are shared: they outlive the control */
 };
 
 /* -ENOMEM, or why it cannot listen, with a sentence; the process can do without the socket. */
