@@ -15,7 +15,7 @@
 #define WORKERS		 1
 #define IO_THREADS	 1
 #define GIVE_UP_EVERY_MS 100u
-#define LOOK_EVERY_MS	 50u /* while the root directory is not there yet */
+#define LOOK_EVERY_MS	 50u /* while the root directory does not exist yet */
 
 _Static_assert(LOOP_SET_MAX <= REMOTE_LOOPS_MAX, "each loop has a dispatcher");
 
@@ -28,17 +28,17 @@ struct clustered {
 	struct remote *remote;
 	struct client_read read; /* of the root */
 	struct finding finding;
-	/* To the first loop, which may not have come to what it was asked for when patience ends. */
+	/* To the first loop. Each task has its own, as `mail` may still be under way when the time to open is over. */
 	struct env_mail mail, give_up_mail, stop_mail;
-	struct completion done; /* what it was asked for */
-	struct completion looked; /* after the read that is to be given up */
-	struct completion stopped;
-	bool is_reading; /* on the first loop */
+	struct completion done; /* of `mail` */
+	struct completion looked; /* of `give_up_mail` */
+	struct completion stopped; /* of `stop_mail` */
+	bool is_reading; /* used on the first loop alone */
 
-	pthread_mutex_t mutex; /* over what follows */
-	void (*lost)(void *argument); /* NULL: nobody asked yet */
+	pthread_mutex_t mutex; /* of the members below */
+	void (*lost)(void *argument); /* NULL: not set yet */
 	void *lost_argument;
-	void (*asked)(void *argument, uint64_t notice, struct slice inodes); /* NULL: nobody listens yet */
+	void (*asked)(void *argument, uint64_t notice, struct slice inodes); /* NULL: not set yet */
 	void *asked_argument;
 };
 
@@ -88,7 +88,7 @@ static void give_up_on_loop(struct env_mail *mail)
 	completion_finish(&clustered->looked, 0);
 }
 
-/* Says why in words, as far as somebody knows. */
+/* Fills in the sentence of -ETIMEDOUT. */
 static int say_late(struct clustered *clustered, struct status *status)
 {
 	uint32_t seconds = clustered->options.wait_ms / 1000;
@@ -105,7 +105,7 @@ static int say_late(struct clustered *clustered, struct status *status)
 		trouble.code < 0 ? trouble.text : "nobody knows why");
 }
 
-/* Until it has been given up: it is young when the root was not there a moment ago. */
+/* Repeats the attempt to give the read up, which fails before the read has waited for CLIENT_PATIENCE_MS. */
 static void end_read(struct clustered *clustered)
 {
 	do {

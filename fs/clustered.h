@@ -1,7 +1,6 @@
 /*
- * clustered.h: a filesystem on a cluster: a remote client (fs/client/remote.h) with the loops that it runs on.
- *
- * What embedded.h is to a local directory.
+ * clustered.h: a filesystem on a cluster: a remote client (fs/client/remote.h) with the loops that it runs on. Its
+ * counterpart for a local directory is embedded.h.
  */
 #ifndef RAFTKV_FS_CLUSTERED_H
 #define RAFTKV_FS_CLUSTERED_H
@@ -11,26 +10,27 @@
 struct clustered;
 
 struct clustered_options {
-	const char *stores; /* addresses: a store_list.h */
+	const char *stores; /* addresses, in the format of store_list.h */
 	const struct logger *logger;
 	uint32_t loop_count; /* 0: one per core, at most 4 */
 	enum remote_reads reads;
 	uint32_t timeo_ms; /* remote_options.timeo_ms */
-	uint32_t wait_ms; /* for the cluster to answer, while opening */
-	const char *mount_point; /* for people who look at the sessions */
+	uint32_t wait_ms; /* for so long clustered_open waits for the cluster's answer */
+	const char *mount_point; /* shown to people who list the sessions */
 };
 
-/* Blocks until the cluster's root directory answers. -ETIMEDOUT: it did not in time; the sentence says what stood in the
- * way last. */
+/* Blocks until the cluster's root directory could be read. -ETIMEDOUT: it could not be read in time; the sentence has
+ * the last obstacle. */
 int clustered_open(
 	const struct clustered_options *options, struct clustered **clustered, struct status *status);
-/* Blocks until the session is closed, or that has taken too long, and every thread has ended. The client has no request
+/* Closes the session, unless that takes too long, and blocks until every thread has ended. The client has no request
  * left. */
 void clustered_close(struct clustered *clustered);
 
-/* Has `lost` called, on some thread, when the mount's session was lost (remote.h), until it is closed. */
+/* Sets remote_options.lost: from now until clustered_close, `lost` is called on the first loop. */
 void clustered_set_lost(struct clustered *clustered, void (*lost)(void *argument), void *argument);
-/* Has `asked` called, on the first loop, as remote.h says; it ends with clustered_answer. Before it is set nothing is open. */
+/* Sets remote_options.asked: `asked` is called on the first loop, and clustered_answer follows. The mount has no open
+ * files before. */
 void clustered_set_asked(struct clustered *clustered,
 	void (*asked)(void *argument, uint64_t notice, struct slice inodes), void *argument);
 void clustered_answer(struct clustered *clustered, uint64_t notice, bool are_kept); /* on the first loop */

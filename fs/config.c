@@ -11,7 +11,7 @@
 #include "fs/client/remote.h"
 #include "proto/check.h"
 
-#define AUTO	  "auto" /* the value of what is chosen when the store opens */
+#define AUTO	  "auto" /* a value that is chosen when the store opens */
 #define NAME_SIZE 64
 
 enum kind {
@@ -120,7 +120,7 @@ static const struct {
 
 /* ---- Values ---- */
 
-/* False: it is no number of the range. */
+/* False: it is not a number, or out of the range. */
 static bool parse_number(const struct config_rule *rule, const char *text, uint64_t *number)
 {
 	uint64_t unit = 1;
@@ -354,14 +354,14 @@ struct reading {
 	struct config *config;
 	FILE *file;
 	const char *path;
-	unsigned line; /* the last that was read */
-	bool is_cut; /* it was too long */
+	unsigned line; /* number of the last line that was read */
+	bool is_cut; /* that line was too long */
 	bool was_set[CONFIG_KEY_COUNT_MAX];
 	struct status *status;
 	int code; /* of the first error */
 };
 
-/* As libinih asks for lines, so that each is known by its number. */
+/* A reader for libinih that counts the lines, so that an error can name its line. */
 static char *read_line(char *line, int size, void *stream)
 {
 	struct reading *reading = stream;

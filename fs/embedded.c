@@ -31,7 +31,7 @@ struct embedded {
 
 /* ---- Waiting for a loop's answer ---- */
 
-/* What the opening or closing thread waits for. */
+/* A task for the first loop, which the opening or closing thread waits for. */
 struct ask {
 	struct env_mail mail;
 	struct embedded *embedded;
@@ -47,7 +47,7 @@ static void ask_init(struct ask *ask, struct embedded *embedded)
 	completion_init(&ask->completion);
 }
 
-/* Has `run` called on the first loop, and waits until somebody there has completed the ask, which is closed then. */
+/* Calls `run` on the first loop, waits until the ask is completed there, and closes it. */
 static int ask_run(struct ask *ask, env_mail_cb run)
 {
 	int status;
@@ -110,7 +110,7 @@ static void tidy_on_loop(struct env_mail *mail)
 	completion_finish(&ask->completion, 0);
 }
 
-/* What the mounts before have left, while this one serves. */
+/* Starts the background work that releases what earlier mounts left. */
 static void start_tidying(struct embedded *embedded)
 {
 	struct ask ask;
@@ -144,7 +144,7 @@ static int embedded_open_store(struct embedded *embedded, struct status *status)
 	return code < 0 ? status_set(status, code, "out of memory") : 0;
 }
 
-/* A store that was made has a region for the root, else it would be waited for. */
+/* A store that was made has a region for the root directory. Without it, make_root would wait forever. */
 static int find_root(struct embedded *embedded, struct status *status)
 {
 	struct fs_key root = fs_key_inode(FS_ROOT_INO);

@@ -1,8 +1,8 @@
 /*
  * embedded.h: a filesystem on a local directory: a single-replica store inside this process, with its loops and client.
  *
- * Opening makes the store (and the root directory) if the source is absent or empty, and recovers it otherwise. What the
- * mounts before left behind (locks, files without a name, space of truncated files) goes in the background.
+ * Opening makes the store (and the root directory) if the source is absent or empty, and recovers it otherwise. Locks,
+ * files without a name and the space of truncated files that earlier mounts left are released in the background.
  */
 #ifndef RAFTKV_FS_EMBEDDED_H
 #define RAFTKV_FS_EMBEDDED_H
@@ -15,16 +15,16 @@ struct embedded_options {
 	const char *path; /* the source directory, absolute */
 	const struct logger *logger;
 	uint32_t loop_count; /* 0: one per core, at most 4 */
-	const struct raftkv_options
-		*store; /* its sizes, times and switches, while opening; NULL: the defaults */
-	uint32_t owner_uid; /* of the root of a fresh filesystem */
-	uint32_t owner_gid;
-	/* The store can not go on: the process should end. Once, on any thread. */
+	/* Only its sizes, times and switches are used, while opening. NULL: the defaults. */
+	const struct raftkv_options *store;
+	uint32_t owner_uid; /* of the root directory of a new filesystem */
+	uint32_t owner_gid; /* of the root directory of a new filesystem */
+	/* The store cannot go on: the process should end. Called once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
 };
 
-/* Blocks until the filesystem answers. */
+/* Blocks until the filesystem serves. A negative status has a sentence. */
 int embedded_open(const struct embedded_options *options, struct embedded **embedded, struct status *status);
 /* Blocks until everything is flushed and every thread has ended. The client has no request left. */
 void embedded_close(struct embedded *embedded);

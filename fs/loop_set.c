@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME_SIZE 16 /* of a thread */
+#define NAME_SIZE 16 /* of a thread's name, with its end */
 
 static uint32_t core_count(void)
 {

@@ -78,7 +78,7 @@ static void block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Each connection is a descriptor; the limit that shells set is meant for programs that use select(2). */
+/* Each connection needs a descriptor. The usual soft limit is low for programs that use select(2). */
 static void allow_descriptors(void)
 {
 	struct rlimit limit;

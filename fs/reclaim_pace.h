@@ -1,9 +1,9 @@
 /*
- * reclaim_pace.h: when the space of truncated and removed files is given back (OP_RECLAIM): a round at a time, a chunk of
- * it an operation, with a rest between two rounds, and only if something was written since the last one.
+ * reclaim_pace.h: decides when the space of truncated and removed files is given back (OP_RECLAIM). Each operation of a
+ * round gives a chunk back. The next round begins after a pause, and only if there was a write since the last round.
  *
- * Whoever has the operation made keeps a pace: a mount of its own store (fs/client/reclaim.h), or who coordinates a
- * cluster (fs/cluster/coordinator.h).
+ * A mount with a store in its process has a pace (fs/client/reclaim.h), and so has a coordinator
+ * (fs/cluster/coordinator.h).
  */
 #ifndef RAFTKV_FS_RECLAIM_PACE_H
 #define RAFTKV_FS_RECLAIM_PACE_H
@@ -19,8 +19,8 @@ struct raftkv;
 
 struct reclaim_pace {
 	struct raftkv *raftkv;
-	uint64_t writes_seen; /* by raftkv_stats, when the last round ended */
-	uint64_t ended; /* env_now of that; 0: never */
+	uint64_t writes_seen; /* raftkv_stats.writes when the last round ended */
+	uint64_t ended; /* env_now when the last round ended; 0: no round has ended */
 };
 
 void reclaim_pace_init(struct reclaim_pace *pace, struct raftkv *raftkv); /* a round is due */

@@ -6,11 +6,11 @@
 
 #include "proto/plant.h"
 
-/* Of one file: the newest. */
+/* The newest answer of one file. */
 struct answer {
 	uint64_t ino;
 	struct attributes attributes;
-	uint64_t count; /* of all answers, with this one */
+	uint64_t count; /* of all answers, including this one */
 	struct answer *prev, *next;
 	UT_hash_handle hh;
 };
@@ -41,7 +41,7 @@ static struct answer *answers_find(const struct answers *answers, uint64_t ino)
 	return answer;
 }
 
-/* Inode numbers may be used again. */
+/* The generation tells files apart that had the same inode number one after the other. */
 static bool answers_is_older(const struct attributes *a, const struct attributes *b)
 {
 	return a->generation == b->generation && a->data_version < b->data_version;

@@ -1,9 +1,10 @@
 /*
- * answers.h: the attributes that a mount's own writes were answered with, for those who ask meanwhile.
+ * answers.h: the attributes that a mount's own writes were answered with. They bring attributes up to date that were
+ * read meanwhile.
  *
- * Attributes that were asked for before a write was made may come after its answer: they are too old by then, since the
- * writer was told earlier still. Data versions (rows.h) tell. The last `count_max` files are remembered; who asked before
- * others were forgotten is told so.
+ * Attributes that were read before a write was applied may arrive after the write's answer. They are stale by then, as
+ * the writer has seen newer ones. The data version (rows.h) shows which are newer. The `count_max` files that were
+ * answered last are remembered; answers_update reports when an older answer may be missing.
  *
  * One thread at a time, except answers_count.
  */
@@ -18,10 +19,10 @@ struct answer;
 
 struct answers {
 	uint32_t count_max; /* files */
-	_Atomic uint64_t count; /* of all answers, ever */
-	uint64_t forgotten; /* how many there were when the last file was forgotten that was */
+	_Atomic uint64_t count; /* of all answers so far */
+	uint64_t forgotten; /* the number of the latest answer that was forgotten; 0: none was */
 	struct answer *by_ino;
-	struct answer *list; /* the first one was answered longest ago */
+	struct answer *list; /* in the order of their last answers, the oldest first */
 };
 
 void answers_init(struct answers *answers, uint32_t count_max);
@@ -29,8 +30,8 @@ void answers_close(struct answers *answers);
 void answers_note(struct answers *answers, const struct attributes *attributes);
 /* Any thread. */
 uint64_t answers_count(const struct answers *answers);
-/* Brings attributes that were asked for when there were `count` answers up to date with those that came since. False:
- * there may have been one that is forgotten. */
+/* Replaces attributes by those of the file's last answer, if that is newer. `count` is answers_count from before they
+ * were asked for. False: an answer since then may have been forgotten. */
 bool answers_update(const struct answers *answers, uint64_t count, struct attributes *attributes);
 
 #endif

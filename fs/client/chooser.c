@@ -2,12 +2,12 @@
 
 #include "proto/units.h"
 
-#define EXPLORE_EVERY 64u /* reads: is another replica nearer by now? */
+#define EXPLORE_EVERY 64u /* one read in so many measures another replica */
 
-/* A question about a store of the route. */
+/* May the store at that index of the route be chosen? */
 typedef bool (*is_fit_fn)(struct chooser *chooser, const struct region_route *route, uint32_t index);
 
-/* Could it be asked at all, if need be after a wait for the link? */
+/* Can a request be given to its link, even if it has to wait there? */
 static bool may_ask(struct chooser *chooser, const struct region_route *route, uint32_t index)
 {
 	const char *address = routes_address(chooser->routes, route->stores[index]);
@@ -15,7 +15,7 @@ static bool may_ask(struct chooser *chooser, const struct region_route *route, u
 	return address && store_links_may_carry(chooser->links, address);
 }
 
-/* A link that has failed is tried beside what goes elsewhere. */
+/* Also tries a failed link again, while the request goes elsewhere. */
 static bool is_linked(struct chooser *chooser, uint64_t store, bool from_follower)
 {
 	const char *address = routes_address(chooser->routes, store);
@@ -53,7 +53,7 @@ static uint64_t choose_in_turn(struct chooser *chooser, const struct region_rout
 
 /* ---- Reads that any replica may answer ---- */
 
-/* Who has not been tried comes first. */
+/* A store without a measured latency (0) comes first. */
 static uint64_t choose_nearest(struct chooser *chooser, const struct region_route *route)
 {
 	uint64_t nearest = 0, least = UINT64_MAX;
@@ -116,9 +116,9 @@ void chooser_note(struct chooser *chooser, const struct cluster_request *request
 		shun(chooser, route, index);
 }
 
-/* ---- The leader, or who reaches it ---- */
+/* ---- The leader, or a store that passes on to it ---- */
 
-/* 0: it has fallen silent lately: perhaps another leads by now, and somebody knows. */
+/* 0: the leader has fallen silent, so that any other store is asked who leads. */
 static uint64_t choose_leader(
 	struct chooser *chooser, struct cluster_request *request, const struct region_route *route)
 {

@@ -1,11 +1,11 @@
 /*
- * chooser.h: which store a request (cluster_request.h) goes to next. A change goes to its region's leader; so does a read, or to
- * another replica, as the mount wants. Where the link to the leader has failed, another store is asked to pass the request
- * on, and the link is tried again beside it, so that nothing waits for it. Where the link is there and the leader says
- * nothing, only a heartbeat is passed on: it may be that another store is about to lead.
+ * chooser.h: chooses the store that a request (cluster_request.h) goes to next. A change goes to its region's leader. A
+ * read goes to the leader or to another replica (remote_reads). Where the link to the leader has failed, the request
+ * goes to another store, which passes it on; meanwhile the link is tried again, so that no request waits for it. Where
+ * the link is open but the leader is silent, only heartbeats go to another store: it may be about to lead.
  *
- * A follower that cannot answer a read, because it is cut off from its leader, is not asked for CHOOSER_SHUN_MS; then one
- * read tries it.
+ * A follower that could not answer a read, for example because it is cut off from its leader, gets no reads for
+ * CHOOSER_SHUN_MS; then one read tries it.
  *
  * On one loop: the dispatcher's.
  */
@@ -24,12 +24,12 @@ struct chooser {
 	const struct routes *routes;
 	struct store_links *links;
 	enum remote_reads reads;
-	uint32_t turn; /* of reads among the replicas */
+	uint32_t turn; /* counts reads, to take the replicas in turn */
 };
 
-/* Sets the request's `store` (0: nobody can be asked just now), `from_follower` and `pass_on`. */
+/* Sets the request's `store` (0: no store can be asked now), `from_follower` and `pass_on`. */
 void chooser_choose(struct chooser *chooser, struct cluster_request *request, struct region_route *route);
-/* Did the store that a read `from_follower` went to answer it? */
+/* Notes whether the store that a read with `from_follower` went to could answer it. */
 void chooser_note(struct chooser *chooser, const struct cluster_request *request, struct region_route *route,
 	bool did_answer);
 

@@ -4,7 +4,7 @@
 
 #include "fs/client/client_ops.h"
 
-/* What the kernel is told about a status: its errnos only. */
+/* The errno that the kernel gets for a status. */
 static int errno_of(int status)
 {
 	if (status > STATUS_FIRST)
@@ -14,7 +14,7 @@ static int errno_of(int status)
 	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
 }
 
-/* What is not the system's own answer; of a store that is older, remote_options.refused tells. */
+/* Is it a domain error to log? STATUS_UNSUPPORTED is logged elsewhere (dispatcher_options.refused). */
 static bool is_worth_telling(int status)
 {
 	return status < STATUS_FIRST && status != STATUS_UNSUPPORTED;

@@ -3,7 +3,7 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 
-/* ---- There ---- */
+/* ---- Requests ---- */
 
 static ProtobufCBinaryData binary(const struct buf *bytes)
 {
@@ -78,7 +78,7 @@ int cluster_request_send(struct cluster_request *request, struct rpc *rpc, uint6
 	return kinds[request->kind].send(request, rpc);
 }
 
-/* ---- And back ---- */
+/* ---- Answers ---- */
 
 typedef void (*then_cb)(struct cluster_request *request, int status, const struct cluster_answer *answer);
 

@@ -1,9 +1,9 @@
 /*
- * cluster_request.h: one request of a remote client on its way through the cluster: where it goes, what it carries, and how often
- * it had to be sent. A dispatcher (dispatcher.h) runs requests; whoever makes one embeds it and gets it back with `done`.
+ * cluster_request.h: one request of a remote client to the cluster: its content, its destination, and its attempts. A
+ * dispatcher (dispatcher.h) runs it. Its maker embeds it and gets it back with `done`.
  *
- * At any time a request waits for one thing: a slot, routes, its turn on a link, an answer, or the end of a rest before
- * it is sent again.
+ * At any time a request waits for one thing: a slot, routes, its turn on a link, an answer, or the end of the pause
+ * before the next attempt.
  */
 #ifndef RAFTKV_FS_CLIENT_CLUSTER_REQUEST_H
 #define RAFTKV_FS_CLIENT_CLUSTER_REQUEST_H
@@ -17,16 +17,16 @@ struct cluster_request;
 
 enum cluster_request_kind {
 	CLUSTER_REQUEST_READ, /* `body`: a question (question.h) */
-	CLUSTER_REQUEST_CHANGE, /* `body`: an op; with a slot of the session */
-	CLUSTER_REQUEST_SESSION, /* the same, without session or slot: OP_SESSION_OPEN, OP_SESSION_CLOSE */
-	CLUSTER_REQUEST_BEAT, /* of `session` */
-	CLUSTER_REQUEST_ROUTES, /* the dispatcher's own */
+	CLUSTER_REQUEST_CHANGE, /* `body`: an op (op.h); takes a slot of the session */
+	CLUSTER_REQUEST_SESSION, /* `body`: OP_SESSION_OPEN or OP_SESSION_CLOSE; takes no slot */
+	CLUSTER_REQUEST_BEAT, /* a heartbeat of `session` */
+	CLUSTER_REQUEST_ROUTES, /* only the dispatcher makes these */
 };
 
 enum cluster_request_state {
-	CLUSTER_REQUEST_NEEDS_SLOT = 1, /* in the slots' queue */
+	CLUSTER_REQUEST_NEEDS_SLOT = 1, /* in the queue of the slot_pool */
 	CLUSTER_REQUEST_NEEDS_ROUTES,
-	CLUSTER_REQUEST_QUEUED, /* on a link, in its queue */
+	CLUSTER_REQUEST_QUEUED, /* in the queue of a link */
 	CLUSTER_REQUEST_SENT,
 	CLUSTER_REQUEST_RESTING,
 };
@@ -35,59 +35,60 @@ enum cluster_request_state {
 struct cluster_answer {
 	uint64_t leader_store;
 	uint32_t expiry_ms; /* BEAT */
-	uint64_t notice; /* BEAT: number; 0: none. Its inodes are the bytes */
-	struct slice bytes; /* READ: the finding; CHANGE, SESSION: the op_reply; BEAT: ino_ranges.h */
-	struct buf *data; /* READ: what travelled beside; may be NULL */
+	uint64_t notice; /* BEAT: the notice's number; 0: none */
+	/* READ: the finding; CHANGE, SESSION: the op_reply; BEAT: the inodes of the notice (ino_ranges.h). */
+	struct slice bytes;
+	struct buf *data; /* READ: the attachment of the reply; may be NULL */
 	const Raftkv__RoutesReply *routes;
 };
 
 struct cluster_request {
 	/* Its maker's, in: */
 	enum cluster_request_kind kind;
-	struct fs_key key; /* says which region; size 0: region 1 */
-	struct buf *body; /* stays until `done`, as does the payload */
-	struct buf *payload; /* may be NULL */
-	size_t weight; /* bytes that it moves, one way or the other: more than a link may carry at once wait */
+	struct fs_key key; /* in the region that the request goes to; size 0: region 1 */
+	struct buf *body; /* stays until `done` */
+	struct buf *payload; /* stays until `done`; may be NULL */
+	size_t weight; /* bytes that it moves in either direction (STORE_LINK_WEIGHT_MAX) */
 	uint64_t session; /* BEAT */
-	bool is_for_leader; /* READ: no follower knows the answer */
-	uint64_t answered; /* BEAT: the last notice that was */
-	uint64_t limit; /* ns; 0: it may take as long as it takes */
+	bool is_for_leader; /* READ: a follower cannot answer it */
+	uint64_t answered; /* BEAT: number of the last notice that was answered */
+	uint64_t limit; /* ns from dispatcher_run until it ends with -ETIMEDOUT; 0: no limit */
 	/*
-	 * Once: 0 with the answer; -errno of the store's; STATUS_SESSION_UNKNOWN: refused, and so will all be; -ETIMEDOUT:
-	 * over its limit; or what dispatcher_give_up said. The last two, and an error after a retry: nobody knows whether it
-	 * was done.
+	 * Called once. 0: with the answer; -errno: from the store; STATUS_SESSION_UNKNOWN: the session has ended;
+	 * -ETIMEDOUT: over its limit; or the status given to dispatcher_give_up. After the last two, and after an error
+	 * that follows a retry, it is unknown whether a change was applied.
 	 */
 	void (*done)(struct cluster_request *request, int status, const struct cluster_answer *answer);
 	/* The dispatcher's: */
 	struct dispatcher *dispatcher;
-	struct cluster_request *prev, *next; /* of all of its requests */
-	struct cluster_request *queue_prev, *queue_next; /* in the queue of what it waits for */
+	struct cluster_request *prev, *next; /* in the list of the dispatcher's requests */
+	struct cluster_request *queue_prev, *queue_next; /* in the queue of the slot_pool or of a link */
 	enum cluster_request_state state;
-	uint64_t begun; /* env_now */
-	uint32_t attempts; /* that were not the last */
-	uint32_t timeouts; /* of attempts */
-	uint32_t hints; /* one after the other that were followed at once */
-	uint32_t turn; /* among the replicas, while nobody knows the leader */
-	bool was_sent; /* so that another attempt is a retry */
+	uint64_t begun; /* env_now at dispatcher_run */
+	uint32_t attempts; /* that failed and were followed by a pause */
+	uint32_t timeouts; /* attempts that ended without an answer in time */
+	uint32_t hints; /* answers that named the leader and were followed at once, since the last pause */
+	uint32_t turn; /* counts attempts, to take the replicas in turn */
+	bool was_sent; /* so the next attempt is a retry */
 	bool has_slot;
 	uint32_t slot;
 	uint64_t sequence;
-	uint64_t region; /* that it goes to, and where it is asked for; 0: not yet */
-	uint64_t epoch_version;
-	uint64_t store;
-	bool from_follower;
-	bool pass_on; /* by that store, to the leader */
-	uint64_t sent; /* env_now */
+	uint64_t region; /* that it goes to; 0: not known yet */
+	uint64_t epoch_version; /* of that region's route */
+	uint64_t store; /* that it is sent to */
+	bool from_follower; /* a follower may answer it */
+	bool pass_on; /* `store` is to pass it on to the leader */
+	uint64_t sent; /* env_now of the last attempt */
 	struct store_link *link; /* QUEUED, SENT */
 	struct rpc_call call;
-	struct env_timer rest;
-	struct env_timer end;
+	struct env_timer rest; /* the pause before the next attempt */
+	struct env_timer end; /* of `limit` */
 };
 
-/* Sends it over a link that is open; as rpc_call. */
+/* Sends the request over an open link. Returns what rpc_call returns. */
 int cluster_request_send(
 	struct cluster_request *request, struct rpc *rpc, uint64_t timeout, rpc_call_cb done);
-/* What came back, to `then`: the store's status, or STATUS_MALFORMED. */
+/* Decodes the answer for `then`. `status`: the store's, or STATUS_MALFORMED. */
 void cluster_request_read_answer(struct cluster_request *request, const struct frame *frame,
 	void (*then)(struct cluster_request *request, int status, const struct cluster_answer *answer));
 

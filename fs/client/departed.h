@@ -1,6 +1,7 @@
 /*
- * departed.h: the end of the sessions of earlier mounts. An embedded store is mounted by one process at a time, so that
- * whatever another session holds is over: locks, and inodes without a name, a few at a time, while the mount serves.
+ * departed.h: ends the sessions of earlier mounts. An embedded store is mounted by one process at a time, so every
+ * session but this mount's is over. Its locks and its inodes without a name are released a few at a time, while the
+ * mount serves.
  *
  * All on one loop.
  */
@@ -14,16 +15,16 @@ struct departed {
 	struct client *client;
 	struct env_loop *loop;
 	const struct logger *logger;
-	void (*done)(
-		void *argument); /* nothing is held by others any more; not after departed_stop. May be NULL */
+	/* No other session holds anything any more. Not called after departed_stop; may be NULL. */
+	void (*done)(void *argument);
 	void *argument;
 	/* Its own: */
 	struct client_read read;
 	struct finding finding;
 	struct client_call call;
 	struct op op;
-	struct env_timer timer; /* after a failure */
-	uint64_t released; /* calls, of the session that is being ended */
+	struct env_timer timer; /* until the next attempt after a failure */
+	uint64_t released; /* calls made to end the present session */
 	bool is_busy;
 	bool is_stopping;
 	void (*stopped)(void *argument);
@@ -31,7 +32,7 @@ struct departed {
 };
 
 void departed_start(struct departed *departed);
-/* `stopped` may come from inside the call. What is left is for the next mount. */
+/* `stopped` may come from inside the call. The next mount ends the sessions that are left. */
 void departed_stop(struct departed *departed, void (*stopped)(void *argument), void *argument);
 
 #endif

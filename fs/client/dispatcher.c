@@ -15,9 +15,9 @@
 #include "proto/plant.h"
 #include "proto/units.h"
 
-#define HINTS_MAX     4u /* followed at once, one after the other */
-#define REFRESH_EVERY 8u /* attempts: perhaps the region is elsewhere by now */
-#define NOTICE_NS     (2000 * NS_PER_MS) /* of waiting, before somebody is told */
+#define HINTS_MAX     4u /* hints at the leader that a request follows without a pause */
+#define REFRESH_EVERY 8u /* attempts: the region may have moved to other stores */
+#define NOTICE_NS     (2000 * NS_PER_MS) /* that a request waits before the wait is logged */
 
 struct dispatcher {
 	struct dispatcher_options options;
@@ -28,17 +28,17 @@ struct dispatcher {
 	struct chooser chooser;
 	struct slot_pool slots;
 	uint64_t session; /* 0: none */
-	struct cluster_request *requests; /* all */
-	uint32_t count;
+	struct cluster_request *requests; /* all that are under way */
+	uint32_t count; /* of `requests` */
 	struct cluster_request refresh; /* asks for the routes */
 	bool is_refreshing;
-	uint32_t refresh_turn; /* among all whom it could ask */
-	bool is_waiting; /* and said so */
+	uint32_t refresh_turn; /* counts attempts, to ask the stores in turn */
+	bool is_waiting; /* the cluster does not answer, and that was logged */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 	/* For remote_stats: */
 	atomic_ullong calls, reads, retries, timeouts, failures, links_open, under_way;
-	atomic_ullong waits_since; /* env_now; 0: answers come */
+	atomic_ullong waits_since; /* env_now, when the request began that waits; 0: the cluster answers */
 };
 
 static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
@@ -61,7 +61,7 @@ static void serve_slots(struct dispatcher *dispatcher)
 		dispatch(next);
 }
 
-/* Answers come again. */
+/* The cluster answers: ends the state that note_waiting began. */
 static void note_answer(struct dispatcher *dispatcher, const struct cluster_request *request)
 {
 	if (request->kind == CLUSTER_REQUEST_ROUTES)
@@ -89,7 +89,7 @@ static void dispatcher_finish(
 		serve_slots(dispatcher);
 }
 
-/* Takes it out of whatever it waits for. */
+/* Takes the request out of the queue that it is in. */
 static void withdraw(struct cluster_request *request)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
@@ -220,7 +220,7 @@ static void want_routes(struct dispatcher *dispatcher)
 	dispatch(&dispatcher->refresh);
 }
 
-/* Whom the refresh asks: the stores that are known, and those that were known from the beginning, in turn. */
+/* The address that the refresh asks next: the known stores and the seeds, in turn. */
 static const char *refresh_address(const struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
 {
 	uint32_t known = routes_store_count(dispatcher->routes);
@@ -306,7 +306,7 @@ int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *reques
 	return 0;
 }
 
-/* ---- What comes back ---- */
+/* ---- Answers ---- */
 
 static void forget_leader(struct dispatcher *dispatcher, const struct cluster_request *request)
 {
@@ -344,7 +344,8 @@ static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request 
 	dispatch(request);
 }
 
-/* The session has ended: so have all changes that have one of its slots, and nobody gets another. */
+/* Where it is the present session, all changes with a slot of it end, too. The pool is closed first, so that the slot
+ * that dispatcher_finish gives back does not go to another change. */
 static void on_session_unknown(
 	struct dispatcher *dispatcher, struct cluster_request *request, const struct cluster_answer *answer)
 {
@@ -360,7 +361,7 @@ static void on_session_unknown(
 	dispatcher->options.lost(dispatcher->options.argument, session);
 }
 
-/* The store that was asked, or the one that it passed the request on to, is older than this program. */
+/* The store that answered is older than this program: `answered`, or (0) the store that was asked. */
 static void note_refusal(
 	struct dispatcher *dispatcher, const struct cluster_request *request, uint64_t answered)
 {
@@ -444,7 +445,7 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 
 /* ---- The session ---- */
 
-/* A change that was asked for under this session: it may rest on what the session held. */
+/* A change that was begun under the session. Its caller may rely on locks that the session held. */
 static struct cluster_request *find_change_of(const struct dispatcher *dispatcher, uint64_t session)
 {
 	struct cluster_request *request;
@@ -457,7 +458,7 @@ static struct cluster_request *find_change_of(const struct dispatcher *dispatche
 	return NULL;
 }
 
-/* Nobody will take them. */
+/* Ends the changes of a session that is over: no store would accept them. */
 static void give_up_changes(struct dispatcher *dispatcher, uint64_t session)
 {
 	struct cluster_request *request;

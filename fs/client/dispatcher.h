@@ -1,10 +1,10 @@
 /*
- * dispatcher.h: one loop's share of a remote client: it knows the way (routes.h), has the connections (store_links.h) and
- * some slots of the session (slot_pool.h), and runs requests (cluster_request.h) until they are answered.
+ * dispatcher.h: one loop's share of a remote client. It owns routes (routes.h), connections (store_links.h) and some
+ * slots of the session (slot_pool.h), and runs requests (cluster_request.h) until they are answered.
  *
- * Where a request goes, a chooser says (chooser.h). Who is told where the leader is goes there at once; who finds nobody,
- * or is told to wait, rests for a while that doubles, up to a limit, and is drawn at random. A change that was sent is sent
- * again with its slot and sequence alone, so that it is done once.
+ * A chooser (chooser.h) chooses the store that a request goes to. A request whose answer names the leader goes there at
+ * once. A request that finds no store, or that is told to wait, pauses: the pause is drawn at random, and its range
+ * doubles up to a limit. A change is sent again with the same slot and sequence number, so that it is applied once.
  *
  * All on one loop.
  */
@@ -15,19 +15,20 @@
 #include "fs/client/remote.h"
 #include "fs/schema/store_list.h"
 
-#define DISPATCHER_REQUESTS_MAX 16384u /* under way; then dispatcher_run says STATUS_LIMIT */
+#define DISPATCHER_REQUESTS_MAX 16384u /* under way; then dispatcher_run returns STATUS_LIMIT */
 
 struct dispatcher_options {
 	struct env_loop *loop;
-	const struct logger *logger; /* as is all below: outlives the dispatcher */
-	const struct store_list *seeds; /* addresses of stores, to begin with */
-	uint32_t first_slot; /* of its slots in the session */
+	/* Shared: the objects below outlive the dispatcher. */
+	const struct logger *logger;
+	const struct store_list *seeds; /* addresses of the stores that are asked for the first routes */
+	uint32_t first_slot; /* number of its first slot in the session */
 	enum remote_reads reads;
-	/* Its session was refused. */
+	/* A store answered that the session is unknown. */
 	void (*lost)(void *argument, uint64_t session);
-	/* A link failed: for whoever waits and wonders why. */
+	/* A link failed. */
 	void (*failed)(void *argument, const char *address, const struct status *why);
-	/* A store, whose program is of that version, did not know what it was asked: STATUS_UNSUPPORTED. */
+	/* A store answered STATUS_UNSUPPORTED; `version` is that of its program. */
 	void (*refused)(void *argument, uint64_t store, const char *version);
 	void *argument;
 };
@@ -36,22 +37,23 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options); /* 
 void dispatcher_free(struct dispatcher *dispatcher); /* stopped, or never used; may be NULL */
 struct env_loop *dispatcher_loop(const struct dispatcher *dispatcher);
 
-/* The cluster that it speaks to: 0 until a store has welcomed it. From set_cluster on stores of another are left alone. */
+/* The cluster that it is connected to; 0 until a store has welcomed it. After dispatcher_set_cluster, links to stores
+ * of other clusters are closed. */
 uint64_t dispatcher_cluster(const struct dispatcher *dispatcher);
 void dispatcher_set_cluster(struct dispatcher *dispatcher, uint64_t cluster);
-/* Another session, or (0) none: changes that were asked for under the one before end with STATUS_SESSION_UNKNOWN; those
- * that are asked for while there is none wait for the next. */
+/* Sets another session, or none (0). Changes that were begun under the previous session end with
+ * STATUS_SESSION_UNKNOWN. Changes that are begun while there is none wait for the next session. */
 void dispatcher_set_session(struct dispatcher *dispatcher, uint64_t session);
 
-/* 0: `done` will come, later; STATUS_LIMIT. */
+/* 0: `done` comes later, never from inside the call; STATUS_LIMIT. */
 int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *request);
-/* Ends the request with that status, which `done` gets inside the call. */
+/* Ends the request: `done` comes from inside the call, with that status. */
 void dispatcher_give_up(struct cluster_request *request, int status);
 
 /* Any thread. */
 void dispatcher_read_stats(const struct dispatcher *dispatcher, struct remote_stats *stats);
 
-/* No request is left. `stopped` perhaps from inside the call. */
+/* When no request is left. `stopped` may come from inside the call. */
 void dispatcher_stop(struct dispatcher *dispatcher, void (*stopped)(void *argument), void *argument);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define RETRIES_A_NOTICE 64u
 
-/* Not drawn: the store is here, and nobody else comes to it. */
+/* Without jitter, as no other client shares a store in this process. */
 static const struct backoff rests = {.first = NS_PER_MS, .most = 128 * NS_PER_MS};
 
 /* A client of a store in this process. */
@@ -30,9 +30,10 @@ static const struct client_options *options_of(const struct client *client)
 	return &local_of(client)->options;
 }
 
-/* ---- What an error means ---- */
+/* ---- Errors ---- */
 
-/* A store that is here does not come back after it stopped. What may have happened can be asked again only by its slot. */
+/* A store in this process does not start again after it stopped. A change that may have been applied
+ * (STATUS_STALE_COMMAND) may be retried only with a slot. */
 static bool may_retry(const struct client *client, int status)
 {
 	if (status == STATUS_STALE_COMMAND)
@@ -57,7 +58,7 @@ static void back_off(struct client *client, struct env_timer *timer, struct env_
 /* A change under way. */
 struct local_call {
 	struct client_call *call;
-	struct fs_key key; /* says which region */
+	struct fs_key key; /* in the region that the change goes to */
 	struct raftkv_write write;
 	struct env_timer timer;
 	uint32_t attempts;
@@ -80,7 +81,7 @@ static void on_call_timer(struct env_timer *timer)
 	send_call(container_of(timer, struct local_call, timer));
 }
 
-/* What may come right again is asked again, the region looked up anew: it may have been split meanwhile. */
+/* The retry looks the region up again, as it may have been split meanwhile. */
 static void retry_call(struct local_call *local, int status)
 {
 	struct client_call *call = local->call;
@@ -144,10 +145,10 @@ static int local_call(
 
 /* ---- Reads ---- */
 
-/* A read that could not be answered where it was asked: it waits for a snapshot, a worker, or the end of a rest. */
+/* A read that could not be answered at once: it waits for a snapshot, for a worker, or for the end of a pause. */
 struct local_read {
 	struct client_read *read;
-	struct raftkv_snapshot *snapshot; /* the worker's */
+	struct raftkv_snapshot *snapshot; /* that the worker reads; owned */
 	uint32_t attempts;
 	int status;
 	union {
@@ -169,7 +170,7 @@ static void finish_read(struct client_read *read, struct raftkv_snapshot *snapsh
 	client_end_read(read, status);
 }
 
-/* It has to wait. NULL: there is no memory for that, and it has been answered. Takes the snapshot. */
+/* The state of a read that has to wait. NULL: out of memory, and the read has ended. Takes the snapshot. */
 static struct local_read *make_wait(struct client_read *read, struct raftkv_snapshot *snapshot)
 {
 	if (!read->local)

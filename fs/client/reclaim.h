@@ -1,6 +1,6 @@
 /*
- * reclaim.h: the background work of a mount of its own store that gives back the space of truncated and removed files
- * (reclaim_pace.h).
+ * reclaim.h: gives back the space of truncated and removed files in the background (reclaim_pace.h), in a mount whose
+ * store is in its own process.
  */
 #ifndef RAFTKV_FS_CLIENT_RECLAIM_H
 #define RAFTKV_FS_CLIENT_RECLAIM_H

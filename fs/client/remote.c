@@ -17,31 +17,31 @@
 #include "proto/units.h"
 #include "proto/version.h"
 
-#define READ_WEIGHT  512u /* bytes of a read, beside those that it asks for */
+#define READ_WEIGHT  512u /* bytes of a read beside the data that it asks for */
 #define VERSION_SIZE 32u
 
-/* A dispatcher, and the mail between its loop and the first one. */
+/* A dispatcher, and the messages between its loop and the first one. */
 struct post {
 	struct remote *remote;
 	struct dispatcher *dispatcher;
-	struct env_mail news; /* to the dispatcher: what the session is now */
-	struct env_mail loss; /* to the first loop: what it was told */
-	struct env_mail end; /* to the dispatcher, and back */
-	atomic_ullong lost; /* session */
+	struct env_mail news; /* to the dispatcher: the session has changed */
+	struct env_mail loss; /* to the first loop: the session `lost` is unknown to the cluster */
+	struct env_mail end; /* to the dispatcher: stop; then to the first loop: it has stopped */
+	atomic_ullong lost; /* id of a session */
 };
 
 struct remote {
 	struct client base;
 	struct remote_options options;
 	struct session session;
-	atomic_ullong id; /* of the session; 0: none */
+	atomic_ullong id; /* of the present session; 0: none */
 	atomic_ullong cluster;
 	uint32_t post_count;
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
-	struct status trouble; /* under the mutex */
-	bool is_foreign_told; /* that a store speaks another protocol; under the mutex */
-	char older[VERSION_SIZE]; /* the version of stores that was told of last; under the mutex */
+	struct status trouble; /* under the mutex; why a link failed last */
+	bool is_foreign_told; /* under the mutex; it was logged that a store speaks another protocol */
+	char older[VERSION_SIZE]; /* under the mutex; the version of an older store that was logged last */
 	void (*started)(void *argument, int status); /* NULL: it has been called */
 	void *started_argument;
 	uint32_t running; /* dispatchers that have not stopped */
@@ -180,7 +180,7 @@ static bool remote_give_up_read(struct client_read *read)
 	return give_up(read->client, &read->remote->request);
 }
 
-/* ---- What is known of a client ---- */
+/* ---- The client's operations ---- */
 
 static uint64_t remote_session(const struct client *client)
 {
@@ -307,7 +307,7 @@ static void on_link_failed(void *argument, const char *address, const struct sta
 			address, why->text);
 }
 
-/* On the dispatcher's loop. A mount tells of it once for each version. */
+/* On the dispatcher's loop. Logged once for each version. */
 static void on_refused(void *argument, uint64_t store, const char *version)
 {
 	struct remote *remote = ((struct post *)argument)->remote;
@@ -385,7 +385,7 @@ void remote_start(struct remote *remote, void (*started)(void *argument, int sta
 	session_start(&remote->session, &options);
 }
 
-/* Back on the first loop. */
+/* On the first loop. */
 static void on_dispatcher_ended(struct env_mail *mail)
 {
 	struct remote *remote = container_of(mail, struct post, end)->remote;
@@ -408,7 +408,7 @@ static void end_dispatcher(struct env_mail *mail)
 	dispatcher_stop(post->dispatcher, on_dispatcher_stopped, post);
 }
 
-/* Mail of the first loop to each dispatcher arrives in order: no news comes after this. */
+/* Mail from the first loop to a dispatcher arrives in order: no `news` comes after `end`. */
 static void on_session_stopped(void *argument)
 {
 	struct remote *remote = argument;
@@ -436,7 +436,7 @@ void remote_free(struct remote *remote)
 	free(remote);
 }
 
-/* ---- For people ---- */
+/* ---- Stats ---- */
 
 void remote_read_stats(struct remote *remote, struct remote_stats *stats)
 {

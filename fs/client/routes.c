@@ -15,7 +15,7 @@ struct store_address {
 
 struct routes {
 	uint32_t count, capacity;
-	struct region_route **regions; /* by start; none overlap */
+	struct region_route **regions; /* ordered by `start`; none overlap */
 	uint32_t store_count;
 	struct store_address *stores;
 };
@@ -96,7 +96,7 @@ static bool routes_is_older(const struct region_route *a, const struct region_ro
 	       (a->epoch.version == b->epoch.version && a->epoch.conf_version < b->epoch.conf_version);
 }
 
-/* Is anything that it overlaps newer? */
+/* Does it overlap a newer region? */
 static bool is_outdated(const struct routes *routes, const struct region_route *route)
 {
 	for (uint32_t i = 0; i < routes->count; i++)
@@ -162,7 +162,7 @@ static int copy_bound(const ProtobufCBinaryData *from, struct buf **to)
 	return from->len > 0 && !*to ? -ENOMEM : 0;
 }
 
-/* Learners that only listen can not lead, and are not asked. */
+/* Learners are left out: they cannot lead, and are not asked. */
 static void add_voters(struct region_route *route, const Raftkv__Route *message)
 {
 	for (size_t i = 0; i < message->n_replicas; i++)

@@ -8,7 +8,7 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-#define EXPIRY_MS      5000u /* until a store says another */
+#define EXPIRY_MS      5000u /* until a heartbeat's answer has another */
 #define BEATS_A_PERIOD 3u
 #define OPEN_AGAIN_NS  (1000 * NS_PER_MS) /* after a refusal */
 #define CLOSE_NS       (2000 * NS_PER_MS)
@@ -27,7 +27,7 @@ static uint64_t session_now_of(const struct session *session)
 
 typedef void (*done_cb)(struct cluster_request *request, int status, const struct cluster_answer *answer);
 
-/* 0, or why it was not begun. */
+/* 0, or why the request was not begun: then `done` will not come. */
 static int session_run(struct session *session, enum cluster_request_kind kind, const struct op *op,
 	uint64_t limit, done_cb done)
 {
@@ -48,7 +48,7 @@ static int session_run(struct session *session, enum cluster_request_kind kind, 
 	return status;
 }
 
-/* The request is over: its session. */
+/* Frees what the request holds. Returns its session. */
 static struct session *end_request(struct cluster_request *request)
 {
 	struct session *session = container_of(request, struct session, request);
@@ -59,13 +59,13 @@ static struct session *end_request(struct cluster_request *request)
 	return session;
 }
 
-/* ---- Beats ---- */
+/* ---- Heartbeats ---- */
 
 static void lose(struct session *session);
 static void open_session(struct session *session);
 static void on_beat_timer(struct env_timer *timer);
 
-/* One at a time: another, of the next leader, comes again. */
+/* One notice at a time: one that comes meanwhile, from a new leader, comes again. */
 static void take_notice(struct session *session, const struct cluster_answer *answer)
 {
 	if (answer->notice <= session->answered || session->asked > 0)

@@ -34,7 +34,7 @@ static void slot_pool_assign(struct slot_pool *pool, struct cluster_request *req
 	request->sequence = ++pool->sequences[index];
 }
 
-/* Nobody overtakes who waits. */
+/* No request overtakes those in the queue. */
 bool slot_pool_take(struct slot_pool *pool, struct cluster_request *request)
 {
 	check(!request->has_slot);

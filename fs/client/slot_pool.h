@@ -1,9 +1,10 @@
 /*
- * slot_pool.h: one dispatcher's share of a session's slots (store/rows/slots.h). A change takes one, keeps it with its sequence
- * number over all its attempts, and gives it back; who finds none free waits in the order of coming.
+ * slot_pool.h: one dispatcher's share of a session's slots (store/rows/slots.h). A change takes a slot, keeps it and
+ * its sequence number over all its attempts, and gives it back. Changes that find no free slot wait, first come first
+ * served.
  *
- * A slot whose change was given up may be taken again at once: the next change has a greater sequence number, and what
- * is still on its way with the smaller one is then refused. One loop.
+ * A slot whose change was given up may be taken again at once: the next change has a greater sequence number, and a
+ * request with a smaller one is refused if it still arrives. All on one loop.
  */
 #ifndef RAFTKV_FS_CLIENT_SLOT_POOL_H
 #define RAFTKV_FS_CLIENT_SLOT_POOL_H
@@ -16,23 +17,24 @@ struct slot_pool {
 	uint32_t first; /* number of its first slot in the session */
 	bool is_open; /* there is a session */
 	uint32_t free_count;
-	uint32_t free[SLOT_POOL_SIZE]; /* indices; the one used last is taken first */
-	uint64_t sequences[SLOT_POOL_SIZE]; /* used last */
-	struct cluster_request *queue; /* by queue_prev, queue_next */
+	uint32_t free[SLOT_POOL_SIZE]; /* a stack of indices */
+	uint64_t sequences[SLOT_POOL_SIZE]; /* the last sequence number of each slot */
+	struct cluster_request *queue; /* linked by queue_prev, queue_next */
 };
 
-/* Closed. */
+/* The pool is closed at first. */
 void slot_pool_init(struct slot_pool *pool, uint32_t first);
-/* Of a new session: all slots are free and unused. Who waits is to be served (slot_pool_next). */
+/* For a new session: all slots are free and unused. The caller serves the queue afterwards (slot_pool_next). */
 void slot_pool_open(struct slot_pool *pool);
-/* Nobody gets a slot; those taken are not given back any more. */
+/* No slot is free, and slots that are taken do not become free. */
 void slot_pool_close(struct slot_pool *pool);
-/* True: it has a slot. Else it has been put in the queue. */
+/* True: the request has a slot. False: it is in the queue. */
 bool slot_pool_take(struct slot_pool *pool, struct cluster_request *request);
-/* Gives its slot back, if it has one. */
+/* Gives the request's slot back, if it has one. */
 void slot_pool_give(struct slot_pool *pool, struct cluster_request *request);
-/* The one that has waited longest, with a slot; NULL: nobody waits, or none is free. */
+/* Gives a slot to the request that has waited longest. NULL: no request waits, or no slot is free. */
 struct cluster_request *slot_pool_next(struct slot_pool *pool);
-void slot_pool_leave(struct slot_pool *pool, struct cluster_request *request); /* the queue */
+/* Takes the request out of the queue. */
+void slot_pool_leave(struct slot_pool *pool, struct cluster_request *request);
 
 #endif

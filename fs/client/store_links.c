@@ -13,15 +13,15 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-#define CONNECT_NS	  (1000 * NS_PER_MS) /* for a link to be welcomed */
-#define NS_PER_BYTE	  UINT64_C(250) /* of what is on its way: a slow network is no dead store */
-#define SUSPECT_NS	  (1000 * NS_PER_MS) /* a store that has fallen silent is not asked for so long */
+#define CONNECT_NS	  (1000 * NS_PER_MS) /* from connecting until the store's Hello */
+#define NS_PER_BYTE	  UINT64_C(250) /* added to a timeout for the bytes under way, as a network may be slow */
+#define SUSPECT_NS	  (1000 * NS_PER_MS) /* for so long a store that has fallen silent gets no requests */
 #define LATENCY_SMOOTHING 8u
 #define VERSION_SIZE	  32u
 
-/* Of a link that failed, until it is tried again. */
+/* Between the failure of a link and the next attempt. */
 static const struct backoff pauses = {.first = 20 * NS_PER_MS, .most = 500 * NS_PER_MS};
-/* For an answer: longer each time that none came, for it may be a long one. */
+/* The timeout of a request, longer after each attempt that timed out: the request may take long. */
 static const struct backoff patience = {.first = 1000 * NS_PER_MS, .most = 64000 * NS_PER_MS};
 
 enum link_state {
@@ -36,19 +36,19 @@ struct store_link {
 	struct store_link *prev, *next;
 	enum link_state state;
 	bool was_welcomed;
-	bool is_leaving; /* of a session that is over: it goes when it has ended */
+	bool is_leaving; /* its session is over: it is freed when it has closed */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[VERSION_SIZE]; /* of the store's program; empty: unknown */
 	struct rpc *rpc; /* NULL: DOWN */
-	struct env_timer limit; /* of connecting */
-	uint64_t rests_until; /* env_now */
-	uint32_t failures; /* since it was welcomed */
-	uint64_t latency;
-	uint64_t heard; /* env_now, of the last answer */
-	uint64_t suspect_until; /* env_now */
+	struct env_timer limit; /* of connecting (CONNECT_NS) */
+	uint64_t rests_until; /* env_now; no attempt to connect before */
+	uint32_t failures; /* since it was open last */
+	uint64_t latency; /* of reads, ns; 0: unknown */
+	uint64_t heard; /* env_now of the last answer */
+	uint64_t suspect_until; /* env_now; 0: the store answers */
 	struct cluster_request *queue;
-	uint32_t count; /* of requests that were sent */
-	size_t weight;
+	uint32_t count; /* of requests that were sent and not answered */
+	size_t weight; /* of those requests */
 };
 
 struct store_links {
@@ -57,7 +57,7 @@ struct store_links {
 	uint64_t session;
 	struct store_link *list;
 	atomic_uint open_count;
-	void (*stopped)(void *argument); /* NULL: they are in use */
+	void (*stopped)(void *argument); /* NULL: store_links_stop was not called */
 	void *stopped_argument;
 };
 
@@ -100,7 +100,7 @@ static void note_answer(struct store_link *link, const struct cluster_request *r
 							     took / LATENCY_SMOOTHING;
 }
 
-/* Is it the request that takes long, or the store that says nothing at all? */
+/* A store is suspected only if it has answered no request since this one was sent. */
 static void note_silence(struct store_link *link, struct cluster_request *request)
 {
 	request->timeouts++;
@@ -133,7 +133,7 @@ static bool has_room(const struct store_link *link, const struct cluster_request
 	       link->weight + request->weight <= STORE_LINK_WEIGHT_MAX;
 }
 
-/* False: not now. */
+/* False: the connection takes no more at present. */
 static bool send_one(struct store_link *link, struct cluster_request *request)
 {
 	uint64_t timeout =
@@ -308,7 +308,7 @@ int store_links_carry(
 		status = connect_link(link, store);
 	if (status < 0)
 		return status;
-	if (request->from_follower && link->suspect_until > 0) /* one tries, for all */
+	if (request->from_follower && link->suspect_until > 0) /* only this read tries the store again */
 		link->suspect_until = env_now(links->env) + SUSPECT_NS;
 	request->link = link;
 	request->state = CLUSTER_REQUEST_QUEUED;

@@ -1,9 +1,10 @@
 /*
- * store_links.h: one dispatcher's connections to stores, by address: made when something is to be carried, made again after
- * a pause when they failed.
+ * store_links.h: one dispatcher's connections to stores, by address. A link is made when a request needs it. A link
+ * that failed is made again after a pause.
  *
- * A link carries a limited number of requests, and of bytes, at once: fewer than the store's end would stop listening at
- * (rpc_server.h), and than the queues of the connection hold (link.h). The others wait their turn; heartbeats do not.
+ * A link carries a limited number of requests and of bytes at once: fewer than those at which the store stops reading
+ * (rpc_server.h), and than the connection's queues hold (link.h). Other requests wait in the link's queue, except
+ * heartbeats.
  *
  * All on one loop.
  */
@@ -18,14 +19,15 @@
 struct store_links;
 
 struct store_links_options {
-	const struct link_self *self; /* as is all below: outlives the links */
+	/* Shared: the objects below outlive the links. */
+	const struct link_self *self;
 	struct env_loop *loop;
-	/* A link was welcomed by a store. False: by one of another cluster; the link ends. */
+	/* A store has answered the link's Hello. False: it belongs to another cluster, and the link is closed. */
 	bool (*welcomed)(void *argument, const Raftkv__HelloReply *reply);
 	/* A link ended, or could not be made. */
 	void (*failed)(void *argument, const char *address, const struct status *why);
-	/* What was carried is back: 0 with an answer; -ETIMEDOUT, -ECONNRESET: nobody knows what became of it; anything
-	 * else: it was not sent. */
+	/* A request ends. 0: with an answer; -ETIMEDOUT, -ECONNRESET: it is unknown whether it was carried out; any
+	 * other status: it was not sent. */
 	void (*back)(struct cluster_request *request, int status, const struct frame *answer);
 	void *argument;
 };
@@ -33,28 +35,29 @@ struct store_links_options {
 struct store_links *store_links_new(const struct store_links_options *options); /* NULL: no memory */
 void store_links_free(struct store_links *links); /* stopped, or never used; may be NULL */
 
-/* Sends the request, or puts it into the link's queue; `store` 0: whichever is at that address. 0: `back` will come, perhaps
- * from inside the call. -ENOTCONN: the link failed or fell silent lately, and is not tried again yet; -ENOMEM. */
+/* Sends the request, or puts it into the link's queue. `store` 0: any store at that address. 0: `back` will come,
+ * perhaps from inside the call. -ENOTCONN: the link failed or fell silent, and is not tried again yet; -ENOMEM. */
 int store_links_carry(
 	struct store_links *links, const char *address, uint64_t store, struct cluster_request *request);
-/* One that is QUEUED or SENT: `back` will not come. */
+/* Takes a request that is QUEUED or SENT back: `back` will not come for it. */
 void store_links_withdraw(struct store_links *links, struct cluster_request *request);
-/* Could it be carried there, as far as is known? */
+/* False: store_links_carry would return -ENOTCONN now. */
 bool store_links_may_carry(const struct store_links *links, const char *address);
-/* Is it likely to be answered: is there a link, or was none tried? One that failed is not sound before it is open again,
- * nor, for a read from a follower, one that has fallen silent. */
+/* Is a request likely to be answered: is the link open, or has it not failed yet? A link that failed is not sound until
+ * it is open again. For a read from a follower, a link that has fallen silent is not sound either. */
 bool store_links_is_sound(const struct store_links *links, const char *address, bool from_follower);
-/* Makes a link that failed once more, if it has paused long enough. */
+/* Makes a failed link again, if its pause is over. */
 void store_links_try(struct store_links *links, const char *address, uint64_t store);
-/* How long answers to reads take there, in ns, lately; 0: unknown. */
+/* How long answers to reads take, in ns: a moving average; 0: unknown. */
 uint64_t store_links_latency(const struct store_links *links, const char *address);
-/* The version of the program that answers there, as it said last; "unknown". */
+/* The version of the store's program, from its last Hello; "unknown". */
 const char *store_links_version(const struct store_links *links, const char *address);
 
-/* Every link ends; those made from now on are of this session. What they carried comes back with -ECONNRESET. */
+/* Closes every link; those made from now on are of this session. Requests that were sent come back with -ECONNRESET,
+ * queued ones with -ENOTCONN. */
 void store_links_set_session(struct store_links *links, uint64_t session);
 uint32_t store_links_open_count(const struct store_links *links); /* any thread */
-/* Nothing is being carried. `stopped` perhaps from inside the call. */
+/* When no request is queued or sent. `stopped` may come from inside the call. */
 void store_links_stop(struct store_links *links, void (*stopped)(void *argument), void *argument);
 
 #endif

@@ -76,7 +76,7 @@ static void prepare(struct coordinator *coordinator)
 	if (coordinator->prepared > 0) {
 		const char *address = coordinator->options.stores[coordinator->prepared - 1];
 
-		/* Below the incarnation of any life that the store itself has entered with. */
+		/* Incarnation 0 is less than any that the store itself enters with. */
 		op = (struct op){.kind = OP_STORE_ENTER,
 			.store_enter = {
 				.id = coordinator->prepared, .address = slice_of(address, strlen(address))}};
@@ -84,7 +84,7 @@ static void prepare(struct coordinator *coordinator)
 	coordinator_run(coordinator, &op);
 }
 
-/* EEXIST, ESTALE: it was done long ago, and the world has moved on. */
+/* EEXIST, ESTALE: an earlier leader has done it. */
 static void on_prepared(struct coordinator *coordinator, int error)
 {
 	if (error != 0 && error != -EEXIST && error != -ESTALE)
@@ -113,7 +113,7 @@ static void on_reclaimed(struct coordinator *coordinator, bool more)
 		reclaim_pace_end(&coordinator->reclaiming, env_now(coordinator->env));
 }
 
-/* ---- What is next ---- */
+/* ---- The next request ---- */
 
 static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
 {

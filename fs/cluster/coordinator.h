@@ -1,24 +1,30 @@
 /*
- * coordinator.h: what one store of a cluster does for all of it. Every store has a coordinator; the one on the store that leads
- * region 1 works, the others watch whether they lead.
+ * coordinator.h: the work that one store does for the whole cluster. Every store has a coordinator. The coordinator of
+ * the store that leads region 1 works; the others check at each tick whether their store leads.
  *
  * A new leader makes the root directory of a new filesystem, enters the first stores, and reads the records of sessions
- * and stores. Each session then has a full period; time without a leader does not count, nor does time in which this
- * process did not run. From then on it takes the mounts' heartbeats and the stores' reports (in memory alone), enters
- * stores that come or come back, does what administrators ask for (admin_request), ends sessions that were silent for
- * longer than a period or were closed (in the steps of op.h, which may all be repeated by the next leader), moves
- * replicas to where they are to be (placement.h), and gives back the space of truncated and removed files. One operation
- * at a time; what fails is tried again at the next tick.
+ * and stores. Each session then has a full period. Time without a leader does not count, nor does time in which this
+ * process did not run. From then on the coordinator
  *
- * What has lost its last name stays for a while, as any mount may have it open. The coordinator asks all sessions about such
- * inodes, many at a time, in its answers to their heartbeats. A mount has those kept for itself that it has open
- * (OP_HOLD) and then says, with a heartbeat, that it has; when all have said so, or have ended, the grace of those inodes
- * ends (OP_GRACE_END). Who asks is not logged: a new leader asks anew.
+ *  - takes the mounts' heartbeats and the stores' reports, in memory alone;
+ *  - enters stores that are new or have restarted;
+ *  - carries out administrators' requests (admin_request);
+ *  - ends sessions that were closed or were silent for longer than a period, in the steps of op.h; the next leader may
+ *    repeat each of them;
+ *  - moves replicas (placement.h);
+ *  - gives back the space of truncated and removed files.
  *
- * A cluster has one region so far: what goes to every region goes to region 1; and the regions that are looked after are
- * those that this store leads.
+ * It has one operation under way at a time, and tries a failed one again at the next tick.
  *
- * All on one loop, but for coordinator_beat.
+ * An inode that has lost its last name stays for a grace period, as any mount may have it open. The coordinator asks
+ * all sessions about such inodes, many at a time, in its answers to their heartbeats. A mount holds the ones that it
+ * has open (OP_HOLD) and confirms that with a heartbeat. When every session has confirmed or ended, the grace of those
+ * inodes ends (OP_GRACE_END). The notices are not logged: a new leader asks again.
+ *
+ * A cluster has one region so far: an operation for every region goes to region 1. The coordinator places the replicas
+ * of the regions that this store leads.
+ *
+ * All on one loop, except coordinator_beat.
  */
 #ifndef RAFTKV_FS_CLUSTER_COORDINATOR_H
 #define RAFTKV_FS_CLUSTER_COORDINATOR_H
@@ -38,11 +44,11 @@ struct coordinator_options {
 	struct env_loop *loop;
 	const struct logger *logger;
 	uint32_t expiry_ms; /* of a silent session; 0: the default */
-	uint32_t replicas; /* wanted, as placement.h has it */
-	/* The addresses of stores 1, 2, … as the cluster began: shared. */
+	uint32_t replicas; /* placement.replicas */
+	/* The addresses of stores 1, 2, … of the initial cluster: shared. */
 	const char *const *stores;
 	uint32_t store_count;
-	/* What is on record of a store, each time that the records are read; may be NULL. */
+	/* Called for each store on record, each time that the records have been read; may be NULL. */
 	void (*found)(void *argument, const struct store_entry *entry);
 	void *found_argument;
 };
@@ -54,47 +60,48 @@ void coordinator_start(struct coordinator *coordinator);
 /* Before the store stops, or while it does; `stopped` may come from inside the call. */
 void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *argument), void *argument);
 
-/* A session's sign of life; it has answered the notices up to `answered`. 0, and what it is asked (session_table.h; the
- * caller's reference); STATUS_NOT_LEADER: ask region 1's leader; STATUS_SESSION_UNKNOWN: it has ended. Any thread. */
+/* A heartbeat of a session that has answered the notices up to `answered`. 0, and `notice` is the one to answer
+ * (session_table.h; the caller's reference); STATUS_NOT_LEADER: ask region 1's leader; STATUS_SESSION_UNKNOWN: the
+ * session is ending or has ended. Any thread. */
 int coordinator_beat(
 	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice);
 
-/* A store's sign of life. 0, and `*id` is its id; -EAGAIN: it is being entered, and should come again soon;
- * STATUS_NOT_LEADER; -ESTALE: it stays out, for it was lost or removed, or a later life of it has been here; -EEXIST: the
- * address is that of store `*id`; -ENOSPC: too many. */
+/* A store's report. 0, and `*id` is its id; -EAGAIN: the store is not entered yet, and should report again soon;
+ * STATUS_NOT_LEADER; -ESTALE: the store was lost or removed, a greater incarnation is on record, or another directory;
+ * -EEXIST: the address is that of store `*id`; -ENOSPC: too many stores. */
 int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id);
 
-/* ---- What administrators ask for ---- */
+/* ---- Administrators' requests ---- */
 
 enum admin_kind {
-	ADMIN_SET_STORE, /* its state, and its replacement */
-	ADMIN_ADD_PEER, /* of a region on a store: a learner */
-	ADMIN_PROMOTE_PEER, /* that learner to a voter, once it has caught up (-EAGAIN) */
+	ADMIN_SET_STORE, /* sets a store's state and replacement */
+	ADMIN_ADD_PEER, /* adds a learner of the region on the store */
+	ADMIN_PROMOTE_PEER, /* makes that learner a voter; -EAGAIN: it has not caught up */
 	ADMIN_REMOVE_PEER,
-	ADMIN_TRANSFER, /* the leadership to the store; what comes of it is seen later */
+	ADMIN_TRANSFER, /* starts a leadership transfer to the store; `done` does not wait for its end */
 };
 
-/* Embedded in its owner, and the coordinator's until `done`, which comes once, later or from inside a call. A refusal has a
- * sentence. STATUS_NOT_LEADER: ask region 1's leader. */
+/* Embedded in its owner; the coordinator's until `done`, which is called once, later or from inside
+ * coordinator_take_admin. A refusal has a sentence. STATUS_NOT_LEADER: ask region 1's leader. */
 struct admin_request {
 	enum admin_kind kind;
 	uint64_t store;
 	enum store_state state;
 	uint64_t replacement;
 	uint64_t region;
-	bool is_forced; /* drains a store though there is no other for what it has */
-	bool is_dry; /* says what would be refused, and does nothing */
+	bool is_forced; /* drains a store even if no other store can take its replicas */
+	bool is_dry; /* checks the request and does nothing */
 	void (*done)(struct admin_request *request, const struct status *status);
 	struct admin_request *next; /* the coordinator's */
 };
 void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request);
 
-/* ---- Looking ---- */
+/* ---- Status ---- */
 
-/* A region that was looked after. */
+/* A region, as its leader described it at the last pass. */
 struct coordinator_region {
 	uint64_t id;
-	struct placement_step step; /* the next one, as it was then */
+	struct placement_step step; /* placement_next's answer at that pass */
 	struct region_epoch epoch;
 	uint64_t leader; /* replica */
 	uint64_t last_index;
@@ -106,8 +113,8 @@ struct coordinator_session {
 	uint64_t id;
 	enum session_state state;
 	uint32_t pid;
-	char host[64]; /* cut, as is the next */
-	char mount_point[128];
+	char host[64]; /* truncated if longer */
+	char mount_point[128]; /* truncated if longer */
 	uint64_t opened_s; /* since 1970 */
 };
 
@@ -116,14 +123,16 @@ struct coordinator_room {
 	uint64_t total;
 	uint64_t free;
 };
-/* What region 1 can take, by what the stores of its voters last said: the least of the roomiest majority, for that is
- * what a write needs. False: this store does not keep the cluster, or has not heard of a majority yet. */
+/* The file data that region 1 can take, from the last reports of its voters' stores: the least free room in the
+ * majority of voters that have most, as a write needs a majority. False: this store does not coordinate the cluster, or
+ * a majority has not reported yet. */
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room);
 
-/* What the coordinator knows, borrowed until the loop turns. False: this store does not keep the cluster, or not yet. */
+/* Borrowed until the loop's next event. False: this store does not coordinate the cluster, or has not read the records
+ * yet. */
 struct coordinator_overview {
 	uint64_t term;
-	uint64_t since; /* env_now, when it began */
+	uint64_t since; /* env_now when the coordinator saw that term begin */
 	const struct store_table *stores;
 	const struct coordinator_region *regions;
 	uint32_t region_count;

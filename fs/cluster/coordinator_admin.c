@@ -1,4 +1,4 @@
-/* What administrators ask for: looked at, refused with a sentence, or done. */
+/* Administrators' requests: checked, then refused with a sentence or carried out. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -43,7 +43,7 @@ void coordinator_finish_admin(struct coordinator *coordinator, const struct stat
 		request->done(request, status);
 }
 
-/* Those that wait; the one that is being made has an end of its own. */
+/* Ends the requests in the queue. The one that is being carried out ends with its operation. */
 void coordinator_drop_admin(struct coordinator *coordinator, int code)
 {
 	struct status status = {0};
@@ -55,7 +55,7 @@ void coordinator_drop_admin(struct coordinator *coordinator, int code)
 
 /* ---- Stores ---- */
 
-/* For every region that the store is in: is there another one for it? */
+/* Does each region that the store has a replica of have another store to take it? */
 static bool has_spares(struct coordinator *coordinator, uint64_t store)
 {
 	struct placement_store stores[STORE_COUNT_MAX];
@@ -85,7 +85,7 @@ static int check_replacement(
 	return 0;
 }
 
-/* It was let before, and goes on. */
+/* A drain that was allowed before is not checked for spare stores again. */
 static bool is_draining(struct coordinator *coordinator, uint64_t store)
 {
 	const struct store_entry *entry = store_table_find(&coordinator->stores, store);
@@ -275,7 +275,7 @@ static int plan(struct coordinator *coordinator, const struct admin_request *req
 
 /* ---- One request ---- */
 
-/* What is asked for is judged by what the regions are now. */
+/* Starts another pass at once, since a request is checked against the regions' present members. */
 static void look_again(struct coordinator *coordinator)
 {
 	if (coordinator->is_pass_stale)

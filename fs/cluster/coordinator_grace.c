@@ -1,9 +1,9 @@
-/* Ends the grace of what has lost its last name, once no session can have it open without having said so. */
+/* Ends the grace of inodes without a name, once every session that has one open holds it. */
 #include "fs/cluster/coordinator_internal.h"
 #include "proto/plant.h"
 
 #define GRACE_NS                                                                                             \
-	(1000 * NS_PER_MS) /* at least, after the sessions are asked: who has just looked a name up opens it */
+	(1000 * NS_PER_MS) /* at least, after the sessions are asked: time to open a name just looked up */
 #define TERM_SHIFT 32 /* of a notice's number, so that those of a later term are greater */
 
 void coordinator_begin_grace(struct coordinator *coordinator)
@@ -32,7 +32,7 @@ static bool may_end(struct coordinator *coordinator)
 	return session_table_is_answered(&coordinator->table);
 }
 
-/* The inode at a place; moves on to the next. False: there are no more. */
+/* The inode at a position, which moves to the next one. False: there are no more. */
 static bool take_next(const struct ino_ranges *inodes, uint32_t *range, uint32_t *offset, uint64_t *ino)
 {
 	if (*range == inodes->range_count)

@@ -1,4 +1,4 @@
-/* What the files of the coordinator share (coordinator.h). */
+/* The coordinator's struct and the functions that its files share (coordinator.h). */
 #ifndef RAFTKV_FS_CLUSTER_COORDINATOR_INTERNAL_H
 #define RAFTKV_FS_CLUSTER_COORDINATOR_INTERNAL_H
 
@@ -10,38 +10,38 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-#define REVIEW_NS (1000 * NS_PER_MS) /* the records are read this often */
+#define REVIEW_NS (1000 * NS_PER_MS) /* between two readings of the records */
 
-/* What the records say, as a worker has read them. */
+/* The records of sessions and stores, filled on a worker. */
 struct review {
-	uint64_t last; /* id of a session */
+	uint64_t last; /* the session id that was drawn last */
 	uint32_t session_count;
 	struct coordinator_session sessions[SESSION_COUNT_MAX];
 	uint32_t store_count;
 	struct store_entry stores[STORE_COUNT_MAX];
-	bool wants_nameless; /* in: they are to be read, too */
-	struct ino_ranges nameless; /* the first of those that have grace */
+	bool wants_nameless; /* in: read `nameless`, too */
+	struct ino_ranges nameless; /* the first inodes that have grace, as many as fit */
 };
 
-/* The inodes whose grace is to end: first the sessions are asked, then it ends. */
+/* The inodes whose grace is to end. The sessions are asked first; the grace ends after all have answered. */
 struct grace {
 	enum { GRACE_IDLE, GRACE_ASKING, GRACE_ENDING } state;
-	uint64_t asked; /* env_now */
-	uint32_t notices; /* of this term */
+	uint64_t asked; /* env_now when the sessions were asked */
+	uint32_t notices; /* sent in this term */
 	struct ino_ranges inodes;
-	uint32_t range, offset; /* of the first whose grace has not ended */
-	uint32_t sent; /* of them, in the operation that is on its way */
-	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* its inodes */
+	uint32_t range, offset; /* position in `inodes` of the first whose grace has not ended */
+	uint32_t sent; /* inodes in the OP_GRACE_END under way */
+	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* the inodes of that operation */
 };
 
-/* A look at each region, one after the other. */
+/* One reading of the status of each region, region after region. */
 struct pass {
 	bool is_running;
-	bool is_whole; /* no region was left out */
+	bool is_whole; /* the status of every region could be read */
 	uint32_t count, capacity;
 	struct coordinator_region *regions;
-	uint32_t next; /* that is looked at */
-	uint64_t ended; /* env_now */
+	uint32_t next; /* index of the region whose status is read next */
+	uint64_t ended; /* env_now when the last pass ended; 0: the next one is due at once */
 };
 
 struct coordinator {
@@ -51,43 +51,43 @@ struct coordinator {
 	struct store_table stores;
 	struct env_timer timer;
 	uint64_t tick_ns;
-	uint64_t ticked; /* env_now */
-	uint64_t term; /* of the leadership; 0: another store leads */
-	uint64_t since; /* env_now: when it began */
+	uint64_t ticked; /* env_now of the last tick */
+	uint64_t term; /* in which this store leads region 1; 0: another store leads */
+	uint64_t since; /* env_now when the coordinator saw that term begin */
 
 	/* The work of this term. */
-	uint32_t prepared; /* steps: the root, then each of the first stores */
-	uint64_t reviewed; /* env_now; 0: not yet in this term */
-	uint64_t ending; /* the session that is being ended, and */
-	enum op_kind end_step; /* what it needs next, */
-	uint64_t end_from; /* from this inode on */
+	uint32_t prepared; /* steps that are done: the root directory, then each of the first stores */
+	uint64_t reviewed; /* env_now of the last reading of the records; 0: the next one is due at once */
+	uint64_t ending; /* the session that is being ended; 0: none */
+	enum op_kind end_step; /* the next operation that ends `ending` */
+	uint64_t end_from; /* op_session_end.from of that operation */
 	struct reclaim_pace reclaiming;
 	struct grace *grace;
 
 	/* Stores. */
-	bool is_entering; /* `entrance` is to be entered, */
-	struct store_report entrance;
-	struct store_report refused; /* the last one that was, with this: */
-	int refusal;
-	struct admin_request *requests, **requests_end;
-	struct admin_request *request; /* that is being made */
-	struct pass pass, seen; /* that goes on; the last one that ended */
-	bool is_pass_stale, is_seen_stale; /* members have changed since it looked */
-	uint64_t step_region; /* whose step is being made, */
-	uint64_t step_conf_version; /* for this membership */
-	struct placement_step step;
+	bool is_entering; /* `entrance` waits for OP_STORE_ENTER or for its answer */
+	struct store_report entrance; /* of the store that is being entered */
+	struct store_report refused; /* the last report whose store was refused */
+	int refusal; /* why `refused` was, -errno; 0: none was in this term */
+	struct admin_request *requests, **requests_end; /* the queue */
+	struct admin_request *request; /* the one that is being carried out; NULL: none */
+	struct pass pass, seen; /* the pass under way; the last one that ended */
+	bool is_pass_stale, is_seen_stale; /* members have changed since that pass began */
+	uint64_t step_region; /* the region of `step` */
+	uint64_t step_conf_version; /* the conf_version that `step` was planned for */
+	struct placement_step step; /* the step that is being taken */
 
-	/* What is on its way. */
-	bool is_busy;
-	struct op op;
-	uint64_t op_term; /* in which it was asked: a later one knows nothing of it */
+	/* The request under way. */
+	bool is_busy; /* there is one */
+	struct op op; /* the operation that was asked for last */
+	uint64_t op_term; /* in which the request was made; an answer in a later term is not used */
 	struct raftkv_write write;
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
 	struct raftkv_region_status region;
 	struct raftkv_change change;
 	struct env_work work;
-	struct review *review, *reviewing; /* the last one; the one that is being read */
+	struct review *review, *reviewing; /* the last one; the one that a worker fills */
 	int review_status;
 
 	bool is_stopping;
@@ -95,9 +95,10 @@ struct coordinator {
 	void *stopped_argument;
 };
 
-/* coordinator.c. What goes on is told by is_busy; its end calls coordinator_go_on. */
+/* coordinator.c. Sends the operation to region 1 and sets is_busy until the answer. coordinator_go_on follows a
+ * success, the next tick a failure. */
 void coordinator_run(struct coordinator *coordinator, const struct op *op);
-/* Nothing is on its way any more: goes on, or ends. */
+/* Unless a request is under way: starts the next one, or calls `stopped` when stopping. */
 void coordinator_go_on(struct coordinator *coordinator);
 
 /* coordinator_records.c: reads the records. */
@@ -108,30 +109,30 @@ bool coordinator_end_sessions(struct coordinator *coordinator);
 void coordinator_on_session_step(
 	struct coordinator *coordinator, const struct op *op, const struct op_reply *reply);
 
-/* coordinator_grace.c. */
-void coordinator_begin_grace(struct coordinator *coordinator); /* the records have been read */
+/* coordinator_grace.c. coordinator_begin_grace is called after each reading of the records. */
+void coordinator_begin_grace(struct coordinator *coordinator);
 bool coordinator_end_grace(struct coordinator *coordinator);
 void coordinator_on_grace_ended(struct coordinator *coordinator);
 
-/* coordinator_room.c: how much this store holds when another one reports. */
+/* coordinator_room.c: notes how much file data this store holds when `entry`'s store reports. */
 void coordinator_note_use(struct coordinator *coordinator, struct store_entry *entry);
 
 /* coordinator_stores.c. */
 bool coordinator_enter_store(struct coordinator *coordinator);
 void coordinator_on_entered(struct coordinator *coordinator, int error, uint64_t id);
 
-/* coordinator_admin.c. */
+/* coordinator_admin.c. coordinator_finish_admin does nothing where no request is being carried out. */
 bool coordinator_make_admin(struct coordinator *coordinator);
-void coordinator_finish_admin(
-	struct coordinator *coordinator, const struct status *status); /* if one is being made */
+void coordinator_finish_admin(struct coordinator *coordinator, const struct status *status);
 void coordinator_drop_admin(struct coordinator *coordinator, int code);
 
 /* coordinator_places.c. */
 bool coordinator_place(struct coordinator *coordinator);
-/* Makes `coordinator->step`. */
+/* Takes `coordinator->step`. */
 void coordinator_take_step(struct coordinator *coordinator);
 void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id);
-/* The region's membership and the stores, for placement.h; `stores` has room for STORE_COUNT_MAX. */
+/* The input of placement.h: the region's members and all stores. It borrows `stores`, which has room for
+ * STORE_COUNT_MAX. */
 struct placement coordinator_placement(struct coordinator *coordinator,
 	const struct coordinator_region *region, struct placement_store *stores);
 

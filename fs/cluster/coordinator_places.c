@@ -1,4 +1,4 @@
-/* Looks at each region that this store leads, and makes the steps that placement.h asks for. */
+/* Reads the status of each region that this store leads, and takes the steps that placement.h asks for. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -6,17 +6,17 @@
 
 #include "fs/cluster/coordinator_internal.h"
 
-#define PASS_NS		 (500 * NS_PER_MS) /* between two looks at the regions */
+#define PASS_NS		 (500 * NS_PER_MS) /* between two passes */
 #define PASS_REGIONS_MAX 65536u
 #define FULL_PART	 20u /* a store with less than this part of its disk free takes no more */
 
-/* Ids that were drawn begin behind those that regions were created with. */
+/* Ids drawn from the counter begin after those that regions were created with. */
 static uint64_t replica_of(uint64_t drawn)
 {
 	return REGION_PEERS_MAX + drawn;
 }
 
-/* ---- What placement sees ---- */
+/* ---- Input of placement.h ---- */
 
 static struct placement_store store_seen(const struct store_entry *entry, uint64_t now)
 {
@@ -145,7 +145,7 @@ void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id)
 	change_members(coordinator);
 }
 
-/* ---- A look at all regions ---- */
+/* ---- A pass ---- */
 
 static void collect(void *argument, const struct region *region, uint64_t term)
 {
@@ -209,7 +209,8 @@ static void end_pass(struct coordinator *coordinator)
 	count_replicas(coordinator);
 }
 
-/* Raft forgets whom it has heard of each time that it has counted them; the stores' reports do not. */
+/* A member is active, too, where its store has reported lately: CheckQuorum clears Raft's own flag each time that it
+ * has counted the active members. */
 static void take_members(struct coordinator *coordinator, struct coordinator_region *region,
 	const struct raftkv_region_status *status)
 {

@@ -1,4 +1,4 @@
-/* Reads the records of sessions and stores, and what has grace. */
+/* Reads the records of sessions and stores, and the inodes that have grace. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 /* ---- On a worker ---- */
 
-/* What does not fit is cut: it is for people. */
+/* Truncates a text that does not fit: it is only shown to people. */
 static void copy_text(char *text, size_t size, struct slice bytes)
 {
 	snprintf(text, size, "%.*s", (int)bytes.size, bytes.size > 0 ? (const char *)bytes.data : "");
@@ -59,7 +59,7 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	return 0;
 }
 
-/* The first ones: there is another time for the rest. */
+/* Stops when `nameless` is full: a later reading takes the rest. */
 static int read_nameless(void *argument, struct slice key, struct slice value)
 {
 	struct review *review = argument;

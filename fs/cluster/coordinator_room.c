@@ -1,4 +1,4 @@
-/* How much file data the regions can take: what writes need is a majority with room. */
+/* How much file data region 1 can take: a write needs room on a majority of its voters. */
 #include <stdlib.h>
 
 #include "fs/cluster/coordinator_internal.h"
@@ -32,7 +32,7 @@ void coordinator_note_use(struct coordinator *coordinator, struct store_entry *e
 	entry->used_here = used_here(coordinator);
 }
 
-/* What the store said, less what has been written since: that much more is in this store. */
+/* The room that the store reported, less the data written since: this store's own growth measures that. */
 static struct coordinator_room room_of(const struct store_entry *entry, uint64_t used_now)
 {
 	const struct store_stats *stats = &entry->stats;

@@ -1,4 +1,4 @@
-/* Stores that come, and that come back. */
+/* Takes the stores' reports, and enters stores that are new or have restarted. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>

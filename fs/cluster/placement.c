@@ -14,7 +14,7 @@ static const struct placement_store *find_store(const struct placement *placemen
 	return NULL;
 }
 
-/* One that is on no record stays: nobody said that it should go. */
+/* A member whose store has no record stays: no administrator asked for its removal. */
 static bool is_leaving(const struct placement *placement, const struct region_member *member)
 {
 	const struct placement_store *store = find_store(placement, member->peer.store);
@@ -118,7 +118,8 @@ bool placement_is_safe(const struct placement *placement, uint64_t leaving, uint
 
 /* ---- Choices ---- */
 
-/* Of those that leave, who goes first: the dead before the living, and never the leader. NULL: none. */
+/* The voter to remove first from stores that are not up: an inactive one before an active one, never the leader. NULL:
+ * none. */
 static const struct region_member *choose_leaving(const struct placement *placement)
 {
 	const struct region_member *best = NULL;
@@ -135,7 +136,8 @@ static const struct region_member *choose_leaving(const struct placement *placem
 	return best;
 }
 
-/* Of those that stay though they are too many: the silent, then where most regions are. NULL: none. */
+/* The voter to remove where there are too many: an inactive one first, then one on the store with most regions. NULL:
+ * none. */
 static const struct region_member *choose_surplus(const struct placement *placement)
 {
 	const struct region_member *best = NULL;
@@ -156,7 +158,7 @@ static const struct region_member *choose_surplus(const struct placement *placem
 	return best;
 }
 
-/* A learner that has caught up before one that has not; NULL: none on a live store. */
+/* A learner on a live store: one that has caught up before one that has not. NULL: none. */
 static const struct region_member *choose_learner(const struct placement *placement)
 {
 	const struct region_member *best = NULL;
@@ -172,7 +174,7 @@ static const struct region_member *choose_learner(const struct placement *placem
 	return best;
 }
 
-/* The store that is to get the replicas of a member that leaves, if somebody said which; it may be silent. */
+/* The replacement that an administrator named for a store that is not up. It may be silent. NULL: none. */
 static const struct placement_store *choose_replacement(const struct placement *placement)
 {
 	for (uint32_t i = 0; i < placement->member_count; i++) {
@@ -188,7 +190,7 @@ static const struct placement_store *choose_replacement(const struct placement *
 	return NULL;
 }
 
-/* Where a new replica goes: to the replacement, else to the store that has least. NULL: nowhere. */
+/* The store for a new replica: the replacement, else the candidate with fewest regions. NULL: none. */
 static const struct placement_store *choose_store(const struct placement *placement)
 {
 	const struct placement_store *best = choose_replacement(placement);
@@ -256,7 +258,7 @@ static struct placement_step promote(
 		.leaving = leaving_id};
 }
 
-/* There are too few that stay. */
+/* The step where too few voters stay. */
 static struct placement_step grow(const struct placement *placement, uint32_t wanted)
 {
 	const struct region_member *learner = choose_learner(placement);
@@ -269,7 +271,7 @@ static struct placement_step grow(const struct placement *placement, uint32_t wa
 	return (struct placement_step){.kind = PLACEMENT_ADD, .store = store->id};
 }
 
-/* A learner where nothing is to stay; NULL: none. */
+/* A learner on a store that is not up; NULL: none. */
 static const struct region_member *find_leaving_learner(const struct placement *placement)
 {
 	for (uint32_t i = 0; i < placement->member_count; i++)
@@ -285,7 +287,7 @@ static bool should_lead_instead(const struct placement_store *there, const struc
 	return here->state != STORE_UP || here->leaders >= there->leaders + 2;
 }
 
-/* Moves the leadership away from a store that is left or full, or from one that has two leaders more than another. */
+/* Moves the leadership away from a store that is not up or is full, or that has two leaders more than another. */
 static struct placement_step move_leader(const struct placement *placement)
 {
 	const struct placement_store *here = NULL, *there = choose_leader(placement);

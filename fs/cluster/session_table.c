@@ -11,8 +11,8 @@ struct session_entry {
 	uint64_t session;
 	enum session_state state;
 	uint64_t silent_until; /* env_now */
-	uint64_t round; /* in which it was told */
-	uint64_t asked, answered; /* numbers of notices */
+	uint64_t round; /* session_table.round when it was last told */
+	uint64_t asked, answered; /* numbers of the last notices: that it was asked; that it answered */
 	UT_hash_handle hh;
 };
 
@@ -153,7 +153,7 @@ int session_table_beat(struct session_table *table, uint64_t session, uint64_t a
 	return status;
 }
 
-/* The first that is in `state` and, when live, was to be heard of before `now`. */
+/* A session in `state` that, if live, has been silent for too long at `now`. */
 static bool find_due(struct session_table *table, enum session_state state, uint64_t now, uint64_t *session)
 {
 	const struct session_entry *entry;

@@ -63,7 +63,7 @@ int store_table_report(
 
 	*id = report->store;
 	if (report->store == 0) {
-		/* It asks again: the answer was lost. */
+		/* A new store whose address has a store that never ran asks again: its first answer was lost. */
 		if (!owner)
 			return STATUS_NOT_FOUND;
 		*id = owner->id;

@@ -1,6 +1,6 @@
 /*
- * store_table.h: the stores of the cluster, as the store that leads region 1 knows them: what is on record of each, and
- * what each last said of itself. Nothing of it is logged: a new leader hears from everybody within a second.
+ * store_table.h: the stores of the cluster, as the store that leads region 1 knows them: the record and the last report
+ * of each. The reports are not logged: every store reports to a new leader within about a second.
  *
  * The coordinator (coordinator.h) owns it; all on its loop.
  */
@@ -13,24 +13,25 @@
 #include "fs/schema/records.h"
 
 #define STORE_REPORT_MS	 1000u /* between two reports of a store */
-#define STORE_SILENCE_MS 5000u /* after which a store is taken for silent */
+#define STORE_SILENCE_MS 5000u /* a store without a report for so long is silent */
 
 struct store_stats {
 	uint64_t space_total, space_available; /* bytes of its disk */
 	bool is_full; /* raftkv_stats.is_full */
 	uint64_t data_used; /* bytes of file data */
-	uint64_t data_total, data_free; /* bytes that file data could take, and could take yet */
+	uint64_t data_total, data_free; /* bytes of file data: the most that fit; how many more fit now */
 	uint64_t regions, leaders;
-	uint64_t writes; /* since it began, as is what follows */
+	/* Since the process began: */
+	uint64_t writes;
 	uint64_t reads_lease, reads_read_index, reads_follower;
 	uint64_t log_syncs;
 	uint64_t uptime_s;
 };
 
-/* What a store says of itself. */
+/* What a store reports of itself. */
 struct store_report {
-	uint64_t store; /* 0: it is new, and wants an id */
-	uint64_t incarnation; /* 0 of a new one */
+	uint64_t store; /* 0: a new store, which asks for an id */
+	uint64_t incarnation; /* 0: a new store */
 	uint64_t directory_id;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
@@ -47,28 +48,30 @@ struct store_entry {
 	uint64_t heard; /* env_now; 0: not yet */
 	char version[32];
 	struct store_stats stats;
-	uint64_t used_here; /* bytes of file data in the coordinator's own store, when it said that */
-	uint32_t replicas; /* of the regions that the coordinator has looked at */
+	uint64_t used_here; /* bytes of file data in the coordinator's own store at the last report */
+	uint32_t replicas; /* on this store, of the regions of the coordinator's last pass */
 };
 
 struct store_table {
 	uint32_t count;
-	struct store_entry entries[STORE_COUNT_MAX]; /* by id; without those that were removed */
+	struct store_entry entries[STORE_COUNT_MAX]; /* by id; without removed stores */
 };
 
 void store_table_reset(struct store_table *table);
-/* The records anew, of `count` entries in the order of their ids: their fields up to the address count. What was heard of a
- * store stays known. */
+/* Replaces the records by those of `count` entries, in the order of their ids. Only the fields of the record are used:
+ * the others are filled in from the reports so far. */
 void store_table_set(struct store_table *table, struct store_entry *entries, uint32_t count);
 struct store_entry *store_table_find(struct store_table *table, uint64_t id); /* NULL: none */
 /* The store, neither lost nor removed, that has this address; NULL: none. */
 struct store_entry *store_table_find_address(struct store_table *table, const char *address);
 
-/* A store speaks. 0: it is as the records say, and `*id` its id; STATUS_NOT_FOUND: it is to be entered first; -ESTALE: it
- * was lost, or a later life of it has been here, or one in another directory; -EEXIST: another store has its address. */
+/* Takes a store's report. 0: it agrees with the records, and `*id` is its id; STATUS_NOT_FOUND: the store is to be
+ * entered first; -ESTALE: it was lost, a greater incarnation is on record, or another directory; -EEXIST: another store
+ * has its address. */
 int store_table_report(
 	struct store_table *table, const struct store_report *report, uint64_t now, uint64_t *id);
 
+/* Has it reported in the last STORE_SILENCE_MS? */
 bool store_entry_is_alive(const struct store_entry *entry, uint64_t now);
 
 #endif

@@ -11,7 +11,7 @@
 #include "store/transport/lives.h"
 #include "store/raftkv.h"
 
-/* ---- Who coordinates the cluster ---- */
+/* ---- The store that coordinates the cluster ---- */
 
 struct leader_search {
 	struct admin *admin;
@@ -79,7 +79,7 @@ static bool is_stale_life(const struct admin *admin, const Raftkv__ReportRequest
 	return message->store > 0 && raftkv_judge_life(admin->options.raftkv, &claim, &refusal) < 0;
 }
 
-/* `is_stale`: what it says of its life is refused here. */
+/* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). */
 static int read_report(
 	const struct admin *admin, const struct frame *frame, struct store_report *report, bool *is_stale)
 {
@@ -104,7 +104,7 @@ static int read_report(
 	return status;
 }
 
-/* Everybody whom the coordinator knows. */
+/* The reply lists every store that the coordinator knows. */
 static void answer_reporter(struct admin *admin, struct rpc_request *request, int status, uint64_t store)
 {
 	Raftkv__ReportReply reply = RAFTKV__REPORT_REPLY__INIT;

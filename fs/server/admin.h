@@ -1,9 +1,10 @@
 /*
- * admin.h: what a store answers other stores and administrators (raftkv.proto, "Stores" and "Administrators"): reports,
- * its own stats, the overview of the cluster, and requests.
+ * admin.h: a store's answers to other stores and to administrators (raftkv.proto, "Stores" and "Administrators"): to
+ * reports, to requests for its stats and for the overview of the cluster, and to administrators' changes.
  *
- * The store that coordinates the cluster answers; any other one says which that is and where, as far as it knows. What makes no
- * sense ends the link. All on the server's loop.
+ * Any store answers with its own stats. All else is answered by the store that coordinates the cluster; any other store
+ * answers with that store's id and address, as far as it knows them. A malformed request ends the link. All on the
+ * server's loop.
  */
 #ifndef RAFTKV_FS_SERVER_ADMIN_H
 #define RAFTKV_FS_SERVER_ADMIN_H
@@ -17,7 +18,8 @@ struct admin;
 
 struct admin_options {
 	struct env_loop *loop; /* of the rpc_server */
-	const struct link_self *self; /* as is all below: outlives the admin */
+	/* Shared: the objects below outlive the admin. */
+	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
 	struct store_addresses *addresses;
@@ -26,7 +28,7 @@ struct admin_options {
 
 /* Registers its handlers with the server. NULL: no memory. */
 struct admin *admin_new(const struct admin_options *options, struct rpc_server *server);
-/* When the rpc_server and the store have stopped, or the loop has never run; may be NULL. */
+/* After the rpc_server and the store have stopped, or when the loop has never run; may be NULL. */
 void admin_free(struct admin *admin);
 
 #endif

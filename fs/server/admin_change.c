@@ -1,4 +1,4 @@
-/* What administrators want changed, on its way to the coordinator and back. */
+/* Hands administrators' changes to the coordinator, and answers them. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ static void on_made(struct admin_request *change, const struct status *status)
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
-/* Whoever asks is newer than this store. */
+/* Answers a change of a newer program. */
 static int refuse(struct rpc_request *request)
 {
 	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;

@@ -1,4 +1,4 @@
-/* What the files of the admin share (admin.h). */
+/* The struct and the functions that the files of the admin share (admin.h). */
 #ifndef RAFTKV_FS_SERVER_ADMIN_INTERNAL_H
 #define RAFTKV_FS_SERVER_ADMIN_INTERNAL_H
 
@@ -9,21 +9,20 @@ struct admin {
 	struct admin_options options;
 	struct env *env;
 	uint64_t started; /* env_now */
-	char address[RECORD_ADDRESS_SIZE_MAX + 1]; /* for an answer that is being made */
+	char address[RECORD_ADDRESS_SIZE_MAX + 1]; /* of the last admin_leader */
 };
 
-/* Where somebody else has to be asked. The address is the admin's until the next one is made. */
+/* The store that coordinates the cluster. */
 struct admin_leader {
 	uint64_t store; /* 0: unknown */
-	char *address; /* or "" */
+	char *address; /* "": unknown; borrowed for the call */
 };
 
-/* Finds out which store coordinates the cluster; then calls back, later, or never if memory is out (-ENOMEM). `request` goes
- * along. */
+/* Finds the store that coordinates the cluster. 0: `found` gets it and `request`; -ENOMEM: `found` is not called. */
 int admin_find_leader(struct admin *admin, struct rpc_request *request,
 	void (*found)(struct admin *admin, struct rpc_request *request, struct admin_leader leader));
 
-/* Is it a request without fields, or only with those of a newer program, and without attachments? */
+/* Is it a request without attachments, and without fields that this program knows? */
 bool admin_is_bare(const struct frame *frame);
 
 /* Handlers of rpc_server.h. */

@@ -1,4 +1,4 @@
-/* The cluster, as the store that coordinates it knows it. */
+/* Answers with the overview of the cluster, from the store that coordinates it. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -113,7 +113,7 @@ static void fill_region(struct overview_draft *draft, uint32_t i)
 	draft->region_pointers[i] = message;
 }
 
-/* The coordinator went through the regions in this order, too; one that is new to it is left out. */
+/* Adds a region's range. A region that the coordinator has not seen yet is left out. */
 static void add_range(void *argument, const struct region *region, uint64_t term)
 {
 	struct overview_draft *draft = argument;

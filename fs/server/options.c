@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* Options that are settings of the section [server]. */
+/* Short names of settings of the section [server]. */
 static const struct {
 	const char *option;
 	const char *name;
-	const char *value; /* that the option stands for; NULL: it takes one */
+	const char *value; /* that the option sets; NULL: the option takes a value */
 } names[] = {
 	{"--data", "data", NULL},
 	{"--listen", "listen", NULL},
@@ -70,7 +70,7 @@ static int server_options_apply(struct option_line *line)
 	return config_set_assignment(line->config, option + 2, "the command line", line->status);
 }
 
-/* The one that is named last, or NULL. */
+/* The file of the last --config, or NULL. */
 static const char *find_file(int count, char **arguments)
 {
 	const char *file = NULL;

@@ -25,15 +25,15 @@ struct process {
 	struct process_options options;
 	struct env *env;
 	struct loop_set set;
-	uint64_t cluster, store; /* that this is, unless the initial list says it */
+	uint64_t cluster, store; /* from IDENT or from joining; 0: the initial list has them */
 	struct server *server;
-	struct metrics *metrics; /* NULL: nobody asked */
-	struct control *control; /* NULL: it cannot listen there, and does without */
+	struct metrics *metrics; /* NULL: not configured */
+	struct control *control; /* NULL: it could not listen, and the process does without it */
 	struct trim *trim;
-	struct env_mail mail; /* of the thread that opens and closes, to the first loop */
-	struct completion answered; /* by that loop */
-	bool is_joining; /* it is new to a cluster that is there */
-	struct completion entered; /* then: the cluster has heard of it */
+	struct env_mail mail; /* from the thread that opens and closes, to the first loop */
+	struct completion answered; /* the first loop has answered `mail` */
+	bool is_joining; /* this store is new to its cluster */
+	struct completion entered; /* where is_joining: the cluster has taken the store's report */
 };
 
 /* ---- The first loop ---- */
@@ -81,8 +81,8 @@ static int make_loops(struct process *process, struct status *status)
 		&process->set, process->env, "shard", process->options.config->server.shards, status);
 }
 
-/* What IDENT says of a store that is there, or what a cluster says of one that is to join it. Nothing is asked where the
- * list that begins a cluster is given. */
+/* Takes the ids from the IDENT of an existing store, or asks the cluster for those of a store that joins. With an
+ * initial list, server_new finds them. */
 static int find_identity(struct process *process, struct status *status)
 {
 	const struct config *config = process->options.config;
@@ -122,7 +122,7 @@ static int make_server(struct process *process, struct status *status)
 	return server_new(&options, &process->server, status);
 }
 
-/* A store whose threads cannot all be started cannot be stopped in good order either: it ends as if killed. */
+/* A store whose threads cannot all be started cannot be stopped in order either: the process ends as if killed. */
 static int run_loops(struct process *process, struct status *status)
 {
 	int code = loop_set_start(&process->set, status);
@@ -134,8 +134,8 @@ static int run_loops(struct process *process, struct status *status)
 	return code;
 }
 
-/* A store that joins is ready once the cluster counts on it: what is asked for next may be to drain another. One that
- * cannot reach the cluster any more serves all the same. */
+/* A store that joins is ready once the cluster has taken its report, as the administrator may drain another store next.
+ * A store that cannot reach the cluster any more serves all the same. */
 static int await_entry(struct process *process, struct status *status)
 {
 	uint64_t deadline = env_now(process->env) + ENTRY_WAIT_S * NS_PER_S;

@@ -13,14 +13,14 @@ struct process;
 struct process_options {
 	const struct config *config; /* as is the logger: outlives the process */
 	const struct logger *logger;
-	/* The store can not go on: the process should end. Once, on any thread. */
+	/* The store cannot go on: the process should end. Called once, on any thread. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
 };
 
-/* Until the store has recovered and listens. What is wrong is said by a sentence. */
+/* Blocks until the store has recovered and listens. A negative status has a sentence. */
 int process_open(const struct process_options *options, struct process **process, struct status *status);
-/* Until all is flushed and every thread has ended. */
+/* Blocks until all is flushed and every thread has ended. */
 void process_close(struct process *process);
 
 struct ident process_ident(const struct process *process);

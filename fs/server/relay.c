@@ -14,8 +14,8 @@ struct relay_link {
 	uint64_t session, store;
 	struct rpc *rpc;
 	bool is_open;
-	uint64_t used; /* env_now */
-	struct env_timer timer; /* until it has to be open; then, until it has been idle for too long */
+	uint64_t used; /* env_now of the last request */
+	struct env_timer timer; /* first RELAY_CONNECT_MS, until it must be open; then RELAY_IDLE_MS */
 	uint32_t count; /* of requests without an answer */
 };
 
@@ -25,7 +25,7 @@ struct relay {
 	struct env *env;
 	struct relay_link *links;
 	uint32_t link_count;
-	void (*stopped)(void *argument); /* NULL: it is in use */
+	void (*stopped)(void *argument); /* NULL: relay_stop was not called */
 	void *stopped_argument;
 };
 

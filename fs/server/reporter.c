@@ -13,10 +13,10 @@
 #include "proto/version.h"
 
 #define TIMEOUT_NS (2 * NS_PER_S)
-#define SOON_NS	   (100 * NS_PER_MS) /* until a report that found nobody, or came too early, is made again */
+#define SOON_NS	   (100 * NS_PER_MS) /* until the next report after one that was not taken */
 
 struct known {
-	uint64_t store; /* 0: a seed, whose id nobody has told */
+	uint64_t store; /* 0: a seed whose id is not known yet */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 };
 
@@ -27,14 +27,14 @@ struct reporter {
 	struct env_timer timer;
 	uint32_t known_count;
 	struct known known[STORE_LIST_COUNT_MAX + STORE_COUNT_MAX];
-	uint32_t next; /* of them, to be asked when nobody said who leads */
-	char target[RECORD_ADDRESS_SIZE_MAX + 1]; /* who is to be asked next; empty: nobody in particular */
+	uint32_t next; /* index in `known` of the store to ask next, while the leader is unknown */
+	char target[RECORD_ADDRESS_SIZE_MAX + 1]; /* of the next report; empty: the next known store */
 	struct rpc *rpc; /* NULL: no link */
-	char linked[RECORD_ADDRESS_SIZE_MAX + 1]; /* to whom */
+	char linked[RECORD_ADDRESS_SIZE_MAX + 1]; /* that `rpc` goes to */
 	bool is_open;
 	bool is_calling;
 	struct rpc_call call;
-	uint64_t cluster; /* of who answers */
+	uint64_t cluster; /* of the store that answered */
 	struct status trouble;
 	bool is_stopping;
 	void (*stopped)(void *argument);
@@ -50,7 +50,7 @@ static void rest(struct reporter *reporter, uint64_t duration)
 			&reporter->timer, reporter->options.loop, env_now(reporter->env) + duration, on_tick);
 }
 
-/* ---- Who is known ---- */
+/* ---- Known stores ---- */
 
 static void learn(struct reporter *reporter, uint64_t store, const char *address)
 {
@@ -276,7 +276,7 @@ static void connect_to_target(struct reporter *reporter)
 	}
 }
 
-/* To the store that coordinates the cluster, if it is another one. */
+/* Reports to another store, as this one does not coordinate the cluster. */
 static void report_afar(struct reporter *reporter)
 {
 	choose_target(reporter);

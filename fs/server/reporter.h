@@ -1,11 +1,12 @@
 /*
- * reporter.h: tells the store that coordinates the cluster, once a second, that this store is here and how it is; and hears
- * from it where the others are. So a store enters a cluster, comes back to it after a restart, or learns that it may not.
+ * reporter.h: reports this store and its stats to the store that coordinates the cluster, once a second; the answer has
+ * the other stores' addresses. By reports a store enters a cluster, comes back to it after a restart, or learns that it
+ * is refused.
  *
- * Who coordinates the cluster is found by asking: first whoever answered last, then every store that is known. The coordinator of
- * this store is asked first, without a network.
+ * A report goes to this store's own coordinator first, without the network. If another store coordinates the cluster,
+ * the report goes to the store that was named last, else to the known stores in turn.
  *
- * A reporter without a store asks for a new one's id: that is how a store joins, before it exists.
+ * A reporter without a store (link_self.store is 0) asks for a new id: so a store joins before it is made.
  *
  * All on one loop.
  */
@@ -18,27 +19,29 @@
 
 struct reporter;
 
-/* What a reporter hears of a store. */
+/* The record of a store, as the cluster answers it. */
 struct reporter_store {
 	uint64_t id;
 	const char *address;
-	uint64_t incarnation; /* of the last life that is on record */
+	uint64_t incarnation; /* the last one on record */
 	uint64_t directory_id; /* 0: unknown */
 	bool is_out; /* lost, or removed */
 };
 
 struct reporter_options {
 	struct env_loop *loop;
-	const struct link_self *self; /* as is all below: outlives the reporter; store 0: it is to join */
+	/* Shared: the objects below outlive the reporter. */
+	const struct link_self *self; /* store 0: the store is to join */
 	const struct logger *logger;
-	const char *address; /* where others reach this store */
-	const struct store_list *seeds; /* whom to ask first */
-	struct raftkv *raftkv; /* NULL: there is none yet */
-	struct coordinator *coordinator; /* NULL: as above */
-	/* After each report that was taken: this store's id and cluster. */
+	const char *address; /* at which others reach this store */
+	const struct store_list *seeds; /* the stores that are known at first */
+	struct raftkv *raftkv; /* NULL: the store is not made yet */
+	struct coordinator *coordinator; /* NULL: the store is not made yet */
+	/* Called after each report that was taken, with this store's id and cluster; may be NULL. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);
-	void (*found)(void *argument, const struct reporter_store *store); /* each store, then, too */
-	/* The cluster does not want this store. May come again. */
+	/* Called for each store in an answer; may be NULL. */
+	void (*found)(void *argument, const struct reporter_store *store);
+	/* The cluster refuses this store: -ESTALE, -EEXIST, -ENOSPC, with a sentence. May be called again. */
 	void (*refused)(void *argument, const struct status *why);
 	void *argument;
 };
@@ -49,7 +52,7 @@ void reporter_start(struct reporter *reporter);
 /* `stopped` may come from inside the call. */
 void reporter_stop(struct reporter *reporter, void (*stopped)(void *argument), void *argument);
 void reporter_free(struct reporter *reporter); /* stopped, or never started; may be NULL */
-/* What went wrong last; empty: nothing. */
+/* Why the last report failed, as a sentence; empty: it did not fail. */
 const char *reporter_trouble(const struct reporter *reporter);
 
 #endif

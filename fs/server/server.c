@@ -18,8 +18,8 @@
 
 struct server {
 	struct server_options options;
-	struct store_list list; /* of the stores that begin the cluster; empty: this one joined */
-	struct store_list seeds; /* of stores to ask for the others; the same, or those to join */
+	struct store_list list; /* the initial list; empty: this store joined */
+	struct store_list seeds; /* for the reporter: the list of --join, else the initial list */
 	struct ident ident;
 	struct link_self self;
 	struct net_transport *transport;
@@ -31,7 +31,7 @@ struct server {
 	struct admin *admin;
 	struct reporter *reporter;
 
-	uint32_t stopping; /* parts that have not said that they have stopped */
+	uint32_t stopping; /* parts that have not stopped yet */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 };
@@ -45,7 +45,7 @@ static const char *advertised(const struct server *server)
 	return config->advertise ? config->advertise : config->listen;
 }
 
-/* One of the initial list. */
+/* Finds this store in the initial list. */
 static int find_place(struct server *server, struct status *status)
 {
 	const struct config_server *config = &server->options.config->server;
@@ -63,7 +63,7 @@ static int find_place(struct server *server, struct status *status)
 	return 0;
 }
 
-/* Which store of which cluster this is to be. */
+/* Finds the ids of this store and of its cluster. */
 static int find_identity(struct server *server, struct status *status)
 {
 	const struct config_server *config = &server->options.config->server;
@@ -104,7 +104,8 @@ static int make_transport(struct server *server, struct status *status)
 	return code < 0 ? status_set(status, code, "out of memory") : 0;
 }
 
-/* Before the store opens, which has something under way from then on; nobody is heard before the loops run. */
+/* Comes before server_open_store, so that a failure to listen does not leave an open store with work under way.
+ * Connections are accepted only when the loops run. */
 static int listen_for_all(struct server *server, struct status *status)
 {
 	const struct acceptor_options options = {.self = &server->self,
@@ -163,7 +164,7 @@ static int server_open_store(struct server *server, struct status *status)
 	return 0;
 }
 
-/* What the coordinator or the reporter have learnt of a store. */
+/* Takes the record of a store, from the coordinator, from the reporter or from load_stores. */
 static void learn(struct server *server, const struct reporter_store *store)
 {
 	int status = raftkv_learn_life(
@@ -193,7 +194,7 @@ static void on_recorded(void *argument, const struct store_entry *entry)
 				.is_out = !store_state_is_in(entry->state)});
 }
 
-/* Before anybody is heard. */
+/* Takes the records that this store has, before connections are accepted. */
 static int recall(struct server *server, struct status *status)
 {
 	int code = load_stores(server->raftkv, on_reported, server);
@@ -333,7 +334,7 @@ static void on_hearing_stopped(void *argument)
 	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
 }
 
-/* First nobody new is heard any more; then what is under way ends. */
+/* First the parts stop through which requests arrive; then the requests under way end. */
 void server_stop(struct server *server, void (*stopped)(void *argument), void *argument)
 {
 	server->stopped = stopped;

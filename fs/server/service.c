@@ -9,7 +9,7 @@
 
 /* ---- Heartbeats ---- */
 
-/* One that came to a store that does not keep the cluster: who does? */
+/* A heartbeat at a store that does not coordinate the cluster, while region 1's leader is looked up. */
 struct beat {
 	struct service *service;
 	struct rpc_request *request;

@@ -1,13 +1,13 @@
 /*
- * service.h: what a store answers mounts and administrators (raftkv.proto, "Mounts"): reads, writes, heartbeats, routes.
+ * service.h: answers mounts and administrators (raftkv.proto, "Mounts"): reads, writes, heartbeats, routes.
  *
- * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round or from a
- * worker. A write goes to the region's leader with its session's slot; where that is not here, the answer says where it
- * is, as far as this store knows. A mount may write for the session alone that its link is for; without one only sessions
- * are opened and closed. What a mount cannot bring to the leader itself is passed on (relay.h).
+ * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round of
+ * heartbeats or from a worker. A write is proposed with its session's slot. Where this store does not lead the region,
+ * the answer names the leader's store, if it is known, or the request is passed on (relay.h), if the mount asks for
+ * that. A mount may write only for the session of its link. A write without a session may only open or close one.
  *
- * What makes no sense ends the link; what is not allowed is answered with -EPERM; what is too much at once is answered
- * with STATUS_LIMIT. All on the server's loop.
+ * A malformed request ends the link. A request that is not allowed is answered with -EPERM, a request over a limit with
+ * STATUS_LIMIT. All on the server's loop.
  */
 #ifndef RAFTKV_FS_SERVER_SERVICE_H
 #define RAFTKV_FS_SERVER_SERVICE_H
@@ -24,21 +24,22 @@
 struct service;
 
 struct service_options {
-	const struct link_self *self; /* as is all below: outlives the service */
+	/* Shared: the objects below outlive the service. */
+	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;
-	const struct store_list *list; /* of the stores that begin the cluster */
-	uint32_t expiry_ms; /* of a silent session: the coordinator's */
+	const struct store_list *list; /* the initial list */
+	uint32_t expiry_ms; /* coordinator_options.expiry_ms */
 };
 
 /* Registers its handlers with the server. NULL: no memory. */
 struct service *service_new(const struct service_options *options, struct rpc_server *server);
 struct store_addresses *service_addresses(const struct service *service);
-/* While the rpc_server stops, and the store; `stopped` may come from inside the call. */
+/* Called while the rpc_server and the store stop, too; `stopped` may come from inside the call. */
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument);
-/* When the rpc_server has stopped, too; or the loop has never run; may be NULL. */
+/* After the service and the rpc_server have stopped, or when the loop has never run; may be NULL. */
 void service_free(struct service *service);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the files of the service share (service.h). */
+/* The struct and the functions that the files of the service share (service.h). */
 #ifndef RAFTKV_FS_SERVER_SERVICE_INTERNAL_H
 #define RAFTKV_FS_SERVER_SERVICE_INTERNAL_H
 
@@ -10,13 +10,13 @@ struct service {
 	struct service_options options;
 	struct store_addresses *addresses;
 	struct relay *relay;
-	uint64_t payload_size; /* bytes under way */
+	uint64_t payload_size; /* bytes of payloads under way */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 };
 
-/* To the store that leads; 0: it answers. Else the request is still to be answered, with this status: STATUS_NOT_LEADER when
- * that store is not known, what relay_pass says otherwise. */
+/* Passes a request on to the leader's store. 0: the relay answers it. Otherwise the caller is to answer it with the
+ * returned status: STATUS_NOT_LEADER where that store's address is unknown, else the status of relay_pass. */
 int service_pass_on(struct service *service, struct rpc_request *request, uint64_t leader, uint16_t type,
 	const ProtobufCMessage *message, struct buf *payload);
 

@@ -1,4 +1,4 @@
-/* Questions that mounts ask. */
+/* Answers the reads of mounts. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ struct asked {
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
 	bool pass_on;
-	bool has_room; /* SPACE: the coordinator knows the cluster's: */
+	bool has_room; /* QUESTION_SPACE: the coordinator knows `room` */
 	struct coordinator_room room;
 	struct env_work work;
 	int status;
@@ -44,7 +44,7 @@ static void service_read_finish(struct asked *asked, int status)
 	asked_free(asked);
 }
 
-/* This store's own disk is not what the cluster can take. */
+/* Answers QUESTION_SPACE with the cluster's room instead of this store's own. */
 static int look_at_room(struct asked *asked, struct raftkv *raftkv, struct view *view, bool may_block)
 {
 	struct finding finding = {0};
@@ -132,7 +132,7 @@ static void service_read_begin(struct asked *asked)
 		raftkv_async_snapshot(raftkv, read);
 }
 
-/* NULL, with why. */
+/* NULL: `status` says why. */
 static struct asked *make(struct service *service, const Raftkv__ReadRequest *message, int *status)
 {
 	struct asked *asked = calloc(1, sizeof *asked);
@@ -158,7 +158,7 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 	return asked;
 }
 
-/* The mount is newer than this store, and is to be told so. */
+/* Answers a question of a newer mount. */
 static int refuse(struct rpc_request *request, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;

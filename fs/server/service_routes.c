@@ -1,4 +1,4 @@
-/* Which regions there are and where, as this store knows. */
+/* Answers with the regions that this store knows, and their stores. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,20 +7,20 @@
 #include "store/raftkv.h"
 
 struct route_draft {
-	struct region region; /* its id, epoch and range alone */
+	struct region region; /* only its id, epoch and range */
 	Raftkv__Route message;
 	Raftkv__Epoch epoch;
 	Raftkv__Replica *replicas;
 	Raftkv__Replica **replica_pointers;
 };
 
-/* An answer in the making: the regions, then one after the other who is in them. */
+/* An answer that is being made: first the regions, then the members of one region after the other. */
 struct map {
 	struct service *service;
 	struct rpc_request *request;
 	uint32_t count, capacity;
 	struct route_draft *drafts;
-	uint32_t described; /* so many of them */
+	uint32_t described; /* drafts whose members are known */
 	struct raftkv_region_status region;
 	int status;
 	uint32_t store_count;
@@ -96,7 +96,7 @@ static void service_routes_answer(struct map *map)
 	map_free(map);
 }
 
-/* ---- Who is in a region ---- */
+/* ---- Members ---- */
 
 static int take_members(struct route_draft *draft, const struct raftkv_region_status *region)
 {
@@ -123,7 +123,7 @@ static int take_members(struct route_draft *draft, const struct raftkv_region_st
 
 static void describe_next(struct map *map);
 
-/* A region that has gone meanwhile stays in the answer without replicas. */
+/* A region that was removed meanwhile stays in the answer, without replicas. */
 static void on_described(struct raftkv_region_status *region, int status)
 {
 	struct map *map = container_of(region, struct map, region);
@@ -165,7 +165,7 @@ static bool service_routes_make_room(struct map *map)
 	return true;
 }
 
-/* Too many: the rest is asked for again when it is needed, by whoever meets a key of it. */
+/* Regions beyond SERVICE_ROUTES_MAX are left out. */
 static void add_region(void *argument, const struct region *region, uint64_t term)
 {
 	struct map *map = argument;

@@ -1,4 +1,4 @@
-/* Changes that mounts ask for. */
+/* Answers the changes of mounts. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -65,14 +65,15 @@ static void service_write_on_written(struct raftkv_write *write, int status, str
 	change_free(change);
 }
 
-/* What mounts may do to files; all else is the coordinator's. */
+/* Operations on files, which mounts may ask for; the others are the coordinator's. */
 static bool is_of_files(enum op_kind kind)
 {
 	return kind >= OP_MAKE && kind <= OP_RELEASE;
 }
 
-/* With a session it must be the link's own. Without one there is no slot to say "done already": only what may be done
- * twice is let through, and an end only of the link's own session, or by an administrator, who has none. */
+/* A change with a session must have the link's session. A change without a session has no slot that would detect a
+ * repetition, so only operations are allowed that may be applied twice. A session may be closed by its own link, or by
+ * an administrator, whose link has no session. */
 static bool is_allowed(
 	const struct rpc_request *request, const Raftkv__WriteRequest *message, const struct op *op)
 {
@@ -89,7 +90,7 @@ static bool is_allowed(
 	return op->kind == OP_SESSION_OPEN;
 }
 
-/* Only a write has a payload, and it has to have one. */
+/* A write must have a payload, any other operation must not. */
 static bool has_sound_payload(const struct frame *frame, const struct op *op)
 {
 	if (op->kind != OP_WRITE)
@@ -98,7 +99,7 @@ static bool has_sound_payload(const struct frame *frame, const struct op *op)
 	       frame->attachments[0]->size <= OP_WRITE_SIZE_MAX;
 }
 
-/* Takes the bytes out of the message, uncopied. */
+/* Takes the bytes out of the message without a copy. */
 static struct buf *take_body(Raftkv__WriteRequest *message)
 {
 	struct buf *body = buf_wrap(message->body.data, message->body.len, free, message->body.data);

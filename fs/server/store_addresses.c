@@ -19,15 +19,15 @@ struct page {
 struct store_addresses {
 	struct raftkv *raftkv;
 	struct env_loop *loop;
-	struct page *page; /* what is known */
-	struct page *next; /* what is being read */
-	uint64_t read_at; /* env_now; 0: never */
+	struct page *page; /* the known addresses */
+	struct page *next; /* filled by the reading under way */
+	uint64_t read_at; /* env_now when the last reading began; 0: never */
 	bool is_reading;
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
 	struct env_work work;
 	int status;
-	void (*stopped)(void *argument); /* NULL: it goes on */
+	void (*stopped)(void *argument); /* NULL: store_addresses_stop was not called */
 	void *stopped_argument;
 };
 
@@ -70,7 +70,7 @@ static void take_next(struct store_addresses *addresses)
 	struct page *known = addresses->page;
 
 	if (addresses->status < 0 || addresses->next->count == 0)
-		return; /* damage is for whoever needs the records; a new cluster has none yet */
+		return; /* keeps the old page: damage is reported elsewhere, and a new cluster has no records */
 	addresses->page = addresses->next;
 	addresses->next = known;
 }

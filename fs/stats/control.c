@@ -33,10 +33,10 @@ struct control {
 	uint32_t count;
 	bool is_stopping;
 	struct status status; /* of listening */
-	struct completion done; /* what the loop was asked for */
+	struct completion done; /* the loop has listened, or stopped */
 };
 
-/* ---- What is said ---- */
+/* ---- The text ---- */
 
 /* NULL: out of memory. */
 static char *make_text(const struct control *control, size_t *size)

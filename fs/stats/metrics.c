@@ -21,7 +21,7 @@
 #define HTML_TYPE	 "text/html; charset=utf-8"
 #define OPERATION_FAMILY "raftkv_fuse_ops_duration_seconds"
 
-/* What libmicrohttpd does not limit: how long a connection that sends little may take. */
+/* A connection. libmicrohttpd does not limit the time that one takes which sends a little now and then. */
 struct visitor {
 	int fd; /* -1: none */
 	uint64_t since; /* env_now */
@@ -29,16 +29,16 @@ struct visitor {
 
 struct metrics {
 	struct stats_source source;
-	struct visitor visitors[METRICS_CONNECTIONS_MAX]; /* of the server's thread */
+	struct visitor visitors[METRICS_CONNECTIONS_MAX]; /* used by the server's thread alone */
 	struct MHD_Daemon *daemon;
-	struct sockaddr_un path; /* to be removed at the end; sun_family 0: none */
+	struct sockaddr_un path; /* of the socket, which metrics_stop removes; sun_family 0: none */
 };
 
-/* ---- What is said ---- */
+/* ---- Pages ---- */
 
 struct printing {
 	FILE *file;
-	const char *family; /* the last one */
+	const char *family; /* of the last stat */
 };
 
 static void print_stat(void *argument, const struct stat_value *stat)
@@ -211,7 +211,7 @@ static int fd_of(struct MHD_Connection *connection)
 	return info ? info->connect_fd : -1;
 }
 
-/* The place of a descriptor; of -1: a free one. */
+/* The entry of a descriptor; with -1, a free entry. */
 static struct visitor *find_visitor(struct metrics *metrics, int fd)
 {
 	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++)
@@ -220,8 +220,8 @@ static struct visitor *find_visitor(struct metrics *metrics, int fd)
 	return NULL;
 }
 
-/* Those who have been there for too long go, and the oldest when there is no place for another one: who asks for stats
- * is done at once. The server closes what is shut down here. */
+/* Shuts down connections that have been open for too long, and the oldest one when no entry is free. A request for
+ * stats takes no time, so none of these is needed. The server closes the connections that are shut down here. */
 static void metrics_make_room(struct metrics *metrics, uint64_t now)
 {
 	struct visitor *oldest = NULL;
@@ -256,7 +256,7 @@ static void on_connection(void *argument, struct MHD_Connection *connection, voi
 
 /* ---- Listening ---- */
 
-/* Of a Unix address, the mode that the socket has now is the path's. */
+/* The fchmod before bind(2) sets the mode of a Unix socket's path. */
 static int listen_on(const struct sockaddr *address, socklen_t size)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, code;
@@ -272,7 +272,7 @@ static int listen_on(const struct sockaddr *address, socklen_t size)
 	return code;
 }
 
-/* A path on which nobody listens any more is taken over. */
+/* Removes the socket of a process that does not listen on the path any more. */
 static int listen_on_path(struct metrics *metrics, const char *path)
 {
 	struct sockaddr_un *address = &metrics->path;

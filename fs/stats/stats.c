@@ -8,14 +8,14 @@
 #include "fs/vfs/front.h"
 #include "proto/units.h"
 
-/* Of what raftkv_stats, or remote_read_stats, say. */
+/* A stat that is a field of raftkv_stats or of remote_stats. */
 struct stat_rule {
 	const char *name;
 	const char *metric;
 	const char *labels;
 	const char *help;
 	enum stat_kind kind;
-	uint32_t factor; /* of what there is at `offset` */
+	uint32_t factor; /* the value is the field at `offset` times this */
 	size_t offset;
 };
 

@@ -1,4 +1,4 @@
-/* stats_message.h: a store's stats (store_table.h) as it has them, and as a message of raftkv.proto. */
+/* stats_message.h: a store's stats (store_table.h): from the store, to a message of raftkv.proto, and from one. */
 #ifndef RAFTKV_FS_STATS_STATS_MESSAGE_H
 #define RAFTKV_FS_STATS_STATS_MESSAGE_H
 

@@ -1,6 +1,10 @@
 /*
- * stats_text.h: a running store's stats as lines of text, which raftkv(1) reads:
+ * stats_text.h: a process's stats as lines of text, which raftkv(1) reads:
  *
+ *     version VERSION
+ *     store PATH                                          stats_source.path
+ *     mount PATH                                          empty: nothing is mounted
+ *     cluster LIST                                        stats_source.source; only of a mount of a cluster
  *     NAME VALUE                                          stats, their units in their names
  *     region ID VERSION CONF_VERSION TERM START END       keys in hexadecimal, "-": no bound; term 0: not led here
  *     setting SECTION.KEY<tab>VALUE<tab>ORIGIN            no origin: the default
