@@ -27,7 +27,7 @@
 
 /* ---- Finding ---- */
 
-/* The mount that the path lies in: of the directories above, the first that is a mount of raftkv. */
+/* The mount in which the path lies: the path itself, or the nearest directory above it that is a mount of raftkv. */
 static bool find_mount(const char *path, struct mountinfo *mount)
 {
 	char above[PATH_MAX];
@@ -48,7 +48,7 @@ static bool find_mount(const char *path, struct mountinfo *mount)
 static bool is_address(const char *path)
 {
 	struct store_list list;
-	/* A path in a mount that waits for its cluster may not be touched. */
+	/* Before access(2), which would block on a path in a mount that waits for its cluster. */
 	if (store_list_parse(&list, path, NULL) < 0)
 		return false;
 	store_list_close(&list);
@@ -95,7 +95,7 @@ void target_close(struct target *target)
 
 /* ---- Stats ---- */
 
-/* Without memory a stat is missing. */
+/* Without memory the stat is left out. */
 static void add(struct target *target, const char *name, const char *value)
 {
 	struct statistic *stats = realloc(target->stats, (target->count + 1) * sizeof *stats);
@@ -193,7 +193,7 @@ static int connect_to_address(const char *address)
 	return fd;
 }
 
-/* Asks for the stats, and reads up to where they begin. */
+/* Asks for the stats, and reads up to the end of the HTTP headers. */
 static bool ask_over_http(FILE *file)
 {
 	static const char request[] = "GET /stats HTTP/1.0\r\n\r\n";
@@ -281,7 +281,7 @@ static int read_text(struct target *target, char *text)
 	return status;
 }
 
-/* From its port. */
+/* From the store's port. */
 static int load_from_store(struct target *target, struct status *status)
 {
 	struct cluster *cluster;
@@ -304,7 +304,7 @@ static int load_from_store(struct target *target, struct status *status)
 	return 0;
 }
 
-/* From the socket in its directory, if raftkvd has one there. */
+/* From raftkvd's socket in the store's directory, if there is one. */
 static int load_from_directory(struct target *target)
 {
 	int fd = connect_to_store(target->store);
@@ -379,7 +379,7 @@ static int load_inspected(struct target *target, struct status *status)
 	return code;
 }
 
-/* Of a store, or of a mount's metrics. */
+/* From a store's port, or from a mount's metrics. */
 static int load_from_address(struct target *target, struct status *status)
 {
 	struct status denial = {0};
@@ -401,7 +401,7 @@ int target_load(struct target *target, struct status *status)
 	return load_from_directory(target) == 0 ? 0 : load_inspected(target, status);
 }
 
-/* What a setting says; empty: nothing. */
+/* The value of a setting; empty: it is not set. */
 static void copy_setting(const struct target *target, const char *name, char *value, size_t size)
 {
 	size_t length = strlen(name);

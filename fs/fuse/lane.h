@@ -88,8 +88,8 @@ void *lane_userdata(const struct lane *lane);
 
 /* ---- During an operation's callback ---- */
 
-/* `write_flags` of a WRITE (FUSE_WRITE_KILL_SUIDGID …), `open_flags` of an OPEN or CREATE, `valid` of a SETATTR; 0 for
- * other requests. */
+/* `write_flags` of a WRITE (FUSE_WRITE_KILL_SUIDGID …), `open_flags` of an OPEN or CREATE, `valid` of a SETATTR; else
+ * 0. */
 uint32_t lane_flags(const struct lane *lane);
 /* The id and the opcode of the request. */
 uint64_t lane_unique(const struct lane *lane);
