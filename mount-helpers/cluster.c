@@ -38,8 +38,8 @@ struct cluster {
 	struct link_self self;
 	struct store_list list;
 	uint32_t patience_ms;
-	char coordinator[RECORD_ADDRESS_SIZE_MAX +
-			 1]; /* answered last, or was named as leader; empty: unknown */
+	/* The store that answered last, or was named as leader; empty: unknown. */
+	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1];
 	struct completion done; /* of the current question */
 };
 

@@ -14,8 +14,8 @@ struct mountinfo {
 	char source[PATH_MAX]; /* as it was mounted */
 	char point[PATH_MAX]; /* the directory on which it is mounted */
 	dev_t device;
-	unsigned long
-		flags; /* MS_RDONLY, MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS, as they are set now */
+	/* MS_RDONLY, MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS, as they are set now. */
+	unsigned long flags;
 };
 
 /* Finds the topmost mount on `directory`, a canonical name. False: there is none, or /proc cannot be read. */

@@ -27,8 +27,8 @@ struct statistic {
 struct target {
 	char path[PATH_MAX]; /* canonical */
 	char address[256]; /* host:port; empty: a path of this machine */
-	char cluster
-		[PATH_MAX]; /* stores of the cluster that it is, or belongs to; empty: none, or not known yet */
+	/* Stores of the cluster that it is, or belongs to; empty: none, or not known yet. */
+	char cluster[PATH_MAX];
 	bool is_no_store; /* the address was asked, and is not a store's */
 	bool is_store; /* the address or directory is that of a store that runs without a mount */
 	char store[PATH_MAX]; /* the store's directory; for an address empty until target_load */

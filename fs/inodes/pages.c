@@ -221,7 +221,7 @@ void pages_are_fresh(struct pages *pages, const struct attributes *attributes)
 	pthread_mutex_unlock(&pages->mutex);
 }
 
-/* ---- Changes of ours ---- */
+/* ---- Changes by this mount ---- */
 
 void pages_begin(struct pages *pages, uint64_t ino)
 {

@@ -327,8 +327,7 @@ static bool flush_file(struct dirty_file *file, const struct write_back_waiter *
 		dirty_file_close(file);
 	*ready = dirty_file_take_ready(file);
 	if (waiter) {
-		waiter->sequence =
-			last->sequence; /* later chunks may lie in the range, too: not waited for */
+		waiter->sequence = last->sequence; /* later chunks in the range are not waited for */
 		waiter->offset = wanted->offset;
 		waiter->end = wanted->end;
 		waiter->error = 0;

@@ -43,8 +43,8 @@ struct write_back_options {
 
 /* 0 or -ENOMEM. */
 int write_back_new(const struct write_back_options *options, struct write_back **write_back);
-void write_back_free(
-	struct write_back *write_back); /* may be NULL; no data left; its timer is stopped, or its loop */
+/* No data is left, and its timer or loop has stopped. May be NULL. */
+void write_back_free(struct write_back *write_back);
 
 /* Waits for room, or for data to be durable. Embedded; the write-back's until `wake`. */
 struct write_back_waiter {

@@ -43,8 +43,8 @@ struct front_options {
 	struct front_modes modes; /* at the start */
 	bool sole_client; /* no other client changes the filesystem: negative entries and listings may be cached */
 	bool debug;
-	void (*ended)(
-		void *argument); /* unmounted, every request answered, all data sent; once, on the first loop */
+	/* Unmounted, every request answered, and all data sent. Once, on the first loop. */
+	void (*ended)(void *argument);
 	void *argument;
 };
 
@@ -69,7 +69,7 @@ void front_each_operation(const struct front *front,
  * thread. */
 void front_each_unwritten(
 	const struct front *front, void (*each)(void *argument, uint64_t ino, uint64_t size), void *argument);
-void front_free(struct front
-		*front); /* may be NULL; after `ended` and after the store has closed; or never started */
+/* After `ended` and after the store has closed; or never started. May be NULL. */
+void front_free(struct front *front);
 
 #endif

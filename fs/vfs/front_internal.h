@@ -40,8 +40,7 @@ struct front {
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
-	struct handle
-		*handles; /* open ones; after an aborted connection also those that were never released */
+	struct handle *handles; /* open ones; after an abort also those that were never released */
 	struct write_back *write_back;
 	struct payloads *payloads;
 	struct atimes *atimes;
@@ -49,8 +48,7 @@ struct front {
 	atomic_bool synchronous;
 	struct write_back_waiter last; /* for write_back_stop */
 	struct env_mail end; /* posted when in_flight reaches 0 */
-	atomic_uint
-		in_flight; /* requests and background proposals, plus one for each lane that has not stopped */
+	atomic_uint in_flight; /* requests, background proposals, and lanes that have not stopped */
 	double timeout; /* seconds for which the kernel caches names and attributes */
 	struct latencies latencies;
 };

@@ -90,8 +90,7 @@ static void read_found(struct request *request)
 
 	read_fill_hole(read);
 	request_see(request, attributes);
-	request_lay_over(
-		request, attributes, &shown); /* for its times; if they are too old, no second question */
+	request_lay_over(request, attributes, &shown); /* for its times; old ones are good enough */
 	front_note_read(request->front, &shown, read->flags);
 	request_reply_bytes(request, read->bytes, read->finding.count);
 }

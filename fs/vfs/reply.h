@@ -18,8 +18,7 @@ void request_reply_attributes(
 	struct request *request, const struct attributes *attributes, const struct attributes *shown);
 void request_reply_written(struct request *request, size_t count);
 void request_reply_bytes(struct request *request, const void *bytes, size_t size);
-void request_reply_size(
-	struct request *request, size_t size); /* of an extended attribute, or of their list */
+void request_reply_size(struct request *request, size_t size); /* of an extended attribute or list */
 void request_reply_raw(struct request *request, const void *answer, size_t size);
 
 #endif
