@@ -82,7 +82,7 @@ void lane_free(struct lane *lane); /* may be NULL */
 struct env_loop *lane_loop(const struct lane *lane);
 uint32_t lane_index(const struct lane *lane);
 
-/* The lane that the request was read by. */
+/* The lane that has read the request. */
 struct lane *lane_of(fuse_req_t request);
 void *lane_userdata(const struct lane *lane);
 

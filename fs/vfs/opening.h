@@ -2,8 +2,8 @@
  * opening.h: the opening of a file or directory, which ends in a handle. OPEN, OPENDIR, CREATE and TMPFILE share it
  * (ops_open.c, ops_create.c).
  *
- * The open is counted in the node table before the store is asked about the inode. From then on nameless.h holds the
- * inode if another mount removes its last name.
+ * The open is counted in the node table before the store is asked about the inode. From then on the inode is held
+ * if its last name is removed (removed.h, nameless.h).
  *
  * On a mount that is not the only client, an open sees all data that was closed on other mounts before it
  * (close-to-open consistency). The kernel may have found the inode by an old name: if another mount has changed the
