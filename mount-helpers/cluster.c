@@ -14,7 +14,7 @@
 
 #define PAUSE_US 200000
 
-/* To one store. */
+/* A question to one store. */
 struct cluster_question {
 	struct env_mail mail;
 	struct cluster *cluster;
@@ -38,8 +38,9 @@ struct cluster {
 	struct link_self self;
 	struct store_list list;
 	uint32_t patience_ms;
-	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1]; /* who answered last, or is said to; empty: unknown */
-	struct completion done; /* the question that is asked just now */
+	/* The store that answered last, or was named as leader; empty: unknown. */
+	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1];
+	struct completion done; /* of the current question */
 };
 
 /* ---- One question, on the loop ---- */
@@ -114,7 +115,7 @@ static void begin(struct env_mail *mail)
 		env_now(cluster->env) + CLUSTER_ANSWER_MS * NS_PER_MS, on_late);
 }
 
-/* 0: the answer's head is the caller's. */
+/* 0 or a negative status. `*answer`: the answer's head, which is the caller's. */
 static int ask(struct cluster *cluster, const char *address, uint16_t type, const ProtobufCMessage *message,
 	struct buf **answer, struct status *status)
 {
@@ -129,11 +130,11 @@ static int ask(struct cluster *cluster, const char *address, uint16_t type, cons
 	return question.status.code;
 }
 
-/* ---- Whoever coordinates the cluster ---- */
+/* ---- Finding the coordinator ---- */
 
 struct hint {
 	int status; /* of the answer */
-	const char *address; /* of the leader; "" */
+	const char *address; /* of the leader; "": unknown */
 };
 
 typedef void *(*unpack_cb)(ProtobufCAllocator *allocator, size_t size, const uint8_t *bytes);
@@ -154,14 +155,14 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The next one to be asked: who is said to lead, else each of the list in turn. */
+/* The next store to ask: the one that is said to lead, else each of the list in turn. */
 static const char *choose(const struct cluster *cluster, uint32_t *turn)
 {
 	return cluster->coordinator[0] != '\0' ? cluster->coordinator
 					       : cluster->list.addresses[(*turn)++ % cluster->list.count];
 }
 
-/* The reply of a store that coordinates the cluster; NULL: this one does not, or does not answer. */
+/* The store's reply if it coordinates the cluster. NULL: it does not, or does not answer. */
 static void *try(struct cluster *cluster, const struct coordinator_question *question, const char *address,
 	struct status *status)
 {
@@ -193,7 +194,7 @@ static void *try(struct cluster *cluster, const struct coordinator_question *que
 	return NULL;
 }
 
-/* Asks one after the other until the one that coordinates the cluster answers, or patience is out. */
+/* Asks one store after the other until the coordinator answers, or patience_ms have passed. */
 static void *ask_coordinator(
 	struct cluster *cluster, const struct coordinator_question *question, struct status *status)
 {
@@ -327,7 +328,7 @@ int cluster_stats(struct cluster *cluster, const char *address, char **text, str
 	return *text ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
-/* ---- Life ---- */
+/* ---- Opening and closing ---- */
 
 static int start(struct cluster *cluster, struct status *status)
 {

@@ -1,7 +1,8 @@
 /*
- * cluster.h: asks the stores of a cluster that runs, and the one that coordinates it (fs/cluster/coordinator.h); every call blocks.
+ * cluster.h: asks the stores of a running cluster, and the store that coordinates it (fs/cluster/coordinator.h). Every
+ * call blocks.
  *
- * A cluster is named by some of its stores' addresses; answers tell the others. Each question has a link of its own.
+ * A cluster is named by the addresses of some of its stores. Each question uses its own connection.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_CLUSTER_H
 #define RAFTKV_MOUNT_HELPERS_CLUSTER_H
@@ -14,26 +15,27 @@
 #include "proto/raftkv.pb-c.h"
 #include "proto/status.h"
 
-#define CLUSTER_ANSWER_MS   2000u /* that one store is given for an answer */
-#define CLUSTER_PATIENCE_MS 6000u /* until some store has to keep the cluster */
+#define CLUSTER_ANSWER_MS   2000u /* how long to wait for one store's answer */
+#define CLUSTER_PATIENCE_MS 6000u /* how long to look for the coordinator */
 
 struct cluster;
 
-/* `list` is a store_list.h. Nobody is asked yet. */
+/* `list`: in the form of store_list.h. Asks no store yet. 0 or a negative status, with a sentence. */
 int cluster_open(const char *list, struct cluster **cluster, struct status *status);
 void cluster_close(struct cluster *cluster); /* may be NULL */
 
 const struct store_list *cluster_list(const struct cluster *cluster);
-/* Instead of CLUSTER_PATIENCE_MS. */
+/* Replaces CLUSTER_PATIENCE_MS. */
 void cluster_set_patience(struct cluster *cluster, uint32_t patience_ms);
 
-/* One store: the lines of fs/stats/stats_text.h, to be freed. */
+/* Asks one store. `*text`: the lines of fs/stats/stats_text.h, to be freed. 0 or a negative status, with a sentence. */
 int cluster_stats(struct cluster *cluster, const char *address, char **text, struct status *status);
 
-/* The store that coordinates the cluster, whichever it is: to be freed by the message's own function. STATUS_NOT_LEADER: none
- * does, or none can be reached, with a sentence. */
+/* Asks the coordinator. `*reply` is to be freed by the message's own function. STATUS_NOT_LEADER, with a sentence:
+ * no store coordinates the cluster, or the coordinator cannot be reached. */
 int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status);
-/* What the coordinator says, with its sentence. -EAGAIN is waited for. */
+/* Asks the coordinator for the change; repeats the request on -EAGAIN. 0, or the coordinator's status with its
+ * sentence, or STATUS_NOT_LEADER as above. */
 int cluster_change(struct cluster *cluster, const struct admin_request *change, struct status *status);
 
 #endif

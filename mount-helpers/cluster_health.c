@@ -1,4 +1,4 @@
-/* What is wrong with a cluster, and what to do about it: codes that never mean anything else. */
+/* The problems of a cluster, and their remedies. Each has a code, which is never given another meaning. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "mount-helpers/cluster_view.h"
 
 #define SPACE_LOW_PERCENT 5
-#define BEHIND_COUNT	  4096 /* entries that a replica may be behind, and be current */
+#define BEHIND_COUNT	  4096 /* entries by which a current replica may be behind */
 
 struct judging {
 	struct command *command;
@@ -98,7 +98,7 @@ static bool is_full(const Raftkv__OverviewReply *overview, uint64_t store)
 	return false;
 }
 
-/* Whether the loss of the leader alone would lose nothing that this one does not have, or nearly. */
+/* Whether this replica has the whole log, or nearly: then the loss of the leader alone would lose nothing. */
 static bool is_current(const Raftkv__OverviewRegion *region, const Raftkv__OverviewMember *member)
 {
 	return !member->is_in_snapshot && !member->wants_snapshot &&
@@ -194,7 +194,7 @@ static void judge(struct judging *judging)
 
 /* ---- Without a coordinator ---- */
 
-/* Nobody coordinates the cluster: who is there at all? */
+/* No store coordinates the cluster: tells which of the listed stores answer. */
 static void judge_silence(struct judging *judging, struct cluster *cluster, const struct status *why)
 {
 	const struct store_list *list = cluster_list(cluster);

@@ -1,4 +1,4 @@
-/* What the stores of a cluster are doing: the differences of what they say of themselves. */
+/* raftkv top for a cluster: the rates of its stores, between two overviews. */
 #include <errno.h>
 #include <inttypes.h>
 #include <time.h>
@@ -36,7 +36,7 @@ static double rate(uint64_t before, uint64_t now, double seconds)
 	return now < before ? 0 : (double)(now - before) / seconds;
 }
 
-/* A store that was not there before, or began again, did nothing. */
+/* Zero for a store that is missing in one of the samples, or has restarted between them. */
 static struct rates rates_of(
 	const struct cluster_sample *before, const struct cluster_sample *now, uint64_t store)
 {

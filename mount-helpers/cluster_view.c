@@ -318,7 +318,7 @@ static void write_all(struct json *json, const Raftkv__OverviewReply *overview)
 	json_end(json, '}');
 }
 
-/* NULL: it was said why not. */
+/* NULL: failed, and the reason has been printed. */
 static Raftkv__OverviewReply *load(const char *list)
 {
 	Raftkv__OverviewReply *overview = NULL;

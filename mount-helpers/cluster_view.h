@@ -1,6 +1,6 @@
 /*
- * cluster_view.h: a cluster on one screen, or as JSON: for the verbs of raftkv(1) whose target is a cluster. Each prints
- * and returns an exit code of command.h.
+ * cluster_view.h: prints a cluster as text or JSON, for the verbs of raftkv(1) whose target is a cluster. The functions
+ * that print return an exit code of command.h.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_CLUSTER_VIEW_H
 #define RAFTKV_MOUNT_HELPERS_CLUSTER_VIEW_H
@@ -15,17 +15,18 @@ const char *view_role(uint32_t roles);
 
 /* The store whose replica leads; 0: none. */
 uint64_t view_leader_store(const Raftkv__OverviewRegion *region);
-/* Of the column that shows them. */
+/* The width of a column of store addresses. */
 int view_address_width(const Raftkv__OverviewReply *overview);
-/* Of the store, by the regions that were looked at. */
+/* How many regions of the overview the store leads. */
 uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t store);
 
 int view_status(struct command *command, const char *list); /* cluster_view.c */
-/* What JSON says of a cluster, into an object that is open. */
+/* Writes the cluster's members into a JSON object that is open. */
 int view_write_parts(struct json *json, const char *list);
 int view_stores(struct command *command, const char *list);
 int view_regions(struct command *command, const char *list, uint64_t region); /* 0: all */
-/* Prints what is wrong, as elements of a JSON array that is open. cluster_health.c */
+/* Prints the cluster's problems; as JSON, into an array that is open. Sets `*is_ill` if there are any.
+ * cluster_health.c */
 int view_judge(struct command *command, const char *list, bool *is_ill);
 int view_top(struct command *command, const char *list); /* cluster_top.c */
 

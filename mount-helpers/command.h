@@ -22,19 +22,20 @@ enum {
 struct command {
 	bool is_json;
 	struct json json;
-	int count; /* of arguments behind the verb, options taken off */
+	int count; /* of arguments after the verb, without options */
 	char **arguments;
 	int option_count;
 	const char *options[COMMAND_OPTION_COUNT_MAX]; /* "name=value", without the dashes */
 };
 
 struct verb {
-	const char *name; /* one word, or two */
+	const char *name; /* one word or two */
 	const char *arguments;
 	const char *summary;
 	int argument_min, argument_max;
 	int (*run)(struct command *command);
-	/* Of its own: "interval= wait", a positive number behind each '='; "SECTION.KEY=": any setting; NULL: none. */
+	/* The verb's own options, separated by blanks ("interval= wait"), with a positive number after each '='.
+	 * "SECTION.KEY=": any setting. NULL: none. */
 	const char *options;
 };
 
@@ -61,11 +62,11 @@ int command_store_drain(struct command *command);
 int command_store_remove(struct command *command);
 int command_store_replace(struct command *command);
 
-/* Is the verb's option --NAME there? */
+/* Whether the option --NAME was given. */
 bool command_has(const struct command *command, const char *name);
-/* The value of the verb's option --NAME=, checked already. */
+/* The value of the option --NAME=, which has been checked; `otherwise` if it was not given. */
 uint64_t command_number(const struct command *command, const char *name, uint64_t otherwise);
-/* Says what went wrong; COMMAND_FAILED. */
+/* Prints the status's sentence on stderr. Returns COMMAND_FAILED. */
 int command_fail(const struct status *status);
 
 #endif

@@ -7,11 +7,12 @@
 #include "mount-helpers/cluster.h"
 #include "mount-helpers/command.h"
 
-/* The stores behind a target, to `list` (PATH_MAX bytes). Another exit code than COMMAND_OK: it was said why not. */
+/* Writes the stores of the target's cluster to `list` (PATH_MAX bytes). COMMAND_OK, or another exit code after it has
+ * printed why. */
 int admin_find_cluster(const char *path, char *list);
-/* A store's or a region's; false: it is none, and that was said. */
+/* Parses the number of a store or region. False: it is none, and a message has been printed. */
 bool admin_read_number(const char *text, uint64_t *number);
-/* Makes the request, dry with --dry-run, and says what became of it; `what` continues "store 3 …". An exit code. */
+/* Makes the request (with --dry-run a dry one) and prints its result; `what` continues "store 3 …". An exit code. */
 int admin_make(struct command *command, const char *list, struct admin_request *request, const char *what);
 
 #endif

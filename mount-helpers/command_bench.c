@@ -1,9 +1,9 @@
 /*
- * command_bench.c: raftkv bench: how fast a directory is, on raftkv or on anything else: what a person would ask first.
+ * command_bench.c: raftkv bench: measures how fast a directory is, on raftkv or on any other filesystem.
  *
- * Everything happens in a new directory inside the one named, which is removed at the end, also after an interrupt.
- * Each test runs for about --seconds= with --jobs= threads. It measures what programs see, kernel caches included,
- * unless a line says "direct".
+ * All files are made in a new directory inside the given one. It is removed at the end, also after an interrupt. Each
+ * test runs for about --seconds= with --jobs= threads. The times are those that programs see, with the kernel's caches,
+ * except for the tests that are named "direct".
  */
 #include <dirent.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ struct job {
 
 struct test {
 	const char *name;
-	size_t size; /* bytes a step moves; 0: it moves none */
+	size_t size; /* bytes that a step moves; may be 0 */
 	int flags; /* of open(2); -1: no file is opened */
 	int (*step)(struct job *job, uint64_t number);
 };
@@ -200,7 +200,7 @@ static int open_file(struct job *job, const struct test *test)
 	return job->fd < 0 ? -errno : 0;
 }
 
-/* Waits for the end of the test's time, or for a signal, which every thread has blocked. */
+/* Waits for the end of the test's time, or for a signal. All threads have blocked the signals. */
 static void wait_for_end(struct bench *bench, const sigset_t *signals)
 {
 	uint64_t now = now_ns();
@@ -215,7 +215,7 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
 	}
 }
 
-/* Starts every job, and waits for those that were started. */
+/* Starts all jobs, and waits for those that could be started. */
 static int run_jobs(struct bench *bench, const sigset_t *signals)
 {
 	unsigned started = 0;
@@ -292,7 +292,7 @@ static int run_test(struct command *command, struct bench *bench, const struct t
 
 /* ---- Before and after ---- */
 
-/* A file of every job is filled first: the tests that read find it, and those that write overwrite it. */
+/* Fills the job's file before the tests, which read or overwrite it. */
 static int fill(struct job *job)
 {
 	int status = open_file(job, &tests[3]);

@@ -1,6 +1,6 @@
 /*
- * command_config.c: raftkv config: the settings in force, and where each came from: of a mount, or as a file and a
- * command line would have it. What is printed is itself a file of that kind.
+ * command_config.c: raftkv config: prints the settings and the origin of each: those in force in a mount, or those that
+ * a file and a command line give. The text has the form of raftkv.conf(5).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 struct config_listing {
 	struct command *command;
-	char section[64]; /* of the key before */
+	char section[64]; /* of the last key */
 };
 
 static void print_setting(void *argument, const struct config_value *value)
@@ -52,9 +52,9 @@ static int end(struct command *command)
 	return COMMAND_OK;
 }
 
-/* ---- Of a mount ---- */
+/* ---- The settings of a mount ---- */
 
-/* A line of fs/stats/control.h: false: it is no setting. Cuts it up. */
+/* Parses a line of fs/stats/control.h in place. False: it is no setting. */
 static bool parse(const struct statistic *stat, struct config_value *value)
 {
 	char *name = stat->value, *dot = strchr(name, '.'), *text = strchr(name, '\t');
@@ -96,7 +96,7 @@ static int list_of_mount(struct command *command, const char *path)
 	return code < 0 ? command_fail(&status) : COMMAND_OK;
 }
 
-/* ---- Of a file and a command line ---- */
+/* ---- The settings of a file and a command line ---- */
 
 static int list_of_file(struct command *command, const char *path)
 {

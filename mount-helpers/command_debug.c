@@ -1,6 +1,6 @@
 /*
- * command_debug.c: raftkv debug: rows, log entries and inodes of a store that is not mounted, as they would be after
- * recovery. For who looks for a fault; nothing is changed.
+ * command_debug.c: raftkv debug: prints rows, log entries and inodes of a store that is not mounted, as they would be
+ * after recovery. For debugging; nothing is changed.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /*
- * command_du.c: raftkv du: what directories take, counted by the store: one walk over rows instead of a stat of every
- * file; and raftkv debug inode of a path. Both ask the mount through its virtual extended attributes.
+ * command_du.c: raftkv du: the space that directories take. The store counts it in one walk over rows, without a stat
+ * of every file. Also raftkv debug inode for a path. Both read virtual extended attributes of the mount.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 
 #define VALUE_SIZE_MAX 4096u
 
-/* Of a path in a mount of raftkv; ends with NUL. */
+/* Reads the virtual attribute `name` of a path in a mount of raftkv; `value` gets a NUL. */
 static int ask(const char *path, const char *name, char value[VALUE_SIZE_MAX], struct status *status)
 {
 	ssize_t size = getxattr(path, name, value, VALUE_SIZE_MAX - 1);
@@ -26,7 +26,7 @@ static int ask(const char *path, const char *name, char value[VALUE_SIZE_MAX], s
 	return status_set(status, -errno, "%.200s: %s", path, strerror(errno));
 }
 
-/* Lines "NAME VALUE" as the members of an object. */
+/* Writes lines "NAME VALUE" as the members of an object. */
 static void write_members(struct json *json, char *value)
 {
 	char *rest = value, *line;

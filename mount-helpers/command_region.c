@@ -1,5 +1,6 @@
 /*
- * command_region.c: raftkv region: the regions that a store has a replica of, or those of a cluster, and their replicas.
+ * command_region.c: raftkv region: lists the regions of a store or of a cluster, and moves their leadership and
+ * replicas.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ int command_region_transfer(struct command *command)
 	return make(command, ADMIN_TRANSFER, "gets the leadership");
 }
 
-/* First a learner; a voter once it has caught up, which the request waits for. */
+/* Adds a learner; then the second request waits until it has caught up, and makes it a voter. */
 int command_region_add_peer(struct command *command)
 {
 	int exit_code = make(command, ADMIN_ADD_PEER, "a replica is added");

@@ -1,5 +1,6 @@
 /*
- * command_status.c: raftkv status: one screen about a store; raftkv health: what is to be done about it.
+ * command_status.c: raftkv status prints one screen about a store, a mount or a cluster; raftkv health prints its
+ * problems and their remedies.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -60,7 +61,7 @@ static void print_last_error(const struct target *target)
 							     : "none");
 }
 
-/* A mount of a cluster knows its own requests alone. */
+/* The stats of a mount of a cluster, which are about its own requests only. */
 static void print_remote(const struct target *target)
 {
 	uint64_t waits = target_number(target, "waits_ms");
@@ -101,7 +102,7 @@ static bool is_number(const char *text)
 	return *text != '\0' && strspn(text, "0123456789") == strlen(text);
 }
 
-/* Into an object that is open. */
+/* Writes the stats into a JSON object that is open. */
 static void write_parts(struct json *json, const struct target *target)
 {
 	char line[1024];
@@ -141,7 +142,7 @@ static int write_mount_and_cluster(struct json *json, const struct target *targe
 	return exit_code;
 }
 
-/* A mount of a cluster knows more of itself than the cluster does: that comes first. */
+/* For a mount of a cluster, the mount's own stats come first, which the cluster does not have. */
 static int show_cluster(struct command *command, struct target *target)
 {
 	struct status status = {0};
@@ -184,7 +185,7 @@ int command_status(struct command *command)
 
 /* ---- Health ---- */
 
-/* One thing that may be wrong: its code never means anything else. */
+/* One possible problem. Its code is never given another meaning. */
 struct complaint {
 	const char *code;
 	const char *text;
@@ -276,7 +277,7 @@ static int judge(struct command *command, const struct target *target)
 	return exit_code;
 }
 
-/* Of a mount, or of a store that no cluster has. */
+/* For a mount, or for a store that is in no cluster. */
 static int judge_target(struct command *command, struct target *target, bool *is_ill)
 {
 	struct status status = {0};

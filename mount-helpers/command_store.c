@@ -1,5 +1,5 @@
 /*
- * command_store.c: raftkv store: the stores of a cluster: which there are, and who of them comes and goes.
+ * command_store.c: raftkv store: lists the stores of a cluster, and adds, drains, removes and replaces them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,8 +12,8 @@
 #include "mount-helpers/command_admin.h"
 #include "mount-helpers/progress.h"
 
-#define LOOK_US	       300000 /* between two looks while something is waited for */
-#define STUCK_LOOKS    40 /* in a row, and it is given up */
+#define LOOK_US	       300000 /* between two looks at the overview */
+#define STUCK_LOOKS    40 /* looks in a row without a possible move, after which it stops waiting */
 #define PROGRESS_LABEL "moving"
 
 int command_store_ls(struct command *command)
@@ -48,16 +48,16 @@ int command_store_remove(struct command *command)
 	return set(command, 0, STORE_REMOVED, "is removed; its directory is of no use any more");
 }
 
-/* ---- Waiting until a store has nothing left ---- */
+/* ---- Waiting until a store has no replicas ---- */
 
 struct emptying {
 	uint64_t store;
-	uint32_t first; /* replicas, when it began; 0: not known yet */
-	uint32_t left;
-	uint32_t stuck; /* looks in a row */
+	uint32_t first; /* replicas at the beginning; 0: not known yet */
+	uint32_t left; /* replicas now */
+	uint32_t stuck; /* looks in a row with a stuck region */
 };
 
-/* A store that was lost goes from the records when it is empty. */
+/* A lost store disappears from the records once it has no replicas; until then one counts as left. */
 static void look_at(struct emptying *emptying, const Raftkv__OverviewReply *overview)
 {
 	bool is_stuck = false;

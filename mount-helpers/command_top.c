@@ -1,5 +1,5 @@
 /*
- * command_top.c: raftkv top: what a mount is doing, sample by sample: rates between two readings of its stats.
+ * command_top.c: raftkv top: the rates of a mount between two samples of its stats. (Of a cluster: cluster_top.c.)
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +18,7 @@
 
 static const char OPERATION[] = "operation", STAGE[] = "stage";
 
-/* Something that takes time, and how often it did: an operation of the kernel, or a stage of a change. */
+/* The times of one operation of the kernel, or of one stage of a change. */
 struct duration {
 	const char *kind; /* OPERATION or STAGE */
 	char name[NAME_SIZE];
@@ -39,7 +39,7 @@ static const char *kind_of(const struct statistic *stat)
 	return strcmp(stat->name, OPERATION) == 0 ? OPERATION : strcmp(stat->name, STAGE) == 0 ? STAGE : NULL;
 }
 
-/* A line of the control socket: the name, the nanoseconds of all, a count for each bucket. */
+/* A line of the control socket: the name, the nanoseconds of all calls, and a count for each bucket. */
 static bool parse(const struct statistic *stat, struct duration *duration)
 {
 	const char *text = stat->value;
@@ -93,7 +93,7 @@ static double rate(const struct mount_sample *before, const struct mount_sample 
 	return new < old ? 0 : (double)(new - old) / seconds_between(before, now);
 }
 
-/* What came since `before`; the mount may have been another then. */
+/* The times since `before`. If the counts are lower now, the mount is another one, and all its times count. */
 static struct duration since(const struct mount_sample *before, const struct duration *now)
 {
 	struct duration difference = *now;
@@ -243,7 +243,7 @@ static int top_of_mount(struct command *command)
 	return code < 0 ? command_fail(&status) : COMMAND_OK;
 }
 
-/* A mount is asked for what it does itself, even if it is one of a cluster. */
+/* For a mount of a cluster, too, the stats are the mount's own. */
 int command_top(struct command *command)
 {
 	struct status status = {0};

@@ -25,7 +25,7 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Whether a whole report came before `timeout_ms`; `*expired` tells a timeout from a child that died. */
+/* Whether a whole report came within `timeout_ms`. If not, `*expired` tells a timeout from a child that died. */
 static bool read_report(int fd, int64_t timeout_ms, struct daemon_report *report, bool *expired)
 {
 	int64_t end = now_ms() + timeout_ms;

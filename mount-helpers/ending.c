@@ -4,7 +4,7 @@
 
 #include "proto/units.h"
 
-#define FILES_SAID 16u /* one line each; the others are only counted */
+#define FILES_SAID 16u /* lost files with a line of their own; the others are only counted */
 
 static uint64_t answers(const struct ending *ending)
 {

@@ -1,7 +1,7 @@
 /*
- * ending.h: the end of a cluster's mount, after the kernel has left: what is still to be written out is waited for as
- * long as the cluster answers. One that has been silent for ENDING_PATIENCE_S is given up, and what is lost with it is
- * logged. (Nothing that was synced is ever lost so.)
+ * ending.h: the end of a cluster's mount, after the kernel has closed the connection. Data that is still buffered is
+ * written out as long as the cluster answers. When it has been silent for ENDING_PATIENCE_S, the mount gives up and
+ * logs the lost data. (Synced data is never lost in this way.)
  */
 #ifndef RAFTKV_MOUNT_HELPERS_ENDING_H
 #define RAFTKV_MOUNT_HELPERS_ENDING_H
@@ -20,15 +20,15 @@ struct ending {
 	struct remote *remote;
 	struct front *front;
 	const struct logger *logger;
-	uint64_t answers; /* so far, when it was last looked */
-	uint64_t deadline; /* env_now; 0: it has not begun */
+	uint64_t answers; /* of the cluster, at the last look */
+	uint64_t deadline; /* env_now; 0: the end has not begun */
 };
 
-/* The kernel has left. Once. */
+/* Call once, when the kernel has closed the connection. */
 void ending_begin(struct ending *ending);
-/* Every ENDING_LOOK_MS. True: the cluster has been silent for too long. */
+/* Call every ENDING_LOOK_MS. True: the cluster has been silent for ENDING_PATIENCE_S. */
 bool ending_is_hopeless(struct ending *ending);
-/* Logs what is lost. */
+/* Logs the files whose data is lost. */
 void ending_say(const struct ending *ending);
 
 #endif

@@ -1,4 +1,4 @@
-/* fsck.raftkv: checks a store, and repairs what is sure. See fsck.raftkv(8). */
+/* fsck.raftkv: checks a store, and repairs problems whose repair is safe. See fsck.raftkv(8). */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,10 +17,10 @@
 
 #define NAME		"fsck.raftkv"
 #define CACHE_SIZE	(64u << 20) /* bytes */
-#define CLOSE_WAIT_S	10 /* for a daemon whose mount has gone */
-#define ROUND_COUNT_MAX 16 /* of check and repair: a fix may bring something else to light */
+#define CLOSE_WAIT_S	10 /* for the daemon of a mount that was just unmounted */
+#define ROUND_COUNT_MAX 16 /* rounds of check and repair: a repair may uncover another problem */
 
-/* fsck(8)'s; those of what was found are added up. */
+/* Exit codes of fsck(8), combined by OR. */
 enum {
 	FSCK_CLEAN = 0,
 	FSCK_CORRECTED = 1,
@@ -61,7 +61,7 @@ static const char help[] =
 	"example: umount /mnt && fsck.raftkv -p --data /var/lib/raftkv\n"
 	"See fsck.raftkv(8).\n";
 
-/* ---- Saying ---- */
+/* ---- Printing ---- */
 
 static int fail(const char *sentence, int exit_code)
 {
@@ -94,7 +94,7 @@ static void print_problem(struct fsck *fsck, const struct problem *problem)
 	printf("%s%s\n", problem->text, problem->is_fixed ? " (corrected)" : "");
 }
 
-/* Of a check that could not be made to its end, nothing can be said in summary. */
+/* The text has no summary for a check that did not reach its end. */
 static void print_summary(struct fsck *fsck, const struct check *check, bool is_complete)
 {
 	const struct check_counts *counts = &check->counts;
@@ -143,7 +143,7 @@ static int on_progress(void *argument, const char *pass, double done)
 	return progress_tell(argument, pass, done) ? 0 : 1;
 }
 
-/* One inspection: what it found is in `check`, to be closed. */
+/* Makes one check. `check` gets its problems, and is to be closed. */
 static int look(struct fsck *fsck, struct check *check, struct status *status)
 {
 	const struct inspect_options options = {
@@ -168,7 +168,7 @@ static int look(struct fsck *fsck, struct check *check, struct status *status)
 	return code;
 }
 
-/* Some of what was found. 0 and how much that was. */
+/* Repairs some of the problems. 0, and in `*fixed` how many, or a negative status. */
 static int repair(struct fsck *fsck, struct check *check, uint64_t *fixed, struct status *status)
 {
 	const struct repair_options options = {
@@ -189,8 +189,7 @@ static int repair(struct fsck *fsck, struct check *check, uint64_t *fixed, struc
 	return code;
 }
 
-/* Checks, and repairs, until nothing is left that can be repaired. */
-/* umount(2) returns before the daemon has closed the store. */
+/* umount(2) returns before the daemon has closed the store: waits for that. */
 static int wait_and_look(struct fsck *fsck, struct check *check, struct status *status)
 {
 	int code = look(fsck, check, status);
@@ -203,6 +202,7 @@ static int wait_and_look(struct fsck *fsck, struct check *check, struct status *
 	return code;
 }
 
+/* Checks and repairs, until no problem is left that can be repaired. */
 static int check_store(struct fsck *fsck, struct check *check, struct status *status)
 {
 	uint64_t fixed = 1;

@@ -33,35 +33,35 @@
 #define DAY_S		86400u
 #define READ_AHEAD_KIB	1024u
 #define CLOSE_WAIT_S	10
-#define CLUSTER_CACHE_S 1 /* of names and attributes, which other mounts may change */
-#define REPORT_MS	1500 /* of mount_timeout, in which the daemon says what was in the way */
+#define CLUSTER_CACHE_S 1 /* the kernel's timeout for names and attributes, which other mounts may change */
+#define REPORT_MS	1500 /* the part of mount_timeout that is left for the daemon's report */
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-/* One mount, from the command line to its end. */
+/* One mount, from the command line to unmounting. */
 struct mount_service {
 	struct mount_options options;
 	struct config config;
 	struct logger logger;
-	char stores[PATH_MAX]; /* of a cluster, their addresses; else empty */
-	char store[PATH_MAX]; /* of a cluster, what state_dir.h finds */
+	char stores[PATH_MAX]; /* the addresses of a cluster's stores; empty: the store is embedded */
+	char store[PATH_MAX]; /* the embedded store's directory; for a cluster that of state_dir.h */
 	char mount_point[PATH_MAX];
 	struct daemon daemon;
-	struct embedded *embedded;
-	struct clustered *clustered; /* in its place */
+	struct embedded *embedded; /* NULL for a cluster */
+	struct clustered *clustered; /* NULL for an embedded store */
 	struct channel channel;
 	struct front *front;
-	uint64_t notice; /* of a cluster, that the front is to answer */
-	struct control *control; /* NULL: the mount does without */
-	struct metrics *metrics; /* NULL: nobody asked */
+	uint64_t notice; /* the cluster's question that the front is answering */
+	struct control *control; /* NULL: it could not be started, and the mount runs without it */
+	struct metrics *metrics; /* NULL: not asked for */
 	struct trim *trim;
 	bool is_mounted;
 	dev_t device; /* of the mount */
 	int ended; /* eventfd: the lanes have ended */
 	struct ending ending;
-	int log_fd; /* of the daemon; what comes before goes to the terminal */
+	int log_fd; /* of the daemon; earlier messages go to the terminal */
 };
 
 static const char help[] =
@@ -129,7 +129,7 @@ static int open_log(struct mount_service *service, struct status *status)
 	return 0;
 }
 
-/* Who the files of a fresh filesystem belong to: the user behind sudo. */
+/* The owner of a new filesystem's root: under sudo the user who called it. */
 static uint32_t id_behind_sudo(const char *variable, uint32_t otherwise)
 {
 	const char *text = getenv(variable);
@@ -162,7 +162,7 @@ static void on_front_ended(void *argument)
 
 /* ---- The daemon ---- */
 
-/* A store that is being closed (umount returns before its daemon has ended) is waited for. */
+/* umount returns before the daemon has closed the store: waits for that. */
 static int open_embedded(struct mount_service *service, struct status *status)
 {
 	const struct embedded_options options = {
@@ -186,8 +186,8 @@ static int open_embedded(struct mount_service *service, struct status *status)
 	return code;
 }
 
-/* The daemon's log and socket are in a directory of its own; a second daemon of one place shares it, and is not waited
- * for. */
+/* The daemon's log and socket are in the directory of state_dir.h. A second daemon for the same mount point shares
+ * it; its LOCK is not waited for. */
 static int open_clustered(struct mount_service *service, struct status *status)
 {
 	uint32_t limit_ms = service->options.mount_timeout_s * 1000;
@@ -205,11 +205,11 @@ static int open_clustered(struct mount_service *service, struct status *status)
 	if (code < 0)
 		return code;
 	state_dir_lock(service->store);
-	service->logger.level = LOG_ERROR; /* whatever else stands in the way, its sentence says */
+	service->logger.level = LOG_ERROR; /* the status's sentence names the cause */
 	return clustered_open(&options, &service->clustered, status);
 }
 
-/* Of flags as the kernel tells them: neither noatime nor relatime is strictatime. */
+/* From the flags in the kernel's form, where strictatime is neither noatime nor relatime. */
 static struct front_modes modes_of(unsigned long flags)
 {
 	return (struct front_modes){.no_atime = flags & (MS_NOATIME | MS_RDONLY),
@@ -218,7 +218,7 @@ static struct front_modes modes_of(unsigned long flags)
 		.synchronous = flags & MS_SYNCHRONOUS};
 }
 
-/* As the kernel does: relatime is what goes without saying. */
+/* Adds the default as the kernel does: relatime. */
 static unsigned long flags_given(unsigned long flags)
 {
 	return flags & (MS_NOATIME | MS_STRICTATIME) ? flags : flags | MS_RELATIME;
@@ -249,7 +249,7 @@ static void on_session_lost(void *argument)
 	front_on_session_lost(argument);
 }
 
-/* On the first loop, as are those that call it. */
+/* On the first loop, like its callers. */
 static void on_kept(void *argument, bool are_kept)
 {
 	struct mount_service *service = argument;
@@ -308,7 +308,7 @@ static int open_front(struct mount_service *service, struct status *status)
 	return 0;
 }
 
-/* What raftkv(1) asks, and Prometheus. */
+/* Starts the control socket, which raftkv(1) asks. */
 static void open_control(struct mount_service *service, const struct stats_source *source)
 {
 	uint32_t count;
@@ -343,7 +343,7 @@ static int show_stats(struct mount_service *service, struct status *status)
 	return metrics_start(&source, service->config.metrics, &service->metrics, status);
 }
 
-/* The mount is good once its root answers. */
+/* The mount is ready once its root answers. */
 static int look_at_root(struct mount_service *service, struct status *status)
 {
 	struct stat root;
@@ -380,7 +380,7 @@ static int start(struct mount_service *service, struct status *status)
 	return status_complete(status, code, "the mount cannot start: %s", status_name(code));
 }
 
-/* remount changes flags in the kernel, which alone knows them then. */
+/* A remount changes the flags in the kernel only: reads them from there. */
 static void follow_flags(const struct mount_service *service)
 {
 	struct mountinfo info;
@@ -389,7 +389,7 @@ static void follow_flags(const struct mount_service *service)
 		front_set_modes(service->front, modes_of(info.flags));
 }
 
-/* The kernel has left a mount of a cluster. */
+/* The kernel has closed the connection of a cluster's mount. */
 static void begin_end(struct mount_service *service)
 {
 	service->ending = (struct ending){.env = env_of(service),
@@ -399,7 +399,7 @@ static void begin_end(struct mount_service *service)
 	ending_begin(&service->ending);
 }
 
-/* Without waiting for what is under way: the process ends, and all of it. */
+/* Ends the process without waiting for the requests that are under way. */
 static void give_up(struct mount_service *service)
 {
 	ending_say(&service->ending);
@@ -408,7 +408,7 @@ static void give_up(struct mount_service *service)
 	_exit(MOUNT_SYSTEM);
 }
 
-/* Until the mount has gone; a signal takes it away. */
+/* Runs until the mount has ended; a signal unmounts it. */
 static void serve(struct mount_service *service, int signals)
 {
 	struct pollfd wait[4] = {{.fd = service->ended, .events = POLLIN}, {.fd = signals, .events = POLLIN},
@@ -444,7 +444,7 @@ static void stop(struct mount_service *service)
 	trim_stop(service->trim);
 	metrics_stop(service->metrics);
 	control_stop(service->control);
-	/* The store may hold data that came in a lane's buffer until it has closed. */
+	/* The store is closed before the front: until then it may hold data in a lane's buffers. */
 	if (service->embedded)
 		embedded_close(service->embedded);
 	if (service->clustered)

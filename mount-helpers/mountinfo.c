@@ -11,7 +11,7 @@
 #define MOUNTINFO    "/proc/self/mountinfo"
 #define OPTIONS_SIZE 1024
 
-/* Undoes the octal escapes of blanks and backslashes in place. */
+/* Decodes the octal escapes of blanks and backslashes in place. */
 static void unescape(char *text)
 {
 	char *to = text;
@@ -29,7 +29,7 @@ static void unescape(char *text)
 
 typedef bool (*match_cb)(const struct mountinfo *info, const void *wanted);
 
-/* Of the mount itself, or of its filesystem. */
+/* Parses options of the mount, or of its filesystem. */
 static unsigned long flags_of(char *options)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /*
- * mountinfo.h: what the kernel says of a mount (proc_pid_mountinfo(5)).
+ * mountinfo.h: finds mounts in the kernel's list (proc_pid_mountinfo(5)).
  */
 #ifndef RAFTKV_MOUNT_HELPERS_MOUNTINFO_H
 #define RAFTKV_MOUNT_HELPERS_MOUNTINFO_H
@@ -7,24 +7,23 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
-#include <sys/types.h>
 
 struct mountinfo {
 	char type[64]; /* "fuse.raftkv" */
 	char source[PATH_MAX]; /* as it was mounted */
 	char point[PATH_MAX]; /* the directory on which it is mounted */
 	dev_t device;
-	unsigned long
-		flags; /* MS_RDONLY, MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS, as they are set now */
+	/* MS_RDONLY, MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS, as they are set now. */
+	unsigned long flags;
 };
 
-/* The topmost mount on `directory`, a canonical name. False: none, or /proc cannot be read. */
+/* Finds the topmost mount on `directory`, a canonical name. False: there is none, or /proc cannot be read. */
 bool mountinfo_find(const char *directory, struct mountinfo *info);
-/* The topmost mount of raftkv whose source or directory is `path`, a canonical name. False: as above. */
+/* Finds the topmost mount of raftkv whose source or directory is `path`, a canonical name. False: as above. */
 bool mountinfo_find_raftkv(const char *path, struct mountinfo *info);
-/* A mount of the filesystem with this device number, wherever it is. False: as above. */
+/* Finds the last mount of the filesystem with this device number. False: as above. */
 bool mountinfo_find_device(dev_t device, struct mountinfo *info);
-/* A descriptor of which poll(2) says POLLPRI when mounts have changed. Or -errno. */
+/* Returns a descriptor for which poll(2) reports POLLPRI when mounts have changed, or -errno. */
 int mountinfo_open(void);
 
 #endif

@@ -10,23 +10,23 @@
 #include <sys/mount.h>
 
 enum option_kind {
-	SET_FLAG, /* set bits of the mount's flags */
-	CLEAR_FLAG, /* clear them */
-	SET_BOOL, /* a bool at `offset` becomes true */
-	CLEAR_BOOL, /* … false */
-	SET_SECONDS, /* a uint32_t */
-	SET_PATH, /* an absolute path */
-	SET_CACHE, /* short names of settings */
-	SET_LANES,
-	SET_METRICS,
-	SET_READ,
-	SET_TIMEO,
-	TO_KERNEL, /* handed to the kernel as it is */
-	DROP, /* mount(8)'s or fstab(5)'s business */
+	SET_FLAG, /* sets bits of the mount's flags */
+	CLEAR_FLAG, /* clears bits of the mount's flags */
+	SET_BOOL, /* sets the bool at `offset` to true */
+	CLEAR_BOOL, /* sets the bool at `offset` to false */
+	SET_SECONDS, /* sets the uint32_t at `offset` */
+	SET_PATH, /* sets the pointer at `offset` to an absolute path */
+	SET_CACHE, /* short name of kv.cache_bytes */
+	SET_LANES, /* short name of mount.lanes */
+	SET_METRICS, /* short name of mount.metrics */
+	SET_READ, /* short name of mount.read */
+	SET_TIMEO, /* short name of mount.timeo_s */
+	TO_KERNEL, /* passed to the kernel unchanged */
+	DROP, /* for mount(8) or fstab(5) only */
 };
 
 struct option_rule {
-	const char *name; /* a final '=' means that a value follows; a final '*' that anything may */
+	const char *name; /* a final '=': a value follows; a final '*': any text may follow */
 	enum option_kind kind;
 	unsigned long flag;
 	size_t offset;
@@ -209,7 +209,7 @@ static int apply_option(struct mount_options *options, const char *option, struc
 	return 0;
 }
 
-/* Splits at commas that are not inside double quotes (a context= value may hold commas). */
+/* Splits at commas outside of double quotes (a context= value may contain commas). */
 static int apply_list(struct mount_options *options, char *list, struct status *status)
 {
 	bool quoted = false;
@@ -249,7 +249,7 @@ static int join_lists(struct mount_options *options, const char *list, struct st
 	return 0;
 }
 
-/* `argument`: the last one that was looked at. */
+/* `argument`: the last one that getopt_long looked at. */
 static int refuse_switch(const char *argument, struct status *status)
 {
 	if (optopt == 0)
@@ -257,14 +257,14 @@ static int refuse_switch(const char *argument, struct status *status)
 	return status_set(status, -EINVAL, "unknown switch '-%c' (try --help)", optopt);
 }
 
-/* mount(8) passes short switches alone; --help and --version are for people. */
+/* mount(8) passes only short switches; --help and --version are for users. */
 static int parse_switches(struct mount_options *options, int count, char **arguments, struct status *status)
 {
 	static const struct option names[] = {
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	int letter, code;
 
-	optind = 0; /* glibc: begin anew, whatever was parsed before */
+	optind = 0; /* glibc: starts a new scan */
 	opterr = 0;
 	while ((letter = getopt_long(count, arguments, ":sfnvNVho:t:", names, NULL)) != -1) {
 		switch (letter) {

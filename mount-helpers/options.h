@@ -3,9 +3,9 @@
  *
  *     mount.raftkv SOURCE DIRECTORY [-sfnvN] [-o OPTION[,OPTION…]] [-t TYPE]
  *
- * An option is one of four: a flag of the mount itself (ro, nosuid, noatime …), one of ours, a setting of
- * raftkv.conf(5) (SECTION.KEY=VALUE, or the short name of one), or one that mount(8) and fstab(5) use and hand on
- * (_netdev, x-…), which is dropped. Anything else is an error that names it, unless -s.
+ * An option is a flag of the mount (ro, nosuid, noatime …), an option of mount.raftkv(8), a setting of raftkv.conf(5)
+ * (SECTION.KEY=VALUE, or a short name), an option for the kernel (context=…), or an option of mount(8) or fstab(5)
+ * (_netdev, x-…), which is dropped. Any other option is an error that names it; with -s it is ignored.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_OPTIONS_H
 #define RAFTKV_MOUNT_HELPERS_OPTIONS_H
@@ -28,10 +28,10 @@ enum mount_exit {
 	MOUNT_FAILURE = 32,
 };
 
-/* A setting as it was asked for. */
+/* A setting from the command line. */
 struct mount_setting {
-	const char *section; /* NULL: `text` names it, SECTION.KEY=VALUE */
-	const char *key;
+	const char *section; /* NULL: `text` is SECTION.KEY=VALUE */
+	const char *key; /* NULL, if `section` is */
 	const char *text; /* the whole option */
 };
 
@@ -49,27 +49,27 @@ struct mount_options {
 	bool foreground;
 	bool debug;
 	bool no_subtype;
-	bool allow_other; /* asked for by name: the default of root */
+	bool allow_other; /* given as an option; root has it by default */
 	bool only_me; /* noallow_other */
 	uint32_t mount_timeout_s;
 	const char *log; /* a file; NULL: SOURCE/log */
 	const char *config; /* a file; NULL: CONFIG_PATH, if there is one */
 	struct mount_setting settings[MOUNT_SETTING_COUNT_MAX]; /* the last one wins */
 	uint32_t setting_count;
-	char *kernel; /* options for the kernel (context=…), comma-separated, or NULL; freed by close */
-	char *text; /* the options' own copy; freed by close */
+	char *kernel; /* options for the kernel (context=…), comma-separated, or NULL; freed by mount_options_close */
+	char *text; /* a copy of all option lists; freed by mount_options_close */
 };
 
 /* Parses; strings borrow from `arguments` or belong to `options` (mount_options_close, also after an error).
  * 0, or -EINVAL with a sentence. */
 int mount_options_parse(struct mount_options *options, int count, char **arguments, struct status *status);
 void mount_options_close(struct mount_options *options);
-/* Initializes `config` (config_close, also after an error) and fills it: the file, then the settings. An error's
- * sentence names the file and line, or the option. */
+/* Initializes `config` (config_close, also after an error), and fills it from the file, then from the settings. 0, or a
+ * negative status with a sentence that names the file and line, or the option. */
 int mount_options_configure(
 	const struct mount_options *options, struct config *config, struct status *status);
 
-/* Calls back with every option that the parser accepts, for the test that compares them with the man page. */
+/* Calls `each` with every option that the parser accepts, for the test that compares them with the man page. */
 void mount_options_each(void (*each)(void *argument, const char *name), void *argument);
 
 #endif

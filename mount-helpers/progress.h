@@ -1,6 +1,6 @@
 /*
- * progress.h: a line on stderr that says how far long work is, when stderr is a terminal; and whether somebody wants it
- * to end (SIGINT, SIGTERM, which are blocked meanwhile).
+ * progress.h: a progress line on stderr for long work, if stderr is a terminal. Also tells whether the work was
+ * cancelled by SIGINT or SIGTERM, which are blocked from progress_start on.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_PROGRESS_H
 #define RAFTKV_MOUNT_HELPERS_PROGRESS_H
@@ -12,14 +12,14 @@ struct progress_bar {
 	bool is_shown;
 	bool is_cancelled;
 	int signals; /* signalfd, or -1 */
-	uint64_t next_ms; /* when the line is written again */
+	uint64_t next_ms; /* CLOCK_MONOTONIC, when the line is written again */
 };
 
 /* `is_quiet`: no line. */
+/* `done`: 0 to 1. True: go on; false: cancelled. */
+/* Clears the line, so that other text can be printed. */
 void progress_start(struct progress_bar *progress, bool is_quiet);
-/* `done`: 0 to 1. True: go on. */
 bool progress_tell(struct progress_bar *progress, const char *what, double done);
-/* Takes the line away, so that something else can be printed. */
 void progress_clear(struct progress_bar *progress);
 void progress_stop(struct progress_bar *progress);
 

@@ -98,7 +98,7 @@ static void print_help(FILE *file)
 
 /* ---- Completion ---- */
 
-/* The words that may stand first, or second behind `first`, each once. */
+/* Prints the words that may come first (`first` NULL), or after `first`, each once. */
 static void print_words(const char *first)
 {
 	size_t size = first ? strlen(first) : 0;
@@ -147,10 +147,10 @@ static int run_completion(struct command *command)
 
 /* ---- The command line ---- */
 
-/* Not by getopt_long: which options there are depends on the verb, which may stand behind them, and `config` takes any
- * setting as one. */
+/* getopt_long cannot be used: the options depend on the verb, which may come after them, and `config` takes any setting
+ * as an option. */
 
-/* How many words of the line the verb's name takes; 0: it is another. */
+/* How many words of the line are the verb's name; 0: it is another verb. */
 static int match(const struct verb *verb, int count, char **words)
 {
 	const char *space = strchr(verb->name, ' ');
@@ -175,7 +175,7 @@ static bool is_positive_number(const char *text)
 	return *text != '\0' && strspn(text, "0123456789") == strlen(text) && strtoull(text, NULL, 10) > 0;
 }
 
-/* "name" or "name=" must be one of the verb's, and a number behind the latter; settings check themselves. */
+/* "name" or "name=" must be one of the verb's options, the latter with a number. Settings are checked by config.h. */
 static bool takes_option(const struct verb *verb, const char *option)
 {
 	size_t size = strcspn(option, "=");

@@ -1,4 +1,4 @@
-/* size_text.h: bytes as people read them: "1.5 GiB". */
+/* size_text.h: a number of bytes as text with a unit: "1.5 GiB". */
 #ifndef RAFTKV_MOUNT_HELPERS_SIZE_TEXT_H
 #define RAFTKV_MOUNT_HELPERS_SIZE_TEXT_H
 

@@ -18,7 +18,7 @@ bool source_is_cluster(const char *source)
 	return source[0] != '/' && strchr(source, ':') != NULL;
 }
 
-/* What stands after the last ":/"; NULL: nothing. */
+/* The last ":/" and the text after it; NULL: there is none. */
 static const char *find_subdirectory(const char *source)
 {
 	const char *found = NULL;
@@ -81,7 +81,7 @@ static int prepare_store(const char *source, char *store, struct status *status)
 	return 0;
 }
 
-/* The canonical name of a directory that does not answer: its parent's does. */
+/* The canonical name of a directory that does not answer, from its parent's, which does. */
 static bool resolve_dead(const char *directory, char *canonical)
 {
 	char copy[PATH_MAX], parent[PATH_MAX];

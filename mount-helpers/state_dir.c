@@ -14,9 +14,9 @@
 #include "fs/schema/siphash.h"
 
 #define ROOT_STATE  "/var/lib"
-#define NAME_LENGTH 40 /* of the mount point's end, which people recognize; a hash makes it the only one */
+#define NAME_LENGTH 40 /* of the mount point's end, for people; a hash of the whole mount point follows */
 
-/* Where the user's programs keep what they keep. */
+/* The directory for the state of the user's programs. */
 static int find_base(char *path)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");

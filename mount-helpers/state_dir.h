@@ -1,6 +1,6 @@
 /*
- * state_dir.h: where a mount of a cluster, which has no directory of its own as a store has, keeps its log, its control
- * socket, and the LOCK that its daemon holds while it lives: a directory named after the mount point.
+ * state_dir.h: the directory of a cluster's mount, which has no store's directory: for its log, its control socket, and
+ * the LOCK that its daemon holds while it runs. It is named after the mount point.
  *
  *     root      /var/lib/raftkv/mounts/NAME
  *     others    $XDG_STATE_HOME/raftkv/mounts/NAME, or ~/.local/state/raftkv/mounts/NAME
@@ -10,11 +10,13 @@
 
 #include "proto/status.h"
 
-/* Of a canonical mount point; PATH_MAX bytes. -ENAMETOOLONG; -ENOENT: there is no home. */
+/* Writes the directory of a canonical mount point to `path` (PATH_MAX bytes). 0; -ENAMETOOLONG; -ENOENT: there is no
+ * home directory. */
 int state_dir_find(const char *mount_point, char *path);
-/* Makes it, where it is not there yet; mode 0700. */
+/* Makes the directory and its parents, if absent, with mode 0700. 0, or -errno with a sentence. */
 int state_dir_make(const char *path, struct status *status);
-/* Holds its LOCK until the process ends: umount.fuse.raftkv waits for that. -EWOULDBLOCK: another daemon has it. */
+/* Takes its LOCK until the process ends: umount.fuse.raftkv waits for that. 0 or -errno; -EWOULDBLOCK: another
+ * daemon has it. */
 int state_dir_lock(const char *path);
 
 #endif

@@ -27,7 +27,7 @@
 
 /* ---- Finding ---- */
 
-/* The mount that the path lies in: of the directories above, the first that is a mount of raftkv. */
+/* The mount in which the path lies: the path itself, or the nearest directory above it that is a mount of raftkv. */
 static bool find_mount(const char *path, struct mountinfo *mount)
 {
 	char above[PATH_MAX];
@@ -48,7 +48,7 @@ static bool find_mount(const char *path, struct mountinfo *mount)
 static bool is_address(const char *path)
 {
 	struct store_list list;
-	/* A path in a mount that waits for its cluster may not be touched. */
+	/* Before access(2), which would block on a path in a mount that waits for its cluster. */
 	if (store_list_parse(&list, path, NULL) < 0)
 		return false;
 	store_list_close(&list);
@@ -95,7 +95,7 @@ void target_close(struct target *target)
 
 /* ---- Stats ---- */
 
-/* Without memory a stat is missing. */
+/* Without memory the stat is left out. */
 static void add(struct target *target, const char *name, const char *value)
 {
 	struct statistic *stats = realloc(target->stats, (target->count + 1) * sizeof *stats);
@@ -193,7 +193,7 @@ static int connect_to_address(const char *address)
 	return fd;
 }
 
-/* All that comes until the other side closes, to be freed; takes the descriptor. A blocking call may be interrupted though
+/* All that comes until the other side closes, to be freed; takes the descriptor. A blocking call may be interrupted although
  * no signal came: by the end of what io_uring did for this thread. 0; -ETIMEDOUT: nothing came for ANSWER_TIMEOUT_S. */
 static int receive(int fd, char **text)
 {
@@ -214,7 +214,7 @@ static int receive(int fd, char **text)
 	return status;
 }
 
-/* Asks for the stats; takes the descriptor. `text` is to be freed, `*stats` in it. -EPROTO: that is no answer. */
+/* Asks for the stats; takes the descriptor. `text` is to be freed, `*stats` points into it. -EPROTO: it is not an answer. */
 static int ask_over_http(int fd, char **text, char **stats)
 {
 	static const char request[] = "GET /stats HTTP/1.0\r\n\r\n";
@@ -307,7 +307,7 @@ static int load_from_metrics(struct target *target, struct status *status)
 
 /* ---- From a store that runs ---- */
 
-/* From its port. */
+/* From the store's port. */
 static int load_from_store(struct target *target, struct status *status)
 {
 	struct cluster *cluster;
@@ -330,7 +330,7 @@ static int load_from_store(struct target *target, struct status *status)
 	return 0;
 }
 
-/* From the socket in its directory, if raftkvd has one there. */
+/* From raftkvd's socket in the store's directory, if there is one. */
 static int load_from_directory(struct target *target)
 {
 	int fd = connect_to_store(target->store);
@@ -406,7 +406,7 @@ static int load_inspected(struct target *target, struct status *status)
 	return code;
 }
 
-/* Of a store, or of a mount's metrics. */
+/* From a store's port, or from a mount's metrics. */
 static int load_from_address(struct target *target, struct status *status)
 {
 	struct status denial = {0};
@@ -428,7 +428,7 @@ int target_load(struct target *target, struct status *status)
 	return load_from_directory(target) == 0 ? 0 : load_inspected(target, status);
 }
 
-/* What a setting says; empty: nothing. */
+/* The value of a setting; empty: it is not set. */
 static void copy_setting(const struct target *target, const char *name, char *value, size_t size)
 {
 	size_t length = strlen(name);

@@ -1,11 +1,11 @@
 /*
- * umount.fuse.raftkv: what umount(8) calls for a raftkv mount. umount(2) of a FUSE filesystem returns before its daemon
- * has written out and closed the store; this waits for the daemon, so that the store can be copied, moved or mounted
- * again at once.
+ * umount.fuse.raftkv: the helper that umount(8) calls for a raftkv mount. umount(2) of a FUSE filesystem returns before
+ * its daemon has written out its data and closed the store. The helper waits for the daemon, so that the store can then
+ * be copied, moved or mounted again.
  *
  *     umount.fuse.raftkv DIRECTORY [-flnrv] [-N NAMESPACE] [-t TYPE]
  *
- * These switches are all that umount(8) passes on: none has a long form.
+ * umount(8) passes on only these switches, none of which has a long form.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static bool parse(struct umount_options *options, int count, char **arguments)
 	return true;
 }
 
-/* Until nobody holds the store's LOCK any more. False: somebody still does. */
+/* Waits until no process holds the store's LOCK. False: one still does after WAIT_S. */
 static bool wait_for_store(const char *store)
 {
 	char path[PATH_MAX + 8];
@@ -68,7 +68,7 @@ static bool wait_for_store(const char *store)
 	return is_free;
 }
 
-/* Where the mount's daemon holds a LOCK. False: nobody knows. */
+/* The directory in which the mount's daemon holds a LOCK. False: unknown. */
 static bool find_store(const struct mountinfo *info, char store[PATH_MAX])
 {
 	if (source_is_cluster(info->source))
@@ -87,7 +87,7 @@ int main(int count, char **arguments)
 		fprintf(stderr, "usage: umount.fuse.raftkv DIRECTORY [-flnrv]\n");
 		return MOUNT_USAGE;
 	}
-	/* The name as it is, when it cannot be resolved because the daemon is gone. */
+	/* The name cannot be resolved if the daemon is gone: it is then used as it is. */
 	if (!realpath(options.directory, directory))
 		snprintf(directory, sizeof directory, "%s", options.directory);
 	is_known = mountinfo_find(directory, &info) && find_store(&info, store);
@@ -95,7 +95,7 @@ int main(int count, char **arguments)
 		fprintf(stderr, "umount.fuse.raftkv: %s: %s\n", directory, strerror(errno));
 		return MOUNT_FAILURE;
 	}
-	/* A bind mount was one of several places; who forces does not want to wait. */
+	/* No wait after -f or -l, nor while the filesystem is still mounted elsewhere (a bind mount). */
 	if (!is_known || options.flags & (MNT_DETACH | MNT_FORCE) ||
 		mountinfo_find_device(info.device, &other))
 		return MOUNT_OK;

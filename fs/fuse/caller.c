@@ -14,7 +14,7 @@ struct proc_text {
 	char bytes[4096];
 };
 
-/* The text of /proc/THREAD/NAME; false: it is not there, or no thread is known. */
+/* Reads /proc/THREAD/NAME. False: it is not there, or the thread is unknown (0). */
 static bool caller_read(uint32_t thread, const char *name, struct proc_text *text)
 {
 	char path[64];
@@ -49,7 +49,7 @@ static uint64_t caller_set(const struct proc_text *text, const char *name)
 
 static bool is_exiting(const struct proc_text *stat)
 {
-	const char *rest = strrchr(stat->bytes, ')'); /* the program's name may hold anything */
+	const char *rest = strrchr(stat->bytes, ')'); /* the program's name may contain any characters */
 	uint32_t flags;
 
 	return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %" SCNu32, &flags) == 1 && flags & PF_EXITING;
@@ -70,7 +70,7 @@ bool caller_is_dying(uint32_t thread)
 	return caller_read(thread, "stat", &text) && is_exiting(&text);
 }
 
-/* The `which`th of the ids of proc_pid_status(5)'s line: real, effective, saved, filesystem's. */
+/* The id with index `which` of a line of proc_pid_status(5): real, effective, saved, filesystem. */
 static bool caller_id(const struct proc_text *text, const char *name, unsigned which, uint32_t *id)
 {
 	const char *line = strstr(text->bytes, name);
@@ -83,7 +83,7 @@ static bool caller_id(const struct proc_text *text, const char *name, unsigned w
 	return true;
 }
 
-/* Capabilities alone do not tell: in a user namespace of its own anybody has them all. */
+/* The capability alone does not suffice: in a user namespace of its own every process has all capabilities. */
 bool caller_has(uint32_t thread, unsigned capability)
 {
 	struct proc_text text;

@@ -1,7 +1,7 @@
 /*
- * caller.h: what proc(5) tells of the thread that made a request, by its id as FUSE tells it. The watch asks, and
- * operations on privileges. 0, as for a thread in a PID namespace that this process does not see, or a thread that is
- * gone: nothing is known, and the answer is false.
+ * caller.h: what proc(5) tells of the thread that made a request, by its id in the FUSE header. The watch and
+ * operations on privileges ask. All answers are false if nothing is known: for id 0 (the thread is in a PID namespace
+ * that this process does not see), and for a thread that has ended.
  */
 #ifndef RAFTKV_FS_FUSE_CALLER_H
 #define RAFTKV_FS_FUSE_CALLER_H
@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is it about to die, or does a signal wait for it that asks it to (SIGKILL, SIGTERM, SIGINT)? */
+/* Whether the thread is exiting, or SIGKILL, SIGTERM or SIGINT is pending for it and not blocked. */
 bool caller_is_dying(uint32_t thread);
-/* Is it root, and has the capability (capabilities(7), CAP_…)? */
+/* Whether its effective user is root and it has the capability (capabilities(7), CAP_…). */
 bool caller_has(uint32_t thread, unsigned capability);
-/* Is that the group that it works with? Supplementary groups are not looked at. */
+/* Whether `group` is its filesystem group. Supplementary groups are not looked at. */
 bool caller_has_group(uint32_t thread, uint32_t group);
 
 #endif

@@ -120,7 +120,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(result) ? WEXITSTATUS(result) : 128;
 }
 
-/* What fusermount3 parses: a comma or backslash in a value has a backslash before it. */
+/* Escapes an option's value for fusermount3: a comma or backslash gets a backslash before it. */
 static void escape(char *to, size_t size, const char *from)
 {
 	size_t used = 0;
@@ -133,7 +133,7 @@ static void escape(char *to, size_t size, const char *from)
 	to[used] = '\0';
 }
 
-/* fusermount3 adds nosuid and nodev, whatever is asked. */
+/* Without nosuid and nodev, which fusermount3 always adds. */
 static void append_flags(char *data, size_t size, unsigned long flags)
 {
 	static const struct {
@@ -221,7 +221,7 @@ int channel_clone(const struct channel *channel, int *fd)
 	return 0;
 }
 
-/* `offset` is where the pages begin that go, negative: none do. 0 or -errno. */
+/* Invalidates the attributes, and the pages from `offset` on; negative: no pages. 0 or -errno. */
 static int invalidate(const struct channel *channel, uint64_t ino, int64_t offset)
 {
 	struct {

@@ -16,21 +16,21 @@
 #include "fs/fuse/lane_buffers.h"
 #include "fs/fuse/protocol.h"
 
-#define REQUESTS_A_TURN 32 /* then other events of the loop get theirs */
+#define REQUESTS_A_TURN 32 /* then other events of the loop get a turn */
 
 struct lane {
 	struct lane_options options;
 	struct fuse_session *session;
-	uv_poll_t poll; /* not of a helper */
+	uv_poll_t poll; /* not used by a helper */
 	bool is_reading;
-	struct payloads_waiter room; /* nor is this */
-	bool is_waiting; /* for room: `poll` sees the end alone */
+	struct payloads_waiter room; /* not used by a helper */
+	bool is_waiting; /* for room; `poll` then reports only the end of the connection */
 	bool is_helper;
-	struct lane *helper; /* the next one, or NULL */
-	struct env_mail help; /* to a helper: read */
-	atomic_bool is_help_asked;
-	struct env_mail end; /* to a helper: no request will come */
-	bool answers; /* false: an INIT answer is swallowed */
+	struct lane *helper; /* the next lane, or NULL */
+	struct env_mail help; /* posted to a helper: read */
+	atomic_bool is_help_asked; /* `help` is in flight */
+	struct env_mail end; /* posted to a helper: the connection has ended */
+	bool answers; /* false: an INIT answer is dropped */
 	struct lane_buffers *buffers;
 	const struct fuse_in_header *header; /* of the request being handled */
 	uint32_t flags;
@@ -49,9 +49,9 @@ struct buf *lane_take_data(struct lane *lane, const void *data, size_t size)
 #define FUSE_ALLOW_IDMAP (UINT64_C(1) << 40)
 #endif
 
-/* What libfuse 3.14 does not answer: HANDLE_KILLPRIV_V2, with which the kernel does not ask for security.capability
- * before every write; PARALLEL_DIROPS, which it knows and forgets; ALLOW_IDMAP: from then on requests tell the caller's
- * ids only where something is made. */
+/* Adds flags that libfuse 3.14 does not set in the INIT answer: HANDLE_KILLPRIV_V2, so that the kernel does not ask
+ * for security.capability before every write; PARALLEL_DIROPS, which libfuse knows but does not set; ALLOW_IDMAP, after
+ * which only requests that create an inode tell the caller's ids. */
 static void patch_init_answer(const struct lane *lane, struct iovec *vector, int count)
 {
 	const struct fuse_init_in *asked = (const void *)(lane->header + 1);
@@ -84,7 +84,7 @@ static ssize_t session_writev(int fd, struct iovec *vector, int count, void *use
 	return written;
 }
 
-/* The lane reads by itself; libfuse never does. */
+/* Only the lane reads, never libfuse. */
 static ssize_t session_read(int fd, void *bytes, size_t size, void *userdata)
 {
 	(void)fd, (void)bytes, (void)size, (void)userdata;
@@ -192,7 +192,7 @@ static struct lane_raw raw_request(struct lane *lane)
 	};
 }
 
-/* What libfuse 3.14 decodes but does not show. */
+/* For lane_flags: libfuse 3.14 decodes these flags but does not show them. */
 static uint32_t hidden_flags(const struct fuse_in_header *header)
 {
 	const void *argument = header + 1;
@@ -250,14 +250,14 @@ static void on_poll_closed(uv_handle_t *handle)
 	struct lane *lane = handle->data;
 
 	lane->is_reading = false;
-	if (lane->stopped && !lane->is_waiting) /* else its mail is still to come */
+	if (lane->stopped && !lane->is_waiting) /* else on_room calls `stopped` */
 		lane->stopped(lane->stopped_argument);
 }
 
 static void on_helper_end(struct env_mail *mail);
 static void on_help(struct env_mail *mail);
 
-/* Each lane tells the next. */
+/* Each lane tells its helper. */
 static void end(struct lane *lane)
 {
 	struct lane *helper = lane->helper;
@@ -282,7 +282,8 @@ static void ask_help(struct lane *lane)
 		env_post(helper->options.loop, &helper->help, on_help);
 }
 
-/* 0: more may be waiting. -EAGAIN: nothing is. -ENOBUFS: there is no room. Another error: nothing will ever be. */
+/* 0: there may be more requests. -EAGAIN: there are none. -ENOBUFS: the payloads are full. Other errors: the connection
+ * has ended. */
 static int read_requests(struct lane *lane)
 {
 	for (int i = 0; i < REQUESTS_A_TURN; i++) {
@@ -295,7 +296,7 @@ static int read_requests(struct lane *lane)
 			return -ENODEV;
 		if (size == -EAGAIN || size == -ENODEV)
 			return (int)size;
-		if (size == -ENOENT || size == -EINTR) /* the request was interrupted before we got it */
+		if (size == -ENOENT || size == -EINTR) /* the request was interrupted before it was read */
 			continue;
 		if (size < (ssize_t)sizeof(struct fuse_in_header)) {
 			log_error(lane->options.logger, "msg=\"reading from /dev/fuse failed\" error=%zd",
@@ -329,7 +330,7 @@ static void on_hung_up(uv_poll_t *poll, int status, int events)
 	end(poll->data);
 }
 
-/* What is to be read stays, and is found again. */
+/* Requests that are not read stay in the kernel; the poll reports them again. */
 static void wait_for_room(struct lane *lane)
 {
 	lane->room.loop = lane->options.loop;
@@ -354,7 +355,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		end(lane);
 }
 
-/* The lane that waits meets the end, too, and tells. */
+/* Errors are ignored: the polling lane meets the end of the connection, too, and tells its helper. */
 static void on_help(struct env_mail *mail)
 {
 	struct lane *lane = container_of(mail, struct lane, help);
@@ -426,7 +427,7 @@ void lane_stop(struct lane *lane, void (*stopped)(void *argument), void *argumen
 	lane->stopped_argument = argument;
 	if (lane->is_helper) {
 		lane->is_reading = false;
-		if (!atomic_load(&lane->is_help_asked)) /* else its mail is still on its way */
+		if (!atomic_load(&lane->is_help_asked)) /* else on_help calls `stopped` */
 			stopped(argument);
 		return;
 	}

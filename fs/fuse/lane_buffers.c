@@ -9,19 +9,19 @@
 #define BUFFER_SIZE (PAGE + LANE_WRITE_MAX + PAGE)
 #define SPARES_MAX  16
 
-/* What read(2) fills. The request ends the first page with its head, so that data begins the second. */
+/* A buffer for read(2). A FUSE_WRITE's headers end the first page, and its data begins the second one. */
 struct request_buffer {
 	struct request_buffer *next;
 	struct request_buffer_pool *pool;
-	void *block; /* malloc'ed. aligned_alloc does not find again what it was given back, and the heap grows */
-	uint8_t *memory; /* in the block, PAGE-aligned */
+	void *block; /* by malloc: aligned_alloc does not reuse freed blocks well, and the heap would grow */
+	uint8_t *memory; /* in the block, aligned to PAGE */
 };
 
-/* Where buffers that were taken come back to. It outlives the lane while some are still out. */
+/* Receives the taken buffers. It outlives the lane until the last one is returned. */
 struct request_buffer_pool {
-	atomic_uint references; /* the lane, and each buffer that is out */
+	atomic_uint references; /* of the lane, and of each taken buffer */
 	_Atomic(struct request_buffer *) returned; /* pushed by any thread */
-	atomic_uint returned_count; /* about as many; beyond SPARES_MAX they are freed at once */
+	atomic_uint returned_count; /* of `returned`, roughly; beyond SPARES_MAX buffers are freed at once */
 };
 
 struct lane_buffers {
@@ -83,7 +83,7 @@ static void pool_push(struct request_buffer_pool *pool, struct request_buffer *b
 		&pool->returned, &first, buffer, memory_order_release, memory_order_relaxed));
 }
 
-/* One that was taken is needed no longer. */
+/* Returns a taken buffer. */
 static void buffer_return(void *argument)
 {
 	struct request_buffer *buffer = argument;
@@ -98,7 +98,7 @@ static void buffer_return(void *argument)
 	pool_unref(pool);
 }
 
-/* ---- The lane's ---- */
+/* ---- The lane's buffers ---- */
 
 static void lane_buffers_spare(struct lane_buffers *buffers, struct request_buffer *buffer)
 {

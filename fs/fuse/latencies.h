@@ -1,6 +1,6 @@
 /*
- * latencies.h: how long the kernel's requests took, from when their operation began to their reply, by opcode. Requests
- * add to it when they end; stats read it.
+ * latencies.h: how long the kernel's requests took from their operation's callback to their reply, by opcode. Requests
+ * add their time when they end; stats read the sums.
  */
 #ifndef RAFTKV_FS_FUSE_LATENCIES_H
 #define RAFTKV_FS_FUSE_LATENCIES_H
@@ -15,7 +15,7 @@ struct latencies {
 };
 
 void latencies_add(struct latencies *latencies, uint32_t opcode, uint64_t duration_ns);
-/* Those that have come at least once; `name` as in "lookup". */
+/* Calls `each` for every opcode that has come at least once. `name`: lower case ("lookup"). */
 void latencies_each(const struct latencies *latencies,
 	void (*each)(void *argument, const char *name, const struct histogram_sums *sums), void *argument);
 

@@ -9,10 +9,10 @@
 
 struct payloads {
 	pthread_mutex_t mutex;
-	uint64_t size; /* bytes on their way */
-	uint64_t size_max; /* now */
-	uint64_t answers; /* payloads that have been given back */
-	unsigned old_count; /* of views */
+	uint64_t size; /* bytes of all payloads */
+	uint64_t size_max; /* the current limit */
+	uint64_t answers; /* payloads removed so far */
+	unsigned old_count; /* of views with `has_old` */
 	atomic_bool are_full; /* written under the mutex */
 	struct payloads_waiter *waiters;
 };

@@ -1,29 +1,29 @@
 /*
- * payloads.h: how many bytes of file data are on their way in a mount: of writes taken from the kernel that are not
- * durable yet, and of reads that are being made.
+ * payloads.h: how many bytes of file data (payloads) a mount's requests hold: of writes that have not been answered,
+ * and of reads.
  *
  * The kernel limits its background requests (asynchronous direct I/O, read-ahead, writeback), but not how many threads
- * write or read by themselves, each up to LANE_WRITE_MAX at a time. And whoever reads a request has its data in memory:
- * the kernel does not say beforehand what comes next. So when PAYLOADS_SIZE_MAX bytes are on their way the lanes read no
- * requests at all, until a quarter has been answered. As each lane may have begun to read, there may be LANE_WRITE_MAX
- * more for each.
+ * read or write synchronously, each up to LANE_WRITE_MAX bytes at a time. The size of a request is not known before its
+ * data has been read into memory. So at PAYLOADS_SIZE_MAX bytes the lanes read no more requests, until a quarter of
+ * them has been answered. Each lane may have begun to read one, so there may be LANE_WRITE_MAX more bytes for each
+ * lane.
  *
- * What is under way comes to its end without another request being read, or the mount would stand still. So a payload is
- * counted only while the request waits for the store or the write-back, which need nothing of the kernel:
+ * The counted requests must be able to end without another request being read; else the mount would deadlock. So a
+ * payload is counted only while the request waits for the store or the write-back, which need nothing of the kernel:
  *
- * - A write that waits until the kernel has dropped pages has given its payload back: the kernel may wait in turn for a
- *   read or a writeback of the file, whose request nobody has read. A read never waits for that.
- * - Waits for locks, and operations on names, may well need another request (an unlock, an INTERRUPT). They have no
- *   payload here; nor have listings and extended attributes.
+ * - A write gives its payload back before it waits until the kernel has dropped pages: the kernel may be waiting for a
+ *   read or a writeback of the file, whose request has not been read. A read never waits for pages.
+ * - Waits for locks, and operations on names, may need another request (an unlock, an INTERRUPT). They have no payload
+ *   here; nor have listings and extended attributes.
  * - The end of the connection is noticed without reading.
  *
- * Stores that do not answer are another matter: a process that is killed closes its files, and no signal ends that
- * request; locks would not be interrupted; and other regions may answer. So when a payload has waited for so long that
- * the watch looks at it and no payload has been answered from one look to the next, PAYLOADS_OUTAGE_SIZE_MAX bytes may be
- * on their way, which is more than the kernel's background requests can be. This holds until none has waited for long.
- * An embedded store answers, or its process ends: its mount has no watch, and the one limit.
+ * When stores do not answer, requests have to be read nevertheless: a killed process closes its files, and no signal
+ * ends that FLUSH; waits for locks have to be interrupted; and other regions may answer. So the limit rises to
+ * PAYLOADS_OUTAGE_SIZE_MAX, more than all background requests of the kernel can hold, when a payload is older than the
+ * watch's patience and no payload was answered between two looks of the watch. It falls again when no payload is that
+ * old. A mount with an embedded store has no watch and only the first limit: its store answers, or its process ends.
  *
- * Copies further down are not counted: what is read from another machine arrives in a message of its own.
+ * Other copies are not counted: data that is read from another machine arrives in a message of its own.
  *
  * Any thread.
  */
@@ -41,7 +41,7 @@
 
 struct payloads;
 
-/* Somebody waits for room. Embedded; the payloads' until `wake`. */
+/* Waits for room. Embedded; the payloads' until `wake`. */
 struct payloads_waiter {
 	struct env_mail mail; /* the payloads' */
 	struct payloads_waiter *next; /* the payloads' */
@@ -49,24 +49,24 @@ struct payloads_waiter {
 	env_mail_cb wake;
 };
 
-/* What a watch saw when it last looked at its requests. Zeroes at first. */
+/* The last look of one watch at its requests. Zeroes at first. */
 struct payloads_view {
-	bool has_old;
-	uint64_t answers;
+	bool has_old; /* an old request had a payload */
+	uint64_t answers; /* payloads answered so far */
 };
 
 struct payloads *payloads_new(void); /* NULL: no memory */
 void payloads_free(struct payloads *payloads); /* nobody waits. May be NULL */
 
-/* So many bytes are on their way, whatever the limit. */
+/* Counts a payload, also beyond the limit. */
 void payloads_add(struct payloads *payloads, size_t size);
-/* They are no longer. */
+/* Takes the count back, when the payload has been answered or freed. */
 void payloads_remove(struct payloads *payloads, size_t size);
-/* No request is to be read. */
+/* Whether the lanes must not read requests. */
 bool payloads_are_full(const struct payloads *payloads);
-/* Until there is room. True: there is, and `waiter` is not woken; false: it will be. */
+/* Waits for room. True: there is room, and `waiter` is not woken; false: it will be. */
 bool payloads_wait(struct payloads *payloads, struct payloads_waiter *waiter);
-/* `has_old`: among the requests of this view there is one that has a payload and has waited for long. */
+/* A watch has looked at its requests. `has_old`: one of them has a payload and is older than the watch's patience. */
 void payloads_look(struct payloads *payloads, struct payloads_view *view, bool has_old);
 
 #endif

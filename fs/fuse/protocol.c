@@ -4,7 +4,7 @@
 
 #include "fs/fuse/raw.h"
 
-/* What follows the header: a struct of `size` bytes, then `names` strings that end with NUL. */
+/* What follows the header: a struct of `size` bytes, then strings that end with NUL, `names` of them. */
 struct shape {
 	size_t size;
 	unsigned names;
@@ -32,7 +32,7 @@ static const struct shape shapes[] = {
 	[FUSE_LISTXATTR] = {sizeof(struct fuse_getxattr_in), 0},
 	[FUSE_REMOVEXATTR] = {0, 1},
 	[FUSE_FLUSH] = {sizeof(struct fuse_flush_in), 0},
-	[FUSE_INIT] = {8, 0}, /* version and nothing else: an ancient kernel, which libfuse refuses */
+	[FUSE_INIT] = {8, 0}, /* only the version: of a very old kernel, which libfuse refuses */
 	[FUSE_OPENDIR] = {sizeof(struct fuse_open_in), 0},
 	[FUSE_READDIR] = {sizeof(struct fuse_read_in), 0},
 	[FUSE_RELEASEDIR] = {sizeof(struct fuse_release_in), 0},
@@ -70,10 +70,10 @@ static bool has_names(const char *bytes, size_t size, unsigned names)
 	return true;
 }
 
-/* The value begins after the name, whose length the kernel may have padded by nothing. */
+/* The value follows the name without padding. */
 static bool has_value(const char *bytes, size_t size, uint32_t value_size)
 {
-	size_t name_size = strlen(bytes) + 1; /* it ends: checked before */
+	size_t name_size = strlen(bytes) + 1; /* has_names has found its end */
 
 	return size - name_size >= value_size;
 }
@@ -96,7 +96,7 @@ bool protocol_is_valid(const struct fuse_in_header *header, size_t size)
 	if (!has_names(argument + shape->size, rest, shape->names))
 		return false;
 	switch (header->opcode) {
-	case FUSE_NOTIFY_REPLY: /* nobody here asks for one */
+	case FUSE_NOTIFY_REPLY: /* never asked for */
 		return false;
 	case FUSE_WRITE:
 		return ((const struct fuse_write_in *)(const void *)argument)->size <= rest;

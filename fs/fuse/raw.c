@@ -42,7 +42,9 @@ void raw_fill_created(
 			.attr_valid = (uint64_t)entry->attr_timeout,
 			.entry_valid_nsec = nanoseconds_of(entry->entry_timeout),
 			.attr_valid_nsec = nanoseconds_of(entry->attr_timeout)},
-		.open = {.fh = info->fh, .open_flags = info->keep_cache ? FOPEN_KEEP_CACHE : 0},
+		.open = {.fh = info->fh,
+			.open_flags = (info->keep_cache ? FOPEN_KEEP_CACHE : 0) |
+				      (info->direct_io ? FOPEN_DIRECT_IO : 0)},
 	};
 	fill_attr(&out->entry.attr, &entry->attr);
 }

@@ -1,5 +1,5 @@
 /*
- * raw.h: the answers that libfuse 3.14 cannot make, in the kernel's own layout (linux/fuse.h, protocol 7.39). STATX and
+ * raw.h: the replies that libfuse 3.14 cannot make, in the kernel's layout (linux/fuse.h, protocol 7.39). STATX and
  * TMPFILE fill them in.
  */
 #ifndef RAFTKV_FS_FUSE_RAW_H
@@ -10,7 +10,7 @@
 #include "fs/fuse/lane.h"
 #include "fs/schema/rows.h"
 
-/* Of FUSE_TMPFILE, as of FUSE_CREATE. */
+/* The reply to FUSE_TMPFILE, which is that to FUSE_CREATE. */
 struct raw_created {
 	struct fuse_entry_out entry;
 	struct fuse_open_out open;
@@ -18,7 +18,7 @@ struct raw_created {
 void raw_fill_created(
 	struct raw_created *out, const struct fuse_entry_param *entry, const struct fuse_file_info *info);
 
-/* FUSE_STATX, which Debian 12's linux/fuse.h lacks. */
+/* The structs of FUSE_STATX, which Debian 12's linux/fuse.h lacks. */
 struct raw_statx_in {
 	uint32_t getattr_flags;
 	uint32_t reserved;
@@ -64,7 +64,7 @@ struct raw_statx_out {
 	uint64_t spare[2];
 	struct raw_statx stat;
 };
-/* `block_size`: st_blksize. `timeout`: seconds for which the kernel may go by it. */
+/* `block_size`: st_blksize. `timeout`: seconds for which the kernel may cache the attributes. */
 void raw_fill_statx(
 	struct raw_statx_out *out, const struct attributes *attributes, uint32_t block_size, double timeout);
 

@@ -20,8 +20,8 @@ struct note {
 	uint64_t ino;
 	struct fs_time time;
 	bool is_sent;
-	bool has_later; /* it was read again after `time` had been sent: */
-	struct fs_time later;
+	bool has_later; /* `later` is set */
+	struct fs_time later; /* of a read after `time` was sent */
 	UT_hash_handle hh;
 };
 
@@ -29,9 +29,9 @@ struct atimes {
 	struct client *client;
 	struct env_loop *loop;
 	pthread_mutex_t mutex;
-	struct note *notes; /* until the store has them */
+	struct note *notes; /* each until the store has answered it */
 	_Atomic unsigned count; /* of notes; written under the mutex */
-	bool is_timer_set; /* or about to be; under the mutex */
+	bool is_timer_set; /* or a mail that sets it is in flight; under the mutex */
 	struct env_mail arm;
 	/* The loop's: */
 	struct env_timer timer;
@@ -74,7 +74,7 @@ void atimes_free(struct atimes *atimes)
 static void send_some(struct atimes *atimes);
 static void set_timer(struct atimes *atimes);
 
-/* The store has the note, or will never have it. What was noted meanwhile waits for the next batch. */
+/* The store has answered the note, or will never get it. A read noted meanwhile waits for the next batch. */
 static void settle(struct atimes *atimes, struct note *note)
 {
 	bool must_arm = false;
@@ -101,7 +101,7 @@ static void settle(struct atimes *atimes, struct note *note)
 		set_timer(atimes);
 }
 
-/* An inode that is gone by now, or any other refusal: an access time is not worth more. */
+/* Errors are ignored: the inode may be gone, and an access time is not worth another try. */
 static void on_atimes_set(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct note *note = container_of(call, struct note, call);
@@ -205,7 +205,7 @@ static struct note *atimes_find(struct atimes *atimes, uint64_t ino)
 	return note;
 }
 
-/* The newest that anybody knows. `note` may be NULL. */
+/* The later one of the noted time and `atime`. `note` may be NULL. */
 static struct fs_time newest(const struct note *note, struct fs_time atime)
 {
 	struct fs_time noted;
@@ -222,7 +222,7 @@ static bool is_due(
 	return is_strict || is_old(attributes, newest(note, attributes->atime), now);
 }
 
-/* Under the mutex; of a file that has no note. Whether the timer has to be set. */
+/* Under the mutex, for an inode that has no note. Returns whether the timer has to be set. */
 static bool atimes_add(struct atimes *atimes, uint64_t ino, struct fs_time now)
 {
 	struct note *note;

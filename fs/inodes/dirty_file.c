@@ -38,8 +38,8 @@ static uint64_t chunk_end(const struct dirty_chunk *chunk)
 	return chunk->offset + chunk->size;
 }
 
-/* How many bytes of a write at `offset` can join the open chunk: it overwrites or continues it, up to the next
- * boundary of CHUNK_SIZE_MAX in the file, so that operations lie on whole units. */
+/* How many bytes of a write at `offset` can join the chunk, which must be open: the write overwrites or continues
+ * it. The chunk ends at the next multiple of CHUNK_SIZE_MAX in the file, so that operations lie on whole units. */
 static size_t chunk_room(const struct dirty_chunk *chunk, uint64_t offset)
 {
 	uint64_t end = (chunk->offset / CHUNK_SIZE_MAX + 1) * CHUNK_SIZE_MAX;
@@ -97,7 +97,7 @@ static struct dirty_chunk *chunk_for(struct dirty_file *file, uint64_t offset, u
 	return chunk_append(file, offset, ++*sequence);
 }
 
-/* As much of the data as the chunk has room for: how many bytes, or -ENOMEM. */
+/* Adds as much of the data as the chunk has room for. How many bytes, or -ENOMEM. */
 static ssize_t chunk_join(struct dirty_chunk *chunk, const struct dirty_write *write)
 {
 	size_t room = chunk_room(chunk, write->offset);
@@ -147,9 +147,9 @@ void dirty_file_close(struct dirty_file *file)
 		file->last->is_open = false;
 }
 
-/* ---- Going ---- */
+/* ---- Sending ---- */
 
-/* May it go? Not while something older that it overlaps is here: operations may be evaluated in any order. */
+/* Not while the file has an older chunk that overlaps it: operations may be evaluated in any order. */
 static bool may_send(const struct dirty_file *file, const struct dirty_chunk *chunk)
 {
 	for (const struct dirty_chunk *older = file->first; older != chunk; older = older->next)
@@ -191,7 +191,7 @@ uint64_t dirty_file_end(const struct dirty_file *file)
 	return end;
 }
 
-/* ---- Who waits ---- */
+/* ---- Waiters ---- */
 
 static bool is_awaited(const struct dirty_chunk *chunk, const struct write_back_waiter *waiter)
 {
@@ -237,9 +237,9 @@ void dirty_file_fail(struct dirty_file *file, const struct dirty_chunk *chunk, i
 			waiter->error = error;
 }
 
-/* ---- What is seen of it ---- */
+/* ---- Attributes ---- */
 
-/* The blocks as if it overwrote nothing. */
+/* Counts blocks as if the chunk overwrote none. */
 static void chunk_lay_over(const struct dirty_chunk *chunk, struct attributes *attributes)
 {
 	uint64_t end = chunk_end(chunk), size = end;

@@ -18,11 +18,11 @@ struct drops {
 	void (*drop)(void *argument, uint64_t ino);
 	void *argument;
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* the queue, or is_ending */
+	pthread_cond_t changed; /* the queue has grown, or is_ending was set */
 	pthread_t thread;
 	struct drops_item *queue; /* in the order of the tickets */
 	uint64_t last_ticket;
-	_Atomic uint64_t done; /* tickets up to here; written under the mutex */
+	_Atomic uint64_t done; /* all tickets up to this one; written under the mutex */
 	struct drops_waiter *waiters;
 	bool is_ending;
 };
@@ -41,7 +41,8 @@ static void wake(struct drops *drops)
 	}
 }
 
-/* Under the mutex, which it lets go meanwhile. What is wanted after it has begun gets a ticket of its own. */
+/* Under the mutex, which is unlocked during the drop. The item leaves the queue before, so that a later drops_add of
+ * the inode gets a new ticket. */
 static void drop_first(struct drops *drops)
 {
 	struct drops_item *item = drops->queue;

@@ -1,6 +1,7 @@
 /*
- * drops.h: drops the kernel's pages of an inode, because its data changed past them, or elsewhere; for pages.h and direct
- * writes. A thread of its own does it, which holds no lock: the kernel may wait for reads and writes of the very file.
+ * drops.h: has the kernel drop its pages of an inode, after the data was changed by a direct write or by another mount.
+ * pages.h and the direct writes ask for it. A thread of its own does it and holds no lock meanwhile, because the kernel
+ * may wait for reads and writes of the same file.
  *
  * Any thread.
  */
@@ -11,7 +12,7 @@
 
 struct drops;
 
-/* Somebody waits until pages have gone. Embedded; the drops' until `wake`. */
+/* Waits until pages have been dropped. Embedded; the drops' until `wake`. */
 struct drops_waiter {
 	struct env_mail mail; /* the drops' */
 	struct drops_waiter *next; /* the drops' */
@@ -20,14 +21,15 @@ struct drops_waiter {
 	env_mail_cb wake;
 };
 
-/* `drop`: by the kernel; may block. 0 or -errno. */
+/* `drop` has the kernel drop the pages of one inode; it may block. 0 or -errno. */
 int drops_new(void (*drop)(void *argument, uint64_t ino), void *argument, struct drops **drops);
-void drops_free(struct drops *drops); /* nobody waits; what is still to be dropped is not. May be NULL */
-/* Whatever pages of it there are at the call go. A ticket; 0: no memory, they stay. */
+void drops_free(struct drops *drops); /* nobody waits; queued inodes are not dropped any more. May be NULL */
+/* Queues the inode: all pages that the kernel has of it now are dropped. Returns a ticket; 0: no memory, and the pages
+ * stay. */
 uint64_t drops_add(struct drops *drops, uint64_t ino);
-/* Has what the ticket stands for been dropped? 0 stands for nothing. */
+/* Whether the drop with this ticket has been done; true for 0. */
 bool drops_is_done(const struct drops *drops, uint64_t ticket);
-/* Until it is. True: it is, and `waiter` is not woken; false: it will be. */
+/* Waits for it. True: it has been done, and `waiter` is not woken; false: `waiter` will be. */
 bool drops_wait(struct drops *drops, uint64_t ticket, struct drops_waiter *waiter);
 
 #endif

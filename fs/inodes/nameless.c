@@ -8,10 +8,11 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 
-#define LOOK_EVERY_NS UINT64_C(20000000) /* for makings to end */
+#define LOOK_EVERY_NS UINT64_C(20000000) /* whether the creations that were under way have ended */
 
 /*
- * Makings are counted by turns: a question takes the other turn, and waits until those of the one before have ended.
+ * Creations ("makings") are counted in two counters, by turns. A question begins the next turn, and waits until the
+ * creations of the turn before have ended.
  */
 struct nameless {
 	struct nameless_options options;
@@ -20,9 +21,9 @@ struct nameless {
 	/* The question's: */
 	bool is_busy;
 	struct ino_ranges inodes;
-	uint64_t *found; /* of them, open here */
-	size_t found_count, found_size;
-	size_t held; /* of those, the first */
+	uint64_t *found; /* those of `inodes` that are open here */
+	size_t found_count, found_size; /* in use; allocated */
+	size_t held; /* how many of `found` are done */
 	bool has_failed;
 	struct env_timer timer;
 	struct client_call call;
@@ -101,7 +102,7 @@ static void nameless_visit(void *visitor, uint64_t ino)
 
 static void hold_next(struct nameless *nameless);
 
-/* It may have been closed meanwhile. Gone: nobody can use it, whoever has it open. */
+/* The inode may have been closed meanwhile. -ESTALE: it no longer exists, and an open handle of it is of no use. */
 static void on_held(struct client_call *call, int error, const struct op_reply *reply)
 {
 	struct nameless *nameless = container_of(call, struct nameless, call);
@@ -122,7 +123,7 @@ static void on_held(struct client_call *call, int error, const struct op_reply *
 	hold_next(nameless);
 }
 
-/* What is being released is not open in truth: whoever opens it now is told to look again. */
+/* An inode that is being released counts as not open: an open of it now is refused with ESTALE. */
 static bool needs_hold(struct nameless *nameless, uint64_t ino)
 {
 	return !removed_has(nameless->options.removed, ino) &&

@@ -82,7 +82,7 @@ void node_close(struct node_table *table, uint64_t ino)
 	pthread_mutex_unlock(&table->mutex);
 }
 
-/* Takes marks away, then gives others; what there was before. */
+/* Clears the marks `away`, then sets the marks `more`. Returns the marks before. */
 static unsigned change_marks(struct node_table *table, uint64_t ino, unsigned away, unsigned more)
 {
 	struct node *node;

@@ -1,4 +1,4 @@
-/* Errors of data and of locks that a node keeps until they are told (node.h). */
+/* The errors of data and of locks that a node keeps until programs have been told (node.h). */
 #include "fs/inodes/node_internal.h"
 #include "proto/plant.h"
 

@@ -16,27 +16,27 @@ struct node_errors {
 };
 
 struct node {
-	struct ino_entry entry; /* idle: nobody has it open, and it is kept for an error alone */
+	struct ino_entry entry; /* idle: nobody has it open, and it is kept only for an error */
 	uint64_t opens;
 	unsigned marks; /* enum node_mark */
 	struct node_errors errors; /* of data */
 	struct node_errors lock_errors;
-	bool is_unseen; /* an error of data that no fsync has told */
-	uint64_t lock_drops; /* counts node_wake_lockers */
+	bool is_unseen; /* there is an error of data that no fsync has returned */
+	uint64_t lock_drops; /* calls of node_wake_lockers */
 	unsigned releases; /* of locks, under way */
-	struct node_waiter *lockers; /* for a lock to be dropped */
+	struct node_waiter *lockers; /* wait until a lock is dropped */
 };
 
 struct node_table {
 	pthread_mutex_t mutex;
 	struct ino_table nodes;
-	struct node_waiter *blocked; /* those of the lockers that have a blocker */
+	struct node_waiter *blocked; /* the lockers of all inodes that have a blocker */
 };
 
-/* All under the mutex. NULL: there is none; there is no memory for one. */
-struct node *node_find(struct node_table *table, uint64_t ino);
-struct node *node_find_or_add(struct node_table *table, uint64_t ino);
-/* Frees it if nobody needs it any more. */
+/* All under the mutex. */
+struct node *node_find(struct node_table *table, uint64_t ino); /* NULL: there is none */
+struct node *node_find_or_add(struct node_table *table, uint64_t ino); /* NULL: no memory */
+/* If nobody needs the node any more, frees it, or makes it idle when it has an error to keep. */
 void node_drop_if_idle(struct node_table *table, struct node *node);
 
 #endif

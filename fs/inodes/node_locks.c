@@ -4,9 +4,9 @@
 
 #include "fs/inodes/node_internal.h"
 
-#define CHAIN_MAX 64 /* of owners that wait for each other; Linux follows 10 */
+#define CHAIN_MAX 64 /* owners that wait for each other; Linux follows 10 */
 
-/* No waiter of the list is the table's any more. */
+/* The waiters have left the table's lists. */
 static void wake_all(struct node_waiter *list)
 {
 	while (list) {
@@ -39,7 +39,7 @@ static const struct node_waiter *find_blocked(const struct node_table *table, ui
 	return waiter;
 }
 
-/* As Linux does (locks.c, posix_locks_deadlock): an owner with several threads is taken to wait for one lock. */
+/* As in Linux (locks.c, posix_locks_deadlock), only one of the locks that an owner's threads wait for is followed. */
 static bool is_cycle(const struct node_table *table, const struct node_waiter *waiter)
 {
 	uint64_t blocker = waiter->blocker;

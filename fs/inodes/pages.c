@@ -9,30 +9,30 @@
 
 #define KEPT_DEFAULT 65536u
 #define BARE_NS	     UINT64_C(1000000000)
-#define OWN_MAX	     16u /* versions of ours behind a gap; more are taken for somebody else's */
+#define OWN_MAX	     16u /* own versions kept above a missing one; further ones count as another mount's */
 
 struct pages_file {
 	struct ino_entry entry;
-	uint32_t generation; /* 0: not told yet */
-	bool is_told; /* what the pages are of: */
-	uint64_t known; /* every version up to this one is ours, or older pages have gone */
-	uint64_t seen; /* the newest that anybody told of */
-	uint64_t own[OWN_MAX]; /* of ours, past `known`, in any order */
+	uint32_t generation; /* 0: not known yet */
+	bool is_told; /* `known` is set */
+	uint64_t known; /* the pages hold this version, or are being dropped */
+	uint64_t seen; /* the newest version in any answer */
+	uint64_t own[OWN_MAX]; /* versions made by this mount, above `known`, in any order */
 	unsigned own_count;
-	unsigned changes; /* of ours, under way */
+	unsigned changes; /* of this mount, under way */
 	unsigned opens;
-	unsigned readers; /* of the opens */
-	bool is_stale; /* there may be older pages than `known`: the next reader is not to see them */
+	unsigned readers; /* of the opens, those that can read pages */
+	bool is_stale; /* there may be pages older than `known`: dropped when a reader opens the file */
 	uint64_t ticket; /* of the last drop */
 	uint64_t bare_until; /* env_now */
-	bool may_have_xattrs; /* whatever answers say that were under way when one was set */
+	bool may_have_xattrs; /* stays set: answers in flight when an attribute was set may still say "none" */
 };
 
 struct pages {
 	struct pages_options options;
 	pthread_mutex_t mutex;
 	struct ino_table files;
-	bool has_forgotten; /* a file that is not here may have pages */
+	bool has_forgotten; /* a file that is not in the table may have pages */
 };
 
 /* ---- Files; all under the mutex ---- */
@@ -47,7 +47,7 @@ static struct pages_file *pages_file_find(struct pages *pages, uint64_t ino)
 	return (struct pages_file *)ino_table_find(&pages->files, ino); /* the first member */
 }
 
-/* Before it is used: it is idle no longer. NULL: out of memory. */
+/* Finds or adds the file, and puts it in use. NULL: out of memory. */
 static struct pages_file *pages_file_take(struct pages *pages, uint64_t ino)
 {
 	struct pages_file *file = pages_file_find(pages, ino);
@@ -64,7 +64,7 @@ static struct pages_file *pages_file_take(struct pages *pages, uint64_t ino)
 	return file;
 }
 
-/* After it was used. */
+/* After pages_file_take: makes the file idle if nobody uses it. */
 static void pages_file_put(struct pages *pages, struct pages_file *file)
 {
 	struct ino_entry *forgotten = NULL;
@@ -84,7 +84,7 @@ static void pages_file_drop(struct pages *pages, struct pages_file *file)
 	if (planted("fs:old_pages_kept"))
 		return;
 	file->ticket = drops_add(pages->options.drops, file->entry.ino);
-	if (file->ticket == 0) /* no memory: whoever opens it next tries again */
+	if (file->ticket == 0) /* no memory: the next open tries again */
 		file->is_stale = true;
 }
 
@@ -95,7 +95,7 @@ static bool pages_file_is_pending(const struct pages *pages, const struct pages_
 
 /* ---- Versions; all under the mutex ---- */
 
-/* Moves `known` over the versions of ours that follow it. */
+/* Moves `known` over this mount's versions that follow it. */
 static void pages_file_absorb(struct pages_file *file)
 {
 	for (unsigned i = 0; i < file->own_count;) {
@@ -122,7 +122,7 @@ static void pages_file_settle(struct pages *pages, struct pages_file *file)
 	pages_file_drop(pages, file);
 }
 
-/* Inode numbers may be used again. True: this one is, and what it was is dropped. */
+/* Inode numbers may be used again. True: this one was, and the pages of the earlier inode are dropped. */
 static bool pages_file_see_generation(struct pages *pages, struct pages_file *file, uint32_t generation)
 {
 	bool is_another = file->generation != 0 && file->generation != generation;
@@ -184,7 +184,8 @@ uint64_t pages_opened(struct pages *pages, const struct attributes *attributes)
 		file->known = attributes->data_version;
 	file->is_told = true;
 	pages_file_see(pages, file, attributes);
-	if (file->is_stale && file->readers > 0) { /* whoever opens it beside us may be quicker */
+	/* Not only for an open that can read: a concurrent one that can may be answered first. */
+	if (file->is_stale && file->readers > 0) {
 		file->is_stale = false;
 		pages_file_drop(pages, file);
 	}
@@ -220,7 +221,7 @@ void pages_are_fresh(struct pages *pages, const struct attributes *attributes)
 	pthread_mutex_unlock(&pages->mutex);
 }
 
-/* ---- Changes of ours ---- */
+/* ---- Changes by this mount ---- */
 
 void pages_begin(struct pages *pages, uint64_t ino)
 {
@@ -246,7 +247,7 @@ bool pages_end(struct pages *pages, uint64_t ino, const struct attributes *attri
 
 	pthread_mutex_lock(&pages->mutex);
 	file = pages_file_find(pages, ino);
-	if (file && file->changes > 0) { /* else there was no memory for it at its beginning */
+	if (file && file->changes > 0) { /* else pages_begin had no memory */
 		file->changes--;
 		if (attributes) {
 			pages_file_see_generation(pages, file, attributes->generation);

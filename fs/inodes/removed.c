@@ -16,9 +16,9 @@
 
 struct removed_item {
 	uint64_t ino;
-	bool is_kept; /* until its last close, not until the kernel has forgotten it */
-	bool is_sure;
-	bool is_forgotten; /* in the list; or closed */
+	bool is_kept; /* held until its last close; else until the kernel has forgotten it */
+	bool is_sure; /* the session holds it for sure */
+	bool is_forgotten; /* forgotten by the kernel, or closed: in the list of forgotten items */
 	struct removed_item *prev;
 	struct removed_item *next;
 	UT_hash_handle hh;
@@ -26,12 +26,12 @@ struct removed_item {
 
 struct leaving {
 	uint64_t ino;
-	bool is_kept; /* it was closed: the kernel is not asked */
+	bool is_kept; /* as of its item: it was closed, and the kernel is not asked */
 };
 
 /*
- * A round: a timer, the question which of the forgotten are unknown by now, their releases. `is_busy` from the mail that
- * starts the timer to the end of the last release.
+ * A round: a timer; the question to the kernel which of the forgotten inodes it no longer knows; their releases.
+ * `is_busy` is set from the mail that starts the timer to the end of the last release.
  */
 struct removed {
 	struct removed_options options;
@@ -46,9 +46,9 @@ struct removed {
 	struct env_work work;
 	struct leaving leaving[ROUND_MAX];
 	size_t leaving_count;
-	bool is_releasing; /* them */
-	size_t released; /* of them, the first */
-	size_t sent; /* from here on, in the operation that is under way */
+	bool is_releasing; /* the inodes in `leaving` are being released */
+	size_t released; /* how many of `leaving` were released or are in the current operation */
+	size_t sent; /* index in `leaving` of the current operation's first inode */
 	struct client_call call;
 	void (*stopped)(void *argument);
 	void *stopped_argument;
@@ -101,7 +101,8 @@ static struct removed_item *new_item(struct removed *removed, uint64_t ino)
 	return item;
 }
 
-/* One that is kept already was removed by this mount, whose answer came late: the kernel decides. */
+/* Without `is_kept` for an item that is kept: this mount removed the inode, and the answer came late. The item is then
+ * held until the kernel has forgotten it. */
 static void removed_note(struct removed *removed, uint64_t ino, bool is_kept, bool is_sure)
 {
 	struct removed_item *item;
@@ -218,7 +219,7 @@ static void on_retry_timer(struct env_timer *timer)
 	release_next(container_of(timer, struct removed, timer));
 }
 
-/* The same ones again: nobody else would, until the session ends. (After EIO it has.) */
+/* Sends the same operation again: otherwise its inodes would be held until the session ends. (EIO: it has ended.) */
 static void release_later(struct removed *removed)
 {
 	removed->released = removed->sent;
@@ -239,7 +240,7 @@ static void on_released(struct client_call *call, int error, const struct op_rep
 		release_next(removed);
 }
 
-/* The files that were created in one directory are in one region. */
+/* Takes inodes with the same directory id: files that were created in one directory are in one region. */
 static struct op next_release(struct removed *removed)
 {
 	struct op op = {.kind = OP_RELEASE};
@@ -293,7 +294,7 @@ static void ask_kernel(struct env_work *work)
 	removed->leaving_count = left;
 }
 
-/* Under the mutex: whoever opens it after this finds that it is not held. */
+/* Under the mutex: an open after this finds that the inode is not held. False: it is not released now. */
 static bool take_out(struct removed *removed, const struct leaving *leaving)
 {
 	struct removed_item *item = removed_find(removed, leaving->ino);

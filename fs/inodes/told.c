@@ -12,17 +12,17 @@
 #define SPREAD UINT64_C(0x9e3779b97f4a7c15) /* Knuth, "The Art of Computer Programming", volume 3, 6.4 */
 
 struct told_place {
-	uint64_t ino; /* 0: of none */
-	uint64_t digest;
+	uint64_t ino; /* 0: none */
+	uint64_t digest; /* of the attributes that the kernel was told last */
 	uint64_t data_version;
 	uint32_t generation;
-	uint64_t until; /* env_now; the kernel may go by it */
-	uint64_t unsure_until; /* by something else, too */
-	uint64_t others_until; /* other inodes were here, which it may know */
-	uint64_t name; /* told_name: the last that it was told, */
-	uint64_t name_until; /* which it may go by, */
-	uint64_t other_name_until; /* or by another */
-	bool is_name_old; /* somebody changed the inode after it was told of them */
+	uint64_t until; /* env_now; the kernel may use those attributes until then */
+	uint64_t unsure_until; /* env_now; it may use other attributes of the inode until then */
+	uint64_t others_until; /* env_now; it may use attributes of inodes that had this place before */
+	uint64_t name; /* told_name of the last name that the kernel was told */
+	uint64_t name_until; /* env_now; it may use that name until then */
+	uint64_t other_name_until; /* env_now; it may use other names of the inode until then */
+	bool is_name_old; /* another mount changed the inode after the kernel was told a name */
 };
 
 struct told {
@@ -65,7 +65,7 @@ static struct told_place *place_of(struct told *told, uint64_t ino)
 	return &told->places[(ino * SPREAD >> 32) & (told->count - 1)];
 }
 
-/* Of what the kernel holds, but the access time. */
+/* Of the attributes that the kernel caches, except for the access time. */
 static uint64_t digest_of(const struct attributes *attributes)
 {
 	const uint64_t parts[] = {
@@ -85,7 +85,7 @@ static uint64_t digest_of(const struct attributes *attributes)
 	return XXH3_64bits(parts, sizeof parts);
 }
 
-/* Answers overtake each other. */
+/* Answers may arrive out of order. */
 static bool told_is_older(const struct attributes *attributes, const struct told_place *place)
 {
 	return attributes->generation == place->generation && attributes->data_version < place->data_version;
@@ -116,7 +116,7 @@ static void note(struct told_place *place, const struct attributes *attributes, 
 	place->generation = attributes->generation;
 }
 
-/* Told again a name is good, unless the kernel knows others. */
+/* A name that the kernel is told now is good. The mark stays while the kernel may use another name. */
 static void note_name(struct told_place *place, uint64_t name, uint64_t now)
 {
 	if (place->name != name && now < place->name_until)
@@ -172,7 +172,7 @@ void told_forget(struct told *told, uint64_t ino)
 	pthread_mutex_unlock(&told->mutex);
 }
 
-/* It was told something else, and these are no older. */
+/* The kernel may use other attributes, and these are no older than those. */
 static bool is_changed(const struct told_place *place, const struct attributes *attributes, uint64_t now)
 {
 	if (planted("fs:old_attributes_kept"))

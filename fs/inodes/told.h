@@ -1,15 +1,16 @@
 /*
- * told.h: which attributes of an inode the kernel may go by, on a mount that is not the only client. Replies note what
- * they tell; openings and locks ask.
+ * told.h: which attributes of an inode the kernel may have cached, on a mount that is not the only client. Replies note
+ * the attributes that they tell; openings and locks ask.
  *
- * The kernel keeps what it was told for a while (attr_timeout) and does not ask when a file is opened or locked. So what
- * it was told is noted here, as a digest; an answer that rests on other attributes has the kernel forget its own first.
- * Of two answers that are on their way at the same time the kernel may take either: until the older one has run out it is
- * not known which.
+ * The kernel caches attributes for a while (attr_timeout) and does not ask for them when a file is opened or locked. So
+ * a digest of what it was told is noted here. Before an answer that rests on other attributes, the kernel is made to
+ * forget the cached ones. Of two answers that are in flight at the same time the kernel may take either: until the
+ * older one has expired, it is unknown which one it has.
  *
- * Changes of this mount count as told: the kernel knows what it asked for.
+ * Changes of this mount count as told: the kernel asked for them.
  *
- * Bounded: each inode has one place, which it shares with others; whoever is put out of it is not known, either.
+ * Bounded: each inode has one place, which other inodes share. Once another inode has taken the place, it is unknown
+ * what the kernel was told of the first one.
  *
  * Any thread.
  */
@@ -23,22 +24,24 @@
 
 struct told;
 
-/* `valid_ns`: for longer the kernel does not keep attributes. `places`: a power of two. */
+/* `valid_ns`: how long the kernel caches attributes at most. `places`: a power of two. 0 or -ENOMEM. */
 int told_new(uint64_t valid_ns, uint32_t places, struct told **told);
 void told_free(struct told *told); /* may be NULL */
 
-/* The kernel is being told; `name`: of a name that leads to the inode (told_name), 0: of none. `now`: env_now, here and
- * below. */
+/* The kernel is being told these attributes. `name`: the name that it is told with them (told_name); 0: none. `now`:
+ * env_now, here and below. */
 void told_note(struct told *told, const struct attributes *attributes, uint64_t name, uint64_t now);
 uint64_t told_name(uint64_t parent, struct slice name); /* a digest; 0: the name is empty */
-/* This mount made a change, which led to these attributes. `is_ours`: so it did all changes of the content before. */
+/* A change by this mount led to these attributes. `is_ours`: this mount made all earlier changes of the content,
+ * too. */
 void told_change(struct told *told, const struct attributes *attributes, bool is_ours);
-/* The kernel has forgotten the attributes that it was told before, but no name. */
+/* The kernel has forgotten the attributes that it was told before. It still has the names. */
 void told_forget(struct told *told, uint64_t ino);
-/* May it go by attributes that are older than these, which were just asked for? */
+/* Whether the kernel may have cached older attributes than these, which were just asked for. */
 bool told_is_old(struct told *told, const struct attributes *attributes, uint64_t now);
-/* May a name by which it knows the inode lead elsewhere: did somebody else change the inode after it was told of one?
- * `is_changing`: these attributes may be of a change of this mount that is not known yet. */
+/* Whether a name by which the kernel knows the inode may be gone: true if another mount changed the inode after the
+ * kernel was told a name. `is_changing`: the attributes may come from a change of this mount that has not been answered
+ * yet. */
 bool told_is_name_old(struct told *told, const struct attributes *attributes, bool is_changing, uint64_t now);
 
 #endif

@@ -26,7 +26,7 @@ struct write_back {
 	struct write_back_waiter *stop_waiter;
 	struct env_timer timer;
 	struct env_mail arm;
-	bool is_timer_set; /* or about to be */
+	bool is_timer_set; /* or a mail that sets it is in flight */
 	bool is_stopping;
 };
 
@@ -107,7 +107,7 @@ static void write_back_drop_if_empty(struct write_back *write_back, struct dirty
 	free(file);
 }
 
-/* Closes the file's data, and adds what of it may go now to the end of a list; the new end. */
+/* Closes the file's last chunk, and appends the chunks that can be sent now to a list. Returns the list's new end. */
 static struct dirty_chunk **write_back_take(struct dirty_file *file, struct dirty_chunk **end)
 {
 	dirty_file_close(file);
@@ -117,7 +117,7 @@ static struct dirty_chunk **write_back_take(struct dirty_file *file, struct dirt
 	return end;
 }
 
-/* What of every file may go now. */
+/* The chunks of all files that can be sent now. */
 static struct dirty_chunk *write_back_take_all(struct write_back *write_back)
 {
 	struct dirty_chunk *list = NULL, **end = &list;
@@ -244,9 +244,9 @@ static void on_write_back_timer(struct env_timer *timer)
 	send_list(write_back, list, write_back->options.loop);
 }
 
-/* ---- What others call ---- */
+/* ---- Adding and flushing ---- */
 
-/* Now, unless the clock was set back since the write before. */
+/* The time of a write: now, or the last write's time if the clock was set back since. */
 static struct fs_time write_time(struct write_back *write_back, const struct dirty_file *file)
 {
 	uint64_t wall = env_wall(env_of(write_back));
@@ -266,7 +266,7 @@ static int take_data(struct write_back *write_back, struct dirty_file *file, con
 	return result;
 }
 
-/* Whether there is no room; what then makes some is taken out to be sent. Under the mutex. */
+/* True: there is no room, and `*ready` are the chunks that make room when they are sent. Under the mutex. */
 static bool is_full(
 	struct write_back *write_back, struct dirty_file *file, size_t size, struct dirty_chunk **ready)
 {
@@ -327,7 +327,7 @@ static bool flush_file(struct dirty_file *file, const struct write_back_waiter *
 		dirty_file_close(file);
 	*ready = dirty_file_take_ready(file);
 	if (waiter) {
-		waiter->sequence = last->sequence; /* what comes later may grow into the range */
+		waiter->sequence = last->sequence; /* later chunks in the range are not waited for */
 		waiter->offset = wanted->offset;
 		waiter->end = wanted->end;
 		waiter->error = 0;
@@ -430,7 +430,7 @@ void write_back_each(struct write_back *write_back, void (*each)(void *argument,
 	pthread_mutex_unlock(&write_back->mutex);
 }
 
-/* ---- What is seen of it ---- */
+/* ---- Attributes ---- */
 
 uint64_t write_back_moment(struct write_back *write_back)
 {

@@ -20,7 +20,8 @@ static void on_background(struct client_call *call, int error, const struct op_r
 	(void)reply;
 	if (background->unlocked)
 		node_wake_lockers(front->nodes, background->unlocked);
-	if (background->is_release) /* behind it: whoever was refused sees the drop, or the release */
+	/* After the wake-up: a request that was refused sees either the drop or the release. */
+	if (background->is_release)
 		node_end_release(front->nodes, background->unlocked);
 	if (error)
 		log_warn(front->options.logger, "msg=\"dropping a lock failed\" error=%d", error);

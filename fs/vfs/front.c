@@ -11,13 +11,13 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
-#define MAX_BACKGROUND 128 /* of LANE_WRITE_MAX bytes each, in memory until they are answered */
+#define MAX_BACKGROUND 128 /* background requests, of up to LANE_WRITE_MAX bytes each in memory */
 #define TOLD_PLACES    (1u << 17)
 #define TOLD_SLACK_NS                                                                                        \
-	UINT64_C(4000000000) /* a reply may lie about before the kernel takes it and begins to count */
+	UINT64_C(4000000000) /* the kernel counts from when it takes the reply, which may be later */
 #define INIT_REQUEST_MAX 4096
 
-/* What the kernel is asked for; what it does not offer is done without. */
+/* Asks for those of the wanted capabilities that the kernel offers. */
 static void on_init(void *userdata, struct fuse_conn_info *connection)
 {
 	static const unsigned wanted =
@@ -28,7 +28,7 @@ static void on_init(void *userdata, struct fuse_conn_info *connection)
 	static const unsigned shared = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
 	const struct front *front = lane_userdata(userdata);
 
-	/* Where nobody else takes locks, the kernel keeps them by itself. */
+	/* For a sole client the kernel manages the locks itself. */
 	connection->want = (front->options.sole_client ? wanted : wanted | shared) & connection->capable;
 	connection->max_write = LANE_WRITE_MAX;
 	connection->max_readahead = LANE_WRITE_MAX;
@@ -92,7 +92,7 @@ static void on_written_out(struct env_mail *mail)
 	send_atimes(container_of(waiter, struct front, last));
 }
 
-/* No request is left: what was only acknowledged becomes durable. */
+/* No request is left: writes out the buffered data. */
 static void write_out(struct env_mail *mail)
 {
 	struct front *front = container_of(mail, struct front, end);
@@ -136,7 +136,7 @@ static void on_write_failed(void *argument, uint64_t ino, int error)
 	node_set_error(front->nodes, ino, error);
 }
 
-/* The kernel has pages, and perhaps a size, of what is not there. */
+/* The kernel has pages, and perhaps a size, with the data that was dropped. */
 static void on_dropped(void *argument, uint64_t ino)
 {
 	struct front *front = argument;
@@ -162,7 +162,7 @@ static void on_answered(void *argument, uint64_t ino, const struct attributes *a
 
 	if (attributes)
 		told_change(front->told, attributes, is_ours);
-	front_strip(front, ino); /* it may have been told of a mode that was set elsewhere meanwhile */
+	front_strip(front, ino); /* the kernel may have been told a mode that another mount set meanwhile */
 }
 
 static bool is_open(void *argument, uint64_t ino)
@@ -202,8 +202,8 @@ static int add_lane(struct front *front, uint32_t i, int fd, const struct fuse_l
 	return result;
 }
 
-/* The first lane reads the kernel's INIT and answers it; then the descriptor can be cloned for the others, whose
- * sessions get the same INIT and whose answers go nowhere. */
+/* The first lane reads the kernel's INIT request and answers it. After that the descriptor can be cloned for the other
+ * lanes. Their sessions get the same INIT request, and their answers are dropped. */
 static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operations)
 {
 	uint8_t init[INIT_REQUEST_MAX];
@@ -230,7 +230,7 @@ static int add_lanes(struct front *front, const struct fuse_lowlevel_ops *operat
 	return result;
 }
 
-/* An embedded store answers, or its process ends: nobody needs to be let go. */
+/* Not for an embedded store: it answers, or its process ends, so that no request has to be given up. */
 static int make_watches(struct front *front)
 {
 	front->watches = calloc(front->options.loop_count, sizeof *front->watches);

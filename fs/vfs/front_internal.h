@@ -1,6 +1,6 @@
 /*
- * front_internal.h: the front's own struct, and what every operation needs of it: what the kernel knows of an inode, and
- * the end. The operations and what they share include it; nobody outside of this folder does.
+ * front_internal.h: the front's struct, and the functions of it that all operations need. Only files of this folder
+ * include it.
  */
 #ifndef RAFTKV_FS_VFS_FRONT_INTERNAL_H
 #define RAFTKV_FS_VFS_FRONT_INTERNAL_H
@@ -30,54 +30,54 @@ struct front {
 	struct front_options options;
 	struct lane **lanes;
 	uint32_t lane_count;
-	struct watch *watches; /* one per lane; NULL: nobody is given up */
+	struct watch *watches; /* one per lane; NULL for a sole client: no request is given up */
 	struct node_table *nodes;
-	struct pages *pages; /* these four NULL: nobody else changes files */
-	struct told *told;
-	struct retries *retries;
-	struct nameless *nameless;
+	struct pages *pages; /* NULL for a sole client */
+	struct told *told; /* NULL for a sole client */
+	struct retries *retries; /* NULL for a sole client */
+	struct nameless *nameless; /* NULL for a sole client */
 	struct drops *drops;
 	struct waits *waits;
 	struct removed *removed;
 	pthread_mutex_t mutex; /* of the handles */
-	struct handle *handles; /* open; at the end, those that the kernel did not release: it was aborted */
+	struct handle *handles; /* open ones; after an abort also those that were never released */
 	struct write_back *write_back;
 	struct payloads *payloads;
 	struct atimes *atimes;
 	atomic_bool no_atime, no_diratime, strict_atime; /* front_set_modes */
 	atomic_bool synchronous;
-	struct write_back_waiter last; /* at the end */
-	struct env_mail end;
-	atomic_uint in_flight; /* requests, plus one for each lane that has not ended */
-	double timeout; /* seconds, of names and attributes */
+	struct write_back_waiter last; /* for write_back_stop */
+	struct env_mail end; /* posted when in_flight reaches 0 */
+	atomic_uint in_flight; /* requests, background proposals, and lanes that have not stopped */
+	double timeout; /* seconds for which the kernel caches names and attributes */
 	struct latencies latencies;
 };
 
-/* One of front->in_flight is over. */
+/* Takes one off front->in_flight. */
 void front_leave(struct front *front);
 
 /* ---- What the kernel knows of an inode (knowledge.c) ---- */
 
-/* The attributes that the kernel has of an inode which the caller is using are old. */
+/* Has the kernel forget its attributes of an inode that the caller is using. */
 void front_drop_attributes(const struct front *front, uint64_t ino);
-/* Executing a file with this mode gives privileges (NODE_PRIVILEGED). */
+/* Marks the inode NODE_PRIVILEGED if this mode has suid or sgid. */
 void front_note_mode(const struct front *front, uint64_t ino, uint32_t mode);
-/* Suid, sgid and capabilities may have been stripped: the kernel did not do it itself, and is told if it may have known
- * of any. */
+/* The store may have stripped suid, sgid and capabilities, which the kernel does not do itself. The kernel is told
+ * so if it may know of any (NODE_PRIVILEGED). */
 void front_strip(const struct front *front, uint64_t ino);
-/* It is going to be told of these attributes, and of a name (told_name) or none (0). Of files alone is it remembered. */
+/* Notes that the kernel is going to be told these attributes with a name (told_name; 0: none). Regular files only. */
 void front_note_told(const struct front *front, const struct attributes *attributes, uint64_t name);
-/* Attributes as the kernel is to see them: with the access time that is known here. */
+/* Attributes in the form of stat(2), with the access time that is noted here. */
 struct stat front_stat(const struct front *front, const struct attributes *attributes);
-/* An entry to be told, with the name in `parent`; empty: there is none. `attributes`: the store's, of which the kernel is
- * taken to be told; `shown`: what it is told, with what this mount has buffered. */
+/* An entry for the kernel, by `name` in `parent` (empty: without a name). `attributes`: the store's, for
+ * front_note_told; `shown`: those with this mount's buffered data, which the kernel gets. */
 struct fuse_entry_param front_entry(const struct front *front, const struct attributes *attributes,
 	const struct attributes *shown, uint64_t parent, struct slice name);
-/* An inode with these attributes was read, through a file with these flags of open(2). */
+/* Notes a read of an inode with these attributes, through a file with these flags of open(2). */
 void front_note_read(const struct front *front, const struct attributes *attributes, int flags);
-/* Would that be noted? Then the kernel must not answer reads by itself. */
+/* Whether front_note_read would note a read. If so, the kernel must not answer reads from its pages. */
 bool front_would_note_read(const struct front *front, const struct attributes *attributes, int flags);
-/* Has this mount the inode open, or does it hold it? Then it may use it without a name. */
+/* Whether this mount has the inode open or holds it: it may then be used without a name. */
 bool front_has_open(const struct front *front, uint64_t ino);
 
 #endif

@@ -1,29 +1,29 @@
 /*
- * handle.h: what an open file or directory is to us: fuse_file_info.fh. An opening makes it (opening.h), RELEASE closes
- * it; the operations in between find it in the requests.
+ * handle.h: an open file or directory of this mount; fuse_file_info.fh points to it. opening.h makes it, and RELEASE
+ * closes it.
  *
- * Several lanes may use a handle at once. The front has a list of them all: those that the kernel did not release are
- * freed at the end.
+ * Several lanes may use a handle at once. The front lists all of them; handles_free frees those that the kernel has not
+ * released.
  */
 #ifndef RAFTKV_FS_VFS_HANDLE_H
 #define RAFTKV_FS_VFS_HANDLE_H
 
 #include "fs/vfs/front_internal.h"
 
-/* Whose locks were taken through a handle; of OFD locks it is the open file itself (LOCK_POSIX). */
+/* An owner for whom locks were taken through a handle. The owner of OFD locks is the open file (kind LOCK_POSIX). */
 struct handle_owner {
 	enum lock_kind kind;
 	uint64_t owner;
 };
 
 struct handle {
-	struct handle *prev; /* the front's list */
-	struct handle *next;
+	struct handle *prev; /* in the front's list */
+	struct handle *next; /* in the front's list */
 	uint64_t ino;
 	bool has_pages; /* pages_open has counted it */
-	bool can_read; /* through the kernel's pages */
-	bool is_direct; /* past them */
-	struct node_cursor errors; /* what was told through it; the node table's to change */
+	bool can_read; /* reads go through the kernel's pages */
+	bool is_direct; /* the kernel reads and writes without pages (FOPEN_DIRECT_IO) */
+	struct node_cursor errors; /* returned through it; changed by the node table only */
 	pthread_mutex_t mutex; /* of the owners */
 	struct handle_owner *owners;
 	size_t owner_count;
@@ -34,18 +34,18 @@ static inline struct handle *handle_of(const struct fuse_file_info *info)
 	return (struct handle *)(uintptr_t)info->fh;
 }
 
-/* Of an inode whose node (and pages, if so) have been counted for it. NULL: out of memory. */
+/* Makes a handle, which takes the caller's node_open and, with `has_pages`, its pages_open. NULL: out of memory. */
 struct handle *handle_new(struct front *front, uint64_t ino, bool has_pages, bool can_read, bool is_direct);
-/* Gives back the node and the pages, and frees it. */
+/* Closes the node and the pages, and frees the handle. */
 void handle_close(struct front *front, struct handle *handle);
-/* At the end of the front, when no request is left. */
+/* Frees the front's handles, when no request is left. */
 void handles_free(struct front *front);
-/* Gives back a node that was counted: it may have been the last close of what another mount has removed. */
+/* Closes a node that node_open has counted. It may be the last close of an inode that another mount has removed. */
 void handle_close_node(struct front *front, uint64_t ino);
 
-/* What the kernel is told of a file's handle. `may_keep`: the pages that it has. */
+/* Fills in the kernel's reply to an open. `may_keep`: the kernel may keep its pages of the file. */
 void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_file_info *info);
-/* -ENOLCK: too many; -ENOMEM. */
+/* 0, also if the owner is there already; -ENOLCK: too many owners; -ENOMEM. */
 int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 

@@ -1,6 +1,6 @@
 /*
- * What the kernel knows of an inode, and what it is told: its attributes, with a time of expiry, and the times of reads
- * that are known here alone. Called by the operations and their replies, on any lane.
+ * What the kernel knows of an inode and what it is told: attributes, with a timeout, and access times that the store
+ * does not know yet. Called by the operations and their replies, on any lane.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /*
- * locks.h: the kernel's locks as the store's (rows.h), for the operations on them: ops_locks.c, ops_setlk.c.
+ * locks.h: turns the kernel's locks into the store's (rows.h), for ops_locks.c and ops_setlk.c.
  */
 #ifndef RAFTKV_FS_VFS_LOCKS_H
 #define RAFTKV_FS_VFS_LOCKS_H
@@ -26,7 +26,7 @@ static inline struct lock lock_of(const struct front *front, const struct flock 
 	};
 }
 
-/* Of the whole file. */
+/* A lock of the whole file; the caller sets its session. */
 static inline struct lock lock_whole(enum lock_kind kind, enum lock_type type, uint64_t owner)
 {
 	return (struct lock){.kind = kind, .type = type, .owner = owner, .end = INT64_MAX};

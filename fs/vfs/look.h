@@ -1,13 +1,13 @@
 /*
- * look.h: what the operations that look at an inode keep while they wait: LOOKUP, GETATTR, STATX (ops_look.c). Most
- * requests are of these, so that they are small: tests/unit/fs/test_request_size.c.
+ * look.h: the requests of LOOKUP, GETATTR and STATX (ops_look.c). These are most of all requests, so their structs are
+ * small: tests/unit/fs/test_request_size.c checks that.
  */
 #ifndef RAFTKV_FS_VFS_LOOK_H
 #define RAFTKV_FS_VFS_LOOK_H
 
 #include "fs/vfs/request.h"
 
-/* What the store's attributes become with the data that is buffered (write_back_lay_over). */
+/* The attributes that buffered data changes (write_back_lay_over), as they are shown. */
 struct look_overlay {
 	uint64_t size;
 	uint64_t blocks;
@@ -18,7 +18,7 @@ struct look_overlay {
 
 struct look {
 	struct request request;
-	uint64_t ino; /* LOOKUP: of the directory */
+	uint64_t ino; /* for LOOKUP the directory's */
 	struct finding finding;
 	struct look_overlay overlay;
 };

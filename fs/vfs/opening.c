@@ -28,7 +28,7 @@ void opening_init(struct opening *opening, const struct fuse_file_info *info)
 
 /* ---- Counting ---- */
 
-/* Where an append goes is decided by the leader: the kernel's pages can not take it. */
+/* The store decides at which offset an append goes, so the kernel cannot put it into its pages. */
 static bool opening_is_direct(const struct opening *opening)
 {
 	const struct request *request = &opening->request;
@@ -89,12 +89,12 @@ struct handle *opening_make_handle(struct opening *opening)
 }
 
 /*
- * ---- What is there, and stays ----
+ * ---- Finding the inode, and keeping it ----
  *
  *   opening_look      counts the open, and asks for the attributes
- *   opening_found     may be refused, once, so that the kernel looks again
- *   opening_keep      what has no name any more is held
- *   opening_kept
+ *   opening_found     may refuse the open once, so that the kernel looks again
+ *   opening_keep      holds an inode that has no name any more
+ *   opening_kept      notes that it is held
  *   opening->opened
  */
 static void opening_found(struct request *request);
@@ -113,8 +113,8 @@ void opening_look(struct opening *opening, request_cb opened)
 		request_ask_any(&opening->request, &question, &opening->finding, opening_found);
 }
 
-/* Whether the name by which the kernel came may lead elsewhere by now: there is none any more, or somebody else changed
- * the inode since the kernel was told of it. */
+/* Whether the name by which the kernel found the inode may be gone: the inode has no name any more, or another mount
+ * changed it after the kernel was told the name. */
 static bool may_be_renamed(const struct opening *opening)
 {
 	const struct attributes *attributes = &opening->finding.attributes;
@@ -128,8 +128,9 @@ static bool may_be_renamed(const struct opening *opening)
 		       env_now(front->options.env));
 }
 
-/* What has a name is refused once, whatever the kernel finds then. A thread of another PID namespace can not be told from
- * others: it looks again where it must. */
+/* An inode with a name is refused once only, also if the second lookup found another inode. Threads of other PID
+ * namespaces (thread 0) cannot be told apart: they are refused only if the inode is gone, or has no name and is not
+ * open here. */
 static bool opening_is_last_try(const struct opening *opening)
 {
 	const struct request *request = &opening->request;
@@ -141,8 +142,8 @@ static bool opening_is_last_try(const struct opening *opening)
 	       stale_is_last_try(request, &opening->retry, RETRY_OPEN, opening->ino);
 }
 
-/* -ESTALE lets the kernel look at each name of the path again, once: even when the inode is open here already, as others
- * may have made another of that name. */
+/* -ESTALE makes the kernel look up each name of the path again, once. This is needed even if the inode is open here
+ * already: another mount may have made another file of that name. */
 static void opening_found(struct request *request)
 {
 	struct opening *opening = opening_of(request);
@@ -159,7 +160,7 @@ static void opening_found(struct request *request)
 		opening_keep(opening);
 }
 
-/* It was found by a name just now, or without one: by a descriptor. */
+/* The inode has no name: the second lookup has just found it, or it was opened by a descriptor (/proc/self/fd). */
 static void opening_keep(struct opening *opening)
 {
 	struct removed *removed = opening->request.front->removed;

@@ -1,12 +1,14 @@
 /*
- * opening.h: a file or directory on its way to a handle: what OPEN, OPENDIR, CREATE and TMPFILE share (ops_open.c,
- * ops_create.c).
+ * opening.h: the opening of a file or directory, which ends in a handle. OPEN, OPENDIR, CREATE and TMPFILE share it
+ * (ops_open.c, ops_create.c).
  *
- * The inode's node is counted before anything is asked about it, so that it stays what it is found to be.
+ * The open is counted in the node table before the store is asked about the inode. From then on the inode is held
+ * if its last name is removed (removed.h, nameless.h).
  *
- * On a mount that is not the only client an open sees whatever was closed before, elsewhere. The kernel may have come to
- * the inode by an old name: what somebody else changed since the name was told is refused (ESTALE), and the kernel looks
- * at the path again, once. And it may hold old pages and attributes: they go before the answer.
+ * On a mount that is not the only client, an open sees all data that was closed on other mounts before it
+ * (close-to-open consistency). The kernel may have found the inode by an old name: if another mount has changed the
+ * inode since the kernel was told the name, the open is refused once with ESTALE, and the kernel walks the path again.
+ * The kernel may also have old pages and attributes; they are dropped before the reply.
  */
 #ifndef RAFTKV_FS_VFS_OPENING_H
 #define RAFTKV_FS_VFS_OPENING_H
@@ -18,32 +20,35 @@ struct opening {
 	struct request request;
 	struct fuse_file_info info;
 	uint64_t ino;
-	struct finding finding; /* its attributes: the store's */
+	struct finding finding; /* the store's attributes of the inode */
 	struct op op;
-	struct retry retry; /* of a try before this one */
-	request_cb opened; /* the next step once the inode is known to stay */
-	/* Tells the kernel, with `info`. 0, or -errno: nobody waits any more, and there will be no release. */
+	struct retry retry; /* the note of an earlier try, if this is a second one */
+	request_cb opened; /* the next step after opening_look */
+	/* Replies to the kernel with `info`. 0, or -errno: the kernel did not take the reply and will send no
+	 * RELEASE. */
 	int (*reply)(
 		struct opening *opening, const struct attributes *stored, const struct attributes *shown);
-	bool has_pages; /* pages_open has counted it; the node: request.has_node */
-	bool is_kill; /* the kernel asked to strip suid and sgid */
+	bool has_pages; /* pages_open has counted it (request.has_node: so has node_open) */
+	bool is_kill; /* the kernel asks to strip suid and sgid */
 };
 
 struct opening *opening_of(struct request *request);
-/* What a new one begins with. `info` (may be NULL) is copied. */
+/* Initializes the opening of a new request. `info` (may be NULL) is copied. */
 void opening_init(struct opening *opening, const struct fuse_file_info *info);
 
 /* Counts an open of opening->ino. 0 or -ENOMEM. */
 int opening_count(struct opening *opening);
-/* Gives it back, and ends the request with the error. */
+/* Takes back that count, and ends the request with the error. */
 void opening_refuse(struct opening *opening, int error);
-/* Counts an open of opening->ino, asks for its attributes, has the kernel look again at a name that may be old, and keeps
- * what has none any more; then `opened`, with the attributes, or an error in request.error. */
+/* Counts an open of opening->ino and asks for its attributes. Has the kernel look again if the name may be old;
+ * holds an inode that has no name any more. Then calls `opened`, with the attributes, or with an error in
+ * request.error. */
 void opening_look(struct opening *opening, request_cb opened);
-/* Makes the handle, which takes what was counted. NULL: out of memory, and the request has been refused. */
+/* Makes the handle, which takes the counted open. NULL: out of memory, and the request has been refused. */
 struct handle *opening_make_handle(struct opening *opening);
 
-/* CREATE has found a file, which is to be opened as by OPEN (ops_open.c); opening->reply tells. */
+/* Opens opening->ino as OPEN does, for OPEN and for a CREATE that has found a file (ops_open.c). Ends with
+ * opening->reply. */
 void opening_open_file(struct opening *opening);
 
 #endif

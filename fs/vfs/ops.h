@@ -1,6 +1,6 @@
 /*
- * ops.h: the operations, by family. The front (front.c) collects them in libfuse's table, and hands the lanes those that
- * libfuse does not know.
+ * ops.h: the operations, by family. The front (front.c) collects them in libfuse's table, and gives the lanes those
+ * that libfuse does not know.
  *
  * In each file an operation's steps stand together: a comment that lists them, then the callback, then the steps in the
  * order in which they happen.
@@ -34,7 +34,7 @@ void ops_interrupt(struct lane *lane, uint64_t unique, void *userdata);
 
 /* Drops the locks taken through a handle that is being closed, in the background. */
 void locks_release(struct request *request, const struct handle *handle);
-/* The session is over: nobody waits for a lock any more. */
+/* Ends all waits for locks, because the kernel has closed the connection. */
 void locks_end_waits(struct front *front);
 
 #endif

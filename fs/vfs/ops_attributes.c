@@ -1,4 +1,4 @@
-/* Operations on attributes: SETATTR, READLINK, STATFS. What only looks at them is in ops_look.c. */
+/* Operations on attributes: SETATTR, READLINK, STATFS. (GETATTR and STATX: ops_look.c.) */
 #include <linux/fuse.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,14 +11,14 @@
 /*
  * ---- SETATTR ----
  *
- *   op_setattr        makes durable what is buffered
+ *   op_setattr        writes out buffered data
  *   setattr_flushed   proposes the change
  *   setattr_called    replies
  */
 struct setattr {
 	struct request request;
 	struct op op;
-	struct retry retry; /* of a try before this one */
+	struct retry retry; /* the note of an earlier try, if this is a second one */
 };
 
 static void setattr_flushed(struct request *request);
@@ -170,8 +170,8 @@ static void op_statfs(fuse_req_t fuse, fuse_ino_t ino)
 		request_ask(&statfs->request, &question, &statfs->finding, statfs_found);
 }
 
-/* Inodes are no resource of their own: there can be as many more as there is room for files of one unit. Never zero
- * blocks (df would hide us). */
+/* Inodes are limited by space only: each free unit counts as one free inode. The number of blocks is never zero,
+ * because df(1) would then hide the mount. */
 static void statfs_found(struct request *request)
 {
 	const struct finding *finding = &container_of(request, struct statfs_request, request)->finding;

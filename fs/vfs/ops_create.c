@@ -12,14 +12,14 @@
 #include "fs/vfs/stale.h"
 #include "proto/container.h"
 
-#define MAKINGS_MAX 64u /* of one CREATE, while others make and remove the name */
+#define MAKINGS_MAX 64u /* tries of one CREATE, while other mounts make and remove the name */
 
 struct create {
 	struct opening opening;
-	struct op op; /* opening.op is for opening what is there */
+	struct op op; /* makes the file; opening.op is for opening a file that exists */
 	uint64_t parent;
-	unsigned making; /* nameless_begin_making */
-	uint32_t makings; /* so often */
+	unsigned making; /* of nameless_begin_making */
+	uint32_t makings; /* how often OP_MAKE was proposed */
 	char name[];
 };
 
@@ -29,15 +29,15 @@ static void create_opened(struct opening *opening);
  * ---- CREATE ----
  *
  *   op_create
- *   create_make     proposes the file, for a name that is free
+ *   create_make     proposes the file, if the name is free
  *   create_called   counts the open
- *   create_opened   makes the handle and replies; as TMPFILE does
+ *   create_opened   makes the handle and replies; shared with TMPFILE
  *
- * Somebody else was first:
+ * If another mount has made the file:
  *
- *   create_again    the kernel looks again and opens what is there; when it has done so, it is done here:
- *   create_found    the inode of the name; there may be none any more: create_make
- *   (ops_open.c)    opens it as OPEN does, and replies by create_reply
+ *   create_again    -ESTALE: the kernel looks again, and opens the file; on the second try, asks for it here
+ *   create_found    if the name is gone again: create_make
+ *   (ops_open.c)    opens the file as OPEN does, and replies by create_reply
  */
 static void create_make(struct create *create);
 static void create_called(struct request *request, int error, const struct op_reply *reply);
@@ -109,8 +109,9 @@ static void create_called(struct request *request, int error, const struct op_re
 		create_opened(opening);
 }
 
-/* Another mount was first: without O_EXCL the kernel is to look again, and to open what it finds as that file's
- * permissions say. If it has looked again already, and others make and remove the name, it is done here. */
+/* Another mount has made the file. Without O_EXCL the kernel has to look again, and checks that file's permissions
+ * before it opens it. If this is the second try already (other mounts make and remove the name), the file is opened
+ * here. */
 static void create_again(struct create *create)
 {
 	struct opening *opening = &create->opening;
@@ -122,8 +123,8 @@ static void create_again(struct create *create)
 		request_reply_error(&opening->request, stale_look_again(&opening->request, RETRY_OPEN, 0, 0));
 }
 
-/* The kernel has checked what the caller may do in the directory, not with this file. Whoever owns it may do with it as
- * its bits for the owner say, whatever else is allowed. */
+/* The kernel has checked the caller's permissions on the directory, not on this file. Only the file's owner may open it
+ * here, if the mode bits for the owner allow it. */
 static bool create_may_open(const struct opening *opening)
 {
 	const struct attributes *attributes = &opening->finding.attributes;
@@ -165,9 +166,9 @@ static int create_reply(
 	return fuse_reply_create(opening->request.fuse, &entry, &opening->info);
 }
 
-/* ---- What is there now, and counted as open: the end of CREATE and TMPFILE ---- */
+/* ---- The end of CREATE and TMPFILE: the file exists, and is counted as open ---- */
 
-/* Nobody will close it: without a name, it is held for nothing. */
+/* The kernel does not have the file. If it has no name, it is released. */
 static void create_lost(const struct front *front, const struct attributes *attributes)
 {
 	if (attributes->nlink == 0)

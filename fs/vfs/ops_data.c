@@ -1,4 +1,4 @@
-/* Operations on a file's data: READ, FALLOCATE, COPY_FILE_RANGE, LSEEK, FSYNC. WRITE has a file of its own. */
+/* Operations on a file's data: READ, FALLOCATE, COPY_FILE_RANGE, LSEEK, FSYNC. (WRITE: ops_write.c.) */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -15,9 +15,9 @@
 /*
  * ---- READ ----
  *
- *   op_read        makes durable what is buffered of these bytes
- *   read_flushed   asks for them
- *   read_found     adds zeroes in front of what is buffered behind the store's end, and replies
+ *   op_read        writes out buffered data of these bytes
+ *   read_flushed   asks for the bytes
+ *   read_found     adds zeroes if the store's file ends before buffered data, and replies
  */
 struct read {
 	struct request request;
@@ -25,7 +25,7 @@ struct read {
 	uint64_t ino;
 	uint64_t offset;
 	size_t size; /* asked for */
-	uint64_t buffered_end; /* before reading: write_back_flush_range */
+	uint64_t buffered_end; /* of write_back_flush_range, before the question */
 	int flags; /* of open(2) */
 	uint8_t bytes[];
 };
@@ -67,7 +67,7 @@ static void read_flushed(struct request *request)
 	request_ask(request, &question, &read->finding, read_found);
 }
 
-/* A hole in front of data that is buffered may lie past the store's end. */
+/* A hole before buffered data may lie past the end of the store's file. */
 static void read_fill_hole(struct read *read)
 {
 	uint64_t end = read->buffered_end;
@@ -90,7 +90,7 @@ static void read_found(struct request *request)
 
 	read_fill_hole(read);
 	request_see(request, attributes);
-	request_lay_over(request, attributes, &shown); /* its times; asking again would not be worth it */
+	request_lay_over(request, attributes, &shown); /* for its times; old ones are good enough */
 	front_note_read(request->front, &shown, read->flags);
 	request_reply_bytes(request, read->bytes, read->finding.count);
 }
@@ -98,18 +98,18 @@ static void read_found(struct request *request)
 /*
  * ---- FALLOCATE ----
  *
- *   op_fallocate        makes durable what is buffered
- *   fallocate_flushed   asks how much space there is, if more may be needed
- *   fallocate_weighed   if that is too little, asks for what the file has already
- *   fallocate_measured  is it still too little?
- *   fallocate_now       proposes it
+ *   op_fallocate        writes out buffered data
+ *   fallocate_flushed   asks for the free space, if more may be needed
+ *   fallocate_weighed   if that is too little, asks how much space the file has already
+ *   fallocate_measured  refuses if that is still too little
+ *   fallocate_now       proposes the operation
  *   fallocate_called    replies
  */
 struct fallocate {
 	struct request request;
 	struct op op;
 	struct finding finding;
-	uint64_t free_size; /* bytes of the filesystem */
+	uint64_t free_size; /* free bytes of the filesystem */
 };
 
 static void fallocate_flushed(struct request *request);
@@ -123,7 +123,7 @@ static struct fallocate *fallocate_of(struct request *request)
 	return container_of(request, struct fallocate, request);
 }
 
-/* These requests do not say whether the caller may keep suid and sgid, as writes do. */
+/* Unlike WRITE, these requests do not tell whether the caller may keep suid and sgid. */
 static bool is_privileged(fuse_req_t fuse)
 {
 	return request_caller_has(fuse, CAP_FSETID);
@@ -148,7 +148,7 @@ static void op_fallocate(
 	request_flush(&fallocate->request, ino, fallocate_flushed);
 }
 
-/* Extents are copy-on-write, so that nothing can be reserved; but what cannot fit is told at once. */
+/* Extents are copy-on-write, so that space cannot be reserved. Only a range that cannot fit at all is refused. */
 static void fallocate_flushed(struct request *request)
 {
 	const struct question question = {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO};
@@ -172,7 +172,7 @@ static void fallocate_weighed(struct request *request)
 		request_ask(request, &question, &fallocate->finding, fallocate_measured);
 }
 
-/* What the file has already may be in the range. */
+/* Space that the file has already may lie in the range. */
 static void fallocate_measured(struct request *request)
 {
 	struct fallocate *fallocate = fallocate_of(request);
@@ -202,8 +202,8 @@ static void fallocate_called(struct request *request, int error, const struct op
 /*
  * ---- COPY_FILE_RANGE ----
  *
- *   op_copy               makes durable what is buffered of the source
- *   copy_source_flushed   and of the destination
+ *   op_copy               writes out buffered data of the source
+ *   copy_source_flushed   writes out buffered data of the destination
  *   copy_flushed          proposes the copy
  *   copy_called           replies
  */
@@ -267,7 +267,7 @@ static void copy_called(struct request *request, int error, const struct op_repl
 /*
  * ---- LSEEK ----
  *
- *   op_lseek       makes durable what is buffered from the offset on; what lies before is not looked at
+ *   op_lseek       writes out buffered data from the offset on, the only part that is looked at
  *   seek_flushed   asks
  *   seek_found     replies
  */
@@ -323,8 +323,8 @@ static void seek_found(struct request *request)
 /*
  * ---- FSYNC ----
  *
- *   op_fsync        makes durable what is buffered
- *   fsync_flushed   replies with what could not be written
+ *   op_fsync        writes out buffered data
+ *   fsync_flushed   replies with the error of data that could not be written
  */
 struct fsync {
 	struct request request;

@@ -17,17 +17,17 @@ static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct f
  *
  *   op_readdir, op_readdirplus
  *   readdir_ask                    asks for entries
- *   readdir_begin, readdir_add     put them into the reply, perhaps more than once
- *   readdir_found                  waits until old pages have gone
+ *   readdir_begin, readdir_add     put them into the reply; begin again if the question is repeated
+ *   readdir_found                  waits until old pages have been dropped
  *   readdir_settled                replies
  */
 struct readdir {
 	struct request request;
 	struct finding finding;
 	uint64_t ino;
-	size_t size; /* of the reply, at most */
-	size_t used; /* bytes of the reply */
-	size_t group_start; /* of the entries that share the last cookie: they go into one reply together */
+	size_t size; /* of the reply at most */
+	size_t used; /* bytes of the reply so far */
+	size_t group_start; /* where the entries with the last cookie start, which must go into one reply */
 	bool is_plus;
 	char bytes[];
 };
@@ -87,7 +87,7 @@ static void readdir_begin(void *argument)
 	readdir->used = readdir->group_start = 0;
 }
 
-/* Without an inode the kernel takes name and type alone: of "..", and of files whose attributes would be too old. */
+/* Without an inode number the kernel takes name and type only: for "..", and for files whose attributes are too old. */
 static struct fuse_entry_param readdir_param(const struct readdir *readdir, const struct read_entry *entry)
 {
 	const struct request *request = &readdir->request;

@@ -1,6 +1,6 @@
 /*
- * IOCTL: the flags of chattr(1), by FS_IOC_GETFLAGS and SETFLAGS, and their other form with struct fsxattr, which the
- * kernel asks for by itself before it sets either.
+ * IOCTL: the flags of chattr(1), by FS_IOC_GETFLAGS and FS_IOC_SETFLAGS, and in the form of struct fsxattr. The kernel
+ * itself asks for the latter before it sets either.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -31,7 +31,7 @@ static uint32_t ioctl_to_xflags(uint32_t flags)
 	return result;
 }
 
-/* -EOPNOTSUPP: something that there is not here (projects, extent sizes). */
+/* -EOPNOTSUPP: it asks for something else than these flags (projects, extent sizes). */
 static int ioctl_from_fsxattr(const struct fsxattr *attributes, uint32_t *flags)
 {
 	uint32_t rest = attributes->fsx_xflags;
@@ -62,8 +62,8 @@ static int ioctl_wanted_flags(unsigned command, const void *in, size_t in_size, 
  * ---- IOCTL ----
  *
  *   op_ioctl
- *   ioctl_found or ioctl_found_x   what was asked for: replies
- *   ioctl_set_called               what was proposed: replies
+ *   ioctl_found or ioctl_found_x   replies to a question for the flags
+ *   ioctl_set_called               replies to a change of the flags
  */
 struct ioctl {
 	struct request request;

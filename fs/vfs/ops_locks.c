@@ -1,4 +1,4 @@
-/* Who has a lock, and the end of locks with their file: GETLK, FLUSH, and what a closing handle gives back. */
+/* Asking for locks, and dropping them at a close: GETLK, FLUSH, and the locks of a handle that is released. */
 #include <errno.h>
 
 #include "fs/vfs/background.h"
@@ -50,18 +50,18 @@ static void getlk_found(struct request *request)
 /*
  * ---- FLUSH ----
  *
- * close(2): what was written becomes durable, and POSIX locks of the closing process go.
+ * close(2): writes out buffered data, and drops the POSIX locks of the closing process.
  *
- *   op_flush        makes durable what is buffered
- *   flush_flushed   proposes to drop the locks, if any were taken; given up, it goes on here without waiting: a close(2) has
- *                   nobody to tell, and locks to drop
- *   flush_called    replies with what could not be written
+ *   op_flush        writes out buffered data
+ *   flush_flushed   proposes to drop the locks, if any were taken. A request that is given up continues here without
+ *                   waiting for the data: its locks have to be dropped
+ *   flush_called    replies with the error of data that could not be written
  */
 struct flush_request {
 	struct request request;
 	struct op op;
 	uint64_t ino;
-	uint64_t owner; /* of locks */
+	uint64_t owner; /* of the POSIX locks */
 	struct handle *handle;
 };
 
@@ -83,7 +83,7 @@ static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 	flush->owner = info->lock_owner;
 	flush->handle = handle_of(info);
 	flush->request.given_up = flush_flushed;
-	/* Before the reply: the same process may lock again through another handle, and keeps that. */
+	/* Before the reply: locks that the process takes through another handle after it are kept. */
 	handle_remove_owner(flush->handle, LOCK_POSIX, flush->owner);
 	request_flush(&flush->request, ino, flush_flushed);
 }
@@ -114,13 +114,13 @@ static void flush_called(struct request *request, int error, const struct op_rep
 	int write_error = flush_error(flush);
 
 	(void)reply;
-	if (error == -EINTR) /* given up; the lock is to go all the same */
+	if (error == -EINTR) /* given up: the locks have to be dropped all the same */
 		background_run(request->front, lane_loop(request->lane), &flush->op);
 	node_wake_lockers(request->front->nodes, flush->ino);
 	request_reply_error(request, write_error ? write_error : error);
 }
 
-/* ---- What a closing handle gives back ---- */
+/* ---- The locks of a handle that is released ---- */
 
 void locks_release(struct request *request, const struct handle *handle)
 {

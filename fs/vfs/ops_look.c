@@ -47,8 +47,8 @@ static struct attributes look_shown(const struct look *look)
  * ---- LOOKUP ----
  *
  *   op_lookup
- *   lookup_ask       the inode that the name means
- *   lookup_found     lays what is buffered over it, or asks again; waits until old pages have gone
+ *   lookup_ask       asks for the inode of the name
+ *   lookup_found     lays buffered data over its attributes, or asks again; waits until old pages have been dropped
  *   lookup_settled   replies
  */
 static void lookup_ask(struct lookup *lookup);
@@ -81,7 +81,7 @@ static void lookup_ask(struct lookup *lookup)
 	request_ask_any(&lookup->look.request, &question, &lookup->look.finding, lookup_found);
 }
 
-/* For a call that was told to look again. */
+/* For a call that was answered with ESTALE before (retries.h). */
 static void lookup_note_missed(const struct look *look)
 {
 	const struct request *request = &look->request;
@@ -90,7 +90,8 @@ static void lookup_note_missed(const struct look *look)
 		retries_missed(request->front->retries, request->watched.thread, look->ino);
 }
 
-/* What has no name is looked up by a file handle, as ".", and only when the kernel has forgotten it: it is about to go. */
+/* An inode without a name is looked up only by a file handle, as ".", after the kernel has forgotten it: it is about
+ * to be released, so the reply is ESTALE. */
 static void lookup_found(struct request *request)
 {
 	struct look *look = look_of(request);
@@ -134,10 +135,9 @@ static void lookup_settled(struct request *request)
 /*
  * ---- GETATTR, and STATX, which libfuse 3.14 does not know ----
  *
- *   op_getattr, ops_statx
- *   getattr_ask                        the inode's attributes
- *   getattr_found                      lays what is buffered over them, or asks again; waits until old pages have gone
- *   getattr_settled or statx_settled   replies
+ * op_getattr, ops_statx getattr_ask                        asks for the inode's attributes getattr_found
+ * lays buffered data over them, or asks again; waits until old pages have been dropped getattr_settled or statx_settled
+ * replies
  */
 static void getattr_ask(struct look *look);
 static void getattr_found(struct request *request);
@@ -172,7 +172,7 @@ static void getattr_ask(struct look *look)
 	request_ask_any(&look->request, &question, &look->finding, getattr_found);
 }
 
-/* The note about the thread is as it was when the kernel asked: the thread waits. */
+/* The thread waits for this reply, so its note has not changed since the request came. */
 static int getattr_error(const struct look *look)
 {
 	const struct retry retry = stale_read_retry(&look->request);

@@ -9,11 +9,11 @@
 #include "fs/vfs/stale.h"
 #include "proto/container.h"
 
-/* An operation in a directory, which may be gone. */
+/* An operation on a name in a directory. */
 struct name_change {
 	struct request request;
 	struct op op;
-	struct retry retry; /* of a try before this one */
+	struct retry retry; /* the note of an earlier try, if this is a second one */
 };
 
 struct named_change {
@@ -46,7 +46,7 @@ static void name_change_reply_error(struct name_change *change, int error)
 		&change->request, stale_place_error(&change->request, &change->op, &change->retry, error));
 }
 
-/* ---- FORGET, BATCH_FORGET: no request; nobody is answered ---- */
+/* ---- FORGET, BATCH_FORGET: no struct request, no reply ---- */
 
 static void op_forget(fuse_req_t fuse, fuse_ino_t ino, uint64_t nlookup)
 {
@@ -116,7 +116,7 @@ static void make_inode(
 	request_call(&named->change.request, &named->change.op, NULL, make_called);
 }
 
-/* The name is there now. */
+/* The reply of an operation that has made a name. */
 static void name_change_reply_entry(
 	struct named_change *named, uint64_t parent, const struct attributes *attributes)
 {
@@ -139,7 +139,7 @@ static void make_called(struct request *request, int error, const struct op_repl
 /*
  * ---- LINK ----
  *
- *   op_link        makes durable what is buffered
+ *   op_link        writes out buffered data
  *   link_flushed   proposes the name
  *   link_called    replies
  */
@@ -173,7 +173,7 @@ static void link_called(struct request *request, int error, const struct op_repl
 		name_change_reply_error(&named->change, error);
 		return;
 	}
-	removed_drop(request->front->removed, link->ino); /* it has a name again, if it had none */
+	removed_drop(request->front->removed, link->ino); /* if it had no name (O_TMPFILE) */
 	name_change_reply_entry(named, link->parent, &reply->attributes);
 }
 
@@ -182,7 +182,7 @@ static void link_called(struct request *request, int error, const struct op_repl
  *
  *   op_unlink, op_rmdir
  *   remove_name     proposes the removal
- *   remove_called   notes what has no name any more and is held; replies. RENAME ends so, too
+ *   remove_called   notes an inode that has no name any more and is held; replies. RENAME ends here, too
  */
 static void remove_name(fuse_req_t fuse, enum op_kind kind, fuse_ino_t parent, const char *name);
 static void remove_called(struct request *request, int error, const struct op_reply *reply);
@@ -222,18 +222,18 @@ static void remove_called(struct request *request, int error, const struct op_re
 /*
  * ---- RENAME ----
  *
- *   op_rename        asks for the inode of the name, if any data is buffered
- *   rename_found     makes its data durable
- *   rename_flushed   proposes the new name
+ *   op_rename        asks for the inode of the old name, if any data is buffered
+ *   rename_found     writes out its data
+ *   rename_flushed   proposes the rename
  *   remove_called    as above
  *
- * What is renamed over something is often meant to replace it as a whole: its data goes first, and without it the name
- * stays what it was.
+ * A file that is renamed over another one is often meant to replace it as a whole. So its data is written out first,
+ * and if that fails nothing is renamed.
  */
 struct rename_change {
 	struct name_change change;
 	struct finding finding;
-	char names[]; /* the old one, and behind it the new one */
+	char names[]; /* the old name and the new name, each with its NUL */
 };
 
 static void rename_found(struct request *request);

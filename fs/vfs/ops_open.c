@@ -10,12 +10,12 @@
  * ---- OPEN ----
  *
  *   op_open
- *   opening_open_file   here CREATE joins, when the file is there
- *   (opening.h)         the inode is there, and stays
- *   open_found          may it be opened so?
+ *   opening_open_file   CREATE continues here if the file exists
+ *   (opening.h)         finds the inode, and keeps it
+ *   open_found          checks whether the file's flags allow the open
  *   open_flushed        O_TRUNC: proposes the new size
  *   open_truncated
- *   open_done           waits until old pages have gone
+ *   open_done           waits until old pages have been dropped
  *   open_settled        makes the handle and replies
  */
 static int open_reply(
@@ -44,7 +44,7 @@ void opening_open_file(struct opening *opening)
 	opening_look(opening, open_found);
 }
 
-/* open(2) of immutable and append-only files; the kernel does not know these flags of a FUSE inode. */
+/* The errors of open(2) for immutable and append-only files. The kernel does not know these flags of a FUSE inode. */
 static int open_check_flags(const struct opening *opening)
 {
 	uint32_t flags = opening->finding.attributes.flags;
@@ -100,7 +100,7 @@ static void open_truncated(struct request *request, int error, const struct op_r
 	open_done(opening);
 }
 
-/* Who opens a file sees what was closed before, elsewhere: all of it, and how long it is. */
+/* Close-to-open consistency: after an open, data and size are those of all closes on other mounts before it. */
 static void open_done(struct opening *opening)
 {
 	struct request *request = &opening->request;
@@ -124,7 +124,7 @@ static void open_settled(struct request *request)
 		return;
 	may_keep = !handle->has_pages || pages_may_keep(request->front->pages, &stored);
 	request_lay_over(request, &opening->finding.attributes, &shown);
-	/* Its times say whether a read is to be noted. */
+	/* By its times: if reads have to be noted, they must come here. */
 	if (handle->can_read && front_would_note_read(request->front, &shown, opening->info.flags))
 		may_keep = false;
 	handle_set_info(handle, may_keep, &opening->info);
@@ -144,7 +144,7 @@ static int open_reply(
  * ---- OPENDIR ----
  *
  *   op_opendir
- *   (opening.h)     on a mount that is not the only client: the directory is there, and stays
+ *   (opening.h)     finds the directory, and keeps it; not for a sole client
  *   opendir_found   makes the handle and replies
  */
 static void opendir_found(struct request *request);
@@ -190,7 +190,7 @@ static void opendir_found(struct request *request)
 	request_free(request);
 }
 
-/* ---- RELEASE, RELEASEDIR: replies at once; the locks taken through the handle are dropped behind it ---- */
+/* ---- RELEASE, RELEASEDIR: replies at once; the locks taken through the handle are dropped in the background ---- */
 
 static void op_release(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *info)
 {

@@ -1,19 +1,20 @@
 /*
  * Taking and dropping locks, POSIX and OFD (fcntl) and flock: SETLK, SETLKW, INTERRUPT.
  *
- * The evaluator decides; it never waits. A blocking request that is refused waits here for a lock of the inode to be
- * dropped and asks again. Lost wake-ups are impossible: `drops` is read before asking, and waiting is refused when a
+ * The evaluator decides and never waits. A blocking request that is refused waits here until a lock of the inode is
+ * dropped, and asks again. Wake-ups cannot be lost: `drops` is read before the question, and waiting is refused if a
  * lock was dropped since.
  *
- * Among those who wait, on all mounts, the evaluator keeps the order in which they first asked (lock_queue.h), as long
- * as they go on asking, or are woken in time. What another mount drops is not heard of: while its lock is in the way, or somebody's turn
- * comes first, the request asks again after a rest. The rest is short, and longer for a request that has others before
- * it or has asked often from the same place, so that it is a small part of the time waited; ASK_AGAIN_MOST_MS at most.
- * Behind a lock of this mount a request waits, so that a circle of those who wait is seen whole. A request that gives up
- * says so: nobody is to wait for it.
+ * Among the waiting requests of all mounts the evaluator keeps the order in which they first asked (lock_queue.h), as
+ * long as they go on asking, or are woken in time. A mount does not hear of locks that another mount drops. So a
+ * request that is blocked by another mount's lock, or by another mount's request before it in the queue, asks again
+ * after a rest. The rest grows with the number of requests before it, and with the number of its questions from the
+ * same place in the queue, up to ASK_AGAIN_MOST_MS, so that it stays a small part of the whole wait. A request that is
+ * blocked by a lock of this mount waits for its drop instead, so that a cycle of waiting owners is found as a whole. A
+ * request that gives up tells the evaluator, so that no other request waits for it.
  *
- * Whoever was given a lock sees what others wrote while they held it: old pages and attributes have gone before the
- * answer.
+ * The owner of a lock sees all data that earlier owners wrote while they held it: old pages and attributes are dropped
+ * before the reply.
  */
 #include <errno.h>
 #include <sys/file.h>
@@ -28,7 +29,7 @@
 
 #define ASK_AGAIN_FIRST_MS UINT64_C(4)
 #define ASK_AGAIN_MOST_MS  UINT64_C(256)
-#define ASKS_A_REST	   8u /* after so many from one place the rest doubles */
+#define ASKS_A_REST	   8u /* questions from one place in the queue after which the rest doubles */
 #define SESSION_FIRST_MS   UINT64_C(8)
 #define UNLOCK_TRIES_MAX   8u
 
@@ -36,33 +37,33 @@
  * ---- SETLK, SETLKW, FLOCK ----
  *
  *   op_setlk, op_flock
- *   setlk_start       makes durable what is buffered
+ *   setlk_start       writes out buffered data
  *   setlk_ask         proposes the lock
- *   setlk_called      answered:
+ *   setlk_called      has the answer:
  *
- * It was set or dropped:
- *   setlk_settled     replies, once old pages have gone
+ * The lock was set or dropped:
+ *   setlk_settled     replies, once old pages have been dropped
  *
- * It was refused:
- *   setlk_refuse      one that does not wait may still wait for locks that are being dropped by a close
- *   setlk_wait        one that waits is put among the inode's waiters
+ * The lock was refused:
+ *   setlk_refuse      not blocking: waits only for locks that a close is dropping
+ *   setlk_wait        blocking: joins the inode's waiters
  *   setlk_go_on       woken, or after a rest: setlk_ask
  *
  * The session has ended:
- *   setlk_wait_for_session   an unlock asks again in the next one: setlk_ask
+ *   setlk_wait_for_session   an unlock asks again in the next session: setlk_ask
  */
 struct setlk {
 	struct request request;
 	struct op op;
 	uint64_t ino;
-	uint64_t drops; /* of the inode's locks, before asking */
+	uint64_t drops; /* node_lock_drops before the last question */
 	struct node_waiter waiter;
-	struct env_timer timer; /* while it waits: */
-	uint32_t before; /* so many wait before it, */
-	uint32_t rests; /* and so often it has rested since then */
+	struct env_timer timer; /* of a rest, or of an unlock's wait for the next session */
+	uint32_t before; /* requests before it in the queue, in the last answer */
+	uint32_t rests; /* since `before` changed; of an unlock: tries */
 	bool is_blocking;
-	bool is_queued; /* has been refused a lock, and waits for it */
-	bool is_cycle; /* the wait would have closed one, when last asked */
+	bool is_queued; /* was refused, and is in the evaluator's queue */
+	bool is_cycle; /* the last wait would have closed a cycle */
 };
 
 static void setlk_start(struct setlk *setlk, fuse_ino_t ino, const struct fuse_file_info *info,
@@ -108,7 +109,8 @@ static void op_flock(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 		setlk_start(setlk, ino, info, &lock, !(operation & LOCK_NB));
 }
 
-/* The handle remembers whose locks were taken through it, for its release: OFD locks and flocks have no other end. */
+/* The handle remembers the owners of the locks taken through it, and its release drops them: the only end of OFD
+ * locks and flocks that are not unlocked. */
 static void setlk_start(struct setlk *setlk, fuse_ino_t ino, const struct fuse_file_info *info,
 	const struct lock *lock, bool sleep)
 {
@@ -181,7 +183,7 @@ static void on_setlk_woken(struct env_mail *mail)
 	setlk_go_on(container_of(mail, struct setlk, waiter.mail));
 }
 
-/* What is in the way may be a lock whose last close has returned: the kernel does not wait for RELEASE. */
+/* The conflicting lock may be one whose last close(2) has returned: the kernel does not wait for RELEASE. */
 static void setlk_refuse(struct setlk *setlk, const struct lock *blocker)
 {
 	struct request *request = &setlk->request;
@@ -205,7 +207,7 @@ static void on_setlk_rested(struct env_timer *timer)
 		setlk_go_on(setlk);
 }
 
-/* At random, so that those who wait do not come together. */
+/* Half of the rest is random, so that waiting requests do not ask at the same time. */
 static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
 {
 	struct env *env = setlk->request.front->options.env;
@@ -226,7 +228,7 @@ static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
 		env_now(env) + rest / 2 + chance % (rest / 2), on_setlk_rested);
 }
 
-/* A blocker that was woken when it asked may still look as if it waited: a cycle must be found twice in a row. */
+/* A blocker that is about to be woken may still be listed as waiting: a cycle counts only when found twice in a row. */
 static void setlk_wait(struct setlk *setlk, const struct op_reply *reply)
 {
 	struct request *request = &setlk->request;
@@ -256,7 +258,7 @@ static void setlk_wait(struct setlk *setlk, const struct op_reply *reply)
 		setlk_ask_again_later(setlk, reply->before);
 }
 
-/* Nobody else has the request now: it was woken, or taken out of its wait. */
+/* The request is in no list now: it was woken, or taken out of its wait. */
 static void setlk_go_on(struct setlk *setlk)
 {
 	struct request *request = &setlk->request;
@@ -275,8 +277,8 @@ static void on_session_rested(struct env_timer *timer)
 	setlk_ask(&container_of(timer, struct setlk, timer)->request);
 }
 
-/* An unlock that met the end of the session: what it was to drop has gone with it, and the next session, which is being
- * opened, knows of no lock. False: too often. */
+/* For an unlock at the end of the session. Its lock ended with the session, so it asks again in the next session,
+ * which is being opened and has no locks. False: it is no unlock, or has tried UNLOCK_TRIES_MAX times. */
 static bool setlk_wait_for_session(struct setlk *setlk)
 {
 	struct env *env = setlk->request.front->options.env;
@@ -290,7 +292,7 @@ static bool setlk_wait_for_session(struct setlk *setlk)
 
 /* ---- The end of a lock's request ---- */
 
-/* Before it has asked for the lock. */
+/* While it waits for the flush, before it has asked for the lock. */
 static void setlk_given_up(struct request *request)
 {
 	if (setlk_of(request)->is_blocking)
@@ -298,7 +300,7 @@ static void setlk_given_up(struct request *request)
 	request_reply_error(request, -EINTR);
 }
 
-/* Its place among those who wait goes, and no lock. */
+/* Proposes an unlock, which takes the request out of the evaluator's queue. */
 static void setlk_leave_queue(struct setlk *setlk)
 {
 	struct op op = setlk->op;
@@ -313,15 +315,15 @@ static void setlk_reply(struct setlk *setlk, int error)
 
 	if (setlk->is_blocking)
 		waits_remove(request->front->waits, request->unique);
-	/* A call that was given up may be refused yet. */
+	/* -EINTR: a proposal that was given up may still be refused, and then joins the queue. */
 	if (setlk->is_blocking && (setlk->is_queued || error == -EINTR) && error)
 		setlk_leave_queue(setlk);
 	request_reply_error(request, error);
 }
 
-/* ---- INTERRUPT: only waits for locks answer to it; whatever else was interrupted goes on ---- */
+/* ---- INTERRUPT: ends waits for locks only; other requests go on ---- */
 
-/* Under the registry's mutex: takes the request out of its wait, if it waits, and lets its own loop answer. */
+/* Under the registry's mutex: takes the request out of its wait, if it waits; it replies on its own loop. */
 static void setlk_wake_interrupted(struct request *request)
 {
 	struct setlk *setlk = setlk_of(request);

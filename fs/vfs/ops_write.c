@@ -1,6 +1,7 @@
 /*
- * WRITE. A buffered write is answered when the write-back has it. One that must be durable (O_SYNC, O_DIRECT, `sync`
- * mounts), or strips privileges, and a mapped page's, waits for what was buffered before and goes straight to the store.
+ * WRITE. A buffered write is answered when the write-back has it. Some writes first wait until buffered data is written
+ * out, and then go to the store directly: those that must be durable (O_SYNC, O_DIRECT, `sync` mounts), appends on a
+ * mount that is not the only client, writes that strip privileges, and writes of mapped pages.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,19 +26,19 @@
  *   write_room      there may be: write_buffer
  *
  * Durable:
- *   write_durable   makes durable what is buffered
+ *   write_durable   writes out buffered data
  *   write_flushed   proposes the data
- *   write_called    drops the kernel's pages of what did not go through them; waits until they have gone
+ *   write_called    drops the kernel's pages if the data did not go through them; waits until they have been dropped
  *   write_settled   replies
  */
 struct write {
 	struct request request;
 	struct op op;
 	struct handle *handle;
-	size_t size; /* to be written */
-	size_t count; /* written */
+	size_t size; /* bytes to write */
+	size_t count; /* bytes written */
 	int flags; /* of open(2) */
-	bool is_clip; /* a mapped page's */
+	bool is_clip; /* a write of mapped pages */
 };
 
 static void write_buffer(struct write *write, const void *data);
@@ -60,7 +61,7 @@ static uint32_t write_op_flags(const struct request *request, const struct fuse_
 	       (lane_flags(request->lane) & FUSE_WRITE_KILL_SUIDGID ? OP_WRITE_KILL : 0);
 }
 
-/* 0, or what could not be written before. Nobody who could be told writes mapped pages. */
+/* 0, or the error of earlier data that could not be written. Writes of mapped pages have no caller to tell. */
 static int write_begin(const struct write *write)
 {
 	struct node_table *nodes = write->request.front->nodes;
@@ -181,7 +182,7 @@ static void write_flushed(struct request *request)
 		request_call(request, &write->op, request->payload, write_called);
 }
 
-/* An asynchronous direct write: the kernel drops pages before it, but what a reader has put there meanwhile would stay. */
+/* For O_DIRECT the kernel drops pages before the write only: pages that a reader brought in meanwhile would stay. */
 static uint64_t write_drop_read_meanwhile(const struct write *write)
 {
 	const struct front *front = write->request.front;
@@ -209,10 +210,11 @@ static void write_called(struct request *request, int error, const struct op_rep
 	}
 	write->count = write->is_clip ? write->size : (size_t)reply->count;
 	if (!write->is_clip && write->handle->is_direct) {
-		/* Past the kernel's pages: whoever reads through them is to see it once the writer knows that it is there. */
+		/* The data is not in the kernel's pages. They are dropped before the reply, so that once the
+		 * writer's call has returned, reads through pages see the data. */
 		request->ticket = pages_drop(pages, op->ino);
 	} else {
-		if (reply->offset != op->offset) /* the kernel put it elsewhere */
+		if (reply->offset != op->offset) /* the kernel's pages have the data at another offset */
 			pages_drop(pages, op->ino);
 		request->ticket = write_drop_read_meanwhile(write);
 	}

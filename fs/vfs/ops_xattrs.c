@@ -27,9 +27,9 @@ struct xattr_read {
 	struct request request;
 	struct finding finding;
 	uint64_t ino;
-	size_t size; /* 0: how long is the value? */
+	size_t size; /* room for the value; 0: only its size is asked for */
 	bool is_capability;
-	char room[]; /* for the value, and behind it the name */
+	char room[]; /* `size` bytes for the value, then the name */
 };
 
 static void xattr_found(struct request *request);
@@ -55,7 +55,8 @@ static struct xattr_read *xattr_read_new(fuse_req_t fuse, uint64_t ino, const ch
 	return read;
 }
 
-/* What the kernel asks by itself, before it writes to a file and when it changes its mode. */
+/* Only for the attributes that the kernel asks for by itself, before it writes to a file and when it changes its
+ * mode. */
 static bool is_known_to_be_absent(const struct front *front, uint64_t ino, const char *name)
 {
 	if (!front->pages || (strcmp(name, CAPABILITY) != 0 && strcmp(name, ACCESS_ACL) != 0))
@@ -107,16 +108,16 @@ static void xattr_found(struct request *request)
 /*
  * ---- SETXATTR ----
  *
- *   op_setxattr          proposes the value; of an access ACL asks first for the file's group
- *   setxattr_acl_found   proposes it
+ *   op_setxattr          proposes the value; for an access ACL first asks for the file's group
+ *   setxattr_acl_found   proposes the ACL
  *   setxattr_called      replies
  */
 struct setxattr {
 	struct request request;
 	struct op op;
-	struct retry retry; /* of a try before this one */
+	struct retry retry; /* the note of an earlier try, if this is a second one */
 	struct finding finding;
-	char room[]; /* the value, and behind it the name */
+	char room[]; /* the value, then the name */
 };
 
 static void setxattr_acl_found(struct request *request);
@@ -195,7 +196,7 @@ static bool is_in_group(fuse_req_t fuse, gid_t group)
 	return found;
 }
 
-/* Linux clears S_ISGID when somebody outside of the file's group sets its access ACL. */
+/* As in Linux, S_ISGID is cleared when a caller outside of the file's group sets its access ACL. */
 static void setxattr_acl_found(struct request *request)
 {
 	struct setxattr *setxattr = setxattr_of(request);
@@ -217,7 +218,7 @@ static void setxattr_called(struct request *request, int error, const struct op_
 /*
  * ---- REMOVEXATTR ----
  *
- *   op_removexattr       proposes it
+ *   op_removexattr       proposes the removal
  *   removexattr_called   replies
  */
 struct removexattr {

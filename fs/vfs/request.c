@@ -10,7 +10,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 
-/* ---- Birth and death ---- */
+/* ---- Making and freeing ---- */
 
 static struct request *request_allocate(
 	struct front *front, struct lane *lane, uint32_t thread, size_t size, size_t room)
@@ -110,7 +110,7 @@ void request_drop_payload(struct request *request)
 
 /* ---- Proposals ---- */
 
-/* The inode whose data an operation changes; 0: of none. */
+/* The inode whose data the operation changes; 0: none. */
 static uint64_t changed_ino(const struct op *op)
 {
 	switch (op->kind) {
@@ -127,7 +127,7 @@ static uint64_t changed_ino(const struct op *op)
 	}
 }
 
-/* Changes of attributes alone come here for the kernel, which knows of them. */
+/* Notes the attributes after a change for which the kernel asked, and of which it therefore knows (told.h). */
 static void note_change(
 	const struct front *front, const struct op *op, const struct op_reply *reply, bool is_ours)
 {
@@ -359,7 +359,7 @@ void request_give_up(struct watched *watched)
 	}
 }
 
-/* ---- Who asks ---- */
+/* ---- The caller ---- */
 
 struct op_caller request_caller(const struct request *request)
 {

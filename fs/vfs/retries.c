@@ -4,12 +4,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define PLACES	 1024u /* one for all threads of the same remainder: the last one is noted */
-#define QUICK_NS UINT64_C(1000000) /* less than it takes to change a name twice */
+#define PLACES	 1024u /* threads with the same remainder share one: the last note stays */
+#define QUICK_NS UINT64_C(1000000) /* less than the time to change a name twice */
 
 struct retries {
 	pthread_mutex_t mutex;
-	atomic_bool has_any; /* some call was ever told */
+	atomic_bool has_any; /* there was ever a note */
 	struct retry places[PLACES];
 };
 
@@ -30,7 +30,7 @@ void retries_free(struct retries *retries)
 	free(retries);
 }
 
-/* What is noted about the thread, with the mutex taken (retries_put). NULL: nothing, and it is not taken. */
+/* The thread's note, with the mutex locked until retries_put. NULL: there is none, and the mutex is not locked. */
 static struct retry *retries_get(struct retries *retries, uint32_t thread)
 {
 	struct retry *retry = &retries->places[thread % PLACES];
@@ -53,7 +53,7 @@ void retries_note(
 	struct retries *retries, uint32_t thread, enum retry_kind kind, uint64_t ino, uint64_t other)
 {
 	if (thread == 0)
-		return; /* of another PID namespace: nobody knows which */
+		return; /* of another PID namespace: unknown */
 	pthread_mutex_lock(&retries->mutex);
 	retries->places[thread % PLACES] =
 		(struct retry){.thread = thread, .kind = kind, .told = {ino, other}};

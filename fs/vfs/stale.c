@@ -16,7 +16,7 @@ struct retry stale_take_retry(const struct request *request)
 	return retries ? retries_take(retries, request->watched.thread) : (struct retry){0};
 }
 
-/* A thread of another PID namespace can not be told from others: a place that is gone stays gone. */
+/* Threads of other PID namespaces (thread 0) cannot be told apart: an operation on names fails at the first try. */
 bool stale_is_last_try(
 	const struct request *request, const struct retry *retry, enum retry_kind kind, uint64_t ino)
 {
@@ -34,7 +34,7 @@ int stale_look_again(const struct request *request, enum retry_kind kind, uint64
 	return -ESTALE;
 }
 
-/* What must be there for the operation. */
+/* The inodes that must exist for the operation; `*other` may be 0: none. */
 static void find_places(const struct op *op, uint64_t *ino, uint64_t *other)
 {
 	*other = 0;

@@ -17,7 +17,7 @@ struct wait {
 struct waits {
 	pthread_mutex_t mutex;
 	struct wait *list;
-	uint64_t early[EARLY_COUNT]; /* a ring of the last interrupts of what was not here; 0: none */
+	uint64_t early[EARLY_COUNT]; /* a ring: ids of the last interrupts that matched no request; 0: none */
 	unsigned early_next;
 };
 
