@@ -18,7 +18,7 @@
 
 enum key_space {
 	KEY_DATA, /* rows of the one key space that regions divide */
-	KEY_LOCAL, /* rows of this region alone (sessions and the like), copied to both halves by a split */
+	KEY_LOCAL, /* rows of this region alone, such as sessions */
 };
 
 struct view_ops;

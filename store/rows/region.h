@@ -1,9 +1,9 @@
 /*
- * A region: a range of the key space and the peers that replicate it; and the two rows in which each replica keeps what
- * it knows of itself, the region state and the apply state.
+ * A region: a range of the key space and the peers that replicate it. Each replica keeps two rows: the region state and
+ * the apply state.
  *
- * The region state changes with splits, merges and membership changes, always in the KV batch of the entry that does
- * it; the apply state changes with every batch. Both begin with a format version.
+ * A membership change changes the region state in the KV batch of its entry. Every batch changes the apply state. Both
+ * begin with a format version.
  */
 #ifndef RAFTKV_STORE_ROWS_REGION_H
 #define RAFTKV_STORE_ROWS_REGION_H
@@ -21,7 +21,7 @@
 
 struct region_epoch {
 	uint64_t conf_version; /* grows with membership changes */
-	uint64_t version; /* grows with splits and merges */
+	uint64_t version; /* of the range; regions do not split or merge, so it stays as created */
 };
 
 enum region_role {

@@ -1,6 +1,6 @@
 /*
- * snapshot.h: snapshots of regions, which one store sends and another takes the place of its rows with: the face of
- * snapshot/ for the rooms after it.
+ * snapshot.h: snapshots of regions: one store sends its rows, another replaces its own rows with them. This is the face
+ * of snapshot/ for the rooms after it.
  *
  *   snapshot_sink.h      the store's snapshots, and those that come      snapshot_source.h   those that go
  *   snapshot_stage.h     one that came, in a file                        snapshot_install.h  a stage becomes rows
