@@ -15,7 +15,7 @@
 #include "raft/raft.h"
 
 #define REGION_PEERS_MAX 64
-/* A region is created with this many entries behind it, so that a replica that has nothing needs a snapshot. */
+/* A new region's log begins after this index, so that an empty replica needs a snapshot. */
 #define REGION_FIRST_INDEX 5
 #define REGION_FIRST_TERM  5
 
@@ -26,13 +26,13 @@ struct region_epoch {
 
 enum region_role {
 	REGION_VOTER = 1 << 0,
-	REGION_VOTER_OUTGOING = 1 << 1, /* of a joint configuration */
+	REGION_VOTER_OUTGOING = 1 << 1, /* voter in the outgoing half of a joint configuration */
 	REGION_LEARNER = 1 << 2,
 	REGION_LEARNER_NEXT = 1 << 3, /* becomes a learner when the joint configuration ends */
 };
 
 struct region_peer {
-	uint64_t id; /* of the replica: its id in the Raft group, never reused */
+	uint64_t id; /* the replica's id in the Raft group, never reused */
 	uint64_t store;
 	uint8_t roles; /* enum region_role */
 };
@@ -41,8 +41,8 @@ struct region {
 	uint64_t id;
 	struct region_epoch epoch;
 	struct buf *start; /* of its range; NULL: from the first key */
-	struct buf *end; /* NULL: to the last */
-	bool auto_leave; /* of a joint configuration */
+	struct buf *end; /* NULL: to the last key */
+	bool auto_leave; /* raft leaves the joint configuration by itself */
 	uint32_t peer_count;
 	struct region_peer *peers;
 };
@@ -58,7 +58,7 @@ bool region_has_key(const struct region *region, struct slice key);
 /* NULL: this store has no replica of it. */
 const struct region_peer *region_peer_of_store(const struct region *region, uint64_t store);
 const struct region_peer *region_peer_of_id(const struct region *region, uint64_t id);
-/* This peer alone decides: no other vote can ever be needed. */
+/* Whether replica `id` is the only voter, in both halves of the configuration. */
 bool region_is_sole_voter(const struct region *region, uint64_t id);
 /* Fills an empty `conf`. 0 or -ENOMEM. */
 int region_conf_state(const struct region *region, struct raft_conf_state *conf);

@@ -5,9 +5,9 @@
  * The content is logical: rows as the layer above wrote them, and rows of extent maps whose addresses are units of the
  * chunk. The receiver writes these units to extents of its own. A chunk is
  *
- * 	units     unit_count × 4 KiB, first, so that they keep the alignment of the bytes that the network gave
- * 	records   (u8 kind, key, value)*        keys and values with varint lengths, ascending by (kind, key)
- * 	footer    u32 magic  u32 number  u32 unit_count  u32 flags  u64 checksum                       little endian
+ *	units     unit_count × 4 KiB, first, so that they keep the alignment of the bytes that the network gave
+ *	records   (u8 kind, key, value)*        keys and values with varint lengths, ascending by (kind, key)
+ *	footer    u32 magic  u32 number  u32 unit_count  u32 flags  u64 checksum                       little endian
  *
  * The checksum covers records and footer. Its seed is the checksum of the chunk before; the seed of the first is the
  * stream's number. So a chunk that is missing, repeated, out of order or of another stream is detected. The rows hold
@@ -48,8 +48,7 @@ int snapshot_head_decode(struct slice bytes, struct snapshot_head *head);
 enum snapshot_kind {
 	SNAPSHOT_LOCAL = 1, /* rows of KEY_LOCAL */
 	SNAPSHOT_DATA, /* rows of KEY_DATA */
-	/* rows of an extent map; the key is key_object's bytes and the row's number; addresses are the chunk's units +
-	 * 1 */
+	/* rows of an extent map: key_object's bytes and the row's number; an address is the chunk's unit + 1 */
 	SNAPSHOT_EXTENTS,
 };
 

@@ -64,8 +64,7 @@ static int check_message(const struct engines *engines, const struct peer_envelo
 	return status;
 }
 
-/* Whether the snapshot is newer than the replica's state and finds room. A region that overlaps its range must be
- * removed first. */
+/* Whether the snapshot is newer than the replica's state. A region that overlaps its range must be removed first. */
 static int check_wanted(struct snapshots *snapshots, const struct peer_envelope *envelope,
 	const struct raft_message *message, const struct region *region)
 {

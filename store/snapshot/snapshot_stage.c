@@ -10,10 +10,9 @@
 #include "store/disk/checksum.h"
 #include "store/snapshot/snapshot_chunk.h"
 
-#define VERSION	   1
-#define FRAME_SIZE 16u /* bytes of a frame's header */
-#define FRAME_SIZE_MAX                                                                                       \
-	(2 * SNAPSHOT_CHUNK_SIZE_MAX) /* bytes of a frame's content: keys and addresses may be longer than in a chunk */
+#define VERSION	       1
+#define FRAME_SIZE     16u /* bytes of a frame's header */
+#define FRAME_SIZE_MAX (2 * SNAPSHOT_CHUNK_SIZE_MAX) /* bytes; keys may be longer than in a chunk */
 
 enum frame_kind { FRAME_HEAD = 1, FRAME_ROWS, FRAME_END };
 
