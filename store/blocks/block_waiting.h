@@ -29,7 +29,7 @@ struct block_waiting {
 	uint64_t released_mark;
 	uint64_t epoch; /* given to a reader that enters now */
 	struct blocks_reader readers; /* a ring, the oldest first */
-	uint64_t units; /* waiting */
+	uint64_t units; /* in both queues */
 };
 
 void block_waiting_init(struct block_waiting *waiting);

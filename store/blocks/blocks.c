@@ -124,7 +124,7 @@ static int take_used(struct blocks *blocks)
 	return code;
 }
 
-/* Chunks that are wholly free are stale: their disk space is given back, or kept when they are first needed. */
+/* Chunks that are wholly free become stale: their disk space is given back, unless they are needed before. */
 int blocks_start(struct blocks *blocks)
 {
 	int code;
