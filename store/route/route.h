@@ -1,5 +1,5 @@
 /*
- * route.h: the replicas of this store as other threads reach them: the face of route/ for the rooms after it.
+ * route.h: access to the replicas of this store from any thread. This is the face of route/ for the rooms after it.
  *
  *   router.h    which regions have a replica here, and what it publishes
  *   route_snapshot.h    the state of one that readers share
