@@ -1,6 +1,6 @@
 /*
  * engines.h: the three engines of one store, its data directory, its disk space, environment and logger, and the call
- * that reports that the store cannot go on.
+ * that marks the store as failed.
  *
  * Each store has one, a part of its raftkv. Every holder of a pointer to it borrows it while the store is open. All of
  * it may be used on any thread. open_engines (open_engines.h) fills it before any other thread runs.

@@ -1,4 +1,4 @@
-/* What the files blocks*.c of the block store share. */
+/* Shared by the files blocks*.c of the block store. */
 #ifndef RAFTKV_STORE_BLOCKS_BLOCKS_INTERNAL_H
 #define RAFTKV_STORE_BLOCKS_BLOCKS_INTERNAL_H
 

@@ -2,7 +2,7 @@
  * The data directory of a store: its lock and its identity.
  *
  *   LOCK     held by the one process that uses the directory
- *   IDENT cluster id, store id, incarnation, lives, kind of log, format version; it exists once the store has been made
+ *   IDENT    cluster id, store id, incarnation, lives, kind of log, format version; exists once the store has been made
  *   kv/ raft/ blocks/ snap/
  *
  * IDENT is written last when a store is made. Each open replaces it by an atomic rename, before the store sends

@@ -3,8 +3,8 @@
  *
  *   queued -> evaluated on the loop, with the cache tier -> mutations: proposed; the ProposalQueue answers
  *                                                        -> no mutations: confirmed as a read, then answered
- *             a row is not in memory: parked             -> a worker fetches what it needs -> queued again, in front
- *             missed three times                         -> a worker evaluates it while the region's evaluation waits
+ *             a row is not in memory: parked             -> a worker fetches the data -> queued again, in front
+ *             data missing after three fetches           -> a worker evaluates it, the region's other requests wait
  *
  * The order of requests is the order in which their evaluations succeed. A copy of a parked request joins it and shares
  * its answer. A parked request stays a reader of the block store, so that fetched units keep their content. A step-down

@@ -4,14 +4,14 @@
  *
  * One round runs at a time. The log's size, age, a shortage of space or a stop begins it:
  *
- *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the
+ *   1  forget the shared snapshots of readers, take the list of regions with their applied index A, and end the
  *      generation G of freed extents                                                                  (a worker)
- *   2  wait for the small payloads of entries up to A that are on their way to the disk; sync the block files
+ *   2  wait for the deferred writes of entries up to A; sync the block files
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)
  *   5  release the logs up to A: rows and payloads no longer need them                                (a worker)
- *   6  release the extents freed in generations up to G: their unmapping is flushed, what replaced them is synced, and
- *      the records that named them are released
+ *   6  release the extents freed in generations up to G: their unmapping is flushed, their replacements are synced,
+ *      and the log records that named them are released
  *   7  let the log engine reclaim its segments
  *
  * Steps 5 and 6 of a round wait while another replica may still need its entries (route->shared_index) and their

@@ -1,5 +1,5 @@
 /*
- * raft_log_engine_internal.h: what the files of the raft log engine share: the engine, its writer and its reclaimer.
+ * raft_log_engine_internal.h: shared by the files of the raft log engine: the engine, its writer and its reclaimer.
  *
  * One lock guards all memory; no file is touched and no callback runs under it. The state of a batch in flight (the
  * buffer, its list of writes, the moved entries) belongs to the thread that set `writer.busy` until the batch is
@@ -99,7 +99,7 @@ struct raft_log_engine {
 };
 
 #define LOG_SPARES     2 /* segments made ahead: one for the writer, one in reserve for writes without entries */
-#define LOG_SPARES_MAX 4 /* kept for recycling */
+#define LOG_SPARES_MAX 4 /* spares kept when segments are recycled */
 
 /* Not under the lock. Stops the engine for good and calls `failed` once. A write in flight ends by itself. */
 void raft_log_engine_fail(struct raft_log_engine *engine, int status, const char *what);

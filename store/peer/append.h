@@ -2,8 +2,8 @@
  * append.h: a peer's appends to its log that are not finished: each MsgStorageAppend on its way to the disk.
  *
  * A FIFO. The payloads of an append's entries are written and synced first; then its record goes to the log engine, in
- * order within the region: a large payload holds back only what its own region appends later. When a record is durable
- * the responses of the message are released, in order. Payloads that find no room, and records that the engine refuses
+ * order within the region: a large payload delays only later appends of its own region. When a record is durable the
+ * responses of the message are released, in order. Payloads that find no room, and records that the engine refuses
  * because the disk is full, are retried when space may have been freed. A snapshot waits until it is first and no write
  * of the peer is in flight. It is installed (peer_install.c) before the appends behind it are written. A message with
  * only a newer commit index is not written: the next record carries the index. On the peer's loop.

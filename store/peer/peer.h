@@ -97,7 +97,7 @@ struct peer {
 /* Makes a peer without a replica and adds it to the shard. 0, -ENOMEM, or STATUS_CORRUPT: there is one already. On the
  * shard's loop, or before it runs. */
 int peer_new(struct shard *shard, uint64_t region, struct peer **peer);
-/* Starts replica `id` from what the engines hold. `region` is taken. A region without peers means that the replica
+/* Starts replica `id` from the state in the engines. `region` is taken. A region without peers means that the replica
  * knows only its id and waits for a snapshot. An error leaves the store unusable. */
 int peer_start(struct peer *peer, struct region *region, uint64_t id, const struct apply_state *applied,
 	struct status *status);

@@ -1,5 +1,5 @@
 /*
- * peer_internal.h: what the files of a peer share, and nobody else. On the peer's loop.
+ * peer_internal.h: shared by the files of a peer alone. On the peer's loop.
  *
  *   peer.c           its roles and its turn             peer_life.c         start and destruction of a replica
  *   peer_members.c   changes of the membership          peer_reads.c        reads

@@ -78,8 +78,8 @@ static bool is_majority(
 	return voters->count == 0 || count > voters->count / 2;
 }
 
-/* Replicas that were told so earlier do not count: all they had acknowledged is older than the snapshot offered to
- * them. */
+/* Replicas that were found dispensable earlier do not count: what they had acknowledged is older than their
+ * snapshot. */
 bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
 {
 	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);

@@ -19,7 +19,7 @@
 #include "store/snapshot/snapshot.h"
 #include "store/transport/lives.h"
 
-#define RAFTKV_OPENING UINT64_MAX /* raftkv.started of one that is not open yet */
+#define RAFTKV_OPENING UINT64_MAX /* raftkv.started while the store opens */
 
 struct raftkv {
 	struct raftkv_options options; /* with the defaults filled in */
@@ -36,7 +36,7 @@ struct raftkv {
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
 	bool is_new; /* this process created the store */
-	_Atomic uint32_t steps_pending; /* messages on their way to their peers (delivery.c) */
+	_Atomic uint32_t steps_pending; /* messages in flight to their peers (delivery.c) */
 
 	/* raftkv_stop's, on `stop_loop`. */
 	_Atomic uint32_t shards_running;

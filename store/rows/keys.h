@@ -2,9 +2,10 @@
  * Keys of the KV engine's one key space. The first byte is the kind of the row:
  *
  *   1 region        region state (region.h): range, epoch, peers
- *   2 region apply state (region.h): the last applied entry 3 region key rows of the region alone (KEY_LOCAL) 4 key
- *   rows of the key space that regions divide (KEY_DATA) 5 object row extent maps of objects (extent_map.h), divided by
- *   regions as the rows are
+ *   2 region        apply state (region.h): the last applied entry
+ *   3 region key    rows of the region alone (KEY_LOCAL)
+ *   4 key           rows of the key space that regions divide (KEY_DATA)
+ *   5 object row    extent maps of objects (extent_map.h), divided by regions as the rows are
  *
  * Regions and row numbers are big endian. Every key part has a definite end, so that rows of one kind sort by the next
  * part.

@@ -21,7 +21,7 @@
 #include "raft/raft.h"
 #include "store/kv/view.h"
 
-#define MUTATIONS_BESIDE_SIZE 65536u /* payload bytes from which they travel beside the record */
+#define MUTATIONS_BESIDE_SIZE 65536u /* bytes from which a payload is beside the record */
 #define MUTATIONS_SIZE_MAX    (4u << 20) /* bytes of one record */
 #define MUTATIONS_KEY_MAX     1024u /* bytes of a key */
 

@@ -1,8 +1,8 @@
 /*
  * Exactly-once writes: the session and slot rows that a region keeps among its KEY_LOCAL rows.
  *
- *   1 session the session may change this region; the layer above defines the value 2 session slot version, sequence,
- *   status, reply: the last request of the slot and its answer
+ *   1 session           the session may change this region; the layer above defines the value
+ *   2 session slot      version, sequence, status, reply: the last request of the slot and its answer
  *
  * Local keys that begin with a byte below SLOTS_KEY_FIRST_FREE are this module's; the layer above makes a session known
  * to a region by putting its row (slots_open) in an operation of session 0, and forgets it with slots_close.
@@ -22,8 +22,9 @@
 #include "store/rows/mutations.h"
 
 #define SLOTS_KEY_FIRST_FREE 16
-#define SLOTS_REPLY_MAX	     65536u /* bytes of a reply that is kept */
-#define SLOTS_OWN	     (UINT64_C(1) << 63) /* in the id of a session that nobody gave */
+#define SLOTS_REPLY_MAX	     65536u /* bytes of a stored reply */
+/* bit of the session ids of clients in the store's own process */
+#define SLOTS_OWN (UINT64_C(1) << 63)
 
 /* Whether sessions with this id have slots and need a session row. */
 static inline bool slots_are_of(uint64_t session)
@@ -44,7 +45,7 @@ enum slot_verdict {
  * STATUS_SESSION_UNKNOWN, or the view's error. */
 int slots_find(struct view *view, uint64_t session, uint32_t slot, uint64_t sequence,
 	enum slot_verdict *verdict, int *outcome, struct buf **reply);
-/* Logs the answer beside the request's own mutations. */
+/* Adds the answer to the mutations of its request. */
 void slots_record(struct mutations *mutations, uint64_t session, uint32_t slot, uint64_t sequence,
 	int outcome, struct slice reply);
 

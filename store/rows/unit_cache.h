@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define UNIT_CACHE_MAX 1024 /* units; what does not fit is not kept */
+#define UNIT_CACHE_MAX 1024 /* units; further ones are not kept */
 
 struct unit_cache_entry;
 

@@ -26,7 +26,7 @@
 #include "store/rows/rows.h"
 #include "store/transport/transport.h"
 
-#define SNAPSHOT_UNITS_MAX    256u /* of a chunk: 1 MiB */
+#define SNAPSHOT_UNITS_MAX    256u /* units of a chunk: 1 MiB */
 #define SNAPSHOT_RECORDS_SIZE (1u << 20) /* bytes of records from which a chunk is full */
 static_assert(SNAPSHOT_CHUNK_SIZE_MAX == SNAPSHOT_UNITS_MAX * BLOCK_UNIT_SIZE + SNAPSHOT_RECORDS_SIZE +
 						 MUTATIONS_SIZE_MAX + (64u << 10),

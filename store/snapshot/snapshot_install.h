@@ -1,11 +1,11 @@
 /*
  * snapshot_install.h: installs a stage as the region's rows (storage.md § Snapshots of regions).
  *
- *   1  the mark Applying, durably: which stage, for which replica and range                         (the log engine)
- *   2  what the replica had is cleared; the stage's rows are written, the region's two states last
- *   3  the KV engine is flushed, and the apply state read back at the persisted tier
- *   4  Normal: in one durable write the mark is removed and the log begins behind the snapshot      (the log engine)
- *   5  the stage's file is removed
+ *   1  writes the mark Applying durably: the stage, the replica and its range                      (the log engine)
+ *   2  clears the replica's present state; writes the stage's rows, the region's two states last
+ *   3  flushes the KV engine, and reads the apply state back at the persisted tier
+ *   4  Normal: one durable write removes the mark and begins the log behind the snapshot            (the log engine)
+ *   5  removes the stage's file
  *
  * File data was written and synced to extents of this store before the stage was finished. A crash before step 4 leaves
  * the mark: at start the steps from 2 on are repeated. If the stage is then invalid, the replica becomes empty: it has

@@ -22,7 +22,7 @@
 #include "proto/status.h"
 #include "store/engines.h"
 
-#define LIVES_STORES_MAX 4096u /* on record */
+#define LIVES_STORES_MAX 4096u /* stores on record */
 
 struct raftkv;
 

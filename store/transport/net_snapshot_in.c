@@ -12,7 +12,7 @@
 struct net_snapshot_in {
 	struct net_snapshot_in *next;
 	struct net_snapshots *owner;
-	struct link *link; /* NULL: gone */
+	struct link *link; /* NULL: closed */
 	uint64_t store; /* the sender's */
 	bool is_begun; /* `message` came */
 	struct peer_envelope envelope;

@@ -12,7 +12,7 @@
 struct net_snapshot_out {
 	struct net_snapshot_out *next;
 	struct net_snapshots *owner;
-	struct link *link; /* NULL: gone */
+	struct link *link; /* NULL: closed */
 	struct peer_message *peer_message; /* MsgSnap */
 	uint64_t region, replica; /* the receiver's */
 	struct snapshot_source *source;
