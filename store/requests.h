@@ -40,7 +40,7 @@ struct raftkv_write {
 	struct env_loop *loop;
 	raftkv_write_cb done;
 	/* Out, with an error: */
-	/* with STATUS_NOT_LEADER, STATUS_STALE_COMMAND: the leader's store; 0: unknown */
+	/* With STATUS_NOT_LEADER, STATUS_STALE_COMMAND: the leader's store; 0: unknown. */
 	uint64_t leader_store;
 	struct region_epoch epoch; /* with STATUS_EPOCH_NOT_MATCH: the region's epoch on this store */
 	/* The store's: */
@@ -60,7 +60,7 @@ struct raftkv_write {
 
 /* ---- Reads ------------------------------------------------------------------------------------------------------ */
 
-/* a consistent state of one region; it keeps extents from reuse, so hold it briefly */
+/* A consistent state of one region; it keeps extents from reuse, so hold it briefly. */
 struct raftkv_snapshot;
 
 struct raftkv_read;

@@ -208,7 +208,7 @@ int blocks_allocate(
 	if (blocks_take(blocks, count, extent))
 		return 0;
 	pthread_mutex_lock(&blocks->space);
-	/* another thread may have grown the store meanwhile */
+	/* Another thread may have grown the store meanwhile. */
 	while (status == 0 && !blocks_take(blocks, count, extent))
 		status = blocks_files_grow(blocks, claim);
 	pthread_mutex_unlock(&blocks->space);

@@ -95,7 +95,7 @@ struct blocks_request {
 	struct iovec copy; /* the block store's */
 	bool is_deferred; /* the block store's */
 	struct block_extent extent;
-	/* borrowed until `done`; its total is whole units; the environment may change it */
+	/* Borrowed until `done`; its total is whole units; the environment may change it. */
 	struct iovec *vector;
 	/* ≤ 1024. No copy is made if the address and length of every part are aligned to 4 KiB */
 	int vector_count;

@@ -340,7 +340,7 @@ static int change_length(const struct blocks *blocks, struct env_file *file, uin
 
 	if (status || size - whole >= bytes_of(blocks->chunk_units))
 		return status;
-	/* takes no disk space */
+	/* Takes no disk space. */
 	return env_file_truncate(file, size == whole ? whole + BLOCK_UNIT_SIZE : whole);
 }
 

@@ -83,7 +83,7 @@ struct evaluations {
 	struct evaluation *parked;
 	struct evaluation *exclusive; /* runs on a worker and uses the overlay */
 	bool drop_overlay; /* the leadership ended while `exclusive` ran */
-	/* no evaluation until this index is applied, because the overlay lacks an entry */
+	/* No evaluation until this index is applied, because the overlay lacks an entry. */
 	uint64_t hold_index;
 	uint64_t pending_size; /* bytes proposed and not yet applied */
 	uint64_t committed; /* env_now: when the entries that are being answered were found to be committed */

@@ -60,7 +60,7 @@ struct kv_memory {
 };
 
 struct kv_engine_ops {
-	/* flushes and frees; no snapshot, iterator or batch may be left */
+	/* Flushes and frees; no snapshot, iterator or batch may be left. */
 	void (*close)(struct kv_engine *engine);
 
 	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine); /* NULL: out of memory */

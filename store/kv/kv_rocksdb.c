@@ -38,7 +38,7 @@ struct kv_rocksdb {
 	rocksdb_readoptions_t *newest[TIERS];
 	atomic_int failed; /* 0, or the status of every later write */
 	pthread_mutex_t sharing; /* guards `latest` */
-	/* the shared snapshot, one reference; it has every batch whose write has returned; may be NULL */
+	/* The shared snapshot, one reference; it has every batch whose write has returned; may be NULL. */
 	struct kv_snapshot *latest;
 };
 

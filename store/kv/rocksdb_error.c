@@ -14,7 +14,7 @@ static const struct {
 	{"Result incomplete", STATUS_WOULD_BLOCK},
 	{"Corruption", STATUS_CORRUPT},
 	{"IO error: No space left on device", -ENOSPC},
-	/* a file that the manifest names is missing */
+	/* A file that the manifest names is missing. */
 	{"IO error: No such file or directory", STATUS_CORRUPT},
 	{"IO error: lock ", -EWOULDBLOCK},
 	{"IO error: While lock file", -EWOULDBLOCK},

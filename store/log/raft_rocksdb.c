@@ -24,7 +24,7 @@
 #define CACHE_SIZE_DEFAULT     (128ull << 20)
 #define BATCH_SIZE_MAX_DEFAULT (4ull << 20)
 #define WRITE_SIZE_MAX	       (64ull << 20)
-/* bytes of free disk space below which writes with entries are refused */
+/* Bytes of free disk space below which writes with entries are refused. */
 #define SPACE_RESERVE	   (256ull << 20)
 #define TOLERATE_TORN_TAIL 0 /* rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords */
 #define ROW_SEGMENT	   1 /* all rows count as one segment that is never recycled */

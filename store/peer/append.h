@@ -25,7 +25,7 @@ struct append_queue {
 	struct append *first;
 	struct append *last;
 	uint32_t in_flight; /* records in the log engine, and payload writes */
-	/* the first append whose payloads have no extents, because the disk was full; the appends behind it wait */
+	/* The first append whose payloads have no extents, because the disk was full; the appends behind it wait. */
 	struct append *unplaced;
 	bool is_held; /* the log engine refused a record because the disk is full */
 	uint64_t full_since; /* env_now: since when an append has found no room; 0: none lacks room */

@@ -23,7 +23,7 @@
 
 #define SLOTS_KEY_FIRST_FREE 16
 #define SLOTS_REPLY_MAX	     65536u /* bytes of a stored reply */
-/* bit of the session ids of clients in the store's own process */
+/* Bit of the session ids of clients in the store's own process. */
 #define SLOTS_OWN (UINT64_C(1) << 63)
 
 /* Whether sessions with this id have slots and need a session row. */

@@ -48,7 +48,7 @@ int snapshot_head_decode(struct slice bytes, struct snapshot_head *head);
 enum snapshot_kind {
 	SNAPSHOT_LOCAL = 1, /* rows of KEY_LOCAL */
 	SNAPSHOT_DATA, /* rows of KEY_DATA */
-	/* rows of an extent map: key_object's bytes and the row's number; an address is the chunk's unit + 1 */
+	/* Rows of an extent map: key_object's bytes and the row's number; an address is the chunk's unit + 1. */
 	SNAPSHOT_EXTENTS,
 };
 

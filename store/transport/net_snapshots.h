@@ -23,7 +23,7 @@
 
 #define NET_SNAPSHOT_WINDOW	 4u
 #define NET_SNAPSHOT_PATIENCE_MS 30000u
-/* snapshots that one loop receives at once; more are refused and retried */
+/* Snapshots that one loop receives at once; more are refused and retried. */
 #define NET_SNAPSHOTS_IN_MAX 16u
 
 /* The rate limit that all loops share. */
