@@ -1,9 +1,9 @@
 /*
- * engines.h: the three engines of one store, the directory and the disk that they lie on, and what everybody who works
- * with them needs besides: the environment, the logger, and a way to say that the store cannot go on.
+ * engines.h: the three engines of one store, its data directory, its disk space, environment and logger, and the call
+ * that marks the store as failed.
  *
- * There is one for each store, a part of its raftkv. Whoever is given it borrows it for as long as the store is open.
- * All of it may be used on any thread; what opens it (open_engines.h) does so before any other thread runs.
+ * Each store has one, a part of its raftkv. Every holder of a pointer to it borrows it while the store is open. All of
+ * it may be used on any thread. open_engines (open_engines.h) fills it before any other thread runs.
  */
 #ifndef RAFTKV_STORE_ENGINES_H
 #define RAFTKV_STORE_ENGINES_H
@@ -27,17 +27,17 @@ struct engines {
 	struct log_engine *log;
 	struct blocks *blocks;
 	struct space space;
-	atomic_bool is_stopping; /* nothing new is begun any more */
-	atomic_bool has_failed; /* the same, and nothing is acknowledged */
-	/* The owner's, of the first failure; may be NULL. Any thread. */
+	atomic_bool is_stopping; /* no new work is begun */
+	atomic_bool has_failed; /* no new work is begun, and nothing is acknowledged */
+	/* Set by the owner: called once, at the first failure, on any thread. May be NULL. */
 	void (*failed)(void *argument, int status, const char *sentence);
 	void *failed_argument;
 };
 
-/* The store cannot go on. Any thread; the first sentence is told. */
+/* Marks the store as failed. Only the first call logs its sentence and calls `failed`. Any thread. */
 void engines_fail(struct engines *engines, int status, const char *sentence);
 
-/* Which store this is. */
+/* This store's id. */
 static inline uint64_t engines_store(const struct engines *engines)
 {
 	return engines->dir.ident.store;

@@ -1,4 +1,4 @@
-/* The members of a region, for whoever administers a cluster: requests on their way to its peer. */
+/* Administration of a region's members: passes requests on to the loop of the region's peer. */
 #include "store/raftkv.h"
 
 #include <errno.h>

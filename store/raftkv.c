@@ -50,7 +50,7 @@ static void on_maintenance_wanted(void *argument)
 	flush_maintain(&raftkv->flush);
 }
 
-/* What a new store is: what the options say, or else store 1 of a cluster that is this store. */
+/* The ids of a new store: those of the options, or else store 1 of a cluster with a random id. */
 static void make_ident(struct raftkv *raftkv)
 {
 	struct ident *ident = &raftkv->engines.dir.ident;
@@ -62,7 +62,7 @@ static void make_ident(struct raftkv *raftkv)
 		env_random(raftkv->engines.env, &ident->cluster, sizeof ident->cluster);
 }
 
-/* A directory of another cluster, or of another of its stores, would vote with the wrong log. */
+/* With the directory of another cluster or store, this store would vote with the wrong log. */
 static int check_ident(const struct raftkv *raftkv, struct status *status)
 {
 	const struct raftkv_options *options = &raftkv->options;
@@ -212,7 +212,7 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 	return code;
 }
 
-/* What opening took does not count: every clock of the store begins here. */
+/* Sets tick 0 now: the duration of the opening does not count. */
 static void raftkv_begin(struct raftkv *raftkv)
 {
 	raftkv->started = env_now(raftkv->engines.env);

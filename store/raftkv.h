@@ -6,7 +6,7 @@
  * with raftkv_async_snapshot; each calls back exactly once.
  *
  *  write: evaluate on the region's leader -> propose -> log -> commit -> apply -> `done` with the evaluator's reply.
- *         When `done` says 0 the operation is durable on a majority and visible to every later snapshot.
+ *         When `done` gets 0 the operation is durable on a majority and visible to every later snapshot.
  *  read:  a snapshot that sees every operation finished before the call: by the leader's lease, by a ReadIndex round
  *         (consensus.md § ReadIndex), without entering the peer's loop when the lease is valid.
  *
@@ -35,8 +35,8 @@
 struct raftkv;
 
 /* Opens and recovers; blocks. A new directory becomes a store with one region (id 1) over the whole key space, unless
- * the options say otherwise. Afterwards the shards' loops may run; a sole voter campaigns at once. `status` names what
- * is wrong: another process has it, another format, another cluster's or store's, damage. */
+ * the options say otherwise. Afterwards the shards' loops may run; a sole voter campaigns at once. On an error `status`
+ * names the cause: another process holds the directory, another format, another cluster or store, damage. */
 int raftkv_open(const struct raftkv_options *options, struct raftkv **raftkv, struct status *status);
 /* Ends every request (STATUS_STOPPING), flushes, and calls back on `loop` (one of the shards, still running). Then
  * stop the loops, and raftkv_free. */
@@ -44,7 +44,7 @@ void raftkv_stop(
 	struct raftkv *raftkv, struct env_loop *loop, void (*stopped)(void *argument), void *argument);
 void raftkv_free(struct raftkv *raftkv);
 
-/* Which store of which cluster this is, and the how-many-eth opening of it. Any thread. */
+/* The cluster's id, the store's id, its incarnation and its lives. Any thread. */
 struct ident raftkv_ident(const struct raftkv *raftkv);
 
 /* ---- Requests --------------------------------------------------------------------------------------------------- */
@@ -56,17 +56,18 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read);
 int raftkv_local_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
 
-/* What has been applied here, however old, whoever leads: for what only grows. STATUS_REGION_NOT_FOUND, -ENOMEM. */
+/* The state applied here, however old, whichever replica leads. Correct only for questions whose answer never changes
+ * once it is there. STATUS_REGION_NOT_FOUND, -ENOMEM. */
 int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot);
 
 /* The region that holds a key of KEY_DATA, as far as this store knows. STATUS_REGION_NOT_FOUND. */
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch);
 
-/* For whoever administers a cluster; requests.h says what `done` is told. */
+/* Administration of a cluster. requests.h lists the statuses that `done` gets. */
 void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change);
 void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request);
-/* Asks the region's leader, if it is here, to hand over to the voter on that store. What comes of it is seen in the
- * region's status. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */
+/* Asks the region's leader, if it is here, to hand over to the voter on that store. raftkv_region_status shows the
+ * outcome. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */
 int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t store);
 
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
@@ -75,13 +76,13 @@ struct raftkv_stats {
 	uint64_t regions;
 	uint64_t leaders;
 	uint64_t reads_lease; /* by LocalReader */
-	uint64_t reads_read_index; /* through a peer's loop */
-	uint64_t reads_follower; /* of them, where the leader is not */
-	uint64_t writes; /* that were logged */
-	uint64_t evaluations_parked; /* for a row that was not in memory */
+	uint64_t reads_read_index; /* through the peer's loop */
+	uint64_t reads_follower; /* part of reads_read_index: served by a follower */
+	uint64_t writes; /* logged writes */
+	uint64_t evaluations_parked; /* evaluations that waited for a row to be read from the disk */
 	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
-	uint64_t flushes; /* rounds */
-	uint64_t snapshots_sent, snapshots_received, snapshots_failed; /* of regions, between stores */
+	uint64_t flushes; /* completed rounds */
+	uint64_t snapshots_sent, snapshots_received, snapshots_failed; /* region snapshots between stores */
 	uint64_t snapshot_sent_size, snapshot_received_size; /* bytes */
 	/* The stages of a change on its leader: to its proposal; to its commit; until it is visible. */
 	struct histogram_sums proposing, committing, applying;
@@ -90,11 +91,11 @@ struct raftkv_stats {
 	struct kv_memory memory;
 	uint64_t space_total; /* bytes of the disk */
 	uint64_t space_available;
-	bool is_full; /* there is little room for data, or none: writes get -ENOSPC now or soon */
+	bool is_full; /* less than half of the reserve is left for data: writes get -ENOSPC now or soon */
 };
 void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats);
-/* Each region that this store has a replica of, by its id, range and epoch alone, under a lock: be brief. `term`: the
- * leader's, where it is this replica and serves; else 0. */
+/* Calls `each` for each region with a replica here. `region` has only its id, range and epoch. A lock is held, so
+ * `each` must be brief. `term` is the leader's term if this replica leads and serves, else 0. */
 void raftkv_each_region(struct raftkv *raftkv,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
 

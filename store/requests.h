@@ -1,6 +1,6 @@
 /*
- * requests.h: what is asked of a store, embedded in whoever asks: writes, reads, and changes and descriptions of a
- * region's members. raftkv.h has the calls.
+ * requests.h: the requests of a store: writes, reads, and changes and descriptions of a region's members. Each is
+ * embedded in its owner. raftkv.h has the calls.
  *
  * A request belongs to the store from its call until `done` begins, which comes exactly once, on the loop named in the
  * request.
@@ -30,7 +30,7 @@ typedef void (*raftkv_write_cb)(struct raftkv_write *write, int status, struct b
 struct raftkv_write {
 	/* The caller's, in: */
 	uint64_t region;
-	uint64_t epoch_version; /* the caller's idea; 0: do not compare */
+	uint64_t epoch_version; /* the epoch version that the caller knows; 0: not compared */
 	uint64_t session; /* 0: no exactly-once slot, for the store's own process */
 	uint32_t slot;
 	bool is_retry;
@@ -40,18 +40,19 @@ struct raftkv_write {
 	struct env_loop *loop;
 	raftkv_write_cb done;
 	/* Out, with an error: */
-	uint64_t leader_store; /* STATUS_NOT_LEADER, STATUS_STALE_COMMAND: where the leader is; 0: unknown */
-	struct region_epoch epoch; /* STATUS_EPOCH_NOT_MATCH: the region's, here */
+	/* With STATUS_NOT_LEADER, STATUS_STALE_COMMAND: the leader's store; 0: unknown. */
+	uint64_t leader_store;
+	struct region_epoch epoch; /* with STATUS_EPOCH_NOT_MATCH: the region's epoch on this store */
 	/* The store's: */
 	struct env_mail mail;
 	struct raftkv_write *next; /* in a queue */
 	uint64_t begun; /* env_now */
 	struct raftkv_write *joined; /* later copies of the same request that share its answer */
 	struct peer *peer;
-	struct evaluations *evaluations; /* that it was queued with */
-	struct proposal proposal; /* while in the log */
-	struct read_index_request confirm; /* while an answer that logs nothing is being confirmed */
-	struct evaluation_task *evaluation; /* once a row was not in memory */
+	struct evaluations *evaluations; /* the queue that has it */
+	struct proposal proposal; /* used while the entry is in the log */
+	struct read_index_request confirm; /* used while an answer that logs nothing is being confirmed */
+	struct evaluation_task *evaluation; /* set while parked for a row that was not in memory */
 	size_t size; /* bytes proposed */
 	struct buf *reply;
 	int status;
@@ -59,10 +60,11 @@ struct raftkv_write {
 
 /* ---- Reads ------------------------------------------------------------------------------------------------------ */
 
-struct raftkv_snapshot; /* a consistent state of one region; refers to blocks: keep it briefly */
+/* A consistent state of one region; it keeps extents from reuse, so hold it briefly. */
+struct raftkv_snapshot;
 
 struct raftkv_read;
-/* `snapshot` (NULL on an error) is the caller's: raftkv_snapshot_free. */
+/* `snapshot` (NULL on an error) belongs to the caller, who frees it with raftkv_snapshot_free. */
 typedef void (*raftkv_read_cb)(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
 
 struct raftkv_read {
@@ -71,7 +73,7 @@ struct raftkv_read {
 	bool from_follower; /* a follower may answer, through a ReadIndex round with its leader */
 	struct env_loop *loop;
 	raftkv_read_cb done;
-	/* Out, with an error, as a write's: */
+	/* Out, with an error, as in raftkv_write: */
 	uint64_t leader_store;
 	struct region_epoch epoch;
 	/* The store's: */
@@ -82,21 +84,21 @@ struct raftkv_read {
 	int status;
 };
 
-/* Rows and objects of the snapshot. With `may_block` never STATUS_WOULD_BLOCK: for workers. The view lives as long as
- * the snapshot, which several threads may share. */
+/* Rows and objects of the snapshot. With `may_block` (on workers only) it never returns STATUS_WOULD_BLOCK. The view
+ * lives as long as the snapshot, which several threads may share. */
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block);
 void raftkv_snapshot_free(struct raftkv_snapshot *snapshot); /* any thread */
 
 /* ---- Members ---------------------------------------------------------------------------------------------------- */
 
 /*
- * On the region's leader: proposes the change; `done` with 0 when it has been applied here. A change of several steps is
- * then in its joint phase, which ends by itself. The id of a replica that is added was never used in the region. A
- * replica that is added is made by the leader's first message; one that is removed destroys itself.
+ * Proposes a membership change on the region's leader. `done` gets 0 when the change has been applied here; a change of
+ * several steps is then in its joint phase, which ends by itself. An added replica must have an id that was never used
+ * in the region; the leader's first message creates it. A removed replica destroys itself.
  *
- * STATUS_NOT_LEADER; STATUS_EPOCH_NOT_MATCH (the membership is another one by now); STATUS_CONF_CHANGE_INVALID (it makes
- * no sense, takes the vote or the leader's own replica away, or another change is under way); STATUS_REGION_NOT_FOUND;
- * STATUS_STALE_COMMAND (outcome unknown: look); STATUS_STOPPING.
+ * STATUS_NOT_LEADER; STATUS_EPOCH_NOT_MATCH (the membership has changed since); STATUS_CONF_CHANGE_INVALID (the change
+ * is invalid, removes the leader's own vote or replica, or another change is under way); STATUS_REGION_NOT_FOUND;
+ * STATUS_STALE_COMMAND (outcome unknown: ask raftkv_region_status); STATUS_LIMIT (busy: retry); STATUS_STOPPING.
  */
 struct raftkv_change {
 	uint64_t region;
@@ -104,8 +106,8 @@ struct raftkv_change {
 	struct env_loop *loop;
 	void (*done)(struct raftkv_change *change, int status);
 	/* Out: */
-	uint64_t leader_store; /* STATUS_NOT_LEADER: where the leader is; 0: unknown */
-	struct region_epoch epoch; /* the region's, here, then */
+	uint64_t leader_store; /* with STATUS_NOT_LEADER: the leader's store; 0: unknown */
+	struct region_epoch epoch; /* the region's epoch on this store when the request ended */
 	/* The store's: */
 	struct env_mail mail;
 	struct peer *peer;
@@ -116,11 +118,11 @@ struct raftkv_change {
 
 struct region_member {
 	struct region_peer peer;
-	/* Only the leader knows: */
-	uint64_t match; /* the log up to here is there */
-	bool is_active; /* heard of lately */
-	bool is_in_snapshot; /* waits for one */
-	bool wants_snapshot; /* and there is none that it could take: its disk is full, or it has lost what it had */
+	/* Filled in by the leader alone: */
+	uint64_t match; /* highest log index known to be on the replica */
+	bool is_active; /* a message from it came lately */
+	bool is_in_snapshot; /* the leader sends it a snapshot */
+	bool wants_snapshot; /* the log cannot serve it: its disk is full, or its state is lost */
 };
 
 struct raftkv_region_status {
@@ -128,9 +130,9 @@ struct raftkv_region_status {
 	struct env_loop *loop;
 	/* 0; STATUS_REGION_NOT_FOUND; STATUS_STOPPING. */
 	void (*done)(struct raftkv_region_status *request, int status);
-	/* Out, as this store's replica sees it: */
+	/* Out, as this store's replica knows it: */
 	struct region_epoch epoch;
-	uint64_t replica; /* this one's id */
+	uint64_t replica; /* id of the replica on this store */
 	enum raft_role role;
 	bool is_serving; /* leads, and may evaluate */
 	uint64_t term;

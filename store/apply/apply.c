@@ -12,9 +12,9 @@
 #define BATCH_TASKS_MAX	  256
 #define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
 #define WRITE_VECTOR_MAX  64
-#define DEFERRED_SIZE_MAX (16u << 20) /* bytes on their way to the disk, past which a batch waits */
+#define DEFERRED_SIZE_MAX (16u << 20) /* bytes of deferred writes in flight above which a batch waits */
 
-/* Small payloads that lie one after the other on the disk. */
+/* One deferred write of small payloads that are adjacent on the disk. */
 struct apply_write {
 	struct apply_write *next;
 	struct apply *apply;
@@ -85,8 +85,8 @@ static int add_write(struct apply *apply, struct block_extent extent, const uint
 	return 0;
 }
 
-/* Extents for small payloads of the entry: those that were taken when it was proposed or appended, or new ones where
- * there was no room when the store was opened. At most `count`; together they have `count` units. */
+/* Takes extents for `count` units of the entry's small payloads: from its reserve, or new ones if there was no room for
+ * the reserve when the store was opened. At most `count` extents. */
 static int take_extents(
 	struct apply *apply, struct payload *reserve, uint32_t count, struct block_extent *extents)
 {
@@ -103,7 +103,7 @@ static int take_extents(
 	return status;
 }
 
-/* Gives the units extents of their own, and has them written. */
+/* Takes extents for the units and begins their deferred write. */
 static int place(struct apply *apply, struct payload *reserve, const uint8_t *bytes, uint32_t count,
 	struct block_extent *extents)
 {
@@ -125,8 +125,8 @@ struct apply_context {
 	struct apply_task *task;
 	const struct raft_entry *entry;
 	const struct region *region;
-	struct payload *payload; /* of the entry's large bytes; NULL: none */
-	struct payload *reserve; /* for its small ones; NULL: none */
+	struct payload *payload; /* the payload of the entry's large bytes; NULL: none */
+	struct payload *reserve; /* the reserve for its small payloads; NULL: none */
 	uint64_t epoch_version;
 };
 
@@ -183,7 +183,7 @@ static int apply_mutation(void *argument, const struct mutation *mutation)
 	return STATUS_CORRUPT;
 }
 
-/* Whether the entry may be applied at all: before anything of it is. */
+/* Checks each mutation of the entry before any of them is applied. */
 static int admit_mutation(void *argument, const struct mutation *mutation)
 {
 	const struct apply_context *context = argument;
@@ -209,7 +209,7 @@ static bool is_refusal(int status)
 	       status == STATUS_CONF_CHANGE_INVALID;
 }
 
-/* Finds what the peer has taken for the entry. */
+/* Finds the payload and the reserve of the entry. */
 static int take_payloads(struct apply_context *context)
 {
 	struct apply_task *task = context->task;
@@ -229,7 +229,7 @@ static int take_payloads(struct apply_context *context)
 	return (entry->payload_size > 0) == (context->payload != NULL) ? 0 : STATUS_CORRUPT;
 }
 
-/* The extents of a payload are the rows' now, unless the entry was refused; of a reserve, what was not needed is left. */
+/* Rows name the extents of a payload now, unless the entry was refused. A reserve has only its unused extents left. */
 static void drop_payloads(struct apply_context *context, bool is_refused)
 {
 	struct blocks *blocks = context->apply->engines->blocks;
@@ -261,7 +261,7 @@ static int apply_normal(struct apply_context *context)
 	return status;
 }
 
-/* The membership is changed in the batch of its entry; the peer follows when that is visible. */
+/* Changes the region's membership in the batch of its entry. The peer follows once the batch is visible. */
 static int apply_change(struct apply_context *context)
 {
 	struct apply *apply = context->apply;
@@ -306,7 +306,7 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
 }
 
-/* A planted bug. */
+/* A fault for tests (PLANT): writes the apply state before the rows. */
 static void write_state_ahead(struct apply *apply, const struct apply_task *task)
 {
 	struct kv_engine *kv = apply->engines->kv;
@@ -359,7 +359,7 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	extent_edits_clear(edits);
 }
 
-/* The batch is visible: readers need a new snapshot; says so to flush.h, and frees what it replaced. */
+/* The batch is visible: drops the shared snapshots, notes the batch for flushing, and frees the replaced extents. */
 static int publish(struct apply *apply)
 {
 	struct flush *flush = apply->flush;

@@ -1,13 +1,13 @@
 /*
- * apply.h: the apply thread of a shard: committed entries become rows.
+ * apply.h: the apply thread of a shard, which turns committed entries into rows.
  *
- * Everything that came while the last batch was written makes the next one: rows, extent-map edits and apply states of
- * several regions in one atomic KV batch. Small payloads are given to the block store first, which writes them behind
- * (blocks_defer; unsynced: flush.h): no row ever names bytes that cannot be read. When the batch is visible, replaced
- * extents are freed, flush.h is told, and the tasks go back to their owner.
+ * All tasks that came during the last batch make the next one: rows, extent-map edits and apply states of several
+ * regions in one atomic KV batch. Small payloads are first given to the block store as deferred writes (blocks_defer),
+ * so no row ever names bytes that cannot be read; a flush round syncs them (flush.h). When the batch is visible,
+ * replaced extents are freed, the batch is noted for flushing, and the tasks go back to their owner.
  *
- * An entry that the region's epoch no longer allows is refused, the same way on every replica. A KV engine that refuses
- * a batch, or a disk too full for an extent that admission let through, stops the store.
+ * An entry that does not match the region's epoch or range is refused, the same way on every replica. The store fails
+ * if the KV engine refuses a batch, or if there is no room for an admitted extent.
  */
 #ifndef RAFTKV_STORE_APPLY_APPLY_H
 #define RAFTKV_STORE_APPLY_APPLY_H
@@ -22,21 +22,22 @@
 #include "store/queues/queues.h"
 #include "store/rows/rows.h"
 
-/* What the apply thread knows of a region; embedded in its peer and touched by this thread alone. */
+/* The apply thread's state of a region; embedded in its peer. The peer touches it only when no task of it is in
+ * flight. */
 struct apply_region {
-	struct route *route; /* whose readers get a new snapshot */
-	struct region region; /* as of `index`; the peer has its own, which follows */
+	struct route *route; /* forgets its shared snapshot when rows change */
+	struct region region; /* as of `index`; the peer has a copy of its own, which follows */
 	uint64_t index; /* of the last entry applied */
 };
 
 struct apply_task {
-	struct inbox_item item; /* in a queue, or in the batch */
+	struct inbox_item item; /* links tasks in a queue or in the batch */
 	struct apply_region *region;
 	struct raft_message message; /* MsgStorageApply */
-	struct payload *payloads; /* of its entries */
-	uint64_t size; /* bytes of log that it was */
-	uint64_t committed; /* env_now: when its entries were known to be */
-	bool has_deferred; /* small payloads were written, unsynced */
+	struct payload *payloads; /* the payloads of its entries */
+	uint64_t size; /* bytes of its entries in the log */
+	uint64_t committed; /* env_now: when its entries were found to be committed */
+	bool has_deferred; /* it wrote small payloads, which are not synced */
 	int statuses[]; /* out: one per entry */
 };
 
@@ -46,28 +47,28 @@ struct apply {
 	struct inbox inbox;
 	struct engines *engines;
 	struct flush *flush;
-	struct inbox *applied; /* where tasks go back to */
+	struct inbox *applied; /* takes the finished tasks */
 	struct env_loop *loop;
 	struct kv_batch *batch;
-	struct apply_task *waiting; /* for the next batch */
-	struct apply_task *running; /* in this one */
+	struct apply_task *waiting; /* tasks of the next batch */
+	struct apply_task *running; /* tasks of the present batch */
 	struct extent_edits edits;
 	struct apply_write *writes;
-	uint64_t deferred_size; /* bytes of small payloads on their way to the disk; */
-	bool is_held; /* too many: the batch waits */
+	uint64_t deferred_size; /* bytes of small payloads whose deferred writes are in flight */
+	bool is_held; /* deferred_size is over its limit: the next batch waits */
 	bool has_failed;
 };
 
-/* Makes the thread and starts it. All three outlive it. 0 or -errno. */
+/* Makes and starts the thread. `engines`, `flush` and `applied` outlive it. 0 or -errno. */
 int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
 	const char *name);
-/* Any thread: takes the task, which comes back through `applied`. */
+/* Any thread. Takes the task, which comes back through `applied`. */
 void apply_submit(struct apply *apply, struct apply_task *task);
-/* Ends the thread; nothing is being applied, nor on its way to the disk, or the machine of the simulator has stopped. */
+/* Ends the thread. No task and no deferred write may be in flight, unless the simulator's machine has stopped. */
 void apply_stop(struct apply *apply);
 
 struct apply_task *apply_task_new(struct apply_region *region,
 	struct raft_message *message); /* takes the message; NULL: out of memory */
-void apply_task_free(struct apply_task *task); /* payloads included */
+void apply_task_free(struct apply_task *task); /* frees the payloads too */
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "store/rows/rows.h"
 
-#define REWRITE_UNITS 256 /* written at a time */
+#define REWRITE_UNITS 256 /* units written at a time */
 
 struct rewrite_unit {
 	struct blocks_request request;
@@ -95,7 +95,7 @@ struct rewrite_context {
 	const struct raft_entry *entry;
 };
 
-/* A row that is gone names nothing. */
+/* A row that no longer exists maps nothing. */
 static int rewrite_mutation(void *argument, const struct mutation *mutation)
 {
 	const struct rewrite_context *context = argument;

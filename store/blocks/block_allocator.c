@@ -32,7 +32,7 @@ static int compare_size(const struct block_run *a, const struct block_run *b)
 RB_GENERATE_STATIC(address_tree, block_run, by_address, compare_address)
 RB_GENERATE_STATIC(size_tree, block_run, by_size, compare_size)
 
-/* A tree's head is its root alone, so that the header needs no tree. */
+/* A tree's head has the root as its only member, so the header stores root pointers and needs no tree macros. */
 static struct address_tree *addresses(const struct block_allocator *allocator)
 {
 	return (struct address_tree *)&allocator->by_address;
@@ -69,7 +69,7 @@ static int add_run(struct block_allocator *allocator, uint64_t address, uint64_t
 	return 0;
 }
 
-/* Changing the start never moves a run past a neighbour: only the size tree is rebuilt. */
+/* A changed start never moves a run past an adjacent run, so only the size tree changes. */
 static void reshape(
 	struct block_allocator *allocator, struct block_run *run, uint64_t address, uint64_t count)
 {

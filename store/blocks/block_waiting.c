@@ -97,8 +97,9 @@ void block_waiting_leave(struct block_waiting *waiting, struct blocks_reader *re
 	reader->next->previous = reader->previous;
 }
 
-/* Those whose mark is released go on to wait for the readers. They get an epoch that is later than every present
- * reader's: those block them, and those who enter from now on, and cannot have seen them, do not. */
+/* Moves the extents whose mark is released to the queue that waits for readers. They get an epoch later than that of
+ * every present reader, so the present readers block them. Later readers cannot have seen them and do not block
+ * them. */
 static void move_released(struct block_waiting *waiting)
 {
 	uint64_t mark_max = waiting->released_mark;

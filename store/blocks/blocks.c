@@ -1,4 +1,4 @@
-/* The block store as a whole: its life, and which units are whose. */
+/* The block store: opening, starting and closing, and the allocation of units. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,7 +106,7 @@ int blocks_mark_used(struct blocks *blocks, struct block_extent extent, struct s
 	return 0;
 }
 
-/* In the order of their addresses, from the one end of the trees to the other. */
+/* Takes the units in use out of the allocator, in the order of their addresses. */
 static int take_used(struct blocks *blocks)
 {
 	uint64_t end = blocks->used.units;
@@ -124,7 +124,7 @@ static int take_used(struct blocks *blocks)
 	return code;
 }
 
-/* Chunks that are free as a whole go back to the disk, now or when they are first needed. */
+/* Chunks that are wholly free become stale: their disk space is given back, unless they are needed before. */
 int blocks_start(struct blocks *blocks)
 {
 	int code;
@@ -146,7 +146,7 @@ int blocks_start(struct blocks *blocks)
 
 /* ---- Units ------------------------------------------------------------------------------------------------------ */
 
-/* Makes units free. Without memory they stay out of use until the next start, which finds them. `lock` held. */
+/* Makes units free. Out of memory, they stay out of use until the next start. `lock` held. */
 static void give(struct blocks *blocks, struct block_extent extent)
 {
 	if (block_allocator_give(&blocks->free, extent.address, extent.count))
@@ -163,7 +163,7 @@ static void drain(struct blocks *blocks)
 		give(blocks, extent);
 }
 
-/* Is so little free, or in such small runs, that `chunks` more chunks ought to be ready? `lock` held. */
+/* Whether so few units are free, or in such small runs, that `chunks` more chunks should be ready. `lock` held. */
 static bool is_short(const struct blocks *blocks, uint64_t chunks)
 {
 	uint64_t run = blocks->chunk_units / 2 < RUN_WANTED ? blocks->chunk_units / 2 : RUN_WANTED;
@@ -172,7 +172,7 @@ static bool is_short(const struct blocks *blocks, uint64_t chunks)
 	       block_allocator_largest(&blocks->free) < run;
 }
 
-/* Is it time to ask for maintenance? Says so once. `lock` held. */
+/* Whether to call `options.wanted` now; true once until blocks_maintain runs. `lock` held. */
 static bool becomes_wanted(struct blocks *blocks)
 {
 	bool wanted = !blocks->told_wanted && is_short(blocks, 1);
@@ -208,7 +208,8 @@ int blocks_allocate(
 	if (blocks_take(blocks, count, extent))
 		return 0;
 	pthread_mutex_lock(&blocks->space);
-	while (status == 0 && !blocks_take(blocks, count, extent)) /* somebody may have grown it meanwhile */
+	/* Another thread may have grown the store meanwhile. */
+	while (status == 0 && !blocks_take(blocks, count, extent))
 		status = blocks_files_grow(blocks, claim);
 	pthread_mutex_unlock(&blocks->space);
 	return status;

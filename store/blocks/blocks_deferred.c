@@ -1,4 +1,4 @@
-/* Writes behind their owner's back: from the call on they can be read, whenever they come to the disk. */
+/* Deferred writes: their bytes can be read from the call on, before they reach the disk. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "proto/plant.h"
 #include "store/blocks/blocks_internal.h"
 
-/* `deferring` held: takes those whose writes have all arrived. */
+/* `deferring` held: takes the drains whose writes are all done. */
 static struct blocks_drain *take_drained(struct blocks *blocks)
 {
 	uint64_t oldest = deferred_writes_oldest(&blocks->deferred);
@@ -54,7 +54,7 @@ static void blocks_deferred_submit(struct env_mail *mail)
 	blocks_submit_deferred(request->blocks, request);
 }
 
-/* Asking the kernel takes a while in which the caller has better to do: the loop does it when it comes round. */
+/* Submitting the write takes time that the calling thread should not spend: the loop does it in its next turn. */
 int blocks_defer(struct blocks *blocks, struct blocks_request *request)
 {
 	int status = blocks_copy_vector(request);

@@ -1,9 +1,9 @@
 /*
  * The files of the block store: opening them, and taking and giving back their disk space by chunks.
  *
- * A new file appears under its name only with its header and first chunk in place (made as NNNN.new, synced, renamed),
- * and a file grows only by whole chunks, synced before their units are given out. So a crash leaves at most a stray
- * .new, which is removed, or a last file that is longer than a whole number of chunks, whose tail is not used.
+ * A new file gets its name only once its header and first chunk are in place (made as NNNN.new, synced, renamed). A
+ * file grows only by whole chunks, synced before their units are allocated. So a crash leaves at most a stray .new,
+ * which is removed, or a last file that is longer than whole chunks, whose tail is not used.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -59,7 +59,7 @@ static int file_open(struct blocks *blocks, const char *path, struct block_file 
 	return status;
 }
 
-/* Checks that the file is what its name says, and how much of it can be used. */
+/* Checks that the header matches the file's name, and computes how much of the file can be used. */
 static int check_file(struct blocks *blocks, const struct block_file *file, uint64_t number, bool is_last,
 	uint64_t *chunks, struct status *status)
 {
@@ -97,7 +97,7 @@ static int check_file(struct blocks *blocks, const struct block_file *file, uint
 	return 0;
 }
 
-/* Room for one file and its chunks more. */
+/* Makes room in memory for one more file and its chunks. */
 static int reserve_place(struct blocks *blocks)
 {
 	struct block_file *files = realloc(blocks->files, (blocks->file_count + 1) * sizeof *files);
@@ -113,7 +113,7 @@ static int reserve_place(struct blocks *blocks)
 	return 0;
 }
 
-/* A chunk's units, but for a file's header. */
+/* A chunk's units without a file's header. */
 static struct block_extent chunk_extent(const struct blocks *blocks, uint64_t chunk)
 {
 	uint32_t header = chunk % BLOCKS_CHUNKS_PER_FILE == 0;
@@ -124,7 +124,7 @@ static struct block_extent chunk_extent(const struct blocks *blocks, uint64_t ch
 	};
 }
 
-/* The chunk, whose place is reserved, has its disk space now. `lock` held, or opening. */
+/* Adds a chunk that has its disk space; room in memory is reserved. `lock` held, or opening. */
 static int chunk_add(struct blocks *blocks, uint64_t chunk)
 {
 	struct block_extent extent = chunk_extent(blocks, chunk);
@@ -178,7 +178,7 @@ static int on_name(void *argument, const char *name)
 	uint64_t number = strtoull(name, &end, 10);
 
 	if (end == name || (*end && strcmp(end, ".new") != 0))
-		return 0; /* none of ours */
+		return 0; /* not a block file */
 	if (*end) {
 		file_path(listing->blocks, number, ".new", path);
 		return env_unlink(listing->blocks->options.env, path);
@@ -231,7 +231,7 @@ void blocks_files_close(struct blocks *blocks)
 
 /* ---- Taking disk space ------------------------------------------------------------------------------------------ */
 
-/* Would another `size` bytes leave of the reserve what the claim must leave? */
+/* Whether another `size` bytes leave the part of the reserve that the claim must leave: 0 or -ENOSPC. */
 static int check_reserve(struct blocks *blocks, enum blocks_claim claim, uint64_t size)
 {
 	uint64_t reserve = blocks->options.reserve_size;
@@ -275,7 +275,7 @@ static int fill_new_file(struct blocks *blocks, struct block_file *file, const c
 	return status;
 }
 
-/* `space` held: nobody else adds files. */
+/* `space` held, so no other thread adds files. */
 static int file_create(struct blocks *blocks)
 {
 	struct env *env = blocks->options.env;
@@ -311,7 +311,7 @@ static int file_create(struct blocks *blocks)
 	return status;
 }
 
-/* A free chunk: one that has its disk space already, one without, or the one behind the last. */
+/* Chooses a free chunk: one that still has disk space, one without, or a new one behind the last. */
 static uint64_t next_chunk(const struct blocks *blocks)
 {
 	uint64_t next = blocks->chunk_count;
@@ -328,10 +328,10 @@ static uint64_t next_chunk(const struct blocks *blocks)
 }
 
 /*
- * A process that ended because a sync had failed leaves a length that only the page cache may know of: no later sync makes
- * it durable, and a loss of power takes what was written behind the old one. Another length is a change that the next sync
- * does make durable: one unit more than whole chunks, or no longer so. Of the last chunk of a file alone: one behind it was
- * in use, and its length synced.
+ * A process that ended after a failed sync leaves a file length that may be in the page cache alone. No later sync
+ * makes that length durable, and a loss of power would drop everything behind the old length. A change to another
+ * length is made durable by the next sync: so one unit is added to whole chunks, or removed. Only the last chunk of a
+ * file needs this: if a later chunk is in use, the length was synced.
  */
 static int change_length(const struct blocks *blocks, struct env_file *file, uint64_t chunks)
 {
@@ -340,7 +340,8 @@ static int change_length(const struct blocks *blocks, struct env_file *file, uin
 
 	if (status || size - whole >= bytes_of(blocks->chunk_units))
 		return status;
-	return env_file_truncate(file, size == whole ? whole + BLOCK_UNIT_SIZE : whole); /* takes no room */
+	/* Takes no disk space. */
+	return env_file_truncate(file, size == whole ? whole + BLOCK_UNIT_SIZE : whole);
 }
 
 static int grow(struct blocks *blocks, enum blocks_claim claim)
@@ -357,7 +358,7 @@ static int grow(struct blocks *blocks, enum blocks_claim claim)
 		       ? blocks->files[chunk / BLOCKS_CHUNKS_PER_FILE].synced
 		       : NULL;
 	pthread_mutex_unlock(&blocks->lock);
-	/* What a crash left behind has its space already: the log may need it again on a disk that has filled up. */
+	/* A stale chunk already has its space; the log may need it again on a full disk. */
 	status = is_stale ? 0 : check_reserve(blocks, claim, size);
 	if (status)
 		return status;
@@ -380,14 +381,14 @@ int blocks_files_grow(struct blocks *blocks, enum blocks_claim claim)
 {
 	int status = grow(blocks, claim);
 
-	if (status == -EIO) /* a failed sync is among these: the file is not to be trusted again */
+	if (status == -EIO) /* includes a failed sync, after which the file is not trusted */
 		blocks_fail(blocks, status, "taking disk space");
 	return status;
 }
 
 /* ---- Giving it back --------------------------------------------------------------------------------------------- */
 
-/* Takes a chunk out of use: the first stale one, or one that is free as a whole while many units are. `lock` held. */
+/* Takes a chunk out of use: the first stale one or, if many units are free, one that is wholly free. `lock` held. */
 static bool chunk_remove(struct blocks *blocks, uint64_t *chunk)
 {
 	uint64_t address;
@@ -422,7 +423,7 @@ bool blocks_files_shrink(struct blocks *blocks)
 	if (!found)
 		return false;
 	status = env_file_punch(file, chunk % BLOCKS_CHUNKS_PER_FILE * size, size);
-	if (status) /* the space stays taken, no more; it is used again when the store grows */
+	if (status) /* only the space stays taken; it is reused when the store grows */
 		log_warn(blocks->options.logger, "block store %s: cannot give disk space back: %s",
 			blocks->path, status_name(status));
 	return status == 0;

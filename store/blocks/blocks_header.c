@@ -42,6 +42,6 @@ int blocks_header_decode(const void *unit, struct blocks_header *header)
 	header->identity = reader_u64le(&reader);
 	header->number = reader_u64le(&reader);
 	header->file_units = reader_u64le(&reader);
-	blocks_header_encode(header, again); /* the only bytes that say this */
+	blocks_header_encode(header, again); /* the encoding is unique */
 	return memcmp(again, unit, sizeof again) == 0 ? 0 : STATUS_CORRUPT;
 }

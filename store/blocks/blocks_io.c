@@ -1,4 +1,4 @@
-/* Reading, writing and syncing extents. Nothing here knows what is free. */
+/* Reading, writing and syncing extents. This file does not depend on which units are free. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,7 @@ static void mark_dirty(struct blocks *blocks, uint64_t address)
 	pthread_mutex_unlock(&blocks->lock);
 }
 
-/* A deferred write counts as done, for blocks_sync, before its owner hears of it. */
+/* A deferred write counts as completed for blocks_sync before its `done` runs. */
 static void on_deferred(struct env_file_request *file)
 {
 	struct blocks_request *request = request_of(file);
@@ -212,7 +212,8 @@ int blocks_sync(struct blocks *blocks)
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* Asked piece by piece, each just before it is read: what is not on its way any more has arrived. */
+/* Checks each piece for a deferred write just before it reads the piece: a write that is no longer there has reached
+ * the disk. */
 static int read_pieces(struct blocks *blocks, struct block_extent extent, uint32_t skip, void *bytes,
 	uint32_t count, int (*read)(struct env_file *file, uint64_t offset, void *bytes, size_t size))
 {

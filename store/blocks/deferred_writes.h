@@ -1,6 +1,6 @@
 /*
- * deferred_writes.h: writes of the block store whose bytes are in memory and on their way to the disk, by address: what a
- * reader of those units is given meanwhile. Pure: no I/O, no lock. Used by the block store (blocks_deferred.c).
+ * deferred_writes.h: the block store's writes in flight, by address. Readers of their units get the bytes from memory
+ * meanwhile. Pure: no I/O, no lock. Used by the block store (blocks_deferred.c).
  */
 #ifndef RAFTKV_STORE_BLOCKS_DEFERRED_WRITES_H
 #define RAFTKV_STORE_BLOCKS_DEFERRED_WRITES_H
@@ -12,7 +12,7 @@
 
 struct deferred_write {
 	struct block_extent extent;
-	uint64_t number; /* in the order in which they began */
+	uint64_t number; /* grows in the order in which the writes began */
 	const uint8_t *bytes; /* borrowed until it is removed */
 };
 
@@ -24,14 +24,14 @@ struct deferred_writes {
 };
 
 void deferred_writes_close(struct deferred_writes *writes);
-/* Shares nothing: `bytes` must stay. 0 or -ENOMEM. */
+/* Borrows `bytes` until the write is removed. 0 or -ENOMEM. */
 int deferred_writes_add(struct deferred_writes *writes, struct block_extent extent, const uint8_t *bytes);
-/* The one that begins at that address, which is there. */
+/* Removes the write that begins at `address`, which must be there. */
 void deferred_writes_remove(struct deferred_writes *writes, uint64_t address);
-/* The bytes of the unit at `address`, if it is on its way; else NULL. In either case `*count` is cut to the units from
- * there on of which the same can be said (and whose bytes follow). */
+/* The bytes of the unit at `address`, if a write has it; else NULL. Either way `*count` is limited to the units from
+ * there on for which the answer is the same (and whose bytes are adjacent). */
 const uint8_t *deferred_writes_find(const struct deferred_writes *writes, uint64_t address, uint32_t *count);
-/* The number of the one that began first; UINT64_MAX: there is none. */
+/* The number of the oldest write; UINT64_MAX: none. */
 uint64_t deferred_writes_oldest(const struct deferred_writes *writes);
 
 #endif

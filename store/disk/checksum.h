@@ -1,4 +1,4 @@
-/* checksum.h: the one checksum of stored bytes, XXH3 (64 bits, seeded); good for finding damage, not forgery. */
+/* checksum.h: the checksum of stored bytes, XXH3 (64 bits, seeded). It detects damage, not forgery. */
 #ifndef RAFTKV_STORE_DISK_CHECKSUM_H
 #define RAFTKV_STORE_DISK_CHECKSUM_H
 

@@ -9,7 +9,7 @@
 
 #define IDENT_MAGIC	      "raftkv store\n"
 #define IDENT_VERSION	      2
-#define IDENT_VERSION_FIRST   1 /* without lives */
+#define IDENT_VERSION_FIRST   1 /* format without lives */
 #define IDENT_CHECKSUM_OFFSET (IDENT_SIZE - 8)
 
 static const char *const folders[] = {"kv", "raft", "blocks", "snap"};
@@ -39,7 +39,7 @@ void ident_encode(const struct ident *ident, uint8_t bytes[IDENT_SIZE])
 	writer_u64le(&end, checksum_of(bytes, IDENT_CHECKSUM_OFFSET, 0));
 }
 
-/* False: no store wrote them. */
+/* False: no store writes such lives. */
 static bool decode_lives(struct reader *reader, struct ident *ident)
 {
 	uint8_t is_refused = reader_u8(reader);
@@ -143,7 +143,7 @@ static int write_file(struct env *env, const char *path, const uint8_t bytes[IDE
 	return code;
 }
 
-/* The name of a new store's directory. */
+/* Makes the directory's name in its parent durable. */
 static int sync_parent(const struct data_dir *dir)
 {
 	char parent[PATH_MAX];
@@ -204,7 +204,7 @@ static int refuse_foreign_name(void *argument, const char *name)
 	return status_set(status, -ENOTEMPTY, "the directory holds '%.60s', which is not a store's", name);
 }
 
-/* Makes what is absent. Nothing is made in a directory that is something else. */
+/* Makes the absent folders. Nothing is made in a directory with foreign files. */
 static int make_folders(struct data_dir *dir, struct status *status)
 {
 	char path[PATH_MAX];

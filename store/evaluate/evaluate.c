@@ -19,7 +19,7 @@ static void evaluate_deliver(struct env_mail *mail)
 	buf_unref(reply);
 }
 
-/* Where to ask instead. Such errors are given on the replica's loop. */
+/* Sets the leader's store and the epoch of an error. On the replica's loop. */
 static void give_hint(struct raftkv_write *write, int status)
 {
 	bool is_elsewhere = status == STATUS_NOT_LEADER || status == STATUS_STALE_COMMAND;
@@ -36,7 +36,7 @@ static void answer(struct raftkv_write *write, int status, struct buf *reply)
 	buf_unref(write->payload);
 	write->status = status;
 	write->reply = status == 0 ? buf_ref(reply) : NULL;
-	/* An error may be found inside raftkv_async_write, which must not call back. */
+	/* An error may arise inside raftkv_async_write, which must not call back. */
 	if (status == 0 && env_loop_is_current(write->loop))
 		evaluate_deliver(&write->mail);
 	else

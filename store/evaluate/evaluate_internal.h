@@ -1,7 +1,7 @@
 /*
- * evaluate_internal.h: what the files of an evaluation share: evaluate.c the queue of a region, evaluation.c one
- * evaluation, propose.c what becomes of its outcome, park.c those that miss something in memory. On the
- * replica's loop, but for evaluation_run.
+ * evaluate_internal.h: shared by the files of evaluate/: evaluate.c has the queue of a region, evaluation.c one
+ * evaluation, propose.c the use of its outcome, park.c requests that need data that is not in memory. On the replica's
+ * loop, except evaluation_run.
  */
 #ifndef RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
 #define RAFTKV_STORE_EVALUATE_EVALUATE_INTERNAL_H
@@ -50,7 +50,7 @@ static inline void host_came_back(struct evaluation_host *host)
 
 /* ---- One evaluation ---- */
 
-/* What an evaluation needs of a request; holds references, so that a worker can go on after the request was answered. */
+/* The input of an evaluation. It holds references, so that a worker can continue after the request was answered. */
 struct row_question {
 	struct evaluator *evaluator;
 	struct eval_input input;
@@ -60,16 +60,16 @@ struct row_question {
 	bool is_retry;
 };
 
-/* What came of it. */
+/* The result of an evaluation. */
 struct outcome {
-	int status; /* of the evaluation */
-	int answer; /* what the caller is told, once the mutations are logged or the outcome is confirmed */
+	int status; /* the evaluation's own status */
+	int answer; /* the caller's status, once the mutations are applied or the outcome is confirmed */
 	struct mutations mutations;
 	struct buf *reply;
 	uint64_t seen;
 };
 
-/* A request that missed something in memory. */
+/* A parked request: it needs data that is not in memory. */
 struct evaluation_task {
 	struct evaluation_task *next; /* parked */
 	struct env_work work;
@@ -81,7 +81,7 @@ struct evaluation_task {
 	bool is_working;
 	struct unit_cache units;
 	struct blocks_reader reader;
-	struct outcome outcome; /* of a worker that evaluated it */
+	struct outcome outcome; /* filled in by a worker that evaluated it */
 };
 
 /* ---- evaluation.c ---- */
@@ -90,29 +90,30 @@ void question_init(
 	struct row_question *question, struct evaluations *evaluations, const struct raftkv_write *write);
 void question_close(struct row_question *question);
 void outcome_close(struct outcome *outcome);
-/* Pure but for the view: runs on the loop or on a worker. */
+/* Pure except for the view. Runs on the loop or on a worker. */
 void evaluation_run(struct view *view, const struct row_question *question, struct outcome *outcome);
-/* What it reads below the overlay. `units` may be NULL. */
+/* The engine_view below the overlay. `units` may be NULL. */
 struct engine_view evaluation_engine(
 	struct evaluations *evaluations, bool may_block, struct unit_cache *units);
 
 /* ---- evaluate.c ---- */
 
-/* The reply was kept in the request while it was in the log or being confirmed. */
+/* Answers with the reply that was kept in the request while it was proposed or being confirmed. */
 void evaluate_finish_kept(struct raftkv_write *write, int status);
-/* Back into the queue, before all others. */
+/* Puts the request back at the front of the queue. */
 void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *write);
 
 /* ---- propose.c ---- */
 
-/* Proposes the mutations, or confirms an outcome without any, and answers then. Takes what it needs of `outcome`. */
+/* Proposes the mutations, or confirms an outcome without any; the answer follows. Takes parts of `outcome`. */
 void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome);
 
 /* ---- park.c ---- */
 
-/* The request missed something in memory: a worker fetches it. */
+/* Parks the request while a worker fetches the missing data. */
 void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write);
-/* A copy of a parked request shares its answer, and makes it a retry if it is one. False: there is none. */
+/* Joins a copy to its parked request, whose answer it shares. If the copy is a retry, the parked request becomes one.
+ * False: there is no such request. */
 bool evaluate_join(struct evaluations *evaluations, struct raftkv_write *write);
 void evaluation_free(struct evaluation_task *evaluation);
 

@@ -40,7 +40,7 @@ void outcome_close(struct outcome *outcome)
 	*outcome = (struct outcome){0};
 }
 
-/* Whether the request may be evaluated at all: 0, or the answer is in `outcome`. */
+/* Checks the request's session and slot. True: evaluate it; false: the answer is in `outcome`. */
 static bool is_new(struct view *view, const struct row_question *question, struct outcome *outcome)
 {
 	enum slot_verdict verdict = SLOT_NEW;
@@ -57,7 +57,7 @@ static bool is_new(struct view *view, const struct row_question *question, struc
 	return outcome->status == 0 && verdict == SLOT_NEW;
 }
 
-/* A lasting error, as against one of this moment. */
+/* Whether a repeated evaluation would fail the same way. */
 static bool is_lasting(int status)
 {
 	return status != STATUS_WOULD_BLOCK && status != -ENOMEM;

@@ -38,7 +38,7 @@ RB_GENERATE_STATIC(overlay_extents, overlay_extent, links, compare_extents)
 
 /* ---- Lists by index ---- */
 
-/* Takes a row out of its place in the list by index. */
+/* Removes a row from the list by index. */
 static void unlist_row(struct overlay *overlay, struct overlay_row *row)
 {
 	if (row->older)
@@ -74,7 +74,7 @@ static void unlist_extent(struct overlay *overlay, struct overlay_extent *extent
 		overlay->newest_extent = extent->older;
 }
 
-/* After `older`, which is in the list; NULL: as the newest. */
+/* Inserts the extent after `older`, which is in the list; NULL: as the newest. */
 static void list_extent(struct overlay *overlay, struct overlay_extent *extent, struct overlay_extent *older)
 {
 	if (!older)
@@ -257,7 +257,7 @@ static void remove_extent(struct overlay *overlay, struct overlay_extent *extent
 	free(extent);
 }
 
-/* Moves an extent's start forward; its place among its neighbours stays. */
+/* Moves an extent's start forward. Its place in the tree stays valid. */
 static void trim_head(struct overlay_extent *extent, uint64_t first)
 {
 	if (extent->bytes)
@@ -282,7 +282,7 @@ static int split_extent(struct overlay *overlay, struct overlay_extent *extent, 
 	return 0;
 }
 
-/* Takes [first, end) of the object away from the extents that have parts of it. */
+/* Removes [first, end) of the object from all extents that overlap it. */
 static int carve(struct overlay *overlay, struct slice object, uint64_t first, uint64_t end)
 {
 	struct overlay_extent *extent;

@@ -47,11 +47,11 @@ static int overlay_view_get(
 	return hidden ? STATUS_NOT_FOUND : engine_view_get(&view->engine, key_slice(&key), value);
 }
 
-/* A merge of two ordered sequences: the overlay's rows, and the engine's as they come. */
+/* Merges two ordered sequences: the overlay's rows and the engine's rows. */
 struct merge {
 	struct overlay_view *view;
 	enum key_space space;
-	const struct overlay_row *row; /* the next one of the overlay */
+	const struct overlay_row *row; /* the overlay's next row */
 	struct slice high;
 	view_row_cb each;
 	void *argument;
@@ -67,7 +67,7 @@ static bool has_row(const struct merge *merge)
 	return merge->row && slice_compare(key_of(merge->row), merge->high) < 0;
 }
 
-/* Hands on the overlay's next row. */
+/* Passes the overlay's next row to the callback. */
 static int emit_row(struct merge *merge)
 {
 	const struct overlay_row *row = merge->row;
@@ -126,10 +126,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* One stretch of an object that lies wholly in an extent of the overlay, or wholly outside of all. */
+/* A range of units that is wholly in one extent of the overlay, or wholly outside of all extents. */
 struct stretch {
 	uint64_t end;
-	const struct overlay_extent *extent; /* NULL: the engine's */
+	const struct overlay_extent *extent; /* NULL: the engine has the units */
 };
 
 static struct stretch stretch_at(struct overlay_view *view, struct slice object, uint64_t unit, uint64_t end)
@@ -193,7 +193,7 @@ static int overlay_view_mapped(
 	return status;
 }
 
-/* In a stretch of the overlay every unit is alike. */
+/* In a stretch of the overlay all units are mapped, or none is. */
 static int overlay_view_next(
 	struct view *base, struct slice object, uint64_t first, bool data, uint64_t *unit)
 {

@@ -1,7 +1,7 @@
 /*
- * overlay_view.h: what a leader's evaluation sees: its overlay over the KV engine.
+ * overlay_view.h: the view of a leader's evaluation: the overlay over the KV engine.
  *
- * `seen` collects the highest index of the entries whose effects the evaluation met; an answer that logs nothing waits
+ * `seen` is the highest index of the entries whose effects the evaluation has seen. An answer that logs nothing waits
  * until that index is applied.
  */
 #ifndef RAFTKV_STORE_EVALUATE_OVERLAY_VIEW_H

@@ -1,4 +1,4 @@
-/* Requests that missed something in memory: fetched by a worker, or evaluated by one. */
+/* Requests that need data that is not in memory: a worker fetches the data, or evaluates the request. */
 #include "store/evaluate/evaluate_internal.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ void evaluation_free(struct evaluation_task *evaluation)
 	free(evaluation);
 }
 
-/* A dry run over what is visible now, for the sake of what it reads. */
+/* Evaluates over the visible state, only to read the data into memory. */
 static void fetch(struct env_work *work)
 {
 	struct evaluation_task *evaluation = container_of(work, struct evaluation_task, work);
@@ -67,7 +67,7 @@ static void on_fetched(struct env_work *work)
 	host_came_back(&evaluations->host);
 }
 
-/* The overlay is the loop's again. */
+/* The loop may use the overlay again. */
 static void take_overlay_back(struct evaluations *evaluations)
 {
 	evaluations->exclusive = NULL;

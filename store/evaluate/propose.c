@@ -1,4 +1,4 @@
-/* What becomes of an outcome: mutations are proposed; what logs nothing is confirmed as a read. */
+/* The use of an outcome: mutations are proposed; an outcome without mutations is confirmed as a read. */
 #include "store/evaluate/evaluate_internal.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static void on_proposal_finished(struct proposal *proposal, int status)
 	evaluate_finish_kept(write, status == 0 ? write->status : status);
 }
 
-/* What an entry needs before it may be proposed. */
+/* Units that an entry needs before it may be proposed. */
 struct needs {
 	const struct region *region;
 	uint32_t small_units;
@@ -38,14 +38,14 @@ static int check_mutation(void *argument, const struct mutation *mutation)
 	return STATUS_KEY_NOT_IN_REGION;
 }
 
-/* What is about to be proposed, with the extents that it will need. */
+/* An entry that is about to be proposed, with its extents. */
 struct proposal_draft {
 	struct raft_entry entry;
-	struct payload *payload; /* of the large bytes; NULL: none */
-	struct payload *reserve; /* for the small ones */
+	struct payload *payload; /* the payload of the large bytes; NULL: none */
+	struct payload *reserve; /* the reserve for the small payloads */
 };
 
-/* Admission: what needs space is refused while there is too little, before it is proposed. */
+/* Admission: refuses an entry that needs space, before it is proposed, while space is short. */
 static int make_draft(struct evaluations *evaluations, struct outcome *outcome, struct proposal_draft *draft)
 {
 	struct engines *engines = evaluations->host.engines;
@@ -67,7 +67,7 @@ static int make_draft(struct evaluations *evaluations, struct outcome *outcome, 
 	return status;
 }
 
-/* The entry stands in the log from here on. */
+/* The entry has been proposed. */
 static void on_proposed(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome,
 	struct proposal_draft *draft)
 {
@@ -132,11 +132,11 @@ static void on_confirmed(struct read_index_request *request, int status)
 
 	if (status == STATUS_STALE_COMMAND ||
 		(status == 0 && host_serving_term(&evaluations->host) != write->proposal.term))
-		status = STATUS_NOT_LEADER; /* nothing was logged: asking again is safe */
+		status = STATUS_NOT_LEADER; /* nothing was logged: a retry is safe */
 	evaluate_finish_kept(write, status == 0 ? write->status : status);
 }
 
-/* An answer that logs nothing is a read: of the state it saw, by a leader that still was one afterwards. */
+/* Confirms an answer that logs nothing as a read: by the lease, or by a ReadIndex round. */
 static void confirm(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	bool is_confirmed =

@@ -10,8 +10,8 @@
 #include "proto/units.h"
 
 #define TICK_MS		  1000
-#define FLUSH_AGE_FULL_MS 1000 /* while room is needed */
-#define ROUND_PAUSE_MS	  100 /* between a round and the next that was asked for */
+#define FLUSH_AGE_FULL_MS 1000 /* the age limit while room is needed */
+#define ROUND_PAUSE_MS	  100 /* between a round and the next requested one */
 
 /* ---- Notes of the apply threads --------------------------------------------------------------------------------- */
 
@@ -136,7 +136,8 @@ static void on_request(struct env_mail *mail)
 	flush_set_timer(flush);
 }
 
-/* `is_requested` is cleared when a round begins, which needs no request: the mail may still be on its way then. */
+/* A round clears `is_requested` when it begins. It may begin without a request, so the mail may then still be on its
+ * way. */
 void flush_request(struct flush *flush)
 {
 	if (!atomic_exchange(&flush->is_requested, true))

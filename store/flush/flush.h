@@ -1,25 +1,25 @@
 /*
- * flush.h: what makes applied state durable and lets go of what is no longer needed: the middle rows of
- * storage.md § What must be durable before what.
+ * flush.h: makes applied state durable, then releases the logs and extents that are no longer needed: the middle rows
+ * of storage.md § What must be durable before what.
  *
- * One round at a time, begun by the log's size, by age, by a shortage of space or by stop:
+ * One round runs at a time. The log's size, age, a shortage of space or a stop begins it:
  *
- *   1  forget the snapshots that readers share, take the list of regions with their applied index A, and end the
+ *   1  forget the shared snapshots of readers, take the list of regions with their applied index A, and end the
  *      generation G of freed extents                                                                  (a worker)
- *   2  wait for the small payloads of entries up to A that are on their way to the disk; sync the block files
+ *   2  wait for the deferred writes of entries up to A; sync the block files
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)
  *   5  release the logs up to A: rows and payloads no longer need them                                (a worker)
- *   6  release the extents freed in generations up to G: their unmapping is flushed, what replaced them is synced, and
- *      the records that named them are released
+ *   6  release the extents freed in generations up to G: their unmapping is flushed, their replacements are synced,
+ *      and the log records that named them are released
  *   7  let the log engine reclaim its segments
  *
- * Steps 5 and 6 of a round wait while another replica may still have to be sent its entries (route->shared_index), and
- * the payloads that they name; but not when more than half of the log's limit waits, or space is short: then a replica
- * that is so far behind gets a snapshot. Rounds are let go of in their order.
+ * Steps 5 and 6 of a round wait while another replica may still need its entries (route->shared_index) and their
+ * payloads. They do not wait when more than half of the log's limit waits, or when space is short: then a replica that
+ * is so far behind gets a snapshot. Rounds are released in their order.
  *
- * Once a second the disk's space is looked at and the block store's housekeeping is done. Apply threads report what
- * they made visible; the rest runs on the first shard's loop and on workers.
+ * Once a second the disk's space is looked up and blocks_maintain runs. Apply threads note what they made visible;
+ * everything else runs on the first shard's loop and on workers.
  */
 #ifndef RAFTKV_STORE_FLUSH_FLUSH_H
 #define RAFTKV_STORE_FLUSH_FLUSH_H
@@ -44,15 +44,16 @@ struct flush {
 	struct router *router;
 	const struct raftkv_options *options; /* log_size_max, flush_age_ms */
 	struct env_loop *loop;
-	/* The owner's: space was freed, and nobody has to wait any more; on the loop. */
+	/* Set by the owner, called on the loop: space was freed, or throttling has ended, so waiting writes may
+	 * continue. */
 	void (*resume)(void *argument);
 	void *resume_argument;
-	pthread_mutex_t lock; /* of the next three */
-	struct flush_region *regions; /* hash: what was applied since the last round took the list */
+	pthread_mutex_t lock; /* guards the next three */
+	struct flush_region *regions; /* hash: regions with entries applied since the last round began */
 	uint64_t noted_size; /* bytes of log applied since then */
-	uint64_t generation; /* the mark of extents freed now */
+	uint64_t generation; /* the mark for extents that are freed now */
 
-	/* The rest is the loop's. */
+	/* The members below belong to the loop. */
 	struct env_timer timer;
 	struct env_mail request_mail;
 	atomic_bool is_requested;
@@ -63,8 +64,8 @@ struct flush {
 	bool is_running; /* a round */
 	bool is_due; /* asked for while running */
 	uint64_t started; /* when the last round began */
-	struct flush_round *round; /* the one that runs */
-	struct flush_round *held; /* made durable and not let go of, oldest first */
+	struct flush_round *round; /* the running one */
+	struct flush_round *held; /* durable and not released, oldest first */
 	uint64_t held_size; /* bytes of log */
 	uint64_t round_size; /* under the lock */
 	int round_status;
@@ -72,35 +73,35 @@ struct flush {
 	struct env_work work;
 	struct blocks_drain drain;
 	struct log_reclaim reclaim;
-	void (*finished)(struct flush *flush); /* of flush_finish; NULL: not stopping */
+	void (*finished)(struct flush *flush); /* flush_finish's callback; NULL: not stopping */
 	bool is_last_begun; /* the last round */
-	atomic_bool is_throttling; /* writers wait: applied log is far over its limit and not yet flushed */
+	atomic_bool is_throttling; /* evaluations wait, because unflushed log is far over its limit */
 	_Atomic uint64_t rounds;
 };
 
-/* On the first of the options' shards; all three outlive it. 0 or -errno. */
+/* On the first of the options' shards. `engines`, `router` and `options` outlive it. 0 or -errno. */
 int flush_init(struct flush *flush, struct engines *engines, struct router *router,
 	const struct raftkv_options *options);
-/* Begins the rounds and the housekeeping. Before it, requests are kept. */
+/* Begins rounds and maintenance. Earlier requests are kept until then. */
 void flush_start(struct flush *flush);
 void flush_close(struct flush *flush);
 
-/* An apply thread, after it has made a batch visible: enter, note every region of the batch, and leave. A round takes
- * all of a batch's notes and of the extents freed with the mark that enter gives, or none. */
+/* An apply thread that has made a batch visible enters, notes every region of the batch, frees extents with the mark
+ * that flush_enter returns, and leaves. A round takes all notes and extents of a batch, or none. */
 uint64_t flush_enter(struct flush *flush);
-/* Entries up to `index` are visible, `size` bytes of log; `has_deferred`: with small payloads among them.
- * 0 or -ENOMEM. */
+/* Notes that entries up to `index`, `size` bytes of log, are visible. `has_deferred`: they wrote small payloads. 0 or
+ * -ENOMEM. */
 int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred);
 void flush_leave(struct flush *flush);
-/* The mark for extents that no row names. Any thread. */
+/* The present mark, for extents freed outside of a batch. Any thread. */
 uint64_t flush_mark(struct flush *flush);
-/* Any thread: a round, soon. */
+/* Any thread: requests a round. */
 void flush_request(struct flush *flush);
-/* Any thread: the block store, or the log, wants its housekeeping done soon. */
+/* Any thread: requests maintenance of the block store and the log. */
 void flush_maintain(struct flush *flush);
-/* What the mark of a region says: A, or 0: small payloads of all that the log still has are to be written again. */
+/* The region's blocks_synced mark. 0: none, so the small payloads of all entries in the log must be written again. */
 uint64_t flush_synced_index(struct log_engine *log, uint64_t region);
-/* A last round, and no other; then `finished` on the loop. */
+/* Runs a last round, then calls `finished` on the loop. */
 void flush_finish(struct flush *flush, void (*finished)(struct flush *flush));
 
 #endif

@@ -1,4 +1,4 @@
-/* One round of flushing: the steps of flush.h, each on a worker or waiting for an engine, one after the other. */
+/* One flush round: the steps of flush.h in order, each on a worker or in an engine. */
 #include "store/flush/flush_internal.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static void take_list(struct env_work *work)
 	struct flush *flush = flush_of_work(work);
 	struct flush_round *round = flush->round;
 
-	/* They would keep extents from being reused. */
+	/* Shared snapshots would keep extents from being reused. */
 	router_visit(flush->router, route_snapshot_forget);
 	pthread_mutex_lock(&flush->lock);
 	round->regions = flush->regions;
@@ -72,7 +72,7 @@ static int check_state(struct kv_engine *kv, const struct flush_region *each)
 	return status;
 }
 
-/* One that is not there: the replica was destroyed, or a snapshot is taking the place of its rows, or it is lost. */
+/* A missing apply state: the replica was destroyed, a snapshot is replacing its rows, or the state is lost. */
 static int check_persisted(const struct flush *flush, const struct flush_region *each)
 {
 	const struct route *route = router_find(flush->router, each->region);
@@ -88,7 +88,7 @@ static int check_persisted(const struct flush *flush, const struct flush_region 
 	kv_value_close(&value);
 	if (status == STATUS_NOT_FOUND)
 		return 0;
-	/* A snapshot that was installed meanwhile has flushed its own. */
+	/* If a snapshot was installed meanwhile, its state was flushed: the second look finds it. */
 	return check_state(kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
@@ -121,7 +121,7 @@ static void make_durable(struct env_work *work)
 	flush->round_status = status == 0 ? flush_rows(flush) : status;
 }
 
-/* Whether some replica may still need entries of the round. */
+/* Whether another replica may still need entries of the round. */
 static bool is_wanted(struct flush *flush, const struct flush_round *round)
 {
 	const struct flush_region *each, *next;
@@ -138,7 +138,7 @@ static bool is_wanted(struct flush *flush, const struct flush_round *round)
 	return false;
 }
 
-/* A replica that was destroyed meanwhile has no log, or a new one that is shorter. */
+/* If the replica was destroyed meanwhile, its log is gone, or is a new and shorter one. */
 static int release_log(struct log_engine *log, const struct flush_region *region)
 {
 	int status = log->ops->release(log, region->region, region->index);
@@ -160,7 +160,7 @@ static int let_go(struct flush *flush, struct flush_round *round)
 	return status;
 }
 
-/* The older of the two is let go of when the younger may be. Frees `round`. */
+/* Merges two rounds: the older is released together with the younger. Frees `round`. */
 static void merge(struct flush_round *into, struct flush_round *round)
 {
 	struct flush_region *each, *next, *found;
@@ -233,7 +233,7 @@ static void fail_round(struct flush *flush)
 	engines_fail(flush->engines, flush->round_status, "what was applied cannot be made durable");
 }
 
-/* A full disk or damage stops the reclaim short; it goes on in a later round. */
+/* A full disk or damage ends the reclaim early. A later round continues it. */
 static void on_reclaimed(struct log_reclaim *reclaim, int status)
 {
 	struct flush *flush = container_of(reclaim, struct flush, reclaim);

@@ -1,16 +1,17 @@
 /*
- * kv_engine.h: the applied state, an ordered map of bytes (the EK of TiKV's RaftKV).
+ * kv_engine.h: the engine of the applied state, an ordered map of bytes (the EK of TiKV's RaftKV).
  *
- * Implementations: kv_rocksdb (RocksDB without a WAL, one column family) and, for the simulator, an ordered map that
- * flushes and forgets as its seed says. tests/conform runs one suite on all of them.
+ * Implementations: kv_rocksdb (RocksDB without a WAL, one column family) kv_rocksdb_overlay (for inspection) and, for
+ * the simulator, an ordered map whose flushes and losses its seed decides. tests/conform runs one suite on the first
+ * and the last.
  *
- * Durability. A written batch is visible at once and atomic for ever; it is durable only once flushed. After a crash
- * the engine stands at some prefix of its batches, at least up to the last completed flush. What has been flushed is
- * read with KV_TIER_PERSISTED. The raft log replays the rest: there is no other log.
+ * Durability. A written batch is atomic and visible at once, and durable once flushed. After a crash the engine has a
+ * prefix of its batches, at least up to the last completed flush. KV_TIER_PERSISTED reads flushed state. The raft log
+ * replays the rest: there is no other log.
  *
- * Threads. Everything may be called on any thread; an iterator or a batch is used by one at a time. Calls with
- * KV_TIER_CACHE never wait for a disk. `write` may stall when flushing lags: it is called on apply threads, never on
- * a loop. `flush` and reads of other tiers block: workers.
+ * Threads. All calls on any thread; one thread at a time uses an iterator or a batch. Calls with KV_TIER_CACHE never
+ * wait for a disk. `write` may stall when flushing lags, so it is called on apply threads or workers, never on a loop.
+ * `flush` and reads of other tiers block.
  *
  * Errors. 0, STATUS_NOT_FOUND, STATUS_WOULD_BLOCK (KV_TIER_CACHE: not in memory), STATUS_CORRUPT, or -errno. A failed
  * write or flush is final: the engine refuses every later write, and the store stops.
@@ -27,10 +28,10 @@
 enum kv_tier {
 	KV_TIER_ALL, /* may read the disk */
 	KV_TIER_CACHE, /* memory only */
-	KV_TIER_PERSISTED, /* what a crash now would leave; get only, without a snapshot */
+	KV_TIER_PERSISTED, /* the state that a crash now would leave; only for `get`, without a snapshot */
 };
 
-/* A value pinned in the engine's memory until closed: no copy. Zero is the empty one. */
+/* A value pinned in the engine's memory until it is closed. Zero is empty. */
 struct kv_value {
 	struct slice data;
 	void *pin;
@@ -59,12 +60,13 @@ struct kv_memory {
 };
 
 struct kv_engine_ops {
-	void (*close)(struct kv_engine *engine); /* flushes, frees; no snapshot, iterator or batch is left */
+	/* Flushes and frees; no snapshot, iterator or batch may be left. */
+	void (*close)(struct kv_engine *engine);
 
 	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine); /* NULL: out of memory */
 	void (*snapshot_free)(struct kv_engine *engine, struct kv_snapshot *snapshot);
 
-	/* `snapshot` may be NULL: the newest state. `value` is set in any case. */
+	/* `snapshot` may be NULL: the newest state. `value` is always set; empty on an error. */
 	int (*get)(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 		struct slice key, struct kv_value *value);
 
@@ -73,11 +75,11 @@ struct kv_engine_ops {
 	int (*iterator_new)(struct kv_engine *engine, const struct kv_snapshot *snapshot, enum kv_tier tier,
 		struct slice low, struct slice high, struct kv_iterator **iterator);
 	void (*iterator_free)(struct kv_engine *engine, struct kv_iterator *iterator);
-	/* Position at the first key >= `key`, or, after a 0, at the next one. 0, STATUS_NOT_FOUND (the end),
+	/* `seek` goes to the first key >= `key`; `next`, after a 0, to the next key. 0, STATUS_NOT_FOUND (the end),
 	 * STATUS_WOULD_BLOCK, … */
 	int (*seek)(struct kv_iterator *iterator, struct slice key);
 	int (*next)(struct kv_iterator *iterator);
-	/* Borrowed until the iterator moves. */
+	/* The row at the iterator, borrowed until it moves. */
 	void (*row)(const struct kv_iterator *iterator, struct slice *key, struct slice *value);
 
 	struct kv_batch *(*batch_new)(struct kv_engine *engine); /* NULL: out of memory */
@@ -85,18 +87,18 @@ struct kv_engine_ops {
 	void (*batch_clear)(struct kv_batch *batch);
 	void (*batch_put)(struct kv_batch *batch, struct slice key, struct slice value);
 	void (*batch_delete)(struct kv_batch *batch, struct slice key);
-	/* [low, high); nothing when low >= high. */
+	/* Deletes [low, high); nothing if low >= high. */
 	void (*batch_delete_range)(struct kv_batch *batch, struct slice low, struct slice high);
 	size_t (*batch_size)(const struct kv_batch *batch); /* bytes */
-	/* Atomic. The batch keeps its content. */
+	/* Writes the batch atomically. The batch keeps its content. */
 	int (*write)(struct kv_engine *engine, struct kv_batch *batch);
 
 	/* Makes every batch written before the call durable; blocks. */
 	int (*flush)(struct kv_engine *engine);
-	/* Bytes written and not yet flushed, about. */
+	/* Approximate bytes written and not yet flushed. */
 	uint64_t (*unflushed_size)(struct kv_engine *engine);
 	void (*memory)(struct kv_engine *engine, struct kv_memory *memory);
-	/* Bytes on disk of the rows in [low, high), about. */
+	/* Approximate bytes on disk of the rows in [low, high). */
 	uint64_t (*range_size)(struct kv_engine *engine, struct slice low, struct slice high);
 };
 

@@ -1,11 +1,11 @@
 /*
  * The KV engine on RocksDB: each vtable entry is one call of the C API.
  *
- * Invariants. `failed` is set by the first write or flush that fails, or once RocksDB counts a failed background job,
- * and never cleared: RocksDB may retry by itself, but a device that failed once is not trusted with the next batch.
- * The read options of the newest state are shared by all threads, which only read them. A snapshot is shared too, by
- * all who take one until the next batch has been written: reads far outnumber writes, and a snapshot of RocksDB with its
- * options costs as much as reading a row.
+ * Invariants. `failed` is set by the first failed write or flush, or when RocksDB counts a failed background job, and
+ * is never cleared: RocksDB may retry by itself, but a device that failed once is not trusted with another batch. All
+ * threads share the read options of the newest state, which they only read. All callers share one snapshot until the
+ * next batch has been written: reads far outnumber writes, and a RocksDB snapshot with its options costs as much as
+ * reading a row.
  */
 #include "store/kv/kv_rocksdb.h"
 
@@ -27,8 +27,7 @@
 static const int read_tiers[TIERS] = {
 	[KV_TIER_ALL] = 0,
 	[KV_TIER_CACHE] = 1, /* kBlockCacheTier */
-	[KV_TIER_PERSISTED] =
-		2, /* kPersistedTier: skips the memtables when they are all there is of a batch */
+	[KV_TIER_PERSISTED] = 2, /* kPersistedTier: reads no memtables, since writes have no WAL */
 };
 
 struct kv_rocksdb {
@@ -37,10 +36,10 @@ struct kv_rocksdb {
 	rocksdb_cache_t *cache;
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_readoptions_t *newest[TIERS];
-	atomic_int failed; /* 0, or the status every later write gets */
-	pthread_mutex_t sharing; /* of `latest` */
-	struct kv_snapshot
-		*latest; /* one reference; sees every batch whose write has returned; may be NULL */
+	atomic_int failed; /* 0, or the status of every later write */
+	pthread_mutex_t sharing; /* guards `latest` */
+	/* The shared snapshot, one reference; it has every batch whose write has returned; may be NULL. */
+	struct kv_snapshot *latest;
 };
 
 struct kv_snapshot {
@@ -52,7 +51,7 @@ struct kv_snapshot {
 struct kv_iterator {
 	rocksdb_iterator_t *iterator;
 	rocksdb_readoptions_t *options;
-	char bounds[]; /* both, as RocksDB borrows them */
+	char bounds[]; /* low and high, which RocksDB borrows */
 };
 
 struct kv_batch {
@@ -114,7 +113,7 @@ static void snapshot_free(struct kv_engine *engine, struct kv_snapshot *snapshot
 	free(snapshot);
 }
 
-/* A batch has been written: the next snapshot is a new one. */
+/* A batch has been written: drops the shared snapshot. */
 static void forget_latest(struct kv_rocksdb *self)
 {
 	struct kv_snapshot *latest;
@@ -250,7 +249,7 @@ static void batch_delete(struct kv_batch *batch, struct slice key)
 
 static void batch_delete_range(struct kv_batch *batch, struct slice low, struct slice high)
 {
-	if (slice_compare(low, high) < 0) /* RocksDB refuses a whole batch for a range turned round */
+	if (slice_compare(low, high) < 0) /* RocksDB refuses a whole batch with an inverted range */
 		rocksdb_writebatch_delete_range(batch->batch, low.data, low.size, high.data, high.size);
 }
 
@@ -262,7 +261,7 @@ static size_t batch_size(const struct kv_batch *batch)
 	return size;
 }
 
-/* The status every later write gets, after the first failure. */
+/* Records the first failure and returns it: the status of every later write. */
 static int kv_rocksdb_fail(struct kv_rocksdb *self, int code)
 {
 	int none = 0;
@@ -279,7 +278,7 @@ static uint64_t property(struct kv_rocksdb *self, const char *name)
 	return value;
 }
 
-/* Has anything failed, in our calls or in the background? */
+/* The recorded failure, or that of a background job; 0: none. */
 static int failure(struct kv_rocksdb *self)
 {
 	int code = atomic_load_explicit(&self->failed, memory_order_relaxed);
@@ -365,7 +364,7 @@ static void close_engine(struct kv_engine *engine)
 	struct kv_rocksdb *self = self_of(engine);
 
 	forget_latest(self);
-	flush(engine); /* a failure loses nothing that the log cannot replay, and was told to the last writer */
+	flush(engine); /* the log can replay what a failed flush loses */
 	rocksdb_close(self->db);
 	kv_rocksdb_free(self);
 }
@@ -394,8 +393,8 @@ static const struct kv_engine_ops ops = {
 	.range_size = range_size,
 };
 
-/* Indexes and filters lie in the cache, so that no table costs memory for being open. They are whole, and kept small by
- * small tables: RocksDB 7.8 reads the partitions of a partitioned index from the disk whatever the read tier says. */
+/* Indexes and filters are in the cache, so that an open table costs no other memory. They are not partitioned, because
+ * RocksDB 7.8 reads index partitions from the disk whatever the read tier is; small tables keep them small. */
 static void set_table_format(rocksdb_options_t *options, rocksdb_cache_t *cache)
 {
 	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -419,7 +418,7 @@ static rocksdb_options_t *options_new(
 	rocksdb_options_t *options = rocksdb_options_create();
 
 	rocksdb_options_set_create_if_missing(options, 1);
-	/* Four memtables: one fills while others are flushed; the limit over all flushes the largest early. */
+	/* Four memtables: one fills while others are flushed. The limit over all of them flushes early. */
 	rocksdb_options_set_db_write_buffer_size(options, memtable_size);
 	rocksdb_options_set_write_buffer_size(options, memtable_size / 4);
 	rocksdb_options_set_max_write_buffer_number(options, 4);

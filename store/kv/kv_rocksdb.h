@@ -1,9 +1,9 @@
 /*
  * kv_rocksdb.h: the KV engine on RocksDB.
  *
- * No WAL and one column family, so that what a crash leaves is always a prefix of the batches written. Memory is
- * bounded by `memory_size`: a quarter for memtables, the rest for one block cache that also holds indexes and filters.
- * Flushes and compactions run on RocksDB's own threads, at most `background_threads` at once.
+ * It has no WAL and one column family, so that a crash always leaves a prefix of the batches written. Memory is bounded
+ * by `memory_size`: a quarter for memtables, the rest for one block cache that also holds indexes and filters. Flushes
+ * and compactions run on RocksDB's own threads, at most `background_threads` at once.
  */
 #ifndef RAFTKV_STORE_KV_KV_ROCKSDB_H
 #define RAFTKV_STORE_KV_KV_ROCKSDB_H

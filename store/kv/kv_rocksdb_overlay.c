@@ -9,17 +9,17 @@
 #include "proto/check.h"
 #include "store/kv/rocksdb_error.h"
 
-#define READ_AHEAD_SIZE (2u << 20) /* bytes: rows are read in their order, all of them */
+#define READ_AHEAD_SIZE (2u << 20) /* bytes: inspection reads all rows in order */
 
 struct kv_overlay {
 	struct kv_engine engine;
 	rocksdb_t *db;
 	rocksdb_cache_t *cache;
-	rocksdb_writebatch_wi_t *changes; /* put or deleted since */
+	rocksdb_writebatch_wi_t *changes; /* rows put or deleted since the open */
 	rocksdb_readoptions_t *newest;
 };
 
-/* RocksDB does not hold the changes to the bounds, so that `high` is compared here. */
+/* RocksDB does not apply the bounds to the changes, so `high` is compared here. */
 struct kv_iterator {
 	rocksdb_iterator_t *iterator;
 	rocksdb_readoptions_t *options;
@@ -41,7 +41,7 @@ static struct kv_overlay *self_of(struct kv_engine *engine)
 static struct kv_snapshot *kv_overlay_snapshot_new(struct kv_engine *engine)
 {
 	(void)engine;
-	check(false); /* who inspects has the engine for itself */
+	check(false); /* an inspection uses no snapshots */
 	return NULL;
 }
 
@@ -174,7 +174,8 @@ static void batch_delete(struct kv_batch *batch, struct slice key)
 	rocksdb_writebatch_wi_delete(batch->overlay->changes, key.data, key.size);
 }
 
-/* Row by row: RocksDB's indexed batch knows no range. Each seek goes past what was deleted before. */
+/* Deletes row by row, because RocksDB's indexed batch has no range deletion. Each seek skips the rows deleted
+ * before. */
 static void batch_delete_range(struct kv_batch *batch, struct slice low, struct slice high)
 {
 	struct kv_engine *engine = &batch->overlay->engine;

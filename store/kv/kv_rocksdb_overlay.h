@@ -1,10 +1,10 @@
 /*
- * kv_rocksdb_overlay.h: a KV engine that changes nothing on the disk: RocksDB opened for reading, and what is written on top of
- * it in memory, for as long as the engine is open.
+ * kv_rocksdb_overlay.h: a KV engine that changes nothing on the disk: RocksDB opened for reading, with all writes in
+ * memory above it until the engine is closed.
  *
- * For inspection (inspect.h), which lets it catch up with the log. One thread. A put or delete is visible at once, not
- * when its batch is written; there are no snapshots, and what is persisted is what RocksDB has. Memory grows with what
- * is written: bounded by the log's limit.
+ * For inspection (inspect.h), which applies the log to it. One thread. A put or delete is visible at once, not when its
+ * batch is written. There are no snapshots. The persisted state is RocksDB's. Memory grows with the writes, which the
+ * log's limit bounds.
  */
 #ifndef RAFTKV_STORE_KV_KV_ROCKSDB_OVERLAY_H
 #define RAFTKV_STORE_KV_KV_ROCKSDB_OVERLAY_H

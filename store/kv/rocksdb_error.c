@@ -6,7 +6,7 @@
 
 #include <rocksdb/c.h>
 
-/* The C API hands out rocksdb::Status as text alone; these are how its ToString begins. The first that fits counts. */
+/* The C API gives rocksdb::Status as text only. These are prefixes of its ToString; the first match counts. */
 static const struct {
 	const char *prefix;
 	int code;
@@ -14,7 +14,8 @@ static const struct {
 	{"Result incomplete", STATUS_WOULD_BLOCK},
 	{"Corruption", STATUS_CORRUPT},
 	{"IO error: No space left on device", -ENOSPC},
-	{"IO error: No such file or directory", STATUS_CORRUPT}, /* a file that the manifest names is gone */
+	/* A file that the manifest names is missing. */
+	{"IO error: No such file or directory", STATUS_CORRUPT},
 	{"IO error: lock ", -EWOULDBLOCK},
 	{"IO error: While lock file", -EWOULDBLOCK},
 	{"IO error", -EIO},

@@ -1,12 +1,12 @@
 /*
- * view.h: what an evaluation or a read sees of a region: ordered rows, and objects made of 4 KiB units.
+ * view.h: the view of a region for an evaluation or a read: ordered rows, and objects made of 4 KiB units.
  *
- * Implementations: the leader's overlay over the KV engine (evaluations), and a snapshot (reads). Keys here are the
- * layer's above: the store adds its own prefixes. A view belongs to one thread for the time of one evaluation or read.
+ * Implementations: the leader's overlay over the KV engine (evaluations), and a snapshot (reads). Keys are those of the
+ * layer above: the store adds its own prefixes. A view belongs to one thread for the time of one evaluation or read.
  *
  * Every call returns 0, STATUS_NOT_FOUND, STATUS_CORRUPT, -EIO, -ENOMEM, or STATUS_WOULD_BLOCK: the answer is not in
- * memory and this view may not block. An evaluation that sees STATUS_WOULD_BLOCK returns it at once; the store fetches
- * and evaluates again.
+ * memory and this view may not block. An evaluation that gets STATUS_WOULD_BLOCK returns it at once; the store fetches
+ * the data and evaluates again.
  */
 #ifndef RAFTKV_STORE_KV_VIEW_H
 #define RAFTKV_STORE_KV_VIEW_H
@@ -18,7 +18,7 @@
 
 enum key_space {
 	KEY_DATA, /* rows of the one key space that regions divide */
-	KEY_LOCAL, /* rows of this region alone (sessions and the like), copied to both halves by a split */
+	KEY_LOCAL, /* rows of this region alone, such as sessions */
 };
 
 struct view_ops;
@@ -27,7 +27,7 @@ struct view {
 	const struct view_ops *ops;
 };
 
-/* Borrowed for the call. 0 goes on; anything else ends the scan and is its result (1: enough). */
+/* Key and value are borrowed for the call. 0 continues; any other value ends the scan and is its result (1: enough). */
 typedef int (*view_row_cb)(void *argument, struct slice key, struct slice value);
 
 struct view_ops {

@@ -42,7 +42,7 @@ bool log_batch_peek(const uint8_t *bytes, uint64_t segment, uint32_t offset, uin
 
 	if (reader_u32le(&reader) != BATCH_MAGIC)
 		return false;
-	reader_u32le(&reader); /* the version is judged once the checksum holds */
+	reader_u32le(&reader); /* the version is checked after the checksum */
 	batch->segment = reader_u64le(&reader);
 	batch->number = reader_u64le(&reader);
 	batch->oldest = reader_u64le(&reader);

@@ -1,10 +1,10 @@
 /*
- * batch.h: the bytes of a segment: batches of records.
+ * batch.h: the format of a segment: batches of records.
  *
- * A segment is a file of blocks of 4 KiB. A batch begins on a block and fills whole blocks: a header, records one after
- * another (log_record.h), zeroes. Batches lie without gaps from the segment's beginning and count up by one through all
- * segments, so that a missing one shows. What follows the last batch of a segment is zeroes, remains of an earlier life
- * of the file, or a batch that a crash tore.
+ * A segment is a file of blocks of 4 KiB. A batch begins on a block and fills whole blocks: a header, consecutive
+ * records (log_record.h), zeroes. Batches are without gaps from the segment's beginning. Their numbers grow by one
+ * through all segments, so that a missing batch is detected. The last batch of a segment is followed by zeroes, by old
+ * content of a recycled file, or by a batch that a crash tore.
  *
  *   batch   u64 checksum of all that follows, seeded with the segment's sequence · u32 magic · u16 version · u16 0 ·
  *           u64 segment · u64 number · u64 oldest · u32 offset · u32 size · u32 records_size · u32 record_count · u64 0
@@ -23,22 +23,22 @@
 #define LOG_BATCH_HEADER_SIZE 64
 
 struct log_batch {
-	uint64_t segment; /* sequence of the segment it lies in */
+	uint64_t segment; /* sequence of the batch's segment */
 	uint64_t number; /* of the batch */
-	uint64_t oldest; /* sequence of the first segment that was still needed */
+	uint64_t oldest; /* sequence of the first segment that was needed when the batch was written */
 	uint32_t offset; /* in the segment */
 	uint32_t size; /* of the whole batch: a multiple of LOG_BLOCK_SIZE */
 	uint32_t records_size;
 	uint32_t record_count;
 };
 
-/* Writes the header and checksum over a batch whose records are in place and whose tail is zeroed. */
+/* Writes the header and checksum of a batch whose records are in place and whose tail is zeroed. */
 void log_batch_seal(uint8_t *bytes, const struct log_batch *batch);
-/* What the header says, when it can be the header of a batch of `segment` at `offset` that ends by `segment_size`;
- * nothing is verified yet. */
+/* Reads the header, without verifying it. False: it cannot be the header of a batch of `segment` at `offset` that ends
+ * within `segment_size`. */
 bool log_batch_peek(const uint8_t *bytes, uint64_t segment, uint32_t offset, uint64_t segment_size,
 	struct log_batch *batch);
-/* Verifies a peeked batch of which all `batch->size` bytes are there. STATUS_CORRUPT, -EPROTONOSUPPORT. */
+/* Verifies a peeked batch; `bytes` holds all its `batch->size` bytes. STATUS_CORRUPT, -EPROTONOSUPPORT. */
 int log_batch_verify(const uint8_t *bytes, const struct log_batch *batch);
 
 #endif

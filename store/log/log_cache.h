@@ -1,9 +1,10 @@
 /*
- * log_cache.h: the newest entries of all regions, in memory, under one limit of bytes.
+ * log_cache.h: the newest entries of all regions in memory, up to one limit of bytes.
  *
- * An entry is added when it becomes durable and leaves when it is truncated, released, or the oldest of all while the
- * cache is over its limit. Its place in the index points to it. Under the engine's lock; what leaves goes to `dropped`
- * first, because letting go of a buf may run its owner's code, which no lock may cover.
+ * An entry is added when it becomes durable. It is dropped when it is truncated or released, or when it is the oldest
+ * of all and the cache is over its limit. The entry's position in the index points to it. All calls under the engine's
+ * lock, except log_cached_free_all: dropped entries go to `dropped` first, because releasing a buf may run its owner's
+ * code, which must not run under the lock.
  */
 #ifndef RAFTKV_STORE_LOG_LOG_CACHE_H
 #define RAFTKV_STORE_LOG_LOG_CACHE_H
@@ -13,7 +14,7 @@
 struct log_cached {
 	struct log_cached *newer;
 	struct log_cached *older;
-	struct log_cached **owner; /* what points to it in the index; NULL once dropped */
+	struct log_cached **owner; /* the pointer to it in the index; NULL once dropped */
 	struct buf *data;
 	struct buf *beside;
 	uint32_t payload_size;
@@ -29,20 +30,20 @@ struct log_cache {
 	struct log_cached *dropped; /* linked by `older` */
 };
 
-/* Shares the entry's data, copies `beside`, and points `*owner` to it. Without memory, or for an entry larger than an
+/* Shares the entry's data, copies `beside`, and points `*owner` to it. Out of memory, or with an entry larger than an
  * eighth of the limit, nothing is cached. */
 void log_cache_add(struct log_cache *cache, const struct raft_entry *entry, struct slice beside,
 	struct log_cached **owner);
-/* `*owner` may be NULL; it is afterwards. */
+/* Drops the entry at `*owner`, if any, and sets `*owner` to NULL. */
 void log_cache_drop(struct log_cache *cache, struct log_cached **owner);
-/* `*owner` has moved in memory. */
+/* To be called when the pointer to the entry has moved in memory to `owner`. */
 static inline void log_cache_moved(struct log_cached **owner)
 {
 	if (*owner)
 		(*owner)->owner = owner;
 }
 
-/* What was dropped, for log_cached_free_all without the lock. */
+/* Takes the dropped entries, which log_cached_free_all frees without the lock. */
 struct log_cached *log_cache_take_dropped(struct log_cache *cache);
 void log_cached_free_all(struct log_cached *dropped);
 

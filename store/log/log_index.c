@@ -60,7 +60,7 @@ static void position_set(
 {
 	struct log_cached *cached = position->cached;
 
-	/* A moved entry is the same entry: it stays cached. */
+	/* A moved entry has the same content, so it stays cached. */
 	position->cached = NULL;
 	position_clear(index, position);
 	*position = *value;
@@ -69,7 +69,7 @@ static void position_set(
 	index->live_size += value->size;
 }
 
-/* Moves the positions to an array of `capacity`, leaving `head` places free before them. */
+/* Moves the positions to an array of `capacity`, with `head` free places before them. */
 static int positions_resize(struct log_region *region, uint64_t capacity, uint32_t head)
 {
 	struct log_position *positions = NULL;
@@ -92,7 +92,7 @@ static int positions_resize(struct log_region *region, uint64_t capacity, uint32
 	return 0;
 }
 
-/* An array four times as long as what it holds shrinks; failing to is harmless. */
+/* Shrinks an array that is four times as long as its content. Out of memory, it stays as it is. */
 static void positions_shrink(struct log_region *region)
 {
 	if (region->count == 0)
@@ -101,7 +101,7 @@ static void positions_shrink(struct log_region *region)
 		(void)positions_resize(region, region->count == 0 ? 0 : region->count + region->count / 2, 0);
 }
 
-/* Keeps the first `count`. */
+/* Keeps the first `count` positions. */
 static void positions_truncate(struct log_index *index, struct log_region *region, uint32_t count)
 {
 	while (region->count > count)
@@ -109,7 +109,7 @@ static void positions_truncate(struct log_index *index, struct log_region *regio
 	positions_shrink(region);
 }
 
-/* Drops what lies at or below `to`. */
+/* Drops the positions of entries up to `to`. */
 static void positions_release(struct log_index *index, struct log_region *region, uint64_t to)
 {
 	while (region->count > 0 && region->first <= to) {
@@ -120,7 +120,7 @@ static void positions_release(struct log_index *index, struct log_region *region
 	positions_shrink(region);
 }
 
-/* Makes places for [first, last], which holds what there is; new ones are holes. */
+/* Extends the array to [first, last], which includes its present range; new places are holes. */
 static int positions_cover(struct log_region *region, uint64_t first, uint64_t last)
 {
 	uint64_t before, count;
@@ -150,7 +150,7 @@ static int positions_cover(struct log_region *region, uint64_t first, uint64_t l
 
 /* ---- What a record does ----------------------------------------------------------------------------------------- */
 
-/* It cannot follow what came before. In a log known to be damaged, that is damage of its region. */
+/* The record cannot follow the earlier ones. In a log known to be damaged, this damages its region. */
 static int misfit(struct log_index *index, struct log_region *region)
 {
 	if (!index->lossy)
@@ -167,7 +167,7 @@ static int apply_entry(struct log_index *index, struct log_region *region, uint6
 	if (at <= region->base_index)
 		status = misfit(index, region);
 	else if (region->count > 0 && at > log_region_last(region) + 1)
-		/* What is missing between is of a segment that is gone: released, or moved to a later one. */
+		/* Missing entries were in a recycled segment: they are released, or moved to a later segment. */
 		status = index->recovering && at - log_region_last(region) < index->hole_max
 				 ? 0
 				 : misfit(index, region);
@@ -194,7 +194,7 @@ static int apply_moved_entry(struct log_index *index, struct log_region *region,
 	return positions_cover(region, at < first ? at : first, at > last ? at : last);
 }
 
-/* An entry at its place; nothing when it is not needed any more. */
+/* Sets an entry's position; does nothing if the entry is no longer needed. */
 static int apply_position(struct log_index *index, struct log_region *region, const struct log_record *record,
 	uint32_t segment, uint32_t offset, struct log_position **position)
 {

@@ -1,14 +1,14 @@
 /*
- * log_index.h: where everything that is needed of every region lies.
+ * log_index.h: the positions of all needed records of every region.
  *
  * The index is a function of the stream of records: recovery and the writer change it through log_index_apply alone,
- * so that what is in memory is what a restart would find. The exception is a release, which is in memory at once and in
- * the stream (LOG_RECORD_BASE) only before the segment that holds released entries is recycled.
+ * so that memory equals the state that a restart would find. The exception is a release: it is in memory at once, and
+ * in the stream (LOG_RECORD_BASE) only before the segment that holds the released entries is recycled.
  *
- * While recovering, the stream's beginning may be gone: entries of a recycled segment appear later, as moved ones, and
- * what was released has no base yet. So there the array of a region may have holes and begin anywhere;
- * log_index_finish checks that none are left. Memory for a region without entries is under 400 bytes, for one with up
- * to 8 entries under 700.
+ * During recovery the stream's beginning may be missing: entries of a recycled segment come later, as moved ones, and
+ * released entries have no base yet. So the array of a region may then have holes and begin at any index;
+ * log_index_finish checks that no holes are left. Memory for a region without entries is under 400 bytes, for one with
+ * up to 8 entries under 700.
  */
 #ifndef RAFTKV_STORE_LOG_LOG_INDEX_H
 #define RAFTKV_STORE_LOG_LOG_INDEX_H
@@ -23,7 +23,7 @@
 
 struct log_position {
 	uint64_t term;
-	uint32_t segment; /* sequence; 0: a hole (while recovering only) */
+	uint32_t segment; /* sequence; 0: a hole (during recovery only) */
 	uint32_t offset;
 	uint32_t size; /* of the record */
 	struct log_cached *cached;
@@ -39,9 +39,9 @@ struct log_region_mark {
 struct log_region {
 	UT_hash_handle hh;
 	uint64_t id;
-	uint64_t base_index; /* the last entry that was released or covered by a snapshot */
+	uint64_t base_index; /* the last entry that was released or is covered by a snapshot */
 	uint64_t base_term;
-	uint32_t base_segment; /* of the record that says so; 0: none, or an older base */
+	uint32_t base_segment; /* of the base's record; 0: none, or only that of an older base */
 	uint32_t hard_state_segment; /* 0: no hard state */
 	struct raft_hard_state hard_state;
 	struct log_region_mark *marks;
@@ -52,8 +52,8 @@ struct log_region {
 	uint32_t capacity;
 	bool damaged;
 	uint64_t first;
-	/* The writer's: the log's bounds once all of batch `admitted_batch` is durable; refused writes whose owners do
-	 * not know yet. */
+	/* The writer's. admitted_base and admitted_last are the log's bounds once batch `admitted_batch` is durable.
+	 * `refusals` counts refused writes whose `done` has not begun; they get `refusal`. */
 	uint64_t admitted_base;
 	uint64_t admitted_last;
 	uint64_t admitted_batch;
@@ -65,30 +65,30 @@ struct log_region {
 struct log_index {
 	struct log_region *regions; /* by id */
 	uint64_t live_size; /* bytes of all entries' records */
-	/* The engine's, which may be NULL: entries' records of so many bytes more (or less) are needed in the segment. */
+	/* Set by the engine; may be NULL. The segment's live bytes have changed by `size`. */
 	void (*on_live)(void *argument, uint32_t segment, int64_t size);
 	void *on_live_argument;
 	struct log_cache *cache;
 	bool recovering;
-	bool lossy; /* recovering a damaged log: what does not fit damages its region, not the log */
-	uint64_t hole_max; /* entries that may be missing between two while recovering */
+	bool lossy; /* recovering a damaged log: an inconsistent record damages its region only */
+	uint64_t hole_max; /* during recovery: the most entries that may be missing between two */
 	uint64_t batch; /* number of the batch being applied */
 };
 
 void log_index_close(struct log_index *index);
 
 struct log_region *log_index_find(const struct log_index *index, uint64_t region); /* NULL */
-/* Is anything kept of it? Regions are also there while their first write is on its way. */
+/* Whether anything of the region is kept. A region is also in the index while its first write is in flight. */
 bool log_region_exists(const struct log_region *region);
 /* Makes the region if there is none. NULL: out of memory. */
 struct log_region *log_index_get(struct log_index *index, uint64_t region);
 void log_index_remove(struct log_index *index, struct log_region *region);
 
-/* Takes in one durable record at its place. `*position` (may be NULL) is set to that of an entry, else NULL; good until
- * the next change. -ENOMEM; STATUS_CORRUPT: no writer leaves such a record here. */
+/* Applies one durable record at its position. Sets `*position` (`position` may be NULL) to the entry's position, or to
+ * NULL; valid until the next change. -ENOMEM; STATUS_CORRUPT: no writer puts such a record here. */
 int log_index_apply(struct log_index *index, const struct log_record *record, uint32_t segment,
 	uint32_t offset, struct log_position **position);
-/* Ends recovery. STATUS_CORRUPT and the region: its log has a hole. A lossy index marks it damaged instead. */
+/* Ends recovery. STATUS_CORRUPT, and the region: its log has a hole. A lossy index marks the region damaged instead. */
 int log_index_finish(struct log_index *index, uint64_t *region);
 
 /* STATUS_UNAVAILABLE: past the last. */

@@ -36,7 +36,7 @@ void log_memory_unlock(struct log_memory *memory)
 
 /* ---- Reads ------------------------------------------------------------------------------------------------------ */
 
-/* Locks; unlock in every case. */
+/* Locks; the caller must unlock, on an error too. */
 static int lock_region(struct log_memory *memory, uint64_t id, const struct log_region **region)
 {
 	log_memory_lock(memory);

@@ -1,6 +1,6 @@
 /*
- * log_memory.h: what a raft log engine keeps in memory, and all that can be answered from it: the index and the cache under
- * one lock, and which write may follow which. Both engines, segments and RocksDB, begin with one.
+ * log_memory.h: a raft log engine's state in memory: the index and the cache under one lock, the reads that they
+ * answer, and the check which write may follow which. The struct of either engine begins with it.
  */
 #ifndef RAFTKV_STORE_LOG_LOG_MEMORY_H
 #define RAFTKV_STORE_LOG_LOG_MEMORY_H
@@ -26,7 +26,7 @@ struct log_write_queue {
 void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops, uint64_t cache_size);
 void log_memory_close(struct log_memory *memory);
 void log_memory_lock(struct log_memory *memory);
-/* Also lets go of what the cache dropped. */
+/* Also frees the entries that the cache dropped. */
 void log_memory_unlock(struct log_memory *memory);
 
 /* Operations of log_engine_ops, of an engine that begins with a log_memory. */
@@ -37,12 +37,13 @@ int log_memory_mark(struct log_engine *base, uint64_t id, const char *name, stru
 int log_memory_regions(struct log_engine *base, int (*each)(void *argument, uint64_t region), void *argument);
 int log_memory_release(struct log_engine *base, uint64_t id, uint64_t index);
 
-/* Under the lock: may this write follow those of its region that are durable or go before it in batch `batch`? Sets
- * `write->replaces`. */
+/* Under the lock: whether the write may follow those of its region that are durable or precede it in batch `batch`: 0
+ * or an error. Sets `write->replaces`. */
 int log_memory_admit(struct log_memory *memory, struct log_write *write, uint64_t batch);
-/* Under the lock: forgets a region of which nothing is left. */
+/* Under the lock: removes the region from the index if nothing of it is kept. */
 void log_memory_sweep(struct log_memory *memory, uint64_t id);
-/* Under the lock: the region remembers a refusal until its owner is about to know: log_memory_settle. */
+/* Under the lock: records the refusal in the region until log_memory_settle, which is called just before the owner's
+ * `done`. */
 void log_memory_refuse(
 	struct log_memory *memory, struct log_write *write, int status, struct log_write_queue *finished);
 /* Not under the lock. */

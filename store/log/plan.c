@@ -9,7 +9,7 @@
 
 /* ---- The buffer ------------------------------------------------------------------------------------------------- */
 
-/* The records of a move as of now. */
+/* Walks the records of a move in its present state. */
 static int each_of_move(
 	const struct log_index *index, const struct log_move *move, log_record_cb each, void *argument)
 {
@@ -71,7 +71,7 @@ uint64_t log_writer_spares(const struct raft_log_engine *engine)
 	return log_segments_last(&engine->segments) - engine->writer.active->sequence;
 }
 
-/* Makes room for `size` bytes in the active segment or goes to the next. */
+/* Finds room for `size` bytes in the active segment or goes to the next. */
 static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bool has_entries)
 {
 	struct log_writer *writer = &engine->writer;
@@ -95,7 +95,7 @@ static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bo
 	return LOG_PLAN_MAKE;
 }
 
-/* A segment could not be made: writes with entries are refused, and a move that does not fit. */
+/* A segment could not be made: refuses writes with entries, and a move that does not fit. */
 static void refuse_for_space(struct raft_log_engine *engine, int status, struct log_write_queue *finished)
 {
 	struct log_write_queue queued = engine->writer.queued;
@@ -130,7 +130,7 @@ static void filter_move(struct raft_log_engine *engine, struct log_move *move)
 	}
 }
 
-/* Plans the move that waits, if there is one, and encodes it. */
+/* Plans and encodes the queued move, if there is one. */
 static enum log_plan plan_move(struct raft_log_engine *engine, uint64_t *size, struct log_move **finished)
 {
 	struct log_writer *writer = &engine->writer;
@@ -162,7 +162,7 @@ static enum log_plan plan_move(struct raft_log_engine *engine, uint64_t *size, s
 	return LOG_PLAN_BATCH;
 }
 
-/* Takes the writes that fit into a batch that already has `size` bytes. */
+/* Takes the queued writes that fit into a batch that already has `size` bytes. */
 static enum log_plan plan_writes(
 	struct raft_log_engine *engine, uint64_t size, struct log_write_queue *finished)
 {
@@ -204,7 +204,7 @@ static enum log_plan plan_writes(
 	return is_empty ? LOG_PLAN_NOTHING : LOG_PLAN_BATCH;
 }
 
-/* Everything that waits gets the failure. */
+/* Ends all queued writes and the move with the failure. */
 static enum log_plan plan_failed(
 	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move **move)
 {

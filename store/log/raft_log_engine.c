@@ -75,7 +75,7 @@ static void engine_close(struct log_engine *base)
 	raft_log_engine_free(engine);
 }
 
-/* What the index says of a segment decides when it is reclaimed. */
+/* Counts the live bytes of each segment, which decide when it is reclaimed. */
 static void on_live(void *argument, uint32_t sequence, int64_t size)
 {
 	struct log_segment *segment = log_segments_find(argument, sequence);
@@ -129,7 +129,7 @@ static struct raft_log_engine *engine_new(const struct log_engine_options *optio
 	return engine;
 }
 
-/* Makes the directory; a new one is durable when this returns. */
+/* Makes the directory, durably. */
 static int make_directory(struct raft_log_engine *engine, struct status *status)
 {
 	char *parent = strdup(engine->path);
@@ -148,7 +148,7 @@ static int make_directory(struct raft_log_engine *engine, struct status *status)
 	return code;
 }
 
-/* Makes the first segment of a new log, which must succeed, and a spare, which a full disk may deny. */
+/* Makes the first segment of a new log, which must succeed, and a spare, which may fail on a full disk. */
 static int make_segments(struct raft_log_engine *engine, struct status *status)
 {
 	struct log_segments *segments = &engine->segments;

@@ -1,9 +1,9 @@
 /*
  * The raft log engine on RocksDB.
  *
- * One worker job at a time takes what has queued, writes it as one synced batch, takes it into memory, and its
- * completion on a loop tells the owners and submits the next. Reclaiming is a part of such a job, before the writes it
- * goes with, so that it never meets a newer write of a region.
+ * One worker job at a time takes the queued writes, writes them as one synced batch and applies them to memory. Its
+ * completion on a loop calls the owners and submits the next job. Reclaiming is a part of a job, before the job's
+ * writes, so that no newer write of a region precedes it.
  */
 #include "store/log/raft_rocksdb.h"
 
@@ -24,12 +24,13 @@
 #define CACHE_SIZE_DEFAULT     (128ull << 20)
 #define BATCH_SIZE_MAX_DEFAULT (4ull << 20)
 #define WRITE_SIZE_MAX	       (64ull << 20)
-#define SPACE_RESERVE	       (256ull << 20) /* below it, writes with entries are refused */
-#define TOLERATE_TORN_TAIL     0 /* rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords */
-#define ROW_SEGMENT	       1 /* all rows are in the one "segment" that is never recycled */
+/* Bytes of free disk space below which writes with entries are refused. */
+#define SPACE_RESERVE	   (256ull << 20)
+#define TOLERATE_TORN_TAIL 0 /* rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords */
+#define ROW_SEGMENT	   1 /* all rows count as one segment that is never recycled */
 
-/* A key: u8 kind · u64be region · u64be index of an entry, or the name of a mark, or nothing. In this order they are
- * read at start. */
+/* A key: u8 kind · u64be region · u64be index of an entry, or the name of a mark, or nothing. Rows are read at start in
+ * the order of these kinds. */
 enum raft_row_kind { ROW_BASE = 1, ROW_HARD_STATE, ROW_MARK, ROW_ENTRY };
 #define KEY_SIZE_MAX (1 + 8 + LOG_MARK_NAME_MAX + 1)
 
@@ -40,7 +41,7 @@ struct raft_rocksdb {
 	rocksdb_t *db;
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_readoptions_t *read_options;
-	bool busy; /* a job is on its way */
+	bool busy; /* a job is running */
 	struct log_write_queue queued;
 	struct log_write_queue writing;
 	struct log_write_queue refused;
@@ -128,10 +129,10 @@ static void delete_region(rocksdb_writebatch_t *batch, uint64_t region)
 
 struct filling {
 	rocksdb_writebatch_t *batch;
-	bool replaces; /* the write's next entry cuts off what it replaces */
+	bool replaces; /* the write's next entry truncates the log first */
 };
 
-/* One record of a write as changes of rows. */
+/* Adds one record of a write to the batch as changes of rows. */
 static int raft_rocksdb_fill(void *argument, const struct log_record *record, const struct raft_entry *entry)
 {
 	struct filling *filling = argument;
@@ -178,7 +179,7 @@ static bool is_full(struct raft_rocksdb *engine)
 	return env_space(engine->options.env, engine->path, &space) == 0 && space.available < SPACE_RESERVE;
 }
 
-/* Under the lock: takes what goes into this job. */
+/* Under the lock: takes the writes of this job. */
 static void take_writes(struct raft_rocksdb *engine, bool full)
 {
 	uint64_t size = 0;
@@ -213,7 +214,7 @@ static struct log_record base_record(const struct log_region *region)
 	};
 }
 
-/* Under the lock: makes the releases durable that are not yet. */
+/* Under the lock: adds the releases that are not yet durable to the batch. */
 static int fill_releases(struct raft_rocksdb *engine)
 {
 	struct filling filling = {engine->batch, false};
@@ -226,7 +227,7 @@ static int fill_releases(struct raft_rocksdb *engine)
 		if (region->base_index == 0 || region->base_segment > 0)
 			continue;
 		status = raft_rocksdb_fill(&filling, &record, NULL);
-		/* A release after this one clears it again; a failed write ends the engine. */
+		/* A later release clears it again. A failed write stops the engine, so it needs no undoing. */
 		region->base_segment = ROW_SEGMENT;
 	}
 	return status;
@@ -359,7 +360,7 @@ static const struct log_write *find_refused(const struct raft_rocksdb *engine, u
 	return write;
 }
 
-/* Under the lock: what queued behind a write that was refused, before its owner could know, is refused too. */
+/* Under the lock: also refuses the writes that queued behind a refused one before its owner was told. */
 static void refuse_followers(struct raft_rocksdb *engine)
 {
 	struct log_write_queue queued = engine->queued;
@@ -407,7 +408,7 @@ static void job_done(struct env_work *work)
 		env_post(reclaim->loop, &reclaim->work.mail, deliver_reclaim);
 }
 
-/* Under the lock: whether an earlier write of the region was refused and its owner does not know yet. */
+/* Under the lock: whether an earlier write of the region was refused and its owner was not told yet. */
 static bool is_refused(struct raft_rocksdb *engine, struct log_write *write)
 {
 	const struct log_region *region = log_index_find(&engine->memory.index, write->region);
@@ -419,7 +420,7 @@ static bool is_refused(struct raft_rocksdb *engine, struct log_write *write)
 	return true;
 }
 
-/* Under the lock; true: env_work_submit is due without it. */
+/* Under the lock. True: the caller must call env_work_submit without the lock. */
 static bool raft_rocksdb_begin(struct raft_rocksdb *engine)
 {
 	bool begun = !engine->busy;
@@ -467,7 +468,7 @@ static void engine_reclaim(struct log_engine *base, struct log_reclaim *reclaim)
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* The row of an entry: `*pinned` is what `record` borrows from. */
+/* Reads the row of an entry. `record` borrows from `*pinned`. */
 static int read_entry(struct raft_rocksdb *engine, uint64_t region, uint64_t index,
 	rocksdb_pinnableslice_t **pinned, struct log_record *record)
 {
@@ -490,7 +491,7 @@ static int read_entry(struct raft_rocksdb *engine, uint64_t region, uint64_t ind
 	return status;
 }
 
-/* Under the lock. `*cached` is NULL when the entry has to be read. */
+/* Under the lock. `*cached` is NULL if the entry must be read from RocksDB. */
 static int find_entry(struct raft_rocksdb *engine, uint64_t id, uint64_t low, uint64_t high,
 	const struct log_cached **cached)
 {
@@ -506,7 +507,7 @@ static int find_entry(struct raft_rocksdb *engine, uint64_t id, uint64_t low, ui
 	return 0;
 }
 
-/* The entry at `index`, of a range that ends before `high`; its data is the caller's reference. */
+/* Gets the entry at `index`, of a range that ends before `high`. The caller gets a reference to its data. */
 static int get_entry(struct raft_rocksdb *engine, uint64_t region, uint64_t index, uint64_t high,
 	bool cached_only, struct raft_entry *entry)
 {
@@ -612,7 +613,7 @@ static void engine_stats(struct log_engine *base, struct log_engine_stats *stats
 	struct raft_rocksdb *engine = (struct raft_rocksdb *)base;
 
 	*stats = (struct log_engine_stats){
-		/* What the memtables hold is also in the write-ahead log. */
+		/* The memtables' content is also in the write-ahead log. */
 		.disk_size = property(engine, "rocksdb.total-sst-files-size") +
 			     property(engine, "rocksdb.size-all-mem-tables"),
 	};

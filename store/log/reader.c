@@ -1,8 +1,8 @@
 /*
- * reader.c: entries back from the cache and from segments.
+ * reader.c: reads entries from the cache and from segments.
  *
- * A run of entries that are not cached is read without the lock, its segments pinned; what the log did meanwhile is
- * seen when the next run is looked up.
+ * A run of entries that are not cached is read without the lock, with its segments pinned. Changes of the log meanwhile
+ * are seen at the look-up of the next run.
  */
 #include "store/log/raft_log_engine_internal.h"
 
@@ -80,7 +80,7 @@ static int find_region(struct raft_log_engine *engine, uint64_t id, uint64_t low
 	return 0;
 }
 
-/* Under the lock: pins the entries from `low` on that are not cached, as far as they may be wanted. */
+/* Under the lock: pins the segments of the uncached entries from `low` on, as far as the call may want them. */
 static void run_begin(struct raft_log_engine *engine, const struct log_region *region, uint64_t low,
 	uint64_t high, uint64_t budget, struct run *run)
 {
@@ -109,7 +109,7 @@ static void run_end(struct raft_log_engine *engine, struct run *run)
 	run->count = 0;
 }
 
-/* The record at place `i` of a run, verified. */
+/* Reads and verifies the record at place `i` of a run. */
 static int run_read(struct raft_log_engine *engine, const struct run *run, size_t i,
 	struct log_window *window, size_t ahead, uint64_t region, uint64_t index, struct log_record *record)
 {

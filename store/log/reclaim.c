@@ -1,13 +1,13 @@
 /*
- * reclaim.c: gives the oldest segments back.
+ * reclaim.c: reclaims the oldest segments.
  *
- * Segments are reclaimed in the order in which they were written, so that a record is always gone before what replaced
- * it (a destroy, a newer entry) can be. The oldest one is emptied: its live entries, and the states of the regions that
- * need it, are moved to the front of the stream in pieces, each an atomic part of a batch of its own. Then a batch that
- * names the next segment as the oldest is made durable, and only then the file is renamed to become a spare.
+ * Segments are reclaimed in the order in which they were written, so that a record is removed before the record that
+ * replaced it (a destroy, a newer entry). The oldest one is emptied: its live entries, and the states of regions that
+ * depend on it, are written again in pieces, each as an atomic part of one batch. Then a batch that names the next
+ * segment as the oldest is made durable. Only then the file is renamed to become a spare.
  *
- * A run is a chain of steps: a step blocks on a worker and asks for another, for a move, which the writer makes, or for
- * the end. One run at a time; between runs nothing is remembered.
+ * A run is a chain of steps. A step runs on a worker and asks for another step, for a move, which the writer writes, or
+ * for the end. One run at a time; no state is kept between runs.
  */
 #include "store/log/raft_log_engine_internal.h"
 
@@ -19,7 +19,7 @@
 #include "proto/plant.h"
 #include "store/log/log_records.h"
 
-#define MOVE_SIZE_MAX	 (256u << 10) /* bytes of entries in one move: what a write may have to wait for */
+#define MOVE_SIZE_MAX	 (256u << 10) /* bytes of entries in one move, which a write may have to wait for */
 #define MOVE_ENTRIES_MAX 4096
 #define MOVE_REGIONS_MAX 256
 
@@ -41,7 +41,8 @@ static void victim_clear(struct log_reclaimer *reclaimer)
 
 /* ---- Choosing --------------------------------------------------------------------------------------------------- */
 
-/* Is the oldest segment worth emptying? Little in it is alive, or the log holds more than twice what is needed. */
+/* Whether to empty the oldest segment: little of it is live, or the log is more than twice as large as its live
+ * records. */
 static bool is_worthwhile(const struct raft_log_engine *engine)
 {
 	const struct log_segments *segments = &engine->segments;
@@ -57,7 +58,8 @@ static bool is_worthwhile(const struct raft_log_engine *engine)
 	       (used - 2) * segments->segment_size > 2 * live_size;
 }
 
-/* Does a record of the region's state lie in `victim`, or must a released base be said before it goes? */
+/* Whether a record of the region's state is in `victim`, or a released base must be written before `victim` is
+ * recycled. */
 static bool needs_restating(const struct log_region *region, uint64_t victim)
 {
 	if (region->base_index > 0 && region->base_segment <= victim)
@@ -100,7 +102,7 @@ static int gather_entries(struct log_reclaimer *reclaimer, const struct log_regi
 	return 0;
 }
 
-/* Under the lock: the entries that have to leave the victim. */
+/* Under the lock: collects the entries that must be moved out of the victim. */
 static int gather(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -110,7 +112,7 @@ static int gather(struct raft_log_engine *engine)
 	int status = 0;
 
 	for (region = engine->memory.index.regions; region && status == 0; region = region->hh.next) {
-		/* Until it is destroyed, the next start must see its damage. */
+		/* The next start must see the damage until the region is destroyed. */
 		if (region->damaged)
 			return STATUS_CORRUPT;
 		if (has_entries)
@@ -122,8 +124,8 @@ static int gather(struct raft_log_engine *engine)
 	return status;
 }
 
-/* The regions whose states have to be written again. Only now that no entry in the victim is alive: a release of one
- * before this is a base to be said, a release after this concerns entries elsewhere. */
+/* Collects the regions whose states must be written again. It runs once no entry of the victim is live: an earlier
+ * release of such an entry is then a base to write, and a later release concerns entries of other segments. */
 static int gather_regions(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -168,7 +170,7 @@ static int move_reserve(struct log_move *move)
 	return move->entries && move->places ? 0 : -ENOMEM;
 }
 
-/* Where a candidate lies now; false: it is not needed any more. */
+/* The present position of a candidate. False: it is no longer needed. */
 static bool find_candidate(
 	struct raft_log_engine *engine, const struct log_candidate *candidate, struct log_position *place)
 {
@@ -185,7 +187,7 @@ static bool find_candidate(
 	return found && place->segment == engine->reclaimer.victim && place->offset == candidate->offset;
 }
 
-/* Reads entries into the move for as long as they lie within one window. */
+/* Reads entries into the move while they fit into one window. */
 static int read_entries(struct raft_log_engine *engine, struct log_segment *segment)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -220,7 +222,7 @@ static int read_entries(struct raft_log_engine *engine, struct log_segment *segm
 	return 0;
 }
 
-/* Takes regions into the move for as long as their states are small together. */
+/* Adds regions to the move while the sum of their states is small. */
 static void take_regions(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -243,7 +245,7 @@ static void take_regions(struct raft_log_engine *engine)
 	log_memory_unlock(&engine->memory);
 }
 
-/* Prepares the next piece of what has to leave the victim: entries, then states. */
+/* Prepares the next move out of the victim: entries first, then states. */
 static enum log_reclaim_next prepare_move(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -265,7 +267,7 @@ static enum log_reclaim_next prepare_move(struct raft_log_engine *engine)
 	return status < 0 ? LOG_RECLAIM_END : LOG_RECLAIM_MOVE;
 }
 
-/* Prepares the empty batch after which the victim is not needed. */
+/* Prepares the empty batch that names the next segment as the oldest. */
 static enum log_reclaim_next retire(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -280,7 +282,7 @@ static enum log_reclaim_next retire(struct raft_log_engine *engine)
 
 /* ---- Recycling -------------------------------------------------------------------------------------------------- */
 
-/* Takes the right to make segments; false: the writer has it, and this run ends. */
+/* Sets `making`. False: the writer is making a segment, and this run ends. */
 static bool begin_making(struct raft_log_engine *engine)
 {
 	bool begun;
@@ -301,7 +303,7 @@ static void end_making(struct raft_log_engine *engine, int status)
 	log_writer_resume(engine, status);
 }
 
-/* The victim becomes a spare, or goes when there are enough. */
+/* Renames the victim to a spare, or removes it if there are enough. */
 static enum log_reclaim_next recycle(struct raft_log_engine *engine)
 {
 	struct log_reclaimer *reclaimer = &engine->reclaimer;
@@ -337,7 +339,7 @@ static enum log_reclaim_next recycle(struct raft_log_engine *engine)
 	return status < 0 ? LOG_RECLAIM_END : LOG_RECLAIM_STEP;
 }
 
-/* Keeps as many spares as there should be; a full disk ends the run. */
+/* Makes spares up to their target number. A full disk ends the run. */
 static void make_spares(struct raft_log_engine *engine)
 {
 	struct log_segments *segments = &engine->segments;

@@ -1,15 +1,15 @@
 /*
- * recovery.c: from segment files to an index and a place to go on.
+ * recovery.c: rebuilds the index and the end of the log from segment files.
  *
- * All segments are read once, in order, a few MiB at a time. Batches follow one another and count up by one; where the
- * next one is not, the reader looks on, block by block, through all that is left of the log. If a later batch turns
- * up, what lay between is damage: acknowledged records are lost. If none does, the log ends here: either nothing was
- * ever written there, or a crash tore the last batch, which nobody was told of.
+ * All segments are read once, in order, a few MiB at a time. Batches are adjacent and their numbers grow by one. Where
+ * the next batch is missing, the reader searches the rest of the log, block by block. If it finds a later batch, the
+ * part between is damaged: acknowledged records are lost. If not, the log ends here: nothing was written there, or a
+ * crash tore the last batch, which was never acknowledged.
  *
- * The torn remains are zeroed, so that no later crash can complete them by chance. The last batch is written once more
- * before it is believed: if it was on its way when the process died, it may be in the page cache alone, where a failed
- * write leaves it as if it were clean, so that a sync would not bring it to the disk. Those before it were durable, since
- * one batch is on its way at a time.
+ * The torn remains are zeroed, so that no later crash can complete them by chance. The last batch is written again
+ * before it is trusted. If it was in flight when the process died, it may be in the page cache alone, where a failed
+ * write leaves clean pages that a sync does not write. Earlier batches are durable, since only one batch is in flight
+ * at a time.
  */
 #include "store/log/raft_log_engine_internal.h"
 
@@ -23,7 +23,7 @@
 #include "proto/plant.h"
 
 #define AHEAD_SIZE	  (4u << 20)
-#define NAMED_REGIONS_MAX 16 /* in a sentence */
+#define NAMED_REGIONS_MAX 16 /* regions named in one sentence */
 #define HOLE_MIN	  (1u << 22)
 
 /* A place in the log. */
@@ -35,17 +35,17 @@ struct place {
 struct log_recovery {
 	struct raft_log_engine *engine;
 	struct log_window window;
-	uint64_t expected; /* number of the next batch; 0: none was found yet */
-	uint64_t oldest; /* what the last batch says */
+	uint64_t expected; /* number of the next batch; 0: no batch was found yet */
+	uint64_t oldest; /* `oldest` of the last batch */
 	bool has_ended; /* no batch at `end` */
-	struct place last; /* the last batch, and */
-	uint32_t last_size; /* its size; 0: none was found */
+	struct place last; /* the last batch */
+	uint32_t last_size; /* size of the last batch; 0: none was found */
 	struct place end; /* where the next batch should be */
-	struct place damage; /* the first one */
+	struct place damage; /* the first damaged place */
 	uint64_t damage_count;
 	uint64_t lost_batches;
-	bool damages_any; /* it cannot be told which regions */
-	uint64_t damages_any_before; /* regions destroyed from this batch on are sound again */
+	bool damages_any; /* the damaged regions cannot be named */
+	uint64_t damages_any_before; /* regions destroyed in this batch or later are not damaged */
 	uint64_t batches;
 	uint64_t records;
 	uint64_t size;
@@ -81,8 +81,8 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 	return true;
 }
 
-/* Walks the records of one bad batch in [offset, limit) by their own headers. `*end` is where the next batch begins;
- * 0: the walk was lost, and records of unknown regions with it. */
+/* Walks the records of one damaged batch in [offset, limit) by their own headers. `*end` is the offset of the next
+ * batch; 0: the walk failed, and records of unknown regions are lost. */
 static int walk_damaged_batch(struct log_recovery *recovery, const struct log_segment *segment,
 	uint64_t offset, uint64_t limit, uint64_t *end)
 {
@@ -115,7 +115,7 @@ static int walk_damaged_batch(struct log_recovery *recovery, const struct log_se
 	return status;
 }
 
-/* Acknowledged batches between `end` and a valid batch at `to` are lost: finds out whose. */
+/* Acknowledged batches between `end` and a valid batch at `to` are lost: finds their regions. */
 static int on_damage(struct log_recovery *recovery, struct place to, uint64_t number)
 {
 	struct place at = recovery->end;
@@ -135,7 +135,7 @@ static int on_damage(struct log_recovery *recovery, struct place to, uint64_t nu
 	return status;
 }
 
-/* The regions that are damaged when all is read, in words. */
+/* Writes the damaged regions, known once everything is read, as text. */
 static void name_regions(const struct log_recovery *recovery, char *text, size_t size)
 {
 	const struct log_region *region;
@@ -170,7 +170,7 @@ static int refuse_damage(const struct log_recovery *recovery, struct status *sta
 		recovery->engine->path, name, recovery->damage.offset, recovery->lost_batches, regions);
 }
 
-/* Tells the store which regions to rebuild. */
+/* Calls options.damaged for the regions to rebuild. */
 static void report_damage(struct log_recovery *recovery)
 {
 	struct raft_log_engine *engine = recovery->engine;
@@ -228,7 +228,7 @@ static int log_recovery_apply_batch(struct log_recovery *recovery, const struct 
 	return 0;
 }
 
-/* Is there a valid batch at this place that can be the next one or a later one? 1: yes; 0: no. */
+/* Whether a valid batch is at this place, and is the next one or a later one: 1 or 0, or an error. */
 static int batch_at(struct log_recovery *recovery, const struct log_segment *segment, uint64_t offset,
 	struct log_batch *batch, const uint8_t **bytes)
 {
@@ -250,8 +250,8 @@ static int batch_at(struct log_recovery *recovery, const struct log_segment *seg
 	return batch->number >= recovery->expected;
 }
 
-/* A batch was found at `at`. Where it follows the one before it, nothing is lost: at `end`, or at the beginning of the
- * segment after it with the next number, because the writer goes to the next segment when a batch does not fit. */
+/* A batch was found at `at`. Nothing is lost if it follows the one before it: it is at `end`, or it has the next number
+ * and begins the next segment, to which the writer goes when a batch does not fit. */
 static int on_batch(struct log_recovery *recovery, struct place at, const struct log_batch *batch,
 	const uint8_t *bytes, struct status *status)
 {
@@ -267,7 +267,7 @@ static int on_batch(struct log_recovery *recovery, struct place at, const struct
 	}
 	if (!follows) {
 		code = on_damage(recovery, at, batch->number);
-		/* Looking for whose it was has moved the window. */
+		/* on_damage has moved the window. */
 		if (code == 0)
 			bytes = bytes_at(recovery, log_segments_find(&recovery->engine->segments, at.segment),
 				at.offset, batch->size, &code);
@@ -343,7 +343,7 @@ static int check_whole(struct log_recovery *recovery, struct status *status)
 	return 0;
 }
 
-/* A segment's file is written durably (ENV_OPEN_DSYNC). */
+/* Writes of a segment's file are durable (ENV_OPEN_DSYNC). */
 static int write_last_again(struct log_recovery *recovery)
 {
 	const struct log_segment *segment =
@@ -367,7 +367,7 @@ static int write_last_again(struct log_recovery *recovery)
 	return status;
 }
 
-/* Makes sure that what was cut never becomes a batch, and that what was found stays. */
+/* Zeroes the torn remains, and writes the last batch again. */
 static int settle(struct log_recovery *recovery)
 {
 	struct log_segments *segments = &recovery->engine->segments;
@@ -417,7 +417,8 @@ static int run(struct log_recovery *recovery, struct status *status)
 	int code;
 
 	engine->memory.index.recovering = true;
-	/* What is missing lies in later segments, or was released since and may be more than the files hold now. */
+	/* Missing entries are in later segments, or were released; the released ones may be more than the files hold
+	 * now. */
 	engine->memory.index.hole_max =
 		HOLE_MIN + segments->count * segments->segment_size / LOG_RECORD_HEADER_SIZE;
 	for (size_t i = 0; i < segments->count; i++) {

@@ -198,7 +198,7 @@ static bool sequence_of_name(const char *name, uint64_t *sequence)
 	return *sequence > 0 && *sequence <= LOG_SEQUENCE_MAX && strcmp(name, again) == 0;
 }
 
-/* One name of the directory; names come sorted, so sequences ascend. */
+/* Takes one name of the directory. Names come sorted, so sequences ascend. */
 static int found(void *argument, const char *name)
 {
 	struct log_segments *segments = argument;

@@ -1,9 +1,9 @@
 /*
- * writer.c: from writes that queue to batches on the disk.
+ * writer.c: writes queued writes to the disk as batches.
  *
- * One batch is on its way at a time. Each step ends in log_writer_advance(): under the lock it plans the next batch from what has
- * queued, or finds that there is nothing to do; without it, it tells the owners of what is finished and sends the batch
- * off. Once a step has told the last owner it touches the engine no more, for that owner may close it.
+ * One batch is in flight at a time. Each step ends in log_writer_advance(): under the lock it plans the next batch, if
+ * any write is queued; without the lock it calls the owners of finished writes and sends the batch. After the last
+ * owner's `done` a step does not touch the engine, because that owner may close it.
  */
 #include "store/log/raft_log_engine_internal.h"
 
@@ -45,8 +45,8 @@ static void tell(struct log_write_queue *finished, struct log_move *move)
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------- */
 
-/* Where the environment need not wake another thread: the loop we are on, if some of the batch goes back to it. Else NULL,
- * and the I/O thread that wrote the batch goes on with the next one. */
+/* The loop for the batch's completion: the current loop, if a write of the batch completes there, so that no other
+ * thread is woken. Else NULL: the I/O thread that wrote the batch continues with the next one. */
 static struct env_loop *loop_here(const struct log_writer *writer)
 {
 	for (const struct log_write *write = writer->writing.first; write; write = write->next)
@@ -55,7 +55,7 @@ static struct env_loop *loop_here(const struct log_writer *writer)
 	return NULL;
 }
 
-/* Without the lock: fills in what was planned and sends it off. */
+/* Without the lock: encodes the planned writes and sends the batch. */
 static void send_batch(struct raft_log_engine *engine)
 {
 	struct log_writer *writer = &engine->writer;
@@ -81,7 +81,7 @@ static void send_batch(struct raft_log_engine *engine)
 	env_file_submit(&writer->request);
 }
 
-/* With `busy`: tells those of `finished` and `move` (may be NULL) and goes on with what has queued. */
+/* While `busy` is set: calls the owners of `finished` and `move` (may be NULL), and continues with the queue. */
 static void log_writer_advance(
 	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move *move)
 {
@@ -167,7 +167,7 @@ static int apply(void *argument, const struct log_record *record, const struct r
 	return status;
 }
 
-/* A move is taken in as it was written: the states it was made from may have gone on. */
+/* Applies a move as it was written: the states it was made from may have changed since. */
 static int apply_move(struct applying *applying)
 {
 	struct log_writer *writer = &applying->engine->writer;
@@ -186,7 +186,7 @@ static int apply_move(struct applying *applying)
 	return status;
 }
 
-/* The batch is durable: takes it into the index, in the order in which it was encoded. */
+/* The batch is durable: applies it to the index in the order in which it was encoded. */
 static int log_writer_apply_batch(struct raft_log_engine *engine)
 {
 	struct log_writer *writer = &engine->writer;

@@ -13,7 +13,7 @@ struct first_write {
 	struct log_write write; /* without its loop and callback */
 };
 
-/* Writes them all, on a loop that runs just for them. 0 or the first error. */
+/* Makes all the writes, on a loop that runs only for them. 0 or the first error. */
 int first_writes_run(struct engines *engines, struct first_write *writes, uint32_t count);
 
 #endif

@@ -10,7 +10,8 @@
 #include "store/log/raft_rocksdb.h"
 #include "store/snapshot/snapshot.h"
 
-#define BLOCK_FILE_SIZE (1u << 30) /* bytes; only of a store without any: files know their own */
+/* bytes; used only if the store has no block files, which have their own size */
+#define BLOCK_FILE_SIZE (1u << 30)
 #define READ_SIZE	(4u << 20) /* bytes of entries at a time */
 
 /* ---- Applying an entry in memory ---- */
@@ -24,7 +25,7 @@ struct replay {
 	uint64_t epoch_version;
 };
 
-/* The entry's payload lies in extents that its log record names. */
+/* Maps the entry's payload to the extents that its log record names. */
 static int write_beside(struct replay *replay, const struct mutation *mutation)
 {
 	struct inspect *inspect = replay->inspect;
@@ -91,7 +92,7 @@ static int replay_mutation(void *argument, const struct mutation *mutation)
 	return STATUS_CORRUPT;
 }
 
-/* What apply refuses, too: an entry of another epoch, or with a key outside of the region. */
+/* Refuses, as apply does, an entry of another epoch or with a key outside of the region. */
 static int admit_mutation(void *argument, const struct mutation *mutation)
 {
 	const struct replay *replay = argument;
@@ -143,7 +144,7 @@ static int replay_entries(struct replay *replay, uint64_t low, uint64_t high)
 	return status;
 }
 
-/* A sole voter commits all that its log has; of others, what is known to be committed. */
+/* The last committed index: a sole voter commits its whole log; for others it is the known commit index. */
 static uint64_t committed_index(struct inspect *inspect, const struct inspect_region *region)
 {
 	const struct region_peer *self = region_peer_of_store(&region->region, inspect->dir.ident.store);
@@ -207,7 +208,7 @@ static int read_applied(struct inspect *inspect, struct inspect_region *region)
 	return status;
 }
 
-/* A row that does not decode is left to who checks rows. */
+/* A row that does not decode is skipped: the check of rows reports it. */
 static int add_region(struct inspect *inspect, struct slice row)
 {
 	struct inspect_region *regions =
@@ -268,7 +269,8 @@ static void drop_region(struct inspect *inspect, uint64_t id)
 	}
 }
 
-/* At the next start the rows are those of the snapshot, or none: what is there now is neither. */
+/* Hides the rows of a region whose install was interrupted: the next start replaces them by the snapshot's rows or by
+ * none. */
 static int drop_applying(void *argument, uint64_t id)
 {
 	struct inspect *inspect = argument;

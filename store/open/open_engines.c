@@ -25,7 +25,7 @@ void open_fill_options(struct raftkv_options *options)
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
 }
 
-/* A part of the disk in whole MiB, between two bounds. */
+/* A fraction of the disk in whole MiB, within two bounds. */
 static uint64_t part_of(uint64_t total, uint64_t divisor, uint64_t least, uint64_t most)
 {
 	uint64_t size = total / divisor >> 20 << 20;
@@ -33,7 +33,7 @@ static uint64_t part_of(uint64_t total, uint64_t divisor, uint64_t least, uint64
 	return size < least ? least : size > most ? most : size;
 }
 
-/* Sizes that were left to us: on a small disk the log and the reserve must leave room for data. */
+/* Defaults of sizes: on a small disk the log and the reserve must leave room for data. */
 static void fit_to_disk(struct raftkv_options *options, uint64_t total)
 {
 	options->log_size_max = or_default(options->log_size_max, part_of(total, 8, 16 << 20, 512 << 20));
@@ -120,7 +120,7 @@ static uint32_t ms_since(const struct engines *engines, uint64_t begun)
 	return (uint32_t)((env_now(engines->env) - begun) / NS_PER_MS);
 }
 
-/* Opening takes long where there is much: the log says of what. */
+/* Opening a large store takes long, so each step is logged. */
 static int open_all(struct engines *engines, const struct raftkv_options *options,
 	struct blocks_options *blocks, struct status *status)
 {

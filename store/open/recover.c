@@ -47,7 +47,7 @@ static int mark_rows(const struct recovery *recovery, struct status *status)
 
 /* ---- Replicas that were removed --------------------------------------------------------------------------------- */
 
-/* One that is no member any more has a log until its tombstone takes its place. */
+/* A removed replica has a log until its tombstone replaces it. */
 static int drop_log(const struct recovery *recovery, uint64_t region)
 {
 	struct first_write first = {.write = {.region = region, .destroy = true}};
@@ -117,15 +117,15 @@ static int finish_departure(const struct recovery *recovery, struct region *regi
 
 /* ---- The log of a region ---------------------------------------------------------------------------------------- */
 
-/* One that has been started. */
+/* A started replica. */
 struct replica {
 	struct engines *engines;
 	uint64_t region;
 	struct apply_state applied;
-	struct payload_list *payloads; /* of entries that it has not applied */
+	struct payload_list *payloads; /* payloads of entries that it has not applied */
 };
 
-/* Gives a payload that the log names, and is not in the rows yet, back to its replica. */
+/* Gives the replica a payload that its log names and that no row names yet. */
 static int load_payload(const struct replica *replica, const struct raft_entry *entry, struct status *status)
 {
 	struct engines *engines = replica->engines;
@@ -153,7 +153,7 @@ static int load_payload(const struct replica *replica, const struct raft_entry *
 	return code;
 }
 
-/* Its extents are taken once it is known what is free. */
+/* Adds a reserve for the entry. Its extents are allocated once the free units are known. */
 static int load_small(const struct replica *replica, const struct raft_entry *entry, struct status *status)
 {
 	uint32_t units = mutations_small_units(entry);
@@ -175,8 +175,8 @@ static int load_entry(const struct replica *replica, const struct raft_entry *en
 	return code == 0 && entry->payload_size > 0 ? load_payload(replica, entry, status) : code;
 }
 
-/* Reads the entries [low, high), some at a time. Those that were applied are written again, the others' payloads are
- * given to the replica. */
+/* Reads the entries [low, high) in pieces. The small payloads of applied entries are written again; the payloads of the
+ * others are given to the replica. */
 static int each_entry(const struct replica *replica, uint64_t low, uint64_t high, struct rewrite *rewrite,
 	struct status *status)
 {
@@ -212,7 +212,7 @@ static int rewrite_deferred(const struct replica *replica, uint64_t low, uint64_
 		       : 0;
 }
 
-/* A term is written before it is used: no entry can be of a later one than the hard state. */
+/* The hard state's term is durable before any entry of that term, so no entry may have a later term. */
 static int check_term(const struct replica *replica, uint64_t last, struct status *status)
 {
 	struct log_engine *log = replica->engines->log;
@@ -336,7 +336,7 @@ static int begin_logs(const struct recovery *recovery, uint32_t count)
 	return status;
 }
 
-/* Where region number `number` of `count` begins: the first four bytes divide the space evenly. */
+/* The first key of region `number` of `count`: the first four bytes divide the key space evenly. */
 static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
 {
 	struct writer writer = writer_fixed(bytes, 4);
@@ -404,8 +404,8 @@ static int put_regions(const struct recovery *recovery, uint32_t count)
 	return status;
 }
 
-/* Rows are written only once there is an IDENT: where there are some, it was lost, and beginning anew would drop the log
- * that they need. */
+/* Rows are written only after IDENT. If there are rows without IDENT, it was lost, and a new store would drop the log
+ * that the rows need. */
 static int refuse_rows(const struct recovery *recovery, struct status *status)
 {
 	struct kv_engine *kv = recovery->engines->kv;

@@ -1,14 +1,15 @@
 /*
- * recover.h: a store comes to life from what its engines hold. Blocks; before any loop runs.
+ * recover.h: recovers a store from its engines. Blocks; before any loop runs.
  *
- * The KV engine stands at some prefix of its batches: each region's apply state says how much of the log it has (P).
+ * The KV engine has a prefix of its batches. Each region's apply state gives the last log index that the rows include
+ * (P).
  *
- *  0  Snapshots that were being installed are installed again (recover_snapshots.h).
- *  1  A unit of the block store is in use if an extent row names it, or an entry above P names it as its payload. What
- *     entries up to P name lies in the rows or was freed. No unit may be named twice.
- *  2  RocksDB may have flushed rows by itself before the small payloads they name were synced. So for the entries in
- *     (blocks_synced, P] that payload is written again, where the row still names the entry.
- *  3  Entries above P are replayed by Raft itself, once they are known to be committed.
+ *  0  Interrupted installs of snapshots are repeated (recover_snapshots.h).
+ *  1  A unit of the block store is in use if an extent row names it, or an entry above P names it as its payload. Units
+ *     named by entries up to P are in the rows or were freed. No unit may be named twice.
+ *  2  RocksDB may have flushed rows by itself before their small payloads were synced. So the small payloads of the
+ *     entries in (blocks_synced, P] are written again where the row still names the entry.
+ *  3  Raft replays the entries above P once they are known to be committed.
  */
 #ifndef RAFTKV_STORE_OPEN_RECOVER_H
 #define RAFTKV_STORE_OPEN_RECOVER_H
@@ -18,22 +19,22 @@
 #include "store/options.h"
 #include "store/rows/rows.h"
 
-/* What is recovered, and for whom. */
+/* The input of a recovery. */
 struct recovery {
 	struct engines *engines;
-	const struct raftkv_options *options; /* of a new store: its regions and their replicas */
-	/* The owner's: starts replica `id` of the region, which is taken, with rows up to `applied`; gives the place of
-	 * the payloads that its log names, which lives on. */
+	const struct raftkv_options *options; /* a new store's regions and their replicas */
+	/* Set by the owner: starts replica `id` of the region, which is taken, with rows up to `applied`. Sets
+	 * `*payloads` to the list for the payloads that its log names; the list outlives the recovery. */
 	int (*start)(void *argument, struct region *region, uint64_t id, const struct apply_state *applied,
 		struct payload_list **payloads, struct status *status);
 	void *argument;
 };
 
-/* Makes the regions of a new store, none of one that joins, and makes them durable; may be repeated after a crash. A
- * store that holds rows is not new: STATUS_CORRUPT. */
+/* Makes the regions of a new store durably; none if it joins. May be repeated after a crash. STATUS_CORRUPT: the store
+ * has rows, so it is not new. */
 int recover_bootstrap(const struct recovery *recovery, struct status *status);
-/* Starts the replicas, and the block store. Afterwards the owner takes the extents of what is reserved in their
- * payloads (payload_list_reserve). */
+/* Starts the replicas and the block store. Afterwards the owner allocates the extents of the replicas' reserves
+ * (payload_list_reserve). */
 int recover_regions(const struct recovery *recovery, struct status *status);
 
 #endif

@@ -9,7 +9,7 @@
 
 /* ---- What a crash left ------------------------------------------------------------------------------------------ */
 
-/* The range that the replica had before, if its state is still there. */
+/* Clears the replica's old range, if its region state is still there. */
 static int clear_old(struct engines *engines, uint64_t id)
 {
 	struct kv_value value = {0};
@@ -39,7 +39,7 @@ static int clear(struct engines *engines, const struct region *region)
 
 /* ---- Normal ----------------------------------------------------------------------------------------------------- */
 
-/* The log's last term was begun here, or the vote in it was never given. */
+/* Raises the term to at least `term`, without a vote: a vote given in that term would be in the hard state. */
 static void raise_term(struct raft_hard_state *hard_state, uint64_t term)
 {
 	if (hard_state->term >= term)

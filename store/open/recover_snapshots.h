@@ -1,6 +1,6 @@
 /*
- * recover_snapshots.h: at start, snapshots whose installation a crash has interrupted are installed again
- * (snapshot_install.h), before anything looks at rows. Blocks.
+ * recover_snapshots.h: repeats at start the installs of snapshots that a crash interrupted (snapshot_install.h), before
+ * any rows are read. Blocks.
  */
 #ifndef RAFTKV_STORE_OPEN_RECOVER_SNAPSHOTS_H
 #define RAFTKV_STORE_OPEN_RECOVER_SNAPSHOTS_H
@@ -8,7 +8,7 @@
 #include "proto/status.h"
 #include "store/engines.h"
 
-/* Afterwards every region with rows has all of them, and snap/ is empty. */
+/* Afterwards every region has all of its rows or none, and snap/ is empty. */
 int recover_snapshots(struct engines *engines, struct status *status);
 
 #endif

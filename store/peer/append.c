@@ -9,11 +9,11 @@
 #include "proto/plant.h"
 #include "store/peer/peer_internal.h"
 
-/* Entries of one record of the log, which must fit into a segment with others: bytes, or one entry. */
+/* Bytes of entries in one log record, or a single larger entry: several records must fit into a segment. */
 #define RECORD_SIZE_MAX (512u << 10)
 
 enum append_state {
-	APPEND_WAITING, /* for its payloads, or for its turn */
+	APPEND_WAITING, /* for its payloads or its turn */
 	APPEND_SUBMITTED,
 	APPEND_DONE,
 };
@@ -41,7 +41,7 @@ static struct payload *find_payload(const struct append_queue *queue, uint64_t i
 	return payload_list_find(&queue->payloads, index, false);
 }
 
-/* A follower takes its extents here; a leader took them before it proposed. */
+/* A follower takes the extents here; a leader took them before it proposed. */
 static int place_payload(struct append *append, const struct raft_entry *entry, struct payload **payload)
 {
 	struct append_queue *queue = &append->peer->appends;
@@ -57,7 +57,7 @@ static int place_payload(struct append *append, const struct raft_entry *entry, 
 	return status;
 }
 
-/* The extents for an entry's small data, which it gets when it is applied: what is acknowledged must find them then. */
+/* Reserves the extents for an entry's small payloads, so that applying an acknowledged entry always finds them. */
 static int place_small(struct append *append, const struct raft_entry *entry)
 {
 	struct peer *peer = append->peer;
@@ -86,7 +86,7 @@ static void cut(struct append *append)
 		append->replaced = payload_list_cut(&queue->payloads, &append->message.entries);
 }
 
-/* In order. May be called again after -ENOSPC: what has extents keeps them. */
+/* In order. May be called again after -ENOSPC: payloads with extents keep them. */
 static int place_payloads(struct append *append)
 {
 	const struct raft_entries *entries = &append->message.entries;
@@ -134,7 +134,7 @@ static void append_pop(struct append_queue *queue)
 		queue->last = NULL;
 }
 
-/* Releases the responses of what is durable, in order. */
+/* Releases the responses of durable appends, in order. */
 static void finish_done(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
@@ -213,7 +213,7 @@ static void install(struct append *append)
 		append->state = APPEND_SUBMITTED;
 }
 
-/* Hands to the log what may go, in order. */
+/* Submits to the log the appends that are ready, in order. */
 static void append_advance(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
@@ -242,7 +242,7 @@ void append_go_on(struct peer *peer)
 		append_advance(peer);
 }
 
-/* The log has begun anew, with the hard state. */
+/* The install has reset the log and written the hard state. */
 void append_on_installed(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
@@ -289,7 +289,7 @@ static void write_payloads(struct append *append)
 	}
 }
 
-/* The commit index alone is worth no write: what is applied says as much after a restart. */
+/* A newer commit index alone is not written: after a restart the applied index stands in for it. */
 static bool needs_write(const struct append_queue *queue, const struct raft_message *message)
 {
 	const struct raft_hard_state *last = &queue->hard_state;
@@ -324,8 +324,9 @@ static struct append *append_new(struct peer *peer, struct raft_message *message
 	return append;
 }
 
-/* Gives extents to the payloads of what waits for them, as far as there is room. A follower without room waits for it,
- * and acknowledges nothing meanwhile: the others are a majority, or the region has none that could take the data. */
+/* Gives extents to the waiting appends' payloads, as far as there is room. A follower without room waits and
+ * acknowledges nothing meanwhile. Either the others are a majority, or no majority of the region could store the
+ * data. */
 static int place_waiting(struct peer *peer)
 {
 	struct append_queue *queue = &peer->appends;
@@ -345,7 +346,7 @@ static int place_waiting(struct peer *peer)
 	return 0;
 }
 
-/* How many of the entries one record takes. */
+/* The number of leading entries that fit into one record. */
 static size_t count_for_record(const struct raft_entries *entries)
 {
 	size_t size = 0, count = 0;
@@ -359,7 +360,8 @@ static size_t count_for_record(const struct raft_entries *entries)
 	return count;
 }
 
-/* Takes the message's first entries, with what is durable before them; the responses stay with the rest. */
+/* Moves the message's first entries, with its hard state, into a message of their own. The responses stay with the
+ * rest. */
 static int take_part(struct raft_message *message, size_t count, struct raft_message *part)
 {
 	struct raft_entries *entries = &message->entries;
@@ -385,7 +387,7 @@ static int take_part(struct raft_message *message, size_t count, struct raft_mes
 	return 0;
 }
 
-/* A follower that was away may be given more at once than a segment holds. */
+/* A follower that is behind may get more entries at once than a segment holds. */
 static int add_parts(struct peer *peer, struct raft_message *message)
 {
 	size_t count = message->snapshot ? message->entries.count : count_for_record(&message->entries);

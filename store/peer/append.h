@@ -1,12 +1,12 @@
 /*
- * append.h: what a peer has handed to the log and not yet heard of: MsgStorageAppend on its way to disk.
+ * append.h: a peer's appends to its log that are not finished: each MsgStorageAppend on its way to the disk.
  *
  * A FIFO. The payloads of an append's entries are written and synced first; then its record goes to the log engine, in
- * order within the region: a large payload holds back only what its own region appends later. When a record is durable
- * the responses of the message are released, in order. Payloads that find no room, and records that the engine refuses
- * because the disk is full, are tried again when there may be room. A snapshot waits until it is first and everything
- * that was begun has come back, and is installed (peer_install.c) before what follows it is written. A message that
- * brings nothing but a newer commit index is not written: the index rides on the next record. On the peer's loop.
+ * order within the region: a large payload delays only later appends of its own region. When a record is durable the
+ * responses of the message are released, in order. Payloads that find no room, and records that the engine refuses
+ * because the disk is full, are retried when space may have been freed. A snapshot waits until it is first and no write
+ * of the peer is in flight. It is installed (peer_install.c) before the appends behind it are written. A message with
+ * only a newer commit index is not written: the next record carries the index. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_PEER_APPEND_H
 #define RAFTKV_STORE_PEER_APPEND_H
@@ -24,26 +24,26 @@ struct append;
 struct append_queue {
 	struct append *first;
 	struct append *last;
-	uint32_t in_flight; /* records with the engine, and payloads being written */
-	struct append *
-		unplaced; /* the first whose payloads have no extents: the disk was full, and those behind it wait */
-	bool is_held; /* the log engine found the disk full */
-	uint64_t full_since; /* env_now: when something of it first found no room; 0: all has found some */
-	struct raft_hard_state hard_state; /* the newest handed to the log */
-	struct payload_list payloads; /* of entries not handed to apply */
+	uint32_t in_flight; /* records in the log engine, and payload writes */
+	/* The first append whose payloads have no extents, because the disk was full; the appends behind it wait. */
+	struct append *unplaced;
+	bool is_held; /* the log engine refused a record because the disk is full */
+	uint64_t full_since; /* env_now: since when an append has found no room; 0: none lacks room */
+	struct raft_hard_state hard_state; /* the newest one handed to the log */
+	struct payload_list payloads; /* of entries not yet handed to apply */
 };
 
-/* Takes a MsgStorageAppend. Without memory the store cannot go on; without room for a follower's payload it waits. */
+/* Takes a MsgStorageAppend. Out of memory, the store fails. Without room for a follower's payload the append waits. */
 void append_start(struct peer *peer, struct raft_message *message);
-/* Something of the peer has come back from another thread: a snapshot that waits for all of it may have its turn. */
+/* To be called when work of the peer has come back from another thread: a waiting snapshot may now be installed. */
 void append_go_on(struct peer *peer);
-/* The snapshot at the front is installed: goes on behind it. */
+/* The snapshot at the front is installed: continues with the appends behind it. */
 void append_on_installed(struct peer *peer);
-/* Space may have been freed: goes on with what was refused. */
+/* Space may have been freed: retries the refused payloads and records. */
 void append_resume(struct peer *peer);
-/* Nothing of it will ever be logged or applied, or be looked at again: gives the extents of its payloads back. */
+/* Gives back the extents of the queue's payloads. Nothing of the queue may be logged, applied or read afterwards. */
 void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark);
-/* Frees everything; only of a store that runs no more, or without extents. */
+/* Frees everything. Only when the store has stopped, or after append_queue_release. */
 void append_queue_close(struct append_queue *queue);
 
 #endif

@@ -1,11 +1,11 @@
-/* What a transport brings, on its way to the loop of the replica that it is for. */
+/* Delivery of a transport's messages and reports to the loop of the receiving replica. */
 
 #include <stdlib.h>
 
 #include "proto/plant.h"
 #include "store/peer/store.h"
 
-#define STEPS_MAX 4096 /* messages on their way; more are dropped, as a network would */
+#define STEPS_MAX 4096 /* messages on their way; more are dropped */
 
 static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 {
@@ -16,7 +16,7 @@ static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 
 /* ---- Replicas made by a message --------------------------------------------------------------------------------- */
 
-/* Only a leader's message makes a replica, and none that was here before. */
+/* Only a leader's message creates a replica, and never one whose id was destroyed here. */
 static bool may_be_made(
 	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -33,7 +33,7 @@ static bool may_be_made(
 	return envelope->to.id > tombstone;
 }
 
-/* It knows nothing of its region but the id, until a snapshot comes. */
+/* The new replica knows only the region's id until a snapshot comes. */
 static void make_replica(struct peer *peer, uint64_t id)
 {
 	struct region region = {.id = peer->region.id};
@@ -43,7 +43,7 @@ static void make_replica(struct peer *peer, uint64_t id)
 		engines_fail(&peer->shard->raftkv->engines, status.code, status.text);
 }
 
-/* On the shard's loop. NULL: the region has no replica here, and gets none. */
+/* On the shard's loop. NULL: the region has no replica here and gets none. */
 static struct peer *find_or_make(struct raftkv *raftkv, struct shard *shard,
 	const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -155,7 +155,7 @@ static void on_report(struct env_mail *mail)
 	free(report);
 }
 
-/* Without memory it is lost: then Raft finds out by itself, later. */
+/* Out of memory, the report is lost: Raft's own timeouts cover that. */
 static void post_report(struct raftkv *raftkv, uint64_t region, const struct delivery_report *what)
 {
 	struct peer *peer = peer_for(raftkv, region);

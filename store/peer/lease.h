@@ -1,9 +1,10 @@
 /*
- * The leader's lease (consensus.md § The lease): until its bound no other peer of the group can lead, so that the leader
- * may answer reads from its own state. It counts from the moment the request was *sent* whose quorum of answers renewed it.
+ * The leader's lease (consensus.md § The lease). Until its bound no other peer of the group can lead, so the leader may
+ * answer reads from its own state. The lease counts from the moment the leader *sent* the request that a quorum
+ * answered.
  *
- * Invariant: the bound only grows while the lease is valid. A suspect lease (a transfer is on its way) stays useless
- * until the next term. On the peer's loop; the bound is published to the LocalReader by the peer.
+ * Invariant: the bound only grows while the lease is valid. A suspect lease (a leader transfer is under way) is not
+ * valid until lease_expire. On the peer's loop; the bound is published to the LocalReader by the peer.
  */
 #ifndef RAFTKV_STORE_PEER_LEASE_H
 #define RAFTKV_STORE_PEER_LEASE_H
@@ -18,14 +19,14 @@ struct lease {
 };
 
 void lease_init(struct lease *lease, uint64_t duration);
-/* A quorum has answered what was sent at `sent`. */
+/* A quorum has answered a request sent at `sent`. */
 void lease_renew(struct lease *lease, uint64_t sent);
 /* Another peer may lead from now on; renewals have no effect until lease_expire. */
 void lease_suspect(struct lease *lease);
 /* The leadership has ended. */
 void lease_expire(struct lease *lease);
 bool lease_is_valid(const struct lease *lease, uint64_t now);
-/* The end of the lease as it may be told to other threads; 0: none. */
+/* The lease's end, to be published to other threads; 0: no valid lease. */
 uint64_t lease_bound(const struct lease *lease);
 
 #endif

@@ -13,13 +13,14 @@ static void on_renewal(struct env_mail *mail)
 	peer_renew_lease(route->peer);
 }
 
-/* Reads keep coming: the lease shall not run out under them. */
+/* Under steady reads the lease is renewed before it ends. */
 static void ask_renewal(struct route *route)
 {
 	env_post_once(route->shard->loop, &route->renewal_mail, on_renewal);
 }
 
-/* A follower that applies faster may have shown what is not visible here yet: a reader that came later must see it, too. */
+/* A follower that applies faster may have shown entries that are not visible here yet. A later reader must see them
+ * too. */
 static bool is_behind(struct route *route)
 {
 	uint64_t committed = atomic_load(&route->commit_index);

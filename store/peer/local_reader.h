@@ -1,9 +1,9 @@
 /*
  * LocalReader: serves reads on the calling thread while the leader's lease allows, without entering the peer's loop.
  *
- * What it knows of a region is in the route, where the peer publishes it. Order matters (consensus.md § The lease): see
- * that the peer serves and that all it has committed is visible, take the snapshot, *then* read the clock and compare it with the
- * lease, and see that it is still the same term that serves.
+ * The peer publishes its state in the route. The order of steps matters (consensus.md § The lease): check that the peer
+ * serves and that all committed entries are visible, take the snapshot, *then* compare the clock with the lease, and
+ * check that the serving term is the same.
  */
 #ifndef RAFTKV_STORE_PEER_LOCAL_READER_H
 #define RAFTKV_STORE_PEER_LOCAL_READER_H
@@ -15,12 +15,12 @@ struct raftkv_read;
 struct raftkv_snapshot;
 struct route;
 
-/* 0; STATUS_WOULD_BLOCK: only the loop can tell; STATUS_REGION_NOT_FOUND; -ENOMEM. Any thread. */
+/* 0; STATUS_WOULD_BLOCK: the peer's loop must answer, or out of memory; STATUS_REGION_NOT_FOUND. Any thread. */
 int local_reader_snapshot(
 	struct raftkv *raftkv, uint64_t region, uint64_t epoch_version, struct raftkv_snapshot **snapshot);
-/* Ends a read: with a snapshot of now when `status` is 0. */
+/* Ends a read; with `status` 0 it takes a snapshot of the present state. */
 void local_reader_finish(struct raftkv *raftkv, struct route *route, struct raftkv_read *read, int status);
-/* Hands a result to the read's loop, later. */
+/* Mails the result to the read's loop. */
 void local_reader_answer(struct raftkv_read *read, int status, struct raftkv_snapshot *snapshot);
 
 #endif

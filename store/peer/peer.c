@@ -21,8 +21,8 @@ bool peer_is_serving(const struct peer *peer)
 	return peer->role == RAFT_LEADER && peer->applied.term == peer->term;
 }
 
-/* What the slowest replica has. A snapshot on its way counts, unless it may be refused for want of room: then the log
- * is what brings the replica on once there is some. */
+/* The slowest replica's index. A snapshot on its way counts, unless a lack of room may refuse it: then the replica
+ * needs the log. */
 static uint64_t shared_index(const struct peer *peer)
 {
 	uint64_t least = UINT64_MAX;
@@ -56,7 +56,7 @@ void peer_publish(struct peer *peer)
 	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);
 }
 
-/* Answers everything that rests on the leadership. */
+/* Ends every request that depends on the leadership. */
 static void step_down(struct peer *peer)
 {
 	lease_expire(&peer->lease);
@@ -87,7 +87,7 @@ void peer_check_role(struct peer *peer)
 
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 
-/* A committed entry of this term proves that a quorum was with us when it was proposed. */
+/* A committed entry of this term proves that a quorum followed this leader after the entry was proposed. */
 static void renew_by_commit(struct peer *peer, const struct raft_entries *committed)
 {
 	const struct raft_entry *last = &committed->items[committed->count - 1];
@@ -119,7 +119,7 @@ static void start_apply(struct peer *peer, struct raft_message *message)
 	apply_submit(&peer->shard->apply, task);
 }
 
-/* Before any message that says so leaves. */
+/* Must run before a message with the new commit index leaves. */
 static void publish_commit(struct peer *peer)
 {
 	struct raft_status raft;
@@ -176,7 +176,7 @@ int peer_tick(struct peer *peer)
 	return status;
 }
 
-/* A sole voter has nobody to wait for. */
+/* A sole voter campaigns at once. */
 static void lead_if_alone(struct peer *peer)
 {
 	int status;

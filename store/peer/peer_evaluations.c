@@ -1,4 +1,4 @@
-/* What a peer does for its evaluations (evaluate.h). */
+/* A peer's evaluation_host_ops (evaluate.h). */
 #include "store/peer/peer_internal.h"
 
 #include "proto/container.h"

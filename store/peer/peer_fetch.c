@@ -1,4 +1,4 @@
-/* Entries that are not in memory, fetched on a worker. */
+/* Fetches entries that are not in memory, on a worker. */
 #include "store/peer/peer_internal.h"
 
 #include <errno.h>

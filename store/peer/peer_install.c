@@ -1,8 +1,8 @@
 /*
- * A snapshot that came takes the place of what the replica had. Raft decides: it is stepped with the message once the
- * stage is durable, and says in its next append to storage that the snapshot is to be stored; when everything before
- * has come back from the other threads, the stage is installed (snapshot_install.h), and what raft promised with it is
- * said. Until then the replica serves no read and helps nobody to lead.
+ * A received snapshot replaces the replica's state. Once the stage is durable, the peer steps MsgSnap. If raft accepts
+ * the snapshot, its next MsgStorageAppend carries it. When no work of the peer is on another thread, the stage is
+ * installed (snapshot_install.h). Then the responses of that MsgStorageAppend are released. Until then the replica
+ * serves no read and grants no vote.
  */
 #include "store/peer/peer_internal.h"
 
@@ -17,9 +17,9 @@ struct peer_install {
 	struct env_work work; /* the first member */
 	struct peer *peer;
 	struct snapshot_stage *stage;
-	bool is_running; /* else it waits for raft's append, and for its turn */
-	struct raft_hard_state hard_state; /* of that append */
-	struct buf *position; /* of the mark */
+	bool is_running; /* false: it waits for raft's append and its turn */
+	struct raft_hard_state hard_state; /* of raft's append */
+	struct buf *position; /* the mark's value */
 	struct log_mark mark;
 	struct log_write write;
 	int status;
@@ -53,7 +53,7 @@ static void on_discarded(struct env_work *work)
 	shard_check_stopped(shard);
 }
 
-/* At the next start its extents are free in any case. */
+/* A stage that is only closed is removed at the next start, and its extents are free then. */
 void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage)
 {
 	struct discard *what = shard->is_stopping ? NULL : calloc(1, sizeof *what);
@@ -93,7 +93,7 @@ void peer_install_cancel(struct peer *peer)
 
 /* ---- Stepping --------------------------------------------------------------------------------------------------- */
 
-/* Raft may have found that it has all of it. */
+/* False if raft's log already has the snapshot's entries. */
 static bool is_taken_by_raft(const struct peer *peer, uint64_t index)
 {
 	struct raft_status raft;
@@ -113,7 +113,8 @@ static void restore_place(struct peer *peer)
 		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for a route");
 }
 
-/* The range is taken before raft is: what overlaps it must go first. */
+/* Takes the snapshot's range in the router before raft is stepped. This fails while another region overlaps the
+ * range. */
 static bool install_begin(struct peer *peer, struct snapshot_stage *stage)
 {
 	const struct region *region = &snapshot_stage_position(stage)->region;
@@ -211,7 +212,7 @@ static void on_normal(struct log_write *write, int status)
 	env_work_submit(install->peer->shard->loop, &install->work, remove_stage, on_removed);
 }
 
-/* Step 4. */
+/* Step 4 of snapshot_install.h. */
 static void write_normal(struct peer_install *install)
 {
 	struct peer *peer = install->peer;
@@ -231,7 +232,7 @@ static void write_normal(struct peer_install *install)
 	raftkv->engines.log->ops->write(raftkv->engines.log, &install->write);
 }
 
-/* The range may be another than before. */
+/* The snapshot's range may differ from the replica's. */
 static int clear_ranges(const struct peer_install *install)
 {
 	struct peer *peer = install->peer;
@@ -245,7 +246,7 @@ static int clear_ranges(const struct peer_install *install)
 	return status == 0 ? region_clear(engines, flush, &position_of(install)->region) : status;
 }
 
-/* Steps 2 and 3. */
+/* Steps 2 and 3 of snapshot_install.h. */
 static void run(struct env_work *work)
 {
 	struct peer_install *install = (struct peer_install *)work;
@@ -277,7 +278,7 @@ static void on_applying(struct log_write *write, int status)
 		env_work_submit(install->peer->shard->loop, &install->work, run, on_run);
 }
 
-/* Step 1. */
+/* Step 1 of snapshot_install.h. */
 static int write_applying(struct peer_install *install)
 {
 	struct peer *peer = install->peer;
@@ -299,7 +300,7 @@ static int write_applying(struct peer_install *install)
 	return 0;
 }
 
-/* Nothing of the replica as it was is on another thread. */
+/* Whether no work of the replica is on another thread. */
 static bool has_come_to_rest(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&

@@ -1,12 +1,12 @@
 /*
- * How a replica comes to be here, and how it goes.
+ * The start and the destruction of a replica.
  *
- * A `struct peer` is made with the first replica of its region and stays as long as the store, so that requests on their
- * way never meet freed memory; the replica in it comes and goes. It goes in this order: everything is answered; nothing
- * of it is left on another thread; its log is replaced by a tombstone, which says that no replica up to that id may ever
- * be here again; rows and extents are cleared. A crash in between leaves the tombstone, and recover.c clears again.
- * One that only makes room (peer_room.c) goes the same way, with the Applying mark in place of the tombstone: the
- * leader's next message makes it anew, empty.
+ * A `struct peer` is made with the first replica of its region and lives as long as the store, so that no request meets
+ * freed memory. A replica in it is destroyed in this order: all requests are ended; its work on other threads comes
+ * back; a tombstone replaces its log and says that no replica up to that id may ever be here again; rows and extents
+ * are cleared. After a crash in between, recover.c finds the tombstone and clears again. A replica that only makes room
+ * (peer_room.c) takes the same steps with the Applying mark in place of the tombstone; the leader's next message starts
+ * it again, empty.
  */
 #include "store/peer/peer_internal.h"
 
@@ -17,7 +17,7 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 
-#define COMMITTED_SIZE_MAX (4u << 20) /* bytes of one apply task */
+#define COMMITTED_SIZE_MAX (4u << 20) /* bytes of entries in one apply task */
 #define INFLIGHT_SIZE_MAX  (32u << 20) /* bytes of entries sent to a follower and not yet answered */
 
 /* ---- Coming ----------------------------------------------------------------------------------------------------- */
@@ -39,7 +39,7 @@ static int start_raft(struct peer *peer, struct status *status)
 		.disable_proposal_forwarding = true,
 		.read_mode = RAFT_READ_SAFE,
 		.committed_size_per_ready = COMMITTED_SIZE_MAX,
-		.uncommitted_size_max = RAFT_NO_LIMIT, /* evaluate.h has the limit */
+		.uncommitted_size_max = RAFT_NO_LIMIT, /* evaluate.c limits the uncommitted size */
 		.inflight_bytes_max = INFLIGHT_SIZE_MAX,
 		.logger = NULL,
 	};
@@ -48,9 +48,9 @@ static int start_raft(struct peer *peer, struct status *status)
 	return raw_node_new(&config, &peer->storage.base, &peer->raft_group, status);
 }
 
-/* One that may have promised a lease before it died must not help another to lead while that may hold: counted from now,
- * after its death, though the ticks begin only when opening is over. It does not know yet who was a member then: the last
- * changes may be in its log alone. */
+/* A replica may have promised a lease before its restart, and must not vote while that lease may hold. The wait counts
+ * from now, after the crash; ticks begin only when opening is over. The membership before the crash is not known here,
+ * because the last changes may be in the log alone. */
 static void wait_for_old_lease(struct peer *peer)
 {
 	const struct raftkv_options *options = &peer_store(peer)->options;
@@ -92,11 +92,11 @@ static int read_hard_state(struct peer *peer)
 	struct log_engine *log = peer_engines(peer)->log;
 	int status = log->ops->hard_state(log, peer->region.id, &peer->appends.hard_state);
 
-	/* A replica that was made by a message may not have written anything. */
+	/* A replica that a message created may not have written anything. */
 	return status == STATUS_NOT_FOUND && peer->region.peer_count == 0 ? 0 : status;
 }
 
-/* One without rows may have had some. */
+/* Whether the replica's rows were given up or lost: the Applying mark says so. */
 static int find_empty(struct peer *peer)
 {
 	struct snapshot_position position;
@@ -157,7 +157,7 @@ int peer_start(struct peer *peer, struct region *region, uint64_t id, const stru
 
 /* ---- Going ------------------------------------------------------------------------------------------------------ */
 
-/* Drops all of the replica, answering nothing; what is left is what peer_new made. */
+/* Frees the replica without answering; the peer is as peer_new made it. */
 static void close_replica(struct peer *peer)
 {
 	struct peer empty = {
@@ -202,7 +202,7 @@ struct departure {
 	int status;
 };
 
-/* The loop goes on without it. */
+/* The loop no longer counts this work. */
 static void on_cleared(struct env_work *work)
 {
 	struct departure *departure = (struct departure *)work;
@@ -249,7 +249,7 @@ static void on_tombstone(struct log_write *write, int status)
 		shard_check_stopped(peer->shard);
 		return;
 	}
-	/* One that never got its rows has none to clear. */
+	/* A replica that never got a snapshot has no rows. */
 	if (peer->region.peer_count > 0)
 		env_work_submit(peer->shard->loop, &departure->work, clear, on_cleared);
 	else
@@ -266,7 +266,7 @@ static int prepare_tombstone(struct departure *departure)
 	return 0;
 }
 
-/* Where its log ends: what it has acknowledged lies no further. */
+/* The end of its log, which bounds all that it has acknowledged. */
 static int find_end(struct peer *peer, struct apply_state *end)
 {
 	struct log_engine *log = peer_engines(peer)->log;

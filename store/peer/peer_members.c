@@ -1,4 +1,5 @@
-/* Changes of the membership on a peer's loop: proposed by the leader, followed by every replica once they are applied. */
+/* Membership changes on a peer's loop: the leader proposes them, and every replica follows them once they are
+ * applied. */
 #include "store/peer/peer_internal.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static void members_finish(struct peer *peer, struct raftkv_change *change, int 
 	peer_change_finish(change, status);
 }
 
-/* Raft puts an empty entry in the place of a change that may not begin now. */
+/* Raft replaces a change that may not begin now with an empty entry. */
 static void on_change_finished(struct proposal *proposal, int status)
 {
 	struct raftkv_change *change = container_of(proposal, struct raftkv_change, proposal);
@@ -40,7 +41,8 @@ static void on_change_finished(struct proposal *proposal, int status)
 	members_finish(peer, change, status);
 }
 
-/* A leader that takes its own vote away could not tell the others that it has gone: the leadership is moved first. */
+/* A leader may not remove its own vote, because it could not tell the others afterwards. Transfer the leadership
+ * first. */
 static bool is_against_itself(const struct peer *peer, const struct region_change *change)
 {
 	for (uint32_t i = 0; i < change->step_count; i++)
@@ -110,7 +112,7 @@ void peer_transfer(struct peer *peer, uint64_t store)
 
 /* ---- Following -------------------------------------------------------------------------------------------------- */
 
-/* Raft and the region count the same members, or one of them is wrong. */
+/* Raft's configuration and the region's peers must agree. */
 static void switch_to(struct peer *peer, const struct raft_conf_change *change)
 {
 	struct raft_conf_state ours = {0}, rafts = {0};
@@ -126,7 +128,7 @@ static void switch_to(struct peer *peer, const struct raft_conf_change *change)
 	raft_conf_state_close(&rafts);
 }
 
-/* Those that are members no more may not hear of it otherwise: nobody speaks to them from now on. */
+/* Tells the removed replicas of their removal: from now on no member sends them anything. */
 static void say_goodbye(struct peer *peer, const struct region *before)
 {
 	for (uint32_t i = 0; i < before->peer_count; i++) {
@@ -152,13 +154,14 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry)
 		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 		return;
 	}
-	peer_sending_close(peer); /* what was made is of the members before */
+	peer_sending_close(peer); /* its members are the old ones */
 	router_set_epoch(&peer_store(peer)->router, peer->route, peer->region.epoch);
 	if (peer->role == RAFT_LEADER)
 		say_goodbye(peer, &before);
 	switch_to(peer, &change);
 	region_close(&before);
-	/* A leader is gone when the others know: until then it may be the vote that one of them needs. */
+	/* A removed leader is destroyed once the others know of the change: until then one of them may need its
+	 * vote. */
 	if (!region_peer_of_id(&peer->region, peer->id) && peer->role != RAFT_LEADER)
 		peer_destroy(peer);
 }

@@ -1,4 +1,4 @@
-/* What a peer says to the other replicas of its region, and what it hears of them. */
+/* Messages between a peer and the other replicas of its region. */
 #include "store/peer/peer_internal.h"
 
 #include <errno.h>
@@ -7,11 +7,11 @@
 #include "proto/plant.h"
 
 #define ASK_ELECTIONS                                                                                        \
-	8 /* election timeouts without a leader before a replica asks whether it is still wanted */
+	8 /* election timeouts without a leader before a replica asks whether it is still a member */
 
 /* ---- Addresses -------------------------------------------------------------------------------------------------- */
 
-/* Some that speak are not in our idea of the region, which may be old. They are answered where they spoke from. */
+/* A sender may be missing from this replica's region, which may be old. It is answered at the store it sent from. */
 static const struct region_peer *find_peer(const struct peer *peer, uint64_t id)
 {
 	const struct region_peer *found = region_peer_of_id(&peer->region, id);
@@ -101,7 +101,7 @@ uint64_t peer_ask_time(const struct peer *peer)
 	return since + patience;
 }
 
-/* An empty message: whoever has removed this replica answers with its tombstone. */
+/* Sends an empty message: a member that knows of this replica's removal answers with its tombstone. */
 void peer_ask(struct peer *peer)
 {
 	uint64_t now = env_now(peer_engines(peer)->env);
@@ -114,8 +114,8 @@ void peer_ask(struct peer *peer)
 			send_empty(peer, &peer->region.peers[i], false);
 }
 
-/* Whether the sender was a member once, and has been removed by the time of this replica's membership. Ids are used
- * once, so it will not be one again. One that has not been told its membership yet may be too new to be known here. */
+/* Whether the sender was removed from the region as this replica knows it. Ids are never reused, so it stays removed. A
+ * sender that knows no membership yet may be newer than this replica's region. */
 static bool was_removed(const struct peer *peer, const struct peer_envelope *envelope)
 {
 	return envelope->epoch.conf_version > 0 &&
@@ -146,8 +146,8 @@ static struct raft_message *find_append(struct raft_ready *ready)
 	return NULL;
 }
 
-/* A vote that is asked for announces a term and this node's own vote in it, which a crash may not take back: it leaves
- * when the write that says so is durable, as the promises do that raft itself puts there. */
+/* A vote request announces a term and this replica's own vote in it, which a crash must not lose. So it leaves only
+ * when the write of both is durable, as raft's own responses do. */
 static int hold(struct raft_message *append, struct raft_message *vote)
 {
 	struct raft_message *responses =
@@ -167,7 +167,7 @@ static bool is_held_back(const struct raft_message *message)
 	return message->type == RAFT_MSG_VOTE;
 }
 
-/* With its payloads: later, where they are not in memory. */
+/* Sends the message with its payloads: later, if they are not in memory. */
 static void send_whole(struct peer *peer, struct raft_message *message)
 {
 	PLANT("members:payload_not_refilled", peer_send(peer, message); return );
@@ -201,7 +201,7 @@ static bool helps_to_lead(enum raft_message_type type)
 	return type == RAFT_MSG_VOTE || type == RAFT_MSG_PRE_VOTE || type == RAFT_MSG_TIMEOUT_NOW;
 }
 
-/* What a leader sends is whole: entries come with the bytes that they say they have. */
+/* Whether each entry has a payload of the size that it states. */
 static bool is_whole(const struct raft_message *message)
 {
 	for (size_t i = 0; i < message->entries.count; i++) {
@@ -214,7 +214,8 @@ static bool is_whole(const struct raft_message *message)
 	return true;
 }
 
-/* One that has lost what it had votes as if it had it: for nobody who may lack what it has acknowledged. */
+/* An empty replica votes as if it still had its log, so that no candidate wins without the entries it has
+ * acknowledged. */
 static bool is_up_to_date(const struct peer *peer, const struct raft_message *message)
 {
 	const struct apply_state *end = &peer->empty_end;
@@ -224,7 +225,7 @@ static bool is_up_to_date(const struct peer *peer, const struct raft_message *me
 		       (message->log_term == end->term && message->index >= end->index));
 }
 
-/* A replica that is about to replace what it has gives no promises. */
+/* A replica that is about to replace its state grants no vote. */
 static bool may_help(const struct peer *peer, const struct raft_message *message)
 {
 	if (peer_is_quiet_voter(peer) || peer->install)
@@ -232,7 +233,7 @@ static bool may_help(const struct peer *peer, const struct raft_message *message
 	return !peer->is_empty || is_up_to_date(peer, message);
 }
 
-/* Proposals are made where the leader is. */
+/* Proposals are made on the leader's store. */
 static bool is_wanted(
 	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -248,7 +249,7 @@ static bool is_of_leader(enum raft_message_type type)
 	return type == RAFT_MSG_APP || type == RAFT_MSG_HEARTBEAT || type == RAFT_MSG_SNAP;
 }
 
-/* What says that this replica was removed, or that another one takes its place on this store. */
+/* Handles a message that says that this replica was removed, or that a newer replica replaces it on this store. */
 static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelope)
 {
 	bool is_older = peer->region.epoch.conf_version <= envelope->epoch.conf_version;
@@ -260,7 +261,7 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	return is_meant;
 }
 
-/* Whether raft is to be told; false: the message is refused, or was of the replica itself. */
+/* Whether to step the message. False: it is refused, or was for the peer itself. */
 static bool peer_admit(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -282,7 +283,8 @@ static bool peer_admit(
 	return true;
 }
 
-/* A leader may believe that the replica has what it has lost: of that, nothing can be committed here. */
+/* A leader may believe that an empty replica still has its log, and send a commit index beyond the log here: it is
+ * ignored. */
 static void step(struct peer *peer, const struct raft_message *message)
 {
 	struct raft_message known = *message;
@@ -292,7 +294,7 @@ static void step(struct peer *peer, const struct raft_message *message)
 	raw_node_step(peer->raft_group, &known);
 }
 
-/* A refused message changes nothing; what mattered in it comes again. A snapshot without its stage has found no room. */
+/* A refused message changes nothing; Raft repeats it. A snapshot without its stage has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (!peer_admit(peer, envelope, message))
@@ -301,7 +303,7 @@ void peer_step(struct peer *peer, const struct peer_envelope *envelope, const st
 		peer_make_room(peer, envelope, message);
 		return;
 	}
-	/* What a message promises counts from now, not from the last time that somebody looked at the clock. */
+	/* Timeouts that the message resets count from now, so raft's clock is advanced first. */
 	if (peer_tick(peer) == 0)
 		step(peer, message);
 	shard_mark(peer->shard, peer);

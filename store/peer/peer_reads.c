@@ -28,11 +28,11 @@ static void send_read(void *argument, uint64_t id)
 	struct buf *context = read_context(peer, id);
 
 	if (context)
-		raw_node_read_index(peer->raft_group, context); /* a refusal is made good by the retry */
+		raw_node_read_index(peer->raft_group, context); /* if refused, the retry repeats it */
 	buf_unref(context);
 }
 
-/* With a lease the leader knows the answer: its commit index. */
+/* With a valid lease the leader answers its commit index. */
 static void answer_by_lease(struct peer *peer, uint64_t id)
 {
 	struct raft_status raft;
@@ -60,7 +60,7 @@ static void send_open_batch(struct peer *peer, uint64_t now)
 		send_read(peer, id);
 }
 
-/* A replica that leads nobody and follows nobody cannot tell whether it is behind. */
+/* A replica without a leader cannot tell whether it is behind. */
 static bool has_leader(const struct peer *peer)
 {
 	struct raft_status raft;
@@ -92,7 +92,7 @@ static bool is_own_read(const struct peer *peer, uint64_t replica, uint64_t inca
 	return replica == peer->id && incarnation == own;
 }
 
-/* A late answer may be to another replica that this store had, or to one that asked before a restart. */
+/* A late answer may be for an earlier replica on this store, or for a request before a restart. */
 void peer_on_read_state(struct peer *peer, const struct raft_read_state *state)
 {
 	struct reader reader = reader_of(buf_slice(state->context));
@@ -102,7 +102,7 @@ void peer_on_read_state(struct peer *peer, const struct raft_read_state *state)
 	uint64_t sent;
 
 	if (reader_finish(&reader) < 0 || !is_own_read(peer, replica, incarnation) || state->status < 0)
-		return; /* the batch is asked for again, or was ended with the role */
+		return; /* the batch is retried, or was ended with the role */
 	sent = read_index_queue_answer(&peer->pending_reads, id, state->index);
 	if (sent > 0 && peer->role == RAFT_LEADER)
 		lease_renew(&peer->lease, sent);
@@ -140,7 +140,7 @@ static void on_read_ready(struct read_index_request *request, int status)
 	struct peer *peer = read->peer;
 
 	if (status == STATUS_STALE_COMMAND)
-		status = STATUS_NOT_LEADER; /* a read may always be asked again */
+		status = STATUS_NOT_LEADER; /* a read may always be repeated */
 	atomic_fetch_add_explicit(&peer->shard->reads_read_index, 1, memory_order_relaxed);
 	if (peer->role != RAFT_LEADER)
 		atomic_fetch_add_explicit(&peer->shard->reads_follower, 1, memory_order_relaxed);

@@ -1,8 +1,8 @@
 /*
- * Appends for a follower that is behind: their entries come from the log, which does not have the payloads. A worker
- * reads those from this replica's own extents, one message at a time; what a leader says to that follower later waits
- * behind it. An extent may be somebody else's by now, when the store was restarted since the entry was applied: then the
- * bytes do not have the entry's checksums, the log is given up to there, and the follower needs a snapshot.
+ * MsgApp for a follower that is behind: the entries come from the log, which lacks their payloads. A worker reads the
+ * payloads from this replica's extents, one message at a time. Later messages to that follower wait behind it. If the
+ * store was restarted since the entry was applied, its extent may have been reused. Then the checksums differ, the log
+ * up to that entry counts as compacted, and the follower needs a snapshot.
  */
 #include "store/peer/peer_internal.h"
 
@@ -21,7 +21,7 @@ struct peer_refill {
 	struct peer *peer;
 	struct raft_message message;
 	struct blocks_reader reader;
-	uint64_t lost_index; /* of the entry whose payload is gone */
+	uint64_t lost_index; /* of the entry whose payload is lost */
 	int status;
 };
 
@@ -115,7 +115,7 @@ static void refill_free(struct peer_refill *refill)
 	free(refill);
 }
 
-/* An entry that this replica has not applied is not lost, only unreadable for now. */
+/* The payload of an entry that is not applied here cannot be lost: it is only unreadable for now. */
 static void give_up(struct peer *peer, const struct peer_refill *refill)
 {
 	if (refill->status != -ENOMEM && refill->lost_index <= peer->applied.index)
@@ -129,7 +129,7 @@ static void give_up(struct peer *peer, const struct peer_refill *refill)
 
 static void on_refilled(struct env_work *work);
 
-/* Sends what is whole at the front of the queue, and has the next one filled. */
+/* Sends the complete messages at the front of the queue, and begins to fill the next one. */
 static void refill_go_on(struct peer *peer)
 {
 	while (peer->refills && has_all_payloads(&peer->refills->message)) {

@@ -1,16 +1,17 @@
 /*
- * Replicas that find no room. One that is given payloads which its disk cannot take waits, and acknowledges nothing
- * (append.h); what would free room stands behind them in the log. So it asks for a snapshot, which has only what is left.
- * Where that does not fit beside what the replica has, the replica gives up what it has first, and is empty until the
- * snapshot is there: provided that it fits then, and that the region can do without this copy: a majority without it
- * has all that the snapshot holds, and that is all that this one ever acknowledged. Its log's end is kept: it votes as
- * if it still had it.
+ * Replicas that find no room. A replica whose disk cannot take the payloads of its appends waits and acknowledges
+ * nothing (append.h). The removals that would free room are behind those payloads in the log. So the replica asks for a
+ * snapshot, which has only the data that still exists. If the snapshot does not fit beside the replica's state, the
+ * replica gives that state up first and is empty until the snapshot is installed. It does so only if the snapshot fits
+ * then and the region can do without this copy: a majority without it has everything that the snapshot holds, and the
+ * snapshot covers all that this replica ever acknowledged. The end of its log is kept, and it votes as if it still had
+ * the log.
  */
 #include "store/peer/peer_internal.h"
 
 #include "proto/plant.h"
 
-#define STUCK_MS 2000 /* without room, and a replica is stuck */
+#define STUCK_MS 2000 /* without room, after which a replica is stuck */
 
 /* ---- The follower ----------------------------------------------------------------------------------------------- */
 
@@ -27,7 +28,7 @@ bool peer_wants_snapshot(const struct peer *peer)
 	return !peer->install && (peer->is_empty || peer_is_stuck(peer));
 }
 
-/* An offer of a leader before this one may rest on what this replica has told the one after it. */
+/* Only the present leader's message counts: an earlier leader may not know what this replica has acknowledged since. */
 void peer_make_room(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -77,8 +78,8 @@ static bool is_majority(
 	return voters->count == 0 || count > voters->count / 2;
 }
 
-/* Those that were told so before do not count: what they had acknowledged ends before the snapshot that they were
- * offered, and so before this one. */
+/* Replicas that were found dispensable earlier do not count: what they had acknowledged is older than their
+ * snapshot. */
 bool peer_is_dispensable(const struct peer *peer, uint64_t id, uint64_t index)
 {
 	const struct raft_conf_state *conf = raw_node_conf_state(peer->raft_group);

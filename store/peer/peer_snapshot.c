@@ -1,7 +1,7 @@
 /*
- * Snapshots that a leader sends. Raft asks for one when it meets a follower that its log cannot serve; a worker makes the
- * source meanwhile, and raft asks again on that follower's next answer. What was made is sent to whoever raft means by
- * it, or dropped: a source keeps old rows and freed extents alive.
+ * Snapshots that a leader sends. Raft asks for one when its log cannot serve a follower. A worker makes the source, and
+ * raft asks again at that follower's next answer. The source is then sent to the replica that raft names, or dropped
+ * after a while, because a source keeps old rows and freed extents alive.
  */
 #include "store/peer/peer_internal.h"
 
@@ -11,8 +11,8 @@
 #include "proto/check.h"
 
 #define SOURCE_PATIENCE_MS 5000 /* for which a source waits to be sent */
-#define PAUSE_MS	   1000 /* after a failure; twice that after the next, */
-#define PAUSE_DOUBLINGS	   3 /* so many times */
+#define PAUSE_MS	   1000 /* after the first failure; doubled after each further one, */
+#define PAUSE_DOUBLINGS	   3 /* at most so many times */
 
 struct making {
 	struct env_work work; /* the first member */
@@ -30,7 +30,7 @@ static void drop(struct peer *peer)
 	peer_storage_prepared(&peer->storage, &(struct raft_snapshot){0});
 }
 
-/* What fails over and over may be large, and take others' place. */
+/* A snapshot that fails repeatedly must not take the place of others: each failure doubles the pause. */
 static void pause(struct peer *peer)
 {
 	struct peer_sending *sending = &peer->sending;
@@ -63,7 +63,7 @@ static void on_made(struct env_work *work)
 		log_warn(peer_engines(peer)->logger, "region %llu: no snapshot can be made: %s",
 			(unsigned long long)peer->region.id, status_name(making->status));
 	if (making->status == STATUS_LIMIT)
-		peer->sending.failures = 0; /* it waits for its turn */
+		peer->sending.failures = 0; /* only the store's limit was reached */
 	if (making->status < 0) {
 		pause(peer);
 	} else if (shard->is_stopping || !peer_is_here(peer) || peer->role != RAFT_LEADER) {

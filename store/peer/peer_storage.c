@@ -7,8 +7,8 @@ static struct peer_storage *storage_of(struct raft_storage *base)
 	return (struct peer_storage *)base; /* the first member */
 }
 
-/* What has been applied was committed, even when the hard state that says so is younger than the last one on disk: the
- * commit index is written along with other things, never for its own sake. */
+/* Applied entries are committed, even if the hard state on disk has a lower commit index: a new commit index alone is
+ * not written. */
 static int initial_state(
 	struct raft_storage *base, struct raft_hard_state *hard, struct raft_conf_state *conf)
 {
@@ -22,7 +22,7 @@ static int initial_state(
 	return region_conf_state(storage->region, conf);
 }
 
-/* Appends what of [low, high) was fetched; false: `low` was not. */
+/* Appends the fetched entries of [low, high). False: the entry at `low` was not fetched. */
 static bool take_fetched(const struct raft_entries *fetched, uint64_t low, uint64_t high, uint64_t size_max,
 	struct raft_entries *out, int *status)
 {
@@ -72,7 +72,7 @@ static int term(struct raft_storage *base, uint64_t index, uint64_t *out)
 	return index == 0 ? 0 : STATUS_UNAVAILABLE;
 }
 
-/* A replica that was made by a message has no log before its first write. */
+/* A replica that a message created has no log before its first write. */
 static int bounds(const struct peer_storage *storage, uint64_t *first, uint64_t *last)
 {
 	int status = storage->log->ops->bounds(storage->log, storage->region->id, first, last);
@@ -103,7 +103,8 @@ static int last_index(struct raft_storage *base, uint64_t *index)
 	return bounds(storage, &first, index);
 }
 
-/* Each is given once: its content is read for one follower. The log must go on where it ends. */
+/* A prepared snapshot is given once, because its content is read for one follower. The log must reach back to its
+ * index. */
 static int snapshot(struct raft_storage *base, struct raft_snapshot *out)
 {
 	struct peer_storage *storage = storage_of(base);

@@ -68,7 +68,7 @@ void shard_add(struct shard *shard, struct peer *peer)
 
 /* ---- Dirty peers ------------------------------------------------------------------------------------------------ */
 
-/* Those marked meanwhile have their turn in the next turn of the loop. */
+/* Peers marked meanwhile are processed in the next turn of the loop. */
 static void on_process(struct env_mail *mail)
 {
 	struct shard *shard = container_of(mail, struct shard, process_mail);

@@ -1,7 +1,6 @@
 /*
- * store.h: the parts of a store, as its peers share them: the face of peer/ for raftkv.c and members.c, which make the
- * parts and bring requests to the peers. No other room includes it: what the rooms before this one need of a store they
- * are given by name.
+ * store.h: the parts of a store, which its peers share. It is the face of peer/ for raftkv.c and members.c. No other
+ * room includes it: lower rooms get the parts that they need as parameters.
  */
 #ifndef RAFTKV_STORE_PEER_STORE_H
 #define RAFTKV_STORE_PEER_STORE_H
@@ -20,7 +19,7 @@
 #include "store/snapshot/snapshot.h"
 #include "store/transport/lives.h"
 
-#define RAFTKV_OPENING UINT64_MAX /* raftkv.started of one that is not open yet */
+#define RAFTKV_OPENING UINT64_MAX /* raftkv.started while the store opens */
 
 struct raftkv {
 	struct raftkv_options options; /* with the defaults filled in */
@@ -31,13 +30,13 @@ struct raftkv {
 	struct flush flush;
 	struct snapshots snapshots;
 	struct lives lives;
-	/* env_now: tick 0 of every group, which is when opening is over: what a group waits for must not fall due before it
-	 * is served. */
+	/* env_now: tick 0 of every group. It is set when opening is over, so that no timeout falls due while the store
+	 * opens. */
 	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
-	bool is_new; /* this is the first process of the store */
-	_Atomic uint32_t steps_pending; /* delivery.c: messages on their way to their peers */
+	bool is_new; /* this process created the store */
+	_Atomic uint32_t steps_pending; /* messages in flight to their peers (delivery.c) */
 
 	/* raftkv_stop's, on `stop_loop`. */
 	_Atomic uint32_t shards_running;
@@ -53,10 +52,10 @@ static inline struct shard *raftkv_shard_of(struct raftkv *raftkv, uint64_t regi
 	return &raftkv->shards[(region - 1) % raftkv->shard_count];
 }
 
-/* MsgSnap with its stage, for the region's replica; both are taken. STATUS_LIMIT or -ENOMEM: they are not. */
+/* Brings a MsgSnap with its stage to the region's replica. Both are taken, but not with STATUS_LIMIT or -ENOMEM. */
 int delivery_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage);
-/* For the owner, in raftkv.c: a shard, or the lives, have nothing left on any thread. */
+/* In raftkv.c: a shard, or the lives, have no work left on any thread. */
 void raftkv_on_shard_stopped(struct raftkv *raftkv);
 
 #endif

@@ -31,8 +31,8 @@ static void on_mail(struct env_mail *mail)
 	inbox->received(inbox, inbox_take(inbox));
 }
 
-/* The mail is free whenever the list is empty: it was delivered before the list was taken. Hence the acquire of who
- * finds it empty, and the release of who emptied it. */
+/* The mail is free whenever the list is empty, because it is delivered before the list is taken. So the thread that
+ * finds the list empty needs acquire, and the loop that empties it release. */
 void inbox_push(struct inbox *inbox, struct inbox_item *item)
 {
 	struct inbox_item *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);

@@ -1,6 +1,6 @@
 /*
- * inbox.h: many items to one loop for the price of one mail: what was pushed since the loop last looked is handed over
- * at once, oldest first. This is what batches work between threads without any timer.
+ * inbox.h: a queue of items for one loop. All items pushed since the loop last looked arrive with one mail, oldest
+ * first, so work between threads is batched without a timer.
  *
  * Push from any thread. The owner's callback runs on the loop with a detached list.
  */
@@ -27,7 +27,7 @@ struct inbox {
 
 void inbox_init(struct inbox *inbox, struct env_loop *loop, inbox_cb received);
 void inbox_push(struct inbox *inbox, struct inbox_item *item);
-/* Takes what was not handed over: of a store that is being freed. Oldest first. */
+/* Takes the items that were not delivered, oldest first, when the store is being freed. */
 struct inbox_item *inbox_take(struct inbox *inbox);
 
 #endif

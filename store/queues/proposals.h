@@ -1,10 +1,11 @@
 /*
- * The ProposalQueue of a peer: what the leader has put into its log and not yet answered, in log order.
+ * The ProposalQueue of a peer: the proposals that the leader has appended to its log and not yet answered, in log
+ * order.
  *
  * A proposal is embedded in the request it belongs to. Positions (term, index) only grow. When an entry has been
- * applied, everything up to it is answered: the entry's own proposal with the outcome, one of an earlier term with
- * STATUS_STALE_COMMAND (another leader's entry took its place, or might have: the outcome is unknown and the client
- * asks again by its slot). Each `finish` is called exactly once. On the peer's loop.
+ * applied, every proposal up to it is answered: the entry's own with the outcome, the others with STATUS_STALE_COMMAND.
+ * Another leader's entry may have replaced those: the outcome is unknown, and the client repeats the request with the
+ * same slot. Each `finish` is called exactly once. On the peer's loop.
  */
 #ifndef RAFTKV_STORE_QUEUES_PROPOSALS_H
 #define RAFTKV_STORE_QUEUES_PROPOSALS_H
@@ -31,11 +32,11 @@ struct proposal_queue {
 };
 
 void proposal_queue_push(struct proposal_queue *queue, struct proposal *proposal);
-/* When (term, index) was proposed; 0: not here. */
+/* When (term, index) was proposed (env_now); 0: not in the queue. */
 uint64_t proposal_queue_time(const struct proposal_queue *queue, uint64_t term, uint64_t index);
 /* The entry at (term, index) was applied with `status`. */
 void proposal_queue_finish(struct proposal_queue *queue, uint64_t term, uint64_t index, int status);
-/* Ends all. */
+/* Answers all with `status`. */
 void proposal_queue_fail(struct proposal_queue *queue, int status);
 
 #endif

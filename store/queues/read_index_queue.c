@@ -12,7 +12,7 @@ struct read_index_batch {
 	struct read_index_batch *next;
 	enum batch_state state;
 	uint64_t id;
-	uint64_t sent; /* when its first request left: what a lease may count from */
+	uint64_t sent; /* when its first request left: a lease counts from here */
 	uint64_t tried; /* when its last request left */
 	uint64_t index;
 	struct read_index_request *reads;
@@ -158,7 +158,7 @@ bool read_index_queue_has_unanswered(const struct read_index_queue *queue)
 	return queue->last && queue->last->state != BATCH_ANSWERED;
 }
 
-/* Unlinks the batches to end; answered ones are the front, so the rest is a tail. */
+/* Unlinks the batches to end. Answered batches are at the front, so the unanswered ones are a tail. */
 static struct read_index_batch *detach(struct read_index_queue *queue, bool all)
 {
 	struct read_index_batch **link = &queue->first;

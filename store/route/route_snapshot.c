@@ -99,7 +99,8 @@ static const struct view_ops operations = {
 /*
  * route->latest is the address of the shared snapshot with the number of references given out in its low bits, so that
  * one atomic operation finds the snapshot and holds it (split reference counts: Williams, C++ Concurrency in Action,
- * §7.2.4). The snapshot itself counts from TAKEN_MAX down; what was not given out is subtracted when it is forgotten.
+ * §7.2.4). The snapshot's own count starts at TAKEN_MAX; when it is forgotten, the references that were not given out
+ * are subtracted.
  */
 #define TAKEN_BITS 16
 #define TAKEN_MAX  ((UINT64_C(1) << TAKEN_BITS) - 1)
@@ -163,7 +164,7 @@ static struct raftkv_snapshot *route_snapshot_new(
 	return NULL;
 }
 
-/* NULL: there is none, or it has given out all it could. */
+/* NULL: there is none, or it has given out all its references. */
 static struct raftkv_snapshot *route_snapshot_take(struct route *route)
 {
 	uint64_t latest = atomic_load_explicit(&route->latest, memory_order_relaxed);
@@ -183,7 +184,7 @@ static void forget(struct route *route)
 		put(snapshot_in(latest), TAKEN_MAX - (latest & TAKEN_MAX));
 }
 
-/* A new one is made under the lock, so that a change that becomes visible after it was made also forgets it after. */
+/* A new snapshot is made under the lock, so that a change that becomes visible after it was made forgets it. */
 struct raftkv_snapshot *route_snapshot_get(
 	struct engines *engines, struct router *router, struct route *route)
 {

@@ -1,14 +1,14 @@
 /*
- * route_snapshot.h: raftkv_snapshot: a consistent state of one region for readers of the layer above, with its two views (one
- * that may block and one that may not).
+ * route_snapshot.h: raftkv_snapshot, a consistent state of one region for readers of the layer above, with two views:
+ * one may block and one may not.
  *
- * It stands among the block store's readers from before the KV snapshot was taken until it is freed, so that every
- * extent its rows name keeps its bytes.
+ * It is a reader of the block store from before its KV snapshot is taken until it is freed, so that every extent its
+ * rows name keeps its bytes.
  *
- * Readers share it: the route keeps the latest one, and gives it to everybody who asks until rows of the region have
- * changed. Whoever has made a change visible calls route_snapshot_forget before anybody is told of the change, so that a
- * shared snapshot holds whatever was answered before it was asked for. What is not asked for any more is forgotten by
- * each flush round: a snapshot keeps old rows and freed extents alive.
+ * Readers share it: the route keeps the latest one and returns it until rows of the region change. A thread that has
+ * made a change visible calls route_snapshot_forget before the change is answered, so that a reader sees every change
+ * that was answered before it asked. Each flush round forgets the shared snapshots, because a snapshot keeps old rows
+ * and freed extents alive.
  */
 #ifndef RAFTKV_STORE_ROUTE_ROUTE_SNAPSHOT_H
 #define RAFTKV_STORE_ROUTE_ROUTE_SNAPSHOT_H
@@ -37,10 +37,10 @@ struct raftkv_snapshot {
 	struct snapshot_view blocking_view;
 };
 
-/* The state now, a reference: the shared one, or a new one. NULL: out of memory. Any thread. */
+/* A reference to a snapshot of the present state, shared or new. NULL: out of memory. Any thread. */
 struct raftkv_snapshot *route_snapshot_get(
 	struct engines *engines, struct router *router, struct route *route);
-/* Rows of the region have changed, or nobody may be reading: the next who asks gets a new one. Any thread. */
+/* Drops the shared snapshot: the next caller gets a new one. Any thread. */
 void route_snapshot_forget(struct route *route);
 
 #endif

@@ -162,7 +162,7 @@ int router_add(
 
 /* ---- Routes by range ---- */
 
-/* How many regions start at or below `key`. */
+/* The number of regions that start at or below `key`. */
 static size_t rank(const struct router *router, struct slice key)
 {
 	size_t low = 0, high = router->placed_count;
@@ -206,7 +206,7 @@ static void take_out(struct router *router, struct route *route)
 		router->by_start[place] = router->by_start[place + 1];
 }
 
-/* Whether the range is free of other routes; `place` is where one that begins there would stand. */
+/* Whether the range overlaps no other route. Sets the index in by_start at which it belongs. */
 static bool is_free(
 	const struct router *router, const struct route *route, const struct region *region, size_t *place)
 {

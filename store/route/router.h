@@ -1,10 +1,10 @@
 /*
  * RaftStoreRouter: which regions this store has a replica of, and how to reach their peers from any thread.
  *
- * A route belongs to a region's replica, or to the next one of the region when that was destroyed, and lives as long as
- * the store, so that a pointer to one never dangles. It is
- * also the delegate of the LocalReader (local_reader.h): the peer publishes in it what a reader on another thread needs
- * to know, and readers share a snapshot there. A look-up by id takes no lock; one by key takes a shared one.
+ * A region's route is made with its first replica, serves later replicas of the region too, and lives as long as the
+ * store, so that a pointer to it never dangles. It is also the delegate of the LocalReader (local_reader.h): the peer
+ * publishes in it the state that readers on other threads need, and readers share a snapshot in it. A look-up by id
+ * takes no lock, one by key a shared lock.
  */
 #ifndef RAFTKV_STORE_ROUTE_ROUTER_H
 #define RAFTKV_STORE_ROUTE_ROUTER_H
@@ -24,34 +24,36 @@ struct route {
 	struct route *next; /* the router's */
 	uint64_t region;
 	struct shard *shard;
-	struct peer *peer; /* stays the same; used on the shard's loop alone */
-	struct buf *start; /* of the region's range; under the router's lock, as is what follows */
+	struct peer *peer; /* never changes; used on the shard's loop alone */
+	struct buf *start; /* of the region's range; `start`, `end` and `epoch` are under the router's lock */
 	struct buf *end; /* NULL: no bound */
 	struct region_epoch epoch;
 
 	/*
-	 * What the peer publishes: the leader's term once it has applied an entry of it (0: not serving), and env_now's
-	 * time until which reads may be served here (0: they may not).
+	 * The peer publishes the members below. serving_term is the leader's term once it has applied an entry of that
+	 * term (0: not serving). lease_bound is the env_now until which reads may be served here (0: they may not).
 	 */
 	_Atomic uint64_t serving_term;
 	_Atomic uint64_t lease_bound;
-	/* No other replica needs entries of the log up to here, as far as this one knows. */
+	/* Every replica is known to have the log up to here. */
 	_Atomic uint64_t shared_index;
 	_Atomic uint64_t applied_index; /* visible to readers */
-	/* What other replicas may have applied, and have shown to readers of theirs; 0: there are none. */
+	/* The commit index: other replicas may have applied entries up to here and shown them to readers. 0: no other
+	 * replicas. */
 	_Atomic uint64_t commit_index;
-	/* A snapshot takes the place of the replica's rows: its apply state may be missing for a while. */
+	/* A snapshot is being installed: the apply state may be missing meanwhile. */
 	atomic_bool is_installing;
-	/* The replica has been given more than finds room here, for a while. */
+	/* The replica's appends have found no room for a while (peer_room.c). */
 	atomic_bool is_stuck;
-	struct env_mail renewal_mail; /* a reader asks for a longer lease */
+	struct env_mail renewal_mail; /* a reader asks to renew the lease */
 
-	/* The snapshot that readers share until the region's rows change, as route_snapshot.c packs it; 0: none. */
+	/* The shared snapshot, in the encoding of route_snapshot.c; 0: none. */
 	_Atomic uint64_t latest;
-	pthread_mutex_t sharing; /* held while one is made or forgotten */
+	pthread_mutex_t sharing; /* held while a shared snapshot is made or forgotten */
 };
 
-/* Routes by the region's id, open addressing. It only grows; one that grew is kept for whoever still looks. */
+/* A hash table of routes by region id, with open addressing. It only grows; the older table is kept for concurrent
+ * look-ups. */
 struct route_table {
 	struct route_table *older;
 	size_t mask; /* slots - 1 */
@@ -59,11 +61,11 @@ struct route_table {
 };
 
 struct router {
-	pthread_rwlock_t lock; /* of what changes */
+	pthread_rwlock_t lock; /* guards changes, and the ranges */
 	_Atomic(struct route_table *) table;
 	struct route *routes;
 	size_t count;
-	struct route **by_start; /* those that have a range, sorted */
+	struct route **by_start; /* routes with a range, sorted by its start */
 	size_t placed_count;
 	size_t capacity;
 };
@@ -71,25 +73,26 @@ struct router {
 int router_init(struct router *router);
 void router_close(struct router *router);
 
-/* A route without a range, found by its id alone. 0, -ENOMEM, or STATUS_CORRUPT: the region is here already. */
+/* Adds a route without a range, which is found by id alone. 0, -ENOMEM, or STATUS_CORRUPT: the region is here
+ * already. */
 int router_add(
 	struct router *router, uint64_t region, struct peer *peer, struct shard *shard, struct route **route);
-/* The region's range and epoch are known, or are others now. 0, -ENOMEM, or STATUS_CORRUPT: it overlaps another. */
+/* Sets the route's range and epoch. 0, -ENOMEM, or STATUS_CORRUPT: the range overlaps another. */
 int router_place(struct router *router, struct route *route, const struct region *region);
-/* Whether router_place would find the range free: 0 or STATUS_CORRUPT. */
+/* Whether the region's range overlaps another region: STATUS_CORRUPT, else 0. */
 int router_look(struct router *router, const struct region *region);
-/* There is no replica any more: the route is found by its id alone. */
+/* The replica is gone: drops the range, so the route is found by id alone. */
 void router_remove(struct router *router, struct route *route);
 void router_set_epoch(struct router *router, struct route *route, struct region_epoch epoch);
-/* NULL: there never was a replica here. */
+/* NULL: the region never had a replica here. */
 struct route *router_find(const struct router *router, uint64_t region);
-/* Fills in the region's id, epoch and range; the caller's to close. */
+/* Fills in the region's id, epoch and range. The caller closes it. */
 void router_range(struct router *router, const struct route *route, struct region *region);
 /* The route of the region that holds `key`, and its epoch; NULL: none. */
 struct route *router_find_key(struct router *router, struct slice key, struct region_epoch *epoch);
-/* Calls back for each route that was there before, without a lock and in no order. Any thread. */
+/* Calls `visit` for each route that existed before the call, unordered and without a lock. Any thread. */
 void router_visit(const struct router *router, void (*visit)(struct route *route));
-/* Calls back for each route, in the order of their ranges, under the lock. */
+/* Calls `each` for each route with a range, in the order of the ranges, under the lock. */
 void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument);
 
 #endif

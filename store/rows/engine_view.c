@@ -5,9 +5,9 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 
-#define BATCH_UNITS 256 /* looked up at a time */
-#define INLINE_UNITS_MAX                                                                                     \
-	16 /* of one read that does not wait; more is a worker's, who keeps no loop from others */
+#define BATCH_UNITS 256 /* units looked up at a time */
+/* Units of one read that does not wait. A larger read goes to a worker and does not hold up the loop. */
+#define INLINE_UNITS_MAX 16
 
 static enum kv_tier tier_of(const struct engine_view *view)
 {
@@ -55,7 +55,7 @@ static int check_units(const struct extent_unit *units, uint32_t count, const ui
 	return 0;
 }
 
-/* Those that a worker has read before, one by one. */
+/* Reads from the units that a worker has read before, one by one. */
 static int read_kept(
 	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
@@ -69,7 +69,7 @@ static int read_kept(
 	return 0;
 }
 
-/* Without waiting for the disk. */
+/* Reads without waiting for the disk. */
 static int read_from_memory(
 	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
@@ -81,7 +81,7 @@ static int read_from_memory(
 	return status;
 }
 
-/* `count` units that lie one after the other on the disk. */
+/* Reads `count` units that are adjacent on the disk. */
 static int read_run(
 	const struct engine_view *view, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
@@ -118,7 +118,7 @@ static int read_units(
 	return status;
 }
 
-/* `count` units of one row. */
+/* Looks up `count` units of one row. */
 static int units_of_row(const struct engine_view *view, const struct key *prefix, uint64_t first,
 	uint32_t count, struct extent_unit *units)
 {
@@ -157,7 +157,7 @@ static int find_units(const struct engine_view *view, const struct key *prefix, 
 	return status;
 }
 
-/* Many rows at a time: what lies together on the disk is read together. */
+/* Looks up many rows at a time, so that units that are adjacent on the disk are read together. */
 int engine_view_read(
 	const struct engine_view *view, struct slice object, uint64_t first, uint32_t count, void *bytes)
 {
@@ -185,11 +185,11 @@ int engine_view_read(
 /* ---- Maps ---- */
 
 struct map_walk {
-	size_t key_size; /* of the object's rows */
+	size_t key_size; /* bytes of the prefix of the object's rows */
 	uint64_t first;
 	uint64_t end;
 	uint64_t mapped; /* so far */
-	bool data; /* of next: what is looked for */
+	bool data; /* for `next`: whether a mapped unit is searched for */
 	uint64_t found;
 };
 
@@ -242,7 +242,7 @@ int engine_view_mapped(
 	return status;
 }
 
-/* `map->first` is the first unit not yet looked at: what lies between rows is a hole. */
+/* `map->first` is the first unit not yet examined. Units between rows are a hole. */
 static int find_in_row(void *argument, struct slice key, struct slice value)
 {
 	struct map_walk *map = argument;

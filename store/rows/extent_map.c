@@ -13,15 +13,15 @@
 #define HEAD_GAP    0x40
 #define HEAD_REGION 0x80
 
-/* What a run is written relative to. */
+/* The values that a run is encoded relative to. */
 struct previous {
 	uint32_t end; /* unit of the row */
-	uint64_t address; /* behind it */
+	uint64_t address; /* past the end of the previous run */
 	uint64_t region;
 	uint64_t index;
 };
 
-/* Small numbers of either sign as small numbers; the difference is taken modulo 2^64. */
+/* Encodes the difference, modulo 2^64, so that small differences of either sign are small numbers. */
 static uint64_t zigzag(uint64_t value, uint64_t base)
 {
 	uint64_t difference = value - base;
@@ -47,7 +47,7 @@ static bool continues(const struct extent_unit *a, const struct extent_unit *b)
 	return b->address == a->address + 1 && b->region == a->region && b->index == a->index;
 }
 
-/* Units of the run at `first`, which is mapped. */
+/* The number of units of the run at `first`, which is mapped. */
 static uint32_t run_length(const struct extent_row *row, uint32_t first)
 {
 	uint32_t end = first + 1;
@@ -77,7 +77,7 @@ static void encode_run(struct writer *writer, const struct extent_row *row, uint
 		writer_u32le(writer, unit[i].checksum);
 }
 
-/* Into EXTENT_ROW_SIZE_MAX bytes; the size, 0 for a row that maps nothing. */
+/* Encodes into EXTENT_ROW_SIZE_MAX bytes. Returns the size; 0 for a row that maps nothing. */
 static size_t encode(const struct extent_row *row, uint8_t *bytes)
 {
 	struct writer writer = writer_fixed(bytes, EXTENT_ROW_SIZE_MAX);

@@ -38,7 +38,7 @@ int extent_row_first(struct slice key, uint64_t *unit)
 
 /* ---- Walking ---- */
 
-/* Neighbours together. */
+/* Merges adjacent units. */
 int extent_row_each(
 	const struct extent_row *row, int (*each)(void *argument, struct block_extent extent), void *argument)
 {
@@ -99,7 +99,7 @@ static struct extent_edit *find_edit(const struct extent_edits *edits, struct sl
 	return edit;
 }
 
-/* `value` is the row as the engine has it; empty: it has none. */
+/* `value` is the engine's row; empty: the engine has none. */
 static int add_edit(
 	struct extent_edits *edits, struct slice key, struct slice value, struct extent_edit **out)
 {
@@ -169,7 +169,7 @@ static int replace_unit(struct extent_edits *edits, struct extent_unit *unit, st
 	return status;
 }
 
-/* Where unit `offset` of a list of extents lies. */
+/* The address of unit `offset` of a list of extents. */
 static uint64_t address_in(const struct block_extent *extents, uint32_t offset)
 {
 	while (offset >= extents->count) {

@@ -1,8 +1,9 @@
 /*
- * extents.h: objects as rows of the KV engine, each a row of an extent map (extent_map.h).
+ * extents.h: the extent maps of objects in the KV engine (extent_map.h has the format of a row).
  *
- * `extent_edits` collects what one batch changes: each row is read once, edited in memory, and put into the batch at
- * the end. What the edits take away is gathered, to be freed once the batch is visible. On apply threads.
+ * `extent_edits` collects the changes of one batch: each row is read once, edited in memory, and put into the batch at
+ * the end. Extents that the edits unmap are collected in `freed`, to be freed once the batch is visible. On apply
+ * threads.
  */
 #ifndef RAFTKV_STORE_ROWS_EXTENTS_H
 #define RAFTKV_STORE_ROWS_EXTENTS_H
@@ -17,14 +18,14 @@
 
 /* The row that maps `unit` of the object whose key_object is `object`. */
 void extent_row_key(struct key *key, const struct key *object, uint64_t unit);
-/* The first unit that the row at `key` maps. STATUS_CORRUPT: no key of an extent map. */
+/* The first unit that the row at `key` maps. STATUS_CORRUPT: not the key of such a row. */
 int extent_row_first(struct slice key, uint64_t *unit);
 
-/* Calls back for each run of units that the row names; `each` other than 0 ends it and is returned. */
+/* Calls `each` for each run of units that the row maps; a nonzero return ends the walk and is returned. */
 int extent_row_each(const struct extent_row *row, int (*each)(void *argument, struct block_extent extent),
 	void *argument);
-/* Calls back for each run of units that rows of an extent map from `low` on name; `each` other than 0 ends it. Blocks. 0,
- * STATUS_CORRUPT, what `each` returned, or the engine's error. */
+/* Calls `each` for each run of units that the extent-map rows from `low` on map; a nonzero return ends the walk and is
+ * returned. Blocks. 0, STATUS_CORRUPT, or the engine's error. */
 int extent_rows_each(struct kv_engine *kv, struct kv_iterator *rows, struct slice low,
 	int (*each)(void *argument, struct block_extent extent), void *argument);
 
@@ -38,11 +39,11 @@ struct extent_edits {
 	size_t freed_capacity;
 };
 
-/* Units [first, first + count) lie in `extents`, in order. Blocks. 0, -ENOMEM, STATUS_CORRUPT, the engine's error. */
+/* Maps units [first, first + count) to `extents`, in order. Blocks. 0, -ENOMEM, STATUS_CORRUPT, the engine's error. */
 int extent_edits_write(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
 	uint32_t count, const struct block_extent *extents, const uint8_t *checksums, uint64_t region,
 	uint64_t index);
-/* Units [first, first + count) become a hole; a count past the end is cut. Blocks. */
+/* Unmaps units [first, first + count); a count past the end is limited. Blocks. */
 int extent_edits_unmap(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
 	uint64_t count);
 /* Puts the rows into the batch. */

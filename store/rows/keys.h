@@ -1,13 +1,14 @@
 /*
- * Where everything lies in the KV engine's one key space. The first byte says what a row is:
+ * Keys of the KV engine's one key space. The first byte is the kind of the row:
  *
  *   1 region        region state (region.h): range, epoch, peers
- *   2 region        apply state (region.h): how far the log has been applied
+ *   2 region        apply state (region.h): the last applied entry
  *   3 region key    rows of the region alone (KEY_LOCAL)
  *   4 key           rows of the key space that regions divide (KEY_DATA)
  *   5 object row    extent maps of objects (extent_map.h), divided by regions as the rows are
  *
- * Regions and row numbers are big endian. Every key has a definite end, so that rows of one kind sort by what follows.
+ * Regions and row numbers are big endian. Every key part has a definite end, so that rows of one kind sort by the next
+ * part.
  */
 #ifndef RAFTKV_STORE_ROWS_KEYS_H
 #define RAFTKV_STORE_ROWS_KEYS_H
@@ -19,7 +20,7 @@
 #include "proto/buf.h"
 #include "store/rows/mutations.h"
 
-/* A key as the KV engine sees it. Lives on stacks. */
+/* A key of the KV engine, to be kept on a stack. */
 struct key {
 	size_t size; /* bytes */
 	uint8_t bytes[MUTATIONS_KEY_MAX + 24];
@@ -31,24 +32,24 @@ static inline struct slice key_slice(const struct key *key)
 }
 
 void key_region_state(struct key *key, uint64_t region);
-void key_region_states(struct key *low, struct key *high); /* the range of all of them */
+void key_region_states(struct key *low, struct key *high); /* the range of all region states */
 void key_apply_state(struct key *key, uint64_t region);
 
 /* A row of the layer above. Its key is at most MUTATIONS_KEY_MAX bytes. */
 void key_row(struct key *key, uint64_t region, enum key_space space, struct slice row);
-/* The end of a scan up to `high`, or, when that is empty, past every row of the space. */
+/* The exclusive end of a scan up to `high`; with an empty `high`, past every row of the space. */
 void key_row_bound(struct key *key, uint64_t region, enum key_space space, struct slice high);
 /* The layer's own key inside an engine key of `space`; borrowed from it. */
 struct slice key_row_inner(enum key_space space, struct slice key);
 
-/* The prefix that the extent map's row numbers follow; of an object, or of all. */
+/* The prefix of an object's extent-map rows, which their row numbers follow; and the range of all extent-map rows. */
 void key_object(struct key *key, struct slice object);
 void key_objects(struct key *low, struct key *high);
 
-/* Whether it is the key of a row of an extent map. */
+/* Whether `key` is the key of an extent-map row. */
 bool key_is_of_extents(struct slice key);
 
-/* The region of a region-state key. 0: it is none. */
+/* The region of a region-state key; 0: not such a key. */
 uint64_t key_region_of(struct slice key);
 
 #endif

@@ -13,7 +13,7 @@
 
 /* ---- Collecting ---- */
 
-/* The header's place is kept free, so that the epoch need not be known before mutations_finish. */
+/* Reserves room for the header, because the epoch is known only at mutations_finish. */
 static struct writer *mutations_begin(struct mutations *mutations, enum mutation_kind kind)
 {
 	struct writer *record = &mutations->record;
@@ -66,7 +66,7 @@ static void release_whole(void *whole)
 	buf_unref(whole);
 }
 
-/* `size` bytes of `whole` from `skip` on, as a buf of their own that shares them. */
+/* A buf that shares `size` bytes of `whole` from `skip` on. */
 static struct buf *share_part(struct buf *whole, size_t skip, size_t size)
 {
 	struct buf *part;
@@ -134,7 +134,7 @@ bool mutations_spares_space(const struct mutations *mutations)
 	       (mutations->data_put_count == 0 || mutations->removal_count > 0);
 }
 
-/* Writes the header right before the first mutation and gives the record as a part of the writer's buf. */
+/* Writes the header right before the first mutation and returns the record as a part of the writer's buf. */
 static int finish_record(struct mutations *mutations, uint64_t epoch_version, struct buf **data)
 {
 	uint8_t header[RECORD_HEADER_SIZE];

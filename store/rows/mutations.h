@@ -1,8 +1,10 @@
 /*
- * mutations.h: what the log carries: plain changes of rows and of objects' units, never operations of the layer above.
+ * mutations.h: the content of log entries: plain changes of rows and of objects' units, never operations of the layer
+ * above.
  *
- * An evaluation collects them in a `struct mutations`; it becomes the data (and perhaps the payload) of one raft
- * entry; every replica decodes and applies it without knowing what it means. Order matters: later ones win.
+ * An evaluation collects them in a `struct mutations`, which becomes the data (and perhaps the payload) of one raft
+ * entry. Every replica decodes and applies the entry without knowing the operation. A later mutation overrides earlier
+ * ones.
  *
  * Record: version (1), flags, region epoch version, then for each mutation: kind, fields. Rows' keys and values are
  * length-prefixed. The payload of a write is inside the record when it is small (< MUTATIONS_BESIDE_SIZE) and beside
@@ -19,7 +21,7 @@
 #include "raft/raft.h"
 #include "store/kv/view.h"
 
-#define MUTATIONS_BESIDE_SIZE 65536u /* payload bytes from which they travel beside the record */
+#define MUTATIONS_BESIDE_SIZE 65536u /* bytes from which a payload is beside the record */
 #define MUTATIONS_SIZE_MAX    (4u << 20) /* bytes of one record */
 #define MUTATIONS_KEY_MAX     1024u /* bytes of a key */
 
@@ -31,7 +33,7 @@ enum mutation_kind {
 	MUTATION_UNMAP, /* units [first, first + count) of object `key` become a hole; count UINT64_MAX: to the end */
 };
 
-/* One decoded mutation; everything borrowed from the entry. */
+/* One decoded mutation; all pointers borrow from the entry. */
 struct mutation {
 	enum mutation_kind kind;
 	enum key_space space;
@@ -40,12 +42,12 @@ struct mutation {
 	struct slice high;
 	uint64_t first; /* units */
 	uint64_t count; /* units */
-	bool is_beside; /* the payload is the entry's */
+	bool is_beside; /* the payload is raft_entry.payload */
 	struct slice payload; /* count units; empty when beside */
 	const uint8_t *checksums; /* of a write: count × 4 bytes little-endian */
 };
 
-/* The collector. Zero it, set nothing, fill, then mutations_finish or mutations_close. */
+/* The collector. Zero it, add mutations, then call mutations_finish or mutations_close. */
 struct mutations {
 	struct writer record;
 	struct buf *payload; /* beside; at most one */
@@ -56,7 +58,7 @@ struct mutations {
 	int status; /* the first error, sticky: -ENOMEM, STATUS_LIMIT */
 };
 
-/* Applied, it takes no space that lasts: it may go on when the disk is full. */
+/* Whether applying the mutations takes no lasting space: they may be proposed when the disk is full. */
 bool mutations_spares_space(const struct mutations *mutations);
 
 void mutations_put(struct mutations *mutations, enum key_space space, struct slice key, struct slice value);
@@ -69,7 +71,7 @@ void mutations_write(struct mutations *mutations, struct slice object, uint64_t 
 	struct buf *payload, size_t skip);
 void mutations_unmap(struct mutations *mutations, struct slice object, uint64_t first, uint64_t count);
 
-/* Makes the entry's data and payload; `mutations` is empty again. 0 or the sticky error. */
+/* Makes the entry's data and payload, and empties `mutations`. 0 or the sticky error. */
 int mutations_finish(struct mutations *mutations, uint64_t epoch_version, struct raft_entry *entry);
 void mutations_close(struct mutations *mutations);
 
@@ -77,7 +79,7 @@ void mutations_close(struct mutations *mutations);
  * callback returned. */
 typedef int (*mutation_cb)(void *argument, const struct mutation *mutation);
 int mutations_each(const struct raft_entry *entry, uint64_t *epoch_version, mutation_cb each, void *argument);
-/* The units that applying it takes beside those of its payload; 0 of an entry that is damaged. */
+/* The units that the entry's small payloads take when it is applied; 0 if the entry is damaged. */
 uint32_t mutations_small_units(const struct raft_entry *entry);
 
 #endif

@@ -2,7 +2,8 @@
 
 #include <stddef.h>
 
-/* Nearly always behind the last: but one that has waited for room may have been overtaken by what a new leader proposes. */
+/* The place is nearly always the last. A payload that has waited for room may come after those of a new leader's
+ * proposals. */
 void payload_list_add(struct payload_list *list, struct payload *payload, uint64_t term, uint64_t index)
 {
 	struct payload **link = &list->first;

@@ -1,9 +1,9 @@
 /*
- * A region: a range of the key space and the peers that replicate it; and the two rows in which each replica keeps what
- * it knows of itself, the region state and the apply state.
+ * A region: a range of the key space and the peers that replicate it. Each replica keeps two rows: the region state and
+ * the apply state.
  *
- * The region state changes with splits, merges and membership changes, always in the KV batch of the entry that does
- * it; the apply state changes with every batch. Both begin with a format version.
+ * A membership change changes the region state in the KV batch of its entry. Every batch changes the apply state. Both
+ * begin with a format version.
  */
 #ifndef RAFTKV_STORE_ROWS_REGION_H
 #define RAFTKV_STORE_ROWS_REGION_H
@@ -15,24 +15,24 @@
 #include "raft/raft.h"
 
 #define REGION_PEERS_MAX 64
-/* A region is created with this many entries behind it, so that a replica that has nothing needs a snapshot. */
+/* A new region's log begins after this index, so that an empty replica needs a snapshot. */
 #define REGION_FIRST_INDEX 5
 #define REGION_FIRST_TERM  5
 
 struct region_epoch {
 	uint64_t conf_version; /* grows with membership changes */
-	uint64_t version; /* grows with splits and merges */
+	uint64_t version; /* of the range; regions do not split or merge, so it stays as created */
 };
 
 enum region_role {
 	REGION_VOTER = 1 << 0,
-	REGION_VOTER_OUTGOING = 1 << 1, /* of a joint configuration */
+	REGION_VOTER_OUTGOING = 1 << 1, /* voter in the outgoing half of a joint configuration */
 	REGION_LEARNER = 1 << 2,
 	REGION_LEARNER_NEXT = 1 << 3, /* becomes a learner when the joint configuration ends */
 };
 
 struct region_peer {
-	uint64_t id; /* of the replica: its id in the Raft group, never reused */
+	uint64_t id; /* the replica's id in the Raft group, never reused */
 	uint64_t store;
 	uint8_t roles; /* enum region_role */
 };
@@ -41,8 +41,8 @@ struct region {
 	uint64_t id;
 	struct region_epoch epoch;
 	struct buf *start; /* of its range; NULL: from the first key */
-	struct buf *end; /* NULL: to the last */
-	bool auto_leave; /* of a joint configuration */
+	struct buf *end; /* NULL: to the last key */
+	bool auto_leave; /* raft leaves the joint configuration by itself */
 	uint32_t peer_count;
 	struct region_peer *peers;
 };
@@ -58,7 +58,7 @@ bool region_has_key(const struct region *region, struct slice key);
 /* NULL: this store has no replica of it. */
 const struct region_peer *region_peer_of_store(const struct region *region, uint64_t store);
 const struct region_peer *region_peer_of_id(const struct region *region, uint64_t id);
-/* This peer alone decides: no other vote can ever be needed. */
+/* Whether replica `id` is the only voter, in both halves of the configuration. */
 bool region_is_sole_voter(const struct region *region, uint64_t id);
 /* Fills an empty `conf`. 0 or -ENOMEM. */
 int region_conf_state(const struct region *region, struct raft_conf_state *conf);

@@ -41,7 +41,7 @@ static int decode_context(const struct raft_conf_change *change, struct region_c
 
 /* ---- Replicas and stores ---------------------------------------------------------------------------------------- */
 
-/* A replica stays where it is, and a store has one replica of a region. */
+/* A replica stays on its store, and a store has at most one replica of a region. */
 static int check_steps(
 	const struct region *region, const struct raft_conf_change *change, const uint64_t *stores)
 {
@@ -81,7 +81,7 @@ static uint8_t roles_in(const struct raft_conf_state *conf, uint64_t replica)
 			 (raft_ids_has(&conf->learners_next, replica) ? REGION_LEARNER_NEXT : 0));
 }
 
-/* Every replica that the configuration names, by its id. */
+/* Lists every replica of the configuration, by id. */
 static int list_members(const struct raft_conf_state *conf, struct raft_ids *members)
 {
 	const struct raft_ids *sets[] = {
@@ -120,7 +120,7 @@ static int take_over(struct region *region, const struct raft_conf_state *conf,
 	return status;
 }
 
-/* What the change would make of the region's configuration. */
+/* Computes the region's configuration after the change. */
 static int next_conf(const struct region *region, const struct raft_conf_change *change,
 	const struct region_change_context *context, struct raft_conf_state *next)
 {

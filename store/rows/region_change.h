@@ -1,9 +1,9 @@
 /*
- * Changes of a region's membership: how one is proposed, and what it makes of the region when it is applied. Pure: a
- * region and an entry give the same next region, or the same refusal, on every replica.
+ * Membership changes of a region: encoding one for a proposal, and applying it to the region. Pure: a region and an
+ * entry give the same next region, or the same refusal, on every replica.
  *
- * What the Raft group decides is raft's business (raft/confchange.h); this module adds where the replicas are, and that
- * a change was made for the membership that it meets.
+ * raft/confchange.h validates the change of the Raft configuration. This module adds the replicas' stores, and the
+ * check that the change was made for the present membership.
  */
 #ifndef RAFTKV_STORE_ROWS_REGION_CHANGE_H
 #define RAFTKV_STORE_ROWS_REGION_CHANGE_H
@@ -23,8 +23,9 @@ struct region_change_step {
 };
 
 struct region_change {
-	uint64_t conf_version; /* the membership it is meant for; 0: whatever it is now */
-	/* AUTO: through a joint phase when there are several steps, which ends by itself. Without steps: leave it. */
+	uint64_t conf_version; /* the membership that it is made for; 0: the present one */
+	/* AUTO: several steps go through a joint phase, which ends by itself. A change without steps leaves the joint
+	 * phase. */
 	enum raft_conf_change_transition transition;
 	struct region_change_step steps[REGION_CHANGE_STEPS_MAX];
 	uint32_t step_count;
@@ -35,7 +36,7 @@ struct region_change {
 int region_change_encode(const struct region *region, const struct region_change *change,
 	struct raft_conf_change *raft, uint8_t context[REGION_CHANGE_CONTEXT_MAX]);
 
-/* Makes the region what it is after the entry; `change` (may be NULL) is what raft is told, borrowed from the entry.
+/* Changes the region as the entry says. `change` (may be NULL) gets the change for raft, borrowed from the entry.
  * STATUS_CONF_CHANGE_INVALID, STATUS_EPOCH_NOT_MATCH: refused, nothing has changed. -ENOMEM. */
 int region_change_apply(
 	struct region *region, const struct raft_entry *entry, struct raft_conf_change *change);

@@ -1,5 +1,6 @@
 /*
- * region_view.h: from the layer's keys to the engine's, within one region: what both kinds of views let through.
+ * region_view.h: translates keys of the layer above to the engine's keys, and refuses those outside of the region. Used
+ * by both kinds of views.
  */
 #ifndef RAFTKV_STORE_ROWS_REGION_VIEW_H
 #define RAFTKV_STORE_ROWS_REGION_VIEW_H

@@ -1,12 +1,13 @@
 /*
- * rows.h: what lies in the KV engine of a region, and how it comes there: the face of rows/ for the rooms after it.
+ * rows.h: the rows of a region in the KV engine, and how entries change them. This is the face of rows/ for the rooms
+ * after it.
  *
- *   keys.h           where rows, extent maps and states lie           region.h          a region, its peers, its states
- *   region_change.h  what a membership change makes of a region       mutations.h       what an entry does to rows
- *   extents.h        extent maps: read, and edited in a batch         payload_list.h    large bytes of entries, by index
- *   engine_view.h    rows and objects as a view sees them             region_view.h     a view's keys and a region's range
+ *   keys.h           keys of rows, extent maps and states     region.h          a region, its peers, its states
+ *   region_change.h  membership changes                       mutations.h       changes of rows by an entry
+ *   extents.h        extent maps: reading and editing         payload_list.h    large bytes of entries, by index
+ *   engine_view.h    rows and objects below a view            region_view.h     keys of a view, limited to a region
  *
- * Apart stand slots.h (a client's exactly-once slots), unit_cache.h and extent_map.h: few need them.
+ * Few files need slots.h (exactly-once slots of clients), unit_cache.h and extent_map.h, so it does not include them.
  */
 #ifndef RAFTKV_STORE_ROWS_ROWS_H
 #define RAFTKV_STORE_ROWS_ROWS_H

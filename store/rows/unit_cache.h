@@ -1,13 +1,13 @@
 /*
- * unit_cache.h: units that a worker has read for a parked evaluation, by address. While the evaluation stands among the
- * block store's readers no address changes its content, so what was read stays true.
+ * unit_cache.h: units that a worker has read for a parked evaluation, by address. The evaluation is a reader of the
+ * block store meanwhile, so no address changes its content.
  */
 #ifndef RAFTKV_STORE_ROWS_UNIT_CACHE_H
 #define RAFTKV_STORE_ROWS_UNIT_CACHE_H
 
 #include <stdint.h>
 
-#define UNIT_CACHE_MAX 1024 /* units; what does not fit is not kept */
+#define UNIT_CACHE_MAX 1024 /* units; further ones are not kept */
 
 struct unit_cache_entry;
 

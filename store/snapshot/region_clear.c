@@ -58,7 +58,7 @@ int region_clear(struct engines *engines, struct flush *flush, const struct regi
 	struct key low, high;
 	int status;
 
-	/* It goes on seeing the rows that are deleted under it. */
+	/* The iterator keeps seeing the rows that are deleted under it. */
 	object_range(region, &low, &high);
 	status = kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &objects);
 	if (status < 0)

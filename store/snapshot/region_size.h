@@ -1,4 +1,4 @@
-/* region_size.h: where a region's rows lie in the KV engine, and what a region takes. */
+/* region_size.h: the key ranges of a region's rows in the KV engine, and the region's size. */
 #ifndef RAFTKV_STORE_SNAPSHOT_REGION_SIZE_H
 #define RAFTKV_STORE_SNAPSHOT_REGION_SIZE_H
 
@@ -8,15 +8,15 @@
 #include "store/snapshot/snapshot_chunk.h"
 
 struct region_size {
-	uint64_t unit_count; /* that its rows map */
+	uint64_t unit_count; /* units that its rows map */
 	uint64_t rows_size; /* bytes of keys and values */
 };
 
-/* The engine's keys [low, high) of the region's rows of a kind. */
+/* Sets [low, high) to the engine's keys of the region's rows of one kind. */
 void region_rows(const struct region *region, enum snapshot_kind kind, struct key *low, struct key *high);
 
-/* Counts by reading every row, of `snapshot` or, without one, as they are now. Blocks: a worker. 0, STATUS_CORRUPT, or
- * the engine's error. */
+/* Counts by reading every row, of `snapshot` or, if it is NULL, of the present state. Blocks: a worker. 0,
+ * STATUS_CORRUPT, or the engine's error. */
 int region_measure(struct kv_engine *kv, struct kv_snapshot *snapshot, const struct region *region,
 	struct region_size *size);
 

@@ -1,10 +1,10 @@
 /*
- * snapshot.h: snapshots of regions, which one store sends and another takes the place of its rows with: the face of
- * snapshot/ for the rooms after it.
+ * snapshot.h: snapshots of regions: one store sends its rows, another replaces its own rows with them. This is the face
+ * of snapshot/ for the rooms after it.
  *
- *   snapshot_sink.h      the store's snapshots, and those that come      snapshot_source.h   those that go
- *   snapshot_stage.h     one that came, in a file                        snapshot_install.h  a stage becomes rows
- *   region_clear.h       what a replica leaves, taken away               tombstone.h         and who may not be back
+ *   snapshot_sink.h      receives snapshots                     snapshot_source.h   reads a snapshot to be sent
+ *   snapshot_stage.h     a received snapshot, in a file         snapshot_install.h  installs a stage as rows
+ *   region_clear.h       removes a replica's rows and extents   tombstone.h         ids of destroyed replicas
  */
 #ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H
 #define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_H

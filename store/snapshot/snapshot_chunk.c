@@ -12,7 +12,7 @@
 #define MAGIC	    0x706e5352u /* "RSnp" */
 #define FLAG_LAST   1u
 #define FOOTER_SIZE 24u
-#define SUMMED_SIZE 16u /* of the footer: what its checksum covers */
+#define SUMMED_SIZE 16u /* bytes of the footer that its checksum covers */
 
 /* ---- Head ------------------------------------------------------------------------------------------------------- */
 
@@ -169,7 +169,7 @@ int snapshot_reader_init(struct snapshot_reader *reader, struct snapshot_chain *
 	return 0;
 }
 
-/* Each unit of the chunk belongs to one place of one row, in order. */
+/* The rows use the chunk's units in order, each once. */
 static int check_units(struct snapshot_reader *reader, const struct extent_row *row)
 {
 	for (uint32_t i = 0; i < EXTENT_ROW_UNITS; i++) {

@@ -28,7 +28,7 @@ static int put_row(void *argument, struct slice key, struct slice value)
 	return install->kv->ops->batch_size(install->batch) < BATCH_SIZE ? 0 : install_write_batch(install);
 }
 
-/* With them the region exists. */
+/* Written last: with its state rows the region exists. */
 static int put_states(struct install *install, const struct snapshot_position *position)
 {
 	uint8_t applied[APPLY_STATE_SIZE];

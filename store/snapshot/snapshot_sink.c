@@ -16,7 +16,7 @@ struct snapshot_sink {
 	struct raft_message message; /* MsgSnap */
 	struct snapshot_chain chain;
 	struct snapshot_stage *stage;
-	/* Of the chunk that is being taken in, until the stage has its rows. */
+	/* Extents of the present chunk's units, until the stage has its rows. */
 	struct block_extent extents[SNAPSHOT_UNITS_MAX];
 	uint32_t extent_count;
 };
@@ -38,7 +38,7 @@ void snapshots_close(struct snapshots *snapshots)
 
 /* ---- Wanted or not ---------------------------------------------------------------------------------------------- */
 
-/* What the message says of the region, or that no correct sender says it. */
+/* Decodes the message's head. Fails if no correct sender sends such a message. */
 static int check_message(const struct engines *engines, const struct peer_envelope *envelope,
 	const struct raft_message *message, struct snapshot_head *head)
 {
@@ -64,7 +64,7 @@ static int check_message(const struct engines *engines, const struct peer_envelo
 	return status;
 }
 
-/* Whether it brings this store anything, and finds room. What has a part of its range here must go first. */
+/* Whether the snapshot is newer than the replica's state. A region that overlaps its range must be removed first. */
 static int check_wanted(struct snapshots *snapshots, const struct peer_envelope *envelope,
 	const struct raft_message *message, const struct region *region)
 {
@@ -88,7 +88,7 @@ static int check_wanted(struct snapshots *snapshots, const struct peer_envelope 
 
 /* ---- Room ------------------------------------------------------------------------------------------------------- */
 
-/* Bytes that may be written. */
+/* Bytes that may still be written. */
 static uint64_t room_of(const struct engines *engines)
 {
 	struct blocks_stats stats;
@@ -106,7 +106,7 @@ static int check_room(struct snapshots *snapshots, const struct peer_envelope *e
 	return is_full || (route && atomic_load(&route->is_stuck)) ? -ENOSPC : 0;
 }
 
-/* Whether it fits in the place of what the region has here. */
+/* Whether it fits once the region's present state is removed. */
 static bool fits_instead(struct snapshots *snapshots, const struct peer_envelope *envelope)
 {
 	const struct route *route = router_find(snapshots->router, envelope->region);
@@ -126,7 +126,7 @@ static bool fits_instead(struct snapshots *snapshots, const struct peer_envelope
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-/* STATUS_LIMIT: there are too many, or one of the region. */
+/* STATUS_LIMIT: too many sinks, or the region has one. */
 static int enlist(struct snapshots *snapshots, struct snapshot_sink *sink)
 {
 	int status = 0;
@@ -236,7 +236,7 @@ void snapshot_sink_abort(struct snapshot_sink *sink)
 
 /* ---- Chunks ----------------------------------------------------------------------------------------------------- */
 
-/* Takes extents for the chunk's units, and writes these. */
+/* Allocates extents for the chunk's units and writes the units. */
 static int place_units(struct snapshot_sink *sink, const struct snapshot_reader *reader)
 {
 	struct blocks *blocks = sink->snapshots->engines->blocks;
@@ -267,7 +267,7 @@ static uint64_t address_of(const struct snapshot_sink *sink, uint64_t unit)
 	return extent->address + unit;
 }
 
-/* The row names units of the chunk; now it names where they lie here. */
+/* Replaces the row's units of the chunk by their addresses in this store. */
 static int add_extents(struct snapshot_sink *sink, const struct snapshot_record *record,
 	struct extent_row *row, struct writer *rows)
 {
@@ -350,7 +350,7 @@ bool snapshot_sink_is_complete(const struct snapshot_sink *sink)
 	return sink->chain.is_last;
 }
 
-/* Before anything names them. */
+/* Syncs the units before a durable stage names them. */
 static int sync_units(struct blocks *blocks)
 {
 	PLANT("snapshot:extents_unsynced", return 0);

@@ -1,6 +1,7 @@
 /*
- * snapshot_sink.h: what a store is receiving (transport.h has the calls): chunks become rows of a stage and units of this
- * store's own extents. A store receives few snapshots at once, and one of a region.
+ * snapshot_sink.h: snapshots that a store receives (transport.h has the calls). Chunks become rows of a stage, and
+ * their units are written to this store's extents. A store receives at most count_max snapshots at once, and one of
+ * each region.
  */
 #ifndef RAFTKV_STORE_SNAPSHOT_SNAPSHOT_SINK_H
 #define RAFTKV_STORE_SNAPSHOT_SNAPSHOT_SINK_H
@@ -15,9 +16,10 @@
 
 struct snapshot_stage;
 
-/* Where the messages go that snapshots come with; raftkv's. Any thread. Both take and zero the message. */
+/* The receiver of the MsgSnap messages that come with snapshots, set by raftkv. Any thread. Both calls take and zero
+ * the message. */
 struct snapshot_receiver {
-	/* Steps a MsgSnap without its snapshot: there is no room for that, but in the place of what is here. */
+	/* Steps a MsgSnap without its snapshot, which would fit only in the place of the replica's present state. */
 	void (*step)(void *argument, const struct peer_envelope *envelope, struct raft_message *message);
 	/* Steps a MsgSnap with its stage, which is durable and taken. STATUS_LIMIT or -ENOMEM: neither is taken. */
 	int (*step_snapshot)(void *argument, const struct peer_envelope *envelope,
@@ -25,12 +27,12 @@ struct snapshot_receiver {
 	void *argument;
 };
 
-/* A store's snapshots, going and coming; part of raftkv. */
+/* A store's snapshots, sent and received; part of raftkv. */
 struct snapshots {
 	struct engines *engines;
 	struct router *router;
 	struct snapshot_receiver receiver;
-	uint32_t count_max; /* that go at once, and that come */
+	uint32_t count_max; /* limit of snapshots sent at once, and of those received */
 	_Atomic uint32_t sources;
 	pthread_mutex_t lock; /* of the next two */
 	struct snapshot_sink *sinks;
@@ -43,7 +45,7 @@ struct snapshots {
 /* 0 or -errno. The engines and the router outlive it. */
 int snapshots_init(struct snapshots *snapshots, struct engines *engines, struct router *router,
 	uint32_t count_max, const struct snapshot_receiver *receiver);
-void snapshots_close(struct snapshots *snapshots); /* without sources and sinks */
+void snapshots_close(struct snapshots *snapshots); /* no source and no sink is left */
 
 /* As raftkv_receive_snapshot (transport.h). */
 int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *envelope,

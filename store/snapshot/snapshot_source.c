@@ -17,13 +17,13 @@ struct snapshot_source {
 	struct region_size size; /* zero: not measured */
 	struct snapshot_chain chain;
 	enum snapshot_kind kind; /* of the rows that are being read */
-	struct kv_iterator *rows; /* NULL: they have not been begun */
-	bool is_at_row; /* `rows` stands at one that has not been taken */
+	struct kv_iterator *rows; /* NULL: not begun */
+	bool is_at_row; /* `rows` is at a row that has not been taken */
 };
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
 
-/* Moves to the next row that is there, through all kinds. STATUS_NOT_FOUND: there is none. */
+/* Moves to the next row, through all kinds. STATUS_NOT_FOUND: there is none. */
 static int snapshot_source_advance(struct snapshot_source *source)
 {
 	struct kv_engine *kv = source->engines->kv;
@@ -60,7 +60,7 @@ static struct snapshot_record record_at(const struct snapshot_source *source)
 
 /* ---- Extents ---------------------------------------------------------------------------------------------------- */
 
-/* Reads neighbours together, into the chunk, and checks them. */
+/* Reads adjacent units at once into the chunk and verifies their checksums. */
 static int read_run(
 	struct snapshot_source *source, const struct extent_unit *units, uint32_t count, uint8_t *bytes)
 {
@@ -79,7 +79,7 @@ static int read_run(
 	return status;
 }
 
-/* Reads what the row maps behind the chunk's `before` units, and makes it name those. */
+/* Reads the units that the row maps behind the chunk's `before` units, and replaces their addresses. */
 static int read_units(struct snapshot_source *source, struct extent_row *row, uint32_t before, uint8_t *bytes)
 {
 	int status = 0;
@@ -178,7 +178,7 @@ static int get_row(struct snapshot_source *source, const struct key *key, struct
 	return kv->ops->get(kv, source->kv, KV_TIER_ALL, key_slice(key), value);
 }
 
-/* What the snapshot is of: the states that its own rows say. */
+/* Reads the region state and apply state of the KV snapshot itself. */
 static int read_states(struct snapshot_source *source, uint64_t region)
 {
 	struct kv_value value = {0};

@@ -12,7 +12,7 @@
 
 #define VERSION	       1
 #define FRAME_SIZE     16u /* bytes of a frame's header */
-#define FRAME_SIZE_MAX (2 * SNAPSHOT_CHUNK_SIZE_MAX) /* bytes in one: keys and addresses may be longer here */
+#define FRAME_SIZE_MAX (2 * SNAPSHOT_CHUNK_SIZE_MAX) /* bytes; keys may be longer than in a chunk */
 
 enum frame_kind { FRAME_HEAD = 1, FRAME_ROWS, FRAME_END };
 
@@ -214,7 +214,7 @@ int snapshot_stage_new(
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
-/* Where a reading of the file stands. */
+/* The position of a walk through the file. */
 struct cursor {
 	uint64_t offset;
 	uint64_t checksum;
@@ -284,7 +284,7 @@ int snapshot_stage_each(struct snapshot_stage *stage,
 	return status;
 }
 
-/* The first frame says that it is the stage that is meant. */
+/* The first frame must match the stage's position. */
 static int check_head(const struct snapshot_stage *stage, struct slice bytes)
 {
 	const struct snapshot_position *expected = &stage->position;
@@ -302,7 +302,7 @@ static int check_head(const struct snapshot_stage *stage, struct slice bytes)
 	return is_same ? 0 : STATUS_CORRUPT;
 }
 
-/* Reads all of it: head, rows, end, and nothing behind. */
+/* Reads and verifies the whole file: head, rows and end, with nothing behind them. */
 static int verify(struct snapshot_stage *stage)
 {
 	struct cursor cursor = {.checksum = stage->position.stage};

@@ -21,7 +21,8 @@ static struct life_entry *find(const struct lives *lives, uint64_t store)
 	return NULL;
 }
 
-/* Has the directory lived the life on record? One that remembers as many lives as it can may have forgotten it. */
+/* Whether the directory remembers the recorded life. A directory with the maximal number of lives may have forgotten
+ * it. */
 static bool remembers(const struct life_claim *claim, const struct life_record *known)
 {
 	uint64_t back = claim->incarnation - known->incarnation;
@@ -160,7 +161,7 @@ static void log_durable(const struct lives *lives, uint64_t before)
 	}
 }
 
-/* Those that wait for no later version than `version`. */
+/* Ends the admissions that wait for `version` or an earlier one. */
 static void lives_finish(struct lives *lives, uint64_t version, int status)
 {
 	while (lives->first && lives->first->version <= version) {

@@ -1,16 +1,17 @@
 /*
- * lives.h: which directory and which life of it (data_dir.h) each other store of the cluster was last heard of with.
+ * lives.h: records for each other store of the cluster its directory and the directory's last known life (data_dir.h).
  *
- * A store that comes back with less than it has acknowledged would lie to a leader and vote for a log that lacks what was
- * promised. Its directory may have been made anew, or be a copy of an earlier life. So a store heeds another one, in votes
- * and acknowledgements, only from the moment that it has this life of it on record, durably: a mark of region 0 in the log.
- * The next life is taken when the directory that lives it remembers the one on record, and refused when it does not: what
- * the life on record has promised may be missing there. As stores tell each other of a new life before they say anything
- * else (net_transport.h), every store that was up meanwhile knows. A store that heard nothing of a life cannot miss it.
+ * A store that returns without data that it has acknowledged would mislead a leader and vote for a log that lacks
+ * committed entries. Its directory may have been made anew, or be a copy of an earlier life. So a store accepts
+ * messages from another store only once that store's life is recorded durably, in a mark of region 0 in the log. A new
+ * life is accepted if its directory remembers the recorded life. It is refused if not, because state that the recorded
+ * life has acknowledged may be missing. Stores tell each other of a new life before they send anything else
+ * (net_transport.h), so every store that was up meanwhile knows of it. A store that never heard of a life has relied on
+ * nothing that it acknowledged.
  *
- * What the records of region 1 say (a store is out, a later incarnation) is minded too, while the process lives.
+ * The cluster's records in region 1 (a store is out, a later incarnation) also count, while the process runs.
  *
- * All on the first shard's loop, or before the loops run.
+ * All calls on the first shard's loop, or before the loops run.
  */
 #ifndef RAFTKV_STORE_TRANSPORT_LIVES_H
 #define RAFTKV_STORE_TRANSPORT_LIVES_H
@@ -21,39 +22,41 @@
 #include "proto/status.h"
 #include "store/engines.h"
 
-#define LIVES_STORES_MAX 4096u /* on record */
+#define LIVES_STORES_MAX 4096u /* stores on record */
 
 struct raftkv;
 
-/* What a store says of itself. */
+/* A store's statement about itself. */
 struct life_claim {
 	uint64_t store;
 	uint64_t directory_id; /* 0: unknown */
 	uint64_t incarnation;
-	const uint64_t *lives; /* as struct ident's */
-	size_t life_count; /* 0: its program knows of none */
+	const uint64_t *lives; /* as in struct ident */
+	size_t life_count; /* 0: its program is too old to have lives */
 };
 
-/* One that waits until its life is on record. */
+/* A caller that waits until a life is on record. */
 struct life_admission {
-	/* 0, or why it cannot be on record. */
+	/* 0, or the reason why the life cannot be recorded. */
 	void (*done)(struct life_admission *admission, int status);
-	/* The lives': */
+	/* Used by lives.c: */
 	struct life_admission *next;
 	uint64_t version;
 };
 
-/* 0: the life is on record. STATUS_WOULD_BLOCK: it will be; then `done` comes, later, unless `admission` is NULL. Otherwise, with a sentence: -ESTALE:
- * its directory is an old copy, or was made anew, or the store is out; -EBUSY, -ENOSPC: not now. */
+/* Admits the claimed life. 0: it is on record. STATUS_WOULD_BLOCK: it is being recorded, and `done` is called later,
+ * unless `admission` is NULL. Errors, with a sentence: -ESTALE: the directory is an old copy or was made anew, or the
+ * store is out; -EBUSY, -ENOSPC: retry later. */
 int raftkv_admit(struct raftkv *raftkv, const struct life_claim *claim, struct life_admission *admission,
 	struct status *refusal);
-/* Whether it would be admitted: 0 or -ESTALE, with a sentence. Changes nothing. */
+/* Whether the claim would be admitted: 0, or -ESTALE with a sentence. Changes nothing. */
 int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, struct status *refusal);
-/* Another store, or the cluster, has refused this one, as -ESTALE says: it fails with that sentence. When no store has
- * this life on record (`is_known`), the directory is to forget it. Any thread; blocks; may come again and again. */
+/* Another store, or the cluster, has refused this one with -ESTALE: this store fails with that sentence. Unless a store
+ * has this life on record (`is_known`), the directory forgets the life. Any thread; blocks; may be called
+ * repeatedly. */
 void raftkv_refused(struct raftkv *raftkv, const struct status *why, bool is_known);
-/* What the cluster's records say of a store: the last incarnation and the id of the directory (0: unknown) that it entered with, and
- * whether it stays out. 0 or -ENOMEM. */
+/* Takes the cluster's record of a store: the last incarnation and the directory id (0: unknown) with which it entered,
+ * and whether it is out. 0 or -ENOMEM. */
 int raftkv_learn_life(
 	struct raftkv *raftkv, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out);
 
@@ -68,28 +71,28 @@ struct life_record {
 struct life_entry {
 	struct life_record record; /* durable once `durable` has reached `version` */
 	uint64_t version;
-	uint64_t entered; /* the incarnation that region 1 has */
+	uint64_t entered; /* the incarnation in region 1 */
 	bool is_out;
 };
 
 struct lives {
 	struct engines *engines;
 	struct env_loop *loop;
-	/* The owner's: nothing is admitted, and nothing is on its way any more; on the loop. */
+	/* Set by the owner, called on the loop once no admission and no write is left after lives_stop. */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 	struct life_entry *entries; /* in no order */
 	uint32_t count, capacity;
 	uint64_t version; /* of the newest change */
-	uint64_t writing, durable; /* versions; what is on its way, what is on disk */
+	uint64_t writing, durable; /* the versions being written and on disk */
 	bool is_writing, is_stopping;
-	struct buf *bytes; /* on their way */
+	struct buf *bytes; /* the record being written */
 	struct log_mark mark;
 	struct log_write write;
-	struct life_admission *first, **end; /* that wait, in the order of their versions */
+	struct life_admission *first, **end; /* waiting admissions, in the order of their versions */
 };
 
-/* Reads what is on record. Blocks. */
+/* Reads the recorded lives. Blocks. */
 int lives_open(struct lives *lives, struct engines *engines, struct env_loop *loop, struct status *status);
 /* As raftkv_admit, raftkv_judge_life and raftkv_learn_life. */
 int lives_admit(struct lives *lives, const struct life_claim *claim, struct life_admission *admission,
@@ -97,12 +100,12 @@ int lives_admit(struct lives *lives, const struct life_claim *claim, struct life
 int lives_judge(const struct lives *lives, const struct life_claim *claim, struct status *refusal);
 int lives_learn(
 	struct lives *lives, uint64_t store, uint64_t incarnation, uint64_t directory_id, bool is_out);
-/* Nothing is admitted any more; `stopped` when nothing is on its way. */
+/* Ends admissions; calls `stopped` when no write is in flight. */
 void lives_stop(struct lives *lives);
 void lives_close(struct lives *lives);
 
 #define LIVES_SIZE_MAX (16u + LIVES_STORES_MAX * 32u) /* bytes of the mark */
-/* The mark as bytes, for lives.c and its tests: 0 or STATUS_CORRUPT. */
+/* The mark's value, public for tests. 0, -ENOMEM or STATUS_CORRUPT. */
 int lives_decode(struct lives *lives, struct slice bytes);
 int lives_encode(const struct lives *lives, struct buf **bytes);
 

@@ -1,4 +1,4 @@
-/* Where other stores are, and telling them of this store's life before anything else is said. */
+/* The addresses of other stores, and telling them of this store's life before any other message. */
 #include "store/transport/net_transport_internal.h"
 
 #include <errno.h>
@@ -168,7 +168,7 @@ static uint32_t find_untold(struct net_transport *transport, uint64_t stores[TOL
 	return count;
 }
 
-/* A greeting tells it. */
+/* The greeting of a link tells the life. */
 static void on_telling(struct env_timer *timer)
 {
 	struct net_transport *transport = container_of(timer, struct net_transport, telling_timer);

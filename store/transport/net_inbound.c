@@ -1,4 +1,4 @@
-/* Links that other stores began. One is welcome once its sender's life is on record here (lives.h). */
+/* Links that other stores began. A link is accepted once its sender's life is on record here (lives.h). */
 #include "store/transport/net_transport_internal.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include "proto/container.h"
 #include "store/transport/peer_message.h"
 
-#define INBOUNDS_MAX 1024u /* links that others began, of one lane */
+#define INBOUNDS_MAX 1024u /* links that other stores began, per lane */
 
 /* ---- What comes ------------------------------------------------------------------------------------------------- */
 
@@ -113,7 +113,7 @@ static int inbound_admit(struct net_transport *transport, const Raftkv__Hello *h
 	return raftkv_admit(transport->raftkv, &claim, admission, refusal);
 }
 
-/* A snapshot comes behind messages, whose link has put the life on record. */
+/* A snapshot is sent after messages, whose link has put the sender's life on record. */
 int net_transport_greet_snapshot(
 	void *argument, struct link *link, const Raftkv__Hello *hello, struct status *refusal)
 {

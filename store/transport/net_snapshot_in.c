@@ -1,4 +1,4 @@
-/* Snapshots that are received. */
+/* Snapshots being received. */
 #include "store/transport/net_snapshots.h"
 
 #include <errno.h>
@@ -12,19 +12,19 @@
 struct net_snapshot_in {
 	struct net_snapshot_in *next;
 	struct net_snapshots *owner;
-	struct link *link; /* NULL: gone */
+	struct link *link; /* NULL: closed */
 	uint64_t store; /* the sender's */
 	bool is_begun; /* `message` came */
 	struct peer_envelope envelope;
 	struct raft_message message;
 	struct snapshot_sink *sink; /* NULL: none yet, or given back */
 	bool is_accepted; /* the sink is there, or was */
-	struct buf *chunks[NET_SNAPSHOT_WINDOW]; /* that came and have not been taken in */
+	struct buf *chunks[NET_SNAPSHOT_WINDOW]; /* received chunks that are not written to the sink */
 	uint32_t chunk_count;
 	struct env_work work;
 	bool is_working;
-	bool is_done; /* the sink has all of it, and is gone */
-	int status; /* of the work; negative: nothing more is taken */
+	bool is_done; /* the sink has the whole snapshot and is freed */
+	int status; /* of the work; negative: no more chunks are accepted */
 	struct env_timer timer;
 };
 
@@ -61,7 +61,7 @@ static void on_aborted(struct env_work *work)
 	in_free(container_of(work, struct net_snapshot_in, work));
 }
 
-/* The link is gone, and nothing is on a worker. */
+/* Ends the transfer: the link is closed and no work is on a worker. */
 static void snapshot_in_leave(struct net_snapshot_in *in)
 {
 	if (in->sink)

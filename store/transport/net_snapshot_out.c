@@ -1,4 +1,4 @@
-/* Snapshots that are sent. */
+/* Snapshots being sent. */
 #include "store/transport/net_snapshots.h"
 
 #include <errno.h>
@@ -12,26 +12,26 @@
 struct net_snapshot_out {
 	struct net_snapshot_out *next;
 	struct net_snapshots *owner;
-	struct link *link; /* NULL: gone */
+	struct link *link; /* NULL: closed */
 	struct peer_message *peer_message; /* MsgSnap */
 	uint64_t region, replica; /* the receiver's */
 	struct snapshot_source *source;
 	struct env_work work;
 	bool is_working;
 	int status; /* of the work */
-	struct buf *chunk; /* read, and not sent yet; the worker's while there is one */
-	bool is_read; /* to the end */
-	bool is_done; /* the receiver has all of it */
-	int result; /* 0, or why it has not */
+	struct buf *chunk; /* read and not sent yet; used by the worker while it runs */
+	bool is_read; /* all chunks have been read */
+	bool is_done; /* the receiver has the whole snapshot */
+	int result; /* the final status, for the report */
 	uint32_t unanswered; /* frames */
-	uint64_t due; /* env_now: before which the pace lets no chunk go */
+	uint64_t due; /* env_now: the rate limit allows the next chunk from here on */
 	uint64_t heard; /* env_now */
 	struct env_timer timer;
 };
 
 /* ---- Pace ------------------------------------------------------------------------------------------------------- */
 
-/* When `size` bytes may go. */
+/* Reserves `size` bytes; returns when they may be sent. */
 static uint64_t reserve(struct net_pace *pace, uint64_t now, size_t size)
 {
 	uint64_t due;
@@ -150,7 +150,7 @@ static void snapshot_out_set_timer(struct net_snapshot_out *out, uint64_t now)
 		snapshot_out_on_timer);
 }
 
-/* Sends what may go, and reads what may go next. */
+/* Sends the chunk if that is allowed now, and begins to read the next one. */
 static void snapshot_out_go_on(struct net_snapshot_out *out)
 {
 	uint64_t now = env_now(out->owner->self->env);

@@ -12,7 +12,7 @@
 
 #define WAITING_MAX	4096u /* messages to one store, */
 #define WAITING_SIZE	(16u << 20) /* or bytes of them, that wait for a link */
-#define RECEIVE_SIZE	(128u << 20) /* bytes of frames that a lane receives at once */
+#define RECEIVE_SIZE	(128u << 20) /* bytes of frames in memory that a lane receives */
 #define BATCH_COUNT_MAX 512u
 #define BATCH_SIZE_MAX	(4u << 20) /* bytes of heads in one frame */
 
@@ -50,7 +50,7 @@ static struct peer_message *peer_messages_pop(struct peer_messages *peer_message
 	return peer_message;
 }
 
-/* It will not arrive. */
+/* Drops a message and reports the loss. */
 static void drop(struct net_transport *transport, struct peer_message *peer_message)
 {
 	net_count(&transport->messages_dropped, 1);
@@ -74,7 +74,7 @@ struct batch {
 	size_t size, payload_size;
 };
 
-/* Whether the peer_message fits behind those that are in the batch. */
+/* Whether the peer_message fits into the batch. */
 static bool fits(const struct batch *batch, const struct peer_message *peer_message)
 {
 	return batch->count < BATCH_COUNT_MAX && batch->size + peer_message->size <= FRAME_HEAD_SIZE_MAX &&
@@ -134,7 +134,7 @@ void net_remote_flush(struct net_remote *remote)
 		net_transport_fill(&batch, &remote->waiting);
 		if (batch.count > 0)
 			status = send_batch(remote, &batch);
-		else /* larger than any frame */
+		else /* larger than a frame may be */
 			drop(remote->lane->transport, peer_messages_pop(&remote->waiting));
 	}
 	if (status < 0)
@@ -193,7 +193,7 @@ static int on_strange(void *argument, struct link *link, const struct frame *fra
 	(void)argument;
 	(void)link;
 	(void)frame;
-	return STATUS_MALFORMED; /* the other store answers on links of its own */
+	return STATUS_MALFORMED; /* the other store sends on links of its own */
 }
 
 static void on_link_closed(void *argument, struct link *link, const struct status *why)

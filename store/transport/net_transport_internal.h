@@ -1,4 +1,4 @@
-/* What the files of the network transport share (net_transport.h). Nobody else includes it. */
+/* Shared by the files of the network transport (net_transport.h) alone. */
 #ifndef RAFTKV_STORE_TRANSPORT_NET_TRANSPORT_INTERNAL_H
 #define RAFTKV_STORE_TRANSPORT_NET_TRANSPORT_INTERNAL_H
 
@@ -27,7 +27,7 @@ struct net_remote {
 	struct net_lane *lane;
 	struct link *link; /* NULL: none */
 	bool is_open;
-	bool is_down; /* and that was logged */
+	bool is_down; /* the link failed, which was logged */
 	uint32_t failures; /* of links, in a row */
 	uint64_t pause_until; /* env_now */
 	struct peer_messages waiting;
@@ -39,13 +39,13 @@ struct net_remote {
 struct inbound {
 	struct inbound *next, **self;
 	struct net_lane *lane;
-	struct link *link; /* NULL: gone, but for `admission` */
+	struct link *link; /* NULL: closed; the inbound waits for `admission` */
 	uint64_t store;
-	bool is_waiting; /* for its life to be on record */
+	bool is_waiting; /* waits until its life is on record */
 	struct life_admission admission;
 };
 
-/* What one loop has. */
+/* The state of one loop. */
 struct net_lane {
 	struct net_transport *transport;
 	struct env_loop *loop;
@@ -55,21 +55,21 @@ struct net_lane {
 	uint32_t link_count; /* of both kinds */
 	uint32_t inbound_count;
 	struct tally nonsense;
-	struct budget budget; /* of what inbounds and snapshots receive */
+	struct budget budget; /* limits the bytes that inbounds and snapshots receive */
 	struct net_snapshots snapshots;
 	struct env_mail flush_mail, speak_mail, stop_mail;
 	bool is_flush_posted;
 	bool is_stopping, is_stopped;
 };
 
-/* What is known of a store. */
+/* Another store's address. */
 struct address {
 	UT_hash_handle hh;
 	uint64_t store;
 	char *text; /* NULL: unknown */
-	bool is_out; /* it need not be told */
+	bool is_out; /* it is no member: it need not be told */
 	bool is_told; /* it has this store's life on record */
-	bool is_tried; /* it was not to be reached, or did not want to know */
+	bool is_tried; /* it could not be reached, or refused */
 };
 
 struct net_transport {
@@ -77,12 +77,12 @@ struct net_transport {
 	const struct link_self *self;
 	const struct logger *logger;
 	struct raftkv *raftkv;
-	pthread_mutex_t lock; /* of the addresses */
+	pthread_mutex_t lock; /* guards the addresses */
 	struct address *addresses;
 	_Atomic uint64_t messages_sent, messages_received, messages_dropped;
 	_Atomic uint64_t frames_sent, bytes_sent, bytes_received;
 	struct net_pace pace;
-	/* Telling others of this store's life, on the first lane; until then nothing is said. */
+	/* Telling others of this store's life, on the first lane. Until may_speak is set, no messages are sent. */
 	atomic_bool may_speak;
 	struct env_mail start_mail;
 	struct env_timer telling_timer;
@@ -101,22 +101,22 @@ static inline void net_count(_Atomic uint64_t *counter, uint64_t by)
 }
 
 /* net_transport.c */
-struct net_lane *net_lane_here(struct net_transport *transport); /* NULL: this loop is none of its */
+struct net_lane *net_lane_here(struct net_transport *transport); /* NULL: the current loop is not a lane's */
 struct net_remote *net_remote_find(
-	struct net_lane *lane, uint64_t store); /* made if absent; NULL: no memory */
+	struct net_lane *lane, uint64_t store); /* made if absent; NULL: out of memory */
 /* Begins a link where there is none. False: the store cannot be reached now. */
 bool net_remote_call(struct net_remote *remote);
-/* Sends what waits, if it may. */
+/* Sends the waiting messages, if the link is open and sending is allowed. */
 void net_remote_flush(struct net_remote *remote);
 void net_check_stopped(struct net_lane *lane);
 
 /* net_addresses.c */
 char *net_address_of(
-	struct net_transport *transport, uint64_t store); /* the caller's to free; NULL: unknown */
-/* How a link to the store went, on any lane: it was welcomed, or never was. */
+	struct net_transport *transport, uint64_t store); /* the caller frees it; NULL: unknown */
+/* The outcome of a link to the store, on any lane: accepted (told), or closed before that (tried). */
 void net_note_told(struct net_transport *transport, uint64_t store);
 void net_note_tried(struct net_transport *transport, uint64_t store);
-/* Before any loop runs: begins to tell everybody, once they do. */
+/* Before any loop runs: begins to tell the other stores once the loops run. */
 void net_start_telling(struct net_transport *transport);
 void net_stop_telling(struct net_transport *transport); /* on the first lane */
 void net_count_told(struct net_transport *transport, uint32_t *told, uint32_t *untold); /* stores */

@@ -6,7 +6,7 @@
 #include "proto/check.h"
 #include "proto/status.h"
 
-#define HEAD_SIZE  256u /* bytes of a message without what varies */
+#define HEAD_SIZE  256u /* bytes of a message's fixed-size fields, at most */
 #define ENTRY_SIZE 48u
 
 /* ---- Out ---- */
@@ -46,7 +46,7 @@ static void fill_replica(Raftkv__Replica *to, const struct region_peer *from)
 	to->roles = from->roles;
 }
 
-/* The ids stay where they are. */
+/* The lists of ids are borrowed from the message's snapshot. */
 static void fill_snapshot(struct peer_message *peer_message)
 {
 	struct raft_conf_state *from = &peer_message->snapshot.conf_state;
@@ -212,7 +212,7 @@ static int open_conf_state(const Raftkv__ConfState *from, struct raft_conf_state
 	return status;
 }
 
-/* What is taken so far is the message's to close. */
+/* On an error the caller closes the message, with the parts taken so far. */
 static int open_snapshot(const Raftkv__Snapshot *from, struct raft_message *message)
 {
 	struct raft_snapshot *to = calloc(1, sizeof *to);

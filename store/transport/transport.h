@@ -1,10 +1,9 @@
 /*
- * transport.h: how peers' messages, and region snapshots, travel between stores.
+ * transport.h: the interface that carries peers' messages and region snapshots between stores.
  *
- * The store hands messages to a `transport` and is given those of others through raftkv_step and the snapshot sink.
- * The cluster's transport goes over the network; a store that is alone has none (NULL). A transport may lose, delay,
- * repeat and reorder messages; it never damages or misdirects one. What it knows of a loss it reports with
- * raftkv_report_unreachable.
+ * The store gives outgoing messages to a `transport` and gets incoming ones through raftkv_step and the snapshot sink.
+ * A cluster's transport uses the network; a store that is alone has none (NULL). A transport may lose, delay, repeat
+ * and reorder messages. It never damages or misdirects one. It reports known losses with raftkv_report_unreachable.
  */
 #ifndef RAFTKV_STORE_TRANSPORT_TRANSPORT_H
 #define RAFTKV_STORE_TRANSPORT_TRANSPORT_H
@@ -15,19 +14,19 @@
 #include "raft/raft.h"
 #include "store/rows/rows.h"
 
-/* Who speaks to whom, around every message. */
+/* Sender and receiver of a message. */
 struct peer_envelope {
 	uint64_t region;
 	struct region_epoch epoch; /* as the sender knows it */
 	struct region_peer from;
 	struct region_peer to;
-	uint64_t shared_index; /* of a leader: every replica has the log up to here; 0: not said */
+	uint64_t shared_index; /* from a leader: every replica has the log up to here; 0: not set */
 	/* The receiver's replica was removed from the region at `epoch`: it destroys itself. The message is empty. */
 	bool is_tombstone;
-	bool wants_snapshot; /* of a follower: the log is of no use to it */
-	/* With MsgSnap: a majority without the receiver is there and has all that the snapshot holds. */
+	bool wants_snapshot; /* from a follower: the log cannot serve it */
+	/* With MsgSnap: a majority without the receiver is active and has the log up to the snapshot's index. */
 	bool is_dispensable;
-	uint64_t content_size; /* with MsgSnap: bytes that it takes where it is installed; 0: not known */
+	uint64_t content_size; /* with MsgSnap: bytes that its install takes; 0: unknown */
 };
 
 /* ---- Snapshots of regions: a stream of chunks, beside the messages ---- */
@@ -35,9 +34,11 @@ struct peer_envelope {
 #define SNAPSHOT_CHUNK_SIZE_MAX                                                                              \
 	((2u << 20) + MUTATIONS_SIZE_MAX + (64u << 10)) /* bytes; see snapshot_chunk.h */
 
-/* The content of a region at one index, read by whoever sends it; pins what it refers to. One thread at a time. */
+/* The content of a region at one index, read by its sender. It keeps the extents that it refers to. One thread at a
+ * time. */
 struct snapshot_source;
-/* The next chunk, the caller's reference: blocks, on a worker. STATUS_NOT_FOUND: that was all; another error: give up. */
+/* The next chunk; the caller gets a reference. Blocks: on a worker. STATUS_NOT_FOUND: the end; another error is
+ * final. */
 int snapshot_source_next(struct snapshot_source *source, struct buf **chunk);
 void snapshot_source_free(struct snapshot_source *source); /* any thread */
 
@@ -52,9 +53,9 @@ struct transport_ops {
 	/* On the shard's loop. Borrows the message, shares the bufs it keeps; may drop it. */
 	void (*send)(struct transport *transport, const struct peer_envelope *envelope,
 		const struct raft_message *message);
-	/* On the shard's loop. Takes the source; `message` is the MsgSnap that the stream ends with, borrowed. When the
-	 * receiver has all of it, or when it failed: raftkv_report_snapshot, once, on any thread, with what the receiver
-	 * refused it with, if it did. */
+	/* On the shard's loop. Takes the source; `message` is the MsgSnap of the snapshot, borrowed. When the receiver
+	 * has all of it, or on a failure, the transport calls raftkv_report_snapshot once, on any thread, with the
+	 * receiver's status if the receiver refused it. */
 	void (*send_snapshot)(struct transport *transport, const struct peer_envelope *envelope,
 		const struct raft_message *message, struct snapshot_source *source);
 };
@@ -63,21 +64,21 @@ struct transport_ops {
 
 struct raftkv;
 
-/* A message for a replica on this store, which is taken and zeroed. For a region that has no replica here it may make
- * one, or be dropped: Raft sends again what matters. */
+/* A message for a replica on this store; it is taken and zeroed. If the region has no replica here, the message may
+ * create one, or is dropped: Raft repeats messages. */
 void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, struct raft_message *message);
 /* Messages to that replica did not arrive. */
 void raftkv_report_unreachable(struct raftkv *raftkv, uint64_t region, uint64_t peer);
 /* 0: it arrived. */
 void raftkv_report_snapshot(struct raftkv *raftkv, uint64_t region, uint64_t peer, int status);
 
-/* A snapshot begins to arrive: `message` (MsgSnap) is taken and zeroed. STATUS_LIMIT: too many at once; another error:
- * it is not wanted. Chunks are written in order, each once (blocks: a worker). `finish` makes the stage durable and
- * steps the message into the replica; it frees the sink, as does `abort`. */
+/* Begins to receive a snapshot; `message` (MsgSnap) is taken and zeroed. STATUS_LIMIT: too many at once, or its range
+ * is in use; another error: it is refused. Chunks are written in order, each once (blocks: on a worker). `finish` makes
+ * the stage durable and steps the message into the replica; it frees the sink, as does `abort`. */
 int raftkv_receive_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_sink **sink);
 int snapshot_sink_write(struct snapshot_sink *sink, struct slice chunk);
-/* The last chunk has been written. */
+/* Whether the last chunk has been written. */
 bool snapshot_sink_is_complete(const struct snapshot_sink *sink);
 int snapshot_sink_finish(struct snapshot_sink *sink);
 void snapshot_sink_abort(struct snapshot_sink *sink);
