@@ -47,7 +47,7 @@ static void on_maintenance_wanted(void *argument)
 {
 	struct raftkv *raftkv = argument;
 
-	flush_maintain(&raftkv->flush);
+	kv_flush_maintain(&raftkv->flush);
 }
 
 /* The ids of a new store: those of the options, or else store 1 of a cluster with a random id. */
@@ -199,7 +199,7 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 		code = snapshots_init(&raftkv->snapshots, &raftkv->engines, &raftkv->router,
 			raftkv->options.snapshot_count_max, &receiver);
 	if (code == 0)
-		code = flush_init(&raftkv->flush, &raftkv->engines, &raftkv->router, &raftkv->options);
+		code = kv_flush_init(&raftkv->flush, &raftkv->engines, &raftkv->router, &raftkv->options);
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	raftkv->flush.resume = on_space_freed;
@@ -216,7 +216,7 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 static void raftkv_begin(struct raftkv *raftkv)
 {
 	raftkv->started = env_now(raftkv->engines.env);
-	flush_start(&raftkv->flush);
+	kv_flush_start(&raftkv->flush);
 	for (uint32_t i = 0; i < raftkv->shard_count; i++)
 		shard_begin(&raftkv->shards[i]);
 }
@@ -251,7 +251,7 @@ static void on_stopped(struct env_mail *mail)
 	raftkv->stopped(raftkv->stopped_argument);
 }
 
-static void on_flushed(struct flush *flush)
+static void on_flushed(struct kv_flush *flush)
 {
 	struct raftkv *raftkv = container_of(flush, struct raftkv, flush);
 
@@ -262,7 +262,7 @@ static void on_shards_stopped(struct env_mail *mail)
 {
 	struct raftkv *raftkv = container_of(mail, struct raftkv, stop_mail);
 
-	flush_finish(&raftkv->flush, on_flushed);
+	kv_flush_finish(&raftkv->flush, on_flushed);
 }
 
 void raftkv_on_shard_stopped(struct raftkv *raftkv)
@@ -306,7 +306,7 @@ void raftkv_free(struct raftkv *raftkv)
 	for (uint32_t i = 0; i < raftkv->shard_count; i++)
 		shard_close(&raftkv->shards[i]);
 	free(raftkv->shards);
-	flush_close(&raftkv->flush);
+	kv_flush_close(&raftkv->flush);
 	lives_close(&raftkv->lives);
 	router_visit(&raftkv->router, route_snapshot_forget);
 	router_close(&raftkv->router);

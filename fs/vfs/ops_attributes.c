@@ -83,7 +83,7 @@ static void op_setattr(
 	};
 	if (setattr->op.setattr.valid & OP_SET_MODE) /* before the flush: later writes strip again */
 		front_note_mode(request->front, ino, stat->st_mode);
-	request_flush(request, ino, setattr_flushed);
+	request_write_back(request, ino, setattr_flushed);
 }
 
 static void setattr_flushed(struct request *request)

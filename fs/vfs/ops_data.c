@@ -55,7 +55,8 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	if (!(info->flags & O_DIRECT))
 		node_set_pages(read->request.front->nodes, ino);
 	request_count_payload(&read->request, size);
-	request_flush_range(&read->request, ino, read->offset, read->size, &read->buffered_end, read_flushed);
+	request_write_back_range(
+		&read->request, ino, read->offset, read->size, &read->buffered_end, read_flushed);
 }
 
 static void read_flushed(struct request *request)
@@ -145,7 +146,7 @@ static void op_fallocate(
 			.length = (uint64_t)length,
 			.kill = !is_privileged(fuse)},
 	};
-	request_flush(&fallocate->request, ino, fallocate_flushed);
+	request_write_back(&fallocate->request, ino, fallocate_flushed);
 }
 
 /* Extents are copy-on-write, so that space cannot be reserved. Only a range that cannot fit at all is refused. */
@@ -239,12 +240,12 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 			.length = length < OP_WRITE_SIZE_MAX ? length : OP_WRITE_SIZE_MAX,
 			.kill = !is_privileged(fuse)},
 	};
-	request_flush_or_fail(&copy->request, source, copy_source_flushed);
+	request_write_back_or_fail(&copy->request, source, copy_source_flushed);
 }
 
 static void copy_source_flushed(struct request *request)
 {
-	request_flush(request, copy_of(request)->op.copy.ino, copy_flushed);
+	request_write_back(request, copy_of(request)->op.copy.ino, copy_flushed);
 }
 
 static void copy_flushed(struct request *request)
@@ -302,7 +303,8 @@ static void op_lseek(fuse_req_t fuse, fuse_ino_t ino, off_t offset, int whence, 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		request_reply_error(&seek->request, -EINVAL);
 	else
-		request_flush_range(&seek->request, ino, seek->offset, SIZE_MAX, &buffered_end, seek_flushed);
+		request_write_back_range(
+			&seek->request, ino, seek->offset, SIZE_MAX, &buffered_end, seek_flushed);
 }
 
 static void seek_flushed(struct request *request)
@@ -343,7 +345,7 @@ static void op_fsync(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse
 		return;
 	fsync->ino = ino;
 	fsync->handle = handle_of(info);
-	request_flush(&fsync->request, ino, fsync_flushed);
+	request_write_back(&fsync->request, ino, fsync_flushed);
 }
 
 static void fsync_flushed(struct request *request)

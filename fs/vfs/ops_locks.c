@@ -85,7 +85,7 @@ static void op_flush(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *inf
 	flush->request.given_up = flush_flushed;
 	/* Before the reply: locks that the process takes through another handle after it are kept. */
 	handle_remove_owner(flush->handle, LOCK_POSIX, flush->owner);
-	request_flush(&flush->request, ino, flush_flushed);
+	request_write_back(&flush->request, ino, flush_flushed);
 }
 
 static int flush_error(const struct flush_request *flush)

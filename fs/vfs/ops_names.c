@@ -156,7 +156,7 @@ static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const ch
 		.kind = OP_LINK,
 		.link = {.ino = ino, .parent = parent, .name = request_name(named->name)},
 	};
-	request_flush(&named->change.request, ino, link_flushed);
+	request_write_back(&named->change.request, ino, link_flushed);
 }
 
 static void link_flushed(struct request *request)
@@ -290,7 +290,7 @@ static void rename_found(struct request *request)
 	if (request->error)
 		rename_flushed(request);
 	else
-		request_flush_or_fail(request, rename->finding.attributes.ino, rename_flushed);
+		request_write_back_or_fail(request, rename->finding.attributes.ino, rename_flushed);
 }
 
 static void rename_flushed(struct request *request)

@@ -71,7 +71,7 @@ static void open_found(struct request *request)
 	else if (!(opening->info.flags & O_TRUNC))
 		open_done(opening);
 	else
-		request_flush(request, opening->ino, open_flushed);
+		request_write_back(request, opening->ino, open_flushed);
 }
 
 static void open_flushed(struct request *request)

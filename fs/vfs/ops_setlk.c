@@ -133,7 +133,7 @@ static void setlk_start(struct setlk *setlk, fuse_ino_t ino, const struct fuse_f
 		.lock = {.ino = ino, .lock = *lock, .waits = is_blocking},
 	};
 	node_set(request->front->nodes, ino, NODE_LOCKED);
-	request_flush(request, ino, setlk_ask);
+	request_write_back(request, ino, setlk_ask);
 }
 
 static void setlk_ask(struct request *request)

@@ -163,7 +163,7 @@ static void write_durable(struct write *write, const void *data)
 	write_set_payload(request,
 		size < TAKE_SIZE_MIN ? buf_copy(data, size) : lane_take_data(request->lane, data, size));
 	if (request->payload)
-		request_flush(request, write->op.write.ino, write_flushed);
+		request_write_back(request, write->op.write.ino, write_flushed);
 	else
 		request_reply_error(request, -ENOMEM);
 }

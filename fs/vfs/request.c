@@ -240,7 +240,7 @@ static void on_flushed(struct env_mail *mail)
 		request->then(request);
 }
 
-static void flush_range(struct request *request, uint64_t ino, uint64_t offset, uint64_t size,
+static void write_back_range(struct request *request, uint64_t ino, uint64_t offset, uint64_t size,
 	uint64_t *file_end, request_cb then)
 {
 	struct write_back_waiter *waiter = &request->step.data;
@@ -255,27 +255,27 @@ static void flush_range(struct request *request, uint64_t ino, uint64_t offset, 
 	then(request);
 }
 
-void request_flush(struct request *request, uint64_t ino, request_cb then)
+void request_write_back(struct request *request, uint64_t ino, request_cb then)
 {
 	uint64_t file_end;
 
 	request->needs_data = false;
-	flush_range(request, ino, 0, UINT64_MAX, &file_end, then);
+	write_back_range(request, ino, 0, UINT64_MAX, &file_end, then);
 }
 
-void request_flush_or_fail(struct request *request, uint64_t ino, request_cb then)
+void request_write_back_or_fail(struct request *request, uint64_t ino, request_cb then)
 {
 	uint64_t file_end;
 
 	request->needs_data = true;
-	flush_range(request, ino, 0, UINT64_MAX, &file_end, then);
+	write_back_range(request, ino, 0, UINT64_MAX, &file_end, then);
 }
 
-void request_flush_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
+void request_write_back_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
 	uint64_t *file_end, request_cb then)
 {
 	request->needs_data = true;
-	flush_range(request, ino, offset, size, file_end, then);
+	write_back_range(request, ino, offset, size, file_end, then);
 }
 
 bool request_lay_over(const struct request *request, struct attributes *attributes, struct attributes *shown)

@@ -45,7 +45,7 @@ struct request {
 	int error; /* of the last question */
 	enum request_wait wait : 8;
 	bool may_fail; /* the question is by request_ask_any */
-	bool needs_data; /* the flush is not by request_flush: its error ends the request */
+	bool needs_data; /* the flush is not by request_write_back: its error ends the request */
 	bool has_node; /* opening.h has counted an open that no handle has taken yet */
 	union {
 		struct client_read read;
@@ -92,13 +92,13 @@ void request_ask_any(
 
 /* Writes out the file's buffered data, then calls `then`, also after an error, which node.h reports. Calls it at
  * once if no data is buffered. */
-void request_flush(struct request *request, uint64_t ino, request_cb then);
-/* request_flush for an operation that must not use old data: if data could not be written, that error ends the
+void request_write_back(struct request *request, uint64_t ino, request_cb then);
+/* request_write_back for an operation that must not use old data: if data could not be written, that error ends the
  * request. */
-void request_flush_or_fail(struct request *request, uint64_t ino, request_cb then);
-/* request_flush_or_fail for `size` bytes at `offset` only. `*file_end` is set before it returns:
+void request_write_back_or_fail(struct request *request, uint64_t ino, request_cb then);
+/* request_write_back_or_fail for `size` bytes at `offset` only. `*file_end` is set before it returns:
  * write_back_flush_range. */
-void request_flush_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
+void request_write_back_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
 	uint64_t *file_end, request_cb then);
 
 /* Calls `then` once old pages have been dropped (request_see); at once if there are none. Not for a request during

@@ -233,7 +233,7 @@ static int take_payloads(struct apply_context *context)
 static void drop_payloads(struct apply_context *context, bool is_refused)
 {
 	struct blocks *blocks = context->apply->engines->blocks;
-	uint64_t mark = flush_mark(context->apply->flush);
+	uint64_t mark = kv_flush_mark(context->apply->flush);
 
 	if (context->payload && is_refused)
 		payload_release(context->payload, blocks, mark);
@@ -362,19 +362,19 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 /* The batch is visible: drops the shared snapshots, notes the batch for flushing, and frees the replaced extents. */
 static int publish(struct apply *apply)
 {
-	struct flush *flush = apply->flush;
+	struct kv_flush *flush = apply->flush;
 	uint64_t mark;
 	int status = 0;
 
 	for (struct apply_task *task = apply->running; task; task = task_of(task->item.next))
 		route_snapshot_forget(task->region->route);
-	mark = flush_enter(flush);
+	mark = kv_flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
-		status = flush_note(
+		status = kv_flush_note(
 			flush, task->region->region.id, task->region->index, task->size, task->has_deferred);
 	free_replaced(apply, mark);
-	flush_leave(flush);
+	kv_flush_leave(flush);
 	return status;
 }
 
@@ -491,7 +491,7 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
+int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush, struct inbox *applied,
 	const char *name)
 {
 	int status = env_loop_new(engines->env, name, &apply->loop);

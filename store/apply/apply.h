@@ -3,7 +3,7 @@
  *
  * All tasks that came during the last batch make the next one: rows, extent-map edits and apply states of several
  * regions in one atomic KV batch. Small payloads are first given to the block store as deferred writes (blocks_defer),
- * so no row ever names bytes that cannot be read; a flush round syncs them (flush.h). When the batch is visible,
+ * so no row ever names bytes that cannot be read; a flush round syncs them (kv_flush.h). When the batch is visible,
  * replaced extents are freed, the batch is noted for flushing, and the tasks go back to their owner.
  *
  * An entry that does not match the region's epoch or range is refused, the same way on every replica. The store fails
@@ -18,7 +18,7 @@
 
 #include "raft/raft.h"
 #include "store/engines.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 #include "store/queues/queues.h"
 #include "store/rows/rows.h"
 
@@ -46,7 +46,7 @@ struct apply_write; /* apply.c: one write of small payloads */
 struct apply {
 	struct inbox inbox;
 	struct engines *engines;
-	struct flush *flush;
+	struct kv_flush *flush;
 	struct inbox *applied; /* takes the finished tasks */
 	struct env_loop *loop;
 	struct kv_batch *batch;
@@ -60,7 +60,7 @@ struct apply {
 };
 
 /* Makes and starts the thread. `engines`, `flush` and `applied` outlive it. 0 or -errno. */
-int apply_start(struct apply *apply, struct engines *engines, struct flush *flush, struct inbox *applied,
+int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush, struct inbox *applied,
 	const char *name);
 /* Any thread. Takes the task, which comes back through `applied`. */
 void apply_submit(struct apply *apply, struct apply_task *task);

@@ -19,7 +19,7 @@
 #include "proto/histogram.h"
 #include "store/engines.h"
 #include "store/evaluate/overlay.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 #include "store/requests.h"
 #include "store/rows/rows.h"
 
@@ -62,7 +62,7 @@ struct evaluation_host_ops {
 struct evaluation_host {
 	const struct evaluation_host_ops *ops;
 	struct engines *engines;
-	struct flush *flush;
+	struct kv_flush *flush;
 	struct evaluator *evaluator;
 	struct env_loop *loop;
 	struct evaluation_figures *figures;

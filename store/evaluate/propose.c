@@ -118,7 +118,7 @@ static void evaluate_propose(
 	else
 		drop_draft(evaluations, &draft);
 	if (status == -ENOSPC)
-		flush_request(evaluations->host.flush);
+		kv_flush_request(evaluations->host.flush);
 	if (status < 0)
 		evaluate_finish(write, status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status, NULL);
 	buf_unref(draft.entry.data);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/env_read_only.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 #include "store/kv/kv_rocksdb_overlay.h"
 #include "store/log/raft_log_engine.h"
 #include "store/log/raft_rocksdb.h"
@@ -168,7 +168,7 @@ static void replay_region(struct inspect *inspect, struct inspect_region *region
 		status_set(&inspect->log_status, status, "the raft log has nothing of region %llu", id);
 		return;
 	}
-	region->synced = flush_synced_index(inspect->log, id);
+	region->synced = kv_flush_synced_index(inspect->log, id);
 	log->ops->hard_state(log, id, &hard_state);
 	region->term = hard_state.term;
 	if (region->last < region->applied || region->first > region->applied + 1) {

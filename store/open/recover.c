@@ -10,7 +10,7 @@
 #include "store/open/recover_snapshots.h"
 #include "store/snapshot/snapshot.h"
 #include "store/apply/rewrite.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 
 #define READ_SIZE (4u << 20) /* bytes of entries at a time */
 
@@ -234,7 +234,7 @@ static int recover_log(const struct replica *replica, struct status *status)
 {
 	struct engines *engines = replica->engines;
 	uint64_t applied = replica->applied.index;
-	uint64_t synced = flush_synced_index(engines->log, replica->region);
+	uint64_t synced = kv_flush_synced_index(engines->log, replica->region);
 	uint64_t first, last, low;
 	int code = engines->log->ops->bounds(engines->log, replica->region, &first, &last);
 

@@ -145,7 +145,7 @@ static void finish_done(struct peer *peer)
 		append_pop(queue);
 		if (append->replaced)
 			payload_list_release(&append->replaced, peer_engines(peer)->blocks,
-				flush_mark(&peer_store(peer)->flush));
+				kv_flush_mark(&peer_store(peer)->flush));
 		peer_respond(peer, append->message.responses, append->message.response_count);
 		append_free(append);
 	}
@@ -170,7 +170,7 @@ static void on_logged(struct log_write *write, int status)
 		append->state = APPEND_WAITING;
 		queue->is_held = true;
 		note_full(peer);
-		flush_request(&peer_store(peer)->flush);
+		kv_flush_request(&peer_store(peer)->flush);
 	} else {
 		engines_fail(peer_engines(peer), status, "the log refused a record");
 		return;
@@ -342,7 +342,7 @@ static int place_waiting(struct peer *peer)
 	if (status != -ENOSPC)
 		return status;
 	note_full(peer);
-	flush_request(&peer_store(peer)->flush);
+	kv_flush_request(&peer_store(peer)->flush);
 	return 0;
 }
 

@@ -237,7 +237,7 @@ static int clear_ranges(const struct peer_install *install)
 {
 	struct peer *peer = install->peer;
 	struct engines *engines = peer_engines(peer);
-	struct flush *flush = &peer_store(peer)->flush;
+	struct kv_flush *flush = &peer_store(peer)->flush;
 	int status = 0;
 
 	PLANT("snapshot:range_not_cleared", return 0);

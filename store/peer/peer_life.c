@@ -304,7 +304,7 @@ static void depart(struct peer *peer)
 		return;
 	}
 	append_queue_release(
-		&peer->appends, peer_engines(peer)->blocks, flush_mark(&peer_store(peer)->flush));
+		&peer->appends, peer_engines(peer)->blocks, kv_flush_mark(&peer_store(peer)->flush));
 	departure->write.loop = peer->shard->loop;
 	departure->write.done = on_tombstone;
 	peer->is_departing = true;

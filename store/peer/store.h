@@ -11,7 +11,7 @@
 
 #include "proto/units.h"
 #include "store/engines.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 #include "store/options.h"
 #include "store/peer/peer.h"
 #include "store/peer/shard.h"
@@ -27,7 +27,7 @@ struct raftkv {
 	struct router router;
 	struct shard *shards;
 	uint32_t shard_count;
-	struct flush flush;
+	struct kv_flush flush;
 	struct snapshots snapshots;
 	struct lives lives;
 	/* env_now: tick 0 of every group. It is set when opening is over, so that no timeout falls due while the store

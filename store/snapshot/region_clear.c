@@ -45,13 +45,13 @@ int region_clear_rows(struct kv_engine *kv, const struct region *region)
 
 static int free_extent(void *argument, struct block_extent extent)
 {
-	struct flush *flush = argument;
+	struct kv_flush *flush = argument;
 
-	blocks_free(flush->engines->blocks, extent, flush_mark(flush));
+	blocks_free(flush->engines->blocks, extent, kv_flush_mark(flush));
 	return 0;
 }
 
-int region_clear(struct engines *engines, struct flush *flush, const struct region *region)
+int region_clear(struct engines *engines, struct kv_flush *flush, const struct region *region)
 {
 	struct kv_engine *kv = engines->kv;
 	struct kv_iterator *objects;
@@ -67,6 +67,6 @@ int region_clear(struct engines *engines, struct flush *flush, const struct regi
 	if (status == 0)
 		status = extent_rows_each(kv, objects, key_slice(&low), free_extent, flush);
 	kv->ops->iterator_free(kv, objects);
-	flush_request(flush);
+	kv_flush_request(flush);
 	return status;
 }

@@ -9,13 +9,13 @@
 #define RAFTKV_STORE_SNAPSHOT_REGION_CLEAR_H
 
 #include "store/engines.h"
-#include "store/flush/flush.h"
+#include "store/flush/kv_flush.h"
 #include "store/rows/rows.h"
 
 /* Deletes the region's rows, including its two state rows, and frees the extents that its objects map. No entry of the
  * region may be being applied. Blocks; any thread. The caller forgets the route's snapshot. 0, -ENOMEM, or the engine's
  * error. */
-int region_clear(struct engines *engines, struct flush *flush, const struct region *region);
+int region_clear(struct engines *engines, struct kv_flush *flush, const struct region *region);
 /* Deletes the rows alone: at start, before the extents in use are reported to the block store. */
 int region_clear_rows(struct kv_engine *kv, const struct region *region);
 

@@ -116,7 +116,7 @@ static void on_speak(struct env_mail *mail)
 	struct net_lane *lane = container_of(mail, struct net_lane, speak_mail);
 
 	for (struct net_remote *remote = lane->remotes; remote; remote = remote->hh.next)
-		net_remote_flush(remote);
+		net_remote_send(remote);
 }
 
 static void speak(struct net_transport *transport)

@@ -123,7 +123,7 @@ static int send_batch(struct net_remote *remote, struct batch *batch)
 	return status;
 }
 
-void net_remote_flush(struct net_remote *remote)
+void net_remote_send(struct net_remote *remote)
 {
 	struct batch batch;
 	int status = 0;
@@ -151,7 +151,7 @@ static void on_flush(struct env_mail *mail)
 
 		lane->dirty = remote->next_dirty;
 		remote->is_dirty = false;
-		net_remote_flush(remote);
+		net_remote_send(remote);
 	}
 }
 
@@ -185,7 +185,7 @@ static void on_opened(void *argument, struct link *link, const Raftkv__HelloRepl
 			reply->version);
 	remote->is_down = false;
 	net_note_told(remote->lane->transport, remote->store);
-	net_remote_flush(remote);
+	net_remote_send(remote);
 }
 
 static int on_strange(void *argument, struct link *link, const struct frame *frame)

@@ -107,7 +107,7 @@ struct net_remote *net_remote_find(
 /* Begins a link where there is none. False: the store cannot be reached now. */
 bool net_remote_call(struct net_remote *remote);
 /* Sends the waiting messages, if the link is open and sending is allowed. */
-void net_remote_flush(struct net_remote *remote);
+void net_remote_send(struct net_remote *remote);
 void net_check_stopped(struct net_lane *lane);
 
 /* net_addresses.c */

@@ -53,7 +53,7 @@ static void lease_is_asked_for_once(void **state)
 
 /* Asks for a flush just before the timer that begins one by itself, and just after, with no mail run in between. */
 struct asking {
-	struct flush *flush;
+	struct kv_flush *flush;
 	struct env_timer before, after;
 	bool is_done;
 };
@@ -63,7 +63,7 @@ static void on_before(struct env_timer *timer)
 	struct asking *asking = container_of(timer, struct asking, before);
 
 	assert_false(asking->flush->is_running);
-	flush_request(asking->flush);
+	kv_flush_request(asking->flush);
 }
 
 static void on_after(struct env_timer *timer)
@@ -72,7 +72,7 @@ static void on_after(struct env_timer *timer)
 
 	assert_true(asking->flush->is_running);
 	assert_true(atomic_load(&asking->flush->request_mail.is_taken));
-	flush_request(asking->flush);
+	kv_flush_request(asking->flush);
 	asking->is_done = true;
 }
 

@@ -468,7 +468,7 @@ static void installed_snapshot_survives_power_loss(void **state)
 			write_object(&scenario.cluster, i, 0, 30);
 		sim_cluster_change(&scenario.cluster, &add_4);
 		assert_true(sim_run(scenario.cluster.world, 60 * (uint64_t)SIM_S, is_on_its_way, &scenario));
-		flush_request(&sim_cluster_store(&scenario.cluster, 4)->raftkv->flush);
+		kv_flush_request(&sim_cluster_store(&scenario.cluster, 4)->raftkv->flush);
 		assert_true(sim_run(scenario.cluster.world, 60 * (uint64_t)SIM_S, has_rows, &scenario));
 		sim_store_crash(sim_cluster_store(&scenario.cluster, 4));
 		sim_cluster_open(&scenario.cluster, 4);

@@ -1,5 +1,5 @@
 /*
- * flush.h: makes applied state durable, then releases the logs and extents that are no longer needed: the middle rows
+ * kv_flush.h: makes applied state durable, then releases the logs and extents that are no longer needed: the middle rows
  * of storage.md § What must be durable before what.
  *
  * One round runs at a time. The log's size, age, a shortage of space or a stop begins it:
@@ -21,8 +21,8 @@
  * Once a second the disk's space is looked up and blocks_maintain runs. Apply threads note what they made visible;
  * everything else runs on the first shard's loop and on workers.
  */
-#ifndef RAFTKV_STORE_FLUSH_FLUSH_H
-#define RAFTKV_STORE_FLUSH_FLUSH_H
+#ifndef RAFTKV_STORE_FLUSH_KV_FLUSH_H
+#define RAFTKV_STORE_FLUSH_KV_FLUSH_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -36,10 +36,10 @@
 
 #define FLUSH_MARK_SYNCED "blocks_synced" /* a region's mark in the log engine: u64le A */
 
-struct flush_region; /* flush_internal.h */
-struct flush_round;
+struct kv_flush_region; /* kv_flush_internal.h */
+struct kv_flush_round;
 
-struct flush {
+struct kv_flush {
 	struct engines *engines;
 	struct router *router;
 	const struct raftkv_options *options; /* log_size_max, flush_age_ms */
@@ -49,7 +49,7 @@ struct flush {
 	void (*resume)(void *argument);
 	void *resume_argument;
 	pthread_mutex_t lock; /* guards the next three */
-	struct flush_region *regions; /* hash: regions with entries applied since the last round began */
+	struct kv_flush_region *regions; /* hash: regions with entries applied since the last round began */
 	uint64_t noted_size; /* bytes of log applied since then */
 	uint64_t generation; /* the mark for extents that are freed now */
 
@@ -64,8 +64,8 @@ struct flush {
 	bool is_running; /* a round */
 	bool is_due; /* asked for while running */
 	uint64_t started; /* when the last round began */
-	struct flush_round *round; /* the running one */
-	struct flush_round *held; /* durable and not released, oldest first */
+	struct kv_flush_round *round; /* the running one */
+	struct kv_flush_round *held; /* durable and not released, oldest first */
 	uint64_t held_size; /* bytes of log */
 	uint64_t round_size; /* under the lock */
 	int round_status;
@@ -73,35 +73,35 @@ struct flush {
 	struct env_work work;
 	struct blocks_drain drain;
 	struct log_reclaim reclaim;
-	void (*finished)(struct flush *flush); /* flush_finish's callback; NULL: not stopping */
+	void (*finished)(struct kv_flush *flush); /* kv_flush_finish's callback; NULL: not stopping */
 	bool is_last_begun; /* the last round */
 	atomic_bool is_throttling; /* evaluations wait, because unflushed log is far over its limit */
 	_Atomic uint64_t rounds;
 };
 
 /* On the first of the options' shards. `engines`, `router` and `options` outlive it. 0 or -errno. */
-int flush_init(struct flush *flush, struct engines *engines, struct router *router,
+int kv_flush_init(struct kv_flush *flush, struct engines *engines, struct router *router,
 	const struct raftkv_options *options);
 /* Begins rounds and maintenance. Earlier requests are kept until then. */
-void flush_start(struct flush *flush);
-void flush_close(struct flush *flush);
+void kv_flush_start(struct kv_flush *flush);
+void kv_flush_close(struct kv_flush *flush);
 
 /* An apply thread that has made a batch visible enters, notes every region of the batch, frees extents with the mark
- * that flush_enter returns, and leaves. A round takes all notes and extents of a batch, or none. */
-uint64_t flush_enter(struct flush *flush);
+ * that kv_flush_enter returns, and leaves. A round takes all notes and extents of a batch, or none. */
+uint64_t kv_flush_enter(struct kv_flush *flush);
 /* Notes that entries up to `index`, `size` bytes of log, are visible. `has_deferred`: they wrote small payloads. 0 or
  * -ENOMEM. */
-int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred);
-void flush_leave(struct flush *flush);
+int kv_flush_note(struct kv_flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred);
+void kv_flush_leave(struct kv_flush *flush);
 /* The present mark, for extents freed outside of a batch. Any thread. */
-uint64_t flush_mark(struct flush *flush);
+uint64_t kv_flush_mark(struct kv_flush *flush);
 /* Any thread: requests a round. */
-void flush_request(struct flush *flush);
+void kv_flush_request(struct kv_flush *flush);
 /* Any thread: requests maintenance of the block store and the log. */
-void flush_maintain(struct flush *flush);
+void kv_flush_maintain(struct kv_flush *flush);
 /* The region's blocks_synced mark. 0: none, so the small payloads of all entries in the log must be written again. */
-uint64_t flush_synced_index(struct log_engine *log, uint64_t region);
+uint64_t kv_flush_synced_index(struct log_engine *log, uint64_t region);
 /* Runs a last round, then calls `finished` on the loop. */
-void flush_finish(struct flush *flush, void (*finished)(struct flush *flush));
+void kv_flush_finish(struct kv_flush *flush, void (*finished)(struct kv_flush *flush));
 
 #endif

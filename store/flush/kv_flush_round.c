@@ -1,5 +1,5 @@
-/* One flush round: the steps of flush.h in order, each on a worker or in an engine. */
-#include "store/flush/flush_internal.h"
+/* One flush round: the steps of kv_flush.h in order, each on a worker or in an engine. */
+#include "store/flush/kv_flush_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
-void flush_regions_free(struct flush_region **regions)
+void kv_flush_regions_free(struct kv_flush_region **regions)
 {
-	struct flush_region *each, *next;
+	struct kv_flush_region *each, *next;
 
 	HASH_ITER (hh, *regions, each, next) {
 		HASH_DELETE(hh, *regions, each);
@@ -23,26 +23,26 @@ void flush_regions_free(struct flush_region **regions)
 	}
 }
 
-void flush_round_free(struct flush_round *round)
+void kv_flush_round_free(struct kv_flush_round *round)
 {
 	if (!round)
 		return;
-	flush_regions_free(&round->regions);
+	kv_flush_regions_free(&round->regions);
 	free(round);
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------ */
 
-static struct flush *flush_of_work(struct env_work *work)
+static struct kv_flush *flush_of_work(struct env_work *work)
 {
-	return container_of(work, struct flush, work);
+	return container_of(work, struct kv_flush, work);
 }
 
 /* Step 1. */
 static void take_list(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
-	struct flush_round *round = flush->round;
+	struct kv_flush *flush = flush_of_work(work);
+	struct kv_flush_round *round = flush->round;
 
 	/* Shared snapshots would keep extents from being reused. */
 	router_visit(flush->router, route_snapshot_forget);
@@ -55,7 +55,7 @@ static void take_list(struct env_work *work)
 	pthread_mutex_unlock(&flush->lock);
 }
 
-static int check_state(struct kv_engine *kv, const struct flush_region *each)
+static int check_state(struct kv_engine *kv, const struct kv_flush_region *each)
 {
 	struct kv_value value = {0};
 	struct apply_state state = {0};
@@ -73,7 +73,7 @@ static int check_state(struct kv_engine *kv, const struct flush_region *each)
 }
 
 /* A missing apply state: the replica was destroyed, a snapshot is replacing its rows, or the state is lost. */
-static int check_persisted(const struct flush *flush, const struct flush_region *each)
+static int check_persisted(const struct kv_flush *flush, const struct kv_flush_region *each)
 {
 	const struct route *route = router_find(flush->router, each->region);
 	struct kv_engine *kv = flush->engines->kv;
@@ -92,16 +92,16 @@ static int check_persisted(const struct flush *flush, const struct flush_region 
 	return check_state(kv, each) == 0 ? 0 : STATUS_CORRUPT;
 }
 
-static int sync_blocks(struct flush *flush)
+static int sync_blocks(struct kv_flush *flush)
 {
 	PLANT("store:release_before_sync", return 0);
 	return blocks_sync(flush->engines->blocks);
 }
 
-static int flush_rows(struct flush *flush)
+static int flush_rows(struct kv_flush *flush)
 {
 	struct kv_engine *kv = flush->engines->kv;
-	struct flush_region *each, *next;
+	struct kv_flush_region *each, *next;
 	int status;
 
 	PLANT("store:release_before_flush", return 0);
@@ -115,19 +115,19 @@ static int flush_rows(struct flush *flush)
 /* Steps 2 and 3. */
 static void make_durable(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
+	struct kv_flush *flush = flush_of_work(work);
 	int status = sync_blocks(flush);
 
 	flush->round_status = status == 0 ? flush_rows(flush) : status;
 }
 
 /* Whether another replica may still need entries of the round. */
-static bool is_wanted(struct flush *flush, const struct flush_round *round)
+static bool is_wanted(struct kv_flush *flush, const struct kv_flush_round *round)
 {
-	const struct flush_region *each, *next;
+	const struct kv_flush_region *each, *next;
 
 	PLANT("members:log_not_kept", return false);
-	if (flush->held_size > flush->options->log_size_max / 2 || flush_is_room_needed(flush->engines))
+	if (flush->held_size > flush->options->log_size_max / 2 || kv_flush_is_room_needed(flush->engines))
 		return false;
 	HASH_ITER (hh, round->regions, each, next) {
 		const struct route *route = router_find(flush->router, each->region);
@@ -139,17 +139,17 @@ static bool is_wanted(struct flush *flush, const struct flush_round *round)
 }
 
 /* If the replica was destroyed meanwhile, its log is gone, or is a new and shorter one. */
-static int release_log(struct log_engine *log, const struct flush_region *region)
+static int release_log(struct log_engine *log, const struct kv_flush_region *region)
 {
 	int status = log->ops->release(log, region->region, region->index);
 
 	return status == STATUS_NOT_FOUND || status == STATUS_UNAVAILABLE ? 0 : status;
 }
 
-static int let_go(struct flush *flush, struct flush_round *round)
+static int let_go(struct kv_flush *flush, struct kv_flush_round *round)
 {
 	struct engines *engines = flush->engines;
-	struct flush_region *each, *next;
+	struct kv_flush_region *each, *next;
 	int status = 0;
 
 	HASH_ITER (hh, round->regions, each, next)
@@ -161,9 +161,9 @@ static int let_go(struct flush *flush, struct flush_round *round)
 }
 
 /* Merges two rounds: the older is released together with the younger. Frees `round`. */
-static void merge(struct flush_round *into, struct flush_round *round)
+static void merge(struct kv_flush_round *into, struct kv_flush_round *round)
 {
-	struct flush_region *each, *next, *found;
+	struct kv_flush_region *each, *next, *found;
 
 	HASH_ITER (hh, round->regions, each, next) {
 		HASH_DELETE(hh, round->regions, each);
@@ -180,9 +180,9 @@ static void merge(struct flush_round *into, struct flush_round *round)
 	free(round);
 }
 
-static void hold(struct flush *flush, struct flush_round *round)
+static void hold(struct kv_flush *flush, struct kv_flush_round *round)
 {
-	struct flush_round *last = flush->held;
+	struct kv_flush_round *last = flush->held;
 	uint32_t count = 1;
 
 	for (; last && last->next; last = last->next)
@@ -199,23 +199,23 @@ static void hold(struct flush *flush, struct flush_round *round)
 /* Steps 5 and 6. */
 static void release(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
+	struct kv_flush *flush = flush_of_work(work);
 	int status = 0;
 
 	hold(flush, flush->round);
 	flush->round = NULL;
 	while (flush->held && status == 0 && !is_wanted(flush, flush->held)) {
-		struct flush_round *round = flush->held;
+		struct kv_flush_round *round = flush->held;
 
 		status = let_go(flush, round);
 		flush->held = round->next;
 		flush->held_size -= round->size;
-		flush_round_free(round);
+		kv_flush_round_free(round);
 	}
 	flush->round_status = status;
 }
 
-static void end_round(struct flush *flush)
+static void end_round(struct kv_flush *flush)
 {
 	pthread_mutex_lock(&flush->lock);
 	flush->round_size = 0;
@@ -225,10 +225,10 @@ static void end_round(struct flush *flush)
 	flush->is_running = false;
 	flush->resume(flush->resume_argument);
 	if (flush->finished)
-		flush_go_on_finishing(flush);
+		kv_flush_go_on_finishing(flush);
 }
 
-static void fail_round(struct flush *flush)
+static void fail_round(struct kv_flush *flush)
 {
 	engines_fail(flush->engines, flush->round_status, "what was applied cannot be made durable");
 }
@@ -236,7 +236,7 @@ static void fail_round(struct flush *flush)
 /* A full disk or damage ends the reclaim early. A later round continues it. */
 static void on_reclaimed(struct log_reclaim *reclaim, int status)
 {
-	struct flush *flush = container_of(reclaim, struct flush, reclaim);
+	struct kv_flush *flush = container_of(reclaim, struct kv_flush, reclaim);
 
 	if (status < 0)
 		log_warn(flush->engines->logger, "the log's space could not be reclaimed: %s",
@@ -246,7 +246,7 @@ static void on_reclaimed(struct log_reclaim *reclaim, int status)
 
 static void on_released(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
+	struct kv_flush *flush = flush_of_work(work);
 
 	if (flush->round_status < 0) {
 		fail_round(flush);
@@ -259,8 +259,8 @@ static void on_released(struct env_work *work)
 
 static void on_marked(struct log_write *write, int status)
 {
-	struct flush_region *region = container_of(write, struct flush_region, write);
-	struct flush *flush = region->flush;
+	struct kv_flush_region *region = container_of(write, struct kv_flush_region, write);
+	struct kv_flush *flush = region->flush;
 
 	if (status < 0)
 		flush->round_status = status;
@@ -273,7 +273,7 @@ static void on_marked(struct log_write *write, int status)
 }
 
 /* Step 4. */
-static void write_mark(struct flush *flush, struct flush_region *region)
+static void write_mark(struct kv_flush *flush, struct kv_flush_region *region)
 {
 	struct log_engine *log = flush->engines->log;
 	struct writer writer = writer_fixed(region->value, sizeof region->value);
@@ -293,8 +293,8 @@ static void write_mark(struct flush *flush, struct flush_region *region)
 
 static void on_durable(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
-	struct flush_region *each, *next;
+	struct kv_flush *flush = flush_of_work(work);
+	struct kv_flush_region *each, *next;
 
 	if (flush->round_status < 0) {
 		fail_round(flush);
@@ -309,20 +309,20 @@ static void on_durable(struct env_work *work)
 
 static void on_drained(struct env_mail *mail)
 {
-	struct flush *flush = container_of(mail, struct flush, drain.mail);
+	struct kv_flush *flush = container_of(mail, struct kv_flush, drain.mail);
 
 	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
 }
 
 static void on_taken(struct env_work *work)
 {
-	struct flush *flush = flush_of_work(work);
+	struct kv_flush *flush = flush_of_work(work);
 
 	flush->drain = (struct blocks_drain){.loop = flush->loop, .done = on_drained};
 	blocks_drain(flush->engines->blocks, &flush->drain);
 }
 
-void flush_round_begin(struct flush *flush)
+void kv_flush_round_begin(struct kv_flush *flush)
 {
 	flush->round = calloc(1, sizeof *flush->round);
 	if (!flush->round) {

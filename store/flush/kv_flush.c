@@ -1,4 +1,4 @@
-#include "store/flush/flush_internal.h"
+#include "store/flush/kv_flush_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,35 +15,35 @@
 
 /* ---- Notes of the apply threads --------------------------------------------------------------------------------- */
 
-uint64_t flush_enter(struct flush *flush)
+uint64_t kv_flush_enter(struct kv_flush *flush)
 {
 	pthread_mutex_lock(&flush->lock);
 	return flush->generation;
 }
 
-void flush_leave(struct flush *flush)
+void kv_flush_leave(struct kv_flush *flush)
 {
 	uint64_t size = flush->noted_size + flush->round_size;
 	uint64_t limit = flush->options->log_size_max;
 
 	pthread_mutex_unlock(&flush->lock);
 	if (size > limit)
-		flush_request(flush);
+		kv_flush_request(flush);
 	if (size > 2 * limit)
 		atomic_store(&flush->is_throttling, true);
 }
 
-uint64_t flush_mark(struct flush *flush)
+uint64_t kv_flush_mark(struct kv_flush *flush)
 {
-	uint64_t mark = flush_enter(flush);
+	uint64_t mark = kv_flush_enter(flush);
 
-	flush_leave(flush);
+	kv_flush_leave(flush);
 	return mark;
 }
 
-int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred)
+int kv_flush_note(struct kv_flush *flush, uint64_t region, uint64_t index, uint64_t size, bool has_deferred)
 {
-	struct flush_region *found;
+	struct kv_flush_region *found;
 
 	HASH_FIND(hh, flush->regions, &region, sizeof region, found);
 	if (!found) {
@@ -63,7 +63,7 @@ int flush_note(struct flush *flush, uint64_t region, uint64_t index, uint64_t si
 
 /* ---- When ------------------------------------------------------------------------------------------------------- */
 
-bool flush_is_room_needed(struct engines *engines)
+bool kv_flush_is_room_needed(struct engines *engines)
 {
 	struct blocks_stats stats;
 
@@ -74,7 +74,7 @@ bool flush_is_room_needed(struct engines *engines)
 	return stats.waiting_units > stats.total_units - stats.used_units;
 }
 
-static bool has_notes(struct flush *flush)
+static bool has_notes(struct kv_flush *flush)
 {
 	bool has;
 
@@ -84,7 +84,7 @@ static bool has_notes(struct flush *flush)
 	return has;
 }
 
-static bool is_log_large(struct flush *flush)
+static bool is_log_large(struct kv_flush *flush)
 {
 	struct log_engine_stats stats;
 
@@ -92,53 +92,53 @@ static bool is_log_large(struct flush *flush)
 	return stats.live_size > flush->options->log_size_max;
 }
 
-static void consider(struct flush *flush)
+static void consider(struct kv_flush *flush)
 {
 	struct engines *engines = flush->engines;
 	uint64_t age_ms = (env_now(engines->env) - flush->started) / NS_PER_MS;
 	uint64_t age_max_ms =
-		flush_is_room_needed(flush->engines) ? FLUSH_AGE_FULL_MS : flush->options->flush_age_ms;
+		kv_flush_is_room_needed(flush->engines) ? FLUSH_AGE_FULL_MS : flush->options->flush_age_ms;
 
 	if (flush->is_running || flush->finished)
 		return;
 	if (flush->is_due ? age_ms >= ROUND_PAUSE_MS
 			  : (has_notes(flush) && (age_ms >= age_max_ms || is_log_large(flush))) ||
 				    (flush->held && age_ms >= age_max_ms))
-		flush_round_begin(flush);
+		kv_flush_round_begin(flush);
 }
 
-static void flush_set_timer(struct flush *flush);
+static void kv_flush_set_timer(struct kv_flush *flush);
 
-static void flush_on_timer(struct env_timer *timer)
+static void kv_flush_on_timer(struct env_timer *timer)
 {
-	struct flush *flush = container_of(timer, struct flush, timer);
+	struct kv_flush *flush = container_of(timer, struct kv_flush, timer);
 
-	flush_maintain(flush);
+	kv_flush_maintain(flush);
 	consider(flush);
-	flush_set_timer(flush);
+	kv_flush_set_timer(flush);
 }
 
-static void flush_set_timer(struct flush *flush)
+static void kv_flush_set_timer(struct kv_flush *flush)
 {
 	uint64_t delay_ms = flush->is_due && !flush->is_running ? ROUND_PAUSE_MS : TICK_MS;
 
 	if (!flush->finished)
 		env_timer_start(&flush->timer, flush->loop,
-			env_now(flush->engines->env) + delay_ms * NS_PER_MS, flush_on_timer);
+			env_now(flush->engines->env) + delay_ms * NS_PER_MS, kv_flush_on_timer);
 }
 
 static void on_request(struct env_mail *mail)
 {
-	struct flush *flush = container_of(mail, struct flush, request_mail);
+	struct kv_flush *flush = container_of(mail, struct kv_flush, request_mail);
 
 	flush->is_due = true;
 	consider(flush);
-	flush_set_timer(flush);
+	kv_flush_set_timer(flush);
 }
 
 /* A round clears `is_requested` when it begins. It may begin without a request, so the mail may then still be on its
  * way. */
-void flush_request(struct flush *flush)
+void kv_flush_request(struct kv_flush *flush)
 {
 	if (!atomic_exchange(&flush->is_requested, true))
 		env_post_once(flush->loop, &flush->request_mail, on_request);
@@ -146,7 +146,7 @@ void flush_request(struct flush *flush)
 
 /* ---- Ending ------------------------------------------------------------------------------------------------------ */
 
-void flush_go_on_finishing(struct flush *flush)
+void kv_flush_go_on_finishing(struct kv_flush *flush)
 {
 	if (flush->is_running || flush->is_maintaining)
 		return;
@@ -155,14 +155,14 @@ void flush_go_on_finishing(struct flush *flush)
 		return;
 	}
 	flush->is_last_begun = true;
-	flush_round_begin(flush);
+	kv_flush_round_begin(flush);
 }
 
 /* ---- Housekeeping ----------------------------------------------------------------------------------------------- */
 
 static void maintain(struct env_work *work)
 {
-	struct flush *flush = container_of(work, struct flush, maintenance);
+	struct kv_flush *flush = container_of(work, struct kv_flush, maintenance);
 	struct engines *engines = flush->engines;
 	int status = space_look(&engines->space, engines->env, engines->dir.path);
 
@@ -174,7 +174,7 @@ static void maintain(struct env_work *work)
 
 static void on_maintained(struct env_work *work);
 
-static void start_maintenance(struct flush *flush)
+static void start_maintenance(struct kv_flush *flush)
 {
 	flush->is_maintenance_due = flush->is_maintaining;
 	if (flush->is_maintaining)
@@ -185,31 +185,31 @@ static void start_maintenance(struct flush *flush)
 
 static void on_maintained(struct env_work *work)
 {
-	struct flush *flush = container_of(work, struct flush, maintenance);
+	struct kv_flush *flush = container_of(work, struct kv_flush, maintenance);
 
 	flush->is_maintaining = false;
 	if (flush->finished)
-		flush_go_on_finishing(flush);
+		kv_flush_go_on_finishing(flush);
 	else if (flush->is_maintenance_due)
 		start_maintenance(flush);
 }
 
 static void on_maintain(struct env_mail *mail)
 {
-	struct flush *flush = container_of(mail, struct flush, maintain_mail);
+	struct kv_flush *flush = container_of(mail, struct kv_flush, maintain_mail);
 
 	if (!flush->finished)
 		start_maintenance(flush);
 }
 
-void flush_maintain(struct flush *flush)
+void kv_flush_maintain(struct kv_flush *flush)
 {
 	env_post_once(flush->loop, &flush->maintain_mail, on_maintain);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int flush_init(struct flush *flush, struct engines *engines, struct router *router,
+int kv_flush_init(struct kv_flush *flush, struct engines *engines, struct router *router,
 	const struct raftkv_options *options)
 {
 	int status = -pthread_mutex_init(&flush->lock, NULL);
@@ -224,36 +224,36 @@ int flush_init(struct flush *flush, struct engines *engines, struct router *rout
 	return 0;
 }
 
-void flush_start(struct flush *flush)
+void kv_flush_start(struct kv_flush *flush)
 {
 	flush->started = env_now(flush->engines->env);
-	flush_set_timer(flush);
-	flush_maintain(flush);
+	kv_flush_set_timer(flush);
+	kv_flush_maintain(flush);
 }
 
-void flush_close(struct flush *flush)
+void kv_flush_close(struct kv_flush *flush)
 {
 	if (!flush->engines)
 		return;
-	flush_regions_free(&flush->regions);
-	flush_round_free(flush->round);
+	kv_flush_regions_free(&flush->regions);
+	kv_flush_round_free(flush->round);
 	while (flush->held) {
-		struct flush_round *round = flush->held;
+		struct kv_flush_round *round = flush->held;
 
 		flush->held = round->next;
-		flush_round_free(round);
+		kv_flush_round_free(round);
 	}
 	pthread_mutex_destroy(&flush->lock);
 }
 
-void flush_finish(struct flush *flush, void (*finished)(struct flush *flush))
+void kv_flush_finish(struct kv_flush *flush, void (*finished)(struct kv_flush *flush))
 {
 	flush->finished = finished;
 	env_timer_stop(&flush->timer);
-	flush_go_on_finishing(flush);
+	kv_flush_go_on_finishing(flush);
 }
 
-uint64_t flush_synced_index(struct log_engine *log, uint64_t region)
+uint64_t kv_flush_synced_index(struct log_engine *log, uint64_t region)
 {
 	struct reader reader;
 	struct buf *value;
