@@ -10,7 +10,7 @@
 # The namespaces go with the processes that hold them, which end with the case.
 if [ -z "${HOSTS_OF_CASE:-}" ]; then
 	for tool in ip nft; do command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }; done
-	HOSTS_OF_CASE=1 exec unshare -n --kill-child bash "$0"
+	HOSTS_OF_CASE=1 exec unshare -n bash "$0"
 fi
 declare -A HOST_IP=() HOST_PID=() ON_HOST=()
 HOST_PORT=7400
@@ -21,7 +21,7 @@ ip link set switch up
 
 host_up() {
 	local number=$((${#HOST_IP[@]} + 1)) mark=$WORK/host.$1
-	unshare -n --kill-child sh -c 'touch "$0"; exec sleep infinity' "$mark" &
+	unshare -n sh -c 'touch "$0"; exec sleep infinity' "$mark" &
 	HOST_PID[$1]=$!
 	await 30 [ -e "$mark" ]
 	HOST_IP[$1]=10.77.0.$number
