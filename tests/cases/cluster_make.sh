@@ -57,6 +57,8 @@ refuses_all() # WORDS AS
 	! mountpoint -q "$WORK/elsewhere" || fail "it was mounted"
 }
 stores() { "$BUILD/raftkv" store ls "$addresses" | awk '{ print $1, $3, $5 }'; }
+all_are_heard() { ! "$BUILD/raftkv" store ls "$addresses" | grep -q 'not heard'; }
+await 30 all_are_heard
 stores >"$WORK/before"
 grep -q "^3 up 1$" "$WORK/before" || fail "root is not served"
 refuses_all 'Permission denied' as_nobody

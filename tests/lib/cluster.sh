@@ -15,7 +15,7 @@
 # mount's name, it runs on that host.
 STORE_OPTIONS=(--insecure --server.session_expiry_ms=15000)
 STORES=${STORES:-3}
-PORT_BASE=$((20000 + RANDOM % 20000))
+PORT_BASE=$((10000 + RANDOM % 20000)) # below those that the kernel gives to connections by itself
 ADDRESSES=
 STORE_PIDS=()
 declare -A MOUNT_PIDS=()

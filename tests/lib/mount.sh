@@ -28,7 +28,9 @@ IMAGES=
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 [ -c /dev/fuse ] || { echo "needs /dev/fuse"; exit 77; }
 
-fail() {
+exec {CASE_OUTPUT}>&1
+fail() { # from inside await, too, which hides what its command says
+	exec >&"$CASE_OUTPUT" 2>&1
 	echo "FAILED: $*"
 	[ -f "$WORK/daemon.log" ] && tail -n 20 "$WORK/daemon.log"
 	exit 1
