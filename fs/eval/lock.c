@@ -250,14 +250,24 @@ struct drop {
 	uint64_t ino;
 	uint64_t session;
 	bool all;
+	int (*decode)(struct slice key, struct slice value, struct lock *lock);
 };
 
-static int drop_lock(void *argument, struct slice key, struct slice value)
+static int decode_waiter(struct slice key, struct slice value, struct lock *lock)
+{
+	struct lock_waiter waiter;
+	int status = lock_waiter_decode(key, value, &waiter);
+
+	*lock = waiter.lock;
+	return status;
+}
+
+static int drop_row(void *argument, struct slice key, struct slice value)
 {
 	struct drop *drop = argument;
 	struct fs_key hold;
 	struct lock lock;
-	int status = lock_decode(key, value, &lock);
+	int status = drop->decode(key, value, &lock);
 
 	if (status != 0 || (!drop->all && lock.session != drop->session))
 		return status;
@@ -271,8 +281,11 @@ static int drop_lock(void *argument, struct slice key, struct slice value)
 
 int eval_drop_locks(struct evaluation *evaluation, uint64_t ino, uint64_t session, bool all)
 {
-	struct drop drop = {.evaluation = evaluation, .ino = ino, .session = session, .all = all};
-	int status = scan_locks(evaluation, ino, drop_lock, &drop);
+	struct fs_key waiters = fs_key_prefix(ino, 'W');
+	struct drop drop = {
+		.evaluation = evaluation, .ino = ino, .session = session, .all = all, .decode = lock_decode};
+	int status = scan_locks(evaluation, ino, drop_row, &drop);
 
-	return status == 0 ? lock_queue_drop_session(evaluation, ino, session, all) : status;
+	drop.decode = decode_waiter;
+	return status == 0 ? evaluation_scan(evaluation, &waiters, drop_row, &drop) : status;
 }

@@ -31,13 +31,6 @@ static bool is_same(const struct lock *a, const struct lock *b)
 
 /* ---- Rows ---- */
 
-static int scan(struct evaluation *evaluation, uint64_t ino, view_row_cb row, void *argument)
-{
-	struct fs_key prefix = fs_key_prefix(ino, 'W');
-
-	return evaluation_scan(evaluation, &prefix, row, argument);
-}
-
 static int load_one(void *argument, struct slice key, struct slice value)
 {
 	struct lock_queue *queue = argument;
@@ -59,12 +52,13 @@ static int load_one(void *argument, struct slice key, struct slice value)
 
 int lock_queue_load(struct lock_queue *queue, struct evaluation *evaluation, uint64_t ino)
 {
+	struct fs_key waiters = fs_key_prefix(ino, 'W');
 	int status;
 
 	queue->evaluation = evaluation;
 	queue->ino = ino;
 	queue->count = 0;
-	status = scan(evaluation, ino, load_one, queue);
+	status = evaluation_scan(evaluation, &waiters, load_one, queue);
 	return status > 0 ? 0 : status;
 }
 
@@ -197,37 +191,4 @@ static bool is_dropped(const struct lock *waiting, const struct lock *range)
 uint32_t lock_queue_drop(struct lock_queue *queue, const struct lock *range)
 {
 	return remove_those(queue, range, is_dropped);
-}
-
-/* ---- Dropping a session ---- */
-
-struct session_drop {
-	struct evaluation *evaluation;
-	uint64_t ino;
-	uint64_t session;
-	bool all;
-};
-
-static int drop_one(void *argument, struct slice key, struct slice value)
-{
-	struct session_drop *drop = argument;
-	struct lock_waiter waiter;
-	struct fs_key hold;
-	int status = lock_waiter_decode(key, value, &waiter);
-
-	if (status != 0 || (!drop->all && waiter.lock.session != drop->session))
-		return status;
-	mutations_delete(drop->evaluation->mutations, KEY_DATA, key);
-	if (drop->all) {
-		hold = fs_key_hold(waiter.lock.session, drop->ino, FS_HOLD_LOCK);
-		mutations_delete(drop->evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
-	}
-	return 0;
-}
-
-int lock_queue_drop_session(struct evaluation *evaluation, uint64_t ino, uint64_t session, bool all)
-{
-	struct session_drop drop = {.evaluation = evaluation, .ino = ino, .session = session, .all = all};
-
-	return scan(evaluation, ino, drop_one, &drop);
 }

@@ -52,7 +52,4 @@ uint32_t lock_queue_give_up(struct lock_queue *queue, const struct lock *range);
 /* The owner's waiters for any part of this range. */
 uint32_t lock_queue_drop(struct lock_queue *queue, const struct lock *range);
 
-/* Drops the waiters of a session, or of all sessions with their H rows (`all`). */
-int lock_queue_drop_session(struct evaluation *evaluation, uint64_t ino, uint64_t session, bool all);
-
 #endif
