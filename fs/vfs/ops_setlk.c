@@ -24,6 +24,7 @@
 #include "fs/vfs/locks.h"
 #include "fs/vfs/ops.h"
 #include "fs/vfs/reply.h"
+#include "proto/backoff.h"
 #include "proto/container.h"
 #include "proto/units.h"
 
@@ -211,21 +212,17 @@ static void on_setlk_rested(struct env_timer *timer)
 static void setlk_ask_again_later(struct setlk *setlk, uint32_t before)
 {
 	struct env *env = setlk->request.front->options.env;
-	uint64_t most = ASK_AGAIN_MOST_MS * NS_PER_MS;
-	uint64_t rest = ASK_AGAIN_FIRST_MS * NS_PER_MS * (UINT64_C(1) + before);
-	uint32_t chance;
+	uint64_t first = ASK_AGAIN_FIRST_MS * (UINT64_C(1) + before);
+	const struct backoff rests = {
+		.first = (first < ASK_AGAIN_MOST_MS ? first : ASK_AGAIN_MOST_MS) * NS_PER_MS,
+		.most = ASK_AGAIN_MOST_MS * NS_PER_MS,
+	};
 
 	if (before != setlk->before)
 		setlk->rests = 0;
 	setlk->before = before;
-	rest <<= setlk->rests / ASKS_A_REST;
-	if (rest < most)
-		setlk->rests++;
-	else
-		rest = most;
-	env_random(env, &chance, sizeof chance);
 	env_timer_start(&setlk->timer, lane_loop(setlk->request.lane),
-		env_now(env) + rest / 2 + chance % (rest / 2), on_setlk_rested);
+		env_now(env) + backoff_draw(&rests, setlk->rests++ / ASKS_A_REST, env), on_setlk_rested);
 }
 
 /* A blocker that is about to be woken may still be listed as waiting: a cycle counts only when found twice in a row. */

@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "proto/backoff.h"
 #include "proto/check.h"
 
 #define SOURCE_PATIENCE_MS 5000 /* for which a source waits to be sent */
-#define PAUSE_MS	   1000 /* after the first failure; doubled after each further one, */
-#define PAUSE_DOUBLINGS	   3 /* at most so many times */
+
+/* After a failure. */
+static const struct backoff pauses = {.first = NS_PER_S, .most = 8 * NS_PER_S};
 
 struct making {
 	struct env_work work; /* the first member */
@@ -34,11 +36,9 @@ static void drop(struct peer *peer)
 static void pause(struct peer *peer)
 {
 	struct peer_sending *sending = &peer->sending;
-	uint64_t pause = (uint64_t)PAUSE_MS * NS_PER_MS << sending->failures;
 
-	sending->pause_until = env_now(peer_engines(peer)->env) + pause;
-	if (sending->failures < PAUSE_DOUBLINGS)
-		sending->failures++;
+	sending->pause_until =
+		env_now(peer_engines(peer)->env) + backoff_length(&pauses, sending->failures++);
 }
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
