@@ -56,11 +56,13 @@ static void service_write_on_written(struct raftkv_write *write, int status, str
 {
 	struct service_write *change = container_of(write, struct service_write, write);
 
-	if (status == STATUS_NOT_LEADER && change->pass_on)
+	bool is_passed_on = false;
+
+	if (status == STATUS_NOT_LEADER && change->pass_on) {
 		status = pass_on(change);
-	else
-		change->pass_on = false;
-	if (!change->pass_on || status < 0)
+		is_passed_on = status == 0;
+	}
+	if (!is_passed_on)
 		service_write_answer(change->request, status, write->leader_store, buf_slice(reply));
 	change_free(change);
 }
