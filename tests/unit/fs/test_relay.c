@@ -6,10 +6,9 @@
 
 #include <stdlib.h>
 
-#include "proto/acceptor.h"
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "tests/lib/sim_env.h"
+#include "tests/lib/sim_server.h"
 #include "tests/lib/test.h"
 
 #define CLUSTER	 99
@@ -23,11 +22,7 @@ struct fixture;
 
 struct store {
 	struct fixture *fixture;
-	struct sim_node *node;
-	struct env_loop *loop;
-	struct link_self self;
-	struct acceptor *acceptor;
-	struct rpc_server *rpc_server;
+	struct sim_server server;
 };
 
 struct call {
@@ -100,25 +95,13 @@ static int on_via_asked(void *argument, struct rpc_request *request, const struc
 	return 0;
 }
 
-static void begin_store(struct fixture *fixture, uint32_t number, const char *name, const char *address,
-	rpc_handler_cb handler)
+static void begin_store(struct fixture *fixture, uint32_t number, const char *name, rpc_handler_cb handler)
 {
 	struct store *store = &fixture->stores[number];
-	struct acceptor_options options = {.self = &store->self, .address = address, .is_insecure = true};
 
 	store->fixture = fixture;
-	store->node = sim_node_new(fixture->world, name);
-	store->self = (struct link_self){.env = sim_node_start(store->node),
-		.cluster = CLUSTER,
-		.store = number + 1,
-		.incarnation = 1};
-	check(env_loop_new(store->self.env, name, &store->loop) == 0);
-	options.loop = store->loop;
-	check(acceptor_new(&options, &store->acceptor, NULL) == 0);
-	store->rpc_server = rpc_server_new(store->loop, NULL);
-	rpc_server_handle(store->rpc_server, FRAME_WRITE, handler, store);
-	acceptor_serve(store->acceptor, RAFTKV__ROLE__CLIENT, rpc_server_greeted, store->rpc_server);
-	check(env_loop_start(store->loop) == 0);
+	sim_server_start(&store->server, fixture->world, name, CLUSTER, number + 1);
+	rpc_server_handle(store->server.rpc_server, FRAME_WRITE, handler, store);
 }
 
 /* ---- The mount ---- */
@@ -265,7 +248,7 @@ static void what_the_leader_does_not_answer_is_answered_all_the_same(void **stat
 	/* And when it dies. */
 	silent = begin_call(fixture);
 	sim_run(fixture->world, 100 * (uint64_t)SIM_MS, NULL, NULL);
-	sim_node_kill(fixture->stores[LEADER].node);
+	sim_node_kill(fixture->stores[LEADER].server.node);
 	assert_true(sim_run(fixture->world, PATIENCE, is_set, &silent->is_done));
 	assert_int_equal(silent->status, STATUS_NOT_READY);
 	assert_int_equal(ask_until_ready(fixture)->status, STATUS_NOT_READY);
@@ -274,7 +257,8 @@ static void what_the_leader_does_not_answer_is_answered_all_the_same(void **stat
 static void a_leader_out_of_reach_is_not_waited_for(void **state)
 {
 	struct fixture *fixture = *state;
-	struct sim_node *via = fixture->stores[VIA].node, *leader = fixture->stores[LEADER].node;
+	struct sim_node *via = fixture->stores[VIA].server.node,
+			*leader = fixture->stores[LEADER].server.node;
 
 	sim_net_link(via, leader)->is_cut = sim_net_link(leader, via)->is_cut = true;
 	assert_int_equal(ask_until_ready(fixture)->status, STATUS_NOT_READY);
@@ -305,9 +289,9 @@ static int set_up(void **state)
 
 	assert_non_null(fixture);
 	fixture->world = sim_world_new(11);
-	begin_store(fixture, VIA, "via", "via:1", on_via_asked);
-	begin_store(fixture, LEADER, "leader", "leader:1", on_leader_asked);
-	fixture->relay = relay_new(&fixture->stores[VIA].self, fixture->stores[VIA].loop);
+	begin_store(fixture, VIA, "via", on_via_asked);
+	begin_store(fixture, LEADER, "leader", on_leader_asked);
+	fixture->relay = relay_new(&fixture->stores[VIA].server.self, fixture->stores[VIA].server.loop);
 	assert_non_null(fixture->relay);
 	fixture->node = sim_node_new(fixture->world, "mount");
 	fixture->self = (struct link_self){.env = sim_node_start(fixture->node), .cluster = CLUSTER};
@@ -341,7 +325,7 @@ static int tear_down(void **state)
 	fixture->is_silent = true;
 	last = begin_call(fixture);
 	sim_run(fixture->world, 100 * (uint64_t)SIM_MS, NULL, NULL);
-	env_post(fixture->stores[VIA].loop, &task.mail, on_stop);
+	env_post(fixture->stores[VIA].server.loop, &task.mail, on_stop);
 	assert_true(sim_run(fixture->world, PATIENCE, is_set, &fixture->is_stopped));
 	assert_true(sim_run(fixture->world, PATIENCE, is_set, &last->is_done));
 	relay_free(fixture->relay);

@@ -9,12 +9,10 @@
 #include <string.h>
 
 #include "fs/client/slot_pool.h"
-#include "proto/acceptor.h"
 #include "proto/check.h"
 #include "proto/plant.h"
-#include "proto/rpc_server.h"
 #include "proto/version.h"
-#include "tests/lib/sim_env.h"
+#include "tests/lib/sim_server.h"
 #include "tests/lib/test.h"
 
 #define STORES	  3u
@@ -29,11 +27,7 @@ struct fixture;
 
 struct store {
 	struct fixture *fixture;
-	struct sim_node *node;
-	struct env_loop *loop;
-	struct link_self self;
-	struct acceptor *acceptor;
-	struct rpc_server *rpc_server;
+	struct sim_server server;
 	uint32_t reads, reads_as_follower;
 	uint32_t passed_on;
 	bool is_apart; /* from the leader: cannot answer reads */
@@ -132,7 +126,7 @@ static void open_session(struct fixture *fixture)
 /* Or reaches who does: the cuts of these tests lie between the mount and the leader. */
 static bool leads(struct store *store, bool pass_on)
 {
-	bool is_leader = store->fixture->leader == store->self.store;
+	bool is_leader = store->fixture->leader == store->server.self.store;
 
 	store->passed_on += !is_leader && pass_on;
 	return is_leader || pass_on;
@@ -259,27 +253,16 @@ static int on_routes(void *argument, struct rpc_request *request, const struct f
 
 static void begin_store(struct fixture *fixture, uint32_t i)
 {
-	static const char *const names[STORES] = {"a", "b", "c"}, *const addresses[STORES] = {
-									  "a:1", "b:1", "c:1"};
+	static const char *const names[STORES] = {"a", "b", "c"};
 	struct store *store = &fixture->stores[i];
-	struct acceptor_options options = {
-		.self = &store->self, .address = addresses[i], .is_insecure = true};
+	struct sim_server *server = &store->server;
 
 	store->fixture = fixture;
-	if (!store->node)
-		store->node = sim_node_new(fixture->world, names[i]);
-	store->self = (struct link_self){
-		.env = sim_node_start(store->node), .cluster = CLUSTER, .store = i + 1, .incarnation = 1};
-	check(env_loop_new(store->self.env, names[i], &store->loop) == 0);
-	options.loop = store->loop;
-	check(acceptor_new(&options, &store->acceptor, NULL) == 0);
-	store->rpc_server = rpc_server_new(store->loop, NULL);
-	rpc_server_handle(store->rpc_server, FRAME_WRITE, on_write, store);
-	rpc_server_handle(store->rpc_server, FRAME_READ, on_read, store);
-	rpc_server_handle(store->rpc_server, FRAME_BEAT, on_beat, store);
-	rpc_server_handle(store->rpc_server, FRAME_ROUTES, on_routes, store);
-	acceptor_serve(store->acceptor, RAFTKV__ROLE__CLIENT, rpc_server_greeted, store->rpc_server);
-	check(env_loop_start(store->loop) == 0);
+	sim_server_start(server, fixture->world, names[i], CLUSTER, i + 1);
+	rpc_server_handle(server->rpc_server, FRAME_WRITE, on_write, store);
+	rpc_server_handle(server->rpc_server, FRAME_READ, on_read, store);
+	rpc_server_handle(server->rpc_server, FRAME_BEAT, on_beat, store);
+	rpc_server_handle(server->rpc_server, FRAME_ROUTES, on_routes, store);
 }
 
 /* ---- The mount ---- */
@@ -485,8 +468,8 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 
 	for (uint32_t i = 0; i < STORES; i++)
-		if (sim_node_is_up(fixture->stores[i].node))
-			sim_node_kill(fixture->stores[i].node);
+		if (sim_node_is_up(fixture->stores[i].server.node))
+			sim_node_kill(fixture->stores[i].server.node);
 	sim_node_kill(fixture->node);
 	sim_world_free(fixture->world);
 	store_list_close(&fixture->seeds);
@@ -526,7 +509,7 @@ static void each_change_is_done_once(void **state)
 		if (i % 25 == 0)
 			fixture->leader = fixture->leader % STORES + 1;
 		if (i % 40 == 0)
-			sim_net_reset(fixture->node, fixture->stores[fixture->leader - 1].node);
+			sim_net_reset(fixture->node, fixture->stores[fixture->leader - 1].server.node);
 		fixture->hides_leader = i % 50 < 25;
 		settle(fixture, 20);
 	}
@@ -552,7 +535,7 @@ static void a_store_that_is_gone_is_not_waited_for(void **state)
 	start_remote(fixture);
 	add_call(fixture, 0, begin_call);
 	await_calls(fixture);
-	sim_node_kill(fixture->stores[0].node);
+	sim_node_kill(fixture->stores[0].server.node);
 	fixture->leader = 3;
 	begun = sim_time(fixture->world);
 	call = add_call(fixture, 0, begin_call);
@@ -571,7 +554,7 @@ static void a_store_that_falls_silent_is_left_alone(void **state)
 	start_remote(fixture);
 	add_call(fixture, 0, begin_call);
 	await_calls(fixture);
-	sim_net_link(fixture->node, fixture->stores[0].node)->is_cut = true;
+	sim_net_link(fixture->node, fixture->stores[0].server.node)->is_cut = true;
 	fixture->leader = 2;
 	begun = sim_time(fixture->world);
 	add_call(fixture, 0, begin_call);
@@ -591,8 +574,8 @@ static void a_store_that_falls_silent_is_left_alone(void **state)
 
 static void cut(struct fixture *fixture, uint32_t store, bool is_cut)
 {
-	sim_net_link(fixture->node, fixture->stores[store].node)->is_cut = is_cut;
-	sim_net_link(fixture->stores[store].node, fixture->node)->is_cut = is_cut;
+	sim_net_link(fixture->node, fixture->stores[store].server.node)->is_cut = is_cut;
+	sim_net_link(fixture->stores[store].server.node, fixture->node)->is_cut = is_cut;
 }
 
 static uint32_t passed_on(const struct fixture *fixture)
@@ -859,8 +842,8 @@ static void who_has_nothing_open_answers_by_itself(void **state)
 static void cut_off(struct fixture *fixture, bool is_cut)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
-		sim_net_link(fixture->node, fixture->stores[i].node)->is_cut = is_cut;
-		sim_net_link(fixture->stores[i].node, fixture->node)->is_cut = is_cut;
+		sim_net_link(fixture->node, fixture->stores[i].server.node)->is_cut = is_cut;
+		sim_net_link(fixture->stores[i].server.node, fixture->node)->is_cut = is_cut;
 	}
 }
 
@@ -1001,8 +984,8 @@ static void the_nearest_is_asked(void **state)
 	struct fixture *fixture = *state;
 
 	fixture->options.reads = REMOTE_READS_NEAREST;
-	sim_net_link(fixture->node, fixture->stores[0].node)->latency = 20 * SIM_MS;
-	sim_net_link(fixture->node, fixture->stores[1].node)->latency = 20 * SIM_MS;
+	sim_net_link(fixture->node, fixture->stores[0].server.node)->latency = 20 * SIM_MS;
+	sim_net_link(fixture->node, fixture->stores[1].server.node)->latency = 20 * SIM_MS;
 	start_remote(fixture);
 	for (uint32_t i = 0; i < 200; i++) {
 		add_call(fixture, 0, begin_read);
@@ -1018,7 +1001,7 @@ static void who_cannot_start_can_stop(void **state)
 	struct status trouble;
 
 	for (uint32_t i = 0; i < STORES; i++)
-		sim_node_kill(fixture->stores[i].node);
+		sim_node_kill(fixture->stores[i].server.node);
 	make_remote(fixture);
 	settle(fixture, 5000);
 	assert_false(fixture->is_started);
