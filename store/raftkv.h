@@ -65,6 +65,7 @@ int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region
 
 /* Administration of a cluster. requests.h lists the statuses that `done` gets. */
 void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change);
+void raftkv_split(struct raftkv *raftkv, struct raftkv_split *split);
 void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request);
 /* Asks the region's leader, if it is here, to hand over to the voter on that store. raftkv_region_status shows the
  * outcome. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */

@@ -116,6 +116,35 @@ struct raftkv_change {
 	int status;
 };
 
+/*
+ * Splits the region in two at `key`, on the region's leader. `done` gets 0 when both halves are there on this store.
+ *
+ * STATUS_NOT_LEADER; STATUS_EPOCH_NOT_MATCH (the region is not as `epoch` says); STATUS_KEY_NOT_IN_REGION (`key` is not
+ * inside the region's range); -EINVAL (no region may begin at `key`); STATUS_CONF_CHANGE_INVALID (its membership is
+ * changing); -EFBIG (its local rows exceed RAFTKV_SPLIT_LOCAL_MAX); STATUS_LIMIT (busy, or another split is under way:
+ * retry); STATUS_REGION_NOT_FOUND; STATUS_STALE_COMMAND (outcome unknown: look for the new region); STATUS_STOPPING.
+ */
+#define RAFTKV_SPLIT_LOCAL_MAX (64u << 20) /* bytes of KEY_LOCAL rows, which are copied while it is applied */
+
+struct raftkv_split {
+	uint64_t region;
+	struct region_epoch epoch; /* zeroes: the present one */
+	uint64_t new_region; /* an id that no region has had */
+	struct buf *key; /* shared */
+	struct env_loop *loop;
+	void (*done)(struct raftkv_split *split, int status);
+	/* Out: */
+	uint64_t leader_store; /* with STATUS_NOT_LEADER: the leader's store; 0: unknown */
+	struct region_epoch now; /* the region's epoch on this store when the request ended */
+	/* The store's: */
+	struct env_mail mail;
+	struct env_work work;
+	struct peer *peer;
+	struct proposal proposal;
+	bool is_large;
+	int status;
+};
+
 struct region_member {
 	struct region_peer peer;
 	/* Filled in by the leader alone: */

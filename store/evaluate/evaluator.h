@@ -12,6 +12,7 @@
 #ifndef RAFTKV_STORE_EVALUATE_EVALUATOR_H
 #define RAFTKV_STORE_EVALUATE_EVALUATOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/buf.h"
@@ -32,6 +33,13 @@ struct evaluator {
 	const struct evaluator_ops *ops;
 };
 
+/* What becomes of a KEY_LOCAL row of the layer above when its region is split. */
+enum split_fate {
+	SPLIT_STAYS, /* with the lower half */
+	SPLIT_MOVES, /* to the upper half */
+	SPLIT_IS_COPIED, /* both halves have it */
+};
+
 struct evaluator_ops {
 	/* 0: evaluated; `*reply` gets a reference to the reply, which holds the operation's own errno.
 	 * STATUS_WOULD_BLOCK from the view must be returned. Any other error fails the operation (STATUS_MALFORMED,
@@ -39,6 +47,15 @@ struct evaluator_ops {
 	 * dropped. */
 	int (*evaluate)(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
 		struct mutations *mutations, struct buf **reply);
+	/* Whether a region may begin at `key`: no operation's rows may be divided where one region must have them all.
+	 * Any thread. */
+	bool (*may_begin)(struct evaluator *evaluator, struct slice key);
+	/* The fate of the KEY_LOCAL row (key `row`, value `*value`) when the region is split at `key`. SPLIT_IS_COPIED
+	 * may set `*value` to what the upper half gets instead, which lives as long as the evaluator. Depends on its
+	 * arguments alone, because every replica decides for itself. The store keeps the rows of slots.h itself, and
+	 * does not ask about them. Any thread. */
+	enum split_fate (*split_fate)(
+		struct evaluator *evaluator, struct slice row, struct slice key, struct slice *value);
 };
 
 #endif

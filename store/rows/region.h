@@ -21,7 +21,7 @@
 
 struct region_epoch {
 	uint64_t conf_version; /* grows with membership changes */
-	uint64_t version; /* of the range; regions do not split or merge, so it stays as created */
+	uint64_t version; /* of the range: grows with splits */
 };
 
 enum region_role {

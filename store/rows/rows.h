@@ -19,6 +19,7 @@
 #include "store/rows/payload_list.h"
 #include "store/rows/region.h"
 #include "store/rows/region_change.h"
+#include "store/rows/region_split.h"
 #include "store/rows/region_view.h"
 
 #endif
