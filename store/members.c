@@ -1,4 +1,4 @@
-/* Administration of a region's members: passes requests on to the loop of the region's peer. */
+/* Administration of a region: passes requests on to the loop of the region's peer. */
 #include "store/raftkv.h"
 
 #include <errno.h>
@@ -28,6 +28,28 @@ void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change)
 	}
 	change->peer = route->peer;
 	env_post(route->shard->loop, &change->mail, on_change);
+}
+
+static void on_split(struct env_mail *mail)
+{
+	struct raftkv_split *split = container_of(mail, struct raftkv_split, mail);
+
+	peer_split(split->peer, split);
+}
+
+void raftkv_split(struct raftkv *raftkv, struct raftkv_split *split)
+{
+	struct route *route = router_find(&raftkv->router, split->region);
+
+	buf_ref(split->key);
+	split->leader_store = 0;
+	split->now = (struct region_epoch){0};
+	if (!route) {
+		peer_split_finish(split, STATUS_REGION_NOT_FOUND);
+		return;
+	}
+	split->peer = route->peer;
+	env_post(route->shard->loop, &split->mail, on_split);
 }
 
 struct transfer {

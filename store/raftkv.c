@@ -113,6 +113,21 @@ static int start_replica(void *argument, struct region *region, uint64_t id,
 	return peer_start(peer, region, id, applied, status);
 }
 
+static int await_replica(
+	void *argument, uint64_t region, struct payload_list **payloads, struct status *status)
+{
+	struct raftkv *raftkv = argument;
+	struct peer *peer;
+	int code = peer_new(raftkv_shard_of(raftkv, region), region, &peer);
+
+	if (code < 0)
+		return status_set(status, code, "region %llu cannot be awaited: %s",
+			(unsigned long long)region, status_name(code));
+	peer->is_awaited = true;
+	*payloads = &peer->appends.payloads;
+	return 0;
+}
+
 static void reserve_small(struct route *route)
 {
 	payload_list_reserve(&route->peer->appends.payloads, route->shard->raftkv->engines.blocks);
@@ -129,7 +144,7 @@ static int enter_life(struct raftkv *raftkv, struct status *status)
 
 static int start_regions(struct raftkv *raftkv, struct status *status)
 {
-	const struct recovery recovery = {&raftkv->engines, &raftkv->options, start_replica, raftkv};
+	const struct recovery recovery = {&raftkv->engines, &raftkv->options, start_replica, await_replica, raftkv};
 	int code;
 
 	if (raftkv->engines.dir.is_new) {

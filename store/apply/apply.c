@@ -6,8 +6,9 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/rows/rows.h"
+#include "store/apply/split_rows.h"
 #include "store/route/route.h"
+#include "store/rows/rows.h"
 
 #define BATCH_TASKS_MAX	  256
 #define SMALL_UNITS_MAX	  (MUTATIONS_BESIDE_SIZE / BLOCK_UNIT_SIZE)
@@ -37,6 +38,7 @@ struct apply_task *apply_task_new(struct apply_region *region, struct raft_messa
 	if (!task)
 		return NULL;
 	task->region = region;
+	task->is_split = count == 1 && region_split_is(&message->entries.items[0]);
 	task->message = *message;
 	*message = (struct raft_message){0};
 	return task;
@@ -46,6 +48,8 @@ void apply_task_free(struct apply_task *task)
 {
 	payload_list_free(&task->payloads);
 	raft_message_close(&task->message);
+	region_close(&task->halves[0]);
+	region_close(&task->halves[1]);
 	free(task);
 }
 
@@ -284,12 +288,47 @@ static int apply_change(struct apply_context *context)
 	return 0;
 }
 
+/* Makes both halves, and adds their rows to the batch, which has nothing else. */
+static int divide(struct apply_context *context, const struct region_split *split)
+{
+	struct apply *apply = context->apply;
+	struct apply_region *region = context->task->region;
+	struct region *halves = context->task->halves;
+	int status = region_split_apply(&region->region, split, &halves[0], &halves[1]);
+
+	if (status == 0)
+		status = split_rows_put(
+			apply->engines->kv, apply->batch, apply->evaluator, &halves[0], &halves[1]);
+	if (status < 0)
+		return status;
+	region_close(&region->region);
+	return region_copy(&region->region, &halves[0]);
+}
+
+static int apply_split(struct apply_context *context)
+{
+	struct region_split split;
+	int status = region_split_decode(context->entry, &split);
+
+	check(context->task->is_split);
+	if (status == 0)
+		status = divide(context, &split);
+	if (is_refusal(status))
+		log_error(context->apply->engines->logger,
+			"region %llu refused the split of entry %llu: %s",
+			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
+			status_name(status));
+	return status;
+}
+
 static int apply_entry(struct apply_context *context)
 {
 	const struct raft_entry *entry = context->entry;
 
 	if (entry->type != RAFT_ENTRY_NORMAL)
 		return apply_change(context);
+	if (region_split_is(entry))
+		return apply_split(context);
 	return entry->data ? apply_normal(context) : 0;
 }
 
@@ -359,6 +398,17 @@ static void free_replaced(struct apply *apply, uint64_t mark)
 	extent_edits_clear(edits);
 }
 
+static int note(struct kv_flush *flush, const struct apply_task *task)
+{
+	const struct region *upper = &task->halves[1];
+	int status = kv_flush_note(
+		flush, task->region->region.id, task->region->index, task->size, task->has_deferred);
+
+	if (status == 0 && upper->id > 0)
+		status = kv_flush_note(flush, upper->id, REGION_FIRST_INDEX, 0, false);
+	return status;
+}
+
 /* The batch is visible: drops the shared snapshots, notes the batch for flushing, and frees the replaced extents. */
 static int publish(struct apply *apply)
 {
@@ -371,8 +421,7 @@ static int publish(struct apply *apply)
 	mark = kv_flush_enter(flush);
 
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
-		status = kv_flush_note(
-			flush, task->region->region.id, task->region->index, task->size, task->has_deferred);
+		status = note(flush, task);
 	free_replaced(apply, mark);
 	kv_flush_leave(flush);
 	return status;
@@ -448,14 +497,19 @@ static int submit_writes(struct apply *apply)
 	return status;
 }
 
-/* Moves up to BATCH_TASKS_MAX waiting tasks into the batch. */
+/* Moves up to BATCH_TASKS_MAX waiting tasks into the batch, or one split. */
 static void take_tasks(struct apply *apply)
 {
 	struct apply_task *last = apply->waiting;
 
 	apply->running = apply->waiting;
-	for (int i = 1; i < BATCH_TASKS_MAX && last->item.next; i++)
-		last = task_of(last->item.next);
+	for (int i = 1; i < BATCH_TASKS_MAX && last->item.next; i++) {
+		struct apply_task *next = task_of(last->item.next);
+
+		if (last->is_split || next->is_split)
+			break;
+		last = next;
+	}
 	apply->waiting = task_of(last->item.next);
 	last->item.next = NULL;
 }
@@ -491,8 +545,8 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush, struct inbox *applied,
-	const char *name)
+int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush,
+	struct evaluator *evaluator, struct inbox *applied, const char *name)
 {
 	int status = env_loop_new(engines->env, name, &apply->loop);
 
@@ -500,6 +554,7 @@ int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *f
 		return status;
 	apply->engines = engines;
 	apply->flush = flush;
+	apply->evaluator = evaluator;
 	apply->applied = applied;
 	apply->batch = engines->kv->ops->batch_new(engines->kv);
 	if (!apply->batch)

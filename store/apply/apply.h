@@ -6,6 +6,9 @@
  * so no row ever names bytes that cannot be read; a flush round syncs them (kv_flush.h). When the batch is visible,
  * replaced extents are freed, the batch is noted for flushing, and the tasks go back to their owner.
  *
+ * A split (region_split.h) is alone in its batch: what the log has before it is visible by then, so that the new region
+ * gets every slot row, and nothing that follows joins.
+ *
  * An entry that does not match the region's epoch or range is refused, the same way on every replica. The store fails
  * if the KV engine refuses a batch, or if there is no room for an admitted extent.
  */
@@ -18,6 +21,7 @@
 
 #include "raft/raft.h"
 #include "store/engines.h"
+#include "store/evaluate/evaluator.h"
 #include "store/flush/kv_flush.h"
 #include "store/queues/queues.h"
 #include "store/rows/rows.h"
@@ -38,6 +42,9 @@ struct apply_task {
 	uint64_t size; /* bytes of its entries in the log */
 	uint64_t committed; /* env_now: when its entries were found to be committed */
 	bool has_deferred; /* it wrote small payloads, which are not synced */
+	bool is_split; /* its one entry is a split */
+	/* Out, of a split that was not refused: the region from now on, and the new one. */
+	struct region halves[2];
 	int statuses[]; /* out: one per entry */
 };
 
@@ -47,6 +54,7 @@ struct apply {
 	struct inbox inbox;
 	struct engines *engines;
 	struct kv_flush *flush;
+	struct evaluator *evaluator;
 	struct inbox *applied; /* takes the finished tasks */
 	struct env_loop *loop;
 	struct kv_batch *batch;
@@ -59,9 +67,9 @@ struct apply {
 	bool has_failed;
 };
 
-/* Makes and starts the thread. `engines`, `flush` and `applied` outlive it. 0 or -errno. */
-int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush, struct inbox *applied,
-	const char *name);
+/* Makes and starts the thread. `engines`, `flush`, `evaluator` and `applied` outlive it. 0 or -errno. */
+int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush,
+	struct evaluator *evaluator, struct inbox *applied, const char *name);
 /* Any thread. Takes the task, which comes back through `applied`. */
 void apply_submit(struct apply *apply, struct apply_task *task);
 /* Ends the thread. No task and no deferred write may be in flight, unless the simulator's machine has stopped. */

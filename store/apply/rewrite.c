@@ -124,7 +124,7 @@ int rewrite_entry(struct rewrite *rewrite, const struct raft_entry *entry)
 	struct rewrite_context context = {rewrite, entry};
 	uint64_t epoch_version;
 
-	if (entry->type != RAFT_ENTRY_NORMAL || !entry->data)
+	if (entry->type != RAFT_ENTRY_NORMAL || !entry->data || region_split_is(entry))
 		return 0;
 	return mutations_each(entry, &epoch_version, rewrite_mutation, &context);
 }

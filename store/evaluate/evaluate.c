@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/container.h"
+#include "proto/plant.h"
 #include "store/evaluate/overlay_view.h"
 
 #define EVALUATIONS_PER_TURN 256
@@ -63,6 +64,19 @@ void evaluate_finish_kept(struct raftkv_write *write, int status)
 
 /* ---- The queue -------------------------------------------------------------------------------------------------- */
 
+static bool is_of_epoch(const struct evaluations *evaluations, const struct raftkv_write *write)
+{
+	PLANT("split:epoch_unchecked", return true);
+	return write->epoch_version == 0 || write->epoch_version == evaluations->host.region->epoch.version;
+}
+
+static void end_evaluation(struct raftkv_write *write)
+{
+	if (write->evaluation)
+		evaluation_free(write->evaluation);
+	write->evaluation = NULL;
+}
+
 static void evaluate_one(struct evaluations *evaluations, struct raftkv_write *write)
 {
 	struct evaluation_task *evaluation = write->evaluation;
@@ -74,6 +88,11 @@ static void evaluate_one(struct evaluations *evaluations, struct raftkv_write *w
 
 	if (!evaluation && evaluate_join(evaluations, write))
 		return;
+	if (!is_of_epoch(evaluations, write)) {
+		end_evaluation(write);
+		evaluate_finish(write, STATUS_EPOCH_NOT_MATCH, NULL);
+		return;
+	}
 	question_init(&question, evaluations, write);
 	overlay_view_init(&view, &evaluations->overlay, evaluations->host.region, &engine);
 	evaluation_run(&view.base, &question, &outcome);
@@ -98,7 +117,7 @@ void evaluate_queue(struct evaluations *evaluations, struct raftkv_write *write)
 		evaluate_finish(write, STATUS_LIMIT, NULL);
 		return;
 	}
-	if (write->epoch_version > 0 && write->epoch_version != evaluations->host.region->epoch.version) {
+	if (!is_of_epoch(evaluations, write)) {
 		evaluate_finish(write, STATUS_EPOCH_NOT_MATCH, NULL);
 		return;
 	}

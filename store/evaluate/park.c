@@ -14,6 +14,7 @@ void evaluation_free(struct evaluation_task *evaluation)
 	unit_cache_close(&evaluation->units);
 	outcome_close(&evaluation->outcome);
 	question_close(&evaluation->question);
+	region_close(&evaluation->range);
 	free(evaluation);
 }
 
@@ -26,7 +27,7 @@ static void fetch(struct env_work *work)
 	struct overlay_view view;
 	struct outcome outcome = {0};
 
-	overlay_view_init(&view, &nothing, evaluation->evaluations->host.region, &engine);
+	overlay_view_init(&view, &nothing, &evaluation->range, &engine);
 	evaluation_run(&view.base, &evaluation->question, &outcome);
 	outcome_close(&outcome);
 }
@@ -38,7 +39,7 @@ static void evaluate_on_worker(struct env_work *work)
 	struct engine_view engine = evaluation_engine(evaluations, true, NULL);
 	struct overlay_view view;
 
-	overlay_view_init(&view, &evaluations->overlay, evaluations->host.region, &engine);
+	overlay_view_init(&view, &evaluations->overlay, &evaluation->range, &engine);
 	evaluation_run(&view.base, &evaluation->question, &evaluation->outcome);
 	evaluation->outcome.seen = view.seen;
 }
@@ -99,11 +100,14 @@ static void on_evaluated(struct env_work *work)
 static struct evaluation_task *evaluation_new(struct evaluations *evaluations, struct raftkv_write *write)
 {
 	struct evaluation_task *evaluation = calloc(1, sizeof *evaluation);
+	const struct region *region = evaluations->host.region;
 
 	if (!evaluation)
 		return NULL;
 	evaluation->evaluations = evaluations;
 	evaluation->write = write;
+	evaluation->range = (struct region){
+		.id = region->id, .epoch = region->epoch, .start = buf_ref(region->start), .end = buf_ref(region->end)};
 	question_init(&evaluation->question, evaluations, write);
 	blocks_enter(evaluations->host.engines->blocks, &evaluation->reader);
 	write->evaluation = evaluation;

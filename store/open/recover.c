@@ -290,6 +290,79 @@ static int start_replica(const struct recovery *recovery, struct region *region,
 	return code < 0 ? code : recover_log(&replica, status);
 }
 
+/* ---- Logs without rows ------------------------------------------------------------------------------------------ */
+
+static int has_rows(const struct recovery *recovery, uint64_t region, bool *has)
+{
+	struct kv_engine *kv = recovery->engines->kv;
+	struct kv_value value = {0};
+	struct key key;
+	int code;
+
+	key_region_state(&key, region);
+	code = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
+	kv_value_close(&value);
+	*has = code == 0;
+	return code == STATUS_NOT_FOUND ? 0 : code;
+}
+
+/* Whether the region's log begins behind a split. A log that holds only a term and a vote, of a replica that waited for
+ * a snapshot, does not. */
+static int find_log(const struct recovery *recovery, uint64_t region, uint64_t *last)
+{
+	struct log_engine *log = recovery->engines->log;
+	uint64_t first;
+	int code = log->ops->bounds(log, region, &first, last);
+
+	if (code == STATUS_NOT_FOUND)
+		*last = 0;
+	return code == STATUS_NOT_FOUND ? 0 : code;
+}
+
+static int await_split(const struct recovery *recovery, uint64_t region, struct status *status)
+{
+	struct replica replica = {.engines = recovery->engines,
+		.region = region,
+		.applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM}};
+	uint64_t last = 0;
+	bool has = true;
+	int code = has_rows(recovery, region, &has);
+
+	if (code == 0 && !has)
+		code = find_log(recovery, region, &last);
+	if (code < 0)
+		return status_set(status, code, "region %llu cannot be looked up: %s",
+			(unsigned long long)region, status_name(code));
+	if (last < REGION_FIRST_INDEX)
+		return 0;
+	PLANT("split:log_unmarked", return 0);
+	code = recovery->await(recovery->argument, region, &replica.payloads, status);
+	return code < 0 ? code : each_entry(&replica, REGION_FIRST_INDEX + 1, last + 1, NULL, status);
+}
+
+struct log_walk {
+	const struct recovery *recovery;
+	struct status *status;
+};
+
+static int look_at_log(void *argument, uint64_t region)
+{
+	const struct log_walk *walk = argument;
+
+	return region == 0 ? 0 : await_split(walk->recovery, region, walk->status);
+}
+
+static int await_splits(const struct recovery *recovery, struct status *status)
+{
+	struct log_walk walk = {recovery, status};
+	struct log_engine *log = recovery->engines->log;
+	int code = log->ops->regions(log, look_at_log, &walk);
+
+	return code < 0 ? status_complete(
+				  status, code, "the regions of the log cannot be read: %s", status_name(code))
+			: 0;
+}
+
 int recover_regions(const struct recovery *recovery, struct status *status)
 {
 	uint64_t begun = env_now(recovery->engines->env), marked;
@@ -302,6 +375,8 @@ int recover_regions(const struct recovery *recovery, struct status *status)
 	marked = env_now(recovery->engines->env);
 	if (code == 0)
 		code = each_region(recovery, start_replica, status);
+	if (code == 0)
+		code = await_splits(recovery, status);
 	if (code < 0)
 		return code;
 	log_info(recovery->engines->logger, "msg=\"regions are there\" extents_ms=%u log_ms=%u",

@@ -10,6 +10,8 @@
  *  2  RocksDB may have flushed rows by itself before their small payloads were synced. So the small payloads of the
  *     entries in (blocks_synced, P] are written again where the row still names the entry.
  *  3  Raft replays the entries above P once they are known to be committed.
+ *  4  A region may have a log and no rows: it was split off another, and the batch of that split was not flushed. The
+ *     units that its log names are in use. Its rows come when the split is applied again; until then it has no replica.
  */
 #ifndef RAFTKV_STORE_OPEN_RECOVER_H
 #define RAFTKV_STORE_OPEN_RECOVER_H
@@ -27,6 +29,8 @@ struct recovery {
 	 * `*payloads` to the list for the payloads that its log names; the list outlives the recovery. */
 	int (*start)(void *argument, struct region *region, uint64_t id, const struct apply_state *applied,
 		struct payload_list **payloads, struct status *status);
+	/* Set by the owner: the region's replica will be started by a split. Sets `*payloads` as `start` does. */
+	int (*await)(void *argument, uint64_t region, struct payload_list **payloads, struct status *status);
 	void *argument;
 };
 

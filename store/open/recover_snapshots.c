@@ -114,16 +114,21 @@ static int install(struct engines *engines, struct snapshot_position *position)
 	return status == 0 ? write_normal(engines, position) : status;
 }
 
-static int recover_region(struct engines *engines, uint64_t region)
+static int clear_position(struct engines *engines, struct snapshot_position *position)
+{
+	return clear(engines, &position->region);
+}
+
+/* Takes a step with the region's position, if it has one. */
+static int recover_region(struct engines *engines, uint64_t region,
+	int (*step)(struct engines *engines, struct snapshot_position *position))
 {
 	struct snapshot_position position;
 	int status = snapshot_applying(engines->log, region, &position);
 
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
-	status = clear(engines, &position.region);
-	if (status == 0)
-		status = install(engines, &position);
+	status = step(engines, &position);
 	region_close(&position.region);
 	return status;
 }
@@ -155,8 +160,11 @@ int recover_snapshots(struct engines *engines, struct status *status)
 	struct region_list list = {0};
 	int code = engines->log->ops->regions(engines->log, add_region, &list);
 
+	/* A region that missed a split clears a wider range than its snapshot has: all clearing comes first. */
+	for (size_t i = 0; i < list.count && code == 0; i++)
+		code = recover_region(engines, list.ids[i], clear_position);
 	for (size_t i = 0; i < list.count && code == 0; i++) {
-		code = recover_region(engines, list.ids[i]);
+		code = recover_region(engines, list.ids[i], install);
 		if (code < 0)
 			status_set(status, code, "a snapshot of region %llu cannot be installed: %s",
 				(unsigned long long)list.ids[i], status_name(code));

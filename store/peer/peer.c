@@ -87,6 +87,12 @@ void peer_check_role(struct peer *peer)
 
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 
+bool peer_may_renew(const struct peer *peer)
+{
+	PLANT("split:lease_renewed", return true);
+	return peer->splits_committed == 0;
+}
+
 /* A committed entry of this term proves that a quorum followed this leader after the entry was proposed. */
 static void renew_by_commit(struct peer *peer, const struct raft_entries *committed)
 {
@@ -96,27 +102,35 @@ static void renew_by_commit(struct peer *peer, const struct raft_entries *commit
 	if (peer->role != RAFT_LEADER || last->term != peer->term)
 		return;
 	proposed = proposal_queue_time(&peer->proposals, last->term, last->index);
-	if (proposed > 0)
+	if (proposed > 0 && peer_may_renew(peer))
 		lease_renew(&peer->lease, proposed);
 }
 
-static void start_apply(struct peer *peer, struct raft_message *message)
+static void submit(struct peer *peer, struct apply_task *task)
 {
-	uint64_t last = message->entries.items[message->entries.count - 1].index;
-	struct apply_task *task;
+	uint64_t last = task->message.entries.items[task->message.entries.count - 1].index;
 
-	renew_by_commit(peer, &message->entries);
-	task = apply_task_new(&peer->apply, message);
-	if (!task) {
-		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for committed entries");
-		return;
-	}
 	task->committed = env_now(peer_engines(peer)->env);
 	task->payloads = payload_list_take(&peer->appends.payloads, last);
 	PLANT("store:answer_before_apply", proposal_queue_fail(&peer->proposals, 0));
 	PLANT("store:overlay_retired_early", evaluate_on_applied(&peer->evaluations, last, task->committed));
-	peer->applies_in_flight++;
-	apply_submit(&peer->shard->apply, task);
+	peer_submit(peer, task);
+}
+
+static void start_apply(struct peer *peer, struct raft_message *message)
+{
+	size_t begin = 0, count = message->entries.count;
+
+	renew_by_commit(peer, &message->entries);
+	while (begin < count) {
+		struct apply_task *task = peer_cut(peer, message, &begin);
+
+		if (!task) {
+			engines_fail(peer_engines(peer), -ENOMEM, "out of memory for committed entries");
+			return;
+		}
+		submit(peer, task);
+	}
 }
 
 /* Must run before a message with the new commit index leaves. */
@@ -189,11 +203,40 @@ static void lead_if_alone(struct peer *peer)
 		peer_fetch(peer);
 }
 
+bool peer_expects_to_lead(const struct peer *peer)
+{
+	return env_now(peer_engines(peer)->env) < peer->leads_until && !peer_has_leader(peer);
+}
+
+/* The replica of a new region on the store that led the region before the split campaigns until it leads: the others
+ * may apply the split a little later, and know nothing of the new region before. */
+static void lead_half(struct peer *peer)
+{
+	uint64_t now = env_now(peer_engines(peer)->env);
+
+	if (!peer_expects_to_lead(peer) || now < peer_campaign_time(peer))
+		return;
+	peer->campaigned = now;
+	if (raw_node_campaign(peer->raft_group) == STATUS_WOULD_BLOCK)
+		peer_fetch(peer);
+}
+
+uint64_t peer_campaign_time(const struct peer *peer)
+{
+	uint64_t tick_ns = (uint64_t)peer_store(peer)->options.tick_ms * NS_PER_MS;
+
+	return peer->campaigned == 0 ? 0 : peer->campaigned + tick_ns;
+}
+
+/* Whether requests wait here although nobody leads. */
+bool peer_may_wait(const struct peer *peer)
+{
+	return peer->role == RAFT_LEADER || peer_is_alone(peer) || peer_expects_to_lead(peer);
+}
+
 static void refuse_writes_of_others(struct peer *peer)
 {
-	bool may_wait = peer->role == RAFT_LEADER || peer_is_alone(peer);
-
-	if (!may_wait && peer->evaluations.first)
+	if (!peer_may_wait(peer) && peer->evaluations.first)
 		evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 
@@ -213,6 +256,7 @@ void peer_process(struct peer *peer)
 	}
 	peer_tick(peer);
 	lead_if_alone(peer);
+	lead_half(peer);
 	evaluate_queued(&peer->evaluations);
 	refuse_writes_of_others(peer);
 	peer_send_reads(peer);
@@ -241,6 +285,8 @@ uint64_t peer_deadline(const struct peer *peer)
 		deadline = raftkv->started + due * tick_ns;
 	if (read_index_queue_has_unanswered(&peer->pending_reads) && retry < deadline)
 		deadline = retry;
+	if (peer_expects_to_lead(peer) && peer_campaign_time(peer) < deadline)
+		deadline = peer_campaign_time(peer);
 	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
 }
 
@@ -262,6 +308,8 @@ void peer_on_applied(struct peer *peer, struct apply_task *task)
 	const struct raft_entry *last = &entries->items[entries->count - 1];
 
 	peer->applies_in_flight--;
+	if (task->is_split)
+		peer_on_split(peer, task);
 	if (!peer_is_here(peer)) {
 		apply_task_free(task);
 		peer_process(peer);
@@ -289,11 +337,14 @@ void peer_stop(struct peer *peer)
 	evaluate_fail(&peer->evaluations, STATUS_STOPPING);
 	read_index_queue_fail(&peer->pending_reads, true, STATUS_STOPPING);
 	peer_sending_close(peer);
+	peer_split_stop(peer);
+	half_stop(peer);
 }
 
 bool peer_is_quiet(const struct peer *peer)
 {
 	return peer->appends.in_flight == 0 && peer->applies_in_flight == 0 && !peer->is_fetching &&
-	       !peer->is_refilling && !peer->is_departing && !peer->sending.is_making &&
+	       !peer->is_refilling && !peer->is_departing && !peer->is_clearing && !peer->durable &&
+	       peer->splits_measured == 0 && !peer->sending.is_making &&
 	       evaluate_is_quiet(&peer->evaluations);
 }

@@ -32,6 +32,8 @@ struct shard;
 struct route;
 struct peer_refill; /* peer_refill.c */
 struct peer_install; /* peer_install.c */
+struct peer_durable; /* peer_durable.c */
+struct split_half; /* peer_internal.h */
 struct snapshot_source;
 struct snapshot_stage;
 
@@ -68,7 +70,15 @@ struct peer {
 	uint64_t term;
 	enum raft_role role;
 	uint64_t shared_index; /* every replica has the log up to here; computed by the leader */
-	uint32_t applies_in_flight;
+	uint32_t applies_in_flight; /* also those held behind a split */
+	struct apply_task *splitting; /* the split whose new region's log is being begun */
+	struct apply_task *held; /* tasks behind it, in order */
+	struct split_half *half; /* of the split that is being applied */
+	uint32_t splits_committed; /* and not applied: meanwhile the lease is not renewed */
+	uint32_t splits_measured; /* on workers */
+	uint64_t split_index, change_index; /* the last split, and the last membership change, proposed here */
+	bool is_split_over; /* the store stops: `splitting` will not be applied */
+	bool has_unflushed_split; /* its log and rows must not go before what was applied is durable */
 	bool is_fetching; /* a worker reads entries from the log */
 	struct peer_refill *refills; /* MsgApp messages that wait for payloads, in order */
 	bool is_refilling; /* a worker fills the first of them */
@@ -82,9 +92,19 @@ struct peer {
 	/* Until this time a restarted voter grants no vote: it may have promised a lease before the restart. */
 	uint64_t quiet_until;
 	bool wants_to_lead; /* a sole voter that has not campaigned yet */
+	/* Of a replica that a split made (peer_split.c), env_now; 0: not so. Until leads_until it campaigns, and
+	 * requests wait for it. Until waits_until it votes for such a replica alone. */
+	uint64_t leads_until, waits_until;
+	uint64_t campaigned; /* env_now: when it last did */
+	bool is_fresh; /* it has promised nothing before this start */
+	bool is_awaited; /* a split makes this replica: no message does */
+	struct split_half *awaiting; /* waits for the end of the replica that is here */
 	bool is_leaving; /* removed, or being emptied: every request has been answered */
 	bool is_emptied; /* it gives up its state, but stays a member */
+	bool is_dissolving; /* it ends, and its term and vote stay */
 	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
+	bool is_clearing; /* rows or log of a split's replica that does not start */
+	struct peer_durable *durable; /* what was applied is being made durable; NULL: not so */
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
 
@@ -131,6 +151,9 @@ void peer_discard_stage(struct shard *shard, struct snapshot_stage *stage);
 void peer_change_finish(struct raftkv_change *change, int status);
 void peer_change(struct peer *peer, struct raftkv_change *change); /* takes */
 void peer_transfer(struct peer *peer, uint64_t store);
+/* Mails the result to the request's loop. */
+void peer_split_finish(struct raftkv_split *split, int status);
+void peer_split(struct peer *peer, struct raftkv_split *split); /* takes */
 int peer_describe(const struct peer *peer, struct raftkv_region_status *out);
 
 /* Installs the snapshot of the first append, then calls append_on_installed. False: it cannot begin yet. */

@@ -113,14 +113,23 @@ static void restore_place(struct peer *peer)
 		engines_fail(peer_engines(peer), -ENOMEM, "out of memory for a route");
 }
 
-/* Takes the snapshot's range in the router before raft is stepped. This fails while another region overlaps the
- * range. */
+/* Takes the snapshot's range in the router before raft is stepped. This fails while another region overlaps the range.
+ * A wider range that the replica has, because it missed a split, stays taken until its rows are cleared. */
+static bool take_range(struct peer *peer, const struct region *region)
+{
+	if (atomic_load(&peer->route->is_installing))
+		return false;
+	PLANT("split:range_given_up", return router_place(&peer_store(peer)->router, peer->route, region) == 0);
+	if (peer->region.peer_count > 0 && region_covers(&peer->region, region))
+		return true;
+	return router_place(&peer_store(peer)->router, peer->route, region) == 0;
+}
+
 static bool install_begin(struct peer *peer, struct snapshot_stage *stage)
 {
-	const struct region *region = &snapshot_stage_position(stage)->region;
 	struct peer_install *install = peer->install ? NULL : calloc(1, sizeof *install);
 
-	if (!install || router_place(&peer_store(peer)->router, peer->route, region) < 0) {
+	if (!install || !take_range(peer, &snapshot_stage_position(stage)->region)) {
 		free(install);
 		return false;
 	}
@@ -167,8 +176,10 @@ static void install_finish(struct peer_install *install)
 
 	if (status == 0)
 		status = region_copy(&apply, &position->region);
+	if (status == 0)
+		status = router_place(&peer_store(peer)->router, peer->route, &region);
 	if (status < 0) {
-		install_fail(install, status, "out of memory for a region");
+		install_fail(install, status, "the range of a snapshot cannot be taken");
 		return;
 	}
 	log_info(peer_engines(peer)->logger, "region %llu: the snapshot at index %llu is installed",
@@ -307,11 +318,18 @@ static bool has_come_to_rest(const struct peer *peer)
 	       !peer->is_refilling && !peer->sending.is_making && evaluate_is_quiet(&peer->evaluations);
 }
 
+static void begin_install(struct peer *peer, int status)
+{
+	if (status == 0)
+		status = write_applying(peer->install);
+	if (status < 0)
+		install_fail(peer->install, status, "a snapshot's installation cannot begin");
+}
+
 bool peer_install_start(
 	struct peer *peer, const struct raft_snapshot *snapshot, const struct raft_hard_state *hard_state)
 {
 	struct peer_install *install = peer->install;
-	int status;
 
 	if (!has_come_to_rest(peer) || peer->shard->is_stopping || peer->is_leaving)
 		return false;
@@ -320,8 +338,9 @@ bool peer_install_start(
 	install->hard_state = *hard_state;
 	atomic_store(&peer->route->is_installing, true);
 	peer->appends.in_flight++;
-	status = write_applying(install);
-	if (status < 0)
-		install_fail(install, status, "out of memory for a snapshot's installation");
+	if (peer->has_unflushed_split)
+		peer_make_durable(peer, begin_install);
+	else
+		begin_install(peer, 0);
 	return true;
 }

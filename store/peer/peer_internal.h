@@ -6,7 +6,8 @@
  *   peer_messages.c  messages to and from replicas      peer_snapshot.c     snapshots that are sent
  *   peer_refill.c    payloads for followers behind      peer_install.c      snapshots that are received
  *   peer_fetch.c     entries that are not in memory     peer_room.c         replicas without room on their disk
- *   peer_evaluations.c  the host of its evaluations
+ *   peer_evaluations.c  the host of its evaluations     peer_split.c        splits of its region
+ *   peer_half.c      the replica that a split makes     peer_durable.c      applied state made durable
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
@@ -42,13 +43,86 @@ void peer_check_role(struct peer *peer);
 /* The evaluation_host of this peer. */
 struct evaluation_host peer_evaluation_host(struct peer *peer);
 
+/* Whether the lease may be renewed. */
+bool peer_may_renew(const struct peer *peer);
+/* Whether this replica campaigns because its store led the region that was split. */
+bool peer_expects_to_lead(const struct peer *peer);
+/* Whether requests wait here although nobody leads. */
+bool peer_may_wait(const struct peer *peer);
+/* When it campaigns next (env_now). */
+uint64_t peer_campaign_time(const struct peer *peer);
+
+/* ---- peer_split.c ---- */
+
+/* Cuts the next task off a MsgStorageApply: entries from position `*begin` on, up to a split; or a split alone. Moves
+ * `*begin` behind it. NULL: out of memory. */
+struct apply_task *peer_cut(struct peer *peer, struct raft_message *message, size_t *begin);
+/* Hands the task to the apply thread, behind splits that are under way. Takes it. */
+void peer_submit(struct peer *peer, struct apply_task *task);
+/* A split has been applied or refused. Takes the task's halves. */
+void peer_on_split(struct peer *peer, struct apply_task *task);
+/* The store stops: drops the tasks that wait. */
+void peer_split_stop(struct peer *peer);
+void peer_split_close(struct peer *peer);
+
+/* ---- peer_half.c ---- */
+
+/* The new region's side of a split. The parent's loop owns it, but from half_prepare to `prepared`, and from half_start
+ * or half_abandon on, the loop of the new region's shard does. */
+struct split_half {
+	struct env_mail mail;
+	struct peer *parent;
+	uint64_t region; /* the new one */
+	uint64_t id; /* of the replica here */
+	void (*prepared)(struct split_half *half);
+	int status;
+	/* Once prepared: */
+	struct peer *peer; /* of the new region */
+	bool is_gone; /* the replica was removed already: its rows are to be cleared */
+	bool is_fresh; /* the region had nothing in the log: the replica has promised nothing */
+	/* Set for half_start: */
+	struct region region_state;
+	bool leads; /* this store led the parent when it applied the split */
+	/* Work under way: */
+	struct raft_hard_state hard_state;
+	uint8_t value[TOMBSTONE_SIZE];
+	struct log_mark mark;
+	struct log_write write;
+	struct env_work work;
+};
+
+/* Begins the log of the new region, durably. Then `prepared` is called on the parent's loop: status 0, STATUS_STOPPING,
+ * or an error that the store cannot go on with. */
+void half_prepare(struct raftkv *raftkv, struct split_half *half);
+/* To be called before the router gets the new range. */
+void half_hold(struct split_half *half);
+/* The router has the new range: starts the replica, or clears its rows. Takes the half. */
+void half_start(struct split_half *half);
+/* The split was refused: the log that was begun for it goes. Takes the half. */
+void half_abandon(struct split_half *half);
+/* On the new region's peer, whose replica has ended: goes on with a half that waits for that. */
+void half_go_on(struct peer *peer);
+/* The store stops: ends that wait. */
+void half_stop(struct peer *peer);
+
+/* ---- peer_durable.c ---- */
+
+/* Makes everything that was applied durable: small payloads, then rows. Then calls `done` on the loop; with -ENOMEM from
+ * inside the call. Counts as work of the peer until `done`. */
+void peer_make_durable(struct peer *peer, void (*done)(struct peer *peer, int status));
+
 /* ---- peer_life.c ---- */
+
+/* Ends a replica without rows, whose term and vote stay in the log. Then calls half_go_on. */
+void peer_dissolve(struct peer *peer);
 
 /* The replica is leaving: takes the steps that are possible now. */
 void peer_go_on_leaving(struct peer *peer);
 
 /* ---- peer_reads.c ---- */
 
+/* Whether raft knows a leader. */
+bool peer_has_leader(const struct peer *peer);
 /* Sends a ReadIndex request for the reads that came since the last turn, and repeats unanswered requests. */
 void peer_send_reads(struct peer *peer);
 void peer_on_read_state(struct peer *peer, const struct raft_read_state *state);

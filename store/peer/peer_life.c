@@ -57,7 +57,7 @@ static void wait_for_old_lease(struct peer *peer)
 	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
 
 	peer->wants_to_lead = peer_is_alone(peer);
-	if (!peer_store(peer)->is_new)
+	if (!peer_store(peer)->is_new && !peer->is_fresh)
 		peer->quiet_until = env_now(peer_engines(peer)->env) + election_ms * NS_PER_MS;
 }
 
@@ -169,9 +169,13 @@ static void close_replica(struct peer *peer)
 		.next_dirty = peer->next_dirty,
 		.is_dirty = peer->is_dirty,
 		.next = peer->next,
+		.is_awaited = peer->is_awaited,
+		.awaiting = peer->awaiting,
 	};
 
 	evaluate_close(&peer->evaluations);
+	peer_split_close(peer);
+	free(peer->durable);
 	peer_sending_close(peer);
 	peer_install_close(peer);
 	peer_refills_close(peer);
@@ -224,6 +228,7 @@ static void on_cleared(struct env_work *work)
 	peer->is_departing = false;
 	snapshot_empty_close(&departure->empty);
 	free(departure);
+	half_go_on(peer);
 	shard_check_stopped(shard);
 }
 
@@ -312,9 +317,35 @@ static void depart(struct peer *peer)
 	peer_engines(peer)->log->ops->write(peer_engines(peer)->log, &departure->write);
 }
 
+static void on_unflushed_durable(struct peer *peer, int status)
+{
+	if (status == 0) {
+		depart(peer);
+		return;
+	}
+	engines_fail(peer_engines(peer), status, "a replica cannot be destroyed");
+	shard_check_stopped(peer->shard);
+}
+
+/* Its log has no entries, because it never had a snapshot. */
+static void dissolve(struct peer *peer)
+{
+	atomic_fetch_sub(&peer->shard->replicas, 1);
+	append_queue_release(
+		&peer->appends, peer_engines(peer)->blocks, kv_flush_mark(&peer_store(peer)->flush));
+	close_replica(peer);
+	half_go_on(peer);
+}
+
 void peer_go_on_leaving(struct peer *peer)
 {
-	if (peer_is_quiet(peer) && !peer->shard->is_stopping)
+	if (!peer_is_quiet(peer) || peer->shard->is_stopping)
+		return;
+	if (peer->is_dissolving)
+		dissolve(peer);
+	else if (peer->has_unflushed_split)
+		peer_make_durable(peer, on_unflushed_durable);
+	else
 		depart(peer);
 }
 
@@ -333,6 +364,12 @@ static void peer_leave(struct peer *peer, int status)
 	evaluate_fail(&peer->evaluations, status);
 	read_index_queue_fail(&peer->pending_reads, true, status);
 	shard_mark(peer->shard, peer);
+}
+
+void peer_dissolve(struct peer *peer)
+{
+	peer->is_dissolving = true;
+	peer_leave(peer, STATUS_REGION_NOT_FOUND);
 }
 
 void peer_destroy(struct peer *peer)

@@ -65,6 +65,7 @@ static void push_proposal(struct peer *peer, struct raftkv_change *change)
 		.finish = on_change_finished,
 	};
 	proposal_queue_push(&peer->proposals, &change->proposal);
+	peer->change_index = raft.last_index;
 }
 
 static int members_propose(struct peer *peer, struct raftkv_change *change)
@@ -77,6 +78,8 @@ static int members_propose(struct peer *peer, struct raftkv_change *change)
 		return STATUS_NOT_LEADER;
 	if (is_against_itself(peer, &change->change))
 		return STATUS_CONF_CHANGE_INVALID;
+	if (peer->applied.index < peer->split_index)
+		return STATUS_LIMIT; /* the split checks the membership when it is applied */
 	status = region_change_encode(&peer->region, &change->change, &raft, context);
 	if (status == 0)
 		status = raw_node_propose_conf_change(peer->raft_group, &raft, false);

@@ -49,6 +49,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 		.to = *to,
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 		.wants_snapshot = peer_wants_snapshot(peer),
+		.led_parent = env_now(peer_engines(peer)->env) < peer->leads_until,
 	};
 }
 
@@ -225,10 +226,17 @@ static bool is_up_to_date(const struct peer *peer, const struct raft_message *me
 		       (message->log_term == end->term && message->index >= end->index));
 }
 
-/* A replica that is about to replace its state grants no vote. */
-static bool may_help(const struct peer *peer, const struct raft_message *message)
+/* Whether this replica of a new region must still let the lease of the region before the split end. */
+static bool waits_for_lease(const struct peer *peer, const struct peer_envelope *envelope)
 {
-	if (peer_is_quiet_voter(peer) || peer->install)
+	return !envelope->led_parent && env_now(peer_engines(peer)->env) < peer->waits_until;
+}
+
+/* A replica that is about to replace its state grants no vote. */
+static bool may_help(
+	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (peer_is_quiet_voter(peer) || peer->install || waits_for_lease(peer, envelope))
 		return false;
 	return !peer->is_empty || is_up_to_date(peer, message);
 }
@@ -239,7 +247,7 @@ static bool is_wanted(
 {
 	if (envelope->to.id != peer->id || message->to != peer->id || message->from != envelope->from.id)
 		return false;
-	if (helps_to_lead(message->type) && !may_help(peer, message))
+	if (helps_to_lead(message->type) && !may_help(peer, envelope, message))
 		return false;
 	return message->type != RAFT_MSG_PROP && is_whole(message);
 }

@@ -61,7 +61,7 @@ static void send_open_batch(struct peer *peer, uint64_t now)
 }
 
 /* A replica without a leader cannot tell whether it is behind. */
-static bool has_leader(const struct peer *peer)
+bool peer_has_leader(const struct peer *peer)
 {
 	struct raft_status raft;
 
@@ -74,8 +74,8 @@ void peer_send_reads(struct peer *peer)
 	uint64_t now = env_now(peer_engines(peer)->env);
 	uint64_t patience = (uint64_t)READ_RETRY_MS * NS_PER_MS;
 
-	if (!has_leader(peer)) {
-		if (!peer_is_alone(peer))
+	if (!peer_has_leader(peer)) {
+		if (!peer_may_wait(peer))
 			read_index_queue_fail(&peer->pending_reads, false, STATUS_NOT_LEADER);
 		return;
 	}
@@ -104,7 +104,7 @@ void peer_on_read_state(struct peer *peer, const struct raft_read_state *state)
 	if (reader_finish(&reader) < 0 || !is_own_read(peer, replica, incarnation) || state->status < 0)
 		return; /* the batch is retried, or was ended with the role */
 	sent = read_index_queue_answer(&peer->pending_reads, id, state->index);
-	if (sent > 0 && peer->role == RAFT_LEADER)
+	if (sent > 0 && peer->role == RAFT_LEADER && peer_may_renew(peer))
 		lease_renew(&peer->lease, sent);
 }
 
@@ -153,15 +153,13 @@ static void on_read_ready(struct read_index_request *request, int status)
 
 void peer_read(struct peer *peer, struct raftkv_read *read)
 {
-	bool may_wait = peer->role == RAFT_LEADER || read->from_follower || peer_is_alone(peer);
-
 	read->peer = peer;
 	read->request = (struct read_index_request){.done = on_read_ready};
 	if (peer->shard->is_stopping)
 		on_read_ready(&read->request, STATUS_STOPPING);
 	else if (!peer_is_here(peer))
 		on_read_ready(&read->request, STATUS_REGION_NOT_FOUND);
-	else if (!may_wait)
+	else if (!read->from_follower && !peer_may_wait(peer))
 		on_read_ready(&read->request, STATUS_NOT_LEADER);
 	else
 		peer_confirm(peer, &read->request);

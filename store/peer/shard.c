@@ -32,7 +32,8 @@ int shard_start(struct shard *shard, struct raftkv *raftkv, struct env_loop *loo
 	shard->is_process_posted = true; /* until shard_begin */
 	inbox_init(&shard->applied, loop, on_applied);
 	snprintf(name, sizeof name, "apply-%u", number % 1000);
-	return apply_start(&shard->apply, &raftkv->engines, &raftkv->flush, &shard->applied, name);
+	return apply_start(&shard->apply, &raftkv->engines, &raftkv->flush, raftkv->options.evaluator,
+		&shard->applied, name);
 }
 
 void shard_close(struct shard *shard)

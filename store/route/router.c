@@ -259,6 +259,19 @@ int router_place(struct router *router, struct route *route, const struct region
 	return status;
 }
 
+int router_split(struct router *router, struct route *lower, const struct region *lower_region,
+	struct route *upper, const struct region *upper_region)
+{
+	int status;
+
+	pthread_rwlock_wrlock(&router->lock);
+	status = set_range(router, lower, lower_region);
+	if (status == 0)
+		status = set_range(router, upper, upper_region);
+	pthread_rwlock_unlock(&router->lock);
+	return status;
+}
+
 int router_look(struct router *router, const struct region *region)
 {
 	const struct route *route = router_find(router, region->id);

@@ -79,6 +79,10 @@ int router_add(
 	struct router *router, uint64_t region, struct peer *peer, struct shard *shard, struct route **route);
 /* Sets the route's range and epoch. 0, -ENOMEM, or STATUS_CORRUPT: the range overlaps another. */
 int router_place(struct router *router, struct route *route, const struct region *region);
+/* Sets the ranges and epochs of both halves of a split at once, so that no key is without a region in between. `lower`
+ * has the wider range before. 0, -ENOMEM, or STATUS_CORRUPT: a range overlaps another. */
+int router_split(struct router *router, struct route *lower, const struct region *lower_region,
+	struct route *upper, const struct region *upper_region);
 /* Whether the region's range overlaps another region: STATUS_CORRUPT, else 0. */
 int router_look(struct router *router, const struct region *region);
 /* The replica is gone: drops the range, so the route is found by id alone. */

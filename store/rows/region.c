@@ -70,6 +70,13 @@ bool region_has_key(const struct region *region, struct slice key)
 	       (!region->end || slice_compare(key, buf_slice(region->end)) < 0);
 }
 
+bool region_covers(const struct region *region, const struct region *other)
+{
+	return slice_compare(buf_slice(region->start), buf_slice(other->start)) <= 0 &&
+	       (!region->end ||
+		       (other->end && slice_compare(buf_slice(other->end), buf_slice(region->end)) <= 0));
+}
+
 const struct region_peer *region_peer_of_store(const struct region *region, uint64_t store)
 {
 	for (uint32_t i = 0; i < region->peer_count; i++)

@@ -54,6 +54,8 @@ int region_init(struct region *region, uint64_t id, struct slice start, struct s
 int region_copy(struct region *to, const struct region *from);
 void region_close(struct region *region);
 
+/* Whether the range of `other` lies in that of `region`. */
+bool region_covers(const struct region *region, const struct region *other);
 bool region_has_key(const struct region *region, struct slice key);
 /* NULL: this store has no replica of it. */
 const struct region_peer *region_peer_of_store(const struct region *region, uint64_t store);

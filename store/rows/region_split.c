@@ -23,7 +23,7 @@ bool region_split_is(const struct raft_entry *entry)
 {
 	struct slice data = buf_slice(entry->data);
 
-	return entry->type == RAFT_ENTRY_NORMAL && data.size > 0 && data.data[0] == SPLIT_RECORD;
+	return entry->type == RAFT_ENTRY_NORMAL && data.size > 0 && *(const uint8_t *)data.data == SPLIT_RECORD;
 }
 
 int region_split_decode(const struct raft_entry *entry, struct region_split *split)

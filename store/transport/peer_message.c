@@ -91,6 +91,7 @@ static void peer_message_fill(struct peer_message *peer_message, const struct pe
 	to->is_tombstone = envelope->is_tombstone;
 	to->wants_snapshot = envelope->wants_snapshot;
 	to->is_dispensable = envelope->is_dispensable;
+	to->led_parent = envelope->led_parent;
 	to->content_size = envelope->content_size;
 	to->type = from->type;
 	to->reject = from->reject;
@@ -236,6 +237,7 @@ static int open_envelope(const Raftkv__PeerMessage *peer_message, struct peer_en
 		.is_tombstone = peer_message->is_tombstone,
 		.wants_snapshot = peer_message->wants_snapshot,
 		.is_dispensable = peer_message->is_dispensable,
+		.led_parent = peer_message->led_parent,
 		.content_size = peer_message->content_size};
 	if (peer_message->region == 0 || !peer_message->epoch)
 		return STATUS_MALFORMED;

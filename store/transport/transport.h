@@ -26,6 +26,8 @@ struct peer_envelope {
 	bool wants_snapshot; /* from a follower: the log cannot serve it */
 	/* With MsgSnap: a majority without the receiver is active and has the log up to the snapshot's index. */
 	bool is_dispensable;
+	/* From a candidate: its store led the region that was split, and its router knows both ranges (peer_split.c). */
+	bool led_parent;
 	uint64_t content_size; /* with MsgSnap: bytes that its install takes; 0: unknown */
 };
 
