@@ -132,7 +132,7 @@ $(1): $(2) $(call archives,$(needs_$(3))) $(if $(filter $(BUILD)/tests/%,$(1)),$
 endef
 $(foreach t,$(unit_tests),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),-lcmocka)))
 $(foreach t,$(benches),$(eval $(call program_rule,$(t),$(call objects,$(t:$(BUILD)/%=%.c)),$(call layer_of,$(t)),)))
-$(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),)))
+$(foreach t,$(test_programs),$(eval $(call program_rule,$(t),$(call objects,$(wildcard $(t:$(BUILD)/%=%)/*.c)),$(call layer_of,$(t)),-lcmocka)))
 $(foreach m,$(mains),$(eval $(call program_rule,$(BUILD)/$(notdir $(m:.c=)),$(call objects,$(m)),mount-helpers,)))
 
 # Fuzz targets have objects of their own: libFuzzer instruments every layer it reaches.

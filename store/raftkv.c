@@ -144,7 +144,8 @@ static int enter_life(struct raftkv *raftkv, struct status *status)
 
 static int start_regions(struct raftkv *raftkv, struct status *status)
 {
-	const struct recovery recovery = {&raftkv->engines, &raftkv->options, start_replica, await_replica, raftkv};
+	const struct recovery recovery = {
+		&raftkv->engines, &raftkv->options, start_replica, await_replica, raftkv};
 	int code;
 
 	if (raftkv->engines.dir.is_new) {

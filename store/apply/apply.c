@@ -314,8 +314,7 @@ static int apply_split(struct apply_context *context)
 	if (status == 0)
 		status = divide(context, &split);
 	if (is_refusal(status))
-		log_error(context->apply->engines->logger,
-			"region %llu refused the split of entry %llu: %s",
+		log_error(context->apply->engines->logger, "region %llu refused the split of entry %llu: %s",
 			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
 			status_name(status));
 	return status;

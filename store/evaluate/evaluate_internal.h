@@ -76,7 +76,8 @@ struct evaluation_task {
 	struct evaluations *evaluations;
 	struct raftkv_write *write; /* NULL: answered meanwhile */
 	struct row_question question;
-	struct region range; /* of the region, when it was parked: id and bounds. The region may be split meanwhile */
+	struct region
+		range; /* of the region, when it was parked: id and bounds. The region may be split meanwhile */
 	uint64_t term;
 	uint32_t misses;
 	bool is_working;

@@ -106,8 +106,10 @@ static struct evaluation_task *evaluation_new(struct evaluations *evaluations, s
 		return NULL;
 	evaluation->evaluations = evaluations;
 	evaluation->write = write;
-	evaluation->range = (struct region){
-		.id = region->id, .epoch = region->epoch, .start = buf_ref(region->start), .end = buf_ref(region->end)};
+	evaluation->range = (struct region){.id = region->id,
+		.epoch = region->epoch,
+		.start = buf_ref(region->start),
+		.end = buf_ref(region->end)};
 	question_init(&evaluation->question, evaluations, write);
 	blocks_enter(evaluations->host.engines->blocks, &evaluation->reader);
 	write->evaluation = evaluation;

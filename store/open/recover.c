@@ -358,8 +358,8 @@ static int await_splits(const struct recovery *recovery, struct status *status)
 	struct log_engine *log = recovery->engines->log;
 	int code = log->ops->regions(log, look_at_log, &walk);
 
-	return code < 0 ? status_complete(
-				  status, code, "the regions of the log cannot be read: %s", status_name(code))
+	return code < 0 ? status_complete(status, code, "the regions of the log cannot be read: %s",
+				  status_name(code))
 			: 0;
 }
 

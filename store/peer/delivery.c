@@ -49,7 +49,8 @@ static struct peer *find_or_make(struct raftkv *raftkv, struct shard *shard,
 {
 	struct peer *peer = peer_for(raftkv, envelope->region);
 
-	if ((peer && (peer->raft_group || peer->is_awaited)) || shard->is_stopping || !may_be_made(raftkv, envelope, message))
+	if ((peer && (peer->raft_group || peer->is_awaited)) || shard->is_stopping ||
+		!may_be_made(raftkv, envelope, message))
 		return peer;
 	if (!peer && peer_new(shard, envelope->region, &peer) < 0)
 		return NULL;

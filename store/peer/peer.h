@@ -76,9 +76,9 @@ struct peer {
 	struct split_half *half; /* of the split that is being applied */
 	uint32_t splits_committed; /* and not applied: meanwhile the lease is not renewed */
 	uint32_t splits_measured; /* on workers */
-	uint64_t split_index, change_index; /* the last split, and the last membership change, proposed here */
+	uint64_t split_index,
+		change_index; /* the last split, and the last membership change, proposed here */
 	bool is_split_over; /* the store stops: `splitting` will not be applied */
-	bool has_unflushed_split; /* its log and rows must not go before what was applied is durable */
 	bool is_fetching; /* a worker reads entries from the log */
 	struct peer_refill *refills; /* MsgApp messages that wait for payloads, in order */
 	bool is_refilling; /* a worker fills the first of them */

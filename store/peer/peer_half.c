@@ -226,7 +226,8 @@ static void on_half_cleared(struct env_work *work)
 	struct peer *peer = half->peer;
 
 	if (half->status < 0)
-		engines_fail(peer_engines(peer), half->status, "the rows of a removed replica cannot be cleared");
+		engines_fail(
+			peer_engines(peer), half->status, "the rows of a removed replica cannot be cleared");
 	else
 		router_remove(&peer_store(peer)->router, peer->route);
 	atomic_store(&peer->route->is_installing, false);

@@ -119,7 +119,8 @@ static bool take_range(struct peer *peer, const struct region *region)
 {
 	if (atomic_load(&peer->route->is_installing))
 		return false;
-	PLANT("split:range_given_up", return router_place(&peer_store(peer)->router, peer->route, region) == 0);
+	PLANT("split:range_given_up",
+		return router_place(&peer_store(peer)->router, peer->route, region) == 0);
 	if (peer->region.peer_count > 0 && region_covers(&peer->region, region))
 		return true;
 	return router_place(&peer_store(peer)->router, peer->route, region) == 0;
@@ -338,7 +339,7 @@ bool peer_install_start(
 	install->hard_state = *hard_state;
 	atomic_store(&peer->route->is_installing, true);
 	peer->appends.in_flight++;
-	if (peer->has_unflushed_split)
+	if (peer_has_unflushed_splits(peer))
 		peer_make_durable(peer, begin_install);
 	else
 		begin_install(peer, 0);

@@ -107,6 +107,8 @@ void half_stop(struct peer *peer);
 
 /* ---- peer_durable.c ---- */
 
+/* Whether splits that this store has applied may not be durable yet. */
+bool peer_has_unflushed_splits(const struct peer *peer);
 /* Makes everything that was applied durable: small payloads, then rows. Then calls `done` on the loop; with -ENOMEM from
  * inside the call. Counts as work of the peer until `done`. */
 void peer_make_durable(struct peer *peer, void (*done)(struct peer *peer, int status));

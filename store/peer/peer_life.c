@@ -343,7 +343,7 @@ void peer_go_on_leaving(struct peer *peer)
 		return;
 	if (peer->is_dissolving)
 		dissolve(peer);
-	else if (peer->has_unflushed_split)
+	else if (peer_has_unflushed_splits(peer))
 		peer_make_durable(peer, on_unflushed_durable);
 	else
 		depart(peer);

@@ -275,7 +275,7 @@ static bool peer_admit(
 {
 	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
 		return false;
-	if (envelope->to.id == peer->id && was_removed(peer, envelope)) {
+	if (was_removed(peer, envelope)) {
 		peer_send_tombstone(peer, &envelope->from);
 		return false;
 	}

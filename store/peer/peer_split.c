@@ -295,7 +295,7 @@ void peer_on_split(struct peer *peer, struct apply_task *task)
 		submit_next(peer);
 		return;
 	}
-	peer->has_unflushed_split = true;
+	atomic_fetch_add(&peer_store(peer)->splits_applied, 1);
 	half->region_state = *upper;
 	half->leads = peer->role == RAFT_LEADER;
 	*upper = (struct region){0};
@@ -304,7 +304,8 @@ void peer_on_split(struct peer *peer, struct apply_task *task)
 	*lower = (struct region){0};
 	half_hold(half);
 	if (router_split(router, peer->route, &peer->region, half->peer->route, &half->region_state) < 0)
-		engines_fail(peer_engines(peer), STATUS_CORRUPT, "the ranges of a split overlap another region");
+		engines_fail(
+			peer_engines(peer), STATUS_CORRUPT, "the ranges of a split overlap another region");
 	route_snapshot_forget(peer->route);
 	log_info(peer_engines(peer)->logger, "region %llu is split: region %llu has the upper part",
 		(unsigned long long)peer->region.id, (unsigned long long)half->region);

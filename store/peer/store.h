@@ -36,6 +36,8 @@ struct raftkv {
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
 	bool is_new; /* this process created the store */
+	/* Splits applied here, and how many of them are known to be durable (peer_durable.c). */
+	_Atomic uint64_t splits_applied, splits_durable;
 	_Atomic uint32_t steps_pending; /* messages in flight to their peers (delivery.c) */
 
 	/* raftkv_stop's, on `stop_loop`. */

@@ -23,7 +23,8 @@ bool region_split_is(const struct raft_entry *entry)
 {
 	struct slice data = buf_slice(entry->data);
 
-	return entry->type == RAFT_ENTRY_NORMAL && data.size > 0 && *(const uint8_t *)data.data == SPLIT_RECORD;
+	return entry->type == RAFT_ENTRY_NORMAL && data.size > 0 &&
+	       *(const uint8_t *)data.data == SPLIT_RECORD;
 }
 
 int region_split_decode(const struct raft_entry *entry, struct region_split *split)
@@ -59,8 +60,7 @@ int region_split_check(const struct region *region, const struct region_split *s
 		return STATUS_EPOCH_NOT_MATCH;
 	if (is_joint(region))
 		return STATUS_CONF_CHANGE_INVALID;
-	if (!region_has_key(region, split->key) ||
-		slice_compare(buf_slice(region->start), split->key) == 0)
+	if (!region_has_key(region, split->key) || slice_compare(buf_slice(region->start), split->key) == 0)
 		return STATUS_KEY_NOT_IN_REGION;
 	return 0;
 }

@@ -53,8 +53,8 @@ static void on_failed(void *argument, int status, const char *sentence)
 {
 	struct sim_store *store = argument;
 
-	(void)status, (void)sentence;
 	store->has_failed = true;
+	snprintf(store->failure, sizeof store->failure, "%s (%s)", sentence, status_name(status));
 }
 
 static void print_line(void *argument, enum log_level level, const char *line)

@@ -38,6 +38,7 @@ struct sim_store {
 	struct log_engine_ops log_ops; /* the same, but that a dead process closes nothing */
 	struct raftkv *raftkv; /* NULL: none runs */
 	bool has_failed; /* it said that it cannot go on */
+	char failure[200]; /* why */
 	bool is_stopped;
 };
 

@@ -13,6 +13,7 @@
 /* One end, in the process that it began with. */
 struct side {
 	struct env_mail mail;
+	struct env_mail break_mail; /* `mail` may be on its way to a paused process */
 	struct env_work work;
 	struct sim_stream *stream;
 	struct sim_transport_end *end;
@@ -92,7 +93,7 @@ static void give_sink_back(struct sim_stream *stream)
 
 static void on_sender_broken(struct env_mail *mail)
 {
-	struct sim_stream *stream = container_of(mail, struct sim_stream, sender.mail);
+	struct sim_stream *stream = container_of(mail, struct sim_stream, sender.break_mail);
 
 	if (!stream->sender.is_working)
 		give_source_back(stream, true);
@@ -100,7 +101,7 @@ static void on_sender_broken(struct env_mail *mail)
 
 static void on_receiver_broken(struct env_mail *mail)
 {
-	struct sim_stream *stream = container_of(mail, struct sim_stream, receiver.mail);
+	struct sim_stream *stream = container_of(mail, struct sim_stream, receiver.break_mail);
 
 	if (!stream->receiver.is_working)
 		give_sink_back(stream);
@@ -114,9 +115,9 @@ static void break_up(struct sim_stream *stream)
 	stream->is_broken = true;
 	stream->transport->streams_broken++;
 	if (is_alive(&stream->sender))
-		env_post(loop_of(&stream->sender), &stream->sender.mail, on_sender_broken);
+		env_post(loop_of(&stream->sender), &stream->sender.break_mail, on_sender_broken);
 	if (stream->receiver.raftkv && is_alive(&stream->receiver))
-		env_post(loop_of(&stream->receiver), &stream->receiver.mail, on_receiver_broken);
+		env_post(loop_of(&stream->receiver), &stream->receiver.break_mail, on_receiver_broken);
 }
 
 static void watch(void *argument)

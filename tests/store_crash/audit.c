@@ -5,7 +5,7 @@
 #include "proto/check.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
-#include "tests/store_crash/model.h"
+#include "tests/lib/things_model.h"
 
 struct addresses {
 	uint64_t *values;

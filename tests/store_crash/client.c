@@ -21,8 +21,8 @@ static uint64_t region_of(struct clients *clients, uint32_t thing)
 	struct region_epoch epoch;
 	uint64_t region;
 
-	if (raftkv_find_region(clients->machine->raftkv, model_name(clients->model, thing), &region, &epoch) <
-		0)
+	if (raftkv_find_region(
+		    clients->machine->raftkv, things_model_name(clients->model, thing), &region, &epoch) < 0)
 		violation("thing %u has no region", thing);
 	check(region < 32);
 	return region;
@@ -86,7 +86,7 @@ static void begin(struct slot *slot)
 	struct thing_operation operation =
 		is_emptying ? (struct thing_operation){.kind = THING_UNMAP, .count = OBJECT_UNITS}
 			    : choose(clients, thing);
-	struct model_operation *asked = model_ask(clients->model, thing, &operation);
+	struct model_operation *asked = things_model_ask(clients->model, thing, &operation);
 
 	clients->budget--;
 	clients->operations++;
@@ -118,7 +118,7 @@ static void rest(struct slot *slot, uint64_t most)
 static void submit(
 	struct slot *slot, struct request *request, uint64_t session, struct buf *body, struct buf *payload)
 {
-	uint32_t thing = model_find(slot->clients->model, slot->operation)->thing;
+	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
 
 	request->slot = slot;
 	request->is_waiting = true;
@@ -142,7 +142,7 @@ static void open_session(struct slot *slot)
 {
 	struct thing_operation operation = {.kind = THING_OPEN_SESSION,
 		.id = slot->session,
-		.name = model_find(slot->clients->model, slot->operation)->operation.name};
+		.name = things_model_find(slot->clients->model, slot->operation)->operation.name};
 	struct buf *body = thing_operation_encode(&operation);
 
 	slot->is_opening = true;
@@ -152,7 +152,7 @@ static void open_session(struct slot *slot)
 
 static void ask(struct slot *slot)
 {
-	uint32_t thing = model_find(slot->clients->model, slot->operation)->thing;
+	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
 
 	slot->has_copy = false;
 	if (slot->session != 0 && !(slot->opened & 1u << region_of(slot->clients, thing))) {
@@ -199,7 +199,7 @@ static void on_reply(struct slot *slot, const struct request *request)
 			violation("operation %lu: a copy of the request is answered otherwise",
 				slot->operation);
 	}
-	model_done(slot->clients->model, slot->operation, &reply);
+	things_model_done(slot->clients->model, slot->operation, &reply);
 	finish(slot);
 }
 
@@ -207,7 +207,7 @@ static void on_reply(struct slot *slot, const struct request *request)
 static void on_error(struct slot *slot, int status)
 {
 	struct clients *clients = slot->clients;
-	enum thing_operation_kind kind = model_find(clients->model, slot->operation)->operation.kind;
+	enum thing_operation_kind kind = things_model_find(clients->model, slot->operation)->operation.kind;
 	bool is_unknown = status == STATUS_STALE_COMMAND || status == STATUS_STOPPING;
 	bool is_full = status == -ENOSPC && clients->may_be_full && !spares_space(kind);
 	bool is_damaged = (status == -EIO || status == STATUS_CORRUPT) && clients->may_fail_to_read &&
@@ -215,7 +215,7 @@ static void on_error(struct slot *slot, int status)
 
 	if (is_full || is_damaged) {
 		clients->refusals++;
-		model_never(clients->model, slot->operation);
+		things_model_never(clients->model, slot->operation);
 		finish(slot);
 	} else if (is_unknown) {
 		if (slot->session == 0)
@@ -228,7 +228,7 @@ static void on_error(struct slot *slot, int status)
 
 static void on_opened(struct slot *slot, int status)
 {
-	uint32_t thing = model_find(slot->clients->model, slot->operation)->thing;
+	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
 
 	slot->is_opening = false;
 	if (status == 0)
@@ -293,7 +293,7 @@ static void look(struct reading *reading, bool may_block)
 	struct clients *clients = reading->clients;
 	struct view *view = raftkv_snapshot_view(reading->snapshot, may_block);
 
-	reading->read.status = model_read(clients->model, reading->thing, reading->certain, view);
+	reading->read.status = things_model_read(clients->model, reading->thing, reading->certain, view);
 }
 
 static void on_looked(struct env_work *work)
@@ -392,7 +392,7 @@ static void on_reading_timer(struct env_timer *timer)
 
 /* ---- All of them ------------------------------------------------------------------------------------------------ */
 
-void clients_init(struct clients *clients, struct machine *machine, struct model *model)
+void clients_init(struct clients *clients, struct machine *machine, struct things_model *model)
 {
 	*clients = (struct clients){.machine = machine, .model = model, .unmap_next = THINGS_MAX};
 	clients->slot_count = 2 + (uint32_t)draw(clients, CLIENT_SLOTS_MAX - 1);

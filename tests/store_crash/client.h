@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "tests/store_crash/machine.h"
-#include "tests/store_crash/model.h"
+#include "tests/lib/things_model.h"
 
 #define CLIENT_SLOTS_MAX   12u
 #define CLIENT_READERS_MAX 4u
@@ -64,7 +64,7 @@ struct reading {
 
 struct clients {
 	struct machine *machine;
-	struct model *model;
+	struct things_model *model;
 	struct slot slots[CLIENT_SLOTS_MAX];
 	uint32_t slot_count;
 	struct reading readings[CLIENT_READERS_MAX];
@@ -80,7 +80,7 @@ struct clients {
 	uint64_t refusals; /* for want of space */
 };
 
-void clients_init(struct clients *clients, struct machine *machine, struct model *model);
+void clients_init(struct clients *clients, struct machine *machine, struct things_model *model);
 /* A new process: to be called before its loops run. */
 void clients_enter(struct clients *clients);
 /* Of idle clients: the operations to come are one for each thing, which unmaps its object. */

@@ -5,7 +5,7 @@
 
 #include "proto/check.h"
 #include "store/log/raft_log_engine.h"
-#include "tests/store_crash/model.h"
+#include "tests/lib/things_model.h"
 
 static bool is_dead(void *argument)
 {

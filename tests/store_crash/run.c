@@ -29,7 +29,7 @@ static const char *const fault_names[] = {"none", "power fails while opening", "
 
 struct run {
 	struct machine machine;
-	struct model model;
+	struct things_model model;
 	struct clients clients;
 	struct run_totals *totals;
 	enum fault fault;
@@ -324,7 +324,7 @@ void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_to
 	run->totals = totals;
 	run->is_verbose = is_verbose;
 	machine_init(&run->machine, seed, is_verbose);
-	model_init(&run->model, 1 + (uint32_t)draw(run, THINGS_MAX));
+	things_model_init(&run->model, 1 + (uint32_t)draw(run, THINGS_MAX));
 	clients_init(&run->clients, &run->machine, &run->model);
 	rounds = 2 + draw(run, 5);
 	for (uint64_t i = 0; i < rounds; i++)

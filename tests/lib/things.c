@@ -1,4 +1,4 @@
-#include "tests/store_crash/things.h"
+#include "tests/lib/things.h"
 
 #include <errno.h>
 #include <string.h>
@@ -295,9 +295,26 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	return reply_with(true, (struct slice){0}, false, reply);
 }
 
+static bool may_begin(struct evaluator *evaluator, struct slice key)
+{
+	(void)evaluator;
+	return key.size <= THING_BOUNDARY_SIZE_MAX;
+}
+
+static enum split_fate split_fate(
+	struct evaluator *evaluator, struct slice row, struct slice key, struct slice *value)
+{
+	(void)evaluator;
+	(void)row;
+	(void)key;
+	(void)value;
+	return SPLIT_STAYS;
+}
+
 struct evaluator thing_evaluator(void)
 {
-	static const struct evaluator_ops ops = {.evaluate = evaluate};
+	static const struct evaluator_ops ops = {
+		.evaluate = evaluate, .may_begin = may_begin, .split_fate = split_fate};
 
 	return (struct evaluator){.ops = &ops};
 }

@@ -1,4 +1,4 @@
-#include "tests/store_crash/model.h"
+#include "tests/lib/things_model.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,9 +25,9 @@ void violation(const char *format, ...)
 	_exit(1);
 }
 
-void model_init(struct model *model, uint32_t thing_count)
+void things_model_init(struct things_model *model, uint32_t thing_count)
 {
-	*model = (struct model){.thing_count = thing_count, .operation_count = 1};
+	*model = (struct things_model){.thing_count = thing_count, .operation_count = 1};
 	for (uint32_t i = 0; i < thing_count; i++) {
 		struct writer name = writer_fixed(model->things[i].name, sizeof model->things[i].name);
 
@@ -36,13 +36,13 @@ void model_init(struct model *model, uint32_t thing_count)
 	}
 }
 
-struct slice model_name(const struct model *model, uint32_t thing)
+struct slice things_model_name(const struct things_model *model, uint32_t thing)
 {
 	return slice_of(model->things[thing].name, sizeof model->things[thing].name);
 }
 
-struct model_operation *model_ask(
-	struct model *model, uint32_t thing, const struct thing_operation *operation)
+struct model_operation *things_model_ask(
+	struct things_model *model, uint32_t thing, const struct thing_operation *operation)
 {
 	struct model_operation *asked;
 
@@ -55,18 +55,18 @@ struct model_operation *model_ask(
 	*asked = (struct model_operation){
 		.operation = *operation, .thing = thing, .certain = model->things[thing].certain};
 	asked->operation.id = model->operation_count++;
-	asked->operation.name = model_name(model, thing);
+	asked->operation.name = things_model_name(model, thing);
 	model->things[thing].asked++;
 	check(model->things[thing].asked < HISTORY_MAX);
 	return asked;
 }
 
-struct model_operation *model_find(struct model *model, uint64_t id)
+struct model_operation *things_model_find(struct things_model *model, uint64_t id)
 {
 	return id > 0 && id < model->operation_count ? &model->operations[id] : NULL;
 }
 
-static void mix(struct model *model, uint64_t value)
+static void mix(struct things_model *model, uint64_t value)
 {
 	model->trace = (model->trace ^ value) * 0x9e3779b97f4a7c15u;
 	model->trace ^= model->trace >> 29;
@@ -75,10 +75,10 @@ static void mix(struct model *model, uint64_t value)
 /* ---- The history ---- */
 
 /* An answer shows operation `id` at `place`. */
-static void learn(struct model *model, uint32_t number, uint64_t place, uint64_t id)
+static void learn(struct things_model *model, uint32_t number, uint64_t place, uint64_t id)
 {
 	struct model_thing *thing = &model->things[number];
-	struct model_operation *operation = model_find(model, id);
+	struct model_operation *operation = things_model_find(model, id);
 	uint64_t known;
 
 	if (place > thing->asked)
@@ -101,7 +101,7 @@ static void learn(struct model *model, uint32_t number, uint64_t place, uint64_t
 }
 
 /* An answer shows a history of `length`, to somebody for whom `certain` was certain. */
-static void see_length(struct model *model, uint32_t number, uint64_t certain, uint64_t length)
+static void see_length(struct things_model *model, uint32_t number, uint64_t certain, uint64_t length)
 {
 	struct model_thing *thing = &model->things[number];
 
@@ -115,7 +115,7 @@ static void see_length(struct model *model, uint32_t number, uint64_t certain, u
 		thing->certain = length;
 }
 
-static void learn_history(struct model *model, uint32_t number, uint64_t certain, struct slice bytes)
+static void learn_history(struct things_model *model, uint32_t number, uint64_t certain, struct slice bytes)
 {
 	struct reader reader = reader_of(bytes);
 
@@ -133,16 +133,16 @@ static void learn_history(struct model *model, uint32_t number, uint64_t certain
 	}
 }
 
-void model_done(struct model *model, uint64_t id, const struct thing_reply *reply)
+void things_model_done(struct things_model *model, uint64_t id, const struct thing_reply *reply)
 {
-	struct model_operation *operation = model_find(model, id);
+	struct model_operation *operation = things_model_find(model, id);
 
 	model->acknowledged++;
 	if (operation->outcome != OUTCOME_OPEN)
 		violation("operation %lu is answered twice", id);
 	if (operation->operation.kind == THING_GET) {
 		learn_history(model, operation->thing, operation->certain, reply->history);
-		model_never(model, id);
+		things_model_never(model, id);
 		return;
 	}
 	see_length(model, operation->thing, operation->certain, reply->length);
@@ -150,7 +150,7 @@ void model_done(struct model *model, uint64_t id, const struct thing_reply *repl
 		if (operation->operation.kind == THING_COMPARE &&
 			reply->length == operation->operation.expected)
 			violation("operation %lu compared equal and was refused", id);
-		model_never(model, id);
+		things_model_never(model, id);
 		return;
 	}
 	if (operation->operation.kind == THING_COMPARE && reply->length != operation->operation.expected + 1)
@@ -159,9 +159,9 @@ void model_done(struct model *model, uint64_t id, const struct thing_reply *repl
 	operation->outcome = OUTCOME_DONE;
 }
 
-void model_never(struct model *model, uint64_t id)
+void things_model_never(struct things_model *model, uint64_t id)
 {
-	struct model_operation *operation = model_find(model, id);
+	struct model_operation *operation = things_model_find(model, id);
 
 	mix(model, id);
 	operation->outcome = OUTCOME_NEVER;
@@ -296,9 +296,9 @@ static int read_object(const struct state *state, uint32_t number, struct slice 
 	return status;
 }
 
-int model_read(struct model *model, uint32_t number, uint64_t certain, struct view *view)
+int things_model_read(struct things_model *model, uint32_t number, uint64_t certain, struct view *view)
 {
-	struct slice name = model_name(model, number);
+	struct slice name = things_model_name(model, number);
 	struct kv_value history;
 	struct thing_key key;
 	struct state *state;
@@ -312,7 +312,7 @@ int model_read(struct model *model, uint32_t number, uint64_t certain, struct vi
 	state = calloc(1, sizeof *state);
 	check(state);
 	for (uint64_t i = 0; i < history.data.size / 8; i++)
-		perform(state, &model_find(model, model->things[number].history[i])->operation);
+		perform(state, &things_model_find(model, model->things[number].history[i])->operation);
 	kv_value_close(&history);
 	for (uint32_t part = 0; part < THING_PARTS && status == 0; part++)
 		status = read_part(state, number, part, name, view);

@@ -1,5 +1,5 @@
 /*
- * The model: what the clients were told, and what therefore must be true of every thing (tests/store_crash/things.h).
+ * The model: what the clients were told, and what therefore must be true of every thing (tests/lib/things.h).
  *
  * A thing's history is one total order of the operations that took effect, written by the store itself. The checks that
  * make it a linearizable one, with every acknowledged operation in it exactly once:
@@ -13,14 +13,14 @@
  *
  * A violation prints a sentence and ends the process: a process runs one seed.
  */
-#ifndef RAFTKV_TESTS_STORE_CRASH_MODEL_H
-#define RAFTKV_TESTS_STORE_CRASH_MODEL_H
+#ifndef RAFTKV_TESTS_LIB_THINGS_MODEL_H
+#define RAFTKV_TESTS_LIB_THINGS_MODEL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "store/kv/view.h"
-#include "tests/store_crash/things.h"
+#include "tests/lib/things.h"
 
 #define THINGS_MAX   12u
 #define OBJECT_UNITS 80u /* more than one row of an extent map */
@@ -47,7 +47,7 @@ struct model_thing {
 	uint64_t asked; /* operations that may yet make the history longer, or have */
 };
 
-struct model {
+struct things_model {
 	uint32_t thing_count;
 	struct model_thing things[THINGS_MAX];
 	struct model_operation *operations; /* by id; 0 is none */
@@ -58,21 +58,21 @@ struct model {
 };
 
 /* The names of things begin with four bytes spread over the key space, so that every region has some. */
-void model_init(struct model *model, uint32_t thing_count);
-struct slice model_name(const struct model *model, uint32_t thing);
+void things_model_init(struct things_model *model, uint32_t thing_count);
+struct slice things_model_name(const struct things_model *model, uint32_t thing);
 
 /* A new operation on `thing`, as asked for now; its id is filled in. */
-struct model_operation *model_ask(
-	struct model *model, uint32_t thing, const struct thing_operation *operation);
-struct model_operation *model_find(struct model *model, uint64_t id);
+struct model_operation *things_model_ask(
+	struct things_model *model, uint32_t thing, const struct thing_operation *operation);
+struct model_operation *things_model_find(struct things_model *model, uint64_t id);
 
 /* Answers. `reply` of a change, or of one that changed nothing. */
-void model_done(struct model *model, uint64_t id, const struct thing_reply *reply);
-void model_never(struct model *model, uint64_t id);
+void things_model_done(struct things_model *model, uint64_t id, const struct thing_reply *reply);
+void things_model_never(struct things_model *model, uint64_t id);
 
 /* The whole thing as read through `view`; `certain` is what was certain when the read began. 0, or the view's error,
  * and then nothing was learnt. */
-int model_read(struct model *model, uint32_t thing, uint64_t certain, struct view *view);
+int things_model_read(struct things_model *model, uint32_t thing, uint64_t certain, struct view *view);
 
 /* Prints and ends the process. */
 _Noreturn void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -78,6 +78,10 @@ struct slice thing_key_history(struct thing_key *key, struct slice name);
 struct slice thing_key_part(struct thing_key *key, struct slice name, uint32_t part);
 struct slice thing_key_object(struct thing_key *key, struct slice name);
 
+/* A region may begin at any key of at most THING_BOUNDARY_SIZE_MAX bytes, which divides no thing. There are no local rows but
+ * those of slots.h. */
+#define THING_BOUNDARY_SIZE_MAX 4u
+
 /* Without state; may be shared by any number of stores. */
 struct evaluator thing_evaluator(void);
 
