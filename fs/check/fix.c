@@ -216,7 +216,7 @@ static int apply(struct view *view, const struct eval_input *input, const struct
 		list_garbage(fix, mutations);
 		return 0;
 	case FIX_INODE_COUNT:
-		counter_put(mutations, COUNTER_INODES, fix->value);
+		inode_count_put(mutations, (int64_t)fix->value);
 		return 0;
 	case FIX_NONE:
 		break;
