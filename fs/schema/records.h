@@ -26,8 +26,19 @@ enum counter_kind {
 	COUNTER_SESSION = 's',
 	COUNTER_STORE = 't',
 	COUNTER_REPLICA = 'r',
+	COUNTER_REGION = 'g', /* region_id_drawn says which id a number is */
 	COUNTER_INODES = 'i', /* not of ids: below, "The number of inodes" */
 };
+
+/* The first id of a region that was not there when the cluster began. Those that were have ids from 1 to
+ * raftkv_options.initial_regions, a number of 32 bits. */
+#define REGION_ID_FIRST_DRAWN (UINT64_C(1) << 32)
+
+/* The id for a number drawn from COUNTER_REGION. */
+static inline uint64_t region_id_drawn(uint64_t number)
+{
+	return REGION_ID_FIRST_DRAWN + number - 1;
+}
 
 enum session_state {
 	SESSION_LIVE = 1,
