@@ -5,6 +5,7 @@
 
 #include "fs/check/repair.h"
 #include "fs/eval/eval.h"
+#include "fs/eval/split.h"
 #include "fs/schema/op.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
@@ -305,7 +306,8 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 
 struct evaluator *fix_evaluator(void)
 {
-	static const struct evaluator_ops ops = {.evaluate = evaluate};
+	static const struct evaluator_ops ops = {
+		.evaluate = evaluate, .may_begin = eval_may_begin, .split_fate = eval_split_fate};
 	static const struct evaluator evaluator = {.ops = &ops};
 
 	return (struct evaluator *)(uintptr_t)&evaluator; /* it has no state to write */
