@@ -96,6 +96,14 @@ int check_get_inode(struct check *check, uint64_t ino, struct inode *inode)
 	return status;
 }
 
+const struct inspect_region *check_find_region(const struct check *check, uint64_t id)
+{
+	for (uint32_t i = 0; i < check->inspect->region_count; i++)
+		if (check->inspect->regions[i].region.id == id)
+			return &check->inspect->regions[i];
+	return NULL;
+}
+
 uint64_t check_region_of(const struct check *check, struct slice key)
 {
 	for (uint32_t i = 0; i < check->inspect->region_count; i++)

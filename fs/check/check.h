@@ -45,6 +45,7 @@ struct check {
 	struct inodes inodes;
 	struct report report;
 	struct check_counts counts;
+	bool is_whole; /* the store's regions have the whole key space, each key once */
 	uint64_t rows; /* since the last call of `progress` */
 	const char *pass;
 };
@@ -75,6 +76,7 @@ int check_walk_data(struct check *check, const char *pass, check_row_cb each, vo
 int check_get(struct check *check, const struct fs_key *key, struct kv_value *value);
 /* `*inode` has no target and no xattrs. As check_get, or STATUS_CORRUPT. */
 int check_get_inode(struct check *check, uint64_t ino, struct inode *inode);
+const struct inspect_region *check_find_region(const struct check *check, uint64_t id); /* NULL: none */
 /* The id of the region that has a key of KEY_DATA; 0: none. */
 uint64_t check_region_of(const struct check *check, struct slice key);
 

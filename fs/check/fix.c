@@ -5,6 +5,7 @@
 
 #include "fs/check/repair.h"
 #include "fs/eval/eval.h"
+#include "fs/eval/split.h"
 #include "fs/schema/op.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
@@ -216,7 +217,7 @@ static int apply(struct view *view, const struct eval_input *input, const struct
 		list_garbage(fix, mutations);
 		return 0;
 	case FIX_INODE_COUNT:
-		counter_put(mutations, COUNTER_INODES, fix->value);
+		inode_count_put(mutations, (int64_t)fix->value);
 		return 0;
 	case FIX_NONE:
 		break;
@@ -305,7 +306,8 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 
 struct evaluator *fix_evaluator(void)
 {
-	static const struct evaluator_ops ops = {.evaluate = evaluate};
+	static const struct evaluator_ops ops = {
+		.evaluate = evaluate, .may_begin = eval_may_begin, .split_fate = eval_split_fate};
 	static const struct evaluator evaluator = {.ops = &ops};
 
 	return (struct evaluator *)(uintptr_t)&evaluator; /* it has no state to write */

@@ -2,8 +2,7 @@
  * local.c: the rows of each region in KEY_LOCAL: sessions and their slots, holds by session, files with garbage.
  * Region 1 has the cluster's records, too.
  *
- * Holds and garbage are hints into the data rows, which a split copies to both halves. So a hint whose inode lies in
- * another region is no problem, and neither is garbage of a file that is gone.
+ * Holds and garbage are hints into the data rows of the same region. Garbage of a file that is gone is no problem.
  */
 #include <inttypes.h>
 
@@ -61,12 +60,34 @@ static int is_held(struct check *check, uint64_t session, uint64_t ino, enum fs_
 	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
+/* Does the inode, if there is one, belong to the region? */
+static bool has_inode(const struct check *check, uint64_t region, uint64_t ino)
+{
+	struct fs_key key = fs_key_inode(ino);
+
+	return check_region_of(check, fs_key_slice(&key)) == region;
+}
+
+/* A hint that nobody uses, because the inode's region has its own. */
+static void add_elsewhere(struct check *check, uint64_t region, uint64_t ino, struct slice key)
+{
+	struct problem *problem;
+
+	if (!check_find_region(check, region))
+		return; /* rows of a replica that has gone */
+	problem = report_add(&check->report, "hint-elsewhere", ino,
+		"region %" PRIu64 " has a hold or a note of garbage of it, and it is in another region",
+		region);
+	report_fix_row(problem, FIX_DELETE_LOCAL, ino, key);
+	if (problem)
+		problem->fix.value = region;
+}
+
 static int check_hold(struct check *check, uint64_t region, struct slice key, struct slice value)
 {
 	enum fs_hold_kind kind;
 	uint64_t session, ino;
 	struct problem *problem;
-	struct fs_key inode;
 	bool held;
 	int status;
 
@@ -75,9 +96,10 @@ static int check_hold(struct check *check, uint64_t region, struct slice key, st
 			&check->report, "hold-damaged", 0, "region %" PRIu64 " has a damaged hold", region);
 		return 0;
 	}
-	inode = fs_key_inode(ino);
-	if (check_region_of(check, fs_key_slice(&inode)) != region)
+	if (!has_inode(check, region, ino)) {
+		add_elsewhere(check, region, ino, key);
 		return 0;
+	}
 	status = is_held(check, session, ino, kind, &held);
 	if (status < 0 || held)
 		return status;
@@ -98,6 +120,10 @@ static void check_garbage(struct check *check, uint64_t region, struct slice key
 	if (fs_key_parse_garbage(key, &ino) < 0 || mark_decode(value) < 0) {
 		report_add(&check->report, "garbage-damaged", 0,
 			"region %" PRIu64 " has a damaged note of garbage", region);
+		return;
+	}
+	if (!has_inode(check, region, ino)) {
+		add_elsewhere(check, region, ino, key);
 		return;
 	}
 	item = inodes_find(&check->inodes, ino);
@@ -133,52 +159,52 @@ static void check_store(struct check *check, struct slice key, struct slice valu
 		report_add(&check->report, "record-damaged", 0, "the record of a store is damaged");
 }
 
-/* How many inodes a region has, and one of them in `*one`, which stays when there is none. */
-static uint64_t count_inodes(const struct check *check, uint64_t region, uint64_t *one)
-{
-	uint64_t count = 0;
+/* What the regions' rows say about the number of inodes. The numbers may be damaged, so they may wrap around. */
+struct counting {
+	uint32_t regions; /* that have a count */
+	uint64_t sum;
+	uint64_t of_root; /* the count of the region that has the root */
+};
 
-	for (size_t i = 0; i < check->inodes.count; i++) {
-		struct fs_key key = fs_key_inode(check->inodes.items[i].ino);
-
-		if (check_region_of(check, fs_key_slice(&key)) != region)
-			continue;
-		*one = check->inodes.items[i].ino;
-		count++;
-	}
-	return count;
-}
-
-static void check_inode_count(struct check *check, uint64_t region, uint64_t said)
-{
-	uint64_t one = 0, count = count_inodes(check, region, &one);
-	struct problem *problem;
-
-	if (count == said)
-		return;
-	problem = report_add(&check->report, "inode-count-wrong", 0,
-		"region %" PRIu64 " counts %" PRIu64 " inodes and has %" PRIu64, region, said, count);
-	if (count > 0)
-		report_fix(problem, FIX_INODE_COUNT, one, count);
-}
-
-static void check_counter(struct check *check, uint64_t region, struct slice key, struct slice value)
+static void check_counter(
+	struct check *check, struct counting *counting, uint64_t region, struct slice key, struct slice value)
 {
 	uint8_t kind;
 	uint64_t last;
 
-	if (fs_key_parse_counter(key, &kind) < 0 || counter_decode(value, &last) < 0)
+	if (fs_key_parse_counter(key, &kind) < 0 || counter_decode(value, &last) < 0) {
 		report_add(&check->report, "record-damaged", 0, "a counter is damaged");
-	else if (kind == COUNTER_INODES)
-		check_inode_count(check, region, last);
+		return;
+	}
+	if (kind != COUNTER_INODES || !check_find_region(check, region))
+		return;
+	counting->regions++;
+	counting->sum += last;
+	if (has_inode(check, region, FS_ROOT_INO))
+		counting->of_root = last;
+}
+
+/* A count can be judged only together with those of all regions (records.h). The region that has the root is given the
+ * difference. */
+static void check_inode_count(struct check *check, const struct counting *counting)
+{
+	uint64_t missing = check->inodes.count - counting->sum;
+	struct problem *problem;
+
+	if (!check->is_whole || counting->regions < check->inspect->region_count || missing == 0)
+		return;
+	problem = report_add(&check->report, "inode-count-wrong", 0,
+		"the regions count %" PRId64 " inodes, and there are %zu", (int64_t)counting->sum,
+		check->inodes.count);
+	report_fix(problem, FIX_INODE_COUNT, FS_ROOT_INO, counting->of_root + missing);
 }
 
 /* 1: no row begins with this letter. */
-static int check_record(
-	struct check *check, uint64_t region, uint8_t letter, struct slice key, struct slice value)
+static int check_record(struct check *check, struct counting *counting, uint64_t region, uint8_t letter,
+	struct slice key, struct slice value)
 {
 	if (letter == 'C') {
-		check_counter(check, region, key, value);
+		check_counter(check, counting, region, key, value);
 		return 0;
 	}
 	if (region != CLUSTER_REGION)
@@ -201,7 +227,6 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 	uint8_t letter;
 	int status;
 
-	(void)argument;
 	reader_u8(&reader);
 	region = reader_u64be(&reader);
 	if (reader_has_more(&reader)) {
@@ -215,7 +240,7 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 			check_garbage(check, region, key, value);
 			return 0;
 		}
-		status = check_record(check, region, letter, key, value);
+		status = check_record(check, argument, region, letter, key, value);
 		if (status <= 0)
 			return status;
 	}
@@ -226,10 +251,15 @@ static int visit(struct check *check, void *argument, struct slice key, struct s
 
 int check_local(struct check *check)
 {
+	struct counting counting = {0};
 	struct key low, high;
+	int status;
 
 	check->pass = "sessions";
 	key_row(&low, 0, KEY_LOCAL, (struct slice){0});
 	key_row_bound(&high, UINT64_MAX, KEY_LOCAL, (struct slice){0});
-	return check_walk(check, &low, &high, visit, NULL);
+	status = check_walk(check, &low, &high, visit, &counting);
+	if (status == 0)
+		check_inode_count(check, &counting);
+	return status;
 }

@@ -33,14 +33,6 @@ static int check_state(struct check *check, void *argument, struct slice key, st
 	return 0;
 }
 
-static const struct inspect_region *find_region(const struct check *check, uint64_t id)
-{
-	for (uint32_t i = 0; i < check->inspect->region_count; i++)
-		if (check->inspect->regions[i].region.id == id)
-			return &check->inspect->regions[i];
-	return NULL;
-}
-
 static int check_applied(struct check *check, void *argument, struct slice key, struct slice value)
 {
 	struct reader reader = reader_of(key);
@@ -53,7 +45,7 @@ static int check_applied(struct check *check, void *argument, struct slice key, 
 	if (reader_finish(&reader) < 0 || apply_state_decode(value, &state) < 0)
 		report_add(&check->report, "apply-state-damaged", 0,
 			"the apply state of region %" PRIu64 " is damaged", id);
-	else if (!find_region(check, id))
+	else if (!check_find_region(check, id))
 		report_add(&check->report, "apply-state-alone", 0,
 			"there is an apply state of region %" PRIu64 ", which has no state", id);
 	return 0;
@@ -84,10 +76,12 @@ static void check_partition(struct check *check)
 		is_alone = is_alone && regions[i].region.peer_count == 1;
 	if (is_alone && regions[0].region.start)
 		report_add(&check->report, "region-gap", 0, "no region has the beginning of the key space");
+	check->is_whole = !regions[0].region.start && !regions[inspect->region_count - 1].region.end;
 	for (uint32_t i = 1; i < inspect->region_count; i++) {
 		const struct region *left = &regions[i - 1].region, *right = &regions[i].region;
 		int order = left->end ? slice_compare(buf_slice(left->end), buf_slice(right->start)) : 1;
 
+		check->is_whole = check->is_whole && order == 0;
 		if (order > 0)
 			report_add(&check->report, "region-overlap", 0,
 				"regions %" PRIu64 " and %" PRIu64 " overlap", left->id, right->id);

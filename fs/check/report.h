@@ -25,7 +25,7 @@ enum fix_kind {
 	FIX_DELETE_DATA, /* deletes the row `key` of KEY_DATA */
 	FIX_DELETE_LOCAL, /* deletes the row `key` of KEY_LOCAL of region `value` */
 	FIX_GARBAGE, /* `ino` gets a G row (keys.h) */
-	FIX_INODE_COUNT, /* COUNTER_INODES of the region that has `ino` becomes `value` */
+	FIX_INODE_COUNT, /* the count of inodes of the region that has `ino` becomes `value`, as an int64_t */
 };
 
 struct fix {

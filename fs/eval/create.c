@@ -6,6 +6,7 @@
 
 #include "proto/status.h"
 #include "fs/eval/families.h"
+#include "fs/schema/split_key.h"
 
 #define DRAW_COUNT_MAX 16
 
@@ -26,27 +27,12 @@ static int is_free(struct evaluation *evaluation, uint64_t dirid)
 	return evaluation_scan(evaluation, &prefix, found_key, NULL);
 }
 
-/* [*first, *end): the dirids of which all keys lie in the region. */
-static void find_range(const struct eval_input *input, uint64_t *first, uint64_t *end)
-{
-	*first = 1; /* 0 is the root */
-	if (input->region_start.size > 0) {
-		struct fs_key least;
-
-		*first = fs_key_get_dirid(input->region_start);
-		least = fs_key_dirid(*first);
-		if (slice_compare(fs_key_slice(&least), input->region_start) < 0)
-			(*first)++;
-		*first = *first > 0 ? *first : 1;
-	}
-	*end = input->region_end.size > 0 ? fs_key_get_dirid(input->region_end) : FS_DIRID_END;
-}
-
 static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
 {
+	const struct eval_input *input = evaluation->input;
 	uint64_t first, end;
 
-	find_range(evaluation->input, &first, &end);
+	fs_dirids_within(input->region_start, input->region_end, &first, &end);
 	if (first >= end)
 		return -ENOSPC;
 	for (int i = 0; i < DRAW_COUNT_MAX; i++) {

@@ -4,6 +4,7 @@
 
 #include "proto/status.h"
 #include "fs/eval/families.h"
+#include "fs/eval/split.h"
 
 static int dispatch(struct evaluation *evaluation, const struct op *op)
 {
@@ -108,7 +109,8 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	return status;
 }
 
-static const struct evaluator_ops file_evaluator_ops = {.evaluate = evaluate};
+static const struct evaluator_ops file_evaluator_ops = {
+	.evaluate = evaluate, .may_begin = eval_may_begin, .split_fate = eval_split_fate};
 static const struct evaluator file_evaluator = {.ops = &file_evaluator_ops};
 
 struct evaluator *eval_evaluator(void)

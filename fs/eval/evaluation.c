@@ -264,17 +264,18 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 
 int evaluation_count_inodes(struct evaluation *evaluation)
 {
-	uint64_t count;
+	int64_t count;
 	int status;
 
 	if (planted("fs:inodes_not_counted"))
 		return 0;
 	if (evaluation->gained == 0)
 		return 0;
-	status = counter_read(evaluation->view, COUNTER_INODES, &count);
-	if (status == 0 && (count > 0 || evaluation->has_begun))
-		counter_put(evaluation->mutations, COUNTER_INODES, count + (uint64_t)evaluation->gained);
-	return status;
+	status = inode_count_read(evaluation->view, &count);
+	if (status == 0 || (status == STATUS_NOT_FOUND && evaluation->has_begun))
+		inode_count_put(
+			evaluation->mutations, (int64_t)((uint64_t)count + (uint64_t)evaluation->gained));
+	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
 /* ---- Entries ---- */

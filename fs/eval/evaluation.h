@@ -45,8 +45,8 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	struct mutations *mutations);
 /* Puts and deletes the rows of changed inodes. */
 void evaluation_write_inodes(struct evaluation *evaluation);
-/* Changes the region's number of inodes (COUNTER_INODES) by those written. A region without a count, made by a version
- * that did not count, stays without. */
+/* Changes the region's count of inodes (records.h) by those written. A region without a count, made by a version that
+ * did not count, stays without. */
 int evaluation_count_inodes(struct evaluation *evaluation);
 /* Releases the slots, which may then be used again. */
 void evaluation_close(struct evaluation *evaluation);

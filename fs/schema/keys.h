@@ -17,10 +17,10 @@
  *
  *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open
  *     G ino                     units of this object are garbage, to be unmapped in the background
- *     C 'i'                     the number of the region's inodes (records.h, COUNTER_INODES)
+ *     C 'i'                     the region's count of inodes (records.h)
  *
- * H and G rows are hints into the data rows: a split copies them to both halves, and a reader drops a hint whose inode
- * lies in another region. In KEY_LOCAL of region 1, the cluster's own records (records.h):
+ * H and G rows are hints into the data rows of the same region: a split gives each to the half that has its inode. In
+ * KEY_LOCAL of region 1, the cluster's own records (records.h), which stay there when it is split:
  *
  *     C kind                    the last id drawn      M session    a mount's session
  *     S store                   store

@@ -236,8 +236,8 @@ static void code_allocate(struct coder *coder, struct op_allocate *allocate)
 	uint8_t counter = (uint8_t)allocate->counter;
 
 	coder_u8(coder, &counter);
-	coder_known(
-		coder, counter == COUNTER_SESSION || counter == COUNTER_STORE || counter == COUNTER_REPLICA);
+	coder_known(coder, counter == COUNTER_SESSION || counter == COUNTER_STORE ||
+				   counter == COUNTER_REPLICA || counter == COUNTER_REGION);
 	allocate->counter = (enum counter_kind)counter;
 }
 

@@ -283,7 +283,7 @@ struct op_store_set {
 	uint64_t replacement; /* id of the store that is to get its replicas; 0: any */
 };
 
-/* Draws an id of that kind that was never drawn before. Reply: `id`. */
+/* Draws an id of that kind that was never drawn before, of COUNTER_REGION a number for region_id_drawn. Reply: `id`. */
 struct op_allocate {
 	enum counter_kind counter;
 };

@@ -54,11 +54,16 @@ static int answer_virtual(const struct question *question, struct raftkv *raftkv
 static int answer_space(struct raftkv *raftkv, struct view *view, struct finding *finding)
 {
 	struct raftkv_stats stats;
+	int64_t count;
+	int status;
 
 	raftkv_stats(raftkv, &stats);
 	finding->total_units = stats.blocks.total_units;
 	finding->free_units = stats.blocks.total_units - stats.blocks.used_units;
-	return counter_read(view, COUNTER_INODES, &finding->inodes);
+	status = inode_count_read(view, &count);
+	/* The count of one region: exact is the sum over all regions (records.h), and one count may be negative. */
+	finding->inodes = status == 0 && count > 0 ? (uint64_t)count : 0;
+	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,

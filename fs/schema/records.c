@@ -113,7 +113,8 @@ int counter_decode(struct slice row, uint64_t *last)
 	return finish_reading(&reader);
 }
 
-int counter_read(struct view *view, enum counter_kind kind, uint64_t *last)
+/* STATUS_NOT_FOUND: there is no row. */
+static int read_row(struct view *view, enum counter_kind kind, uint64_t *last)
 {
 	struct fs_key key = fs_key_counter((uint8_t)kind);
 	struct kv_value row = {0};
@@ -123,6 +124,13 @@ int counter_read(struct view *view, enum counter_kind kind, uint64_t *last)
 	if (status == 0)
 		status = counter_decode(row.data, last);
 	kv_value_close(&row);
+	return status;
+}
+
+int counter_read(struct view *view, enum counter_kind kind, uint64_t *last)
+{
+	int status = read_row(view, kind, last);
+
 	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
@@ -134,4 +142,38 @@ void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t l
 
 	counter_encode(last, &writer);
 	mutations_put(mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
+}
+
+/* ---- The number of inodes ---- */
+
+/* A negative count is stored in two's complement. */
+
+int inode_count_decode(struct slice row, int64_t *count)
+{
+	uint64_t stored;
+	int status = counter_decode(row, &stored);
+
+	*count = (int64_t)stored;
+	return status;
+}
+
+struct slice inode_count_zero(void)
+{
+	static const uint8_t row[] = {RECORD_VERSION, 0};
+
+	return slice_of(row, sizeof row);
+}
+
+int inode_count_read(struct view *view, int64_t *count)
+{
+	uint64_t stored;
+	int status = read_row(view, COUNTER_INODES, &stored);
+
+	*count = (int64_t)stored;
+	return status;
+}
+
+void inode_count_put(struct mutations *mutations, int64_t count)
+{
+	counter_put(mutations, COUNTER_INODES, (uint64_t)count);
 }

@@ -26,8 +26,19 @@ enum counter_kind {
 	COUNTER_SESSION = 's',
 	COUNTER_STORE = 't',
 	COUNTER_REPLICA = 'r',
-	COUNTER_INODES = 'i', /* not of ids: how many inodes the region has; in every region */
+	COUNTER_REGION = 'g', /* region_id_drawn says which id a number is */
+	COUNTER_INODES = 'i', /* not of ids: below, "The number of inodes" */
 };
+
+/* The first id of a region that was not there when the cluster began. Those that were have ids from 1 to
+ * raftkv_options.initial_regions, a number of 32 bits. */
+#define REGION_ID_FIRST_DRAWN (UINT64_C(1) << 32)
+
+/* The id for a number drawn from COUNTER_REGION. */
+static inline uint64_t region_id_drawn(uint64_t number)
+{
+	return REGION_ID_FIRST_DRAWN + number - 1;
+}
 
 enum session_state {
 	SESSION_LIVE = 1,
@@ -83,5 +94,19 @@ int counter_decode(struct slice row, uint64_t *last);
 /* 0 and `*last`, which is 0 when there is no row; or STATUS_CORRUPT, or what the view returned. */
 int counter_read(struct view *view, enum counter_kind kind, uint64_t *last);
 void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t last);
+
+/*
+ * ---- The number of inodes ----
+ *
+ * Each region has a count in COUNTER_INODES: how many inodes it has gained, less those it has lost. A split leaves the
+ * count with the lower half, and the upper half begins at 0, though it has inodes already. So a count may be negative,
+ * and only the sum over all regions is exact. Where a region has no row, the sum is unknown.
+ */
+
+int inode_count_decode(struct slice row, int64_t *count); /* 0 or STATUS_CORRUPT */
+struct slice inode_count_zero(void); /* the row of the count 0; static */
+/* STATUS_NOT_FOUND: the region does not count. As counter_read otherwise. */
+int inode_count_read(struct view *view, int64_t *count);
+void inode_count_put(struct mutations *mutations, int64_t count);
 
 #endif

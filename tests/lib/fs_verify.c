@@ -30,7 +30,7 @@ struct found {
 
 struct verification {
 	struct found *inodes;
-	uint64_t inode_count; /* as the region counts */
+	int64_t inode_count; /* as the region counts */
 };
 
 static void expect(bool holds, uint64_t ino, const char *what)
@@ -136,7 +136,7 @@ static int count_local(void *argument, struct slice key, struct slice value)
 	struct found *found;
 
 	if (slice_compare(key, fs_key_slice(&inodes)) == 0)
-		expect(counter_decode(value, &verification->inode_count) == 0, 0, "no number of inodes");
+		expect(inode_count_decode(value, &verification->inode_count) == 0, 0, "no number of inodes");
 	if (*(const char *)key.data != 'H')
 		return 0; /* garbage, sessions, the cluster's records */
 	expect(fs_key_parse_hold(key, &session, &ino, &kind) == 0, 0, "a hold's key is malformed");
@@ -219,7 +219,8 @@ void fs_harness_verify(struct fs_harness *harness)
 	memory_view_each_object(harness->memory, count_units, &verification);
 	HASH_ITER (hh, verification.inodes, found, next)
 		verify_inode(&verification, found);
-	expect(verification.inode_count == HASH_COUNT(verification.inodes), 0, "it counts its inodes wrong");
+	expect(verification.inode_count == (int64_t)HASH_COUNT(verification.inodes), 0,
+		"it counts its inodes wrong");
 	HASH_ITER (hh, verification.inodes, found, next) {
 		HASH_DEL(verification.inodes, found);
 		free(found);

@@ -8,7 +8,9 @@
 #include "store/blocks/blocks.h"
 #include "store/rows/slots.h"
 
-#define BODY_MAX (1u << 20)
+#define BODY_MAX     (1u << 20)
+#define NOTE_LETTER  'N' /* the first byte of a note's key */
+#define NOTE_KEY_MAX 256u
 
 enum operation {
 	OP_PUT,
@@ -20,6 +22,9 @@ enum operation {
 	OP_PATCH,
 	OP_UNMAP,
 	OP_OPEN,
+	OP_NOTE,
+	OP_NOTED,
+	OP_END,
 };
 
 /* ---- Bodies ---- */
@@ -117,6 +122,21 @@ struct buf *test_op_open(uint64_t session)
 	struct writer writer = begin(OP_OPEN, "");
 
 	writer_varint(&writer, session);
+	return take(&writer);
+}
+
+struct buf *test_op_note(const char *key, const char *value)
+{
+	struct writer writer = begin(OP_NOTE, key);
+
+	writer_slice(&writer, text(value));
+	return take(&writer);
+}
+
+struct buf *test_op_noted(const char *key)
+{
+	struct writer writer = begin(OP_NOTED, key);
+
 	return take(&writer);
 }
 
@@ -258,6 +278,34 @@ static int open_session(struct evaluation_state *state)
 	return done(state);
 }
 
+static struct slice note_key(uint8_t bytes[NOTE_KEY_MAX], struct slice key)
+{
+	struct writer writer = writer_fixed(bytes, NOTE_KEY_MAX);
+
+	writer_u8(&writer, NOTE_LETTER);
+	writer_bytes(&writer, key.data, key.size);
+	check(writer.status == 0);
+	return writer_written(&writer);
+}
+
+static int note(struct evaluation_state *state)
+{
+	uint8_t bytes[NOTE_KEY_MAX];
+
+	mutations_put(state->mutations, KEY_LOCAL, note_key(bytes, state->key), reader_slice(&state->body));
+	return done(state);
+}
+
+static int noted(struct evaluation_state *state)
+{
+	uint8_t bytes[NOTE_KEY_MAX];
+	int status = view_get(state->view, KEY_LOCAL, note_key(bytes, state->key), &state->old);
+
+	if (status == STATUS_NOT_FOUND)
+		return refuse(state);
+	return status == 0 ? reply(state, TEST_DONE, state->old.data) : status;
+}
+
 static int evaluate(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
 	struct mutations *mutations, struct buf **out)
 {
@@ -271,6 +319,8 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 		[OP_PATCH] = patch,
 		[OP_UNMAP] = unmap,
 		[OP_OPEN] = open_session,
+		[OP_NOTE] = note,
+		[OP_NOTED] = noted,
 	};
 	struct evaluation_state state = {
 		.view = view,
@@ -283,7 +333,7 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	int status;
 
 	(void)evaluator;
-	if (operation > OP_OPEN)
+	if (operation >= OP_END)
 		return STATUS_MALFORMED;
 	state.key = reader_slice(&state.body);
 	status = operations[operation](&state);
@@ -291,9 +341,34 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	return status;
 }
 
+/* ---- Splits ---- */
+
+static bool may_begin(struct evaluator *evaluator, struct slice key)
+{
+	(void)evaluator;
+	(void)key;
+	return true;
+}
+
+static enum split_fate split_fate(
+	struct evaluator *evaluator, struct slice row, struct slice key, struct slice *value)
+{
+	const uint8_t *bytes = row.data;
+
+	(void)evaluator;
+	if (row.size == 0 || bytes[0] != NOTE_LETTER)
+		return SPLIT_STAYS;
+	if (row.size == 1) {
+		*value = text(TEST_NOTE_COPY);
+		return SPLIT_IS_COPIED;
+	}
+	return slice_compare(slice_of(bytes + 1, row.size - 1), key) >= 0 ? SPLIT_MOVES : SPLIT_STAYS;
+}
+
 struct evaluator *test_evaluator(void)
 {
-	static const struct evaluator_ops operations = {evaluate};
+	static const struct evaluator_ops operations = {
+		.evaluate = evaluate, .may_begin = may_begin, .split_fate = split_fate};
 	static struct evaluator evaluator = {&operations};
 
 	return &evaluator;

@@ -13,6 +13,7 @@
 #include "fs/check/repair.h"
 #include "fs/embedded.h"
 #include "fs/schema/op.h"
+#include "fs/schema/split_key.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
 #include "store/rows/extents.h"
@@ -236,12 +237,18 @@ static void edit_data(struct fixture *fixture, const struct fs_key *inner, const
 	edit(fixture, key_slice(&key), value);
 }
 
-static void edit_local(struct fixture *fixture, struct slice inner, const struct slice *value)
+static void edit_local_of(
+	struct fixture *fixture, uint64_t region, struct slice inner, const struct slice *value)
 {
 	struct key key;
 
-	key_row(&key, 1, KEY_LOCAL, inner);
+	key_row(&key, region, KEY_LOCAL, inner);
 	edit(fixture, key_slice(&key), value);
+}
+
+static void edit_local(struct fixture *fixture, struct slice inner, const struct slice *value)
+{
+	edit_local_of(fixture, 1, inner, value);
 }
 
 /* Newest first. Forgets the edits that a repair has made good when `is_undone` is false. */
@@ -630,16 +637,26 @@ static void break_garbage_row(struct fixture *fixture)
 	edit_local(fixture, fs_key_slice(&key), &junk);
 }
 
-static void break_inode_count(struct fixture *fixture)
+static void set_inode_count(struct fixture *fixture, uint64_t region, int64_t count)
 {
 	struct fs_key key = fs_key_counter(COUNTER_INODES);
 	uint8_t bytes[16];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 	struct slice row;
 
-	counter_encode(1000, &writer);
+	counter_encode((uint64_t)count, &writer);
 	row = writer_written(&writer);
-	edit_local(fixture, fs_key_slice(&key), &row);
+	edit_local_of(fixture, region, fs_key_slice(&key), &row);
+}
+
+static void break_inode_count(struct fixture *fixture)
+{
+	set_inode_count(fixture, 1, 1000);
+}
+
+static void break_inode_count_below_zero(struct fixture *fixture)
+{
+	set_inode_count(fixture, 1, -1);
 }
 
 static void cut(struct inode *inode)
@@ -890,6 +907,7 @@ static const struct breakage {
 	{break_garbage_row, "garbage-damaged", NULL, false},
 	{break_garbage_listing, "garbage-unlisted", "/file", true},
 	{break_inode_count, "inode-count-wrong", NULL, true},
+	{break_inode_count_below_zero, "inode-count-wrong", NULL, true},
 	{break_session, "session-damaged", NULL, false},
 	{break_slot, "slot-alone", NULL, false},
 	{break_record, "record-damaged", NULL, false},
@@ -1027,6 +1045,153 @@ static void test_breakages(void **state)
 	}
 }
 
+/* ---- Two regions ---- */
+
+/* The root and its files stay in region 1; the directories in it go to region 2. */
+static void split(struct fixture *fixture)
+{
+	struct fs_key key = fs_split_key_of_dirid(1);
+
+	put_region(fixture, 1, (struct slice){0}, fs_key_slice(&key));
+	put_region(fixture, 2, fs_key_slice(&key), (struct slice){0});
+}
+
+static const struct problem *find_problem(const struct check *check, const char *code)
+{
+	for (size_t i = 0; i < check->report.count; i++)
+		if (strcmp(check->report.problems[i].code, code) == 0)
+			return &check->report.problems[i];
+	return NULL;
+}
+
+static int64_t count_all(struct fixture *fixture)
+{
+	struct check check;
+	size_t count;
+
+	look(fixture, &check);
+	count = check.inodes.count;
+	check_close(&check);
+	return (int64_t)count;
+}
+
+#define NO_COUNT INT64_MIN
+
+/* `wanted`: what the repair would make of the count of region 1; NO_COUNT: there is no problem. */
+static void try_counts(struct fixture *fixture, int64_t lower, int64_t upper, int64_t wanted)
+{
+	const struct problem *problem;
+	struct check check;
+
+	begin_edit(fixture);
+	split(fixture);
+	set_inode_count(fixture, 1, lower);
+	if (upper != NO_COUNT)
+		set_inode_count(fixture, 2, upper);
+	end_edit(fixture);
+	look(fixture, &check);
+	assert_true(check.is_whole);
+	problem = find_problem(&check, "inode-count-wrong");
+	assert_int_equal(problem != NULL, wanted != NO_COUNT);
+	if (problem) {
+		assert_int_equal(problem->fix.kind, FIX_INODE_COUNT);
+		assert_int_equal(problem->fix.ino, FS_ROOT_INO);
+		assert_int_equal((int64_t)problem->fix.value, wanted);
+	}
+	check_close(&check);
+	end_edits(fixture, true);
+}
+
+static void test_counts_of_all_regions_add_up(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t all = count_all(fixture);
+
+	assert_true(all > 5);
+	try_counts(fixture, all, 0, NO_COUNT);
+	try_counts(fixture, all + 3, -3, NO_COUNT);
+	try_counts(fixture, -3, all + 3, NO_COUNT);
+	try_counts(fixture, all + 3, -2, all + 2);
+	try_counts(fixture, -3, all, 0);
+	try_counts(fixture, 0, all + 7, -7);
+	try_counts(fixture, all + 3, NO_COUNT, NO_COUNT); /* region 2 does not count */
+}
+
+static void break_region_gap_between(struct fixture *fixture)
+{
+	struct fs_key end = fs_split_key_of_dirid(1), start = fs_split_key_of_dirid(2);
+
+	put_region(fixture, 1, (struct slice){0}, fs_key_slice(&end));
+	put_region(fixture, 2, fs_key_slice(&start), (struct slice){0});
+	set_inode_count(fixture, 2, 1000);
+}
+
+static void break_region_beginning(struct fixture *fixture)
+{
+	struct fs_key start = fs_split_key_of_dirid(1);
+
+	put_region(fixture, 1, fs_key_slice(&start), (struct slice){0});
+}
+
+/* In a store that has not all regions, nobody knows what the others count. */
+static void test_a_part_of_the_counts_is_not_judged(void **state)
+{
+	static void (*const gaps[])(struct fixture *) = {
+		break_region_gap, break_region_gap_between, break_region_beginning};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+		struct check check;
+
+		begin_edit(fixture);
+		gaps[i](fixture);
+		set_inode_count(fixture, 1, 1000);
+		end_edit(fixture);
+		look(fixture, &check);
+		assert_false(check.is_whole);
+		assert_null(find_problem(&check, "inode-count-wrong"));
+		check_close(&check);
+		end_edits(fixture, true);
+	}
+}
+
+static void test_hints_are_where_the_inode_is(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct {
+		uint64_t region;
+		struct fs_key key;
+	} hints[] = {
+		{2, fs_key_hold(fixture->session, fixture->held, FS_HOLD_OPEN)},
+		{2, fs_key_hold(fixture->session, fixture->locked, FS_HOLD_LOCK)},
+		{2, fs_key_garbage(fixture->file)},
+		{1, fs_key_garbage(fixture->sub)},
+	};
+
+	for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+		const struct problem *problem;
+		struct check check;
+
+		begin_edit(fixture);
+		split(fixture);
+		end_edit(fixture);
+		look(fixture, &check);
+		assert_null(find_problem(&check, "hint-elsewhere"));
+		check_close(&check);
+		begin_edit(fixture);
+		edit_local_of(fixture, hints[i].region, fs_key_slice(&hints[i].key), &mark);
+		end_edit(fixture);
+		look(fixture, &check);
+		problem = find_problem(&check, "hint-elsewhere");
+		assert_non_null(problem);
+		assert_int_equal(problem->fix.kind, FIX_DELETE_LOCAL);
+		assert_int_equal(problem->fix.value, hints[i].region);
+		assert_int_equal(slice_compare(buf_slice(problem->fix.key), fs_key_slice(&hints[i].key)), 0);
+		check_close(&check);
+		end_edits(fixture, true);
+	}
+}
+
 /* What a repair may not touch it leaves, even when it touches something else of the same store. */
 static void test_leaves_alone(void **state)
 {
@@ -1083,6 +1248,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_breakages, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_counts_of_all_regions_add_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_part_of_the_counts_is_not_judged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hints_are_where_the_inode_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leaves_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lost_file_is_found, set_up, tear_down),
 		cmocka_unit_test(test_quote),

@@ -77,11 +77,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-static uint64_t inodes(struct bench *bench)
+static int64_t inodes(struct bench *bench)
 {
-	uint64_t count;
+	int64_t count;
 
-	assert_int_equal(counter_read(fake_raftkv_files(bench->sim.raftkv)->view, COUNTER_INODES, &count), 0);
+	assert_int_equal(inode_count_read(fake_raftkv_files(bench->sim.raftkv)->view, &count), 0);
 	return count;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/status.h"
+#include "store/options.h"
 #include "store/rows/slots.h"
 #include "tests/lib/fs_harness.h"
 
@@ -245,6 +246,35 @@ static void replicas_have_ids_of_their_own(void **state)
 	assert_int_equal(fs->reply.id, 2);
 }
 
+/* No store makes an initial region with such an id, however many it makes. */
+static void new_regions_have_ids_of_their_own(void **state)
+{
+	struct raftkv_options options = {.initial_regions = 0};
+	struct fs_harness *fs = *state;
+	struct op op = {.kind = OP_ALLOCATE, .allocate.counter = COUNTER_REGION};
+	uint64_t last = --options.initial_regions; /* the greatest number that it can be */
+
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(run(fs, op), 0);
+		assert_int_equal(region_id_drawn(fs->reply.id), REGION_ID_FIRST_DRAWN + i);
+		assert_true(region_id_drawn(fs->reply.id) > last);
+		last = region_id_drawn(fs->reply.id);
+		op.allocate.counter = COUNTER_REPLICA; /* draws from another counter */
+		assert_int_equal(run(fs, op), 0);
+		op.allocate.counter = COUNTER_REGION;
+	}
+}
+
+/* A count is no counter of ids. */
+static void inodes_are_not_drawn(void **state)
+{
+	const struct op op = {.kind = OP_ALLOCATE, .allocate.counter = COUNTER_INODES};
+	struct buf *body;
+
+	(void)state;
+	assert_int_equal(op_encode(&op, &body), -EINVAL);
+}
+
 /* ---- What is refused ---- */
 
 static void records_are_checked(void **state)
@@ -279,6 +309,8 @@ int main(void)
 		TEST(a_lost_store_stays_out_and_leaves_its_address),
 		TEST(stores_are_limited),
 		TEST(replicas_have_ids_of_their_own),
+		TEST(new_regions_have_ids_of_their_own),
+		cmocka_unit_test(inodes_are_not_drawn),
 		cmocka_unit_test(records_are_checked),
 	};
 

@@ -7,6 +7,7 @@
 
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
+#include "fs/schema/records.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"
@@ -315,6 +316,30 @@ static void room_is_the_clusters(void **state)
 	}
 }
 
+/* After a split the count of a region may be negative. */
+static void inodes_are_never_fewer_than_none(void **state)
+{
+	static const struct {
+		int64_t count;
+		uint64_t shown;
+	} cases[] = {{-1, 0}, {INT64_MIN, 0}, {0, 0}, {5, 5}};
+	const struct question space = {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO};
+	struct fs_key key = fs_key_counter(COUNTER_INODES);
+	struct fixture *fixture = *state;
+	struct finding finding = {0};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t bytes[16];
+		struct writer writer = writer_fixed(bytes, sizeof bytes);
+
+		counter_encode((uint64_t)cases[i].count, &writer);
+		memory_view_put(fake_raftkv_files(fixture->raftkv)->memory, KEY_LOCAL, fs_key_slice(&key),
+			writer_written(&writer));
+		assert_int_equal(read_question(fixture, &space, 1, false, &finding), 0);
+		assert_int_equal(finding.inodes, cases[i].shown);
+	}
+}
+
 /* A mount may be newer than its store: it is told so, and keeps its link. */
 static void what_a_newer_mount_asks_is_refused(void **state)
 {
@@ -480,6 +505,7 @@ int main(void)
 		TEST(another_region_is_not_here),
 		TEST(questions_are_answered_at_once_after_a_round_or_by_a_worker),
 		TEST(room_is_the_clusters),
+		TEST(inodes_are_never_fewer_than_none),
 		TEST(what_a_newer_mount_asks_is_refused),
 		TEST(nonsense_ends_the_link),
 		TEST(beats_go_to_who_keeps_the_cluster),

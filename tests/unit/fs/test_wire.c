@@ -74,6 +74,7 @@ static const struct recorded_op ops[] = {
 	{"store_enter", {.kind = OP_STORE_ENTER, .store_enter = {200, 300, UINT64_MAX, TEXT("store1:7420")}}},
 	{"store_set", {.kind = OP_STORE_SET, .store_set = {200, STORE_LOST, 201}}},
 	{"allocate", {.kind = OP_ALLOCATE, .allocate = {COUNTER_REPLICA}}},
+	{"allocate_region", {.kind = OP_ALLOCATE, .allocate = {COUNTER_REGION}}},
 	{"grace_end", {.kind = OP_GRACE_END, .grace_end = {TEXT("16 bytes or so..")}}},
 };
 
