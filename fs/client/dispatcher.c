@@ -15,7 +15,7 @@
 #include "proto/plant.h"
 #include "proto/units.h"
 
-#define HINTS_MAX     4u /* hints at the leader that a request follows without a pause */
+#define HINTS_MAX     4u /* hints at the leader or the region that a request follows without a pause */
 #define REFRESH_EVERY 8u /* attempts: the region may have moved to other stores */
 #define NOTICE_NS     (2000 * NS_PER_MS) /* that a request waits before the wait is logged */
 
@@ -30,9 +30,10 @@ struct dispatcher {
 	uint64_t session; /* 0: none */
 	struct cluster_request *requests; /* all that are under way */
 	uint32_t count; /* of `requests` */
-	struct cluster_request refresh; /* asks for the routes */
+	struct cluster_request refresh; /* asks for the routes from its key on */
 	bool is_refreshing;
 	uint32_t refresh_turn; /* counts attempts, to ask the stores in turn */
+	uint32_t refresh_misses; /* answers in a row that did not know the key */
 	bool is_waiting; /* the cluster does not answer, and that was logged */
 	void (*stopped)(void *argument);
 	void *stopped_argument;
@@ -49,7 +50,7 @@ static void dispatcher_add(atomic_ullong *counter, uint64_t by)
 }
 
 static void dispatch(struct cluster_request *request);
-static void want_routes(struct dispatcher *dispatcher);
+static void want_routes(struct dispatcher *dispatcher, const struct fs_key *key);
 
 /* ---- Ending ---- */
 
@@ -167,25 +168,73 @@ static void retry(struct cluster_request *request, int status)
 	note_waiting(dispatcher, request, status);
 	env_timer_start(&request->rest, dispatcher->options.loop, env_now(dispatcher->env) + rest, on_rested);
 	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
-		want_routes(dispatcher);
+		want_routes(dispatcher, &request->key);
 }
 
 /* ---- The routes ---- */
 
-static void wake_for_routes(struct dispatcher *dispatcher)
+static struct region_route *find_route(struct dispatcher *dispatcher, const struct fs_key *key)
 {
-	struct cluster_request *request, *next;
+	if (key->size == 0)
+		return routes_find_region(dispatcher->routes, CLUSTER_REGION);
+	return routes_find(dispatcher->routes, fs_key_slice(key));
+}
 
-	DL_FOREACH_SAFE(dispatcher->requests, request, next)
+static uint32_t count_addresses(const struct dispatcher *dispatcher)
+{
+	return routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count;
+}
+
+/* Each goes on as soon as the loop comes to it, and not from here: that may change the list. */
+static void wake_routed(struct dispatcher *dispatcher)
+{
+	struct cluster_request *request;
+
+	DL_FOREACH(dispatcher->requests, request)
 	{
-		if (request->state == CLUSTER_REQUEST_NEEDS_ROUTES)
+		if (request->state != CLUSTER_REQUEST_NEEDS_ROUTES || !find_route(dispatcher, &request->key))
+			continue;
+		request->state = CLUSTER_REQUEST_RESTING;
+		env_timer_start(
+			&request->rest, dispatcher->options.loop, env_now(dispatcher->env), on_rested);
+	}
+}
+
+static bool are_equal(const struct fs_key *a, const struct fs_key *b)
+{
+	return slice_compare(fs_key_slice(a), fs_key_slice(b)) == 0;
+}
+
+/* No store knew the key: those who want it rest. */
+static void rest_unrouted(struct dispatcher *dispatcher, const struct fs_key *key)
+{
+	struct cluster_request *request;
+
+	DL_FOREACH(dispatcher->requests, request)
+	{
+		if (request->state == CLUSTER_REQUEST_NEEDS_ROUTES && are_equal(&request->key, key))
 			retry(request, STATUS_REGION_NOT_FOUND);
 	}
 }
 
-static void on_refreshed(struct cluster_request *request, int status, const struct cluster_answer *answer)
+static const struct cluster_request *first_unrouted(const struct dispatcher *dispatcher)
 {
-	struct dispatcher *dispatcher = request->dispatcher;
+	const struct cluster_request *request;
+
+	DL_FOREACH(dispatcher->requests, request)
+	{
+		if (request->state == CLUSTER_REQUEST_NEEDS_ROUTES)
+			return request;
+	}
+	return NULL;
+}
+
+/* Asks one store after the other for a key, until one knows it; then for the key of the next request that waits. */
+static void on_refreshed(struct cluster_request *refresh, int status, const struct cluster_answer *answer)
+{
+	struct dispatcher *dispatcher = refresh->dispatcher;
+	const struct fs_key key = refresh->key;
+	const struct cluster_request *next;
 
 	dispatcher->is_refreshing = false;
 	if (status == -ECANCELED)
@@ -195,7 +244,16 @@ static void on_refreshed(struct cluster_request *request, int status, const stru
 	if (status < 0)
 		log_warn(dispatcher->options.logger, "msg=\"routes could not be taken\" reason=\"%s\"",
 			status_name(status));
-	wake_for_routes(dispatcher);
+	wake_routed(dispatcher);
+	if (find_route(dispatcher, &key)) {
+		dispatcher->refresh_misses = 0;
+	} else if (++dispatcher->refresh_misses > count_addresses(dispatcher)) { /* the first had another count */
+		dispatcher->refresh_misses = 0;
+		rest_unrouted(dispatcher, &key);
+	}
+	next = first_unrouted(dispatcher);
+	if (next)
+		want_routes(dispatcher, &next->key);
 }
 
 static void start(struct dispatcher *dispatcher, struct cluster_request *request)
@@ -210,12 +268,13 @@ static void start(struct dispatcher *dispatcher, struct cluster_request *request
 			&request->end, dispatcher->options.loop, request->begun + request->limit, on_end);
 }
 
-static void want_routes(struct dispatcher *dispatcher)
+static void want_routes(struct dispatcher *dispatcher, const struct fs_key *key)
 {
 	if (dispatcher->is_refreshing || dispatcher->stopped)
 		return;
 	dispatcher->is_refreshing = true;
-	dispatcher->refresh = (struct cluster_request){.kind = CLUSTER_REQUEST_ROUTES, .done = on_refreshed};
+	dispatcher->refresh =
+		(struct cluster_request){.kind = CLUSTER_REQUEST_ROUTES, .key = *key, .done = on_refreshed};
 	start(dispatcher, &dispatcher->refresh);
 	dispatch(&dispatcher->refresh);
 }
@@ -233,7 +292,7 @@ static const char *refresh_address(const struct dispatcher *dispatcher, uint32_t
 
 static void dispatch_refresh(struct dispatcher *dispatcher, struct cluster_request *request)
 {
-	uint32_t count = routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count;
+	uint32_t count = count_addresses(dispatcher);
 	int status = -ENOTCONN;
 
 	for (uint32_t i = 0; i < count && status == -ENOTCONN; i++) {
@@ -247,13 +306,6 @@ static void dispatch_refresh(struct dispatcher *dispatcher, struct cluster_reque
 }
 
 /* ---- Sending ---- */
-
-static struct region_route *find_route(struct dispatcher *dispatcher, const struct cluster_request *request)
-{
-	if (request->key.size == 0)
-		return routes_find_region(dispatcher->routes, CLUSTER_REGION);
-	return routes_find(dispatcher->routes, fs_key_slice(&request->key));
-}
 
 static void send_to_store(
 	struct dispatcher *dispatcher, struct cluster_request *request, struct region_route *route)
@@ -287,13 +339,13 @@ static void dispatch(struct cluster_request *request)
 	}
 	if (request->kind == CLUSTER_REQUEST_CHANGE)
 		request->session = dispatcher->session;
-	route = find_route(dispatcher, request);
+	route = find_route(dispatcher, &request->key);
 	if (route) {
 		send_to_store(dispatcher, request, route);
 		return;
 	}
 	request->state = CLUSTER_REQUEST_NEEDS_ROUTES;
-	want_routes(dispatcher);
+	want_routes(dispatcher, &request->key);
 }
 
 int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *request)
@@ -324,7 +376,7 @@ static void learn_leader(
 	if (route)
 		route->leader = leader;
 	if (!routes_address(dispatcher->routes, leader))
-		want_routes(dispatcher);
+		want_routes(dispatcher, &request->key);
 }
 
 static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request *request, uint64_t leader)
@@ -342,6 +394,43 @@ static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request 
 	}
 	dispatcher_add(&dispatcher->retries, 1);
 	dispatch(request);
+}
+
+static bool has_addresses(const struct dispatcher *dispatcher, const struct region_route *route)
+{
+	for (uint32_t i = 0; i < route->store_count; i++)
+		if (!routes_address(dispatcher->routes, route->stores[i].store))
+			return false;
+	return true;
+}
+
+/* Takes the routes of the answer. Does the request go by another one now, or by none? */
+static bool take_known(struct dispatcher *dispatcher, const struct cluster_request *request,
+	const struct cluster_answer *answer)
+{
+	const struct region_route *route;
+
+	if (answer->known_count == 0 ||
+		routes_take_regions(dispatcher->routes, answer->known, answer->known_count) < 0)
+		return false;
+	route = find_route(dispatcher, &request->key);
+	if (route && !has_addresses(dispatcher, route))
+		want_routes(dispatcher, &request->key);
+	return !route || route->region != request->region || route->epoch.version > request->epoch_version;
+}
+
+/* The request was sent by an old route. */
+static void on_old_route(struct dispatcher *dispatcher, struct cluster_request *request, int status,
+	const struct cluster_answer *answer)
+{
+	if (take_known(dispatcher, request, answer) && ++request->hints <= HINTS_MAX) {
+		dispatcher_add(&dispatcher->retries, 1);
+		dispatch(request);
+		return;
+	}
+	forget_leader(dispatcher, request);
+	retry(request, status);
+	want_routes(dispatcher, &request->key);
 }
 
 /* Where it is the present session, all changes with a slot of it end, too. The pool is closed first, so that the slot
@@ -383,9 +472,7 @@ static void dispatcher_on_answer(
 		return;
 	case STATUS_EPOCH_NOT_MATCH:
 	case STATUS_REGION_NOT_FOUND:
-		forget_leader(dispatcher, request);
-		retry(request, status);
-		want_routes(dispatcher);
+		on_old_route(dispatcher, request, status, answer);
 		return;
 	case STATUS_SESSION_UNKNOWN:
 		note_answer(dispatcher, request);
@@ -513,7 +600,7 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options)
 	dispatcher->env = env_loop_env(options->loop);
 	dispatcher->self.env = dispatcher->env;
 	slot_pool_init(&dispatcher->slots, options->first_slot);
-	dispatcher->routes = routes_new();
+	dispatcher->routes = routes_new(ROUTES_REGIONS_MAX);
 	dispatcher->links = store_links_new(&links);
 	if (!dispatcher->routes || !dispatcher->links) {
 		dispatcher_free(dispatcher);
