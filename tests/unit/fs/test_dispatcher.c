@@ -407,6 +407,8 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
+	if (!are_done(fixture)) /* the test has failed */
+		return 0;
 	run_on_loop(fixture, stop, fixture);
 	check(sim_run(fixture->world, PATIENCE, is_set, &fixture->is_stopped));
 	env_loop_stop(fixture->loop);
