@@ -490,3 +490,25 @@ void raftkv_each_region(struct raftkv *raftkv,
 
 	router_each(&raftkv->router, visit_route, &walk);
 }
+
+void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t limit,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
+{
+	struct region_walk walk = {each, argument};
+
+	router_each_from(&raftkv->router, key, limit, visit_route, &walk);
+}
+
+/* A route without a replica has no epoch. */
+int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
+{
+	const struct route *route = router_find(&raftkv->router, region);
+
+	if (!route)
+		return STATUS_REGION_NOT_FOUND;
+	router_range(&raftkv->router, route, range);
+	if (range->epoch.version > 0)
+		return 0;
+	region_close(range);
+	return STATUS_REGION_NOT_FOUND;
+}

@@ -99,5 +99,11 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats);
  * `each` must be brief. `term` is the leader's term if this replica leads and serves, else 0. */
 void raftkv_each_region(struct raftkv *raftkv,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
+/* The same for the region that holds `key` and those after it, in their order, `limit` at most. */
+void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t limit,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
+/* Fills in the id, range and epoch of a region with a replica here. The caller closes `range`. 0 or
+ * STATUS_REGION_NOT_FOUND. */
+int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range);
 
 #endif

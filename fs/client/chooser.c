@@ -10,7 +10,7 @@ typedef bool (*is_fit_fn)(struct chooser *chooser, const struct region_route *ro
 /* Can a request be given to its link, even if it has to wait there? */
 static bool may_ask(struct chooser *chooser, const struct region_route *route, uint32_t index)
 {
-	const char *address = routes_address(chooser->routes, route->stores[index]);
+	const char *address = routes_address(chooser->routes, route->stores[index].store);
 
 	return address && store_links_may_carry(chooser->links, address);
 }
@@ -30,13 +30,13 @@ static bool is_linked(struct chooser *chooser, uint64_t store, bool from_followe
 
 static bool is_sound(struct chooser *chooser, const struct region_route *route, uint32_t index)
 {
-	return may_ask(chooser, route, index) && is_linked(chooser, route->stores[index], false);
+	return may_ask(chooser, route, index) && is_linked(chooser, route->stores[index].store, false);
 }
 
 static bool may_read(struct chooser *chooser, const struct region_route *route, uint32_t index)
 {
-	return env_now(chooser->env) >= route->shunned_until[index] &&
-	       is_linked(chooser, route->stores[index], true);
+	return env_now(chooser->env) >= route->stores[index].shunned_until &&
+	       is_linked(chooser, route->stores[index].store, true);
 }
 
 static uint64_t choose_in_turn(struct chooser *chooser, const struct region_route *route, uint32_t *turn,
@@ -45,8 +45,8 @@ static uint64_t choose_in_turn(struct chooser *chooser, const struct region_rout
 	for (uint32_t i = 0; i < route->store_count; i++) {
 		uint32_t index = (*turn)++ % route->store_count;
 
-		if (route->stores[index] != but && is_fit(chooser, route, index))
-			return route->stores[index];
+		if (route->stores[index].store != but && is_fit(chooser, route, index))
+			return route->stores[index].store;
 	}
 	return 0;
 }
@@ -59,7 +59,7 @@ static uint64_t choose_nearest(struct chooser *chooser, const struct region_rout
 	uint64_t nearest = 0, least = UINT64_MAX;
 
 	for (uint32_t i = 0; i < route->store_count; i++) {
-		uint64_t store = route->stores[i], latency;
+		uint64_t store = route->stores[i].store, latency;
 
 		if (!may_read(chooser, route, i))
 			continue;
@@ -76,14 +76,14 @@ static uint32_t index_of(const struct region_route *route, uint64_t store)
 {
 	uint32_t index = 0;
 
-	while (index < route->store_count && route->stores[index] != store)
+	while (index < route->store_count && route->stores[index].store != store)
 		index++;
 	return index;
 }
 
 static void shun(struct chooser *chooser, struct region_route *route, uint32_t index)
 {
-	route->shunned_until[index] = env_now(chooser->env) + CHOOSER_SHUN_MS * NS_PER_MS;
+	route->stores[index].shunned_until = env_now(chooser->env) + CHOOSER_SHUN_MS * NS_PER_MS;
 }
 
 static uint64_t choose_replica(struct chooser *chooser, struct region_route *route)
@@ -98,7 +98,7 @@ static uint64_t choose_replica(struct chooser *chooser, struct region_route *rou
 	else
 		store = choose_nearest(chooser, route);
 	index = index_of(route, store);
-	if (index < route->store_count && route->shunned_until[index] > 0)
+	if (index < route->store_count && route->stores[index].shunned_until > 0)
 		shun(chooser, route, index);
 	return store;
 }
@@ -108,10 +108,10 @@ void chooser_note(struct chooser *chooser, const struct cluster_request *request
 {
 	uint32_t index = index_of(route, request->store);
 
-	if (index == route->store_count || route->stores[index] == route->leader)
+	if (index == route->store_count || route->stores[index].store == route->leader)
 		return;
 	if (did_answer)
-		route->shunned_until[index] = 0;
+		route->stores[index].shunned_until = 0;
 	else
 		shun(chooser, route, index);
 }

@@ -57,6 +57,8 @@ static int send_routes(struct cluster_request *request, struct rpc *rpc)
 {
 	Raftkv__RoutesRequest message = RAFTKV__ROUTES_REQUEST__INIT;
 
+	message.key = (ProtobufCBinaryData){.len = request->key.size, .data = request->key.bytes};
+	message.limit = CLUSTER_ROUTES_MAX;
 	return rpc_call(rpc, &request->call, &message.base, NULL, 0);
 }
 
@@ -96,6 +98,8 @@ static void read_read(struct cluster_request *request, const struct frame *frame
 		answer.leader_store = message->leader_store;
 		answer.bytes = slice_of(message->finding.data, message->finding.len);
 		answer.data = frame->attachment_count > 0 ? frame->attachments[0] : NULL;
+		answer.known = message->routes;
+		answer.known_count = message->n_routes;
 	}
 	then(request, message ? sound(message->status) : STATUS_MALFORMED, &answer);
 	raftkv__read_reply__free_unpacked(message, NULL);
@@ -109,6 +113,8 @@ static void read_change(struct cluster_request *request, const struct frame *fra
 	if (message) {
 		answer.leader_store = message->leader_store;
 		answer.bytes = slice_of(message->reply.data, message->reply.len);
+		answer.known = message->routes;
+		answer.known_count = message->n_routes;
 	}
 	then(request, message ? sound(message->status) : STATUS_MALFORMED, &answer);
 	raftkv__write_reply__free_unpacked(message, NULL);

@@ -11,6 +11,8 @@
 #include "fs/schema/keys.h"
 #include "proto/rpc.h"
 
+#define CLUSTER_ROUTES_MAX 256u /* regions that are asked for at once */
+
 struct dispatcher;
 struct store_link;
 struct cluster_request;
@@ -39,13 +41,16 @@ struct cluster_answer {
 	/* READ: the finding; CHANGE, SESSION: the op_reply; BEAT: the inodes of the notice (ino_ranges.h). */
 	struct slice bytes;
 	struct buf *data; /* READ: the attachment of the reply; may be NULL */
-	const Raftkv__RoutesReply *routes;
+	const Raftkv__RoutesReply *routes; /* ROUTES */
+	/* READ, CHANGE, SESSION: what the store knows, where the request was sent by an old route. */
+	Raftkv__Route **known;
+	size_t known_count;
 };
 
 struct cluster_request {
 	/* Its maker's, in: */
 	enum cluster_request_kind kind;
-	struct fs_key key; /* in the region that the request goes to; size 0: region 1 */
+	struct fs_key key; /* in the region that the request goes to or (ROUTES) asks for; size 0: region 1 */
 	struct buf *body; /* stays until `done` */
 	struct buf *payload; /* stays until `done`; may be NULL */
 	size_t weight; /* bytes that it moves in either direction (STORE_LINK_WEIGHT_MAX) */

@@ -1,45 +1,19 @@
 #include "fs/client/dispatcher.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "fs/client/chooser.h"
-#include "fs/client/routes.h"
-#include "fs/client/slot_pool.h"
-#include "fs/client/store_links.h"
+#include "fs/client/dispatcher_internal.h"
 #include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/units.h"
 
-#define HINTS_MAX     4u /* hints at the leader that a request follows without a pause */
+#define HINTS_MAX     4u /* hints at the leader or the region that a request follows without a pause */
 #define REFRESH_EVERY 8u /* attempts: the region may have moved to other stores */
 #define NOTICE_NS     (2000 * NS_PER_MS) /* that a request waits before the wait is logged */
-
-struct dispatcher {
-	struct dispatcher_options options;
-	struct env *env;
-	struct link_self self;
-	struct routes *routes;
-	struct store_links *links;
-	struct chooser chooser;
-	struct slot_pool slots;
-	uint64_t session; /* 0: none */
-	struct cluster_request *requests; /* all that are under way */
-	uint32_t count; /* of `requests` */
-	struct cluster_request refresh; /* asks for the routes */
-	bool is_refreshing;
-	uint32_t refresh_turn; /* counts attempts, to ask the stores in turn */
-	bool is_waiting; /* the cluster does not answer, and that was logged */
-	void (*stopped)(void *argument);
-	void *stopped_argument;
-	/* For remote_stats: */
-	atomic_ullong calls, reads, retries, timeouts, failures, links_open, under_way;
-	atomic_ullong waits_since; /* env_now, when the request began that waits; 0: the cluster answers */
-};
 
 static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
 
@@ -48,9 +22,6 @@ static void dispatcher_add(atomic_ullong *counter, uint64_t by)
 	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
-static void dispatch(struct cluster_request *request);
-static void want_routes(struct dispatcher *dispatcher);
-
 /* ---- Ending ---- */
 
 static void serve_slots(struct dispatcher *dispatcher)
@@ -58,7 +29,7 @@ static void serve_slots(struct dispatcher *dispatcher)
 	struct cluster_request *next;
 
 	while ((next = slot_pool_next(&dispatcher->slots)))
-		dispatch(next);
+		dispatcher_dispatch(next);
 }
 
 /* The cluster answers: ends the state that note_waiting began. */
@@ -139,7 +110,20 @@ static void note_waiting(struct dispatcher *dispatcher, const struct cluster_req
 
 static void on_rested(struct env_timer *timer)
 {
-	dispatch(container_of(timer, struct cluster_request, rest));
+	dispatcher_dispatch(container_of(timer, struct cluster_request, rest));
+}
+
+static void rest_for(struct cluster_request *request, uint64_t rest)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+
+	request->state = CLUSTER_REQUEST_RESTING;
+	env_timer_start(&request->rest, dispatcher->options.loop, env_now(dispatcher->env) + rest, on_rested);
+}
+
+void dispatcher_wake(struct cluster_request *request)
+{
+	rest_for(request, 0);
 }
 
 static void note_read(const struct cluster_request *request, bool did_answer)
@@ -154,7 +138,7 @@ static void note_read(const struct cluster_request *request, bool did_answer)
 		chooser_note(&dispatcher->chooser, request, route, did_answer);
 }
 
-static void retry(struct cluster_request *request, int status)
+void dispatcher_retry(struct cluster_request *request, int status)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 	uint64_t rest = backoff_draw(&rests, request->attempts, dispatcher->env);
@@ -163,97 +147,13 @@ static void retry(struct cluster_request *request, int status)
 	note_read(request, false);
 	request->attempts++;
 	request->hints = 0;
-	request->state = CLUSTER_REQUEST_RESTING;
 	note_waiting(dispatcher, request, status);
-	env_timer_start(&request->rest, dispatcher->options.loop, env_now(dispatcher->env) + rest, on_rested);
+	rest_for(request, rest);
 	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
-		want_routes(dispatcher);
-}
-
-/* ---- The routes ---- */
-
-static void wake_for_routes(struct dispatcher *dispatcher)
-{
-	struct cluster_request *request, *next;
-
-	DL_FOREACH_SAFE(dispatcher->requests, request, next)
-	{
-		if (request->state == CLUSTER_REQUEST_NEEDS_ROUTES)
-			retry(request, STATUS_REGION_NOT_FOUND);
-	}
-}
-
-static void on_refreshed(struct cluster_request *request, int status, const struct cluster_answer *answer)
-{
-	struct dispatcher *dispatcher = request->dispatcher;
-
-	dispatcher->is_refreshing = false;
-	if (status == -ECANCELED)
-		return;
-	if (status == 0)
-		status = routes_take(dispatcher->routes, answer->routes);
-	if (status < 0)
-		log_warn(dispatcher->options.logger, "msg=\"routes could not be taken\" reason=\"%s\"",
-			status_name(status));
-	wake_for_routes(dispatcher);
-}
-
-static void start(struct dispatcher *dispatcher, struct cluster_request *request)
-{
-	request->dispatcher = dispatcher;
-	request->begun = env_now(dispatcher->env);
-	DL_APPEND(dispatcher->requests, request);
-	dispatcher->count++;
-	atomic_store_explicit(&dispatcher->under_way, dispatcher->count, memory_order_relaxed);
-	if (request->limit > 0)
-		env_timer_start(
-			&request->end, dispatcher->options.loop, request->begun + request->limit, on_end);
-}
-
-static void want_routes(struct dispatcher *dispatcher)
-{
-	if (dispatcher->is_refreshing || dispatcher->stopped)
-		return;
-	dispatcher->is_refreshing = true;
-	dispatcher->refresh = (struct cluster_request){.kind = CLUSTER_REQUEST_ROUTES, .done = on_refreshed};
-	start(dispatcher, &dispatcher->refresh);
-	dispatch(&dispatcher->refresh);
-}
-
-/* The address that the refresh asks next: the known stores and the seeds, in turn. */
-static const char *refresh_address(const struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
-{
-	uint32_t known = routes_store_count(dispatcher->routes);
-	uint32_t index = turn % (known + dispatcher->options.seeds->count);
-
-	*store = index < known ? routes_store(dispatcher->routes, index) : 0;
-	return index < known ? routes_address(dispatcher->routes, *store)
-			     : dispatcher->options.seeds->addresses[index - known];
-}
-
-static void dispatch_refresh(struct dispatcher *dispatcher, struct cluster_request *request)
-{
-	uint32_t count = routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count;
-	int status = -ENOTCONN;
-
-	for (uint32_t i = 0; i < count && status == -ENOTCONN; i++) {
-		const char *address =
-			refresh_address(dispatcher, dispatcher->refresh_turn++, &request->store);
-
-		status = store_links_carry(dispatcher->links, address, request->store, request);
-	}
-	if (status < 0)
-		retry(request, status);
+		dispatcher_want_routes(dispatcher, &request->key);
 }
 
 /* ---- Sending ---- */
-
-static struct region_route *find_route(struct dispatcher *dispatcher, const struct cluster_request *request)
-{
-	if (request->key.size == 0)
-		return routes_find_region(dispatcher->routes, CLUSTER_REGION);
-	return routes_find(dispatcher->routes, fs_key_slice(&request->key));
-}
 
 static void send_to_store(
 	struct dispatcher *dispatcher, struct cluster_request *request, struct region_route *route)
@@ -267,16 +167,16 @@ static void send_to_store(
 		status = store_links_carry(dispatcher->links,
 			routes_address(dispatcher->routes, request->store), request->store, request);
 	if (status < 0)
-		retry(request, status);
+		dispatcher_retry(request, status);
 }
 
-static void dispatch(struct cluster_request *request)
+void dispatcher_dispatch(struct cluster_request *request)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 	struct region_route *route;
 
 	if (request->kind == CLUSTER_REQUEST_ROUTES) {
-		dispatch_refresh(dispatcher, request);
+		dispatcher_send_refresh(dispatcher, request);
 		return;
 	}
 	if (request->kind == CLUSTER_REQUEST_CHANGE && !request->has_slot) {
@@ -287,13 +187,25 @@ static void dispatch(struct cluster_request *request)
 	}
 	if (request->kind == CLUSTER_REQUEST_CHANGE)
 		request->session = dispatcher->session;
-	route = find_route(dispatcher, request);
+	route = dispatcher_find_route(dispatcher, &request->key);
 	if (route) {
 		send_to_store(dispatcher, request, route);
 		return;
 	}
 	request->state = CLUSTER_REQUEST_NEEDS_ROUTES;
-	want_routes(dispatcher);
+	dispatcher_want_routes(dispatcher, &request->key);
+}
+
+void dispatcher_begin_request(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	request->dispatcher = dispatcher;
+	request->begun = env_now(dispatcher->env);
+	DL_APPEND(dispatcher->requests, request);
+	dispatcher->count++;
+	atomic_store_explicit(&dispatcher->under_way, dispatcher->count, memory_order_relaxed);
+	if (request->limit > 0)
+		env_timer_start(
+			&request->end, dispatcher->options.loop, request->begun + request->limit, on_end);
 }
 
 int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *request)
@@ -301,8 +213,8 @@ int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *reques
 	check(!dispatcher->stopped);
 	if (dispatcher->count >= DISPATCHER_REQUESTS_MAX)
 		return STATUS_LIMIT;
-	start(dispatcher, request);
-	dispatch(request);
+	dispatcher_begin_request(dispatcher, request);
+	dispatcher_dispatch(request);
 	return 0;
 }
 
@@ -324,24 +236,38 @@ static void learn_leader(
 	if (route)
 		route->leader = leader;
 	if (!routes_address(dispatcher->routes, leader))
-		want_routes(dispatcher);
+		dispatcher_want_routes(dispatcher, &request->key);
 }
 
 static void on_not_leader(struct dispatcher *dispatcher, struct cluster_request *request, uint64_t leader)
 {
 	if (leader == 0 || leader == request->store) {
 		forget_leader(dispatcher, request);
-		retry(request, STATUS_NOT_LEADER);
+		dispatcher_retry(request, STATUS_NOT_LEADER);
 		return;
 	}
 	note_read(request, false);
 	learn_leader(dispatcher, request, leader);
 	if (++request->hints > HINTS_MAX) {
-		retry(request, STATUS_NOT_LEADER);
+		dispatcher_retry(request, STATUS_NOT_LEADER);
 		return;
 	}
 	dispatcher_add(&dispatcher->retries, 1);
-	dispatch(request);
+	dispatcher_dispatch(request);
+}
+
+/* The request was sent by an old route. */
+static void on_old_route(struct dispatcher *dispatcher, struct cluster_request *request, int status,
+	const struct cluster_answer *answer)
+{
+	if (dispatcher_take_known(dispatcher, request, answer) && ++request->hints <= HINTS_MAX) {
+		dispatcher_add(&dispatcher->retries, 1);
+		dispatcher_dispatch(request);
+		return;
+	}
+	forget_leader(dispatcher, request);
+	dispatcher_retry(request, status);
+	dispatcher_want_routes(dispatcher, &request->key);
 }
 
 /* Where it is the present session, all changes with a slot of it end, too. The pool is closed first, so that the slot
@@ -383,9 +309,7 @@ static void dispatcher_on_answer(
 		return;
 	case STATUS_EPOCH_NOT_MATCH:
 	case STATUS_REGION_NOT_FOUND:
-		forget_leader(dispatcher, request);
-		retry(request, status);
-		want_routes(dispatcher);
+		on_old_route(dispatcher, request, status, answer);
 		return;
 	case STATUS_SESSION_UNKNOWN:
 		note_answer(dispatcher, request);
@@ -397,7 +321,7 @@ static void dispatcher_on_answer(
 	if (status_is_transient(status)) {
 		if (status == STATUS_STOPPING)
 			forget_leader(dispatcher, request);
-		retry(request, status);
+		dispatcher_retry(request, status);
 		return;
 	}
 	note_read(request, true);
@@ -423,7 +347,7 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 	dispatcher_add(&dispatcher->timeouts, status == -ETIMEDOUT);
 	if (request->kind != CLUSTER_REQUEST_ROUTES)
 		forget_leader(dispatcher, request);
-	retry(request, status);
+	dispatcher_retry(request, status);
 }
 
 static bool on_welcomed(void *argument, const Raftkv__HelloReply *reply)
@@ -513,7 +437,7 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options)
 	dispatcher->env = env_loop_env(options->loop);
 	dispatcher->self.env = dispatcher->env;
 	slot_pool_init(&dispatcher->slots, options->first_slot);
-	dispatcher->routes = routes_new();
+	dispatcher->routes = routes_new(ROUTES_REGIONS_MAX);
 	dispatcher->links = store_links_new(&links);
 	if (!dispatcher->routes || !dispatcher->links) {
 		dispatcher_free(dispatcher);

@@ -4,63 +4,114 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/schema/keys.h"
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "proto/status.h"
+
+#define EVICT_LOOKS_MAX 1024u
 
 struct store_address {
 	uint64_t store;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 };
 
+RB_HEAD(start_tree, region_route);
+RB_HEAD(region_tree, region_route);
+
 struct routes {
-	uint32_t count, capacity;
-	struct region_route **regions; /* ordered by `start`; none overlap */
+	uint32_t count, max;
+	struct start_tree by_start; /* none overlap */
+	struct region_tree by_region;
+	struct region_route *hand; /* that evict looks at next; NULL: the first one */
 	uint32_t store_count;
 	struct store_address *stores;
 };
 
-static void route_free(struct region_route *route)
+static struct slice start_of(const struct region_route *route)
 {
-	if (!route)
-		return;
-	buf_unref(route->start);
-	buf_unref(route->end);
-	free(route);
+	return slice_of(&route->stores[route->store_count], route->start_size);
+}
+
+/* Size 0: no bound. */
+static struct slice end_of(const struct region_route *route)
+{
+	const uint8_t *bounds = (const uint8_t *)&route->stores[route->store_count];
+
+	return slice_of(bounds + route->start_size, route->end_size);
+}
+
+static int compare_starts(const struct region_route *a, const struct region_route *b)
+{
+	return slice_compare(start_of(a), start_of(b));
+}
+
+static int compare_regions(const struct region_route *a, const struct region_route *b)
+{
+	return a->region < b->region ? -1 : a->region > b->region;
+}
+
+RB_GENERATE_STATIC(start_tree, region_route, by_start, compare_starts)
+RB_GENERATE_STATIC(region_tree, region_route, by_region, compare_regions)
+
+static struct region_route *route_next(struct region_route *route)
+{
+	return RB_NEXT(start_tree, NULL, route);
 }
 
 /* ---- Finding ---- */
 
-/* The first region that begins after `key`. */
-static uint32_t find_after(const struct routes *routes, struct slice key)
+/* The last region that begins at or before `key`. */
+static struct region_route *find_at(struct routes *routes, struct slice key)
 {
-	uint32_t low = 0, high = routes->count;
+	struct region_route *route = RB_ROOT(&routes->by_start), *found = NULL;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	while (route) {
+		bool is_after = slice_compare(start_of(route), key) > 0;
 
-		if (slice_compare(buf_slice(routes->regions[middle]->start), key) <= 0)
-			low = middle + 1;
-		else
-			high = middle;
+		if (!is_after)
+			found = route;
+		route = is_after ? RB_LEFT(route, by_start) : RB_RIGHT(route, by_start);
 	}
-	return low;
+	return found;
+}
+
+static bool ends_after(const struct region_route *route, struct slice key)
+{
+	return route->end_size == 0 || slice_compare(end_of(route), key) > 0;
+}
+
+static struct region_route *look_up(struct routes *routes, uint64_t region)
+{
+	struct region_route *route = RB_ROOT(&routes->by_region);
+
+	while (route && route->region != region)
+		route = region < route->region ? RB_LEFT(route, by_region) : RB_RIGHT(route, by_region);
+	return route;
 }
 
 struct region_route *routes_find(struct routes *routes, struct slice key)
 {
-	uint32_t after = find_after(routes, key);
-	struct region_route *route = after > 0 ? routes->regions[after - 1] : NULL;
+	struct region_route *route = find_at(routes, key);
 
-	return route && (!route->end || slice_compare(key, buf_slice(route->end)) < 0) ? route : NULL;
+	if (!route || !ends_after(route, key))
+		return NULL;
+	route->was_found = true;
+	return route;
 }
 
 struct region_route *routes_find_region(struct routes *routes, uint64_t region)
 {
-	for (uint32_t i = 0; i < routes->count; i++)
-		if (routes->regions[i]->region == region)
-			return routes->regions[i];
-	return NULL;
+	struct region_route *route = look_up(routes, region);
+
+	if (route)
+		route->was_found = true;
+	return route;
+}
+
+uint32_t routes_count(const struct routes *routes)
+{
+	return routes->count;
 }
 
 const char *routes_address(const struct routes *routes, uint64_t store)
@@ -82,13 +133,35 @@ uint64_t routes_store(const struct routes *routes, uint32_t index)
 	return routes->stores[index].store;
 }
 
-/* ---- Taking regions ---- */
+/* ---- Removing ---- */
 
-static bool overlap(const struct region_route *a, const struct region_route *b)
+static void remove_route(struct routes *routes, struct region_route *route)
 {
-	return (!a->end || slice_compare(buf_slice(b->start), buf_slice(a->end)) < 0) &&
-	       (!b->end || slice_compare(buf_slice(a->start), buf_slice(b->end)) < 0);
+	if (routes->hand == route)
+		routes->hand = route_next(route);
+	RB_REMOVE(start_tree, &routes->by_start, route);
+	RB_REMOVE(region_tree, &routes->by_region, route);
+	routes->count--;
+	free(route);
 }
+
+/* Removes a route that was not found since the last look at it. Each call looks at the next ones, in their order, and at
+ * no more than EVICT_LOOKS_MAX, whatever was found. */
+static void evict(struct routes *routes)
+{
+	struct region_route *route;
+
+	for (uint32_t looks = 0; looks < EVICT_LOOKS_MAX; looks++) {
+		route = routes->hand ? routes->hand : RB_MIN(start_tree, &routes->by_start);
+		if (!route->was_found)
+			break;
+		route->was_found = false;
+		routes->hand = route_next(route);
+	}
+	remove_route(routes, route);
+}
+
+/* ---- Taking regions ---- */
 
 static bool routes_is_older(const struct region_route *a, const struct region_route *b)
 {
@@ -96,83 +169,89 @@ static bool routes_is_older(const struct region_route *a, const struct region_ro
 	       (a->epoch.version == b->epoch.version && a->epoch.conf_version < b->epoch.conf_version);
 }
 
-/* Does it overlap a newer region? */
-static bool is_outdated(const struct routes *routes, const struct region_route *route)
+/* The first known region that overlaps the route, or that begins after it ends; NULL: none. */
+static struct region_route *first_overlapped(struct routes *routes, const struct region_route *route)
 {
-	for (uint32_t i = 0; i < routes->count; i++)
-		if (overlap(routes->regions[i], route) && routes_is_older(route, routes->regions[i]))
+	struct region_route *at = find_at(routes, start_of(route));
+
+	if (!at)
+		return RB_MIN(start_tree, &routes->by_start);
+	return ends_after(at, start_of(route)) ? at : route_next(at);
+}
+
+/* Does it overlap a newer region, or is a newer state of its own region known? */
+static bool is_outdated(struct routes *routes, const struct region_route *route)
+{
+	const struct region_route *same = look_up(routes, route->region);
+	struct region_route *old = first_overlapped(routes, route);
+
+	if (same && routes_is_older(route, same))
+		return true;
+	for (; old && ends_after(route, start_of(old)); old = route_next(old))
+		if (routes_is_older(route, old))
 			return true;
 	return false;
 }
 
 static void remove_overlapped(struct routes *routes, struct region_route *route)
 {
-	uint32_t kept = 0;
+	struct region_route *old = look_up(routes, route->region), *next;
 
-	for (uint32_t i = 0; i < routes->count; i++) {
-		struct region_route *old = routes->regions[i];
-
-		if (old->region == route->region && route->leader == 0)
-			route->leader = old->leader;
-		if (old->region == route->region || overlap(old, route))
-			route_free(old);
-		else
-			routes->regions[kept++] = old;
+	if (old && route->leader == 0)
+		route->leader = old->leader;
+	if (old)
+		remove_route(routes, old);
+	for (old = first_overlapped(routes, route); old && ends_after(route, start_of(old)); old = next) {
+		next = route_next(old);
+		remove_route(routes, old);
 	}
-	routes->count = kept;
 }
 
 /* Takes the route. */
-static int insert(struct routes *routes, struct region_route *route)
+static void insert(struct routes *routes, struct region_route *route)
 {
 	bool is_old = is_outdated(routes, route);
-	uint32_t at;
 
 	if (planted("fs:old_routes_taken"))
 		is_old = false;
 	if (is_old) {
-		route_free(route);
-		return 0;
+		free(route);
+		return;
 	}
 	remove_overlapped(routes, route);
-	if (routes->count == routes->capacity) {
-		uint32_t capacity = routes->capacity == 0 ? 16 : routes->capacity * 2;
-		struct region_route **regions =
-			capacity > ROUTES_REGIONS_MAX ? NULL
-						      : realloc(routes->regions, capacity * sizeof(*regions));
-
-		if (!regions) {
-			route_free(route);
-			return -ENOMEM;
-		}
-		routes->regions = regions;
-		routes->capacity = capacity;
-	}
-	at = find_after(routes, buf_slice(route->start));
-	memmove(&routes->regions[at + 1], &routes->regions[at],
-		(routes->count - at) * sizeof(*routes->regions));
-	routes->regions[at] = route;
+	if (routes->count == routes->max)
+		evict(routes);
+	RB_INSERT(start_tree, &routes->by_start, route);
+	RB_INSERT(region_tree, &routes->by_region, route);
 	routes->count++;
-	return 0;
-}
-
-static int copy_bound(const ProtobufCBinaryData *from, struct buf **to)
-{
-	*to = from->len > 0 ? buf_copy(from->data, from->len) : NULL;
-	return from->len > 0 && !*to ? -ENOMEM : 0;
 }
 
 /* Learners are left out: they cannot lead, and are not asked. */
-static void add_voters(struct region_route *route, const Raftkv__Route *message)
+static bool is_voter(const Raftkv__Replica *replica)
 {
+	return replica->roles & (REGION_VOTER | REGION_VOTER_OUTGOING);
+}
+
+static struct region_route *route_new(const Raftkv__Route *message)
+{
+	size_t voters = 0, bounds = message->start.len + message->end.len;
+	struct region_route *route;
+
 	for (size_t i = 0; i < message->n_replicas; i++)
-		if (message->replicas[i]->roles & (REGION_VOTER | REGION_VOTER_OUTGOING))
-			route->stores[route->store_count++] = message->replicas[i]->store;
+		voters += is_voter(message->replicas[i]);
+	route = calloc(1, sizeof *route + voters * sizeof route->stores[0] + bounds);
+	if (!route)
+		return NULL;
+	for (size_t i = 0; i < message->n_replicas; i++)
+		if (is_voter(message->replicas[i]))
+			route->stores[route->store_count++].store = message->replicas[i]->store;
+	return route;
 }
 
 static int take_region(struct routes *routes, const Raftkv__Route *message)
 {
-	struct region_route *route = calloc(1, sizeof *route);
+	struct region_route *route = route_new(message);
+	uint8_t *bounds;
 
 	if (!route)
 		return -ENOMEM;
@@ -180,31 +259,60 @@ static int take_region(struct routes *routes, const Raftkv__Route *message)
 	route->epoch.version = message->epoch->version;
 	route->epoch.conf_version = message->epoch->conf_version;
 	route->leader = message->leader_store;
-	add_voters(route, message);
-	if (copy_bound(&message->start, &route->start) < 0 || copy_bound(&message->end, &route->end) < 0) {
-		route_free(route);
-		return -ENOMEM;
-	}
-	return insert(routes, route);
+	route->was_found = true; /* what is learnt is about to be looked for */
+	route->start_size = (uint16_t)message->start.len;
+	route->end_size = (uint16_t)message->end.len;
+	bounds = (uint8_t *)&route->stores[route->store_count];
+	if (route->start_size > 0)
+		memcpy(bounds, message->start.data, route->start_size);
+	if (route->end_size > 0)
+		memcpy(bounds + route->start_size, message->end.data, route->end_size);
+	insert(routes, route);
+	return 0;
 }
 
 static bool is_sound_route(const Raftkv__Route *route)
 {
 	return route->region > 0 && route->epoch && route->n_replicas <= REGION_PEERS_MAX &&
+	       route->start.len <= FS_KEY_SIZE_MAX && route->end.len <= FS_KEY_SIZE_MAX &&
 	       (route->end.len == 0 || slice_compare(slice_of(route->start.data, route->start.len),
 					       slice_of(route->end.data, route->end.len)) < 0);
 }
 
+static bool are_sound_routes(Raftkv__Route *const *regions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!is_sound_route(regions[i]))
+			return false;
+	return true;
+}
+
+static int take_sound_regions(struct routes *routes, Raftkv__Route *const *regions, size_t count)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < count && status == 0; i++)
+		if (regions[i]->n_replicas > 0)
+			status = take_region(routes, regions[i]);
+	return status;
+}
+
+int routes_take_regions(struct routes *routes, Raftkv__Route *const *regions, size_t count)
+{
+	if (!are_sound_routes(regions, count))
+		return STATUS_MALFORMED;
+	return take_sound_regions(routes, regions, count);
+}
+
+/* ---- Taking a whole answer ---- */
+
 static bool is_sound(const Raftkv__RoutesReply *reply)
 {
-	for (size_t i = 0; i < reply->n_routes; i++)
-		if (!is_sound_route(reply->routes[i]))
-			return false;
 	for (size_t i = 0; i < reply->n_stores; i++)
 		if (reply->stores[i]->store == 0 ||
 			strlen(reply->stores[i]->address) > RECORD_ADDRESS_SIZE_MAX)
 			return false;
-	return reply->n_stores <= STORE_COUNT_MAX;
+	return reply->n_stores <= STORE_COUNT_MAX && are_sound_routes(reply->routes, reply->n_routes);
 }
 
 static int routes_take_stores(struct routes *routes, const Raftkv__RoutesReply *reply)
@@ -229,26 +337,31 @@ int routes_take(struct routes *routes, const Raftkv__RoutesReply *reply)
 
 	if (status == 0 && reply->n_stores > 0)
 		status = routes_take_stores(routes, reply);
-	for (size_t i = 0; i < reply->n_routes && status == 0; i++)
-		if (reply->routes[i]->n_replicas > 0)
-			status = take_region(routes, reply->routes[i]);
+	if (status == 0)
+		status = take_sound_regions(routes, reply->routes, reply->n_routes);
 	return status;
 }
 
 /* ---- Life ---- */
 
-struct routes *routes_new(void)
+struct routes *routes_new(uint32_t regions_max)
 {
-	return calloc(1, sizeof(struct routes));
+	struct routes *routes = calloc(1, sizeof *routes);
+
+	check(regions_max > 0);
+	if (routes)
+		routes->max = regions_max;
+	return routes;
 }
 
 void routes_free(struct routes *routes)
 {
+	struct region_route *route;
+
 	if (!routes)
 		return;
-	for (uint32_t i = 0; i < routes->count; i++)
-		route_free(routes->regions[i]);
-	free(routes->regions);
+	while ((route = RB_ROOT(&routes->by_start)))
+		remove_route(routes, route);
 	free(routes->stores);
 	free(routes);
 }

@@ -4,7 +4,7 @@
  * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round of
  * heartbeats or from a worker. A write is proposed with its session's slot. Where this store does not lead the region,
  * the answer names the leader's store, if it is known, or the request is passed on (relay.h), if the mount asks for
- * that. A mount may write only for the session of its link. A write without a session may only open or close one.
+ * that. Where the region is not here, or has another epoch, the answer has the routes around it that this store knows. A mount may write only for the session of its link. A write without a session may only open or close one.
  *
  * A malformed request ends the link. A request that is not allowed is answered with -EPERM, a request over a limit with
  * STATUS_LIMIT. All on the server's loop.

@@ -20,6 +20,11 @@ struct service {
 int service_pass_on(struct service *service, struct rpc_request *request, uint64_t leader, uint16_t type,
 	const ProtobufCMessage *message, struct buf *payload);
 
+/* Answers a request of that type (FRAME_READ, FRAME_WRITE) which was sent to `region` by an old route, with the routes
+ * that this store knows. False: the status is another one, or there is no memory; the caller is to answer. */
+bool service_refuse_route(struct service *service, struct rpc_request *request, uint16_t type,
+	uint64_t region, int status, uint64_t leader_store);
+
 /* Handlers of rpc_server.h. */
 int service_on_read(void *service, struct rpc_request *request, const struct frame *frame);
 int service_on_write(void *service, struct rpc_request *request, const struct frame *frame);

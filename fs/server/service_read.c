@@ -115,10 +115,13 @@ static void service_read_on_snapshot(struct raftkv_read *read, int status, struc
 			return;
 		}
 	}
-	if (status < 0)
-		service_read_finish(asked, status);
-	else
+	if (status == 0)
 		look_now(asked);
+	else if (service_refuse_route(asked->service, asked->request, FRAME_READ, read->region, status,
+			 read->leader_store))
+		asked_free(asked);
+	else
+		service_read_finish(asked, status);
 }
 
 static void service_read_begin(struct asked *asked)

@@ -55,14 +55,14 @@ static int pass_on(const struct service_write *change)
 static void service_write_on_written(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct service_write *change = container_of(write, struct service_write, write);
-
 	bool is_passed_on = false;
 
 	if (status == STATUS_NOT_LEADER && change->pass_on) {
 		status = pass_on(change);
 		is_passed_on = status == 0;
 	}
-	if (!is_passed_on)
+	if (!is_passed_on && !service_refuse_route(change->service, change->request, FRAME_WRITE,
+				     write->region, status, write->leader_store))
 		service_write_answer(change->request, status, write->leader_store, buf_slice(reply));
 	change_free(change);
 }

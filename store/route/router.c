@@ -335,3 +335,19 @@ void router_each(struct router *router, void (*each)(void *argument, struct rout
 		each(argument, router->by_start[i]);
 	pthread_rwlock_unlock(&router->lock);
 }
+
+void router_each_from(struct router *router, struct slice key, uint32_t limit,
+	void (*each)(void *argument, struct route *route), void *argument)
+{
+	const struct route *before;
+	size_t place;
+
+	pthread_rwlock_rdlock(&router->lock);
+	place = rank(router, key);
+	before = place > 0 ? router->by_start[place - 1] : NULL;
+	if (before && (!before->end || slice_compare(key, buf_slice(before->end)) < 0))
+		place--;
+	for (; place < router->placed_count && limit > 0; place++, limit--)
+		each(argument, router->by_start[place]);
+	pthread_rwlock_unlock(&router->lock);
+}

@@ -98,5 +98,8 @@ struct route *router_find_key(struct router *router, struct slice key, struct re
 void router_visit(const struct router *router, void (*visit)(struct route *route));
 /* Calls `each` for each route with a range, in the order of the ranges, under the lock. */
 void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument);
+/* The same for the region that holds `key` and those after it, `limit` at most. */
+void router_each_from(struct router *router, struct slice key, uint32_t limit,
+	void (*each)(void *argument, struct route *route), void *argument);
 
 #endif

@@ -39,7 +39,7 @@ static void take_finding(const uint8_t *data, size_t size)
 /* Twice, as it may come from two stores. */
 static void take_routes(const uint8_t *data, size_t size)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(8);
 	Raftkv__RoutesReply *first, *second;
 	size_t split = size > 0 ? data[0] % size : 0;
 

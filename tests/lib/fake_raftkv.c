@@ -32,6 +32,8 @@ struct raftkv {
 	uint64_t random;
 	int data_status;
 	bool is_holding;
+	const struct region *regions; /* in the order of their ranges */
+	uint32_t region_count;
 };
 
 struct raftkv_snapshot {
@@ -54,6 +56,8 @@ static uint64_t delay(struct raftkv *raftkv)
 	return next_random(raftkv, raftkv->options.delay_max_ns + 1);
 }
 
+static const struct region only_region = {.id = REGION, .epoch = {.version = 1, .conf_version = 1}};
+
 struct raftkv *fake_raftkv_new(const struct fake_raftkv_options *options)
 {
 	struct raftkv *raftkv = calloc(1, sizeof *raftkv);
@@ -61,6 +65,8 @@ struct raftkv *fake_raftkv_new(const struct fake_raftkv_options *options)
 	check(raftkv != NULL);
 	raftkv->options = *options;
 	raftkv->random = options->seed;
+	raftkv->regions = &only_region;
+	raftkv->region_count = 1;
 	fs_harness_init(&raftkv->files, options->seed);
 	return raftkv;
 }
@@ -86,6 +92,12 @@ const struct fake_raftkv_counts *fake_raftkv_counts(const struct raftkv *raftkv)
 void fake_raftkv_fail_data(struct raftkv *raftkv, int status)
 {
 	raftkv->data_status = status;
+}
+
+void fake_raftkv_set_regions(struct raftkv *raftkv, const struct region *regions, uint32_t count)
+{
+	raftkv->regions = regions;
+	raftkv->region_count = count;
 }
 
 static int refusal(struct raftkv *raftkv)
@@ -304,10 +316,35 @@ int raftkv_judge_life(struct raftkv *raftkv, const struct life_claim *claim, str
 void raftkv_each_region(struct raftkv *raftkv,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
 {
-	const struct region region = {.id = REGION, .epoch = {.version = 1, .conf_version = 1}};
+	raftkv_each_region_from(raftkv, (struct slice){0}, UINT32_MAX, each, argument);
+}
 
-	(void)raftkv;
-	each(argument, &region, 1);
+void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t limit,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
+{
+	for (uint32_t i = 0; i < raftkv->region_count && limit > 0; i++) {
+		const struct region *region = &raftkv->regions[i];
+
+		if (region->end && slice_compare(buf_slice(region->end), key) <= 0)
+			continue;
+		each(argument, region, 1);
+		limit--;
+	}
+}
+
+static const struct region *fake_raftkv_find_region(const struct raftkv *raftkv, uint64_t region)
+{
+	for (uint32_t i = 0; i < raftkv->region_count; i++)
+		if (raftkv->regions[i].id == region)
+			return &raftkv->regions[i];
+	return NULL;
+}
+
+int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
+{
+	const struct region *found = fake_raftkv_find_region(raftkv, region);
+
+	return found ? region_copy(range, found) : STATUS_REGION_NOT_FOUND;
 }
 
 static void on_status(struct env_mail *mail)
@@ -319,9 +356,10 @@ static void on_status(struct env_mail *mail)
 
 void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *request)
 {
-	(void)raftkv;
-	request->status = request->region == REGION ? 0 : STATUS_REGION_NOT_FOUND;
-	request->epoch = (struct region_epoch){.version = 1, .conf_version = 1};
+	const struct region *region = fake_raftkv_find_region(raftkv, request->region);
+
+	request->status = region ? 0 : STATUS_REGION_NOT_FOUND;
+	request->epoch = region ? region->epoch : (struct region_epoch){0};
 	request->leader_store = 1;
 	request->member_count = 1;
 	request->members[0].peer = (struct region_peer){.id = 1, .store = 1, .roles = REGION_VOTER};

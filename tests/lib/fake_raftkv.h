@@ -40,5 +40,8 @@ const struct fake_raftkv_counts *fake_raftkv_counts(const struct raftkv *raftkv)
 void fake_raftkv_fail_data(struct raftkv *raftkv, int status);
 /* Writes stay on their way until they are let go. */
 void fake_raftkv_hold(struct raftkv *raftkv, bool hold);
+/* The regions that it tells of, in the order of their ranges, borrowed for good; first region 1 alone, with all keys.
+ * Requests are not sorted by them: all go to the one in memory. */
+void fake_raftkv_set_regions(struct raftkv *raftkv, const struct region *regions, uint32_t count);
 
 #endif

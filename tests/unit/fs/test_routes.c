@@ -1,9 +1,12 @@
 /* fs/client/routes: what stores tell is taken by the regions' epochs, whoever tells it and in whatever order. */
 #include "fs/client/routes.h"
 
+#include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/schema/keys.h"
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "tests/lib/test.h"
@@ -79,7 +82,7 @@ static uint64_t region_of(struct routes *routes, const char *key)
 
 static void a_key_is_in_its_region(void **state)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
 	struct told told;
 
 	(void)state;
@@ -106,7 +109,7 @@ static void a_key_is_in_its_region(void **state)
 
 static void a_split_replaces_what_it_came_from(void **state)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
 	struct told before, after;
 
 	(void)state;
@@ -130,7 +133,7 @@ static void a_split_replaces_what_it_came_from(void **state)
 
 static void half_of_a_split_leaves_a_gap(void **state)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
 	struct told before, after;
 
 	(void)state;
@@ -145,9 +148,180 @@ static void half_of_a_split_leaves_a_gap(void **state)
 	routes_free(routes);
 }
 
+/* A region of a tree of splits: version N has split N - 1 times. */
+struct split {
+	uint64_t region, version;
+	const char *start, *end;
+};
+
+static void take_split(struct routes *routes, const struct split *split)
+{
+	struct told told;
+
+	begin(&told);
+	tell(&told, split->region, split->version, 1, split->start, split->end, 1);
+	assert_int_equal(routes_take(routes, &told.reply), 0);
+}
+
+/* Each state of each region is told by somebody, twice, the oldest perhaps last. */
+static void late_answers_change_nothing(void **state)
+{
+	static const struct split splits[] = {{1, 1, "", ""}, {1, 2, "", "m"}, {2, 2, "m", ""},
+		{2, 3, "m", "t"}, {3, 3, "t", ""}, {1, 3, "", "f"}, {4, 3, "f", "m"}, {4, 4, "f", "h"},
+		{5, 4, "h", "m"}};
+	enum { COUNT = sizeof splits / sizeof splits[0] };
+	static const struct {
+		const char *key;
+		uint64_t region, version;
+	} last[] = {{"", 1, 3}, {"e", 1, 3}, {"f", 4, 4}, {"gz", 4, 4}, {"h", 5, 4}, {"lz", 5, 4},
+		{"m", 2, 3}, {"t", 3, 3}, {"z", 3, 3}};
+	uint32_t random = 1;
+
+	(void)state;
+	for (uint32_t round = 0; round < 2000; round++) {
+		struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
+		uint32_t order[2 * COUNT];
+
+		for (uint32_t i = 0; i < 2 * COUNT; i++) {
+			uint32_t other = (random = random * 1664525u + 1013904223u) / 65536u % (i + 1);
+
+			order[i] = order[other];
+			order[other] = i % COUNT;
+		}
+		for (uint32_t i = 0; i < 2 * COUNT; i++)
+			take_split(routes, &splits[order[i]]);
+		assert_int_equal(routes_count(routes), 5);
+		for (uint32_t i = 0; i < sizeof last / sizeof last[0]; i++) {
+			assert_int_equal(region_of(routes, last[i].key), last[i].region);
+			assert_int_equal(
+				routes_find_region(routes, last[i].region)->epoch.version, last[i].version);
+		}
+		routes_free(routes);
+	}
+}
+
+static void a_region_that_is_wider_again_replaces_many(void **state)
+{
+	static const struct split splits[] = {{1, 2, "", "c"}, {2, 2, "c", "f"}, {3, 2, "f", "i"},
+		{4, 2, "i", "m"}},
+				  merged = {2, 3, "b", "k"};
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof splits / sizeof splits[0]; i++)
+		take_split(routes, &splits[i]);
+	assert_int_equal(routes_count(routes), 4);
+	take_split(routes, &merged);
+	assert_int_equal(routes_count(routes), 1);
+	assert_int_equal(region_of(routes, "a"), 0);
+	assert_int_equal(region_of(routes, "b"), 2);
+	assert_int_equal(region_of(routes, "jz"), 2);
+	assert_int_equal(region_of(routes, "k"), 0);
+	routes_free(routes);
+}
+
+/* ---- Many regions ---- */
+
+/* Region `number` of those that begin at each dirid. */
+static void take_numbered(struct routes *routes, uint32_t number, uint64_t version)
+{
+	char start[6], end[6];
+	const struct split split = {number + 1, version, start, end};
+
+	snprintf(start, sizeof start, "%05x", number);
+	snprintf(end, sizeof end, "%05x", number + 1);
+	take_split(routes, &split);
+}
+
+static uint64_t region_of_number(struct routes *routes, uint32_t number)
+{
+	char key[8];
+
+	snprintf(key, sizeof key, "%05x+", number);
+	return region_of(routes, key);
+}
+
+static void a_hundred_thousand_regions_are_known(void **state)
+{
+	enum { COUNT = 100000 };
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
+
+	(void)state;
+	for (uint32_t i = 0; i < COUNT; i++)
+		take_numbered(routes, (uint32_t)(i * UINT64_C(7919) % COUNT), 1);
+	assert_int_equal(routes_count(routes), COUNT);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		assert_int_equal(region_of_number(routes, i), i + 1);
+		assert_int_equal(routes_find_region(routes, i + 1)->region, i + 1);
+	}
+	take_numbered(routes, 700, 2);
+	take_numbered(routes, 700, 1);
+	assert_int_equal(routes_find_region(routes, 701)->epoch.version, 2);
+	assert_int_equal(routes_count(routes), COUNT);
+	routes_free(routes);
+}
+
+/* With what the allocator adds: three voters, bounds of five bytes. */
+static void a_route_is_small(void **state)
+{
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
+	struct told told;
+
+	(void)state;
+	begin(&told);
+	tell(&told, 1, 1, 1, "00001", "00002", 1);
+	for (uint32_t i = 0; i < 3; i++)
+		told.replicas[0][i].roles = REGION_VOTER;
+	assert_int_equal(routes_take(routes, &told.reply), 0);
+	assert_int_equal(routes_find_region(routes, 1)->store_count, 3);
+	assert_in_range(malloc_usable_size(routes_find_region(routes, 1)) + sizeof(size_t), 1, 200);
+	routes_free(routes);
+}
+
+/* At first, what is new counts as looked for: the first one to go is number 0. */
+static void who_was_not_looked_for_makes_room(void **state)
+{
+	enum { MAX = 100, EVERY = 10 };
+	struct routes *routes = routes_new(MAX);
+
+	(void)state;
+	for (uint32_t i = 0; i < 10 * MAX; i++) {
+		take_numbered(routes, i, 1);
+		assert_int_equal(routes_count(routes), i < MAX ? i + 1 : MAX);
+		assert_int_equal(region_of_number(routes, i), i + 1); /* what is new stays for a while */
+		for (uint32_t used = EVERY; used < MAX && used <= i; used += EVERY)
+			assert_int_equal(region_of_number(routes, used), used + 1);
+	}
+	routes_free(routes);
+}
+
+static uint32_t count_known(struct routes *routes, uint32_t end)
+{
+	uint32_t known = 0;
+
+	for (uint32_t i = 0; i < end; i++)
+		known += region_of_number(routes, i) > 0;
+	return known;
+}
+
+static void all_may_be_looked_for_at_the_limit(void **state)
+{
+	enum { MAX = 3000, MORE = 200 };
+	struct routes *routes = routes_new(MAX);
+
+	(void)state;
+	for (uint32_t i = 0; i < MAX + MORE; i++) {
+		take_numbered(routes, i * 37 % (MAX + MORE), 1);
+		if (i >= MAX - 1)
+			assert_int_equal(count_known(routes, MAX + MORE), MAX);
+	}
+	assert_int_equal(routes_count(routes), MAX);
+	routes_free(routes);
+}
+
 static void members_are_taken_by_their_version(void **state)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
 	struct told told;
 
 	(void)state;
@@ -172,7 +346,7 @@ static void members_are_taken_by_their_version(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-	struct routes *routes = routes_new();
+	struct routes *routes = routes_new(ROUTES_REGIONS_MAX);
 	char address[RECORD_ADDRESS_SIZE_MAX + 2] = {0};
 	struct told told;
 
@@ -190,6 +364,10 @@ static void nonsense_is_refused(void **state)
 	tell(&told, 1, 1, 1, "", "", 1)->n_replicas = REGION_PEERS_MAX + 1;
 	assert_int_equal(routes_take(routes, &told.reply), STATUS_MALFORMED);
 	begin(&told);
+	tell(&told, 1, 1, 1, "", "", 1)->start.len = FS_KEY_SIZE_MAX + 1;
+	assert_int_equal(routes_take(routes, &told.reply), STATUS_MALFORMED);
+	assert_int_equal(routes_take_regions(routes, told.reply.routes, 1), STATUS_MALFORMED);
+	begin(&told);
 	memset(address, 'a', sizeof address - 1);
 	tell_store(&told, 1, address);
 	assert_int_equal(routes_take(routes, &told.reply), STATUS_MALFORMED);
@@ -203,6 +381,12 @@ int main(void)
 		cmocka_unit_test(a_key_is_in_its_region),
 		cmocka_unit_test(a_split_replaces_what_it_came_from),
 		cmocka_unit_test(half_of_a_split_leaves_a_gap),
+		cmocka_unit_test(late_answers_change_nothing),
+		cmocka_unit_test(a_region_that_is_wider_again_replaces_many),
+		cmocka_unit_test(a_hundred_thousand_regions_are_known),
+		cmocka_unit_test(a_route_is_small),
+		cmocka_unit_test(who_was_not_looked_for_makes_room),
+		cmocka_unit_test(all_may_be_looked_for_at_the_limit),
 		cmocka_unit_test(members_are_taken_by_their_version),
 		cmocka_unit_test(nonsense_is_refused),
 	};

@@ -95,15 +95,15 @@ static struct written take_written(struct fixture *fixture)
 	return written;
 }
 
-static int send_op(struct fixture *fixture, uint64_t link_session, uint64_t session, const struct op *op,
-	struct buf *payload)
+static int send_op_to(struct fixture *fixture, uint64_t region, uint64_t link_session, uint64_t session,
+	const struct op *op, struct buf *payload)
 {
 	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
 	struct buf *body;
 	int refusal;
 
 	assert_int_equal(op_encode(op, &body), 0);
-	message.region = 1;
+	message.region = region;
 	message.epoch_version = 1;
 	message.session = session;
 	message.sequence = 1;
@@ -111,6 +111,12 @@ static int send_op(struct fixture *fixture, uint64_t link_session, uint64_t sess
 	refusal = ask_message(fixture, link_session, FRAME_WRITE, &message.base, payload);
 	buf_unref(body);
 	return refusal;
+}
+
+static int send_op(struct fixture *fixture, uint64_t link_session, uint64_t session, const struct op *op,
+	struct buf *payload)
+{
+	return send_op_to(fixture, 1, link_session, session, op, payload);
 }
 
 /* The status, or what the operation itself says. */
@@ -438,6 +444,138 @@ static void routes_say_where_what_is(void **state)
 	raftkv__routes_reply__free_unpacked(reply, NULL);
 }
 
+/* Regions 1, 2, 3 and so on begin at "", "b", "c" and so on. */
+#define REGIONS 7u
+
+static void set_regions(struct fixture *fixture, struct region *regions)
+{
+	for (uint32_t i = 0; i < REGIONS; i++) {
+		const char bounds[] = {(char)('a' + i), (char)('b' + i)};
+
+		regions[i] = (struct region){.id = i + 1,
+			.epoch = {.version = 10 + i, .conf_version = 1},
+			.start = i > 0 ? buf_copy(&bounds[0], 1) : NULL,
+			.end = i + 1 < REGIONS ? buf_copy(&bounds[1], 1) : NULL};
+	}
+	fake_raftkv_set_regions(fixture->raftkv, regions, REGIONS);
+}
+
+static void close_regions(struct region *regions)
+{
+	for (uint32_t i = 0; i < REGIONS; i++)
+		region_close(&regions[i]);
+}
+
+/* `count` regions from `first` on. */
+static void expect_routes(Raftkv__Route **routes, size_t count, uint64_t first, size_t expected)
+{
+	assert_int_equal(count, expected);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(routes[i]->region, first + i);
+		assert_int_equal(routes[i]->epoch->version, 9 + first + i);
+		assert_int_equal(routes[i]->n_replicas, 1);
+		assert_int_equal(routes[i]->start.len, first + i > 1);
+		assert_int_equal(routes[i]->end.len, first + i < REGIONS);
+		if (first + i > 1)
+			assert_int_equal(routes[i]->start.data[0], 'a' + first + i - 1);
+	}
+}
+
+/* `next`: the letter with which the next page begins; 0: there is none. */
+static void expect_page(
+	struct fixture *fixture, const char *key, uint32_t limit, uint64_t first, size_t expected, char next)
+{
+	Raftkv__RoutesRequest message = RAFTKV__ROUTES_REQUEST__INIT;
+	Raftkv__RoutesReply *reply;
+
+	message.key = (ProtobufCBinaryData){.len = strlen(key), .data = (uint8_t *)(uintptr_t)key};
+	message.limit = limit;
+	assert_int_equal(ask_message(fixture, 0, FRAME_ROUTES, &message.base, NULL), 0);
+	reply = raftkv__routes_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	assert_int_equal(reply->status, 0);
+	expect_routes(reply->routes, reply->n_routes, first, expected);
+	assert_int_equal(reply->next.len, next != 0);
+	if (next != 0)
+		assert_int_equal(reply->next.data[0], next);
+	assert_int_equal(reply->n_stores, 2);
+	raftkv__routes_reply__free_unpacked(reply, NULL);
+}
+
+static void routes_come_in_pages(void **state)
+{
+	struct fixture *fixture = *state;
+	struct region regions[REGIONS];
+
+	set_regions(fixture, regions);
+	expect_page(fixture, "", 0, 1, REGIONS, 0); /* as older mounts ask */
+	expect_page(fixture, "", 3, 1, 3, 'd');
+	expect_page(fixture, "d", 3, 4, 3, 'g');
+	expect_page(fixture, "g", 3, 7, 1, 0);
+	expect_page(fixture, "e", 3, 5, 3, 0);
+	expect_page(fixture, "bbb", 1, 2, 1, 'c');
+	expect_page(fixture, "zzz", UINT32_MAX, 7, 1, 0);
+	close_regions(regions);
+}
+
+/* A range and the epoch of what became of it would be a route that no later one replaces. */
+static void a_range_goes_with_its_own_epoch(void **state)
+{
+	struct fixture *fixture = *state;
+	struct region before[REGIONS], after[REGIONS];
+	Raftkv__RoutesReply *reply;
+
+	set_regions(fixture, before);
+	fake_requests_close(&fixture->request);
+	fixture->request = (struct rpc_request){0};
+	fake_requests_ask(&fixture->server, &fixture->request, FRAME_ROUTES, (struct slice){0}, NULL);
+	set_regions(fixture, after);
+	after[2].epoch.version++; /* split */
+	after[3].epoch.conf_version++; /* a replica was added */
+	assert_true(sim_run(fixture->world, PATIENCE, is_quiet, fixture));
+	reply = raftkv__routes_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	assert_int_equal(reply->n_routes, REGIONS);
+	assert_int_equal(reply->routes[1]->n_replicas, 1);
+	assert_int_equal(reply->routes[2]->n_replicas, 0); /* mounts leave it out */
+	assert_int_equal(reply->routes[3]->n_replicas, 1);
+	assert_int_equal(reply->routes[3]->epoch->conf_version, 2);
+	raftkv__routes_reply__free_unpacked(reply, NULL);
+	close_regions(before);
+	close_regions(after);
+}
+
+static void who_has_an_old_route_is_told_the_new_ones(void **state)
+{
+	struct fixture *fixture = *state;
+	Raftkv__ReadRequest message = RAFTKV__READ_REQUEST__INIT;
+	const struct question question = {.kind = QUESTION_ATTRIBUTES, .ino = FS_ROOT_INO};
+	struct region regions[REGIONS];
+	Raftkv__WriteReply *written;
+	Raftkv__ReadReply *read;
+	struct buf *body;
+
+	set_regions(fixture, regions);
+	assert_int_equal(question_encode(&question, &body), 0);
+	message.region = 2;
+	message.question = (ProtobufCBinaryData){.len = body->size, .data = body->data};
+	assert_int_equal(ask_message(fixture, 7, FRAME_READ, &message.base, NULL), 0);
+	read = raftkv__read_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(read);
+	assert_int_equal(read->status, STATUS_REGION_NOT_FOUND);
+	expect_routes(read->routes, read->n_routes, 2, 4);
+	raftkv__read_reply__free_unpacked(read, NULL);
+	buf_unref(body);
+
+	assert_int_equal(send_op_to(fixture, 6, 7, 7, &make_file, NULL), 0);
+	written = raftkv__write_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(written);
+	assert_int_equal(written->status, STATUS_REGION_NOT_FOUND);
+	expect_routes(written->routes, written->n_routes, 6, 2);
+	raftkv__write_reply__free_unpacked(written, NULL);
+	close_regions(regions);
+}
+
 /* ---- Life ---- */
 
 static int set_up(void **state)
@@ -510,6 +648,9 @@ int main(void)
 		TEST(nonsense_ends_the_link),
 		TEST(beats_go_to_who_keeps_the_cluster),
 		TEST(routes_say_where_what_is),
+		TEST(routes_come_in_pages),
+		TEST(a_range_goes_with_its_own_epoch),
+		TEST(who_has_an_old_route_is_told_the_new_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,15 @@ static void count(void *argument, struct route *route)
 	fixture->last = route->region;
 }
 
+/* The regions from that key on are those from `first` on, `many` of them. */
+static void expect_from(
+	struct fixture *fixture, const char *key, size_t size, uint32_t limit, uint64_t first, uint64_t many)
+{
+	fixture->last = first - 1;
+	router_each_from(&fixture->router, slice_of(key, size), limit, count, fixture);
+	assert_int_equal(fixture->last, first - 1 + many);
+}
+
 static void every_route_is_found(void **state)
 {
 	struct fixture *fixture = *state;
@@ -117,6 +126,23 @@ static void keys_belong_to_ranges(void **state)
 	assert_memory_equal(buf_slice(range.start).data, "\0\1", 2);
 	assert_memory_equal(buf_slice(range.end).data, "\0\2", 2);
 	region_close(&range);
+}
+
+static void routes_are_visited_from_a_key_on(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_from(fixture, "", 0, 10, 1, 0);
+	add_all(fixture);
+	expect_from(fixture, "", 0, 10, 1, 10);
+	expect_from(fixture, "", 0, 2 * REGIONS, 1, REGIONS);
+	expect_from(fixture, "\0\1", 2, 10, 2, 10); /* where it begins */
+	expect_from(fixture, "\0\1\377", 3, 1, 2, 1); /* inside */
+	expect_from(fixture, "\0\1", 2, 0, 2, 0);
+	expect_from(fixture, "\3\345", 2, 10, REGIONS - 2, 3); /* 997 */
+	expect_from(fixture, "\377", 1, 10, REGIONS, 1);
+	router_remove(&fixture->router, router_find(&fixture->router, 2));
+	expect_from(fixture, "\0\1", 2, 10, 3, 10); /* those after the gap */
 }
 
 static void overlaps_are_refused(void **state)
@@ -164,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_route_is_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keys_belong_to_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(routes_are_visited_from_a_key_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(overlaps_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ranges_come_and_go, set_up, tear_down),
 	};
