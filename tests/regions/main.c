@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "proto/check.h"
-#include "proto/plant.h"
 #include "tests/lib/arguments.h"
 #include "tests/regions/storm.h"
 
@@ -107,9 +106,8 @@ int main(int argc, char **argv)
 	uint64_t passed = 0, failed = 0;
 
 	check(totals != MAP_FAILED);
-#ifdef RAFTKV_PLANT
-	plant_choose(options.bug);
-#endif
+	if (options.bug)
+		check(setenv("RAFTKV_PLANTED", options.bug, 1) == 0); /* sim_cluster.h */
 	for (uint64_t seed = options.seed; seed < options.seed + options.seeds; seed++) {
 		if (run_one(&options, seed, totals)) {
 			passed++;
