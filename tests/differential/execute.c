@@ -48,8 +48,8 @@ uint64_t digest_add(uint64_t digest, const void *data, size_t size)
 /* Attributes that do not depend on the filesystem's kind; a directory's size does. */
 static uint64_t digest_status(const struct stat *status)
 {
-	uint64_t fields[] = {comparable_mode(status->st_mode), status->st_nlink, status->st_uid,
-		status->st_gid, status->st_rdev, S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size};
+	uint64_t fields[] = {status->st_mode, status->st_nlink, status->st_uid, status->st_gid,
+		status->st_rdev, S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size};
 	return digest_add(0, fields, sizeof(fields));
 }
 
