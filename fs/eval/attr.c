@@ -71,6 +71,15 @@ int eval_strip_privileges(struct evaluation *evaluation, struct evaluation_inode
 	return status == -ENODATA ? 0 : status;
 }
 
+/* Also where the group may not execute: eval_strip_privileges leaves that. */
+static void kill_sgid(struct evaluation_inode *slot)
+{
+	struct attributes *attributes = &slot->inode.attributes;
+
+	if (!S_ISDIR(attributes->mode))
+		attributes->mode &= ~(uint32_t)S_ISGID;
+}
+
 static int set_owner(
 	struct evaluation *evaluation, struct evaluation_inode *slot, const struct op_setattr *op)
 {
@@ -131,6 +140,8 @@ int eval_setattr(struct evaluation *evaluation, const struct op_setattr *op)
 		status = set_mode(evaluation, slot, op->mode);
 	if (status != 0)
 		return status;
+	if ((op->valid & OP_SET_KILL_SGID) != 0)
+		kill_sgid(slot);
 	if ((op->valid & OP_SET_FLAGS) != 0)
 		slot->inode.attributes.flags = op->flags;
 	evaluation_touch(evaluation, slot);

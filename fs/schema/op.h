@@ -124,7 +124,8 @@ struct op_rename {
 #define OP_SET_KILL	 UINT32_C(0x400) /* FATTR_KILL_SUIDGID, with a size */
 #define OP_SET_READ	 UINT32_C(0x800) /* only `atime`, after a read: never set back, ctime stays, no EPERM */
 #define OP_SET_NAMED	 UINT32_C(0x1000) /* by a name: ESTALE when the inode has none left */
-#define OP_SET_ALL	 UINT32_C(0x1fff)
+#define OP_SET_KILL_SGID UINT32_C(0x2000) /* the caller is not in the file's group; nothing of a directory */
+#define OP_SET_ALL	 UINT32_C(0x3fff)
 
 /* Reply: the attributes. A change of uid or gid strips suid, sgid and security.capability. */
 struct op_setattr {

@@ -1,9 +1,11 @@
 /* Operations on attributes: SETATTR, READLINK, STATFS. (GETATTR and STATX: ops_look.c.) */
+#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "fs/vfs/ops.h"
+#include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
 #include "fs/vfs/stale.h"
 #include "proto/container.h"
@@ -12,16 +14,21 @@
  * ---- SETATTR ----
  *
  *   op_setattr        writes out buffered data
- *   setattr_flushed   proposes the change
+ *   setattr_flushed   asks for the mode and the group, if the change may strip sgid
+ *   setattr_found     has it stripped
+ *   setattr_now       proposes the change
  *   setattr_called    replies
  */
 struct setattr {
 	struct request request;
 	struct op op;
+	struct finding finding;
 	struct retry retry; /* the note of an earlier try, if this is a second one */
 };
 
 static void setattr_flushed(struct request *request);
+static void setattr_found(struct request *request);
+static void setattr_now(struct setattr *setattr);
 static void setattr_called(struct request *request, int error, const struct op_reply *reply);
 
 static struct setattr *setattr_of(struct request *request)
@@ -86,9 +93,45 @@ static void op_setattr(
 	request_write_back(request, ino, setattr_flushed);
 }
 
+/* Whether the caller may not keep the privileges of a file that it changes. Of a file that is open here it is known
+ * whether it has any. */
+static bool setattr_may_strip(const struct setattr *setattr)
+{
+	const struct request *request = &setattr->request;
+	const struct op_setattr *op = &setattr->op.setattr;
+	struct node_table *nodes = request->front->nodes;
+
+	if (fs_ino_is_directory(op->ino) || !(op->valid & (OP_SET_KILL | OP_SET_UID | OP_SET_GID)))
+		return false;
+	if (node_has(nodes, op->ino, NODE_OPEN) && !node_has(nodes, op->ino, NODE_PRIVILEGED))
+		return false;
+	return op->valid & OP_SET_KILL || !request_caller_has(request->fuse, CAP_FSETID);
+}
+
 static void setattr_flushed(struct request *request)
 {
 	struct setattr *setattr = setattr_of(request);
+	const struct question question = question_of_attributes(setattr->op.setattr.ino);
+
+	if (setattr_may_strip(setattr))
+		request_ask_any(request, &question, &setattr->finding, setattr_found);
+	else
+		setattr_now(setattr);
+}
+
+/* An error is left to the proposal. */
+static void setattr_found(struct request *request)
+{
+	struct setattr *setattr = setattr_of(request);
+
+	if (!request->error && privileges_strips_group(request->fuse, &setattr->finding.attributes))
+		setattr->op.setattr.valid |= OP_SET_KILL_SGID;
+	setattr_now(setattr);
+}
+
+static void setattr_now(struct setattr *setattr)
+{
+	struct request *request = &setattr->request;
 	struct op_setattr *op = &setattr->op.setattr;
 
 	if (!stale_is_last_try(request, &setattr->retry, RETRY_LOOK, op->ino) &&

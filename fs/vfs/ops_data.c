@@ -8,6 +8,7 @@
 
 #include "fs/vfs/handle.h"
 #include "fs/vfs/ops.h"
+#include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -104,13 +105,16 @@ static void read_found(struct request *request)
  *   fallocate_weighed   if that is too little, asks how much space the file has already
  *   fallocate_measured  refuses if that is still too little
  *   fallocate_now       proposes the operation
- *   fallocate_called    replies
+ *   fallocate_called    may strip sgid
+ *   fallocate_stripped  replies
  */
 struct fallocate {
 	struct request request;
 	struct op op;
 	struct finding finding;
 	uint64_t free_size; /* free bytes of the filesystem */
+	uint64_t ino;
+	bool is_kill; /* strips suid and sgid */
 };
 
 static void fallocate_flushed(struct request *request);
@@ -118,6 +122,7 @@ static void fallocate_weighed(struct request *request);
 static void fallocate_measured(struct request *request);
 static void fallocate_now(struct fallocate *fallocate);
 static void fallocate_called(struct request *request, int error, const struct op_reply *reply);
+static void fallocate_stripped(struct request *request, int error, const struct op_reply *reply);
 
 static struct fallocate *fallocate_of(struct request *request)
 {
@@ -138,13 +143,15 @@ static void op_fallocate(
 	(void)info;
 	if (!fallocate)
 		return;
+	fallocate->ino = ino;
+	fallocate->is_kill = !is_privileged(fuse);
 	fallocate->op = (struct op){
 		.kind = OP_FALLOCATE,
 		.fallocate = {.ino = ino,
 			.mode = (uint32_t)mode,
 			.offset = (uint64_t)offset,
 			.length = (uint64_t)length,
-			.kill = !is_privileged(fuse)},
+			.kill = fallocate->is_kill},
 	};
 	request_write_back(&fallocate->request, ino, fallocate_flushed);
 }
@@ -192,11 +199,21 @@ static void fallocate_now(struct fallocate *fallocate)
 
 static void fallocate_called(struct request *request, int error, const struct op_reply *reply)
 {
-	const struct op_fallocate *op = &fallocate_of(request)->op.fallocate;
+	struct fallocate *fallocate = fallocate_of(request);
+
+	if (!error && fallocate->is_kill)
+		privileges_strip(request, &fallocate->op, reply, fallocate_stripped);
+	else
+		fallocate_stripped(request, error, reply);
+}
+
+static void fallocate_stripped(struct request *request, int error, const struct op_reply *reply)
+{
+	const struct fallocate *fallocate = fallocate_of(request);
 
 	(void)reply;
-	if (op->kill)
-		front_strip(request->front, op->ino);
+	if (fallocate->is_kill)
+		front_strip(request->front, fallocate->ino);
 	request_reply_error(request, error);
 }
 
@@ -206,16 +223,21 @@ static void fallocate_called(struct request *request, int error, const struct op
  *   op_copy               writes out buffered data of the source
  *   copy_source_flushed   writes out buffered data of the destination
  *   copy_flushed          proposes the copy
- *   copy_called           replies
+ *   copy_called           may strip sgid
+ *   copy_stripped         replies
  */
 struct copy {
 	struct request request;
 	struct op op;
+	uint64_t ino;
+	size_t count; /* bytes copied */
+	bool is_kill; /* strips suid and sgid */
 };
 
 static void copy_source_flushed(struct request *request);
 static void copy_flushed(struct request *request);
 static void copy_called(struct request *request, int error, const struct op_reply *reply);
+static void copy_stripped(struct request *request, int error, const struct op_reply *reply);
 
 static struct copy *copy_of(struct request *request)
 {
@@ -231,6 +253,8 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 	(void)source_info, (void)info, (void)flags;
 	if (!copy)
 		return;
+	copy->ino = ino;
+	copy->is_kill = !is_privileged(fuse);
 	copy->op = (struct op){
 		.kind = OP_COPY,
 		.copy = {.source = source,
@@ -238,7 +262,7 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 			.ino = ino,
 			.offset = (uint64_t)offset,
 			.length = length < OP_WRITE_SIZE_MAX ? length : OP_WRITE_SIZE_MAX,
-			.kill = !is_privileged(fuse)},
+			.kill = copy->is_kill},
 	};
 	request_write_back_or_fail(&copy->request, source, copy_source_flushed);
 }
@@ -255,14 +279,26 @@ static void copy_flushed(struct request *request)
 
 static void copy_called(struct request *request, int error, const struct op_reply *reply)
 {
-	const struct op_copy *op = &copy_of(request)->op.copy;
+	struct copy *copy = copy_of(request);
 
-	if (op->kill)
-		front_strip(request->front, op->ino);
+	copy->count = error ? 0 : (size_t)reply->count;
+	if (copy->count > 0 && copy->is_kill)
+		privileges_strip(request, &copy->op, reply, copy_stripped);
+	else
+		copy_stripped(request, error, reply);
+}
+
+static void copy_stripped(struct request *request, int error, const struct op_reply *reply)
+{
+	const struct copy *copy = copy_of(request);
+
+	(void)reply;
+	if (copy->is_kill)
+		front_strip(request->front, copy->ino);
 	if (error)
 		request_reply_error(request, error);
 	else
-		request_reply_written(request, (size_t)reply->count);
+		request_reply_written(request, copy->count);
 }
 
 /*

@@ -4,6 +4,7 @@
 
 #include "fs/vfs/opening.h"
 #include "fs/vfs/ops.h"
+#include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
 
 /*
@@ -77,11 +78,15 @@ static void open_found(struct request *request)
 static void open_flushed(struct request *request)
 {
 	struct opening *opening = opening_of(request);
+	uint32_t valid = OP_SET_SIZE | OP_SET_MTIME_NOW;
 
+	if (opening->is_kill)
+		valid |= OP_SET_KILL;
+	if (opening->is_kill && privileges_strips_group(request->fuse, &opening->finding.attributes))
+		valid |= OP_SET_KILL_SGID;
 	opening->op = (struct op){
 		.kind = OP_SETATTR,
-		.setattr = {.ino = opening->ino,
-			.valid = OP_SET_SIZE | OP_SET_MTIME_NOW | (opening->is_kill ? OP_SET_KILL : 0)},
+		.setattr = {.ino = opening->ino, .valid = valid},
 	};
 	request_call(request, &opening->op, NULL, open_truncated);
 }

@@ -9,6 +9,7 @@
 
 #include "fs/vfs/handle.h"
 #include "fs/vfs/ops.h"
+#include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -28,7 +29,8 @@
  * Durable:
  *   write_durable   writes out buffered data
  *   write_flushed   proposes the data
- *   write_called    drops the kernel's pages if the data did not go through them; waits until they have been dropped
+ *   write_called    drops the kernel's pages if the data did not go through them; may strip sgid
+ *   write_stripped  waits until the pages have been dropped
  *   write_settled   replies
  */
 struct write {
@@ -37,8 +39,10 @@ struct write {
 	struct handle *handle;
 	size_t size; /* bytes to write */
 	size_t count; /* bytes written */
+	uint64_t ino;
 	int flags; /* of open(2) */
 	bool is_clip; /* a write of mapped pages */
+	bool is_kill; /* strips suid and sgid */
 };
 
 static void write_buffer(struct write *write, const void *data);
@@ -46,6 +50,7 @@ static void write_room(struct env_mail *mail);
 static void write_durable(struct write *write, const void *data);
 static void write_flushed(struct request *request);
 static void write_called(struct request *request, int error, const struct op_reply *reply);
+static void write_stripped(struct request *request, int error, const struct op_reply *reply);
 static void write_settled(struct request *request);
 
 static struct write *write_of(struct request *request)
@@ -104,6 +109,8 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 			.offset = (uint64_t)offset,
 			.flags = write_op_flags(&write->request, info)},
 	};
+	write->ino = ino;
+	write->is_kill = write->op.write.flags & OP_WRITE_KILL;
 	error = offset < 0 || size > (uint64_t)(INT64_MAX - offset) ? -EFBIG : write_begin(write);
 	if (error)
 		request_reply_error(&write->request, error);
@@ -201,11 +208,9 @@ static void write_called(struct request *request, int error, const struct op_rep
 	const struct op_write *op = &write->op.write;
 	struct pages *pages = request->front->pages;
 
-	if (op->flags & OP_WRITE_KILL)
-		front_strip(request->front, op->ino);
 	request_drop_payload(request); /* before it waits for the kernel */
 	if (error) {
-		request_reply_error(request, error);
+		write_stripped(request, error, reply);
 		return;
 	}
 	write->count = write->is_clip ? write->size : (size_t)reply->count;
@@ -218,7 +223,23 @@ static void write_called(struct request *request, int error, const struct op_rep
 			pages_drop(pages, op->ino);
 		request->ticket = write_drop_read_meanwhile(write);
 	}
-	request_settle(request, write_settled);
+	if (write->is_kill)
+		privileges_strip(request, &write->op, reply, write_stripped);
+	else
+		write_stripped(request, 0, reply);
+}
+
+static void write_stripped(struct request *request, int error, const struct op_reply *reply)
+{
+	const struct write *write = write_of(request);
+
+	(void)reply;
+	if (write->is_kill)
+		front_strip(request->front, write->ino);
+	if (error)
+		request_reply_error(request, error);
+	else
+		request_settle(request, write_settled);
 }
 
 static void write_settled(struct request *request)

@@ -2,20 +2,18 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "fs/fuse/caller.h"
 #include "fs/schema/virtual_xattrs.h"
 #include "fs/vfs/ops.h"
+#include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
 #include "fs/vfs/stale.h"
 #include "proto/container.h"
 
 #define ACCESS_ACL "system.posix_acl_access"
 #define CAPABILITY "security.capability"
-#define GROUPS_MAX 65536
 
 /*
  * ---- GETXATTR, LISTXATTR ----
@@ -176,32 +174,12 @@ static void op_setxattr(
 		request_call(request, &setxattr->op, NULL, setxattr_called);
 }
 
-static bool is_in_group(fuse_req_t fuse, gid_t group)
-{
-	gid_t *groups;
-	const struct fuse_ctx *context = fuse_req_ctx(fuse);
-	bool found = request_caller_has(fuse, CAP_FSETID) || context->gid == group ||
-		     caller_has_group((uint32_t)context->pid, group);
-	int count;
-
-	if (found)
-		return true;
-	groups = malloc(GROUPS_MAX * sizeof *groups);
-	if (!groups)
-		return false;
-	count = fuse_req_getgroups(fuse, GROUPS_MAX, groups);
-	for (int i = 0; i < count && i < GROUPS_MAX && !found; i++)
-		found = groups[i] == group;
-	free(groups);
-	return found;
-}
-
 /* As in Linux, S_ISGID is cleared when a caller outside of the file's group sets its access ACL. */
 static void setxattr_acl_found(struct request *request)
 {
 	struct setxattr *setxattr = setxattr_of(request);
 
-	if (!is_in_group(request->fuse, setxattr->finding.attributes.gid))
+	if (!privileges_has_group(request->fuse, setxattr->finding.attributes.gid))
 		setxattr->op.setxattr.flags |= OP_XATTR_KILL_SGID;
 	request_call(request, &setxattr->op, NULL, setxattr_called);
 }

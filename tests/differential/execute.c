@@ -48,8 +48,8 @@ uint64_t digest_add(uint64_t digest, const void *data, size_t size)
 /* Attributes that do not depend on the filesystem's kind; a directory's size does. */
 static uint64_t digest_status(const struct stat *status)
 {
-	uint64_t fields[] = {comparable_mode(status->st_mode), status->st_nlink, status->st_uid,
-		status->st_gid, status->st_rdev, S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size};
+	uint64_t fields[] = {status->st_mode, status->st_nlink, status->st_uid, status->st_gid,
+		status->st_rdev, S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size};
 	return digest_add(0, fields, sizeof(fields));
 }
 
@@ -96,22 +96,32 @@ static int run_link_slot(struct side *side, const struct operation *o)
 	return linkat(AT_FDCWD, path, side->root, o->path, AT_SYMLINK_FOLLOW);
 }
 
+static void add_times(const struct stat *status, bool has_atime, uint64_t *digest)
+{
+	*digest = digest_add(0, &status->st_mtim, sizeof(status->st_mtim));
+	if (has_atime)
+		*digest = digest_add(*digest, &status->st_atim, sizeof(status->st_atim));
+}
+
+/* The times are looked at through a descriptor: a path may lead through the very symlink whose times were set, and
+ * following it sets its atime. */
 static int run_utimens(struct side *side, const struct operation *o, uint64_t *digest)
 {
 	struct timespec times[2] = {
 		{o->seconds, (long)o->choice * 1000003}, {o->seconds + 5, (long)o->choice * 7}};
+	int result, fd = openat(side->root, o->path, O_PATH | O_NOFOLLOW);
 	struct stat status;
 
 	if (o->choice % 7 == 0)
 		times[0].tv_nsec = UTIME_OMIT;
-	if (utimensat(side->root, o->path, times, AT_SYMLINK_NOFOLLOW))
-		return -1;
-	if (fstatat(side->root, o->path, &status, AT_SYMLINK_NOFOLLOW))
-		return -1;
-	*digest = digest_add(0, &status.st_mtim, sizeof(status.st_mtim));
-	if (o->choice % 7 != 0)
-		*digest = digest_add(*digest, &status.st_atim, sizeof(status.st_atim));
-	return 0;
+	result = utimensat(side->root, o->path, times, AT_SYMLINK_NOFOLLOW);
+	if (result == 0 && fd >= 0)
+		result = fstatat(fd, "", &status, AT_EMPTY_PATH);
+	if (result == 0 && fd >= 0)
+		add_times(&status, o->choice % 7 != 0, digest);
+	if (fd >= 0)
+		close(fd);
+	return result;
 }
 
 static int run_list(struct side *side, const struct operation *o, uint64_t *digest)

@@ -2,8 +2,6 @@
 #ifndef TESTS_DIFFERENTIAL_SIDE_H
 #define TESTS_DIFFERENTIAL_SIDE_H
 
-#include <sys/stat.h>
-
 #include "tests/differential/operation.h"
 
 struct side {
@@ -22,13 +20,6 @@ struct outcome {
 void side_init(struct side *side, const char *directory, const char *name);
 void side_close(struct side *side);
 struct outcome side_execute(struct side *side, const struct operation *operation);
-
-/* The mode that both sides must agree on. A file's S_ISGID without S_IXGRP is cleared by writes of somebody outside the
- * group; a FUSE filesystem is told to clear suid and sgid, not for whom, and keeps this one. */
-static inline mode_t comparable_mode(mode_t mode)
-{
-	return S_ISREG(mode) && !(mode & S_IXGRP) ? mode & ~(mode_t)S_ISGID : mode;
-}
 
 uint64_t digest_add(uint64_t digest, const void *data, size_t size);
 

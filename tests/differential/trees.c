@@ -28,7 +28,7 @@ static bool differs(struct walk *walk, const char *what, intmax_t a, intmax_t b)
 
 static bool status_is_equal(struct walk *walk, const struct stat *a, const struct stat *b)
 {
-	if (comparable_mode(a->st_mode) != comparable_mode(b->st_mode))
+	if (a->st_mode != b->st_mode)
 		return differs(walk, "mode", a->st_mode, b->st_mode);
 	if (a->st_nlink != b->st_nlink)
 		return differs(walk, "nlink", (intmax_t)a->st_nlink, (intmax_t)b->st_nlink);

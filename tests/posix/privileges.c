@@ -4,9 +4,11 @@
  */
 #include "tests/posix/posix.h"
 
+#include <grp.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/xattr.h>
 
 #define BLOCK 4096
@@ -209,6 +211,141 @@ ROOT_TEST(execute_suid_set_while_open)
 	make_file("set", 0644);
 	join(writer);
 	EQ(uid_of_program(), USER);
+}
+
+/* A file whose group may not execute it: S_ISGID goes if somebody outside of the group changes it. */
+static void keeps_sgid_for_members(void (*change)(void))
+{
+	make_program(02666);
+	run_as(USER, GROUP, change);
+	EQ(mode_of("id"), 0666);
+	make_program(02666);
+	OK(chown("id", OTHER_USER, GROUP));
+	run_as(USER, GROUP, change);
+	EQ(mode_of("id"), 02666);
+}
+
+static void truncate_it_open(void)
+{
+	OK(ftruncate(OK(open("id", O_RDWR)), BLOCK));
+}
+
+ROOT_TEST(sgid_after_write)
+{
+	keeps_sgid_for_members(write_it);
+}
+
+ROOT_TEST(sgid_after_direct_write)
+{
+	keeps_sgid_for_members(write_it_directly);
+}
+
+ROOT_TEST(sgid_after_append)
+{
+	keeps_sgid_for_members(append_to_it);
+}
+
+ROOT_TEST(sgid_after_fallocate)
+{
+	keeps_sgid_for_members(allocate_it);
+}
+
+ROOT_TEST(sgid_after_punch_hole)
+{
+	keeps_sgid_for_members(punch_it);
+}
+
+ROOT_TEST(sgid_after_copy_file_range)
+{
+	make_file("page", 0666);
+	OK(chmod("page", 0666));
+	keeps_sgid_for_members(copy_into_it);
+}
+
+ROOT_TEST(sgid_after_truncate)
+{
+	keeps_sgid_for_members(truncate_it);
+}
+
+ROOT_TEST(sgid_after_ftruncate)
+{
+	keeps_sgid_for_members(truncate_it_open);
+}
+
+ROOT_TEST(sgid_after_open_truncating)
+{
+	keeps_sgid_for_members(make_it_anew);
+}
+
+/* The kernel does not ask who stores to a mapped page. */
+static void store_to_it(void)
+{
+	int fd = OK(open("id", O_RDWR));
+	char *page = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	IS(page != MAP_FAILED);
+	page[0] = 'x';
+	OK(msync(page, BLOCK, MS_SYNC));
+	EQ(mode_of("id"), 02666);
+}
+
+ROOT_TEST(sgid_after_store_to_mapping)
+{
+	make_program(02666);
+	run_as(USER, GROUP, store_to_it);
+}
+
+static void change_group(void)
+{
+	OK(chown("id", (uid_t)-1, GROUP));
+}
+
+/* The group before the change counts. */
+ROOT_TEST(sgid_after_chown)
+{
+	make_program(0666);
+	OK(chown("id", USER, OTHER_GROUP));
+	OK(chmod("id", 02666));
+	run_as(USER, GROUP, change_group);
+	EQ(mode_of("id"), 0666);
+	OK(chmod("id", 02666));
+	run_as(USER, GROUP, change_group);
+	EQ(mode_of("id"), 02666);
+}
+
+static void write_as_supplementary_member(void)
+{
+	gid_t groups[] = {OTHER_GROUP};
+
+	OK(setgroups(1, groups));
+	OK(setresgid(GROUP, GROUP, GROUP));
+	OK(setresuid(USER, USER, USER));
+	write_it();
+	EQ(mode_of("id"), 02666);
+	_exit(0);
+}
+
+ROOT_TEST(sgid_after_write_by_supplementary_member)
+{
+	make_program(02666);
+	join(start(write_as_supplementary_member));
+}
+
+/* Bits for execution that an access ACL brings later do not revive it. */
+ROOT_TEST(sgid_after_write_and_acl)
+{
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, permissions;
+			uint32_t id;
+		} entries[3];
+	} list = {2, {{1, 7, UINT32_MAX}, {4, 5, UINT32_MAX}, {32, 5, UINT32_MAX}}};
+
+	make_program(02666);
+	run_as(USER, GROUP, write_it);
+	OK(setxattr("id", "system.posix_acl_access", &list, sizeof(list), 0));
+	EQ(mode_of("id"), 0755);
 }
 
 /* Nothing is synced or closed: buffered data counts. */

@@ -78,6 +78,31 @@ static void content_that_changes_strips_when_told(void **state)
 	assert_int_equal(fs->reply.attributes.mode, S_IFREG | 0755);
 }
 
+/* The group may not execute: evaluation strips sgid only if the front says that the caller is outside of the group. */
+static void sgid_goes_when_told(void **state)
+{
+	struct fs_harness *fs = *state;
+	uint64_t a = make(fs, "a", S_IFREG | 0644), d = make(fs, "d", S_IFDIR | 0755);
+	struct op_setattr kill = {.ino = a, .valid = OP_SET_KILL_SGID};
+
+	assert_int_equal(set_mode(fs, a, 06644), 0);
+	assert_int_equal(fs_harness_write(fs, a, 0, OP_WRITE_KILL, "x", 1), 0);
+	assert_int_equal(fs->reply.attributes.mode, S_IFREG | 02644);
+	assert_int_equal(fs_setattr(fs, &kill), 0);
+	assert_int_equal(fs->reply.attributes.mode, S_IFREG | 0644);
+	assert_int_equal(fs->reply.attributes.size, 1);
+	assert_int_equal(set_mode(fs, a, 02644), 0);
+	kill.valid |= OP_SET_GID;
+	kill.gid = 20;
+	assert_int_equal(fs_setattr(fs, &kill), 0);
+	assert_int_equal(fs->reply.attributes.gid, 20);
+	assert_int_equal(fs->reply.attributes.mode, S_IFREG | 0644);
+	assert_int_equal(set_mode(fs, d, 02755), 0);
+	kill.ino = d;
+	assert_int_equal(fs_setattr(fs, &kill), 0);
+	assert_int_equal(fs->reply.attributes.mode, S_IFDIR | 02755);
+}
+
 /* The lead went to a store whose clock is behind. */
 static void times_of_changes_never_go_back(void **state)
 {
@@ -216,6 +241,7 @@ int main(void)
 		TEST(modes_change_the_ctime_alone),
 		TEST(a_new_owner_gets_no_privileges),
 		TEST(content_that_changes_strips_when_told),
+		TEST(sgid_goes_when_told),
 		TEST(times_of_changes_never_go_back),
 		TEST(a_future_mtime_does_not_outlast_a_write),
 		TEST(times_are_set_to_the_nanosecond),
