@@ -129,13 +129,25 @@ static void settle(struct storm *storm)
 		violation("the regions that are led do not divide the key space");
 }
 
+/* Nothing that happens to a store here is an error, but to lose power. An entry that apply refuses is one: it must not
+ * have been proposed. */
+static void on_line(void *argument, enum log_level level, const char *line)
+{
+	const struct sim_store *store = argument;
+
+	if (level == LOG_ERROR && store->raftkv && sim_node_is_up(store->node))
+		violation("store %llu says: %s", (unsigned long long)store->options.store, line);
+}
+
 static void init(struct storm *storm, uint64_t seed)
 {
 	storm->evaluator = thing_evaluator();
 	sim_cluster_init(&storm->cluster, seed, STORM_VOTERS, STORM_STORES - STORM_VOTERS);
 	for (uint32_t i = 1; i <= STORM_STORES; i++) {
-		struct raftkv_options *options = &sim_cluster_store(&storm->cluster, i)->options;
+		struct sim_store *store = sim_cluster_store(&storm->cluster, i);
+		struct raftkv_options *options = &store->options;
 
+		store->logger.write = on_line;
 		options->evaluator = &storm->evaluator;
 		options->flush_age_ms = 100 + (uint32_t)storm_draw(storm, 3000);
 	}
