@@ -11,7 +11,7 @@
  *   3. It puts a report that shows the end into the table, then calls balance_end. What the table says of a region without
  *      an operation is taken to be true.
  *
- * Before it asks, every store that is alive has ended a full report (region_table_store.has_reported). Operations are not
+ * The caller ends an operation that takes too long. Before it asks, every store that is alive has ended a full report (region_table_store.has_reported). Operations are not
  * logged: a new leader of region 1 begins without any, and what an earlier one left is completed or removed.
  *
  * What is chosen, in this order (enum balance_reason). A region has one operation at a time.

@@ -114,19 +114,6 @@ static uint64_t differences_of(struct balance *balance, const struct region_view
 	return sum;
 }
 
-/* Would a majority be alive without the voter `from`, and with one more if `adds`? */
-static bool keeps_majority(
-	struct balance *balance, const struct region_view *view, const struct region_replica *from, bool adds)
-{
-	uint32_t voters = view->voters + adds, alive = view->alive + adds;
-
-	if (from && is_voter(from)) {
-		voters--;
-		alive -= !is_down(from, view_at(balance, from));
-	}
-	return alive * 2 > voters;
-}
-
 /* ---- Where to ---- */
 
 static double ratio_with(const struct store_view *store, uint64_t bytes)
@@ -206,13 +193,14 @@ static bool is_free_to_leave(
 	return store && may_leave(balance, store) && (!view->has_down || is_down(replica, store));
 }
 
-/* `from` NULL: none leaves; `to` NULL: none comes. */
+/* `from` NULL: none leaves; `to` NULL: none comes. The voters that are alive stay a majority: they are one now, who comes
+ * is alive, and who leaves is down unless all are alive. */
 static bool set_move(struct balance *balance, const struct region_view *view,
 	const struct region_replica *from, const struct store_view *to, struct balance_operation *operation)
 {
 	bool is_copied = to && to != view->learner;
 
-	if (!keeps_majority(balance, view, from, to) || (to && !balance_may_send(balance, view->leader)))
+	if (to && !balance_may_send(balance, view->leader))
 		return false;
 	operation->goal = (struct placement_goal){.kind = PLACEMENT_GOAL_MOVE,
 		.from = from ? view_at(balance, from)->id : 0,

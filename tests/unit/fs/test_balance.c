@@ -712,9 +712,11 @@ static void what_is_left_over_is_tidied(void **state)
 	add_member(&sim, &sim.regions[2], 4, REGION_LEARNER, ++sim.replica);
 	report(&sim, 0);
 	report(&sim, 2);
+	run_round(&sim);
+	assert_non_null(balance_find(sim.balance, 3));
+	assert_int_equal(balance_find(sim.balance, 3)->goal.to, 4); /* the learner is to vote */
 	run_until_rest(&sim, 200);
 	see_domains(&sim, 3);
-	assert_true(has_replica_on(&sim.regions[2], 4)); /* the learner got its vote */
 	assert_int_equal(sim.failures, 0);
 	sim_close(&sim);
 }
@@ -735,6 +737,68 @@ static void bytes_are_limited(void **state)
 			assert_true(sim.got[i] <= rate * (round + 1) + 96 * MIB);
 	}
 	assert_true(sim.got[3] > 900 * rate / 2);
+	sim_close(&sim);
+}
+
+/* Store 1 has so many regions, and room for 100 where the other stores have room for what they have. */
+static uint32_t count_moves_at(uint32_t percent)
+{
+	static const uint64_t with[] = {1, 2, 3}, without[] = {2, 3, 4};
+	struct sim sim;
+	uint32_t moves;
+
+	sim_init(&sim, 4, 0, 400);
+	for (uint32_t i = 0; i < 400; i++) {
+		place(&sim, i, i < percent ? with : without, 3);
+		sim.regions[i].bytes = 64 * MIB;
+		report(&sim, i);
+	}
+	for (uint64_t store = 1; store <= 4; store++)
+		sim.stores[store - 1].capacity =
+			(store == 1 ? 100 : sums_of(&sim, store)->replicas) * (UINT64_C(1) << 30);
+	run_until_rest(&sim, 2000);
+	moves = (uint32_t)sim.moves;
+	sim_close(&sim);
+	return moves;
+}
+
+/* 10 percent of the mean begin it, 5 end it. */
+static void a_little_is_let_be(void **state)
+{
+	(void)state;
+	assert_int_equal(count_moves_at(100), 0);
+	assert_int_equal(count_moves_at(108), 0);
+	assert_int_equal(count_moves_at(92), 0);
+	assert_in_range(count_moves_at(120), 8, 16);
+	assert_in_range(count_moves_at(80), 8, 16);
+}
+
+/* What is on its way counts: six of eight regions' replicas belong on each of four stores. */
+static void what_is_under_way_counts(void **state)
+{
+	struct balance_operation operations[YIELD_MAX];
+	struct sim sim;
+	uint32_t left[5] = {0};
+
+	(void)state;
+	sim_init(&sim, 4, 0, 9);
+	sim.options.moves_per_store = 100;
+	balance_set_options(sim.balance, &sim.options);
+	place_all(&sim, 1, 2, 3);
+	region_table_remove(sim.table, 1);
+	for (uint32_t i = 1; i < 9; i++) {
+		sim.regions[i].bytes = 64 * MIB;
+		report(&sim, i);
+	}
+	for (uint32_t round = 1; round < 4; round++) {
+		uint32_t count = balance_next(
+			sim.balance, sim.table, sim.stores, 4, round * ROUND_NS, operations, YIELD_MAX);
+
+		for (uint32_t i = 0; i < count; i++)
+			left[operations[i].reason == BALANCE_BYTES ? operations[i].goal.from : 4]++;
+	}
+	for (uint32_t store = 1; store <= 3; store++)
+		assert_int_equal(left[store], 2);
 	sim_close(&sim);
 }
 
@@ -940,6 +1004,8 @@ int main(void)
 		cmocka_unit_test(two_of_nine_do_nothing),
 		cmocka_unit_test(what_is_left_over_is_tidied),
 		cmocka_unit_test(bytes_are_limited),
+		cmocka_unit_test(a_little_is_let_be),
+		cmocka_unit_test(what_is_under_way_counts),
 		cmocka_unit_test(what_fails_rests),
 		cmocka_unit_test(a_call_costs_one_pass),
 		cmocka_unit_test(a_part_at_a_time_does_it_too),
