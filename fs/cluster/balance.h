@@ -6,20 +6,22 @@
  * region as its leader describes it now, and makes the next step towards the goal. So:
  *
  *   1. balance_next yields operations. Each is under way from then on, and counts against the limits.
- *   2. For each the caller asks the region's leader for the members, calls placement_next with the operation's goal, and
- *      carries the step out. It repeats that until PLACEMENT_REST (the goal is reached) or PLACEMENT_STUCK.
- *   3. It puts a report that shows the end into the table, then calls balance_end. What the table says of a region without
- *      an operation is taken to be true.
+ *   2. For each the caller asks the region's leader for the members, calls placement_next with the operation's goal,
+ *      and carries the step out. It repeats that until PLACEMENT_REST (the goal is reached) or PLACEMENT_STUCK.
+ *   3. It puts a report that shows the end into the table, then calls balance_end. What the table says of a region
+ *      without an operation is taken to be true.
  *
- * The caller ends an operation that takes too long. Before it asks, every store that is alive has ended a full report (region_table_store.has_reported). Operations are not
- * logged: a new leader of region 1 begins without any, and what an earlier one left is completed or removed.
+ * The caller ends an operation that takes too long. It asks only when every store that is alive has ended a full report
+ * (region_table_store.has_reported). Operations are not logged: a new leader of region 1 begins without any, and what
+ * an earlier one left is completed or removed.
  *
  * What is chosen, in this order (enum balance_reason). A region has one operation at a time.
  *   - Repair: a voter too few; a voter on a store that is lost, removed, dead, or draining and silent. A store is dead
  *     when it is not alive and has been silent for dead_after_ns.
  *   - Surplus: a voter too many, or a learner that nobody waits for.
  *   - Domain: one replica moves so that the region's stores differ more. Two stores differ at the first label that both
- *     have and that is not the same; the earlier label counts 100 times as much; a region counts the pairs of its voters.
+ *     have and that is not the same; the earlier label counts 100 times as much; a region counts the pairs of its
+ *     voters.
  *   - Drain: a draining store loses its leaders, then its replicas, to its replacement where one is named.
  *   - Bytes: replicas move where the bytes of regions, relative to the capacity, are more than BALANCE_BYTES_START
  *     percent from the mean, until they are at most BALANCE_BYTES_STOP percent from it.
@@ -32,8 +34,8 @@
  *   - A move for bytes or load leaves the source with as much as the target, or more. So each one brings the stores
  *     closer together, and while regions stay as they are, moves end.
  *   - A voter is removed only together with its successor's promotion, or where one is too many.
- *   - The voters that are alive are a majority before and after. A region whose leader is unknown or silent, or that is
- *     in a joint configuration, is let alone. With a replica down, only that replica leaves, or one is added.
+ *   - The voters that are alive are a majority before and after. A region whose leader is unknown or silent, or that
+ *     is in a joint configuration, is let alone. With a replica down, only that replica leaves, or one is added.
  *   - Region 1 is repaired like any, and else goes last: it leaves a draining store as the last replica there, and moves
  *     for another reason only when no other region does. Its leader does not move for load.
  */

@@ -193,8 +193,8 @@ static bool is_free_to_leave(
 	return store && may_leave(balance, store) && (!view->has_down || is_down(replica, store));
 }
 
-/* `from` NULL: none leaves; `to` NULL: none comes. The voters that are alive stay a majority: they are one now, who comes
- * is alive, and who leaves is down unless all are alive. */
+/* `from` NULL: none leaves; `to` NULL: none comes. The voters that are alive stay a majority: they are one now, who
+ * comes is alive, and who leaves is down unless all are alive. */
 static bool set_move(struct balance *balance, const struct region_view *view,
 	const struct region_replica *from, const struct store_view *to, struct balance_operation *operation)
 {
