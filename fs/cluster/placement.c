@@ -19,6 +19,8 @@ static bool is_leaving(const struct placement *placement, const struct region_me
 {
 	const struct placement_store *store = find_store(placement, member->peer.store);
 
+	if (placement->goal.kind == PLACEMENT_GOAL_MOVE && member->peer.store == placement->goal.from)
+		return true;
 	return store && store->state != STORE_UP;
 }
 
@@ -87,19 +89,24 @@ static uint32_t count_voters(const struct placement *placement, bool leaving)
 	return count;
 }
 
-static uint32_t count_wanted(const struct placement *placement)
+uint32_t placement_wanted(uint32_t replicas, uint32_t voters, uint32_t stores)
 {
-	uint32_t wanted = placement->replicas, stores = 0;
+	uint32_t wanted = replicas;
 
 	if (wanted == 0)
-		wanted = count_voters(placement, true) + count_voters(placement, false);
-	if (placement->replicas == 0 && wanted < PLACEMENT_REPLICAS)
-		wanted = PLACEMENT_REPLICAS;
+		wanted = voters < PLACEMENT_REPLICAS ? PLACEMENT_REPLICAS : voters;
+	return wanted < stores ? wanted : stores;
+}
+
+static uint32_t count_wanted(const struct placement *placement, uint32_t voters)
+{
+	uint32_t stores = 0;
+
 	for (uint32_t i = 0; i < placement->store_count; i++)
 		stores += placement->stores[i].state == STORE_UP;
 	for (uint32_t i = 0; i < placement->member_count; i++)
 		stores += !find_store(placement, placement->members[i].peer.store);
-	return wanted < stores ? wanted : stores;
+	return placement_wanted(placement->replicas, voters, stores);
 }
 
 bool placement_is_safe(const struct placement *placement, uint64_t leaving, uint64_t coming)
@@ -206,6 +213,12 @@ static const struct placement_store *choose_store(const struct placement *placem
 	return best;
 }
 
+static bool can_lead(const struct placement *placement, const struct region_member *member)
+{
+	return is_voter(member) && is_on_live_store(placement, member) &&
+	       placement_has_caught_up(placement, member);
+}
+
 /* The store that should lead instead; NULL: none can. */
 static const struct placement_store *choose_leader(const struct placement *placement)
 {
@@ -215,8 +228,8 @@ static const struct placement_store *choose_leader(const struct placement *place
 		const struct region_member *member = &placement->members[i];
 		const struct placement_store *store = find_store(placement, member->peer.store);
 
-		if (!is_voter(member) || member->peer.id == placement->leader ||
-			!is_on_live_store(placement, member) || !placement_has_caught_up(placement, member))
+		if (member->peer.id == placement->leader || is_leaving(placement, member) ||
+			!can_lead(placement, member))
 			continue;
 		if (!best ||
 			(store->is_full != best->is_full ? best->is_full : store->leaders < best->leaders))
@@ -300,15 +313,97 @@ static struct placement_step move_leader(const struct placement *placement)
 	return (struct placement_step){.kind = PLACEMENT_TRANSFER, .store = there->id};
 }
 
+/* ---- Goals ---- */
+
+static struct placement_step transfer_to(const struct placement_store *store)
+{
+	return store ? (struct placement_step){.kind = PLACEMENT_TRANSFER, .store = store->id}
+		     : step_of(PLACEMENT_STUCK);
+}
+
+static struct placement_step add_at_goal(const struct placement *placement)
+{
+	const struct placement_store *store = find_store(placement, placement->goal.to);
+
+	if (!store || !is_candidate(placement, store))
+		return step_of(PLACEMENT_STUCK);
+	return (struct placement_step){.kind = PLACEMENT_ADD, .store = store->id};
+}
+
+/* The learner has caught up. A leader that is to leave hands over before; where nobody else can lead, it does so when
+ * the learner has its vote. */
+static struct placement_step promote_at_goal(const struct placement *placement,
+	const struct region_member *here, const struct region_member *learner)
+{
+	bool leads = here && here->peer.id == placement->leader;
+	const struct placement_store *other = leads ? choose_leader(placement) : NULL;
+	uint64_t leaving = here && !leads ? here->peer.id : 0;
+
+	if (other)
+		return transfer_to(other);
+	if (!placement_is_safe(placement, leaving, learner->peer.id))
+		return step_of(PLACEMENT_STUCK);
+	return (struct placement_step){.kind = PLACEMENT_PROMOTE,
+		.store = learner->peer.store,
+		.replica = learner->peer.id,
+		.leaving = leaving};
+}
+
+/* Only a learner, or a voter beyond those that are wanted without it, is removed. */
+static struct placement_step leave_at_goal(
+	const struct placement *placement, const struct region_member *here)
+{
+	uint32_t voters = count_voters(placement, true) + count_voters(placement, false);
+
+	if (is_voter(here) && voters <= count_wanted(placement, voters - 1))
+		return step_of(PLACEMENT_STUCK);
+	if (here->peer.id == placement->leader)
+		return transfer_to(choose_leader(placement));
+	return remove_or_stuck(placement, here);
+}
+
+static struct placement_step move_to_goal(const struct placement *placement)
+{
+	const struct placement_goal *goal = &placement->goal;
+	const struct region_member *here = goal->from ? find_member_at(placement, goal->from) : NULL;
+	const struct region_member *there = goal->to ? find_member_at(placement, goal->to) : NULL;
+
+	if (goal->to && !there)
+		return add_at_goal(placement);
+	if (there && is_learner(there)) {
+		if (!is_on_live_store(placement, there))
+			return step_of(PLACEMENT_STUCK);
+		if (!placement_has_caught_up(placement, there))
+			return step_of(PLACEMENT_WAIT);
+		return promote_at_goal(placement, here, there);
+	}
+	return here ? leave_at_goal(placement, here) : step_of(PLACEMENT_REST);
+}
+
+static struct placement_step lead_at_goal(const struct placement *placement)
+{
+	const struct region_member *there = find_member_at(placement, placement->goal.to);
+
+	if (there && there->peer.id == placement->leader)
+		return step_of(PLACEMENT_REST);
+	if (!there || !can_lead(placement, there))
+		return step_of(PLACEMENT_STUCK);
+	return transfer_to(find_store(placement, placement->goal.to));
+}
+
 struct placement_step placement_next(const struct placement *placement)
 {
 	uint32_t staying = count_voters(placement, false), leaving = count_voters(placement, true);
-	uint32_t wanted = count_wanted(placement);
+	uint32_t wanted = count_wanted(placement, staying + leaving);
 	const struct region_member *learner = find_leaving_learner(placement);
 	struct placement_step transfer = move_leader(placement);
 
 	if (is_joint(placement))
 		return step_of(PLACEMENT_WAIT);
+	if (placement->goal.kind == PLACEMENT_GOAL_MOVE)
+		return move_to_goal(placement);
+	if (placement->goal.kind == PLACEMENT_GOAL_LEAD)
+		return lead_at_goal(placement);
 	if (learner)
 		return remove_or_stuck(placement, learner);
 	if (leaving > 0 && transfer.kind == PLACEMENT_TRANSFER)

@@ -8,6 +8,11 @@
  * when its successor has caught up, in one joint change with the successor's promotion; without a successor it is
  * removed only where enough voters stay. No step is taken after which the active voters would not be a majority. A
  * store that is merely silent keeps its replicas until an administrator drains it or declares it lost.
+ *
+ * With a goal (balance.h chooses them) the steps lead there and nowhere else: the learner is added to the goal's store,
+ * catches up, and gets its vote in one change with the removal of the replica that leaves. Who leads on the store that
+ * is left hands over first, once the learner has caught up. Without a replica on the goal's store no other is removed
+ * unless enough voters stay. PLACEMENT_REST: the goal is reached. PLACEMENT_STUCK: it is to be given up.
  */
 #ifndef RAFTKV_FS_CLUSTER_PLACEMENT_H
 #define RAFTKV_FS_CLUSTER_PLACEMENT_H
@@ -27,6 +32,17 @@ struct placement_store {
 	uint32_t regions, leaders;
 };
 
+enum placement_goal_kind {
+	PLACEMENT_GOAL_NONE, /* what this header says of regions without a goal */
+	PLACEMENT_GOAL_MOVE, /* a voter on `to` (0: none is added), no replica on `from` (0: none is removed) */
+	PLACEMENT_GOAL_LEAD, /* the leader on `to` */
+};
+
+struct placement_goal {
+	enum placement_goal_kind kind;
+	uint64_t from, to; /* stores */
+};
+
 struct placement {
 	const struct placement_store *stores; /* on record */
 	uint32_t store_count;
@@ -36,6 +52,7 @@ struct placement {
 	uint32_t member_count;
 	uint64_t leader; /* replica */
 	uint64_t last_index;
+	struct placement_goal goal;
 };
 
 enum placement_kind {
@@ -59,6 +76,8 @@ struct placement_step placement_next(const struct placement *placement);
 
 /* Is the member at most PLACEMENT_LAG entries behind, and active, so that it can have a vote? */
 bool placement_has_caught_up(const struct placement *placement, const struct region_member *member);
+/* The voters that a region should have: `replicas` (as in struct placement) or as many as `stores`, which are up. */
+uint32_t placement_wanted(uint32_t replicas, uint32_t voters, uint32_t stores);
 /* Would the active voters be a majority without the replica `leaving` and with the replica `coming`? 0: none. */
 bool placement_is_safe(const struct placement *placement, uint64_t leaving, uint64_t coming);
 /* Can a store other than `store` take a new replica of the region? */

@@ -155,6 +155,81 @@ static void each_scene_has_its_step(void **state)
 	}
 }
 
+/* ---- Goals ---- */
+
+#define MOVE(from, to)                                                                                       \
+	{                                                                                                    \
+		PLACEMENT_GOAL_MOVE, from, to                                                                \
+	}
+#define LEAD(to)                                                                                             \
+	{                                                                                                    \
+		PLACEMENT_GOAL_LEAD, 0, to                                                                   \
+	}
+
+static const struct {
+	const char *what;
+	const char *stores, *members;
+	uint32_t replicas;
+	struct placement_goal goal;
+	struct placement_step step;
+} goals[] = {
+	{"a learner first", "1u 2u 3u 4u 5u+", "1v 2v 3v", 3, MOVE(3, 5), {PLACEMENT_ADD, 5, 0, 0}},
+	{"that catches up", "1u 2u 3u 5u", "1v 2v 3v 5l", 3, MOVE(3, 5), {PLACEMENT_WAIT, 0, 0, 0}},
+	{"and takes its place", "1u 2u 3u 5u", "1v 2v 3v 5L", 3, MOVE(3, 5), {PLACEMENT_PROMOTE, 5, 50, 30}},
+	{"then all is done", "1u 2u 3u 5u", "1v 2v 5v", 3, MOVE(3, 5), {PLACEMENT_REST, 0, 0, 0}},
+	{"whatever else there is to do", "1u** 2u 3u 5u", "1v 2v 5v", 3, MOVE(3, 5),
+		{PLACEMENT_REST, 0, 0, 0}},
+	{"a joint change", "1u 2u 3u 5u", "1v 2v 3o 5v", 3, MOVE(3, 5), {PLACEMENT_WAIT, 0, 0, 0}},
+	{"who leads stays until then", "1u 2u 3u 5u", "1v 2v 3v 5l", 3, MOVE(1, 5),
+		{PLACEMENT_WAIT, 0, 0, 0}},
+	{"and hands over", "1u 2u* 3u 5u", "1v 2v 3v 5L", 3, MOVE(1, 5), {PLACEMENT_TRANSFER, 3, 0, 0}},
+	{"not to who has not caught up", "1u 2u 3u 5u", "1v 2s 3s 5L", 0, MOVE(1, 5),
+		{PLACEMENT_PROMOTE, 5, 50, 0}},
+	{"with the vote", "1u 2u 3u 5u", "1v 2s 3s 5v", 0, MOVE(1, 5), {PLACEMENT_TRANSFER, 5, 0, 0}},
+	{"but not below the number", "1u 2u 5u", "1v 2v 5v", 0, MOVE(1, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"the one that is left goes", "1u 2u 3u 5u", "5v 1v 2v 3v", 0, MOVE(1, 5),
+		{PLACEMENT_REMOVE, 1, 0, 10}},
+	{"four stay four", "1u 2u 3u 4u 5u", "1v 2v 3v 4v 5L", 0, MOVE(4, 5), {PLACEMENT_PROMOTE, 5, 50, 40}},
+	{"to a full store", "1u 2u 3u 5u#", "1v 2v 3v", 3, MOVE(3, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"to a silent one", "1u 2u 3u 5u!", "1v 2v 3v", 3, MOVE(3, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"that has died", "1u 2u 3u 5u!", "1v 2v 3v 5l~", 3, MOVE(3, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"to a draining one", "1u 2u 3u 5d", "1v 2v 3v", 3, MOVE(3, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"to none on record", "1u 2u 3u", "1v 2v 3v", 3, MOVE(3, 5), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"one more", "1u 2u 3u", "1v 2v", 3, MOVE(0, 3), {PLACEMENT_ADD, 3, 0, 0}},
+	{"gets its vote", "1u 2u 3u", "1v 2v 3L", 3, MOVE(0, 3), {PLACEMENT_PROMOTE, 3, 30, 0}},
+	{"from the dead", "1u 2u 3u! 5u", "1v 2v 3v~ 5L", 3, MOVE(3, 5), {PLACEMENT_PROMOTE, 5, 50, 30}},
+	{"no majority would be left", "1u 2u! 3u 5u", "1v 2v~ 3v", 3, MOVE(3, 0), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"one too many", "1u 2u 3u 4u", "1v 2v 3v 4v", 3, MOVE(4, 0), {PLACEMENT_REMOVE, 4, 0, 40}},
+	{"which leads", "1u 2u* 3u* 4u", "1v 2v 3v 4v", 3, MOVE(1, 0), {PLACEMENT_TRANSFER, 4, 0, 0}},
+	{"not one too few", "1u 2u 3u 4u", "1v 2v 3v", 3, MOVE(3, 0), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"a learner that nobody needs", "1u 2u 3u 4u", "1v 2v 3v 4l", 3, MOVE(4, 0),
+		{PLACEMENT_REMOVE, 4, 0, 40}},
+	{"lead", "1u 2u 3u**", "1v 2v 3v", 3, LEAD(3), {PLACEMENT_TRANSFER, 3, 0, 0}},
+	{"it leads", "1u 2u 3u", "3v 1v 2v", 3, LEAD(3), {PLACEMENT_REST, 0, 0, 0}},
+	{"it cannot lead", "1u 2u 3u", "1v 2v 3s", 3, LEAD(3), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"it has no vote", "1u 2u 3u", "1v 2v 3L", 3, LEAD(3), {PLACEMENT_STUCK, 0, 0, 0}},
+	{"it is not there", "1u 2u 3u 4u", "1v 2v 3v", 3, LEAD(4), {PLACEMENT_STUCK, 0, 0, 0}},
+};
+
+static void each_goal_has_its_step(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
+		const struct placement_step *wanted = &goals[i].step;
+		struct placement_step got;
+		struct scene scene;
+
+		set_scene(&scene, goals[i].stores, goals[i].members, goals[i].replicas);
+		scene.placement.goal = goals[i].goal;
+		got = placement_next(&scene.placement);
+		if (got.kind != wanted->kind || got.store != wanted->store ||
+			got.replica != wanted->replica || got.leaving != wanted->leaving)
+			fail_msg("%s: kind %d, store %llu, replica %llu, leaving %llu", goals[i].what,
+				got.kind, (unsigned long long)got.store, (unsigned long long)got.replica,
+				(unsigned long long)got.leaving);
+	}
+}
+
 /* ---- One step after the other ---- */
 
 static struct region_member *member_of(struct scene *scene, uint64_t replica)
@@ -245,6 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_scene_has_its_step),
+		cmocka_unit_test(each_goal_has_its_step),
 		cmocka_unit_test(steps_lead_to_rest),
 	};
 
