@@ -30,14 +30,20 @@ static uint64_t region_of(struct clients *clients, uint32_t thing, uint64_t *epo
 	return region;
 }
 
-/* A split has overtaken the request, which had no effect. Between the split and the start of the new region's replica
- * the region is known and not there. */
-static bool is_overtaken(const struct clients *clients, uint64_t region, int status)
+/* A split has overtaken the request, which had no effect. One that names its epoch is not looked at under another.
+ * Between the split and the start of the new region's replica the region is known and not there. */
+static bool is_overtaken(const struct clients *clients, uint64_t region, uint64_t epoch_version, int status)
 {
-	bool is_new = region > clients->machine->options.initial_regions;
-
-	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION ||
-	       (status == STATUS_REGION_NOT_FOUND && is_new);
+	switch (status) {
+	case STATUS_EPOCH_NOT_MATCH:
+		return epoch_version > 0;
+	case STATUS_KEY_NOT_IN_REGION:
+		return epoch_version == 0;
+	case STATUS_REGION_NOT_FOUND:
+		return region > clients->machine->options.initial_regions;
+	default:
+		return false;
+	}
 }
 
 /* ---- What to ask for -------------------------------------------------------------------------------------------- */
@@ -135,14 +141,11 @@ static void rest(struct slot *slot, uint64_t most)
 static void submit(
 	struct slot *slot, struct request *request, uint64_t session, struct buf *body, struct buf *payload)
 {
-	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
-	uint64_t epoch_version, region = region_of(slot->clients, thing, &epoch_version);
-
 	request->slot = slot;
 	request->is_waiting = true;
 	request->write = (struct raftkv_write){
-		.region = region,
-		.epoch_version = epoch_version,
+		.region = slot->region,
+		.epoch_version = slot->epoch_version,
 		.session = session,
 		.slot = slot->number,
 		.is_retry = slot->is_retry,
@@ -172,10 +175,10 @@ static void open_session(struct slot *slot)
 static void ask(struct slot *slot)
 {
 	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
-	uint64_t epoch_version, region = region_of(slot->clients, thing, &epoch_version);
 
+	slot->region = region_of(slot->clients, thing, &slot->epoch_version);
 	slot->has_copy = false;
-	if (slot->session != 0 && !(slot->opened & bit_of(region))) {
+	if (slot->session != 0 && !(slot->opened & bit_of(slot->region))) {
 		open_session(slot);
 		return;
 	}
@@ -224,7 +227,7 @@ static void on_reply(struct slot *slot, const struct request *request)
 }
 
 /* The operation is over, or will be asked for again. */
-static void on_error(struct slot *slot, uint64_t region, int status)
+static void on_error(struct slot *slot, int status)
 {
 	struct clients *clients = slot->clients;
 	enum thing_operation_kind kind = things_model_find(clients->model, slot->operation)->operation.kind;
@@ -241,7 +244,7 @@ static void on_error(struct slot *slot, uint64_t region, int status)
 		if (slot->session == 0)
 			finish(slot);
 	} else if (status != STATUS_NOT_LEADER && status != STATUS_LIMIT &&
-		   !is_overtaken(clients, region, status)) {
+		   !is_overtaken(clients, slot->region, slot->epoch_version, status)) {
 		violation(
 			"operation %lu (kind %d) fails: %s", slot->operation, (int)kind, status_name(status));
 	}
@@ -249,13 +252,11 @@ static void on_error(struct slot *slot, uint64_t region, int status)
 
 static void on_opened(struct slot *slot, int status)
 {
-	uint64_t region = slot->first.write.region;
-
 	slot->is_opening = false;
 	if (status == 0)
-		slot->opened |= bit_of(region);
+		slot->opened |= bit_of(slot->region);
 	else if (status != STATUS_NOT_LEADER && status != STATUS_STOPPING && status != STATUS_STALE_COMMAND &&
-		 !is_overtaken(slot->clients, region, status))
+		 !is_overtaken(slot->clients, slot->region, slot->epoch_version, status))
 		violation("a session cannot be opened: %s", status_name(status));
 }
 
@@ -268,7 +269,7 @@ static void on_answers(struct slot *slot)
 	else if (request->status == 0)
 		on_reply(slot, request);
 	else
-		on_error(slot, request->write.region, request->status);
+		on_error(slot, request->status);
 	buf_unref(slot->first.reply);
 	buf_unref(slot->copy.reply);
 	slot->first.reply = slot->copy.reply = NULL;
@@ -323,7 +324,7 @@ static void on_looked(struct env_work *work)
 	struct reading *reading = (struct reading *)((char *)work - offsetof(struct reading, work));
 	int status = reading->read.status;
 
-	if (is_overtaken(reading->clients, reading->region, status))
+	if (is_overtaken(reading->clients, reading->region, reading->epoch_version, status))
 		reading->is_again = true;
 	else if (status < 0 &&
 		 !((status == -EIO || status == STATUS_CORRUPT) && reading->clients->may_fail_to_read) &&
@@ -369,7 +370,7 @@ static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snap
 		return;
 	}
 	if (status != STATUS_NOT_LEADER && status != STATUS_STOPPING && status != STATUS_STALE_COMMAND &&
-		!is_overtaken(reading->clients, reading->region, status) &&
+		!is_overtaken(reading->clients, reading->region, reading->epoch_version, status) &&
 		machine_is_well(reading->clients->machine))
 		violation("a snapshot fails: %s", status_name(status));
 	reading->is_again = true;
@@ -397,20 +398,19 @@ static void on_reading_timer(struct env_timer *timer)
 	struct reading *reading = reading_of_timer(timer);
 	struct clients *clients = reading->clients;
 	struct raftkv *raftkv = clients->machine->raftkv;
-	uint64_t epoch_version;
 
 	if (clients->is_leaving || !choose_thing(reading))
 		return;
 	reading->is_busy = true;
 	reading->certain = clients->model->things[reading->thing].certain;
-	reading->region = region_of(clients, reading->thing, &epoch_version);
-	if (draw(clients, 2) == 0 &&
-		raftkv_local_snapshot(raftkv, reading->region, epoch_version, &reading->snapshot) == 0) {
+	reading->region = region_of(clients, reading->thing, &reading->epoch_version);
+	if (draw(clients, 2) == 0 && raftkv_local_snapshot(raftkv, reading->region, reading->epoch_version,
+					     &reading->snapshot) == 0) {
 		keep(reading);
 		return;
 	}
 	reading->read = (struct raftkv_read){.region = reading->region,
-		.epoch_version = epoch_version,
+		.epoch_version = reading->epoch_version,
 		.loop = reading->loop,
 		.done = on_snapshot};
 	reading->is_waiting = true;

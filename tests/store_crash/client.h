@@ -39,6 +39,7 @@ struct slot {
 	/* Of this process. */
 	struct env_loop *loop;
 	struct env_timer timer;
+	uint64_t region, epoch_version; /* that are asked, by a copy, too */
 	struct request first;
 	struct request copy; /* sent before the first is answered */
 	bool is_opening; /* `first` opens the session */
@@ -51,7 +52,7 @@ struct reading {
 	uint32_t thing;
 	uint64_t certain; /* when it began */
 	/* Of this process. */
-	uint64_t region; /* that was asked */
+	uint64_t region, epoch_version; /* that were asked */
 	struct env_loop *loop;
 	struct env_timer timer;
 	struct raftkv_read read;
