@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/eval/eval.h"
 #include "fs/schema/rows.h"
 #include "mount-helpers/command.h"
 #include "proto/env_uv.h"
@@ -23,7 +24,8 @@ static int with_inspect(struct command *command, const char *path, inspect_cb ru
 {
 	struct logger logger = logger_fd(STDERR_FILENO, LOG_WARN);
 	struct env_uv_options env_options = {.worker_threads = 1, .io_threads = 1, .logger = &logger};
-	struct inspect_options options = {.logger = &logger, .cache_size = CACHE_SIZE};
+	struct inspect_options options = {
+		.logger = &logger, .evaluator = eval_evaluator(), .cache_size = CACHE_SIZE};
 	struct status status = {0};
 	struct inspect *inspect;
 	struct target target;
@@ -105,15 +107,30 @@ int command_debug_kv(struct command *command)
 
 /* ---- The log ---- */
 
+/* `hex` holds it: twice its bytes, and a zero. Returns whether the entry is a split. */
+static bool read_split(const struct raft_entry *entry, struct region_split *split, char *hex)
+{
+	if (region_split_decode(entry, split) < 0)
+		return false;
+	for (size_t i = 0; i < split->key.size; i++)
+		snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *)split->key.data)[i]);
+	return true;
+}
+
 static void print_entry(
 	struct command *command, uint64_t region, const struct raft_entry *entry, bool is_applied)
 {
 	size_t size = buf_slice(entry->data).size;
+	char hex[2 * MUTATIONS_KEY_MAX + 1];
+	struct region_split split;
+	bool is_split = read_split(entry, &split, hex);
 
 	if (!command->is_json) {
-		printf("%" PRIu64 "  %" PRIu64 "  term %" PRIu64 "  %zu bytes, %" PRIu32 " beside%s\n",
-			region, entry->index, entry->term, size, entry->payload_size,
-			is_applied ? "" : "  not among the rows yet");
+		printf("%" PRIu64 "  %" PRIu64 "  term %" PRIu64 "  %zu bytes, %" PRIu32 " beside", region,
+			entry->index, entry->term, size, entry->payload_size);
+		if (is_split)
+			printf("  split: region %" PRIu64 " from %s on", split.region, hex);
+		printf("%s\n", is_applied ? "" : "  not among the rows yet");
 		return;
 	}
 	json_begin(&command->json, NULL, '{');
@@ -122,6 +139,10 @@ static void print_entry(
 	json_number(&command->json, "term", entry->term);
 	json_number(&command->json, "data_bytes", size);
 	json_number(&command->json, "payload_bytes", entry->payload_size);
+	if (is_split) {
+		json_number(&command->json, "split_region", split.region);
+		json_string(&command->json, "split_key", hex);
+	}
 	json_bool(&command->json, "applied", is_applied);
 	json_end(&command->json, '}');
 	putchar('\n');

@@ -9,6 +9,7 @@
 
 #include "fs/check/check.h"
 #include "fs/check/repair.h"
+#include "fs/eval/eval.h"
 #include "mount-helpers/json.h"
 #include "mount-helpers/mountinfo.h"
 #include "mount-helpers/progress.h"
@@ -150,6 +151,7 @@ static int look(struct fsck *fsck, struct check *check, struct status *status)
 		.env = fsck->env,
 		.logger = &fsck->logger,
 		.path = fsck->directory,
+		.evaluator = eval_evaluator(),
 		.cache_size = CACHE_SIZE,
 	};
 	const struct check_options how = {

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fs/eval/eval.h"
 #include "mount-helpers/cluster.h"
 #include "mount-helpers/mountinfo.h"
 #include "mount-helpers/source.h"
@@ -391,7 +392,10 @@ static int load_inspected(struct target *target, struct status *status)
 {
 	struct logger logger = logger_fd(STDERR_FILENO, LOG_NONE);
 	struct env_uv_options env_options = {.worker_threads = 1, .io_threads = 1, .logger = &logger};
-	struct inspect_options options = {.logger = &logger, .path = target->store, .cache_size = CACHE_SIZE};
+	struct inspect_options options = {.logger = &logger,
+		.path = target->store,
+		.evaluator = eval_evaluator(),
+		.cache_size = CACHE_SIZE};
 	struct inspect *inspect;
 	int code = env_uv_new(&env_options, &options.env, status);
 

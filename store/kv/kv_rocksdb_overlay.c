@@ -16,13 +16,19 @@ struct kv_overlay {
 	rocksdb_t *db;
 	rocksdb_cache_t *cache;
 	rocksdb_writebatch_wi_t *changes; /* rows put or deleted since the open */
+	uint64_t change_count;
 	rocksdb_readoptions_t *newest;
 };
 
-/* RocksDB does not apply the bounds to the changes, so `high` is compared here. */
+/* RocksDB does not apply the bounds to the changes, so `high` is compared here. A change moves the memory of the changes
+ * and with it what RocksDB's iterator shows, so the iterator has a copy of its row. */
 struct kv_iterator {
+	const struct kv_overlay *overlay;
 	rocksdb_iterator_t *iterator;
 	rocksdb_readoptions_t *options;
+	uint64_t change_count; /* when it was moved to its row */
+	char *bytes; /* of its row: the key, a zero, the value */
+	size_t key_size, value_size, capacity;
 	size_t high_size; /* bytes; 0: no bound */
 	char high[];
 };
@@ -88,6 +94,7 @@ static int iterator_new(struct kv_engine *engine, const struct kv_snapshot *snap
 	check(!snapshot && tier != KV_TIER_PERSISTED);
 	if (!iterator)
 		return -ENOMEM;
+	*iterator = (struct kv_iterator){.overlay = self};
 	iterator->options = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_readahead_size(iterator->options, READ_AHEAD_SIZE);
 	rocksdb_readoptions_set_fill_cache(iterator->options, 0);
@@ -107,13 +114,36 @@ static void iterator_free(struct kv_engine *engine, struct kv_iterator *iterator
 		return;
 	rocksdb_iter_destroy(iterator->iterator);
 	rocksdb_readoptions_destroy(iterator->options);
+	free(iterator->bytes);
 	free(iterator);
 }
 
 static void row(const struct kv_iterator *iterator, struct slice *key, struct slice *value)
 {
-	key->data = rocksdb_iter_key(iterator->iterator, &key->size);
-	value->data = rocksdb_iter_value(iterator->iterator, &value->size);
+	*key = slice_of(iterator->bytes, iterator->key_size);
+	*value = slice_of(iterator->bytes + iterator->key_size + 1, iterator->value_size);
+}
+
+static int keep_row(struct kv_iterator *iterator, struct slice key, struct slice value)
+{
+	size_t size = key.size + 1 + value.size;
+
+	if (size > iterator->capacity) {
+		free(iterator->bytes);
+		iterator->capacity = 0;
+		iterator->bytes = malloc(2 * size);
+		if (!iterator->bytes)
+			return -ENOMEM;
+		iterator->capacity = 2 * size;
+	}
+	memcpy(iterator->bytes, key.data, key.size);
+	iterator->bytes[key.size] = '\0';
+	if (value.size > 0)
+		memcpy(iterator->bytes + key.size + 1, value.data, value.size);
+	iterator->key_size = key.size;
+	iterator->value_size = value.size;
+	iterator->change_count = iterator->overlay->change_count;
+	return 0;
 }
 
 static int position(struct kv_iterator *iterator)
@@ -125,10 +155,11 @@ static int position(struct kv_iterator *iterator)
 		rocksdb_iter_get_error(iterator->iterator, &error);
 		return error ? rocksdb_error_take(error, NULL) : STATUS_NOT_FOUND;
 	}
-	row(iterator, &key, &value);
+	key.data = rocksdb_iter_key(iterator->iterator, &key.size);
+	value.data = rocksdb_iter_value(iterator->iterator, &value.size);
 	if (iterator->high_size > 0 && slice_compare(key, slice_of(iterator->high, iterator->high_size)) >= 0)
 		return STATUS_NOT_FOUND;
-	return 0;
+	return keep_row(iterator, key, value);
 }
 
 static int seek(struct kv_iterator *iterator, struct slice key)
@@ -139,7 +170,10 @@ static int seek(struct kv_iterator *iterator, struct slice key)
 
 static int kv_overlay_next(struct kv_iterator *iterator)
 {
-	rocksdb_iter_next(iterator->iterator);
+	if (iterator->change_count == iterator->overlay->change_count)
+		rocksdb_iter_next(iterator->iterator);
+	else /* to the first key after it, which is one zero longer */
+		rocksdb_iter_seek(iterator->iterator, iterator->bytes, iterator->key_size + 1);
 	return position(iterator);
 }
 
@@ -166,11 +200,13 @@ static void batch_clear(struct kv_batch *batch)
 
 static void batch_put(struct kv_batch *batch, struct slice key, struct slice value)
 {
+	batch->overlay->change_count++;
 	rocksdb_writebatch_wi_put(batch->overlay->changes, key.data, key.size, value.data, value.size);
 }
 
 static void batch_delete(struct kv_batch *batch, struct slice key)
 {
+	batch->overlay->change_count++;
 	rocksdb_writebatch_wi_delete(batch->overlay->changes, key.data, key.size);
 }
 

@@ -3,7 +3,7 @@
  * memory above it until the engine is closed.
  *
  * For inspection (inspect.h), which applies the log to it. One thread. A put or delete is visible at once, not when its
- * batch is written. There are no snapshots. The persisted state is RocksDB's. Memory grows with the writes, which the
+ * batch is written; an iterator keeps its row meanwhile, and goes on among the changed rows. There are no snapshots. The persisted state is RocksDB's. Memory grows with the writes, which the
  * log's limit bounds.
  */
 #ifndef RAFTKV_STORE_KV_KV_ROCKSDB_OVERLAY_H

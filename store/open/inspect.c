@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/env_read_only.h"
+#include "store/apply/split_rows.h"
 #include "store/flush/kv_flush.h"
 #include "store/kv/kv_rocksdb_overlay.h"
 #include "store/log/raft_log_engine.h"
@@ -18,7 +19,8 @@
 
 struct replay {
 	struct inspect *inspect;
-	const struct region *region;
+	uint32_t number; /* of the region, which moves when another one is added */
+	struct region *region;
 	const struct raft_entry *entry;
 	struct kv_batch *batch;
 	struct extent_edits edits;
@@ -104,6 +106,81 @@ static int admit_mutation(void *argument, const struct mutation *mutation)
 	return 0;
 }
 
+/* ---- Splits ---- */
+
+static bool is_refusal(int status)
+{
+	return status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION ||
+	       status == STATUS_CONF_CHANGE_INVALID;
+}
+
+/* Takes the region. */
+static int append_region(struct inspect *inspect, struct region *region, uint64_t applied)
+{
+	struct inspect_region *regions =
+		realloc(inspect->regions, (inspect->region_count + 1) * sizeof *regions);
+
+	if (!regions) {
+		region_close(region);
+		return -ENOMEM;
+	}
+	inspect->regions = regions;
+	regions[inspect->region_count++] = (struct inspect_region){.region = *region, .applied = applied};
+	return 0;
+}
+
+/* The region keeps the lower half. The replica of the upper half may have been removed already (peer_half.c). Takes
+ * `upper`. */
+static int put_halves(struct replay *replay, const struct region *lower, struct region *upper)
+{
+	struct inspect *inspect = replay->inspect;
+	const struct region_peer *self = region_peer_of_store(upper, inspect->dir.ident.store);
+	uint64_t tombstone = 0;
+	int status = split_rows_put(inspect->kv, replay->batch, inspect->evaluator, lower, upper);
+
+	if (status == 0)
+		status = tombstone_read(inspect->log, upper->id, &tombstone);
+	if (status == 0 && self && self->id > tombstone) {
+		status = append_region(inspect, upper, REGION_FIRST_INDEX);
+		replay->region = &inspect->regions[replay->number].region;
+		return status;
+	}
+	if (status == 0)
+		status = region_clear_rows(inspect->kv, upper);
+	region_close(upper);
+	return status;
+}
+
+static int replay_split(struct replay *replay, const struct raft_entry *entry)
+{
+	struct region lower, upper;
+	struct region_split split;
+	int status = region_split_decode(entry, &split);
+
+	if (status == 0)
+		status = region_split_apply(replay->region, &split, &lower, &upper);
+	if (status < 0)
+		return is_refusal(status) ? 0 : status;
+	status = put_halves(replay, &lower, &upper);
+	if (status < 0) {
+		region_close(&lower);
+		return status;
+	}
+	region_close(replay->region);
+	*replay->region = lower;
+	return 0;
+}
+
+/* The rows of the region's state stay as they are until a split writes them, which compares the epoch. */
+static int replay_change(struct replay *replay, const struct raft_entry *entry)
+{
+	int status = region_change_apply(replay->region, entry, NULL);
+
+	return is_refusal(status) ? 0 : status;
+}
+
+/* ---- Entries ---- */
+
 static int replay_entry(struct replay *replay, const struct raft_entry *entry)
 {
 	struct kv_engine *kv = replay->inspect->kv;
@@ -111,10 +188,14 @@ static int replay_entry(struct replay *replay, const struct raft_entry *entry)
 
 	replay->entry = entry;
 	replay->inspect->replayed++;
-	if (entry->type != RAFT_ENTRY_NORMAL || !entry->data)
+	if (entry->type != RAFT_ENTRY_NORMAL)
+		return replay_change(replay, entry);
+	if (!entry->data)
 		return 0;
+	if (region_split_is(entry))
+		return replay_split(replay, entry);
 	status = mutations_each(entry, &replay->epoch_version, admit_mutation, replay);
-	if (status == STATUS_EPOCH_NOT_MATCH || status == STATUS_KEY_NOT_IN_REGION)
+	if (is_refusal(status))
 		return 0;
 	if (status == 0)
 		status = mutations_each(entry, &replay->epoch_version, replay_mutation, replay);
@@ -156,13 +237,29 @@ static uint64_t committed_index(struct inspect *inspect, const struct inspect_re
 	return hard_state.commit < region->last ? hard_state.commit : region->last;
 }
 
-static void replay_region(struct inspect *inspect, struct inspect_region *region)
+/* The log of a region that a split makes may not have begun, or have only a term and a vote. */
+static int find_bounds(struct inspect *inspect, struct inspect_region *region, bool is_made)
 {
-	struct replay replay = {.inspect = inspect, .region = &region->region};
+	int status =
+		inspect->log->ops->bounds(inspect->log, region->region.id, &region->first, &region->last);
+
+	if (!is_made || (status < 0 && status != STATUS_NOT_FOUND) ||
+		(status == 0 && region->last >= REGION_FIRST_INDEX))
+		return status;
+	region->first = REGION_FIRST_INDEX + 1;
+	region->last = REGION_FIRST_INDEX;
+	return 0;
+}
+
+/* `is_made`: by a split of the replay. */
+static void replay_region(struct inspect *inspect, uint32_t number, bool is_made)
+{
+	struct inspect_region *region = &inspect->regions[number];
+	struct replay replay = {.inspect = inspect, .number = number, .region = &region->region};
 	struct log_engine *log = inspect->log;
-	unsigned long long id = region->region.id;
+	unsigned long long id = region->region.id, applied = region->applied;
 	struct raft_hard_state hard_state = {0};
-	int status = log->ops->bounds(log, id, &region->first, &region->last);
+	int status = find_bounds(inspect, region, is_made);
 
 	if (status < 0) {
 		status_set(&inspect->log_status, status, "the raft log has nothing of region %llu", id);
@@ -174,60 +271,50 @@ static void replay_region(struct inspect *inspect, struct inspect_region *region
 	if (region->last < region->applied || region->first > region->applied + 1) {
 		status_set(&inspect->log_status, STATUS_CORRUPT,
 			"the raft log of region %llu has entries %llu to %llu, its rows stand at %llu", id,
-			(unsigned long long)region->first, (unsigned long long)region->last,
-			(unsigned long long)region->applied);
+			(unsigned long long)region->first, (unsigned long long)region->last, applied);
 		return;
 	}
 	replay.batch = inspect->kv->ops->batch_new(inspect->kv);
-	status = replay.batch
-			 ? replay_entries(&replay, region->applied + 1, committed_index(inspect, region) + 1)
-			 : -ENOMEM;
+	status = replay.batch ? replay_entries(&replay, applied + 1, committed_index(inspect, region) + 1)
+			      : -ENOMEM;
 	if (replay.batch)
 		inspect->kv->ops->batch_free(replay.batch);
 	if (status < 0)
 		status_set(&inspect->log_status, status, "entry %llu of region %llu cannot be applied: %s",
-			(unsigned long long)(replay.entry ? replay.entry->index : region->applied + 1), id,
+			(unsigned long long)(replay.entry ? replay.entry->index : applied + 1), id,
 			status_name(status));
 }
 
 /* ---- Regions ---- */
 
-static int read_applied(struct inspect *inspect, struct inspect_region *region)
+static int read_applied(struct inspect *inspect, uint64_t region, uint64_t *applied)
 {
 	struct kv_value value = {0};
 	struct apply_state state = {0};
 	struct key key;
 	int status;
 
-	key_apply_state(&key, region->region.id);
+	key_apply_state(&key, region);
 	status = inspect->kv->ops->get(inspect->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
 	if (status == 0)
 		status = apply_state_decode(value.data, &state);
 	kv_value_close(&value);
-	region->applied = state.index;
+	*applied = state.index;
 	return status;
 }
 
 /* A row that does not decode is skipped: the check of rows reports it. */
 static int add_region(struct inspect *inspect, struct slice row)
 {
-	struct inspect_region *regions =
-		realloc(inspect->regions, (inspect->region_count + 1) * sizeof *regions);
-	struct inspect_region *region;
-	int status;
+	struct region region;
+	uint64_t applied;
+	int status = region_decode(row, &region);
 
-	if (!regions)
-		return -ENOMEM;
-	inspect->regions = regions;
-	region = &regions[inspect->region_count];
-	*region = (struct inspect_region){0};
-	status = region_decode(row, &region->region);
 	if (status < 0)
 		return status == -ENOMEM ? status : 0;
-	if (read_applied(inspect, region) < 0)
-		region_close(&region->region);
-	else
-		inspect->region_count++;
+	if (read_applied(inspect, region.id, &applied) == 0)
+		return append_region(inspect, &region, applied);
+	region_close(&region);
 	return 0;
 }
 
@@ -326,6 +413,7 @@ static void open_blocks(struct inspect *inspect, const struct logger *logger, co
 static int open_engines(struct inspect *inspect, const struct inspect_options *options, struct status *status)
 {
 	char path[PATH_MAX];
+	uint32_t loaded;
 	int code = data_dir_path(&inspect->dir, "kv", path);
 
 	if (code == 0)
@@ -343,8 +431,9 @@ static int open_engines(struct inspect *inspect, const struct inspect_options *o
 	open_log(inspect, options->logger, path);
 	if (inspect->log)
 		drop_all_applying(inspect);
+	loaded = inspect->region_count;
 	for (uint32_t i = 0; inspect->log && i < inspect->region_count; i++)
-		replay_region(inspect, &inspect->regions[i]);
+		replay_region(inspect, i, i >= loaded);
 	return 0;
 }
 
@@ -356,6 +445,7 @@ int inspect_open(const struct inspect_options *options, struct inspect **out, st
 	*out = NULL;
 	if (!inspect)
 		return status_set(status, -ENOMEM, "out of memory");
+	inspect->evaluator = options->evaluator;
 	inspect->env = env_read_only_new(options->env);
 	code = inspect->env ? data_dir_open(&inspect->dir, inspect->env, options->path, status)
 			    : status_set(status, -ENOMEM, "out of memory");

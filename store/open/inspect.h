@@ -2,7 +2,8 @@
  * inspect.h: opens a store for inspection, in the state that recovery would give it. Nothing on the disk is changed.
  *
  * The directory is locked against other processes, and files are opened through env_read_only. The KV engine is opened
- * for reading; committed log entries that its rows lack are applied in memory (kv_rocksdb_overlay.h). An error of the
+ * for reading; committed log entries that its rows lack are applied in memory (kv_rocksdb_overlay.h). The region that a
+ * split among them makes is there with its log. A log without rows whose split is not committed is ignored. An error of the
  * log engine or the block store is kept as a sentence, and the rest can still be inspected. One thread; blocks.
  */
 #ifndef RAFTKV_STORE_OPEN_INSPECT_H
@@ -13,6 +14,7 @@
 
 #include "store/blocks/blocks.h"
 #include "store/disk/data_dir.h"
+#include "store/evaluate/evaluator.h"
 #include "store/kv/kv_engine.h"
 #include "store/log/log_engine.h"
 #include "store/rows/rows.h"
@@ -24,12 +26,14 @@ struct inspect_options {
 	struct env *env;
 	const struct logger *logger;
 	const char *path;
+	struct evaluator *evaluator; /* of the layer above: says which half of a split gets a local row */
 	uint64_t cache_size; /* bytes of the KV engine's cache */
 };
 
 struct inspect_region {
 	struct region region;
-	uint64_t applied; /* index up to which the KV engine on disk has rows */
+	uint64_t
+		applied; /* index up to which the KV engine on disk has rows; a split has made those up to the first index */
 	uint64_t first; /* index of the log's first entry */
 	uint64_t last;
 	uint64_t synced; /* small payloads of entries up to here are durable in the block store */
@@ -38,6 +42,7 @@ struct inspect_region {
 
 struct inspect {
 	struct env *env; /* files can only be read */
+	struct evaluator *evaluator;
 	struct data_dir dir;
 	struct kv_engine *kv;
 	struct log_engine *log; /* NULL: `log_status` has the error */

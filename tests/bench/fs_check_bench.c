@@ -11,6 +11,7 @@
 
 #include "fs/check/check.h"
 #include "fs/embedded.h"
+#include "fs/eval/eval.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
 #include "store/kv/kv_rocksdb.h"
@@ -146,8 +147,11 @@ static uint64_t memory_max(void)
 
 static void look(struct bench *bench, struct env *env)
 {
-	struct inspect_options options = {
-		.env = env, .logger = &bench->logger, .path = bench->path, .cache_size = 64u << 20};
+	struct inspect_options options = {.env = env,
+		.logger = &bench->logger,
+		.path = bench->path,
+		.evaluator = eval_evaluator(),
+		.cache_size = 64u << 20};
 	struct check_options how = {.data = false};
 	uint64_t begin = env_now(env);
 	struct inspect *inspect;

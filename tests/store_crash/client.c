@@ -16,7 +16,8 @@ static void think(struct clients *clients, struct env_timer *timer, struct env_l
 	env_timer_start(timer, loop, env_now(clients->machine->env) + draw(clients, most + 1), expired);
 }
 
-static uint64_t region_of(struct clients *clients, uint32_t thing)
+/* The epoch version is sometimes 0: not compared. */
+static uint64_t region_of(struct clients *clients, uint32_t thing, uint64_t *epoch_version)
 {
 	struct region_epoch epoch;
 	uint64_t region;
@@ -24,8 +25,25 @@ static uint64_t region_of(struct clients *clients, uint32_t thing)
 	if (raftkv_find_region(
 		    clients->machine->raftkv, things_model_name(clients->model, thing), &region, &epoch) < 0)
 		violation("thing %u has no region", thing);
-	check(region < 32);
+	check(region < REGION_IDS_MAX);
+	*epoch_version = draw(clients, 2) ? epoch.version : 0;
 	return region;
+}
+
+/* A split has overtaken the request, which had no effect. One that names its epoch is not looked at under another.
+ * Between the split and the start of the new region's replica the region is known and not there. */
+static bool is_overtaken(const struct clients *clients, uint64_t region, uint64_t epoch_version, int status)
+{
+	switch (status) {
+	case STATUS_EPOCH_NOT_MATCH:
+		return epoch_version > 0;
+	case STATUS_KEY_NOT_IN_REGION:
+		return epoch_version == 0;
+	case STATUS_REGION_NOT_FOUND:
+		return region > clients->machine->options.initial_regions;
+	default:
+		return false;
+	}
 }
 
 /* ---- What to ask for -------------------------------------------------------------------------------------------- */
@@ -107,6 +125,11 @@ static void finish(struct slot *slot)
 
 /* ---- Slots ------------------------------------------------------------------------------------------------------ */
 
+static uint64_t bit_of(uint64_t region)
+{
+	return (uint64_t)1 << region;
+}
+
 static void on_slot_timer(struct env_timer *timer);
 static void on_written(struct raftkv_write *write, int status, struct buf *reply);
 
@@ -118,12 +141,11 @@ static void rest(struct slot *slot, uint64_t most)
 static void submit(
 	struct slot *slot, struct request *request, uint64_t session, struct buf *body, struct buf *payload)
 {
-	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
-
 	request->slot = slot;
 	request->is_waiting = true;
 	request->write = (struct raftkv_write){
-		.region = region_of(slot->clients, thing),
+		.region = slot->region,
+		.epoch_version = slot->epoch_version,
 		.session = session,
 		.slot = slot->number,
 		.is_retry = slot->is_retry,
@@ -154,8 +176,9 @@ static void ask(struct slot *slot)
 {
 	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
 
+	slot->region = region_of(slot->clients, thing, &slot->epoch_version);
 	slot->has_copy = false;
-	if (slot->session != 0 && !(slot->opened & 1u << region_of(slot->clients, thing))) {
+	if (slot->session != 0 && !(slot->opened & bit_of(slot->region))) {
 		open_session(slot);
 		return;
 	}
@@ -220,7 +243,8 @@ static void on_error(struct slot *slot, int status)
 	} else if (is_unknown) {
 		if (slot->session == 0)
 			finish(slot);
-	} else if (status != STATUS_NOT_LEADER && status != STATUS_LIMIT) {
+	} else if (status != STATUS_NOT_LEADER && status != STATUS_LIMIT &&
+		   !is_overtaken(clients, slot->region, slot->epoch_version, status)) {
 		violation(
 			"operation %lu (kind %d) fails: %s", slot->operation, (int)kind, status_name(status));
 	}
@@ -228,12 +252,11 @@ static void on_error(struct slot *slot, int status)
 
 static void on_opened(struct slot *slot, int status)
 {
-	uint32_t thing = things_model_find(slot->clients->model, slot->operation)->thing;
-
 	slot->is_opening = false;
 	if (status == 0)
-		slot->opened |= 1u << region_of(slot->clients, thing);
-	else if (status != STATUS_NOT_LEADER && status != STATUS_STOPPING && status != STATUS_STALE_COMMAND)
+		slot->opened |= bit_of(slot->region);
+	else if (status != STATUS_NOT_LEADER && status != STATUS_STOPPING && status != STATUS_STALE_COMMAND &&
+		 !is_overtaken(slot->clients, slot->region, slot->epoch_version, status))
 		violation("a session cannot be opened: %s", status_name(status));
 }
 
@@ -301,9 +324,11 @@ static void on_looked(struct env_work *work)
 	struct reading *reading = (struct reading *)((char *)work - offsetof(struct reading, work));
 	int status = reading->read.status;
 
-	if (status < 0 &&
-		!((status == -EIO || status == STATUS_CORRUPT) && reading->clients->may_fail_to_read) &&
-		machine_is_well(reading->clients->machine))
+	if (is_overtaken(reading->clients, reading->region, reading->epoch_version, status))
+		reading->is_again = true;
+	else if (status < 0 &&
+		 !((status == -EIO || status == STATUS_CORRUPT) && reading->clients->may_fail_to_read) &&
+		 machine_is_well(reading->clients->machine))
 		violation("thing %u cannot be read: %s", reading->thing, status_name(status));
 	end_reading(reading);
 }
@@ -345,6 +370,7 @@ static void on_snapshot(struct raftkv_read *read, int status, struct raftkv_snap
 		return;
 	}
 	if (status != STATUS_NOT_LEADER && status != STATUS_STOPPING && status != STATUS_STALE_COMMAND &&
+		!is_overtaken(reading->clients, reading->region, reading->epoch_version, status) &&
 		machine_is_well(reading->clients->machine))
 		violation("a snapshot fails: %s", status_name(status));
 	reading->is_again = true;
@@ -372,18 +398,21 @@ static void on_reading_timer(struct env_timer *timer)
 	struct reading *reading = reading_of_timer(timer);
 	struct clients *clients = reading->clients;
 	struct raftkv *raftkv = clients->machine->raftkv;
-	uint64_t region;
 
 	if (clients->is_leaving || !choose_thing(reading))
 		return;
 	reading->is_busy = true;
 	reading->certain = clients->model->things[reading->thing].certain;
-	region = region_of(clients, reading->thing);
-	if (draw(clients, 2) == 0 && raftkv_local_snapshot(raftkv, region, 0, &reading->snapshot) == 0) {
+	reading->region = region_of(clients, reading->thing, &reading->epoch_version);
+	if (draw(clients, 2) == 0 && raftkv_local_snapshot(raftkv, reading->region, reading->epoch_version,
+					     &reading->snapshot) == 0) {
 		keep(reading);
 		return;
 	}
-	reading->read = (struct raftkv_read){.region = region, .loop = reading->loop, .done = on_snapshot};
+	reading->read = (struct raftkv_read){.region = reading->region,
+		.epoch_version = reading->epoch_version,
+		.loop = reading->loop,
+		.done = on_snapshot};
 	reading->is_waiting = true;
 	reading->is_calling = true;
 	raftkv_async_snapshot(raftkv, &reading->read);
@@ -471,4 +500,12 @@ bool clients_are_gone(const struct clients *clients)
 			return false;
 	}
 	return true;
+}
+
+void clients_inherit(struct clients *clients, uint64_t parent, uint64_t child)
+{
+	for (uint32_t i = 0; i < clients->slot_count; i++) {
+		if (clients->slots[i].opened & bit_of(parent))
+			clients->slots[i].opened |= bit_of(child);
+	}
 }

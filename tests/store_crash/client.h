@@ -33,12 +33,13 @@ struct slot {
 	uint64_t sequence;
 	uint64_t operation; /* without an answer; 0: none */
 	bool is_retry; /* it was asked for before */
-	uint32_t opened; /* regions (a bit each) that know the session */
+	uint64_t opened; /* regions (a bit each) that know the session */
 	struct buf *body;
 	struct buf *payload;
 	/* Of this process. */
 	struct env_loop *loop;
 	struct env_timer timer;
+	uint64_t region, epoch_version; /* that are asked, by a copy, too */
 	struct request first;
 	struct request copy; /* sent before the first is answered */
 	bool is_opening; /* `first` opens the session */
@@ -51,6 +52,7 @@ struct reading {
 	uint32_t thing;
 	uint64_t certain; /* when it began */
 	/* Of this process. */
+	uint64_t region, epoch_version; /* that were asked */
 	struct env_loop *loop;
 	struct env_timer timer;
 	struct raftkv_read read;
@@ -89,5 +91,7 @@ void clients_unmap_all(struct clients *clients);
 bool clients_are_idle(const struct clients *clients);
 /* Nothing of the clients is with the store or the loops. */
 bool clients_are_gone(const struct clients *clients);
+/* Region `child` may be split off `parent`: then it knows the sessions that are known there now. */
+void clients_inherit(struct clients *clients, uint64_t parent, uint64_t child);
 
 #endif

@@ -14,6 +14,14 @@ static bool is_dead(void *argument)
 	return !sim_node_is_up(machine->node);
 }
 
+static void before_kv_change(void *argument)
+{
+	struct machine *machine = argument;
+
+	if (++machine->kv_changes == machine->kv_crash_at && sim_node_is_up(machine->node))
+		sim_node_crash(machine->node);
+}
+
 static int open_kv(void *argument, const char *path, struct kv_engine **engine, struct status *status)
 {
 	struct machine *machine = argument;
@@ -89,6 +97,7 @@ void machine_init(struct machine *machine, uint64_t seed, bool is_verbose)
 		.flush_percent = (unsigned int)ONE_OF(world, 0, 1, 10, 50),
 		.miss_percent = (unsigned int)ONE_OF(world, 0, 5, 30),
 		.is_dead = is_dead,
+		.before_change = before_kv_change,
 		.argument = machine,
 	});
 	machine->logger = (struct logger){.level = LOG_DEBUG, .write = print_line, .argument = machine};
@@ -98,7 +107,7 @@ void machine_init(struct machine *machine, uint64_t seed, bool is_verbose)
 		.evaluator = &machine->evaluator,
 		.engines = {.kv_open = open_kv, .log_open = open_log, .argument = machine},
 		.shard_count = 1 + (uint32_t)sim_random(world, SHARDS_MAX),
-		.initial_regions = 1 + (uint32_t)sim_random(world, REGIONS_MAX),
+		.initial_regions = 1 + (uint32_t)sim_random(world, INITIAL_REGIONS_MAX),
 		.lease_is_off = sim_random(world, 4) == 0,
 		.log_size_max = ONE_OF(world, 128u << 10, 1u << 20, 64u << 20),
 		.reserve_size = 256u << 10,
@@ -116,6 +125,7 @@ int machine_open(struct machine *machine, struct status *status)
 	int code = 0;
 
 	machine->env = sim_node_start(machine->node);
+	machine->kv_changes = machine->kv_crash_at = 0;
 	machine->options.env = machine->env;
 	machine->options.shards = machine->loops;
 	machine->raftkv = NULL;

@@ -13,8 +13,9 @@
 #include "tests/lib/sim_env.h"
 #include "tests/lib/sim_kv.h"
 
-#define SHARDS_MAX  2u
-#define REGIONS_MAX 3u
+#define SHARDS_MAX	    2u
+#define INITIAL_REGIONS_MAX 3u
+#define REGION_IDS_MAX	    64u /* ids are below it */
 
 struct machine {
 	struct sim_world *world;
@@ -29,6 +30,8 @@ struct machine {
 		crash_opening; /* disk operations of machine_open until power fails; UINT64_MAX: it does not */
 
 	/* Of the process that runs. */
+	uint64_t kv_changes; /* writes and flushes of the KV engine */
+	uint64_t kv_crash_at; /* power fails before this one; 0: before none */
 	struct env *env;
 	struct env_loop *loops[SHARDS_MAX + 1];
 	struct kv_engine *kv_engine;

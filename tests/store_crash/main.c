@@ -79,9 +79,9 @@ static void print_totals(const struct run_totals *totals)
 		totals->failures);
 	printf("%" PRIu64 " operations, %" PRIu64 " acknowledged, %" PRIu64 " refused; %" PRIu64
 	       " things read and compared; %" PRIu64 " disk faults, %" PRIu64 " flushes, %" PRIu64
-	       " evaluations parked\n",
+	       " evaluations parked; %" PRIu64 " splits, %" PRIu64 " regions in the end\n",
 		totals->operations, totals->acknowledged, totals->refusals, totals->reads, totals->faults,
-		totals->flushes, totals->parked);
+		totals->flushes, totals->parked, totals->splits, totals->regions);
 }
 
 static struct options parse(int argc, char **argv)

@@ -7,6 +7,9 @@
 #include "proto/check.h"
 #include "tests/store_crash/audit.h"
 #include "tests/store_crash/client.h"
+#include "tests/store_crash/splitter.h"
+
+#define SPLITS_MAX 4u /* of one process */
 
 enum fault {
 	FAULT_NONE,
@@ -31,6 +34,7 @@ struct run {
 	struct machine machine;
 	struct things_model model;
 	struct clients clients;
+	struct splitters splitters;
 	struct run_totals *totals;
 	enum fault fault;
 	bool has_rot; /* for good */
@@ -132,14 +136,26 @@ static bool is_done(void *argument)
 {
 	struct run *run = argument;
 
-	return has_ended(run) || clients_are_idle(&run->clients);
+	return has_ended(run) || (clients_are_idle(&run->clients) && splitters_are_idle(&run->splitters));
+}
+
+static bool are_gone(const struct run *run)
+{
+	return clients_are_gone(&run->clients) && splitters_are_gone(&run->splitters);
 }
 
 static bool is_gone(void *argument)
 {
 	struct run *run = argument;
 
-	return has_ended(run) || clients_are_gone(&run->clients);
+	return has_ended(run) || are_gone(run);
+}
+
+static bool is_split(void *argument)
+{
+	struct run *run = argument;
+
+	return has_ended(run) || splitters_are_asking(&run->splitters);
 }
 
 /* Power failed, or the store gave up, which it may only do after a fault. */
@@ -180,7 +196,7 @@ static void leave(struct run *run)
 	sim_run(machine->world, 60 * (uint64_t)SIM_S, is_gone, run);
 	if (!machine_is_well(machine))
 		return;
-	if (!clients_are_gone(&run->clients))
+	if (!are_gone(run))
 		violation("the store has stopped and owes an answer");
 	note(run, "stopped");
 	run->totals->stops++;
@@ -227,7 +243,7 @@ static void end_process(struct run *run)
 }
 
 /* False: it did not come to life. */
-static bool begin_process(struct run *run)
+static bool begin_process(struct run *run, uint32_t splits, bool may_crash)
 {
 	struct status status = {0};
 	int code = machine_open(&run->machine, &status);
@@ -242,6 +258,7 @@ static bool begin_process(struct run *run)
 	}
 	audit_engines(&run->machine);
 	clients_enter(&run->clients);
+	splitters_enter(&run->splitters, splits, may_crash);
 	machine_run_loops(&run->machine);
 	return true;
 }
@@ -252,12 +269,18 @@ static void round_of(struct run *run, uint64_t operations)
 	note(run, "round: %s", fault_names[run->fault]);
 	set_early_faults(run);
 	run->clients.budget = operations;
-	if (begin_process(run)) {
+	if (begin_process(run, (uint32_t)draw(run, SPLITS_MAX + 1), true)) {
 		if (draw(run, 2) == 0)
 			sim_run(run->machine.world, draw(run, 50 * SIM_MS), has_ended, run);
-		set_late_faults(run);
+		if (!has_ended(run))
+			set_late_faults(run);
 		sim_run(run->machine.world, draw(run, 2) ? 30 * (uint64_t)SIM_S : draw(run, 100 * SIM_MS),
 			is_done, run);
+		/* A quarter of the processes end around a split. */
+		if (run->splitters.budget > 0 && draw(run, 4) == 0) {
+			sim_run(run->machine.world, 5 * (uint64_t)SIM_S, is_split, run);
+			sim_run(run->machine.world, draw(run, 5 * SIM_MS), has_ended, run);
+		}
 		end_process(run);
 	}
 	heal(run);
@@ -265,18 +288,19 @@ static void round_of(struct run *run, uint64_t operations)
 
 /* ---- The last processes, without faults ------------------------------------------------------------------------- */
 
-static void live(struct run *run, uint64_t operations)
+static void live(struct run *run, uint64_t operations, uint32_t splits)
 {
 	run->fault = FAULT_NONE;
 	set_early_faults(run);
 	run->clients.may_be_full = false;
 	run->clients.may_fail_to_read = run->has_rot;
 	run->clients.budget = operations;
-	if (!begin_process(run))
+	if (!begin_process(run, splits, false))
 		violation("a process without faults does not come to life");
 	if (!sim_run(run->machine.world, 60 * (uint64_t)SIM_S, is_done, run) || has_ended(run))
 		violation("operations are without an answer, without any fault");
 	audit_space(&run->machine);
+	splitters_check(&run->splitters);
 }
 
 static bool is_empty(void *argument)
@@ -304,13 +328,17 @@ static void empty(struct run *run)
 static void add_totals(struct run *run)
 {
 	struct run_totals *totals = run->totals;
+	struct raftkv_stats stats;
 
+	raftkv_stats(run->machine.raftkv, &stats);
+	totals->regions += stats.regions;
 	totals->runs++;
 	totals->time += sim_time(run->machine.world);
 	totals->operations += run->clients.operations;
 	totals->acknowledged += run->model.acknowledged;
 	totals->reads += run->model.reads;
 	totals->refusals += run->clients.refusals;
+	totals->splits += run->splitters.made;
 	totals->faults += sim_node_faults_fired(run->machine.node);
 	totals->trace = sim_trace(run->machine.world) ^ run->model.trace;
 }
@@ -326,17 +354,18 @@ void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_to
 	machine_init(&run->machine, seed, is_verbose);
 	things_model_init(&run->model, 1 + (uint32_t)draw(run, THINGS_MAX));
 	clients_init(&run->clients, &run->machine, &run->model);
+	splitters_init(&run->splitters, &run->clients, run->machine.options.initial_regions);
 	rounds = 2 + draw(run, 5);
 	for (uint64_t i = 0; i < rounds; i++)
 		round_of(run, operations / rounds);
-	live(run, operations / rounds);
+	live(run, operations / rounds, SPLITS_MAX);
 	end_process(run);
-	live(run, 0);
+	live(run, 0, 0);
 	sim_run(run->machine.world, 10 * (uint64_t)SIM_S, has_ended, run);
-	audit_lease(&run->machine, run->machine.options.initial_regions);
+	audit_lease(&run->machine);
 	empty(run);
 	end_process(run);
-	live(run, 0);
+	live(run, 0, 1);
 	add_stats(run);
 	add_totals(run);
 	sim_world_free(run->machine.world);

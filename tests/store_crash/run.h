@@ -1,7 +1,8 @@
 /*
- * One seed: a machine, its clients, and some rounds. A round is the life of one process under some faults; it ends by
- * stop, kill or loss of power, at a moment that the seed chooses. The last process has no faults: everything must get its
- * answer, everything must be there, space must come back.
+ * One seed: a machine, its clients and splitters, and some rounds. A round is the life of one process under some faults;
+ * it ends by stop, kill or loss of power, at a moment that the seed chooses, often around a split. The last process has
+ * no faults: everything must get its answer, everything must be there, the regions must divide the key space, space must
+ * come back.
  */
 #ifndef RAFTKV_TESTS_STORE_CRASH_RUN_H
 #define RAFTKV_TESTS_STORE_CRASH_RUN_H
@@ -25,6 +26,8 @@ struct run_totals {
 	uint64_t faults;
 	uint64_t flushes;
 	uint64_t parked;
+	uint64_t splits;
+	uint64_t regions; /* at the end of a run */
 	uint64_t trace; /* of the last run */
 };
 

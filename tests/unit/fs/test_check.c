@@ -12,6 +12,7 @@
 
 #include "fs/check/repair.h"
 #include "fs/embedded.h"
+#include "fs/eval/eval.h"
 #include "fs/schema/op.h"
 #include "fs/schema/split_key.h"
 #include "proto/check.h"
@@ -940,6 +941,7 @@ static void look(struct fixture *fixture, struct check *check)
 	struct inspect_options options = {.env = fixture->env,
 		.logger = &fixture->logger,
 		.path = fixture->path,
+		.evaluator = eval_evaluator(),
 		.cache_size = 1 << 20};
 	struct check_options how = {.data = true};
 	struct inspect *inspect;
