@@ -50,6 +50,10 @@ int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *reques
 /* Ends the request: `done` comes from inside the call, with that status. */
 void dispatcher_give_up(struct cluster_request *request, int status);
 
+/* Whether the same region has both keys, as far as the routes are known; unknown regions are taken for one. */
+bool dispatcher_is_same_region(
+	struct dispatcher *dispatcher, const struct fs_key *one, const struct fs_key *other);
+
 /* Any thread. */
 void dispatcher_read_stats(const struct dispatcher *dispatcher, struct remote_stats *stats);
 

@@ -11,6 +11,12 @@ struct region_route *dispatcher_find_route(struct dispatcher *dispatcher, const 
 	return routes_find(dispatcher->routes, fs_key_slice(key));
 }
 
+bool dispatcher_is_same_region(
+	struct dispatcher *dispatcher, const struct fs_key *one, const struct fs_key *other)
+{
+	return dispatcher_find_route(dispatcher, one) == dispatcher_find_route(dispatcher, other);
+}
+
 /* ---- Asking the stores ---- */
 
 static uint32_t count_addresses(const struct dispatcher *dispatcher)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/client/dispatcher.h"
+#include "fs/client/remote_read.h"
 #include "fs/client/session.h"
 #include "fs/client/slot_pool.h"
 #include "fs/client/client_ops.h"
@@ -17,7 +18,6 @@
 #include "proto/units.h"
 #include "proto/version.h"
 
-#define READ_WEIGHT  512u /* bytes of a read beside the data that it asks for */
 #define VERSION_SIZE 32u
 
 /* A dispatcher, and the messages between its loop and the first one. */
@@ -115,69 +115,23 @@ static int remote_call(
 
 /* ---- Reads ---- */
 
-/* A read under way. */
-struct remote_read {
-	struct client_read *read;
-	struct cluster_request request;
-};
-
-static void remote_on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
-{
-	struct remote_read *remote = container_of(request, struct remote_read, request);
-	struct client_read *read = remote->read;
-
-	if (status == 0)
-		status = finding_take(&read->question, answer->bytes, buf_slice(answer->data), read->finding);
-	buf_unref(request->body);
-	free(remote);
-	client_end_read(read, status);
-}
-
 static void remote_read(struct client *client, struct client_read *read)
 {
-	struct remote_read *remote = malloc(sizeof *remote);
-	struct buf *body = NULL;
-	int status = remote ? question_encode(&read->question, &body) : -ENOMEM;
-
-	if (status == 0) {
-		read->remote = remote;
-		remote->read = read;
-		remote->request = (struct cluster_request){.kind = CLUSTER_REQUEST_READ,
-			.key = question_key(&read->question),
-			.body = body,
-			.weight = read->question.size + READ_WEIGHT,
-			.is_for_leader = read->question.kind == QUESTION_SPACE,
-			.limit = remote_of(client)->options.timeo_ms * NS_PER_MS,
-			.done = remote_on_read};
-		status = dispatcher_run(dispatcher_of(client, read->loop), &remote->request);
-	}
-	if (status == 0)
-		return;
-	buf_unref(body);
-	free(remote);
-	read->done(read, status == STATUS_LIMIT ? -ENOMEM : status);
+	remote_read_start(
+		dispatcher_of(client, read->loop), read, remote_of(client)->options.timeo_ms * NS_PER_MS);
 }
 
 /* ---- Giving up ---- */
 
-static bool give_up(const struct client *client, struct cluster_request *request)
+static bool remote_give_up_call(struct client_call *call)
 {
-	uint64_t now = env_now(remote_of(client)->options.env);
+	struct cluster_request *request = &call->remote->request;
+	uint64_t now = env_now(remote_of(call->client)->options.env);
 
 	if (now - request->begun < CLIENT_PATIENCE_MS * NS_PER_MS)
 		return false;
 	dispatcher_give_up(request, -EINTR);
 	return true;
-}
-
-static bool remote_give_up_call(struct client_call *call)
-{
-	return give_up(call->client, &call->remote->request);
-}
-
-static bool remote_give_up_read(struct client_read *read)
-{
-	return give_up(read->client, &read->remote->request);
 }
 
 /* ---- The client's operations ---- */
@@ -196,7 +150,7 @@ static const struct client_ops remote_ops = {
 	.call = remote_call,
 	.give_up_call = remote_give_up_call,
 	.read = remote_read,
-	.give_up_read = remote_give_up_read,
+	.give_up_read = remote_read_give_up,
 	.session = remote_session,
 	.free = free_client,
 };

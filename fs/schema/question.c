@@ -10,9 +10,16 @@
 #include "fs/schema/virtual_xattrs.h"
 #include "proto/check.h"
 
-#define VERSION		   1 /* the highest that this program reads (coder.h) */
-#define REPLY_SIZE_MAX	   1024u /* bytes, without data */
-#define DIRECTORY_SIZE_MIN 4096u
+/* The highest versions that this program reads (coder.h). */
+#define QUESTION_VERSION 1
+#define FINDING_VERSION	 2
+
+#define VERSION_ELSEWHERE   2 /* of a finding that `is_elsewhere` */
+#define REPLY_SIZE_MAX	    1024u /* bytes, without data */
+#define DIRECTORY_SIZE_MIN  4096u
+#define INODE_SIZE	    sizeof(uint64_t) /* in question.inodes */
+#define INODES_SIZE_MAX	    (QUESTION_INODES_MAX * INODE_SIZE)
+#define ATTRIBUTES_SIZE_MAX 128u /* encoded */
 
 struct fs_key question_key(const struct question *question)
 {
@@ -30,6 +37,41 @@ static int answer_directory(const struct question *question, struct view *view, 
 		return status;
 	return read_directory(
 		view, question->ino, question->offset, question->is_plus, finding->entry, finding->argument);
+}
+
+static int answer_lookup(const struct question *question, struct view *view, struct finding *finding)
+{
+	struct attributes *attributes = &finding->attributes;
+	int status = read_lookup(view, question->ino, question->name, attributes);
+
+	finding->is_elsewhere =
+		question->takes_elsewhere && status == STATUS_KEY_NOT_IN_REGION && attributes->ino != 0;
+	return finding->is_elsewhere ? 0 : status;
+}
+
+/* One at least must be here, so that who asks for the rest comes to an end. */
+static int answer_many(const struct question *question, struct view *view, struct finding *finding)
+{
+	struct reader reader = reader_of(question->inodes);
+	struct attributes attributes;
+	int status = 0;
+
+	finding->begin(finding->argument);
+	finding->found = 0;
+	while (status == 0 && reader_has_more(&reader)) {
+		uint64_t ino = reader_u64le(&reader);
+
+		status = read_attributes(view, ino, &attributes);
+		if (status == STATUS_KEY_NOT_IN_REGION && ino != question->ino) {
+			finding->found = ino;
+			return 0;
+		}
+		if (status == 0)
+			finding->inode(finding->argument, &attributes);
+		else if (status == -ESTALE)
+			status = 0;
+	}
+	return status;
 }
 
 /* Leaves a long walk to a worker. */
@@ -73,7 +115,7 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 
 	switch (question->kind) {
 	case QUESTION_LOOKUP:
-		return read_lookup(view, ino, question->name, &finding->attributes);
+		return answer_lookup(question, view, finding);
 	case QUESTION_ATTRIBUTES:
 		return read_attributes(view, ino, &finding->attributes);
 	case QUESTION_LINK:
@@ -99,6 +141,8 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 		return read_holder(view, question->offset, &finding->found);
 	case QUESTION_SPACE:
 		return answer_space(raftkv, view, finding);
+	case QUESTION_ATTRIBUTES_OF_MANY:
+		return answer_many(question, view, finding);
 	case QUESTION_KIND_END:
 		break;
 	}
@@ -119,13 +163,28 @@ static bool has_bytes(enum question_kind kind)
 	       kind == QUESTION_XATTRS || kind == QUESTION_VIRTUAL_XATTR;
 }
 
+static void code_inodes(struct coder *coder, struct question *question)
+{
+	coder_slice(coder, &question->inodes, INODES_SIZE_MAX);
+	coder_check(coder, question->inodes.size > 0 && question->inodes.size % INODE_SIZE == 0);
+}
+
+static void code_name(struct coder *coder, struct question *question)
+{
+	coder_slice(coder, &question->name, FS_NAME_SIZE_MAX);
+	coder_check(coder, has_name(question->kind) == (question->name.size > 0));
+}
+
 static void code_question(struct coder *coder, struct question *question)
 {
 	uint64_t size = question->size;
+	uint32_t takes_elsewhere = question->takes_elsewhere;
 
 	coder_u64(coder, &question->ino);
-	coder_slice(coder, &question->name, FS_NAME_SIZE_MAX);
-	coder_check(coder, has_name(question->kind) == (question->name.size > 0));
+	if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
+		code_inodes(coder, question);
+	else
+		code_name(coder, question);
 	coder_u64(coder, &question->offset);
 	coder_u64(coder, &size);
 	coder_check(coder, size <= QUESTION_SIZE_MAX);
@@ -133,19 +192,21 @@ static void code_question(struct coder *coder, struct question *question)
 	coder_bool(coder, &question->is_plus);
 	coder_bool(coder, &question->is_data);
 	coder_bool(coder, &question->has_trusted);
-	if (question->kind != QUESTION_LOCK)
-		return;
-	coder_u64(coder, &question->lock.session);
-	code_lock(coder, &question->lock);
+	if (question->kind == QUESTION_LOCK) {
+		coder_u64(coder, &question->lock.session);
+		code_lock(coder, &question->lock);
+	}
+	coder_late_u32(coder, &takes_elsewhere);
+	question->takes_elsewhere = takes_elsewhere > 0;
 }
 
 int question_encode(const struct question *question, struct buf **bytes)
 {
-	struct writer writer = writer_growing(REPLY_SIZE_MAX);
+	struct writer writer = writer_growing(REPLY_SIZE_MAX + INODES_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 	struct question copy = *question;
 
-	coder_version(&coder, 1, VERSION);
+	coder_version(&coder, 1, QUESTION_VERSION);
 	writer_u8(&writer, (uint8_t)question->kind);
 	code_question(&coder, &copy);
 	if (coder.is_bad) {
@@ -162,7 +223,7 @@ int question_decode(struct slice bytes, struct question *question)
 	struct coder coder = {.reader = &reader};
 
 	*question = (struct question){0};
-	coder_version(&coder, 0, VERSION);
+	coder_version(&coder, 0, QUESTION_VERSION);
 	question->kind = (enum question_kind)reader_u8(&reader);
 	coder_check(&coder, question->kind > 0);
 	coder_known(&coder, question->kind < QUESTION_KIND_END);
@@ -172,12 +233,24 @@ int question_decode(struct slice bytes, struct question *question)
 
 /* ---- Answers as bytes ---- */
 
+static void code_elsewhere(struct coder *coder, struct finding *finding)
+{
+	uint32_t is_elsewhere = finding->is_elsewhere;
+
+	coder_late_u32(coder, &is_elsewhere);
+	coder_known(coder, is_elsewhere <= 1);
+	finding->is_elsewhere = is_elsewhere == 1;
+}
+
 static void code_finding(struct coder *coder, enum question_kind kind, struct finding *finding)
 {
 	uint64_t count = finding->count;
 
 	switch (kind) {
 	case QUESTION_LOOKUP:
+		code_attributes(coder, &finding->attributes);
+		code_elsewhere(coder, finding);
+		break;
 	case QUESTION_ATTRIBUTES:
 	case QUESTION_LINK:
 	case QUESTION_DIRECTORY:
@@ -186,6 +259,7 @@ static void code_finding(struct coder *coder, enum question_kind kind, struct fi
 		break;
 	case QUESTION_SEEK:
 	case QUESTION_HOLDER:
+	case QUESTION_ATTRIBUTES_OF_MANY:
 		coder_u64(coder, &finding->found);
 		break;
 	case QUESTION_LOCK:
@@ -228,7 +302,7 @@ static void code_entry(struct coder *coder, struct entry_record *record)
 	entry->attributes = record->has_attributes ? &record->attributes : NULL;
 }
 
-/* Collects the entries of a listing as bytes. */
+/* Collects the entries of a listing, or the attributes of many inodes, as bytes. */
 struct collection {
 	uint8_t *bytes;
 	size_t size_max;
@@ -264,6 +338,25 @@ static int collect_entry(void *argument, const struct read_entry *entry)
 	return 0;
 }
 
+static void collect_inode(void *argument, const struct attributes *attributes)
+{
+	struct collection *collection = argument;
+	struct writer writer =
+		writer_fixed(collection->bytes + collection->used, collection->size_max - collection->used);
+	struct coder coder = {.writer = &writer};
+	struct attributes copy = *attributes; /* a coder takes no const */
+
+	code_attributes(&coder, &copy);
+	check(writer.status == 0);
+	collection->used += writer.size;
+}
+
+/* Is its answer a collection? */
+static bool is_collected(enum question_kind kind)
+{
+	return kind == QUESTION_DIRECTORY || kind == QUESTION_ATTRIBUTES_OF_MANY;
+}
+
 /* Makes a buf for the data of the answer. 0 or -ENOMEM. */
 static int make_room(const struct question *question, struct finding *finding, struct collection *collection,
 	struct buf **room)
@@ -272,6 +365,8 @@ static int make_room(const struct question *question, struct finding *finding, s
 
 	if (question->kind == QUESTION_DIRECTORY)
 		size = size + DIRECTORY_SIZE_MIN;
+	else if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
+		size = question->inodes.size / INODE_SIZE * ATTRIBUTES_SIZE_MAX;
 	else if (!has_bytes(question->kind))
 		size = 0;
 	*room = size > 0 ? buf_new(size) : NULL;
@@ -280,7 +375,10 @@ static int make_room(const struct question *question, struct finding *finding, s
 	finding->bytes = *room ? (*room)->data : NULL;
 	*collection = (struct collection){.bytes = finding->bytes, .size_max = size};
 	finding->begin = begin_collection;
-	finding->entry = collect_entry;
+	if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
+		finding->inode = collect_inode;
+	else
+		finding->entry = collect_entry;
 	finding->argument = collection;
 	return 0;
 }
@@ -290,8 +388,9 @@ int finding_encode(const struct question *question, const struct finding *findin
 	struct finding copy = *finding; /* a coder takes no const */
 	struct writer writer = writer_growing(REPLY_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
+	bool is_elsewhere = question->kind == QUESTION_LOOKUP && finding->is_elsewhere;
 
-	coder_version(&coder, 1, VERSION);
+	coder_version(&coder, is_elsewhere ? VERSION_ELSEWHERE : 1, FINDING_VERSION);
 	code_finding(&coder, question->kind, &copy);
 	check(!coder.is_bad);
 	return writer_take(&writer, bytes);
@@ -311,7 +410,7 @@ int question_reply(const struct question *question, struct raftkv *raftkv, struc
 		status = question_answer(question, raftkv, view, may_block, &finding);
 	if (status == 0)
 		status = finding_encode(question, &finding, bytes);
-	used = question->kind == QUESTION_DIRECTORY ? collection.used : finding.count;
+	used = is_collected(question->kind) ? collection.used : finding.count;
 	if (status == 0 && room && used > 0) {
 		*data = room;
 		room = NULL;
@@ -338,6 +437,21 @@ static int take_entries(struct slice data, struct finding *finding)
 	return reader.status < 0 ? reader.status : status < 0 ? status : 0;
 }
 
+static int take_inodes(struct slice data, struct finding *finding)
+{
+	struct reader reader = reader_of(data);
+	struct coder coder = {.reader = &reader};
+	struct attributes attributes;
+
+	finding->begin(finding->argument);
+	while (reader_has_more(&reader)) {
+		code_attributes(&coder, &attributes);
+		if (reader.status == 0)
+			finding->inode(finding->argument, &attributes);
+	}
+	return reader.status;
+}
+
 int finding_take(
 	const struct question *question, struct slice bytes, struct slice data, struct finding *finding)
 {
@@ -345,12 +459,14 @@ int finding_take(
 	struct coder coder = {.reader = &reader};
 	bool is_measured = question->size == 0; /* asked for the count of bytes alone */
 
-	coder_version(&coder, 0, VERSION);
+	coder_version(&coder, 0, FINDING_VERSION);
 	code_finding(&coder, question->kind, finding);
 	if (coder_finish(&coder) < 0)
 		return STATUS_MALFORMED;
 	if (question->kind == QUESTION_DIRECTORY)
 		return take_entries(data, finding);
+	if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
+		return take_inodes(data, finding);
 	if (!has_bytes(question->kind) || is_measured)
 		return data.size == 0 ? 0 : STATUS_MALFORMED;
 	if (finding->count != data.size || data.size > question->size)

@@ -11,7 +11,8 @@
 #include "fs/schema/read.h"
 #include "store/raftkv.h"
 
-#define QUESTION_SIZE_MAX (1u << 20) /* bytes asked for */
+#define QUESTION_SIZE_MAX   (1u << 20) /* bytes asked for */
+#define QUESTION_INODES_MAX 1024u /* of one ATTRIBUTES_OF_MANY */
 
 enum question_kind {
 	QUESTION_LOOKUP = 1,
@@ -26,34 +27,51 @@ enum question_kind {
 	QUESTION_LOCK,
 	QUESTION_HOLDER,
 	QUESTION_SPACE, /* of the store that answers; for a cluster see coordinator_room */
+	QUESTION_ATTRIBUTES_OF_MANY,
 	QUESTION_KIND_END,
 };
 
 struct question {
 	enum question_kind kind;
-	uint64_t ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root */
-	struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR: borrowed */
+	uint64_t
+		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY: the first */
+	union { /* borrowed */
+		struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR */
+		struct slice inodes; /* ATTRIBUTES_OF_MANY: 8 bytes each, little endian, ascending */
+	};
 	uint64_t offset; /* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session */
 	size_t size; /* bytes, at most: DATA, LINK, DIRECTORY; XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone */
 	bool is_plus; /* DIRECTORY: with attributes */
 	bool is_data; /* SEEK: SEEK_DATA */
 	bool has_trusted; /* XATTRS: trusted.* too */
+	bool takes_elsewhere; /* LOOKUP: the answer may be `is_elsewhere` */
 	struct lock lock; /* LOCK, with its session */
 };
 
 struct finding {
 	/* Set by the asker: */
 	void *bytes; /* room for question.size bytes: DATA, LINK, XATTR, XATTRS, VIRTUAL_XATTR */
-	void (*begin)(void *argument); /* DIRECTORY: before the first entry; earlier entries are void */
-	read_entry_cb entry; /* DIRECTORY */
-	void *argument; /* of `begin` and `entry` */
+	/* DIRECTORY, ATTRIBUTES_OF_MANY: before the first entry or inode; earlier ones are void. */
+	void (*begin)(void *argument);
+	union {
+		read_entry_cb entry; /* DIRECTORY */
+		/* ATTRIBUTES_OF_MANY: each that exists, up to `found`. */
+		void (*inode)(void *argument, const struct attributes *attributes);
+	};
+	void *argument; /* of `begin`, `entry` and `inode` */
 	/* Set by the answer: */
 	union {
 		struct {
 			struct attributes attributes; /* LOOKUP, ATTRIBUTES, LINK, DIRECTORY, DATA */
-			size_t count; /* bytes: LINK, DATA, XATTR, XATTRS, VIRTUAL_XATTR */
+			union {
+				size_t count; /* bytes: LINK, DATA, XATTR, XATTRS, VIRTUAL_XATTR */
+				/* LOOKUP: the inode is in another region; `attributes` have its number and type
+				 * alone. */
+				bool is_elsewhere;
+			};
 		};
-		uint64_t found; /* SEEK, HOLDER */
+		/* SEEK, HOLDER; ATTRIBUTES_OF_MANY: the first inode that is in another region; 0: none. */
+		uint64_t found;
 		struct lock blocker; /* LOCK */
 		struct {
 			uint64_t total_units, free_units; /* SPACE */
@@ -62,7 +80,8 @@ struct finding {
 	};
 };
 
-/* The key that says which region answers. */
+/* The key that says which region answers: that of the inode. What a name means may lie elsewhere (`is_elsewhere`, and
+ * entries without attributes); all else that an answer tells has the inode's dirid. */
 struct fs_key question_key(const struct question *question);
 
 /* 0, -errno, or what the view returned; STATUS_WOULD_BLOCK: ask again with `may_block` and a view that may block.

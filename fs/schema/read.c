@@ -93,22 +93,32 @@ static int find_entry(
 	return status;
 }
 
+/* The attributes of what an entry names; of an inode in another region, what the entry says. */
+static int read_named(struct view *view, const struct entry *entry, struct attributes *attributes)
+{
+	*attributes = (struct attributes){.ino = entry->ino, .mode = entry->type};
+	return read_attributes(view, entry->ino, attributes);
+}
+
 int read_lookup(struct view *view, uint64_t parent, struct slice name, struct attributes *attributes)
 {
 	struct inode directory;
 	struct entry entry;
 	int status;
 
+	*attributes = (struct attributes){0};
 	if (is_name(name, "."))
 		return read_attributes(view, parent, attributes);
 	status = load_directory(view, parent, &directory);
 	if (status != 0)
 		return status == -ESTALE ? -ENOENT : status;
-	if (is_name(name, ".."))
-		return directory.parent == 0 ? -ENOENT : read_attributes(view, directory.parent, attributes);
+	if (is_name(name, "..")) {
+		entry = (struct entry){.ino = directory.parent, .type = S_IFDIR};
+		return directory.parent == 0 ? -ENOENT : read_named(view, &entry, attributes);
+	}
 	status = find_entry(view, &directory, name, &entry);
 	if (status == 0)
-		status = read_attributes(view, entry.ino, attributes);
+		status = read_named(view, &entry, attributes);
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
@@ -164,6 +174,7 @@ static int give_row(void *argument, struct slice key, struct slice value)
 {
 	struct read_listing *listing = argument;
 	struct attributes attributes;
+	bool has_attributes = listing->plus;
 	struct slice name;
 	struct entry entry;
 	uint64_t hash;
@@ -173,10 +184,14 @@ static int give_row(void *argument, struct slice key, struct slice value)
 		status = entry_decode(value, &entry);
 	if (status == 0 && listing->plus)
 		status = read_attributes(listing->view, entry.ino, &attributes);
+	if (status == STATUS_KEY_NOT_IN_REGION) {
+		has_attributes = false;
+		status = 0;
+	}
 	if (status != 0)
 		return status == -ESTALE ? STATUS_CORRUPT : status;
 	return give(listing, name, entry.ino, entry.type, hash + POSITION_FIRST,
-		listing->plus ? &attributes : NULL);
+		has_attributes ? &attributes : NULL);
 }
 
 static int give_dots(struct read_listing *listing, const struct inode *directory, uint64_t cookie)

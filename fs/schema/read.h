@@ -13,7 +13,9 @@
 #include "store/kv/view.h"
 #include "fs/schema/rows.h"
 
-/* The inode that `name` means in `parent`; "." and ".." too. -ENOENT also when the parent is gone; "." is -ESTALE. */
+/* The inode that `name` means in `parent`; "." and ".." too. -ENOENT also when the parent is gone; "." is -ESTALE.
+ * STATUS_KEY_NOT_IN_REGION: `attributes` are zeroes but for the `ino` and the type in `mode` of an inode in another
+ * region; with `ino` 0 the parent itself is in another region. */
 int read_lookup(struct view *view, uint64_t parent, struct slice name, struct attributes *attributes);
 int read_attributes(struct view *view, uint64_t ino, struct attributes *attributes);
 /* Copies the symlink's target, without a NUL, and at most `size_max` bytes of it; FS_SYMLINK_SIZE_MAX is always enough.
@@ -31,14 +33,15 @@ struct read_entry {
 	/* The entry before has the same cookie. A reply that has no room for this entry must not end between the two;
 	 * it ends before the first entry with that cookie. */
 	bool continues;
-	const struct attributes *attributes; /* NULL for "..", and without `plus` */
+	/* NULL for "..", for an inode in another region, and without `plus`. */
+	const struct attributes *attributes;
 };
 
 /* 0: continue; 1: stop; negative: an error, which becomes the result. */
 typedef int (*read_entry_cb)(void *argument, const struct read_entry *entry);
 
-/* Gives the entries from `cookie` (0: the first) on, "." and ".." first. With `plus` each has its attributes. A removed
- * directory that is still open has none. After an error, STATUS_WOULD_BLOCK too, the entries that were given are void:
+/* Gives the entries from `cookie` (0: the first) on, "." and ".." first. With `plus` each whose inode lies in the view's
+ * region has its attributes. A removed directory that is still open has none. After an error, STATUS_WOULD_BLOCK too, the entries that were given are void:
  * ask again from the same cookie. */
 int read_directory(
 	struct view *view, uint64_t ino, uint64_t cookie, bool plus, read_entry_cb each, void *argument);

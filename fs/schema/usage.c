@@ -76,6 +76,8 @@ static int on_entry(void *argument, const struct read_entry *entry)
 	if (slice_compare(entry->name, slice_of(".", 1)) == 0 ||
 		slice_compare(entry->name, slice_of("..", 2)) == 0)
 		return 0;
+	if (!attributes)
+		return STATUS_KEY_NOT_IN_REGION;
 	note_ctime(walk->usage, attributes->ctime);
 	if (S_ISDIR(attributes->mode)) {
 		walk->usage->directories++;

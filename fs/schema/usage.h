@@ -20,7 +20,7 @@ struct usage {
 };
 
 /* Takes time in proportion to the tree, so only workers call it, with a view that may block. 0; -ESTALE: no such inode;
- * -ENOMEM; or what the view returned. */
+ * -ENOMEM; STATUS_KEY_NOT_IN_REGION: a part of the tree is in another region; or what the view returned. */
 int usage_read(struct view *view, uint64_t ino, struct usage *usage);
 
 #endif

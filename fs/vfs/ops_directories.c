@@ -87,7 +87,8 @@ static void readdir_begin(void *argument)
 	readdir->used = readdir->group_start = 0;
 }
 
-/* Without an inode number the kernel takes name and type only: for "..", and for files whose attributes are too old. */
+/* Without an inode number the kernel takes name and type only: for "..", for files whose attributes are too old, and for
+ * inodes of a region that does not answer. */
 static struct fuse_entry_param readdir_param(const struct readdir *readdir, const struct read_entry *entry)
 {
 	const struct request *request = &readdir->request;

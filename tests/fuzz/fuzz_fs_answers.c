@@ -20,6 +20,11 @@ static int count_entry(void *argument, const struct read_entry *entry)
 	return ++*(uint32_t *)argument == 100;
 }
 
+static void look_at_inode(void *argument, const struct attributes *attributes)
+{
+	*(uint32_t *)argument += attributes->nlink;
+}
+
 static void take_finding(const uint8_t *data, size_t size)
 {
 	uint8_t room[ROOM];
@@ -31,6 +36,8 @@ static void take_finding(const uint8_t *data, size_t size)
 
 	if (question.kind == 0 || size < 3)
 		return;
+	if (question.kind == QUESTION_ATTRIBUTES_OF_MANY)
+		finding.inode = look_at_inode;
 	if (finding_take(&question, slice_of(data + 2, split > 2 ? split - 2 : 0),
 		    slice_of(data + split, split > 2 ? size - split : 0), &finding) > 0)
 		abort();

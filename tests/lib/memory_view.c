@@ -27,6 +27,7 @@ struct memory_view {
 	uint64_t random;
 	uint64_t blocking;
 	uint32_t one_in;
+	struct slice start, end; /* memory_view_set_range */
 	uint64_t count;
 	uint64_t unit_count;
 };
@@ -179,6 +180,14 @@ static bool blocks(struct memory_view *memory)
 	return memory->one_in > 0 && next_random(&memory->blocking) % memory->one_in == 0;
 }
 
+static bool is_in_range(const struct memory_view *memory, enum key_space space, struct slice key)
+{
+	if (space != KEY_DATA)
+		return true;
+	return slice_compare(key, memory->start) >= 0 &&
+	       (memory->end.size == 0 || slice_compare(key, memory->end) < 0);
+}
+
 static int view_get_row(struct view *view, enum key_space space, struct slice key, struct kv_value *value)
 {
 	struct memory_view *memory = memory_of(view);
@@ -186,6 +195,8 @@ static int view_get_row(struct view *view, enum key_space space, struct slice ke
 	struct slice wanted = make_key(&made, (int)space, key);
 	struct node *node;
 
+	if (!is_in_range(memory, space, key))
+		return STATUS_KEY_NOT_IN_REGION;
 	if (blocks(memory))
 		return STATUS_WOULD_BLOCK;
 	node = seek(memory, wanted, NULL);
@@ -204,6 +215,8 @@ static int view_scan_rows(struct view *view, enum key_space space, struct slice 
 					 : make_key(&made_high, (int)space + 1, (struct slice){0});
 	struct node *node = seek(memory, make_key(&made, (int)space, low), NULL);
 
+	if (!is_in_range(memory, space, low))
+		return STATUS_KEY_NOT_IN_REGION;
 	for (; node && slice_compare(node_key(node), end) < 0; node = node->next[0]) {
 		int status;
 
@@ -397,6 +410,12 @@ void memory_view_set_blocking(struct memory_view *memory, uint32_t one_in, uint6
 {
 	memory->one_in = one_in;
 	memory->blocking = seed * 2 + 1;
+}
+
+void memory_view_set_range(struct memory_view *memory, struct slice start, struct slice end)
+{
+	memory->start = start;
+	memory->end = end;
 }
 
 uint64_t memory_view_count_rows(const struct memory_view *memory)

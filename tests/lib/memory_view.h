@@ -18,6 +18,9 @@ struct view *memory_view_get(struct memory_view *memory);
 
 /* One call in `one_in` answers STATUS_WOULD_BLOCK; 0: none does. */
 void memory_view_set_blocking(struct memory_view *memory, uint32_t one_in, uint64_t seed);
+/* Reads of keys of KEY_DATA outside [start, end) answer STATUS_KEY_NOT_IN_REGION from now on, as a region's view does. An
+ * empty `end` is no bound; both are borrowed until the next call. */
+void memory_view_set_range(struct memory_view *memory, struct slice start, struct slice end);
 /* Applies an entry's mutations in order. 0 or STATUS_CORRUPT. */
 int memory_view_apply(struct memory_view *memory, const struct raft_entry *entry);
 /* Puts a row as it is: for rows that no operation makes. */

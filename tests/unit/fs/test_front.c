@@ -768,27 +768,61 @@ static uint64_t size_by_lookup(const char *name)
 	return out.attr.size;
 }
 
-/* Of the only file in the root, behind "." and "..". */
-static uint64_t size_by_readdirplus(void)
+static uint64_t narrowed_to;
+
+/* The region ends before this directory. */
+static void narrow(struct fake_kernel *of)
+{
+	static struct fs_key end;
+
+	end = fs_key_dirid(fs_ino_dirid(narrowed_to));
+	memory_view_set_range(fake_raftkv_files(of->raftkv)->memory, (struct slice){0}, fs_key_slice(&end));
+}
+
+static void widen(struct fake_kernel *of)
+{
+	memory_view_set_range(fake_raftkv_files(of->raftkv)->memory, (struct slice){0}, (struct slice){0});
+}
+
+/* The only entry of the root, behind "." and "..". */
+static struct fuse_direntplus list_root(void)
 {
 	struct fuse_open_in open = {.flags = O_RDONLY | O_DIRECTORY};
 	struct fuse_read_in read = {.size = 4096};
 	struct fuse_release_in in = {0};
-	struct fuse_direntplus entry;
+	struct fuse_direntplus entry = {0};
 	struct fuse_open_out out;
-	uint64_t size = 0;
 
 	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &open, sizeof open), 0);
 	memcpy(&out, answer.body, sizeof out);
 	read.fh = in.fh = out.fh;
 	assert_int_equal(ask(FUSE_READDIRPLUS, ROOT, &read, sizeof read), 0);
 	for (size_t at = 0; at < answer.size;
-		at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry.dirent.namelen)) {
+		at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry.dirent.namelen))
 		memcpy(&entry, answer.body + at, sizeof entry);
-		size = entry.entry_out.attr.size;
-	}
 	assert_int_equal(ask(FUSE_RELEASEDIR, ROOT, &in, sizeof in), 0);
-	return size;
+	return entry;
+}
+
+/* The kernel takes the entry, and looks the name up when it needs more. */
+static void test_an_entry_may_lack_attributes(void **state)
+{
+	struct fuse_mkdir_in in = {.mode = 0755};
+	struct named request = with_name(&in, sizeof in, "directory");
+	struct fuse_direntplus entry;
+
+	(void)state;
+	assert_int_equal(ask(FUSE_MKDIR, ROOT, request.bytes, request.size), 0);
+	narrowed_to = entry_node();
+	fake_kernel_on_loop(&kernel, narrow);
+	entry = list_root();
+	assert_int_equal(entry.entry_out.nodeid, 0);
+	assert_int_equal(entry.dirent.ino, narrowed_to);
+	assert_int_equal(entry.dirent.type, S_IFDIR >> 12);
+	fake_kernel_on_loop(&kernel, widen);
+	entry = list_root();
+	assert_int_equal(entry.entry_out.nodeid, narrowed_to);
+	assert_int_equal(entry.entry_out.attr.mode, S_IFDIR | 0755);
 }
 
 /* The writes do not go on: nothing that is asked here needs them. */
@@ -805,7 +839,7 @@ static void test_a_look_at_written_data_writes_nothing_out(void **state)
 	assert_int_equal(size_by_getattr(file), 8193);
 	assert_int_equal(size_by_statx(file), 8193);
 	assert_int_equal(size_by_lookup("file"), 8193);
-	assert_int_equal(size_by_readdirplus(), 8193);
+	assert_int_equal(list_root().entry_out.attr.size, 8193);
 	assert_int_equal(ask(FUSE_LSEEK, file.node, &seek, sizeof seek), -ENXIO);
 	assert_int_equal(wait_for(0, send_read(file, 4096, 4096)), 0); /* a hole */
 	assert_int_equal(answer.size, 4096);
@@ -923,6 +957,7 @@ int main(void)
 		TEST(a_write_that_says_so_leaves_the_error_to_fsync),
 		TEST(a_lost_write_outlives_the_last_close),
 		TEST(who_needs_lost_data_fails),
+		TEST(an_entry_may_lack_attributes),
 		TEST(a_look_at_written_data_writes_nothing_out),
 		TEST(direct_writes_leave_no_pages_of_readers),
 		TEST(append_only_files_are_opened_to_append),

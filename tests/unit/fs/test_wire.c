@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/schema/coder.h"
@@ -312,6 +313,9 @@ static const struct recorded_question {
 	struct finding finding;
 } questions[] = {
 	{"lookup", {.kind = QUESTION_LOOKUP, .ino = 300, .name = TEXT("name")}, {.attributes = ATTRIBUTES}},
+	{"lookup_elsewhere",
+		{.kind = QUESTION_LOOKUP, .ino = 300, .name = TEXT("name"), .takes_elsewhere = true},
+		{.attributes = {.ino = UINT64_C(1) << 40, .mode = S_IFREG}, .is_elsewhere = true}},
 	{"attributes", {.kind = QUESTION_ATTRIBUTES, .ino = 300}, {.attributes = ATTRIBUTES}},
 	{"link", {.kind = QUESTION_LINK, .ino = 300, .size = 4096},
 		{.attributes = ATTRIBUTES, .count = sizeof DATA}},
@@ -336,7 +340,14 @@ static const struct recorded_question {
 	{"holder", {.kind = QUESTION_HOLDER, .ino = FS_ROOT_INO, .offset = 500}, {.found = 501}},
 	{"space", {.kind = QUESTION_SPACE, .ino = FS_ROOT_INO},
 		{.total_units = UINT64_C(1) << 40, .free_units = 3000, .inodes = 400}},
+	{"attributes_of_many",
+		{.kind = QUESTION_ATTRIBUTES_OF_MANY,
+			.ino = 300,
+			.inodes = {"\x2c\1\0\0\0\0\0\0\0\0\0\0\0\1\0\0", 16}},
+		{.found = UINT64_C(1) << 40}},
 };
+
+#define VARIANTS 1 /* of kinds that are there already: lookup_elsewhere */
 
 static struct buf *encode_question(const struct question *question)
 {
@@ -394,7 +405,7 @@ static void expect_finding(struct slice bytes, const struct recorded_question *r
 static void questions_stay(void **state)
 {
 	(void)state;
-	assert_int_equal(COUNT_OF(questions), QUESTION_KIND_END - 1);
+	assert_int_equal(COUNT_OF(questions), QUESTION_KIND_END - 1 + VARIANTS);
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
 		struct buf *bytes = encode_question(&questions[i].question), *recorded;
 		char name[NAME_SIZE];
@@ -414,7 +425,7 @@ static void a_question_may_be_longer_but_not_of_a_higher_version(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
 		struct buf *bytes = encode_question(&questions[i].question);
-		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+		struct buf *longer = wire_with_tail(buf_slice(bytes), !questions[i].question.takes_elsewhere);
 
 		expect_question(buf_slice(longer), &questions[i].question);
 		((uint8_t *)bytes->data)[0]++;
@@ -434,11 +445,13 @@ static void a_finding_may_be_longer(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(questions); i++) {
 		struct buf *bytes = encode_finding(&questions[i]);
-		struct buf *longer = wire_with_tail(buf_slice(bytes), 0);
+		bool has_late = questions[i].question.kind == QUESTION_LOOKUP;
+		struct buf *longer =
+			wire_with_tail(buf_slice(bytes), has_late && !questions[i].finding.is_elsewhere);
 		struct finding finding = {.begin = begin_entries};
 
 		expect_finding(buf_slice(longer), &questions[i]);
-		((uint8_t *)bytes->data)[0]++;
+		((uint8_t *)bytes->data)[0] = 3;
 		assert_int_equal(
 			finding_take(&questions[i].question, buf_slice(bytes), (struct slice){0}, &finding),
 			STATUS_MALFORMED);
@@ -460,6 +473,41 @@ static void findings_stay(void **state)
 		buf_unref(recorded);
 		buf_unref(bytes);
 	}
+}
+
+/* A program that is older refuses the answer: it never takes it for the attributes. */
+static void an_answer_from_elsewhere_is_of_a_higher_version(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(questions); i++) {
+		bool is_elsewhere = strcmp(questions[i].name, "lookup_elsewhere") == 0;
+		struct buf *question = encode_question(&questions[i].question);
+		struct buf *finding = encode_finding(&questions[i]);
+
+		assert_int_equal(((const uint8_t *)question->data)[0], 1);
+		assert_int_equal(((const uint8_t *)finding->data)[0], is_elsewhere ? 2 : 1);
+		buf_unref(finding);
+		buf_unref(question);
+	}
+}
+
+static void the_inodes_of_a_question_are_whole(void **state)
+{
+	static const size_t sizes[] = {0, 7, 15, (QUESTION_INODES_MAX + 1) * 8};
+	struct question question = {.kind = QUESTION_ATTRIBUTES_OF_MANY, .ino = 300};
+	uint8_t *inodes = calloc(QUESTION_INODES_MAX + 1, 8);
+	struct buf *bytes;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		question.inodes = slice_of(inodes, sizes[i]);
+		assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	}
+	question.inodes = slice_of(inodes, QUESTION_INODES_MAX * 8);
+	bytes = encode_question(&question);
+	expect_question(buf_slice(bytes), &question);
+	buf_unref(bytes);
+	free(inodes);
 }
 
 /* ---- Late fields ---- */
@@ -594,6 +642,39 @@ static void entries_stay(void **state)
 	memory_view_free(memory);
 }
 
+static void show_inode(void *argument, const struct attributes *attributes)
+{
+	struct listing *listing = argument;
+	size_t used = strlen(listing->text);
+
+	listing->count++;
+	snprintf(listing->text + used, sizeof listing->text - used, "%llx:%o ",
+		(unsigned long long)attributes->ino, attributes->mode);
+}
+
+static void inodes_stay(void **state)
+{
+	const struct question question = {.kind = QUESTION_ATTRIBUTES_OF_MANY,
+		.ino = FS_ROOT_INO,
+		.inodes = {"\1\0\0\0\0\0\0\0\x09\0\0\xc0\x12\0\0\0", 16}};
+	struct memory_view *memory = make_directory();
+	struct listing listing = {0};
+	struct finding finding = {.begin = begin_listing, .inode = show_inode, .argument = &listing};
+	struct buf *bytes, *data, *recorded;
+
+	(void)state;
+	assert_int_equal(question_reply(&question, NULL, memory_view_get(memory), true, &bytes, &data), 0);
+	wire_expect("entries/inodes", buf_slice(data));
+	recorded = wire_read("entries/inodes");
+	assert_int_equal(finding_take(&question, buf_slice(bytes), buf_slice(recorded), &finding), 0);
+	assert_int_equal(listing.count, 2);
+	assert_string_equal(listing.text, "1:40755 12c0000009:104755 ");
+	buf_unref(recorded);
+	buf_unref(bytes);
+	buf_unref(data);
+	memory_view_free(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -610,8 +691,11 @@ int main(void)
 		cmocka_unit_test(a_question_may_be_longer_but_not_of_a_higher_version),
 		cmocka_unit_test(findings_stay),
 		cmocka_unit_test(a_finding_may_be_longer),
+		cmocka_unit_test(an_answer_from_elsewhere_is_of_a_higher_version),
+		cmocka_unit_test(the_inodes_of_a_question_are_whole),
 		cmocka_unit_test(a_late_field_brings_those_before_it),
 		cmocka_unit_test(entries_stay),
+		cmocka_unit_test(inodes_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
