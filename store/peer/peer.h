@@ -96,7 +96,8 @@ struct peer {
 	 * requests wait for it. Until waits_until it votes for such a replica alone. */
 	uint64_t leads_until, waits_until;
 	uint64_t campaigned; /* env_now: when it last did */
-	bool is_fresh; /* it has promised nothing before this start */
+	bool is_fresh; /* made by a split, and has promised nothing before this start */
+	bool has_promised; /* made by a split, and was here before: it may have promised a lease */
 	bool is_awaited; /* a split makes this replica: no message does */
 	struct split_half *awaiting; /* waits for the end of the replica that is here */
 	bool is_leaving; /* removed, or being emptied: every request has been answered */

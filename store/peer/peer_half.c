@@ -198,6 +198,7 @@ static void start_replica(struct split_half *half)
 
 	peer->is_awaited = false;
 	peer->is_fresh = half->is_fresh;
+	peer->has_promised = !half->is_fresh;
 	if (peer_start(peer, &half->region_state, half->id, &applied, &status) < 0) {
 		engines_fail(peer_engines(peer), status.code, status.text);
 		return;
@@ -285,7 +286,8 @@ static void on_abandon(struct env_mail *mail)
 	struct split_half *half = half_of(mail);
 	struct peer *peer = half->peer;
 
-	peer->is_awaited = false;
+	/* Without rows, a log that was there before must not get a replica. */
+	peer->is_awaited = !half->is_gone && !half->is_fresh;
 	if (half->is_gone || !half->is_fresh || peer->shard->is_stopping) {
 		half_free(half);
 		return;

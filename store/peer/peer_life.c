@@ -57,7 +57,7 @@ static void wait_for_old_lease(struct peer *peer)
 	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
 
 	peer->wants_to_lead = peer_is_alone(peer);
-	if (!peer_store(peer)->is_new && !peer->is_fresh)
+	if (peer->has_promised || (!peer_store(peer)->is_new && !peer->is_fresh))
 		peer->quiet_until = env_now(peer_engines(peer)->env) + election_ms * NS_PER_MS;
 }
 
