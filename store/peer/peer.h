@@ -78,6 +78,7 @@ struct peer {
 	uint32_t splits_measured; /* on workers */
 	uint64_t split_index,
 		change_index; /* the last split, and the last membership change, proposed here */
+	uint64_t replay_index; /* what was known to be committed when it started; 0: nothing */
 	bool is_split_over; /* the store stops: `splitting` will not be applied */
 	bool is_fetching; /* a worker reads entries from the log */
 	struct peer_refill *refills; /* MsgApp messages that wait for payloads, in order */
