@@ -96,7 +96,7 @@ void peer_check_role(struct peer *peer)
 bool peer_may_renew(const struct peer *peer)
 {
 	PLANT("split:lease_renewed", return true);
-	return peer->splits_committed == 0;
+	return peer->splits_committed == 0 && peer->applied.index >= peer->split_index;
 }
 
 /* A committed entry of this term proves that a quorum followed this leader after the entry was proposed. */

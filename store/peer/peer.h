@@ -74,7 +74,7 @@ struct peer {
 	struct apply_task *splitting; /* the split whose new region's log is being begun */
 	struct apply_task *held; /* tasks behind it, in order */
 	struct split_half *half; /* of the split that is being applied */
-	uint32_t splits_committed; /* and not applied: meanwhile the lease is not renewed */
+	uint32_t splits_committed; /* handed to apply, and not applied: meanwhile the lease is not renewed */
 	uint32_t splits_measured; /* on workers */
 	uint64_t split_index,
 		change_index; /* the last split, and the last membership change, proposed here */

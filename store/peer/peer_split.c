@@ -12,8 +12,8 @@
  * with its term, its vote and perhaps entries, and is kept. The split is known to be committed then, and is applied
  * before the replica may be destroyed, or take a snapshot (peer_is_replaying): without it the log would have no rows.
  *
- * From the commit of a split to its apply the leader's lease is not renewed. Until then it may serve reads of the new
- * region's range, and replicas of the new region on other stores wait for an election timeout after their own apply
+ * From the proposal of a split to its apply the leader's lease is not renewed. (The leader may be the last to have the
+ * entry: the others may commit it and apply it first.) Until its apply it may serve reads of the new region's range, and replicas of the new region on other stores wait for an election timeout after their own apply
  * before they vote; so they cannot have a leader while that lease is valid. The replica on the store that led at the
  * apply need not wait: nobody else can have a lease, and this store's router knows both ranges.
  */
