@@ -60,6 +60,7 @@ void peer_publish(struct peer *peer)
 static void step_down(struct peer *peer)
 {
 	lease_expire(&peer->lease);
+	peer->split_index = peer->change_index = 0;
 	peer_publish(peer);
 	atomic_fetch_sub(&peer->shard->leaders, 1);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);

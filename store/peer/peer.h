@@ -76,8 +76,8 @@ struct peer {
 	struct split_half *half; /* of the split that is being applied */
 	uint32_t splits_committed; /* handed to apply, and not applied: meanwhile the lease is not renewed */
 	uint32_t splits_measured; /* on workers */
-	uint64_t split_index,
-		change_index; /* the last split, and the last membership change, proposed here */
+	/* The last split, and the last membership change, that this leader has proposed; 0: none. */
+	uint64_t split_index, change_index;
 	uint64_t replay_index; /* what was known to be committed when it started; 0: nothing */
 	bool is_split_over; /* the store stops: `splitting` will not be applied */
 	bool is_fetching; /* a worker reads entries from the log */
