@@ -277,6 +277,37 @@ static void second_split_waits_for_the_first(void **state)
 	sim_cluster_close(&cluster);
 }
 
+static void await_other_leader(struct sim_cluster *cluster)
+{
+	for (int i = 0; i < 100 && sim_cluster_leader(cluster) == 1; i++)
+		sim_cluster_run(cluster, 100 * SIM_MS);
+	assert_int_not_equal(sim_cluster_await_leader(cluster), 1);
+}
+
+/* The index that it had in the old leader's log means nothing in the new one, which may end before it. */
+static void leader_whose_split_was_lost_may_split_again(void **state)
+{
+	struct asked *split;
+	struct sim_cluster cluster;
+
+	(void)state;
+	begin(&cluster, 9, 3, 0);
+	cut_others(&cluster, true);
+	for (int i = 0; i < 8; i++)
+		write_begin(&cluster, 1, 0, test_op_put("a", "lost"));
+	sim_cluster_run(&cluster, 50 * SIM_MS);
+	split = split_begin(&cluster, 1, "m", 2);
+	sim_cluster_run(&cluster, 50 * SIM_MS);
+	cut_others(&cluster, false);
+	sim_cluster_cut(&cluster, 1, true);
+	await_other_leader(&cluster);
+	sim_cluster_cut(&cluster, 1, false);
+	assert_int_equal(await(&cluster, split), STATUS_STALE_COMMAND);
+	sim_cluster_lead_from(&cluster, 1, 1);
+	assert_int_equal(split_at(&cluster, 1, 1, "m", 2), 0);
+	sim_cluster_close(&cluster);
+}
+
 static bool is_joint(void *argument)
 {
 	struct sim_cluster *cluster = argument;
@@ -531,6 +562,7 @@ int main(void)
 		cmocka_unit_test(another_epoch_is_refused),
 		cmocka_unit_test(split_and_change_of_members_exclude_each_other),
 		cmocka_unit_test(second_split_waits_for_the_first),
+		cmocka_unit_test(leader_whose_split_was_lost_may_split_again),
 		cmocka_unit_test(region_with_a_joint_configuration_is_refused),
 		cmocka_unit_test(too_many_local_rows_are_refused),
 		cmocka_unit_test(who_does_not_lead_says_who_does),
