@@ -308,8 +308,13 @@ static bool has_upper_rows(struct sim_cluster *cluster)
 	return has;
 }
 
+/* No snapshot may come before the rows are cleared. */
 static bool has_cleared(void *argument)
 {
+	const struct peer *peer = peer_of(argument, 3, 2);
+
+	if (sim_cluster_region_at(argument, 3, "x") == 2)
+		assert_true(atomic_load(&peer->route->is_installing));
 	return !has_upper_rows(argument) && sim_cluster_region_at(argument, 3, "x") == 0;
 }
 
@@ -418,7 +423,43 @@ static void region_stays_when_the_one_it_was_split_off_leaves(void **state)
 	}
 }
 
+/* A tombstone comes before a restarted replica has applied the split again. It comes again later. */
+static void replica_that_knew_of_a_split_is_not_destroyed_before_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct peer_envelope envelope = {.region = 1,
+			.epoch = {.conf_version = 99, .version = 1},
+			.from = {.id = 1, .store = 1},
+			.to = {.id = 3, .store = 3},
+			.is_tombstone = true};
+		struct raft_message message = {0};
+		struct sim_cluster cluster;
+
+		begin(&cluster, 180 + seed, NO_FLUSH);
+		assert_int_equal(split_at(&cluster, 1), 0);
+		sim_cluster_write_to(&cluster, "x", test_op_put("x", "after the split"), NULL);
+		await_applied(&cluster, 3, 2);
+		sim_store_crash(sim_cluster_store(&cluster, 3));
+		sim_cluster_open(&cluster, 3);
+		raftkv_step(raftkv_of(&cluster, 3), &envelope, &message);
+		await_applied(&cluster, 3, 2);
+		assert_row_at_3(&cluster, "x", "after the split");
+		sim_cluster_close(&cluster);
+	}
+}
+
 /* ---- Snapshots -------------------------------------------------------------------------------------------------- */
+
+/* Until it does not reach back to behind `last`. */
+static void let_log_go_on(struct sim_cluster *cluster, uint64_t last)
+{
+	for (int i = 0; i < 40 && status_of(cluster, 1, 1).first_index <= last + 1; i++) {
+		write_object(cluster, "c", 30);
+		sim_cluster_run(cluster, SIM_S);
+	}
+	assert_true(status_of(cluster, 1, 1).first_index > last + 1);
+}
 
 /* The log of region 1 goes on without store 3, which misses the split. */
 static void begin_missed(struct sim_cluster *cluster, uint64_t seed)
@@ -433,11 +474,7 @@ static void begin_missed(struct sim_cluster *cluster, uint64_t seed)
 	sim_cluster_cut(cluster, 3, true);
 	assert_int_equal(split_at(cluster, 1), 0);
 	sim_cluster_write_to(cluster, "x", test_op_put("x", "after the split"), NULL);
-	for (int i = 0; i < 40 && status_of(cluster, 1, 1).first_index <= last + 1; i++) {
-		write_object(cluster, "c", 30);
-		sim_cluster_run(cluster, SIM_S);
-	}
-	assert_true(status_of(cluster, 1, 1).first_index > last + 1);
+	let_log_go_on(cluster, last);
 	sim_cluster_cut(cluster, 3, false);
 }
 
@@ -462,6 +499,57 @@ static void replica_that_missed_the_split_gets_a_narrower_snapshot(void **state)
 		assert_whole(&cluster);
 		assert_true(stats_of(&cluster, 3).snapshots_received >= 2); /* of both */
 		sim_store_crash(sim_cluster_store(&cluster, 3));
+		sim_cluster_open(&cluster, 3);
+		assert_whole(&cluster);
+		sim_cluster_close(&cluster);
+	}
+}
+
+/* And the replica of the new region is not wanted there any more: nobody else clears its rows. */
+static void range_that_a_narrower_snapshot_leaves_is_cleared(void **state)
+{
+	struct sim_cluster cluster;
+
+	(void)state;
+	begin_missed(&cluster, 215);
+	sim_cluster_cut(&cluster, 3, true);
+	sim_cluster_change_of(&cluster, 2, &remove_3);
+	sim_cluster_run(&cluster, SIM_S);
+	sim_cluster_cut(&cluster, 3, false);
+	assert_true(has_upper_rows(&cluster));
+	assert_true(sim_run(cluster.world, PATIENCE, is_narrower, &cluster));
+	assert_false(has_upper_rows(&cluster));
+	await_gone(&cluster, 3, 2);
+	await_applied(&cluster, 3, 1);
+	sim_cluster_close(&cluster);
+}
+
+/* A snapshot replaces the log of which the rows of the new region are to come again. Power fails at any disk operation. */
+static void region_stays_when_the_one_it_was_split_off_is_replaced(void **state)
+{
+	(void)state;
+	for (uint64_t at = 0; at < 48; at++) {
+		struct sim_cluster cluster;
+		struct sim_store *store;
+		uint64_t last;
+
+		begin(&cluster, 260 + at, 1000);
+		store = sim_cluster_store(&cluster, 3);
+		sim_store_stop(store);
+		store->options.flush_age_ms = NO_FLUSH;
+		sim_cluster_open(&cluster, 3);
+		for (uint32_t number = 1; number <= 2; number++)
+			raftkv_of(&cluster, number)->options.log_size_max = LOG_SMALL;
+		assert_int_equal(split_at(&cluster, 1), 0);
+		sim_cluster_write_to(&cluster, "x", test_op_put("x", "after the split"), NULL);
+		await_applied(&cluster, 3, 2);
+		last = status_of(&cluster, 3, 1).last_index;
+		sim_cluster_cut(&cluster, 3, true);
+		let_log_go_on(&cluster, last);
+		sim_cluster_cut(&cluster, 3, false);
+		sim_node_crash_after(store->node, at);
+		sim_cluster_run(&cluster, 3 * (uint64_t)SIM_S);
+		sim_store_crash(store);
 		sim_cluster_open(&cluster, 3);
 		assert_whole(&cluster);
 		sim_cluster_close(&cluster);
@@ -738,7 +826,10 @@ int main(void)
 		cmocka_unit_test(replica_that_was_removed_before_the_split_does_not_start),
 		cmocka_unit_test(later_replica_takes_the_place_of_the_splits_own),
 		cmocka_unit_test(region_stays_when_the_one_it_was_split_off_leaves),
+		cmocka_unit_test(replica_that_knew_of_a_split_is_not_destroyed_before_it),
 		cmocka_unit_test(replica_that_missed_the_split_gets_a_narrower_snapshot),
+		cmocka_unit_test(range_that_a_narrower_snapshot_leaves_is_cleared),
+		cmocka_unit_test(region_stays_when_the_one_it_was_split_off_is_replaced),
 		cmocka_unit_test(narrower_snapshot_survives_power_loss),
 		cmocka_unit_test(split_that_the_leader_has_not_applied_ends_its_lease),
 		cmocka_unit_test(power_fails_at_any_change_of_rows),
