@@ -204,6 +204,17 @@ static void append_submit(struct append *append)
 	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
 }
 
+void append_raise_commit(struct peer *peer, uint64_t commit)
+{
+	struct append_queue *queue = &peer->appends;
+
+	if (queue->hard_state.commit < commit)
+		queue->hard_state.commit = commit;
+	for (struct append *append = queue->first; append; append = append->next)
+		if (append->state != APPEND_SUBMITTED && append->hard_state.commit < commit)
+			append->hard_state.commit = commit;
+}
+
 static void install(struct append *append)
 {
 	struct peer *peer = append->peer;

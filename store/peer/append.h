@@ -39,6 +39,8 @@ void append_start(struct peer *peer, struct raft_message *message);
 void append_go_on(struct peer *peer);
 /* The snapshot at the front is installed: continues with the appends behind it. */
 void append_on_installed(struct peer *peer);
+/* No record from now on has a lower commit index. The log has the entry. */
+void append_raise_commit(struct peer *peer, uint64_t commit);
 /* Space may have been freed: retries the refused payloads and records. */
 void append_resume(struct peer *peer);
 /* Gives back the extents of the queue's payloads. Nothing of the queue may be logged, applied or read afterwards. */

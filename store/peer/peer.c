@@ -60,10 +60,17 @@ void peer_publish(struct peer *peer)
 static void step_down(struct peer *peer)
 {
 	lease_expire(&peer->lease);
+	peer->split_index = peer->change_index = 0;
 	peer_publish(peer);
 	atomic_fetch_sub(&peer->shard->leaders, 1);
 	proposal_queue_fail(&peer->proposals, STATUS_STALE_COMMAND);
 	evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
+}
+
+/* Whether reads that came before the change of the role go on waiting. */
+static bool keeps_reads(const struct peer *peer, enum raft_role before)
+{
+	return peer_is_alone(peer) || (before != RAFT_LEADER && peer_may_wait(peer));
 }
 
 void peer_check_role(struct peer *peer)
@@ -81,7 +88,7 @@ void peer_check_role(struct peer *peer)
 		step_down(peer);
 	if (peer->role == RAFT_LEADER)
 		atomic_fetch_add(&peer->shard->leaders, 1);
-	if (!peer_is_alone(peer))
+	if (!keeps_reads(peer, role))
 		read_index_queue_fail(&peer->pending_reads, role == RAFT_LEADER, STATUS_STALE_COMMAND);
 }
 
@@ -90,7 +97,7 @@ void peer_check_role(struct peer *peer)
 bool peer_may_renew(const struct peer *peer)
 {
 	PLANT("split:lease_renewed", return true);
-	return peer->splits_committed == 0;
+	return peer->splits_committed == 0 && peer->applied.index >= peer->split_index;
 }
 
 /* A committed entry of this term proves that a quorum followed this leader after the entry was proposed. */
@@ -228,15 +235,25 @@ uint64_t peer_campaign_time(const struct peer *peer)
 	return peer->campaigned == 0 ? 0 : peer->campaigned + tick_ns;
 }
 
+/* Raft may lead already where the role is still the old one. */
+static bool is_about_to_lead(const struct peer *peer)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	return raft.soft_state.role == RAFT_LEADER;
+}
+
 /* Whether requests wait here although nobody leads. */
 bool peer_may_wait(const struct peer *peer)
 {
-	return peer->role == RAFT_LEADER || peer_is_alone(peer) || peer_expects_to_lead(peer);
+	return peer->role == RAFT_LEADER || peer_is_alone(peer) || peer_expects_to_lead(peer) ||
+	       is_about_to_lead(peer);
 }
 
 static void refuse_writes_of_others(struct peer *peer)
 {
-	if (!peer_may_wait(peer) && peer->evaluations.first)
+	if (peer->evaluations.first && !peer_may_wait(peer))
 		evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 

@@ -74,10 +74,11 @@ struct peer {
 	struct apply_task *splitting; /* the split whose new region's log is being begun */
 	struct apply_task *held; /* tasks behind it, in order */
 	struct split_half *half; /* of the split that is being applied */
-	uint32_t splits_committed; /* and not applied: meanwhile the lease is not renewed */
+	uint32_t splits_committed; /* handed to apply, and not applied: meanwhile the lease is not renewed */
 	uint32_t splits_measured; /* on workers */
-	uint64_t split_index,
-		change_index; /* the last split, and the last membership change, proposed here */
+	/* The last split, and the last membership change, that this leader has proposed; 0: none. */
+	uint64_t split_index, change_index;
+	uint64_t replay_index; /* what was known to be committed when it started; 0: nothing */
 	bool is_split_over; /* the store stops: `splitting` will not be applied */
 	bool is_fetching; /* a worker reads entries from the log */
 	struct peer_refill *refills; /* MsgApp messages that wait for payloads, in order */

@@ -144,7 +144,7 @@ void peer_install_begin(struct peer *peer, const struct raft_message *message, s
 {
 	uint64_t index = message->snapshot->index;
 
-	if (index <= peer->applied.index || !install_begin(peer, stage)) {
+	if (index <= peer->applied.index || peer_is_replaying(peer) || !install_begin(peer, stage)) {
 		peer_discard_stage(peer->shard, stage);
 		return;
 	}

@@ -30,6 +30,13 @@ static inline bool peer_is_alone(const struct peer *peer)
 	return peer->region.peer_count == 1 && region_is_sole_voter(&peer->region, peer->id);
 }
 
+/* Whether it still applies what it knew to be committed when it started. A split among it has begun the log of another
+ * region, which must get its rows before this log may go. */
+static inline bool peer_is_replaying(const struct peer *peer)
+{
+	return peer->applied.index < peer->replay_index;
+}
+
 uint64_t peer_tick_now(const struct raftkv *raftkv);
 /* Whether a lease that the replica promised before its restart may still hold. */
 bool peer_is_quiet_voter(const struct peer *peer);

@@ -92,6 +92,7 @@ static int read_hard_state(struct peer *peer)
 	struct log_engine *log = peer_engines(peer)->log;
 	int status = log->ops->hard_state(log, peer->region.id, &peer->appends.hard_state);
 
+	peer->replay_index = peer->appends.hard_state.commit;
 	/* A replica that a message created may not have written anything. */
 	return status == STATUS_NOT_FOUND && peer->region.peer_count == 0 ? 0 : status;
 }
@@ -106,6 +107,7 @@ static int find_empty(struct peer *peer)
 		return status == STATUS_NOT_FOUND ? 0 : status;
 	region_close(&position.region);
 	peer->is_empty = true;
+	peer->replay_index = 0;
 	peer->empty_end = position.applied;
 	return 0;
 }

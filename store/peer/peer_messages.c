@@ -264,7 +264,8 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	bool is_meant = envelope->is_tombstone ? envelope->to.id == peer->id : envelope->to.id > peer->id;
 
 	PLANT("members:tombstone_ignored", is_older = false);
-	if (is_meant && is_older)
+	/* One that is replaying asks again (peer_ask). */
+	if (is_meant && is_older && !peer_is_replaying(peer))
 		peer_destroy(peer);
 	return is_meant;
 }

@@ -37,7 +37,7 @@ void peer_make_room(
 	uint64_t first, last;
 
 	if (!envelope->is_dispensable || message->term != peer->term || peer->role != RAFT_FOLLOWER ||
-		peer->install || peer->is_empty || index <= peer->applied.index ||
+		peer->install || peer->is_empty || peer_is_replaying(peer) || index <= peer->applied.index ||
 		log->ops->bounds(log, peer->region.id, &first, &last) < 0 || last >= index)
 		return;
 	log_info(peer_engines(peer)->logger,

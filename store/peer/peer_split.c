@@ -3,16 +3,17 @@
  *
  *   1  the leader measures the local rows (a worker), and proposes the split. It evaluates nothing more until the split
  *      is applied, and proposes no membership change
- *   2  every replica, when the entry is committed: the new region's log begins, durably (peer_half.c). What follows
- *      in the log waits
+ *   2  every replica, when the entry is committed: its commit index is made durable, and then the new region's log
+ *      begins, durably (peer_half.c). What follows in the log waits
  *   3  the split is applied, alone in its batch (apply.h)
  *   4  the router gets both ranges at once; then the new replica starts (peer_half.c)
  *
  * A crash before the batch of 3 is flushed: the split is applied again. A crash after 2: the new region's log is there,
- * with its term, its vote and perhaps entries, and is kept.
+ * with its term, its vote and perhaps entries, and is kept. The split is known to be committed then, and is applied
+ * before the replica may be destroyed, or take a snapshot (peer_is_replaying): without it the log would have no rows.
  *
- * From the commit of a split to its apply the leader's lease is not renewed. Until then it may serve reads of the new
- * region's range, and replicas of the new region on other stores wait for an election timeout after their own apply
+ * From the proposal of a split to its apply the leader's lease is not renewed. (The leader may be the last to have the
+ * entry: the others may commit it and apply it first.) Until its apply it may serve reads of the new region's range, and replicas of the new region on other stores wait for an election timeout after their own apply
  * before they vote; so they cannot have a leader while that lease is valid. The replica on the store that led at the
  * apply need not wait: nobody else can have a lease, and this store's router knows both ranges.
  */
@@ -182,9 +183,34 @@ static void on_prepared(struct split_half *half)
 	submit_next(peer);
 }
 
+static void on_commit_durable(struct log_write *write, int status)
+{
+	struct split_half *half = container_of(write, struct split_half, write);
+
+	half->status = status;
+	if (status < 0)
+		on_prepared(half);
+	else
+		half_prepare(peer_store(half->parent), half);
+}
+
+static void write_commit(struct split_half *half)
+{
+	struct peer *peer = half->parent;
+	struct log_engine *log = peer_engines(peer)->log;
+
+	half->hard_state = peer->appends.hard_state;
+	half->write = (struct log_write){.region = peer->region.id,
+		.hard_state = &half->hard_state,
+		.loop = peer->shard->loop,
+		.done = on_commit_durable};
+	log->ops->write(log, &half->write);
+}
+
 static int prepare(struct peer *peer, const struct apply_task *task)
 {
 	struct split_half *half = calloc(1, sizeof *half);
+	uint64_t index = task->message.entries.items[0].index;
 	struct region_split split;
 	int status = half ? region_split_decode(&task->message.entries.items[0], &split) : -ENOMEM;
 
@@ -194,7 +220,9 @@ static int prepare(struct peer *peer, const struct apply_task *task)
 	}
 	*half = (struct split_half){
 		.parent = peer, .region = split.region, .id = peer->id, .prepared = on_prepared};
-	half_prepare(peer_store(peer), half);
+	append_raise_commit(peer, index);
+	PLANT("split:commit_not_written", half_prepare(peer_store(peer), half); return 0);
+	write_commit(half);
 	return 0;
 }
 

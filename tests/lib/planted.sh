@@ -35,6 +35,6 @@ all_caught() {
 		caught=$(caught_by "$folder" "$bug" "$@")
 		[ -n "$caught" ] || status=1
 		echo "$bug: ${caught:+caught by test_}${caught:-not caught}"
-	done < <(grep -rhoE "planted\\(\"($parts):[a-z_]*\"\\)" "$layer" | sed 's/.*"\(.*\)".*/\1/' | sort -u)
+	done < <(grep -rhoE "(planted|PLANT)\\(\"($parts):[a-z_]*\"" "$layer" | sed 's/.*"\(.*\)".*/\1/' | sort -u)
 	return $status
 }

@@ -1,7 +1,9 @@
 /*
  * sim_cluster.h: several stores of one cluster in one simulated world, over sim_transport.h, and the requests that a
- * test makes to them. Every call blocks, and runs the world meanwhile. In a build made with PLANT=1, RAFTKV_PLANTED chooses a
- * planted bug.
+ * test makes to them. Every call blocks, and runs the world meanwhile. In a build made with PLANT=1, RAFTKV_PLANTED
+ * chooses a planted bug.
+ *
+ * Most tests have one region: calls without a region in their name or arguments are about region 1.
  */
 #ifndef RAFTKV_TESTS_LIB_SIM_CLUSTER_H
 #define RAFTKV_TESTS_LIB_SIM_CLUSTER_H
@@ -64,5 +66,38 @@ int sim_cluster_status_at(struct sim_cluster *cluster, uint32_t store, struct ra
 int sim_cluster_change_at(struct sim_cluster *cluster, uint32_t store, const struct region_change *change);
 /* Through whoever leads, until it is done; fails the test after a minute. */
 void sim_cluster_change(struct sim_cluster *cluster, const struct region_change *change);
+
+/* ---- Several regions -------------------------------------------------------------------------------------------- */
+
+/* The region that has a key, as one store knows it; 0: none, or the store does not run. */
+uint64_t sim_cluster_region_at(struct sim_cluster *cluster, uint32_t store, const char *key);
+/* As sim_cluster_leader and sim_cluster_await_leader. */
+uint32_t sim_cluster_leader_of(const struct sim_cluster *cluster, uint64_t region);
+uint32_t sim_cluster_await_leader_of(struct sim_cluster *cluster, uint64_t region);
+/* Hands the region's leadership to that store, however often it takes; fails the test after many tries. */
+void sim_cluster_lead_from(struct sim_cluster *cluster, uint64_t region, uint32_t store);
+
+/* A write as `write` says, through one store; its bufs are taken, its loop and callback are filled in. */
+struct sim_answer sim_cluster_ask_at(
+	struct sim_cluster *cluster, uint32_t store, const struct raftkv_write *write);
+/* A write of the region that has the key, through whoever leads it, again and again until it is done; fails the test
+ * after a minute. Takes both bufs. */
+void sim_cluster_write_to(
+	struct sim_cluster *cluster, const char *key, struct buf *body, struct buf *payload);
+/* A row of that region, as one store sees it. */
+struct sim_answer sim_cluster_read_in(
+	struct sim_cluster *cluster, uint32_t store, uint64_t region, const char *key, bool from_follower);
+int sim_cluster_status_of(
+	struct sim_cluster *cluster, uint32_t store, uint64_t region, struct raftkv_region_status *status);
+int sim_cluster_change_of_at(
+	struct sim_cluster *cluster, uint32_t store, uint64_t region, const struct region_change *change);
+void sim_cluster_change_of(struct sim_cluster *cluster, uint64_t region, const struct region_change *change);
+
+/* A split as `split` says, through one store: its key is taken, its loop and callback are filled in, and what it tells
+ * is set. */
+int sim_cluster_split_at(struct sim_cluster *cluster, uint32_t store, struct raftkv_split *split);
+/* Splits the region that has the key there, through whoever leads it, until a region that is led begins at the key;
+ * fails the test after a minute. */
+void sim_cluster_split(struct sim_cluster *cluster, const char *key, uint64_t new_region);
 
 #endif

@@ -46,6 +46,7 @@ static const struct {
 	const ProtobufCMessageDescriptor *message;
 	const char *name;
 } later[] = {
+	{&raftkv__peer_messages__descriptor, "message/PeerMessages.led_parent"},
 	{&raftkv__read_reply__descriptor, "message/ReadReply.routes"},
 	{&raftkv__write_reply__descriptor, "message/WriteReply.routes"},
 	{&raftkv__routes_request__descriptor, "message/RoutesRequest.key"},

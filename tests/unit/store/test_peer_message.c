@@ -34,6 +34,7 @@ static int set_up(void **state)
 		.to = {.id = 12, .store = 2, .roles = REGION_VOTER},
 		.shared_index = 77,
 		.is_tombstone = true,
+		.led_parent = true,
 	};
 	fixture->message = (struct raft_message){
 		.type = RAFT_MSG_APP,
@@ -130,6 +131,7 @@ static void every_field_comes_back(void **state)
 	assert_int_equal(envelope.to.roles, REGION_VOTER);
 	assert_int_equal(envelope.shared_index, 77);
 	assert_true(envelope.is_tombstone);
+	assert_true(envelope.led_parent);
 	raft_message_close(&message);
 	raftkv__peer_message__free_unpacked(head, NULL);
 	peer_message_free(peer_message);

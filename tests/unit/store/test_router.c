@@ -1,4 +1,4 @@
-/* Routes by id, through every growth of the table; by key, at the edges of ranges; what may not be added. */
+/* Routes by id, through every growth of the table; by key, at the edges of ranges; what may not be added; splits. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +185,85 @@ static void ranges_come_and_go(void **state)
 	assert_int_equal(region_at(fixture, "\0\226", 2), 6);
 }
 
+static struct region region_of(uint64_t id, uint32_t from, uint32_t to)
+{
+	return (struct region){
+		.id = id, .epoch = {.version = id}, .start = boundary(from), .end = boundary(to)};
+}
+
+static int split(struct fixture *fixture, uint64_t upper, uint32_t from, uint32_t at, uint32_t to)
+{
+	struct region halves[] = {region_of(5, from, at), region_of(upper, at, to)};
+	struct route *route = router_find(&fixture->router, upper);
+	int status = route ? 0 : router_add(&fixture->router, upper, NULL, NULL, &route);
+
+	if (status == 0)
+		status = router_split(
+			&fixture->router, router_find(&fixture->router, 5), &halves[0], route, &halves[1]);
+	region_close(&halves[0]);
+	region_close(&halves[1]);
+	return status;
+}
+
+static void split_places_both_halves(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(place(fixture, 5, 0, REGIONS), 0);
+	assert_int_equal(split(fixture, 6, 0, 200, REGIONS), 0);
+	assert_int_equal(region_at(fixture, "\0\307", 2), 5); /* 199 */
+	assert_int_equal(region_at(fixture, "\0\310", 2), 6); /* 200 */
+	assert_int_equal(region_at(fixture, "\377", 1), 6);
+	assert_int_equal(split(fixture, 7, 0, 100, 200), 0);
+	assert_int_equal(region_at(fixture, "", 0), 5);
+	assert_int_equal(region_at(fixture, "\0\143", 2), 5); /* 99 */
+	assert_int_equal(region_at(fixture, "\0\144", 2), 7); /* 100 */
+	assert_int_equal(region_at(fixture, "\0\310", 2), 6); /* 200 */
+	assert_int_equal(split(fixture, 8, 0, 50, 101), STATUS_CORRUPT); /* into region 7 */
+}
+
+/* Through every growth of the list of ranges: each split adds one. */
+static void ranges_are_split_many_times(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(place(fixture, 5, 0, REGIONS), 0);
+	for (uint32_t at = REGIONS - 1; at > 0; at--)
+		assert_int_equal(split(fixture, 5 + at, 0, at, at + 1), 0);
+	assert_int_equal(region_at(fixture, "", 0), 5);
+	for (uint32_t at = 1; at < REGIONS; at++) {
+		char key[] = {(char)(at >> 8), (char)at};
+
+		assert_int_equal(region_at(fixture, key, 2), 5 + at);
+	}
+}
+
+static bool covers(uint32_t from, uint32_t to, uint32_t other_from, uint32_t other_to)
+{
+	struct region region = region_of(5, from, to), other = region_of(6, other_from, other_to);
+	bool is = region_covers(&region, &other);
+
+	region_close(&region);
+	region_close(&other);
+	return is;
+}
+
+static void range_covers_what_lies_in_it(void **state)
+{
+	(void)state;
+	assert_true(covers(100, 200, 100, 200));
+	assert_true(covers(100, 200, 100, 199));
+	assert_true(covers(100, 200, 101, 200));
+	assert_false(covers(100, 200, 99, 200));
+	assert_false(covers(100, 200, 100, 201));
+	assert_false(covers(100, 200, 300, 400));
+	assert_true(covers(0, REGIONS, 0, REGIONS));
+	assert_true(covers(0, REGIONS, 100, 200));
+	assert_true(covers(100, REGIONS, 200, REGIONS));
+	assert_false(covers(100, 200, 100, REGIONS)); /* which has no bound */
+	assert_false(covers(100, 200, 0, 200));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +272,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(routes_are_visited_from_a_key_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(overlaps_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ranges_come_and_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(split_places_both_halves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ranges_are_split_many_times, set_up, tear_down),
+		cmocka_unit_test(range_covers_what_lies_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "store/rows/keys.h"
 #include "store/rows/mutations.h"
 #include "store/rows/region.h"
+#include "store/rows/region_split.h"
 #include "store/rows/slots.h"
 #include "store/snapshot/snapshot_chunk.h"
 #include "tests/lib/test.h"
@@ -105,6 +106,32 @@ static void slots_stay(void **state)
 	slots_close(&mutations, 501);
 	expect_mutations("store/mutations_slots", &mutations,
 		1u << MUTATION_PUT | 1u << MUTATION_DELETE | 1u << MUTATION_DELETE_RANGE);
+}
+
+static void splits_stay(void **state)
+{
+	const struct region_split split = {
+		.epoch = {.conf_version = 200, .version = EPOCH}, .region = 500, .key = TEXT("key")};
+	struct raft_entry entry = {.type = RAFT_ENTRY_NORMAL};
+	struct region_split decoded;
+	struct buf *data, *longer;
+
+	(void)state;
+	assert_int_equal(region_split_encode(&split, &data), 0);
+	wire_expect("store/split", buf_slice(data));
+	entry.data = wire_read("store/split");
+	assert_true(region_split_is(&entry));
+	assert_int_equal(region_split_decode(&entry, &decoded), 0);
+	assert_int_equal(decoded.epoch.conf_version, 200);
+	assert_int_equal(decoded.epoch.version, EPOCH);
+	assert_int_equal(decoded.region, 500);
+	assert_int_equal(slice_compare(decoded.key, split.key), 0);
+	longer = wire_with_tail(buf_slice(entry.data), 0);
+	buf_unref(entry.data);
+	entry.data = longer;
+	assert_int_equal(region_split_decode(&entry, &decoded), STATUS_CORRUPT);
+	buf_unref(entry.data);
+	buf_unref(data);
 }
 
 static void conf_changes_stay(void **state)
@@ -400,6 +427,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mutations_stay),
 		cmocka_unit_test(slots_stay),
+		cmocka_unit_test(splits_stay),
 		cmocka_unit_test(conf_changes_stay),
 		cmocka_unit_test(log_batches_stay),
 		cmocka_unit_test(regions_stay),
