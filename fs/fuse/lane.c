@@ -23,6 +23,7 @@ struct lane {
 	struct fuse_session *session;
 	uv_poll_t poll; /* not used by a helper */
 	bool is_reading;
+	atomic_bool is_serving; /* in read_requests */
 	struct payloads_waiter room; /* not used by a helper */
 	bool is_waiting; /* for room; `poll` then reports only the end of the connection */
 	bool is_helper;
@@ -310,6 +311,21 @@ static int read_requests(struct lane *lane)
 	return 0;
 }
 
+static int serve(struct lane *lane)
+{
+	int status;
+
+	atomic_store(&lane->is_serving, true); /* before a request leaves the kernel's queue */
+	status = read_requests(lane);
+	atomic_store(&lane->is_serving, false);
+	return status;
+}
+
+bool lane_is_serving(const struct lane *lane)
+{
+	return atomic_load(&lane->is_serving);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void on_room(struct env_mail *mail)
@@ -348,7 +364,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	if (status == 0)
-		status = read_requests(lane);
+		status = serve(lane);
 	if (status == -ENOBUFS)
 		wait_for_room(lane);
 	else if (status < 0 && status != -EAGAIN)
@@ -363,7 +379,7 @@ static void on_help(struct env_mail *mail)
 	atomic_store(&lane->is_help_asked, false);
 	if (!lane->is_reading && lane->stopped)
 		lane->stopped(lane->stopped_argument);
-	else if (lane->is_reading && read_requests(lane) == 0 && !atomic_exchange(&lane->is_help_asked, true))
+	else if (lane->is_reading && serve(lane) == 0 && !atomic_exchange(&lane->is_help_asked, true))
 		env_post(lane->options.loop, &lane->help, on_help);
 }
 

@@ -82,6 +82,10 @@ void lane_free(struct lane *lane); /* may be NULL */
 struct env_loop *lane_loop(const struct lane *lane);
 uint32_t lane_index(const struct lane *lane);
 
+/* Whether it may have requests that it has read and not handled. What it posts to its loop afterwards runs when it has
+ * handled them. Any thread. */
+bool lane_is_serving(const struct lane *lane);
+
 /* The lane that has read the request. */
 struct lane *lane_of(fuse_req_t request);
 void *lane_userdata(const struct lane *lane);

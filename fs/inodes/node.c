@@ -47,7 +47,7 @@ void node_drop_if_idle(struct node_table *table, struct node *node)
 {
 	struct ino_entry *gone = &node->entry;
 
-	if (node->opens > 0 || node->lockers || node->releases > 0)
+	if (node->opens > 0 || node->lockers || node->releases > 0 || node->writings)
 		return;
 	if (node->is_unseen)
 		gone = ino_table_set_idle(&table->nodes, gone, NODE_KEPT_MAX);

@@ -51,6 +51,8 @@ enum node_mark {
 	/* The kernel has no pages of it, apart from those that the last caller of node_take_pages is dropping. A
 	 * read or write through pages clears the mark. */
 	NODE_PAGELESS = 1 << 3,
+	/* A handle may write through pages. */
+	NODE_PAGE_WRITER = 1 << 4,
 };
 void node_set(struct node_table *table, uint64_t ino, enum node_mark mark);
 bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark);
@@ -59,6 +61,30 @@ bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark);
 void node_set_pages(struct node_table *table, uint64_t ino);
 /* For a caller that has the pages dropped next. False: there are none to drop. */
 bool node_take_pages(struct node_table *table, uint64_t ino);
+
+/* A write through pages that could not be taken at once. Embedded; the table's from node_begin_writing to
+ * node_end_writing. */
+struct node_writing {
+	struct node_writing *prev, *next; /* the table's */
+	uint64_t ino; /* the table's */
+	uint64_t offset, end; /* bytes */
+	bool is_listed; /* the table's */
+};
+/* Of an inode that is open; else nothing happens. */
+void node_begin_writing(struct node_table *table, uint64_t ino, struct node_writing *writing);
+void node_end_writing(struct node_table *table, struct node_writing *writing);
+
+/* Waits for writes of these bytes. Embedded; the table's until `wake`. */
+struct node_reader {
+	struct env_mail mail; /* the table's */
+	struct node_reader *next; /* the table's */
+	struct env_loop *loop;
+	env_mail_cb wake;
+	uint64_t ino;
+	uint64_t offset, end; /* bytes */
+};
+/* True: none is under way, and the reader is not woken. False: it is woken when one has ended, and asks again. */
+bool node_wait_writings(struct node_table *table, struct node_reader *reader);
 
 /*
  * Errors of data that could not be written after it had been acknowledged. As with Linux's errseq (lib/errseq.c), the

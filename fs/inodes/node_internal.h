@@ -1,6 +1,6 @@
 /*
- * node_internal.h: the table of nodes (node.h) from inside, for its three files: opens and marks (node.c), errors
- * (node_errors.c), locks (node_locks.c).
+ * node_internal.h: the table of nodes (node.h) from inside, for its files: opens and marks (node.c), errors
+ * (node_errors.c), locks (node_locks.c), writes under way (node_writes.c).
  */
 #ifndef RAFTKV_FS_INODES_NODE_INTERNAL_H
 #define RAFTKV_FS_INODES_NODE_INTERNAL_H
@@ -25,6 +25,8 @@ struct node {
 	uint64_t lock_drops; /* calls of node_wake_lockers */
 	unsigned releases; /* of locks, under way */
 	struct node_waiter *lockers; /* wait until a lock is dropped */
+	struct node_writing *writings; /* through pages, under way */
+	struct node_reader *readers; /* wait for them */
 };
 
 struct node_table {

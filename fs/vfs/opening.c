@@ -75,6 +75,13 @@ void opening_refuse(struct opening *opening, int error)
 	request_reply_error(&opening->request, error);
 }
 
+static bool opening_can_write_pages(const struct opening *opening)
+{
+	int flags = opening->info.flags;
+
+	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_DIRECT) && !opening_is_direct(opening);
+}
+
 struct handle *opening_make_handle(struct opening *opening)
 {
 	struct handle *handle = handle_new(opening->request.front, opening->ino, opening->has_pages,
@@ -84,6 +91,8 @@ struct handle *opening_make_handle(struct opening *opening)
 		opening_refuse(opening, -ENOMEM);
 		return NULL;
 	}
+	if (opening_can_write_pages(opening))
+		node_set(opening->request.front->nodes, opening->ino, NODE_PAGE_WRITER);
 	opening->request.has_node = opening->has_pages = false; /* the handle has them now */
 	return handle;
 }

@@ -10,13 +10,15 @@
 #include "fs/vfs/ops.h"
 #include "fs/vfs/privileges.h"
 #include "fs/vfs/reply.h"
+#include "fs/vfs/write_order.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 
 /*
  * ---- READ ----
  *
- *   op_read        writes out buffered data of these bytes
+ *   op_read        waits for writes that the kernel sent before
+ *   read_ordered   writes out buffered data of these bytes
  *   read_flushed   asks for the bytes
  *   read_found     adds zeroes if the store's file ends before buffered data, and replies
  */
@@ -31,6 +33,7 @@ struct read {
 	uint8_t bytes[];
 };
 
+static void read_ordered(struct request *request);
 static void read_flushed(struct request *request);
 static void read_found(struct request *request);
 
@@ -53,11 +56,21 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 	read->offset = (uint64_t)offset;
 	read->size = size;
 	read->finding.bytes = read->bytes;
-	if (!(info->flags & O_DIRECT))
-		node_set_pages(read->request.front->nodes, ino);
 	request_count_payload(&read->request, size);
+	if (info->flags & O_DIRECT) {
+		read_ordered(&read->request);
+		return;
+	}
+	node_set_pages(read->request.front->nodes, ino);
+	write_order_wait(&read->request, ino, read->offset, read->size, read_ordered);
+}
+
+static void read_ordered(struct request *request)
+{
+	struct read *read = read_of(request);
+
 	request_write_back_range(
-		&read->request, ino, read->offset, read->size, &read->buffered_end, read_flushed);
+		request, read->ino, read->offset, read->size, &read->buffered_end, read_flushed);
 }
 
 static void read_flushed(struct request *request)

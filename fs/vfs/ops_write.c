@@ -43,6 +43,7 @@ struct write {
 	int flags; /* of open(2) */
 	bool is_clip; /* a write of mapped pages */
 	bool is_kill; /* strips suid and sgid */
+	struct node_writing writing; /* through pages, when it is not taken at once */
 };
 
 static void write_buffer(struct write *write, const void *data);
@@ -120,6 +121,19 @@ static void op_write(fuse_req_t fuse, fuse_ino_t ino, const char *data, size_t s
 		write_buffer(write, data);
 }
 
+/* From now on reads of these bytes through pages wait for the write. */
+static void write_list(struct write *write)
+{
+	struct request *request = &write->request;
+
+	if (request->writing || write->flags & O_DIRECT || (!write->is_clip && write->handle->is_direct))
+		return;
+	write->writing.offset = write->op.write.offset;
+	write->writing.end = write->op.write.offset + write->size;
+	request->writing = &write->writing;
+	node_begin_writing(request->front->nodes, write->ino, &write->writing);
+}
+
 /* Takes the payload, which may be NULL. */
 static void write_set_payload(struct request *request, struct buf *payload)
 {
@@ -143,9 +157,10 @@ static void write_buffer(struct write *write, const void *data)
 		write->size, op->flags, waiter);
 	if (result == 0)
 		request_reply_written(request, write->size);
-	else if (result == -EAGAIN && !request->payload)
+	else if (result == -EAGAIN && !request->payload) {
+		write_list(write);
 		write_set_payload(request, buf_copy(data, write->size));
-	else if (result != -EAGAIN)
+	} else if (result != -EAGAIN)
 		request_reply_error(request, result);
 }
 
@@ -167,6 +182,7 @@ static void write_durable(struct write *write, const void *data)
 	struct request *request = &write->request;
 	size_t size = write->size;
 
+	write_list(write);
 	write_set_payload(request,
 		size < TAKE_SIZE_MIN ? buf_copy(data, size) : lane_take_data(request->lane, data, size));
 	if (request->payload)

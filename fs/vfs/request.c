@@ -85,6 +85,8 @@ void request_free(struct request *request)
 	latencies_add(
 		&front->latencies, request->opcode, env_now(front->options.env) - request->watched.started);
 	request_drop_payload(request);
+	if (request->writing)
+		node_end_writing(front->nodes, request->writing);
 	free(request);
 	front_leave(front);
 }

@@ -35,6 +35,7 @@ struct request {
 	uint64_t ticket; /* of drops.h: request_settle waits for it; 0: none */
 	uint64_t moment; /* write_back_moment before the last question */
 	struct buf *payload; /* of a write */
+	struct node_writing *writing; /* that ends with the request; NULL: none */
 	request_cb given_up; /* for request_give_up during a wait for data; NULL: it replies -EINTR */
 	union {
 		request_cb then; /* the next step after a question, a flush, or a drop of pages */
@@ -55,6 +56,10 @@ struct request {
 		};
 		struct write_back_waiter data;
 		struct drops_waiter drop;
+		struct {
+			struct node_reader reader;
+			uint32_t lane; /* the next one to look at */
+		} order; /* write_order.h */
 	} step;
 };
 

@@ -184,6 +184,38 @@ static void test_writes_that_wait_for_the_kernel_do_not_count(void **state)
 		release(files[i]);
 }
 
+/* The kernel keeps in its page what the read answers. */
+static void test_reads_wait_for_writes_that_wait_for_room(void **state)
+{
+	const unsigned buffered_count = (16u << 20) / DATA_SIZE; /* write_back_options.file_size_max */
+	struct open_file file = create(0);
+	struct fuse_read_in read = {
+		.fh = file.fh, .offset = (uint64_t)buffered_count * DATA_SIZE, .size = 4096, .flags = O_RDWR};
+	uint64_t unique;
+	size_t size = 0;
+	uint8_t byte = 0;
+
+	(void)state;
+	fake_kernel_on_loop(&kernel, hold);
+	for (unsigned i = 0; i < buffered_count; i++)
+		send_write(file, O_RDWR, i);
+	receive(buffered_count);
+	memset(request.data, 'x', sizeof request.data);
+	send_write(file, O_RDWR, buffered_count);
+	unique = fake_kernel_send(&kernel, 0, FUSE_READ, file.node, &read, sizeof read);
+	fake_kernel_on_loop(&kernel, let_go);
+	for (int i = 0; i < 2; i++) {
+		if (next_answer() != unique)
+			continue;
+		size = answer.size;
+		byte = size > 0 ? answer.body[0] : 0;
+	}
+	memset(request.data, 0, sizeof request.data);
+	release(file);
+	assert_int_equal(size, 4096);
+	assert_int_equal(byte, 'x');
+}
+
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -193,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup(test_the_end, setup),
 		TEST(an_outage_stops_nobody_else, setup_shared),
 		TEST(writes_that_wait_for_the_kernel_do_not_count, setup),
+		TEST(reads_wait_for_writes_that_wait_for_room, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
