@@ -52,8 +52,10 @@ static int read_log(struct split_half *half, bool *has_begun)
 {
 	struct log_engine *log = peer_engines(half->peer)->log;
 	uint64_t first, last;
-	int status = log->ops->hard_state(log, half->region, &half->hard_state);
+	int status;
 
+	half->hard_state = (struct raft_hard_state){0}; /* it was the parent's (peer_split.c) */
+	status = log->ops->hard_state(log, half->region, &half->hard_state);
 	half->is_fresh = half->hard_state.term == 0;
 	*has_begun = false;
 	if (status == STATUS_NOT_FOUND)
