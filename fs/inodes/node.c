@@ -108,9 +108,9 @@ bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark)
 	return change_marks(table, ino, 0, 0) & mark;
 }
 
-void node_set_pages(struct node_table *table, uint64_t ino)
+unsigned node_set_pages(struct node_table *table, uint64_t ino)
 {
-	change_marks(table, ino, NODE_PAGELESS, 0);
+	return change_marks(table, ino, NODE_PAGELESS, 0);
 }
 
 bool node_take_pages(struct node_table *table, uint64_t ino)

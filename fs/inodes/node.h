@@ -57,8 +57,9 @@ enum node_mark {
 void node_set(struct node_table *table, uint64_t ino, enum node_mark mark);
 bool node_has(struct node_table *table, uint64_t ino, enum node_mark mark);
 
-/* The kernel may have pages of the inode from now on. Called before a read or write through pages asks the store. */
-void node_set_pages(struct node_table *table, uint64_t ino);
+/* The kernel may have pages of the inode from now on. Called before a read or write through pages asks the store.
+ * Returns the inode's marks before. */
+unsigned node_set_pages(struct node_table *table, uint64_t ino);
 /* For a caller that has the pages dropped next. False: there are none to drop. */
 bool node_take_pages(struct node_table *table, uint64_t ino);
 

@@ -61,8 +61,10 @@ static void op_read(fuse_req_t fuse, fuse_ino_t ino, size_t size, off_t offset, 
 		read_ordered(&read->request);
 		return;
 	}
-	node_set_pages(read->request.front->nodes, ino);
-	write_order_wait(&read->request, ino, read->offset, read->size, read_ordered);
+	if (node_set_pages(read->request.front->nodes, ino) & NODE_PAGE_WRITER)
+		write_order_wait(&read->request, ino, read->offset, read->size, read_ordered);
+	else
+		read_ordered(&read->request);
 }
 
 static void read_ordered(struct request *request)

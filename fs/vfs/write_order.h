@@ -16,7 +16,8 @@
 
 #include "fs/vfs/request.h"
 
-/* Calls `then` when that is so; at once for a file that nobody has open to write through pages. */
+/* Calls `then` when that is so. Only needed for a file that somebody has open to write through pages
+ * (NODE_PAGE_WRITER). */
 void write_order_wait(struct request *request, uint64_t ino, uint64_t offset, uint64_t size, request_cb then);
 
 #endif

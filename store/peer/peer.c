@@ -210,18 +210,27 @@ static void lead_if_alone(struct peer *peer)
 		peer_fetch(peer);
 }
 
+bool peer_led_parent(const struct peer *peer)
+{
+	/* Nearly no replica has such a time: the clock is not read for the others. */
+	return peer->leads_until > 0 && env_now(peer_engines(peer)->env) < peer->leads_until;
+}
+
 bool peer_expects_to_lead(const struct peer *peer)
 {
-	return env_now(peer_engines(peer)->env) < peer->leads_until && !peer_has_leader(peer);
+	return peer_led_parent(peer) && !peer_has_leader(peer);
 }
 
 /* The replica of a new region on the store that led the region before the split campaigns until it leads: the others
  * may apply the split a little later, and know nothing of the new region before. */
 static void lead_half(struct peer *peer)
 {
-	uint64_t now = env_now(peer_engines(peer)->env);
+	uint64_t now;
 
-	if (!peer_expects_to_lead(peer) || now < peer_campaign_time(peer))
+	if (!peer_expects_to_lead(peer))
+		return;
+	now = env_now(peer_engines(peer)->env);
+	if (now < peer_campaign_time(peer))
 		return;
 	peer->campaigned = now;
 	if (raw_node_campaign(peer->raft_group) == STATUS_WOULD_BLOCK)

@@ -52,7 +52,9 @@ struct evaluation_host peer_evaluation_host(struct peer *peer);
 
 /* Whether the lease may be renewed. */
 bool peer_may_renew(const struct peer *peer);
-/* Whether this replica campaigns because its store led the region that was split. */
+/* Whether its store led the region that it was split off, an election timeout ago at most. */
+bool peer_led_parent(const struct peer *peer);
+/* Whether this replica campaigns because of that. */
 bool peer_expects_to_lead(const struct peer *peer);
 /* Whether requests wait here although nobody leads. */
 bool peer_may_wait(const struct peer *peer);

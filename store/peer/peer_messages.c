@@ -49,7 +49,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 		.to = *to,
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 		.wants_snapshot = peer_wants_snapshot(peer),
-		.led_parent = env_now(peer_engines(peer)->env) < peer->leads_until,
+		.led_parent = peer_led_parent(peer),
 	};
 }
 
@@ -229,7 +229,8 @@ static bool is_up_to_date(const struct peer *peer, const struct raft_message *me
 /* Whether this replica of a new region must still let the lease of the region before the split end. */
 static bool waits_for_lease(const struct peer *peer, const struct peer_envelope *envelope)
 {
-	return !envelope->led_parent && env_now(peer_engines(peer)->env) < peer->waits_until;
+	return !envelope->led_parent && peer->waits_until > 0 &&
+	       env_now(peer_engines(peer)->env) < peer->waits_until;
 }
 
 /* A replica that is about to replace its state grants no vote. */
