@@ -269,8 +269,6 @@ static int apply_normal(struct apply_context *context)
 static int apply_change(struct apply_context *context)
 {
 	struct apply *apply = context->apply;
-	struct buf *row = NULL;
-	struct key key;
 	int status = region_change_apply(&context->task->region->region, context->entry, NULL);
 
 	if (is_refusal(status))
@@ -278,14 +276,7 @@ static int apply_change(struct apply_context *context)
 			"region %llu refused the membership change of entry %llu: %s",
 			(unsigned long long)context->region->id, (unsigned long long)context->entry->index,
 			status_name(status));
-	if (status == 0)
-		status = region_encode(context->region, &row);
-	if (status < 0)
-		return status;
-	key_region_state(&key, context->region->id);
-	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), buf_slice(row));
-	buf_unref(row);
-	return 0;
+	return status < 0 ? status : region_state_put(apply->engines->kv, apply->batch, context->region);
 }
 
 /* Makes both halves, and adds their rows to the batch, which has nothing else. */
@@ -336,12 +327,8 @@ static void put_apply_state(struct apply *apply, const struct apply_task *task)
 	const struct raft_entries *entries = &task->message.entries;
 	const struct raft_entry *last = &entries->items[entries->count - 1];
 	struct apply_state state = {last->index, last->term};
-	uint8_t row[APPLY_STATE_SIZE];
-	struct key key;
 
-	key_apply_state(&key, task->region->region.id);
-	apply_state_encode(&state, row);
-	apply->engines->kv->ops->batch_put(apply->batch, key_slice(&key), slice_of(row, sizeof row));
+	apply_state_put(apply->engines->kv, apply->batch, task->region->region.id, &state);
 }
 
 /* A fault for tests (PLANT): writes the apply state before the rows. */

@@ -3,48 +3,6 @@
 #include "proto/plant.h"
 #include "store/rows/slots.h"
 
-/* ---- The two states --------------------------------------------------------------------------------------------- */
-
-static int put_region(struct kv_engine *kv, struct kv_batch *batch, const struct region *region)
-{
-	struct buf *row = NULL;
-	struct key key;
-	int status = region_encode(region, &row);
-
-	if (status < 0)
-		return status;
-	key_region_state(&key, region->id);
-	kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
-	buf_unref(row);
-	return 0;
-}
-
-static void put_first_state(struct kv_engine *kv, struct kv_batch *batch, uint64_t region)
-{
-	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
-	uint8_t row[APPLY_STATE_SIZE];
-	struct key key;
-
-	key_apply_state(&key, region);
-	apply_state_encode(&applied, row);
-	kv->ops->batch_put(batch, key_slice(&key), slice_of(row, sizeof row));
-}
-
-/* Its rows come with the batch that has the split, so a region state is a sign of damage. */
-static int check_new(struct kv_engine *kv, uint64_t region)
-{
-	struct kv_value value = {0};
-	struct key key;
-	int status;
-
-	key_region_state(&key, region);
-	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	kv_value_close(&value);
-	if (status == STATUS_NOT_FOUND)
-		return 0;
-	return status == 0 ? STATUS_CORRUPT : status;
-}
-
 /* ---- Local rows ------------------------------------------------------------------------------------------------- */
 
 typedef int (*local_row_cb)(void *argument, struct slice key, struct slice row, struct slice value);
@@ -108,17 +66,20 @@ static int divide_row(void *argument, struct slice key, struct slice row, struct
 int split_rows_put(struct kv_engine *kv, struct kv_batch *batch, struct evaluator *evaluator,
 	const struct region *lower, const struct region *upper)
 {
+	const struct apply_state first = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
 	struct dividing dividing = {kv, batch, evaluator, upper->id, buf_slice(upper->start)};
-	int status = check_new(kv, upper->id);
+	int status = region_state_look(kv, upper->id);
 
+	/* Its rows come with the batch that has the split, so a region state is a sign of damage. */
+	if (status != STATUS_NOT_FOUND)
+		return status == 0 ? STATUS_CORRUPT : status;
+	status = each_local(kv, lower->id, divide_row, &dividing);
 	if (status == 0)
-		status = each_local(kv, lower->id, divide_row, &dividing);
+		status = region_state_put(kv, batch, lower);
 	if (status == 0)
-		status = put_region(kv, batch, lower);
+		status = region_state_put(kv, batch, upper);
 	if (status == 0)
-		status = put_region(kv, batch, upper);
-	if (status == 0)
-		put_first_state(kv, batch, upper->id);
+		apply_state_put(kv, batch, upper->id, &first);
 	return status;
 }
 

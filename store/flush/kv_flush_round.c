@@ -57,16 +57,9 @@ static void take_list(struct env_work *work)
 
 static int check_state(struct kv_engine *kv, const struct kv_flush_region *each)
 {
-	struct kv_value value = {0};
 	struct apply_state state = {0};
-	struct key key;
-	int status;
+	int status = apply_state_get(kv, NULL, KV_TIER_PERSISTED, each->region, &state);
 
-	key_apply_state(&key, each->region);
-	status = kv->ops->get(kv, NULL, KV_TIER_PERSISTED, key_slice(&key), &value);
-	if (status == 0)
-		status = apply_state_decode(value.data, &state);
-	kv_value_close(&value);
 	if (status == 0 && state.index < each->index)
 		status = STATUS_CORRUPT;
 	return status;

@@ -289,16 +289,9 @@ static void replay_region(struct inspect *inspect, uint32_t number, bool is_made
 
 static int read_applied(struct inspect *inspect, uint64_t region, uint64_t *applied)
 {
-	struct kv_value value = {0};
 	struct apply_state state = {0};
-	struct key key;
-	int status;
+	int status = apply_state_get(inspect->kv, NULL, KV_TIER_ALL, region, &state);
 
-	key_apply_state(&key, region);
-	status = inspect->kv->ops->get(inspect->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	if (status == 0)
-		status = apply_state_decode(value.data, &state);
-	kv_value_close(&value);
 	*applied = state.index;
 	return status;
 }

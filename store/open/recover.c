@@ -259,16 +259,8 @@ static int recover_log(const struct replica *replica, struct status *status)
 
 static int read_apply_state(const struct recovery *recovery, uint64_t region, struct apply_state *state)
 {
-	struct kv_value value = {0};
-	struct key key;
-	int code;
+	int code = apply_state_get(recovery->engines->kv, NULL, KV_TIER_ALL, region, state);
 
-	key_apply_state(&key, region);
-	code = recovery->engines->kv->ops->get(
-		recovery->engines->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	if (code == 0)
-		code = apply_state_decode(value.data, state);
-	kv_value_close(&value);
 	return code == STATUS_NOT_FOUND ? STATUS_CORRUPT : code;
 }
 
@@ -294,14 +286,8 @@ static int start_replica(const struct recovery *recovery, struct region *region,
 
 static int has_rows(const struct recovery *recovery, uint64_t region, bool *has)
 {
-	struct kv_engine *kv = recovery->engines->kv;
-	struct kv_value value = {0};
-	struct key key;
-	int code;
+	int code = region_state_look(recovery->engines->kv, region);
 
-	key_region_state(&key, region);
-	code = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	kv_value_close(&value);
 	*has = code == 0;
 	return code == STATUS_NOT_FOUND ? 0 : code;
 }
@@ -422,44 +408,36 @@ static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
 	return writer_written(&writer);
 }
 
-static int encode_region(const struct recovery *recovery, uint32_t number, struct slice start,
-	struct slice end, struct buf **row)
+/* Makes region `number` of a new store. The caller closes it. */
+static int make_region(
+	const struct recovery *recovery, uint32_t number, uint32_t count, struct region *region)
 {
 	const struct raftkv_options *options = recovery->options;
 	struct region_peer peers[REGION_PEERS_MAX] = {{1, recovery->engines->dir.ident.store, REGION_VOTER}};
 	uint32_t peer_count = options->initial_store_count > 0 ? options->initial_store_count : 1;
-	struct region region;
-	int status;
+	uint8_t start[4], end[4];
 
 	for (uint32_t i = 0; i < options->initial_store_count; i++)
 		peers[i] = (struct region_peer){i + 1, options->initial_stores[i], REGION_VOTER};
-	status = region_init(&region, number + 1, start, end, peers, peer_count);
-	if (status < 0)
-		return status;
-	status = region_encode(&region, row);
-	region_close(&region);
-	return status;
+	return region_init(region, number + 1, boundary(start, number, count),
+		boundary(end, number + 1, count), peers, peer_count);
 }
 
 static int put_region(
 	const struct recovery *recovery, struct kv_batch *batch, uint32_t number, uint32_t count)
 {
 	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
-	uint8_t start[4], end[4], state[APPLY_STATE_SIZE];
-	struct buf *row = NULL;
-	struct key key;
-	int status = encode_region(
-		recovery, number, boundary(start, number, count), boundary(end, number + 1, count), &row);
+	struct kv_engine *kv = recovery->engines->kv;
+	struct region region;
+	int status = make_region(recovery, number, count, &region);
 
 	if (status < 0)
 		return status;
-	key_region_state(&key, number + 1);
-	recovery->engines->kv->ops->batch_put(batch, key_slice(&key), buf_slice(row));
-	key_apply_state(&key, number + 1);
-	apply_state_encode(&applied, state);
-	recovery->engines->kv->ops->batch_put(batch, key_slice(&key), slice_of(state, sizeof state));
-	buf_unref(row);
-	return 0;
+	status = region_state_put(kv, batch, &region);
+	if (status == 0)
+		apply_state_put(kv, batch, region.id, &applied);
+	region_close(&region);
+	return status;
 }
 
 static int put_regions(const struct recovery *recovery, uint32_t count)

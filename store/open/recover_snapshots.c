@@ -12,16 +12,9 @@
 /* Clears the replica's old range, if its region state is still there. */
 static int clear_old(struct engines *engines, uint64_t id)
 {
-	struct kv_value value = {0};
 	struct region region;
-	struct key key;
-	int status;
+	int status = region_state_get(engines->kv, NULL, KV_TIER_ALL, id, &region);
 
-	key_region_state(&key, id);
-	status = engines->kv->ops->get(engines->kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	if (status == 0)
-		status = region_decode(value.data, &region);
-	kv_value_close(&value);
 	if (status < 0)
 		return status == STATUS_NOT_FOUND ? 0 : status;
 	status = region_clear_rows(engines->kv, &region);

@@ -3,7 +3,8 @@
  * after it.
  *
  *   keys.h           keys of rows, extent maps and states     region.h          a region, its peers, its states
- *   region_change.h  membership changes                       mutations.h       changes of rows by an entry
+ *   region_states.h  reading and writing these states         mutations.h       changes of rows by an entry
+ *   region_change.h  membership changes                       region_split.h    splits
  *   extents.h        extent maps: reading and editing         payload_list.h    large bytes of entries, by index
  *   engine_view.h    rows and objects below a view            region_view.h     keys of a view, limited to a region
  *
@@ -20,6 +21,7 @@
 #include "store/rows/region.h"
 #include "store/rows/region_change.h"
 #include "store/rows/region_split.h"
+#include "store/rows/region_states.h"
 #include "store/rows/region_view.h"
 
 #endif

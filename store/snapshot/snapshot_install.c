@@ -31,34 +31,19 @@ static int put_row(void *argument, struct slice key, struct slice value)
 /* Written last: with its state rows the region exists. */
 static int put_states(struct install *install, const struct snapshot_position *position)
 {
-	uint8_t applied[APPLY_STATE_SIZE];
-	struct buf *row;
-	struct key key;
-	int status = region_encode(&position->region, &row);
+	int status = region_state_put(install->kv, install->batch, &position->region);
 
 	if (status < 0)
 		return status;
-	key_region_state(&key, position->region.id);
-	install->kv->ops->batch_put(install->batch, key_slice(&key), buf_slice(row));
-	buf_unref(row);
-	key_apply_state(&key, position->region.id);
-	apply_state_encode(&position->applied, applied);
-	install->kv->ops->batch_put(install->batch, key_slice(&key), slice_of(applied, sizeof applied));
+	apply_state_put(install->kv, install->batch, position->region.id, &position->applied);
 	return install_write_batch(install);
 }
 
 static int check_persisted(struct kv_engine *kv, const struct snapshot_position *position)
 {
-	struct kv_value value = {0};
 	struct apply_state state = {0};
-	struct key key;
-	int status;
+	int status = apply_state_get(kv, NULL, KV_TIER_PERSISTED, position->region.id, &state);
 
-	key_apply_state(&key, position->region.id);
-	status = kv->ops->get(kv, NULL, KV_TIER_PERSISTED, key_slice(&key), &value);
-	if (status == 0)
-		status = apply_state_decode(value.data, &state);
-	kv_value_close(&value);
 	if (status == STATUS_NOT_FOUND || (status == 0 && state.index != position->applied.index))
 		status = STATUS_CORRUPT;
 	return status;

@@ -171,33 +171,14 @@ int snapshot_source_next(struct snapshot_source *source, struct buf **chunk)
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 
-static int get_row(struct snapshot_source *source, const struct key *key, struct kv_value *value)
-{
-	struct kv_engine *kv = source->engines->kv;
-
-	return kv->ops->get(kv, source->kv, KV_TIER_ALL, key_slice(key), value);
-}
-
 /* Reads the region state and apply state of the KV snapshot itself. */
 static int read_states(struct snapshot_source *source, uint64_t region)
 {
-	struct kv_value value = {0};
-	struct key key;
-	int status;
+	struct kv_engine *kv = source->engines->kv;
+	int status = apply_state_get(kv, source->kv, KV_TIER_ALL, region, &source->applied);
 
-	key_apply_state(&key, region);
-	status = get_row(source, &key, &value);
-	if (status == 0)
-		status = apply_state_decode(value.data, &source->applied);
-	kv_value_close(&value);
-	if (status < 0)
-		return status;
-	key_region_state(&key, region);
-	status = get_row(source, &key, &value);
-	if (status == 0)
-		status = region_decode(value.data, &source->head.region);
-	kv_value_close(&value);
-	return status;
+	return status < 0 ? status
+			  : region_state_get(kv, source->kv, KV_TIER_ALL, region, &source->head.region);
 }
 
 static int open_source(struct snapshot_source *source, uint64_t region)
