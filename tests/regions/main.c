@@ -3,22 +3,18 @@
  *
  *   regions [--seed N] [--seeds COUNT] [--ops N] [--bug NAME] [--verbose]
  *
- * Each seed runs in a process of its own: a store that dies in the simulation leaves its memory behind. Every
- * sixteenth seed runs twice, to see that it does the same again. With --bug (a build with PLANT=1) the run ends at
- * the first seed that shows the bug.
+ * Seeds run as tests/lib/seeds.h says. With --bug (a build with PLANT=1) the run ends at the first seed that shows the
+ * bug.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/check.h"
 #include "tests/lib/arguments.h"
+#include "tests/lib/seeds.h"
 #include "tests/regions/storm.h"
-
-#define TWICE_EVERY 16
 
 struct options {
 	uint64_t seed;
@@ -26,46 +22,15 @@ struct options {
 	uint64_t operations;
 	const char *bug;
 	bool is_verbose;
+	struct storm_totals *totals; /* shared with the children */
 };
 
-/* In a child, whose totals come back through shared memory. `shift` bytes of heap are taken first, so that a run that
- * depends on addresses does not repeat. */
-static bool run_child(const struct options *options, uint64_t seed, size_t shift, struct storm_totals *totals)
+/* In a child, whose totals come back through shared memory. */
+static void run_child(void *argument, uint64_t seed)
 {
-	int status;
-	pid_t child;
+	const struct options *options = argument;
 
-	fflush(stdout);
-	child = fork();
-	check(child >= 0);
-	if (child == 0) {
-		void *hole = malloc(shift);
-
-		storm_run(seed, options->operations, options->is_verbose, totals);
-		free(hole);
-		fflush(stdout);
-		_exit(0);
-	}
-	check(waitpid(child, &status, 0) == child);
-	if (WIFSIGNALED(status))
-		printf("violation: signal %d\n", WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static bool run_one(const struct options *options, uint64_t seed, struct storm_totals *totals)
-{
-	uint64_t trace;
-
-	if (!run_child(options, seed, 1, totals))
-		return false;
-	if (seed % TWICE_EVERY != 0)
-		return true;
-	trace = totals->trace;
-	if (!run_child(options, seed, 1 << 20, totals))
-		return false;
-	if (totals->trace != trace)
-		printf("violation: the same seed does something else the second time\n");
-	return totals->trace == trace;
+	storm_run(seed, options->operations, options->is_verbose, options->totals);
 }
 
 static void print_totals(const struct storm_totals *totals)
@@ -101,15 +66,15 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
-	struct storm_totals *totals =
-		mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t passed = 0, failed = 0;
 
-	check(totals != MAP_FAILED);
+	options.totals =
+		mmap(NULL, sizeof *options.totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(options.totals != MAP_FAILED);
 	if (options.bug)
 		check(setenv("RAFTKV_PLANTED", options.bug, 1) == 0); /* sim_cluster.h */
 	for (uint64_t seed = options.seed; seed < options.seed + options.seeds; seed++) {
-		if (run_one(&options, seed, totals)) {
+		if (seeds_run(run_child, &options, seed, &options.totals->trace)) {
 			passed++;
 			continue;
 		}
@@ -121,7 +86,7 @@ int main(int argc, char **argv)
 		if (options.bug)
 			break;
 	}
-	print_totals(totals);
+	print_totals(options.totals);
 	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
 	return failed > 0;
 }

@@ -3,27 +3,25 @@
  *
  *   sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] [--verbose]
  *
- * Each seed runs in a process of its own, because simulated processes that are killed leak their memory. Every sixteenth
- * seed runs twice and must give the same trace. With --bug (a build with PLANT=1) the run ends at the first seed that
- * shows the bug.
+ * Seeds run as tests/lib/seeds.h says. With --bug (a build with PLANT=1) the run ends at the first seed that shows the
+ * bug.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "tests/lib/arguments.h"
+#include "tests/lib/seeds.h"
 #include "tests/sim/run.h"
 #include "tests/sim/work.h"
 
-#define TWICE_EVERY	 16
 #define SEED_SECONDS_MAX 60 /* of processor time; a seed that takes longer hangs */
 
 struct options {
@@ -31,51 +29,20 @@ struct options {
 	uint64_t seeds;
 	struct run_options run;
 	const char *bug;
+	struct run_totals *totals; /* shared with the children */
 };
 
-/* In a child, whose totals come back through shared memory. `shift` bytes of heap are taken first, so that a run that
- * depends on addresses does not repeat. */
-static bool run_child(const struct options *options, uint64_t seed, size_t shift, struct run_totals *totals)
+/* In a child, whose totals come back through shared memory. */
+static void run_child(void *argument, uint64_t seed)
 {
 	const struct itimerval limit = {.it_value.tv_sec = SEED_SECONDS_MAX};
+	const struct options *options = argument;
 	struct run_options run = options->run;
-	int status;
-	pid_t child;
 
 	run.seed = seed;
-	fflush(stdout);
-	child = fork();
-	check(child >= 0);
-	if (child == 0) {
-		void *hole = malloc(shift);
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		setitimer(ITIMER_PROF, &limit, NULL);
-		run_seed(&run, totals);
-		free(hole);
-		fflush(stdout);
-		_exit(0);
-	}
-	check(waitpid(child, &status, 0) == child);
-	if (WIFSIGNALED(status))
-		printf("violation: signal %d\n", WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static bool run_one(const struct options *options, uint64_t seed, struct run_totals *totals)
-{
-	uint64_t trace;
-
-	if (!run_child(options, seed, 1, totals))
-		return false;
-	if (seed % TWICE_EVERY != 0)
-		return true;
-	trace = totals->trace;
-	if (!run_child(options, seed, 1 << 20, totals))
-		return false;
-	if (totals->trace != trace)
-		printf("violation: the same seed does something else the second time\n");
-	return totals->trace == trace;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setitimer(ITIMER_PROF, &limit, NULL);
+	run_seed(&run, options->totals);
 }
 
 static void print_list(
@@ -194,17 +161,17 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
-	struct run_totals *totals =
-		mmap(NULL, sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t passed = 0, failed = 0;
 
-	check(totals != MAP_FAILED);
+	options.totals =
+		mmap(NULL, sizeof *options.totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(options.totals != MAP_FAILED);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef RAFTKV_PLANT
 	plant_choose(options.bug);
 #endif
 	for (uint64_t seed = options.seed; seed < options.seed + options.seeds; seed++) {
-		if (run_one(&options, seed, totals)) {
+		if (seeds_run(run_child, &options, seed, &options.totals->trace)) {
 			passed++;
 			continue;
 		}
@@ -213,7 +180,7 @@ int main(int argc, char **argv)
 		if (options.bug)
 			break;
 	}
-	print_totals(totals);
+	print_totals(options.totals);
 	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
 	return failed > 0;
 }
