@@ -110,7 +110,7 @@ static int start_replica(void *argument, struct region *region, uint64_t id,
 			code == -ENOMEM ? "out of memory for region %llu" : "region %llu is there twice",
 			number);
 	*payloads = &peer->appends.payloads;
-	return peer_start(peer, region, id, applied, status);
+	return peer_start(peer, region, id, applied, !raftkv->is_new, status);
 }
 
 static int await_replica(

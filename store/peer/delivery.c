@@ -39,7 +39,8 @@ static void make_replica(struct peer *peer, uint64_t id)
 	struct region region = {.id = peer->region.id};
 	struct status status = {0};
 
-	if (peer_start(peer, &region, id, &(struct apply_state){0}, &status) < 0)
+	if (peer_start(peer, &region, id, &(struct apply_state){0}, !peer->shard->raftkv->is_new, &status) <
+		0)
 		engines_fail(&peer->shard->raftkv->engines, status.code, status.text);
 }
 

@@ -92,6 +92,23 @@ void peer_check_role(struct peer *peer)
 		read_index_queue_fail(&peer->pending_reads, role == RAFT_LEADER, STATUS_STALE_COMMAND);
 }
 
+/* ---- Proposals --------------------------------------------------------------------------------------------------- */
+
+uint64_t peer_push_proposal(struct peer *peer, struct proposal *proposal, proposal_cb finish)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	*proposal = (struct proposal){
+		.term = raft.hard_state.term,
+		.index = raft.last_index,
+		.proposed = env_now(peer_engines(peer)->env),
+		.finish = finish,
+	};
+	proposal_queue_push(&peer->proposals, proposal);
+	return raft.last_index;
+}
+
 /* ---- Ready ------------------------------------------------------------------------------------------------------ */
 
 bool peer_may_renew(const struct peer *peer)

@@ -97,8 +97,6 @@ struct peer {
 	 * requests wait for it. Until waits_until it votes for such a replica alone. */
 	uint64_t leads_until, waits_until;
 	uint64_t campaigned; /* env_now: when it last did */
-	bool is_fresh; /* made by a split, and has promised nothing before this start */
-	bool has_promised; /* made by a split, and was here before: it may have promised a lease */
 	bool is_awaited; /* a split makes this replica: no message does */
 	struct split_half *awaiting; /* waits for the end of the replica that is here */
 	bool is_leaving; /* removed, or being emptied: every request has been answered */
@@ -120,9 +118,10 @@ struct peer {
  * shard's loop, or before it runs. */
 int peer_new(struct shard *shard, uint64_t region, struct peer **peer);
 /* Starts replica `id` from the state in the engines. `region` is taken. A region without peers means that the replica
- * knows only its id and waits for a snapshot. An error leaves the store unusable. */
+ * knows only its id and waits for a snapshot. `may_have_promised`: it may have promised a lease before. An error leaves
+ * the store unusable. */
 int peer_start(struct peer *peer, struct region *region, uint64_t id, const struct apply_state *applied,
-	struct status *status);
+	bool may_have_promised, struct status *status);
 /* The replica was removed from its region: ends its requests, then destroys it. */
 void peer_destroy(struct peer *peer);
 /* The replica gives up its log and rows and is empty afterwards. */

@@ -184,24 +184,15 @@ static void half_free(struct split_half *half)
 	free(half);
 }
 
-static uint64_t election_ns(const struct peer *peer)
-{
-	const struct raftkv_options *options = &peer_store(peer)->options;
-
-	return (uint64_t)options->election_tick * options->tick_ms * NS_PER_MS;
-}
-
 static void start_replica(struct split_half *half)
 {
 	const struct apply_state applied = {REGION_FIRST_INDEX, REGION_FIRST_TERM};
 	struct peer *peer = half->peer;
 	struct status status = {0};
-	uint64_t until = env_now(peer_engines(peer)->env) + election_ns(peer);
+	uint64_t until = env_now(peer_engines(peer)->env) + peer_election_ns(peer);
 
 	peer->is_awaited = false;
-	peer->is_fresh = half->is_fresh;
-	peer->has_promised = !half->is_fresh;
-	if (peer_start(peer, &half->region_state, half->id, &applied, &status) < 0) {
+	if (peer_start(peer, &half->region_state, half->id, &applied, !half->is_fresh, &status) < 0) {
 		engines_fail(peer_engines(peer), status.code, status.text);
 		return;
 	}

@@ -38,6 +38,9 @@ static inline bool peer_is_replaying(const struct peer *peer)
 }
 
 uint64_t peer_tick_now(const struct raftkv *raftkv);
+uint64_t peer_election_ns(const struct peer *peer); /* the shortest election timeout */
+/* An entry has been appended to the leader's log: fills in `proposal`, and queues it. Returns the entry's index. */
+uint64_t peer_push_proposal(struct peer *peer, struct proposal *proposal, proposal_cb finish);
 /* Whether a lease that the replica promised before its restart may still hold. */
 bool peer_is_quiet_voter(const struct peer *peer);
 /* Advances raft's clock to now. STATUS_WOULD_BLOCK: a fetch is under way, retry after it. */

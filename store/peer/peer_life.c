@@ -53,12 +53,14 @@ static int start_raft(struct peer *peer, struct status *status)
  * because the last changes may be in the log alone. */
 static void wait_for_old_lease(struct peer *peer)
 {
-	const struct raftkv_options *options = &peer_store(peer)->options;
-	uint64_t election_ms = (uint64_t)options->election_tick * options->tick_ms;
+	peer->quiet_until = env_now(peer_engines(peer)->env) + peer_election_ns(peer);
+}
 
-	peer->wants_to_lead = peer_is_alone(peer);
-	if (peer->has_promised || (!peer_store(peer)->is_new && !peer->is_fresh))
-		peer->quiet_until = env_now(peer_engines(peer)->env) + election_ms * NS_PER_MS;
+uint64_t peer_election_ns(const struct peer *peer)
+{
+	const struct raftkv_options *options = &peer_store(peer)->options;
+
+	return (uint64_t)options->election_tick * options->tick_ms * NS_PER_MS;
 }
 
 bool peer_is_quiet_voter(const struct peer *peer)
@@ -139,7 +141,7 @@ static int start(struct peer *peer, struct status *status)
 	if (code < 0)
 		return status_set(status, code, "the mark of region %llu cannot be read: %s", region,
 			status_name(code));
-	wait_for_old_lease(peer);
+	peer->wants_to_lead = peer_is_alone(peer);
 	code = start_raft(peer, status);
 	if (code == 0)
 		atomic_fetch_add(&peer->shard->replicas, 1);
@@ -147,13 +149,15 @@ static int start(struct peer *peer, struct status *status)
 }
 
 int peer_start(struct peer *peer, struct region *region, uint64_t id, const struct apply_state *applied,
-	struct status *status)
+	bool may_have_promised, struct status *status)
 {
 	check(!peer->raft_group && region->id == peer->region.id);
 	peer->region = *region;
 	*region = (struct region){0};
 	peer->id = id;
 	peer->applied = *applied;
+	if (may_have_promised)
+		wait_for_old_lease(peer);
 	return start(peer, status);
 }
 

@@ -54,18 +54,8 @@ static bool is_against_itself(const struct peer *peer, const struct region_chang
 
 static void push_proposal(struct peer *peer, struct raftkv_change *change)
 {
-	struct raft_status raft;
-
-	raw_node_status(peer->raft_group, &raft);
 	change->conf_version = peer->region.epoch.conf_version;
-	change->proposal = (struct proposal){
-		.term = raft.hard_state.term,
-		.index = raft.last_index,
-		.proposed = env_now(peer_engines(peer)->env),
-		.finish = on_change_finished,
-	};
-	proposal_queue_push(&peer->proposals, &change->proposal);
-	peer->change_index = raft.last_index;
+	peer->change_index = peer_push_proposal(peer, &change->proposal, on_change_finished);
 }
 
 static int members_propose(struct peer *peer, struct raftkv_change *change)

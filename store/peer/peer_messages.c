@@ -93,8 +93,7 @@ void peer_send_tombstone(struct peer *peer, const struct region_peer *to)
 
 uint64_t peer_ask_time(const struct peer *peer)
 {
-	const struct raftkv_options *options = &peer_store(peer)->options;
-	uint64_t patience = (uint64_t)ASK_ELECTIONS * options->election_tick * options->tick_ms * NS_PER_MS;
+	uint64_t patience = ASK_ELECTIONS * peer_election_ns(peer);
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
 	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer))

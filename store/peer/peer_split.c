@@ -13,9 +13,10 @@
  * before the replica may be destroyed, or take a snapshot (peer_is_replaying): without it the log would have no rows.
  *
  * From the proposal of a split to its apply the leader's lease is not renewed. (The leader may be the last to have the
- * entry: the others may commit it and apply it first.) Until its apply it may serve reads of the new region's range, and replicas of the new region on other stores wait for an election timeout after their own apply
- * before they vote; so they cannot have a leader while that lease is valid. The replica on the store that led at the
- * apply need not wait: nobody else can have a lease, and this store's router knows both ranges.
+ * entry: the others may commit it and apply it first.) Until its apply it may serve reads of the new region's range, and
+ * replicas of the new region on other stores wait for an election timeout after their own apply before they vote; so they
+ * cannot have a leader while that lease is valid. The replica on the store that led at the apply need not wait: nobody
+ * else can have a lease, and this store's router knows both ranges.
  */
 #include "store/peer/peer_internal.h"
 
@@ -99,7 +100,6 @@ static int split_propose(struct peer *peer, struct raftkv_split *split)
 {
 	const struct region_split what = split_asked(peer, split);
 	struct raft_entry entry = {.type = RAFT_ENTRY_NORMAL};
-	struct raft_status raft;
 	int status = region_split_encode(&what, &entry.data);
 
 	if (status == 0)
@@ -107,17 +107,9 @@ static int split_propose(struct peer *peer, struct raftkv_split *split)
 	buf_unref(entry.data);
 	if (status < 0)
 		return status == STATUS_PROPOSAL_DROPPED ? STATUS_NOT_LEADER : status;
-	raw_node_status(peer->raft_group, &raft);
-	split->proposal = (struct proposal){
-		.term = raft.hard_state.term,
-		.index = raft.last_index,
-		.proposed = env_now(peer_engines(peer)->env),
-		.finish = on_split_finished,
-	};
-	proposal_queue_push(&peer->proposals, &split->proposal);
-	peer->split_index = raft.last_index;
+	peer->split_index = peer_push_proposal(peer, &split->proposal, on_split_finished);
 	PLANT("split:evaluated_on", return 0);
-	peer->evaluations.hold_index = raft.last_index;
+	peer->evaluations.hold_index = peer->split_index;
 	return 0;
 }
 
