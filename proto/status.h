@@ -45,7 +45,11 @@ enum status_code {
 	STATUS_SESSION_UNKNOWN = -10028, /* the session has no row in this region: a definite refusal */
 	STATUS_UNSUPPORTED =
 		-10029, /* sound, but of a newer program: a definite refusal, nothing was changed */
-	STATUS_LAST = -10030,
+	/* The evaluation needs what its region does not have. Its reply says what; nothing is logged. */
+	STATUS_INCOMPLETE = -10030,
+	/* What was read has intents: read it with those of attempts that have committed. */
+	STATUS_INTENTS = -10031,
+	STATUS_LAST = -10032,
 };
 
 struct status {

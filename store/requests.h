@@ -24,7 +24,7 @@ struct view; /* view.h */
 /* ---- Writes ----------------------------------------------------------------------------------------------------- */
 
 struct raftkv_write;
-/* `reply` (NULL on an error) is borrowed; share it to keep it. */
+/* `reply` (NULL on an error other than STATUS_INCOMPLETE) is borrowed; share it to keep it. */
 typedef void (*raftkv_write_cb)(struct raftkv_write *write, int status, struct buf *reply);
 
 struct raftkv_write {
@@ -34,6 +34,9 @@ struct raftkv_write {
 	uint64_t session; /* 0: no exactly-once slot, for the store's own process */
 	uint32_t slot;
 	bool is_retry;
+	/* Others wait for it: it is evaluated before all that is not, whatever holds those up, and room for it was
+	 * found before. */
+	bool is_urgent;
 	uint64_t sequence;
 	struct buf *body; /* shared; for the evaluator */
 	struct buf *payload; /* shared; may be NULL */

@@ -18,8 +18,10 @@
  *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open
  *     G ino                     units of this object are garbage, to be unmapped in the background
  *     C 'i'                     the region's count of inodes (records.h)
+ *     T ino attempt index       intent of an attempt (intent.h), which concerns the inode
+ *     K attempt                 the attempt has committed; the attempt begins with its anchor's ino
  *
- * H and G rows are hints into the data rows of the same region: a split gives each to the half that has its inode. In
+ * H, G, T and K rows belong to data rows of the same region: a split gives each to the half that has its inode. In
  * KEY_LOCAL of region 1, the cluster's own records (records.h), which stay there when it is split:
  *
  *     C kind                    the last id drawn      M session    a mount's session
@@ -128,6 +130,14 @@ int fs_key_parse_hold(struct slice key, uint64_t *session, uint64_t *ino, enum f
 struct fs_key fs_key_garbage(uint64_t ino);
 struct fs_key fs_key_garbage_all(void);
 int fs_key_parse_garbage(struct slice key, uint64_t *ino);
+struct attempt; /* intent.h */
+struct fs_key fs_key_intent(uint64_t ino, const struct attempt *attempt, uint32_t index);
+struct fs_key fs_key_intents(uint64_t ino); /* all T keys of the inode begin with it */
+struct fs_key fs_key_intents_all(void);
+struct fs_key fs_key_committed(const struct attempt *attempt);
+struct fs_key fs_key_committed_all(void);
+int fs_key_parse_intent(struct slice key, uint64_t *ino, struct attempt *attempt, uint32_t *index);
+int fs_key_parse_committed(struct slice key, struct attempt *attempt);
 struct fs_key fs_key_counter(uint8_t kind);
 struct fs_key fs_key_session(uint64_t session);
 struct fs_key fs_key_sessions(void); /* all M keys begin with it */

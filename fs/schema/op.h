@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "fs/schema/intent.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
 
@@ -51,6 +52,10 @@ enum op_kind {
 	OP_STORE_SET,
 	OP_ALLOCATE,
 	OP_GRACE_END,
+	OP_TRANSACT,
+	OP_PREPARE,
+	OP_RESOLVE,
+	OP_TRANSACT_END,
 	OP_KIND_END,
 };
 
@@ -289,6 +294,45 @@ struct op_allocate {
 	enum counter_kind counter;
 };
 
+/*
+ * The steps of an operation across regions (intent.h). Stores ask for them, never mounts:
+ *
+ *   OP_TRANSACT       the anchor's region, with the slot of the mount's request: evaluates `body` with what is known of
+ *                     other regions, and with the attempt's time and random numbers. STATUS_INCOMPLETE, with a lack
+ *                     (intent.h), until its intents are just those of `prepared`; then it commits. An error of the
+ *                     operation, or an operation without intents, ends the attempt without a commit. Reply: the
+ *                     operation's. STATUS_STALE_COMMAND: the attempt is of another term, or of another region.
+ *   OP_PREPARE        each other region: puts the intents that lie there. 0, also if they are there. EAGAIN: rows have
+ *                     changed since they were seen. EBUSY: an older attempt is in the way. STATUS_INCOMPLETE: younger
+ *                     ones are.
+ *   OP_RESOLVE        each other region: turns intents into their changes (`is_committed`), or takes them away. Those
+ *                     that are not there are passed over.
+ *   OP_TRANSACT_END   the anchor's region: deletes the committed record. All intents are resolved.
+ */
+struct op_transact {
+	struct attempt attempt;
+	struct intent_age age;
+	uint64_t wall; /* ns since the epoch: the operation's time */
+	uint64_t random[2];
+	struct slice facts; /* list of facts */
+	struct slice prepared; /* list of intents; empty: none yet */
+	struct slice body; /* of the mount's operation */
+};
+
+struct op_prepare {
+	struct attempt attempt;
+	struct intent_age age;
+	uint64_t wall;
+	uint32_t first; /* index of the first intent in the attempt's list */
+	struct slice intents; /* a list: all are of one dirid */
+};
+
+struct op_resolve {
+	struct attempt attempt; /* the whole of OP_TRANSACT_END */
+	bool is_committed;
+	struct slice places; /* a list: all are of one dirid */
+};
+
 struct op {
 	enum op_kind kind;
 	union {
@@ -313,6 +357,9 @@ struct op {
 		struct op_store_set store_set;
 		struct op_allocate allocate;
 		struct op_grace_end grace_end;
+		struct op_transact transact;
+		struct op_prepare prepare;
+		struct op_resolve resolve; /* OP_RESOLVE, OP_TRANSACT_END */
 	};
 };
 

@@ -28,6 +28,8 @@ enum question_kind {
 	QUESTION_HOLDER,
 	QUESTION_SPACE, /* of the store that answers; for a cluster see coordinator_room */
 	QUESTION_ATTRIBUTES_OF_MANY,
+	QUESTION_ROWS, /* for an operation across regions: `bytes` get a list of facts (intent.h) */
+	QUESTION_ATTEMPTS, /* of the leader of the anchors' region: `bytes` get an enum attempt_verdict each, one byte */
 	QUESTION_KIND_END,
 };
 
@@ -36,12 +38,13 @@ struct question {
 	uint64_t
 		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY: the first */
 	union { /* borrowed */
-		struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR */
+		struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR; ROWS: may be empty (struct wanted) */
 		struct slice inodes; /* ATTRIBUTES_OF_MANY: 8 bytes each, little endian, ascending */
+		struct slice attempts; /* ATTEMPTS: a list (intent.h); `ino` is the first one's anchor */
 	};
 	uint64_t offset; /* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session */
 	size_t size; /* bytes, at most: DATA, LINK, DIRECTORY; XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone */
-	bool is_plus; /* DIRECTORY: with attributes */
+	bool is_plus; /* DIRECTORY: with attributes; ROWS: `is_upward` (struct wanted) */
 	bool is_data; /* SEEK: SEEK_DATA */
 	bool has_trusted; /* XATTRS: trusted.* too */
 	bool takes_elsewhere; /* LOOKUP: the answer may be `is_elsewhere` */

@@ -90,7 +90,8 @@ enum inode_data {
 #define INODE_HAS_HOLDS	  UINT32_C(0x04) /* O rows */
 #define INODE_IS_DEAD	  UINT32_C(0x08) /* deleted; only its units are left, garbage that is to be unmapped */
 #define INODE_IS_LINKABLE UINT32_C(0x10) /* made with O_TMPFILE: link(2) may give it a first name */
-#define INODE_STATE_ALL	  UINT32_C(0x1f)
+#define INODE_HAS_INTENTS UINT32_C(0x20) /* T rows in KEY_LOCAL (intent.h) */
+#define INODE_STATE_ALL	  UINT32_C(0x3f)
 
 #define INODE_CUT_NONE UINT64_MAX
 

@@ -23,6 +23,8 @@ struct eval_input {
 	struct slice body; /* the operation, encoded by the layer above */
 	struct buf *payload; /* its data, or NULL; may be shared by a mutation */
 	uint64_t session; /* the client's session; 0: the store's own */
+	uint64_t region; /* its id */
+	uint64_t term; /* in which its leader evaluates */
 	uint64_t wall; /* ns since the epoch at the leader: the operation's time */
 	uint64_t random[2]; /* for new ids and seeds */
 	struct slice region_start; /* the region's range of keys */
@@ -42,7 +44,8 @@ enum split_fate {
 
 struct evaluator_ops {
 	/* 0: evaluated; `*reply` gets a reference to the reply, which holds the operation's own errno.
-	 * STATUS_WOULD_BLOCK from the view must be returned. Any other error fails the operation (STATUS_MALFORMED,
+	 * STATUS_WOULD_BLOCK from the view must be returned. STATUS_INCOMPLETE: nothing is logged, not even for a
+	 * retry, and the caller gets the reply with that status, without a confirmation. Any other error fails the operation (STATUS_MALFORMED,
 	 * STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT). On an error, mutations and reply are
 	 * dropped. */
 	int (*evaluate)(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
