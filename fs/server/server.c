@@ -8,6 +8,7 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/server/admin.h"
 #include "fs/server/load_stores.h"
+#include "fs/server/peers.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
 #include "fs/schema/store_list.h"
@@ -26,6 +27,7 @@ struct server {
 	struct raftkv *raftkv;
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
+	struct peers *peers;
 	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
@@ -204,6 +206,17 @@ static int recall(struct server *server, struct status *status)
 			: 0;
 }
 
+static int make_peers(struct server *server, struct status *status)
+{
+	const struct peers_options options = {.loop = server->options.loops[0],
+		.logger = server->options.logger,
+		.address = advertised(server),
+		.seeds = &server->seeds};
+
+	server->peers = peers_new(&options);
+	return server->peers ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_coordinator(struct server *server, struct status *status)
 {
 	const struct coordinator_options options = {.raftkv = server->raftkv,
@@ -287,7 +300,7 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, server_open_store, recall, make_coordinator, make_service,
+		make_transport, listen_for_all, server_open_store, recall, make_peers, make_coordinator, make_service,
 		make_admin, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
@@ -322,16 +335,22 @@ static void on_store_stopped(void *argument)
 		server->stopped(server->stopped_argument);
 }
 
-static void on_hearing_stopped(void *argument)
+static void on_peers_stopped(void *argument)
 {
 	struct server *server = argument;
 
-	if (--server->stopping > 0)
-		return;
 	server->stopping = 3;
 	service_stop(server->service, on_store_stopped, server);
 	rpc_server_stop(server->rpc_server, on_store_stopped, server);
 	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
+}
+
+static void on_hearing_stopped(void *argument)
+{
+	struct server *server = argument;
+
+	if (--server->stopping == 0)
+		peers_stop(server->peers, on_peers_stopped, server);
 }
 
 /* First the parts stop through which requests arrive; then the requests under way end. */
@@ -355,6 +374,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	peers_free(server->peers);
 	coordinator_free(server->coordinator);
 	raftkv_free(server->raftkv);
 	net_transport_free(server->transport);
