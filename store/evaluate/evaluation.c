@@ -65,7 +65,8 @@ static bool is_lasting(int status)
 {
 	PLANT("evaluate:incomplete_recorded", return status != STATUS_WOULD_BLOCK && status != -ENOMEM);
 	return status != STATUS_WOULD_BLOCK && status != -ENOMEM && status != STATUS_INCOMPLETE &&
-	       status != STATUS_KEY_NOT_IN_REGION && status != STATUS_STALE_COMMAND;
+	       status != STATUS_KEY_NOT_IN_REGION && status != STATUS_STALE_COMMAND &&
+	       status != STATUS_NOT_READY;
 }
 
 /* Drops what an evaluation left that failed, but the reply of an incomplete one. */

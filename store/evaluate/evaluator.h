@@ -47,8 +47,8 @@ struct evaluator_ops {
 	 * STATUS_WOULD_BLOCK from the view must be returned. STATUS_INCOMPLETE: nothing is logged, not even for a
 	 * retry, and the caller gets the reply with that status, without a confirmation. Any other error fails the
 	 * operation (STATUS_MALFORMED, STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT); a retry gets
-	 * the same one, unless it is -ENOMEM, STATUS_KEY_NOT_IN_REGION or STATUS_STALE_COMMAND. On an error, mutations
-	 * and reply are dropped. */
+	 * the same one, unless it is -ENOMEM, STATUS_KEY_NOT_IN_REGION, STATUS_STALE_COMMAND or STATUS_NOT_READY. On an
+	 * error, mutations and reply are dropped. */
 	int (*evaluate)(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
 		struct mutations *mutations, struct buf **reply);
 	/* Whether a region may begin at `key`: no operation's rows may be divided where one region must have them all.
