@@ -9,6 +9,7 @@
 
 #include "fs/server/service_read.h"
 #include "fs/server/transactions.h"
+#include "proto/plant.h"
 
 static void note_term(void *argument, const struct region *region, uint64_t term)
 {
@@ -33,6 +34,7 @@ static int check_region(const struct asked *asked, struct view *view)
 	int status = view_get(view, KEY_DATA, fs_key_slice(&key), &row);
 
 	kv_value_close(&row);
+	PLANT("reads:elsewhere_judged", return 0);
 	if (status == STATUS_KEY_NOT_IN_REGION)
 		return STATUS_EPOCH_NOT_MATCH;
 	return status == STATUS_NOT_FOUND ? 0 : status;

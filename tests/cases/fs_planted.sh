@@ -4,4 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/lib/planted.sh
-all_caught fs fs attr acl lock orphan rename data model readdir front front_full pages told write_back remote many_regions relay routes service
+failed=0
+all_caught fs fs attr acl lock orphan rename data model readdir front front_full pages told write_back remote many_regions relay routes service || failed=1
+all_caught fs reads intent_view service_intents || failed=1
+exit $failed
