@@ -33,6 +33,7 @@ struct fixture {
 	void (*on_inquiry)(struct fixture *fixture, struct inquiry *inquiry);
 	int inquiry_status;
 	bool is_silent; /* they do not say anything */
+	bool steps_down; /* this store, while it judges attempts */
 	uint32_t inquiries;
 	struct inquiry *inquiry; /* under way */
 	struct env_timer timer;
@@ -54,6 +55,8 @@ bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *
 	return false;
 }
 
+static const struct region other_region = {.id = 2, .epoch = {.version = 1, .conf_version = 1}};
+
 /* The transactions say what an attempt's number is modulo 3. */
 int transactions_verdict(struct transactions *transactions, struct view *snapshot, uint64_t region,
 	uint64_t term, const struct attempt *attempt, enum attempt_verdict *verdict)
@@ -67,6 +70,8 @@ int transactions_verdict(struct transactions *transactions, struct view *snapsho
 	assert_int_equal(term, 1);
 	*verdict = (enum attempt_verdict)(attempt->number / 3 % 3);
 	kv_value_close(&row);
+	if (status == STATUS_NOT_FOUND && ((struct fixture *)transactions)->steps_down)
+		fake_raftkv_set_regions(((struct fixture *)transactions)->raftkv, &other_region, 1);
 	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
@@ -479,12 +484,22 @@ static void verdicts_are_of_the_anchors_region(void **state)
 /* Whoever does not lead the region says nothing. */
 static void verdicts_are_of_the_leader(void **state)
 {
-	const struct region other = {.id = 2, .epoch = {.version = 1, .conf_version = 1}};
 	struct fixture *fixture = *state;
 	uint8_t verdicts[8];
 	struct finding finding = {.bytes = verdicts};
 
-	fake_raftkv_set_regions(fixture->raftkv, &other, 1);
+	fake_raftkv_set_regions(fixture->raftkv, &other_region, 1);
+	assert_int_equal(ask_for_verdicts(fixture, 0, 100, &finding), STATUS_NOT_LEADER);
+}
+
+/* The attempts that it ended with its leadership may commit yet. */
+static void who_steps_down_says_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t verdicts[8];
+	struct finding finding = {.bytes = verdicts};
+
+	fixture->steps_down = true;
 	assert_int_equal(ask_for_verdicts(fixture, 0, 100, &finding), STATUS_NOT_LEADER);
 }
 
@@ -579,6 +594,7 @@ int main(void)
 		TEST(verdicts_are_of_stores),
 		TEST(verdicts_are_of_the_anchors_region),
 		TEST(verdicts_are_of_the_leader),
+		TEST(who_steps_down_says_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
