@@ -263,7 +263,7 @@ static void on_all_prepared(struct peer_calls *calls)
 	if (attempt_has_failed(state))
 		return;
 	state->prepared_size = state->intents->size;
-	if (state->has_tree) {
+	if (state->has_tree && !planted("transact:rows_before_the_tree")) {
 		writer_close(&state->facts);
 		state->facts = writer_growing(FACTS_SIZE_MAX);
 	}
@@ -334,7 +334,7 @@ static void attempt_prepare(struct attempt_state *state, struct slice list)
  * for its own. */
 static void attempt_wait(struct attempt_state *state)
 {
-	if (state->prepared_size > 0) {
+	if (state->prepared_size > 0 && !planted("transact:waits_with_intents")) {
 		attempt_again(state);
 		return;
 	}
@@ -432,7 +432,8 @@ static uint64_t anchor_of(struct slice body)
 	return fs_ino(fs_key_get_dirid(fs_key_slice(&key)), reader_u32be(&reader));
 }
 
-static void attempt_begin(struct attempt_state *state)
+/* Gives the next attempt its name, time and random numbers. */
+static int attempt_enter(struct attempt_state *state)
 {
 	struct transactions *transactions = state->transactions;
 	const struct raftkv_write *write = &state->change->write;
@@ -444,20 +445,30 @@ static void attempt_begin(struct attempt_state *state)
 		.number = ++transactions->number};
 	state->wall = env_wall(transactions->env);
 	env_random(transactions->env, state->random, sizeof state->random);
-	status = state->attempt.term == 0     ? STATUS_NOT_LEADER
-		 : state->attempt.anchor == 0 ? STATUS_MALFORMED
-					      : attempt_table_own(&transactions->table, &state->attempt);
+	if (state->attempt.term == 0)
+		return STATUS_NOT_LEADER;
+	if (state->attempt.anchor == 0)
+		return STATUS_MALFORMED;
+	status = attempt_table_own(&transactions->table, &state->attempt);
 	state->is_entered = status == 0;
+	return status;
+}
+
+static void attempt_begin(struct attempt_state *state)
+{
+	int status = attempt_enter(state);
+
 	if (status < 0)
 		attempt_fail(state, status);
 	else
 		evaluate(state);
 }
 
-void attempts_begin(struct transactions_change *change)
+void attempts_begin(struct transactions_change *change, const struct lack *lack)
 {
 	struct transactions *transactions = change->transactions;
 	struct attempt_state *state = NULL;
+	int status;
 
 	if (transactions->attempt_count < TRANSACTIONS_ATTEMPTS_MAX)
 		state = calloc(1, sizeof *state);
@@ -472,7 +483,13 @@ void attempts_begin(struct transactions_change *change)
 	change->state = state;
 	DL_APPEND(transactions->attempts, state);
 	transactions->attempt_count++;
-	attempt_begin(state);
+	status = attempt_enter(state);
+	if (status < 0)
+		attempt_fail(state, status);
+	else if (lack->kind == LACKS_ROWS)
+		attempt_ask(state, lack->list);
+	else
+		evaluate(state);
 }
 
 struct transactions_change *attempts_find(

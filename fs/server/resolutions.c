@@ -308,7 +308,9 @@ void resolutions_begin(struct transactions *transactions, const struct attempt *
 	resolution->argument = argument;
 	DL_APPEND(transactions->resolutions, resolution);
 	transactions->resolution_count++;
-	if (kind == RESOLUTION_LOOKS)
+	PLANT("transact:done_is_committed",
+		resolution->kind = kind == RESOLUTION_LOOKS ? RESOLUTION_COMMITS : kind);
+	if (resolution->kind == RESOLUTION_LOOKS)
 		look(resolution);
 	else
 		resolution_resolve(resolution);

@@ -138,10 +138,27 @@ static struct strays_question *strays_make(struct strays *strays)
 	return question;
 }
 
+static bool is_being_asked(const struct strays *strays, uint64_t region, const struct attempt *attempt)
+{
+	const struct strays_question *question;
+
+	DL_FOREACH(strays->questions, question)
+	{
+		for (uint32_t i = 0; i < question->count; i++)
+			if (question->list[i].region == region &&
+				attempt_is_same(&question->list[i].attempt, attempt))
+				return true;
+	}
+	return false;
+}
+
 void strays_add(struct strays *strays, uint64_t region, const struct attempt *attempt, struct buf *places)
 {
-	struct strays_question *question = strays_find(strays, attempt);
+	struct strays_question *question;
 
+	if (is_being_asked(strays, region, attempt))
+		return;
+	question = strays_find(strays, attempt);
 	if (!question)
 		question = strays_make(strays);
 	if (!question)

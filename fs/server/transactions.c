@@ -79,6 +79,8 @@ static bool join(struct transactions *transactions, struct transactions_change *
 
 static int compare_ages(const struct transactions_change *one, const struct transactions_change *other)
 {
+	if (planted("transact:last_come_first"))
+		return -1;
 	return intent_age_is_older(&other->age, &one->age) ? 1 : -1;
 }
 
@@ -167,7 +169,7 @@ static void on_incomplete(struct transactions_change *change, struct buf *reply)
 	else if (change->write.session == 0) /* of which none is across regions */
 		transactions_finish(change, STATUS_MALFORMED, NULL);
 	else
-		attempts_begin(change);
+		attempts_begin(change, &lack);
 }
 
 static void transactions_on_written(struct raftkv_write *write, int status, struct buf *reply)

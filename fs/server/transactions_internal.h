@@ -62,8 +62,9 @@ uint64_t transactions_find_region(
 
 /* ---- attempts.c ---- */
 
-/* Begins the attempts of a change, which end with transactions_finish or transactions_wait. */
-void attempts_begin(struct transactions_change *change);
+/* Begins the attempts of a change, which end with transactions_finish or transactions_wait. `lack`: of rows or intents,
+ * as its evaluation said. */
+void attempts_begin(struct transactions_change *change, const struct lack *lack);
 /* The change that is a request of the same slot and sequence number, and has attempts; NULL: none. */
 struct transactions_change *attempts_find(
 	const struct transactions *transactions, const struct raftkv_write *write);
