@@ -352,7 +352,8 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 		return;
 	}
 	dispatcher_add(&dispatcher->timeouts, status == -ETIMEDOUT);
-	if (request->is_once && request->state == CLUSTER_REQUEST_SENT && !planted("transact:sent_again")) {
+	if (request->is_once && request->state == CLUSTER_REQUEST_SENT &&
+		!planted("transactions:sent_again")) {
 		dispatcher_finish(request, status, &(struct cluster_answer){0});
 		return;
 	}

@@ -120,7 +120,7 @@ static void attempt_fail(struct attempt_state *state, int status)
 static void attempt_leave(struct attempt_state *state, int status)
 {
 	attempt_table_leave(&state->transactions->table, &state->attempt);
-	PLANT("transact:over_while_unknown",
+	PLANT("transactions:over_while_unknown",
 		attempt_table_remove(&state->transactions->table, &state->attempt));
 	state->is_entered = false;
 	transactions_finish(attempt_free(state), status, NULL);
@@ -263,7 +263,7 @@ static void on_all_prepared(struct peer_calls *calls)
 	if (attempt_has_failed(state))
 		return;
 	state->prepared_size = state->intents->size;
-	if (state->has_tree && !planted("transact:rows_before_the_tree")) {
+	if (state->has_tree && !planted("transactions:rows_before_the_tree")) {
 		writer_close(&state->facts);
 		state->facts = writer_growing(FACTS_SIZE_MAX);
 	}
@@ -334,7 +334,7 @@ static void attempt_prepare(struct attempt_state *state, struct slice list)
  * for its own. */
 static void attempt_wait(struct attempt_state *state)
 {
-	if (state->prepared_size > 0 && !planted("transact:waits_with_intents")) {
+	if (state->prepared_size > 0 && !planted("transactions:waits_with_intents")) {
 		attempt_again(state);
 		return;
 	}

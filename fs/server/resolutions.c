@@ -115,7 +115,7 @@ static void resolution_on_resolved(struct peer_calls *calls)
 
 	if (resolution->status < 0)
 		note_left(resolution);
-	PLANT("transact:end_before_resolved", resolution->status = 0);
+	PLANT("transactions:end_before_resolved", resolution->status = 0);
 	if (is_committed && resolution->status == 0)
 		delete_record(resolution);
 	else
@@ -308,7 +308,7 @@ void resolutions_begin(struct transactions *transactions, const struct attempt *
 	resolution->argument = argument;
 	DL_APPEND(transactions->resolutions, resolution);
 	transactions->resolution_count++;
-	PLANT("transact:done_is_committed",
+	PLANT("transactions:done_is_committed",
 		resolution->kind = kind == RESOLUTION_LOOKS ? RESOLUTION_COMMITS : kind);
 	if (resolution->kind == RESOLUTION_LOOKS)
 		look(resolution);

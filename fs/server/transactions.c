@@ -54,7 +54,7 @@ static bool join(struct transactions *transactions, struct transactions_change *
 {
 	struct transactions_change *change;
 
-	if (!slots_are_of(copy->write.session) || planted("transact:copy_not_joined"))
+	if (!slots_are_of(copy->write.session) || planted("transactions:copy_not_joined"))
 		return false;
 	change = find_waiting(transactions, &copy->write);
 	if (change)
@@ -79,7 +79,7 @@ static bool join(struct transactions *transactions, struct transactions_change *
 
 static int compare_ages(const struct transactions_change *one, const struct transactions_change *other)
 {
-	if (planted("transact:last_come_first"))
+	if (planted("transactions:last_come_first"))
 		return -1;
 	return intent_age_is_older(&other->age, &one->age) ? 1 : -1;
 }
