@@ -303,6 +303,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.transactions = server->transactions,
 		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
