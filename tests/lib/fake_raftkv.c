@@ -289,6 +289,13 @@ int raftkv_local_snapshot(
 	return 0;
 }
 
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	(void)region;
+	*snapshot = make_snapshot(raftkv);
+	return 0;
+}
+
 struct view *raftkv_snapshot_view(struct raftkv_snapshot *snapshot, bool may_block)
 {
 	set_cold(snapshot->raftkv, !may_block);
@@ -341,6 +348,11 @@ static const struct region *fake_raftkv_find_region(const struct raftkv *raftkv,
 		if (raftkv->regions[i].id == region)
 			return &raftkv->regions[i];
 	return NULL;
+}
+
+uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
+{
+	return fake_raftkv_find_region(raftkv, region) ? 1 : 0;
 }
 
 int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
