@@ -227,7 +227,8 @@ static int make_coordinator(struct server *server, struct status *status)
 		.stores = server->list.addresses,
 		.store_count = server->list.count,
 		.found = on_recorded,
-		.found_argument = server};
+		.found_argument = server,
+		.peers = peers_dispatcher(server->peers)};
 
 	server->coordinator = coordinator_new(&options);
 	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
