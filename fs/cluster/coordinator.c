@@ -166,9 +166,8 @@ void coordinator_go_on(struct coordinator *coordinator)
 	else if (coordinator->reviewed == 0 || env_now(coordinator->env) - coordinator->reviewed >= REVIEW_NS)
 		coordinator_review(coordinator);
 	else if (!coordinator_enter_store(coordinator) && !coordinator_draw_region(coordinator) &&
-		 !coordinator_make_admin(coordinator) &&
-		 !coordinator_end_sessions(coordinator) && !coordinator_end_grace(coordinator) &&
-		 !coordinator_place(coordinator))
+		 !coordinator_make_admin(coordinator) && !coordinator_end_sessions(coordinator) &&
+		 !coordinator_end_grace(coordinator) && !coordinator_place(coordinator))
 		reclaim(coordinator);
 }
 

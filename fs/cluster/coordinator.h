@@ -53,7 +53,8 @@ struct coordinator_options {
 	/* Called for each store on record, each time that the records have been read; may be NULL. */
 	void (*found)(void *argument, const struct store_entry *entry);
 	void *found_argument;
-	struct dispatcher *peers; /* on the same loop, outlives the coordinator; NULL: ADMIN_SPLIT never comes */
+	struct dispatcher
+		*peers; /* on the same loop, outlives the coordinator; NULL: ADMIN_SPLIT never comes */
 };
 
 /* NULL: no memory. */

@@ -34,15 +34,18 @@ static void explain(const struct coordinator *coordinator, int code, struct stat
 
 	if (has_begun && code != STATUS_UNSUPPORTED)
 		status_set(status, STATUS_STALE_COMMAND,
-			"the store that leads the region does not answer, and may have split it: 'raftkv region "
+			"the store that leads the region does not answer, and may have split it: 'raftkv "
+			"region "
 			"ls' tells; to ask again for the same place is safe");
 	else if (code == STATUS_UNSUPPORTED)
 		status_set(status, code,
-			"the store that leads the region is of an older version and cannot split it: restart it "
+			"the store that leads the region is of an older version and cannot split it: restart "
+			"it "
 			"with the present one");
 	else if (code == -ETIMEDOUT)
 		status_set(status, STATUS_NOT_READY,
-			"no store that leads the region answers, and nothing was done: see 'raftkv region show' "
+			"no store that leads the region answers, and nothing was done: see 'raftkv region "
+			"show' "
 			"and 'raftkv health'");
 	else
 		status_set(status, code, "the store that leads the region cannot be asked: %s",

@@ -51,8 +51,7 @@ static void page_finish(struct region_page *page, int status)
 	if (status == 0) {
 		reply.regions = page->pointers;
 		reply.n_regions = page->count;
-		reply.next = (ProtobufCBinaryData){
-			.len = next.size, .data = (uint8_t *)(uintptr_t)next.data};
+		reply.next = (ProtobufCBinaryData){.len = next.size, .data = (uint8_t *)(uintptr_t)next.data};
 		PLANT("admin:page_ends", reply.next.len = 0);
 	}
 	rpc_answer(page->request, &reply.base, NULL, 0);
@@ -81,8 +80,7 @@ static int note_steps(struct region_page *page)
 		return -ENOMEM;
 	page->step_count = overview.region_count;
 	for (uint32_t i = 0; i < overview.region_count; i++)
-		page->steps[i] =
-			(struct planned_step){overview.regions[i].id, overview.regions[i].step.kind};
+		page->steps[i] = (struct planned_step){overview.regions[i].id, overview.regions[i].step.kind};
 	qsort(page->steps, page->step_count, sizeof *page->steps, compare_steps);
 	return 0;
 }
@@ -90,10 +88,9 @@ static int note_steps(struct region_page *page)
 static uint32_t step_of(const struct region_page *page, uint64_t region)
 {
 	const struct planned_step key = {.region = region};
-	const struct planned_step *found =
-		page->step_count > 0
-			? bsearch(&key, page->steps, page->step_count, sizeof *page->steps, compare_steps)
-			: NULL;
+	const struct planned_step *found = page->step_count > 0 ? bsearch(&key, page->steps, page->step_count,
+									  sizeof *page->steps, compare_steps)
+								: NULL;
 
 	return found ? found->kind : PLACEMENT_REST;
 }
@@ -130,8 +127,8 @@ static int take_description(struct region_page *page, struct region_draft *draft
 	draft->message.is_by_leader = status->is_serving;
 	draft->message.step = step_of(page, draft->message.region);
 	return region_draft_set_members(draft,
-		(struct region_epoch){.version = draft->message.epoch->version,
-			.conf_version = status->epoch.conf_version},
+		(struct region_epoch){
+			.version = draft->message.epoch->version, .conf_version = status->epoch.conf_version},
 		status->members, status->member_count);
 }
 
@@ -177,8 +174,8 @@ static struct region_page *page_new(
 		return NULL;
 	page->admin = admin;
 	page->request = request;
-	page->limit = message->limit > 0 && message->limit < ADMIN_REGIONS_MAX ? message->limit
-									       : ADMIN_REGIONS_MAX;
+	page->limit =
+		message->limit > 0 && message->limit < ADMIN_REGIONS_MAX ? message->limit : ADMIN_REGIONS_MAX;
 	page->ranges = calloc(page->limit, sizeof *page->ranges);
 	page->drafts = calloc(page->limit, sizeof *page->drafts);
 	page->pointers = calloc(page->limit, sizeof(*page->pointers));
@@ -202,8 +199,8 @@ int admin_on_regions(void *argument, struct rpc_request *request, const struct f
 	}
 	/* One region more than the limit: it tells where the next page begins. */
 	if (page)
-		raftkv_each_region_from(admin->options.raftkv,
-			slice_of(message->key.data, message->key.len), page->limit + 1, add_region, page);
+		raftkv_each_region_from(admin->options.raftkv, slice_of(message->key.data, message->key.len),
+			page->limit + 1, add_region, page);
 	raftkv__regions_request__free_unpacked(message, NULL);
 	if (page)
 		describe_next(page);

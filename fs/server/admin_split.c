@@ -16,7 +16,8 @@
 struct admin_split {
 	struct admin *admin;
 	struct rpc_request *request;
-	struct fs_key key; /* that was asked for; with `in_middle` that of the middle, from choose_middle on */
+	struct fs_key
+		key; /* that was asked for; with `in_middle` that of the middle, from choose_middle on */
 	bool in_middle;
 	uint64_t new_region;
 	struct region region; /* its id, range and epoch */
@@ -71,8 +72,7 @@ static int check_members(const struct admin_split *split, struct status *why)
 		if (status->members[i].peer.roles != REGION_VOTER)
 			return status_set(why, -EBUSY,
 				"a replica of region %" PRIu64 " is on its way to store %" PRIu64
-				" or leaves it: wait until 'raftkv region show %" PRIu64
-				"' has voters only",
+				" or leaves it: wait until 'raftkv region show %" PRIu64 "' has voters only",
 				split->region.id, status->members[i].peer.store, split->region.id);
 	return 0;
 }
@@ -111,8 +111,8 @@ static void explain(const struct admin_split *split, int code, struct status *wh
 		break;
 	case STATUS_CONF_CHANGE_INVALID:
 		status_set(why, -EBUSY,
-			"the members of region %" PRIu64 " are changing: wait until 'raftkv region show %" PRIu64
-			"' has voters only",
+			"the members of region %" PRIu64
+			" are changing: wait until 'raftkv region show %" PRIu64 "' has voters only",
 			split->region.id, split->region.id);
 		break;
 	case -EFBIG:
@@ -220,8 +220,7 @@ static int find(struct admin_split *split, struct status *why)
 		code = raftkv_region_range(raftkv, region, &split->region);
 	if (code < 0)
 		return status_set(why, code, "this store has no such region");
-	if (split->in_middle ||
-		slice_compare(buf_slice(split->region.start), fs_key_slice(&split->key)) != 0)
+	if (split->in_middle || slice_compare(buf_slice(split->region.start), fs_key_slice(&split->key)) != 0)
 		return 0;
 	PLANT("admin:split_again", return 0);
 	if (split->region.id == split->new_region)
