@@ -73,7 +73,8 @@ static size_t print_lines(
 			print_line(command, &line);
 		count += count < limit;
 	}
-	view_tell_left_out(left_out);
+	if (!place && !command->is_json)
+		view_tell_left_out(left_out);
 	return count;
 }
 

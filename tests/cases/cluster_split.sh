@@ -153,9 +153,33 @@ verify
 cluster_umount mnt
 cluster_mount mnt
 verify
+for i in $(seq 0 $((DIRECTORIES - 1))); do
+	within 30 sh -c "echo later >'$MOUNT/d$i/later'" || fail "no new file in d$i: $(tail -n 3 "$WORK/mnt.log")"
+done
 cluster_umount mnt
 for n in 1 2 3; do store_down $n; done
 for n in 1 2 3; do
 	"$BUILD/fsck.raftkv" "$WORK/store$n" >"$WORK/fsck" 2>&1 || fail "store $n: $(cat "$WORK/fsck")"
 done
+
+# ---- A cluster that begins with several regions ----
+for n in 1 2 3; do
+	rm -r "$WORK/store$n"
+	: >"$WORK/$n.log"
+done
+STORE_OPTIONS+=(--server.initial_regions=4)
+stores_up
+await 60 all_led
+[ "$(regions '[.[] | .start // "-", .end // "-"] | join(" ")')" = '- 0400000000 0400000000 0800000000 0800000000 0c00000000 0c00000000 -' ] || fail "the first regions are $(regions .)"
+expect 0 "$raftkv" region split --json 4 "$any"
+json .new_region 4294967296
+store_down 3
+: >"$WORK/3.log"
+store_up 3 --server.initial_regions=2
+has_ended_so() { ! kill -0 "${STORE_PIDS[3]}" 2>/dev/null && grep -q 'belongs to cluster' "$WORK/3.log"; }
+await 60 has_ended_so
+STORE_PIDS[3]=
+store_up 3
+await 60 store_is_ready 3
+for n in 1 2 3; do store_down $n; done
 exit 0

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "tests/lib/test.h"
 
 static struct store_list parse(const char *text)
@@ -101,5 +102,6 @@ int main(void)
 		cmocka_unit_test(another_list_is_another_cluster),
 	};
 
+	plant_choose(getenv("RAFTKV_PLANTED"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
