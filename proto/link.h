@@ -27,8 +27,8 @@
 #include "proto/status.h"
 
 /* Of all programs that understand each other. It is raised with what no replica may skip (raftkv.proto): other mutations,
- * rows or snapshots, other messages of Raft. */
-#define LINK_PROTOCOL		1u
+ * rows or snapshots, other messages of Raft. Since 2 rows have intents (fs/schema/intent.h), which a leader must respect. */
+#define LINK_PROTOCOL		2u
 #define LINK_PING_MS		1000u
 #define LINK_SILENCE_MS		5000u
 #define LINK_GREETING_MS	5000u

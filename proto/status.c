@@ -27,6 +27,8 @@ static const char *const domain_names[] = {
 	[STATUS_FIRST - STATUS_NOT_FOUND] = "not found",
 	[STATUS_FIRST - STATUS_SESSION_UNKNOWN] = "session unknown",
 	[STATUS_FIRST - STATUS_UNSUPPORTED] = "not supported: the program that was asked is older",
+	[STATUS_FIRST - STATUS_INCOMPLETE] = "needs rows of other regions, or waits for operations there",
+	[STATUS_FIRST - STATUS_INTENTS] = "has intents",
 };
 
 static void fill(struct status *status, int code, const char *format, va_list arguments)

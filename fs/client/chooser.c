@@ -154,7 +154,8 @@ static uint64_t choose(struct chooser *chooser, struct cluster_request *request,
 void chooser_choose(struct chooser *chooser, struct cluster_request *request, struct region_route *route)
 {
 	request->pass_on = false;
+	/* A replica that names the leader leaves the read to it. */
 	request->from_follower = request->kind == CLUSTER_REQUEST_READ && !request->is_for_leader &&
-				 chooser->reads != REMOTE_READS_LEADER;
+				 request->hints == 0 && chooser->reads != REMOTE_READS_LEADER;
 	request->store = choose(chooser, request, route);
 }

@@ -61,6 +61,11 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_allocate(evaluation, op->allocate.counter, &evaluation->reply.id);
 	case OP_GRACE_END:
 		return eval_grace_end(evaluation, &op->grace_end);
+	case OP_TRANSACT:
+	case OP_PREPARE:
+	case OP_RESOLVE:
+	case OP_TRANSACT_END:
+		return STATUS_UNSUPPORTED;
 	case OP_KIND_END:
 		break;
 	}

@@ -26,6 +26,7 @@
 #define INTENTS_OF_INODE_MAX   16u /* then others wait */
 #define INTENTS_SIZE_MAX       (64u << 10) /* bytes of the intents of one attempt */
 #define FACTS_SIZE_MAX	       (256u << 10) /* bytes of the rows that one attempt knows of other regions */
+#define ATTEMPTS_OF_LACK_MAX   256u
 
 /* An attempt's name, which no other attempt has at any time. */
 struct attempt {
@@ -111,7 +112,8 @@ struct intent_record {
 	struct intent intent; /* borrows from the row */
 };
 int intent_record_encode(const struct intent_record *record, struct writer *writer);
-int intent_record_decode(struct slice key, struct slice row, struct intent_record *record); /* or STATUS_CORRUPT */
+int intent_record_decode(
+	struct slice key, struct slice row, struct intent_record *record); /* or STATUS_CORRUPT */
 
 /* Where an intent is. */
 struct intent_place {
@@ -125,7 +127,8 @@ int intent_places_check(struct slice list); /* 1 to INTENTS_OF_ATTEMPT_MAX; 0 or
 /* A committed attempt's row (K), in the region of its anchor, until every intent is resolved. Its key is the attempt.
  * `places` is a list of all its intents. */
 void committed_record_encode(struct slice places, struct writer *writer);
-int committed_record_decode(struct slice key, struct slice row, struct attempt *attempt, struct slice *places);
+int committed_record_decode(
+	struct slice key, struct slice row, struct attempt *attempt, struct slice *places);
 
 /* ---- What travels ---- */
 
@@ -134,6 +137,8 @@ void code_intent_age(struct coder *coder, struct intent_age *age);
 
 void attempt_encode(const struct attempt *attempt, struct writer *writer);
 bool attempt_next(struct slice *rest, struct attempt *attempt);
+/* Is it a list of 1 to `count_max` attempts? 0 and their count, or STATUS_MALFORMED. */
+int attempts_check(struct slice list, uint32_t count_max, uint32_t *count);
 
 /* A row of another region, as its leader knew it. */
 struct fact {
@@ -154,6 +159,8 @@ struct wanted {
 	struct slice name; /* empty: none */
 	bool is_upward;
 };
+/* A name stands in a directory, and may be an entry's. */
+bool wanted_is_sound(const struct wanted *wanted);
 void wanted_encode(const struct wanted *wanted, struct writer *writer);
 bool wanted_next(struct slice *rest, struct wanted *wanted);
 
@@ -167,7 +174,7 @@ struct lack {
 	enum lack_kind kind;
 	struct slice list;
 };
-int lack_encode(const struct lack *lack, struct buf **reply); /* 0 or -ENOMEM */
+int lack_encode(const struct lack *lack, struct buf **reply); /* 0 or -ENOMEM; the list is sound */
 int lack_decode(struct slice reply, struct lack *lack); /* 0 or STATUS_MALFORMED */
 
 #endif

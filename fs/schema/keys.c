@@ -5,6 +5,7 @@
 #include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/status.h"
+#include "fs/schema/intent.h"
 #include "fs/schema/siphash.h"
 
 #define DIRID_SIZE	  5 /* bytes */
@@ -203,6 +204,55 @@ struct fs_key fs_key_garbage(uint64_t ino)
 	return key;
 }
 
+static void add_attempt(struct fs_key *key, const struct attempt *attempt)
+{
+	add_number(key, attempt->anchor, sizeof attempt->anchor);
+	add_number(key, attempt->region, sizeof attempt->region);
+	add_number(key, attempt->term, sizeof attempt->term);
+	add_number(key, attempt->number, sizeof attempt->number);
+}
+
+struct fs_key fs_key_intents_all(void)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'T');
+	return key;
+}
+
+struct fs_key fs_key_intents(uint64_t ino)
+{
+	struct fs_key key = fs_key_intents_all();
+
+	add_number(&key, ino, sizeof ino);
+	return key;
+}
+
+struct fs_key fs_key_intent(uint64_t ino, const struct attempt *attempt, uint32_t index)
+{
+	struct fs_key key = fs_key_intents(ino);
+
+	add_attempt(&key, attempt);
+	add_number(&key, index, sizeof index);
+	return key;
+}
+
+struct fs_key fs_key_committed_all(void)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'K');
+	return key;
+}
+
+struct fs_key fs_key_committed(const struct attempt *attempt)
+{
+	struct fs_key key = fs_key_committed_all();
+
+	add_attempt(&key, attempt);
+	return key;
+}
+
 struct fs_key fs_key_counter(uint8_t kind)
 {
 	struct fs_key key = {0};
@@ -357,6 +407,40 @@ int fs_key_parse_session(struct slice key, uint64_t *session)
 int fs_key_parse_store(struct slice key, uint64_t *store)
 {
 	return parse_numbered(key, 'S', store);
+}
+
+static void take_attempt(struct reader *reader, struct attempt *attempt)
+{
+	attempt->anchor = reader_u64be(reader);
+	attempt->region = reader_u64be(reader);
+	attempt->term = reader_u64be(reader);
+	attempt->number = reader_u64be(reader);
+	if (attempt->number == 0)
+		reader_fail(reader);
+}
+
+int fs_key_parse_intent(struct slice key, uint64_t *ino, struct attempt *attempt, uint32_t *index)
+{
+	struct reader reader = reader_of(key);
+
+	if (reader_u8(&reader) != 'T')
+		reader_fail(&reader);
+	*ino = reader_u64be(&reader);
+	take_attempt(&reader, attempt);
+	*index = reader_u32be(&reader);
+	if (*index >= INTENTS_OF_ATTEMPT_MAX)
+		reader_fail(&reader);
+	return finish(&reader);
+}
+
+int fs_key_parse_committed(struct slice key, struct attempt *attempt)
+{
+	struct reader reader = reader_of(key);
+
+	if (reader_u8(&reader) != 'K')
+		reader_fail(&reader);
+	take_attempt(&reader, attempt);
+	return finish(&reader);
 }
 
 int fs_key_parse_counter(struct slice key, uint8_t *kind)

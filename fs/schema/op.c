@@ -270,6 +270,127 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 	}
 }
 
+/* ---- Operations across regions ---- */
+
+/* May an attempt carry it out? It is an operation of one key. 0, STATUS_UNSUPPORTED or STATUS_MALFORMED. */
+static int check_inner(struct slice body)
+{
+	const uint8_t *bytes = body.data;
+	struct op inner;
+	int status;
+
+	/* The kind is behind the version: an operation across regions is not decoded, because it has a body, too. */
+	if (body.size > 1 && bytes[1] >= OP_TRANSACT && bytes[1] <= OP_TRANSACT_END)
+		return STATUS_MALFORMED;
+	status = op_decode(body, &inner);
+	if (status == 0 && op_key(&inner).size == 0)
+		status = STATUS_MALFORMED;
+	return status;
+}
+
+static void code_transact(struct coder *coder, struct op_transact *transact)
+{
+	int status;
+
+	code_attempt(coder, &transact->attempt);
+	code_intent_age(coder, &transact->age);
+	coder_u64(coder, &transact->wall);
+	coder_fixed(coder, &transact->random[0]);
+	coder_fixed(coder, &transact->random[1]);
+	coder_slice(coder, &transact->facts, FACTS_SIZE_MAX);
+	coder_check(coder, facts_check(transact->facts) == 0);
+	coder_slice(coder, &transact->prepared, INTENTS_SIZE_MAX);
+	coder_check(coder, transact->prepared.size == 0 || intents_check(transact->prepared) == 0);
+	coder_slice(coder, &transact->body, OP_BODY_SIZE_MAX);
+	status = check_inner(transact->body);
+	coder_known(coder, status != STATUS_UNSUPPORTED);
+	coder_check(coder, status == 0 || status == STATUS_UNSUPPORTED);
+}
+
+/* How many there are; 0: not all are of one dirid. */
+static uint32_t count_of_one_dirid(struct slice intents)
+{
+	uint64_t dirid = FS_DIRID_END;
+	struct intent intent;
+	uint32_t count = 0;
+
+	while (intent_next(&intents, &intent)) {
+		if (count > 0 && fs_ino_dirid(intent.ino) != dirid)
+			return 0;
+		dirid = fs_ino_dirid(intent.ino);
+		count++;
+	}
+	return count;
+}
+
+static void code_prepare(struct coder *coder, struct op_prepare *prepare)
+{
+	uint32_t count;
+
+	code_attempt(coder, &prepare->attempt);
+	code_intent_age(coder, &prepare->age);
+	coder_u64(coder, &prepare->wall);
+	coder_u32(coder, &prepare->first);
+	coder_slice(coder, &prepare->intents, INTENTS_SIZE_MAX);
+	coder_check(coder, intents_check(prepare->intents) == 0);
+	count = count_of_one_dirid(prepare->intents);
+	coder_check(coder, count > 0 && prepare->first <= INTENTS_OF_ATTEMPT_MAX - count);
+}
+
+static bool are_of_one_dirid(struct slice places)
+{
+	struct intent_place first, place;
+
+	if (!intent_place_next(&places, &first))
+		return false;
+	while (intent_place_next(&places, &place))
+		if (fs_ino_dirid(place.ino) != fs_ino_dirid(first.ino))
+			return false;
+	return true;
+}
+
+static void code_resolve(struct coder *coder, struct op_resolve *resolve)
+{
+	code_attempt(coder, &resolve->attempt);
+	coder_bool(coder, &resolve->is_committed);
+	coder_slice(coder, &resolve->places, INTENTS_SIZE_MAX);
+	coder_check(coder, intent_places_check(resolve->places) == 0 && are_of_one_dirid(resolve->places));
+}
+
+static void code_step(struct coder *coder, struct op *op)
+{
+	if (op->kind == OP_TRANSACT)
+		code_transact(coder, &op->transact);
+	else if (op->kind == OP_PREPARE)
+		code_prepare(coder, &op->prepare);
+	else if (op->kind == OP_RESOLVE)
+		code_resolve(coder, &op->resolve);
+	else
+		code_attempt(coder, &op->resolve.attempt);
+}
+
+/* The key of the operation that it carries out, which decoding has checked. */
+static struct fs_key inner_key(struct slice body)
+{
+	struct op inner;
+
+	return op_decode(body, &inner) == 0 ? op_key(&inner) : (struct fs_key){0};
+}
+
+static struct fs_key intents_key(struct slice intents)
+{
+	struct intent intent;
+
+	return intent_next(&intents, &intent) ? fs_key_inode(intent.ino) : (struct fs_key){0};
+}
+
+static struct fs_key places_key(struct slice places)
+{
+	struct intent_place place;
+
+	return intent_place_next(&places, &place) ? fs_key_inode(place.ino) : (struct fs_key){0};
+}
+
 /* ---- All of them ---- */
 
 static void code_op(struct coder *coder, struct op *op)
@@ -327,6 +448,12 @@ static void code_op(struct coder *coder, struct op *op)
 	case OP_GRACE_END:
 		code_grace_end(coder, &op->grace_end);
 		break;
+	case OP_TRANSACT:
+	case OP_PREPARE:
+	case OP_RESOLVE:
+	case OP_TRANSACT_END:
+		code_step(coder, op);
+		break;
 	default:
 		code_cluster_op(coder, op);
 	}
@@ -366,6 +493,14 @@ struct fs_key op_key(const struct op *op)
 		return fs_key_inode(op->release.inos[0]);
 	case OP_FORMAT:
 		return fs_key_inode(FS_ROOT_INO);
+	case OP_TRANSACT:
+		return inner_key(op->transact.body);
+	case OP_PREPARE:
+		return intents_key(op->prepare.intents);
+	case OP_RESOLVE:
+		return places_key(op->resolve.places);
+	case OP_TRANSACT_END:
+		return fs_key_inode(op->resolve.attempt.anchor);
 	case OP_SESSION_OPEN:
 	case OP_SESSION_CLOSE:
 	case OP_SESSION_FORGET:
@@ -412,7 +547,8 @@ static int check_names(const struct op *op)
 
 int op_encode(const struct op *op, struct buf **body)
 {
-	struct writer writer = writer_growing(OP_BODY_SIZE_MAX);
+	struct writer writer =
+		writer_growing(op->kind == OP_TRANSACT ? OP_TRANSACT_SIZE_MAX : OP_BODY_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 	struct op copy = *op;
 	int status = check_names(op);

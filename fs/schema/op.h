@@ -22,7 +22,9 @@
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
 
-#define OP_BODY_SIZE_MAX  (FS_XATTR_SIZE_MAX + 4096u) /* bytes */
+#define OP_BODY_SIZE_MAX (FS_XATTR_SIZE_MAX + 4096u) /* bytes, but of OP_TRANSACT */
+#define OP_TRANSACT_SIZE_MAX                                                                                 \
+	(OP_BODY_SIZE_MAX + FACTS_SIZE_MAX + INTENTS_SIZE_MAX + 256u) /* bytes of its body */
 #define OP_WRITE_SIZE_MAX (1u << 20) /* bytes of one write's payload, and of one copy */
 
 enum op_kind {

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "fs/schema/coder.h"
+#include "fs/schema/intent.h"
 #include "fs/schema/op_fields.h"
+#include "fs/schema/read_rows.h"
 #include "fs/schema/virtual_xattrs.h"
 #include "proto/check.h"
 
@@ -19,6 +21,8 @@
 #define DIRECTORY_SIZE_MIN  4096u
 #define INODE_SIZE	    sizeof(uint64_t) /* in question.inodes */
 #define INODES_SIZE_MAX	    (QUESTION_INODES_MAX * INODE_SIZE)
+#define ATTEMPTS_SIZE_MAX   (QUESTION_ATTEMPTS_MAX * 4 * CODEC_VARINT_SIZE_MAX)
+#define LIST_SIZE_MAX	    (ATTEMPTS_SIZE_MAX > INODES_SIZE_MAX ? ATTEMPTS_SIZE_MAX : INODES_SIZE_MAX)
 #define ATTRIBUTES_SIZE_MAX 128u /* encoded */
 
 struct fs_key question_key(const struct question *question)
@@ -108,6 +112,16 @@ static int answer_space(struct raftkv *raftkv, struct view *view, struct finding
 	return status == STATUS_NOT_FOUND ? 0 : status;
 }
 
+static int answer_rows(const struct question *question, struct view *view, struct finding *finding)
+{
+	struct wanted wanted = {question->ino, question->name, question->is_plus};
+	struct writer facts = writer_fixed(finding->bytes, question->size);
+	int status = read_rows(view, &wanted, &facts);
+
+	finding->count = facts.size;
+	return status;
+}
+
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct finding *finding)
 {
@@ -143,6 +157,9 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 		return answer_space(raftkv, view, finding);
 	case QUESTION_ATTRIBUTES_OF_MANY:
 		return answer_many(question, view, finding);
+	case QUESTION_ROWS:
+		return answer_rows(question, view, finding);
+	case QUESTION_ATTEMPTS:
 	case QUESTION_KIND_END:
 		break;
 	}
@@ -160,7 +177,8 @@ static bool has_name(enum question_kind kind)
 static bool has_bytes(enum question_kind kind)
 {
 	return kind == QUESTION_LINK || kind == QUESTION_DATA || kind == QUESTION_XATTR ||
-	       kind == QUESTION_XATTRS || kind == QUESTION_VIRTUAL_XATTR;
+	       kind == QUESTION_XATTRS || kind == QUESTION_VIRTUAL_XATTR || kind == QUESTION_ROWS ||
+	       kind == QUESTION_ATTEMPTS;
 }
 
 static void code_inodes(struct coder *coder, struct question *question)
@@ -171,8 +189,27 @@ static void code_inodes(struct coder *coder, struct question *question)
 
 static void code_name(struct coder *coder, struct question *question)
 {
+	struct wanted wanted;
+
 	coder_slice(coder, &question->name, FS_NAME_SIZE_MAX);
-	coder_check(coder, has_name(question->kind) == (question->name.size > 0));
+	wanted = (struct wanted){question->ino, question->name, false};
+	if (question->kind == QUESTION_ROWS)
+		coder_check(coder, wanted_is_sound(&wanted));
+	else
+		coder_check(coder, has_name(question->kind) == (question->name.size > 0));
+}
+
+/* What is told of the answer's size. */
+static void check_size(struct coder *coder, const struct question *question)
+{
+	uint32_t count;
+
+	coder_check(coder, question->size <= QUESTION_SIZE_MAX);
+	if (question->kind == QUESTION_ROWS)
+		coder_check(coder, question->size > 0);
+	else if (question->kind == QUESTION_ATTEMPTS)
+		coder_check(coder, attempts_check(question->attempts, QUESTION_ATTEMPTS_MAX, &count) == 0 &&
+					   question->size == count);
 }
 
 static void code_question(struct coder *coder, struct question *question)
@@ -183,12 +220,14 @@ static void code_question(struct coder *coder, struct question *question)
 	coder_u64(coder, &question->ino);
 	if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
 		code_inodes(coder, question);
+	else if (question->kind == QUESTION_ATTEMPTS)
+		coder_slice(coder, &question->attempts, ATTEMPTS_SIZE_MAX);
 	else
 		code_name(coder, question);
 	coder_u64(coder, &question->offset);
 	coder_u64(coder, &size);
-	coder_check(coder, size <= QUESTION_SIZE_MAX);
 	question->size = size;
+	check_size(coder, question);
 	coder_bool(coder, &question->is_plus);
 	coder_bool(coder, &question->is_data);
 	coder_bool(coder, &question->has_trusted);
@@ -202,7 +241,7 @@ static void code_question(struct coder *coder, struct question *question)
 
 int question_encode(const struct question *question, struct buf **bytes)
 {
-	struct writer writer = writer_growing(REPLY_SIZE_MAX + INODES_SIZE_MAX);
+	struct writer writer = writer_growing(REPLY_SIZE_MAX + LIST_SIZE_MAX);
 	struct coder coder = {.writer = &writer};
 	struct question copy = *question;
 
@@ -452,6 +491,28 @@ static int take_inodes(struct slice data, struct finding *finding)
 	return reader.status;
 }
 
+static bool are_verdicts(struct slice data)
+{
+	const uint8_t *verdicts = data.data;
+
+	for (size_t i = 0; i < data.size; i++)
+		if (verdicts[i] > ATTEMPT_IS_COMMITTED)
+			return false;
+	return true;
+}
+
+/* Is it what such a question is answered with? */
+static bool is_sound(const struct question *question, struct slice data)
+{
+	if (data.size > question->size)
+		return false;
+	if (question->kind == QUESTION_ROWS)
+		return data.size > 0 && facts_check(data) == 0;
+	if (question->kind == QUESTION_ATTEMPTS)
+		return data.size == question->size && are_verdicts(data);
+	return true;
+}
+
 int finding_take(
 	const struct question *question, struct slice bytes, struct slice data, struct finding *finding)
 {
@@ -469,7 +530,7 @@ int finding_take(
 		return take_inodes(data, finding);
 	if (!has_bytes(question->kind) || is_measured)
 		return data.size == 0 ? 0 : STATUS_MALFORMED;
-	if (finding->count != data.size || data.size > question->size)
+	if (finding->count != data.size || !is_sound(question, data))
 		return STATUS_MALFORMED;
 	if (data.size > 0)
 		memcpy(finding->bytes, data.data, data.size);

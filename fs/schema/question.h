@@ -11,8 +11,9 @@
 #include "fs/schema/read.h"
 #include "store/raftkv.h"
 
-#define QUESTION_SIZE_MAX   (1u << 20) /* bytes asked for */
-#define QUESTION_INODES_MAX 1024u /* of one ATTRIBUTES_OF_MANY */
+#define QUESTION_SIZE_MAX     (1u << 20) /* bytes asked for */
+#define QUESTION_INODES_MAX   1024u /* of one ATTRIBUTES_OF_MANY */
+#define QUESTION_ATTEMPTS_MAX 256u /* of one ATTEMPTS */
 
 enum question_kind {
 	QUESTION_LOOKUP = 1,
@@ -43,7 +44,9 @@ struct question {
 		struct slice attempts; /* ATTEMPTS: a list (intent.h); `ino` is the first one's anchor */
 	};
 	uint64_t offset; /* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session */
-	size_t size; /* bytes, at most: DATA, LINK, DIRECTORY; XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone */
+	/* Bytes, at most: DATA, LINK, DIRECTORY, ROWS (> 0); XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone.
+	 * ATTEMPTS: how many they are. */
+	size_t size;
 	bool is_plus; /* DIRECTORY: with attributes; ROWS: `is_upward` (struct wanted) */
 	bool is_data; /* SEEK: SEEK_DATA */
 	bool has_trusted; /* XATTRS: trusted.* too */
@@ -53,7 +56,8 @@ struct question {
 
 struct finding {
 	/* Set by the asker: */
-	void *bytes; /* room for question.size bytes: DATA, LINK, XATTR, XATTRS, VIRTUAL_XATTR */
+	/* Room for question.size bytes: DATA, LINK, XATTR, XATTRS, VIRTUAL_XATTR, ROWS, ATTEMPTS. */
+	void *bytes;
 	/* DIRECTORY, ATTRIBUTES_OF_MANY: before the first entry or inode; earlier ones are void. */
 	void (*begin)(void *argument);
 	union {
@@ -67,7 +71,7 @@ struct finding {
 		struct {
 			struct attributes attributes; /* LOOKUP, ATTRIBUTES, LINK, DIRECTORY, DATA */
 			union {
-				size_t count; /* bytes: LINK, DATA, XATTR, XATTRS, VIRTUAL_XATTR */
+				size_t count; /* of those bytes */
 				/* LOOKUP: the inode is in another region; `attributes` have its number and type
 				 * alone. */
 				bool is_elsewhere;
@@ -87,8 +91,8 @@ struct finding {
  * entries without attributes); all else that an answer tells has the inode's dirid. */
 struct fs_key question_key(const struct question *question);
 
-/* 0, -errno, or what the view returned; STATUS_WOULD_BLOCK: ask again with `may_block` and a view that may block.
- * `raftkv` is the store of the view. */
+/* 0, -errno, or what the view returned; STATUS_WOULD_BLOCK: ask again with `may_block` and a view that may block;
+ * STATUS_INTENTS (read.h). `raftkv` is the store of the view. ATTEMPTS is -EINVAL: no view has the answer. */
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct finding *finding);
 

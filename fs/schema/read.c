@@ -12,22 +12,51 @@
 #define POSITION_DOT_DOT 1
 #define POSITION_FIRST	 2
 
-/* With 0 the inode's slices borrow from `row`, which the caller closes (kv_value_close). */
-static int load(struct view *view, uint64_t ino, struct inode *inode, struct kv_value *row)
+static int find_one(void *argument, struct slice key, struct slice value)
+{
+	(void)argument;
+	(void)key;
+	(void)value;
+	return STATUS_INTENTS;
+}
+
+/* An inode that does not exist may be one that an operation across regions makes. */
+static int check_intents(struct view *view, uint64_t ino)
+{
+	struct fs_key low = fs_key_intents(ino), high = fs_key_after(&low);
+	int status = view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), find_one, NULL);
+
+	PLANT("fs:birth_unseen", status = 0);
+	return status == 0 ? STATUS_NOT_FOUND : status;
+}
+
+int read_inode_row(struct view *view, uint64_t ino, struct inode *inode, struct kv_value *row)
 {
 	struct fs_key key = fs_key_inode(ino);
 	int status = view_get(view, KEY_DATA, fs_key_slice(&key), row);
 
 	if (status == STATUS_NOT_FOUND)
-		return -ESTALE;
+		return check_intents(view, ino);
 	if (status != 0)
 		return status;
 	status = inode_decode(row->data, ino, inode);
-	if (status == 0 && (inode->state & INODE_IS_DEAD) != 0)
-		status = -ESTALE;
+	if (status == 0 && (inode->state & INODE_HAS_INTENTS) != 0 && !planted("fs:intents_unseen"))
+		status = STATUS_INTENTS;
 	if (status != 0)
 		kv_value_close(row);
 	return status;
+}
+
+/* As read_inode_row, but only of an inode that is alive. */
+static int load(struct view *view, uint64_t ino, struct inode *inode, struct kv_value *row)
+{
+	int status = read_inode_row(view, ino, inode, row);
+
+	if (status == 0 && (inode->state & INODE_IS_DEAD) != 0) {
+		kv_value_close(row);
+		status = -ESTALE;
+	}
+	return status == STATUS_NOT_FOUND ? -ESTALE : status;
 }
 
 /* The inode without its slices. */

@@ -2,7 +2,9 @@
  * read.h: questions about files, answered from a view (a snapshot, or the leader's overlay).
  *
  * The calls allocate nothing. Results: 0; -errno of the operation (-ENOENT, -ENOTDIR, -ESTALE: no such inode …); or
- * what the view returned (STATUS_WOULD_BLOCK, STATUS_CORRUPT, -EIO, -ENOMEM).
+ * what the view returned (STATUS_WOULD_BLOCK, STATUS_CORRUPT, -EIO, -ENOMEM). STATUS_INTENTS: an inode that was read has
+ * intents (intent.h), or one that is not there has. The same call then reads a view that shows what the committed ones
+ * make of the rows, without INODE_HAS_INTENTS, and no T rows.
  */
 #ifndef RAFTKV_FS_SCHEMA_READ_H
 #define RAFTKV_FS_SCHEMA_READ_H
@@ -12,6 +14,10 @@
 
 #include "store/kv/view.h"
 #include "fs/schema/rows.h"
+
+/* The inode's row, and what it says; also a dead inode's. With 0 the inode's slices borrow from `row`, which the caller
+ * closes (kv_value_close). STATUS_NOT_FOUND. */
+int read_inode_row(struct view *view, uint64_t ino, struct inode *inode, struct kv_value *row);
 
 /* The inode that `name` means in `parent`; "." and ".." too. -ENOENT also when the parent is gone; "." is -ESTALE.
  * STATUS_KEY_NOT_IN_REGION: `attributes` are zeroes but for the `ino` and the type in `mode` of an inode in another

@@ -75,7 +75,7 @@ uint64_t store_list_cluster(const struct store_list *list, uint32_t regions)
 
 	for (uint32_t i = 0; i < list->count; i++)
 		key[1] = siphash(key, slice_of(list->addresses[i], strlen(list->addresses[i])));
-	if (regions > 1 && !planted("fs:regions_not_in_the_cluster"))
+	if (regions > 1 && !planted("admin:regions_not_in_the_cluster"))
 		key[1] = siphash(key, slice_of(count, sizeof count));
 	return key[1] > 0 ? key[1] : 1;
 }

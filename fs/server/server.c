@@ -269,6 +269,7 @@ static int make_service(struct server *server, struct status *status)
 	const struct service_options options = {.self = &server->self,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.peers = peers_dispatcher(server->peers),
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.list = &server->list,
@@ -380,8 +381,10 @@ static void on_hearing_stopped(void *argument)
 {
 	struct server *server = argument;
 
-	if (--server->stopping == 0)
-		peers_stop(server->peers, on_peers_stopped, server);
+	if (--server->stopping > 0)
+		return;
+	service_leave_peers(server->service);
+	peers_stop(server->peers, on_peers_stopped, server);
 }
 
 /* First the parts stop through which requests arrive; then the requests under way end. */
