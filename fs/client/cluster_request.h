@@ -23,6 +23,7 @@ enum cluster_request_kind {
 	CLUSTER_REQUEST_SESSION, /* `body`: an op that takes no slot: one of sessions, or between stores */
 	CLUSTER_REQUEST_BEAT, /* a heartbeat of `session` */
 	CLUSTER_REQUEST_ROUTES, /* only the dispatcher makes these */
+	CLUSTER_REQUEST_SPLIT, /* of the region that has `key` */
 };
 
 enum cluster_request_state {
@@ -42,6 +43,7 @@ struct cluster_answer {
 	struct slice bytes;
 	struct buf *data; /* READ: the attachment of the reply; may be NULL */
 	const Raftkv__RoutesReply *routes; /* ROUTES */
+	const Raftkv__SplitReply *split; /* SPLIT; NULL with an error that no store has answered */
 	/* READ, CHANGE, SESSION: what the store knows, where the request was sent by an old route. */
 	Raftkv__Route **known;
 	size_t known_count;
@@ -60,6 +62,8 @@ struct cluster_request {
 	 * does not answer; then none has it but that one. */
 	bool is_once;
 	uint64_t answered; /* BEAT: number of the last notice that was answered */
+	bool in_middle; /* SPLIT: the leader chooses where, and nothing is done */
+	uint64_t new_region; /* SPLIT: 0: nothing is done */
 	uint64_t limit; /* ns from dispatcher_run until it ends with -ETIMEDOUT; 0: no limit */
 	/*
 	 * Called once. 0: with the answer; -errno: from the store; STATUS_SESSION_UNKNOWN: the session has ended;

@@ -11,6 +11,7 @@
 #include "fs/server/peers.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
+#include "fs/schema/split_key.h"
 #include "fs/server/transactions.h"
 #include "fs/schema/store_list.h"
 #include "proto/acceptor.h"
@@ -58,7 +59,7 @@ static int find_place(struct server *server, struct status *status)
 	if (code < 0)
 		return code;
 	server->self.store = store_list_find(&server->list, advertised(server));
-	server->self.cluster = store_list_cluster(&server->list);
+	server->self.cluster = store_list_cluster(&server->list, config->initial_regions);
 	if (server->self.store == 0)
 		return status_set(status, -EINVAL,
 			"%s is not in the list of --initial-cluster: --advertise says which of them this "
@@ -133,6 +134,35 @@ static int listen_for_all(struct server *server, struct status *status)
 	return 0;
 }
 
+/* The regions that a new cluster begins with divide the dirids evenly. */
+struct first_bounds {
+	struct fs_key keys[SERVER_INITIAL_REGIONS_MAX];
+	struct slice slices[SERVER_INITIAL_REGIONS_MAX];
+};
+
+static void fill_first_bounds(struct first_bounds *bounds, uint32_t regions)
+{
+	for (uint32_t i = 0; i + 1 < regions; i++) {
+		bounds->keys[i] = fs_split_key_of_dirid(FS_DIRID_END / regions * (i + 1));
+		bounds->slices[i] = fs_key_slice(&bounds->keys[i]);
+	}
+}
+
+static int server_open_raftkv(struct server *server, struct raftkv_options *options, struct status *status)
+{
+	struct first_bounds *bounds = malloc(sizeof *bounds);
+	int code;
+
+	if (!bounds)
+		return status_set(status, -ENOMEM, "out of memory");
+	options->initial_regions = server->options.config->server.initial_regions;
+	fill_first_bounds(bounds, options->initial_regions);
+	options->initial_bounds = bounds->slices;
+	code = raftkv_open(options, &server->raftkv, status);
+	free(bounds);
+	return code;
+}
+
 static int server_open_store(struct server *server, struct status *status)
 {
 	struct raftkv_options options = server->options.config->store;
@@ -156,7 +186,7 @@ static int server_open_store(struct server *server, struct status *status)
 	options.initial_store_count = server->list.count;
 	options.failed = server->options.failed;
 	options.failed_argument = server->options.failed_argument;
-	code = raftkv_open(&options, &server->raftkv, status);
+	code = server_open_raftkv(server, &options, status);
 	if (code < 0)
 		return code;
 	server->ident = raftkv_ident(server->raftkv);
@@ -240,7 +270,8 @@ static int make_coordinator(struct server *server, struct status *status)
 		.stores = server->list.addresses,
 		.store_count = server->list.count,
 		.found = on_recorded,
-		.found_argument = server};
+		.found_argument = server,
+		.peers = peers_dispatcher(server->peers)};
 
 	server->coordinator = coordinator_new(&options);
 	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
