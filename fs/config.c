@@ -85,6 +85,8 @@ static const struct config_rule rules[] = {
 		"Replicas of each region, on the store that coordinates the cluster; 0: as many as there "
 		"are, at "
 		"least 3."},
+	{"server", "initial_regions", KIND_COUNT, SERVER(initial_regions), 1, SERVER_INITIAL_REGIONS_MAX, "1",
+		"Regions that a new cluster begins with, the same number on each of its first stores."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
 		"Where raftkvd serves stats over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",

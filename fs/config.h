@@ -15,9 +15,10 @@
 #include "proto/logger.h"
 #include "store/raftkv.h"
 
-#define CONFIG_PATH	     "/etc/raftkv/raftkv.conf"
-#define CONFIG_LISTEN	     "unix:/run/raftkv/raftkvd.sock"
-#define CONFIG_KEY_COUNT_MAX 64
+#define CONFIG_PATH		   "/etc/raftkv/raftkv.conf"
+#define CONFIG_LISTEN		   "unix:/run/raftkv/raftkvd.sock"
+#define CONFIG_KEY_COUNT_MAX	   64
+#define SERVER_INITIAL_REGIONS_MAX 1024u
 
 /* The settings of raftkvd(8). An empty text is NULL. */
 struct config_server {
@@ -30,6 +31,7 @@ struct config_server {
 	uint32_t shards; /* threads; 0: one per core, at most 4 */
 	uint32_t session_expiry_ms;
 	uint32_t replicas; /* of each region (placement.replicas) */
+	uint32_t initial_regions; /* that a new cluster begins with, at most SERVER_INITIAL_REGIONS_MAX */
 	bool is_insecure; /* may listen on a port: anyone who reaches it has root's rights on the files */
 };
 

@@ -38,6 +38,7 @@ struct cluster {
 	struct link_self self;
 	struct store_list list;
 	uint32_t patience_ms;
+	uint32_t answer_ms; /* how long to wait for one store's answer */
 	/* The store that answered last, or was named as leader; empty: unknown. */
 	char coordinator[RECORD_ADDRESS_SIZE_MAX + 1];
 	struct completion done; /* of the current question */
@@ -63,8 +64,9 @@ static void on_opened(void *argument, struct rpc *rpc, const Raftkv__HelloReply 
 	struct cluster_question *question = argument;
 
 	(void)reply;
-	question->call = (struct rpc_call){
-		.type = question->type, .timeout = CLUSTER_ANSWER_MS * NS_PER_MS, .done = on_answer};
+	question->call = (struct rpc_call){.type = question->type,
+		.timeout = question->cluster->answer_ms * NS_PER_MS,
+		.done = on_answer};
 	if (rpc_call(rpc, &question->call, question->message, NULL, 0) < 0)
 		rpc_close(rpc);
 }
@@ -112,7 +114,7 @@ static void begin(struct env_mail *mail)
 		return;
 	}
 	env_timer_start(&question->timer, cluster->loop,
-		env_now(cluster->env) + CLUSTER_ANSWER_MS * NS_PER_MS, on_late);
+		env_now(cluster->env) + cluster->answer_ms * NS_PER_MS, on_late);
 }
 
 /* 0 or a negative status. `*answer`: the answer's head, which is the caller's. */
@@ -244,12 +246,13 @@ static void free_overview(void *reply, ProtobufCAllocator *allocator)
 	raftkv__overview_reply__free_unpacked(reply, allocator);
 }
 
-int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status)
+int cluster_stores(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status)
 {
 	Raftkv__OverviewRequest request = RAFTKV__OVERVIEW_REQUEST__INIT;
 	const struct coordinator_question question = {
 		FRAME_OVERVIEW, &request.base, unpack_overview, look_at_overview, free_overview};
 
+	request.without_regions = true;
 	*reply = ask_coordinator(cluster, &question, status);
 	return *reply ? 0 : STATUS_NOT_LEADER;
 }
@@ -271,7 +274,30 @@ static void free_request(void *reply, ProtobufCAllocator *allocator)
 	raftkv__admin_reply__free_unpacked(reply, allocator);
 }
 
-static int make(struct cluster *cluster, const struct admin_request *change, struct status *status)
+static void fill_request(struct admin_request *change, Raftkv__AdminRequest *request)
+{
+	request->kind = change->kind;
+	request->store = change->store;
+	request->state = change->state;
+	request->replacement = change->replacement;
+	request->region = change->region;
+	request->is_forced = change->is_forced;
+	request->is_dry = change->is_dry;
+	request->key = (ProtobufCBinaryData){.len = change->key.size, .data = change->key.bytes};
+	request->in_middle = change->in_middle;
+}
+
+static void take_split(struct admin_request *change, const Raftkv__AdminReply *reply)
+{
+	change->region = reply->region;
+	change->new_region = reply->new_region;
+	if (reply->key.len > FS_KEY_SIZE_MAX || reply->key.len == 0)
+		return;
+	change->key.size = (uint16_t)reply->key.len;
+	memcpy(change->key.bytes, reply->key.data, reply->key.len);
+}
+
+static int make(struct cluster *cluster, struct admin_request *change, struct status *status)
 {
 	Raftkv__AdminRequest request = RAFTKV__ADMIN_REQUEST__INIT;
 	const struct coordinator_question question = {
@@ -279,25 +305,23 @@ static int make(struct cluster *cluster, const struct admin_request *change, str
 	Raftkv__AdminReply *reply;
 	int code;
 
-	request.kind = change->kind;
-	request.store = change->store;
-	request.state = change->state;
-	request.replacement = change->replacement;
-	request.region = change->region;
-	request.is_forced = change->is_forced;
-	request.is_dry = change->is_dry;
+	fill_request(change, &request);
+	cluster->answer_ms = change->kind == ADMIN_SPLIT ? CLUSTER_SPLIT_MS : CLUSTER_ANSWER_MS;
 	reply = ask_coordinator(cluster, &question, status);
+	cluster->answer_ms = CLUSTER_ANSWER_MS;
 	if (!reply)
 		return STATUS_NOT_LEADER;
 	code = reply->status;
 	if (code < 0)
 		status_set(
 			status, code, "%s", reply->sentence[0] != '\0' ? reply->sentence : status_name(code));
+	else if (change->kind == ADMIN_SPLIT)
+		take_split(change, reply);
 	raftkv__admin_reply__free_unpacked(reply, NULL);
 	return code;
 }
 
-int cluster_change(struct cluster *cluster, const struct admin_request *change, struct status *status)
+int cluster_change(struct cluster *cluster, struct admin_request *change, struct status *status)
 {
 	uint64_t deadline = now_ms() + cluster->patience_ms;
 	int code = make(cluster, change, status);
@@ -328,6 +352,29 @@ int cluster_stats(struct cluster *cluster, const char *address, char **text, str
 	return *text ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+int cluster_page(struct cluster *cluster, const char *address, struct slice key, Raftkv__RegionsReply **reply,
+	struct status *status)
+{
+	Raftkv__RegionsRequest request = RAFTKV__REGIONS_REQUEST__INIT;
+	struct buf *answer = NULL;
+	int code;
+
+	request.key = (ProtobufCBinaryData){.len = key.size, .data = (uint8_t *)(uintptr_t)key.data};
+	code = ask(cluster, address, FRAME_REGIONS, &request.base, &answer, status);
+	if (code < 0)
+		return code;
+	*reply = raftkv__regions_reply__unpack(NULL, answer->size, answer->data);
+	buf_unref(answer);
+	if (!*reply)
+		return status_set(status, STATUS_MALFORMED, "%.200s answers nonsense", address);
+	code = (*reply)->status;
+	if (code == 0)
+		return 0;
+	raftkv__regions_reply__free_unpacked(*reply, NULL);
+	*reply = NULL;
+	return status_set(status, code, "%.150s does not tell its regions: %s", address, status_name(code));
+}
+
 /* ---- Opening and closing ---- */
 
 static int start(struct cluster *cluster, struct status *status)
@@ -355,6 +402,7 @@ int cluster_open(const char *list, struct cluster **out, struct status *status)
 		return status_set(status, -ENOMEM, "out of memory");
 	cluster->logger = logger_fd(STDERR_FILENO, LOG_NONE);
 	cluster->patience_ms = CLUSTER_PATIENCE_MS;
+	cluster->answer_ms = CLUSTER_ANSWER_MS;
 	completion_init(&cluster->done);
 	code = store_list_parse(&cluster->list, list, status);
 	if (code == 0)

@@ -5,15 +5,50 @@
 #include <string.h>
 
 #include "mount-helpers/cluster_view.h"
+#include "proto/check.h"
 
 #define SPACE_LOW_PERCENT 5
+#define INTENT_AGE_MS	  5000u
 #define BEHIND_COUNT	  4096 /* entries by which a current replica may be behind */
+
+#define ALIKE_MAX      5u /* complaints of one code that are printed */
+#define CODE_COUNT_MAX 32u
+
+/* How often there was a complaint. */
+struct complaint {
+	const char *code;
+	size_t count;
+};
 
 struct judging {
 	struct command *command;
 	const Raftkv__OverviewReply *overview;
 	bool is_ill;
+	struct complaint complaints[CODE_COUNT_MAX];
 };
+
+static struct complaint *count_complaint(struct judging *judging, const char *code)
+{
+	struct complaint *complaint = judging->complaints;
+
+	while (complaint->code && strcmp(complaint->code, code) != 0)
+		complaint++;
+	check(complaint < judging->complaints + CODE_COUNT_MAX - 1);
+	complaint->code = code;
+	complaint->count++;
+	return complaint;
+}
+
+/* Of many regions most may have the same trouble. JSON has all. */
+static void tell_left_out(const struct judging *judging)
+{
+	const struct complaint *complaint = judging->complaints;
+
+	for (; complaint->code && !judging->command->is_json; complaint++)
+		if (complaint->count > ALIKE_MAX)
+			printf("%s and %zu more of these: 'raftkv health --json' has all\n", complaint->code,
+				complaint->count - ALIKE_MAX);
+}
 
 static void complain(struct judging *judging, const char *code, const char *remedy, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -28,6 +63,8 @@ static void complain(struct judging *judging, const char *code, const char *reme
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	judging->is_ill = true;
+	if (count_complaint(judging, code)->count > ALIKE_MAX && !judging->command->is_json)
+		return;
 	if (!judging->command->is_json) {
 		printf("%s %s\n       %s\n", code, text, remedy);
 		return;
@@ -56,6 +93,12 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"if this lasts, add a store ('raftkvd --join') that can take them",
 			"store %" PRIu64 " is lost, and %u of its replicas are not yet made anew",
 			store->store, store->replicas);
+	if (stats && store->is_alive && stats->intent_age_ms > INTENT_AGE_MS)
+		complain(judging, "RKV112",
+			"it ends when the leader of that region answers, or another one has been elected",
+			"an operation across regions has not ended in region %" PRIu64 " for %" PRIu64
+			" s: it waits for region %" PRIu64,
+			stats->intent_region, stats->intent_age_ms / 1000, stats->intent_awaits);
 	if (stats && stats->is_full)
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
@@ -111,6 +154,8 @@ static void judge_copies(struct judging *judging, const Raftkv__OverviewRegion *
 	uint32_t voters = 0, current = 0;
 	uint64_t store;
 
+	if (!region->is_by_leader) /* no other replica knows how far they are */
+		return;
 	for (size_t i = 0; i < region->n_members; i++) {
 		const Raftkv__OverviewMember *member = region->members[i];
 		bool is_good = member->is_active && is_current(region, member);
@@ -150,10 +195,30 @@ static void judge_room(struct judging *judging, const Raftkv__OverviewRegion *re
 			full, voters, region->region);
 }
 
+/* No store that answers leads it or knows who does. */
+static void judge_leader(struct judging *judging, const Raftkv__OverviewRegion *region)
+{
+	uint32_t voters = 0, active = 0;
+
+	if (view_leader_store(region) > 0)
+		return;
+	for (size_t i = 0; i < region->n_members; i++) {
+		voters += is_voter(region->members[i]);
+		active += is_voter(region->members[i]) && region->members[i]->is_active;
+	}
+	complain(judging, "RKV111",
+		"most stores that hold it must run and reach each other; its requests wait meanwhile, and "
+		"nothing "
+		"is lost",
+		"region %" PRIu64 " has no leader: %u of the %u stores that hold it are alive",
+		region->region, active, voters);
+}
+
 static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *region)
 {
 	uint32_t voters = 0, active = 0;
 
+	judge_leader(judging, region);
 	judge_copies(judging, region);
 	judge_room(judging, region);
 	for (size_t i = 0; i < region->n_members; i++) {
@@ -190,6 +255,7 @@ static void judge(struct judging *judging)
 			"end the upgrade: restart the stores of the older version, one by one",
 			"store %" PRIu64 " has version %.20s, others have another", other->store,
 			other->version);
+	tell_left_out(judging);
 }
 
 /* ---- Without a coordinator ---- */

@@ -53,6 +53,12 @@ static struct rates rates_of(
 		.syncs = rate(old->log_syncs, new->log_syncs, seconds)};
 }
 
+/* By its own last report. */
+static uint32_t count_leaders(const Raftkv__OverviewStore *store)
+{
+	return store->stats && store->is_alive ? (uint32_t)store->stats->leaders : 0;
+}
+
 static void print_rates(const struct cluster_sample *before, const struct cluster_sample *now)
 {
 	int width = view_address_width(now->overview);
@@ -64,8 +70,8 @@ static void print_rates(const struct cluster_sample *before, const struct cluste
 		struct rates rates = rates_of(before, now, store->store);
 
 		printf("%5" PRIu64 "  %-*s %8u %10.1f %12.1f %12.1f %12.1f %10.1f\n", store->store, width,
-			store->address, view_count_leaders(now->overview, store->store), rates.writes,
-			rates.lease, rates.round, rates.follower, rates.syncs);
+			store->address, count_leaders(store), rates.writes, rates.lease, rates.round,
+			rates.follower, rates.syncs);
 	}
 }
 
@@ -81,7 +87,7 @@ static void write_rates(
 
 		json_begin(json, NULL, '{');
 		json_number(json, "id", store->store);
-		json_number(json, "leaders", view_count_leaders(now->overview, store->store));
+		json_number(json, "leaders", count_leaders(store));
 		json_real(json, "writes_per_second", rates.writes);
 		json_real(json, "reads_lease_per_second", rates.lease);
 		json_real(json, "reads_read_index_per_second", rates.round);
@@ -112,7 +118,7 @@ static int take(struct cluster *cluster, struct cluster_sample *sample, struct s
 	if (sample->overview)
 		raftkv__overview_reply__free_unpacked(sample->overview, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &sample->time);
-	return cluster_overview(cluster, &sample->overview, status);
+	return cluster_stores(cluster, &sample->overview, status);
 }
 
 static void sleep_seconds(uint64_t seconds)

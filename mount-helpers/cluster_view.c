@@ -8,6 +8,8 @@
 
 #define ADDRESS_WIDTH_MIN 24u
 #define KEY_TEXT_SIZE	  64
+#define LINES_MAX	  100u /* regions that are listed */
+#define LINES_WORST	  20u /* regions on one screen */
 
 /* ---- Words ---- */
 
@@ -167,13 +169,25 @@ static void print_region(const Raftkv__OverviewRegion *region)
 	putchar('\n');
 }
 
-static void print_regions(const Raftkv__OverviewReply *overview, uint64_t id)
+static void print_regions(Raftkv__OverviewRegion **regions, size_t count)
 {
 	printf("%8s  %-20s  %-20s  %7s  %12s  %6s  %s\n", "region", "from", "to", "version", "conf version",
 		"leader", "stores (!: silent)");
-	for (size_t i = 0; i < overview->n_regions; i++)
-		if (id == 0 || overview->regions[i]->region == id)
-			print_region(overview->regions[i]);
+	for (size_t i = 0; i < count; i++)
+		print_region(regions[i]);
+}
+
+size_t view_limit(const struct command *command)
+{
+	if (command->is_json || command_has(command, "all"))
+		return SIZE_MAX;
+	return (size_t)command_number(command, "limit", LINES_MAX);
+}
+
+void view_tell_left_out(size_t count)
+{
+	if (count > 0)
+		printf("and %zu more: --all prints them\n", count);
 }
 
 static void print_members(const Raftkv__OverviewRegion *region)
@@ -226,14 +240,78 @@ static void write_region(struct json *json, const Raftkv__OverviewRegion *region
 	json_end(json, '}');
 }
 
-static void write_regions(
-	struct json *json, const char *key, const Raftkv__OverviewReply *overview, uint64_t id)
+static void write_regions(struct json *json, const char *key, Raftkv__OverviewRegion **regions, size_t count)
 {
 	json_begin(json, key, '[');
-	for (size_t i = 0; i < overview->n_regions; i++)
-		if (id == 0 || overview->regions[i]->region == id)
-			write_region(json, overview->regions[i]);
+	for (size_t i = 0; i < count; i++)
+		write_region(json, regions[i]);
 	json_end(json, ']');
+}
+
+/* ---- Regions in trouble ---- */
+
+enum trouble {
+	TROUBLE_NONE,
+	TROUBLE_SNAPSHOT, /* a replica gets a snapshot, or needs one */
+	TROUBLE_SILENT, /* a replica was not heard of lately */
+	TROUBLE_FEW, /* too few replicas have a vote */
+	TROUBLE_NO_LEADER,
+	TROUBLE_COUNT,
+};
+
+static enum trouble trouble_of(const Raftkv__OverviewRegion *region)
+{
+	uint32_t voters = 0;
+	bool is_silent = false, is_in_snapshot = false;
+
+	for (size_t i = 0; i < region->n_members; i++) {
+		const Raftkv__OverviewMember *member = region->members[i];
+
+		voters += (member->replica->roles & REGION_VOTER) != 0;
+		is_silent |= !member->is_active;
+		is_in_snapshot |= member->is_in_snapshot || member->wants_snapshot;
+	}
+	return view_leader_store(region) == 0 ? TROUBLE_NO_LEADER
+	       : voters < PLACEMENT_REPLICAS  ? TROUBLE_FEW
+	       : is_silent		      ? TROUBLE_SILENT
+	       : is_in_snapshot		      ? TROUBLE_SNAPSHOT
+					      : TROUBLE_NONE;
+}
+
+/* The worst come first, LINES_WORST at most. */
+static void print_worst(const Raftkv__OverviewReply *overview, size_t trouble_count)
+{
+	Raftkv__OverviewRegion *worst[LINES_WORST];
+	size_t count = 0;
+
+	for (int trouble = TROUBLE_COUNT - 1; trouble > TROUBLE_NONE; trouble--)
+		for (size_t i = 0; i < overview->n_regions && count < LINES_WORST; i++)
+			if (trouble_of(overview->regions[i]) == (enum trouble)trouble)
+				worst[count++] = overview->regions[i];
+	if (count == 0)
+		return;
+	print_regions(worst, count);
+	if (trouble_count > count)
+		printf("and %zu more that are not well: 'raftkv health'\n", trouble_count - count);
+}
+
+/* Few regions are all printed; of many the number, and those in trouble. */
+static void sum_up_regions(const Raftkv__OverviewReply *overview)
+{
+	size_t counts[TROUBLE_COUNT] = {0};
+
+	if (overview->n_regions <= LINES_WORST) {
+		print_regions(overview->regions, overview->n_regions);
+		return;
+	}
+	for (size_t i = 0; i < overview->n_regions; i++)
+		counts[trouble_of(overview->regions[i])]++;
+	printf("%zu regions: %zu without a leader, %zu with fewer than %u replicas, %zu with a silent one, "
+	       "%zu with "
+	       "one that needs a snapshot; 'raftkv region ls' lists them\n",
+		overview->n_regions, counts[TROUBLE_NO_LEADER], counts[TROUBLE_FEW], PLACEMENT_REPLICAS,
+		counts[TROUBLE_SILENT], counts[TROUBLE_SNAPSHOT]);
+	print_worst(overview, overview->n_regions - counts[TROUBLE_NONE]);
 }
 
 /* ---- Sessions ---- */
@@ -290,7 +368,7 @@ static void print_all(const Raftkv__OverviewReply *overview)
 		overview->cluster, overview->coordinator, overview->term);
 	print_stores(overview);
 	putchar('\n');
-	print_regions(overview, 0);
+	sum_up_regions(overview);
 	putchar('\n');
 	print_sessions(overview);
 	printf("\nsince they began: %" PRIu64 " changes; %" PRIu64 " reads under the lease, %" PRIu64
@@ -303,7 +381,7 @@ static void write_parts(struct json *json, const Raftkv__OverviewReply *overview
 	json_number(json, "coordinator", overview->coordinator);
 	json_number(json, "term", overview->term);
 	write_stores(json, "stores", overview);
-	write_regions(json, "regions", overview, 0);
+	write_regions(json, "regions", overview->regions, overview->n_regions);
 	write_sessions(json, overview);
 }
 
@@ -377,34 +455,86 @@ int view_stores(struct command *command, const char *list)
 	return COMMAND_OK;
 }
 
-static const Raftkv__OverviewRegion *find_region(const Raftkv__OverviewReply *overview, uint64_t id)
+/* ---- One region ---- */
+
+static bool has_key(const Raftkv__OverviewRegion *region, struct slice key)
 {
-	for (size_t i = 0; i < overview->n_regions; i++)
-		if (overview->regions[i]->region == id)
-			return overview->regions[i];
-	return NULL;
+	return slice_compare(slice_of(region->start.data, region->start.len), key) <= 0 &&
+	       (region->end.len == 0 || slice_compare(key, slice_of(region->end.data, region->end.len)) < 0);
 }
 
-int view_regions(struct command *command, const char *list, uint64_t id)
+/* Until a split has reached all stores, two regions may claim the key: the one that begins last is the later one. */
+static size_t find_region(const Raftkv__OverviewReply *overview, const struct region_place *place)
+{
+	struct fs_key key = region_place_key(place);
+	size_t found = overview->n_regions;
+
+	for (size_t i = 0; i < overview->n_regions; i++)
+		if (place->region > 0 ? overview->regions[i]->region == place->region
+				      : has_key(overview->regions[i], fs_key_slice(&key)))
+			found = i;
+	return found;
+}
+
+int view_find_start(struct cluster *cluster, uint64_t region, struct buf **start, struct status *status)
+{
+	const struct region_place place = {.region = region};
+	Raftkv__OverviewReply *overview;
+	int code = cluster_overview(cluster, &overview, status);
+	size_t i;
+
+	*start = NULL;
+	if (code < 0)
+		return code;
+	i = find_region(overview, &place);
+	if (i == overview->n_regions)
+		code = status_set(status, STATUS_REGION_NOT_FOUND,
+			"the cluster has no region %" PRIu64 "; see 'raftkv region ls'", region);
+	else if (overview->regions[i]->start.len > 0)
+		*start = buf_copy(overview->regions[i]->start.data, overview->regions[i]->start.len);
+	raftkv__overview_reply__free_unpacked(overview, NULL);
+	return code;
+}
+
+int view_region(struct command *command, const char *list, const struct region_place *place)
 {
 	Raftkv__OverviewReply *overview = load(list);
-	const Raftkv__OverviewRegion *region = overview ? find_region(overview, id) : NULL;
 	struct status status = {0};
 	int exit_code = COMMAND_OK;
+	size_t i;
 
 	if (!overview)
 		return COMMAND_FAILED;
-	if (id > 0 && !region) {
-		status_set(&status, STATUS_REGION_NOT_FOUND, "the cluster has no region %" PRIu64, id);
+	i = find_region(overview, place);
+	if (i == overview->n_regions) {
+		status_set(&status, STATUS_REGION_NOT_FOUND, "the cluster has no region %.150s", place->text);
 		exit_code = command_fail(&status);
 	} else if (command->is_json) {
-		write_regions(&command->json, NULL, overview, id);
+		write_regions(&command->json, NULL, &overview->regions[i], 1);
 		putc('\n', command->json.file);
 	} else {
-		print_regions(overview, id);
-		if (region)
-			print_members(region);
+		print_regions(&overview->regions[i], 1);
+		print_members(overview->regions[i]);
 	}
 	raftkv__overview_reply__free_unpacked(overview, NULL);
 	return exit_code;
+}
+
+int view_regions(struct command *command, const char *list)
+{
+	Raftkv__OverviewReply *overview = load(list);
+	size_t limit = view_limit(command), count;
+
+	if (!overview)
+		return COMMAND_FAILED;
+	count = overview->n_regions < limit ? overview->n_regions : limit;
+	if (command->is_json) {
+		write_regions(&command->json, NULL, overview->regions, count);
+		putc('\n', command->json.file);
+	} else {
+		print_regions(overview->regions, count);
+		view_tell_left_out(overview->n_regions - count);
+	}
+	raftkv__overview_reply__free_unpacked(overview, NULL);
+	return COMMAND_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "mount-helpers/cluster.h"
 #include "mount-helpers/command.h"
+#include "mount-helpers/region_place.h"
 
 /* Words for people and for JSON; never NULL. */
 const char *view_store_state(uint32_t state);
@@ -24,7 +25,14 @@ int view_status(struct command *command, const char *list); /* cluster_view.c */
 /* Writes the cluster's members into a JSON object that is open. */
 int view_write_parts(struct json *json, const char *list);
 int view_stores(struct command *command, const char *list);
-int view_regions(struct command *command, const char *list, uint64_t region); /* 0: all */
+int view_regions(struct command *command, const char *list);
+int view_region(struct command *command, const char *list, const struct region_place *place);
+/* Finds the key that a region begins with: `*start` is the caller's, NULL for the first one. */
+int view_find_start(struct cluster *cluster, uint64_t region, struct buf **start, struct status *status);
+/* How many regions the command is to print: --limit=, --all, or a screenful or two; all as JSON. */
+size_t view_limit(const struct command *command);
+/* Says how many regions were left out, unless it is 0. */
+void view_tell_left_out(size_t count);
 /* Prints the cluster's problems; as JSON, into an array that is open. Sets `*is_ill` if there are any.
  * cluster_health.c */
 int view_judge(struct command *command, const char *list, bool *is_ill);

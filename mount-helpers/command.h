@@ -53,6 +53,7 @@ int command_bench(struct command *command); /* command_bench.c */
 int command_top(struct command *command); /* command_top.c */
 int command_config(struct command *command); /* command_config.c */
 
+int command_region_split(struct command *command);
 int command_region_transfer(struct command *command);
 int command_region_add_peer(struct command *command);
 int command_region_remove_peer(struct command *command);

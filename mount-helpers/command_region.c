@@ -1,14 +1,18 @@
 /*
- * command_region.c: raftkv region: lists the regions of a store or of a cluster, and moves their leadership and
- * replicas.
+ * command_region.c: raftkv region: lists the regions of a store or of a cluster, splits them, and moves their leadership
+ * and replicas.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/schema/split_key.h"
+
 #include "mount-helpers/cluster_view.h"
 #include "mount-helpers/command.h"
 #include "mount-helpers/command_admin.h"
+#include "mount-helpers/region_place.h"
 
 struct region_line {
 	uint64_t id, version, conf_version, term;
@@ -41,61 +45,227 @@ static void print_line(struct command *command, const struct region_line *line)
 	json_end(json, '}');
 }
 
-/* `id` 0: all. */
-static int list(struct command *command, const char *path, uint64_t id)
+/* Keys as hexadecimal digits have the keys' order. */
+static bool is_meant(const struct region_line *line, const struct region_place *place)
+{
+	char key[2 * FS_KEY_SIZE_MAX + 1];
+
+	if (!place || place->region > 0)
+		return !place || line->id == place->region;
+	region_place_print_key(place, key);
+	return (strcmp(line->start, "-") == 0 || strcmp(line->start, key) <= 0) &&
+	       (strcmp(line->end, "-") == 0 || strcmp(key, line->end) < 0);
+}
+
+/* Returns how many lines are printed. */
+static size_t print_lines(
+	struct command *command, const struct target *target, const struct region_place *place)
+{
+	size_t limit = view_limit(command), count = 0, left_out = 0;
+	struct region_line line;
+
+	for (size_t i = 0; i < target->count; i++) {
+		if (!parse(&target->stats[i], &line) || !is_meant(&line, place))
+			continue;
+		if (count == limit)
+			left_out++;
+		else
+			print_line(command, &line);
+		count += count < limit;
+	}
+	if (!place && !command->is_json)
+		view_tell_left_out(left_out);
+	return count;
+}
+
+static int list_store(struct command *command, struct target *target, const struct region_place *place)
 {
 	struct status status = {0};
-	struct target target;
-	struct region_line line;
-	bool found = id == 0;
-	int code = target_open(&target, path, &status);
+	int code = target_load(target, &status);
+	size_t count;
 
-	if (code == 0 && target_is_cluster(&target)) {
-		int exit_code = view_regions(command, target.cluster, id);
-
-		target_close(&target);
-		return exit_code;
-	}
-	if (code == 0)
-		code = target_load(&target, &status);
-	if (code == 0 && command->is_json)
+	if (code < 0)
+		return command_fail(&status);
+	if (command->is_json)
 		json_begin(&command->json, NULL, '[');
-	else if (code == 0)
+	else
 		printf("%8s  %-20s  %-20s  %7s  %12s  %s\n", "region", "from", "to", "version",
 			"conf version", "leader");
-	for (size_t i = 0; code == 0 && i < target.count; i++) {
-		if (!parse(&target.stats[i], &line) || (id != 0 && line.id != id))
-			continue;
-		print_line(command, &line);
-		found = true;
-	}
-	if (code == 0 && command->is_json) {
+	count = print_lines(command, target, place);
+	if (command->is_json) {
 		json_end(&command->json, ']');
 		putchar('\n');
 	}
+	if (!place || count > 0)
+		return COMMAND_OK;
+	status_set(&status, STATUS_REGION_NOT_FOUND, "the store has no region %s", place->text);
+	return command_fail(&status);
+}
+
+/* `place` NULL: all. */
+static int list(struct command *command, const char *path, const struct region_place *place)
+{
+	struct status status = {0};
+	struct target target;
+	int exit_code;
+
+	if (target_open(&target, path, &status) < 0)
+		exit_code = command_fail(&status);
+	else if (target_is_cluster(&target))
+		exit_code = place ? view_region(command, target.cluster, place)
+				  : view_regions(command, target.cluster);
+	else
+		exit_code = list_store(command, &target, place);
 	target_close(&target);
-	if (code == 0 && !found)
-		code = status_set(&status, STATUS_REGION_NOT_FOUND, "the store has no region %" PRIu64, id);
-	return code < 0 ? command_fail(&status) : COMMAND_OK;
+	return exit_code;
 }
 
 int command_region_ls(struct command *command)
 {
-	return list(command, command->arguments[0], 0);
+	return list(command, command->arguments[0], NULL);
+}
+
+/* The target is the last argument; a path in a mount is its own. NULL: one is missing, and a message is printed. */
+static const char *target_of(const struct command *command, const struct region_place *place)
+{
+	struct status status = {0};
+
+	if (command->count > 1)
+		return command->arguments[1];
+	if (place->is_path)
+		return place->text;
+	status_set(&status, -EINVAL,
+		"of which cluster is region %s: a TARGET is missing; see 'raftkv --help'", place->text);
+	command_fail(&status);
+	return NULL;
 }
 
 int command_region_show(struct command *command)
 {
-	char *end;
-	uint64_t id = strtoull(command->arguments[0], &end, 10);
+	struct region_place place;
 	struct status status = {0};
+	const char *target;
 
-	if (id == 0 || *end != '\0') {
-		status_set(&status, -1, "'%s' is no region's number", command->arguments[0]);
+	if (region_place_read(command->arguments[0], &place, &status) < 0) {
 		command_fail(&status);
 		return COMMAND_USAGE;
 	}
-	return list(command, command->arguments[1], id);
+	target = target_of(command, &place);
+	return target ? list(command, target, &place) : COMMAND_USAGE;
+}
+
+/* ---- Splitting ---- */
+
+static void tell_split(struct command *command, const struct admin_request *request)
+{
+	struct json *json = &command->json;
+	uint64_t dirid = fs_key_get_dirid(fs_key_slice(&request->key));
+
+	if (!command->is_json && request->is_dry)
+		printf("region %" PRIu64 " would be split at dirid:0x%" PRIx64 " (not done)\n",
+			request->region, dirid);
+	else if (!command->is_json)
+		printf("region %" PRIu64 " is split: region %" PRIu64 " begins at dirid:0x%" PRIx64 "\n",
+			request->region, request->new_region, dirid);
+	if (!command->is_json)
+		return;
+	json_begin(json, NULL, '{');
+	json_bool(json, "done", !request->is_dry);
+	json_number(json, "region", request->region);
+	json_number(json, "dirid", dirid);
+	json_number(json, "new_region", request->new_region);
+	json_end(json, '}');
+	putc('\n', json->file);
+	json->needs_comma = false;
+}
+
+/* Where the split is to be: at the dirid; or in the middle of the region, of which any key says which it is. */
+static int choose(struct cluster *cluster, const struct region_place *place, struct admin_request *request,
+	struct status *status)
+{
+	struct slice start;
+	struct buf *key;
+	int code;
+
+	if (place->region == 0) {
+		request->key = region_place_key(place);
+		return 0;
+	}
+	code = view_find_start(cluster, place->region, &key, status);
+	if (code < 0)
+		return code;
+	start = buf_slice(key);
+	request->in_middle = true;
+	request->key.size = (uint16_t)start.size;
+	if (start.size > 0)
+		memcpy(request->key.bytes, start.data, start.size);
+	buf_unref(key);
+	return 0;
+}
+
+/* First only a question, which says where the middle is: the request that splits has the key, and may be repeated. */
+static int split(struct cluster *cluster, const struct region_place *place, bool is_dry,
+	struct admin_request *request, struct status *status)
+{
+	int code = choose(cluster, place, request, status);
+
+	request->is_dry = true;
+	if (code == 0)
+		code = cluster_change(cluster, request, status);
+	if (code < 0 || is_dry)
+		return code;
+	request->is_dry = false;
+	request->in_middle = false;
+	return cluster_change(cluster, request, status);
+}
+
+static int read_split_place(const char *text, struct region_place *place, struct status *status)
+{
+	int code = region_place_read(text, place, status);
+
+	if (code < 0 || place->region > 0)
+		return code;
+	if (place->is_path && !place->is_directory)
+		return status_set(status, -ENOTDIR,
+			"%.150s is no directory: a region begins with a directory, and the files that were "
+			"made "
+			"in it",
+			text);
+	if (place->dirid == 0)
+		return status_set(status, -EINVAL,
+			"%.150s is the root directory, with which the first region begins: name one below it",
+			text);
+	return 0;
+}
+
+int command_region_split(struct command *command)
+{
+	struct admin_request request = {.kind = ADMIN_SPLIT};
+	struct region_place place;
+	struct status status = {0};
+	struct cluster *cluster;
+	char list[PATH_MAX];
+	const char *target;
+	int code, exit_code;
+
+	if (read_split_place(command->arguments[0], &place, &status) < 0) {
+		command_fail(&status);
+		return COMMAND_USAGE;
+	}
+	target = target_of(command, &place);
+	if (!target)
+		return COMMAND_USAGE;
+	exit_code = admin_find_cluster(target, list);
+	if (exit_code != COMMAND_OK)
+		return exit_code;
+	code = cluster_open(list, &cluster, &status);
+	if (code == 0)
+		code = split(cluster, &place, command_has(command, "dry-run"), &request, &status);
+	cluster_close(cluster);
+	if (code < 0)
+		return command_fail(&status);
+	tell_split(command, &request);
+	return COMMAND_OK;
 }
 
 /* ---- Replicas ---- */

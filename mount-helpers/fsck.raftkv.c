@@ -112,6 +112,8 @@ static void print_summary(struct fsck *fsck, const struct check *check, bool is_
 		json_number(json, "log_entries_replayed", counts->replayed);
 		json_number(json, "regions_applying", counts->applying);
 		json_number(json, "open_without_name", counts->held);
+		json_number(json, "intents", counts->intents);
+		json_number(json, "committed", counts->committed);
 		return;
 	}
 	if (!is_complete)
@@ -131,6 +133,10 @@ static void print_summary(struct fsck *fsck, const struct check *check, bool is_
 		printf("%s: snapshots of %" PRIu64 " regions were being installed, which goes on at the next "
 		       "start: files were not checked\n",
 			fsck->directory, counts->applying);
+	if (counts->intents > 0 || counts->committed > 0)
+		printf("%s: operations across regions had not ended, %" PRIu64 " of them committed: %" PRIu64
+		       " intents; the names and counts that they change were not checked\n",
+			fsck->directory, counts->committed, counts->intents);
 	if (fsck->is_verbose)
 		printf("%s: %" PRIu64 " entries of the log were not among the rows yet; %" PRIu64
 		       " files without a name were still open\n",

@@ -48,10 +48,12 @@ enum frame_type {
 	FRAME_WRITE, /* WriteRequest, WriteReply */
 	FRAME_BEAT, /* BeatRequest, BeatReply */
 	FRAME_ROUTES, /* RoutesRequest, RoutesReply */
+	FRAME_SPLIT, /* SplitRequest, SplitReply */
 	FRAME_REPORT = 48, /* ReportRequest, ReportReply */
 	FRAME_STATS, /* StatsRequest, StatsReply */
 	FRAME_OVERVIEW, /* OverviewRequest, OverviewReply */
 	FRAME_ADMIN, /* AdminRequest, AdminReply */
+	FRAME_REGIONS, /* RegionsRequest, RegionsReply */
 };
 
 struct frame {

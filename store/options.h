@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/buf.h"
 #include "proto/status.h"
 
 struct env;
@@ -50,8 +51,10 @@ struct raftkv_options {
 	bool is_joining; /* a new store creates no region; a running cluster gives it its replicas */
 	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
 	bool lease_is_off; /* every read goes through a ReadIndex round */
-	/* [1] regions of a new store; their bounds divide the values of a key's first four bytes evenly */
-	uint32_t initial_regions;
+	uint32_t initial_regions; /* [1] of a new store */
+	/* Where those after the first one begin, ascending, one less than `initial_regions`; for the call of raftkv_open.
+	 * NULL: they divide the values of a key's first four bytes evenly. */
+	const struct slice *initial_bounds;
 	uint32_t tick_ms; /* [100] one Raft tick */
 	uint32_t election_tick; /* [15] */
 	uint32_t heartbeat_tick; /* [3] */

@@ -142,7 +142,7 @@ static void check_engines(struct check *check)
 int check_run(struct check *check, struct inspect *inspect, const struct check_options *options)
 {
 	static int (*const passes[])(struct check *) = {
-		check_regions, check_census, check_names, check_local, check_extents};
+		check_regions, check_census, check_intents, check_names, check_local, check_extents};
 	size_t count = inspect->applying_count > 0 ? 1 : sizeof passes / sizeof *passes;
 	int status = 0;
 

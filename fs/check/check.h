@@ -5,6 +5,7 @@
  *
  *   regions.c   region and apply states; the regions partition the key space
  *   census.c    enters every inode in the table (inodes.h); where files are created
+ *   intents.c   what operations across regions left that had not ended
  *   names.c     entries: the inode exists, is of that type, and is found by the name; rows beside inodes
  *   local.c     the regions' own rows: sessions, slots, holds, garbage, records
  *   extents.c   units: each in one file at most, inside it, as many as the file counts; with `data` their checksums
@@ -37,6 +38,8 @@ struct check_counts {
 	uint64_t replayed; /* entries of the log */
 	uint64_t applying; /* regions in which a snapshot was being installed; > 0: files were not checked */
 	uint64_t held; /* inodes without a name that a session holds */
+	uint64_t intents; /* of operations across regions that had not ended */
+	uint64_t committed; /* such operations that had committed */
 };
 
 struct check {
@@ -59,6 +62,7 @@ void check_close(struct check *check);
 
 int check_regions(struct check *check);
 int check_census(struct check *check);
+int check_intents(struct check *check);
 int check_names(struct check *check);
 int check_local(struct check *check);
 int check_extents(struct check *check);
@@ -76,6 +80,8 @@ int check_walk_data(struct check *check, const char *pass, check_row_cb each, vo
 int check_get(struct check *check, const struct fs_key *key, struct kv_value *value);
 /* `*inode` has no target and no xattrs. As check_get, or STATUS_CORRUPT. */
 int check_get_inode(struct check *check, uint64_t ino, struct inode *inode);
+/* Are there intents of the inode, which need not exist? 0 or an error of the KV engine. */
+int check_has_intents(struct check *check, uint64_t ino, bool *has);
 const struct inspect_region *check_find_region(const struct check *check, uint64_t id); /* NULL: none */
 /* The id of the region that has a key of KEY_DATA; 0: none. */
 uint64_t check_region_of(const struct check *check, struct slice key);

@@ -21,6 +21,7 @@
 #define INODES_FOUND_HOLDER  UINT32_C(0x4000)
 #define INODES_FOUND_LOCK    UINT32_C(0x8000) /* or a lock waiter */
 #define INODES_FOUND_GARBAGE UINT32_C(0x10000)
+#define INODES_IS_UNSETTLED  UINT32_C(0x20000) /* names and counts may be about to change (intents.c) */
 #define INODES_TYPE_SHIFT    28 /* the four bits of S_IFMT */
 
 struct inodes_item {

@@ -78,6 +78,8 @@ static void check_directory(
 	uint32_t links = 2 + directory->subdirectories;
 	bool is_root = item->ino == FS_ROOT_INO;
 
+	if (item->flags & INODES_IS_UNSETTLED)
+		return;
 	if (directory->entries != directory->entries_found)
 		report_fix(report_add(&check->report, "entry-count", item->ino,
 				   "it has %" PRIu64 " entries, but counts %" PRIu64,
@@ -117,6 +119,8 @@ static void check_data(struct check *check, const struct inodes_item *item)
 static void check_file(struct check *check, const struct inodes_item *item)
 {
 	check_data(check, item);
+	if (item->flags & INODES_IS_UNSETTLED)
+		return;
 	if (item->flags & INODE_IS_DEAD) {
 		if (item->names > 0)
 			report_add(&check->report, "entry-dead", item->ino,

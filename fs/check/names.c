@@ -56,13 +56,29 @@ static void count_subdirectory(
 	if (child->ino == FS_ROOT_INO)
 		report_add(&check->report, "directory-loop", names->ino,
 			"entry '%s' means the root directory", quoted);
-	else if (directory->named_in != 0)
+	else if (directory->named_in != 0 && !(child->flags & INODES_IS_UNSETTLED))
 		report_add(&check->report, "directory-names", child->ino,
 			"this directory has a second name, '%s' in inode %" PRIu64, quoted, names->ino);
 	directory->named_in = names->ino;
 }
 
-static void count_name(
+/* An operation across regions may be about to make the inode: the entry comes first. */
+static int check_dangling(
+	struct check *check, const struct names *names, const struct entry *entry, const char *quoted)
+{
+	struct inodes_directory *parent = inodes_find_directory(&check->inodes, names->ino);
+	bool is_coming;
+	int status = check_has_intents(check, entry->ino, &is_coming);
+
+	if (status == 0 && !is_coming)
+		report_add(&check->report, "entry-dangling", names->ino,
+			"entry '%s' means inode %" PRIu64 ", which does not exist", quoted, entry->ino);
+	else if (status == 0 && parent && S_ISDIR(entry->type))
+		parent->subdirectories++;
+	return status;
+}
+
+static int count_name(
 	struct check *check, const struct names *names, const struct entry *entry, const char *quoted)
 {
 	struct inodes_item *child = inodes_find(&check->inodes, entry->ino);
@@ -70,11 +86,8 @@ static void count_name(
 
 	if (parent)
 		parent->entries_found++;
-	if (!child) {
-		report_add(&check->report, "entry-dangling", names->ino,
-			"entry '%s' means inode %" PRIu64 ", which does not exist", quoted, entry->ino);
-		return;
-	}
+	if (!child)
+		return check_dangling(check, names, entry, quoted);
 	child->names++;
 	if (!(child->flags & INODES_IS_DAMAGED) && inodes_type(child) != entry->type)
 		report_add(&check->report, "entry-type", names->ino,
@@ -82,6 +95,7 @@ static void count_name(
 			entry->ino);
 	if (S_ISDIR(entry->type))
 		count_subdirectory(check, names, child, quoted);
+	return 0;
 }
 
 static int check_entry(
@@ -105,10 +119,9 @@ static int check_entry(
 	if (names->has_seed && fs_name_hash(names->seed, name) != hash)
 		report_add(&check->report, "entry-hash", directory,
 			"entry '%s' stands in the wrong place and cannot be found by its name", quoted);
-	if (entry_decode(value, &entry) < 0)
-		report_add(&check->report, "entry-damaged", directory, "entry '%s' is damaged", quoted);
-	else
-		count_name(check, names, &entry, quoted);
+	if (entry_decode(value, &entry) == 0)
+		return count_name(check, names, &entry, quoted);
+	report_add(&check->report, "entry-damaged", directory, "entry '%s' is damaged", quoted);
 	return 0;
 }
 

@@ -30,6 +30,7 @@ static int send_change(struct cluster_request *request, struct rpc *rpc)
 	message.epoch_version = request->epoch_version;
 	message.pass_on = request->pass_on;
 	message.body = binary(request->body);
+	message.asked = request->asked;
 	if (request->kind == CLUSTER_REQUEST_CHANGE) {
 		check(request->has_slot);
 		message.session = request->session;
@@ -62,6 +63,16 @@ static int send_routes(struct cluster_request *request, struct rpc *rpc)
 	return rpc_call(rpc, &request->call, &message.base, NULL, 0);
 }
 
+static int send_split(struct cluster_request *request, struct rpc *rpc)
+{
+	Raftkv__SplitRequest message = RAFTKV__SPLIT_REQUEST__INIT;
+
+	message.key = (ProtobufCBinaryData){.len = request->key.size, .data = request->key.bytes};
+	message.in_middle = request->in_middle;
+	message.new_region = request->new_region;
+	return rpc_call(rpc, &request->call, &message.base, NULL, 0);
+}
+
 int cluster_request_send(struct cluster_request *request, struct rpc *rpc, uint64_t timeout, rpc_call_cb done)
 {
 	static const struct {
@@ -73,6 +84,7 @@ int cluster_request_send(struct cluster_request *request, struct rpc *rpc, uint6
 		[CLUSTER_REQUEST_SESSION] = {FRAME_WRITE, send_change},
 		[CLUSTER_REQUEST_BEAT] = {FRAME_BEAT, send_beat},
 		[CLUSTER_REQUEST_ROUTES] = {FRAME_ROUTES, send_routes},
+		[CLUSTER_REQUEST_SPLIT] = {FRAME_SPLIT, send_split},
 	};
 
 	request->call =
@@ -144,6 +156,17 @@ static void read_routes(struct cluster_request *request, const struct frame *fra
 	raftkv__routes_reply__free_unpacked(message, NULL);
 }
 
+static void read_split(struct cluster_request *request, const struct frame *frame, then_cb then)
+{
+	Raftkv__SplitReply *message = raftkv__split_reply__unpack(NULL, frame->head.size, frame->head.data);
+	struct cluster_answer answer = {.split = message};
+
+	if (message)
+		answer.leader_store = message->leader_store;
+	then(request, message ? sound(message->status) : STATUS_MALFORMED, &answer);
+	raftkv__split_reply__free_unpacked(message, NULL);
+}
+
 void cluster_request_read_answer(struct cluster_request *request, const struct frame *frame, then_cb then)
 {
 	static void (*const kinds[])(
@@ -153,6 +176,7 @@ void cluster_request_read_answer(struct cluster_request *request, const struct f
 		[CLUSTER_REQUEST_SESSION] = read_change,
 		[CLUSTER_REQUEST_BEAT] = read_beat,
 		[CLUSTER_REQUEST_ROUTES] = read_routes,
+		[CLUSTER_REQUEST_SPLIT] = read_split,
 	};
 
 	kinds[request->kind](request, frame, then);

@@ -20,6 +20,7 @@ static void on_failed(struct coordinator *coordinator, int code)
 		log_warn(coordinator->options.logger,
 			"msg=\"the coordinator's operation failed\" reason=\"%s\"", status_name(code));
 	status_set(&status, code, "it could not be done: %s", status_name(code));
+	coordinator_on_undrawn(coordinator, &status);
 	coordinator_finish_admin(coordinator, &status);
 }
 
@@ -133,7 +134,10 @@ static void coordinator_on_done(struct coordinator *coordinator, int error, cons
 		coordinator_finish_admin(coordinator, &status);
 		break;
 	case OP_ALLOCATE:
-		coordinator_on_allocated(coordinator, reply->id);
+		if (coordinator->op.allocate.counter == COUNTER_REGION)
+			coordinator_on_drawn(coordinator, reply->id);
+		else
+			coordinator_on_allocated(coordinator, reply->id);
 		break;
 	case OP_GRACE_END:
 		coordinator_on_grace_ended(coordinator);
@@ -161,9 +165,9 @@ void coordinator_go_on(struct coordinator *coordinator)
 		prepare(coordinator);
 	else if (coordinator->reviewed == 0 || env_now(coordinator->env) - coordinator->reviewed >= REVIEW_NS)
 		coordinator_review(coordinator);
-	else if (!coordinator_enter_store(coordinator) && !coordinator_make_admin(coordinator) &&
-		 !coordinator_end_sessions(coordinator) && !coordinator_end_grace(coordinator) &&
-		 !coordinator_place(coordinator))
+	else if (!coordinator_enter_store(coordinator) && !coordinator_draw_region(coordinator) &&
+		 !coordinator_make_admin(coordinator) && !coordinator_end_sessions(coordinator) &&
+		 !coordinator_end_grace(coordinator) && !coordinator_place(coordinator))
 		reclaim(coordinator);
 }
 
@@ -182,6 +186,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 			"msg=\"this store coordinates the cluster\" term=%" PRIu64, term);
 	else
 		coordinator_drop_admin(coordinator, STATUS_NOT_LEADER);
+	coordinator_drop_split(coordinator, STATUS_NOT_LEADER);
 	coordinator->term = term;
 	coordinator->since = env_now(coordinator->env);
 	coordinator->prepared = 0;
@@ -266,6 +271,7 @@ void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *arg
 	coordinator->stopped_argument = argument;
 	env_timer_stop(&coordinator->timer);
 	session_table_reset(&coordinator->table);
+	coordinator_drop_split(coordinator, STATUS_STOPPING);
 	coordinator_go_on(coordinator);
 }
 

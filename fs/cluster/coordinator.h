@@ -21,14 +21,16 @@
  * has open (OP_HOLD) and confirms that with a heartbeat. When every session has confirmed or ended, the grace of those
  * inodes ends (OP_GRACE_END). The notices are not logged: a new leader asks again.
  *
- * A cluster has one region so far: an operation for every region goes to region 1. The coordinator places the replicas
- * of the regions that this store leads.
+ * An operation for every region goes to region 1. The coordinator places the replicas of the regions that this store leads.
+ * It splits regions that any store leads: it draws the new region's id and asks the region's leader. A split is not one of
+ * its operations: one at a time is under way beside them.
  *
  * All on one loop, except coordinator_beat.
  */
 #ifndef RAFTKV_FS_CLUSTER_COORDINATOR_H
 #define RAFTKV_FS_CLUSTER_COORDINATOR_H
 
+#include "fs/client/dispatcher.h"
 #include "fs/cluster/placement.h"
 #include "fs/cluster/session_table.h"
 #include "fs/cluster/store_table.h"
@@ -51,6 +53,8 @@ struct coordinator_options {
 	/* Called for each store on record, each time that the records have been read; may be NULL. */
 	void (*found)(void *argument, const struct store_entry *entry);
 	void *found_argument;
+	struct dispatcher
+		*peers; /* on the same loop, outlives the coordinator; NULL: ADMIN_SPLIT never comes */
 };
 
 /* NULL: no memory. */
@@ -79,10 +83,12 @@ enum admin_kind {
 	ADMIN_PROMOTE_PEER, /* makes that learner a voter; -EAGAIN: it has not caught up */
 	ADMIN_REMOVE_PEER,
 	ADMIN_TRANSFER, /* starts a leadership transfer to the store; `done` does not wait for its end */
+	ADMIN_SPLIT, /* splits a region, whichever store leads it */
 };
 
 /* Embedded in its owner; the coordinator's until `done`, which is called once, later or from inside
- * coordinator_take_admin. A refusal has a sentence. STATUS_NOT_LEADER: ask region 1's leader. */
+ * coordinator_take_admin. A refusal has a sentence. STATUS_NOT_LEADER: ask region 1's leader. -EAGAIN: ask again soon.
+ * STATUS_STALE_COMMAND, of ADMIN_SPLIT alone: whether it was done is unknown, and asking again for the same key is safe. */
 struct admin_request {
 	enum admin_kind kind;
 	uint64_t store;
@@ -91,6 +97,12 @@ struct admin_request {
 	uint64_t region;
 	bool is_forced; /* drains a store even if no other store can take its replicas */
 	bool is_dry; /* checks the request and does nothing */
+	/* ADMIN_SPLIT: where the new region begins; in_middle: any key of the region, and the store that leads it chooses
+	 * where. Out: where it was split, or would be. */
+	struct fs_key key;
+	bool in_middle;
+	/* Out, of ADMIN_SPLIT: `region` was split, or would be. */
+	uint64_t new_region; /* 0: none was made */
 	void (*done)(struct admin_request *request, const struct status *status);
 	struct admin_request *next; /* the coordinator's */
 };

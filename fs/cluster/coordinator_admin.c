@@ -293,6 +293,10 @@ bool coordinator_make_admin(struct coordinator *coordinator)
 		look_again(coordinator);
 	if (!request)
 		return false;
+	if (request->kind == ADMIN_SPLIT) {
+		coordinator_begin_split(coordinator, request);
+		return coordinator->is_busy;
+	}
 	coordinator->request = request;
 	code = request->kind == ADMIN_SET_STORE ? check_store(coordinator, request, &status)
 						: plan(coordinator, request, &status);

@@ -44,6 +44,19 @@ struct pass {
 	uint64_t ended; /* env_now when the last pass ended; 0: the next one is due at once */
 };
 
+/* The split of a region (coordinator_split.c). */
+struct splitting {
+	enum {
+		SPLITTING_NOTHING,
+		SPLITTING_ASKS, /* whether the region may be split, and where */
+		SPLITTING_NEEDS_ID,
+		SPLITTING_DRAWS, /* the id, by the coordinator's operation */
+		SPLITTING_SPLITS,
+	} state;
+	struct admin_request *request; /* that asked for it */
+	struct cluster_request call; /* ASKS, SPLITS */
+};
+
 struct coordinator {
 	struct coordinator_options options;
 	struct env *env;
@@ -76,6 +89,8 @@ struct coordinator {
 	uint64_t step_region; /* the region of `step` */
 	uint64_t step_conf_version; /* the conf_version that `step` was planned for */
 	struct placement_step step; /* the step that is being taken */
+
+	struct splitting splitting;
 
 	/* The request under way. */
 	bool is_busy; /* there is one */
@@ -125,6 +140,15 @@ void coordinator_on_entered(struct coordinator *coordinator, int error, uint64_t
 bool coordinator_make_admin(struct coordinator *coordinator);
 void coordinator_finish_admin(struct coordinator *coordinator, const struct status *status);
 void coordinator_drop_admin(struct coordinator *coordinator, int code);
+
+/* coordinator_split.c. coordinator_begin_split takes the request. */
+void coordinator_begin_split(struct coordinator *coordinator, struct admin_request *request);
+bool coordinator_draw_region(struct coordinator *coordinator);
+void coordinator_on_drawn(struct coordinator *coordinator, uint64_t number);
+/* The operation under way failed: nothing happens, unless it draws an id. */
+void coordinator_on_undrawn(struct coordinator *coordinator, const struct status *status);
+/* Ends what waits for an id or for another store. */
+void coordinator_drop_split(struct coordinator *coordinator, int code);
 
 /* coordinator_places.c. */
 bool coordinator_place(struct coordinator *coordinator);

@@ -7,6 +7,7 @@
 
 #include "fs/schema/records.h"
 #include "fs/schema/siphash.h"
+#include "proto/plant.h"
 
 /* "host:port", the host in brackets when it has colons, or "unix:/path". */
 static bool is_address(const char *address)
@@ -66,11 +67,15 @@ uint32_t store_list_find(const struct store_list *list, const char *address)
 	return 0;
 }
 
-uint64_t store_list_cluster(const struct store_list *list)
+uint64_t store_list_cluster(const struct store_list *list, uint32_t regions)
 {
 	uint64_t key[2] = {0, 0};
+	const uint8_t count[4] = {(uint8_t)regions, (uint8_t)(regions >> 8), (uint8_t)(regions >> 16),
+		(uint8_t)(regions >> 24)};
 
 	for (uint32_t i = 0; i < list->count; i++)
 		key[1] = siphash(key, slice_of(list->addresses[i], strlen(list->addresses[i])));
+	if (regions > 1 && !planted("admin:regions_not_in_the_cluster"))
+		key[1] = siphash(key, slice_of(count, sizeof count));
 	return key[1] > 0 ? key[1] : 1;
 }

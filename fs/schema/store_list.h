@@ -2,7 +2,8 @@
  * store_list.h: a list of the addresses of stores, as people write it: "a:7420,b:7420,c:7420".
  *
  * The list with which a cluster is created identifies it: the n-th address is store n, and the cluster's id is a hash
- * of the whole list. So stores that were given different lists never take each other for members of one cluster.
+ * of the whole list, and of the number of its first regions where that is not one. So stores that were given different
+ * lists, or would make different regions, never take each other for members of one cluster.
  */
 #ifndef RAFTKV_FS_SCHEMA_STORE_LIST_H
 #define RAFTKV_FS_SCHEMA_STORE_LIST_H
@@ -25,7 +26,7 @@ void store_list_close(struct store_list *list);
 
 /* The place of an address, from 1; 0: it is not in the list. */
 uint32_t store_list_find(const struct store_list *list, const char *address);
-/* The cluster's id, never 0. */
-uint64_t store_list_cluster(const struct store_list *list);
+/* The id, never 0, of the cluster that begins with those stores and so many regions. */
+uint64_t store_list_cluster(const struct store_list *list, uint32_t regions);
 
 #endif

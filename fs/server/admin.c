@@ -214,6 +214,8 @@ struct admin *admin_new(const struct admin_options *options, struct rpc_server *
 	rpc_server_handle(server, FRAME_STATS, admin_on_stats, admin);
 	rpc_server_handle(server, FRAME_OVERVIEW, admin_on_overview, admin);
 	rpc_server_handle(server, FRAME_ADMIN, admin_on_change, admin);
+	rpc_server_handle(server, FRAME_REGIONS, admin_on_regions, admin);
+	rpc_server_handle(server, FRAME_SPLIT, admin_on_split, admin);
 	return admin;
 }
 

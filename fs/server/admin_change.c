@@ -1,6 +1,7 @@
 /* Hands administrators' changes to the coordinator, and answers them. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/server/admin_internal.h"
 #include "proto/container.h"
@@ -30,12 +31,19 @@ static void on_made(struct admin_request *change, const struct status *status)
 	struct rpc_request *request = call->request;
 	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
 
-	free(call);
-	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0)
+	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0) {
+		free(call);
 		return;
+	}
 	reply.status = status->code;
 	reply.sentence = (char *)(uintptr_t)status->text;
+	if (change->kind == ADMIN_SPLIT) {
+		reply.region = change->region;
+		reply.new_region = change->new_region;
+		reply.key = (ProtobufCBinaryData){.len = change->key.size, .data = change->key.bytes};
+	}
 	rpc_answer(request, &reply.base, NULL, 0);
+	free(call);
 }
 
 /* Answers a change of a newer program. */
@@ -54,7 +62,18 @@ static int refuse(struct rpc_request *request)
 
 static bool is_known(const Raftkv__AdminRequest *message)
 {
-	return message->kind <= ADMIN_TRANSFER && message->state <= STORE_LOST;
+	return message->kind <= ADMIN_SPLIT && message->state <= STORE_LOST;
+}
+
+/* In the middle, the key is any of the region: the empty one is of the first. */
+static bool read_key(const Raftkv__AdminRequest *message, struct admin_request *change)
+{
+	if (message->key.len > FS_KEY_SIZE_MAX || (message->key.len == 0 && !message->in_middle))
+		return false;
+	change->key.size = (uint16_t)message->key.len;
+	if (message->key.len > 0)
+		memcpy(change->key.bytes, message->key.data, message->key.len);
+	return true;
 }
 
 static bool read_change(const Raftkv__AdminRequest *message, struct admin_request *change)
@@ -66,7 +85,10 @@ static bool read_change(const Raftkv__AdminRequest *message, struct admin_reques
 		.region = message->region,
 		.is_forced = message->is_forced,
 		.is_dry = message->is_dry,
+		.in_middle = message->in_middle,
 		.done = on_made};
+	if (message->kind == ADMIN_SPLIT)
+		return read_key(message, change);
 	return message->store > 0 && (message->kind != ADMIN_SET_STORE || message->state >= STORE_UP);
 }
 

@@ -5,6 +5,8 @@
 #include "fs/server/admin.h"
 #include "proto/raftkv.pb-c.h"
 
+#define ADMIN_REGIONS_MAX 1024u /* in one answer */
+
 struct admin {
 	struct admin_options options;
 	struct env *env;
@@ -30,5 +32,7 @@ int admin_on_report(void *admin, struct rpc_request *request, const struct frame
 int admin_on_stats(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_overview(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_change(void *admin, struct rpc_request *request, const struct frame *frame);
+int admin_on_regions(void *admin, struct rpc_request *request, const struct frame *frame);
+int admin_on_split(void *admin, struct rpc_request *request, const struct frame *frame);
 
 #endif

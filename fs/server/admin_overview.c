@@ -3,23 +3,15 @@
 #include <stdlib.h>
 
 #include "fs/server/admin_internal.h"
+#include "fs/server/region_draft.h"
 #include "fs/stats/stats_message.h"
 #include "proto/units.h"
+
+#define OVERVIEW_REGIONS_MAX 4096u
 
 struct store_draft {
 	Raftkv__OverviewStore message;
 	Raftkv__StoreStats stats;
-};
-
-struct region_draft {
-	Raftkv__OverviewRegion message;
-	Raftkv__Epoch epoch;
-	struct buf *start, *end;
-	struct {
-		Raftkv__OverviewMember message;
-		Raftkv__Replica replica;
-	} members[REGION_PEERS_MAX];
-	Raftkv__OverviewMember *pointers[REGION_PEERS_MAX];
 };
 
 struct overview_draft {
@@ -73,68 +65,20 @@ static void fill_session(struct overview_draft *draft, uint32_t i)
 
 /* ---- Regions ---- */
 
-static void fill_member(struct region_draft *region, uint32_t i, const struct region_member *member)
-{
-	Raftkv__OverviewMember *message = &region->members[i].message;
-	Raftkv__Replica *replica = &region->members[i].replica;
-
-	raftkv__overview_member__init(message);
-	raftkv__replica__init(replica);
-	replica->id = member->peer.id;
-	replica->store = member->peer.store;
-	replica->roles = member->peer.roles;
-	message->replica = replica;
-	message->match = member->match;
-	message->is_active = member->is_active;
-	message->is_in_snapshot = member->is_in_snapshot;
-	message->wants_snapshot = member->wants_snapshot;
-	region->pointers[i] = message;
-}
-
-static void fill_region(struct overview_draft *draft, uint32_t i)
+static int fill_region(struct admin *admin, struct overview_draft *draft, uint32_t i)
 {
 	const struct coordinator_region *seen = &draft->overview.regions[i];
 	struct region_draft *region = &draft->regions[i];
-	Raftkv__OverviewRegion *message = &region->message;
+	struct region range = {0};
 
-	raftkv__overview_region__init(message);
-	raftkv__epoch__init(&region->epoch);
-	region->epoch.version = seen->epoch.version;
-	region->epoch.conf_version = seen->epoch.conf_version;
-	message->region = seen->id;
-	message->epoch = &region->epoch;
-	message->leader = seen->leader;
-	message->last_index = seen->last_index;
-	message->step = seen->step.kind;
-	for (uint32_t k = 0; k < seen->member_count; k++)
-		fill_member(region, k, &seen->members[k]);
-	message->n_members = seen->member_count;
-	message->members = region->pointers;
-	draft->region_pointers[i] = message;
-}
-
-/* Adds a region's range. A region that the coordinator has not seen yet is left out. */
-static void add_range(void *argument, const struct region *region, uint64_t term)
-{
-	struct overview_draft *draft = argument;
-
-	(void)term;
-	for (uint32_t i = 0; i < draft->overview.region_count; i++) {
-		struct region_draft *found = &draft->regions[i];
-
-		if (found->message.region != region->id || found->start || found->end)
-			continue;
-		found->start = buf_ref(region->start);
-		found->end = buf_ref(region->end);
-		return;
-	}
-}
-
-static ProtobufCBinaryData bytes_of(const struct buf *key)
-{
-	struct slice bytes = buf_slice(key);
-
-	return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
+	region_draft_init(region, seen->id);
+	if (raftkv_region_range(admin->options.raftkv, seen->id, &range) == 0)
+		region_draft_take_range(region, &range);
+	region->message.leader = seen->leader;
+	region->message.last_index = seen->last_index;
+	region->message.step = seen->step.kind;
+	draft->region_pointers[i] = &region->message;
+	return region_draft_set_members(region, seen->epoch, seen->members, seen->member_count);
 }
 
 /* ---- The answer ---- */
@@ -158,10 +102,8 @@ static bool draft_init(struct overview_draft *draft)
 
 static void draft_close(struct overview_draft *draft)
 {
-	for (uint32_t i = 0; draft->regions && i < draft->overview.region_count; i++) {
-		buf_unref(draft->regions[i].start);
-		buf_unref(draft->regions[i].end);
-	}
+	for (uint32_t i = 0; draft->regions && i < draft->overview.region_count; i++)
+		region_draft_close(&draft->regions[i]);
 	free(draft->stores);
 	free(draft->regions);
 	free(draft->sessions);
@@ -170,7 +112,7 @@ static void draft_close(struct overview_draft *draft)
 	free(draft->session_pointers);
 }
 
-static void fill(struct admin *admin, struct overview_draft *draft)
+static int fill(struct admin *admin, struct overview_draft *draft)
 {
 	Raftkv__OverviewReply *reply = &draft->reply;
 	const struct coordinator_overview *overview = &draft->overview;
@@ -180,12 +122,8 @@ static void fill(struct admin *admin, struct overview_draft *draft)
 	for (uint32_t i = 0; i < overview->session_count; i++)
 		fill_session(draft, i);
 	for (uint32_t i = 0; i < overview->region_count; i++)
-		fill_region(draft, i);
-	raftkv_each_region(admin->options.raftkv, add_range, draft);
-	for (uint32_t i = 0; i < overview->region_count; i++) {
-		draft->regions[i].message.start = bytes_of(draft->regions[i].start);
-		draft->regions[i].message.end = bytes_of(draft->regions[i].end);
-	}
+		if (fill_region(admin, draft, i) < 0)
+			return -ENOMEM;
 	reply->cluster = admin->options.self->cluster;
 	reply->coordinator = admin->options.self->store;
 	reply->term = overview->term;
@@ -195,6 +133,7 @@ static void fill(struct admin *admin, struct overview_draft *draft)
 	reply->regions = draft->region_pointers;
 	reply->n_sessions = overview->session_count;
 	reply->sessions = draft->session_pointers;
+	return 0;
 }
 
 static void send_on(struct admin *admin, struct rpc_request *request, struct admin_leader leader)
@@ -208,21 +147,36 @@ static void send_on(struct admin *admin, struct rpc_request *request, struct adm
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
+/* -ENOMEM, and the request is not answered. */
+static int answer(struct admin *admin, struct rpc_request *request, struct overview_draft *draft)
+{
+	int status = draft_init(draft) ? fill(admin, draft) : -ENOMEM;
+
+	if (status == 0)
+		rpc_answer(request, &draft->reply.base, NULL, 0);
+	draft_close(draft);
+	return status;
+}
+
+/* Those who ask without regions have them from each store. For others, programs of earlier versions, an answer has as
+ * many as have room in a frame. */
 int admin_on_overview(void *argument, struct rpc_request *request, const struct frame *frame)
 {
+	Raftkv__OverviewRequest *message =
+		raftkv__overview_request__unpack(NULL, frame->head.size, frame->head.data);
+	bool is_good = message && frame->attachment_count == 0;
+	bool has_regions = message && !message->without_regions;
 	struct admin *admin = argument;
 	struct overview_draft draft = {0};
 
-	if (!admin_is_bare(frame))
+	raftkv__overview_request__free_unpacked(message, NULL);
+	if (!is_good)
 		return STATUS_MALFORMED;
 	if (!coordinator_look(admin->options.coordinator, &draft.overview))
 		return admin_find_leader(admin, request, send_on);
-	if (!draft_init(&draft)) {
-		draft_close(&draft);
-		return -ENOMEM;
-	}
-	fill(admin, &draft);
-	rpc_answer(request, &draft.reply.base, NULL, 0);
-	draft_close(&draft);
-	return 0;
+	if (!has_regions)
+		draft.overview.region_count = 0;
+	if (draft.overview.region_count > OVERVIEW_REGIONS_MAX)
+		draft.overview.region_count = OVERVIEW_REGIONS_MAX;
+	return answer(admin, request, &draft);
 }

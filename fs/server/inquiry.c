@@ -8,15 +8,12 @@
 #include "proto/container.h"
 #include "proto/status.h"
 
-#define PART_ATTEMPTS_MAX 64u
-#define ATTEMPT_SIZE_MAX  64u /* bytes of an attempt, encoded */
-
-/* The attempts of one dirid, or the first of them: one question. */
+/* Attempts whose anchors have one dirid: one question. */
 struct inquiry_part {
 	struct inquiry *inquiry;
 	struct inquiry_part *next;
 	uint32_t count;
-	uint32_t indexes[PART_ATTEMPTS_MAX]; /* of its attempts */
+	uint32_t indexes[QUESTION_ATTEMPTS_MAX]; /* of its attempts */
 	bool is_running;
 	struct buf *body;
 	struct cluster_request request;
@@ -56,7 +53,7 @@ static struct inquiry_part *find_part(const struct inquiry *inquiry, uint64_t di
 {
 	struct inquiry_part *part = inquiry->parts;
 
-	while (part && (part->count == PART_ATTEMPTS_MAX || dirid_of(inquiry, part->indexes[0]) != dirid))
+	while (part && (part->count == QUESTION_ATTEMPTS_MAX || dirid_of(inquiry, part->indexes[0]) != dirid))
 		part = part->next;
 	return part;
 }
@@ -97,7 +94,7 @@ static struct question question_of(const struct inquiry_part *part)
 /* 0 or -ENOMEM. */
 static int encode_question(struct inquiry_part *part)
 {
-	struct writer writer = writer_growing(PART_ATTEMPTS_MAX * ATTEMPT_SIZE_MAX);
+	struct writer writer = writer_growing(QUESTION_SIZE_MAX);
 	struct question question = question_of(part);
 	int status;
 
@@ -114,16 +111,12 @@ static int encode_question(struct inquiry_part *part)
 static int take_verdicts(struct inquiry_part *part, const struct cluster_answer *answer)
 {
 	const struct question question = question_of(part);
-	uint8_t verdicts[PART_ATTEMPTS_MAX];
+	uint8_t verdicts[QUESTION_ATTEMPTS_MAX];
 	struct finding finding = {.bytes = verdicts};
 	int status = finding_take(&question, answer->bytes, buf_slice(answer->data), &finding);
 
-	if (status == 0 && finding.count != part->count)
-		status = STATUS_MALFORMED;
-	for (uint32_t i = 0; i < part->count && status == 0; i++) {
+	for (uint32_t i = 0; i < part->count && status == 0; i++)
 		part->inquiry->verdicts[part->indexes[i]] = verdicts[i];
-		status = verdicts[i] <= ATTEMPT_IS_COMMITTED ? 0 : STATUS_MALFORMED;
-	}
 	return status;
 }
 

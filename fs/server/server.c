@@ -11,6 +11,8 @@
 #include "fs/server/peers.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
+#include "fs/schema/split_key.h"
+#include "fs/server/transactions.h"
 #include "fs/schema/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
@@ -28,6 +30,7 @@ struct server {
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct peers *peers;
+	struct transactions *transactions;
 	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
@@ -56,7 +59,7 @@ static int find_place(struct server *server, struct status *status)
 	if (code < 0)
 		return code;
 	server->self.store = store_list_find(&server->list, advertised(server));
-	server->self.cluster = store_list_cluster(&server->list);
+	server->self.cluster = store_list_cluster(&server->list, config->initial_regions);
 	if (server->self.store == 0)
 		return status_set(status, -EINVAL,
 			"%s is not in the list of --initial-cluster: --advertise says which of them this "
@@ -131,6 +134,35 @@ static int listen_for_all(struct server *server, struct status *status)
 	return 0;
 }
 
+/* The regions that a new cluster begins with divide the dirids evenly. */
+struct first_bounds {
+	struct fs_key keys[SERVER_INITIAL_REGIONS_MAX];
+	struct slice slices[SERVER_INITIAL_REGIONS_MAX];
+};
+
+static void fill_first_bounds(struct first_bounds *bounds, uint32_t regions)
+{
+	for (uint32_t i = 0; i + 1 < regions; i++) {
+		bounds->keys[i] = fs_split_key_of_dirid(FS_DIRID_END / regions * (i + 1));
+		bounds->slices[i] = fs_key_slice(&bounds->keys[i]);
+	}
+}
+
+static int server_open_raftkv(struct server *server, struct raftkv_options *options, struct status *status)
+{
+	struct first_bounds *bounds = malloc(sizeof *bounds);
+	int code;
+
+	if (!bounds)
+		return status_set(status, -ENOMEM, "out of memory");
+	options->initial_regions = server->options.config->server.initial_regions;
+	fill_first_bounds(bounds, options->initial_regions);
+	options->initial_bounds = bounds->slices;
+	code = raftkv_open(options, &server->raftkv, status);
+	free(bounds);
+	return code;
+}
+
 static int server_open_store(struct server *server, struct status *status)
 {
 	struct raftkv_options options = server->options.config->store;
@@ -154,7 +186,7 @@ static int server_open_store(struct server *server, struct status *status)
 	options.initial_store_count = server->list.count;
 	options.failed = server->options.failed;
 	options.failed_argument = server->options.failed_argument;
-	code = raftkv_open(&options, &server->raftkv, status);
+	code = server_open_raftkv(server, &options, status);
 	if (code < 0)
 		return code;
 	server->ident = raftkv_ident(server->raftkv);
@@ -217,6 +249,17 @@ static int make_peers(struct server *server, struct status *status)
 	return server->peers ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_transactions(struct server *server, struct status *status)
+{
+	const struct transactions_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.peers = peers_dispatcher(server->peers),
+		.logger = server->options.logger};
+
+	server->transactions = transactions_new(&options);
+	return server->transactions ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_coordinator(struct server *server, struct status *status)
 {
 	const struct coordinator_options options = {.raftkv = server->raftkv,
@@ -227,7 +270,8 @@ static int make_coordinator(struct server *server, struct status *status)
 		.stores = server->list.addresses,
 		.store_count = server->list.count,
 		.found = on_recorded,
-		.found_argument = server};
+		.found_argument = server,
+		.peers = peers_dispatcher(server->peers)};
 
 	server->coordinator = coordinator_new(&options);
 	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
@@ -238,6 +282,8 @@ static int make_service(struct server *server, struct status *status)
 	const struct service_options options = {.self = &server->self,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.transactions = server->transactions,
+		.peers = peers_dispatcher(server->peers),
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.list = &server->list,
@@ -288,6 +334,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.transactions = server->transactions,
 		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
@@ -300,8 +347,8 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, server_open_store, recall, make_peers, make_coordinator, make_service,
-		make_admin, make_reporter};
+		make_transport, listen_for_all, server_open_store, recall, make_peers, make_transactions,
+		make_coordinator, make_service, make_admin, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -321,6 +368,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 
 void server_start(struct server *server)
 {
+	transactions_start(server->transactions);
 	coordinator_start(server->coordinator);
 	reporter_start(server->reporter);
 }
@@ -345,12 +393,20 @@ static void on_peers_stopped(void *argument)
 	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
 }
 
+static void on_transactions_stopped(void *argument)
+{
+	struct server *server = argument;
+
+	service_leave_peers(server->service);
+	peers_stop(server->peers, on_peers_stopped, server);
+}
+
 static void on_hearing_stopped(void *argument)
 {
 	struct server *server = argument;
 
 	if (--server->stopping == 0)
-		peers_stop(server->peers, on_peers_stopped, server);
+		transactions_stop(server->transactions, on_transactions_stopped, server);
 }
 
 /* First the parts stop through which requests arrive; then the requests under way end. */
@@ -374,6 +430,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	transactions_free(server->transactions);
 	peers_free(server->peers);
 	coordinator_free(server->coordinator);
 	raftkv_free(server->raftkv);

@@ -21,13 +21,17 @@
 #define SERVICE_PAYLOAD_SIZE_MAX (256u << 20) /* bytes of payloads under way, of all links */
 #define SERVICE_ROUTES_MAX	 4096u /* regions in one answer */
 
+struct dispatcher; /* dispatcher.h */
 struct service;
+struct transactions; /* transactions.h */
 
 struct service_options {
 	/* Shared: the objects below outlive the service. */
 	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
+	struct transactions *transactions;
+	struct dispatcher *peers; /* reaches the leader of any region; on the same loop */
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;
 	const struct store_list *list; /* the initial list */
@@ -37,6 +41,8 @@ struct service_options {
 /* Registers its handlers with the server. NULL: no memory. */
 struct service *service_new(const struct service_options *options, struct rpc_server *server);
 struct store_addresses *service_addresses(const struct service *service);
+/* Ends what the service asks of the peers, now and later: before the dispatcher stops. */
+void service_leave_peers(struct service *service);
 /* Called while the rpc_server and the store stop, too; `stopped` may come from inside the call. */
 void service_stop(struct service *service, void (*stopped)(void *argument), void *argument);
 /* After the service and the rpc_server have stopped, or when the loop has never run; may be NULL. */

@@ -6,11 +6,15 @@
 #include "fs/server/service.h"
 #include "fs/server/store_addresses.h"
 
+struct intents_read;
+
 struct service {
 	struct service_options options;
 	struct store_addresses *addresses;
 	struct relay *relay;
 	uint64_t payload_size; /* bytes of payloads under way */
+	struct intents_read *inquiring; /* list: reads that ask the peers about attempts */
+	bool has_left_peers;
 	void (*stopped)(void *argument);
 	void *stopped_argument;
 };

@@ -2,24 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/schema/question.h"
-#include "fs/server/service_internal.h"
+#include "fs/server/service_read.h"
 #include "proto/container.h"
-
-struct asked {
-	struct service *service;
-	struct rpc_request *request;
-	struct buf *bytes; /* that the question borrows from */
-	struct question question;
-	struct raftkv_read read;
-	struct raftkv_snapshot *snapshot;
-	bool pass_on;
-	bool has_room; /* QUESTION_SPACE: the coordinator knows `room` */
-	struct coordinator_room room;
-	struct env_work work;
-	int status;
-	struct buf *finding, *data;
-};
 
 static void asked_free(struct asked *asked)
 {
@@ -28,10 +12,11 @@ static void asked_free(struct asked *asked)
 	buf_unref(asked->finding);
 	buf_unref(asked->data);
 	buf_unref(asked->bytes);
+	service_intents_free(asked->intents);
 	free(asked);
 }
 
-static void service_read_finish(struct asked *asked, int status)
+void service_read_finish(struct asked *asked, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
 	struct slice finding = buf_slice(asked->finding);
@@ -62,7 +47,21 @@ static int service_read_look(struct asked *asked, bool may_block)
 
 	if (asked->has_room)
 		return look_at_room(asked, raftkv, view, may_block);
+	if (asked->question.kind == QUESTION_ATTEMPTS)
+		return may_block ? service_attempts_fetch(asked, view) : service_attempts_look(asked, view);
+	if (asked->intents)
+		view = service_intents_view(asked->intents, view);
 	return question_reply(&asked->question, raftkv, view, may_block, &asked->finding, &asked->data);
+}
+
+static void service_read_on_look(struct asked *asked, int status)
+{
+	if (asked->intents)
+		service_intents_on_look(asked, status);
+	else if (status == STATUS_INTENTS)
+		service_intents_begin(asked);
+	else
+		service_read_finish(asked, status);
 }
 
 static void on_worker(struct env_work *work)
@@ -76,10 +75,13 @@ static void on_worker_done(struct env_work *work)
 {
 	struct asked *asked = container_of(work, struct asked, work);
 
-	service_read_finish(asked, asked->status);
+	if (asked->question.kind == QUESTION_ATTEMPTS && asked->status == 0)
+		service_read_look_now(asked);
+	else
+		service_read_on_look(asked, asked->status);
 }
 
-static void look_now(struct asked *asked)
+void service_read_look_now(struct asked *asked)
 {
 	int status;
 
@@ -89,7 +91,7 @@ static void look_now(struct asked *asked)
 	if (status == STATUS_WOULD_BLOCK)
 		env_work_submit(asked->service->options.loop, &asked->work, on_worker, on_worker_done);
 	else
-		service_read_finish(asked, status);
+		service_read_on_look(asked, status);
 }
 
 static int pass_on(const struct asked *asked)
@@ -116,7 +118,7 @@ static void service_read_on_snapshot(struct raftkv_read *read, int status, struc
 		}
 	}
 	if (status == 0)
-		look_now(asked);
+		service_read_look_now(asked);
 	else if (service_refuse_route(asked->service, asked->request, FRAME_READ, read->region, status,
 			 read->leader_store))
 		asked_free(asked);
@@ -124,15 +126,29 @@ static void service_read_on_snapshot(struct raftkv_read *read, int status, struc
 		service_read_finish(asked, status);
 }
 
-static void service_read_begin(struct asked *asked)
+void service_read_begin(struct asked *asked)
 {
 	struct raftkv *raftkv = asked->service->options.raftkv;
 	struct raftkv_read *read = &asked->read;
 
+	if (asked->question.kind == QUESTION_ATTEMPTS)
+		service_attempts_prepare(asked);
 	if (raftkv_local_snapshot(raftkv, read->region, read->epoch_version, &asked->snapshot) == 0)
-		look_now(asked);
+		service_read_look_now(asked);
 	else
 		raftkv_async_snapshot(raftkv, read);
+}
+
+/* Questions that a follower cannot answer. */
+static bool is_for_leader(enum question_kind kind)
+{
+	return kind == QUESTION_SPACE || kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS;
+}
+
+/* Stores ask these, for operations across regions. */
+static bool is_of_stores(enum question_kind kind)
+{
+	return kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS;
 }
 
 /* NULL: `status` says why. */
@@ -155,13 +171,13 @@ static struct asked *make(struct service *service, const Raftkv__ReadRequest *me
 	asked->pass_on = message->pass_on;
 	asked->read = (struct raftkv_read){.region = message->region,
 		.epoch_version = message->epoch_version,
-		.from_follower = message->from_follower && asked->question.kind != QUESTION_SPACE,
+		.from_follower = message->from_follower && !is_for_leader(asked->question.kind),
 		.loop = service->options.loop,
 		.done = service_read_on_snapshot};
 	return asked;
 }
 
-/* Answers a question of a newer mount. */
+/* Answers a question of a newer mount, or one that the link may not ask. */
 static int refuse(struct rpc_request *request, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
@@ -182,6 +198,10 @@ int service_on_read(void *argument, struct rpc_request *request, const struct fr
 	raftkv__read_request__free_unpacked(message, NULL);
 	if (!asked)
 		return status == STATUS_UNSUPPORTED ? refuse(request, status) : status;
+	if (is_of_stores(asked->question.kind) && rpc_request_session(request) > 0) {
+		asked_free(asked);
+		return refuse(request, -EPERM);
+	}
 	asked->request = request;
 	service_read_begin(asked);
 	return 0;

@@ -63,7 +63,8 @@ void stats_text_print(const struct stats_source *source, FILE *file)
 		fprintf(file, "cluster %s\n", source->source);
 	stats_each(source, print_stat, file);
 	if (source->raftkv)
-		raftkv_each_region(source->raftkv, print_region, file);
+		raftkv_each_region_from(
+			source->raftkv, (struct slice){0}, STATS_TEXT_REGIONS_MAX, print_region, file);
 	config_each(source->config, print_setting, file);
 	stats_each_stage(source, print_stage, file);
 	stats_each_operation(source, print_operation, file);

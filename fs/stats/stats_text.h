@@ -18,6 +18,8 @@
 
 #include "fs/stats/stats.h"
 
+#define STATS_TEXT_REGIONS_MAX 4096u /* the first ones; the stat `regions` has their number */
+
 void stats_text_print(const struct stats_source *source, FILE *file);
 
 #endif

@@ -397,13 +397,16 @@ static int begin_logs(const struct recovery *recovery, uint32_t count)
 	return status;
 }
 
-/* The first key of region `number` of `count`: the first four bytes divide the key space evenly. */
-static struct slice boundary(uint8_t bytes[4], uint32_t number, uint32_t count)
+/* The first key of region `number` of `count`. */
+static struct slice boundary(
+	const struct raftkv_options *options, uint8_t bytes[4], uint32_t number, uint32_t count)
 {
 	struct writer writer = writer_fixed(bytes, 4);
 
 	if (number == 0 || number == count)
 		return (struct slice){0};
+	if (options->initial_bounds)
+		return options->initial_bounds[number - 1];
 	writer_u32be(&writer, (uint32_t)(((uint64_t)number << 32) / count));
 	return writer_written(&writer);
 }
@@ -419,8 +422,8 @@ static int make_region(
 
 	for (uint32_t i = 0; i < options->initial_store_count; i++)
 		peers[i] = (struct region_peer){i + 1, options->initial_stores[i], REGION_VOTER};
-	return region_init(region, number + 1, boundary(start, number, count),
-		boundary(end, number + 1, count), peers, peer_count);
+	return region_init(region, number + 1, boundary(options, start, number, count),
+		boundary(options, end, number + 1, count), peers, peer_count);
 }
 
 static int put_region(

@@ -47,7 +47,8 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 	struct status status = {0};
 
 	(void)coordinator;
-	if (request->store == 0 || request->kind > ADMIN_TRANSFER)
+	if (request->kind > ADMIN_SPLIT || (request->store == 0 && request->kind != ADMIN_SPLIT) ||
+		request->key.size > FS_KEY_SIZE_MAX)
 		abort();
 	status_set(&status, request->store % 2 ? STATUS_NOT_LEADER : -EBUSY, "no");
 	request->done(request, &status);
@@ -110,9 +111,10 @@ static size_t wrap(uint16_t type, struct input *input, uint8_t *head)
 
 static void ask_one(struct stage *stage, struct rpc_request *request, struct input *input)
 {
-	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_STATS};
+	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_STATS, FRAME_SPLIT,
+		FRAME_REGIONS, FRAME_SPLIT, FRAME_REGIONS};
 	uint8_t head[2 * HEAD_MAX], kind = take_byte(input);
-	uint16_t type = types[kind % 4];
+	uint16_t type = types[kind % 4 + (kind & 16 ? 4 : 0)];
 	struct buf *attachment = kind & 8 ? buf_new(16) : NULL;
 	struct slice bytes;
 

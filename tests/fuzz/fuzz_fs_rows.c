@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "fs/schema/acl.h"
+#include "fs/schema/intent.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
 
@@ -51,6 +52,8 @@ static void try_keys(struct slice key)
 	enum fs_hold_kind kind;
 	struct slice name;
 	uint64_t number, ino;
+	struct attempt attempt;
+	uint32_t index;
 
 	fs_key_get_dirid(key);
 	fs_key_parse_entry(key, &number, &name);
@@ -59,8 +62,73 @@ static void try_keys(struct slice key)
 	fs_key_parse_waiter(key, &number);
 	fs_key_parse_hold(key, &number, &ino, &kind);
 	fs_key_parse_garbage(key, &ino);
+	fs_key_parse_intent(key, &ino, &attempt, &index);
+	fs_key_parse_committed(key, &attempt);
 	fs_key_parse_session(key, &number);
 	fs_key_parse_store(key, &number);
+}
+
+static void again_intent(const struct intent *intent)
+{
+	struct writer writer = writer_growing(1u << 20);
+	struct intent other;
+	struct slice rest;
+
+	if (intent_encode(intent, &writer) != 0)
+		abort();
+	rest = writer_written(&writer);
+	if (!intent_next(&rest, &other) || rest.size > 0 || other.kind != intent->kind)
+		abort();
+	writer_close(&writer);
+}
+
+/* Rows of intents, as any key may have them. */
+static void try_intents(struct slice row)
+{
+	const struct attempt attempt = {1, 2, 3, 4};
+	struct fs_key committed = fs_key_committed(&attempt);
+	struct intent_record record;
+	struct attempt decoded;
+	struct slice places;
+
+	for (uint64_t ino = fs_ino(0, 1); ino <= fs_ino(0, 2); ino++) {
+		struct fs_key key = fs_key_intent(ino, &attempt, 3);
+
+		if (intent_record_decode(fs_key_slice(&key), row, &record) == 0)
+			again_intent(&record.intent);
+	}
+	if (committed_record_decode(fs_key_slice(&committed), row, &decoded, &places) == 0 &&
+		intent_places_check(places) != 0)
+		abort();
+}
+
+/* Lists as another store may send them. */
+static void try_lists(struct slice list)
+{
+	struct slice rest = list;
+	struct intent intent;
+	struct wanted wanted;
+	struct fact fact;
+	struct lack lack;
+	struct buf *reply;
+	uint32_t count;
+
+	while (intent_next(&rest, &intent))
+		again_intent(&intent);
+	if (intents_check(list) == 0 && rest.size > 0)
+		abort();
+	for (rest = list; fact_next(&rest, &fact);)
+		if (!facts_find(list, fact.key, &fact))
+			abort();
+	for (rest = list; wanted_next(&rest, &wanted);)
+		if (!wanted_is_sound(&wanted))
+			abort();
+	attempts_check(list, ATTEMPTS_OF_LACK_MAX, &count);
+	if (lack_decode(list, &lack) != 0)
+		return;
+	if (lack_encode(&lack, &reply) != 0)
+		abort();
+	buf_unref(reply);
 }
 
 static void try_records(struct slice row)
@@ -93,6 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_acl(row);
 	try_keys(row);
 	try_records(row);
+	try_intents(row);
+	try_lists(row);
 	entry_decode(row, &entry);
 	bytes_decode(row, FS_TINY_SIZE_MAX, &bytes);
 	lock_decode(fs_key_slice(&key), row, &lock);

@@ -1,6 +1,7 @@
 #include "tests/lib/fake_raftkv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/check.h"
 #include "proto/container.h"
@@ -34,6 +35,7 @@ struct raftkv {
 	bool is_holding;
 	const struct region *regions; /* in the order of their ranges */
 	uint32_t region_count;
+	struct fake_raftkv_splits splits;
 };
 
 struct raftkv_snapshot {
@@ -117,9 +119,12 @@ static void set_cold(struct raftkv *raftkv, bool may_be_cold)
 
 int raftkv_find_region(struct raftkv *raftkv, struct slice key, uint64_t *region, struct region_epoch *epoch)
 {
-	(void)raftkv, (void)key;
-	*region = REGION;
-	*epoch = (struct region_epoch){.version = 1};
+	uint32_t i = 0;
+
+	while (raftkv->regions[i].end && slice_compare(buf_slice(raftkv->regions[i].end), key) <= 0)
+		i++;
+	*region = raftkv->regions[i].id;
+	*epoch = raftkv->regions[i].epoch;
 	return 0;
 }
 
@@ -254,8 +259,11 @@ static void on_read_timer(struct env_timer *timer)
 
 	free(pending);
 	raftkv->counts.rounds++;
+	read->leader_store = raftkv->options.is_follower ? 2 : 0;
 	if (read->region != REGION)
 		read->done(read, STATUS_REGION_NOT_FOUND, NULL);
+	else if (raftkv->options.is_follower && !read->from_follower)
+		read->done(read, STATUS_NOT_LEADER, NULL);
 	else if (is_refused)
 		read->done(read, refusal(raftkv), NULL);
 	else
@@ -278,10 +286,17 @@ int raftkv_local_snapshot(
 {
 	if (region != REGION || epoch_version > 1)
 		return region != REGION ? STATUS_REGION_NOT_FOUND : STATUS_EPOCH_NOT_MATCH;
-	if (one_in(raftkv, raftkv->options.round_one_in))
+	if (raftkv->options.is_follower || one_in(raftkv, raftkv->options.round_one_in))
 		return STATUS_WOULD_BLOCK;
 	if (one_in(raftkv, raftkv->options.refuse_one_in))
 		return refusal(raftkv);
+	*snapshot = make_snapshot(raftkv);
+	return 0;
+}
+
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	(void)region;
 	*snapshot = make_snapshot(raftkv);
 	return 0;
 }
@@ -340,6 +355,11 @@ static const struct region *fake_raftkv_find_region(const struct raftkv *raftkv,
 	return NULL;
 }
 
+uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
+{
+	return fake_raftkv_find_region(raftkv, region) ? 1 : 0;
+}
+
 int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
 {
 	const struct region *found = fake_raftkv_find_region(raftkv, region);
@@ -361,7 +381,40 @@ void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *re
 	request->status = region ? 0 : STATUS_REGION_NOT_FOUND;
 	request->epoch = region ? region->epoch : (struct region_epoch){0};
 	request->leader_store = 1;
+	request->is_serving = true;
 	request->member_count = 1;
 	request->members[0].peer = (struct region_peer){.id = 1, .store = 1, .roles = REGION_VOTER};
 	env_post(request->loop, &request->mail, on_status);
+}
+
+/* ---- Splits ---- */
+
+struct fake_raftkv_splits *fake_raftkv_splits(struct raftkv *raftkv)
+{
+	return &raftkv->splits;
+}
+
+static void on_split(struct env_mail *mail)
+{
+	struct raftkv_split *split = container_of(mail, struct raftkv_split, mail);
+	struct buf *key = split->key;
+
+	split->done(split, split->status);
+	buf_unref(key);
+}
+
+void raftkv_split(struct raftkv *raftkv, struct raftkv_split *split)
+{
+	struct fake_raftkv_splits *splits = &raftkv->splits;
+
+	splits->count++;
+	splits->region = split->region;
+	splits->new_region = split->new_region;
+	splits->epoch = split->epoch;
+	splits->key.size = (uint16_t)split->key->size;
+	memcpy(splits->key.bytes, split->key->data, split->key->size);
+	buf_ref(split->key);
+	split->leader_store = 0;
+	split->status = splits->status;
+	env_post(split->loop, &split->mail, on_split);
 }

@@ -19,6 +19,7 @@ struct fake_raftkv_options {
 	uint32_t refuse_one_in; /* writes and reads: NOT_LEADER, EPOCH_NOT_MATCH, LIMIT …; 0: none */
 	uint32_t cold_one_in; /* rows not in memory; 0: none */
 	uint32_t round_one_in; /* reads that need a round; 0: none */
+	bool is_follower; /* of store 2: reads that are not `from_follower` are refused */
 };
 
 struct fake_raftkv_counts {
@@ -41,7 +42,18 @@ void fake_raftkv_fail_data(struct raftkv *raftkv, int status);
 /* Writes stay on their way until they are let go. */
 void fake_raftkv_hold(struct raftkv *raftkv, bool hold);
 /* The regions that it tells of, in the order of their ranges, borrowed for good; first region 1 alone, with all keys.
- * Requests are not sorted by them: all go to the one in memory. */
+ * Reads and writes are not sorted by them: all go to the one in memory. */
 void fake_raftkv_set_regions(struct raftkv *raftkv, const struct region *regions, uint32_t count);
+
+/* What came of raftkv_split. The regions stay as they are. */
+struct fake_raftkv_splits {
+	int status; /* that they get; 0 at first */
+	uint32_t count;
+	/* Of the last one: */
+	uint64_t region, new_region;
+	struct region_epoch epoch;
+	struct fs_key key;
+};
+struct fake_raftkv_splits *fake_raftkv_splits(struct raftkv *raftkv);
 
 #endif

@@ -7,26 +7,44 @@
 #include "proto/check.h"
 #include "proto/env_read_only.h"
 #include "store/rows/keys.h"
+#include "store/rows/region_states.h"
 #include "tests/sim/violation.h"
 
-/* The one region, as its rows say. */
-static void load_region(struct kv_engine *kv, struct inspect_region *region)
-{
-	struct kv_value value = {0};
-	struct apply_state state;
-	struct key key;
+#define REGIONS_MAX 256u
 
-	key_region_state(&key, 1);
-	if (kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value) < 0 ||
-		region_decode(value.data, &region->region) < 0)
-		violation("audit: the region's state cannot be read");
-	kv_value_close(&value);
-	key_apply_state(&key, 1);
-	if (kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value) < 0 ||
-		apply_state_decode(value.data, &state) < 0)
-		violation("audit: the apply state cannot be read");
-	kv_value_close(&value);
+static void load_region(struct kv_engine *kv, uint64_t id, struct inspect_region *region)
+{
+	struct apply_state state;
+
+	if (region_state_get(kv, NULL, KV_TIER_ALL, id, &region->region) < 0)
+		violation("audit: the state of region %llu cannot be read", (unsigned long long)id);
+	if (apply_state_get(kv, NULL, KV_TIER_ALL, id, &state) < 0)
+		violation("audit: the apply state of region %llu cannot be read", (unsigned long long)id);
 	region->applied = state.index;
+}
+
+/* The regions, as their rows say. Returns their count. */
+static uint32_t load_regions(struct kv_engine *kv, struct inspect_region *regions)
+{
+	struct kv_iterator *iterator;
+	struct key low, high;
+	uint32_t count = 0;
+	int status;
+
+	key_region_states(&low, &high);
+	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
+		0);
+	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
+		status = kv->ops->next(iterator)) {
+		struct slice key, value;
+
+		check(count < REGIONS_MAX);
+		kv->ops->row(iterator, &key, &value);
+		load_region(kv, key_region_of(key), &regions[count++]);
+	}
+	check(status == STATUS_NOT_FOUND);
+	kv->ops->iterator_free(kv, iterator);
+	return count;
 }
 
 static void print_report(const struct report *report)
@@ -38,21 +56,19 @@ static void print_report(const struct report *report)
 
 void audit_store(struct store *store)
 {
-	struct inspect_region *region = calloc(1, sizeof *region);
+	struct inspect_region *regions = calloc(REGIONS_MAX, sizeof *regions);
 	struct env *env = sim_node_start(store->node);
-	struct inspect inspect = {.env = env_read_only_new(env),
-		.dir.ident.store = store->number,
-		.regions = region,
-		.region_count = 1};
+	struct inspect inspect = {
+		.env = env_read_only_new(env), .dir.ident.store = store->number, .regions = regions};
 	const struct blocks_options blocks = {.env = inspect.env,
 		.path = "/store/blocks",
 		.file_size = store->config.store.block_file_size};
 	struct check check;
 	int status;
 
-	check(region);
+	check(regions);
 	inspect.kv = sim_kv_open(store->kv);
-	load_region(inspect.kv, region);
+	inspect.region_count = load_regions(inspect.kv, regions);
 	if (blocks_open(&blocks, &inspect.blocks, &inspect.blocks_status) < 0)
 		violation("audit: store %u: %s", store->number, inspect.blocks_status.text);
 	status = check_run(&check, &inspect, &(struct check_options){.data = true});
@@ -65,8 +81,9 @@ void audit_store(struct store *store)
 	check_close(&check);
 	blocks_close(inspect.blocks);
 	inspect.kv->ops->close(inspect.kv);
-	region_close(&region->region);
-	free(region);
+	for (uint32_t i = 0; i < inspect.region_count; i++)
+		region_close(&regions[i].region);
+	free(regions);
 	env_read_only_free(inspect.env);
 	sim_node_kill(store->node);
 }

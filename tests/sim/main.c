@@ -1,7 +1,7 @@
 /*
  * sim: a cluster of three stores and two mounts in one thread on virtual time, from one seed (run.h).
  *
- *   sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] [--verbose]
+ *   sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--one-region] [--bug NAME] [--verbose]
  *
  * Seeds run as tests/lib/seeds.h says. With --bug (a build with PLANT=1) the run ends at the first seed that shows the
  * bug.
@@ -78,6 +78,8 @@ static void print_failure(const struct options *options, uint64_t seed, const ch
 		printf(" --ops %" PRIu64, options->run.operations);
 	print_list("--faults", options->run.faults, FAULT_COUNT, name_of_fault);
 	print_list("--works", options->run.works, WORK_KINDS, name_of_work);
+	if (options->run.has_one_region)
+		printf(" --one-region");
 	if (options->bug)
 		printf(" --bug %s", options->bug);
 	printf(" --verbose\n");
@@ -90,6 +92,8 @@ static void print_totals(const struct run_totals *totals)
 	       " terms with a leader\n",
 		totals->runs, (double)totals->time / 3600e9, totals->processes, totals->failures,
 		totals->mounts, totals->sessions_lost, totals->terms);
+	printf("%" PRIu64 " splits, %.1f regions a run\n", totals->splits,
+		totals->runs > 0 ? (double)totals->regions / (double)totals->runs : 0);
 	printf("%" PRIu64 " operations answered, %" PRIu64 " refused, %" PRIu64 " open; %" PRIu64
 	       " states of replicas compared, %" PRIu64 " histories too hard to judge\n",
 		totals->done, totals->never, totals->open, totals->compared, totals->undecided);
@@ -113,11 +117,12 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: sim [--seed N] [--seeds COUNT] [--ops N] [--faults LIST] [--works LIST] [--bug NAME] "
-		"[--verbose]\n"
+		"[--one-region] [--verbose]\n"
 		"  --seeds COUNT   run COUNT seeds from N on\n"
 		"  --ops N         operations of a seed, instead of what it chooses\n"
 		"  --faults LIST   only these may happen; none: no fault at all\n"
 		"  --works LIST    only these\n"
+		"  --one-region    no region is split\n"
 		"  --bug NAME      with one planted bug (a build made with PLANT=1), up to the first seed "
 		"that "
 		"fails\n");
@@ -144,6 +149,7 @@ static struct options parse(int argc, char **argv)
 		{"faults", .text = &faults},
 		{"works", .text = &works},
 		{"bug", .text = &options.bug},
+		{"one-region", .flag = &options.run.has_one_region},
 		{"verbose", .flag = &options.run.is_verbose},
 	};
 

@@ -6,6 +6,7 @@
 
 #include "proto/check.h"
 #include "tests/sim/audit.h"
+#include "tests/sim/splits.h"
 #include "tests/sim/violation.h"
 #include "tests/sim/watch.h"
 #include "tests/sim/work.h"
@@ -23,6 +24,7 @@ struct run {
 	struct work *works[WORK_KINDS];
 	uint32_t work_count;
 	struct faults faults;
+	struct splits splits;
 	struct watch watch;
 	uint32_t actor_count; /* of each mount */
 	uint64_t rest; /* of actors */
@@ -35,17 +37,23 @@ struct run {
 
 /* ---- Waiting, and watching meanwhile ---- */
 
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
 static bool run_until(struct run *run, uint64_t duration, bool (*until)(void *argument))
 {
 	struct cluster *cluster = &run->cluster;
 	uint64_t end = sim_time(cluster->world) + duration;
 
 	while (sim_time(cluster->world) < end && !until(run)) {
-		uint64_t due = faults_step(&run->faults), now = sim_time(cluster->world);
-		uint64_t next = now + WATCH_EVERY < end ? now + WATCH_EVERY : end;
+		uint64_t due = earlier(faults_step(&run->faults), splits_step(&run->splits));
+		uint64_t now = sim_time(cluster->world);
+		uint64_t next = earlier(now + WATCH_EVERY, end);
 
-		if (due > now && due < next)
-			next = due;
+		if (due > now)
+			next = earlier(next, due);
 		cluster_run(cluster, next - now, until, run);
 		run->stage.may_be_full = run->faults.has_full_disk;
 		watch_leaders(&run->watch);
@@ -187,6 +195,7 @@ static void heal(struct run *run)
 	must(run, is_up, "every store runs, every mount has a session");
 	must(run, are_idle, "every operation is answered");
 	run->is_playing = false;
+	run->splits.next = CLUSTER_NEVER;
 }
 
 static void look(struct run *run)
@@ -256,8 +265,9 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 	totals->open += run->stage.open;
 	totals->undecided += run->stage.undecided;
 	totals->compared += run->watch.compared;
-	for (uint32_t i = 0; i < WATCH_TERMS_MAX; i++)
-		totals->terms += run->watch.leaders[i] > 0;
+	totals->terms += run->watch.term_count;
+	totals->regions += run->watch.region_count;
+	totals->splits += run->splits.done;
 }
 
 /* All that are allowed, or any part of them: what few do together is done more often. */
@@ -292,6 +302,7 @@ static void init(struct run *run, const struct run_options *options)
 	if (run->work_count == 0)
 		run->actor_count = 0;
 	faults_init(&run->faults, cluster, options->faults);
+	splits_init(&run->splits, cluster, !options->has_one_region);
 	watch_init(&run->watch, cluster);
 }
 

@@ -2,7 +2,7 @@
  * run.h: one seed: three stores, two mounts, actors, faults.
  *
  *  1. Everything starts, without a fault, and the works make their files.
- *  2. Safety: the actors do their operations under faults.
+ *  2. Safety: the actors do their operations under faults. In half of the seeds regions are split, from the beginning on.
  *  3. Liveness: all faults end; within a bound of virtual time every operation under way must be answered.
  *  4. The works read what is left through both mounts and check all answers; the replicas must have become equal.
  *  5. Everything stops in good order, and fsck finds nothing on any disk.
@@ -17,6 +17,7 @@ struct run_options {
 	uint64_t operations; /* 0: the seed chooses */
 	uint32_t faults; /* a bit each: the ones that may happen */
 	uint32_t works; /* a bit each */
+	bool has_one_region; /* nothing is split */
 	bool is_verbose;
 };
 
@@ -27,7 +28,9 @@ struct run_totals {
 	uint64_t processes, failures, mounts, sessions_lost;
 	uint64_t done, never, open; /* answers to actors */
 	uint64_t undecided; /* histories that took too long to judge */
-	uint64_t terms; /* terms that had a leader */
+	uint64_t terms; /* terms of regions that had a leader */
+	uint64_t regions; /* of each run, the most that a store has had */
+	uint64_t splits; /* carried out */
 	uint64_t compared; /* states of two replicas */
 	uint64_t trace; /* of the last run */
 };

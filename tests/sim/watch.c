@@ -9,14 +9,26 @@
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/raftkv.h"
-#include "store/rows/region.h"
+#include "store/rows/region_states.h"
 #include "tests/sim/violation.h"
 
-#define REGION 1u
+#define REGIONS_MAX 256u /* of a store */
+
+/* A region and a number: an index or a term. */
+struct watch_key {
+	uint64_t region;
+	uint64_t number;
+};
+
+struct watch_leader {
+	struct watch_key key; /* the term */
+	uint32_t store;
+	UT_hash_handle hh;
+};
 
 /* The rows of a region at an index, as somebody has had them. */
 struct watch_state {
-	uint64_t index;
+	struct watch_key key; /* the index */
 	uint64_t digest;
 	uint32_t store; /* whose rows these were */
 	UT_hash_handle hh;
@@ -29,28 +41,41 @@ void watch_init(struct watch *watch, struct cluster *cluster)
 
 /* ---- Leaders ---- */
 
-static void take_term(void *argument, const struct region *region, uint64_t term)
+struct watch_look {
+	struct watch *watch;
+	const struct store *store;
+};
+
+static void take_leader(void *argument, const struct region *region, uint64_t term)
 {
-	if (region->id == REGION)
-		*(uint64_t *)argument = term;
+	const struct watch_look *look = argument;
+	struct watch *watch = look->watch;
+	struct watch_key key = {.region = region->id, .number = term};
+	struct watch_leader *leader;
+
+	if (term == 0)
+		return;
+	HASH_FIND(hh, watch->leaders, &key, sizeof key, leader);
+	if (leader && leader->store != look->store->number)
+		violation("stores %u and %u both lead region %" PRIu64 " in term %" PRIu64, leader->store,
+			look->store->number, region->id, term);
+	if (leader)
+		return;
+	leader = calloc(1, sizeof *leader);
+	check(leader);
+	*leader = (struct watch_leader){.key = key, .store = look->store->number};
+	HASH_ADD(hh, watch->leaders, key, sizeof leader->key, leader);
+	watch->term_count++;
 }
 
 void watch_leaders(struct watch *watch)
 {
 	watch->looks++;
 	for (uint32_t i = 0; i < STORES; i++) {
-		const struct store *store = &watch->cluster->stores[i];
-		uint64_t term = 0;
+		struct watch_look look = {.watch = watch, .store = &watch->cluster->stores[i]};
 
-		if (store_is_well(store))
-			raftkv_each_region(store_raftkv(store), take_term, &term);
-		if (term == 0)
-			continue;
-		check(term < WATCH_TERMS_MAX);
-		if (watch->leaders[term] != 0 && watch->leaders[term] != store->number)
-			violation("stores %u and %u both lead in term %" PRIu64, watch->leaders[term],
-				store->number, term);
-		watch->leaders[term] = (uint8_t)store->number;
+		if (store_is_well(look.store))
+			raftkv_each_region(store_raftkv(look.store), take_leader, &look);
 	}
 }
 
@@ -104,80 +129,158 @@ static uint64_t digest_rows(struct kv_engine *kv, struct slice low, struct slice
 	return digest;
 }
 
-static uint64_t digest_of(struct kv_engine *kv)
+/* The bound of the extent maps of a region. */
+static void bound_objects(struct key *bound, const struct buf *key, bool is_high)
 {
-	uint64_t digests[3];
 	struct key low, high;
 
-	key_row(&low, REGION, KEY_DATA, (struct slice){0});
-	key_row_bound(&high, REGION, KEY_DATA, (struct slice){0});
-	digests[0] = digest_rows(kv, key_slice(&low), key_slice(&high), false);
-	key_row(&low, REGION, KEY_LOCAL, (struct slice){0});
-	key_row_bound(&high, REGION, KEY_LOCAL, (struct slice){0});
-	digests[1] = digest_rows(kv, key_slice(&low), key_slice(&high), false);
 	key_objects(&low, &high);
-	digests[2] = digest_rows(kv, key_slice(&low), key_slice(&high), true);
+	if (key)
+		key_object(bound, buf_slice(key));
+	else
+		*bound = is_high ? high : low;
+}
+
+static uint64_t digest_of(struct kv_engine *kv, const struct region *region)
+{
+	uint64_t digests[5] = {region->epoch.version};
+	struct slice start = buf_slice(region->start), end = buf_slice(region->end);
+	struct key low, high;
+
+	key_row(&low, region->id, KEY_DATA, start);
+	key_row_bound(&high, region->id, KEY_DATA, end);
+	digests[1] = digest_rows(kv, key_slice(&low), key_slice(&high), false);
+	key_row(&low, region->id, KEY_LOCAL, (struct slice){0});
+	key_row_bound(&high, region->id, KEY_LOCAL, (struct slice){0});
+	digests[2] = digest_rows(kv, key_slice(&low), key_slice(&high), false);
+	bound_objects(&low, region->start, false);
+	bound_objects(&high, region->end, true);
+	digests[3] = digest_rows(kv, key_slice(&low), key_slice(&high), true);
+	digests[4] = mix(mix(0, start.data, start.size), end.data, end.size);
 	return mix(0, digests, sizeof digests);
 }
 
-static uint64_t applied_of(struct kv_engine *kv)
-{
-	struct apply_state state = {0};
-	struct kv_value value = {0};
-	struct key key;
-	int status;
+/* A replica of a region, as its rows say. */
+struct replica_rows {
+	struct region region;
+	uint64_t applied;
+};
 
-	key_apply_state(&key, REGION);
-	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key_slice(&key), &value);
-	if (status == 0 && apply_state_decode(value.data, &state) < 0)
-		violation("an apply state is damaged");
-	kv_value_close(&value);
-	return state.index;
+struct store_rows {
+	uint32_t count;
+	struct replica_rows replicas[REGIONS_MAX];
+};
+
+static void add_replica(struct store_rows *rows, struct kv_engine *kv, struct slice key)
+{
+	struct replica_rows *replica = &rows->replicas[rows->count];
+	struct apply_state state;
+	uint64_t id = key_region_of(key);
+	int status = apply_state_get(kv, NULL, KV_TIER_ALL, id, &state);
+
+	check(id > 0 && rows->count < REGIONS_MAX);
+	if (status == STATUS_NOT_FOUND)
+		return; /* a snapshot is being installed */
+	if (status < 0)
+		violation("the apply state of region %" PRIu64 " is damaged", id);
+	if (region_state_get(kv, NULL, KV_TIER_ALL, id, &replica->region) < 0)
+		violation("the state of region %" PRIu64 " is damaged", id);
+	replica->applied = state.index;
+	rows->count++;
 }
 
-static void take_state(struct watch *watch, uint32_t store, uint64_t index, uint64_t digest)
+static struct store_rows *load_rows(const struct store *store)
 {
+	struct store_rows *rows = calloc(1, sizeof *rows);
+	struct kv_engine *kv = store->kv_engine;
+	struct kv_iterator *iterator;
+	struct key low, high;
+	int status;
+
+	check(rows);
+	key_region_states(&low, &high);
+	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
+		0);
+	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
+		status = kv->ops->next(iterator)) {
+		struct slice key, value;
+
+		kv->ops->row(iterator, &key, &value);
+		add_replica(rows, kv, key);
+	}
+	check(status == STATUS_NOT_FOUND);
+	kv->ops->iterator_free(kv, iterator);
+	return rows;
+}
+
+static void free_rows(struct store_rows *rows)
+{
+	for (uint32_t i = 0; rows && i < rows->count; i++)
+		region_close(&rows->replicas[i].region);
+	free(rows);
+}
+
+static void take_state(
+	struct watch *watch, uint32_t store, const struct replica_rows *replica, uint64_t digest)
+{
+	struct watch_key key = {.region = replica->region.id, .number = replica->applied};
 	struct watch_state *state;
 
-	HASH_FIND(hh, watch->states, &index, sizeof index, state);
+	HASH_FIND(hh, watch->states, &key, sizeof key, state);
 	if (!state) {
 		state = calloc(1, sizeof *state);
 		check(state);
-		*state = (struct watch_state){.index = index, .digest = digest, .store = store};
-		HASH_ADD(hh, watch->states, index, sizeof state->index, state);
+		*state = (struct watch_state){.key = key, .digest = digest, .store = store};
+		HASH_ADD(hh, watch->states, key, sizeof state->key, state);
 		return;
 	}
 	watch->compared += state->store != store;
 	if (state->digest != digest)
-		violation(
-			"stores %u and %u have different rows at index %" PRIu64, state->store, store, index);
+		violation("stores %u and %u have different rows of region %" PRIu64 " at index %" PRIu64,
+			state->store, store, key.region, key.number);
 }
 
 void watch_rows(struct watch *watch)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
 		const struct store *store = &watch->cluster->stores[i];
-		uint64_t index = store_is_well(store) ? applied_of(store->kv_engine) : 0;
+		struct store_rows *rows = store_is_well(store) ? load_rows(store) : NULL;
 
-		if (index > 0)
-			take_state(watch, store->number, index, digest_of(store->kv_engine));
+		for (uint32_t j = 0; rows && j < rows->count; j++)
+			take_state(watch, store->number, &rows->replicas[j],
+				digest_of(store->kv_engine, &rows->replicas[j].region));
+		if (rows && rows->count > watch->region_count)
+			watch->region_count = rows->count;
+		free_rows(rows);
 	}
+}
+
+static bool are_level(const struct store_rows *one, const struct store_rows *other)
+{
+	bool is_level = one->count == other->count;
+
+	for (uint32_t i = 0; is_level && i < one->count; i++)
+		is_level = one->replicas[i].region.id == other->replicas[i].region.id &&
+			   one->replicas[i].applied == other->replicas[i].applied;
+	return is_level;
 }
 
 bool watch_is_level(struct watch *watch)
 {
-	uint64_t index = 0;
+	struct store_rows *rows[STORES] = {0};
+	bool is_level = true;
 
-	for (uint32_t i = 0; i < STORES; i++) {
+	for (uint32_t i = 0; i < STORES && is_level; i++) {
 		const struct store *store = &watch->cluster->stores[i];
-		uint64_t applied = store_is_well(store) ? applied_of(store->kv_engine) : 0;
 
-		if (applied == 0 || (i > 0 && applied != index))
-			return false;
-		index = applied;
+		rows[i] = store_is_well(store) ? load_rows(store) : NULL;
+		is_level = rows[i] && rows[i]->count > 0 && are_level(rows[i], rows[0]);
 	}
-	watch_rows(watch);
-	return true;
+	for (uint32_t i = 0; i < STORES; i++)
+		free_rows(rows[i]);
+	if (is_level)
+		watch_rows(watch);
+	return is_level;
 }
 
 /* ---- For people ---- */
@@ -185,31 +288,42 @@ bool watch_is_level(struct watch *watch)
 static void print_status(struct raftkv_region_status *status, int result)
 {
 	if (result < 0) {
-		printf("  region 1: %s\n", status_name(result));
+		printf("  region %" PRIu64 ": %s\n", status->region, status_name(result));
 		return;
 	}
-	printf("  region 1: term %" PRIu64 ", leader %" PRIu64 "%s, log [%" PRIu64 ", %" PRIu64
+	printf("  region %" PRIu64 ": term %" PRIu64 ", leader %" PRIu64 "%s, log [%" PRIu64 ", %" PRIu64
 	       "], committed %" PRIu64 ", applied %" PRIu64 "\n",
-		status->term, status->leader, status->is_serving ? " (serves)" : "", status->first_index,
-		status->last_index, status->commit, status->applied);
+		status->region, status->term, status->leader, status->is_serving ? " (serves)" : "",
+		status->first_index, status->last_index, status->commit, status->applied);
 	for (uint32_t i = 0; status->role == RAFT_LEADER && i < status->member_count; i++)
 		printf("    replica %" PRIu64 ": match %" PRIu64 "%s%s\n", status->members[i].peer.id,
 			status->members[i].match, status->members[i].is_active ? "" : ", silent",
 			status->members[i].is_in_snapshot ? ", waits for a snapshot" : "");
 }
 
-static void print_store(const struct watch *watch, const struct store *store)
+/* The request is never freed: the process may die before the answer. */
+static void ask_status(const struct store *store, uint64_t region)
 {
-	static const char *const phases[] = {"down", "runs", "stops", "has stopped", "has failed"};
 	struct raftkv_region_status *status = calloc(1, sizeof *status);
 
 	check(status);
+	*status = (struct raftkv_region_status){
+		.region = region, .loop = store->loops[0], .done = print_status};
+	raftkv_region_status(store_raftkv(store), status);
+}
+
+static void print_store(const struct watch *watch, const struct store *store)
+{
+	static const char *const phases[] = {"down", "runs", "stops", "has stopped", "has failed"};
+	struct store_rows *rows;
+
 	printf("store %u %s\n", store->number, phases[store->state]);
 	if (!store_is_well(store))
 		return;
-	*status = (struct raftkv_region_status){
-		.region = REGION, .loop = store->loops[0], .done = print_status};
-	raftkv_region_status(store_raftkv(store), status);
+	rows = load_rows(store);
+	for (uint32_t i = 0; i < rows->count; i++)
+		ask_status(store, rows->replicas[i].region.id);
+	free_rows(rows);
 	sim_run(watch->cluster->world, 100 * SIM_MS, NULL, NULL);
 }
 

@@ -1,8 +1,8 @@
 /*
  * watch.h: invariants inside the stores, checked while they run:
  *
- *  - a term has at most one leader;
- *  - replicas whose rows stand at the same index have the same rows: keys, values, and of file data where, by which
+ *  - a term of a region has at most one leader;
+ *  - replicas of a region whose rows stand at the same index have the same range and the same rows: keys, values, and of file data where, by which
  *    entry and with which checksum it was written.
  */
 #ifndef RAFTKV_TESTS_SIM_WATCH_H
@@ -10,12 +10,12 @@
 
 #include "tests/sim/cluster.h"
 
-#define WATCH_TERMS_MAX 4096u
-
 struct watch {
 	struct cluster *cluster;
-	uint8_t leaders[WATCH_TERMS_MAX]; /* by term: the store, from 1 */
-	struct watch_state *states; /* by applied index */
+	struct watch_leader *leaders; /* by region and term */
+	uint32_t term_count; /* terms that had a leader, of all regions */
+	struct watch_state *states; /* by region and applied index */
+	uint32_t region_count; /* most regions that a store has had */
 	uint64_t looks; /* at leaders */
 	uint64_t compared; /* states of two stores at the same index */
 };
@@ -24,7 +24,7 @@ void watch_init(struct watch *watch, struct cluster *cluster);
 /* Between events. */
 void watch_leaders(struct watch *watch);
 void watch_rows(struct watch *watch);
-/* Whether all stores are at the same index, with the same rows. */
+/* Whether all stores have the same regions, each at the same index, with the same rows. */
 bool watch_is_level(struct watch *watch);
 /* Prints the state of every process, for people; runs the world a little. */
 void watch_print(const struct watch *watch);

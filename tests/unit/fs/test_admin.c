@@ -1,11 +1,47 @@
-/* fs/server/admin: what a newer raftkv(1) asks is refused in words, or answered as far as this program knows it. */
+/*
+ * fs/server/admin: what a newer raftkv(1) asks is refused in words, or answered as far as this program knows it; how a
+ * store splits a region or says why not; and how it tells its regions.
+ */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/cluster/coordinator.h"
+#include "fs/schema/split_key.h"
 #include "fs/server/admin_internal.h"
 #include "proto/version.h"
+#include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
+#include "tests/lib/sim_env.h"
 #include "tests/lib/test.h"
+
+#define REGIONS 10u
+#define WIDTH	(FS_DIRID_END / REGIONS) /* dirids of a region */
+#define NEW	UINT64_C(77)
+
+/* ---- What the tests do without ---- */
+
+int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id)
+{
+	(void)coordinator, (void)report, (void)id;
+	return STATUS_NOT_LEADER;
+}
+
+void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request)
+{
+	(void)coordinator, (void)request;
+}
+
+static const struct coordinator_region planned = {.id = 3, .step = {.kind = PLACEMENT_WAIT}};
+
+bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
+{
+	(void)coordinator;
+	*overview = (struct coordinator_overview){.regions = &planned, .region_count = 1};
+	return true;
+}
+
+/* ---- Requests of newer programs ---- */
 
 static void expect_refusal(uint32_t kind, uint32_t state)
 {
@@ -33,7 +69,7 @@ static void expect_refusal(uint32_t kind, uint32_t state)
 static void changes_of_newer_programs_are_refused_in_words(void **state)
 {
 	(void)state;
-	expect_refusal(ADMIN_TRANSFER + 1, 0);
+	expect_refusal(ADMIN_SPLIT + 1, 0);
 	expect_refusal(ADMIN_SET_STORE, STORE_LOST + 1);
 }
 
@@ -53,11 +89,229 @@ static void fields_of_newer_programs_are_skipped(void **state)
 	buf_unref(attachment);
 }
 
+/* ---- A store ---- */
+
+struct stage {
+	struct sim_world *world;
+	struct env_loop *loop;
+	struct raftkv *raftkv;
+	struct region regions
+		[REGIONS]; /* region N of those begins with the dirid N * WIDTH, and has the id N + 1 */
+	struct link_self self;
+	struct admin admin;
+	struct rpc_server server;
+	struct rpc_request request;
+};
+
+static void stage_begin(struct stage *stage)
+{
+	struct env *env;
+	struct fs_key key;
+
+	*stage = (struct stage){.self = {.store = 1}};
+	stage->world = sim_world_new(1);
+	env = sim_node_start(sim_node_new(stage->world, "store"));
+	assert_int_equal(env_loop_new(env, "loop", &stage->loop), 0);
+	assert_int_equal(env_loop_start(stage->loop), 0);
+	stage->raftkv = fake_raftkv_new(&(struct fake_raftkv_options){.loop = stage->loop, .seed = 1});
+	for (uint32_t i = 0; i < REGIONS; i++) {
+		stage->regions[i] = (struct region){.id = i + 1, .epoch = {.version = 5, .conf_version = 6}};
+		if (i == 0)
+			continue;
+		key = fs_split_key_of_dirid(i * WIDTH);
+		stage->regions[i].start = buf_copy(key.bytes, key.size);
+		stage->regions[i - 1].end = buf_ref(stage->regions[i].start);
+	}
+	fake_raftkv_set_regions(stage->raftkv, stage->regions, REGIONS);
+	stage->admin.options =
+		(struct admin_options){.loop = stage->loop, .self = &stage->self, .raftkv = stage->raftkv};
+	rpc_server_handle(&stage->server, FRAME_SPLIT, admin_on_split, &stage->admin);
+	rpc_server_handle(&stage->server, FRAME_REGIONS, admin_on_regions, &stage->admin);
+}
+
+static void stage_end(struct stage *stage)
+{
+	for (uint32_t i = 0; i < REGIONS; i++)
+		region_close(&stage->regions[i]);
+	fake_raftkv_free(stage->raftkv);
+	sim_world_free(stage->world);
+}
+
+static bool is_answered(void *argument)
+{
+	return ((const struct rpc_request *)argument)->is_answered;
+}
+
+static struct slice ask(struct stage *stage, uint16_t type, const ProtobufCMessage *message)
+{
+	uint8_t bytes[512];
+	struct slice head = slice_of(bytes, protobuf_c_message_pack(message, bytes));
+	uint64_t session = stage->request.session;
+
+	stage->request = (struct rpc_request){.session = session};
+	fake_requests_ask(&stage->server, &stage->request, type, head, NULL);
+	if (stage->request.refusal < 0)
+		return (struct slice){0};
+	assert_true(sim_run(stage->world, SIM_S, is_answered, &stage->request));
+	return buf_slice(stage->request.head);
+}
+
+/* ---- Splits ---- */
+
+/* `dirid` 0: in the middle of region 1. The status; `*at`, `*region`: what the answer says. */
+static int split(struct stage *stage, uint64_t dirid, uint64_t new_region, uint64_t *at, uint64_t *region)
+{
+	Raftkv__SplitRequest message = RAFTKV__SPLIT_REQUEST__INIT;
+	struct fs_key key = fs_key_dirid(dirid);
+	Raftkv__SplitReply *reply;
+	struct slice answer;
+	int status;
+
+	message.in_middle = dirid == 0;
+	message.key = (ProtobufCBinaryData){.len = dirid > 0 ? key.size : 0, .data = key.bytes};
+	message.new_region = new_region;
+	answer = ask(stage, FRAME_SPLIT, &message.base);
+	if (stage->request.refusal < 0)
+		return stage->request.refusal;
+	reply = raftkv__split_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	status = reply->status;
+	if (at)
+		*at = fs_key_get_dirid(slice_of(reply->key.data, reply->key.len));
+	if (region)
+		*region = reply->region;
+	assert_true((status == 0) == (reply->sentence[0] == '\0'));
+	raftkv__split_reply__free_unpacked(reply, NULL);
+	fake_requests_close(&stage->request);
+	return status;
+}
+
+static void a_region_is_split_where_it_is_asked(void **state)
+{
+	struct fs_key key = fs_key_dirid(3 * WIDTH + WIDTH / 4);
+	struct fake_raftkv_splits *splits;
+	uint64_t at, region;
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	splits = fake_raftkv_splits(stage.raftkv);
+	assert_int_equal(split(&stage, 3 * WIDTH + WIDTH / 4, 0, &at, &region), 0);
+	assert_int_equal(at, 3 * WIDTH + WIDTH / 4);
+	assert_int_equal(region, 4);
+	assert_int_equal(splits->count, 0);
+	assert_int_equal(split(&stage, at, NEW, NULL, NULL), 0);
+	assert_int_equal(splits->count, 1);
+	assert_int_equal(splits->region, 4);
+	assert_int_equal(splits->new_region, NEW);
+	assert_int_equal(splits->epoch.version, 5);
+	assert_int_equal(slice_compare(fs_key_slice(&splits->key), fs_key_slice(&key)), 0);
+	assert_int_equal(split(&stage, 0, 0, &at, &region), 0);
+	assert_int_equal(at, 1 + (WIDTH - 1) / 2);
+	assert_int_equal(region, 1);
+	assert_int_equal(splits->count, 1);
+	stage_end(&stage);
+}
+
+/* Region 4 has been split off already: it begins there. */
+static void a_split_is_done_once(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	assert_int_equal(split(&stage, 3 * WIDTH, 4, NULL, NULL), 0);
+	assert_int_equal(split(&stage, 3 * WIDTH, NEW, NULL, NULL), -EEXIST);
+	assert_int_equal(split(&stage, 3 * WIDTH, 0, NULL, NULL), -EEXIST);
+	assert_int_equal(fake_raftkv_splits(stage.raftkv)->count, 0);
+	stage_end(&stage);
+}
+
+static void splits_that_make_no_sense_are_refused_in_words(void **state)
+{
+	static const struct {
+		int store, told;
+	} statuses[] = {{STATUS_LIMIT, -EBUSY}, {STATUS_CONF_CHANGE_INVALID, -EBUSY}, {-EFBIG, -EFBIG},
+		{STATUS_KEY_NOT_IN_REGION, STATUS_NOT_READY}, {STATUS_NOT_LEADER, STATUS_NOT_LEADER},
+		{STATUS_STALE_COMMAND, STATUS_STALE_COMMAND}};
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	assert_int_equal(split(&stage, FS_DIRID_END, NEW, NULL, NULL), -EINVAL);
+	assert_int_equal(split(&stage, 3 * WIDTH + FS_SPLIT_DIRIDS_MIN - 1, NEW, NULL, NULL), -ERANGE);
+	assert_int_equal(split(&stage, 3 * WIDTH - FS_SPLIT_DIRIDS_MIN + 1, NEW, NULL, NULL), -ERANGE);
+	assert_int_equal(split(&stage, 0, NEW, NULL, NULL), STATUS_MALFORMED);
+	stage.request.session = 9;
+	assert_int_equal(split(&stage, 3 * WIDTH + WIDTH / 2, NEW, NULL, NULL), -EPERM);
+	stage.request.session = 0;
+	assert_int_equal(fake_raftkv_splits(stage.raftkv)->count, 0);
+	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+		fake_raftkv_splits(stage.raftkv)->status = statuses[i].store;
+		assert_int_equal(split(&stage, 3 * WIDTH + WIDTH / 2, NEW, NULL, NULL), statuses[i].told);
+	}
+	stage_end(&stage);
+}
+
+/* ---- Regions ---- */
+
+static Raftkv__RegionsReply *page(struct stage *stage, struct slice key, uint32_t limit)
+{
+	Raftkv__RegionsRequest message = RAFTKV__REGIONS_REQUEST__INIT;
+	Raftkv__RegionsReply *reply;
+	struct slice answer;
+
+	message.key = (ProtobufCBinaryData){.len = key.size, .data = (uint8_t *)(uintptr_t)key.data};
+	message.limit = limit;
+	answer = ask(stage, FRAME_REGIONS, &message.base);
+	reply = raftkv__regions_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	assert_int_equal(reply->status, 0);
+	fake_requests_close(&stage->request);
+	return reply;
+}
+
+static void regions_are_told_page_by_page(void **state)
+{
+	struct buf *key = NULL, *next;
+	struct stage stage;
+	uint32_t count = 0, pages = 0;
+
+	(void)state;
+	stage_begin(&stage);
+	do {
+		Raftkv__RegionsReply *reply = page(&stage, buf_slice(key), 4);
+
+		for (size_t i = 0; i < reply->n_regions; i++) {
+			const Raftkv__OverviewRegion *region = reply->regions[i];
+
+			assert_int_equal(region->region, ++count);
+			assert_true(region->is_by_leader);
+			assert_int_equal(region->n_members, 1);
+			assert_int_equal(region->epoch->version, 5);
+			assert_int_equal(region->step, count == 3 ? PLACEMENT_WAIT : PLACEMENT_REST);
+			assert_int_equal(region->start.len > 0, count > 1);
+		}
+		next = reply->next.len > 0 ? buf_copy(reply->next.data, reply->next.len) : NULL;
+		buf_unref(key);
+		key = next;
+		pages++;
+		raftkv__regions_reply__free_unpacked(reply, NULL);
+	} while (key);
+	assert_int_equal(count, REGIONS);
+	assert_int_equal(pages, 3);
+	stage_end(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_of_newer_programs_are_refused_in_words),
 		cmocka_unit_test(fields_of_newer_programs_are_skipped),
+		cmocka_unit_test(a_region_is_split_where_it_is_asked),
+		cmocka_unit_test(a_split_is_done_once),
+		cmocka_unit_test(splits_that_make_no_sense_are_refused_in_words),
+		cmocka_unit_test(regions_are_told_page_by_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /*
  * fs/coordinator: simulated stores with a coordinator each, which report and may crash: while files are made, a store is drained,
- * or lost and replaced; no operation is lost or done twice, and the replicas end up where they are to be.
+ * or lost and replaced; no operation is lost or done twice, and the replicas end up where they are to be. Leaders are evened
+ * out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #define STORES	 4u /* the last one has nothing at first */
 #define VOTERS	 3u
+#define REGIONS	 7u /* where there are several */
 #define PATIENCE (60 * (uint64_t)SIM_S)
 
 static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420", "d:7420"};
@@ -47,17 +49,24 @@ static void start(struct kept *kept, uint32_t number)
 	coordinator_start(kept->coordinators[number]);
 }
 
-static struct kept *kept_new(uint64_t seed)
+static struct kept *kept_new_with(uint64_t seed, uint32_t regions)
 {
 	struct kept *kept = calloc(1, sizeof *kept);
 
 	assert_non_null(kept);
 	sim_cluster_init(&kept->cluster, seed, VOTERS, STORES - VOTERS);
-	for (uint32_t i = 0; i < STORES; i++)
+	for (uint32_t i = 0; i < STORES; i++) {
 		kept->cluster.stores[i].options.evaluator = eval_evaluator();
+		kept->cluster.stores[i].options.initial_regions = regions;
+	}
 	for (uint32_t i = 0; i < STORES; i++)
 		start(kept, i);
 	return kept;
+}
+
+static struct kept *kept_new(uint64_t seed)
+{
+	return kept_new_with(seed, 1);
 }
 
 static void crash(struct kept *kept, uint32_t number)
@@ -104,8 +113,11 @@ static void report_one(struct kept *kept, uint32_t number)
 			.space_available = 90,
 			.data_total = 1000 + number,
 			.data_free = kept->free[number]}};
+	struct raftkv_stats stats;
 	uint64_t id;
 
+	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
+	report.stats.leaders = stats.leaders;
 	strcpy(report.address, addresses[number]);
 	for (uint32_t i = 0; i < STORES; i++)
 		if (kept->coordinators[i])
@@ -368,6 +380,38 @@ static void room_is_what_a_majority_has(void **state)
 	kept_free(kept);
 }
 
+/* The coordinator's store leads all regions at first. None goes to and fro, and region 1 stays where it is. */
+static void leaders_are_evened_out_and_stay(void **state)
+{
+	uint32_t counts[STORES + 1] = {0};
+	uint64_t terms[REGIONS + 1];
+	struct kept *kept = kept_new_with(50, REGIONS);
+	struct raftkv_region_status status;
+
+	(void)state;
+	for (uint64_t region = 1; region <= REGIONS; region++)
+		sim_cluster_lead_from(&kept->cluster, region, 1);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	for (uint64_t region = 1; region <= REGIONS; region++) {
+		uint32_t leader = sim_cluster_await_leader_of(&kept->cluster, region);
+
+		assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
+		terms[region] = status.term;
+		counts[leader]++;
+		assert_true(region > 1 || leader == 1);
+	}
+	for (uint32_t store = 1; store <= VOTERS; store++)
+		assert_in_range(counts[store], REGIONS / VOTERS, REGIONS / VOTERS + 1);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	for (uint64_t region = 1; region <= REGIONS; region++) {
+		uint32_t leader = sim_cluster_await_leader_of(&kept->cluster, region);
+
+		assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
+		assert_int_equal(status.term, terms[region]);
+	}
+	kept_free(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +420,7 @@ int main(void)
 		cmocka_unit_test(a_lost_store_is_replaced),
 		cmocka_unit_test(without_a_spare_a_drain_is_refused),
 		cmocka_unit_test(room_is_what_a_majority_has),
+		cmocka_unit_test(leaders_are_evened_out_and_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,9 @@ static void operations_survive(void **state)
 {
 	struct slice name = slice_of("name", 4), other = slice_of("other", 5);
 	const struct fs_time time = {-1, 999999999};
+	const struct attempt attempt = {1, 2, 3, 4};
+	const struct slice facts = slice_of("\6\0\0\0\0\0S\1\3row", 12), intents = slice_of("\3\1\3\1", 4);
+	const struct slice removal = slice_of("\1\4\1\1n\0", 6); /* an OP_UNLINK */
 	const struct op ops[] = {
 		{.kind = OP_MAKE, .make = {{1, 2}, 3, name, S_IFLNK | 0777, 022, 5, other, true}},
 		{.kind = OP_TMPFILE, .tmpfile = {{1, 2}, 3, 0600, 022}},
@@ -233,6 +236,10 @@ static void operations_survive(void **state)
 		{.kind = OP_STORE_SET, .store_set = {1, STORE_DRAINING, 2}},
 		{.kind = OP_ALLOCATE, .allocate = {COUNTER_REPLICA}},
 		{.kind = OP_GRACE_END, .grace_end = {slice_of("16 bytes or so..", 16)}},
+		{.kind = OP_TRANSACT, .transact = {attempt, {1, 2, 3}, 4, {5, 6}, facts, intents, removal}},
+		{.kind = OP_PREPARE, .prepare = {attempt, {1, 2, 3}, 4, 5, intents}},
+		{.kind = OP_RESOLVE, .resolve = {attempt, true, slice_of("\1\2\1\3", 4)}},
+		{.kind = OP_TRANSACT_END, .resolve = {.attempt = attempt}},
 	};
 
 	(void)state;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "tests/lib/test.h"
 
 static struct store_list parse(const char *text)
@@ -62,13 +63,18 @@ static void list_is_limited(void **state)
 	assert_int_equal(store_list_parse(&list, text, &status), -EINVAL);
 }
 
-static uint64_t cluster(const char *text)
+static uint64_t cluster_of(const char *text, uint32_t regions)
 {
 	struct store_list list = parse(text);
-	uint64_t id = store_list_cluster(&list);
+	uint64_t id = store_list_cluster(&list, regions);
 
 	store_list_close(&list);
 	return id;
+}
+
+static uint64_t cluster(const char *text)
+{
+	return cluster_of(text, 1);
 }
 
 static void another_list_is_another_cluster(void **state)
@@ -81,6 +87,10 @@ static void another_list_is_another_cluster(void **state)
 	assert_true(id != cluster("b:1,a:1,c:1"));
 	assert_true(id != cluster("a:1,b:1"));
 	assert_true(id != cluster("a:1,b:1,c:2"));
+	assert_true(id == cluster_of("a:1,b:1,c:1", 0)); /* the default */
+	assert_true(id != cluster_of("a:1,b:1,c:1", 2));
+	assert_true(cluster_of("a:1,b:1,c:1", 256) != cluster_of("a:1,b:1,c:1", 2));
+	assert_true(cluster_of("a:1,b:1,c:1", 2) == cluster_of("a:1,b:1,c:1", 2));
 }
 
 int main(void)
@@ -92,5 +102,6 @@ int main(void)
 		cmocka_unit_test(another_list_is_another_cluster),
 	};
 
+	plant_choose(getenv("RAFTKV_PLANTED"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

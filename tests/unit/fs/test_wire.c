@@ -30,6 +30,11 @@
 		.atime = {-5, 999999999}, .mtime = {1, 2}, .ctime = {INT64_MAX, 3}, .btime = {INT64_MIN, 4}, \
 	}
 
+#define ATTEMPT                                                                                              \
+	{                                                                                                    \
+		.anchor = 300, .region = UINT64_C(1) << 40, .term = 7, .number = UINT64_MAX                  \
+	}
+
 static const struct attributes file_attributes = ATTRIBUTES;
 
 /* ---- Operations ---- */
@@ -78,6 +83,15 @@ static const struct recorded_op ops[] = {
 	{"allocate", {.kind = OP_ALLOCATE, .allocate = {COUNTER_REPLICA}}},
 	{"allocate_region", {.kind = OP_ALLOCATE, .allocate = {COUNTER_REGION}}},
 	{"grace_end", {.kind = OP_GRACE_END, .grace_end = {TEXT("16 bytes or so..")}}},
+	{"transact", {.kind = OP_TRANSACT,
+			     .transact = {ATTEMPT, {UINT64_MAX, 500, 12}, 5000, {6, UINT64_MAX},
+				     TEXT("\6\0\0\0\0\0S\1\3row"), TEXT("\3\1"), TEXT("\1\4\1\1n\0")}}},
+	{"transact_begins",
+		{.kind = OP_TRANSACT, .transact = {.attempt = ATTEMPT, .body = TEXT("\1\4\1\1n\0")}}},
+	{"prepare",
+		{.kind = OP_PREPARE, .prepare = {ATTEMPT, {UINT64_MAX, 500, 12}, 5000, 3, TEXT("\3\1\3\1")}}},
+	{"resolve", {.kind = OP_RESOLVE, .resolve = {ATTEMPT, true, TEXT("\1\3\2\4")}}},
+	{"transact_end", {.kind = OP_TRANSACT_END, .resolve = {.attempt = ATTEMPT}}},
 };
 
 static const char *name_of(char name[NAME_SIZE], const char *folder, const char *file)
@@ -305,7 +319,9 @@ static void late_fields_may_be_cut(void **state)
 
 /* ---- Questions, and what was found ---- */
 
-#define DATA "what was found"
+#define DATA	 "what was found"
+#define FACTS	 "\6\0\0\0\0\0S\0\0"
+#define VERDICTS "\2\0"
 
 static const struct recorded_question {
 	const char *name;
@@ -345,6 +361,19 @@ static const struct recorded_question {
 			.ino = 300,
 			.inodes = {"\x2c\1\0\0\0\0\0\0\0\0\0\0\0\1\0\0", 16}},
 		{.found = UINT64_C(1) << 40}},
+	{"rows",
+		{.kind = QUESTION_ROWS,
+			.ino = FS_ROOT_INO,
+			.name = TEXT("name"),
+			.size = 65536,
+			.is_plus = true},
+		{.count = sizeof FACTS - 1}},
+	{"attempts",
+		{.kind = QUESTION_ATTEMPTS,
+			.ino = 300,
+			.attempts = TEXT("\xac\2\1\7\1\xac\2\1\7\2"),
+			.size = 2},
+		{.count = sizeof VERDICTS - 1}},
 };
 
 #define VARIANTS 1 /* of kinds that are there already: lookup_elsewhere */
@@ -384,17 +413,25 @@ static void begin_entries(void *argument)
 	(void)argument;
 }
 
+static struct slice data_of(const struct recorded_question *recorded)
+{
+	if (recorded->question.kind == QUESTION_ROWS)
+		return slice_of(FACTS, sizeof FACTS - 1);
+	if (recorded->question.kind == QUESTION_ATTEMPTS)
+		return slice_of(VERDICTS, sizeof VERDICTS - 1);
+	return slice_of(DATA, recorded->finding.count == sizeof DATA ? sizeof DATA : 0);
+}
+
 static void expect_finding(struct slice bytes, const struct recorded_question *recorded)
 {
 	const struct question *question = &recorded->question;
 	char room[sizeof DATA] = "";
-	bool has_data = recorded->finding.count == sizeof DATA;
+	struct slice data = data_of(recorded);
 	struct finding finding = {.bytes = room, .begin = begin_entries};
 	struct buf *expected = encode_finding(recorded), *again;
 
-	assert_int_equal(
-		finding_take(question, bytes, slice_of(DATA, has_data ? sizeof DATA : 0), &finding), 0);
-	assert_string_equal(room, has_data ? DATA : "");
+	assert_int_equal(finding_take(question, bytes, data, &finding), 0);
+	assert_memory_equal(room, data.size > 0 ? data.data : "", data.size);
 	assert_int_equal(finding_encode(question, &finding, &again), 0);
 	assert_int_equal(again->size, expected->size);
 	assert_memory_equal(again->data, expected->data, again->size);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/schema/ino_ranges.h"
+#include "fs/schema/intent.h"
 #include "fs/schema/keys.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
@@ -71,7 +72,7 @@ static struct inode inode_of(uint32_t mode)
 			.mtime = {1, 2},
 			.ctime = {INT64_MAX, 3},
 			.btime = {INT64_MIN, 4}},
-		.state = INODE_STATE_ALL,
+		.state = INODE_STATE_ALL & ~INODE_HAS_INTENTS,
 		.cut = INODE_CUT_NONE,
 		.xattrs = slice_of("\6user.a\1x\6user.b\0", 17),
 	};
@@ -128,6 +129,8 @@ static void inodes_stay(void **state)
 	expect_inode("row/inode_directory", &directory);
 	expect_inode("row/inode_symlink", &link);
 	expect_inode("row/inode_device", &device);
+	device.state = INODE_HAS_INTENTS;
+	expect_inode("row/inode_intents", &device);
 }
 
 /* ---- The smaller rows ---- */
@@ -262,6 +265,97 @@ static void records_stay(void **state)
 	expect_row("record/counter", &row, counter_again);
 }
 
+/* ---- Intents ---- */
+
+static const struct attempt attempt = {
+	.anchor = DIRECTORY_INO, .region = UINT64_C(1) << 40, .term = 7, .number = UINT64_MAX};
+
+static int intent_again(struct slice row, struct writer *writer, uint64_t ino)
+{
+	struct fs_key key = fs_key_intent(ino, &attempt, 3);
+	struct intent_record record;
+	int status = intent_record_decode(fs_key_slice(&key), row, &record);
+
+	return status == 0 ? intent_record_encode(&record, writer) : status;
+}
+
+static int directory_intent_again(struct slice row, struct writer *writer)
+{
+	return intent_again(row, writer, DIRECTORY_INO);
+}
+
+static int file_intent_again(struct slice row, struct writer *writer)
+{
+	return intent_again(row, writer, FILE_INO);
+}
+
+static int tree_intent_again(struct slice row, struct writer *writer)
+{
+	return intent_again(row, writer, FS_ROOT_INO);
+}
+
+static void expect_intent(
+	const char *name, struct intent intent, int (*again)(struct slice row, struct writer *writer))
+{
+	struct intent_record record = {
+		.age = {UINT64_MAX, 500, 12}, .time = {1700000000, 999999999}, .intent = intent};
+	struct row row;
+
+	assert_int_equal(intent_record_encode(&record, begin_row(&row)), 0);
+	expect_row(name, &row, again);
+}
+
+static void intents_stay(void **state)
+{
+	struct fs_key key = fs_key_inode(DIRECTORY_INO);
+	struct intent intent = {.kind = INTENT_ROW,
+		.ino = DIRECTORY_INO,
+		.row = {fs_key_slice(&key), TEXT("before"), TEXT("after"), true, true, false}};
+
+	(void)state;
+	expect_intent("row/intent_row", intent, directory_intent_again);
+	intent.row.had = false;
+	intent.row.before = (struct slice){0};
+	intent.row.is_first = true;
+	expect_intent("row/intent_birth", intent, directory_intent_again);
+	intent = (struct intent){.kind = INTENT_INODE,
+		.ino = DIRECTORY_INO,
+		.inode = {
+			77, FS_FLAG_NODUMP, INTENT_TOUCHES_CONTENT | INTENT_MOVES, -1, 1, 1, DIRECTORY_INO}};
+	expect_intent("row/intent_directory", intent, directory_intent_again);
+	intent = (struct intent){.kind = INTENT_INODE,
+		.ino = FILE_INO,
+		.inode = {.generation = 77, .flags = INTENT_DROPS | INTENT_HOLDS, .nlink = -1}};
+	expect_intent("row/intent_file", intent, file_intent_again);
+	intent = (struct intent){.kind = INTENT_TREE, .ino = FS_ROOT_INO};
+	expect_intent("row/intent_tree", intent, tree_intent_again);
+}
+
+static int committed_again(struct slice row, struct writer *writer)
+{
+	struct fs_key key = fs_key_committed(&attempt);
+	struct attempt decoded;
+	struct slice places;
+	int status = committed_record_decode(fs_key_slice(&key), row, &decoded, &places);
+
+	if (status == 0)
+		committed_record_encode(places, writer);
+	return status;
+}
+
+static void committed_records_stay(void **state)
+{
+	uint8_t bytes[64];
+	struct writer places = writer_fixed(bytes, sizeof bytes);
+	struct row row;
+
+	(void)state;
+	intent_place_encode(&(struct intent_place){FILE_INO, 0}, &places);
+	intent_place_encode(&(struct intent_place){DIRECTORY_INO, 63}, &places);
+	committed_record_encode(writer_written(&places), begin_row(&row));
+	expect_row("row/committed", &row, committed_again);
+}
+
 /* ---- Keys ---- */
 
 static void keys_stay(void **state)
@@ -285,6 +379,8 @@ static void keys_stay(void **state)
 		{"key/counter", fs_key_counter(COUNTER_INODES)},
 		{"key/session", fs_key_session(500)},
 		{"key/store", fs_key_store(200)},
+		{"key/intent", fs_key_intent(FILE_INO, &attempt, 63)},
+		{"key/committed", fs_key_committed(&attempt)},
 	};
 
 	(void)state;
@@ -336,6 +432,8 @@ int main(void)
 		cmocka_unit_test(smaller_rows_stay),
 		cmocka_unit_test(bytes_stay),
 		cmocka_unit_test(records_stay),
+		cmocka_unit_test(intents_stay),
+		cmocka_unit_test(committed_records_stay),
 		cmocka_unit_test(keys_stay),
 		cmocka_unit_test(hashes_of_names_stay),
 		cmocka_unit_test(ranges_stay),

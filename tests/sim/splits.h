@@ -1,0 +1,25 @@
+/*
+ * splits.h: splits regions while a run goes on. Each seed chooses whether it does so, and how often. A region is split at
+ * a directory that it has, or anywhere.
+ */
+#ifndef RAFTKV_TESTS_SIM_SPLITS_H
+#define RAFTKV_TESTS_SIM_SPLITS_H
+
+#include "tests/sim/cluster.h"
+
+#define SPLITS_MAX 24u /* in one run */
+
+struct splits {
+	struct cluster *cluster;
+	uint64_t every; /* ns between two, about; 0: never */
+	uint64_t next; /* world time; CLUSTER_NEVER */
+	uint32_t asked; /* splits that were asked for */
+	uint32_t done; /* that a leader has said were carried out */
+};
+
+/* Chooses from the world. `are_allowed`: false: the run keeps its one region. */
+void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowed);
+/* Called between events: asks for a split that is due. Returns when the next one is. */
+uint64_t splits_step(struct splits *splits);
+
+#endif
