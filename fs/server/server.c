@@ -8,6 +8,7 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/server/admin.h"
 #include "fs/server/load_stores.h"
+#include "fs/server/oversize.h"
 #include "fs/server/peers.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
@@ -32,6 +33,7 @@ struct server {
 	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
+	struct oversize *oversize;
 	struct reporter *reporter;
 
 	uint32_t stopping; /* parts that have not stopped yet */
@@ -311,6 +313,17 @@ static void server_on_entered(void *argument, uint64_t store, uint64_t cluster)
 		server->options.entered(server->options.entered_argument);
 }
 
+static int make_oversize(struct server *server, struct status *status)
+{
+	const struct oversize_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.logger = server->options.logger,
+		.limit = server->options.config->server.region_split_size};
+
+	server->oversize = oversize_new(&options);
+	return server->oversize ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_reporter(struct server *server, struct status *status)
 {
 	const struct reporter_options options = {.loop = server->options.loops[0],
@@ -320,6 +333,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.oversize = server->oversize,
 		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
@@ -333,7 +347,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_coordinator,
-		make_service, make_admin, make_reporter};
+		make_service, make_admin, make_oversize, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -354,6 +368,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 void server_start(struct server *server)
 {
 	coordinator_start(server->coordinator);
+	oversize_start(server->oversize);
 	reporter_start(server->reporter);
 }
 
@@ -392,7 +407,8 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 {
 	server->stopped = stopped;
 	server->stopped_argument = argument;
-	server->stopping = 4;
+	server->stopping = 5;
+	oversize_stop(server->oversize, on_hearing_stopped, server);
 	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
 	net_transport_stop(server->transport, on_hearing_stopped, server);
@@ -405,6 +421,7 @@ void server_free(struct server *server)
 		return;
 	acceptor_free(server->acceptor);
 	reporter_free(server->reporter);
+	oversize_free(server->oversize);
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);

@@ -38,6 +38,9 @@ void stats_to_message(const struct store_stats *stats, Raftkv__StoreStats *messa
 	message->reads_follower = stats->reads_follower;
 	message->log_syncs = stats->log_syncs;
 	message->uptime_s = stats->uptime_s;
+	message->stuck_region = stats->stuck_region;
+	message->stuck_dirid = stats->stuck_dirid;
+	message->stuck_size = stats->stuck_size;
 }
 
 void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *stats)
@@ -58,5 +61,8 @@ void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *s
 		.reads_read_index = message->reads_read_index,
 		.reads_follower = message->reads_follower,
 		.log_syncs = message->log_syncs,
-		.uptime_s = message->uptime_s};
+		.uptime_s = message->uptime_s,
+		.stuck_region = message->stuck_region,
+		.stuck_dirid = message->stuck_dirid,
+		.stuck_size = message->stuck_size};
 }
