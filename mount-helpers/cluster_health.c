@@ -9,6 +9,7 @@
 #include "proto/check.h"
 
 #define SPACE_LOW_PERCENT 5
+#define INTENT_AGE_MS	  5000u
 #define BEHIND_COUNT	  4096 /* entries by which a current replica may be behind */
 
 #define ALIKE_MAX      5u /* complaints of one code that are printed */
@@ -109,6 +110,12 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"if this lasts, add a store ('raftkvd --join') that can take them",
 			"store %" PRIu64 " is lost, and %u of its replicas are not yet made anew",
 			store->store, store->replicas);
+	if (stats && store->is_alive && stats->intent_age_ms > INTENT_AGE_MS)
+		complain(judging, "RKV112",
+			"it ends when the leader of that region answers, or another one has been elected",
+			"an operation across regions has not ended in region %" PRIu64 " for %" PRIu64
+			" s: it waits for region %" PRIu64,
+			stats->intent_region, stats->intent_age_ms / 1000, stats->intent_awaits);
 	if (stats && stats->is_full)
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "

@@ -499,6 +499,13 @@ void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t l
 	router_each_from(&raftkv->router, key, limit, visit_route, &walk);
 }
 
+uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
+{
+	const struct route *route = router_find(&raftkv->router, region);
+
+	return route ? atomic_load(&route->serving_term) : 0;
+}
+
 /* A route without a replica has no epoch. */
 int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
 {

@@ -1,5 +1,6 @@
 #include "fs/client/chooser.h"
 
+#include "proto/plant.h"
 #include "proto/units.h"
 
 #define EXPLORE_EVERY 64u /* one read in so many measures another replica */
@@ -153,9 +154,11 @@ static uint64_t choose(struct chooser *chooser, struct cluster_request *request,
 
 void chooser_choose(struct chooser *chooser, struct cluster_request *request, struct region_route *route)
 {
-	request->pass_on = false;
 	/* A replica that names the leader leaves the read to it. */
+	bool is_left = request->hints > 0 && !planted("fs:refused_read_wanders");
+
+	request->pass_on = false;
 	request->from_follower = request->kind == CLUSTER_REQUEST_READ && !request->is_for_leader &&
-				 request->hints == 0 && chooser->reads != REMOTE_READS_LEADER;
+				 !is_left && chooser->reads != REMOTE_READS_LEADER;
 	request->store = choose(chooser, request, route);
 }

@@ -11,7 +11,8 @@ static int errno_of(int status)
 		return status;
 	if (status == STATUS_UNSUPPORTED)
 		return -EOPNOTSUPP;
-	return status == STATUS_KEY_NOT_IN_REGION ? -EXDEV : -EIO;
+	/* Nothing in this process coordinates operations across regions. */
+	return status == STATUS_KEY_NOT_IN_REGION || status == STATUS_INCOMPLETE ? -EXDEV : -EIO;
 }
 
 /* Is it a domain error to log? STATUS_UNSUPPORTED is logged elsewhere (dispatcher_options.refused). */

@@ -30,6 +30,7 @@ static int send_change(struct cluster_request *request, struct rpc *rpc)
 	message.epoch_version = request->epoch_version;
 	message.pass_on = request->pass_on;
 	message.body = binary(request->body);
+	message.asked = request->asked;
 	if (request->kind == CLUSTER_REQUEST_CHANGE) {
 		check(request->has_slot);
 		message.session = request->session;

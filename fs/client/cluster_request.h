@@ -20,7 +20,7 @@ struct cluster_request;
 enum cluster_request_kind {
 	CLUSTER_REQUEST_READ, /* `body`: a question (question.h) */
 	CLUSTER_REQUEST_CHANGE, /* `body`: an op (op.h); takes a slot of the session */
-	CLUSTER_REQUEST_SESSION, /* `body`: OP_SESSION_OPEN or OP_SESSION_CLOSE; takes no slot */
+	CLUSTER_REQUEST_SESSION, /* `body`: an op that takes no slot: one of sessions, or between stores */
 	CLUSTER_REQUEST_BEAT, /* a heartbeat of `session` */
 	CLUSTER_REQUEST_ROUTES, /* only the dispatcher makes these */
 	CLUSTER_REQUEST_SPLIT, /* of the region that has `key` */
@@ -58,6 +58,9 @@ struct cluster_request {
 	size_t weight; /* bytes that it moves in either direction (STORE_LINK_WEIGHT_MAX) */
 	uint64_t session; /* BEAT */
 	bool is_for_leader; /* READ: a follower cannot answer it */
+	/* SESSION: it must not be applied after its end. So it ends with an error as soon as a store may have it, and
+	 * does not answer; then none has it but that one. */
+	bool is_once;
 	uint64_t answered; /* BEAT: number of the last notice that was answered */
 	bool in_middle; /* SPLIT: the leader chooses where, and nothing is done */
 	uint64_t new_region; /* SPLIT: 0: nothing is done */
@@ -74,6 +77,7 @@ struct cluster_request {
 	struct cluster_request *queue_prev, *queue_next; /* in the queue of the slot_pool or of a link */
 	enum cluster_request_state state;
 	uint64_t begun; /* env_now at dispatcher_run */
+	uint64_t asked; /* env_wall at dispatcher_run */
 	uint32_t attempts; /* that failed and were followed by a pause */
 	uint32_t timeouts; /* attempts that ended without an answer in time */
 	uint32_t hints; /* answers that named the leader and were followed at once, since the last pause */

@@ -200,6 +200,7 @@ void dispatcher_begin_request(struct dispatcher *dispatcher, struct cluster_requ
 {
 	request->dispatcher = dispatcher;
 	request->begun = env_now(dispatcher->env);
+	request->asked = env_wall(dispatcher->env);
 	DL_APPEND(dispatcher->requests, request);
 	dispatcher->count++;
 	atomic_store_explicit(&dispatcher->under_way, dispatcher->count, memory_order_relaxed);
@@ -298,6 +299,12 @@ static void note_refusal(
 		address ? store_links_version(dispatcher->links, address) : "unknown");
 }
 
+/* Whether a store, that answered or another one, may still apply it. */
+static bool may_be_applied(int status)
+{
+	return status == STATUS_STALE_COMMAND || status == STATUS_STOPPING || status == STATUS_NOT_READY;
+}
+
 static void dispatcher_on_answer(
 	struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
@@ -318,7 +325,7 @@ static void dispatcher_on_answer(
 	default:
 		break;
 	}
-	if (status_is_transient(status)) {
+	if (status_is_transient(status) && !(request->is_once && may_be_applied(status))) {
 		if (status == STATUS_STOPPING)
 			forget_leader(dispatcher, request);
 		dispatcher_retry(request, status);
@@ -345,6 +352,11 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 		return;
 	}
 	dispatcher_add(&dispatcher->timeouts, status == -ETIMEDOUT);
+	if (request->is_once && request->state == CLUSTER_REQUEST_SENT &&
+		!planted("transactions:sent_again")) {
+		dispatcher_finish(request, status, &(struct cluster_answer){0});
+		return;
+	}
 	if (request->kind != CLUSTER_REQUEST_ROUTES)
 		forget_leader(dispatcher, request);
 	dispatcher_retry(request, status);

@@ -18,6 +18,9 @@
 struct store_stats {
 	uint64_t space_total, space_available; /* bytes of its disk */
 	bool is_full; /* raftkv_stats.is_full */
+	/* Of the oldest intent in a region that the store leads (fs/schema/intent.h); 0: none is old. */
+	uint64_t intent_age_ms, intent_region;
+	uint64_t intent_awaits; /* the region whose leader began it */
 	uint64_t data_used; /* bytes of file data */
 	uint64_t data_total, data_free; /* bytes of file data: the most that fit; how many more fit now */
 	uint64_t regions, leaders;

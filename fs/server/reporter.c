@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/server/transactions.h"
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
 #include "proto/rpc.h"
@@ -169,6 +170,18 @@ static void on_reply(struct reporter *reporter, const struct frame *frame)
 
 /* ---- A report ---- */
 
+static void fill_intent(const struct reporter *reporter, struct store_stats *stats)
+{
+	struct transactions_oldest oldest;
+
+	if (!reporter->options.transactions)
+		return;
+	transactions_oldest(reporter->options.transactions, &oldest);
+	stats->intent_age_ms = oldest.age / NS_PER_MS;
+	stats->intent_region = oldest.region;
+	stats->intent_awaits = oldest.attempt.region;
+}
+
 static void fill_oversize(const struct oversize *oversize, struct store_report *report)
 {
 	struct oversize_finding stuck = oversize_stuck(oversize);
@@ -191,6 +204,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	if (options->raftkv)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
+	fill_intent(reporter, &report->stats);
 	if (options->oversize)
 		fill_oversize(options->oversize, report);
 }

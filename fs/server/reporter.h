@@ -19,6 +19,7 @@
 #include "proto/link.h"
 
 struct reporter;
+struct transactions; /* transactions.h */
 
 /* The record of a store, as the cluster answers it. */
 struct reporter_store {
@@ -38,6 +39,7 @@ struct reporter_options {
 	const struct store_list *seeds; /* the stores that are known at first */
 	struct raftkv *raftkv; /* NULL: the store is not made yet */
 	struct coordinator *coordinator; /* NULL: the store is not made yet */
+	struct transactions *transactions; /* NULL: the store is not made yet */
 	const struct oversize *oversize; /* NULL: the store is not made yet */
 	/* Called after each report that was taken, with this store's id and cluster; may be NULL. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);

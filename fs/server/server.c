@@ -13,6 +13,7 @@
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
 #include "fs/schema/split_key.h"
+#include "fs/server/transactions.h"
 #include "fs/schema/store_list.h"
 #include "proto/acceptor.h"
 #include "proto/rpc_server.h"
@@ -30,6 +31,7 @@ struct server {
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct peers *peers;
+	struct transactions *transactions;
 	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
@@ -249,6 +251,17 @@ static int make_peers(struct server *server, struct status *status)
 	return server->peers ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_transactions(struct server *server, struct status *status)
+{
+	const struct transactions_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.peers = peers_dispatcher(server->peers),
+		.logger = server->options.logger};
+
+	server->transactions = transactions_new(&options);
+	return server->transactions ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_coordinator(struct server *server, struct status *status)
 {
 	const struct coordinator_options options = {.raftkv = server->raftkv,
@@ -271,6 +284,7 @@ static int make_service(struct server *server, struct status *status)
 	const struct service_options options = {.self = &server->self,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.transactions = server->transactions,
 		.peers = peers_dispatcher(server->peers),
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
@@ -333,6 +347,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.transactions = server->transactions,
 		.oversize = server->oversize,
 		.entered = server_on_entered,
 		.found = on_reported,
@@ -346,8 +361,8 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, server_open_store, recall, make_peers, make_coordinator,
-		make_service, make_admin, make_oversize, make_reporter};
+		make_transport, listen_for_all, server_open_store, recall, make_peers, make_transactions,
+		make_coordinator, make_service, make_admin, make_oversize, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -367,6 +382,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 
 void server_start(struct server *server)
 {
+	transactions_start(server->transactions);
 	coordinator_start(server->coordinator);
 	oversize_start(server->oversize);
 	reporter_start(server->reporter);
@@ -392,14 +408,20 @@ static void on_peers_stopped(void *argument)
 	raftkv_stop(server->raftkv, server->options.loops[0], on_store_stopped, server);
 }
 
+static void on_transactions_stopped(void *argument)
+{
+	struct server *server = argument;
+
+	service_leave_peers(server->service);
+	peers_stop(server->peers, on_peers_stopped, server);
+}
+
 static void on_hearing_stopped(void *argument)
 {
 	struct server *server = argument;
 
-	if (--server->stopping > 0)
-		return;
-	service_leave_peers(server->service);
-	peers_stop(server->peers, on_peers_stopped, server);
+	if (--server->stopping == 0)
+		transactions_stop(server->transactions, on_transactions_stopped, server);
 }
 
 /* First the parts stop through which requests arrive; then the requests under way end. */
@@ -425,6 +447,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	transactions_free(server->transactions);
 	peers_free(server->peers);
 	coordinator_free(server->coordinator);
 	raftkv_free(server->raftkv);

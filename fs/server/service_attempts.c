@@ -3,26 +3,39 @@
  *
  * The term is noted first, then the snapshot is taken, which only a leader may. So a leader of that term or of a later
  * one has confirmed what the snapshot shows, and an attempt of an earlier term that has no committed record there never
- * commits.
+ * commits. The term is compared again when all is judged: with the leadership, attempts end whose entry may commit yet.
  */
 #include <errno.h>
 
 #include "fs/server/service_read.h"
 #include "fs/server/transactions.h"
+#include "proto/plant.h"
+
+struct term_search {
+	uint64_t region, term;
+};
 
 static void note_term(void *argument, const struct region *region, uint64_t term)
 {
-	struct asked *asked = argument;
+	struct term_search *search = argument;
 
-	if (region->id == asked->read.region)
-		asked->term = term;
+	if (region->id == search->region)
+		search->term = term;
+}
+
+/* Of the region, if this store leads it and it has the anchors; else 0. */
+static uint64_t find_term(const struct asked *asked)
+{
+	struct fs_key key = question_key(&asked->question);
+	struct term_search search = {.region = asked->read.region};
+
+	raftkv_each_region_from(asked->service->options.raftkv, fs_key_slice(&key), 1, note_term, &search);
+	return search.term;
 }
 
 void service_attempts_prepare(struct asked *asked)
 {
-	struct fs_key key = question_key(&asked->question);
-
-	raftkv_each_region_from(asked->service->options.raftkv, fs_key_slice(&key), 1, note_term, asked);
+	asked->term = find_term(asked);
 }
 
 /* The committed records are local rows, which the view of another region would lack: the anchors must be here. */
@@ -33,6 +46,7 @@ static int check_region(const struct asked *asked, struct view *view)
 	int status = view_get(view, KEY_DATA, fs_key_slice(&key), &row);
 
 	kv_value_close(&row);
+	PLANT("reads:elsewhere_judged", return 0);
 	if (status == STATUS_KEY_NOT_IN_REGION)
 		return STATUS_EPOCH_NOT_MATCH;
 	return status == STATUS_NOT_FOUND ? 0 : status;
@@ -71,6 +85,8 @@ int service_attempts_look(struct asked *asked, struct view *view)
 		return status;
 	verdicts = buf_new(asked->question.size);
 	status = verdicts ? judge_all(asked, view, verdicts->data) : -ENOMEM;
+	if (status == 0 && find_term(asked) != asked->term && !planted("reads:term_unchecked"))
+		status = STATUS_NOT_LEADER;
 	if (status == 0)
 		status = finding_encode(&asked->question, &finding, &asked->finding);
 	if (status == 0)

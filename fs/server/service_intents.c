@@ -160,7 +160,7 @@ void service_intents_begin(struct asked *asked)
 	}
 	intents->asked = asked;
 	asked->intents = intents;
-	if (asked->read.from_follower) {
+	if (asked->read.from_follower && !planted("reads:follower_answers")) {
 		asked->read.from_follower = false;
 		look_at_later_snapshot(intents);
 	} else {

@@ -4,6 +4,7 @@
 
 #include "fs/schema/op.h"
 #include "fs/server/service_internal.h"
+#include "fs/server/transactions.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/rows/slots.h"
@@ -11,7 +12,7 @@
 struct service_write {
 	struct service *service;
 	struct rpc_request *request;
-	struct raftkv_write write;
+	struct transactions_change change;
 	bool pass_on;
 	size_t payload_size;
 };
@@ -28,17 +29,17 @@ static void service_write_answer(
 	rpc_answer(request, &reply.base, NULL, 0);
 }
 
-static void change_free(struct service_write *change)
+static void service_write_free(struct service_write *written)
 {
-	change->service->payload_size -= change->payload_size;
-	buf_unref(change->write.body);
-	buf_unref(change->write.payload);
-	free(change);
+	written->service->payload_size -= written->payload_size;
+	buf_unref(written->change.write.body);
+	buf_unref(written->change.write.payload);
+	free(written);
 }
 
-static int pass_on(const struct service_write *change)
+static int pass_on(const struct service_write *written)
 {
-	const struct raftkv_write *write = &change->write;
+	const struct raftkv_write *write = &written->change.write;
 	Raftkv__WriteRequest message = RAFTKV__WRITE_REQUEST__INIT;
 
 	message.region = write->region;
@@ -47,24 +48,26 @@ static int pass_on(const struct service_write *change)
 	message.slot = write->slot;
 	message.sequence = write->sequence;
 	message.is_retry = write->is_retry;
+	message.asked = written->change.asked;
 	message.body = (ProtobufCBinaryData){.len = write->body->size, .data = write->body->data};
-	return service_pass_on(change->service, change->request, write->leader_store, FRAME_WRITE,
+	return service_pass_on(written->service, written->request, write->leader_store, FRAME_WRITE,
 		&message.base, write->payload);
 }
 
-static void service_write_on_written(struct raftkv_write *write, int status, struct buf *reply)
+static void service_write_on_done(struct transactions_change *change, int status, struct buf *reply)
 {
-	struct service_write *change = container_of(write, struct service_write, write);
+	struct service_write *written = container_of(change, struct service_write, change);
+	const struct raftkv_write *write = &change->write;
 	bool is_passed_on = false;
 
-	if (status == STATUS_NOT_LEADER && change->pass_on) {
-		status = pass_on(change);
+	if (status == STATUS_NOT_LEADER && written->pass_on) {
+		status = pass_on(written);
 		is_passed_on = status == 0;
 	}
-	if (!is_passed_on && !service_refuse_route(change->service, change->request, FRAME_WRITE,
+	if (!is_passed_on && !service_refuse_route(written->service, written->request, FRAME_WRITE,
 				     write->region, status, write->leader_store))
-		service_write_answer(change->request, status, write->leader_store, buf_slice(reply));
-	change_free(change);
+		service_write_answer(written->request, status, write->leader_store, buf_slice(reply));
+	service_write_free(written);
 }
 
 /* Operations on files, which mounts may ask for; the others are the coordinator's. */
@@ -73,9 +76,15 @@ static bool is_of_files(enum op_kind kind)
 	return kind >= OP_MAKE && kind <= OP_RELEASE;
 }
 
+/* What one store asks of another for an operation across regions. */
+static bool is_between_stores(enum op_kind kind)
+{
+	return kind == OP_PREPARE || kind == OP_RESOLVE;
+}
+
 /* A change with a session must have the link's session. A change without a session has no slot that would detect a
- * repetition, so only operations are allowed that may be applied twice. A session may be closed by its own link, or by
- * an administrator, whose link has no session. */
+ * repetition, so only operations are allowed that may be applied twice, or are sent once. A session may be closed by its
+ * own link, or by an administrator, whose link has no session; nor has a store's. */
 static bool is_allowed(
 	const struct rpc_request *request, const Raftkv__WriteRequest *message, const struct op *op)
 {
@@ -89,6 +98,8 @@ static bool is_allowed(
 		       is_of_files(op->kind);
 	if (op->kind == OP_SESSION_CLOSE)
 		return own == 0 || op->session_end.session == own;
+	if (is_between_stores(op->kind))
+		return own == 0;
 	return op->kind == OP_SESSION_OPEN;
 }
 
@@ -112,33 +123,34 @@ static struct buf *take_body(Raftkv__WriteRequest *message)
 }
 
 static int service_write_begin(struct service *service, struct rpc_request *request,
-	Raftkv__WriteRequest *message, struct buf *payload)
+	Raftkv__WriteRequest *message, enum op_kind kind, struct buf *payload)
 {
-	struct service_write *change = calloc(1, sizeof *change);
-	struct buf *body = change ? take_body(message) : NULL;
+	struct service_write *written = calloc(1, sizeof *written);
+	struct buf *body = written ? take_body(message) : NULL;
 
 	if (!body) {
-		free(change);
+		free(written);
 		return -ENOMEM;
 	}
-	change->service = service;
-	change->request = request;
-	change->pass_on = message->pass_on;
-	change->payload_size = payload ? payload->size : 0;
-	change->write = (struct raftkv_write){
+	written->service = service;
+	written->request = request;
+	written->pass_on = message->pass_on;
+	written->payload_size = payload ? payload->size : 0;
+	written->change.asked = message->asked;
+	written->change.done = service_write_on_done;
+	written->change.write = (struct raftkv_write){
 		.region = message->region,
 		.epoch_version = message->epoch_version,
 		.session = message->session,
 		.slot = message->slot,
 		.sequence = message->sequence,
 		.is_retry = message->is_retry,
+		.is_urgent = kind == OP_RESOLVE,
 		.body = body,
 		.payload = buf_ref(payload),
-		.loop = service->options.loop,
-		.done = service_write_on_written,
 	};
-	service->payload_size += change->payload_size;
-	raftkv_async_write(service->options.raftkv, &change->write);
+	service->payload_size += written->payload_size;
+	transactions_write(service->options.transactions, &written->change);
 	return 0;
 }
 
@@ -160,7 +172,7 @@ static int service_write_take(struct service *service, struct rpc_request *reque
 	else if (service->payload_size + (payload ? payload->size : 0) > SERVICE_PAYLOAD_SIZE_MAX)
 		service_write_answer(request, STATUS_LIMIT, 0, (struct slice){0});
 	else
-		return service_write_begin(service, request, message, payload);
+		return service_write_begin(service, request, message, op.kind, payload);
 	return 0;
 }
 

@@ -51,24 +51,25 @@ struct transactions_change {
 	struct transactions_change *prev, *next;
 	struct transactions_change *joined;
 	struct attempt_state *state;
+	struct intent_age age;
+	bool is_resolve; /* OP_RESOLVE */
 	uint64_t begun; /* env_now */
-	uint32_t tries;
+	uint32_t tries; /* attempts that were followed by a pause */
 };
 
 /* NULL: no memory. */
 struct transactions *transactions_new(const struct transactions_options *options);
 void transactions_start(struct transactions *transactions);
 /* Changes end with STATUS_STOPPING. `stopped` may come from inside the call. Before the dispatcher and the store stop. */
-void transactions_stop(
-	struct transactions *transactions, void (*stopped)(void *argument), void *argument);
+void transactions_stop(struct transactions *transactions, void (*stopped)(void *argument), void *argument);
 void transactions_free(struct transactions *transactions); /* stopped, or never started; may be NULL */
 
 void transactions_write(struct transactions *transactions, struct transactions_change *change);
 
 /* What becomes of an attempt, for QUESTION_ATTEMPTS: called after `snapshot` of the region that has the anchor was
  * taken by the leader (not by a follower); `term` is the leader's, before the snapshot. */
-int transactions_verdict(struct transactions *transactions, struct view *snapshot, uint64_t region, uint64_t term,
-	const struct attempt *attempt, enum attempt_verdict *verdict);
+int transactions_verdict(struct transactions *transactions, struct view *snapshot, uint64_t region,
+	uint64_t term, const struct attempt *attempt, enum attempt_verdict *verdict);
 
 /* The oldest intent that a region led here still has, for raftkv health: its age in ns; 0: none is older than a round
  * of the sweeper. */

@@ -38,6 +38,9 @@ void stats_to_message(const struct store_stats *stats, Raftkv__StoreStats *messa
 	message->reads_follower = stats->reads_follower;
 	message->log_syncs = stats->log_syncs;
 	message->uptime_s = stats->uptime_s;
+	message->intent_age_ms = stats->intent_age_ms;
+	message->intent_region = stats->intent_region;
+	message->intent_awaits = stats->intent_awaits;
 	message->stuck_region = stats->stuck_region;
 	message->stuck_dirid = stats->stuck_dirid;
 	message->stuck_size = stats->stuck_size;
@@ -62,6 +65,9 @@ void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *s
 		.reads_follower = message->reads_follower,
 		.log_syncs = message->log_syncs,
 		.uptime_s = message->uptime_s,
+		.intent_age_ms = message->intent_age_ms,
+		.intent_region = message->intent_region,
+		.intent_awaits = message->intent_awaits,
 		.stuck_region = message->stuck_region,
 		.stuck_dirid = message->stuck_dirid,
 		.stuck_size = message->stuck_size};

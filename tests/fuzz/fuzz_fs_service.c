@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "fs/schema/op.h"
+#include "fs/server/peers.h"
 #include "fs/server/service.h"
+#include "fs/server/transactions.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"
@@ -24,6 +26,8 @@ struct stage {
 	struct env_loop *loop;
 	struct raftkv *raftkv;
 	struct store_list list;
+	struct peers *peers;
+	struct transactions *transactions;
 	struct service *service;
 	struct rpc_server server;
 	struct rpc_request requests[REQUESTS_MAX];
@@ -101,6 +105,21 @@ static void ask_one(struct stage *stage, struct rpc_request *request, struct inp
 	buf_unref(attachment);
 }
 
+/* Everything is in one region: the peers are asked for nothing. */
+static void make_transactions(struct stage *stage, struct service_options *options)
+{
+	const struct peers_options peers = {.loop = stage->loop, .address = "a:1", .seeds = &stage->list};
+	struct transactions_options transactions = {.loop = stage->loop, .raftkv = stage->raftkv};
+
+	stage->peers = peers_new(&peers);
+	if (!stage->peers)
+		abort();
+	options->peers = transactions.peers = peers_dispatcher(stage->peers);
+	options->transactions = stage->transactions = transactions_new(&transactions);
+	if (!stage->transactions)
+		abort();
+}
+
 static void begin(struct stage *stage)
 {
 	struct fake_raftkv_options fake = {
@@ -115,12 +134,28 @@ static void begin(struct stage *stage)
 		abort();
 	fake.loop = options.loop = stage->server.loop = stage->loop;
 	options.raftkv = stage->raftkv = fake_raftkv_new(&fake);
+	make_transactions(stage, &options);
 	stage->service = service_new(&options, &stage->server);
 }
 
 static void on_stopped(void *argument)
 {
 	((struct stage *)argument)->is_stopped = true;
+}
+
+static void on_peers_stopped(void *argument)
+{
+	struct stage *stage = argument;
+
+	service_stop(stage->service, on_stopped, stage);
+}
+
+static void on_transactions_stopped(void *argument)
+{
+	struct stage *stage = argument;
+
+	service_leave_peers(stage->service);
+	peers_stop(stage->peers, on_peers_stopped, stage);
 }
 
 static bool is_over(void *argument)
@@ -132,12 +167,14 @@ static bool is_over(void *argument)
 
 static void end(struct stage *stage)
 {
-	service_stop(stage->service, on_stopped, stage);
+	transactions_stop(stage->transactions, on_transactions_stopped, stage);
 	if (!sim_run(stage->world, PATIENCE, is_over, stage))
 		abort();
 	for (uint32_t i = 0; i < REQUESTS_MAX; i++)
 		fake_requests_close(&stage->requests[i]);
 	service_free(stage->service);
+	transactions_free(stage->transactions);
+	peers_free(stage->peers);
 	fs_harness_verify(fake_raftkv_files(stage->raftkv));
 	fake_raftkv_free(stage->raftkv);
 	store_list_close(&stage->list);

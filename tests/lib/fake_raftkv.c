@@ -259,8 +259,11 @@ static void on_read_timer(struct env_timer *timer)
 
 	free(pending);
 	raftkv->counts.rounds++;
+	read->leader_store = raftkv->options.is_follower ? 2 : 0;
 	if (read->region != REGION)
 		read->done(read, STATUS_REGION_NOT_FOUND, NULL);
+	else if (raftkv->options.is_follower && !read->from_follower)
+		read->done(read, STATUS_NOT_LEADER, NULL);
 	else if (is_refused)
 		read->done(read, refusal(raftkv), NULL);
 	else
@@ -283,10 +286,17 @@ int raftkv_local_snapshot(
 {
 	if (region != REGION || epoch_version > 1)
 		return region != REGION ? STATUS_REGION_NOT_FOUND : STATUS_EPOCH_NOT_MATCH;
-	if (one_in(raftkv, raftkv->options.round_one_in))
+	if (raftkv->options.is_follower || one_in(raftkv, raftkv->options.round_one_in))
 		return STATUS_WOULD_BLOCK;
 	if (one_in(raftkv, raftkv->options.refuse_one_in))
 		return refusal(raftkv);
+	*snapshot = make_snapshot(raftkv);
+	return 0;
+}
+
+int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
+{
+	(void)region;
 	*snapshot = make_snapshot(raftkv);
 	return 0;
 }
@@ -343,6 +353,11 @@ static const struct region *fake_raftkv_find_region(const struct raftkv *raftkv,
 		if (raftkv->regions[i].id == region)
 			return &raftkv->regions[i];
 	return NULL;
+}
+
+uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
+{
+	return fake_raftkv_find_region(raftkv, region) ? 1 : 0;
 }
 
 int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)

@@ -19,6 +19,7 @@ struct fake_raftkv_options {
 	uint32_t refuse_one_in; /* writes and reads: NOT_LEADER, EPOCH_NOT_MATCH, LIMIT …; 0: none */
 	uint32_t cold_one_in; /* rows not in memory; 0: none */
 	uint32_t round_one_in; /* reads that need a round; 0: none */
+	bool is_follower; /* of store 2: reads that are not `from_follower` are refused */
 };
 
 struct fake_raftkv_counts {

@@ -18,6 +18,7 @@
 #include "fs/schema/split_key.h"
 #include "proto/check.h"
 #include "proto/env_uv.h"
+#include "proto/plant.h"
 #include "store/rows/extents.h"
 #include "store/kv/kv_rocksdb.h"
 #include "tests/lib/test.h"
@@ -1439,5 +1440,8 @@ int main(void)
 		cmocka_unit_test(test_quote),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

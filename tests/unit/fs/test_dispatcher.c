@@ -4,6 +4,7 @@
  */
 #include "fs/client/dispatcher.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #define ROUTES_MAX  4096u /* in one answer */
 #define KEYS	    (REGIONS_MAX * 10u) /* keys are numbers below */
 #define EVERYWHERE  0u
+#define SILENCE	    1
 #define PATIENCE    (60 * (uint64_t)SIM_S)
 
 struct fixture;
@@ -40,6 +42,7 @@ struct truth {
 struct call {
 	struct fixture *fixture;
 	struct cluster_request request;
+	int expected; /* status */
 	bool is_done;
 };
 
@@ -53,6 +56,8 @@ struct fixture {
 	bool moves_on; /* each region is another one as soon as somebody asks it */
 	const struct truth *lags; /* the store does not know yet what became of this one */
 	uint32_t answered, refused; /* reads */
+	int write_status; /* what the leader answers; SILENCE */
+	uint32_t writes; /* that the leader got */
 	struct sim_node *node;
 	struct env_loop *loop;
 	struct store_list seeds;
@@ -219,6 +224,24 @@ static int on_read(void *argument, struct rpc_request *request, const struct fra
 	return 0;
 }
 
+/* Of the one region, which store 1 leads. */
+static int on_write(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	struct store *store = argument;
+	struct fixture *fixture = store->fixture;
+	Raftkv__WriteReply reply = RAFTKV__WRITE_REPLY__INIT;
+
+	(void)frame;
+	if (store->server.self.store == 1)
+		fixture->writes++;
+	if (store->server.self.store == 1 && fixture->write_status == SILENCE)
+		return 0;
+	reply.status = store->server.self.store == 1 ? fixture->write_status : STATUS_NOT_LEADER;
+	reply.leader_store = 1;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
+}
+
 static uint32_t routes_asked(const struct fixture *fixture)
 {
 	return fixture->stores[0].routes_asked + fixture->stores[1].routes_asked +
@@ -287,7 +310,7 @@ static void on_call_done(struct cluster_request *request, int status, const stru
 	struct call *call = container_of(request, struct call, request);
 
 	(void)answer;
-	assert_int_equal(status, 0);
+	assert_int_equal(status, call->expected);
 	assert_false(call->is_done);
 	call->is_done = true;
 	buf_unref(request->body);
@@ -379,6 +402,7 @@ static int set_up(void **state)
 		store->fixture = fixture;
 		sim_server_start(&store->server, fixture->world, names[i], CLUSTER, i + 1);
 		rpc_server_handle(store->server.rpc_server, FRAME_READ, on_read, store);
+		rpc_server_handle(store->server.rpc_server, FRAME_WRITE, on_write, store);
 		rpc_server_handle(store->server.rpc_server, FRAME_ROUTES, on_routes, store);
 	}
 	fixture->node = sim_node_new(fixture->world, "mount");
@@ -560,6 +584,51 @@ static void what_nobody_knows_is_waited_for(void **state)
 	assert_int_equal(fixture->answered, 3);
 }
 
+static void begin_write(struct fixture *fixture, bool is_once, int expected)
+{
+	struct call *call = &fixture->calls[fixture->call_count++];
+
+	check(fixture->call_count <= CALLS_MAX);
+	*call = (struct call){.fixture = fixture,
+		.expected = expected,
+		.request = {.kind = CLUSTER_REQUEST_SESSION,
+			.key.size = 4,
+			.is_once = is_once,
+			.limit = 20 * (uint64_t)SIM_S,
+			.done = on_call_done}};
+	set_key(50, call->request.key.bytes);
+	call->request.body = buf_copy(call->request.key.bytes, 4);
+	fixture->writes = 0;
+	run_on_loop(fixture, begin_call, call);
+}
+
+/* A store that may have applied it, or will, has it alone: whatever that store says. */
+static void what_is_sent_once_is_with_one_store(void **state)
+{
+	static const struct {
+		int answer, expected;
+	} cases[] = {{0, 0}, {-EBUSY, -EBUSY}, {STATUS_STALE_COMMAND, STATUS_STALE_COMMAND},
+		{STATUS_STOPPING, STATUS_STOPPING}, {STATUS_NOT_READY, STATUS_NOT_READY},
+		{SILENCE, -ETIMEDOUT}};
+	struct fixture *fixture = *state;
+
+	add_truth(fixture, (struct truth){1, 1, 0, KEYS, EVERYWHERE});
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		fixture->write_status = cases[i].answer;
+		begin_write(fixture, true, cases[i].expected);
+		await_calls(fixture);
+		assert_int_equal(fixture->writes, 1);
+	}
+	fixture->write_status = STATUS_LIMIT; /* nothing was done */
+	begin_write(fixture, true, -ETIMEDOUT);
+	await_calls(fixture);
+	assert_true(fixture->writes > 1);
+	fixture->write_status = STATUS_STALE_COMMAND;
+	begin_write(fixture, false, -ETIMEDOUT);
+	await_calls(fixture);
+	assert_true(fixture->writes > 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -573,6 +642,7 @@ int main(void)
 		TEST(many_keys_are_looked_for_at_once),
 		TEST(stores_are_asked_until_one_knows_the_key),
 		TEST(what_nobody_knows_is_waited_for),
+		TEST(what_is_sent_once_is_with_one_store),
 	};
 
 #ifdef RAFTKV_PLANT

@@ -10,6 +10,7 @@
 #include "fs/schema/question.h"
 #include "fs/schema/read.h"
 #include "fs/schema/read_rows.h"
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"
 
@@ -992,5 +993,8 @@ int main(void)
 		WITH_FILES(attempts_are_asked_about),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -979,6 +979,22 @@ static void a_follower_that_cannot_answer_is_left_alone(void **state)
 	stop_remote(fixture);
 }
 
+static void what_a_follower_leaves_to_the_leader_goes_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *stores = fixture->stores;
+
+	fixture->options.reads = REMOTE_READS_FOLLOWER;
+	start_remote(fixture);
+	stores[1].is_apart = stores[2].is_apart = true;
+	add_call(fixture, 0, begin_read);
+	await_calls(fixture);
+	assert_int_equal(stores[1].refused + stores[2].refused, 1);
+	assert_int_equal(stores[0].reads, 1);
+	assert_int_equal(stores[0].reads_as_follower, 0);
+	stop_remote(fixture);
+}
+
 static void the_nearest_is_asked(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1037,6 +1053,7 @@ int main(void)
 		TEST(reads_ask_whom_they_should),
 		TEST(followers_may_be_asked),
 		TEST(a_follower_that_cannot_answer_is_left_alone),
+		TEST(what_a_follower_leaves_to_the_leader_goes_there),
 		TEST(the_nearest_is_asked),
 		TEST(who_cannot_start_can_stop),
 	};

@@ -8,6 +8,8 @@
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
 #include "fs/schema/records.h"
+#include "fs/server/peers.h"
+#include "fs/server/transactions.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"
@@ -24,6 +26,8 @@ struct fixture {
 	bool has_room; /* that it knows of: */
 	struct coordinator_room room;
 	struct store_list list;
+	struct peers *peers;
+	struct transactions *transactions;
 	struct service *service;
 	struct rpc_server server;
 	struct rpc_request request;
@@ -578,6 +582,19 @@ static void who_has_an_old_route_is_told_the_new_ones(void **state)
 
 /* ---- Life ---- */
 
+/* Everything is in one region: the peers are asked for nothing. */
+static void make_transactions(struct fixture *fixture, struct service_options *options)
+{
+	const struct peers_options peers = {.loop = fixture->loop, .address = "a:1", .seeds = &fixture->list};
+	struct transactions_options transactions = {.loop = fixture->loop, .raftkv = fixture->raftkv};
+
+	fixture->peers = peers_new(&peers);
+	assert_non_null(fixture->peers);
+	options->peers = transactions.peers = peers_dispatcher(fixture->peers);
+	options->transactions = fixture->transactions = transactions_new(&transactions);
+	assert_non_null(fixture->transactions);
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -596,6 +613,7 @@ static int set_up(void **state)
 	options.raftkv = fixture->raftkv = fake_raftkv_new(&fake);
 	options.coordinator = (struct coordinator *)fixture;
 	options.list = &fixture->list;
+	make_transactions(fixture, &options);
 	fixture->service = service_new(&options, &fixture->server);
 	assert_non_null(fixture->service);
 	*state = fixture;
@@ -605,6 +623,21 @@ static int set_up(void **state)
 static void on_stopped(void *argument)
 {
 	((struct fixture *)argument)->is_stopped = true;
+}
+
+static void on_peers_stopped(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	service_stop(fixture->service, on_stopped, fixture);
+}
+
+static void on_transactions_stopped(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	service_leave_peers(fixture->service);
+	peers_stop(fixture->peers, on_peers_stopped, fixture);
 }
 
 static bool is_stopped(void *argument)
@@ -617,9 +650,11 @@ static int tear_down(void **state)
 	struct fixture *fixture = *state;
 
 	fake_requests_close(&fixture->request);
-	service_stop(fixture->service, on_stopped, fixture);
+	transactions_stop(fixture->transactions, on_transactions_stopped, fixture);
 	assert_true(sim_run(fixture->world, PATIENCE, is_stopped, fixture));
 	service_free(fixture->service);
+	transactions_free(fixture->transactions);
+	peers_free(fixture->peers);
 	fake_raftkv_free(fixture->raftkv);
 	store_list_close(&fixture->list);
 	env_loop_stop(fixture->loop);

@@ -3,11 +3,13 @@
 #include "fs/eval/split.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "fs/eval/eval.h"
 #include "fs/schema/intent.h"
 #include "fs/schema/records.h"
 #include "fs/schema/split_key.h"
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "tests/lib/fs_harness.h"
 #include "tests/lib/test.h"
@@ -269,5 +271,8 @@ int main(void)
 		cmocka_unit_test(counts_decode),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
