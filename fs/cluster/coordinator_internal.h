@@ -38,6 +38,7 @@ struct grace {
 struct pass {
 	bool is_running;
 	bool is_whole; /* the status of every region could be read */
+	uint32_t elsewhere; /* regions that this store has a replica of and does not lead */
 	uint32_t count, capacity;
 	struct coordinator_region *regions;
 	uint32_t next; /* index of the region whose status is read next */
