@@ -162,7 +162,8 @@ static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_i
 	(*slot)->row = row;
 	(*slot)->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
 	status = inode_decode(row.data, ino, &(*slot)->inode);
-	(*slot)->seen = (*slot)->inode;
+	if ((*slot)->is_remote)
+		(*slot)->seen = (*slot)->inode;
 	return status;
 }
 
@@ -209,8 +210,10 @@ struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uin
 {
 	struct evaluation_inode *slot = take_slot(evaluation);
 	uint32_t generation = (uint32_t)evaluation_random(evaluation);
+	struct fs_key key = fs_key_inode(ino);
 
 	slot->is_new = slot->is_changed = true;
+	slot->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
 	slot->inode = (struct inode){
 		.attributes =
 			{
@@ -262,8 +265,8 @@ void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_i
 void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluation_inode *slot)
 {
 	inode_derive(&slot->inode);
-	evaluation->reply.has_attributes = !slot->is_remote;
-	if (slot->is_remote)
+	evaluation->reply.has_attributes = !slot->is_remote || slot->is_new;
+	if (!evaluation->reply.has_attributes)
 		return;
 	evaluation->reply.attributes = slot->inode.attributes;
 }

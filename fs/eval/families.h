@@ -32,7 +32,7 @@ int eval_check_links(struct evaluation *evaluation, const struct evaluation_inod
 
 /* create.c: numbers of new inodes. -ENOSPC: no free dirid was found. */
 int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
-int eval_number_directory(struct evaluation *evaluation, uint64_t *ino);
+int eval_number_directory(struct evaluation *evaluation, const struct inode *parent, uint64_t *ino);
 /* Is no key of that dirid there? 0; 1: there is one. */
 int eval_is_free_dirid(struct evaluation *evaluation, uint64_t dirid);
 /* Deletes the spills of a directory that is being deleted. */
