@@ -18,9 +18,8 @@ static int found_key(void *argument, struct slice key, struct slice value)
 	return 1;
 }
 
-/* A dirid is free when no key begins with it. One of a removed directory may have keys left: files that were created in
- * it may have names in other directories. */
-static int is_free(struct evaluation *evaluation, uint64_t dirid)
+/* One of a removed directory may have keys left: files that were created in it may have names in other directories. */
+int eval_is_free_dirid(struct evaluation *evaluation, uint64_t dirid)
 {
 	struct fs_key prefix = fs_key_dirid(dirid);
 
@@ -39,7 +38,7 @@ static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
 		int status;
 
 		*dirid = first + evaluation_random(evaluation) % (end - first);
-		status = is_free(evaluation, *dirid);
+		status = eval_is_free_dirid(evaluation, *dirid);
 		if (status <= 0)
 			return status;
 	}
@@ -55,7 +54,7 @@ int eval_number_directory(struct evaluation *evaluation, uint64_t *ino)
 	return status;
 }
 
-/* All seqs are used: draws another dirid. Its S row keeps it from other directories until this one is deleted. */
+/* All seqs are used, or the last spill is in another region: draws another dirid, of this region. Its S row keeps it from other directories until this one is deleted. */
 static int add_spill(struct evaluation *evaluation, struct inode *directory)
 {
 	bool had = directory->creation_dirid != fs_ino_dirid(directory->attributes.ino);
@@ -80,7 +79,11 @@ static int add_spill(struct evaluation *evaluation, struct inode *directory)
 int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino)
 {
 	struct inode *directory = &parent->inode;
-	int status = directory->creation_seq == FS_SEQ_END ? add_spill(evaluation, directory) : 0;
+	struct fs_key dirid = fs_key_dirid(directory->creation_dirid);
+	int status = 0;
+
+	if (directory->creation_seq == FS_SEQ_END || !evaluation_has_key(evaluation, fs_key_slice(&dirid)))
+		status = add_spill(evaluation, directory);
 
 	*ino = fs_ino(directory->creation_dirid, directory->creation_seq);
 	directory->creation_seq++;
@@ -88,6 +91,8 @@ int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *par
 	return status;
 }
 
+/* The S rows of spills that a split has put elsewhere stay, and those behind them: their dirids are not drawn again, and
+ * fsck names them. */
 int eval_end_creations(struct evaluation *evaluation, const struct inode *directory)
 {
 	uint64_t own = fs_ino_dirid(directory->attributes.ino);
@@ -99,6 +104,8 @@ int eval_end_creations(struct evaluation *evaluation, const struct inode *direct
 		struct spill spill;
 		int status = evaluation_get(evaluation, &key, &row);
 
+		if (status == STATUS_KEY_NOT_IN_REGION)
+			return 0;
 		if (status != 0)
 			return status;
 		status = spill_decode(row.data, &spill);

@@ -5,6 +5,7 @@
 #include "proto/status.h"
 #include "fs/eval/families.h"
 #include "fs/eval/split.h"
+#include "fs/eval/transact.h"
 
 static int dispatch(struct evaluation *evaluation, const struct op *op)
 {
@@ -61,11 +62,13 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_allocate(evaluation, op->allocate.counter, &evaluation->reply.id);
 	case OP_GRACE_END:
 		return eval_grace_end(evaluation, &op->grace_end);
-	case OP_TRANSACT:
 	case OP_PREPARE:
+		return eval_prepare(evaluation, &op->prepare);
 	case OP_RESOLVE:
+		return eval_resolve(evaluation, &op->resolve);
 	case OP_TRANSACT_END:
-		return STATUS_UNSUPPORTED;
+		return eval_transact_end(evaluation, &op->resolve);
+	case OP_TRANSACT: /* carries one of the others out: evaluate_op */
 	case OP_KIND_END:
 		break;
 	}
@@ -93,7 +96,40 @@ static int finish(struct evaluation *evaluation, int status)
 		evaluation_write_inodes(evaluation);
 		status = evaluation_count_inodes(evaluation);
 	}
-	return status == 0 ? evaluation->mutations->status : status;
+	if (status == 0)
+		status = evaluation->mutations->status;
+	return status == 0 ? transact_commit(evaluation) : status;
+}
+
+/* What is known of other regions is of different moments, so it may contradict itself. Another attempt knows better. */
+static int blame_facts(const struct evaluation *evaluation, int status)
+{
+	return status == STATUS_CORRUPT && evaluation->transact ? STATUS_NOT_READY : status;
+}
+
+/* May it need rows of other regions? Others that do fail with STATUS_KEY_NOT_IN_REGION. */
+static bool is_of_names(enum op_kind kind)
+{
+	return kind == OP_MAKE || kind == OP_LINK || kind == OP_UNLINK || kind == OP_RMDIR ||
+	       kind == OP_RENAME;
+}
+
+static int evaluate_op(struct evaluation *evaluation, const struct op *op)
+{
+	struct fs_key key = op_key(op);
+	struct op inner;
+	int status;
+
+	if (op->kind == OP_TRANSACT && !evaluation->transact) {
+		status = transact_enter(evaluation, &op->transact);
+		if (status == 0)
+			status = op_decode(op->transact.body, &inner);
+		return status == 0 ? evaluate_op(evaluation, &inner) : status;
+	}
+	evaluation->may_lack = is_of_names(op->kind);
+	if (evaluation->may_lack && !evaluation_has_key(evaluation, fs_key_slice(&key)))
+		return STATUS_KEY_NOT_IN_REGION;
+	return finish(evaluation, dispatch(evaluation, op));
 }
 
 static int evaluate(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
@@ -107,9 +143,11 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	if (status != 0)
 		return status;
 	evaluation_init(&evaluation, view, input, mutations);
-	status = finish(&evaluation, dispatch(&evaluation, &op));
+	status = blame_facts(&evaluation, evaluate_op(&evaluation, &op));
 	if (status == 0)
 		status = op_reply_encode(&evaluation.reply, reply);
+	else
+		status = transact_answer_lack(&evaluation, status, reply);
 	evaluation_close(&evaluation);
 	return status;
 }

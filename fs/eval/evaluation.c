@@ -5,6 +5,8 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 #include "proto/status.h"
+#include "fs/eval/transact.h"
+#include "fs/eval/ends.h"
 #include "fs/schema/records.h"
 #include "fs/schema/siphash.h"
 #include "proto/units.h"
@@ -15,15 +17,18 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	evaluation->view = view;
 	evaluation->input = input;
 	evaluation->mutations = mutations;
-	evaluation->now = (struct fs_time){
-		.seconds = (int64_t)(input->wall / NS_PER_S),
-		.nanoseconds = (uint32_t)(input->wall % NS_PER_S),
-	};
+	evaluation->session = input->session;
+	evaluation->now = evaluation_time(input->wall);
+	evaluation->random = input->random;
 	evaluation->draws = 0;
 	evaluation->inode_count = 0;
 	evaluation->gained = 0;
 	evaluation->has_begun = false;
 	evaluation->reply = (struct op_reply){0};
+	evaluation->may_lack = evaluation->has_tree = false;
+	evaluation->transact = NULL;
+	evaluation->lack = 0;
+	evaluation->wanted_count = evaluation->ends_count = evaluation->row_count = 0;
 }
 
 void evaluation_close(struct evaluation *evaluation)
@@ -37,7 +42,7 @@ uint64_t evaluation_random(struct evaluation *evaluation)
 {
 	uint64_t number = evaluation->draws++;
 
-	return siphash(evaluation->input->random, slice_of(&number, sizeof number));
+	return siphash(evaluation->random, slice_of(&number, sizeof number));
 }
 
 /* ---- Rows ---- */
@@ -56,6 +61,14 @@ int evaluation_get(struct evaluation *evaluation, const struct fs_key *key, stru
 	if (!evaluation_has_key(evaluation, fs_key_slice(key)))
 		return STATUS_KEY_NOT_IN_REGION;
 	return view_get(evaluation->view, KEY_DATA, fs_key_slice(key), row);
+}
+
+int evaluation_get_known(struct evaluation *evaluation, const struct fs_key *key, const struct wanted *wanted,
+	struct kv_value *row)
+{
+	if (!evaluation->may_lack || evaluation_has_key(evaluation, fs_key_slice(key)))
+		return evaluation_get(evaluation, key, row);
+	return transact_get_fact(evaluation, key, wanted, row);
 }
 
 int evaluation_scan(
@@ -129,15 +142,17 @@ static struct evaluation_inode *take_slot(struct evaluation *evaluation)
 	check(evaluation->inode_count < EVALUATION_INODE_COUNT_MAX);
 	evaluation->inode_count++;
 	slot->row = (struct kv_value){0};
-	slot->is_new = slot->is_changed = slot->is_deleted = false;
+	slot->is_new = slot->is_changed = slot->is_deleted = slot->is_remote = false;
+	slot->intent_flags = 0;
 	return slot;
 }
 
 static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
+	const struct wanted wanted = {.ino = ino};
 	struct fs_key key = fs_key_inode(ino);
 	struct kv_value row = {0};
-	int status = evaluation_get(evaluation, &key, &row);
+	int status = evaluation_get_known(evaluation, &key, &wanted, &row);
 
 	if (status == STATUS_NOT_FOUND)
 		return -ESTALE;
@@ -145,10 +160,13 @@ static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_i
 		return status;
 	*slot = take_slot(evaluation);
 	(*slot)->row = row;
-	return inode_decode(row.data, ino, &(*slot)->inode);
+	(*slot)->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
+	status = inode_decode(row.data, ino, &(*slot)->inode);
+	(*slot)->seen = (*slot)->inode;
+	return status;
 }
 
-int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
+int evaluation_load(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
 	int status = 0;
 
@@ -160,10 +178,26 @@ int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluat
 	return status;
 }
 
+static bool may_have_intents(const struct evaluation_inode *slot)
+{
+	return !slot->is_remote && (slot->inode.state & INODE_HAS_INTENTS) != 0;
+}
+
+int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
+{
+	int status = evaluation_load(evaluation, ino, slot), waits = 0;
+
+	if ((status == 0 && may_have_intents(*slot)) || (status == -ESTALE && !*slot))
+		waits = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
+	return waits != 0 ? waits : status;
+}
+
 int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
-	int status = evaluation_inode(evaluation, ino, slot);
+	int status = evaluation_load(evaluation, ino, slot);
 
+	if (status == 0 && may_have_intents(*slot))
+		status = ends_await(evaluation, ino, ENDS_OF_PLACE, (struct slice){0});
 	if (status == 0 && !inode_is_directory(&(*slot)->inode))
 		return -ENOTDIR;
 	if (status == 0 && (*slot)->inode.attributes.nlink == 0)
@@ -228,7 +262,9 @@ void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_i
 void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluation_inode *slot)
 {
 	inode_derive(&slot->inode);
-	evaluation->reply.has_attributes = true;
+	evaluation->reply.has_attributes = !slot->is_remote;
+	if (slot->is_remote)
+		return;
 	evaluation->reply.attributes = slot->inode.attributes;
 }
 
@@ -250,6 +286,8 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 	for (size_t i = 0; i < evaluation->inode_count; i++) {
 		struct evaluation_inode *slot = &evaluation->inodes[i];
 
+		if (slot->is_remote)
+			continue;
 		evaluation->gained += slot->is_new - slot->is_deleted;
 		evaluation->has_begun |= slot->is_new && slot->inode.attributes.ino == FS_ROOT_INO;
 		if (slot->is_deleted && !slot->is_new) {
@@ -290,10 +328,15 @@ static struct fs_key entry_key(const struct evaluation_inode *directory, struct 
 int evaluation_entry(struct evaluation *evaluation, const struct evaluation_inode *directory,
 	struct slice name, struct entry *entry)
 {
+	const struct wanted wanted = {.ino = directory->inode.attributes.ino, .name = name};
 	struct fs_key key = entry_key(directory, name);
 	struct kv_value row = {0};
-	int status = evaluation_get(evaluation, &key, &row);
+	int status = 0;
 
+	if (may_have_intents(directory))
+		status = ends_await(evaluation, wanted.ino, ENDS_OF_NAME, fs_key_slice(&key));
+	if (status == 0)
+		status = evaluation_get_known(evaluation, &key, &wanted, &row);
 	if (status != 0)
 		return status;
 	status = entry_decode(row.data, entry);
@@ -301,16 +344,31 @@ int evaluation_entry(struct evaluation *evaluation, const struct evaluation_inod
 	return status;
 }
 
+/* `row` NULL: deletes the entry. */
+static void change_entry(struct evaluation *evaluation, const struct evaluation_inode *directory,
+	struct slice name, const struct slice *row)
+{
+	struct fs_key key = entry_key(directory, name);
+
+	if (directory->is_remote)
+		transact_change_entry(evaluation, directory->inode.attributes.ino, &key, row);
+	else if (row)
+		evaluation_put(evaluation, &key, *row);
+	else
+		evaluation_delete(evaluation, &key);
+}
+
 void evaluation_entry_replace(struct evaluation *evaluation, struct evaluation_inode *directory,
 	struct slice name, const struct inode *inode)
 {
 	struct entry entry = {.ino = inode->attributes.ino, .type = inode->attributes.mode & S_IFMT};
-	struct fs_key key = entry_key(directory, name);
-	uint8_t bytes[32];
+	uint8_t bytes[EVALUATION_ENTRY_SIZE_MAX];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct slice row;
 
 	entry_encode(&entry, &writer);
-	evaluation_put(evaluation, &key, writer_written(&writer));
+	row = writer_written(&writer);
+	change_entry(evaluation, directory, name, &row);
 	evaluation_touch_content(evaluation, directory);
 }
 
@@ -324,9 +382,7 @@ void evaluation_entry_put(struct evaluation *evaluation, struct evaluation_inode
 void evaluation_entry_delete(
 	struct evaluation *evaluation, struct evaluation_inode *directory, struct slice name)
 {
-	struct fs_key key = entry_key(directory, name);
-
-	evaluation_delete(evaluation, &key);
+	change_entry(evaluation, directory, name, NULL);
 	evaluation_touch_content(evaluation, directory);
 	if (directory->inode.entries > 0)
 		directory->inode.entries--;

@@ -24,10 +24,17 @@ int eval_check_removal(const struct evaluation_inode *directory, const struct ev
  * `reply.victim`. */
 int eval_drop_name(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
 int eval_drop_directory(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
+/* Of an inode of this region that has no link any more: holds it for sessions that have it open, or may have; without
+ * them, deletes it. `hold`: the operation's session has it open. */
+int eval_drop_last(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold);
+/* May the inode get one more link, of `max`? -EMLINK; STATUS_INCOMPLETE: that depends on intents. */
+int eval_check_links(struct evaluation *evaluation, const struct evaluation_inode *inode, uint32_t max);
 
 /* create.c: numbers of new inodes. -ENOSPC: no free dirid was found. */
 int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
 int eval_number_directory(struct evaluation *evaluation, uint64_t *ino);
+/* Is no key of that dirid there? 0; 1: there is one. */
+int eval_is_free_dirid(struct evaluation *evaluation, uint64_t dirid);
 /* Deletes the spills of a directory that is being deleted. */
 int eval_end_creations(struct evaluation *evaluation, const struct inode *directory);
 
@@ -89,8 +96,8 @@ int eval_grace_end(struct evaluation *evaluation, const struct op_grace_end *op)
 void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode);
 /* The inode has lost its last name, and other sessions may have it open. */
 void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *inode);
-/* The inode made with O_TMPFILE has got a name: ends this session's hold. */
-void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode);
+/* The inode made with O_TMPFILE has got a name: ends this session's hold, and it is not linkable any more. */
+void eval_end_keeping(struct evaluation *evaluation, struct evaluation_inode *inode);
 /* Does a session other than `except` (NULL: none) hold the inode? FS_SESSION_GRACE counts as a session. */
 int eval_is_held(
 	struct evaluation *evaluation, const struct inode *inode, const uint64_t *except, bool *is_held);
@@ -100,8 +107,15 @@ int eval_session_open(struct evaluation *evaluation, const struct op_session_ope
 int eval_session_close(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_forget(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_remove(struct evaluation *evaluation, const struct op_session_end *op);
-/* Is there a live session besides the asking one? */
+/* Is there a live session besides the asking one? Only region 1 knows; others take it that there is. */
 int eval_has_others(struct evaluation *evaluation, bool *has_others);
+
+/* prepare.c */
+int eval_prepare(struct evaluation *evaluation, const struct op_prepare *op);
+
+/* resolve.c */
+int eval_resolve(struct evaluation *evaluation, const struct op_resolve *op);
+int eval_transact_end(struct evaluation *evaluation, const struct op_resolve *op);
 
 /* store.c */
 int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op);

@@ -6,6 +6,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
+#include "fs/eval/ends.h"
 
 static bool is_immutable(const struct evaluation_inode *inode)
 {
@@ -100,16 +101,32 @@ static int answer_existing(
 	struct evaluation *evaluation, const struct op_make *op, const struct entry *existing)
 {
 	struct evaluation_inode *inode;
+	struct fs_key key;
 	int status;
 
 	if (op->exclusive || !S_ISREG(op->mode) || !S_ISREG(existing->type))
 		return -EEXIST;
+	evaluation->reply.existed = true;
+	key = fs_key_inode(existing->ino);
+	if (!evaluation_has_key(evaluation, fs_key_slice(&key)))
+		return 0;
 	status = evaluation_inode(evaluation, existing->ino, &inode);
 	if (status != 0)
 		return status == -ESTALE ? STATUS_CORRUPT : status;
 	evaluation_reply_attributes(evaluation, inode);
-	evaluation->reply.existed = true;
 	return 0;
+}
+
+int eval_check_links(struct evaluation *evaluation, const struct evaluation_inode *inode, uint32_t max)
+{
+	const struct attributes *attributes = &inode->inode.attributes;
+	int status = 0;
+
+	if (attributes->nlink < max - INTENTS_OF_INODE_MAX)
+		return 0;
+	if (!inode->is_remote)
+		status = ends_await(evaluation, attributes->ino, ENDS_OF_LINKS, (struct slice){0});
+	return status == 0 && attributes->nlink >= max ? -EMLINK : status;
 }
 
 static bool is_known_type(uint32_t mode)
@@ -131,8 +148,10 @@ int eval_make(struct evaluation *evaluation, const struct op_make *op)
 		return answer_existing(evaluation, op, &existing);
 	if (status != 0)
 		return status;
-	if (S_ISDIR(op->mode) && parent->inode.attributes.nlink >= FS_DIRECTORY_COUNT_MAX)
-		return -EMLINK;
+	if (S_ISDIR(op->mode))
+		status = eval_check_links(evaluation, parent, FS_DIRECTORY_COUNT_MAX);
+	if (status != 0)
+		return status;
 	status = eval_number_inode(evaluation, parent, op->mode, op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
@@ -184,7 +203,6 @@ int eval_link(struct evaluation *evaluation, const struct op_link *op)
 		return -EMLINK;
 	if (inode->inode.attributes.nlink == 0)
 		eval_end_keeping(evaluation, inode);
-	inode->inode.state &= ~INODE_IS_LINKABLE;
 	inode->inode.attributes.nlink++;
 	evaluation_touch(evaluation, inode);
 	evaluation_entry_put(evaluation, parent, op->name, &inode->inode);
@@ -210,8 +228,7 @@ static int find_victim(struct evaluation *evaluation, const struct op_remove *op
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
-/* No name is left: the inode is held for sessions that have it open, or may have; without them it is deleted. */
-static int drop_last(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold)
+int eval_drop_last(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold)
 {
 	bool is_held = hold, has_others = false;
 	int status = eval_has_others(evaluation, &has_others);
@@ -245,7 +262,11 @@ int eval_drop_name(struct evaluation *evaluation, struct evaluation_inode *victi
 	attributes->nlink--;
 	evaluation_touch(evaluation, victim);
 	evaluation->reply.victim = (struct op_victim){.ino = attributes->ino, .nlink = attributes->nlink};
-	return attributes->nlink == 0 ? drop_last(evaluation, victim, hold) : 0;
+	if (victim->is_remote)
+		victim->intent_flags |= INTENT_DROPS | (hold && attributes->nlink == 0 ? INTENT_HOLDS : 0u);
+	else if (attributes->nlink == 0)
+		return eval_drop_last(evaluation, victim, hold);
+	return 0;
 }
 
 int eval_drop_directory(struct evaluation *evaluation, struct evaluation_inode *victim, bool hold)
@@ -256,7 +277,10 @@ int eval_drop_directory(struct evaluation *evaluation, struct evaluation_inode *
 	inode->parent = 0;
 	evaluation_touch(evaluation, victim);
 	evaluation->reply.victim = (struct op_victim){.ino = inode->attributes.ino};
-	return drop_last(evaluation, victim, hold);
+	if (!victim->is_remote)
+		return eval_drop_last(evaluation, victim, hold);
+	victim->intent_flags |= INTENT_REMOVES | (hold ? INTENT_HOLDS : 0u);
+	return 0;
 }
 
 int eval_unlink(struct evaluation *evaluation, const struct op_remove *op)

@@ -53,7 +53,7 @@ static void keep(struct evaluation *evaluation, struct evaluation_inode *inode, 
 
 void eval_keep_open(struct evaluation *evaluation, struct evaluation_inode *inode)
 {
-	keep(evaluation, inode, evaluation->input->session);
+	keep(evaluation, inode, evaluation->session);
 }
 
 void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *inode)
@@ -61,12 +61,17 @@ void eval_begin_grace(struct evaluation *evaluation, struct evaluation_inode *in
 	keep(evaluation, inode, FS_SESSION_GRACE);
 }
 
-void eval_end_keeping(struct evaluation *evaluation, const struct evaluation_inode *inode)
+void eval_end_keeping(struct evaluation *evaluation, struct evaluation_inode *inode)
 {
-	uint64_t ino = inode->inode.attributes.ino, session = evaluation->input->session;
+	uint64_t ino = inode->inode.attributes.ino, session = evaluation->session;
 	struct fs_key orphan = fs_key_orphan(ino, session);
 	struct fs_key hold = fs_key_hold(session, ino, FS_HOLD_OPEN);
 
+	inode->inode.state &= ~INODE_IS_LINKABLE;
+	if (inode->is_remote) {
+		inode->intent_flags |= INTENT_ENDS_KEEPING;
+		return;
+	}
 	evaluation_delete(evaluation, &orphan);
 	mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&hold));
 }

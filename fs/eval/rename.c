@@ -7,6 +7,8 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
+#include "fs/eval/transact.h"
+#include "fs/eval/ends.h"
 
 #define DEPTH_MAX 1000000 /* directories above each other; more means damage */
 
@@ -47,37 +49,54 @@ static int load_entry(struct evaluation *evaluation, struct evaluation_inode *di
 	return status == -ESTALE ? STATUS_CORRUPT : status;
 }
 
+static int load_source(struct rename *rename)
+{
+	struct evaluation *evaluation = rename->evaluation;
+	const struct op_rename *op = rename->op;
+	int status;
+
+	transact_expect_entry(evaluation, op->parent, op->name);
+	status = evaluation_directory(evaluation, op->parent, &rename->parent);
+	if (status == 0)
+		status = load_entry(evaluation, rename->parent, op->name, &rename->source);
+	return status;
+}
+
+/* If rows of other regions are missing, looks for the rest, too, so that all is asked for at once. */
 static int load(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
 	const struct op_rename *op = rename->op;
-	int status = evaluation_directory(evaluation, op->parent, &rename->parent);
+	int status = evaluation_directory(evaluation, op->new_parent, &rename->new_parent);
+	int target;
 
 	if (status == 0)
-		status = evaluation_directory(evaluation, op->new_parent, &rename->new_parent);
-	if (status == 0)
-		status = load_entry(evaluation, rename->parent, op->name, &rename->source);
-	if (status != 0)
+		status = load_source(rename);
+	if (status != 0 && status != STATUS_KEY_NOT_IN_REGION)
 		return status;
-	status = load_entry(evaluation, rename->new_parent, op->new_name, &rename->target);
-	if (status == -ENOENT && !is_exchange(rename))
-		status = 0;
-	return status;
+	target = load_entry(evaluation, rename->new_parent, op->new_name, &rename->target);
+	if (target == -ENOENT && !is_exchange(rename))
+		target = 0;
+	return status != 0 ? status : target;
 }
 
 /* The parent of a directory, read without a slot: the way up may be longer than there are slots. */
 static int find_parent(struct evaluation *evaluation, uint64_t ino, uint64_t *parent)
 {
+	const struct wanted wanted = {.ino = ino, .is_upward = true};
 	struct fs_key key = fs_key_inode(ino);
 	struct kv_value row = {0};
 	struct inode inode;
-	int status = evaluation_get(evaluation, &key, &row);
+	int status = evaluation_get_known(evaluation, &key, &wanted, &row);
 
 	if (status != 0)
 		return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 	status = inode_decode(row.data, ino, &inode);
 	*parent = inode.parent;
 	kv_value_close(&row);
+	if (status == 0 && (inode.state & INODE_HAS_INTENTS) != 0 &&
+		evaluation_has_key(evaluation, fs_key_slice(&key)))
+		status = ends_await(evaluation, ino, ENDS_OF_PLACE, (struct slice){0});
 	return status;
 }
 
@@ -103,17 +122,19 @@ static int is_below(struct evaluation *evaluation, uint64_t directory, uint64_t 
 static int check_loops(struct rename *rename)
 {
 	const struct inode *source = &rename->source->inode;
+	bool moves_back = is_exchange(rename) && inode_is_directory(&rename->target->inode);
 	bool is_loop = false;
 	int status = 0;
 
 	if (planted("fs:loops"))
 		return 0;
-	if (rename->parent == rename->new_parent)
+	if (rename->parent == rename->new_parent || !(inode_is_directory(source) || moves_back))
 		return 0;
-	if (inode_is_directory(source))
+	status = transact_take_tree(rename->evaluation);
+	if (status == 0 && inode_is_directory(source))
 		status = is_below(
 			rename->evaluation, rename->op->new_parent, source->attributes.ino, &is_loop);
-	if (status == 0 && !is_loop && is_exchange(rename) && inode_is_directory(&rename->target->inode))
+	if (status == 0 && !is_loop && moves_back)
 		status = is_below(rename->evaluation, rename->op->parent,
 			rename->target->inode.attributes.ino, &is_loop);
 	return status == 0 && is_loop ? -EINVAL : status;
@@ -138,11 +159,8 @@ static int check_links(const struct rename *rename)
 
 	if (rename->parent == rename->new_parent || in == out)
 		return 0;
-	if (in && rename->new_parent->inode.attributes.nlink >= FS_DIRECTORY_COUNT_MAX)
-		return -EMLINK;
-	if (out && rename->parent->inode.attributes.nlink >= FS_DIRECTORY_COUNT_MAX)
-		return -EMLINK;
-	return 0;
+	return eval_check_links(
+		rename->evaluation, in ? rename->new_parent : rename->parent, FS_DIRECTORY_COUNT_MAX);
 }
 
 static int check_rename(struct rename *rename)
@@ -189,7 +207,7 @@ static int exchange(struct rename *rename)
 		evaluation, rename->new_parent, rename->op->new_name, &rename->source->inode);
 	evaluation_reply_attributes(evaluation, rename->target);
 	evaluation->reply.other = evaluation->reply.attributes;
-	evaluation->reply.has_other = true;
+	evaluation->reply.has_other = evaluation->reply.has_attributes;
 	return 0;
 }
 
@@ -198,9 +216,11 @@ static int leave_whiteout(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
 	struct evaluation_inode *whiteout;
-	int status =
-		eval_number_inode(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
+	int status;
 
+	if (rename->parent->is_remote)
+		return -EXDEV; /* it would be a new inode of another region */
+	status = eval_number_inode(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
 	if (status != 0)
 		return status;
 	evaluation_entry_replace(evaluation, rename->parent, rename->op->name, &whiteout->inode);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "store/rows/slots.h"
 #include "fs/eval/families.h"
@@ -27,14 +28,15 @@ static int find_other(void *argument, struct slice key, struct slice value)
 	return session != *(const uint64_t *)argument && record.state == SESSION_LIVE;
 }
 
-/* Reads the records of this region: a cluster has one region so far. */
 int eval_has_others(struct evaluation *evaluation, bool *has_others)
 {
 	struct fs_key low = fs_key_sessions(), high = fs_key_after(&low);
-	uint64_t own = evaluation->input->session;
-	int status = view_scan(
-		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), find_other, &own);
+	uint64_t own = evaluation->session;
+	int status = 1;
 
+	if (evaluation->input->region == CLUSTER_REGION || planted("intents:others_unknown"))
+		status = view_scan(evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high),
+			find_other, &own);
 	*has_others = status > 0;
 	return status > 0 ? 0 : status;
 }

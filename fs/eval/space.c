@@ -307,7 +307,7 @@ static int reclaim_chunk(struct evaluation *evaluation, struct evaluation_inode 
 /* The inode of a G row, dead or alive. STATUS_NOT_FOUND: this region has no garbage of it. */
 static int load_garbage(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
 {
-	int status = evaluation_inode(evaluation, ino, file);
+	int status = evaluation_load(evaluation, ino, file);
 
 	if (status == STATUS_KEY_NOT_IN_REGION)
 		return STATUS_NOT_FOUND;

@@ -70,9 +70,10 @@ enum intent_kind {
 #define INTENT_MOVES	       UINT32_C(0x04) /* a directory gets another parent */
 #define INTENT_REMOVES	       UINT32_C(0x08) /* a directory loses its only name; it must be empty */
 #define INTENT_DROPS	       UINT32_C(0x10) /* a file loses a name; after the last one it is held or goes */
-#define INTENT_HOLDS	       UINT32_C(0x20) /* with the two above: the operation's session has it open */
-#define INTENT_ENDS_KEEPING    UINT32_C(0x40) /* a file of O_TMPFILE gets its first name */
-#define INTENT_FLAGS_ALL       UINT32_C(0x7f)
+/* With the two above: the operation's session has it open, and is told that this was the last name. */
+#define INTENT_HOLDS	    UINT32_C(0x20)
+#define INTENT_ENDS_KEEPING UINT32_C(0x40) /* a file of O_TMPFILE gets its first name */
+#define INTENT_FLAGS_ALL    UINT32_C(0x7f)
 
 struct intent {
 	enum intent_kind kind;

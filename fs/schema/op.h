@@ -68,7 +68,8 @@ struct op_caller {
 };
 
 /* Makes a regular file, directory, FIFO, socket, device or symlink, by the type in `mode`. Reply: the new inode.
- * EEXIST; but without `exclusive` (open(2) with O_CREAT) the reply is an existing regular file, with `existed`.
+ * EEXIST; but without `exclusive` (open(2) with O_CREAT) the reply is an existing regular file, with `existed`; it has
+ * no attributes of a file in another region, and neither has the reply of any other operation on names.
  * ESTALE: the parent is gone, as for every operation on names. */
 struct op_make {
 	struct op_caller caller;
@@ -304,9 +305,12 @@ struct op_allocate {
  *                     (intent.h), until its intents are just those of `prepared`; then it commits. An error of the
  *                     operation, or an operation without intents, ends the attempt without a commit. Reply: the
  *                     operation's. STATUS_STALE_COMMAND: the attempt is of another term, or of another region.
+ *                     STATUS_NOT_READY: its facts contradict each other, as those of several moments may. If the first intent is INTENT_TREE, it comes alone: when it is
+ *                     prepared, all facts that the attempt had are void, because directories may have moved.
  *   OP_PREPARE        each other region: puts the intents that lie there. 0, also if they are there. EAGAIN: rows have
  *                     changed since they were seen. EBUSY: an older attempt is in the way. STATUS_INCOMPLETE: younger
- *                     ones are.
+ *                     ones are. STATUS_SESSION_UNKNOWN: the session of `age` is to hold an inode (INTENT_HOLDS), and
+ *                     has no row in the region.
  *   OP_RESOLVE        each other region: turns intents into their changes (`is_committed`), or takes them away. Those
  *                     that are not there are passed over.
  *   OP_TRANSACT_END   the anchor's region: deletes the committed record. All intents are resolved.

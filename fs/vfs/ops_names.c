@@ -14,6 +14,7 @@ struct name_change {
 	struct request request;
 	struct op op;
 	struct retry retry; /* the note of an earlier try, if this is a second one */
+	struct finding finding; /* LINK, RENAME */
 };
 
 struct named_change {
@@ -142,9 +143,13 @@ static void make_called(struct request *request, int error, const struct op_repl
  *   op_link        writes out buffered data
  *   link_flushed   proposes the name
  *   link_called    replies
+ *   link_found     or, if the file is in another region than the directory, when the file's region has been asked for
+ *                  its attributes
  */
 static void link_flushed(struct request *request);
 static void link_called(struct request *request, int error, const struct op_reply *reply);
+static void link_ask(struct request *request);
+static void link_found(struct request *request);
 
 static void op_link(fuse_req_t fuse, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
@@ -174,7 +179,35 @@ static void link_called(struct request *request, int error, const struct op_repl
 		return;
 	}
 	removed_drop(request->front->removed, link->ino); /* if it had no name (O_TMPFILE) */
-	name_change_reply_entry(named, link->parent, &reply->attributes);
+	if (reply->has_attributes)
+		name_change_reply_entry(named, link->parent, &reply->attributes);
+	else
+		link_ask(request);
+}
+
+static void link_ask(struct request *request)
+{
+	struct name_change *change = name_change_of(request);
+	const struct question question = {.kind = QUESTION_ATTRIBUTES, .ino = change->op.link.ino};
+
+	request_ask_any(request, &question, &change->finding, link_found);
+}
+
+/* If both names are gone again, the caller is told so: after ESTALE the kernel would make the name once more. */
+static void link_found(struct request *request)
+{
+	struct named_change *named = named_change_of(request);
+	struct attributes *attributes = &named->change.finding.attributes, shown;
+
+	if (request->error) {
+		request_reply_error(request, request->error == -ESTALE ? -ENOENT : request->error);
+	} else if (!request_lay_over(request, attributes, &shown)) {
+		link_ask(request);
+	} else {
+		request_see(request, attributes);
+		request_reply_entry(
+			request, attributes, &shown, named->change.op.link.parent, request_name(named->name));
+	}
 }
 
 /*
@@ -232,7 +265,6 @@ static void remove_called(struct request *request, int error, const struct op_re
  */
 struct rename_change {
 	struct name_change change;
-	struct finding finding;
 	char names[]; /* the old name and the new name, each with its NUL */
 };
 
@@ -279,18 +311,16 @@ static void op_rename(fuse_req_t fuse, fuse_ino_t parent, const char *name, fuse
 	if (write_back_is_clean(request->front->write_back))
 		rename_flushed(request);
 	else
-		request_ask_any(request, &question, &rename->finding, rename_found);
+		request_ask_any(request, &question, &rename->change.finding, rename_found);
 }
 
 static void rename_found(struct request *request)
 {
-	const struct rename_change *rename =
-		container_of(name_change_of(request), struct rename_change, change);
-
 	if (request->error)
 		rename_flushed(request);
 	else
-		request_write_back_or_fail(request, rename->finding.attributes.ino, rename_flushed);
+		request_write_back_or_fail(
+			request, name_change_of(request)->finding.attributes.ino, rename_flushed);
 }
 
 static void rename_flushed(struct request *request)

@@ -36,7 +36,7 @@ static void answer(struct raftkv_write *write, int status, struct buf *reply)
 	buf_unref(write->body);
 	buf_unref(write->payload);
 	write->status = status;
-	write->reply = status == 0 ? buf_ref(reply) : NULL;
+	write->reply = status == 0 || status == STATUS_INCOMPLETE ? buf_ref(reply) : NULL;
 	/* An error may arise inside raftkv_async_write, which must not call back. */
 	if (status == 0 && env_loop_is_current(write->loop))
 		evaluate_deliver(&write->mail);
@@ -109,11 +109,17 @@ static void evaluate_one(struct evaluations *evaluations, struct raftkv_write *w
 	outcome_close(&outcome);
 }
 
+static struct evaluation_queue *queue_of(struct evaluations *evaluations, const struct raftkv_write *write)
+{
+	return write->is_urgent ? &evaluations->urgent : &evaluations->ordinary;
+}
+
 void evaluate_queue(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	write->evaluations = evaluations;
+	struct evaluation_queue *queue = queue_of(evaluations, write);
 
-	if (evaluations->queued_count >= EVALUATIONS_QUEUED_MAX) {
+	write->evaluations = evaluations;
+	if (queue->count >= EVALUATIONS_QUEUED_MAX) {
 		evaluate_finish(write, STATUS_LIMIT, NULL);
 		return;
 	}
@@ -122,31 +128,33 @@ void evaluate_queue(struct evaluations *evaluations, struct raftkv_write *write)
 		return;
 	}
 	write->next = NULL;
-	if (evaluations->last)
-		evaluations->last->next = write;
+	if (queue->last)
+		queue->last->next = write;
 	else
-		evaluations->first = write;
-	evaluations->last = write;
-	evaluations->queued_count++;
+		queue->first = write;
+	queue->last = write;
+	queue->count++;
 }
 
 void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *write)
 {
-	write->next = evaluations->first;
-	evaluations->first = write;
-	if (!evaluations->last)
-		evaluations->last = write;
-	evaluations->queued_count++;
+	struct evaluation_queue *queue = queue_of(evaluations, write);
+
+	write->next = queue->first;
+	queue->first = write;
+	if (!queue->last)
+		queue->last = write;
+	queue->count++;
 }
 
-static struct raftkv_write *evaluate_pop(struct evaluations *evaluations)
+static struct raftkv_write *queue_pop(struct evaluation_queue *queue)
 {
-	struct raftkv_write *write = evaluations->first;
+	struct raftkv_write *write = queue->first;
 
-	evaluations->first = write->next;
-	if (!evaluations->first)
-		evaluations->last = NULL;
-	evaluations->queued_count--;
+	queue->first = write->next;
+	if (!queue->first)
+		queue->last = NULL;
+	queue->count--;
 	return write;
 }
 
@@ -160,18 +168,36 @@ static bool is_throttled(const struct evaluations *evaluations)
 
 static bool may_evaluate(const struct evaluations *evaluations)
 {
-	return evaluations->first && host_serving_term(&evaluations->host) > 0 && !evaluations->exclusive &&
-	       !is_throttled(evaluations) && evaluations->pending_size < EVALUATIONS_PENDING_SIZE &&
-	       evaluations->parked_count < EVALUATIONS_PARKED_MAX &&
+	return host_serving_term(&evaluations->host) > 0 && !evaluations->exclusive &&
 	       evaluations->host.applied->index >= evaluations->hold_index;
+}
+
+static bool is_held_up(const struct evaluations *evaluations)
+{
+	return is_throttled(evaluations) || evaluations->pending_size >= EVALUATIONS_PENDING_SIZE ||
+	       evaluations->parked_count >= EVALUATIONS_PARKED_MAX;
+}
+
+/* The queue whose first request may be evaluated now; NULL: none. */
+static struct evaluation_queue *find_queue(struct evaluations *evaluations)
+{
+	if (!evaluate_has_queued(evaluations) || !may_evaluate(evaluations))
+		return NULL;
+	if (evaluations->urgent.first && !planted("evaluate:urgent_held_up"))
+		return &evaluations->urgent;
+	if (is_held_up(evaluations))
+		return NULL;
+	return evaluations->ordinary.first ? &evaluations->ordinary : &evaluations->urgent;
 }
 
 void evaluate_queued(struct evaluations *evaluations)
 {
 	for (int i = 0; i < EVALUATIONS_PER_TURN; i++) {
-		if (!may_evaluate(evaluations))
+		struct evaluation_queue *queue = find_queue(evaluations);
+
+		if (!queue)
 			return;
-		evaluate_one(evaluations, evaluate_pop(evaluations));
+		evaluate_one(evaluations, queue_pop(queue));
 	}
 	host_mark(&evaluations->host);
 }
@@ -181,6 +207,16 @@ void evaluate_on_applied(struct evaluations *evaluations, uint64_t index, uint64
 	evaluations->committed = committed;
 	if (!evaluations->exclusive)
 		overlay_retire(&evaluations->overlay, index);
+}
+
+static void fail_queue(struct evaluation_queue *queue, int status)
+{
+	while (queue->first) {
+		struct raftkv_write *write = queue_pop(queue);
+
+		end_evaluation(write);
+		evaluate_finish(write, status, NULL);
+	}
 }
 
 void evaluate_fail(struct evaluations *evaluations, int status)
@@ -204,14 +240,8 @@ void evaluate_fail(struct evaluations *evaluations, int status)
 		evaluation->write = NULL;
 		evaluate_finish(write, status, NULL);
 	}
-	while (evaluations->first) {
-		struct raftkv_write *write = evaluate_pop(evaluations);
-
-		if (write->evaluation)
-			evaluation_free(write->evaluation);
-		write->evaluation = NULL;
-		evaluate_finish(write, status, NULL);
-	}
+	fail_queue(&evaluations->urgent, status);
+	fail_queue(&evaluations->ordinary, status);
 }
 
 bool evaluate_is_quiet(const struct evaluations *evaluations)

@@ -6,8 +6,11 @@
  *             a row is not in memory: parked             -> a worker fetches the data -> queued again, in front
  *             data missing after three fetches           -> a worker evaluates it, the region's other requests wait
  *
+ * Urgent requests are evaluated first. Neither parked requests, nor a slow flush, nor the bytes that are proposed hold
+ * them up: other regions wait for them, and perhaps what this region waits for.
+ *
  * The order of requests is the order in which their evaluations succeed. A copy of a parked request joins it and shares
- * its answer. A parked request stays a reader of the block store, so that fetched units keep their content. A step-down
+ * its answer. What the evaluator calls incomplete is answered at once, and logs nothing. A parked request stays a reader of the block store, so that fetched units keep their content. A step-down
  * answers all requests.
  */
 #ifndef RAFTKV_STORE_EVALUATE_EVALUATE_H
@@ -26,7 +29,7 @@
 struct evaluator;
 
 #define EVALUATION_MISSES_MAX	 3
-#define EVALUATIONS_QUEUED_MAX	 65536 /* writes of one region waiting to be evaluated */
+#define EVALUATIONS_QUEUED_MAX	 65536 /* writes of one region waiting to be evaluated, of either queue */
 #define EVALUATIONS_PARKED_MAX	 256
 #define EVALUATIONS_PENDING_SIZE (64u << 20) /* bytes proposed and not applied, from which evaluation waits */
 
@@ -39,6 +42,13 @@ struct evaluation_figures {
 };
 
 struct evaluation_host;
+
+/* Requests in order. Zero is empty. */
+struct evaluation_queue {
+	struct raftkv_write *first;
+	struct raftkv_write *last;
+	uint32_t count;
+};
 
 /* The calls that a replica provides to its evaluations; on its loop. */
 struct evaluation_host_ops {
@@ -76,9 +86,8 @@ struct evaluation_host {
 struct evaluations {
 	struct evaluation_host host;
 	struct overlay overlay; /* effects of proposed, unapplied entries */
-	struct raftkv_write *first; /* queue of requests to evaluate */
-	struct raftkv_write *last;
-	uint32_t queued_count;
+	struct evaluation_queue urgent; /* requests to evaluate (raftkv_write.is_urgent) */
+	struct evaluation_queue ordinary; /* the others, when there are no urgent ones */
 	uint32_t parked_count;
 	struct evaluation_task *parked;
 	struct evaluation_task *exclusive; /* runs on a worker and uses the overlay */
@@ -88,6 +97,12 @@ struct evaluations {
 	uint64_t pending_size; /* bytes proposed and not yet applied */
 	uint64_t committed; /* env_now: when the entries that are being answered were found to be committed */
 };
+
+/* Are requests queued? */
+static inline bool evaluate_has_queued(const struct evaluations *evaluations)
+{
+	return evaluations->urgent.first || evaluations->ordinary.first;
+}
 
 /* Queues a request for evaluate_queued. */
 void evaluate_queue(struct evaluations *evaluations, struct raftkv_write *write);

@@ -16,6 +16,8 @@ void question_init(
 		.input = {.body = buf_slice(write->body),
 			.payload = buf_ref(write->payload),
 			.session = write->session,
+			.region = evaluations->host.region->id,
+			.term = host_serving_term(&evaluations->host),
 			.wall = env_wall(engines->env),
 			.region_start = buf_slice(evaluations->host.region->start),
 			.region_end = buf_slice(evaluations->host.region->end)},
@@ -57,10 +59,23 @@ static bool is_new(struct view *view, const struct row_question *question, struc
 	return outcome->status == 0 && verdict == SLOT_NEW;
 }
 
-/* Whether a repeated evaluation would fail the same way. */
+/* Whether a repeated evaluation would end the same way: not if that depends on what other regions have, or on who leads
+ * this one and what it has. */
 static bool is_lasting(int status)
 {
-	return status != STATUS_WOULD_BLOCK && status != -ENOMEM;
+	PLANT("evaluate:incomplete_recorded", return status != STATUS_WOULD_BLOCK && status != -ENOMEM);
+	return status != STATUS_WOULD_BLOCK && status != -ENOMEM && status != STATUS_INCOMPLETE &&
+	       status != STATUS_KEY_NOT_IN_REGION && status != STATUS_STALE_COMMAND &&
+	       status != STATUS_NOT_READY;
+}
+
+/* Drops what an evaluation left that failed, but the reply of an incomplete one. */
+static void outcome_fail(struct outcome *outcome, int status)
+{
+	struct buf *reply = status == STATUS_INCOMPLETE ? buf_ref(outcome->reply) : NULL;
+
+	outcome_close(outcome);
+	*outcome = (struct outcome){.status = status, .answer = status, .reply = reply};
 }
 
 void evaluation_run(struct view *view, const struct row_question *question, struct outcome *outcome)
@@ -72,11 +87,8 @@ void evaluation_run(struct view *view, const struct row_question *question, stru
 	if (!is_new(view, question, outcome))
 		return;
 	status = evaluator->ops->evaluate(evaluator, view, &question->input, mutations, &outcome->reply);
-	if (status < 0) {
-		outcome_close(outcome);
-		outcome->status = status;
-		outcome->answer = status;
-	}
+	if (status < 0)
+		outcome_fail(outcome, status);
 	if (!is_lasting(status) || !slots_are_of(question->input.session))
 		return;
 	if (mutations->count == 0 && !question->is_retry)

@@ -45,9 +45,10 @@ enum split_fate {
 struct evaluator_ops {
 	/* 0: evaluated; `*reply` gets a reference to the reply, which holds the operation's own errno.
 	 * STATUS_WOULD_BLOCK from the view must be returned. STATUS_INCOMPLETE: nothing is logged, not even for a
-	 * retry, and the caller gets the reply with that status, without a confirmation. Any other error fails the operation (STATUS_MALFORMED,
-	 * STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT). On an error, mutations and reply are
-	 * dropped. */
+	 * retry, and the caller gets the reply with that status, without a confirmation. Any other error fails the
+	 * operation (STATUS_MALFORMED, STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT); a retry gets
+	 * the same one, unless it is -ENOMEM, STATUS_KEY_NOT_IN_REGION, STATUS_STALE_COMMAND or STATUS_NOT_READY. On an
+	 * error, mutations and reply are dropped. */
 	int (*evaluate)(struct evaluator *evaluator, struct view *view, const struct eval_input *input,
 		struct mutations *mutations, struct buf **reply);
 	/* Whether a region may begin at `key`: no operation's rows may be divided where one region must have them all.

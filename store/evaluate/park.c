@@ -128,6 +128,7 @@ void evaluate_park(struct evaluations *evaluations, struct raftkv_write *write)
 	}
 	atomic_fetch_add(&evaluations->host.figures->parked, 1);
 	evaluation->term = host_serving_term(&evaluations->host);
+	evaluation->question.input.term = evaluation->term;
 	evaluation->question.is_retry = write->is_retry;
 	evaluation->is_working = true;
 	if (++evaluation->misses > EVALUATION_MISSES_MAX) {

@@ -46,7 +46,8 @@ struct proposal_draft {
 };
 
 /* Admission: refuses an entry that needs space, before it is proposed, while space is short. */
-static int make_draft(struct evaluations *evaluations, struct outcome *outcome, struct proposal_draft *draft)
+static int make_draft(struct evaluations *evaluations, const struct raftkv_write *write,
+	struct outcome *outcome, struct proposal_draft *draft)
 {
 	struct engines *engines = evaluations->host.engines;
 	struct raft_entry *entry = &draft->entry;
@@ -54,7 +55,8 @@ static int make_draft(struct evaluations *evaluations, struct outcome *outcome, 
 	uint64_t epoch_version;
 	int status;
 
-	if (space_is_short(&engines->space) && !mutations_spares_space(&outcome->mutations))
+	if (!write->is_urgent && space_is_short(&engines->space) &&
+		!mutations_spares_space(&outcome->mutations))
 		return -ENOSPC;
 	status = mutations_finish(&outcome->mutations, evaluations->host.region->epoch.version, entry);
 	if (status == 0)
@@ -109,7 +111,7 @@ static void evaluate_propose(
 	struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
 	struct proposal_draft draft = {0};
-	int status = make_draft(evaluations, outcome, &draft);
+	int status = make_draft(evaluations, write, outcome, &draft);
 
 	if (status == 0)
 		status = host_propose(&evaluations->host, &draft.entry);
@@ -155,7 +157,9 @@ static void confirm(struct evaluations *evaluations, struct raftkv_write *write,
 
 void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
-	if (outcome->mutations.count > 0)
+	if (outcome->status == STATUS_INCOMPLETE)
+		evaluate_finish(write, STATUS_INCOMPLETE, outcome->reply);
+	else if (outcome->mutations.count > 0)
 		evaluate_propose(evaluations, write, outcome);
 	else
 		confirm(evaluations, write, outcome);

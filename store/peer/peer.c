@@ -279,7 +279,7 @@ bool peer_may_wait(const struct peer *peer)
 
 static void refuse_writes_of_others(struct peer *peer)
 {
-	if (peer->evaluations.first && !peer_may_wait(peer))
+	if (evaluate_has_queued(&peer->evaluations) && !peer_may_wait(peer))
 		evaluate_fail(&peer->evaluations, STATUS_NOT_LEADER);
 }
 

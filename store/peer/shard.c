@@ -162,7 +162,7 @@ static void on_resume(struct env_mail *mail)
 		return;
 	for (struct peer *peer = shard->peers; peer; peer = peer->next) {
 		append_resume(peer);
-		if (peer->evaluations.first)
+		if (evaluate_has_queued(&peer->evaluations))
 			shard_mark(shard, peer);
 	}
 }

@@ -55,6 +55,17 @@ void slots_close(struct mutations *mutations, uint64_t session)
 	mutations_delete_range(mutations, KEY_LOCAL, slot_key(low, session, 0), slots_end(high, session));
 }
 
+int slots_have(struct view *view, uint64_t session, bool *has)
+{
+	uint8_t key[KEY_SIZE_MAX];
+	struct kv_value row = {0};
+	int status = view_get(view, KEY_LOCAL, session_key(key, session), &row);
+
+	kv_value_close(&row);
+	*has = status == 0;
+	return status == STATUS_NOT_FOUND ? 0 : status;
+}
+
 struct slot {
 	uint64_t sequence;
 	int outcome;

@@ -35,6 +35,9 @@ static inline bool slots_are_of(uint64_t session)
 void slots_open(struct mutations *mutations, uint64_t session, struct slice value);
 void slots_close(struct mutations *mutations, uint64_t session); /* removes its slots too */
 
+/* Whether the session may change the region. 0, or the view's error. */
+int slots_have(struct view *view, uint64_t session, bool *has);
+
 enum slot_verdict {
 	SLOT_NEW, /* evaluate it */
 	SLOT_REPEATED, /* the answer is known */

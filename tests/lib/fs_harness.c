@@ -7,6 +7,7 @@
 #include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/eval.h"
+#include "fs/schema/records.h"
 
 #define SECOND	    UINT64_C(1000000000)
 #define START	    (UINT64_C(1700000000) * SECOND)
@@ -23,10 +24,8 @@ static uint64_t next_random(struct fs_harness *harness)
 	return harness->random ^ harness->random >> 29;
 }
 
-void fs_harness_init(struct fs_harness *harness, uint64_t seed)
+void fs_harness_init_empty(struct fs_harness *harness, uint64_t seed)
 {
-	struct op format = {.kind = OP_FORMAT, .format = {.mode = 0755}};
-
 #ifdef RAFTKV_PLANT
 	plant_choose(getenv("RAFTKV_PLANTED"));
 #endif
@@ -36,14 +35,24 @@ void fs_harness_init(struct fs_harness *harness, uint64_t seed)
 		.wall = START,
 		.random = seed,
 		.session = HARNESS_SESSION,
+		.region = CLUSTER_REGION,
+		.term = 1,
 	};
 	harness->view = memory_view_get(harness->memory);
+}
+
+void fs_harness_init(struct fs_harness *harness, uint64_t seed)
+{
+	struct op format = {.kind = OP_FORMAT, .format = {.mode = 0755}};
+
+	fs_harness_init_empty(harness, seed);
 	check(fs_harness_run(harness, &format, NULL) == 0);
 }
 
 void fs_harness_close(struct fs_harness *harness)
 {
 	memory_view_free(harness->memory);
+	buf_unref(harness->lacking);
 }
 
 int fs_harness_setup(void **state)
@@ -110,12 +119,16 @@ int fs_harness_run(struct fs_harness *harness, const struct op *op, struct buf *
 		.body = buf_slice(body),
 		.payload = payload,
 		.session = harness->session,
+		.region = harness->region,
+		.term = harness->term,
 		.wall = harness->wall,
 		.random = {next_random(harness), next_random(harness)},
 		.region_start = harness->region_start,
 		.region_end = harness->region_end,
 	};
 	status = evaluate(harness, &input, &mutations, &reply);
+	buf_unref(harness->lacking);
+	harness->lacking = status == STATUS_INCOMPLETE ? buf_ref(reply) : NULL;
 	if (status == 0)
 		status = op_reply_decode(buf_slice(reply), &harness->reply);
 	if (status == 0 && harness->reply.error != 0)

@@ -20,12 +20,17 @@ struct fs_harness {
 	uint64_t wall; /* ns; each operation comes a second after the one before */
 	uint64_t random;
 	uint64_t session;
+	uint64_t region; /* its id */
+	uint64_t term;
 	struct slice region_start;
 	struct slice region_end;
 	struct op_reply reply; /* of the last operation */
+	struct buf *lacking; /* what the last operation lacks, after STATUS_INCOMPLETE; else NULL */
 	uint64_t mutation_count; /* of the last operation */
 };
 
+/* Without any row. */
+void fs_harness_init_empty(struct fs_harness *harness, uint64_t seed);
 /* With a root directory of 0:0, mode 0755. */
 void fs_harness_init(struct fs_harness *harness, uint64_t seed);
 void fs_harness_close(struct fs_harness *harness);

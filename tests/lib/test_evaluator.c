@@ -24,6 +24,7 @@ enum operation {
 	OP_OPEN,
 	OP_NOTE,
 	OP_NOTED,
+	OP_TAKE,
 	OP_END,
 };
 
@@ -140,6 +141,13 @@ struct buf *test_op_noted(const char *key)
 	return take(&writer);
 }
 
+struct buf *test_op_take(const char *key)
+{
+	struct writer writer = begin(OP_TAKE, key);
+
+	return take(&writer);
+}
+
 /* ---- Evaluation ---- */
 
 struct evaluation_state {
@@ -205,6 +213,13 @@ static int delete_row(struct evaluation_state *state)
 		return refuse(state);
 	mutations_delete(state->mutations, KEY_DATA, state->key);
 	return done(state);
+}
+
+static int take_row(struct evaluation_state *state)
+{
+	int status = delete_row(state);
+
+	return status == 0 && !state->is_there ? STATUS_INCOMPLETE : status;
 }
 
 static int compare(struct evaluation_state *state)
@@ -321,6 +336,7 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 		[OP_OPEN] = open_session,
 		[OP_NOTE] = note,
 		[OP_NOTED] = noted,
+		[OP_TAKE] = take_row,
 	};
 	struct evaluation_state state = {
 		.view = view,

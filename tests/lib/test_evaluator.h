@@ -32,6 +32,8 @@ struct buf *test_op_write(const char *object, uint64_t first);
 /* One byte of a unit changes: what lies around it must be read. */
 struct buf *test_op_patch(const char *object, uint64_t unit, uint16_t offset, uint8_t byte);
 struct buf *test_op_unmap(const char *object, uint64_t first, uint64_t count);
+/* STATUS_INCOMPLETE, with the reply of test_op_get, as long as there is no such row. Then it is deleted. */
+struct buf *test_op_take(const char *key);
 /* Makes the session known to the region. */
 struct buf *test_op_open(uint64_t session);
 struct buf *test_op_note(const char *key, const char *value);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/env_uv.h"
+#include "proto/plant.h"
 #include "tests/lib/test.h"
 #include "tests/lib/test_evaluator.h"
 
@@ -194,6 +195,9 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	test_directory_make(fixture->directory, sizeof fixture->directory);
 	snprintf(fixture->path, sizeof fixture->path, "%s/store", fixture->directory);
 	sem_init(&fixture->stopped, 0, 0);
@@ -295,6 +299,27 @@ static void a_retry_gets_the_first_answer(void **state)
 	assert_row(fixture, "k", "x");
 }
 
+/* It may be evaluated again under its slot, also after a retry. */
+static void what_lacks_something_is_not_recorded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct call call = {.write = {.session = 7, .slot = 1, .sequence = 5, .is_retry = true}},
+		    again = call;
+
+	assert_done(fixture, test_op_open(7), NULL);
+	for (int i = 0; i < 2; i++) {
+		run(fixture, &call, test_op_take("k"), NULL);
+		assert_int_equal(call.status, STATUS_INCOMPLETE);
+		assert_int_equal(call.result, TEST_REFUSED);
+	}
+	assert_done(fixture, test_op_put("k", "x"), NULL);
+	run(fixture, &call, test_op_take("k"), NULL);
+	assert_int_equal(call.status, 0);
+	assert_row(fixture, "k", NULL);
+	run(fixture, &again, test_op_take("k"), NULL);
+	assert_int_equal(again.status, 0);
+}
+
 static void operations_on_one_row_pipeline(void **state)
 {
 	enum { COUNT = 200 };
@@ -365,6 +390,7 @@ int main(void)
 		STORE_TEST(rows_are_written_read_and_kept),
 		STORE_TEST(objects_are_written_read_and_kept),
 		STORE_TEST(a_retry_gets_the_first_answer),
+		STORE_TEST(what_lacks_something_is_not_recorded),
 		STORE_TEST(operations_on_one_row_pipeline),
 		STORE_TEST(an_error_is_answered_once_it_is_true),
 		STORE_TEST(a_lease_serves_reads_on_this_thread),
