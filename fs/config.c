@@ -87,6 +87,8 @@ static const struct config_rule rules[] = {
 		"least 3."},
 	{"server", "initial_regions", KIND_COUNT, SERVER(initial_regions), 1, SERVER_INITIAL_REGIONS_MAX, "1",
 		"Regions that a new cluster begins with, the same number on each of its first stores."},
+	{"server", "region_split_bytes", KIND_BYTES, SERVER(region_split_size), 0, TIB, "8589934592",
+		"A region that holds more is split; 0: none is."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
 		"Where raftkvd serves stats over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",

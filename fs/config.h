@@ -31,6 +31,7 @@ struct config_server {
 	uint32_t shards; /* threads; 0: one per core, at most 4 */
 	uint32_t session_expiry_ms;
 	uint32_t replicas; /* of each region (placement.replicas) */
+	uint64_t region_split_size; /* bytes: a larger region is split; 0: none is */
 	uint32_t initial_regions; /* that a new cluster begins with, at most SERVER_INITIAL_REGIONS_MAX */
 	bool is_insecure; /* may listen on a port: anyone who reaches it has root's rights on the files */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mount-helpers/cluster_view.h"
+#include "mount-helpers/size_text.h"
 #include "proto/check.h"
 
 #define SPACE_LOW_PERCENT 5
@@ -78,6 +79,22 @@ static void complain(struct judging *judging, const char *code, const char *reme
 
 /* ---- Stores ---- */
 
+/* By the report of the store that leads it. */
+static void judge_stuck(struct judging *judging, const Raftkv__OverviewStore *store)
+{
+	const Raftkv__StoreStats *stats = store->stats;
+	char size[SIZE_TEXT_SIZE];
+
+	if (!stats || stats->stuck_region == 0 || !store->is_alive)
+		return;
+	complain(judging, "RKV113",
+		"make new directories for a part of what is in it, and move the files there by copying them: "
+		"a region "
+		"is split between directories alone",
+		"region %" PRIu64 " has %s, most of it under dirid:0x%" PRIx64 ", and cannot be split",
+		stats->stuck_region, size_text(stats->stuck_size, size), stats->stuck_dirid);
+}
+
 static void judge_store(struct judging *judging, const Raftkv__OverviewStore *store)
 {
 	const Raftkv__StoreStats *stats = store->stats;
@@ -109,6 +126,7 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"less than 5 %% of the disk of store %" PRIu64 " is free", store->store);
+	judge_stuck(judging, store);
 }
 
 static bool is_of_another_version(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore **other)

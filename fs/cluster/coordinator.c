@@ -201,6 +201,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->pass.ended = 0;
 	coordinator->seen.count = 0;
 	coordinator->seen.is_whole = false;
+	coordinator->seen.elsewhere = 0;
 }
 
 static void on_tick(struct env_timer *timer)

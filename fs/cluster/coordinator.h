@@ -22,8 +22,9 @@
  * inodes ends (OP_GRACE_END). The notices are not logged: a new leader asks again.
  *
  * An operation for every region goes to region 1. The coordinator places the replicas of the regions that this store leads.
- * It splits regions that any store leads: it draws the new region's id and asks the region's leader. A split is not one of
- * its operations: one at a time is under way beside them.
+ * It splits regions that any store leads, for administrators and where the store reports that one is over its size: it
+ * draws the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way
+ * beside them.
  *
  * All on one loop, except coordinator_beat.
  */

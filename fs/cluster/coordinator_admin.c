@@ -147,6 +147,13 @@ static int check_store(
 		return status_set(status, -ENOENT,
 			"there is no store %" PRIu64 ", or it was removed; see 'raftkv store ls'",
 			request->store);
+	if (!coordinator->seen.is_whole && coordinator->seen.elsewhere > 0)
+		return status_set(status, -EBUSY,
+			"%" PRIu32 " regions are led by other stores than store %" PRIu64
+			", which coordinates the cluster; it moves only the replicas of regions that it "
+			"leads: see "
+			"'raftkv region ls'",
+			coordinator->seen.elsewhere, raftkv_ident(coordinator->options.raftkv).store);
 	if (!coordinator->seen.is_whole)
 		return status_set(status, -EAGAIN, "the regions have not been looked at yet: try again");
 	switch (request->state) {

@@ -38,6 +38,7 @@ struct grace {
 struct pass {
 	bool is_running;
 	bool is_whole; /* the status of every region could be read */
+	uint32_t elsewhere; /* regions that this store has a replica of and does not lead */
 	uint32_t count, capacity;
 	struct coordinator_region *regions;
 	uint32_t next; /* index of the region whose status is read next */
@@ -55,6 +56,7 @@ struct splitting {
 	} state;
 	struct admin_request *request; /* that asked for it */
 	struct cluster_request call; /* ASKS, SPLITS */
+	struct admin_request own; /* where no administrator asks for it */
 };
 
 struct coordinator {
@@ -143,6 +145,8 @@ void coordinator_drop_admin(struct coordinator *coordinator, int code);
 
 /* coordinator_split.c. coordinator_begin_split takes the request. */
 void coordinator_begin_split(struct coordinator *coordinator, struct admin_request *request);
+/* A store wishes that its region is split there: does so, unless another split is under way. */
+void coordinator_split_oversize(struct coordinator *coordinator, uint64_t dirid);
 bool coordinator_draw_region(struct coordinator *coordinator);
 void coordinator_on_drawn(struct coordinator *coordinator, uint64_t number);
 /* The operation under way failed: nothing happens, unless it draws an id. */

@@ -169,6 +169,7 @@ static void collect(void *argument, const struct region *region, uint64_t term)
 {
 	struct pass *pass = argument;
 
+	pass->elsewhere += term == 0;
 	if (term == 0 || pass->count == PASS_REGIONS_MAX) {
 		pass->is_whole = false;
 		return;
@@ -204,6 +205,7 @@ static void begin_pass(struct coordinator *coordinator)
 	coordinator->is_pass_stale = false;
 	pass->is_running = true;
 	pass->is_whole = true;
+	pass->elsewhere = 0;
 	pass->count = 0;
 	pass->next = 0;
 	raftkv_each_region(coordinator->options.raftkv, collect, pass);

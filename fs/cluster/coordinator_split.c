@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "fs/cluster/coordinator_internal.h"
+#include "fs/schema/split_key.h"
 #include "proto/plant.h"
 
 #define ANSWER_NS (5000 * NS_PER_MS) /* for the region's leader to be found and to answer */
@@ -139,6 +140,27 @@ void coordinator_begin_split(struct coordinator *coordinator, struct admin_reque
 	}
 	coordinator->splitting.request = request;
 	ask(coordinator, SPLITTING_ASKS);
+}
+
+static void on_own(struct admin_request *request, const struct status *status)
+{
+	struct coordinator *coordinator = container_of(request, struct coordinator, splitting.own);
+
+	if (status->code < 0)
+		log_debug(coordinator->options.logger,
+			"msg=\"a region that is over its size is not split\" reason=\"%s\"", status->text);
+}
+
+void coordinator_split_oversize(struct coordinator *coordinator, uint64_t dirid)
+{
+	struct splitting *splitting = &coordinator->splitting;
+
+	if (splitting->state != SPLITTING_NOTHING || coordinator->term == 0 || coordinator->is_stopping ||
+		!coordinator->options.peers || dirid >= FS_DIRID_END)
+		return;
+	splitting->own = (struct admin_request){
+		.kind = ADMIN_SPLIT, .key = fs_split_key_of_dirid(dirid), .done = on_own};
+	coordinator_begin_split(coordinator, &splitting->own);
 }
 
 bool coordinator_draw_region(struct coordinator *coordinator)

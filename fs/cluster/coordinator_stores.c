@@ -25,6 +25,8 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 	entry = store_table_find(&coordinator->stores, report->store);
 	if (status == 0 && entry)
 		coordinator_note_use(coordinator, entry);
+	if (status == 0 && report->split_dirid > 0)
+		coordinator_split_oversize(coordinator, report->split_dirid);
 	if (status == -EEXIST)
 		*id = owner ? owner->id : 0;
 	if (status != STATUS_NOT_FOUND)

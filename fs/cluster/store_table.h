@@ -29,6 +29,8 @@ struct store_stats {
 	uint64_t reads_lease, reads_read_index, reads_follower;
 	uint64_t log_syncs;
 	uint64_t uptime_s;
+	/* A region that it leads is over its size because of that dirid, and cannot be split; zeroes: none is. */
+	uint64_t stuck_region, stuck_dirid, stuck_size;
 };
 
 /* What a store reports of itself. */
@@ -39,6 +41,7 @@ struct store_report {
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
 	struct store_stats stats;
+	uint64_t split_dirid; /* where a region that it leads is to be split; 0: none is */
 };
 
 struct store_entry {

@@ -93,6 +93,7 @@ static int read_report(
 	report->store = message->store;
 	report->incarnation = message->incarnation;
 	report->directory_id = message->directory_id;
+	report->split_dirid = message->split_dirid;
 	*is_stale = is_stale_life(admin, message);
 	stats_from_message(message->stats, &report->stats);
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&

@@ -182,6 +182,16 @@ static void fill_intent(const struct reporter *reporter, struct store_stats *sta
 	stats->intent_awaits = oldest.attempt.region;
 }
 
+static void fill_oversize(const struct oversize *oversize, struct store_report *report)
+{
+	struct oversize_finding stuck = oversize_stuck(oversize);
+
+	report->split_dirid = oversize_wish(oversize).dirid;
+	report->stats.stuck_region = stuck.region;
+	report->stats.stuck_dirid = stuck.dirid;
+	report->stats.stuck_size = stuck.size;
+}
+
 static void fill(const struct reporter *reporter, struct store_report *report)
 {
 	const struct reporter_options *options = &reporter->options;
@@ -195,6 +205,8 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
 	fill_intent(reporter, &report->stats);
+	if (options->oversize)
+		fill_oversize(options->oversize, report);
 }
 
 static void reporter_on_called(struct rpc_call *call, int status, const struct frame *answer)
@@ -228,6 +240,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.version = (char *)(uintptr_t)report->version;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
+	request.split_dirid = report->split_dirid;
 	reporter->call =
 		(struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = reporter_on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;

@@ -14,6 +14,7 @@
 #define RAFTKV_FS_SERVER_REPORTER_H
 
 #include "fs/cluster/coordinator.h"
+#include "fs/server/oversize.h"
 #include "fs/schema/store_list.h"
 #include "proto/link.h"
 
@@ -39,6 +40,7 @@ struct reporter_options {
 	struct raftkv *raftkv; /* NULL: the store is not made yet */
 	struct coordinator *coordinator; /* NULL: the store is not made yet */
 	struct transactions *transactions; /* NULL: the store is not made yet */
+	const struct oversize *oversize; /* NULL: the store is not made yet */
 	/* Called after each report that was taken, with this store's id and cluster; may be NULL. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);
 	/* Called for each store in an answer; may be NULL. */

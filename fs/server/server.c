@@ -8,6 +8,7 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/server/admin.h"
 #include "fs/server/load_stores.h"
+#include "fs/server/oversize.h"
 #include "fs/server/peers.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
@@ -34,6 +35,7 @@ struct server {
 	struct coordinator *coordinator;
 	struct service *service;
 	struct admin *admin;
+	struct oversize *oversize;
 	struct reporter *reporter;
 
 	uint32_t stopping; /* parts that have not stopped yet */
@@ -325,6 +327,17 @@ static void server_on_entered(void *argument, uint64_t store, uint64_t cluster)
 		server->options.entered(server->options.entered_argument);
 }
 
+static int make_oversize(struct server *server, struct status *status)
+{
+	const struct oversize_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.logger = server->options.logger,
+		.limit = server->options.config->server.region_split_size};
+
+	server->oversize = oversize_new(&options);
+	return server->oversize ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_reporter(struct server *server, struct status *status)
 {
 	const struct reporter_options options = {.loop = server->options.loops[0],
@@ -335,6 +348,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
 		.transactions = server->transactions,
+		.oversize = server->oversize,
 		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
@@ -348,7 +362,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_transactions,
-		make_coordinator, make_service, make_admin, make_reporter};
+		make_coordinator, make_service, make_admin, make_oversize, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -370,6 +384,7 @@ void server_start(struct server *server)
 {
 	transactions_start(server->transactions);
 	coordinator_start(server->coordinator);
+	oversize_start(server->oversize);
 	reporter_start(server->reporter);
 }
 
@@ -414,7 +429,8 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 {
 	server->stopped = stopped;
 	server->stopped_argument = argument;
-	server->stopping = 4;
+	server->stopping = 5;
+	oversize_stop(server->oversize, on_hearing_stopped, server);
 	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
 	net_transport_stop(server->transport, on_hearing_stopped, server);
@@ -427,6 +443,7 @@ void server_free(struct server *server)
 		return;
 	acceptor_free(server->acceptor);
 	reporter_free(server->reporter);
+	oversize_free(server->oversize);
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);

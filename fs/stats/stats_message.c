@@ -41,6 +41,9 @@ void stats_to_message(const struct store_stats *stats, Raftkv__StoreStats *messa
 	message->intent_age_ms = stats->intent_age_ms;
 	message->intent_region = stats->intent_region;
 	message->intent_awaits = stats->intent_awaits;
+	message->stuck_region = stats->stuck_region;
+	message->stuck_dirid = stats->stuck_dirid;
+	message->stuck_size = stats->stuck_size;
 }
 
 void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *stats)
@@ -64,5 +67,8 @@ void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *s
 		.uptime_s = message->uptime_s,
 		.intent_age_ms = message->intent_age_ms,
 		.intent_region = message->intent_region,
-		.intent_awaits = message->intent_awaits};
+		.intent_awaits = message->intent_awaits,
+		.stuck_region = message->stuck_region,
+		.stuck_dirid = message->stuck_dirid,
+		.stuck_size = message->stuck_size};
 }

@@ -52,7 +52,8 @@ static void on_moved(struct actor *actor, const struct answer *answer)
 {
 	if (answer->error != -ENOENT)
 		work_expect(actor, answer, "a rename");
-	if (answer->kind == ANSWER_DONE && answer->error == 0)
+	/* Across regions a rename does not tell the attributes of what is elsewhere. */
+	if (answer->kind == ANSWER_DONE && answer->error == 0 && answer->reply->has_attributes)
 		check_identity(actor, actor->value, answer->reply->attributes.ino);
 	actor_enter(actor, answer, answer->error == 0);
 	work_finish(actor);

@@ -409,6 +409,8 @@ static void leaders_are_evened_out_and_stay(void **state)
 		assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
 		assert_int_equal(status.term, terms[region]);
 	}
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), -EBUSY);
+	assert_non_null(strstr(kept->outcome.text, "regions are led by other stores"));
 	kept_free(kept);
 }
 

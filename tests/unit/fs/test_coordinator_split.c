@@ -314,6 +314,41 @@ static void one_split_is_under_way_at_a_time(void **state)
 	stage_free(stage);
 }
 
+static bool report(struct stage *stage, uint64_t split_dirid)
+{
+	struct ident ident = raftkv_ident(stage->cluster.stores[0].raftkv);
+	struct store_report report = {.store = 1,
+		.incarnation = ident.incarnation,
+		.directory_id = ident.directory_id,
+		.split_dirid = split_dirid};
+	uint64_t id;
+
+	strcpy(report.address, addresses[0]);
+	return coordinator_report(stage->coordinator, &report, &id) == 0;
+}
+
+/* A store repeats its wish until it has come true: the leader is asked for one split at a time. */
+static void what_a_store_wishes_is_split(void **state)
+{
+	struct stage *stage = stage_new();
+	uint32_t taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 100 && stage->asked < 2; i++) {
+		taken += report(stage, 1000000);
+		sim_cluster_run(&stage->cluster, i < 50 ? 100 * SIM_MS : SIM_S);
+	}
+	assert_true(taken > 0);
+	assert_int_equal(stage->asked, 2);
+	assert_int_equal(stage->dirids[1], 1000000);
+	assert_int_equal(stage->new_regions[1], REGION_ID_FIRST_DRAWN);
+	assert_true(report(stage, 0));
+	assert_true(report(stage, FS_DIRID_END));
+	sim_cluster_run(&stage->cluster, SIM_S);
+	assert_int_equal(stage->asked, 2);
+	stage_free(stage);
+}
+
 static void a_split_ends_with_the_coordinator(void **state)
 {
 	struct stage *stage = stage_new();
@@ -337,6 +372,7 @@ int main(void)
 		cmocka_unit_test(what_is_refused_takes_no_id),
 		cmocka_unit_test(silence_is_told_for_what_it_is),
 		cmocka_unit_test(one_split_is_under_way_at_a_time),
+		cmocka_unit_test(what_a_store_wishes_is_split),
 		cmocka_unit_test(a_split_ends_with_the_coordinator),
 	};
 

@@ -102,6 +102,8 @@ int main(void)
 		cmocka_unit_test(another_list_is_another_cluster),
 	};
 
+#ifdef RAFTKV_PLANT
 	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
