@@ -101,12 +101,6 @@ static int finish(struct evaluation *evaluation, int status)
 	return status == 0 ? transact_commit(evaluation) : status;
 }
 
-/* What is known of other regions is of different moments, so it may contradict itself. Another attempt knows better. */
-static int blame_facts(const struct evaluation *evaluation, int status)
-{
-	return status == STATUS_CORRUPT && evaluation->transact ? STATUS_NOT_READY : status;
-}
-
 /* May it need rows of other regions? Others that do fail with STATUS_KEY_NOT_IN_REGION. */
 static bool is_of_names(enum op_kind kind)
 {
@@ -122,6 +116,8 @@ static int evaluate_op(struct evaluation *evaluation, const struct op *op)
 
 	if (op->kind == OP_TRANSACT && !evaluation->transact) {
 		status = transact_enter(evaluation, &op->transact);
+		if (status == 0 && op->transact.answer.size > 0)
+			return op_reply_decode(op->transact.answer, &evaluation->reply);
 		if (status == 0)
 			status = op_decode(op->transact.body, &inner);
 		return status == 0 ? evaluate_op(evaluation, &inner) : status;
@@ -143,11 +139,13 @@ static int evaluate(struct evaluator *evaluator, struct view *view, const struct
 	if (status != 0)
 		return status;
 	evaluation_init(&evaluation, view, input, mutations);
-	status = blame_facts(&evaluation, evaluate_op(&evaluation, &op));
+	status = evaluate_op(&evaluation, &op);
 	if (status == 0)
 		status = op_reply_encode(&evaluation.reply, reply);
 	else
 		status = transact_answer_lack(&evaluation, status, reply);
+	if (status == 0)
+		status = transact_check_answer(&evaluation, reply);
 	evaluation_close(&evaluation);
 	return status;
 }

@@ -312,8 +312,15 @@ static int encode_lacking(const struct evaluation *evaluation, struct writer *wr
 		break;
 	case LACKS_INTENTS:
 		return encode_intents(evaluation, writer, &count);
+	case LACKS_CHECK: /* there is no reply that could be right */
+		break;
 	}
 	return writer->status;
+}
+
+static bool has_facts(const struct evaluation *evaluation)
+{
+	return evaluation->transact && evaluation->transact->facts.size > 0;
 }
 
 int transact_answer_lack(struct evaluation *evaluation, int status, struct buf **reply)
@@ -323,6 +330,8 @@ int transact_answer_lack(struct evaluation *evaluation, int status, struct buf *
 
 	if (status == STATUS_KEY_NOT_IN_REGION && evaluation->wanted_count > 0)
 		evaluation->lack = LACKS_ROWS;
+	else if (status == STATUS_CORRUPT && has_facts(evaluation))
+		evaluation->lack = LACKS_CHECK;
 	else if (status != STATUS_INCOMPLETE)
 		return status;
 	encoded = encode_lacking(evaluation, &writer);
@@ -331,4 +340,17 @@ int transact_answer_lack(struct evaluation *evaluation, int status, struct buf *
 			&(struct lack){.kind = evaluation->lack, .list = writer_written(&writer)}, reply);
 	writer_close(&writer);
 	return encoded == 0 ? STATUS_INCOMPLETE : encoded;
+}
+
+int transact_check_answer(const struct evaluation *evaluation, struct buf **reply)
+{
+	struct buf *answer = *reply;
+	int status;
+
+	if (!has_facts(evaluation) || evaluation->transact->answer.size > 0 ||
+		evaluation->mutations->count > 0 || planted("transact:facts_not_checked"))
+		return 0;
+	status = lack_encode(&(struct lack){.kind = LACKS_CHECK, .list = buf_slice(answer)}, reply);
+	buf_unref(answer);
+	return status == 0 ? STATUS_INCOMPLETE : status;
 }

@@ -33,5 +33,8 @@ int transact_take_tree(struct evaluation *evaluation);
 int transact_commit(struct evaluation *evaluation);
 /* What the evaluation lacks becomes its reply if `status` says that it lacks something. The status of the evaluation. */
 int transact_answer_lack(struct evaluation *evaluation, int status, struct buf **reply);
+/* After an evaluation with that reply: 0; or STATUS_INCOMPLETE, because it changes nothing, so no intent has shown that
+ * the facts were right (LACKS_CHECK). */
+int transact_check_answer(const struct evaluation *evaluation, struct buf **reply);
 
 #endif

@@ -403,6 +403,7 @@ static int wanteds_check(struct slice list)
 
 static int check_lack(const struct lack *lack)
 {
+	struct op_reply reply;
 	uint32_t count;
 
 	switch (lack->kind) {
@@ -412,6 +413,8 @@ static int check_lack(const struct lack *lack)
 		return attempts_check(lack->list, ATTEMPTS_OF_LACK_MAX, &count);
 	case LACKS_INTENTS:
 		return intents_check(lack->list);
+	case LACKS_CHECK:
+		return lack->list.size == 0 ? 0 : op_reply_decode(lack->list, &reply);
 	default:
 		return STATUS_MALFORMED;
 	}

@@ -290,6 +290,7 @@ static int check_inner(struct slice body)
 
 static void code_transact(struct coder *coder, struct op_transact *transact)
 {
+	struct op_reply reply;
 	int status;
 
 	code_attempt(coder, &transact->attempt);
@@ -305,6 +306,8 @@ static void code_transact(struct coder *coder, struct op_transact *transact)
 	status = check_inner(transact->body);
 	coder_known(coder, status != STATUS_UNSUPPORTED);
 	coder_check(coder, status == 0 || status == STATUS_UNSUPPORTED);
+	coder_slice(coder, &transact->answer, REPLY_SIZE_MAX);
+	coder_check(coder, transact->answer.size == 0 || op_reply_decode(transact->answer, &reply) == 0);
 }
 
 /* How many there are; 0: not all are of one dirid. */

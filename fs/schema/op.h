@@ -323,6 +323,9 @@ struct op_transact {
 	struct slice facts; /* list of facts */
 	struct slice prepared; /* list of intents; empty: none yet */
 	struct slice body; /* of the mount's operation */
+	/* An op_reply that was found to be right (LACKS_CHECK): the operation ends with it, and is not evaluated. Empty:
+	 * none. */
+	struct slice answer;
 };
 
 struct op_prepare {

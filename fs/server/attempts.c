@@ -19,7 +19,10 @@ struct attempt_state {
 	struct attempt attempt; /* its name */
 	bool is_entered; /* in the table */
 	uint64_t wall, random[2]; /* of the operation */
-	struct writer facts;
+	struct writer facts, wanted; /* lists: what it knows, and what it has asked for */
+	/* LACKS_CHECK: the facts from before, and the op_reply that they lead to (NULL: none does). */
+	struct buf *checked, *answer;
+	bool is_answered; /* the answer is right */
 	struct buf
 		*intents; /* a list: those that are prepared, and those that are being prepared; NULL: none */
 	size_t prepared_size; /* bytes of the list that are prepared */
@@ -37,11 +40,27 @@ static void evaluate(struct attempt_state *state);
 
 /* ---- Ending ---- */
 
+static void drop_answer(struct attempt_state *state)
+{
+	buf_unref(state->checked);
+	buf_unref(state->answer);
+	state->checked = state->answer = NULL;
+	state->is_answered = false;
+}
+
+static void drop_facts(struct attempt_state *state)
+{
+	writer_close(&state->facts);
+	writer_close(&state->wanted);
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	state->wanted = writer_growing(FACTS_SIZE_MAX);
+}
+
 /* Forgets what the attempt knew. */
 static void attempt_reset(struct attempt_state *state)
 {
-	writer_close(&state->facts);
-	state->facts = writer_growing(FACTS_SIZE_MAX);
+	drop_facts(state);
+	drop_answer(state);
 	buf_unref(state->intents);
 	state->intents = NULL;
 	state->prepared_size = 0;
@@ -198,13 +217,25 @@ static bool attempt_has_failed(struct attempt_state *state)
 	return true;
 }
 
+/* In front of the older ones: of two facts about a row the first counts. */
+static void add_facts(struct attempt_state *state, struct slice facts)
+{
+	struct writer older = state->facts;
+	struct slice rest = writer_written(&older);
+
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	writer_bytes(&state->facts, facts.data, facts.size);
+	writer_bytes(&state->facts, rest.data, rest.size);
+	writer_close(&older);
+}
+
 static void on_facts(struct peer_calls *calls, int status, struct slice facts, const struct op_reply *reply)
 {
 	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
 
 	(void)reply;
 	if (status == 0)
-		writer_bytes(&state->facts, facts.data, facts.size);
+		add_facts(state, facts);
 	if (status == 0)
 		status = state->facts.status;
 	if (status == -E2BIG || state->facts.status == STATUS_LIMIT)
@@ -212,11 +243,48 @@ static void on_facts(struct peer_calls *calls, int status, struct slice facts, c
 	note_failure(state, status);
 }
 
+/* Are all facts from before among those that came now? */
+static bool are_same(const struct attempt_state *state)
+{
+	struct slice rest = buf_slice(state->checked), now = writer_written(&state->facts);
+	struct fact fact, other;
+
+	PLANT("transactions:facts_not_compared", return true);
+	while (fact_next(&rest, &fact))
+		if (!facts_find(now, fact.key, &other) || fact.exists != other.exists ||
+			slice_compare(fact.row, other.row) != 0)
+			return false;
+	return true;
+}
+
+/* The answer of a retry must be recorded, so the store gets it once more. */
+static void attempt_on_checked(struct attempt_state *state)
+{
+	if (!are_same(state)) {
+		drop_answer(state);
+		evaluate(state);
+	} else if (!state->answer) {
+		attempt_fail(state, STATUS_CORRUPT);
+	} else if (state->is_retry) {
+		state->is_answered = true;
+		evaluate(state);
+	} else {
+		struct buf *answer = buf_ref(state->answer);
+
+		attempt_succeed(state, answer);
+		buf_unref(answer);
+	}
+}
+
 static void on_all_facts(struct peer_calls *calls)
 {
 	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
 
-	if (!attempt_has_failed(state))
+	if (attempt_has_failed(state))
+		return;
+	if (state->checked)
+		attempt_on_checked(state);
+	else
 		evaluate(state);
 }
 
@@ -231,7 +299,7 @@ static void attempt_call(struct attempt_state *state,
 		.done = done};
 }
 
-static void attempt_ask(struct attempt_state *state, struct slice list)
+static void ask_all(struct attempt_state *state, struct slice list)
 {
 	struct wanted wanted;
 	int status = 0;
@@ -242,6 +310,31 @@ static void attempt_ask(struct attempt_state *state, struct slice list)
 	note_failure(state, status);
 	if (!peer_calls_wait(&state->calls))
 		on_all_facts(&state->calls);
+}
+
+static void attempt_ask(struct attempt_state *state, struct slice list)
+{
+	writer_bytes(&state->wanted, list.data, list.size);
+	if (state->wanted.status < 0)
+		attempt_fail(state, -EXDEV);
+	else
+		ask_all(state, list);
+}
+
+/* Asks for the same rows again. */
+static void attempt_check(struct attempt_state *state, struct slice reply)
+{
+	int status = state->facts.size > 0 ? writer_take(&state->facts, &state->checked) : STATUS_MALFORMED;
+
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	if (status == 0 && reply.size > 0) {
+		state->answer = buf_copy(reply.data, reply.size);
+		status = state->answer ? 0 : -ENOMEM;
+	}
+	if (status < 0)
+		attempt_fail(state, status);
+	else
+		ask_all(state, writer_written(&state->wanted));
 }
 
 /* ---- Intents ---- */
@@ -263,10 +356,8 @@ static void on_all_prepared(struct peer_calls *calls)
 	if (attempt_has_failed(state))
 		return;
 	state->prepared_size = state->intents->size;
-	if (state->has_tree && !planted("transactions:rows_before_the_tree")) {
-		writer_close(&state->facts);
-		state->facts = writer_growing(FACTS_SIZE_MAX);
-	}
+	if (state->has_tree && !planted("transactions:rows_before_the_tree"))
+		drop_facts(state);
 	evaluate(state);
 }
 
@@ -357,6 +448,8 @@ static void attempt_on_lack(struct attempt_state *state, struct buf *reply)
 		attempt_ask(state, lack.list);
 	else if (lack.kind == LACKS_INTENTS)
 		attempt_prepare(state, lack.list);
+	else if (lack.kind == LACKS_CHECK)
+		attempt_check(state, lack.list);
 	else
 		attempt_wait(state);
 }
@@ -397,7 +490,8 @@ static void evaluate(struct attempt_state *state)
 			.random = {state->random[0], state->random[1]},
 			.facts = writer_written(&state->facts),
 			.prepared = slice_of(buf_slice(state->intents).data, state->prepared_size),
-			.body = buf_slice(state->change->write.body)}};
+			.body = buf_slice(state->change->write.body),
+			.answer = state->is_answered ? buf_slice(state->answer) : (struct slice){0}}};
 	struct buf *body;
 	int status = op_encode(&op, &body);
 
@@ -479,7 +573,7 @@ void attempts_begin(struct transactions_change *change, const struct lack *lack)
 	state->transactions = transactions;
 	state->change = change;
 	state->is_retry = change->write.is_retry;
-	state->facts = writer_growing(FACTS_SIZE_MAX);
+	drop_facts(state);
 	change->state = state;
 	DL_APPEND(transactions->attempts, state);
 	transactions->attempt_count++;

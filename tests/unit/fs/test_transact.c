@@ -366,7 +366,7 @@ struct run {
 	struct attempt attempt;
 	struct intent_age age;
 	uint64_t wall;
-	struct writer facts;
+	struct writer facts, wanted; /* what it knows, and what it has asked for */
 	struct buf *prepared; /* NULL: nothing */
 	struct buf *lacking;
 	struct lack lack;
@@ -406,6 +406,7 @@ static void begin(struct run *run, struct cluster *cluster, const struct op *op,
 		.age = {.asked = asked, .session = HARNESS_SESSION},
 		.wall = cluster->wall,
 		.facts = writer_growing(FACTS_SIZE_MAX),
+		.wanted = writer_growing(FACTS_SIZE_MAX),
 		.steps = STEPS_MAX,
 	};
 }
@@ -413,6 +414,7 @@ static void begin(struct run *run, struct cluster *cluster, const struct op *op,
 static void end(struct run *run)
 {
 	writer_close(&run->facts);
+	writer_close(&run->wanted);
 	buf_unref(run->prepared);
 	buf_unref(run->lacking);
 }
@@ -433,8 +435,8 @@ static struct slice prepared_of(const struct run *run)
 	return run->prepared ? buf_slice(run->prepared) : (struct slice){0};
 }
 
-/* What it lacks is in `lack`. */
-static int transact(struct run *run)
+/* What it lacks is in `lack`. `answer`: the operation has ended so; empty: it is evaluated. */
+static int transact_once(struct run *run, struct slice answer)
 {
 	struct fs_harness *fs = region_of(run->cluster, run->attempt.anchor);
 	struct op op = {.kind = OP_TRANSACT,
@@ -443,7 +445,8 @@ static int transact(struct run *run)
 			.wall = run->wall,
 			.random = {run->attempt.number, 77},
 			.facts = writer_written(&run->facts),
-			.prepared = prepared_of(run)}};
+			.prepared = prepared_of(run),
+			.answer = answer}};
 	struct buf *body;
 	int status;
 
@@ -463,7 +466,9 @@ static int transact(struct run *run)
 static void forget_facts(struct run *run)
 {
 	writer_close(&run->facts);
+	writer_close(&run->wanted);
 	run->facts = writer_growing(FACTS_SIZE_MAX);
+	run->wanted = writer_growing(FACTS_SIZE_MAX);
 }
 
 /* What a region answers about its rows: the anchors' regions are asked about intents. */
@@ -492,6 +497,43 @@ static void read_wanted(struct cluster *cluster, const struct wanted *wanted, st
 	attempt_set_close(&set);
 }
 
+/* Asks for all rows again. Are they the same? */
+static bool is_confirmed(struct run *run)
+{
+	struct writer again = writer_growing(FACTS_SIZE_MAX);
+	struct slice rest = writer_written(&run->wanted), before = writer_written(&run->facts);
+	struct wanted wanted;
+	struct fact fact, now;
+	bool is_same = true;
+
+	while (wanted_next(&rest, &wanted))
+		read_wanted(run->cluster, &wanted, &again);
+	while (fact_next(&before, &fact))
+		is_same = is_same && facts_find(writer_written(&again), fact.key, &now) &&
+			  now.exists == fact.exists && slice_compare(now.row, fact.row) == 0;
+	writer_close(&run->facts);
+	run->facts = again;
+	return is_same;
+}
+
+/* What it lacks is in `lack`, which is not LACKS_CHECK. */
+static int transact(struct run *run)
+{
+	int status = transact_once(run, (struct slice){0});
+
+	while (status == STATUS_INCOMPLETE && run->lack.kind == LACKS_CHECK) {
+		struct buf *answer = buf_copy(run->lack.list.data, run->lack.list.size);
+		bool is_right = is_confirmed(run);
+
+		if (is_right && answer->size == 0)
+			status = STATUS_CORRUPT;
+		else
+			status = transact_once(run, is_right ? buf_slice(answer) : (struct slice){0});
+		buf_unref(answer);
+	}
+	return status;
+}
+
 /* Asks for the rows that it lacks. Later ones count. */
 static void fetch(struct run *run)
 {
@@ -499,6 +541,7 @@ static void fetch(struct run *run)
 	struct slice rest = run->lack.list, older = writer_written(&run->facts);
 	struct wanted wanted;
 
+	writer_bytes(&run->wanted, rest.data, rest.size);
 	while (wanted_next(&rest, &wanted))
 		read_wanted(run->cluster, &wanted, &facts);
 	writer_bytes(&facts, older.data, older.size);
@@ -842,6 +885,29 @@ static void no_directory_gets_below_itself(void **state)
 		-EINVAL);
 	assert_int_equal(rename_across(cluster, d[0], "d2", d[5], "up", 0), 0);
 	assert_int_equal(rename_across(cluster, FS_ROOT_INO, cluster->names[0], deep, "fine", 0), 0);
+}
+
+/* A file moves from one directory to another after the rows of the one were told, and before those of the other are
+ * read. It never was in both. */
+static void what_was_never_true_together_is_no_answer(void **state)
+{
+	static const uint32_t flags[] = {RENAME_NOREPLACE, 0};
+	struct cluster *cluster = *state;
+	const uint64_t *d = cluster->directories;
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		struct op op = op_rename(d[0], "f", d[4], "moved", flags[i]);
+		struct run run;
+
+		begin(&run, cluster, &op, 1);
+		assert_int_equal(transact(&run), STATUS_INCOMPLETE);
+		assert_int_equal(run.lack.kind, LACKS_ROWS);
+		fetch(&run);
+		assert_int_equal(rename_across(cluster, d[0], "f", d[4], "moved", 0), 0);
+		assert_int_equal(transact(&run), -ENOENT);
+		end(&run);
+		assert_int_equal(rename_across(cluster, d[4], "moved", d[0], "f", 0), 0);
+	}
 }
 
 static void names_are_exchanged(void **state)
@@ -1535,6 +1601,7 @@ int main(void)
 		TEST(directories_move),
 		TEST(a_directory_of_another_region_is_replaced),
 		TEST(no_directory_gets_below_itself),
+		TEST(what_was_never_true_together_is_no_answer),
 		TEST(names_are_exchanged),
 		TEST(files_are_linked_and_unlinked),
 		TEST(a_file_without_a_name_gets_one),

@@ -305,12 +305,13 @@ static struct question question_at_peers(const struct fixture *fixture)
 	return question;
 }
 
-/* Answers QUESTION_ROWS: the inode is not there. */
-static void end_question_of_rows(struct fixture *fixture, uint64_t ino)
+/* Answers QUESTION_ROWS: the inode is there, or not. */
+static void end_question(struct fixture *fixture, uint64_t ino, bool exists)
 {
 	struct question question = question_at_peers(fixture);
 	struct fs_key key = fs_key_inode(ino);
-	const struct fact fact = {.key = fs_key_slice(&key)};
+	const struct fact fact = {
+		.key = fs_key_slice(&key), .exists = exists, .row = slice_of("row", exists ? 3 : 0)};
 	struct writer writer = writer_growing(1000);
 	struct finding finding = {0};
 	struct buf *bytes, *data;
@@ -322,6 +323,11 @@ static void end_question_of_rows(struct fixture *fixture, uint64_t ino)
 	finding.count = data->size;
 	assert_int_equal(finding_encode(&question, &finding, &bytes), 0);
 	end_request(fixture, 0, bytes, data);
+}
+
+static void end_question_of_rows(struct fixture *fixture, uint64_t ino)
+{
+	end_question(fixture, ino, false);
 }
 
 /* Answers QUESTION_ATTEMPTS about one attempt. */
@@ -698,6 +704,49 @@ static void other_intents_than_before_are_another_attempt(void **state)
 	end_write_with(fixture, -ENOENT);
 }
 
+/* The facts are of an earlier moment than the rows of the anchor's region: together they may never have been. */
+static void an_answer_without_a_change_is_checked(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change *change = rename_at(fixture, 0, 1);
+	struct buf *answer = reply_of(-EEXIST);
+
+	begin_attempt(fixture);
+	end_lacking(fixture, LACKS_CHECK, buf_slice(answer));
+	end_question(fixture, THERE, true); /* the row is another one now */
+	assert_int_equal(in_store(fixture).transact.answer.size, 0);
+	end_lacking(fixture, LACKS_CHECK, buf_slice(answer));
+	end_question(fixture, THERE, true);
+	expect_end(change, 0, -EEXIST);
+	assert_int_equal(fixture->write_count, 0);
+
+	change = run_op(fixture, 1, &rename_here,
+		&(struct transactions_change){
+			.write = {.region = 1, .session = SESSION, .sequence = 2, .is_retry = true}});
+	begin_attempt(fixture);
+	end_lacking(fixture, LACKS_CHECK, buf_slice(answer));
+	end_question_of_rows(fixture, THERE);
+	assert_int_equal(change->ended, 0);
+	assert_int_equal(slice_compare(in_store(fixture).transact.answer, buf_slice(answer)), 0);
+	assert_true(fixture->writes[0]->is_retry);
+	end_write(fixture, 0, answer);
+	expect_end(change, 0, -EEXIST);
+}
+
+static void facts_that_contradict_each_other_are_asked_for_anew(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change *change = rename_at(fixture, 0, 1);
+
+	begin_attempt(fixture);
+	end_lacking(fixture, LACKS_CHECK, (struct slice){0});
+	end_question(fixture, THERE, true);
+	assert_int_equal(in_store(fixture).kind, OP_TRANSACT);
+	end_lacking(fixture, LACKS_CHECK, (struct slice){0});
+	end_question(fixture, THERE, true);
+	expect_end(change, STATUS_CORRUPT, 0); /* so they are */
+}
+
 /* ---- Outcomes that are not known ---- */
 
 static void nothing_is_over_while_it_may_be_in_the_log(void **state)
@@ -1016,6 +1065,8 @@ int main(void)
 		TEST(done_without_a_record_is_no_commit),
 		TEST(rows_are_asked_for_anew_under_the_intent_of_the_tree),
 		TEST(other_intents_than_before_are_another_attempt),
+		TEST(an_answer_without_a_change_is_checked),
+		TEST(facts_that_contradict_each_other_are_asked_for_anew),
 		TEST(nothing_is_over_while_it_may_be_in_the_log),
 		TEST(a_leader_of_another_region_or_term_does_not_know_it),
 		TEST(a_copy_joins),
