@@ -13,6 +13,7 @@
 #include "fs/server/registrations.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
+#include "fs/server/survey.h"
 #include "fs/schema/split_key.h"
 #include "fs/server/transactions.h"
 #include "fs/schema/store_list.h"
@@ -33,6 +34,7 @@ struct server {
 	struct rpc_server *rpc_server;
 	struct peers *peers;
 	struct registrations *registrations;
+	struct survey *survey;
 	struct transactions *transactions;
 	struct coordinator *coordinator;
 	struct service *service;
@@ -263,6 +265,14 @@ static int make_registrations(struct server *server, struct status *status)
 	return server->registrations ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_survey(struct server *server, struct status *status)
+{
+	const struct survey_options options = {.loop = server->options.loops[0], .raftkv = server->raftkv};
+
+	server->survey = survey_new(&options);
+	return server->survey ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_transactions(struct server *server, struct status *status)
 {
 	const struct transactions_options options = {.loop = server->options.loops[0],
@@ -360,6 +370,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.survey = server->survey,
 		.transactions = server->transactions,
 		.oversize = server->oversize,
 		.entered = server_on_entered,
@@ -375,7 +386,8 @@ int server_new(const struct server_options *options, struct server **out, struct
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_registrations,
-		make_transactions, make_coordinator, make_service, make_admin, make_oversize, make_reporter};
+		make_transactions, make_survey, make_coordinator, make_service, make_admin, make_oversize,
+		make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -397,6 +409,7 @@ void server_start(struct server *server)
 {
 	transactions_start(server->transactions);
 	coordinator_start(server->coordinator);
+	survey_start(server->survey);
 	oversize_start(server->oversize);
 	reporter_start(server->reporter);
 }
@@ -442,8 +455,9 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 {
 	server->stopped = stopped;
 	server->stopped_argument = argument;
-	server->stopping = 5;
+	server->stopping = 6;
 	registrations_stop(server->registrations);
+	survey_stop(server->survey, on_hearing_stopped, server);
 	oversize_stop(server->oversize, on_hearing_stopped, server);
 	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
@@ -461,6 +475,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	survey_free(server->survey);
 	registrations_free(server->registrations);
 	transactions_free(server->transactions);
 	peers_free(server->peers);
