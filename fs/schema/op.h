@@ -340,8 +340,8 @@ struct op_allocate {
  *                     (intent.h), until its intents are just those of `prepared`; then it commits. An error of the
  *                     operation, or an operation without intents, ends the attempt without a commit. Reply: the
  *                     operation's. STATUS_STALE_COMMAND: the attempt is of another term, or of another region.
- *                     STATUS_NOT_READY: its facts contradict each other, as those of several moments may. If the first intent is INTENT_TREE, it comes alone: when it is
- *                     prepared, all facts that the attempt had are void, because directories may have moved.
+ *                     If the first intent is INTENT_TREE, it comes alone: when it is prepared, all facts that the
+ *                     attempt had are void, because directories may have moved.
  *   OP_PREPARE        each other region: puts the intents that lie there. 0, also if they are there. EAGAIN: rows have
  *                     changed since they were seen. EBUSY: an older attempt is in the way. STATUS_INCOMPLETE: younger
  *                     ones are. STATUS_SESSION_UNKNOWN: the session of `age` is to hold an inode (INTENT_HOLDS), and
