@@ -59,6 +59,7 @@ static const struct {
 	{&raftkv__admin_request__descriptor, "message/AdminRequest.key"},
 	{&raftkv__admin_reply__descriptor, "message/AdminReply.key"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.split_dirid"},
+	{&raftkv__report_request__descriptor, "message/ReportRequest.nameless"},
 };
 
 /* ---- Values that name their field ---- */
