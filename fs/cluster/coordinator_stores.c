@@ -25,6 +25,8 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 	entry = store_table_find(&coordinator->stores, report->store);
 	if (status == 0 && entry)
 		coordinator_note_use(coordinator, entry);
+	if (status == 0 && report->nameless)
+		coordinator_note_nameless(coordinator, report->nameless);
 	if (status == 0 && report->split_dirid > 0)
 		coordinator_split_oversize(coordinator, report->split_dirid);
 	if (status == -EEXIST)
@@ -36,6 +38,7 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 	if (!coordinator->is_entering) {
 		coordinator->is_entering = true;
 		coordinator->entrance = *report;
+		coordinator->entrance.nameless = NULL;
 		coordinator_go_on(coordinator);
 	}
 	return -EAGAIN;

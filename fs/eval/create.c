@@ -3,10 +3,12 @@
  * of its own, drawn at random from the free dirids of the region, so that a split leaves both halves with free ones.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "proto/status.h"
 #include "fs/eval/families.h"
 #include "fs/schema/split_key.h"
+#include "fs/schema/xattrs.h"
 
 #define DRAW_COUNT_MAX 16
 
@@ -26,31 +28,54 @@ int eval_is_free_dirid(struct evaluation *evaluation, uint64_t dirid)
 	return evaluation_scan(evaluation, &prefix, found_key, NULL);
 }
 
-static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
+/* Draws a free dirid of [first, end). Whether one of another region is free is seen when it is prepared. */
+static int draw_dirid(struct evaluation *evaluation, uint64_t first, uint64_t end, uint64_t *dirid)
 {
-	const struct eval_input *input = evaluation->input;
-	uint64_t first, end;
-
-	fs_dirids_within(input->region_start, input->region_end, &first, &end);
 	if (first >= end)
 		return -ENOSPC;
 	for (int i = 0; i < DRAW_COUNT_MAX; i++) {
-		int status;
+		struct fs_key key;
+		int status = 0;
 
 		*dirid = first + evaluation_random(evaluation) % (end - first);
-		status = eval_is_free_dirid(evaluation, *dirid);
+		key = fs_key_dirid(*dirid);
+		if (evaluation_has_key(evaluation, fs_key_slice(&key)))
+			status = eval_is_free_dirid(evaluation, *dirid);
 		if (status <= 0)
 			return status;
 	}
 	return -ENOSPC;
 }
 
-int eval_number_directory(struct evaluation *evaluation, uint64_t *ino)
+static int allocate_dirid(struct evaluation *evaluation, uint64_t *dirid)
 {
-	uint64_t dirid;
-	int status = allocate_dirid(evaluation, &dirid);
+	const struct eval_input *input = evaluation->input;
+	uint64_t first, end;
 
-	*ino = fs_ino(dirid, FS_SEQ_DIRECTORY);
+	fs_dirids_within(input->region_start, input->region_end, &first, &end);
+	return draw_dirid(evaluation, first, end, dirid);
+}
+
+/* Large ACLs would be rows beside the child's. */
+static bool gives_acls(const struct inode *parent)
+{
+	struct slice acl, name = slice_of(XATTR_ACL_DEFAULT, strlen(XATTR_ACL_DEFAULT));
+
+	return (parent->state & INODE_HAS_XATTRS) != 0 || xattrs_find(parent->xattrs, name, &acl);
+}
+
+/* A child of the root is created in any region, so that each gets some of the trees. So is a child for which the region
+ * has no dirid left. */
+int eval_number_directory(struct evaluation *evaluation, const struct inode *parent, uint64_t *ino)
+{
+	bool may_leave = evaluation->may_lack && !gives_acls(parent);
+	bool is_spread = may_leave && parent->attributes.ino == FS_ROOT_INO;
+	uint64_t dirid;
+	int status = is_spread ? -ENOSPC : allocate_dirid(evaluation, &dirid);
+
+	if (status == -ENOSPC && may_leave)
+		status = draw_dirid(evaluation, 1, FS_DIRID_END, &dirid);
+	*ino = status == 0 ? fs_ino(dirid, FS_SEQ_DIRECTORY) : 0;
 	return status;
 }
 

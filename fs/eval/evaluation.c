@@ -162,7 +162,8 @@ static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_i
 	(*slot)->row = row;
 	(*slot)->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
 	status = inode_decode(row.data, ino, &(*slot)->inode);
-	(*slot)->seen = (*slot)->inode;
+	if ((*slot)->is_remote)
+		(*slot)->seen = (*slot)->inode;
 	return status;
 }
 
@@ -183,20 +184,32 @@ static bool may_have_intents(const struct evaluation_inode *slot)
 	return !slot->is_remote && (slot->inode.state & INODE_HAS_INTENTS) != 0;
 }
 
+/* An intent may be about to make the inode. -ESTALE: none is. */
+static int await_birth(struct evaluation *evaluation, uint64_t ino)
+{
+	int status = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
+
+	return status == 0 ? -ESTALE : status;
+}
+
 int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
-	int status = evaluation_load(evaluation, ino, slot), waits = 0;
+	int status = evaluation_load(evaluation, ino, slot);
 
-	if ((status == 0 && may_have_intents(*slot)) || (status == -ESTALE && !*slot))
-		waits = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
-	return waits != 0 ? waits : status;
+	if (status == -ESTALE && !*slot)
+		return await_birth(evaluation, ino);
+	if (status == 0 && may_have_intents(*slot))
+		status = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
+	return status;
 }
 
 int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
 	int status = evaluation_load(evaluation, ino, slot);
 
-	if (status == 0 && may_have_intents(*slot))
+	if (status == -ESTALE && !*slot)
+		status = await_birth(evaluation, ino);
+	else if (status == 0 && may_have_intents(*slot))
 		status = ends_await(evaluation, ino, ENDS_OF_PLACE, (struct slice){0});
 	if (status == 0 && !inode_is_directory(&(*slot)->inode))
 		return -ENOTDIR;
@@ -209,8 +222,10 @@ struct evaluation_inode *evaluation_new_inode(struct evaluation *evaluation, uin
 {
 	struct evaluation_inode *slot = take_slot(evaluation);
 	uint32_t generation = (uint32_t)evaluation_random(evaluation);
+	struct fs_key key = fs_key_inode(ino);
 
 	slot->is_new = slot->is_changed = true;
+	slot->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
 	slot->inode = (struct inode){
 		.attributes =
 			{
@@ -262,8 +277,8 @@ void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_i
 void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluation_inode *slot)
 {
 	inode_derive(&slot->inode);
-	evaluation->reply.has_attributes = !slot->is_remote;
-	if (slot->is_remote)
+	evaluation->reply.has_attributes = !slot->is_remote || slot->is_new;
+	if (!evaluation->reply.has_attributes)
 		return;
 	evaluation->reply.attributes = slot->inode.attributes;
 }

@@ -130,7 +130,7 @@ static inline void evaluation_change(struct evaluation_inode *slot)
  * entries: it also sets mtime, and raises the data version. */
 void evaluation_touch(struct evaluation *evaluation, struct evaluation_inode *slot);
 void evaluation_touch_content(struct evaluation *evaluation, struct evaluation_inode *slot);
-/* Of an inode of another region the reply has no attributes: that region decides them. */
+/* Of an inode of another region the reply has no attributes, unless it is new: that region decides them. */
 void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluation_inode *slot);
 
 /* ---- Entries. Changes keep the directory's count of entries and its times. ---- */

@@ -32,7 +32,7 @@ int eval_check_links(struct evaluation *evaluation, const struct evaluation_inod
 
 /* create.c: numbers of new inodes. -ENOSPC: no free dirid was found. */
 int eval_number_file(struct evaluation *evaluation, struct evaluation_inode *parent, uint64_t *ino);
-int eval_number_directory(struct evaluation *evaluation, uint64_t *ino);
+int eval_number_directory(struct evaluation *evaluation, const struct inode *parent, uint64_t *ino);
 /* Is no key of that dirid there? 0; 1: there is one. */
 int eval_is_free_dirid(struct evaluation *evaluation, uint64_t dirid);
 /* Deletes the spills of a directory that is being deleted. */
@@ -104,9 +104,13 @@ int eval_is_held(
 
 /* session.c */
 int eval_session_open(struct evaluation *evaluation, const struct op_session_open *op);
+int eval_session_register(struct evaluation *evaluation, const struct op_session_register *op);
+int eval_session_admit(struct evaluation *evaluation, const struct op_session_admit *op);
 int eval_session_close(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_forget(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_remove(struct evaluation *evaluation, const struct op_session_end *op);
+/* The first dirid behind the region's range. */
+uint64_t eval_range_end(const struct evaluation *evaluation);
 /* Is there a live session besides the asking one? Only region 1 knows; others take it that there is. */
 int eval_has_others(struct evaluation *evaluation, bool *has_others);
 

@@ -85,7 +85,7 @@ int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *pa
 	int status;
 
 	if (S_ISDIR(mode))
-		status = eval_number_directory(evaluation, &ino);
+		status = eval_number_directory(evaluation, &parent->inode, &ino);
 	else
 		status = eval_number_file(evaluation, parent, &ino);
 	if (status != 0)

@@ -150,6 +150,31 @@ static struct intent intent_of_row(const struct evaluation_row *row)
 			.has = row->has}};
 }
 
+/* The row of the inode that the operation makes in another region; it makes one at most. */
+struct birth {
+	struct fs_key key;
+	uint8_t row[FS_INODE_ROW_SIZE_MAX];
+	size_t size; /* 0: it makes none */
+	int status;
+};
+
+static struct intent intent_of_birth(const struct evaluation_inode *slot, struct birth *birth)
+{
+	struct writer writer = writer_fixed(birth->row, sizeof birth->row);
+	uint64_t ino = slot->inode.attributes.ino;
+
+	check(birth->size == 0);
+	birth->key = fs_key_inode(ino);
+	birth->status = inode_encode(&slot->inode, &writer);
+	birth->size = writer.size;
+	return (struct intent){.kind = INTENT_ROW,
+		.ino = ino,
+		.row = {.key = fs_key_slice(&birth->key),
+			.after = slice_of(birth->row, birth->size),
+			.has = true,
+			.is_first = true}};
+}
+
 static void sort_by_ino(struct intent *intents, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
@@ -163,10 +188,13 @@ static void sort_by_ino(struct intent *intents, size_t count)
 }
 
 /* INTENT_TREE is the first, because it is prepared before the others are known. Those of one dirid stand together. */
-static size_t list_intents(const struct evaluation *evaluation, struct intent intents[INTENT_COUNT_MAX])
+static size_t list_intents(
+	const struct evaluation *evaluation, struct intent intents[INTENT_COUNT_MAX], struct birth *birth)
 {
 	size_t first = 0, count;
 
+	birth->size = 0;
+	birth->status = 0;
 	if (evaluation->has_tree)
 		intents[first++] = (struct intent){.kind = INTENT_TREE, .ino = FS_ROOT_INO};
 	count = first;
@@ -174,7 +202,8 @@ static size_t list_intents(const struct evaluation *evaluation, struct intent in
 		const struct evaluation_inode *slot = &evaluation->inodes[i];
 
 		if (slot->is_remote && slot->is_changed)
-			intents[count++] = intent_of_inode(slot);
+			intents[count++] =
+				slot->is_new ? intent_of_birth(slot, birth) : intent_of_inode(slot);
 	}
 	for (size_t i = 0; i < evaluation->row_count; i++)
 		intents[count++] = intent_of_row(&evaluation->rows[i]);
@@ -185,9 +214,11 @@ static size_t list_intents(const struct evaluation *evaluation, struct intent in
 static int encode_intents(const struct evaluation *evaluation, struct writer *writer, size_t *count)
 {
 	struct intent intents[INTENT_COUNT_MAX];
-	int status = 0;
+	struct birth birth;
+	int status;
 
-	*count = list_intents(evaluation, intents);
+	*count = list_intents(evaluation, intents, &birth);
+	status = birth.status;
 	for (size_t i = 0; i < *count && status == 0; i++)
 		status = intent_encode(&intents[i], writer);
 	return status;
@@ -221,10 +252,11 @@ int transact_take_tree(struct evaluation *evaluation)
 static void put_record(struct evaluation *evaluation, size_t count)
 {
 	struct intent intents[INTENT_COUNT_MAX];
+	struct birth birth;
 	struct fs_key key = fs_key_committed(&evaluation->transact->attempt);
 	struct writer places = writer_growing(LIST_SIZE_MAX), row = writer_growing(LIST_SIZE_MAX + 16);
 
-	list_intents(evaluation, intents);
+	list_intents(evaluation, intents, &birth);
 	for (size_t i = 0; i < count; i++)
 		intent_place_encode(
 			&(struct intent_place){.ino = intents[i].ino, .index = (uint32_t)i}, &places);

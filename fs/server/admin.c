@@ -81,7 +81,7 @@ static bool is_stale_life(const struct admin *admin, const Raftkv__ReportRequest
 
 /* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). */
 static int read_report(
-	const struct admin *admin, const struct frame *frame, struct store_report *report, bool *is_stale)
+	struct admin *admin, const struct frame *frame, struct store_report *report, bool *is_stale)
 {
 	Raftkv__ReportRequest *message =
 		raftkv__report_request__unpack(NULL, frame->head.size, frame->head.data);
@@ -96,10 +96,14 @@ static int read_report(
 	report->split_dirid = message->split_dirid;
 	*is_stale = is_stale_life(admin, message);
 	stats_from_message(message->stats, &report->stats);
+	report->nameless = message->nameless.len > 0 ? &admin->nameless : NULL;
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
 		message->address[0] != '\0' &&
 		take_text(report->address, sizeof report->address, message->address) &&
-		take_text(report->version, sizeof report->version, message->version))
+		take_text(report->version, sizeof report->version, message->version) &&
+		(!report->nameless ||
+			ino_ranges_decode(slice_of(message->nameless.data, message->nameless.len),
+				&admin->nameless) == 0))
 		status = 0;
 	raftkv__report_request__free_unpacked(message, NULL);
 	return status;

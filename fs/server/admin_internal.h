@@ -12,6 +12,7 @@ struct admin {
 	struct env *env;
 	uint64_t started; /* env_now */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1]; /* of the last admin_leader */
+	struct ino_ranges nameless; /* of the last report */
 };
 
 /* The store that coordinates the cluster. */

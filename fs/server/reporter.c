@@ -204,6 +204,8 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	if (options->raftkv)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
+	if (options->survey)
+		survey_fill(options->survey, report);
 	fill_intent(reporter, &report->stats);
 	if (options->oversize)
 		fill_oversize(options->oversize, report);
@@ -230,6 +232,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 {
 	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
 	Raftkv__StoreStats stats;
+	struct buf *nameless = NULL;
 
 	request.store = report->store;
 	request.incarnation = report->incarnation;
@@ -240,10 +243,14 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.version = (char *)(uintptr_t)report->version;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
+	/* Without memory a later report has them. */
+	if (report->nameless && ino_ranges_encode(report->nameless, &nameless) == 0)
+		request.nameless = (ProtobufCBinaryData){.len = nameless->size, .data = nameless->data};
 	request.split_dirid = report->split_dirid;
 	reporter->call =
 		(struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = reporter_on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
+	buf_unref(nameless);
 	if (!reporter->is_calling)
 		rest(reporter, SOON_NS);
 }

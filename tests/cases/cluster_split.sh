@@ -150,6 +150,11 @@ $i 3" ] || fail "d$i has lost a file"
 	done
 }
 verify
+for i in 0 1 2 3; do # most of them are in different regions
+	within 60 mv "$MOUNT/d$i/f1" "$MOUNT/d$((i + 4))/moved" || fail "d$i/f1 cannot be moved: $(tail -n 3 "$WORK/mnt.log")"
+	within 60 mv "$MOUNT/d$((i + 4))/moved" "$MOUNT/d$i/f1" || fail "d$i/f1 cannot be moved back"
+done
+verify
 cluster_umount mnt
 cluster_mount mnt
 verify

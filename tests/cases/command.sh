@@ -47,6 +47,12 @@ json '.[0].id, .[0].start, .[0].leader_term > 0' '1
 null
 true'
 expect 3 "$raftkv" region show 99 "$MNT"
+says 'no region 99'
+expect 0 "$raftkv" region show --json "$MNT"
+json '.[0].id' 1
+expect 0 "$raftkv" region show dirid:7 "$MNT"
+expect 3 "$raftkv" region split dirid:7000000 "$MNT"
+says 'is no cluster'
 expect 3 "$raftkv" debug kv "$MNT"
 says 'unmount it first'
 [ "$(stat -c %a,%F "$VOLUME/control")" = 600,socket ] || fail "the control socket is $(stat -c %a,%F "$VOLUME/control")"
@@ -157,7 +163,7 @@ mount_up
 mount_down
 
 bash -n <("$raftkv" completion bash) || fail "the completion is no bash"
-[ "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(raftkv region s) COMP_CWORD=2; _raftkv; echo "${COMPREPLY[*]}"' - "$raftkv")" = show ] ||
+[ "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(raftkv region s) COMP_CWORD=2; _raftkv; echo "${COMPREPLY[*]}"' - "$raftkv")" = 'show split' ] ||
 	fail "the completion does not complete"
 page=$(mandoc -Tutf8 man/raftkv.1 | col -bx)
 while read -r verb; do

@@ -153,13 +153,20 @@ static int model_answer(struct tree *tree, const struct op_reply *reply)
 	}
 }
 
+/* The kernel copies by itself when the files are in different regions. */
+static bool is_left_to_kernel(const struct op *op, int error)
+{
+	return op->kind == OP_COPY && error == -EXDEV &&
+	       fs_ino_dirid(op->copy.source) != fs_ino_dirid(op->copy.ino);
+}
+
 static void on_changed(struct actor *actor, const struct answer *answer)
 {
 	struct tree *tree = actor->own;
 
 	tree->is_asked = false;
 	tree->is_lost = answer->kind == ANSWER_OPEN;
-	if (answer->kind == ANSWER_DONE)
+	if (answer->kind == ANSWER_DONE && !is_left_to_kernel(&tree->op, answer->error))
 		same(tree, "the answer", answer->error, model_answer(tree, answer->reply));
 	if (tree->is_lost)
 		actor->own = NULL;

@@ -39,6 +39,10 @@ static const ProtobufCMessageDescriptor *const messages[] = {
 	&raftkv__overview_reply__descriptor,
 	&raftkv__admin_request__descriptor,
 	&raftkv__admin_reply__descriptor,
+	&raftkv__split_request__descriptor,
+	&raftkv__split_reply__descriptor,
+	&raftkv__regions_request__descriptor,
+	&raftkv__regions_reply__descriptor,
 };
 
 /* Messages that got fields after their file was recorded, and the file with those. */
@@ -51,6 +55,10 @@ static const struct {
 	{&raftkv__write_reply__descriptor, "message/WriteReply.routes"},
 	{&raftkv__routes_request__descriptor, "message/RoutesRequest.key"},
 	{&raftkv__routes_reply__descriptor, "message/RoutesReply.next"},
+	{&raftkv__overview_request__descriptor, "message/OverviewRequest.without_regions"},
+	{&raftkv__admin_request__descriptor, "message/AdminRequest.key"},
+	{&raftkv__admin_reply__descriptor, "message/AdminReply.key"},
+	{&raftkv__report_request__descriptor, "message/ReportRequest.split_dirid"},
 };
 
 /* ---- Values that name their field ---- */
@@ -350,6 +358,7 @@ static void numbers_stay(void **state)
 		FRAME_PEER_MESSAGES, FRAME_SNAPSHOT, FRAME_SNAPSHOT_CHUNK, FRAME_SNAPSHOT_ANSWER, FRAME_READ,
 		FRAME_WRITE, FRAME_BEAT, FRAME_ROUTES, FRAME_REPORT, FRAME_STATS, FRAME_OVERVIEW, FRAME_ADMIN,
 		RAFTKV__ROLE__STORE, RAFTKV__ROLE__SNAPSHOT, RAFTKV__ROLE__CLIENT};
+	const int32_t later_numbers[] = {FRAME_SPLIT, FRAME_REGIONS};
 	uint8_t bytes[sizeof numbers];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 
@@ -357,6 +366,10 @@ static void numbers_stay(void **state)
 	for (size_t i = 0; i < COUNT_OF(numbers); i++)
 		writer_u32le(&writer, (uint32_t)numbers[i]);
 	wire_expect("message/numbers", writer_written(&writer));
+	writer = writer_fixed(bytes, sizeof bytes);
+	for (size_t i = 0; i < COUNT_OF(later_numbers); i++)
+		writer_u32le(&writer, (uint32_t)later_numbers[i]);
+	wire_expect("message/numbers.split", writer_written(&writer));
 }
 
 int main(void)
