@@ -71,17 +71,6 @@ static void on_session_registered(struct registration_wait *wait, int status)
 		service_write_finish(written, status, NULL);
 }
 
-/* The session that the region has to know. OP_PREPARE has none itself: it is that of the operation, which may be about to
- * hold an inode there. */
-static uint64_t session_of(const struct raftkv_write *write)
-{
-	struct op op;
-
-	if (write->session > 0 || op_decode(buf_slice(write->body), &op) < 0 || op.kind != OP_PREPARE)
-		return write->session;
-	return op.prepare.age.session;
-}
-
 /* Region 1 knows every session that there is. Any other region may not know it yet. False: `status` is the answer. */
 static bool register_session(struct service_write *written, int *status)
 {
@@ -89,8 +78,10 @@ static bool register_session(struct service_write *written, int *status)
 
 	if (*status != STATUS_SESSION_UNKNOWN || write->region == CLUSTER_REGION)
 		return false;
-	written->wait = (struct registration_wait){
-		.region = write->region, .session = session_of(write), .done = on_session_registered};
+	/* OP_PREPARE is for the session of another store's change. */
+	written->wait = (struct registration_wait){.region = write->region,
+		.session = written->change.age.session,
+		.done = on_session_registered};
 	*status = written->tries++ < REGISTRATION_TRIES_MAX
 			  ? registrations_ask(written->service->options.registrations, &written->wait)
 			  : STATUS_LIMIT;
