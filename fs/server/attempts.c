@@ -145,16 +145,22 @@ static void attempt_leave(struct attempt_state *state, int status)
 	transactions_finish(attempt_free(state), status, NULL);
 }
 
+static bool may_have_committed(const struct attempt_state *state, struct buf *reply)
+{
+	struct op_reply decoded;
+
+	return state->prepared_size > 0 && op_reply_decode(buf_slice(reply), &decoded) == 0 &&
+	       decoded.error == 0;
+}
+
 /* The operation is done. Of an attempt with intents it is not known whether this one did it: the operation may have
  * needed none in the end. */
 static void attempt_succeed(struct attempt_state *state, struct buf *reply)
 {
-	struct op_reply decoded;
-	bool may_have_committed = state->prepared_size > 0 &&
-				  op_reply_decode(buf_slice(reply), &decoded) == 0 && decoded.error == 0;
+	bool is_unknown = may_have_committed(state, reply);
 	struct transactions_change *change;
 
-	attempt_resolve(state, may_have_committed ? RESOLUTION_LOOKS : RESOLUTION_ROLLS_BACK, NULL, NULL);
+	attempt_resolve(state, is_unknown ? RESOLUTION_LOOKS : RESOLUTION_ROLLS_BACK, NULL, NULL);
 	change = attempt_free(state);
 	transactions_finish(change, 0, reply);
 }
@@ -461,6 +467,16 @@ static bool is_unknown(int status)
 	       status == STATUS_REGION_NOT_FOUND;
 }
 
+/* A copy has joined since, and the answer that it gets must be recorded. That of a commit is: to evaluate it again could
+ * fail, and the attempt would be taken for one that is over. */
+static bool must_be_recorded(
+	const struct attempt_state *state, const struct raftkv_write *write, struct buf *reply)
+{
+	if (!state->is_retry || write->is_retry || state->transactions->is_stopping)
+		return false;
+	return !may_have_committed(state, reply) || planted("transactions:commit_evaluated_again");
+}
+
 static void attempt_on_evaluated(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct attempt_state *state = container_of(write, struct attempt_state, write);
@@ -470,8 +486,8 @@ static void attempt_on_evaluated(struct raftkv_write *write, int status, struct 
 	state->change->write.epoch = write->epoch;
 	if (status == STATUS_INCOMPLETE)
 		attempt_on_lack(state, reply);
-	else if (status == 0 && state->is_retry && !write->is_retry && !state->transactions->is_stopping)
-		evaluate(state); /* the answer must be recorded */
+	else if (status == 0 && must_be_recorded(state, write, reply))
+		evaluate(state);
 	else if (status == 0)
 		attempt_succeed(state, reply);
 	else if (is_unknown(status))

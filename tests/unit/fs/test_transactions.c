@@ -811,6 +811,28 @@ static void a_copy_joins(void **state)
 	end_request_with(fixture, 0);
 }
 
+/* Evaluated again it could fail, for the leader may be another one by then; it is no reason to take the intents away. */
+static void a_copy_of_what_has_committed_needs_no_evaluation(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change *copy, *change = rename_at(fixture, 0, 1);
+	struct attempt attempt = prepare_all(fixture);
+
+	copy = run_op(fixture, 1, &rename_here,
+		&(struct transactions_change){.write = {.region = 1,
+						      .epoch_version = 3,
+						      .session = SESSION,
+						      .sequence = 1,
+						      .is_retry = true}});
+	put_committed(fixture, &attempt, THERE, YONDER);
+	end_write_with(fixture, 0);
+	assert_int_equal(fixture->write_count, 0);
+	expect_end(change, 0, 0);
+	expect_end(copy, 0, 0);
+	give_snapshot(fixture);
+	expect_resolutions(fixture, &attempt, true);
+}
+
 /* ---- Waiting ---- */
 
 static void intents_in_the_way_are_waited_for_and_the_oldest_goes_first(void **state)
@@ -1081,6 +1103,7 @@ int main(void)
 		TEST(nothing_is_over_while_it_may_be_in_the_log),
 		TEST(a_leader_of_another_region_or_term_does_not_know_it),
 		TEST(a_copy_joins),
+		TEST(a_copy_of_what_has_committed_needs_no_evaluation),
 		TEST(intents_in_the_way_are_waited_for_and_the_oldest_goes_first),
 		TEST(only_so_many_wait),
 		TEST(a_wait_ends_with_the_leadership_and_in_time),
