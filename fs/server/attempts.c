@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/schema/facts_held.h"
 #include "fs/server/transactions_internal.h"
 #include "proto/backoff.h"
 #include "proto/check.h"
@@ -249,24 +250,19 @@ static void on_facts(struct peer_calls *calls, int status, struct slice facts, c
 	note_failure(state, status);
 }
 
-/* Are all facts from before among those that came now? */
-static bool are_same(const struct attempt_state *state)
+/* Is the answer right? Without one: do the facts still contradict each other? */
+static bool is_confirmed(const struct attempt_state *state)
 {
-	struct slice rest = buf_slice(state->checked), now = writer_written(&state->facts);
-	struct fact fact, other;
+	struct slice before = buf_slice(state->checked), now = writer_written(&state->facts);
 
 	PLANT("transactions:facts_not_compared", return true);
-	while (fact_next(&rest, &fact))
-		if (!facts_find(now, fact.key, &other) || fact.exists != other.exists ||
-			slice_compare(fact.row, other.row) != 0)
-			return false;
-	return true;
+	return state->answer ? facts_held(before, now) : facts_are_same(before, now);
 }
 
 /* The answer of a retry must be recorded, so the store gets it once more. */
 static void attempt_on_checked(struct attempt_state *state)
 {
-	if (!are_same(state)) {
+	if (!is_confirmed(state)) {
 		drop_answer(state);
 		evaluate(state);
 	} else if (!state->answer) {
