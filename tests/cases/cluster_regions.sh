@@ -1,13 +1,22 @@
 # limit: 400
 # A cluster that begins with sixteen regions, and whose regions go on being split: the POSIX suite, random operations
-# beside a model on ext4, random I/O, programs, two mounts that see the same, all while a splitter works. Then every store
-# is sound.
+# beside a model on ext4, random I/O, programs, what trees take, two mounts that see the same, all while a splitter works.
+# Then every store is sound.
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
 
 raftkv=$BUILD/raftkv
 STORE_OPTIONS+=(--server.initial_regions=16)
 check() { "$@" >"$WORK/output.log" 2>&1 || fail "$*: $(tail -n 5 "$WORK/output.log")"; }
+# What a tree takes, as du and find count it.
+usage_is_exact() {
+	local counted found
+	sync -f "$a" "$b"
+	counted=$("$raftkv" du --json "$1" | jq -c '.[0] | [.disk_bytes, .size_bytes, .files, .directories]')
+	found=$(du -sB1 "$1" | cut -f1),$(find "$1" -type f -printf '%i %s\n' | sort -u | awk '{ sum += $2 } END { printf "%d", sum }')
+	found+=,$(find "$1" ! -type d -printf '%i\n' | sort -u | wc -l),$(find "$1" -mindepth 1 -type d | wc -l)
+	[ "$counted" = "[$found]" ] || fail "raftkv du tells $counted of $1, and du and find tell [$found]"
+}
 regions() { "$raftkv" region ls --all --json "$ADDRESSES" | jq length; }
 
 stores_up
@@ -43,6 +52,10 @@ check tar -C "$b" -cf "$b/tree.tar" tree
 check tar -C "$a/untarred" -xf "$a/tree.tar"
 check rsync -aHAX "$a/tree/" "$b/synced/"
 check diff -r "$a/synced" "$b/untarred/tree"
+cp -al "$a/tree" "$a/linked"
+usage_is_exact "$a"
+usage_is_exact "$b/linked/fs"
+usage_is_exact "$a/tree.tar"
 git() { command git -c user.name=test -c user.email=test@localhost -c init.defaultBranch=main -c safe.directory='*' "$@"; }
 check git -C "$a/tree" init -q
 check git -C "$a/tree" add -A
@@ -54,6 +67,7 @@ python3 tests/lib/coherence.py "$a" "$b" || fail "the mounts disagree"
 
 touch "$WORK/enough"
 wait $splitter
+usage_is_exact "$b"
 [ "$(regions)" -gt 20 ] || fail "hardly anything was split: $(sort "$WORK/splits" | uniq -c | sort -n | tail -n 5)"
 "$raftkv" health "$ADDRESSES" >"$WORK/health" || fail "not healthy: $(cat "$WORK/health")"
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
