@@ -20,6 +20,7 @@ usage_is_exact() {
 	[ "$counted" = "[$disk,$size,$files,$directories]" ] ||
 		fail "raftkv du tells $counted of $1, and du and find tell [$disk,$size,$files,$directories]"
 }
+counts_inodes() { [ "$(df --output=iused "$a" | tail -n 1)" -eq "$(find "$a" -printf '%i\n' | sort -u | wc -l)" ]; }
 regions() { "$raftkv" region ls --all --json "$ADDRESSES" | jq length; }
 
 stores_up
@@ -71,6 +72,7 @@ python3 tests/lib/coherence.py "$a" "$b" || fail "the mounts disagree"
 touch "$WORK/enough"
 wait $splitter
 usage_is_exact "$b"
+await 60 counts_inodes
 [ "$(regions)" -gt 20 ] || fail "hardly anything was split: $(sort "$WORK/splits" | uniq -c | sort -n | tail -n 5)"
 "$raftkv" health "$ADDRESSES" >"$WORK/health" || fail "not healthy: $(cat "$WORK/health")"
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
