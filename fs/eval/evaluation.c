@@ -65,9 +65,10 @@ int evaluation_get(struct evaluation *evaluation, const struct fs_key *key, stru
 int evaluation_get_known(struct evaluation *evaluation, const struct fs_key *key, const struct wanted *wanted,
 	struct kv_value *row)
 {
-	if (!evaluation->may_lack || evaluation_has_key(evaluation, fs_key_slice(key)))
-		return evaluation_get(evaluation, key, row);
-	return transact_get_fact(evaluation, key, wanted, row);
+	if (evaluation_has_key(evaluation, fs_key_slice(key)))
+		return view_get(evaluation->view, KEY_DATA, fs_key_slice(key), row);
+	return evaluation->may_lack ? transact_get_fact(evaluation, key, wanted, row)
+				    : STATUS_KEY_NOT_IN_REGION;
 }
 
 int evaluation_scan(
@@ -159,7 +160,7 @@ static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_i
 		return status;
 	*slot = take_slot(evaluation);
 	(*slot)->row = row;
-	(*slot)->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
+	(*slot)->is_remote = evaluation->may_lack && !evaluation_has_key(evaluation, fs_key_slice(&key));
 	status = inode_decode(row.data, ino, &(*slot)->inode);
 	if ((*slot)->is_remote)
 		(*slot)->seen = (*slot)->inode;
