@@ -217,6 +217,7 @@ struct admin *admin_new(const struct admin_options *options, struct rpc_server *
 	rpc_server_handle(server, FRAME_ADMIN, admin_on_change, admin);
 	rpc_server_handle(server, FRAME_REGIONS, admin_on_regions, admin);
 	rpc_server_handle(server, FRAME_SPLIT, admin_on_split, admin);
+	rpc_server_handle(server, FRAME_REGION_STEP, admin_on_region_step, admin);
 	return admin;
 }
 

@@ -112,7 +112,7 @@ static size_t wrap(uint16_t type, struct input *input, uint8_t *head)
 static void ask_one(struct stage *stage, struct rpc_request *request, struct input *input)
 {
 	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_STATS, FRAME_SPLIT,
-		FRAME_REGIONS, FRAME_SPLIT, FRAME_REGIONS};
+		FRAME_REGIONS, FRAME_REGION_STEP, FRAME_REGIONS};
 	uint8_t head[2 * HEAD_MAX], kind = take_byte(input);
 	uint16_t type = types[kind % 4 + (kind & 16 ? 4 : 0)];
 	struct buf *attachment = kind & 8 ? buf_new(16) : NULL;
