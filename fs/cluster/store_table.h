@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/cluster/region_table.h"
 #include "fs/schema/records.h"
 
 #define STORE_REPORT_MS	 1000u /* between two reports of a store */
@@ -42,6 +43,11 @@ struct store_report {
 	char version[32];
 	struct store_stats stats;
 	uint64_t split_dirid; /* where a region that it leads is to be split; 0: none is */
+	/* Regions that it leads, for the coordinator of that term (region_table.h): */
+	uint64_t regions_term; /* 0: none is told */
+	bool regions_begin, regions_end; /* they are the first, or the last ones, of a full report */
+	uint32_t region_count;
+	const struct region_report *regions; /* borrowed for the call that gets the report */
 };
 
 struct store_entry {

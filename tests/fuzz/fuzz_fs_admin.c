@@ -59,12 +59,17 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 	static const struct store_table stores = {.count = 2,
 		.entries = {{.id = 1, .state = STORE_UP, .address = "a:1"},
 			{.id = 2, .state = STORE_LOST, .address = "b:2"}}};
-	static const struct coordinator_region region = {
-		.id = 1, .leader = 1, .member_count = 1, .members = {{.peer = {1, 1, REGION_VOTER}}}};
+	static const struct region_table regions;
 
 	(void)coordinator;
-	*overview = (struct coordinator_overview){.stores = &stores, .regions = &region, .region_count = 1};
+	*overview = (struct coordinator_overview){.stores = &stores, .regions = &regions};
 	return true;
+}
+
+enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region)
+{
+	(void)coordinator;
+	return region % 2 ? PLACEMENT_REST : PLACEMENT_STUCK;
 }
 
 /* ---- Requests ---- */

@@ -32,13 +32,16 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 	(void)coordinator, (void)request;
 }
 
-static const struct coordinator_region planned = {.id = 3, .step = {.kind = PLACEMENT_WAIT}};
-
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
 {
+	(void)coordinator, (void)overview;
+	return false;
+}
+
+enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region)
+{
 	(void)coordinator;
-	*overview = (struct coordinator_overview){.regions = &planned, .region_count = 1};
-	return true;
+	return region == 3 ? PLACEMENT_WAIT : PLACEMENT_REST;
 }
 
 /* ---- Requests of newer programs ---- */

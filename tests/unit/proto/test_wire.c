@@ -42,6 +42,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
 	&raftkv__split_request__descriptor,
 	&raftkv__region_step_request__descriptor,
 	&raftkv__region_step_reply__descriptor,
+	&raftkv__region_report__descriptor,
 	&raftkv__split_reply__descriptor,
 	&raftkv__regions_request__descriptor,
 	&raftkv__regions_reply__descriptor,
