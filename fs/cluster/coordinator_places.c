@@ -65,6 +65,22 @@ static struct balance_store store_balanced(
 				: 0};
 }
 
+/* Stores with the same label at a place get the same number there. */
+static void number_labels(const struct store_table *table, struct balance_store *stores)
+{
+	for (uint32_t i = 0; i < table->count; i++)
+		for (uint32_t place = 0; place < BALANCE_LABELS; place++) {
+			struct slice label = labels_at(table->entries[i].labels, place);
+			uint32_t same = 0;
+
+			if (label.size == 0)
+				continue;
+			while (slice_compare(labels_at(table->entries[same].labels, place), label) != 0)
+				same++;
+			stores[i].labels[place] = same + 1;
+		}
+}
+
 /* ---- Regions that an administrator changes ---- */
 
 void coordinator_hold(struct coordinator *coordinator, uint64_t region)
@@ -106,6 +122,7 @@ static void look(struct coordinator *coordinator)
 
 	for (uint32_t i = 0; i < coordinator->stores.count; i++)
 		stores[i] = store_balanced(coordinator, &coordinator->stores.entries[i], now);
+	number_labels(&coordinator->stores, stores);
 	count = balance_next(places->balance, &places->table, stores, coordinator->stores.count, now,
 		operations, coordinator_free_moves(coordinator));
 	for (uint32_t i = 0; i < count; i++)

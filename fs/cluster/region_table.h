@@ -8,7 +8,7 @@
  *
  * Sums for each store are kept with every change. Reports come from the network: one that is malformed is refused.
  *
- * The coordinator (coordinator.h) is to own it; all on its loop. balance.h reads it.
+ * The coordinator (coordinator.h) owns it; all on its loop. balance.h reads it.
  */
 #ifndef RAFTKV_FS_CLUSTER_REGION_TABLE_H
 #define RAFTKV_FS_CLUSTER_REGION_TABLE_H

@@ -84,7 +84,9 @@ static bool read_texts(const Raftkv__ReportRequest *message, struct store_report
 {
 	return message->address[0] != '\0' &&
 	       take_text(report->address, sizeof report->address, message->address) &&
-	       take_text(report->version, sizeof report->version, message->version);
+	       take_text(report->version, sizeof report->version, message->version) &&
+	       labels_are_valid(message->labels) &&
+	       take_text(report->labels, sizeof report->labels, message->labels);
 }
 
 /* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). `regions` is to be freed

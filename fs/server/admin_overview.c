@@ -44,6 +44,7 @@ static void fill_store(struct admin *admin, struct overview_draft *draft, uint32
 	message->silent_ms = (now - (entry->heard > 0 ? entry->heard : draft->overview.since)) / NS_PER_MS;
 	message->replicas = entry->replicas;
 	message->version = (char *)(uintptr_t)entry->version;
+	message->labels = (char *)(uintptr_t)entry->labels;
 	stats_to_message(&entry->stats, &draft->stores[i].stats);
 	message->stats = &draft->stores[i].stats;
 	draft->store_pointers[i] = message;

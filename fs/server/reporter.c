@@ -233,6 +233,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 		.directory_id = options->self->directory_id};
 	snprintf(report->address, sizeof report->address, "%s", options->address);
 	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
+	snprintf(report->labels, sizeof report->labels, "%s", options->labels ? options->labels : "");
 	if (options->raftkv)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
@@ -276,6 +277,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.n_lives = reporter->options.self->life_count;
 	request.address = (char *)(uintptr_t)report->address;
 	request.version = (char *)(uintptr_t)report->version;
+	request.labels = (char *)(uintptr_t)report->labels;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
 	request.split_dirid = report->split_dirid;

@@ -37,6 +37,7 @@ struct reporter_options {
 	const struct link_self *self; /* store 0: the store is to join */
 	const struct logger *logger;
 	const char *address; /* at which others reach this store */
+	const char *labels; /* of this store, valid; NULL: none */
 	const struct store_list *seeds; /* the stores that are known at first */
 	struct raftkv *raftkv; /* NULL: the store is not made yet */
 	struct coordinator *coordinator; /* NULL: the store is not made yet */
