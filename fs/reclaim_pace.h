@@ -2,8 +2,8 @@
  * reclaim_pace.h: decides when the space of truncated and removed files is given back (OP_RECLAIM). Each operation of a
  * round gives a chunk back. The next round begins after a pause, and only if there was a write since the last round.
  *
- * A mount with a store in its process has a pace (fs/client/reclaim.h), and so has a coordinator
- * (fs/cluster/coordinator.h).
+ * A mount with a store in its process has a pace (fs/client/reclaim.h). In a cluster every store does it for the regions
+ * that it leads (fs/server/survey.h).
  */
 #ifndef RAFTKV_FS_RECLAIM_PACE_H
 #define RAFTKV_FS_RECLAIM_PACE_H

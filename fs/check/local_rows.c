@@ -150,6 +150,15 @@ static int check_session(struct check *check, uint64_t region, struct slice key,
 	return status;
 }
 
+static void check_registration(struct check *check, struct slice key, struct slice value)
+{
+	struct registration registration;
+	uint64_t session;
+
+	if (registration_decode(key, value, &session, &registration) < 0)
+		report_add(&check->report, "record-damaged", 0, "a registration of a session is damaged");
+}
+
 static void check_store(struct check *check, struct slice key, struct slice value)
 {
 	struct store_record record;
@@ -212,6 +221,9 @@ static int check_record(struct check *check, struct counting *counting, uint64_t
 	switch (letter) {
 	case 'M':
 		return check_session(check, region, key, value);
+	case 'R':
+		check_registration(check, key, value);
+		return 0;
 	case 'S':
 		check_store(check, key, value);
 		return 0;

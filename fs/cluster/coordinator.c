@@ -9,6 +9,7 @@
 #define ROOT_MODE      0755
 #define MOVE_REST_NS   (10 * NS_PER_S) /* for which a region rests after a move that failed */
 #define SCAN_MAX       65536u /* regions that the balance looks at, at a time */
+#define ASKED_NS       (2 * NS_PER_S) /* for an answer of another region's leader */
 
 /* ---- One operation ---- */
 
@@ -66,6 +67,68 @@ void coordinator_run(struct coordinator *coordinator, const struct op *op)
 	raftkv_async_write(coordinator->options.raftkv, &coordinator->write);
 }
 
+/* ---- An operation in any region ---- */
+
+/* The next tick goes on. */
+static void on_ask_failed(struct coordinator *coordinator, int code)
+{
+	log_warn(coordinator->options.logger,
+		"msg=\"a region does not do what the coordinator asks for\" reason=\"%s\"",
+		status_name(code));
+	if (coordinator->asked.op.kind != OP_GRACE_END)
+		coordinator_on_session_stuck(coordinator);
+}
+
+static void coordinator_on_asked(
+	struct cluster_request *request, int status, const struct cluster_answer *answer)
+{
+	struct coordinator *coordinator = container_of(request, struct coordinator, asked.request);
+	struct coordinator_request *asked = &coordinator->asked;
+	struct op_reply reply = {0};
+
+	buf_unref(request->body);
+	asked->is_under_way = false;
+	if (coordinator->is_stopping || asked->term != coordinator->term)
+		return;
+	if (status == 0)
+		status = op_reply_decode(answer->bytes, &reply);
+	if (status < 0)
+		on_ask_failed(coordinator, status);
+	else if (asked->op.kind == OP_GRACE_END)
+		coordinator_on_grace_ended(coordinator, &reply);
+	else
+		coordinator_on_session_step(coordinator, &asked->op, &reply);
+	if (status == 0)
+		coordinator_go_on(coordinator);
+}
+
+void coordinator_ask(struct coordinator *coordinator, const struct op *op, uint64_t dirid)
+{
+	struct coordinator_request *asked = &coordinator->asked;
+	struct buf *body;
+	int status = op_encode(op, &body);
+
+	asked->op = *op;
+	if (status < 0) {
+		on_ask_failed(coordinator, status);
+		return;
+	}
+	asked->term = coordinator->term;
+	asked->is_under_way = true;
+	asked->request = (struct cluster_request){.kind = CLUSTER_REQUEST_SESSION,
+		.key = fs_key_dirid(dirid),
+		.body = body,
+		.weight = body->size,
+		.limit = ASKED_NS,
+		.done = coordinator_on_asked};
+	status = dispatcher_run(coordinator->options.peers, &asked->request);
+	if (status == 0)
+		return;
+	asked->is_under_way = false;
+	buf_unref(body);
+	on_ask_failed(coordinator, status);
+}
+
 /* ---- Once a term ---- */
 
 static bool is_prepared(const struct coordinator *coordinator)
@@ -99,24 +162,6 @@ static void on_prepared(struct coordinator *coordinator, int error)
 	coordinator->prepared++;
 }
 
-/* ---- Reclaiming ---- */
-
-static bool reclaim(struct coordinator *coordinator)
-{
-	const struct op op = {.kind = OP_RECLAIM};
-
-	if (!reclaim_pace_is_due(&coordinator->reclaiming, env_now(coordinator->env)))
-		return false;
-	coordinator_run(coordinator, &op);
-	return true;
-}
-
-static void on_reclaimed(struct coordinator *coordinator, bool more)
-{
-	if (!more)
-		reclaim_pace_end(&coordinator->reclaiming, env_now(coordinator->env));
-}
-
 /* ---- The next request ---- */
 
 static void coordinator_on_done(struct coordinator *coordinator, int error, const struct op_reply *reply)
@@ -143,10 +188,7 @@ static void coordinator_on_done(struct coordinator *coordinator, int error, cons
 			coordinator_on_allocated(coordinator, reply->id);
 		break;
 	case OP_GRACE_END:
-		coordinator_on_grace_ended(coordinator);
-		break;
-	case OP_RECLAIM:
-		on_reclaimed(coordinator, reply->more);
+		coordinator_on_grace_ended(coordinator, reply);
 		break;
 	default:
 		coordinator_on_session_step(coordinator, &coordinator->op, reply);
@@ -172,8 +214,8 @@ void coordinator_go_on(struct coordinator *coordinator)
 		coordinator_review(coordinator);
 	else if (!coordinator_enter_store(coordinator) && !coordinator_draw_region(coordinator) &&
 		 !coordinator_make_admin(coordinator) && !coordinator_end_sessions(coordinator) &&
-		 !coordinator_end_grace(coordinator) && !coordinator_place(coordinator))
-		reclaim(coordinator);
+		 !coordinator_end_grace(coordinator))
+		coordinator_place(coordinator);
 }
 
 static void look_at_region(void *argument, const struct region *region, uint64_t term)
@@ -197,10 +239,9 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->since = env_now(coordinator->env);
 	coordinator->prepared = 0;
 	coordinator->reviewed = 0;
-	coordinator->ending = 0;
+	coordinator->ending = (struct session_ending){0};
 	coordinator->grace->state = GRACE_IDLE;
 	coordinator->grace->notices = 0;
-	reclaim_pace_init(&coordinator->reclaiming, coordinator->options.raftkv);
 	coordinator->is_entering = false;
 	coordinator->refusal = 0;
 	region_table_close(&coordinator->places->table);
@@ -303,6 +344,8 @@ void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *arg
 	coordinator->stopped_argument = argument;
 	env_timer_stop(&coordinator->timer);
 	session_table_reset(&coordinator->table);
+	if (coordinator->asked.is_under_way)
+		dispatcher_give_up(&coordinator->asked.request, STATUS_STOPPING);
 	coordinator_drop_split(coordinator, STATUS_STOPPING);
 	coordinator_drop_moves(coordinator, STATUS_STOPPING);
 	coordinator_go_on(coordinator);

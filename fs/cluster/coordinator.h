@@ -12,10 +12,10 @@
  *  - ends sessions that were closed or were silent for longer than a period, in the steps of op.h; the next leader may
  *    repeat each of them;
  *  - takes the stores' reports of the regions that they lead (region_table.h), and places all regions: balance.h chooses
- *    what is to move, and placement.h the steps, which each region's leader takes (region_step.h);
- *  - gives back the space of truncated and removed files.
+ *    what is to move, and placement.h the steps, which each region's leader takes (region_step.h).
  *
- * It has one operation under way at a time, and tries a failed one again at the next tick.
+ * It has one operation of region 1 under way at a time, and one of another region beside it, and tries a failed one again
+ * at the next tick.
  *
  * An inode that has lost its last name stays for a grace period, as any mount may have it open. The coordinator asks
  * all sessions about such inodes, many at a time, in its answers to their heartbeats. A mount holds the ones that it
@@ -25,9 +25,9 @@
  * It places only once every store that is alive has told all regions that it leads. Steps of many regions are under way
  * at a time, beside its operations.
  *
- * An operation for every region goes to region 1. The coordinator splits regions that any store leads, for administrators and where the store reports that one is over its size: it
- * draws the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way
- * beside them.
+ * It splits regions that any store leads, for administrators and where the store reports that one is over its size: it
+ * the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way beside
+ * them.
  *
  * All on one loop, except coordinator_beat.
  */
@@ -51,6 +51,9 @@ struct coordinator;
 struct coordinator_options {
 	struct raftkv *raftkv; /* outlives the coordinator */
 	struct env_loop *loop;
+	/* Reaches the leader of any region; on the same loop; outlives the coordinator. NULL: there is only region 1, and
+	 * ADMIN_SPLIT never comes. */
+	struct dispatcher *peers;
 	const struct logger *logger;
 	uint32_t expiry_ms; /* of a silent session; 0: the default */
 	uint32_t replicas; /* placement.replicas */
@@ -62,9 +65,6 @@ struct coordinator_options {
 	/* Called for each store on record, each time that the records have been read; may be NULL. */
 	void (*found)(void *argument, const struct store_entry *entry);
 	void *found_argument;
-	struct dispatcher *
-		peers; /* on the same loop, outlives the coordinator; NULL: ADMIN_SPLIT never comes, and no other
-			 * store leads a region */
 };
 
 /* NULL: no memory. */
@@ -143,6 +143,7 @@ struct coordinator_session {
 struct coordinator_room {
 	uint64_t total;
 	uint64_t free;
+	uint64_t inodes; /* how many there are, by the last reports of the stores; 0: unknown */
 };
 /* The file data that region 1 can take, from the last reports of its voters' stores: the least free room in the
  * majority of voters that have most, as a write needs a majority. False: this store does not coordinate the cluster, or

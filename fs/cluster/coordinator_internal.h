@@ -4,11 +4,11 @@
 
 #include "fs/schema/ino_ranges.h"
 #include "fs/cluster/balance.h"
+#include "fs/client/dispatcher.h"
 #include "fs/cluster/coordinator.h"
 #include "fs/cluster/region_step.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
-#include "fs/reclaim_pace.h"
 #include "proto/container.h"
 #include "proto/units.h"
 
@@ -22,7 +22,34 @@ struct review {
 	uint32_t store_count;
 	struct store_entry stores[STORE_COUNT_MAX];
 	bool wants_nameless; /* in: read `nameless`, too */
-	struct ino_ranges nameless; /* the first inodes that have grace, as many as fit */
+	struct ino_ranges nameless; /* the first inodes of region 1 that have grace, as many as fit */
+};
+
+/* The registrations of a session, in their order. */
+struct registrations {
+	uint64_t session;
+	uint32_t count;
+	struct registration ranges[REGISTRATIONS_MAX];
+};
+
+/* The session that is being ended: coordinator_sessions.c. */
+struct session_ending {
+	uint64_t session; /* 0: none */
+	uint64_t last; /* the session that was begun with last: the next one is looked for behind it */
+	enum op_kind step; /* the next operation; 0: its registrations are to be read */
+	struct registrations registrations;
+	uint32_t index; /* of the registration whose regions are being asked */
+	uint64_t dirid; /* `step` goes to the region that has it */
+	uint64_t from; /* op_session_end.from */
+	uint64_t pause_end; /* env_now; 0: no pause */
+};
+
+/* A request to the leader of a region, which may be on another store. */
+struct coordinator_request {
+	bool is_under_way;
+	struct op op; /* its bytes stay until the answer */
+	uint64_t term; /* of region 1, in which the request was made */
+	struct cluster_request request;
 };
 
 /* The inodes whose grace is to end. The sessions are asked first; the grace ends after all have answered. */
@@ -30,9 +57,12 @@ struct grace {
 	enum { GRACE_IDLE, GRACE_ASKING, GRACE_ENDING } state;
 	uint64_t asked; /* env_now when the sessions were asked */
 	uint32_t notices; /* sent in this term */
+	struct ino_ranges reported; /* inodes of other regions that have grace, from the stores' reports */
+	struct ino_ranges joined; /* scratch */
 	struct ino_ranges inodes;
-	uint32_t range, offset; /* position in `inodes` of the first whose grace has not ended */
+	struct ino_position position; /* of the first whose grace has not ended */
 	uint32_t sent; /* inodes in the OP_GRACE_END under way */
+	uint64_t first; /* the dirid of the first of them */
 	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* the inodes of that operation */
 };
 
@@ -110,10 +140,9 @@ struct coordinator {
 	/* The work of this term. */
 	uint32_t prepared; /* steps that are done: the root directory, then each of the first stores */
 	uint64_t reviewed; /* env_now of the last reading of the records; 0: the next one is due at once */
-	uint64_t ending; /* the session that is being ended; 0: none */
-	enum op_kind end_step; /* the next operation that ends `ending` */
-	uint64_t end_from; /* op_session_end.from of that operation */
-	struct reclaim_pace reclaiming;
+	struct session_ending ending;
+	struct registrations reading; /* filled by a worker */
+	struct coordinator_request asked;
 	struct grace *grace;
 
 	/* Stores. */
@@ -135,8 +164,10 @@ struct coordinator {
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
 	struct env_work work;
+	void (*look)(struct coordinator *coordinator, struct view *view); /* on a worker */
+	void (*looked)(struct coordinator *coordinator);
 	struct review *review, *reviewing; /* the last one; the one that a worker fills */
-	int review_status;
+	int look_status;
 
 	bool is_stopping;
 	void (*stopped)(void *argument);
@@ -146,21 +177,33 @@ struct coordinator {
 /* coordinator.c. Sends the operation to region 1 and sets is_busy until the answer. coordinator_go_on follows a
  * success, the next tick a failure. */
 void coordinator_run(struct coordinator *coordinator, const struct op *op);
+/* The same for the region that has the dirid, beside all that is under way: while asked.is_under_way is set there may be
+ * no other. So what waits for a region that nobody leads keeps nothing else from being done. */
+void coordinator_ask(struct coordinator *coordinator, const struct op *op, uint64_t dirid);
 /* Unless a request is under way: starts the next one, or calls `stopped` when stopping. */
 void coordinator_go_on(struct coordinator *coordinator);
 
 /* coordinator_records.c: reads the records. */
 void coordinator_review(struct coordinator *coordinator);
+/* Reads region 1, and sets is_busy meanwhile: `look` on a worker, which sets look_status; then `looked`, unless the term
+ * has ended or the reading failed. coordinator_go_on follows a success, the next tick a failure. */
+void coordinator_read(struct coordinator *coordinator,
+	void (*look)(struct coordinator *coordinator, struct view *view),
+	void (*looked)(struct coordinator *coordinator));
 
 /* coordinator_sessions.c. False: there is nothing to do. */
 bool coordinator_end_sessions(struct coordinator *coordinator);
 void coordinator_on_session_step(
 	struct coordinator *coordinator, const struct op *op, const struct op_reply *reply);
+/* A step in another region has failed: another session comes first. */
+void coordinator_on_session_stuck(struct coordinator *coordinator);
 
-/* coordinator_grace.c. coordinator_begin_grace is called after each reading of the records. */
+/* coordinator_grace.c. coordinator_begin_grace is called after each reading of the records. coordinator_note_nameless
+ * takes those of a store's report. */
+void coordinator_note_nameless(struct coordinator *coordinator, const struct ino_ranges *nameless);
 void coordinator_begin_grace(struct coordinator *coordinator);
 bool coordinator_end_grace(struct coordinator *coordinator);
-void coordinator_on_grace_ended(struct coordinator *coordinator);
+void coordinator_on_grace_ended(struct coordinator *coordinator, const struct op_reply *reply);
 
 /* coordinator_room.c: notes how much file data this store holds when `entry`'s store reports. */
 void coordinator_note_use(struct coordinator *coordinator, struct store_entry *entry);

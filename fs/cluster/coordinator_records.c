@@ -1,4 +1,4 @@
-/* Reads the records of sessions and stores, and the inodes that have grace. */
+/* Reads the records of sessions and stores, and whatever else the coordinator reads of region 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,10 +80,8 @@ static int read_all(struct view *view, struct fs_key low, view_row_cb each, stru
 	return view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), each, review);
 }
 
-static void review_on_worker(struct env_work *work)
+static void look_at_records(struct coordinator *coordinator, struct view *view)
 {
-	struct coordinator *coordinator = container_of(work, struct coordinator, work);
-	struct view *view = raftkv_snapshot_view(coordinator->snapshot, true);
 	struct review *review = coordinator->reviewing;
 	int status;
 
@@ -97,7 +95,14 @@ static void review_on_worker(struct env_work *work)
 		status = read_all(view, fs_key_stores(), read_store, review);
 	if (status == 0 && review->wants_nameless)
 		status = read_all(view, fs_key_holds(FS_SESSION_GRACE), read_nameless, review);
-	coordinator->review_status = status < 0 ? status : 0;
+	coordinator->look_status = status < 0 ? status : 0;
+}
+
+static void look_on_worker(struct env_work *work)
+{
+	struct coordinator *coordinator = container_of(work, struct coordinator, work);
+
+	coordinator->look(coordinator, raftkv_snapshot_view(coordinator->snapshot, true));
 }
 
 /* ---- On the loop ---- */
@@ -134,19 +139,19 @@ static void take_review(struct coordinator *coordinator)
 	coordinator_begin_grace(coordinator);
 }
 
-static void on_reviewed(struct env_work *work)
+static void on_looked(struct env_work *work)
 {
 	struct coordinator *coordinator = container_of(work, struct coordinator, work);
 
 	raftkv_snapshot_free(coordinator->snapshot);
 	coordinator->is_busy = false;
-	if (coordinator->review_status < 0)
+	if (coordinator->look_status < 0)
 		log_error(coordinator->options.logger, "msg=\"the records cannot be read\" reason=\"%s\"",
-			status_name(coordinator->review_status));
+			status_name(coordinator->look_status));
 	else if (!coordinator->is_stopping && coordinator->term > 0 &&
 		 coordinator->op_term == coordinator->term)
-		take_review(coordinator);
-	if (coordinator->review_status == 0 || coordinator->is_stopping)
+		coordinator->looked(coordinator);
+	if (coordinator->look_status == 0 || coordinator->is_stopping)
 		coordinator_go_on(coordinator);
 }
 
@@ -157,7 +162,7 @@ static void coordinator_records_on_snapshot(
 
 	if (status == 0) {
 		coordinator->snapshot = snapshot;
-		env_work_submit(coordinator->options.loop, &coordinator->work, review_on_worker, on_reviewed);
+		env_work_submit(coordinator->options.loop, &coordinator->work, look_on_worker, on_looked);
 		return;
 	}
 	coordinator->is_busy = false;
@@ -165,13 +170,22 @@ static void coordinator_records_on_snapshot(
 		coordinator_go_on(coordinator);
 }
 
-void coordinator_review(struct coordinator *coordinator)
+void coordinator_read(struct coordinator *coordinator,
+	void (*look)(struct coordinator *coordinator, struct view *view),
+	void (*looked)(struct coordinator *coordinator))
 {
 	coordinator->is_busy = true;
 	coordinator->op_term = coordinator->term;
-	coordinator->reviewing->wants_nameless = coordinator->grace->state == GRACE_IDLE;
+	coordinator->look = look;
+	coordinator->looked = looked;
 	coordinator->read = (struct raftkv_read){.region = CLUSTER_REGION,
 		.loop = coordinator->options.loop,
 		.done = coordinator_records_on_snapshot};
 	raftkv_async_snapshot(coordinator->options.raftkv, &coordinator->read);
+}
+
+void coordinator_review(struct coordinator *coordinator)
+{
+	coordinator->reviewing->wants_nameless = coordinator->grace->state == GRACE_IDLE;
+	coordinator_read(coordinator, look_at_records, take_review);
 }

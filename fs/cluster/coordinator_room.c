@@ -34,6 +34,24 @@ static struct coordinator_room room_of(const struct store_entry *entry, uint64_t
 		.total = stats->data_total, .free = stats->data_free > grown ? stats->data_free - grown : 0};
 }
 
+/* Each region is counted by the store that led it at its last report. A region that has just changed its leader may be
+ * counted twice, or not. 0: a store does not count. */
+static uint64_t count_inodes(const struct store_table *stores)
+{
+	int64_t count = 0;
+
+	for (uint32_t i = 0; i < stores->count; i++) {
+		const struct store_entry *entry = &stores->entries[i];
+
+		if (!store_state_is_in(entry->state))
+			continue;
+		if (!entry->stats.counts_inodes)
+			return 0;
+		count += entry->stats.inodes;
+	}
+	return count > 0 ? (uint64_t)count : 0;
+}
+
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
 	const struct region_table *table = &coordinator->places->table;
@@ -60,5 +78,6 @@ bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *
 		return false;
 	qsort(rooms, known, sizeof rooms[0], by_free_descending);
 	*room = rooms[voters / 2];
+	room->inodes = count_inodes(&coordinator->stores);
 	return true;
 }

@@ -27,6 +27,8 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 		coordinator_note_use(coordinator, entry);
 		coordinator_take_regions(coordinator, report);
 	}
+	if (status == 0 && report->nameless)
+		coordinator_note_nameless(coordinator, report->nameless);
 	if (status == 0 && report->split_dirid > 0)
 		coordinator_split_oversize(coordinator, report->split_dirid);
 	if (status == -EEXIST)
@@ -38,6 +40,7 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 	if (!coordinator->is_entering) {
 		coordinator->is_entering = true;
 		coordinator->entrance = *report;
+		coordinator->entrance.nameless = NULL;
 		coordinator_go_on(coordinator);
 	}
 	return -EAGAIN;

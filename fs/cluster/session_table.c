@@ -153,29 +153,33 @@ int session_table_beat(struct session_table *table, uint64_t session, uint64_t a
 	return status;
 }
 
-/* A session in `state` that, if live, has been silent for too long at `now`. */
-static bool find_due(struct session_table *table, enum session_state state, uint64_t now, uint64_t *session)
+bool session_table_find_dying(struct session_table *table, uint64_t after, uint64_t *session)
+{
+	const struct session_entry *entry, *found = NULL;
+
+	pthread_mutex_lock(&table->lock);
+	for (entry = table->entries; entry; entry = entry->hh.next)
+		if (entry->state == SESSION_DYING &&
+			(!found || entry->session - after - 1 < found->session - after - 1))
+			found = entry;
+	if (found)
+		*session = found->session;
+	pthread_mutex_unlock(&table->lock);
+	return found != NULL;
+}
+
+bool session_table_find_expired(struct session_table *table, uint64_t now, uint64_t *session)
 {
 	const struct session_entry *entry;
 
 	pthread_mutex_lock(&table->lock);
 	for (entry = table->entries; entry; entry = entry->hh.next)
-		if (entry->state == state && (state == SESSION_DYING || entry->silent_until <= now))
+		if (entry->state == SESSION_LIVE && entry->silent_until <= now)
 			break;
 	if (entry)
 		*session = entry->session;
 	pthread_mutex_unlock(&table->lock);
 	return entry != NULL;
-}
-
-bool session_table_find_dying(struct session_table *table, uint64_t *session)
-{
-	return find_due(table, SESSION_DYING, 0, session);
-}
-
-bool session_table_find_expired(struct session_table *table, uint64_t now, uint64_t *session)
-{
-	return find_due(table, SESSION_LIVE, now, session);
 }
 
 void session_table_set_dying(struct session_table *table, uint64_t session)

@@ -61,8 +61,9 @@ bool session_table_is_answered(struct session_table *table);
 /* Drops the notice: no session is asked any more. */
 void session_table_end_asking(struct session_table *table);
 
-/* A session that is dying; a live one that has been silent for too long. False: there is none. */
-bool session_table_find_dying(struct session_table *table, uint64_t *session);
+/* The dying session with the least id above `after`, else the one with the least id; a live one that has been silent for
+ * too long. False: there is none. */
+bool session_table_find_dying(struct session_table *table, uint64_t after, uint64_t *session);
 bool session_table_find_expired(struct session_table *table, uint64_t now, uint64_t *session);
 void session_table_set_dying(struct session_table *table, uint64_t session);
 void session_table_remove(struct session_table *table, uint64_t session);

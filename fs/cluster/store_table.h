@@ -12,6 +12,7 @@
 
 #include "fs/cluster/labels.h"
 #include "fs/cluster/region_table.h"
+#include "fs/schema/ino_ranges.h"
 #include "fs/schema/records.h"
 
 #define STORE_REPORT_MS	 1000u /* between two reports of a store */
@@ -26,6 +27,9 @@ struct store_stats {
 	uint64_t data_used; /* bytes of file data */
 	uint64_t data_total, data_free; /* bytes of file data: the most that fit; how many more fit now */
 	uint64_t regions, leaders;
+	/* The sum of the counts of inodes (records.h) of the regions that it leads. */
+	int64_t inodes;
+	bool counts_inodes; /* it knows them: all those regions count */
 	/* Since the process began: */
 	uint64_t writes;
 	uint64_t reads_lease, reads_read_index, reads_follower;
@@ -44,6 +48,8 @@ struct store_report {
 	char version[32];
 	char labels[LABELS_SIZE_MAX + 1]; /* valid */
 	struct store_stats stats;
+	/* Borrowed; NULL: none. Inodes that have grace, in the regions other than 1 that it leads. */
+	const struct ino_ranges *nameless;
 	uint64_t split_dirid; /* where a region that it leads is to be split; 0: none is */
 	/* Regions that it leads, for the coordinator of that term (region_table.h): */
 	uint64_t regions_term; /* 0: none is told */

@@ -48,6 +48,10 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_format(evaluation, &op->format);
 	case OP_SESSION_OPEN:
 		return eval_session_open(evaluation, &op->session_open);
+	case OP_SESSION_REGISTER:
+		return eval_session_register(evaluation, &op->session_register);
+	case OP_SESSION_ADMIT:
+		return eval_session_admit(evaluation, &op->session_admit);
 	case OP_SESSION_CLOSE:
 		return eval_session_close(evaluation, &op->session_end);
 	case OP_SESSION_FORGET:

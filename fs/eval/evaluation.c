@@ -184,20 +184,32 @@ static bool may_have_intents(const struct evaluation_inode *slot)
 	return !slot->is_remote && (slot->inode.state & INODE_HAS_INTENTS) != 0;
 }
 
+/* An intent may be about to make the inode. -ESTALE: none is. */
+static int await_birth(struct evaluation *evaluation, uint64_t ino)
+{
+	int status = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
+
+	return status == 0 ? -ESTALE : status;
+}
+
 int evaluation_inode(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
-	int status = evaluation_load(evaluation, ino, slot), waits = 0;
+	int status = evaluation_load(evaluation, ino, slot);
 
-	if ((status == 0 && may_have_intents(*slot)) || (status == -ESTALE && !*slot))
-		waits = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
-	return waits != 0 ? waits : status;
+	if (status == -ESTALE && !*slot)
+		return await_birth(evaluation, ino);
+	if (status == 0 && may_have_intents(*slot))
+		status = ends_await(evaluation, ino, ENDS_OF_ALL, (struct slice){0});
+	return status;
 }
 
 int evaluation_directory(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **slot)
 {
 	int status = evaluation_load(evaluation, ino, slot);
 
-	if (status == 0 && may_have_intents(*slot))
+	if (status == -ESTALE && !*slot)
+		status = await_birth(evaluation, ino);
+	else if (status == 0 && may_have_intents(*slot))
 		status = ends_await(evaluation, ino, ENDS_OF_PLACE, (struct slice){0});
 	if (status == 0 && !inode_is_directory(&(*slot)->inode))
 		return -ENOTDIR;

@@ -104,9 +104,13 @@ int eval_is_held(
 
 /* session.c */
 int eval_session_open(struct evaluation *evaluation, const struct op_session_open *op);
+int eval_session_register(struct evaluation *evaluation, const struct op_session_register *op);
+int eval_session_admit(struct evaluation *evaluation, const struct op_session_admit *op);
 int eval_session_close(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_forget(struct evaluation *evaluation, const struct op_session_end *op);
 int eval_session_remove(struct evaluation *evaluation, const struct op_session_end *op);
+/* The first dirid behind the region's range. */
+uint64_t eval_range_end(const struct evaluation *evaluation);
 /* Is there a live session besides the asking one? Only region 1 knows; others take it that there is. */
 int eval_has_others(struct evaluation *evaluation, bool *has_others);
 

@@ -152,6 +152,7 @@ int eval_grace_end(struct evaluation *evaluation, const struct op_grace_end *op)
 		evaluation_close(evaluation);
 	}
 	evaluation->reply.victim = (struct op_victim){0};
+	evaluation->reply.id = eval_range_end(evaluation);
 	return status;
 }
 
@@ -206,5 +207,7 @@ int eval_session_end(struct evaluation *evaluation, const struct op_session_end 
 		evaluation->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), end_next, &end);
 
 	evaluation->reply.victim = (struct op_victim){0};
+	if (!evaluation->reply.more)
+		evaluation->reply.id = eval_range_end(evaluation);
 	return status > 0 ? 0 : status;
 }

@@ -19,6 +19,13 @@ static enum split_fate follow_inode(uint64_t ino, struct slice key)
 	return slice_compare(fs_key_slice(&dirid), key) >= 0 ? SPLIT_MOVES : SPLIT_STAYS;
 }
 
+static bool is_forgets(struct slice row)
+{
+	uint8_t kind;
+
+	return fs_key_parse_counter(row, &kind) == 0 && kind == COUNTER_FORGETS;
+}
+
 static bool is_inode_count(struct slice row, struct slice value)
 {
 	uint8_t kind;
@@ -54,6 +61,8 @@ enum split_fate eval_split_fate(
 	(void)evaluator;
 	if (find_inode(row, &ino))
 		return follow_inode(ino, key);
+	if (is_forgets(row))
+		return SPLIT_IS_COPIED;
 	if (!is_inode_count(row, *value))
 		return SPLIT_STAYS;
 	*value = inode_count_zero();

@@ -3,9 +3,9 @@
  * KEY_LOCAL. They are of the vtable store/evaluate/evaluator.h, as eval.c and the repair of fsck (fs/check/fix.c) fill
  * it in: both apply splits.
  *
- * A hold (H) and a note of garbage (G) go to the half that has the inode. Both halves have a count of inodes
- * (fs/schema/records.h). All other rows stay with the lower half: the cluster's records, which are region 1's, and rows
- * that do not decode.
+ * A hold (H) and a note of garbage (G) go to the half that has the inode. Both halves have a count of inodes and one of
+ * sessions forgotten (fs/schema/records.h). All other rows stay with the lower half: the cluster's records, which are
+ * region 1's, and rows that do not decode.
  */
 #ifndef RAFTKV_FS_EVAL_SPLIT_H
 #define RAFTKV_FS_EVAL_SPLIT_H

@@ -46,6 +46,38 @@ bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino)
 	return false;
 }
 
+bool ino_ranges_next(const struct ino_ranges *ranges, struct ino_position *position, uint64_t *ino)
+{
+	if (position->range == ranges->range_count)
+		return false;
+	*ino = ranges->ranges[position->range].first + position->offset;
+	if (++position->offset == ranges->ranges[position->range].count) {
+		position->offset = 0;
+		position->range++;
+	}
+	return true;
+}
+
+void ino_ranges_join(const struct ino_ranges *one, const struct ino_ranges *other, struct ino_ranges *joined)
+{
+	struct ino_position of_one = {0}, of_other = {0};
+	uint64_t left = 0, right = 0;
+	bool has_left = ino_ranges_next(one, &of_one, &left);
+	bool has_right = ino_ranges_next(other, &of_other, &right);
+	bool has_room = true;
+
+	ino_ranges_clear(joined);
+	while (has_room && (has_left || has_right)) {
+		uint64_t least = !has_right || (has_left && left < right) ? left : right;
+
+		has_room = ino_ranges_add(joined, least);
+		if (has_left && left == least)
+			has_left = ino_ranges_next(one, &of_one, &left);
+		if (has_right && right == least)
+			has_right = ino_ranges_next(other, &of_other, &right);
+	}
+}
+
 /* Each range is its distance from the end of the one before, and its count. */
 int ino_ranges_encode(const struct ino_ranges *ranges, struct buf **bytes)
 {

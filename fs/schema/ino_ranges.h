@@ -29,6 +29,16 @@ void ino_ranges_clear(struct ino_ranges *ranges);
 bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino);
 bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino);
 
+/* A position in a set. Zeroes: the least member. */
+struct ino_position {
+	uint32_t range; /* range_count: behind the greatest member */
+	uint32_t offset;
+};
+/* The member at the position, which moves to the next one. False: there are no more. */
+bool ino_ranges_next(const struct ino_ranges *ranges, struct ino_position *position, uint64_t *ino);
+/* The members of either, the least ones if not all fit. `joined` is neither of them. */
+void ino_ranges_join(const struct ino_ranges *one, const struct ino_ranges *other, struct ino_ranges *joined);
+
 int ino_ranges_encode(const struct ino_ranges *ranges, struct buf **bytes); /* 0 or -ENOMEM */
 int ino_ranges_decode(struct slice bytes, struct ino_ranges *ranges); /* 0 or STATUS_MALFORMED */
 

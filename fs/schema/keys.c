@@ -278,6 +278,23 @@ struct fs_key fs_key_session(uint64_t session)
 	return key;
 }
 
+struct fs_key fs_key_registrations(uint64_t session)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'R');
+	add_number(&key, session, sizeof session);
+	return key;
+}
+
+struct fs_key fs_key_registration(uint64_t session, uint64_t start)
+{
+	struct fs_key key = fs_key_registrations(session);
+
+	add_number(&key, start, sizeof start);
+	return key;
+}
+
 struct fs_key fs_key_stores(void)
 {
 	struct fs_key key = {0};
@@ -402,6 +419,16 @@ int fs_key_parse_garbage(struct slice key, uint64_t *ino)
 int fs_key_parse_session(struct slice key, uint64_t *session)
 {
 	return parse_numbered(key, 'M', session);
+}
+
+int fs_key_parse_registration(struct slice key, uint64_t *session, uint64_t *start)
+{
+	struct reader reader = reader_of(key);
+	uint8_t letter = reader_u8(&reader);
+
+	*session = reader_u64be(&reader);
+	*start = reader_u64be(&reader);
+	return letter == 'R' && *start < FS_DIRID_END && reader_finish(&reader) == 0 ? 0 : STATUS_CORRUPT;
 }
 
 int fs_key_parse_store(struct slice key, uint64_t *store)

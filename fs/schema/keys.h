@@ -18,6 +18,7 @@
  *     H session ino kind        the session holds a lock, or waits for one, or keeps the inode open
  *     G ino                     units of this object are garbage, to be unmapped in the background
  *     C 'i'                     the region's count of inodes (records.h)
+ *     C 'f'                     how many sessions the region has forgotten (records.h)
  *     T ino attempt index       intent of an attempt (intent.h), which concerns the inode
  *     K attempt                 the attempt has committed; the attempt begins with its anchor's ino
  *
@@ -25,7 +26,7 @@
  * KEY_LOCAL of region 1, the cluster's own records (records.h), which stay there when it is split:
  *
  *     C kind                    the last id drawn      M session    a mount's session
- *     S store                   store
+ *     S store                   store            R session start   a range of dirids that the session may change
  */
 #ifndef RAFTKV_FS_SCHEMA_KEYS_H
 #define RAFTKV_FS_SCHEMA_KEYS_H
@@ -141,10 +142,13 @@ int fs_key_parse_committed(struct slice key, struct attempt *attempt);
 struct fs_key fs_key_counter(uint8_t kind);
 struct fs_key fs_key_session(uint64_t session);
 struct fs_key fs_key_sessions(void); /* all M keys begin with it */
+struct fs_key fs_key_registration(uint64_t session, uint64_t start); /* a dirid */
+struct fs_key fs_key_registrations(uint64_t session); /* all R keys of the session begin with it */
 struct fs_key fs_key_store(uint64_t store);
 struct fs_key fs_key_stores(void);
 int fs_key_parse_counter(struct slice key, uint8_t *kind);
 int fs_key_parse_session(struct slice key, uint64_t *session);
+int fs_key_parse_registration(struct slice key, uint64_t *session, uint64_t *start);
 int fs_key_parse_store(struct slice key, uint64_t *store);
 
 #endif

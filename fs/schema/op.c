@@ -206,6 +206,14 @@ static void code_session_open(struct coder *coder, struct op_session_open *open)
 	open->mount_point = record.mount_point;
 }
 
+static void code_session_register(struct coder *coder, struct op_session_register *registered)
+{
+	coder_u64(coder, &registered->session);
+	coder_u64(coder, &registered->start);
+	coder_u64(coder, &registered->end);
+	coder_check(coder, registered->start < registered->end && registered->end <= FS_DIRID_END);
+}
+
 static void code_store_enter(struct coder *coder, struct op_store_enter *enter)
 {
 	struct store_record record = {.state = STORE_UP,
@@ -246,6 +254,13 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 	switch (op->kind) {
 	case OP_SESSION_OPEN:
 		code_session_open(coder, &op->session_open);
+		break;
+	case OP_SESSION_REGISTER:
+		code_session_register(coder, &op->session_register);
+		break;
+	case OP_SESSION_ADMIT:
+		coder_u64(coder, &op->session_admit.session);
+		coder_u64(coder, &op->session_admit.forgets);
 		break;
 	case OP_SESSION_CLOSE:
 	case OP_SESSION_FORGET:
@@ -505,6 +520,8 @@ struct fs_key op_key(const struct op *op)
 	case OP_TRANSACT_END:
 		return fs_key_inode(op->resolve.attempt.anchor);
 	case OP_SESSION_OPEN:
+	case OP_SESSION_REGISTER:
+	case OP_SESSION_ADMIT:
 	case OP_SESSION_CLOSE:
 	case OP_SESSION_FORGET:
 	case OP_SESSION_END:
@@ -522,8 +539,9 @@ struct fs_key op_key(const struct op *op)
 
 bool op_is_of_cluster(enum op_kind kind)
 {
-	return kind == OP_SESSION_OPEN || kind == OP_SESSION_CLOSE || kind == OP_SESSION_REMOVE ||
-	       kind == OP_STORE_ENTER || kind == OP_STORE_SET || kind == OP_ALLOCATE;
+	return kind == OP_SESSION_OPEN || kind == OP_SESSION_REGISTER || kind == OP_SESSION_CLOSE ||
+	       kind == OP_SESSION_REMOVE || kind == OP_STORE_ENTER || kind == OP_STORE_SET ||
+	       kind == OP_ALLOCATE;
 }
 
 /* Mistakes that a caller may make, as the errno that it is to see. */

@@ -58,6 +58,8 @@ enum op_kind {
 	OP_PREPARE,
 	OP_RESOLVE,
 	OP_TRANSACT_END,
+	OP_SESSION_REGISTER,
+	OP_SESSION_ADMIT,
 	OP_KIND_END,
 };
 
@@ -175,7 +177,7 @@ struct op_fallocate {
 };
 
 /* copy_file_range(2), at most OP_WRITE_SIZE_MAX bytes at a time. Reply: `offset`, `count`, attributes of the
- * destination `ino`. EINVAL: the ranges overlap in one file. */
+ * destination `ino`. EINVAL: the ranges overlap in one file. EXDEV: the files are in different regions. */
 struct op_copy {
 	uint64_t source;
 	uint64_t source_offset;
@@ -237,12 +239,14 @@ struct op_release {
 #define OP_GRACE_END_COUNT_MAX 64u
 
 /* Ends the grace of inodes: every session that has one of them open has said so by OP_HOLD, or has ended. Inodes that
- * no session holds are deleted. An inode that is not in grace, or not in the region, stays as it is. */
+ * no session holds are deleted. An inode that is not in grace, or not in the region, stays as it is. Reply: `id`, the
+ * first dirid behind the region's range. */
 struct op_grace_end {
 	struct slice inos; /* 8 bytes each, big endian, none twice; 1 to OP_GRACE_END_COUNT_MAX */
 };
 
-/* Makes a session for a mount: its record, and its row among region 1's slots. Reply: `id`. EUSERS: too many. */
+/* Makes a session for a mount: its record, its row among region 1's slots, and its registration (keys.h) for that
+ * region. Reply: `id`. EUSERS: too many. */
 struct op_session_open {
 	uint32_t pid;
 	struct slice host;
@@ -250,13 +254,44 @@ struct op_session_open {
 };
 
 /*
+ * How a region other than 1 comes to know a session (fs/server/registrations.h), before the session's first change there:
+ *
+ *   OP_SESSION_ADMIT     the region: tells `forgets`, the count of the OP_SESSION_FORGETs that it has had, and its range
+ *   OP_SESSION_REGISTER  region 1: registers the range for the session. ENOENT: the session is dying, or there is none.
+ *   OP_SESSION_ADMIT     the region: makes the session's row if the count is still that. Reply: `existed`: it has a row.
+ *
+ * So a region has a row only while region 1 has a registration whose range includes the region's: the end of the session
+ * finds each. The end begins with the session's last registration. From then on a FORGET in the region either comes
+ * after the row, which it deletes, or before it, and then the count differs and no row is made: the count only grows, and
+ * what an answer tells is committed (evaluator.h). Nothing else counts: not who leads, nor how late a step comes. The
+ * halves of a split both have the row and the count.
+ *
+ * Stores ask for these steps, never mounts.
+ */
+struct op_session_register {
+	uint64_t session;
+	uint64_t start, end; /* dirids; `end` is above the last one */
+};
+
+#define OP_FORGETS_UNKNOWN UINT64_MAX
+
+/* Reply: `existed`, or else `id`, the count; `offset` and `count`: the first dirid of the region's range, and the first
+ * behind it. */
+struct op_session_admit {
+	uint64_t session;
+	uint64_t forgets; /* OP_FORGETS_UNKNOWN: makes no row */
+};
+
+/*
  * The steps in which a session ends (namespace.md § How a session ends), whether its mount asks for that or has been
  * silent for too long:
  *
- *   OP_SESSION_CLOSE   region 1: the session is dying. ENOENT: there is none.
- *   OP_SESSION_FORGET  each region: deletes its row and slots, so that its requests are refused from now on
- *   OP_SESSION_END     each region: drops a chunk of its locks and holds. Reply: with `more`, call again from `id`.
- *   OP_SESSION_REMOVE  region 1: deletes its record. EBUSY: the session is live.
+ *   OP_SESSION_CLOSE   region 1: the session is dying, and registers no more. ENOENT: there is none.
+ *   OP_SESSION_FORGET  each region of its registrations: deletes its row and slots, so that its requests are refused from
+ *                      now on. Reply: `id`, the first dirid behind the region's range.
+ *   OP_SESSION_END     the same regions: drops a chunk of its locks and holds. Reply: with `more`, call again from `id`;
+ *                      without, `id` is as above.
+ *   OP_SESSION_REMOVE  region 1: deletes its record and its registrations. EBUSY: the session is live.
  *
  * The coordinator (coordinator.h) takes all steps; a mount may take the first one itself. Each may be repeated.
  *
@@ -305,8 +340,8 @@ struct op_allocate {
  *                     (intent.h), until its intents are just those of `prepared`; then it commits. An error of the
  *                     operation, or an operation without intents, ends the attempt without a commit. Reply: the
  *                     operation's. STATUS_STALE_COMMAND: the attempt is of another term, or of another region.
- *                     STATUS_NOT_READY: its facts contradict each other, as those of several moments may. If the first intent is INTENT_TREE, it comes alone: when it is
- *                     prepared, all facts that the attempt had are void, because directories may have moved.
+ *                     If the first intent is INTENT_TREE, it comes alone: when it is prepared, all facts that the
+ *                     attempt had are void, because directories may have moved.
  *   OP_PREPARE        each other region: puts the intents that lie there. 0, also if they are there. EAGAIN: rows have
  *                     changed since they were seen. EBUSY: an older attempt is in the way. STATUS_INCOMPLETE: younger
  *                     ones are. STATUS_SESSION_UNKNOWN: the session of `age` is to hold an inode (INTENT_HOLDS), and
@@ -360,6 +395,8 @@ struct op {
 		struct op_hold hold;
 		struct op_release release;
 		struct op_session_open session_open;
+		struct op_session_register session_register;
+		struct op_session_admit session_admit;
 		struct op_session_end session_end; /* OP_SESSION_CLOSE, _FORGET, _END, _REMOVE */
 		struct op_format format;
 		struct op_store_enter store_enter;
@@ -373,7 +410,7 @@ struct op {
 };
 
 /* The key of KEY_DATA whose region evaluates the operation. Size 0: operations of op_is_of_cluster; and
- * OP_SESSION_FORGET, OP_SESSION_END, OP_RECLAIM and OP_GRACE_END, which go to every region. */
+ * OP_SESSION_ADMIT, OP_SESSION_FORGET, OP_SESSION_END, OP_RECLAIM and OP_GRACE_END, whose asker knows the region. */
 struct fs_key op_key(const struct op *op);
 /* Is it about the cluster's own records, and so for CLUSTER_REGION alone? */
 bool op_is_of_cluster(enum op_kind kind);
@@ -398,11 +435,12 @@ struct op_reply {
 	int error; /* 0; or -errno of the operation, with which only `blocker` and `before` may be set */
 	bool has_attributes;
 	bool has_other;
-	bool existed; /* op_make */
+	bool existed; /* op_make; op_session_admit: the region has a row of the session */
 	bool more; /* OP_SESSION_END, OP_RECLAIM */
-	uint64_t offset; /* of what was written or copied */
-	uint64_t count; /* bytes written or copied */
-	uint64_t id; /* of a session or store, or the one drawn; OP_SESSION_END: the inode to continue from */
+	uint64_t offset; /* of what was written or copied; see op_session_admit */
+	uint64_t count; /* bytes written or copied; see op_session_admit */
+	/* Of a session or store, or the one drawn; OP_SESSION_ADMIT, _FORGET, _END, OP_GRACE_END: as they say. */
+	uint64_t id;
 	struct attributes attributes; /* after the operation */
 	struct attributes other; /* of an exchange: the inode that got the old name */
 	struct op_victim victim;

@@ -99,6 +99,26 @@ int store_record_decode(struct slice row, struct store_record *record)
 	return finish_reading(&reader);
 }
 
+void registration_encode(uint64_t end, struct writer *writer)
+{
+	writer_u8(writer, RECORD_VERSION);
+	writer_varint(writer, end);
+}
+
+int registration_decode(
+	struct slice key, struct slice row, uint64_t *session, struct registration *registration)
+{
+	struct reader reader = open_row(row);
+	int status = fs_key_parse_registration(key, session, &registration->start);
+
+	registration->end = reader_varint(&reader);
+	if (status == 0)
+		status = finish_reading(&reader);
+	if (status == 0 && (registration->end <= registration->start || registration->end > FS_DIRID_END))
+		status = STATUS_CORRUPT;
+	return status;
+}
+
 void counter_encode(uint64_t last, struct writer *writer)
 {
 	writer_u8(writer, RECORD_VERSION);

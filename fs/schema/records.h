@@ -16,6 +16,7 @@
 #define CLUSTER_REGION		UINT64_C(1) /* the region that has the records */
 #define SESSION_COUNT_MAX	4096u /* EUSERS past it */
 #define STORE_COUNT_MAX		256u /* ENOSPC past it */
+#define REGISTRATIONS_MAX	1024u /* of a session; past it, ranges are joined with what is between them */
 #define RECORD_HOST_SIZE_MAX	255u /* bytes of a host's name */
 #define RECORD_PATH_SIZE_MAX	4095u /* bytes of a mount point */
 #define RECORD_ADDRESS_SIZE_MAX 255u /* bytes of "host:port" or "unix:/path" */
@@ -28,6 +29,8 @@ enum counter_kind {
 	COUNTER_REPLICA = 'r',
 	COUNTER_REGION = 'g', /* region_id_drawn says which id a number is */
 	COUNTER_INODES = 'i', /* not of ids: below, "The number of inodes" */
+	/* Not of ids: how many OP_SESSION_FORGETs a region has had. Both halves of a split have the count. */
+	COUNTER_FORGETS = 'f',
 };
 
 /* The first id of a region that was not there when the cluster began. Those that were have ids from 1 to
@@ -75,6 +78,13 @@ static inline bool store_directory_fits(uint64_t known, uint64_t directory_id)
 	return known == 0 || directory_id == 0 || known == directory_id;
 }
 
+/* A range of dirids, of which a session may have a row in any region (op_session_register). Those of one session do not
+ * touch each other. The first begins at 0, as region 1 does. A session that has none was opened by a version that did
+ * not register: each region may know it. */
+struct registration {
+	uint64_t start, end;
+};
+
 /* Does a store in this state belong to the cluster? Then no other store may have its address. */
 static inline bool store_state_is_in(enum store_state state)
 {
@@ -89,6 +99,11 @@ int session_record_encode(const struct session_record *record, struct writer *wr
 int session_record_decode(struct slice row, struct session_record *record); /* 0 or STATUS_CORRUPT */
 int store_record_encode(const struct store_record *record, struct writer *writer);
 int store_record_decode(struct slice row, struct store_record *record);
+/* The row has the end of the range; the key has the start. */
+void registration_encode(uint64_t end, struct writer *writer);
+/* Of a row and its key. 0 or STATUS_CORRUPT. */
+int registration_decode(
+	struct slice key, struct slice row, uint64_t *session, struct registration *registration);
 void counter_encode(uint64_t last, struct writer *writer);
 int counter_decode(struct slice row, uint64_t *last);
 /* 0 and `*last`, which is 0 when there is no row; or STATUS_CORRUPT, or what the view returned. */

@@ -91,7 +91,7 @@ static bool read_texts(const Raftkv__ReportRequest *message, struct store_report
 
 /* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). `regions` is to be freed
  * with region_reports_unpacked_free. */
-static int read_report(const struct admin *admin, const struct frame *frame, struct store_report *report,
+static int read_report(struct admin *admin, const struct frame *frame, struct store_report *report,
 	struct region_reports_unpacked *regions, bool *is_stale)
 {
 	Raftkv__ReportRequest *message =
@@ -107,8 +107,12 @@ static int read_report(const struct admin *admin, const struct frame *frame, str
 	report->split_dirid = message->split_dirid;
 	*is_stale = is_stale_life(admin, message);
 	stats_from_message(message->stats, &report->stats);
+	report->nameless = message->nameless.len > 0 ? &admin->nameless : NULL;
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
-		read_texts(message, report))
+		read_texts(message, report) &&
+		(!report->nameless ||
+			ino_ranges_decode(slice_of(message->nameless.data, message->nameless.len),
+				&admin->nameless) == 0))
 		status = region_reports_unpack(message, regions);
 	report->regions_term = message->regions_term;
 	report->regions_begin = message->regions_begin;

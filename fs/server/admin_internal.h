@@ -13,6 +13,7 @@ struct admin {
 	uint64_t started; /* env_now */
 	uint64_t placer_term; /* the greatest that a step of placement came with */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1]; /* of the last admin_leader */
+	struct ino_ranges nameless; /* of the last report */
 };
 
 /* The store that coordinates the cluster. */

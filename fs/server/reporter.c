@@ -237,6 +237,8 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	if (options->raftkv)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
+	if (options->survey)
+		survey_fill(options->survey, report);
 	fill_intent(reporter, &report->stats);
 	if (options->oversize)
 		fill_oversize(options->oversize, report);
@@ -265,6 +267,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
 	struct region_reports_packed packed;
 	Raftkv__StoreStats stats;
+	struct buf *nameless = NULL;
 
 	if (region_reports_pack(&request, report->regions, report->region_count, &packed) < 0) {
 		rest(reporter, SOON_NS);
@@ -280,6 +283,9 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.labels = (char *)(uintptr_t)report->labels;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
+	/* Without memory a later report has them. */
+	if (report->nameless && ino_ranges_encode(report->nameless, &nameless) == 0)
+		request.nameless = (ProtobufCBinaryData){.len = nameless->size, .data = nameless->data};
 	request.split_dirid = report->split_dirid;
 	request.regions_term = report->regions_term;
 	request.regions_begin = report->regions_begin;
@@ -288,6 +294,7 @@ static void call(struct reporter *reporter, const struct store_report *report)
 		(struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = reporter_on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
 	region_reports_packed_free(&packed);
+	buf_unref(nameless);
 	if (!reporter->is_calling)
 		rest(reporter, SOON_NS);
 }

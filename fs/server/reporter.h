@@ -16,6 +16,7 @@
 #include "fs/cluster/coordinator.h"
 #include "fs/server/oversize.h"
 #include "fs/server/region_reports.h"
+#include "fs/server/survey.h"
 #include "fs/schema/store_list.h"
 #include "proto/link.h"
 
@@ -41,6 +42,7 @@ struct reporter_options {
 	const struct store_list *seeds; /* the stores that are known at first */
 	struct raftkv *raftkv; /* NULL: the store is not made yet */
 	struct coordinator *coordinator; /* NULL: the store is not made yet */
+	const struct survey *survey; /* NULL: the store is not made yet */
 	struct transactions *transactions; /* NULL: the store is not made yet */
 	const struct oversize *oversize; /* NULL: the store is not made yet */
 	struct region_reports *regions; /* NULL: the store is not made yet */

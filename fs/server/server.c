@@ -10,8 +10,10 @@
 #include "fs/server/load_stores.h"
 #include "fs/server/oversize.h"
 #include "fs/server/peers.h"
+#include "fs/server/registrations.h"
 #include "fs/server/reporter.h"
 #include "fs/server/service.h"
+#include "fs/server/survey.h"
 #include "fs/schema/split_key.h"
 #include "fs/server/transactions.h"
 #include "fs/schema/store_list.h"
@@ -31,6 +33,8 @@ struct server {
 	struct acceptor *acceptor;
 	struct rpc_server *rpc_server;
 	struct peers *peers;
+	struct registrations *registrations;
+	struct survey *survey;
 	struct transactions *transactions;
 	struct coordinator *coordinator;
 	struct service *service;
@@ -252,6 +256,24 @@ static int make_peers(struct server *server, struct status *status)
 	return server->peers ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_registrations(struct server *server, struct status *status)
+{
+	const struct registrations_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.peers = peers_dispatcher(server->peers)};
+
+	server->registrations = registrations_new(&options);
+	return server->registrations ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
+static int make_survey(struct server *server, struct status *status)
+{
+	const struct survey_options options = {.loop = server->options.loops[0], .raftkv = server->raftkv};
+
+	server->survey = survey_new(&options);
+	return server->survey ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_transactions(struct server *server, struct status *status)
 {
 	const struct transactions_options options = {.loop = server->options.loops[0],
@@ -267,6 +289,7 @@ static int make_coordinator(struct server *server, struct status *status)
 {
 	const struct coordinator_options options = {.raftkv = server->raftkv,
 		.loop = server->options.loops[0],
+		.peers = peers_dispatcher(server->peers),
 		.logger = server->options.logger,
 		.expiry_ms = server->options.config->server.session_expiry_ms,
 		.replicas = server->options.config->server.replicas,
@@ -275,8 +298,7 @@ static int make_coordinator(struct server *server, struct status *status)
 		.stores = server->list.addresses,
 		.store_count = server->list.count,
 		.found = on_recorded,
-		.found_argument = server,
-		.peers = peers_dispatcher(server->peers)};
+		.found_argument = server};
 
 	server->coordinator = coordinator_new(&options);
 	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
@@ -287,6 +309,7 @@ static int make_service(struct server *server, struct status *status)
 	const struct service_options options = {.self = &server->self,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.registrations = server->registrations,
 		.transactions = server->transactions,
 		.peers = peers_dispatcher(server->peers),
 		.loop = server->options.loops[0],
@@ -360,6 +383,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
+		.survey = server->survey,
 		.transactions = server->transactions,
 		.oversize = server->oversize,
 		.regions = server->regions,
@@ -375,9 +399,9 @@ static int make_reporter(struct server *server, struct status *status)
 int server_new(const struct server_options *options, struct server **out, struct status *status)
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
-		make_transport, listen_for_all, server_open_store, recall, make_peers, make_transactions,
-		make_coordinator, make_service, make_admin, make_oversize, make_region_reports,
-		make_reporter};
+		make_transport, listen_for_all, server_open_store, recall, make_peers, make_registrations,
+		make_transactions, make_survey, make_coordinator, make_service, make_admin, make_oversize,
+		make_region_reports, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -399,6 +423,7 @@ void server_start(struct server *server)
 {
 	transactions_start(server->transactions);
 	coordinator_start(server->coordinator);
+	survey_start(server->survey);
 	oversize_start(server->oversize);
 	reporter_start(server->reporter);
 }
@@ -444,7 +469,9 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 {
 	server->stopped = stopped;
 	server->stopped_argument = argument;
-	server->stopping = 5;
+	server->stopping = 6;
+	registrations_stop(server->registrations);
+	survey_stop(server->survey, on_hearing_stopped, server);
 	oversize_stop(server->oversize, on_hearing_stopped, server);
 	reporter_stop(server->reporter, on_hearing_stopped, server);
 	acceptor_stop(server->acceptor, on_hearing_stopped, server);
@@ -463,6 +490,8 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	survey_free(server->survey);
+	registrations_free(server->registrations);
 	transactions_free(server->transactions);
 	peers_free(server->peers);
 	coordinator_free(server->coordinator);

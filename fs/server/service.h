@@ -4,7 +4,10 @@
  * A read is answered at once when the leader's lease is valid and its rows are in memory, else after a round of
  * heartbeats or from a worker. A write is proposed with its session's slot. Where this store does not lead the region,
  * the answer names the leader's store, if it is known, or the request is passed on (relay.h), if the mount asks for
- * that. Where the region is not here, or has another epoch, the answer has the routes around it that this store knows. A mount may write only for the session of its link. A write without a session may only open or close one.
+ * that. Where the region is not here, or has another epoch, the answer has the routes around it that this store knows. A
+ * mount may write only for the session of its link; where the region does not know the session yet, it is registered first
+ * (registrations.h). A write without a session may open or close one. On a link without a session, as stores and
+ * administrators have, it may be what stores ask each other for (service_write.c:is_between_stores).
  *
  * A malformed request ends the link. A request that is not allowed is answered with -EPERM, a request over a limit with
  * STATUS_LIMIT. All on the server's loop.
@@ -13,6 +16,7 @@
 #define RAFTKV_FS_SERVER_SERVICE_H
 
 #include "fs/cluster/coordinator.h"
+#include "fs/server/registrations.h"
 #include "fs/server/store_addresses.h"
 #include "fs/schema/store_list.h"
 #include "proto/rpc_server.h"
@@ -30,6 +34,7 @@ struct service_options {
 	const struct link_self *self;
 	struct raftkv *raftkv;
 	struct coordinator *coordinator;
+	struct registrations *registrations; /* on the same loop */
 	struct transactions *transactions;
 	struct dispatcher *peers; /* reaches the leader of any region; on the same loop */
 	struct env_loop *loop; /* of the rpc_server */

@@ -29,6 +29,19 @@ void service_read_finish(struct asked *asked, int status)
 	asked_free(asked);
 }
 
+/* Region 1's own count is exact, if there is no other. */
+static bool is_only_region(struct raftkv *raftkv)
+{
+	struct region range;
+	bool is_only;
+
+	if (raftkv_region_range(raftkv, CLUSTER_REGION, &range) < 0)
+		return false;
+	is_only = !range.end;
+	region_close(&range);
+	return is_only;
+}
+
 /* Answers QUESTION_SPACE with the cluster's room instead of this store's own. */
 static int look_at_room(struct asked *asked, struct raftkv *raftkv, struct view *view, bool may_block)
 {
@@ -37,6 +50,8 @@ static int look_at_room(struct asked *asked, struct raftkv *raftkv, struct view 
 
 	finding.total_units = asked->room.total / FS_UNIT_SIZE;
 	finding.free_units = asked->room.free / FS_UNIT_SIZE;
+	if (!is_only_region(raftkv))
+		finding.inodes = asked->room.inodes;
 	return status == 0 ? finding_encode(&asked->question, &finding, &asked->finding) : status;
 }
 

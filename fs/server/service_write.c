@@ -9,10 +9,14 @@
 #include "proto/plant.h"
 #include "store/rows/slots.h"
 
+#define REGISTRATION_TRIES_MAX 4u /* of one change */
+
 struct service_write {
 	struct service *service;
 	struct rpc_request *request;
 	struct transactions_change change;
+	struct registration_wait wait;
+	uint32_t tries; /* of the session's registration */
 	bool pass_on;
 	size_t payload_size;
 };
@@ -54,10 +58,68 @@ static int pass_on(const struct service_write *written)
 		&message.base, write->payload);
 }
 
+static void service_write_evaluate(struct service_write *written);
+static void service_write_finish(struct service_write *written, int status, struct buf *reply);
+
+static void on_session_registered(struct registration_wait *wait, int status)
+{
+	struct service_write *written = container_of(wait, struct service_write, wait);
+
+	if (status == 0)
+		service_write_evaluate(written);
+	else
+		service_write_finish(written, status, NULL);
+}
+
+/* Region 1 knows every session that there is. Any other region may not know it yet. False: `status` is the answer. */
+static bool register_session(struct service_write *written, int *status)
+{
+	const struct raftkv_write *write = &written->change.write;
+
+	if (*status != STATUS_SESSION_UNKNOWN || write->region == CLUSTER_REGION)
+		return false;
+	/* OP_PREPARE is for the session of another store's change. */
+	written->wait = (struct registration_wait){.region = write->region,
+		.session = written->change.age.session,
+		.done = on_session_registered};
+	*status = written->tries++ < REGISTRATION_TRIES_MAX
+			  ? registrations_ask(written->service->options.registrations, &written->wait)
+			  : STATUS_LIMIT;
+	return *status == 0;
+}
+
 static void service_write_on_done(struct transactions_change *change, int status, struct buf *reply)
 {
 	struct service_write *written = container_of(change, struct service_write, change);
-	const struct raftkv_write *write = &change->write;
+
+	if (!register_session(written, &status))
+		service_write_finish(written, status, reply);
+}
+
+/* Perhaps again: nothing stays of the time before. */
+static void service_write_evaluate(struct service_write *written)
+{
+	const struct raftkv_write *write = &written->change.write;
+
+	written->change = (struct transactions_change){.asked = written->change.asked,
+		.done = service_write_on_done,
+		.write = {
+			.region = write->region,
+			.epoch_version = write->epoch_version,
+			.session = write->session,
+			.slot = write->slot,
+			.sequence = write->sequence,
+			.is_retry = write->is_retry,
+			.is_urgent = write->is_urgent,
+			.body = write->body,
+			.payload = write->payload,
+		}};
+	transactions_write(written->service->options.transactions, &written->change);
+}
+
+static void service_write_finish(struct service_write *written, int status, struct buf *reply)
+{
+	const struct raftkv_write *write = &written->change.write;
 	bool is_passed_on = false;
 
 	if (status == STATUS_NOT_LEADER && written->pass_on) {
@@ -76,10 +138,11 @@ static bool is_of_files(enum op_kind kind)
 	return kind >= OP_MAKE && kind <= OP_RELEASE;
 }
 
-/* What one store asks of another for an operation across regions. */
+/* What one store asks of another: the steps of an operation across regions, and of a session's life. */
 static bool is_between_stores(enum op_kind kind)
 {
-	return kind == OP_PREPARE || kind == OP_RESOLVE;
+	return kind == OP_PREPARE || kind == OP_RESOLVE || kind == OP_SESSION_REGISTER ||
+	       kind == OP_SESSION_FORGET || kind == OP_SESSION_END || kind == OP_GRACE_END;
 }
 
 /* A change with a session must have the link's session. A change without a session has no slot that would detect a
@@ -137,7 +200,6 @@ static int service_write_begin(struct service *service, struct rpc_request *requ
 	written->pass_on = message->pass_on;
 	written->payload_size = payload ? payload->size : 0;
 	written->change.asked = message->asked;
-	written->change.done = service_write_on_done;
 	written->change.write = (struct raftkv_write){
 		.region = message->region,
 		.epoch_version = message->epoch_version,
@@ -150,7 +212,7 @@ static int service_write_begin(struct service *service, struct rpc_request *requ
 		.payload = buf_ref(payload),
 	};
 	service->payload_size += written->payload_size;
-	transactions_write(service->options.transactions, &written->change);
+	service_write_evaluate(written);
 	return 0;
 }
 

@@ -260,6 +260,9 @@ static void on_scanned(struct sweeper *sweeper)
 	}
 	if (is_whole)
 		forget_sightings(sweeper, sweep->region);
+	/* They went before the change began to wait for them. */
+	if (is_whole && sweep->is_hurried && !sweep->intents && !sweeper->transactions->is_stopping)
+		transactions_wake(sweeper->transactions, sweep->region);
 	sweep_clear(&sweep->records);
 	sweep_clear(&sweep->intents);
 }

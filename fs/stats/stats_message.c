@@ -27,6 +27,8 @@ void stats_to_message(const struct store_stats *stats, Raftkv__StoreStats *messa
 	message->space_total = stats->space_total;
 	message->space_available = stats->space_available;
 	message->is_full = stats->is_full;
+	message->inodes = (uint64_t)stats->inodes;
+	message->counts_inodes = stats->counts_inodes;
 	message->data_used = stats->data_used;
 	message->data_total = stats->data_total;
 	message->data_free = stats->data_free;
@@ -54,6 +56,8 @@ void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *s
 	*stats = (struct store_stats){.space_total = message->space_total,
 		.space_available = message->space_available,
 		.is_full = message->is_full,
+		.inodes = (int64_t)message->inodes,
+		.counts_inodes = message->counts_inodes,
 		.data_used = message->data_used,
 		.data_total = message->data_total,
 		.data_free = message->data_free,

@@ -10,8 +10,9 @@
  * them up: other regions wait for them, and perhaps what this region waits for.
  *
  * The order of requests is the order in which their evaluations succeed. A copy of a parked request joins it and shares
- * its answer. What the evaluator calls incomplete is answered at once, and logs nothing. A parked request stays a reader of the block store, so that fetched units keep their content. A step-down
- * answers all requests.
+ * its answer. What the evaluator calls incomplete logs nothing, and is confirmed like any answer that logs nothing. A
+ * parked request stays a reader of the block store, so that fetched units keep their content. A step-down answers all
+ * requests.
  */
 #ifndef RAFTKV_STORE_EVALUATE_EVALUATE_H
 #define RAFTKV_STORE_EVALUATE_EVALUATE_H

@@ -107,7 +107,7 @@ void evaluate_queue_first(struct evaluations *evaluations, struct raftkv_write *
 
 /* ---- propose.c ---- */
 
-/* Proposes the mutations, or confirms an outcome without any, unless it is incomplete; the answer follows. Takes parts of `outcome`. */
+/* Proposes the mutations, or confirms an outcome without any; the answer follows. Takes parts of `outcome`. */
 void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome);
 
 /* ---- park.c ---- */

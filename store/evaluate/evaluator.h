@@ -45,7 +45,7 @@ enum split_fate {
 struct evaluator_ops {
 	/* 0: evaluated; `*reply` gets a reference to the reply, which holds the operation's own errno.
 	 * STATUS_WOULD_BLOCK from the view must be returned. STATUS_INCOMPLETE: nothing is logged, not even for a
-	 * retry, and the caller gets the reply with that status, without a confirmation. Any other error fails the
+	 * retry, and the caller gets the reply with that status, confirmed as above. Any other error fails the
 	 * operation (STATUS_MALFORMED, STATUS_UNSUPPORTED, STATUS_CORRUPT, -EIO, -ENOMEM, STATUS_LIMIT); a retry gets
 	 * the same one, unless it is -ENOMEM, STATUS_KEY_NOT_IN_REGION, STATUS_STALE_COMMAND or STATUS_NOT_READY. On an
 	 * error, mutations and reply are dropped. */

@@ -157,9 +157,7 @@ static void confirm(struct evaluations *evaluations, struct raftkv_write *write,
 
 void evaluate_conclude(struct evaluations *evaluations, struct raftkv_write *write, struct outcome *outcome)
 {
-	if (outcome->status == STATUS_INCOMPLETE)
-		evaluate_finish(write, STATUS_INCOMPLETE, outcome->reply);
-	else if (outcome->mutations.count > 0)
+	if (outcome->mutations.count > 0)
 		evaluate_propose(evaluations, write, outcome);
 	else
 		confirm(evaluations, write, outcome);

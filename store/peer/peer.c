@@ -238,12 +238,23 @@ bool peer_expects_to_lead(const struct peer *peer)
 	return peer_led_parent(peer) && !peer_has_leader(peer);
 }
 
-/* The replica of a new region on the store that led the region before the split campaigns until it leads: the others
- * may apply the split a little later, and know nothing of the new region before. */
+/* Somebody leads the new region, so the leader of the region before has applied the split. From now on it is a region
+ * as any other: its leadership may be handed over, and is not taken back. */
+static void end_beginning(struct peer *peer)
+{
+	peer->leads_until = peer->waits_until = 0;
+}
+
+/* The replica of a new region on the store that led the region before the split campaigns until somebody leads: the
+ * others may apply the split a little later, and know nothing of the new region before. */
 static void lead_half(struct peer *peer)
 {
 	uint64_t now;
 
+	if (peer->leads_until == 0 && peer->waits_until == 0)
+		return;
+	if (peer_has_leader(peer))
+		end_beginning(peer);
 	if (!peer_expects_to_lead(peer))
 		return;
 	now = env_now(peer_engines(peer)->env);

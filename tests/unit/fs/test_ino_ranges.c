@@ -68,6 +68,43 @@ static void it_is_full_of_ranges_or_of_inodes(void **state)
 	expect_same(ranges, ranges + 1);
 }
 
+static void sets_are_joined(void **state)
+{
+	struct ino_ranges *one = *state, *other = one + 1, *joined = calloc(1, sizeof *joined);
+	const uint64_t members[] = {1, 2, 3, 4, 9, 20, 21};
+	struct ino_position position = {0};
+	uint64_t ino;
+
+	assert_non_null(joined);
+	ino_ranges_clear(one);
+	ino_ranges_clear(other);
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		if (i % 2 == 0 || members[i] == 4)
+			ino_ranges_add(one, members[i]);
+		if (i % 2 == 1 || members[i] == 9)
+			ino_ranges_add(other, members[i]);
+	}
+	ino_ranges_join(one, other, joined);
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		assert_true(ino_ranges_next(joined, &position, &ino));
+		assert_int_equal(ino, members[i]);
+	}
+	assert_false(ino_ranges_next(joined, &position, &ino));
+	assert_int_equal(joined->range_count, 3);
+	ino_ranges_clear(one);
+	ino_ranges_clear(other);
+	ino_ranges_join(one, other, joined);
+	assert_int_equal(joined->count, 0);
+	for (uint64_t i = 0; i < INO_RANGES_COUNT_MAX; i++)
+		ino_ranges_add(one, i + 7);
+	ino_ranges_add(other, 6);
+	ino_ranges_join(one, other, joined);
+	assert_int_equal(joined->count, INO_RANGES_COUNT_MAX);
+	assert_true(ino_ranges_has(joined, 6));
+	assert_false(ino_ranges_has(joined, INO_RANGES_COUNT_MAX + 6));
+	free(joined);
+}
+
 static void what_nobody_encodes_is_refused(void **state)
 {
 	static const struct {
@@ -94,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(neighbours_share_a_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_is_full_of_ranges_or_of_inodes, setup, teardown),
+		cmocka_unit_test_setup_teardown(sets_are_joined, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_encodes_is_refused, setup, teardown),
 	};
 

@@ -270,7 +270,8 @@ static void other_regions_are_not_touched(void **state)
 
 		snprintf(name, sizeof name, "o%d", i);
 		other = fs_make(fs, FS_ROOT_INO, name, S_IFDIR | 0755);
-		assert_true(is_ino(other) && fs_ino_dirid((uint64_t)other) < fs_ino_dirid(d));
+		assert_true(other == STATUS_INCOMPLETE ||
+			    (is_ino(other) && fs_ino_dirid((uint64_t)other) < fs_ino_dirid(d)));
 	}
 	fs->region_end = (struct slice){0};
 }
@@ -293,8 +294,8 @@ static void dirids_come_from_the_region(void **state)
 		child = fs_make(fs, d, name, S_IFDIR | 0755);
 		assert_true(is_ino(child) && fs_ino_dirid((uint64_t)child) > fs_ino_dirid(d));
 	}
-	fs->region_end = fs_key_slice(&end); /* one dirid, and it is in use */
-	assert_int_equal(fs_make(fs, d, "none", S_IFDIR | 0755), -ENOSPC);
+	fs->region_end = fs_key_slice(&end); /* one dirid, and it is in use: others have more */
+	assert_int_equal(fs_make(fs, d, "none", S_IFDIR | 0755), STATUS_INCOMPLETE);
 	assert_true(is_ino(fs_make(fs, d, "file", S_IFREG | 0644)));
 	fs->region_start = fs->region_end = (struct slice){0};
 }

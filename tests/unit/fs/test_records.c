@@ -63,10 +63,141 @@ static void a_session_ends_in_steps(void **state)
 	assert_true(is_let_in(fs, other));
 	assert_int_equal(end_step(fs, OP_SESSION_END, session), 0);
 	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), 0);
-	assert_int_equal(memory_view_count_rows(fs->memory), rows);
+	/* The count of the forgotten has come. */
+	assert_int_equal(memory_view_count_rows(fs->memory), rows + 1);
 	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), 0);
 	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, session), -ENOENT);
 	assert_true(open_session(fs) > session);
+}
+
+static int register_range(struct fs_harness *fs, uint64_t session, uint64_t start, uint64_t end)
+{
+	return run(fs, (struct op){.kind = OP_SESSION_REGISTER, .session_register = {session, start, end}});
+}
+
+struct ranges {
+	uint32_t count;
+	struct registration ranges[REGISTRATIONS_MAX + 1];
+};
+
+static int take_registration(void *argument, struct slice key, struct slice value)
+{
+	struct ranges *ranges = argument;
+	uint64_t session;
+
+	assert_in_range(ranges->count, 0, REGISTRATIONS_MAX);
+	return registration_decode(key, value, &session, &ranges->ranges[ranges->count++]);
+}
+
+static void read_ranges(struct fs_harness *fs, uint64_t session, struct ranges *ranges)
+{
+	struct fs_key low = fs_key_registrations(session), high = fs_key_after(&low);
+
+	ranges->count = 0;
+	assert_int_equal(view_scan(fs->view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high),
+				 take_registration, ranges),
+		0);
+}
+
+static void expect_ranges(
+	struct fs_harness *fs, uint64_t session, uint32_t count, const struct registration *expected)
+{
+	static struct ranges found;
+
+	read_ranges(fs, session, &found);
+	assert_int_equal(found.count, count);
+	assert_memory_equal(found.ranges, expected, count * sizeof *expected);
+}
+
+/* Region 1 ends at dirid 10. */
+static void use_a_part(struct fs_harness *fs, struct fs_key *end)
+{
+	*end = fs_key_dirid(10);
+	fs->region_end = fs_key_slice(end);
+}
+
+static void what_touches_is_registered_as_one(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct fs_key end;
+	uint64_t session;
+
+	use_a_part(fs, &end);
+	session = open_session(fs);
+	expect_ranges(fs, session, 1, (struct registration[]){{0, 10}});
+	assert_int_equal(register_range(fs, session, 20, 30), 0);
+	assert_int_equal(register_range(fs, session, 40, 50), 0);
+	expect_ranges(fs, session, 3, (struct registration[]){{0, 10}, {20, 30}, {40, 50}});
+	assert_int_equal(register_range(fs, session, 42, 50), 0);
+	assert_int_equal(fs->mutation_count, 0);
+	assert_int_equal(register_range(fs, session, 30, 35), 0);
+	assert_int_equal(register_range(fs, session, 38, 41), 0);
+	expect_ranges(fs, session, 3, (struct registration[]){{0, 10}, {20, 35}, {38, 50}});
+	assert_int_equal(register_range(fs, session, 34, 39), 0);
+	expect_ranges(fs, session, 2, (struct registration[]){{0, 10}, {20, 50}});
+	assert_int_equal(register_range(fs, session, 15, FS_DIRID_END), 0);
+	expect_ranges(fs, session, 2, (struct registration[]){{0, 10}, {15, FS_DIRID_END}});
+	assert_int_equal(register_range(fs, session, 10, 15), 0);
+	expect_ranges(fs, session, 1, (struct registration[]){{0, FS_DIRID_END}});
+	assert_int_equal(register_range(fs, session + 1, 10, 15), -ENOENT);
+	assert_int_equal(end_step(fs, OP_SESSION_CLOSE, session), 0);
+	assert_int_equal(register_range(fs, session, 10, 15), -ENOENT);
+	assert_int_equal(end_step(fs, OP_SESSION_REMOVE, session), 0);
+	expect_ranges(fs, session, 0, NULL);
+}
+
+/* All that was ever registered stays covered. */
+static void registrations_are_limited(void **state)
+{
+	static struct ranges found;
+	struct fs_harness *fs = *state;
+	struct fs_key end;
+	uint64_t session;
+
+	use_a_part(fs, &end);
+	session = open_session(fs);
+	for (uint64_t i = REGISTRATIONS_MAX + 20; i > 0; i--)
+		assert_int_equal(register_range(fs, session, 100 * i, 100 * i + 50), 0);
+	read_ranges(fs, session, &found);
+	assert_int_equal(found.count, REGISTRATIONS_MAX);
+	for (uint64_t i = REGISTRATIONS_MAX + 20; i > 0; i--) {
+		uint32_t covering = 0;
+
+		for (uint32_t j = 0; j < found.count; j++)
+			covering += found.ranges[j].start <= 100 * i && found.ranges[j].end >= 100 * i + 50;
+		assert_int_equal(covering, 1);
+	}
+	for (uint32_t j = 1; j < found.count; j++)
+		assert_true(found.ranges[j].start > found.ranges[j - 1].end);
+	assert_int_equal(found.ranges[0].start, 0);
+}
+
+static void a_region_admits_by_its_count(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct op admit = {.kind = OP_SESSION_ADMIT, .session_admit = {77, OP_FORGETS_UNKNOWN}};
+	struct fs_key end;
+
+	use_a_part(fs, &end);
+	assert_int_equal(run(fs, admit), 0);
+	assert_false(fs->reply.existed);
+	assert_int_equal(fs->mutation_count, 0);
+	assert_int_equal(fs->reply.id, 0);
+	assert_int_equal(fs->reply.offset, 0);
+	assert_int_equal(fs->reply.count, 10);
+	admit.session_admit.forgets = 0;
+	assert_int_equal(end_step(fs, OP_SESSION_FORGET, 77), 0);
+	assert_int_equal(fs->reply.id, 10);
+	assert_int_equal(run(fs, admit), 0);
+	assert_false(fs->reply.existed);
+	assert_int_equal(fs->reply.id, 1);
+	assert_false(is_let_in(fs, 77));
+	admit.session_admit.forgets = 1;
+	assert_int_equal(run(fs, admit), 0);
+	assert_true(fs->reply.existed);
+	assert_true(is_let_in(fs, 77));
+	assert_int_equal(end_step(fs, OP_SESSION_END, 77), 0);
+	assert_int_equal(fs->reply.id, 10);
 }
 
 static void sessions_are_limited(void **state)
@@ -299,6 +430,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_ends_in_steps),
+		TEST(what_touches_is_registered_as_one),
+		TEST(registrations_are_limited),
+		TEST(a_region_admits_by_its_count),
 		TEST(sessions_are_limited),
 		TEST(a_session_says_whose_it_is),
 		TEST(ids_of_stores_are_never_given_again),

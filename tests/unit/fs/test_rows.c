@@ -240,6 +240,8 @@ static void operations_survive(void **state)
 		{.kind = OP_PREPARE, .prepare = {attempt, {1, 2, 3}, 4, 5, intents}},
 		{.kind = OP_RESOLVE, .resolve = {attempt, true, slice_of("\1\2\1\3", 4)}},
 		{.kind = OP_TRANSACT_END, .resolve = {.attempt = attempt}},
+		{.kind = OP_SESSION_REGISTER, .session_register = {1, 2, FS_DIRID_END}},
+		{.kind = OP_SESSION_ADMIT, .session_admit = {1, OP_FORGETS_UNKNOWN}},
 	};
 
 	(void)state;
@@ -247,9 +249,9 @@ static void operations_survive(void **state)
 	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
 		expect_same_op(&ops[i]);
 		assert_int_equal(op_key(&ops[i]).size > 0,
-			!op_is_of_cluster(ops[i].kind) && ops[i].kind != OP_SESSION_FORGET &&
-				ops[i].kind != OP_SESSION_END && ops[i].kind != OP_RECLAIM &&
-				ops[i].kind != OP_GRACE_END);
+			!op_is_of_cluster(ops[i].kind) && ops[i].kind != OP_SESSION_ADMIT &&
+				ops[i].kind != OP_SESSION_FORGET && ops[i].kind != OP_SESSION_END &&
+				ops[i].kind != OP_RECLAIM && ops[i].kind != OP_GRACE_END);
 	}
 }
 
@@ -263,6 +265,10 @@ static void bad_operations_are_not_sent(void **state)
 	op = (struct op){.kind = OP_MAKE, .make = {.name = slice_of("a", 1), .mode = S_IFLNK}};
 	assert_int_equal(op_encode(&op, &body), -EINVAL);
 	op = (struct op){.kind = OP_GRACE_END, .grace_end = {slice_of("9 bytes..", 9)}};
+	assert_int_equal(op_encode(&op, &body), -EINVAL);
+	op = (struct op){.kind = OP_SESSION_REGISTER, .session_register = {1, 2, 2}};
+	assert_int_equal(op_encode(&op, &body), -EINVAL);
+	op = (struct op){.kind = OP_SESSION_REGISTER, .session_register = {1, 2, FS_DIRID_END + 1}};
 	assert_int_equal(op_encode(&op, &body), -EINVAL);
 	op = (struct op){.kind = OP_GRACE_END};
 	assert_int_equal(op_encode(&op, &body), -EINVAL);

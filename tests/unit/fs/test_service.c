@@ -173,8 +173,8 @@ static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
 
 static void what_is_the_coordinators_is_refused(void **state)
 {
-	static const enum op_kind kinds[] = {OP_SESSION_END, OP_SESSION_FORGET, OP_SESSION_REMOVE, OP_RECLAIM,
-		OP_FORMAT, OP_STORE_SET, OP_ALLOCATE, OP_GRACE_END};
+	static const enum op_kind kinds[] = {
+		OP_SESSION_ADMIT, OP_SESSION_REMOVE, OP_RECLAIM, OP_FORMAT, OP_STORE_SET, OP_ALLOCATE};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -184,10 +184,26 @@ static void what_is_the_coordinators_is_refused(void **state)
 			op.store_set.state = STORE_UP;
 		if (kinds[i] == OP_ALLOCATE)
 			op.allocate.counter = COUNTER_SESSION;
-		if (kinds[i] == OP_GRACE_END)
-			op.grace_end.inos = slice_of("12345678", 8);
 		assert_int_equal(run_op(fixture, 7, 7, &op), -EPERM);
 		assert_int_equal(run_op(fixture, 0, 0, &op), -EPERM);
+	}
+}
+
+static void what_stores_ask_for_comes_without_a_session(void **state)
+{
+	const struct op ops[] = {
+		{.kind = OP_SESSION_FORGET, .session_end.session = 77},
+		{.kind = OP_SESSION_END, .session_end.session = 77},
+		{.kind = OP_GRACE_END, .grace_end.inos = slice_of("12345678", 8)},
+		{.kind = OP_SESSION_REGISTER, .session_register = {77, 0, 1}},
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+		assert_int_equal(run_op(fixture, 7, 7, &ops[i]), -EPERM);
+		assert_int_equal(run_op(fixture, 7, 0, &ops[i]), -EPERM);
+		assert_int_equal(
+			run_op(fixture, 0, 0, &ops[i]), ops[i].kind == OP_SESSION_REGISTER ? -ENOENT : 0);
 	}
 }
 
@@ -673,6 +689,7 @@ int main(void)
 		TEST(another_ones_session_is_refused),
 		TEST(sessions_are_opened_by_all_and_closed_by_their_own),
 		TEST(what_is_the_coordinators_is_refused),
+		TEST(what_stores_ask_for_comes_without_a_session),
 		TEST(a_payload_belongs_to_a_write),
 		TEST(too_many_payloads_are_put_off),
 		TEST(another_region_is_not_here),

@@ -53,17 +53,36 @@ static void silence_ends_a_session_after_a_period(void **state)
 	assert_true(is_expired(table, 50 + EXPIRY, 1));
 }
 
+static uint64_t find_dying(struct session_table *table, uint64_t after)
+{
+	uint64_t session;
+
+	assert_true(session_table_find_dying(table, after, &session));
+	return session;
+}
+
+static void the_dying_take_turns(void **state)
+{
+	struct session_table *table = *state;
+
+	session_table_set_dying(table, 1);
+	assert_int_equal(find_dying(table, 0), 1);
+	assert_int_equal(find_dying(table, 1), 2);
+	assert_int_equal(find_dying(table, 2), 1);
+	assert_int_equal(find_dying(table, UINT64_MAX), 1);
+}
+
 static void who_is_dying_or_gone_is_told_so(void **state)
 {
 	struct session_table *table = *state;
 	uint64_t session = 0;
 
-	assert_true(session_table_find_dying(table, &session));
+	assert_true(session_table_find_dying(table, 0, &session));
 	assert_int_equal(session, 2);
 	assert_int_equal(beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
 	session_table_remove(table, 2);
 	assert_int_equal(beat(table, 2, 11), STATUS_SESSION_UNKNOWN);
-	assert_false(session_table_find_dying(table, &session));
+	assert_false(session_table_find_dying(table, 0, &session));
 	session_table_set_dying(table, 1);
 	assert_int_equal(beat(table, 1, 11), STATUS_SESSION_UNKNOWN);
 	assert_false(is_expired(table, 10 + EXPIRY, 1));
@@ -172,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(silence_ends_a_session_after_a_period, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_dying_or_gone_is_told_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_dying_take_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(session_newer_than_the_records_is_believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(telling_again_leaves_the_period_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(grant_gives_everybody_a_period, setup, teardown),

@@ -158,12 +158,23 @@ static void the_upper_half_counts_from_zero(void **state)
 	writer_close(&zero);
 }
 
+static void both_halves_have_forgotten_as_many_sessions(void **state)
+{
+	struct fs_key row = fs_key_counter(COUNTER_FORGETS);
+	struct slice value = slice_of("\1\5", 2);
+
+	(void)state;
+	assert_int_equal(fate(&row, &value), SPLIT_IS_COPIED);
+	assert_int_equal(slice_compare(value, slice_of("\1\5", 2)), 0);
+}
+
 static void other_rows_stay(void **state)
 {
 	const struct fs_key rows[] = {fs_key_counter(COUNTER_SESSION), fs_key_counter(COUNTER_REGION),
-		fs_key_session(UINT64_MAX), fs_key_store(UINT64_MAX), fs_key_holds(UINT64_MAX),
-		fs_key_garbage_all(), fs_key_intents(UINT64_MAX), fs_key_committed_all(),
-		{.size = 3, .bytes = "Ci"}, {.size = 9, .bytes = "\377\377\377"}, {.size = 0}};
+		fs_key_session(UINT64_MAX), fs_key_registration(UINT64_MAX, FS_DIRID_END - 1),
+		fs_key_store(UINT64_MAX), fs_key_holds(UINT64_MAX), fs_key_garbage_all(),
+		fs_key_intents(UINT64_MAX), fs_key_committed_all(), {.size = 3, .bytes = "Ci"},
+		{.size = 9, .bytes = "\377\377\377"}, {.size = 0}};
 	struct fs_key count = fs_key_counter(COUNTER_INODES);
 	struct slice value = slice_of("\1\5", 2), damaged = slice_of("\7", 1);
 
@@ -265,6 +276,7 @@ int main(void)
 		cmocka_unit_test(dirids_lie_whole_in_a_region),
 		cmocka_unit_test(hints_go_with_their_inode),
 		cmocka_unit_test(the_upper_half_counts_from_zero),
+		cmocka_unit_test(both_halves_have_forgotten_as_many_sessions),
 		cmocka_unit_test(other_rows_stay),
 		cmocka_unit_test_setup_teardown(a_count_may_be_negative, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_region_without_a_count_stays_without, setup, teardown),

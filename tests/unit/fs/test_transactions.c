@@ -873,6 +873,17 @@ static void a_wait_ends_with_the_leadership_and_in_time(void **state)
 	expect_end(change, STATUS_NOT_READY, 0);
 }
 
+static void what_has_gone_before_the_wait_began_ends_it(void **state)
+{
+	struct fixture *fixture = *state;
+
+	rename_at(fixture, 0, 1);
+	end_lacking_ends(fixture);
+	run_for(fixture, SIM_S / 4);
+	assert_int_equal(in_store(fixture).kind, OP_RENAME);
+	end_write_with(fixture, 0);
+}
+
 /* What it waits for may wait for its own. */
 static void nobody_waits_with_intents_elsewhere(void **state)
 {
@@ -1073,6 +1084,7 @@ int main(void)
 		TEST(intents_in_the_way_are_waited_for_and_the_oldest_goes_first),
 		TEST(only_so_many_wait),
 		TEST(a_wait_ends_with_the_leadership_and_in_time),
+		TEST(what_has_gone_before_the_wait_began_ends_it),
 		TEST(nobody_waits_with_intents_elsewhere),
 		TEST(what_is_in_the_way_is_asked_about_soon),
 		TEST(a_pending_attempt_keeps_its_intents),

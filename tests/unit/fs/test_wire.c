@@ -92,6 +92,9 @@ static const struct recorded_op ops[] = {
 		{.kind = OP_PREPARE, .prepare = {ATTEMPT, {UINT64_MAX, 500, 12}, 5000, 3, TEXT("\3\1\3\1")}}},
 	{"resolve", {.kind = OP_RESOLVE, .resolve = {ATTEMPT, true, TEXT("\1\3\2\4")}}},
 	{"transact_end", {.kind = OP_TRANSACT_END, .resolve = {.attempt = ATTEMPT}}},
+	{"session_register",
+		{.kind = OP_SESSION_REGISTER, .session_register = {500, 300, UINT64_C(1) << 36}}},
+	{"session_admit", {.kind = OP_SESSION_ADMIT, .session_admit = {500, 301}}},
 };
 
 static const char *name_of(char name[NAME_SIZE], const char *folder, const char *file)

@@ -62,6 +62,10 @@ static const struct {
 	{&raftkv__admin_request__descriptor, "message/AdminRequest.key"},
 	{&raftkv__admin_reply__descriptor, "message/AdminReply.key"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.split_dirid"},
+	{&raftkv__report_request__descriptor, "message/ReportRequest.nameless"},
+	{&raftkv__report_request__descriptor, "message/ReportRequest.regions"},
+	{&raftkv__report_reply__descriptor, "message/ReportReply.term"},
+	{&raftkv__overview_reply__descriptor, "message/OverviewReply.labels"},
 };
 
 /* ---- Values that name their field ---- */

@@ -707,6 +707,33 @@ static void split_that_the_leader_has_not_applied_ends_its_lease(void **state)
 	assert_true(led >= 5);
 }
 
+static bool leads_2_at_2(void *argument)
+{
+	return sim_cluster_leader_of(argument, 2) == 2;
+}
+
+/* It stays where it was handed: the store that led the region before does not take it back. */
+static void leadership_of_the_new_region_is_handed_over_at_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct sim_cluster cluster;
+		uint64_t term;
+
+		begin(&cluster, 400 + seed, 1000);
+		assert_int_equal(split_at(&cluster, 1), 0);
+		assert_int_equal(sim_cluster_await_leader_of(&cluster, 2), 1);
+		sim_cluster_run(&cluster, seed * 50 * SIM_MS);
+		assert_int_equal(raftkv_transfer_leader(raftkv_of(&cluster, 1), 2, 2), 0);
+		assert_true(sim_run(cluster.world, PATIENCE, leads_2_at_2, &cluster));
+		term = status_of(&cluster, 2, 2).term;
+		sim_cluster_run(&cluster, 10 * (uint64_t)SIM_S);
+		assert_int_equal(status_of(&cluster, 2, 2).term, term);
+		assert_whole(&cluster);
+		sim_cluster_close(&cluster);
+	}
+}
+
 /* ---- Power loss ------------------------------------------------------------------------------------------------- */
 
 static bool is_down(void *argument)
@@ -840,6 +867,7 @@ int main(void)
 		cmocka_unit_test(region_stays_when_the_one_it_was_split_off_is_replaced),
 		cmocka_unit_test(narrower_snapshot_survives_power_loss),
 		cmocka_unit_test(split_that_the_leader_has_not_applied_ends_its_lease),
+		cmocka_unit_test(leadership_of_the_new_region_is_handed_over_at_once),
 		cmocka_unit_test(power_fails_at_any_change_of_rows),
 		cmocka_unit_test(power_fails_at_any_disk_operation),
 		cmocka_unit_test(power_of_all_fails_after_a_split),
