@@ -77,7 +77,7 @@ static void number_labels(const struct store_table *table, struct balance_store 
 				continue;
 			while (slice_compare(labels_at(table->entries[same].labels, place), label) != 0)
 				same++;
-			stores[i].labels[place] = same + 1;
+			stores[i].labels[place] = planted("coordinator:labels_differ") ? i + 1 : same + 1;
 		}
 }
 

@@ -62,6 +62,7 @@ struct kept {
 	struct afar calls[CALLS];
 	uint64_t free[STORES]; /* bytes that the stores say are free */
 	uint32_t dead_after_s;
+	const char *labels[STORES];
 	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
 	uint32_t made; /* files */
 	uint32_t afar_count; /* requests from store to store */
@@ -290,6 +291,8 @@ static void fill_report(struct kept *kept, uint32_t number, struct store_report 
 	report->stats.leaders = stats.leaders;
 	report->stats.regions = stats.regions + (number == 0 ? kept->unknown : 0);
 	strcpy(report->address, addresses[number]);
+	if (kept->labels[number])
+		strcpy(report->labels, kept->labels[number]);
 }
 
 /* To every coordinator: one takes it. */
@@ -740,6 +743,39 @@ static void nothing_is_placed_before_all_have_told_their_regions(void **state)
 	kept_free(kept);
 }
 
+static bool has_both(struct kept *kept, uint64_t region, uint64_t one, uint64_t other)
+{
+	struct raftkv_region_status status;
+	uint32_t leader = sim_cluster_await_leader_of(&kept->cluster, region), count = 0;
+
+	assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
+	for (uint32_t i = 0; i < status.member_count; i++)
+		count += status.members[i].peer.store == one || status.members[i].peer.store == other;
+	return count == 2;
+}
+
+/* Stores 1 and 3 are in one zone, whatever their hosts. */
+static void replicas_are_spread_over_the_zones(void **state)
+{
+	static const char *const labels[STORES] = {
+		"zone=a,host=1", "zone=b,host=1", "zone=a,host=2", "zone=c"};
+	struct kept *kept = kept_new_with(97, REGIONS);
+	uint32_t crowded = REGIONS;
+
+	(void)state;
+	memcpy(kept->labels, labels, sizeof labels);
+	begin(kept);
+	for (int i = 0; i < 600 && crowded > 0; i++) {
+		pass(kept, 200 * SIM_MS);
+		crowded = 0;
+		for (uint64_t region = 1; region <= REGIONS; region++)
+			crowded += has_both(kept, region, 1, 3);
+	}
+	assert_int_equal(crowded, 0);
+	await_placed(kept, 0);
+	kept_free(kept);
+}
+
 /* Such a region may have a replica on the store that is to go. */
 static void no_store_is_removed_while_regions_are_unknown(void **state)
 {
@@ -802,6 +838,7 @@ int main(void)
 		cmocka_unit_test(the_next_coordinator_goes_on_with_all_regions),
 		cmocka_unit_test(nothing_is_placed_before_all_have_told_their_regions),
 		cmocka_unit_test(no_store_is_removed_while_regions_are_unknown),
+		cmocka_unit_test(replicas_are_spread_over_the_zones),
 		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 
