@@ -161,8 +161,9 @@ struct coordinator_overview {
 	uint32_t session_count;
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);
-/* The next step of the region's placement. PLACEMENT_STUCK: it is to leave a store, or has too few voters, and no store
- * can take it. PLACEMENT_REST also where this store does not coordinate the cluster. */
-enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region);
+/* Calls `each` for each region whose placement does not rest: PLACEMENT_STUCK: it is to leave a store, or has too few
+ * voters, and no store can take it. `max` at most. Where this store does not coordinate the cluster there are none. */
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument);
 
 #endif

@@ -103,19 +103,64 @@ static void imagine(
 	}
 }
 
-enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region)
+/* Does it have as many voters as it can, on stores that are up? Most do, so that no step has to be thought of. */
+static bool rests(
+	const struct region_table *table, const struct region_entry *entry, const struct placement *placement)
 {
-	const struct region_move *move = coordinator_find_move(coordinator, region);
-	const struct region_entry *entry = region_table_find(&coordinator->places->table, region);
-	struct placement_store stores[STORE_COUNT_MAX];
-	struct coordinator_region imagined;
-	struct placement placement;
+	const struct region_replica *replicas = region_entry_replicas(entry);
+	uint32_t voters = 0, up = 0;
 
-	if (coordinator->term == 0 || (!entry && !move))
-		return PLACEMENT_REST;
-	if (move && (move->step.kind != PLACEMENT_STUCK || !entry))
-		return move->step.kind;
+	for (uint32_t i = 0; i < placement->store_count; i++)
+		up += placement->stores[i].state == STORE_UP;
+	for (uint32_t i = 0; i < entry->replica_count; i++) {
+		voters += (replicas[i].roles & REGION_VOTER) != 0;
+		for (uint32_t k = 0; k < placement->store_count; k++)
+			if (placement->stores[k].id == table->stores[replicas[i].store].id &&
+				placement->stores[k].state != STORE_UP)
+				return false;
+	}
+	return voters >= placement_wanted(placement->replicas, voters, up);
+}
+
+/* Of a region without a move. */
+static bool is_stuck(
+	struct coordinator *coordinator, const struct region_entry *entry, struct placement *placement)
+{
+	struct coordinator_region imagined;
+
+	if (rests(&coordinator->places->table, entry, placement))
+		return false;
 	imagine(coordinator, entry, &imagined);
-	placement = coordinator_placement(coordinator, &imagined, stores);
-	return placement_next(&placement).kind == PLACEMENT_STUCK ? PLACEMENT_STUCK : PLACEMENT_REST;
+	placement->members = imagined.members;
+	placement->member_count = imagined.member_count;
+	placement->leader = imagined.leader;
+	placement->last_index = imagined.last_index;
+	return placement_next(placement).kind == PLACEMENT_STUCK;
+}
+
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument)
+{
+	const struct region_table *table = &coordinator->places->table;
+	const struct coordinator_region none = {0};
+	struct placement_store stores[STORE_COUNT_MAX];
+	struct placement placement = coordinator_placement(coordinator, &none, stores);
+	uint32_t count = 0;
+
+	if (coordinator->term == 0)
+		return;
+	for (uint32_t i = 0; i < table->count && count < max; i++) {
+		const struct region_entry *entry = region_table_at(table, i);
+		const struct region_move *move = coordinator_find_move(coordinator, entry->id);
+		enum placement_kind step = PLACEMENT_REST;
+
+		if (move)
+			step = move->step.kind;
+		else if (is_stuck(coordinator, entry, &placement))
+			step = PLACEMENT_STUCK;
+		if (step == PLACEMENT_REST)
+			continue;
+		each(argument, entry->id, step);
+		count++;
+	}
 }

@@ -8,6 +8,7 @@
 #include "proto/units.h"
 
 #define OVERVIEW_REGIONS_MAX 4096u
+#define OVERVIEW_STEPS_MAX   4096u
 
 struct store_draft {
 	Raftkv__OverviewStore message;
@@ -21,9 +22,11 @@ struct overview_draft {
 	struct store_draft *stores;
 	struct region_draft *regions;
 	Raftkv__OverviewSession *sessions;
+	Raftkv__PlannedStep *steps;
 	Raftkv__OverviewStore **store_pointers;
 	Raftkv__OverviewRegion **region_pointers;
 	Raftkv__OverviewSession **session_pointers;
+	Raftkv__PlannedStep **step_pointers;
 };
 
 /* ---- Stores and sessions ---- */
@@ -106,10 +109,20 @@ static int fill_region(struct admin *admin, struct overview_draft *draft, uint32
 	if (raftkv_region_range(admin->options.raftkv, entry->id, &range) == 0)
 		region_draft_take_range(region, &range);
 	region->message.leader = leader_of(entry);
-	region->message.step = coordinator_step(admin->options.coordinator, entry->id);
 	draft->region_pointers[i] = &region->message;
 	return region_draft_set_members(
 		region, entry->epoch, members, list_members(admin, draft, entry, members));
+}
+
+static void add_step(void *argument, uint64_t region, enum placement_kind step)
+{
+	struct overview_draft *draft = argument;
+	size_t i = draft->reply.n_steps++;
+
+	raftkv__planned_step__init(&draft->steps[i]);
+	draft->steps[i].region = region;
+	draft->steps[i].step = step;
+	draft->step_pointers[i] = &draft->steps[i];
 }
 
 /* ---- The answer ---- */
@@ -124,11 +137,13 @@ static bool draft_init(struct overview_draft *draft)
 	draft->stores = calloc(stores, sizeof *draft->stores);
 	draft->regions = calloc(regions, sizeof *draft->regions);
 	draft->sessions = calloc(sessions, sizeof *draft->sessions);
+	draft->steps = calloc(OVERVIEW_STEPS_MAX, sizeof *draft->steps);
+	draft->step_pointers = calloc(OVERVIEW_STEPS_MAX, sizeof(*draft->step_pointers));
 	draft->store_pointers = calloc(stores, sizeof(*draft->store_pointers));
 	draft->region_pointers = calloc(regions, sizeof(*draft->region_pointers));
 	draft->session_pointers = calloc(sessions, sizeof(*draft->session_pointers));
 	return draft->stores && draft->regions && draft->sessions && draft->store_pointers &&
-	       draft->region_pointers && draft->session_pointers;
+	       draft->region_pointers && draft->session_pointers && draft->steps && draft->step_pointers;
 }
 
 static void draft_close(struct overview_draft *draft)
@@ -141,6 +156,8 @@ static void draft_close(struct overview_draft *draft)
 	free(draft->store_pointers);
 	free(draft->region_pointers);
 	free(draft->session_pointers);
+	free(draft->steps);
+	free(draft->step_pointers);
 }
 
 static int fill(struct admin *admin, struct overview_draft *draft)
@@ -162,6 +179,8 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	reply->stores = draft->store_pointers;
 	reply->n_regions = draft->region_count;
 	reply->regions = draft->region_pointers;
+	coordinator_each_step(admin->options.coordinator, OVERVIEW_STEPS_MAX, add_step, draft);
+	reply->steps = draft->step_pointers;
 	reply->n_sessions = overview->session_count;
 	reply->sessions = draft->session_pointers;
 	return 0;

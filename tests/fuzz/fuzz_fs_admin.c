@@ -66,10 +66,12 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 	return true;
 }
 
-enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region)
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument)
 {
 	(void)coordinator;
-	return region % 2 ? PLACEMENT_REST : PLACEMENT_STUCK;
+	for (uint32_t i = 0; i < 3 && i < max; i++)
+		each(argument, i, PLACEMENT_STUCK);
 }
 
 /* ---- Requests ---- */

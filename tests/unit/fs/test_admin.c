@@ -32,16 +32,22 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 	(void)coordinator, (void)request;
 }
 
+static const struct store_table no_stores;
+static const struct region_table no_regions;
+
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
 {
-	(void)coordinator, (void)overview;
-	return false;
+	(void)coordinator;
+	*overview = (struct coordinator_overview){.stores = &no_stores, .regions = &no_regions};
+	return true;
 }
 
-enum placement_kind coordinator_step(struct coordinator *coordinator, uint64_t region)
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument)
 {
-	(void)coordinator;
-	return region == 3 ? PLACEMENT_WAIT : PLACEMENT_REST;
+	(void)coordinator, (void)max;
+	each(argument, 3, PLACEMENT_WAIT);
+	each(argument, 8, PLACEMENT_STUCK);
 }
 
 /* ---- Requests of newer programs ---- */
@@ -130,6 +136,7 @@ static void stage_begin(struct stage *stage)
 		(struct admin_options){.loop = stage->loop, .self = &stage->self, .raftkv = stage->raftkv};
 	rpc_server_handle(&stage->server, FRAME_SPLIT, admin_on_split, &stage->admin);
 	rpc_server_handle(&stage->server, FRAME_REGIONS, admin_on_regions, &stage->admin);
+	rpc_server_handle(&stage->server, FRAME_OVERVIEW, admin_on_overview, &stage->admin);
 	rpc_server_handle(&stage->server, FRAME_REGION_STEP, admin_on_region_step, &stage->admin);
 }
 
@@ -293,7 +300,6 @@ static void regions_are_told_page_by_page(void **state)
 			assert_true(region->is_by_leader);
 			assert_int_equal(region->n_members, 1);
 			assert_int_equal(region->epoch->version, 5);
-			assert_int_equal(region->step, count == 3 ? PLACEMENT_WAIT : PLACEMENT_REST);
 			assert_int_equal(region->start.len > 0, count > 1);
 		}
 		next = reply->next.len > 0 ? buf_copy(reply->next.data, reply->next.len) : NULL;
@@ -304,6 +310,28 @@ static void regions_are_told_page_by_page(void **state)
 	} while (key);
 	assert_int_equal(count, REGIONS);
 	assert_int_equal(pages, 3);
+	stage_end(&stage);
+}
+
+static void steps_are_told_of_regions_that_others_lead(void **state)
+{
+	Raftkv__OverviewRequest message = RAFTKV__OVERVIEW_REQUEST__INIT;
+	Raftkv__OverviewReply *reply;
+	struct stage stage;
+	struct slice answer;
+
+	(void)state;
+	stage_begin(&stage);
+	stage.admin.env = env_loop_env(stage.loop);
+	message.without_regions = true;
+	answer = ask(&stage, FRAME_OVERVIEW, &message.base);
+	reply = raftkv__overview_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	assert_int_equal(reply->n_steps, 2);
+	assert_int_equal(reply->steps[1]->region, 8);
+	assert_int_equal(reply->steps[1]->step, PLACEMENT_STUCK);
+	raftkv__overview_reply__free_unpacked(reply, NULL);
+	fake_requests_close(&stage.request);
 	stage_end(&stage);
 }
 
@@ -421,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_split_is_done_once),
 		cmocka_unit_test(splits_that_make_no_sense_are_refused_in_words),
 		cmocka_unit_test(regions_are_told_page_by_page),
+		cmocka_unit_test(steps_are_told_of_regions_that_others_lead),
 		cmocka_unit_test(a_region_is_described_and_its_members_are_changed),
 		cmocka_unit_test(a_step_for_what_the_region_is_no_more_is_refused),
 		cmocka_unit_test(a_former_placer_is_refused),

@@ -603,6 +603,38 @@ static void without_a_spare_a_drain_is_refused(void **state)
 	kept_free(kept);
 }
 
+static void note_step(void *argument, uint64_t region, enum placement_kind step)
+{
+	uint32_t *stuck = argument;
+
+	(void)region;
+	*stuck += step == PLACEMENT_STUCK;
+}
+
+static void a_drain_that_cannot_go_on_is_told(void **state)
+{
+	struct kept *kept = kept_new(31);
+	uint32_t drained, stuck = 0;
+
+	(void)state;
+	begin(kept);
+	crash(kept, STORES - 1);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	drained = sim_cluster_await_leader(&kept->cluster) % VOTERS + 1;
+	assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SET_STORE,
+					   .store = drained,
+					   .state = STORE_DRAINING,
+					   .is_forced = true}),
+		0);
+	pass(kept, 5 * (uint64_t)SIM_S);
+	coordinator_each_step(
+		kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], 10, note_step, &stuck);
+	assert_int_equal(stuck, 1);
+	start(kept, STORES - 1);
+	work_until_gone(kept, drained);
+	kept_free(kept);
+}
+
 static void room_is_what_a_majority_has(void **state)
 {
 	struct kept *kept = kept_new(40);
@@ -831,6 +863,7 @@ int main(void)
 		cmocka_unit_test(a_drain_goes_on_under_the_next_leader),
 		cmocka_unit_test(a_lost_store_is_replaced),
 		cmocka_unit_test(without_a_spare_a_drain_is_refused),
+		cmocka_unit_test(a_drain_that_cannot_go_on_is_told),
 		cmocka_unit_test(room_is_what_a_majority_has),
 		cmocka_unit_test(leaders_are_evened_out_and_stay),
 		cmocka_unit_test(a_store_is_drained_of_regions_that_others_lead),

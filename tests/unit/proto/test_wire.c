@@ -65,7 +65,7 @@ static const struct {
 	{&raftkv__report_request__descriptor, "message/ReportRequest.nameless"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.regions"},
 	{&raftkv__report_reply__descriptor, "message/ReportReply.term"},
-	{&raftkv__overview_reply__descriptor, "message/OverviewReply.labels"},
+	{&raftkv__overview_reply__descriptor, "message/OverviewReply.steps"},
 };
 
 /* ---- Values that name their field ---- */
