@@ -173,7 +173,9 @@ static int check_store(
 			"there is no store %" PRIu64 ", or it was removed; see 'raftkv store ls'",
 			request->store);
 	if (!coordinator_is_ready(coordinator))
-		return status_set(status, -EAGAIN, "the regions have not been looked at yet: try again");
+		return status_set(status, -EAGAIN,
+			"not every store has told which regions it leads: try again, or see 'raftkv health' "
+			"for stores of an older version");
 	coordinator_count_replicas(coordinator);
 	switch (request->state) {
 	case STORE_UP:

@@ -475,7 +475,9 @@ static int make_way(struct coordinator *coordinator, uint64_t region, struct sta
 	struct region_move *move = find_move(coordinator, region);
 
 	if (!coordinator_is_ready(coordinator))
-		return status_set(status, -EAGAIN, "the regions have not been looked at yet: try again");
+		return status_set(status, -EAGAIN,
+			"not every store has told which regions it leads: try again, or see 'raftkv health' "
+			"for stores of an older version");
 	if (leader_of(coordinator, region) == 0)
 		return status_set(status, STATUS_REGION_NOT_FOUND,
 			"no store says that it leads region %" PRIu64 "; see 'raftkv region ls'", region);
