@@ -42,7 +42,8 @@ struct region_report {
 	struct region_epoch epoch;
 	uint64_t term; /* in which `leader` leads */
 	uint64_t leader; /* store; one of the replicas */
-	uint64_t bytes, rows;
+	uint64_t bytes; /* 0: unknown: what was told before stays */
+	uint64_t rows;
 	uint32_t cpu_us; /* microseconds of CPU per second */
 	uint32_t ops; /* per second */
 	uint32_t replica_count; /* 1 ≤ … ≤ REGION_PEERS_MAX */

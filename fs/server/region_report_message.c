@@ -42,6 +42,7 @@ static void fill_report(
 	draft->message.region = report->region;
 	draft->message.epoch = &draft->epoch;
 	draft->message.term = report->term;
+	draft->message.bytes = report->bytes;
 	draft->message.n_replicas = report->replica_count;
 	draft->message.replicas = &packed->replica_pointers[first];
 	for (uint32_t k = 0; k < report->replica_count; k++) {
@@ -108,6 +109,7 @@ static void read_report(const Raftkv__RegionReport *message, uint64_t leader, st
 	*report = (struct region_report){.region = message->region,
 		.epoch = {.version = message->epoch->version, .conf_version = message->epoch->conf_version},
 		.term = message->term,
+		.bytes = message->bytes,
 		.leader = leader,
 		.replica_count = (uint32_t)message->n_replicas,
 		.replicas = replicas};

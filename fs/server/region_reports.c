@@ -157,6 +157,8 @@ static void add_report(struct region_reports *reports)
 		.epoch = status->epoch,
 		.term = status->term,
 		.leader = reports->options.store,
+		.bytes = reports->options.oversize ? oversize_size(reports->options.oversize, status->region)
+						   : 0,
 		.replica_count = status->member_count,
 		.replicas = replicas};
 	for (uint32_t i = 0; i < status->member_count; i++) {

@@ -3,7 +3,7 @@
  *
  * The coordinator is known by the term in which it leads region 1. To a new one all regions are told that this store leads
  * and serves; then those whose epoch or term is another one than was told, and a few others in turn, since how far the
- * replicas are behind changes without an epoch. 48 bytes of memory for each region that the store leads.
+ * replicas are behind, and how large the region is, changes without an epoch. 48 bytes of memory for each region that the store leads.
  *
  * One page at a time: region_reports_prepare, `ready`, then region_reports_end. All on one loop.
  */
@@ -11,6 +11,7 @@
 #define RAFTKV_FS_SERVER_REGION_REPORTS_H
 
 #include "fs/cluster/region_table.h"
+#include "fs/server/oversize.h"
 #include "store/raftkv.h"
 
 #define REGION_REPORTS_PAGE  256u /* regions, at most */
@@ -21,6 +22,8 @@ struct region_reports;
 struct region_reports_options {
 	struct env_loop *loop;
 	struct raftkv *raftkv; /* outlives it */
+	const struct oversize
+		*oversize; /* measures the regions; outlives it; NULL: their sizes are not told */
 	uint64_t store; /* this one */
 };
 

@@ -366,8 +366,10 @@ static int make_oversize(struct server *server, struct status *status)
 
 static int make_region_reports(struct server *server, struct status *status)
 {
-	const struct region_reports_options options = {
-		.loop = server->options.loops[0], .raftkv = server->raftkv, .store = server->self.store};
+	const struct region_reports_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.oversize = server->oversize,
+		.store = server->self.store};
 
 	server->regions = region_reports_new(&options);
 	return server->regions ? 0 : status_set(status, -ENOMEM, "out of memory");

@@ -63,6 +63,7 @@ struct kept {
 	uint64_t free[STORES]; /* bytes that the stores say are free */
 	uint32_t dead_after_s;
 	const char *labels[STORES];
+	uint64_t region_bytes; /* of each region; 0: unknown */
 	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
 	uint32_t made; /* files */
 	uint32_t afar_count; /* requests from store to store */
@@ -322,6 +323,8 @@ static void on_page(void *argument)
 	struct region_reports_page page = region_reports_page(reporting->regions);
 
 	reporting->is_preparing = false;
+	for (uint32_t i = 0; i < page.count; i++)
+		((struct region_report *)(uintptr_t)&page.reports[i])->bytes = reporting->kept->region_bytes;
 	tell(reporting, &page);
 	region_reports_end(reporting->regions, reporting->term > 0 && reporting->term == page.term);
 }
@@ -808,6 +811,27 @@ static void replicas_are_spread_over_the_zones(void **state)
 	kept_free(kept);
 }
 
+/* The fourth one has nothing at first. */
+static void a_new_store_gets_its_share(void **state)
+{
+	struct kept *kept = kept_new_with(98, REGIONS);
+	struct raftkv_stats stats;
+
+	(void)state;
+	begin(kept);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	raftkv_stats(kept->cluster.stores[3].raftkv, &stats);
+	assert_int_equal(stats.regions, 0);
+	kept->region_bytes = 1;
+	pass(kept, 60 * (uint64_t)SIM_S);
+	await_placed(kept, 0);
+	for (uint32_t i = 0; i < STORES; i++) {
+		raftkv_stats(kept->cluster.stores[i].raftkv, &stats);
+		assert_in_range(stats.regions, REGIONS * VOTERS / STORES - 1, REGIONS * VOTERS / STORES + 1);
+	}
+	kept_free(kept);
+}
+
 /* Such a region may have a replica on the store that is to go. */
 static void no_store_is_removed_while_regions_are_unknown(void **state)
 {
@@ -872,6 +896,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_placed_before_all_have_told_their_regions),
 		cmocka_unit_test(no_store_is_removed_while_regions_are_unknown),
 		cmocka_unit_test(replicas_are_spread_over_the_zones),
+		cmocka_unit_test(a_new_store_gets_its_share),
 		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 

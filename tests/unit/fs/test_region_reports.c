@@ -169,6 +169,7 @@ static void reports_arrive_as_they_were_sent(void **state)
 	const struct region_report reports[] = {{.region = 3,
 							.epoch = {.version = 1, .conf_version = 2},
 							.term = 9,
+							.bytes = 1000,
 							.replica_count = 2,
 							.replicas = replicas},
 		{.region = 4, .term = 8, .replica_count = 1, .replicas = replicas}};
@@ -185,6 +186,7 @@ static void reports_arrive_as_they_were_sent(void **state)
 	assert_int_equal(unpacked.reports[0].epoch.conf_version, 2);
 	assert_int_equal(unpacked.reports[0].term, 9);
 	assert_int_equal(unpacked.reports[0].leader, 5);
+	assert_int_equal(unpacked.reports[0].bytes, 1000);
 	assert_int_equal(unpacked.reports[0].replica_count, 2);
 	assert_int_equal(unpacked.reports[0].replicas[1].id, 70);
 	assert_int_equal(unpacked.reports[0].replicas[1].store, 6);
