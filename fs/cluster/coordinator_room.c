@@ -14,14 +14,6 @@ static int by_free_descending(const void *a, const void *b)
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static const struct coordinator_region *coordinator_room_find_region(const struct pass *pass, uint64_t id)
-{
-	for (uint32_t i = 0; i < pass->count; i++)
-		if (pass->regions[i].id == id)
-			return &pass->regions[i];
-	return NULL;
-}
-
 static uint64_t used_here(const struct coordinator *coordinator)
 {
 	struct raftkv_stats stats;
@@ -89,19 +81,21 @@ static void take_spread(const struct coordinator *coordinator, uint32_t voters, 
 
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	const struct coordinator_region *region =
-		coordinator_room_find_region(&coordinator->seen, CLUSTER_REGION);
+	const struct region_table *table = &coordinator->places->table;
+	const struct region_entry *region = region_table_find(table, CLUSTER_REGION);
+	const struct region_replica *replicas;
 	struct coordinator_room rooms[REGION_PEERS_MAX];
 	uint64_t used_now = used_here(coordinator);
 	uint32_t voters = 0, known = 0;
 
 	if (coordinator->term == 0 || !region)
 		return false;
-	for (uint32_t i = 0; i < region->member_count; i++) {
-		const struct region_peer *peer = &region->members[i].peer;
-		const struct store_entry *entry = store_table_find(&coordinator->stores, peer->store);
+	replicas = region_entry_replicas(region);
+	for (uint32_t i = 0; i < region->replica_count; i++) {
+		const struct store_entry *entry =
+			store_table_find(&coordinator->stores, table->stores[replicas[i].store].id);
 
-		if ((peer->roles & REGION_VOTER) == 0)
+		if ((replicas[i].roles & REGION_VOTER) == 0)
 			continue;
 		voters++;
 		if (entry && entry->heard > 0)
