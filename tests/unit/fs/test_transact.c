@@ -789,7 +789,7 @@ static void files_move(void **state)
 {
 	struct cluster *cluster = *state;
 	const uint64_t *d = cluster->directories;
-	int64_t file = ino_of(cluster, d[0], "f");
+	int64_t file = ino_of(cluster, d[0], "f"), whiteout;
 
 	assert_int_equal(rename_across(cluster, d[0], "f", d[4], "g", 0), 0);
 	assert_int_equal(ino_of(cluster, d[0], "f"), -ENOENT);
@@ -803,7 +803,12 @@ static void files_move(void **state)
 	assert_int_equal(ino_of(cluster, d[2], "i"), file);
 	assert_int_equal(rename_across(cluster, d[4], "none", d[2], "j", 0), -ENOENT);
 	assert_int_equal(rename_across(cluster, d[2], "i", d[4], "f", RENAME_NOREPLACE), -EEXIST);
-	assert_int_equal(rename_across(cluster, d[2], "i", d[0], "i", RENAME_WHITEOUT), -EXDEV);
+	assert_int_equal(rename_across(cluster, d[2], "i", d[0], "i", RENAME_WHITEOUT), 0);
+	assert_int_equal(ino_of(cluster, d[0], "i"), file);
+	whiteout = ino_of(cluster, d[2], "i");
+	assert_true(is_ino(whiteout));
+	assert_int_equal(inode_of(cluster, (uint64_t)whiteout).attributes.mode, S_IFCHR);
+	assert_int_equal(fs_ino_dirid((uint64_t)whiteout), fs_ino_dirid(d[0]));
 }
 
 /* The kernel reads and writes instead. */
