@@ -65,6 +65,8 @@ struct cluster_request {
 	/* SESSION: it must not be applied after its end. So it ends with an error as soon as a store may have it, and
 	 * does not answer; then none has it but that one. */
 	bool is_once;
+	/* Others wait for its answer, which waits for nothing: it goes before those that fill the link (store_links.h). */
+	bool is_urgent;
 	uint64_t answered; /* BEAT: number of the last notice that was answered */
 	bool in_middle; /* SPLIT: the leader chooses where, and nothing is done */
 	uint64_t new_region; /* SPLIT: 0: nothing is done */

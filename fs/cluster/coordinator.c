@@ -22,6 +22,8 @@ static void on_failed(struct coordinator *coordinator, int code)
 	if (code != STATUS_NOT_LEADER)
 		log_warn(coordinator->options.logger,
 			"msg=\"the coordinator's operation failed\" reason=\"%s\"", status_name(code));
+	if (code == STATUS_INCOMPLETE && coordinator->op.kind == OP_SESSION_END)
+		coordinator_on_session_waiting(coordinator);
 	status_set(&status, code, "it could not be done: %s", status_name(code));
 	coordinator_on_undrawn(coordinator, &status);
 	coordinator_on_unallocated(coordinator);

@@ -145,8 +145,9 @@ struct coordinator_room {
 	uint64_t free;
 	uint64_t inodes; /* how many there are, by the last reports of the stores; 0: unknown */
 };
-/* The file data that region 1 can take, from the last reports of its voters' stores: the least free room in the
- * majority of voters that have most, as a write needs a majority. False: this store does not coordinate the cluster, or
+/* The file data that the cluster can take, from the last reports of the stores. Where the regions are on no more stores
+ * than region 1 has voters: the least free room in the majority of its voters that have most, as a write needs a
+ * majority. Else the room of all stores that have regions, divided by that number of voters. False: this store does not coordinate the cluster, or
  * a majority has not reported yet. */
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room);
 

@@ -197,6 +197,8 @@ void coordinator_on_session_step(
 	struct coordinator *coordinator, const struct op *op, const struct op_reply *reply);
 /* A step in another region has failed: another session comes first. */
 void coordinator_on_session_stuck(struct coordinator *coordinator);
+/* A step waits for an operation across regions (STATUS_INCOMPLETE): all else comes first, and another session. */
+void coordinator_on_session_waiting(struct coordinator *coordinator);
 
 /* coordinator_grace.c. coordinator_begin_grace is called after each reading of the records. coordinator_note_nameless
  * takes those of a store's report. */

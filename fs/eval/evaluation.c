@@ -23,7 +23,6 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	evaluation->draws = 0;
 	evaluation->inode_count = 0;
 	evaluation->gained = 0;
-	evaluation->has_begun = false;
 	evaluation->reply = (struct op_reply){0};
 	evaluation->may_lack = evaluation->has_tree = false;
 	evaluation->transact = NULL;
@@ -304,7 +303,6 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 		if (slot->is_remote)
 			continue;
 		evaluation->gained += slot->is_new - slot->is_deleted;
-		evaluation->has_begun |= slot->is_new && slot->inode.attributes.ino == FS_ROOT_INO;
 		if (slot->is_deleted && !slot->is_new) {
 			struct fs_key key = fs_key_inode(slot->inode.attributes.ino);
 
@@ -324,8 +322,8 @@ int evaluation_count_inodes(struct evaluation *evaluation)
 		return 0;
 	if (evaluation->gained == 0)
 		return 0;
-	status = inode_count_read(evaluation->view, &count);
-	if (status == 0 || (status == STATUS_NOT_FOUND && evaluation->has_begun))
+	status = inode_count_read_from(evaluation->view, evaluation->input->region_start, &count);
+	if (status == 0)
 		inode_count_put(
 			evaluation->mutations, (int64_t)((uint64_t)count + (uint64_t)evaluation->gained));
 	return status == STATUS_NOT_FOUND ? 0 : status;

@@ -65,6 +65,7 @@ struct kept {
 	const char *labels[STORES];
 	uint64_t region_bytes; /* of each region; 0: unknown */
 	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
+	uint64_t regions[STORES]; /* that they say they have; 0: as it is */
 	uint32_t made; /* files */
 	uint32_t afar_count; /* requests from store to store */
 	bool is_stopped;
@@ -290,7 +291,8 @@ static void fill_report(struct kept *kept, uint32_t number, struct store_report 
 			.data_free = kept->free[number]}};
 	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
 	report->stats.leaders = stats.leaders;
-	report->stats.regions = stats.regions + (number == 0 ? kept->unknown : 0);
+	report->stats.regions = kept->regions[number] > 0 ? kept->regions[number] : stats.regions;
+	report->stats.regions += number == 0 ? kept->unknown : 0;
 	strcpy(report->address, addresses[number]);
 	if (kept->labels[number])
 		strcpy(report->labels, kept->labels[number]);
@@ -663,6 +665,27 @@ static void room_is_what_a_majority_has(void **state)
 	kept_free(kept);
 }
 
+static void room_of_more_stores_is_their_sum(void **state)
+{
+	struct kept *kept = kept_new(41);
+	struct coordinator_room room;
+	uint32_t leader;
+
+	(void)state;
+	for (uint32_t i = 0; i < STORES; i++)
+		kept->free[i] = 300 + 3 * i;
+	begin(kept);
+	leader = sim_cluster_await_leader(&kept->cluster);
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
+	assert_int_equal(room.free, 303);
+	kept->regions[STORES - 1] = 1;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
+	assert_int_equal(room.free, (300 + 303 + 306 + 309) / VOTERS);
+	assert_int_equal(room.total, (1000 + 1001 + 1002 + 1003) / VOTERS);
+	kept_free(kept);
+}
+
 /* The coordinator's store leads all regions at first. None goes to and fro, and region 1 stays where it is. */
 static void leaders_are_evened_out_and_stay(void **state)
 {
@@ -889,6 +912,7 @@ int main(void)
 		cmocka_unit_test(without_a_spare_a_drain_is_refused),
 		cmocka_unit_test(a_drain_that_cannot_go_on_is_told),
 		cmocka_unit_test(room_is_what_a_majority_has),
+		cmocka_unit_test(room_of_more_stores_is_their_sum),
 		cmocka_unit_test(leaders_are_evened_out_and_stay),
 		cmocka_unit_test(a_store_is_drained_of_regions_that_others_lead),
 		cmocka_unit_test(what_a_dead_store_had_is_made_elsewhere),
