@@ -61,11 +61,11 @@ struct kept {
 	struct reporting reporting[STORES];
 	struct afar calls[CALLS];
 	uint64_t free[STORES]; /* bytes that the stores say are free */
-	uint64_t regions[STORES]; /* that they say they have; 0: as it is */
 	uint32_t dead_after_s;
 	const char *labels[STORES];
 	uint64_t region_bytes; /* of each region; 0: unknown */
 	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
+	uint64_t regions[STORES]; /* that they say they have; 0: as it is */
 	uint32_t made; /* files */
 	uint32_t afar_count; /* requests from store to store */
 	bool is_stopped;
@@ -291,8 +291,8 @@ static void fill_report(struct kept *kept, uint32_t number, struct store_report 
 			.data_free = kept->free[number]}};
 	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
 	report->stats.leaders = stats.leaders;
-	report->stats.regions = kept->regions[number] > 0 ? kept->regions[number]
-							  : stats.regions + (number == 0 ? kept->unknown : 0);
+	report->stats.regions = kept->regions[number] > 0 ? kept->regions[number] : stats.regions;
+	report->stats.regions += number == 0 ? kept->unknown : 0;
 	strcpy(report->address, addresses[number]);
 	if (kept->labels[number])
 		strcpy(report->labels, kept->labels[number]);

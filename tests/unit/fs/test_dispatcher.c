@@ -649,36 +649,6 @@ static void what_is_sent_once_is_with_one_store(void **state)
 	assert_true(fixture->writes > 1);
 }
 
-static bool is_answered(void *argument)
-{
-	return ((const struct call *)argument)->is_done;
-}
-
-/* What fills the link may wait for the very thing that is asked. */
-static void what_is_urgent_needs_no_room(void **state)
-{
-	struct fixture *fixture = *state;
-	struct call *call;
-
-	add_truth(fixture, (struct truth){1, 1, 0, KEYS, EVERYWHERE});
-	read_key(fixture, 50);
-	fixture->write_status = SILENCE;
-	for (uint32_t i = 0; i < STORE_LINK_REQUESTS_MAX + 8; i++)
-		begin_write(fixture, true, -ETIMEDOUT);
-	call = &fixture->calls[fixture->call_count++];
-	*call = (struct call){.fixture = fixture,
-		.request = {.kind = CLUSTER_REQUEST_READ,
-			.key.size = 4,
-			.is_urgent = true,
-			.done = on_call_done}};
-	set_key(50, call->request.key.bytes);
-	call->request.body = buf_copy(call->request.key.bytes, 4);
-	run_on_loop(fixture, begin_call, call);
-	assert_true(sim_run(fixture->world, PATIENCE, is_answered, call));
-	assert_false(fixture->calls[0].is_done);
-	await_calls(fixture);
-}
-
 /* Whatever it answers, and wherever the region is: who asked looks for the leader. */
 static void a_step_goes_to_the_store_that_is_named(void **state)
 {
@@ -710,6 +680,36 @@ static void a_step_goes_to_the_store_that_is_named(void **state)
 	assert_int_equal(routes_asked(fixture), 0);
 }
 
+static bool is_answered(void *argument)
+{
+	return ((const struct call *)argument)->is_done;
+}
+
+/* What fills the link may wait for the very thing that is asked. */
+static void what_is_urgent_needs_no_room(void **state)
+{
+	struct fixture *fixture = *state;
+	struct call *call;
+
+	add_truth(fixture, (struct truth){1, 1, 0, KEYS, EVERYWHERE});
+	read_key(fixture, 50);
+	fixture->write_status = SILENCE;
+	for (uint32_t i = 0; i < STORE_LINK_REQUESTS_MAX + 8; i++)
+		begin_write(fixture, true, -ETIMEDOUT);
+	call = &fixture->calls[fixture->call_count++];
+	*call = (struct call){.fixture = fixture,
+		.request = {.kind = CLUSTER_REQUEST_READ,
+			.key.size = 4,
+			.is_urgent = true,
+			.done = on_call_done}};
+	set_key(50, call->request.key.bytes);
+	call->request.body = buf_copy(call->request.key.bytes, 4);
+	run_on_loop(fixture, begin_call, call);
+	assert_true(sim_run(fixture->world, PATIENCE, is_answered, call));
+	assert_false(fixture->calls[0].is_done);
+	await_calls(fixture);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -724,8 +724,8 @@ int main(void)
 		TEST(stores_are_asked_until_one_knows_the_key),
 		TEST(what_nobody_knows_is_waited_for),
 		TEST(what_is_sent_once_is_with_one_store),
-		TEST(what_is_urgent_needs_no_room),
 		TEST(a_step_goes_to_the_store_that_is_named),
+		TEST(what_is_urgent_needs_no_room),
 	};
 
 #ifdef RAFTKV_PLANT
