@@ -54,6 +54,19 @@ static void print_report(const struct report *report)
 			(unsigned long long)report->problems[i].ino, report->problems[i].text);
 }
 
+/* Operations across regions leave nothing behind, once all were answered and swept. */
+static void expect_settled(const struct store *store, const struct check *check)
+{
+	if (check->counts.intents + check->counts.committed > 0)
+		violation("audit: store %u still has %llu intents and %llu committed records", store->number,
+			(unsigned long long)check->counts.intents,
+			(unsigned long long)check->counts.committed);
+	for (size_t i = 0; i < check->inodes.count; i++)
+		if (check->inodes.items[i].flags & INODE_HAS_INTENTS)
+			violation("audit: store %u: inode %llx says that it has intents", store->number,
+				(unsigned long long)check->inodes.items[i].ino);
+}
+
 void audit_store(struct store *store)
 {
 	struct inspect_region *regions = calloc(REGIONS_MAX, sizeof *regions);
@@ -78,6 +91,7 @@ void audit_store(struct store *store)
 		print_report(&check.report);
 		violation("audit: store %u has %zu problems", store->number, (size_t)check.report.total);
 	}
+	expect_settled(store, &check);
 	check_close(&check);
 	blocks_close(inspect.blocks);
 	inspect.kv->ops->close(inspect.kv);

@@ -11,7 +11,7 @@
 #include "tests/sim/violation.h"
 
 const struct work_kind *const work_kinds[WORK_KINDS] = {&registers_work, &sets_work, &transfers_work,
-	&appends_work, &counters_work, &orphans_work, &openers_work, &trees_work};
+	&appends_work, &counters_work, &orphans_work, &openers_work, &links_work, &nests_work, &trees_work};
 
 struct work *work_new(const struct work_kind *kind, struct stage *stage)
 {

@@ -9,6 +9,8 @@
  *   counters.c    read, then written again, under a lock
  *   orphans.c     files that are used after their last name went
  *   openers.c     files that one mount uses and another removes
+ *   links.c       names of files linked, renamed over each other and removed
+ *   nests.c       directories moved into each other and removed
  *   trees.c       everything else, each actor alone, compared with a model
  */
 #ifndef RAFTKV_TESTS_SIM_WORK_H
@@ -38,10 +40,10 @@ struct work {
 	uint64_t directory; /* ino: its own */
 };
 
-#define WORK_KINDS 8u
+#define WORK_KINDS 10u
 
 extern const struct work_kind registers_work, sets_work, transfers_work, appends_work, counters_work,
-	orphans_work, openers_work, trees_work;
+	orphans_work, openers_work, links_work, nests_work, trees_work;
 extern const struct work_kind *const work_kinds[WORK_KINDS];
 
 struct work *work_new(const struct work_kind *kind, struct stage *stage);

@@ -1,0 +1,403 @@
+/*
+ * Links: files with names in several directories, which all actors make, link, rename over each other, exchange and remove.
+ * A file has as many links as it has names, in every read, and goes with the last one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+
+#include "tests/sim/violation.h"
+#include "tests/sim/work.h"
+
+#define PLACES	  3u
+#define NAMES	  3u /* in a place */
+#define SLOTS	  (PLACES * NAMES)
+#define FILES_MAX 62u /* in all; their numbers begin at 1 */
+#define FILES_NEW 4u /* the last ones: these are linked and looked at */
+
+enum { MAKE, UNLINK, LINK, RENAME, LOOK, STAT, LIST };
+
+/* All slots in one history: its state has the number of the file in each slot, in six bits; 0: the slot is free. A file tells
+ * its number by its permissions. */
+struct links {
+	struct work work;
+	uint64_t places[PLACES]; /* ino */
+	uint64_t files[FILES_MAX + 1]; /* ino; 0: no answer has told it */
+	uint64_t made;
+	struct history history;
+};
+
+static void init(struct work *work)
+{
+	history_init(&((struct links *)work)->history, &work->stage->clock);
+}
+
+static struct links *links_of(const struct actor *actor)
+{
+	return (struct links *)actor->work;
+}
+
+static uint64_t place_of(const struct actor *actor, uint64_t slot)
+{
+	return links_of(actor)->places[slot / NAMES];
+}
+
+static struct slice name_of(uint64_t slot)
+{
+	static const char *const names[NAMES] = {"a", "b", "c"};
+
+	return slice_of(names[slot % NAMES], 1);
+}
+
+/* ---- Answers ---- */
+
+static size_t ask(struct actor *actor, uint32_t kind, uint64_t argument, uint64_t other)
+{
+	actor->history = &links_of(actor)->history;
+	actor->operation = history_ask(actor->history,
+		&(struct history_operation){
+			.kind = kind, .argument = argument, .other = other, .client = actor->number});
+	return actor->operation;
+}
+
+static void expect(const struct actor *actor, const struct answer *answer)
+{
+	if (answer->error != -ENOENT && answer->error != -EEXIST && answer->error != -ESTALE)
+		work_expect(actor, answer, "an operation");
+}
+
+/* The number of the file that an answer tells of. */
+static uint64_t learn(struct actor *actor, const struct attributes *attributes)
+{
+	struct links *links = links_of(actor);
+	uint64_t file = attributes->mode & 0777;
+
+	if (file == 0 || file > links->made)
+		violation("links: there is a file %" PRIu64 " that nobody made", file);
+	if (links->files[file] != 0 && links->files[file] != attributes->ino)
+		violation("links: file %" PRIu64 " has become another inode", file);
+	links->files[file] = attributes->ino;
+	return file;
+}
+
+static void on_changed(struct actor *actor, const struct answer *answer)
+{
+	expect(actor, answer);
+	actor_enter(actor, answer, (uint64_t)-answer->error);
+	work_finish(actor);
+}
+
+static void on_made(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE && answer->error == 0)
+		learn(actor, &answer->reply->attributes);
+	on_changed(actor, answer);
+}
+
+/* The name and the inode may be in two regions, which are read one after the other: two operations at the same time. */
+static void on_looked_up(struct actor *actor, const struct answer *answer)
+{
+	struct links *links = links_of(actor);
+	uint64_t file = 0;
+
+	expect(actor, answer);
+	if (answer->kind == ANSWER_DONE && answer->error == 0)
+		file = learn(actor, &answer->finding->attributes);
+	actor_enter(actor, answer, file);
+	if (file > 0) {
+		links->history.operations[actor->other].argument = file;
+		history_done(&links->history, actor->other, answer->finding->attributes.nlink);
+	} else {
+		history_never(&links->history, actor->other);
+	}
+	work_finish(actor);
+}
+
+static void on_looked_at(struct actor *actor, const struct answer *answer)
+{
+	expect(actor, answer);
+	actor_enter(actor, answer, answer->error == 0 ? answer->finding->attributes.nlink : 0);
+	work_finish(actor);
+}
+
+static void take_name(struct actor *actor, struct slice name, uint64_t ino)
+{
+	const char *text = name.data;
+
+	(void)ino;
+	if (name.size != 1 || text[0] < 'a' || text[0] >= 'a' + (int)NAMES)
+		violation("links: there is a name that nobody made");
+	if (actor->mask >> (text[0] - 'a') & 1)
+		violation("links: a directory has the name %c twice", text[0]);
+	actor->mask |= UINT64_C(1) << (text[0] - 'a');
+}
+
+static void on_listed(struct actor *actor, const struct answer *answer)
+{
+	work_expect(actor, answer, "a list");
+	actor_enter(actor, answer, actor->mask);
+	work_finish(actor);
+}
+
+/* ---- Operations ---- */
+
+static void look_up(struct actor *actor, uint64_t slot)
+{
+	memcpy(actor->name, name_of(slot).data, 2);
+	actor->other = ask(actor, STAT, 0, 0);
+	ask(actor, LOOK, slot, 0);
+	actor_lookup(actor, place_of(actor, slot), actor->name, on_looked_up);
+}
+
+static void list(struct actor *actor, uint64_t place)
+{
+	ask(actor, LIST, place, 0);
+	actor_list(actor, links_of(actor)->places[place], take_name, on_listed);
+}
+
+static void make(struct actor *actor, uint64_t slot)
+{
+	uint64_t file = ++links_of(actor)->made;
+	const struct op op = {.kind = OP_MAKE,
+		.make = {.parent = place_of(actor, slot),
+			.name = name_of(slot),
+			.mode = S_IFREG | (uint32_t)file,
+			.exclusive = true}};
+
+	ask(actor, MAKE, file, slot);
+	actor_call(actor, &op, NULL, on_made);
+}
+
+static void unlink_slot(struct actor *actor, uint64_t slot)
+{
+	const struct op op = {
+		.kind = OP_UNLINK, .remove = {.parent = place_of(actor, slot), .name = name_of(slot)}};
+
+	ask(actor, UNLINK, slot, 0);
+	actor_call(actor, &op, NULL, on_changed);
+}
+
+static void link_file(struct actor *actor, uint64_t file, uint64_t slot)
+{
+	const struct op op = {.kind = OP_LINK,
+		.link = {links_of(actor)->files[file], place_of(actor, slot), name_of(slot)}};
+
+	ask(actor, LINK, file, slot);
+	actor_call(actor, &op, NULL, on_changed);
+}
+
+static void rename_slot(struct actor *actor, uint64_t from, uint64_t to)
+{
+	static const uint32_t flags[] = {0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+	uint32_t chosen = flags[work_random(actor->work, sizeof flags / sizeof *flags)];
+	const struct op op = {.kind = OP_RENAME,
+		.rename = {.parent = place_of(actor, from),
+			.name = name_of(from),
+			.new_parent = place_of(actor, to),
+			.new_name = name_of(to),
+			.flags = chosen}};
+
+	ask(actor, RENAME, from | (uint64_t)chosen << 8, to);
+	actor_call(actor, &op, NULL, on_changed);
+}
+
+/* One of the last; 0: it is not known. */
+static uint64_t draw_file(const struct actor *actor)
+{
+	uint64_t made = links_of(actor)->made, back;
+
+	if (made == 0)
+		return 0;
+	back = work_random(actor->work, made < FILES_NEW ? made : FILES_NEW);
+	return links_of(actor)->files[made - back] > 0 ? made - back : 0;
+}
+
+static void begin_on_file(struct actor *actor, uint64_t file, uint64_t slot)
+{
+	if (work_random(actor->work, 3) > 0) {
+		link_file(actor, file, slot);
+		return;
+	}
+	ask(actor, STAT, file, 0);
+	actor_look_at(actor, links_of(actor)->files[file], on_looked_at);
+}
+
+static void begin(struct actor *actor)
+{
+	uint64_t slot = work_random(actor->work, SLOTS);
+	uint64_t other = (slot + 1 + work_random(actor->work, SLOTS - 1)) % SLOTS;
+	uint64_t file = draw_file(actor), choice = work_random(actor->work, 16);
+
+	if (choice < 2 && links_of(actor)->made < FILES_MAX)
+		make(actor, slot);
+	else if (choice < 5)
+		unlink_slot(actor, slot);
+	else if (choice < 8)
+		rename_slot(actor, slot, other);
+	else if (choice < 13 && file > 0)
+		begin_on_file(actor, file, slot);
+	else if (choice < 15)
+		look_up(actor, slot);
+	else
+		list(actor, slot / NAMES);
+}
+
+/* ---- The work ---- */
+
+/* The places. */
+static bool prepare(struct actor *actor, uint32_t step)
+{
+	if (step == 0)
+		work_make_directory(actor);
+	else if (step <= PLACES)
+		work_make(actor, actor->work->directory, work_name(actor, 'p', step), S_IFDIR | 0755,
+			&links_of(actor)->places[step - 1]);
+	return step <= PLACES;
+}
+
+static bool look(struct actor *actor, uint32_t step)
+{
+	if (step < SLOTS)
+		look_up(actor, step);
+	return step < SLOTS;
+}
+
+/* ---- Sequentially ---- */
+
+static uint64_t file_in(uint64_t state, uint64_t slot)
+{
+	return state >> 6 * slot & 63;
+}
+
+static uint64_t put(uint64_t state, uint64_t slot, uint64_t file)
+{
+	return (state & ~(UINT64_C(63) << 6 * slot)) | file << 6 * slot;
+}
+
+static uint64_t count_names(uint64_t state, uint64_t file)
+{
+	uint64_t count = 0;
+
+	for (uint64_t slot = 0; slot < SLOTS; slot++)
+		count += file_in(state, slot) == file;
+	return count;
+}
+
+static uint64_t names_in(uint64_t state, uint64_t place)
+{
+	uint64_t mask = 0;
+
+	for (uint64_t i = 0; i < NAMES; i++)
+		mask |= (uint64_t)(file_in(state, place * NAMES + i) > 0) << i;
+	return mask;
+}
+
+/* The error; 0: it is done. */
+static uint64_t do_rename(uint64_t from, uint64_t to, uint64_t flags, uint64_t *state)
+{
+	uint64_t source = file_in(*state, from), target = file_in(*state, to);
+
+	if (source == 0 || (target == 0 && flags == RENAME_EXCHANGE))
+		return ENOENT;
+	if (target > 0 && flags == RENAME_NOREPLACE)
+		return EEXIST;
+	if (source == target)
+		return 0;
+	*state = put(*state, to, source);
+	*state = put(*state, from, flags == RENAME_EXCHANGE ? target : 0);
+	return 0;
+}
+
+/* A file that is gone has no number for its error. */
+static bool do_link(const struct history_operation *operation, uint64_t *state)
+{
+	bool is_free = file_in(*state, operation->other) == 0;
+	bool is_gone = count_names(*state, operation->argument) == 0;
+
+	if (is_free && !is_gone)
+		*state = put(*state, operation->other, operation->argument);
+	switch (operation->result) {
+	case 0:
+		return is_free && !is_gone;
+	case EEXIST:
+		return !is_free;
+	default:
+		return is_gone;
+	}
+}
+
+static uint64_t do_make(uint64_t file, uint64_t slot, uint64_t *state)
+{
+	if (file_in(*state, slot) > 0)
+		return EEXIST;
+	*state = put(*state, slot, file);
+	return 0;
+}
+
+static uint64_t do_unlink(uint64_t slot, uint64_t *state)
+{
+	if (file_in(*state, slot) == 0)
+		return ENOENT;
+	*state = put(*state, slot, 0);
+	return 0;
+}
+
+static uint64_t do_one(const struct history_operation *operation, uint64_t *state)
+{
+	uint64_t argument = operation->argument;
+
+	switch (operation->kind) {
+	case MAKE:
+		return do_make(argument, operation->other, state);
+	case UNLINK:
+		return do_unlink(argument, state);
+	case RENAME:
+		return do_rename(argument & 255, operation->other, argument >> 8, state);
+	case LOOK:
+		return file_in(*state, argument);
+	case STAT:
+		return count_names(*state, argument);
+	default:
+		return names_in(*state, argument);
+	}
+}
+
+static bool step(const struct history_operation *operation, uint64_t state, uint64_t *next)
+{
+	bool is_open = operation->outcome == HISTORY_OPEN;
+
+	*next = state;
+	if (operation->kind == LINK)
+		return do_link(operation, next) || is_open;
+	return do_one(operation, next) == operation->result || is_open;
+}
+
+static const char *name(const struct history_operation *operation, char *text, size_t size)
+{
+	static const char *const verbs[] = {"make file", "unlink slot", "link file", "rename slot",
+		"look up slot", "count links of file", "list place"};
+
+	snprintf(text, size, "%s %" PRIu64 " (%" PRIu64 ", flags %" PRIu64 ") -> %" PRIu64,
+		verbs[operation->kind], operation->argument & 255, operation->other, operation->argument >> 8,
+		operation->result);
+	return text;
+}
+
+static void judge(const struct work *work)
+{
+	static const struct linear_object slots = {.step = step};
+
+	work_judge(work, &slots, &((const struct links *)work)->history, 0, name);
+}
+
+const struct work_kind links_work = {.name = "links",
+	.size = sizeof(struct links),
+	.init = init,
+	.prepare = prepare,
+	.begin = begin,
+	.look = look,
+	.judge = judge};
