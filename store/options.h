@@ -59,6 +59,7 @@ struct raftkv_options {
 	uint32_t tick_ms; /* [100] one Raft tick */
 	uint32_t election_tick; /* [15] */
 	uint32_t heartbeat_tick; /* [3] */
+	uint32_t idle_ms; /* [two election timeouts] without work, after which a region sleeps */
 	uint64_t kv_cache_size; /* bytes [256 MiB] */
 	uint64_t log_size_max; /* bytes of live log that force a flush [disk / 8, ≤ 512 MiB] */
 	uint64_t reserve_size; /* bytes of disk kept free [disk / 20, ≤ 256 MiB] */

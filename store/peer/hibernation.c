@@ -3,8 +3,6 @@
 #include "proto/plant.h"
 #include "store/peer/peer_internal.h"
 
-#define IDLE_ELECTIONS 2 /* election timeouts without work, after which a region may sleep */
-
 bool hibernation_is_on(const struct peer *peer)
 {
 	return raw_node_is_hibernating(peer->raft_group);
@@ -282,9 +280,9 @@ static void note_entries(struct peer *peer)
 static void begin_round(struct peer *peer, uint64_t now)
 {
 	struct hibernation *hibernation = &peer->hibernation;
+	uint64_t idle = peer_store(peer)->options.idle_ms * NS_PER_MS;
 
-	if (now - hibernation->active < IDLE_ELECTIONS * peer_election_ns(peer) ||
-		now - hibernation->spoken < peer_election_ns(peer) ||
+	if (now - hibernation->active < idle || now - hibernation->spoken < idle / 2 ||
 		hibernation->heard != everybody_else(peer) || !leader_may_sleep(peer))
 		return;
 	hibernation->since = liveness_version(&peer_store(peer)->liveness);
