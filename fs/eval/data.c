@@ -290,10 +290,13 @@ static int copy_bytes(struct evaluation *evaluation, const struct evaluation_ino
 
 int eval_copy(struct evaluation *evaluation, const struct op_copy *op)
 {
+	struct fs_key key = fs_key_inode(op->source);
 	struct evaluation_inode *source, *file;
 	size_t size;
-	int status = evaluation_inode(evaluation, op->source, &source);
+	int status = -EXDEV; /* the kernel reads and writes instead */
 
+	if (evaluation_has_key(evaluation, fs_key_slice(&key)))
+		status = evaluation_inode(evaluation, op->source, &source);
 	if (status == 0)
 		status = eval_writable_file(evaluation, op->ino, &file);
 	if (status == 0 && !S_ISREG(source->inode.attributes.mode))

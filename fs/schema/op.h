@@ -177,7 +177,7 @@ struct op_fallocate {
 };
 
 /* copy_file_range(2), at most OP_WRITE_SIZE_MAX bytes at a time. Reply: `offset`, `count`, attributes of the
- * destination `ino`. EINVAL: the ranges overlap in one file. */
+ * destination `ino`. EINVAL: the ranges overlap in one file. EXDEV: the files are in different regions. */
 struct op_copy {
 	uint64_t source;
 	uint64_t source_offset;

@@ -47,9 +47,9 @@ void intent_rows_put(struct memory_view *memory, const struct attempt *attempt, 
 
 void intent_rows_clear(struct memory_view *memory, uint64_t ino)
 {
-	struct fs_key prefix = fs_key_intents(ino);
+	struct fs_key prefix = fs_key_intents(ino), after = fs_key_after(&prefix);
 
-	memory_view_delete(memory, KEY_LOCAL, &prefix);
+	memory_view_delete(memory, KEY_LOCAL, fs_key_slice(&prefix), fs_key_slice(&after));
 	set_flag(memory, ino, false);
 }
 

@@ -361,13 +361,12 @@ void memory_view_put(struct memory_view *memory, enum key_space space, struct sl
 	put(memory, make_key(&made, (int)space, key), value);
 }
 
-void memory_view_delete(struct memory_view *memory, enum key_space space, const struct fs_key *prefix)
+void memory_view_delete(
+	struct memory_view *memory, enum key_space space, struct slice low_key, struct slice high_key)
 {
-	struct fs_key after = fs_key_after(prefix);
 	struct memory_key low, high;
 
-	remove_range(memory, make_key(&low, (int)space, fs_key_slice(prefix)),
-		make_key(&high, (int)space, fs_key_slice(&after)));
+	remove_range(memory, make_key(&low, (int)space, low_key), make_key(&high, (int)space, high_key));
 }
 
 void memory_view_damage(struct memory_view *memory, uint64_t random)

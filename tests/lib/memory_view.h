@@ -7,7 +7,6 @@
 
 #include <stdint.h>
 
-#include "fs/schema/keys.h"
 #include "raft/raft.h"
 #include "store/kv/view.h"
 
@@ -26,8 +25,9 @@ void memory_view_set_range(struct memory_view *memory, struct slice start, struc
 int memory_view_apply(struct memory_view *memory, const struct raft_entry *entry);
 /* Puts a row as it is: for rows that no operation makes. */
 void memory_view_put(struct memory_view *memory, enum key_space space, struct slice key, struct slice value);
-/* Deletes the rows whose keys begin with `prefix`. */
-void memory_view_delete(struct memory_view *memory, enum key_space space, const struct fs_key *prefix);
+/* Deletes the rows of [low, high). */
+void memory_view_delete(
+	struct memory_view *memory, enum key_space space, struct slice low, struct slice high);
 
 /* Changes, cuts off or takes away something in the value of one row (not of a unit), as `random` says. */
 void memory_view_damage(struct memory_view *memory, uint64_t random);

@@ -806,6 +806,18 @@ static void files_move(void **state)
 	assert_int_equal(rename_across(cluster, d[2], "i", d[0], "i", RENAME_WHITEOUT), -EXDEV);
 }
 
+/* The kernel reads and writes instead. */
+static void data_is_not_copied_across(void **state)
+{
+	struct cluster *cluster = *state;
+	const uint64_t *d = cluster->directories;
+	struct op op = {.kind = OP_COPY, .copy = {.length = 1}};
+
+	op.copy.source = (uint64_t)ino_of(cluster, d[0], "f");
+	op.copy.ino = (uint64_t)ino_of(cluster, d[4], "f");
+	assert_int_equal(fs_harness_run(region_of(cluster, d[4]), &op, NULL), -EXDEV);
+}
+
 static void files_replace(void **state)
 {
 	struct cluster *cluster = *state;
@@ -1597,6 +1609,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(files_move),
+		TEST(data_is_not_copied_across),
 		TEST(files_replace),
 		TEST(directories_move),
 		TEST(a_directory_of_another_region_is_replaced),
