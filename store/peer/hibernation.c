@@ -34,14 +34,13 @@ static uint64_t bit_of(const struct peer *peer, uint64_t id)
 	return 0;
 }
 
-static uint64_t everybody_else(const struct peer *peer)
+/* Whether all but this replica are among them. */
+static bool are_all(const struct peer *peer, uint64_t members)
 {
-	uint64_t all = 0;
+	uint64_t all = UINT64_MAX >> (64 - peer->region.peer_count);
 
-	for (uint32_t i = 0; i < peer->region.peer_count; i++)
-		if (peer->region.peers[i].id != peer->id)
-			all |= UINT64_C(1) << i;
-	return all;
+	PLANT("hibernate:sleeps_behind", return true);
+	return (members | bit_of(peer, peer->id)) == all;
 }
 
 /* ---- What is pending -------------------------------------------------------------------------------------------- */
@@ -70,7 +69,6 @@ static bool has_applied(const struct peer *peer, uint64_t index)
 	struct raft_status raft;
 
 	raw_node_status(peer->raft_group, &raft);
-	PLANT("hibernate:sleeps_behind", return true);
 	return raft.last_index == index && raft.applied == index && peer->applied.index == index;
 }
 
@@ -283,7 +281,7 @@ static void begin_round(struct peer *peer, uint64_t now)
 	uint64_t idle = peer_store(peer)->options.idle_ms * NS_PER_MS;
 
 	if (now - hibernation->active < idle || now - hibernation->spoken < idle / 2 ||
-		hibernation->heard != everybody_else(peer) || !leader_may_sleep(peer))
+		!are_all(peer, hibernation->heard) || !leader_may_sleep(peer))
 		return;
 	hibernation->since = liveness_version(&peer_store(peer)->liveness);
 	hibernation->spoken = now;
@@ -299,7 +297,7 @@ static void end_if_all_sleep(struct peer *peer)
 {
 	struct hibernation *hibernation = &peer->hibernation;
 
-	if (hibernation->asleep == everybody_else(peer) && leader_may_sleep(peer) &&
+	if (are_all(peer, hibernation->asleep) && leader_may_sleep(peer) &&
 		are_steady(peer, hibernation->since))
 		sleep_since(peer, hibernation->since);
 }

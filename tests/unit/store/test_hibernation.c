@@ -160,6 +160,33 @@ static void it_may_be_turned_off(void **state)
 
 /* ---- The lease -------------------------------------------------------------------------------------------------- */
 
+static bool another_leads(void *argument)
+{
+	return sim_cluster_leader(argument) > 1;
+}
+
+/* The machine of the leader that sleeps stands still. When it goes on, the first read comes before anything else. */
+static void leader_that_slept_too_long_reads_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct raftkv_snapshot *snapshot = NULL;
+		struct sim_cluster cluster;
+
+		begin_asleep(&cluster, 20 + seed);
+		sim_node_pause(sim_cluster_store(&cluster, 1)->node, 20 * (uint64_t)SIM_S);
+		assert_true(sim_run(cluster.world, 10 * (uint64_t)SIM_S, another_leads, &cluster));
+		sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+		assert_int_equal(asleep_at(&cluster, 1), 1);
+		assert_int_equal(
+			raftkv_local_snapshot(sim_cluster_store(&cluster, 1)->raftkv, 1, 0, &snapshot),
+			STATUS_WOULD_BLOCK);
+		sim_cluster_run(&cluster, 20 * (uint64_t)SIM_S);
+		await_sleep(&cluster, 1);
+		sim_cluster_close(&cluster);
+	}
+}
+
 /* The leader that sleeps is cut off. Others lead and write; it must not answer from what it has. */
 static void leader_that_sleeps_has_no_lease(void **state)
 {
@@ -449,6 +476,7 @@ int main(void)
 		cmocka_unit_test(readers_keep_it_awake),
 		cmocka_unit_test(it_may_be_turned_off),
 		cmocka_unit_test(leader_that_sleeps_has_no_lease),
+		cmocka_unit_test(leader_that_slept_too_long_reads_nothing),
 		cmocka_unit_test(region_with_a_member_behind_stays_awake),
 		cmocka_unit_test(lost_word_changes_nothing),
 		cmocka_unit_test(one_that_wakes_alone_deposes_nobody),
