@@ -108,8 +108,10 @@ static void say(struct peer *peer, const struct region_peer *to, enum peer_word 
 
 	raw_node_status(peer->raft_group, &raft);
 	peer_send_word(peer, to, word, round,
-		&(struct raft_message){
-			.to = to->id, .from = peer->id, .term = raft.hard_state.term, .index = raft.last_index});
+		&(struct raft_message){.to = to->id,
+			.from = peer->id,
+			.term = raft.hard_state.term,
+			.index = raft.last_index});
 }
 
 static void say_to_all(struct peer *peer, enum peer_word word, uint64_t round)
@@ -202,7 +204,8 @@ static bool is_present(
 	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	return is_of_own_leader(peer, message) && message->from != peer->id &&
-	       liveness_incarnation(&peer_store(peer)->liveness, envelope->from.store) == envelope->incarnation;
+	       liveness_incarnation(&peer_store(peer)->liveness, envelope->from.store) ==
+		       envelope->incarnation;
 }
 
 static void on_sleep(

@@ -95,8 +95,8 @@ static void tell(struct liveness *liveness)
 	struct transport *transport = liveness->transport;
 
 	for (uint32_t i = 0; i < liveness->count; i++)
-		transport->ops->send_alive(transport, liveness->stores[i].store,
-			liveness->engines->dir.ident.incarnation);
+		transport->ops->send_alive(
+			transport, liveness->stores[i].store, liveness->engines->dir.ident.incarnation);
 }
 
 static void on_tick(struct env_timer *timer)

@@ -26,7 +26,8 @@
 
 #define LIVENESS_STORES_MAX   4096u /* stores that are watched; beyond that, none is alive */
 #define LIVENESS_SURVEY_TICKS 64u /* intervals between calls of `changed` without a reason */
-#define LIVENESS_KEPT_TICKS   (4u * LIVENESS_SURVEY_TICKS) /* a store is watched so long after the last question */
+#define LIVENESS_KEPT_TICKS                                                                                  \
+	(4u * LIVENESS_SURVEY_TICKS) /* a store is watched so long after the last question */
 
 struct transport;
 

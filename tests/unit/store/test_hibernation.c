@@ -303,12 +303,11 @@ static bool keep_heartbeat(
 	struct heartbeat *kept = argument;
 
 	if (message->type == RAFT_MSG_HEARTBEAT && envelope->to.store == 3)
-		*kept = (struct heartbeat){*envelope,
-			{.type = RAFT_MSG_HEARTBEAT,
-				.to = message->to,
-				.from = message->from,
-				.term = message->term,
-				.commit = message->commit}};
+		*kept = (struct heartbeat){*envelope, {.type = RAFT_MSG_HEARTBEAT,
+							      .to = message->to,
+							      .from = message->from,
+							      .term = message->term,
+							      .commit = message->commit}};
 	return true;
 }
 
