@@ -5,8 +5,7 @@
 #include "proto/plant.h"
 #include "store/peer/store.h"
 
-#define STEPS_MAX	  4096 /* messages on their way, from which on those with entries are dropped */
-#define STEPS_WITHOUT_MAX 65536 /* and those without */
+#define STEPS_MAX 4096 /* messages on their way; more are dropped */
 
 static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 {
@@ -88,13 +87,11 @@ static void on_step(struct env_mail *mail)
 	free(step);
 }
 
-static struct step *step_new(
-	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
+static struct step *step_new(struct raftkv *raftkv, const struct peer_envelope *envelope)
 {
-	uint32_t limit = message->entries.count > 0 ? STEPS_MAX : STEPS_WITHOUT_MAX;
 	struct step *step;
 
-	if (envelope->region == 0 || atomic_load(&raftkv->steps_pending) >= limit)
+	if (envelope->region == 0 || atomic_load(&raftkv->steps_pending) >= STEPS_MAX)
 		return NULL;
 	step = malloc(sizeof *step);
 	if (step)
@@ -106,7 +103,7 @@ static struct step *step_new(
 
 void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, struct raft_message *message)
 {
-	struct step *step = step_new(raftkv, envelope, message);
+	struct step *step = step_new(raftkv, envelope);
 
 	if (!step) {
 		raft_message_close(message);
@@ -121,7 +118,7 @@ void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, st
 int delivery_step_snapshot(struct raftkv *raftkv, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_stage *stage)
 {
-	struct step *step = step_new(raftkv, envelope, message);
+	struct step *step = step_new(raftkv, envelope);
 
 	if (!step)
 		return STATUS_LIMIT;

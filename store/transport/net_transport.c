@@ -284,10 +284,7 @@ static void send(
 		return;
 	}
 	peer_messages_push(&remote->waiting, peer_message);
-	if (remote->waiting.count < BATCH_COUNT_MAX)
-		mark(remote);
-	else
-		net_remote_send(remote); /* a turn of many regions may have more to say than may wait */
+	mark(remote);
 }
 
 static void send_snapshot(struct transport *base, const struct peer_envelope *envelope,
