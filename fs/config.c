@@ -56,6 +56,8 @@ static const struct config_rule rules[] = {
 		"Ticks between a leader's heartbeats."},
 	{"raft", "lease", KIND_OFF, STORE(lease_is_off), 0, 1, "true",
 		"The leader answers reads under its lease; false: after a round of ReadIndex."},
+	{"raft", "hibernation", KIND_OFF, STORE(hibernation_is_off), 0, 1, "true",
+		"Idle regions sleep: their replicas exchange no heartbeats."},
 	{"raft-engine", "enable", KIND_OFF, STORE(raft_engine_is_rocksdb), 0, 1, "true",
 		"The log is kept in segment files; false: in RocksDB. Of a new store: an old one keeps its "
 		"own."},

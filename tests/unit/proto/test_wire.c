@@ -54,6 +54,7 @@ static const struct {
 	const char *name;
 } later[] = {
 	{&raftkv__peer_messages__descriptor, "message/PeerMessages.led_parent"},
+	{&raftkv__peer_messages__descriptor, "message/PeerMessages.alive"},
 	{&raftkv__read_reply__descriptor, "message/ReadReply.routes"},
 	{&raftkv__write_reply__descriptor, "message/WriteReply.routes"},
 	{&raftkv__routes_request__descriptor, "message/RoutesRequest.key"},
