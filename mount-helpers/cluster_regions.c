@@ -198,22 +198,35 @@ static Raftkv__OverviewStore *find_store(const Raftkv__OverviewReply *overview, 
 	return NULL;
 }
 
+static uint32_t count_replicas(const Raftkv__OverviewReply *overview, uint64_t store)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < overview->n_regions; i++)
+		for (size_t k = 0; k < overview->regions[i]->n_members; k++)
+			count += overview->regions[i]->members[k]->replica->store == store;
+	return count;
+}
+
 /* A member is active, too, where its store reports: the leader's own flag is cleared each time that it has counted its
- * members. */
+ * members. A replica counts until the coordinator has heard, too, that it has gone: so long it refuses to remove the
+ * store. */
 static void combine(Raftkv__OverviewReply *overview)
 {
-	for (size_t i = 0; i < overview->n_stores; i++)
-		overview->stores[i]->replicas = 0;
 	for (size_t i = 0; i < overview->n_regions; i++)
 		for (size_t k = 0; k < overview->regions[i]->n_members; k++) {
 			Raftkv__OverviewMember *member = overview->regions[i]->members[k];
 			Raftkv__OverviewStore *store = find_store(overview, member->replica->store);
 
-			if (!store)
-				continue;
-			store->replicas++;
-			member->is_active |= store->is_alive;
+			if (store)
+				member->is_active |= store->is_alive;
 		}
+	for (size_t i = 0; i < overview->n_stores; i++) {
+		uint32_t count = count_replicas(overview, overview->stores[i]->store);
+
+		if (overview->stores[i]->replicas < count)
+			overview->stores[i]->replicas = count;
+	}
 }
 
 int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, struct status *status)

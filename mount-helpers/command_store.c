@@ -57,7 +57,15 @@ struct emptying {
 	uint32_t stuck; /* looks in a row with a stuck region */
 };
 
-/* A lost store disappears from the records once it has no replicas; until then one counts as left. */
+/* A lost store disappears from the records once it has no replicas; until then one counts as left. So it does while the
+ * coordinator, which may be new, does not know of all replicas. */
+static uint32_t count_left(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore *store)
+{
+	bool may_have_more = store->state == STORE_LOST || overview->is_partial;
+
+	return store->replicas == 0 && may_have_more ? 1 : store->replicas;
+}
+
 static void look_at(struct emptying *emptying, const Raftkv__OverviewReply *overview)
 {
 	bool is_stuck = false;
@@ -65,10 +73,7 @@ static void look_at(struct emptying *emptying, const Raftkv__OverviewReply *over
 	emptying->left = 0;
 	for (size_t i = 0; i < overview->n_stores; i++)
 		if (overview->stores[i]->store == emptying->store)
-			emptying->left =
-				overview->stores[i]->state == STORE_LOST && overview->stores[i]->replicas == 0
-					? 1
-					: overview->stores[i]->replicas;
+			emptying->left = count_left(overview, overview->stores[i]);
 	for (size_t i = 0; i < overview->n_regions; i++)
 		is_stuck |= overview->regions[i]->step == PLACEMENT_STUCK;
 	emptying->stuck = is_stuck ? emptying->stuck + 1 : 0;

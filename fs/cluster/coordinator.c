@@ -368,6 +368,7 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 		.stores = &coordinator->stores,
 		.regions = &coordinator->places->table,
 		.sessions = coordinator->review->sessions,
-		.session_count = coordinator->review->session_count};
+		.session_count = coordinator->review->session_count,
+		.is_partial = !coordinator_is_whole(coordinator)};
 	return true;
 }

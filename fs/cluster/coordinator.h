@@ -160,6 +160,7 @@ struct coordinator_overview {
 	const struct region_table *regions;
 	const struct coordinator_session *sessions;
 	uint32_t session_count;
+	bool is_partial; /* a store that may be alive has not told its regions, or has replicas of others */
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);
 /* Calls `each` for each region whose placement does not rest: PLACEMENT_STUCK: it is to leave a store, or has too few

@@ -175,6 +175,7 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	reply->cluster = admin->options.self->cluster;
 	reply->coordinator = admin->options.self->store;
 	reply->term = overview->term;
+	reply->is_partial = overview->is_partial;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
 	reply->n_regions = draft->region_count;
