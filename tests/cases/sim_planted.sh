@@ -57,6 +57,7 @@ grace:cut_short                  50 --works openers # 3
 grace:open_files_unsaid          50 --works openers # 3
 intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 5
 intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 7
+intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 537
 intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 2
 intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 6
 reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 35
