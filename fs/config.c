@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/client/remote.h"
+#include "fs/cluster/labels.h"
 #include "proto/check.h"
 
 #define AUTO	  "auto" /* a value that is chosen when the store opens */
@@ -55,6 +56,8 @@ static const struct config_rule rules[] = {
 		"Ticks between a leader's heartbeats."},
 	{"raft", "lease", KIND_OFF, STORE(lease_is_off), 0, 1, "true",
 		"The leader answers reads under its lease; false: after a round of ReadIndex."},
+	{"raft", "hibernation", KIND_OFF, STORE(hibernation_is_off), 0, 1, "true",
+		"Idle regions sleep: their replicas exchange no heartbeats."},
 	{"raft-engine", "enable", KIND_OFF, STORE(raft_engine_is_rocksdb), 0, 1, "true",
 		"The log is kept in segment files; false: in RocksDB. Of a new store: an old one keeps its "
 		"own."},
@@ -85,6 +88,12 @@ static const struct config_rule rules[] = {
 		"Replicas of each region, on the store that coordinates the cluster; 0: as many as there "
 		"are, at "
 		"least 3."},
+	{"server", "store_dead_after_s", KIND_COUNT, SERVER(store_dead_after_s), 10, 30 * 86400, "600",
+		"A store that is silent for so long is dead: what it has is made elsewhere."},
+	{"server", "store_moves", KIND_COUNT, SERVER(store_moves), 1, 64, "4",
+		"Replicas that leave a store at once, and as many that come; and leaders likewise."},
+	{"server", "labels", KIND_TEXT, SERVER(labels), 0, 0, "",
+		"Where the store is, from the widest place on, such as zone=a,host=h1."},
 	{"server", "initial_regions", KIND_COUNT, SERVER(initial_regions), 1, SERVER_INITIAL_REGIONS_MAX, "1",
 		"Regions that a new cluster begins with, the same number on each of its first stores."},
 	{"server", "region_split_bytes", KIND_BYTES, SERVER(region_split_size), 0, TIB, "8589934592",
@@ -335,6 +344,10 @@ int config_check(const struct config *config, struct status *status)
 		return status_set(status, -EINVAL,
 			"raft.heartbeat_ticks (%" PRIu32 ") must be below raft.election_ticks (%" PRIu32 ")",
 			config->store.heartbeat_tick, config->store.election_tick);
+	if (config->server.labels && !labels_are_valid(config->server.labels))
+		return status_set(status, -EINVAL,
+			"server.labels (%.200s) is not a list of up to %u NAME=VALUE with commas between",
+			config->server.labels, LABELS_MAX);
 	return 0;
 }
 

@@ -31,6 +31,9 @@ struct config_server {
 	uint32_t shards; /* threads; 0: one per core, at most 4 */
 	uint32_t session_expiry_ms;
 	uint32_t replicas; /* of each region (placement.replicas) */
+	uint32_t store_dead_after_s; /* coordinator_options.dead_after_s */
+	uint32_t store_moves; /* coordinator_options.store_moves */
+	char *labels; /* labels.h */
 	uint64_t region_split_size; /* bytes: a larger region is split; 0: none is */
 	uint32_t initial_regions; /* that a new cluster begins with, at most SERVER_INITIAL_REGIONS_MAX */
 	bool is_insecure; /* may listen on a port: anyone who reaches it has root's rights on the files */

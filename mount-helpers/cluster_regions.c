@@ -113,6 +113,30 @@ void cluster_regions_merge(struct cluster_regions *regions)
 	qsort(regions->items, regions->count, sizeof(*regions->items), compare_starts);
 }
 
+/* ---- Steps ---- */
+
+static int compare_steps(const void *a, const void *b)
+{
+	const Raftkv__PlannedStep *one = *(Raftkv__PlannedStep *const *)a;
+	const Raftkv__PlannedStep *other = *(Raftkv__PlannedStep *const *)b;
+
+	return compare_numbers(one->region, other->region);
+}
+
+void cluster_regions_set_steps(struct cluster_regions *regions, Raftkv__PlannedStep **steps, size_t count)
+{
+	if (count == 0)
+		return;
+	qsort(steps, count, sizeof(*steps), compare_steps);
+	for (size_t i = 0; i < regions->count; i++) {
+		const Raftkv__PlannedStep key = {.region = regions->items[i]->region}, *wanted = &key;
+		Raftkv__PlannedStep **found = bsearch(&wanted, steps, count, sizeof(*steps), compare_steps);
+
+		if (found)
+			regions->items[i]->step = (*found)->step;
+	}
+}
+
 /* ---- From the stores ---- */
 
 /* Where the next page begins; NULL: there is none, or the store does not get on. */
@@ -207,6 +231,7 @@ int cluster_overview(struct cluster *cluster, Raftkv__OverviewReply **reply, str
 		return status_set(status, code, "out of memory");
 	}
 	cluster_regions_merge(&regions);
+	cluster_regions_set_steps(&regions, (*reply)->steps, (*reply)->n_steps);
 	free((*reply)->regions);
 	(*reply)->regions = regions.items;
 	(*reply)->n_regions = regions.count;

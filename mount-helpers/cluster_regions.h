@@ -20,6 +20,8 @@ int cluster_regions_take(struct cluster_regions *regions, Raftkv__OverviewRegion
 /* Keeps one description of each region: that of a leader, of the latest term; else the one of the latest epoch. Then they
  * are in the order of their ranges. */
 void cluster_regions_merge(struct cluster_regions *regions);
+/* Sets the steps of the regions that have one, in any order; sorts `steps`. */
+void cluster_regions_set_steps(struct cluster_regions *regions, Raftkv__PlannedStep **steps, size_t count);
 void cluster_regions_close(struct cluster_regions *regions);
 
 #endif

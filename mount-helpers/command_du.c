@@ -1,6 +1,6 @@
 /*
- * command_du.c: raftkv du: the space that directories take. The store counts it in one walk over rows, without a stat
- * of every file. Also raftkv debug inode for a path. Both read virtual extended attributes of the mount.
+ * command_du.c: raftkv du: the space that directories take. The stores count it by a walk over rows, without a stat of
+ * every file. Also raftkv debug inode for a path. Both read virtual extended attributes of the mount.
  */
 #include <errno.h>
 #include <inttypes.h>

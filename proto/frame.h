@@ -54,6 +54,7 @@ enum frame_type {
 	FRAME_OVERVIEW, /* OverviewRequest, OverviewReply */
 	FRAME_ADMIN, /* AdminRequest, AdminReply */
 	FRAME_REGIONS, /* RegionsRequest, RegionsReply */
+	FRAME_REGION_STEP, /* RegionStepRequest, RegionStepReply */
 };
 
 struct frame {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "raft/confchange.h"
 
 #define MESSAGE_SIZE_DEFAULT	 (UINT64_C(1) << 20)
@@ -207,6 +208,8 @@ bool raw_node_can_hibernate(const struct raw_node *node)
 		const struct progress *progress = &raft->tracker.items[i];
 
 		/* A member that is down keeps the group awake: when it comes back it must hear from a leader. */
+		if (planted("hibernate:sleeps_behind"))
+			continue;
 		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active)
 			return false;
 	}

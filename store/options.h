@@ -51,6 +51,7 @@ struct raftkv_options {
 	bool is_joining; /* a new store creates no region; a running cluster gives it its replicas */
 	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
 	bool lease_is_off; /* every read goes through a ReadIndex round */
+	bool hibernation_is_off; /* regions with several replicas do not sleep when they are idle */
 	uint32_t initial_regions; /* [1] of a new store */
 	/* Where those after the first one begin, ascending, one less than `initial_regions`; for the call of raftkv_open.
 	 * NULL: they divide the values of a key's first four bytes evenly. */
@@ -58,6 +59,7 @@ struct raftkv_options {
 	uint32_t tick_ms; /* [100] one Raft tick */
 	uint32_t election_tick; /* [15] */
 	uint32_t heartbeat_tick; /* [3] */
+	uint32_t idle_ms; /* [two election timeouts] without work, after which a region sleeps */
 	uint64_t kv_cache_size; /* bytes [256 MiB] */
 	uint64_t log_size_max; /* bytes of live log that force a flush [disk / 8, ≤ 512 MiB] */
 	uint64_t reserve_size; /* bytes of disk kept free [disk / 20, ≤ 256 MiB] */

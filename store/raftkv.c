@@ -41,6 +41,11 @@ int raftkv_learn_life(
 	return lives_learn(&raftkv->lives, store, incarnation, directory_id, is_out);
 }
 
+void raftkv_hear_alive(struct raftkv *raftkv, uint64_t store, uint64_t incarnation)
+{
+	liveness_hear(&raftkv->liveness, store, incarnation);
+}
+
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
 static void on_maintenance_wanted(void *argument)
@@ -167,6 +172,26 @@ static int start_regions(struct raftkv *raftkv, struct status *status)
 	return code;
 }
 
+static void on_liveness_changed(void *argument)
+{
+	struct raftkv *raftkv = argument;
+
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		shard_look(&raftkv->shards[i]);
+}
+
+/* A store is missed when its heartbeats would be. */
+static void init_liveness(struct raftkv *raftkv)
+{
+	const struct raftkv_options *options = &raftkv->options;
+	uint64_t tick_ns = options->tick_ms * NS_PER_MS;
+
+	liveness_init(&raftkv->liveness, &raftkv->engines, options->transport,
+		options->heartbeat_tick * tick_ns, options->election_tick * tick_ns);
+	raftkv->liveness.changed = on_liveness_changed;
+	raftkv->liveness.changed_argument = raftkv;
+}
+
 static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 {
 	raftkv->options = *options;
@@ -179,6 +204,7 @@ static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 	raftkv->lease_duration = options->lease_is_off ? 0
 						       : (uint64_t)(raftkv->options.election_tick - 1) *
 								 raftkv->options.tick_ms * NS_PER_MS;
+	init_liveness(raftkv);
 }
 
 static void on_space_freed(void *argument)
@@ -235,6 +261,7 @@ static void raftkv_begin(struct raftkv *raftkv)
 	kv_flush_start(&raftkv->flush);
 	for (uint32_t i = 0; i < raftkv->shard_count; i++)
 		shard_begin(&raftkv->shards[i]);
+	liveness_start(&raftkv->liveness, raftkv->shards[0].loop);
 }
 
 int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struct status *status)
@@ -294,7 +321,10 @@ static void on_stop(struct env_mail *mail)
 
 static void on_stop_lives(struct env_mail *mail)
 {
-	lives_stop(&container_of(mail, struct raftkv, stop_mail)->lives);
+	struct raftkv *raftkv = container_of(mail, struct raftkv, stop_mail);
+
+	liveness_stop(&raftkv->liveness);
+	lives_stop(&raftkv->lives);
 }
 
 struct ident raftkv_ident(const struct raftkv *raftkv)
@@ -324,6 +354,7 @@ void raftkv_free(struct raftkv *raftkv)
 	free(raftkv->shards);
 	kv_flush_close(&raftkv->flush);
 	lives_close(&raftkv->lives);
+	liveness_close(&raftkv->liveness);
 	router_visit(&raftkv->router, route_snapshot_forget);
 	router_close(&raftkv->router);
 	snapshots_close(&raftkv->snapshots);
@@ -452,6 +483,7 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 
 		stats->regions += atomic_load(&shard->replicas);
 		stats->leaders += atomic_load(&shard->leaders);
+		stats->asleep += atomic_load(&shard->asleep);
 		stats->reads_lease += atomic_load(&shard->reads_lease);
 		stats->reads_read_index += atomic_load(&shard->reads_read_index);
 		stats->reads_follower += atomic_load(&shard->reads_follower);

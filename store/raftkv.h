@@ -76,6 +76,7 @@ int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t stor
 struct raftkv_stats {
 	uint64_t regions;
 	uint64_t leaders;
+	uint64_t asleep; /* replicas that sleep (peer/hibernation.h) */
 	uint64_t reads_lease; /* by LocalReader */
 	uint64_t reads_read_index; /* through the peer's loop */
 	uint64_t reads_follower; /* part of reads_read_index: served by a follower */

@@ -73,6 +73,11 @@ static int send_split(struct cluster_request *request, struct rpc *rpc)
 	return rpc_call(rpc, &request->call, &message.base, NULL, 0);
 }
 
+static int send_region_step(struct cluster_request *request, struct rpc *rpc)
+{
+	return rpc_call(rpc, &request->call, &request->region_step->base, NULL, 0);
+}
+
 int cluster_request_send(struct cluster_request *request, struct rpc *rpc, uint64_t timeout, rpc_call_cb done)
 {
 	static const struct {
@@ -85,6 +90,7 @@ int cluster_request_send(struct cluster_request *request, struct rpc *rpc, uint6
 		[CLUSTER_REQUEST_BEAT] = {FRAME_BEAT, send_beat},
 		[CLUSTER_REQUEST_ROUTES] = {FRAME_ROUTES, send_routes},
 		[CLUSTER_REQUEST_SPLIT] = {FRAME_SPLIT, send_split},
+		[CLUSTER_REQUEST_REGION_STEP] = {FRAME_REGION_STEP, send_region_step},
 	};
 
 	request->call =
@@ -167,6 +173,18 @@ static void read_split(struct cluster_request *request, const struct frame *fram
 	raftkv__split_reply__free_unpacked(message, NULL);
 }
 
+static void read_region_step(struct cluster_request *request, const struct frame *frame, then_cb then)
+{
+	Raftkv__RegionStepReply *message =
+		raftkv__region_step_reply__unpack(NULL, frame->head.size, frame->head.data);
+	struct cluster_answer answer = {.region_step = message};
+
+	if (message)
+		answer.leader_store = message->leader_store;
+	then(request, message ? sound(message->status) : STATUS_MALFORMED, &answer);
+	raftkv__region_step_reply__free_unpacked(message, NULL);
+}
+
 void cluster_request_read_answer(struct cluster_request *request, const struct frame *frame, then_cb then)
 {
 	static void (*const kinds[])(
@@ -177,6 +195,7 @@ void cluster_request_read_answer(struct cluster_request *request, const struct f
 		[CLUSTER_REQUEST_BEAT] = read_beat,
 		[CLUSTER_REQUEST_ROUTES] = read_routes,
 		[CLUSTER_REQUEST_SPLIT] = read_split,
+		[CLUSTER_REQUEST_REGION_STEP] = read_region_step,
 	};
 
 	kinds[request->kind](request, frame, then);

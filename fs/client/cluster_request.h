@@ -24,6 +24,8 @@ enum cluster_request_kind {
 	CLUSTER_REQUEST_BEAT, /* a heartbeat of `session` */
 	CLUSTER_REQUEST_ROUTES, /* only the dispatcher makes these */
 	CLUSTER_REQUEST_SPLIT, /* of the region that has `key` */
+	/* `region_step`, for the store at `address` and no other one: any answer ends it. It may arrive twice. */
+	CLUSTER_REQUEST_REGION_STEP,
 };
 
 enum cluster_request_state {
@@ -44,6 +46,8 @@ struct cluster_answer {
 	struct buf *data; /* READ: the attachment of the reply; may be NULL */
 	const Raftkv__RoutesReply *routes; /* ROUTES */
 	const Raftkv__SplitReply *split; /* SPLIT; NULL with an error that no store has answered */
+	const Raftkv__RegionStepReply
+		*region_step; /* REGION_STEP; NULL with an error that no store has answered */
 	/* READ, CHANGE, SESSION: what the store knows, where the request was sent by an old route. */
 	Raftkv__Route **known;
 	size_t known_count;
@@ -61,9 +65,14 @@ struct cluster_request {
 	/* SESSION: it must not be applied after its end. So it ends with an error as soon as a store may have it, and
 	 * does not answer; then none has it but that one. */
 	bool is_once;
+	/* Others wait for its answer, which waits for nothing: it goes before those that fill the link (store_links.h). */
+	bool is_urgent;
 	uint64_t answered; /* BEAT: number of the last notice that was answered */
 	bool in_middle; /* SPLIT: the leader chooses where, and nothing is done */
 	uint64_t new_region; /* SPLIT: 0: nothing is done */
+	const Raftkv__RegionStepRequest *region_step; /* REGION_STEP: stays until `done` */
+	const char *address; /* REGION_STEP: of the store `to_store`; stays until `done` */
+	uint64_t to_store;
 	uint64_t limit; /* ns from dispatcher_run until it ends with -ETIMEDOUT; 0: no limit */
 	/*
 	 * Called once. 0: with the answer; -errno: from the store; STATUS_SESSION_UNKNOWN: the session has ended;

@@ -32,10 +32,16 @@ static void serve_slots(struct dispatcher *dispatcher)
 		dispatcher_dispatch(next);
 }
 
+/* Is it for the cluster, and not for one store, or for the dispatcher itself? */
+static bool is_for_cluster(const struct cluster_request *request)
+{
+	return request->kind != CLUSTER_REQUEST_ROUTES && request->kind != CLUSTER_REQUEST_REGION_STEP;
+}
+
 /* The cluster answers: ends the state that note_waiting began. */
 static void note_answer(struct dispatcher *dispatcher, const struct cluster_request *request)
 {
-	if (request->kind == CLUSTER_REQUEST_ROUTES)
+	if (!is_for_cluster(request))
 		return;
 	atomic_store_explicit(&dispatcher->waits_since, 0, memory_order_relaxed);
 	if (dispatcher->is_waiting)
@@ -98,7 +104,8 @@ static void note_waiting(struct dispatcher *dispatcher, const struct cluster_req
 {
 	unsigned long long none = 0;
 
-	if (env_now(dispatcher->env) - request->begun < NOTICE_NS)
+	if (env_now(dispatcher->env) - request->begun < NOTICE_NS ||
+		request->kind == CLUSTER_REQUEST_REGION_STEP)
 		return;
 	atomic_compare_exchange_strong(&dispatcher->waits_since, &none, request->begun);
 	if (!dispatcher->is_waiting)
@@ -149,7 +156,7 @@ void dispatcher_retry(struct cluster_request *request, int status)
 	request->hints = 0;
 	note_waiting(dispatcher, request, status);
 	rest_for(request, rest);
-	if (request->kind != CLUSTER_REQUEST_ROUTES && request->attempts % REFRESH_EVERY == 0)
+	if (is_for_cluster(request) && request->attempts % REFRESH_EVERY == 0)
 		dispatcher_want_routes(dispatcher, &request->key);
 }
 
@@ -170,6 +177,14 @@ static void send_to_store(
 		dispatcher_retry(request, status);
 }
 
+static void send_to_address(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	int status = store_links_carry(dispatcher->links, request->address, request->to_store, request);
+
+	if (status < 0)
+		dispatcher_retry(request, status);
+}
+
 void dispatcher_dispatch(struct cluster_request *request)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
@@ -177,6 +192,10 @@ void dispatcher_dispatch(struct cluster_request *request)
 
 	if (request->kind == CLUSTER_REQUEST_ROUTES) {
 		dispatcher_send_refresh(dispatcher, request);
+		return;
+	}
+	if (request->kind == CLUSTER_REQUEST_REGION_STEP) {
+		send_to_address(dispatcher, request);
 		return;
 	}
 	if (request->kind == CLUSTER_REQUEST_CHANGE && !request->has_slot) {
@@ -310,6 +329,10 @@ static void dispatcher_on_answer(
 {
 	struct dispatcher *dispatcher = request->dispatcher;
 
+	if (request->kind == CLUSTER_REQUEST_REGION_STEP) {
+		dispatcher_finish(request, status, answer);
+		return;
+	}
 	switch (status) {
 	case STATUS_NOT_LEADER:
 		on_not_leader(dispatcher, request, answer->leader_store);
@@ -357,7 +380,7 @@ static void on_back(struct cluster_request *request, int status, const struct fr
 		dispatcher_finish(request, status, &(struct cluster_answer){0});
 		return;
 	}
-	if (request->kind != CLUSTER_REQUEST_ROUTES)
+	if (is_for_cluster(request))
 		forget_leader(dispatcher, request);
 	dispatcher_retry(request, status);
 }

@@ -53,6 +53,8 @@ void dispatcher_give_up(struct cluster_request *request, int status);
 /* Whether the same region has both keys, as far as the routes are known; unknown regions are taken for one. */
 bool dispatcher_is_same_region(
 	struct dispatcher *dispatcher, const struct fs_key *one, const struct fs_key *other);
+/* Whether the region that has the key has all keys; an unknown region is taken for one that has. */
+bool dispatcher_is_only_region(struct dispatcher *dispatcher, const struct fs_key *key);
 
 /* Any thread. */
 void dispatcher_read_stats(const struct dispatcher *dispatcher, struct remote_stats *stats);

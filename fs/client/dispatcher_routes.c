@@ -17,6 +17,13 @@ bool dispatcher_is_same_region(
 	return dispatcher_find_route(dispatcher, one) == dispatcher_find_route(dispatcher, other);
 }
 
+bool dispatcher_is_only_region(struct dispatcher *dispatcher, const struct fs_key *key)
+{
+	const struct region_route *route = dispatcher_find_route(dispatcher, key);
+
+	return !route || (route->start_size == 0 && route->end_size == 0);
+}
+
 /* ---- Asking the stores ---- */
 
 static uint32_t count_addresses(const struct dispatcher *dispatcher)

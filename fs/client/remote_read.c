@@ -5,6 +5,8 @@
 
 #include "fs/client/client_ops.h"
 #include "fs/client/listing.h"
+#include "fs/client/tree_usage.h"
+#include "fs/schema/virtual_xattrs.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/units.h"
@@ -20,6 +22,7 @@ struct remote_read {
 	uint32_t lookups; /* LOOKUP: how often it was asked */
 	uint64_t child; /* LOOKUP: the inode that another region is asked for */
 	struct listing *listing; /* DIRECTORY: asks other regions; NULL: not yet */
+	struct tree_usage *tree; /* VIRTUAL_XATTR: asks one region after the other; NULL: it does not */
 	struct cluster_request request;
 };
 
@@ -124,7 +127,7 @@ static void on_child(struct cluster_request *request, int status, const struct c
 
 /* ---- A directory with children in other regions ---- */
 
-static void on_listed(void *argument, int status)
+static void on_ended(void *argument, int status)
 {
 	remote_read_end(argument, status);
 }
@@ -136,13 +139,45 @@ static int take_listing(struct remote_read *remote, const struct cluster_answer 
 		.question = &remote->read->question,
 		.finding = remote->read->finding,
 		.limit = remote_read_limit(remote),
-		.done = on_listed,
+		.done = on_ended,
 		.argument = remote};
 
 	return listing_take(&options, answer, &remote->listing);
 }
 
+/* ---- A tree in several regions ---- */
+
+static bool is_of_tree(const struct question *question)
+{
+	return question->kind == QUESTION_VIRTUAL_XATTR &&
+	       virtual_xattr_is_usage(question->name, question->ino);
+}
+
+/* The limit is for each request: a large tree takes many. */
+static int count_tree(struct remote_read *remote)
+{
+	const struct tree_usage_options options = {.dispatcher = remote->dispatcher,
+		.question = &remote->read->question,
+		.finding = remote->read->finding,
+		.limit = remote->limit,
+		.done = on_ended,
+		.argument = remote};
+
+	return tree_usage_start(&options, &remote->tree);
+}
+
 /* ---- All questions ---- */
+
+/* An only region counts a tree itself, in one moment. */
+static int ask_first(struct remote_read *remote)
+{
+	const struct question *question = &remote->read->question;
+	struct fs_key key = question_key(question);
+
+	if (is_of_tree(question) && !dispatcher_is_only_region(remote->dispatcher, &key))
+		return count_tree(remote);
+	return ask_for_name(remote);
+}
 
 static void on_read(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
@@ -151,6 +186,11 @@ static void on_read(struct cluster_request *request, int status, const struct cl
 	struct finding *finding = remote->read->finding;
 
 	buf_unref(request->body);
+	if (status == STATUS_KEY_NOT_IN_REGION && is_of_tree(question)) {
+		status = count_tree(remote);
+		if (status == 0)
+			return;
+	}
 	if (status == 0 && question->kind == QUESTION_DIRECTORY && question->is_plus)
 		status = take_listing(remote, answer);
 	else if (status == 0)
@@ -175,7 +215,7 @@ void remote_read_start(struct dispatcher *dispatcher, struct client_read *read, 
 		remote->dispatcher = dispatcher;
 		remote->begun = remote_read_now(remote);
 		remote->limit = limit;
-		status = ask_for_name(remote);
+		status = ask_first(remote);
 	}
 	if (status == 0)
 		return;
@@ -191,6 +231,8 @@ bool remote_read_give_up(struct client_read *read)
 		return false;
 	if (remote->listing)
 		listing_give_up(remote->listing, -EINTR);
+	else if (remote->tree)
+		tree_usage_give_up(remote->tree, -EINTR);
 	else
 		dispatcher_give_up(&remote->request, -EINTR);
 	return true;

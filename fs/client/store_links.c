@@ -11,6 +11,7 @@
 #include "proto/backoff.h"
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 #include "proto/units.h"
 
 #define CONNECT_NS	  (1000 * NS_PER_MS) /* from connecting until the store's Hello */
@@ -125,9 +126,15 @@ static void store_links_on_done(struct rpc_call *call, int status, const struct 
 		pump(link);
 }
 
+static bool goes_first(const struct cluster_request *request)
+{
+	return request->kind == CLUSTER_REQUEST_BEAT ||
+	       (request->is_urgent && !planted("transactions:behind_what_waits"));
+}
+
 static bool has_room(const struct store_link *link, const struct cluster_request *request)
 {
-	if (request->kind == CLUSTER_REQUEST_BEAT || link->count == 0)
+	if (goes_first(request) || link->count == 0)
 		return true;
 	return link->count < STORE_LINK_REQUESTS_MAX &&
 	       link->weight + request->weight <= STORE_LINK_WEIGHT_MAX;
@@ -312,7 +319,7 @@ int store_links_carry(
 		link->suspect_until = env_now(links->env) + SUSPECT_NS;
 	request->link = link;
 	request->state = CLUSTER_REQUEST_QUEUED;
-	if (request->kind == CLUSTER_REQUEST_BEAT)
+	if (goes_first(request))
 		DL_PREPEND2(link->queue, request, queue_prev, queue_next);
 	else
 		DL_APPEND2(link->queue, request, queue_prev, queue_next);

@@ -4,7 +4,7 @@
  *
  * A link carries a limited number of requests and of bytes at once: fewer than those at which the store stops reading
  * (rpc_server.h), and than the connection's queues hold (link.h). Other requests wait in the link's queue, except
- * heartbeats.
+ * heartbeats and urgent ones.
  *
  * All on one loop.
  */

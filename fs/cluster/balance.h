@@ -1,6 +1,6 @@
 /*
  * balance.h: which region is to go from which store to which. A pure scheduler over a region_table and the stores: no
- * I/O, no clock, no random numbers. The leader of region 1 (coordinator.h) is to own it; all on its loop.
+ * I/O, no clock, no random numbers. The coordinator (coordinator.h) owns it; all on its loop.
  *
  * The work is divided. A balance sees all regions as they were last reported and chooses goals. placement.h sees one
  * region as its leader describes it now, and makes the next step towards the goal. So:
@@ -42,10 +42,11 @@
 #ifndef RAFTKV_FS_CLUSTER_BALANCE_H
 #define RAFTKV_FS_CLUSTER_BALANCE_H
 
+#include "fs/cluster/labels.h"
 #include "fs/cluster/placement.h"
 #include "fs/cluster/region_table.h"
 
-#define BALANCE_LABELS	       4u
+#define BALANCE_LABELS	       LABELS_MAX
 #define BALANCE_OPERATIONS_MAX 1024u /* under way, or resting after a failure; no more are yielded at it */
 #define BALANCE_BYTES_START    10u /* percent */
 #define BALANCE_BYTES_STOP     5u

@@ -7,6 +7,8 @@
 
 #define TICKS_A_PERIOD 16u
 #define ROOT_MODE      0755
+#define MOVE_REST_NS   (10 * NS_PER_S) /* for which a region rests after a move that failed */
+#define SCAN_MAX       65536u /* regions that the balance looks at, at a time */
 #define ASKED_NS       (2 * NS_PER_S) /* for an answer of another region's leader */
 
 /* ---- One operation ---- */
@@ -20,8 +22,11 @@ static void on_failed(struct coordinator *coordinator, int code)
 	if (code != STATUS_NOT_LEADER)
 		log_warn(coordinator->options.logger,
 			"msg=\"the coordinator's operation failed\" reason=\"%s\"", status_name(code));
+	if (code == STATUS_INCOMPLETE && coordinator->op.kind == OP_SESSION_END)
+		coordinator_on_session_waiting(coordinator);
 	status_set(&status, code, "it could not be done: %s", status_name(code));
 	coordinator_on_undrawn(coordinator, &status);
+	coordinator_on_unallocated(coordinator);
 	coordinator_finish_admin(coordinator, &status);
 }
 
@@ -197,6 +202,8 @@ void coordinator_go_on(struct coordinator *coordinator)
 	if (coordinator->is_busy)
 		return;
 	if (coordinator->is_stopping) {
+		if (coordinator_has_moves(coordinator))
+			return;
 		coordinator_drop_admin(coordinator, STATUS_STOPPING);
 		coordinator->stopped(coordinator->stopped_argument);
 		return;
@@ -229,6 +236,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	else
 		coordinator_drop_admin(coordinator, STATUS_NOT_LEADER);
 	coordinator_drop_split(coordinator, STATUS_NOT_LEADER);
+	coordinator_drop_moves(coordinator, STATUS_NOT_LEADER);
 	coordinator->term = term;
 	coordinator->since = env_now(coordinator->env);
 	coordinator->prepared = 0;
@@ -238,11 +246,9 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->grace->notices = 0;
 	coordinator->is_entering = false;
 	coordinator->refusal = 0;
-	coordinator->pass.is_running = false;
-	coordinator->pass.ended = 0;
-	coordinator->seen.count = 0;
-	coordinator->seen.is_whole = false;
-	coordinator->seen.elsewhere = 0;
+	region_table_close(&coordinator->places->table);
+	balance_reset(coordinator->places->balance);
+	coordinator->places->looked = 0;
 }
 
 static void on_tick(struct env_timer *timer)
@@ -262,6 +268,36 @@ static void on_tick(struct env_timer *timer)
 
 /* ---- Life ---- */
 
+static struct places *places_new(const struct coordinator_options *options)
+{
+	struct places *places = calloc(1, sizeof *places);
+	uint32_t moves = options->store_moves ? options->store_moves : COORDINATOR_STORE_MOVES;
+	uint32_t dead_after_s = options->dead_after_s ? options->dead_after_s : COORDINATOR_DEAD_S;
+
+	if (!places)
+		return NULL;
+	region_table_init(&places->table);
+	places->balance = balance_new(&(struct balance_options){.replicas = options->replicas,
+		.moves_per_store = moves,
+		.transfers_per_store = moves,
+		.dead_after_ns = dead_after_s * NS_PER_S,
+		.rest_ns = MOVE_REST_NS,
+		.scan_max = SCAN_MAX});
+	if (places->balance)
+		return places;
+	free(places);
+	return NULL;
+}
+
+static void places_free(struct places *places)
+{
+	if (!places)
+		return;
+	region_table_close(&places->table);
+	balance_free(places->balance);
+	free(places);
+}
+
 struct coordinator *coordinator_new(const struct coordinator_options *options)
 {
 	struct coordinator *coordinator = calloc(1, sizeof *coordinator);
@@ -272,18 +308,16 @@ struct coordinator *coordinator_new(const struct coordinator_options *options)
 	coordinator->review = calloc(1, sizeof *coordinator->review);
 	coordinator->reviewing = calloc(1, sizeof *coordinator->reviewing);
 	coordinator->grace = calloc(1, sizeof *coordinator->grace);
-	if (!coordinator->review || !coordinator->reviewing || !coordinator->grace) {
-		free(coordinator->grace);
-		free(coordinator->review);
-		free(coordinator->reviewing);
-		free(coordinator);
+	coordinator->places = places_new(options);
+	session_table_init(&coordinator->table, expiry_ms * NS_PER_MS);
+	if (!coordinator->review || !coordinator->reviewing || !coordinator->grace || !coordinator->places) {
+		coordinator_free(coordinator);
 		return NULL;
 	}
 	coordinator->options = *options;
 	coordinator->env = env_loop_env(options->loop);
 	coordinator->tick_ns = expiry_ms * NS_PER_MS / TICKS_A_PERIOD;
 	coordinator->requests_end = &coordinator->requests;
-	session_table_init(&coordinator->table, expiry_ms * NS_PER_MS);
 	return coordinator;
 }
 
@@ -292,8 +326,7 @@ void coordinator_free(struct coordinator *coordinator)
 	if (!coordinator)
 		return;
 	session_table_close(&coordinator->table);
-	free(coordinator->pass.regions);
-	free(coordinator->seen.regions);
+	places_free(coordinator->places);
 	free(coordinator->review);
 	free(coordinator->reviewing);
 	free(coordinator->grace);
@@ -316,6 +349,7 @@ void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *arg
 	if (coordinator->asked.is_under_way)
 		dispatcher_give_up(&coordinator->asked.request, STATUS_STOPPING);
 	coordinator_drop_split(coordinator, STATUS_STOPPING);
+	coordinator_drop_moves(coordinator, STATUS_STOPPING);
 	coordinator_go_on(coordinator);
 }
 
@@ -332,8 +366,7 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 	*overview = (struct coordinator_overview){.term = coordinator->term,
 		.since = coordinator->since,
 		.stores = &coordinator->stores,
-		.regions = coordinator->seen.regions,
-		.region_count = coordinator->seen.count,
+		.regions = &coordinator->places->table,
 		.sessions = coordinator->review->sessions,
 		.session_count = coordinator->review->session_count};
 	return true;

@@ -11,7 +11,8 @@
  *  - carries out administrators' requests (admin_request);
  *  - ends sessions that were closed or were silent for longer than a period, in the steps of op.h; the next leader may
  *    repeat each of them;
- *  - moves replicas (placement.h).
+ *  - takes the stores' reports of the regions that they lead (region_table.h), and places all regions: balance.h chooses
+ *    what is to move, and placement.h the steps, which each region's leader takes (region_step.h).
  *
  * It has one operation of region 1 under way at a time, and one of another region beside it, and tries a failed one again
  * at the next tick.
@@ -21,9 +22,12 @@
  * has open (OP_HOLD) and confirms that with a heartbeat. When every session has confirmed or ended, the grace of those
  * inodes ends (OP_GRACE_END). The notices are not logged: a new leader asks again.
  *
- * The coordinator places the replicas of the regions that this store leads. It splits regions that any store leads, for
- * administrators and where the store reports that one is over its size: it draws the new region's id and asks the region's
- * leader. A split is not one of its operations: one at a time is under way beside them.
+ * It places only once every store that is alive has told all regions that it leads. Steps of many regions are under way
+ * at a time, beside its operations.
+ *
+ * It splits regions that any store leads, for administrators and where the store reports that one is over its size: it
+ * the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way beside
+ * them.
  *
  * All on one loop, except coordinator_beat.
  */
@@ -32,12 +36,15 @@
 
 #include "fs/client/dispatcher.h"
 #include "fs/cluster/placement.h"
+#include "fs/cluster/region_table.h"
 #include "fs/cluster/session_table.h"
 #include "fs/cluster/store_table.h"
 #include "proto/status.h"
 #include "store/raftkv.h"
 
-#define COORDINATOR_EXPIRY_MS 5000u /* the default */
+#define COORDINATOR_EXPIRY_MS	5000u /* the default */
+#define COORDINATOR_DEAD_S	600u /* the default */
+#define COORDINATOR_STORE_MOVES 4u /* the default */
 
 struct coordinator;
 
@@ -50,6 +57,8 @@ struct coordinator_options {
 	const struct logger *logger;
 	uint32_t expiry_ms; /* of a silent session; 0: the default */
 	uint32_t replicas; /* placement.replicas */
+	uint32_t dead_after_s; /* a store that is silent for so long is dead (balance.h); 0: the default */
+	uint32_t store_moves; /* balance_options.moves_per_store; 0: the default */
 	/* The addresses of stores 1, 2, … of the initial cluster: shared. */
 	const char *const *stores;
 	uint32_t store_count;
@@ -71,7 +80,7 @@ void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *arg
 int coordinator_beat(
 	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice);
 
-/* A store's report. 0, and `*id` is its id; -EAGAIN: the store is not entered yet, and should report again soon;
+/* A store's report, whose regions are taken, too, if they are for this coordinator's term. 0, and `*id` is its id; -EAGAIN: the store is not entered yet, and should report again soon;
  * STATUS_NOT_LEADER; -ESTALE: the store was lost or removed, a greater incarnation is on record, or another directory;
  * -EEXIST: the address is that of store `*id`; -ENOSPC: too many stores. */
 int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id);
@@ -111,10 +120,9 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 
 /* ---- Status ---- */
 
-/* A region, as its leader described it at the last pass. */
+/* A region, as its leader described it. */
 struct coordinator_region {
 	uint64_t id;
-	struct placement_step step; /* placement_next's answer at that pass */
 	struct region_epoch epoch;
 	uint64_t leader; /* replica */
 	uint64_t last_index;
@@ -137,8 +145,9 @@ struct coordinator_room {
 	uint64_t free;
 	uint64_t inodes; /* how many there are, by the last reports of the stores; 0: unknown */
 };
-/* The file data that region 1 can take, from the last reports of its voters' stores: the least free room in the
- * majority of voters that have most, as a write needs a majority. False: this store does not coordinate the cluster, or
+/* The file data that the cluster can take, from the last reports of the stores. Where the regions are on no more stores
+ * than region 1 has voters: the least free room in the majority of its voters that have most, as a write needs a
+ * majority. Else the room of all stores that have regions, divided by that number of voters. False: this store does not coordinate the cluster, or
  * a majority has not reported yet. */
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room);
 
@@ -148,11 +157,14 @@ struct coordinator_overview {
 	uint64_t term;
 	uint64_t since; /* env_now when the coordinator saw that term begin */
 	const struct store_table *stores;
-	const struct coordinator_region *regions;
-	uint32_t region_count;
+	const struct region_table *regions;
 	const struct coordinator_session *sessions;
 	uint32_t session_count;
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);
+/* Calls `each` for each region whose placement does not rest: PLACEMENT_STUCK: it is to leave a store, or has too few
+ * voters, and no store can take it. `max` at most. Where this store does not coordinate the cluster there are none. */
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument);
 
 #endif

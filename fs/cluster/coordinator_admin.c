@@ -55,18 +55,40 @@ void coordinator_drop_admin(struct coordinator *coordinator, int code)
 
 /* ---- Stores ---- */
 
+static bool has_replica(const struct region_table *table, const struct region_entry *entry, uint64_t store)
+{
+	const struct region_replica *replicas = region_entry_replicas(entry);
+
+	for (uint32_t i = 0; i < entry->replica_count; i++)
+		if (table->stores[replicas[i].store].id == store)
+			return true;
+	return false;
+}
+
+static bool has_spare(const struct region_table *table, const struct region_entry *entry,
+	const struct placement_store *stores, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (stores[i].state == STORE_UP && stores[i].is_alive && !stores[i].is_full &&
+			!has_replica(table, entry, stores[i].id))
+			return true;
+	return false;
+}
+
 /* Does each region that the store has a replica of have another store to take it? */
 static bool has_spares(struct coordinator *coordinator, uint64_t store)
 {
+	const struct region_table *table = &coordinator->places->table;
+	const struct coordinator_region none = {0};
 	struct placement_store stores[STORE_COUNT_MAX];
+	struct placement placement = coordinator_placement(coordinator, &none, stores);
 
-	for (uint32_t i = 0; i < coordinator->seen.count; i++) {
-		const struct coordinator_region *region = &coordinator->seen.regions[i];
-		struct placement placement = coordinator_placement(coordinator, region, stores);
+	for (uint32_t i = 0; i < table->count; i++) {
+		const struct region_entry *entry = region_table_at(table, i);
 
-		for (uint32_t k = 0; k < region->member_count; k++)
-			if (region->members[k].peer.store == store && !placement_has_spare(&placement, store))
-				return false;
+		if (has_replica(table, entry, store) &&
+			!has_spare(table, entry, placement.stores, placement.store_count))
+			return false;
 	}
 	return true;
 }
@@ -124,17 +146,20 @@ static int check_lost(struct coordinator *coordinator, const struct admin_reques
 }
 
 static int check_remove(
-	const struct coordinator *coordinator, const struct store_entry *entry, struct status *status)
+	struct coordinator *coordinator, const struct store_entry *entry, struct status *status)
 {
 	if (entry->state == STORE_UP)
 		return status_set(status, -EBUSY,
 			"store %" PRIu64 " serves: 'raftkv store drain %" PRIu64 "' comes first", entry->id,
 			entry->id);
-	if (entry->replicas > 0 || !coordinator->seen.is_whole)
+	if (entry->replicas > 0)
 		return status_set(status, -EBUSY,
 			"store %" PRIu64 " still has %" PRIu32
 			" replicas; 'raftkv store drain --wait %" PRIu64 "' waits for the last one",
 			entry->id, entry->replicas, entry->id);
+	if (!coordinator_is_whole(coordinator))
+		return status_set(status, -EAGAIN,
+			"a store has replicas of regions that no store says it leads: try again");
 	return 0;
 }
 
@@ -147,15 +172,11 @@ static int check_store(
 		return status_set(status, -ENOENT,
 			"there is no store %" PRIu64 ", or it was removed; see 'raftkv store ls'",
 			request->store);
-	if (!coordinator->seen.is_whole && coordinator->seen.elsewhere > 0)
-		return status_set(status, -EBUSY,
-			"%" PRIu32 " regions are led by other stores than store %" PRIu64
-			", which coordinates the cluster; it moves only the replicas of regions that it "
-			"leads: see "
-			"'raftkv region ls'",
-			coordinator->seen.elsewhere, raftkv_ident(coordinator->options.raftkv).store);
-	if (!coordinator->seen.is_whole)
-		return status_set(status, -EAGAIN, "the regions have not been looked at yet: try again");
+	if (!coordinator_is_ready(coordinator))
+		return status_set(status, -EAGAIN,
+			"not every store has told which regions it leads: try again, or see 'raftkv health' "
+			"for stores of an older version");
+	coordinator_count_replicas(coordinator);
 	switch (request->state) {
 	case STORE_UP:
 		return 0;
@@ -180,15 +201,6 @@ static void set_store(struct coordinator *coordinator, const struct admin_reques
 
 /* ---- Regions ---- */
 
-static const struct coordinator_region *coordinator_admin_find_region(
-	const struct coordinator *coordinator, uint64_t id)
-{
-	for (uint32_t i = 0; i < coordinator->seen.count; i++)
-		if (coordinator->seen.regions[i].id == id)
-			return &coordinator->seen.regions[i];
-	return NULL;
-}
-
 static const struct region_member *find_member(const struct coordinator_region *region, uint64_t store)
 {
 	for (uint32_t i = 0; i < region->member_count; i++)
@@ -204,8 +216,8 @@ static int coordinator_admin_refuse(
 		request->region, why);
 }
 
-static int plan_addition(
-	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+static int plan_addition(struct coordinator *coordinator, const struct admin_request *request,
+	struct placement_step *step, struct status *status)
 {
 	const struct store_entry *entry = store_table_find(&coordinator->stores, request->store);
 
@@ -214,12 +226,13 @@ static int plan_addition(
 			request, -EINVAL, "no such store, or it gets no replicas any more", status);
 	if (!store_entry_is_alive(entry, env_now(coordinator->env)))
 		return coordinator_admin_refuse(request, -EHOSTDOWN, "the store is silent", status);
-	coordinator->step = (struct placement_step){.kind = PLACEMENT_ADD, .store = request->store};
+	*step = (struct placement_step){.kind = PLACEMENT_ADD, .store = request->store};
 	return 0;
 }
 
 static int plan_change(struct coordinator *coordinator, const struct admin_request *request,
-	const struct coordinator_region *region, const struct region_member *member, struct status *status)
+	const struct coordinator_region *region, const struct region_member *member,
+	struct placement_step *step, struct status *status)
 {
 	struct placement_store stores[STORE_COUNT_MAX];
 	struct placement placement = coordinator_placement(coordinator, region, stores);
@@ -237,81 +250,68 @@ static int plan_change(struct coordinator *coordinator, const struct admin_reque
 		    &placement, is_promotion ? 0 : member->peer.id, is_promotion ? member->peer.id : 0))
 		return coordinator_admin_refuse(
 			request, -EBUSY, "those that are alive would be no majority any more", status);
-	coordinator->step = is_promotion ? (struct placement_step){.kind = PLACEMENT_PROMOTE,
-						   .store = request->store,
-						   .replica = member->peer.id}
-					 : (struct placement_step){.kind = PLACEMENT_REMOVE,
-						   .store = request->store,
-						   .leaving = member->peer.id};
+	*step = is_promotion ? (struct placement_step){.kind = PLACEMENT_PROMOTE,
+				       .store = request->store,
+				       .replica = member->peer.id}
+			     : (struct placement_step){.kind = PLACEMENT_REMOVE,
+				       .store = request->store,
+				       .leaving = member->peer.id};
 	return 0;
 }
 
-static int plan_transfer(struct coordinator *coordinator, const struct admin_request *request,
-	const struct region_member *member, struct status *status)
+static int plan_transfer(const struct admin_request *request, const struct region_member *member,
+	struct placement_step *step, struct status *status)
 {
 	if (!(member->peer.roles & REGION_VOTER))
 		return coordinator_admin_refuse(request, -EINVAL, "the replica has no vote", status);
 	if (!member->is_active)
 		return coordinator_admin_refuse(
 			request, -EHOSTDOWN, "the replica was not heard of lately", status);
-	coordinator->step = (struct placement_step){
+	*step = (struct placement_step){
 		.kind = PLACEMENT_TRANSFER, .store = request->store, .replica = member->peer.id};
 	return 0;
 }
 
-static int plan(struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+int coordinator_plan(struct coordinator *coordinator, const struct admin_request *request,
+	const struct coordinator_region *region, struct placement_step *step, struct status *status)
 {
-	const struct coordinator_region *region = coordinator_admin_find_region(coordinator, request->region);
-	const struct region_member *member = region ? find_member(region, request->store) : NULL;
+	const struct region_member *member = find_member(region, request->store);
 
-	if (!region)
-		return status_set(status, STATUS_REGION_NOT_FOUND,
-			"the store that coordinates the cluster does not lead region %" PRIu64
-			"; see 'raftkv region ls'",
-			request->region);
-	coordinator->step_region = region->id;
-	coordinator->step_conf_version = region->epoch.conf_version;
 	if (request->kind == ADMIN_ADD_PEER)
 		return member ? coordinator_admin_refuse(request, -EEXIST, "it has a replica already", status)
-			      : plan_addition(coordinator, request, status);
+			      : plan_addition(coordinator, request, step, status);
 	if (!member)
 		return coordinator_admin_refuse(request, -ENOENT, "it has no replica", status);
-	return request->kind == ADMIN_TRANSFER ? plan_transfer(coordinator, request, member, status)
-					       : plan_change(coordinator, request, region, member, status);
+	return request->kind == ADMIN_TRANSFER
+		       ? plan_transfer(request, member, step, status)
+		       : plan_change(coordinator, request, region, member, step, status);
 }
 
 /* ---- One request ---- */
 
-/* Starts another pass at once, since a request is checked against the regions' present members. */
-static void look_again(struct coordinator *coordinator)
+static void make_store_change(struct coordinator *coordinator, struct admin_request *request)
 {
-	if (coordinator->is_pass_stale)
-		coordinator->pass.is_running = false;
-	coordinator->pass.ended = 0;
+	struct status status = {0};
+	int code = check_store(coordinator, request, &status);
+
+	coordinator->request = request;
+	if (code < 0 || request->is_dry)
+		coordinator_finish_admin(coordinator, &status);
+	else
+		set_store(coordinator, request);
 }
 
 bool coordinator_make_admin(struct coordinator *coordinator)
 {
-	struct admin_request *request = coordinator->is_seen_stale ? NULL : pop(coordinator);
-	struct status status = {0};
-	int code;
+	struct admin_request *request = pop(coordinator);
 
-	if (coordinator->requests && coordinator->is_seen_stale)
-		look_again(coordinator);
 	if (!request)
 		return false;
-	if (request->kind == ADMIN_SPLIT) {
+	if (request->kind == ADMIN_SPLIT)
 		coordinator_begin_split(coordinator, request);
-		return coordinator->is_busy;
-	}
-	coordinator->request = request;
-	code = request->kind == ADMIN_SET_STORE ? check_store(coordinator, request, &status)
-						: plan(coordinator, request, &status);
-	if (code < 0 || request->is_dry)
-		coordinator_finish_admin(coordinator, &status);
 	else if (request->kind == ADMIN_SET_STORE)
-		set_store(coordinator, request);
+		make_store_change(coordinator, request);
 	else
-		coordinator_take_step(coordinator);
+		coordinator_begin_change(coordinator, request);
 	return coordinator->is_busy;
 }

@@ -3,8 +3,10 @@
 #define RAFTKV_FS_CLUSTER_COORDINATOR_INTERNAL_H
 
 #include "fs/schema/ino_ranges.h"
+#include "fs/cluster/balance.h"
 #include "fs/client/dispatcher.h"
 #include "fs/cluster/coordinator.h"
+#include "fs/cluster/region_step.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
 #include "proto/container.h"
@@ -64,15 +66,50 @@ struct grace {
 	uint8_t bytes[OP_GRACE_END_COUNT_MAX * sizeof(uint64_t)]; /* the inodes of that operation */
 };
 
-/* One reading of the status of each region, region after region. */
-struct pass {
-	bool is_running;
-	bool is_whole; /* the status of every region could be read */
-	uint32_t elsewhere; /* regions that this store has a replica of and does not lead */
-	uint32_t count, capacity;
-	struct coordinator_region *regions;
-	uint32_t next; /* index of the region whose status is read next */
-	uint64_t ended; /* env_now when the last pass ended; 0: the next one is due at once */
+#define REGION_MOVES_MAX 64u /* at a time */
+#define HELD_MAX	 16u
+
+/* A region that is being placed (coordinator_moves.c): its leader describes it, and takes a step, until it is done. */
+struct region_move {
+	struct coordinator *coordinator;
+	enum {
+		MOVE_FREE,
+		MOVE_RESTS, /* until `due` */
+		MOVE_ASKS, /* for the description */
+		MOVE_NEEDS_ID,
+		MOVE_DRAWS, /* the replica's id, by the coordinator's operation */
+		MOVE_STEPS,
+	} state;
+	bool is_dropped; /* nobody waits for it: it ends with its request */
+	struct admin_request *request; /* the one step that an administrator asked for; NULL: `goal` */
+	struct placement_goal goal;
+	uint64_t begun; /* env_now */
+	uint64_t heard; /* env_now of its leader's last answer */
+	uint64_t due; /* env_now */
+	uint64_t store; /* that is asked */
+	uint32_t refusals; /* of steps, since the last one that was taken */
+	struct coordinator_region region;
+	struct placement_step step;
+
+	/* The request under way, here or to another store. */
+	struct region_step here;
+	struct cluster_request call;
+	Raftkv__RegionStepRequest message;
+	Raftkv__Epoch epoch;
+	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+};
+
+/* All regions, and what is done to place them. */
+struct places {
+	struct region_table table;
+	struct balance *balance;
+	uint64_t looked; /* env_now when the balance was asked last; 0: not yet */
+	struct region_move moves[REGION_MOVES_MAX];
+	/* Regions whose members an administrator changes: what has no vote there waits for the next request. */
+	struct {
+		uint64_t region, until;
+	} held[HELD_MAX];
+	uint32_t next_held;
 };
 
 /* The split of a region (coordinator_split.c). */
@@ -115,11 +152,7 @@ struct coordinator {
 	int refusal; /* why `refused` was, -errno; 0: none was in this term */
 	struct admin_request *requests, **requests_end; /* the queue */
 	struct admin_request *request; /* the one that is being carried out; NULL: none */
-	struct pass pass, seen; /* the pass under way; the last one that ended */
-	bool is_pass_stale, is_seen_stale; /* members have changed since that pass began */
-	uint64_t step_region; /* the region of `step` */
-	uint64_t step_conf_version; /* the conf_version that `step` was planned for */
-	struct placement_step step; /* the step that is being taken */
+	struct places *places;
 
 	struct splitting splitting;
 
@@ -130,8 +163,6 @@ struct coordinator {
 	struct raftkv_write write;
 	struct raftkv_read read;
 	struct raftkv_snapshot *snapshot;
-	struct raftkv_region_status region;
-	struct raftkv_change change;
 	struct env_work work;
 	void (*look)(struct coordinator *coordinator, struct view *view); /* on a worker */
 	void (*looked)(struct coordinator *coordinator);
@@ -166,6 +197,8 @@ void coordinator_on_session_step(
 	struct coordinator *coordinator, const struct op *op, const struct op_reply *reply);
 /* A step in another region has failed: another session comes first. */
 void coordinator_on_session_stuck(struct coordinator *coordinator);
+/* A step waits for an operation across regions (STATUS_INCOMPLETE): all else comes first, and another session. */
+void coordinator_on_session_waiting(struct coordinator *coordinator);
 
 /* coordinator_grace.c. coordinator_begin_grace is called after each reading of the records. coordinator_note_nameless
  * takes those of a store's report. */
@@ -197,14 +230,40 @@ void coordinator_on_undrawn(struct coordinator *coordinator, const struct status
 /* Ends what waits for an id or for another store. */
 void coordinator_drop_split(struct coordinator *coordinator, int code);
 
+/* coordinator_regions.c: what is known of the regions. */
+void coordinator_take_regions(struct coordinator *coordinator, const struct store_report *report);
+/* Has every store that is alive told all regions that it leads? */
+bool coordinator_is_ready(struct coordinator *coordinator);
+/* And is every replica on such a store one of a known region, so that no region is unknown that can be? */
+bool coordinator_is_whole(struct coordinator *coordinator);
+/* Fills in store_entry.replicas. */
+void coordinator_count_replicas(struct coordinator *coordinator);
+
 /* coordinator_places.c. */
 bool coordinator_place(struct coordinator *coordinator);
-/* Takes `coordinator->step`. */
-void coordinator_take_step(struct coordinator *coordinator);
-void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id);
 /* The input of placement.h: the region's members and all stores. It borrows `stores`, which has room for
  * STORE_COUNT_MAX. */
 struct placement coordinator_placement(struct coordinator *coordinator,
 	const struct coordinator_region *region, struct placement_store *stores);
+void coordinator_hold(struct coordinator *coordinator, uint64_t region);
+
+/* coordinator_moves.c. */
+/* Begins what the balance chose; false: there is no room for it, or the region's leader is not known. */
+bool coordinator_begin_move(struct coordinator *coordinator, const struct balance_operation *operation);
+/* Takes the administrator's request, which changes a region's members. */
+void coordinator_begin_change(struct coordinator *coordinator, struct admin_request *request);
+uint32_t coordinator_free_moves(const struct coordinator *coordinator);
+const struct region_move *coordinator_find_move(const struct coordinator *coordinator, uint64_t region);
+/* Goes on with those that have rested. True: the coordinator's operation is under way. */
+bool coordinator_move_on(struct coordinator *coordinator);
+void coordinator_on_allocated(struct coordinator *coordinator, uint64_t id);
+/* The operation under way failed: nothing happens, unless it draws a replica's id. */
+void coordinator_on_unallocated(struct coordinator *coordinator);
+void coordinator_drop_moves(struct coordinator *coordinator, int code);
+bool coordinator_has_moves(const struct coordinator *coordinator); /* whose requests are under way */
+
+/* coordinator_admin.c: the step that the request asks for, of a region as its leader describes it. 0, or the refusal. */
+int coordinator_plan(struct coordinator *coordinator, const struct admin_request *request,
+	const struct coordinator_region *region, struct placement_step *step, struct status *status);
 
 #endif

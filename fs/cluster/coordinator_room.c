@@ -1,4 +1,7 @@
-/* How much file data region 1 can take: a write needs room on a majority of its voters. */
+/*
+ * How much file data the cluster can take. As long as the regions are on no more stores than region 1 has voters, all are
+ * on the same ones, and a write needs room on a majority. More stores share the regions out, and all their room counts.
+ */
 #include <stdlib.h>
 
 #include "fs/cluster/coordinator_internal.h"
@@ -9,14 +12,6 @@ static int by_free_descending(const void *a, const void *b)
 		 right = ((const struct coordinator_room *)b)->free;
 
 	return left < right ? 1 : left > right ? -1 : 0;
-}
-
-static const struct coordinator_region *coordinator_room_find_region(const struct pass *pass, uint64_t id)
-{
-	for (uint32_t i = 0; i < pass->count; i++)
-		if (pass->regions[i].id == id)
-			return &pass->regions[i];
-	return NULL;
 }
 
 static uint64_t used_here(const struct coordinator *coordinator)
@@ -60,21 +55,47 @@ static uint64_t count_inodes(const struct store_table *stores)
 	return count > 0 ? (uint64_t)count : 0;
 }
 
+/* Where more stores than the voters of a region have regions: what they have together, each byte as often as it has
+ * voters. */
+static void take_spread(const struct coordinator *coordinator, uint32_t voters, uint64_t used_now,
+	struct coordinator_room *room)
+{
+	struct coordinator_room sum = {0};
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < coordinator->stores.count; i++) {
+		const struct store_entry *entry = &coordinator->stores.entries[i];
+		struct coordinator_room part = room_of(entry, used_now);
+
+		if (!store_state_is_in(entry->state) || entry->heard == 0 || entry->stats.regions == 0)
+			continue;
+		sum.total += part.total;
+		sum.free += part.free;
+		count++;
+	}
+	if (count <= voters)
+		return;
+	room->total = sum.total / voters;
+	room->free = sum.free / voters;
+}
+
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room)
 {
-	const struct coordinator_region *region =
-		coordinator_room_find_region(&coordinator->seen, CLUSTER_REGION);
+	const struct region_table *table = &coordinator->places->table;
+	const struct region_entry *region = region_table_find(table, CLUSTER_REGION);
+	const struct region_replica *replicas;
 	struct coordinator_room rooms[REGION_PEERS_MAX];
 	uint64_t used_now = used_here(coordinator);
 	uint32_t voters = 0, known = 0;
 
 	if (coordinator->term == 0 || !region)
 		return false;
-	for (uint32_t i = 0; i < region->member_count; i++) {
-		const struct region_peer *peer = &region->members[i].peer;
-		const struct store_entry *entry = store_table_find(&coordinator->stores, peer->store);
+	replicas = region_entry_replicas(region);
+	for (uint32_t i = 0; i < region->replica_count; i++) {
+		const struct store_entry *entry =
+			store_table_find(&coordinator->stores, table->stores[replicas[i].store].id);
 
-		if ((peer->roles & REGION_VOTER) == 0)
+		if ((replicas[i].roles & REGION_VOTER) == 0)
 			continue;
 		voters++;
 		if (entry && entry->heard > 0)
@@ -84,6 +105,7 @@ bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *
 		return false;
 	qsort(rooms, known, sizeof rooms[0], by_free_descending);
 	*room = rooms[voters / 2];
+	take_spread(coordinator, voters, used_now, room);
 	room->inodes = count_inodes(&coordinator->stores);
 	return true;
 }

@@ -87,14 +87,20 @@ void coordinator_on_session_stuck(struct coordinator *coordinator)
 	coordinator->ending.session = 0;
 }
 
+void coordinator_on_session_waiting(struct coordinator *coordinator)
+{
+	PLANT("sessions:all_wait_for_one", return );
+	coordinator->ending.pause_end = env_now(coordinator->env) + REVIEW_NS;
+	coordinator_on_session_stuck(coordinator);
+}
+
 /* The leader's program is too old to say where its region ends. */
 static void on_old_answer(struct coordinator *coordinator)
 {
 	log_warn(coordinator->options.logger,
 		"msg=\"a store is too old to end a session: upgrade it\" session=%" PRIu64,
 		coordinator->ending.session);
-	coordinator->ending.pause_end = env_now(coordinator->env) + REVIEW_NS;
-	coordinator_on_session_stuck(coordinator);
+	coordinator_on_session_waiting(coordinator);
 }
 
 void coordinator_on_session_step(

@@ -70,8 +70,6 @@ static void on_split(struct coordinator *coordinator, const struct status *statu
 		log_info(coordinator->options.logger,
 			"msg=\"a region is split\" region=%" PRIu64 " new_region=%" PRIu64, request->region,
 			request->new_region);
-	coordinator->is_pass_stale = true;
-	coordinator->is_seen_stale = true;
 	splitting_finish(coordinator, status);
 	coordinator_go_on(coordinator);
 }

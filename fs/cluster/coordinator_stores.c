@@ -23,8 +23,10 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 		return -EAGAIN; /* the records have not been read yet */
 	status = store_table_report(&coordinator->stores, report, env_now(coordinator->env), id);
 	entry = store_table_find(&coordinator->stores, report->store);
-	if (status == 0 && entry)
+	if (status == 0 && entry) {
 		coordinator_note_use(coordinator, entry);
+		coordinator_take_regions(coordinator, report);
+	}
 	if (status == 0 && report->nameless)
 		coordinator_note_nameless(coordinator, report->nameless);
 	if (status == 0 && report->split_dirid > 0)

@@ -1,7 +1,8 @@
 /*
  * placement.h: on which stores a region's replicas belong, and the next step towards that. A pure function: the same
  * stores and members give the same step. The coordinator asks again after each step (coordinator.h), so that no plan
- * can grow stale.
+ * can grow stale. The coordinator gives every region that it moves a goal; without one it asks only whether a region that
+ * rests is stuck.
  *
  * A region has as many voters as are wanted, or as there are stores for them. A draining store loses its leaders, then
  * its replicas. A store whose disk is full loses its leaders. A lost store loses its replicas. A replica is removed

@@ -344,6 +344,8 @@ int region_table_take(struct region_table *table, const struct region_report *re
 	if (status < 0)
 		return status;
 	next = make_entry(table, report, there);
+	if (entry && report->bytes == 0)
+		next.bytes = entry->bytes;
 	add_leader(table, &next);
 	add_replicas(table, &next);
 	if (entry) {

@@ -8,7 +8,7 @@
  *
  * Sums for each store are kept with every change. Reports come from the network: one that is malformed is refused.
  *
- * The coordinator (coordinator.h) is to own it; all on its loop. balance.h reads it.
+ * The coordinator (coordinator.h) owns it; all on its loop. balance.h reads it.
  */
 #ifndef RAFTKV_FS_CLUSTER_REGION_TABLE_H
 #define RAFTKV_FS_CLUSTER_REGION_TABLE_H
@@ -42,7 +42,8 @@ struct region_report {
 	struct region_epoch epoch;
 	uint64_t term; /* in which `leader` leads */
 	uint64_t leader; /* store; one of the replicas */
-	uint64_t bytes, rows;
+	uint64_t bytes; /* 0: unknown: what was told before stays */
+	uint64_t rows;
 	uint32_t cpu_us; /* microseconds of CPU per second */
 	uint32_t ops; /* per second */
 	uint32_t replica_count; /* 1 ≤ … ≤ REGION_PEERS_MAX */

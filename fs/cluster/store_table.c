@@ -20,12 +20,14 @@ void store_table_set(struct store_table *table, struct store_entry *entries, uin
 
 		entries[i].heard = 0;
 		entries[i].version[0] = '\0';
+		entries[i].labels[0] = '\0';
 		entries[i].stats = (struct store_stats){0};
 		entries[i].replicas = 0;
 		if (!old)
 			continue;
 		entries[i].heard = old->heard;
 		memcpy(entries[i].version, old->version, sizeof old->version);
+		memcpy(entries[i].labels, old->labels, sizeof old->labels);
 		entries[i].stats = old->stats;
 		entries[i].used_here = old->used_here;
 		entries[i].replicas = old->replicas;
@@ -80,6 +82,7 @@ int store_table_report(
 	entry->heard = now;
 	entry->stats = report->stats;
 	snprintf(entry->version, sizeof entry->version, "%s", report->version);
+	snprintf(entry->labels, sizeof entry->labels, "%s", report->labels);
 	return 0;
 }
 

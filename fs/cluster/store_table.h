@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/cluster/labels.h"
+#include "fs/cluster/region_table.h"
 #include "fs/schema/ino_ranges.h"
 #include "fs/schema/records.h"
 
@@ -44,10 +46,16 @@ struct store_report {
 	uint64_t directory_id;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	char version[32];
+	char labels[LABELS_SIZE_MAX + 1]; /* valid */
 	struct store_stats stats;
 	/* Borrowed; NULL: none. Inodes that have grace, in the regions other than 1 that it leads. */
 	const struct ino_ranges *nameless;
 	uint64_t split_dirid; /* where a region that it leads is to be split; 0: none is */
+	/* Regions that it leads, for the coordinator of that term (region_table.h): */
+	uint64_t regions_term; /* 0: none is told */
+	bool regions_begin, regions_end; /* they are the first, or the last ones, of a full report */
+	uint32_t region_count;
+	const struct region_report *regions; /* borrowed for the call that gets the report */
 };
 
 struct store_entry {
@@ -59,6 +67,7 @@ struct store_entry {
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 	uint64_t heard; /* env_now; 0: not yet */
 	char version[32];
+	char labels[LABELS_SIZE_MAX + 1]; /* of its last report */
 	struct store_stats stats;
 	uint64_t used_here; /* bytes of file data in the coordinator's own store at the last report */
 	uint32_t replicas; /* on this store, of the regions of the coordinator's last pass */

@@ -23,7 +23,6 @@ void evaluation_init(struct evaluation *evaluation, struct view *view, const str
 	evaluation->draws = 0;
 	evaluation->inode_count = 0;
 	evaluation->gained = 0;
-	evaluation->has_begun = false;
 	evaluation->reply = (struct op_reply){0};
 	evaluation->may_lack = evaluation->has_tree = false;
 	evaluation->transact = NULL;
@@ -66,9 +65,10 @@ int evaluation_get(struct evaluation *evaluation, const struct fs_key *key, stru
 int evaluation_get_known(struct evaluation *evaluation, const struct fs_key *key, const struct wanted *wanted,
 	struct kv_value *row)
 {
-	if (!evaluation->may_lack || evaluation_has_key(evaluation, fs_key_slice(key)))
-		return evaluation_get(evaluation, key, row);
-	return transact_get_fact(evaluation, key, wanted, row);
+	if (evaluation_has_key(evaluation, fs_key_slice(key)))
+		return view_get(evaluation->view, KEY_DATA, fs_key_slice(key), row);
+	return evaluation->may_lack ? transact_get_fact(evaluation, key, wanted, row)
+				    : STATUS_KEY_NOT_IN_REGION;
 }
 
 int evaluation_scan(
@@ -160,7 +160,7 @@ static int load(struct evaluation *evaluation, uint64_t ino, struct evaluation_i
 		return status;
 	*slot = take_slot(evaluation);
 	(*slot)->row = row;
-	(*slot)->is_remote = !evaluation_has_key(evaluation, fs_key_slice(&key));
+	(*slot)->is_remote = evaluation->may_lack && !evaluation_has_key(evaluation, fs_key_slice(&key));
 	status = inode_decode(row.data, ino, &(*slot)->inode);
 	if ((*slot)->is_remote)
 		(*slot)->seen = (*slot)->inode;
@@ -304,7 +304,6 @@ void evaluation_write_inodes(struct evaluation *evaluation)
 		if (slot->is_remote)
 			continue;
 		evaluation->gained += slot->is_new - slot->is_deleted;
-		evaluation->has_begun |= slot->is_new && slot->inode.attributes.ino == FS_ROOT_INO;
 		if (slot->is_deleted && !slot->is_new) {
 			struct fs_key key = fs_key_inode(slot->inode.attributes.ino);
 
@@ -324,8 +323,8 @@ int evaluation_count_inodes(struct evaluation *evaluation)
 		return 0;
 	if (evaluation->gained == 0)
 		return 0;
-	status = inode_count_read(evaluation->view, &count);
-	if (status == 0 || (status == STATUS_NOT_FOUND && evaluation->has_begun))
+	status = inode_count_read_from(evaluation->view, evaluation->input->region_start, &count);
+	if (status == 0)
 		inode_count_put(
 			evaluation->mutations, (int64_t)((uint64_t)count + (uint64_t)evaluation->gained));
 	return status == STATUS_NOT_FOUND ? 0 : status;

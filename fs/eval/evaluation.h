@@ -60,7 +60,6 @@ struct evaluation {
 	const uint64_t *random;
 	uint64_t draws; /* random numbers drawn */
 	int64_t gained; /* inodes made less inodes deleted, among those written so far */
-	bool has_begun; /* the root is new: the filesystem is being made */
 	size_t inode_count;
 	struct evaluation_inode inodes[EVALUATION_INODE_COUNT_MAX];
 	struct op_reply reply;

@@ -15,9 +15,11 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op);
 int eval_link(struct evaluation *evaluation, const struct op_link *op);
 int eval_unlink(struct evaluation *evaluation, const struct op_remove *op);
 int eval_rmdir(struct evaluation *evaluation, const struct op_remove *op);
-/* A new inode for `parent`, with owner, mode and ACLs, but without a name. */
-int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
-	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child);
+/* A new inode for `parent`, with owner, mode and ACLs, but without a name. A file gets its number from `home`, a directory
+ * of this region. */
+int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *home,
+	struct evaluation_inode *parent, uint32_t mode, uint32_t umask, const struct op_caller *caller,
+	struct evaluation_inode **child);
 /* May a removal or a rename take the entry of `child` out of `directory`? 0 or -EPERM. */
 int eval_check_removal(const struct evaluation_inode *directory, const struct evaluation_inode *child);
 /* After a name of `victim` was removed: takes a link off, and after the last one holds or deletes the inode. Fills in

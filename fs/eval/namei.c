@@ -78,16 +78,17 @@ static void inherit_owner(
 		attributes->mode |= S_ISGID;
 }
 
-int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *parent, uint32_t mode,
-	uint32_t umask, const struct op_caller *caller, struct evaluation_inode **child)
+int eval_number_inode(struct evaluation *evaluation, struct evaluation_inode *home,
+	struct evaluation_inode *parent, uint32_t mode, uint32_t umask, const struct op_caller *caller,
+	struct evaluation_inode **child)
 {
 	uint64_t ino;
 	int status;
 
 	if (S_ISDIR(mode))
-		status = eval_number_directory(evaluation, &parent->inode, &ino);
+		status = eval_number_directory(evaluation, &home->inode, &ino);
 	else
-		status = eval_number_file(evaluation, parent, &ino);
+		status = eval_number_file(evaluation, home, &ino);
 	if (status != 0)
 		return status;
 	*child = evaluation_new_inode(evaluation, ino, mode & (S_IFMT | 07777));
@@ -152,7 +153,7 @@ int eval_make(struct evaluation *evaluation, const struct op_make *op)
 		status = eval_check_links(evaluation, parent, FS_DIRECTORY_COUNT_MAX);
 	if (status != 0)
 		return status;
-	status = eval_number_inode(evaluation, parent, op->mode, op->umask, &op->caller, &child);
+	status = eval_number_inode(evaluation, parent, parent, op->mode, op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
 	if (S_ISCHR(op->mode) || S_ISBLK(op->mode))
@@ -175,7 +176,7 @@ int eval_tmpfile(struct evaluation *evaluation, const struct op_tmpfile *op)
 	if (is_immutable(parent))
 		return -EPERM;
 	status = eval_number_inode(
-		evaluation, parent, S_IFREG | (op->mode & 07777), op->umask, &op->caller, &child);
+		evaluation, parent, parent, S_IFREG | (op->mode & 07777), op->umask, &op->caller, &child);
 	if (status != 0)
 		return status;
 	child->inode.attributes.nlink = 0;

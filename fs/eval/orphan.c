@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "fs/eval/families.h"
 
@@ -103,6 +104,17 @@ static int end_hold(struct evaluation *evaluation, struct evaluation_inode *inod
 	return eval_destroy(evaluation, inode);
 }
 
+/* It may be about to be held: an operation across regions has taken the last name, and is not resolved here yet. */
+static int await_hold(struct evaluation *evaluation, uint64_t ino)
+{
+	struct evaluation_inode *inode;
+	int status;
+
+	PLANT("intents:released_before_held", return 0);
+	status = evaluation_inode(evaluation, ino, &inode);
+	return status == -ESTALE ? 0 : status;
+}
+
 static int release(struct evaluation *evaluation, uint64_t ino, uint64_t session)
 {
 	struct fs_key orphan = fs_key_orphan(ino, session);
@@ -112,8 +124,8 @@ static int release(struct evaluation *evaluation, uint64_t ino, uint64_t session
 	int status = evaluation_get(evaluation, &orphan, &row);
 
 	kv_value_close(&row);
-	if (status == STATUS_NOT_FOUND)
-		return 0; /* done before, or never held */
+	if (status == STATUS_NOT_FOUND) /* done before, or never held */
+		return session == FS_SESSION_GRACE ? 0 : await_hold(evaluation, ino);
 	if (status == 0)
 		status = evaluation_inode(evaluation, ino, &inode);
 	if (status != 0)

@@ -205,6 +205,15 @@ static int check_guard(const struct prepare *prepare)
 
 /* ---- The step ---- */
 
+/* What is removed may be what a full disk needs. */
+static bool is_removal(const struct intent *intent)
+{
+	PLANT("intents:removals_need_room", return false);
+	if (intent->kind == INTENT_ROW)
+		return !intent->row.has;
+	return intent->kind == INTENT_INODE && (intent->inode.flags & (INTENT_DROPS | INTENT_REMOVES)) != 0;
+}
+
 static void put_intent(struct prepare *prepare, uint32_t index)
 {
 	struct evaluation *evaluation = prepare->evaluation;
@@ -220,6 +229,8 @@ static void put_intent(struct prepare *prepare, uint32_t index)
 	else if (evaluation->mutations->status == 0)
 		evaluation->mutations->status = status;
 	writer_close(&writer);
+	if (is_removal(&record.intent))
+		mutations_note_removal(evaluation->mutations);
 	if (prepare->inode && (prepare->inode->inode.state & INODE_HAS_INTENTS) == 0) {
 		prepare->inode->inode.state |= INODE_HAS_INTENTS;
 		evaluation_change(prepare->inode);

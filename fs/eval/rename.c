@@ -211,16 +211,16 @@ static int exchange(struct rename *rename)
 	return 0;
 }
 
-/* The old name becomes the device that overlayfs takes for a removed name. */
+/* The old name becomes the device that overlayfs takes for a removed name. It is created in this region: where the old
+ * name is in another one, under the new parent's dirid. */
 static int leave_whiteout(struct rename *rename)
 {
 	struct evaluation *evaluation = rename->evaluation;
+	struct evaluation_inode *home = rename->parent->is_remote ? rename->new_parent : rename->parent;
 	struct evaluation_inode *whiteout;
-	int status;
+	int status = eval_number_inode(
+		evaluation, home, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
 
-	if (rename->parent->is_remote)
-		return -EXDEV; /* it would be a new inode of another region */
-	status = eval_number_inode(evaluation, rename->parent, S_IFCHR, 0, &rename->op->caller, &whiteout);
 	if (status != 0)
 		return status;
 	evaluation_entry_replace(evaluation, rename->parent, rename->op->name, &whiteout->inode);

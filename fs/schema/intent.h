@@ -171,8 +171,8 @@ enum lack_kind {
 	LACKS_ENDS, /* `list`: attempts whose intents are in its way; it may be tried again when one has ended */
 	LACKS_INTENTS, /* `list`: intents; all must be prepared before it commits */
 	/* `list`: the op_reply to which the facts lead, without a change anywhere; or empty: they contradict each other.
-	 * Facts are of different moments. If all of them are the same after this evaluation as before it, the reply is
-	 * right, because both were true together at that moment. */
+	 * Facts are of different moments. If all of them held from before this evaluation until after it
+	 * (facts_held.h), the reply is right, because both were true together at that moment. */
 	LACKS_CHECK,
 };
 struct lack {

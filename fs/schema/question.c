@@ -22,7 +22,8 @@
 #define INODE_SIZE	    sizeof(uint64_t) /* in question.inodes */
 #define INODES_SIZE_MAX	    (QUESTION_INODES_MAX * INODE_SIZE)
 #define ATTEMPTS_SIZE_MAX   (QUESTION_ATTEMPTS_MAX * 4 * CODEC_VARINT_SIZE_MAX)
-#define LIST_SIZE_MAX	    (ATTEMPTS_SIZE_MAX > INODES_SIZE_MAX ? ATTEMPTS_SIZE_MAX : INODES_SIZE_MAX)
+#define PLACES_SIZE_MAX	    (QUESTION_PLACES_MAX * USAGE_RECORD_SIZE_MAX)
+#define LIST_SIZE_MAX	    PLACES_SIZE_MAX /* of the lists in a question, the greatest */
 #define ATTRIBUTES_SIZE_MAX 128u /* encoded */
 
 struct fs_key question_key(const struct question *question)
@@ -78,22 +79,51 @@ static int answer_many(const struct question *question, struct view *view, struc
 	return status;
 }
 
+static int take_value(const struct question *question, const char *value, struct finding *finding)
+{
+	if (question->size > 0 && finding->count > question->size)
+		return -ERANGE;
+	if (question->size > 0)
+		memcpy(finding->bytes, value, finding->count);
+	return 0;
+}
+
 /* Leaves a long walk to a worker. */
 static int answer_virtual(const struct question *question, struct raftkv *raftkv, struct view *view,
 	bool may_block, struct finding *finding)
 {
-	char name[FS_NAME_SIZE_MAX + 1], value[VIRTUAL_XATTR_SIZE_MAX];
+	char value[VIRTUAL_XATTR_SIZE_MAX];
 	int status;
 
-	memcpy(name, question->name.data, question->name.size);
-	name[question->name.size] = '\0';
-	if (virtual_xattr_is_long(name) && !may_block)
+	if (virtual_xattr_is_usage(question->name, question->ino) && !may_block)
 		return STATUS_WOULD_BLOCK;
-	status = virtual_xattr_read(raftkv, view, question->ino, name, value, &finding->count);
-	if (status == 0 && question->size > 0 && finding->count > question->size)
-		status = -ERANGE;
-	if (status == 0 && question->size > 0)
-		memcpy(finding->bytes, value, finding->count);
+	status = virtual_xattr_read(raftkv, view, question->ino, question->name, value, &finding->count);
+	return status == 0 ? take_value(question, value, finding) : status;
+}
+
+int finding_tell_usage(const struct question *question, const struct usage *usage, struct finding *finding)
+{
+	char value[VIRTUAL_XATTR_SIZE_MAX];
+
+	virtual_xattr_tell_usage(question->name, usage, value, &finding->count);
+	return take_value(question, value, finding);
+}
+
+static int answer_usage(
+	const struct question *question, struct view *view, bool may_block, struct finding *finding)
+{
+	struct usage_walk *walk = finding->walk;
+	int status;
+
+	if (!may_block)
+		return STATUS_WOULD_BLOCK;
+	usage_walk_clear(walk);
+	walk->entries_max = (uint32_t)question->offset;
+	walk->news_max = (uint32_t)question->size;
+	status = usage_places_decode(question->places, QUESTION_PLACES_MAX, walk);
+	if (status == 0)
+		status = usage_walk_run(walk, view);
+	finding->usage = walk->usage;
 	return status;
 }
 
@@ -159,6 +189,8 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 		return answer_many(question, view, finding);
 	case QUESTION_ROWS:
 		return answer_rows(question, view, finding);
+	case QUESTION_USAGE:
+		return answer_usage(question, view, may_block, finding);
 	case QUESTION_ATTEMPTS:
 	case QUESTION_KIND_END:
 		break;
@@ -187,6 +219,16 @@ static void code_inodes(struct coder *coder, struct question *question)
 	coder_check(coder, question->inodes.size > 0 && question->inodes.size % INODE_SIZE == 0);
 }
 
+static void code_places(struct coder *coder, struct question *question)
+{
+	struct usage_walk walk = {0};
+
+	coder_slice(coder, &question->places, PLACES_SIZE_MAX);
+	coder_check(coder, usage_places_decode(question->places, QUESTION_PLACES_MAX, &walk) == 0 &&
+				   walk.places.count > 0 && walk.places.all[0].ino == question->ino);
+	usage_walk_close(&walk);
+}
+
 static void code_name(struct coder *coder, struct question *question)
 {
 	struct wanted wanted;
@@ -210,6 +252,10 @@ static void check_size(struct coder *coder, const struct question *question)
 	else if (question->kind == QUESTION_ATTEMPTS)
 		coder_check(coder, attempts_check(question->attempts, QUESTION_ATTEMPTS_MAX, &count) == 0 &&
 					   question->size == count);
+	else if (question->kind == QUESTION_USAGE)
+		coder_check(coder, question->size > 0 && question->size <= QUESTION_USAGE_NEWS_MAX &&
+					   question->offset > 0 &&
+					   question->offset <= QUESTION_USAGE_ENTRIES_MAX);
 }
 
 static void code_question(struct coder *coder, struct question *question)
@@ -222,6 +268,8 @@ static void code_question(struct coder *coder, struct question *question)
 		code_inodes(coder, question);
 	else if (question->kind == QUESTION_ATTEMPTS)
 		coder_slice(coder, &question->attempts, ATTEMPTS_SIZE_MAX);
+	else if (question->kind == QUESTION_USAGE)
+		code_places(coder, question);
 	else
 		code_name(coder, question);
 	coder_u64(coder, &question->offset);
@@ -281,6 +329,15 @@ static void code_elsewhere(struct coder *coder, struct finding *finding)
 	finding->is_elsewhere = is_elsewhere == 1;
 }
 
+static void code_usage(struct coder *coder, struct usage *usage)
+{
+	coder_u64(coder, &usage->size);
+	coder_u64(coder, &usage->disk_size);
+	coder_u64(coder, &usage->files);
+	coder_u64(coder, &usage->directories);
+	coder_time(coder, &usage->ctime);
+}
+
 static void code_finding(struct coder *coder, enum question_kind kind, struct finding *finding)
 {
 	uint64_t count = finding->count;
@@ -308,6 +365,9 @@ static void code_finding(struct coder *coder, enum question_kind kind, struct fi
 		coder_u64(coder, &finding->total_units);
 		coder_u64(coder, &finding->free_units);
 		coder_u64(coder, &finding->inodes);
+		break;
+	case QUESTION_USAGE:
+		code_usage(coder, &finding->usage);
 		break;
 	default:
 		break;
@@ -435,6 +495,25 @@ int finding_encode(const struct question *question, const struct finding *findin
 	return writer_take(&writer, bytes);
 }
 
+static int reply_usage(const struct question *question, struct view *view, bool may_block, struct buf **bytes,
+	struct buf **data)
+{
+	struct usage_walk walk = {0};
+	struct finding finding = {.walk = &walk};
+	int status = answer_usage(question, view, may_block, &finding);
+
+	if (status == 0)
+		status = finding_encode(question, &finding, bytes);
+	if (status == 0)
+		status = usage_walk_encode(&walk, data);
+	if (status < 0) {
+		buf_unref(*bytes);
+		*bytes = NULL;
+	}
+	usage_walk_close(&walk);
+	return status;
+}
+
 int question_reply(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct buf **bytes, struct buf **data)
 {
@@ -442,9 +521,12 @@ int question_reply(const struct question *question, struct raftkv *raftkv, struc
 	struct collection collection;
 	struct buf *room;
 	size_t used;
-	int status = make_room(question, &finding, &collection, &room);
+	int status;
 
 	*bytes = *data = NULL;
+	if (question->kind == QUESTION_USAGE)
+		return reply_usage(question, view, may_block, bytes, data);
+	status = make_room(question, &finding, &collection, &room);
 	if (status == 0)
 		status = question_answer(question, raftkv, view, may_block, &finding);
 	if (status == 0)
@@ -491,6 +573,13 @@ static int take_inodes(struct slice data, struct finding *finding)
 	return reader.status;
 }
 
+static int take_walk(struct slice data, struct finding *finding)
+{
+	usage_walk_clear(finding->walk);
+	finding->walk->usage = finding->usage;
+	return usage_walk_decode(data, finding->walk);
+}
+
 static bool are_verdicts(struct slice data)
 {
 	const uint8_t *verdicts = data.data;
@@ -528,6 +617,8 @@ int finding_take(
 		return take_entries(data, finding);
 	if (question->kind == QUESTION_ATTRIBUTES_OF_MANY)
 		return take_inodes(data, finding);
+	if (question->kind == QUESTION_USAGE)
+		return take_walk(data, finding);
 	if (!has_bytes(question->kind) || is_measured)
 		return data.size == 0 ? 0 : STATUS_MALFORMED;
 	if (finding->count != data.size || !is_sound(question, data))

@@ -9,11 +9,16 @@
 #define RAFTKV_FS_SCHEMA_QUESTION_H
 
 #include "fs/schema/read.h"
+#include "fs/schema/usage.h"
 #include "store/raftkv.h"
 
 #define QUESTION_SIZE_MAX     (1u << 20) /* bytes asked for */
 #define QUESTION_INODES_MAX   1024u /* of one ATTRIBUTES_OF_MANY */
 #define QUESTION_ATTEMPTS_MAX 256u /* of one ATTEMPTS */
+/* Of one USAGE: places in the question; and limits of the run (usage.h). */
+#define QUESTION_PLACES_MAX	   1024u
+#define QUESTION_USAGE_NEWS_MAX	   8192u
+#define QUESTION_USAGE_ENTRIES_MAX 65536u
 
 enum question_kind {
 	QUESTION_LOOKUP = 1,
@@ -31,21 +36,24 @@ enum question_kind {
 	QUESTION_ATTRIBUTES_OF_MANY,
 	QUESTION_ROWS, /* for an operation across regions: `bytes` get a list of facts (intent.h) */
 	QUESTION_ATTEMPTS, /* of the leader of the anchors' region: `bytes` get an enum attempt_verdict each, one byte */
+	QUESTION_USAGE, /* a run of a walk (usage.h) */
 	QUESTION_KIND_END,
 };
 
 struct question {
 	enum question_kind kind;
 	uint64_t
-		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY: the first */
+		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY, USAGE: the first */
 	union { /* borrowed */
 		struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR; ROWS: may be empty (struct wanted) */
 		struct slice inodes; /* ATTRIBUTES_OF_MANY: 8 bytes each, little endian, ascending */
 		struct slice attempts; /* ATTEMPTS: a list (intent.h); `ino` is the first one's anchor */
+		struct slice places; /* USAGE: a list (usage.h) */
 	};
-	uint64_t offset; /* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session */
+	/* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session; USAGE: entries_max of the run. */
+	uint64_t offset;
 	/* Bytes, at most: DATA, LINK, DIRECTORY, ROWS (> 0); XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone.
-	 * ATTEMPTS: how many they are. */
+	 * ATTEMPTS: how many they are. USAGE: news_max of the run. */
 	size_t size;
 	bool is_plus; /* DIRECTORY: with attributes; ROWS: `is_upward` (struct wanted) */
 	bool is_data; /* SEEK: SEEK_DATA */
@@ -66,6 +74,8 @@ struct finding {
 		void (*inode)(void *argument, const struct attributes *attributes);
 	};
 	void *argument; /* of `begin`, `entry` and `inode` */
+	/* USAGE: gets what the run has counted, left and met. What it had before is void. */
+	struct usage_walk *walk;
 	/* Set by the answer: */
 	union {
 		struct {
@@ -84,6 +94,7 @@ struct finding {
 			uint64_t total_units, free_units; /* SPACE */
 			uint64_t inodes; /* SPACE: how many there are; 0: not counted */
 		};
+		struct usage usage; /* USAGE: as the walk's */
 	};
 };
 
@@ -113,5 +124,8 @@ int finding_encode(const struct question *question, const struct finding *findin
  * returned. */
 int finding_take(
 	const struct question *question, struct slice bytes, struct slice data, struct finding *finding);
+
+/* What QUESTION_VIRTUAL_XATTR finds, where its asker has counted the usage. 0 or -ERANGE. */
+int finding_tell_usage(const struct question *question, const struct usage *usage, struct finding *finding);
 
 #endif

@@ -193,6 +193,26 @@ int inode_count_read(struct view *view, int64_t *count)
 	return status;
 }
 
+/* 1: a row that only a region which has had inodes has. A spill may come before them. */
+static int find_data(void *argument, struct slice key, struct slice value)
+{
+	struct fs_key spill = fs_key_spill(fs_key_get_dirid(key));
+
+	(void)argument, (void)value;
+	return slice_compare(key, fs_key_slice(&spill)) == 0 ? 0 : 1;
+}
+
+int inode_count_read_from(struct view *view, struct slice start, int64_t *count)
+{
+	int status = inode_count_read(view, count);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	*count = 0;
+	status = view_scan(view, KEY_DATA, start, (struct slice){0}, find_data, NULL);
+	return status == 1 ? STATUS_NOT_FOUND : status;
+}
+
 void inode_count_put(struct mutations *mutations, int64_t count)
 {
 	counter_put(mutations, COUNTER_INODES, (uint64_t)count);

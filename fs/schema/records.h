@@ -115,13 +115,16 @@ void counter_put(struct mutations *mutations, enum counter_kind kind, uint64_t l
  *
  * Each region has a count in COUNTER_INODES: how many inodes it has gained, less those it has lost. A split leaves the
  * count with the lower half, and the upper half begins at 0, though it has inodes already. So a count may be negative,
- * and only the sum over all regions is exact. Where a region has no row, the sum is unknown.
+ * and only the sum over all regions is exact. A region without a row and without files has just begun, and counts 0. Where
+ * another one has no row, the sum is unknown.
  */
 
 int inode_count_decode(struct slice row, int64_t *count); /* 0 or STATUS_CORRUPT */
 struct slice inode_count_zero(void); /* the row of the count 0; static */
 /* STATUS_NOT_FOUND: the region does not count. As counter_read otherwise. */
 int inode_count_read(struct view *view, int64_t *count);
+/* The same, and 0 for a region that has just begun. `start`: the least key of its range. */
+int inode_count_read_from(struct view *view, struct slice start, int64_t *count);
 void inode_count_put(struct mutations *mutations, int64_t count);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "fs/schema/keys.h"
 #include "fs/schema/read.h"
-#include "fs/schema/usage.h"
 #include "proto/check.h"
 
 #define PREFIX "raftkv."
@@ -72,25 +71,33 @@ static const struct total {
 	{PREFIX "usage", print_usage, false},
 };
 
-static const struct total *find_total(const char *name)
+static bool is_named(struct slice name, const char *other)
+{
+	return slice_compare(name, slice_of(other, strlen(other))) == 0;
+}
+
+static const struct total *find_total(struct slice name)
 {
 	for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
-		if (strcmp(totals[i].name, name) == 0)
+		if (is_named(name, totals[i].name))
 			return &totals[i];
 	return NULL;
 }
 
-static int read_total(struct view *view, uint64_t ino, const struct total *total, struct text *text)
+bool virtual_xattr_is_usage(struct slice name, uint64_t ino)
 {
-	struct usage usage;
-	int status;
+	const struct total *total = find_total(name);
 
-	if (total->of_directories && !fs_ino_is_directory(ino))
-		return -ENODATA;
-	status = usage_read(view, ino, &usage);
-	if (status == 0)
-		total->print(text, &usage);
-	return status;
+	return total && (!total->of_directories || fs_ino_is_directory(ino));
+}
+
+void virtual_xattr_tell_usage(
+	struct slice name, const struct usage *usage, char value[VIRTUAL_XATTR_SIZE_MAX], size_t *size)
+{
+	struct text text = {.bytes = value};
+
+	find_total(name)->print(&text, usage);
+	*size = text.size;
 }
 
 /* ---- Where it is ---- */
@@ -148,24 +155,22 @@ bool virtual_xattr_is(const char *name)
 	return strncmp(name, PREFIX, strlen(PREFIX)) == 0;
 }
 
-bool virtual_xattr_is_long(const char *name)
-{
-	return find_total(name) != NULL;
-}
-
-int virtual_xattr_read(struct raftkv *raftkv, struct view *view, uint64_t ino, const char *name,
+int virtual_xattr_read(struct raftkv *raftkv, struct view *view, uint64_t ino, struct slice name,
 	char value[VIRTUAL_XATTR_SIZE_MAX], size_t *size)
 {
-	const struct total *total = find_total(name);
 	struct text text = {.bytes = value};
+	struct usage usage;
 	int status = -ENODATA;
 
-	if (total)
-		status = read_total(view, ino, total, &text);
-	else if (strcmp(name, PREFIX "inode") == 0)
+	if (virtual_xattr_is_usage(name, ino)) {
+		status = usage_read(view, ino, &usage);
+		if (status == 0)
+			virtual_xattr_tell_usage(name, &usage, value, &text.size);
+	} else if (is_named(name, PREFIX "inode")) {
 		status = read_inode(view, ino, &text);
-	else if (strcmp(name, PREFIX "region") == 0)
+	} else if (is_named(name, PREFIX "region")) {
 		status = read_region(raftkv, ino, &text);
+	}
 	*size = text.size;
 	return status;
 }

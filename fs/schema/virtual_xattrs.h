@@ -12,16 +12,20 @@
 
 #include <stdbool.h>
 
+#include "fs/schema/usage.h"
 #include "store/raftkv.h"
 
 #define VIRTUAL_XATTR_SIZE_MAX 1024u /* bytes of a value */
 
 bool virtual_xattr_is(const char *name);
-/* Does it need a walk (usage.h), and so a worker? */
-bool virtual_xattr_is_long(const char *name);
+/* Is it told by a usage, which takes a walk (usage.h), and so a worker? And does that file have it? */
+bool virtual_xattr_is_usage(struct slice name, uint64_t ino);
+/* The value that the usage gives it. `*size` as below. */
+void virtual_xattr_tell_usage(
+	struct slice name, const struct usage *usage, char value[VIRTUAL_XATTR_SIZE_MAX], size_t *size);
 /* 0; -ENODATA: no such attribute, or not of this kind of file; -ESTALE: no such inode; or what usage_read, the view or
  * raftkv_find_region returned. `*size`: bytes of the value, without a NUL. */
-int virtual_xattr_read(struct raftkv *raftkv, struct view *view, uint64_t ino, const char *name,
+int virtual_xattr_read(struct raftkv *raftkv, struct view *view, uint64_t ino, struct slice name,
 	char value[VIRTUAL_XATTR_SIZE_MAX], size_t *size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/server/region_report_message.h"
 #include "fs/stats/stats_text.h"
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
@@ -79,9 +80,19 @@ static bool is_stale_life(const struct admin *admin, const Raftkv__ReportRequest
 	return message->store > 0 && raftkv_judge_life(admin->options.raftkv, &claim, &refusal) < 0;
 }
 
-/* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). */
-static int read_report(
-	struct admin *admin, const struct frame *frame, struct store_report *report, bool *is_stale)
+static bool read_texts(const Raftkv__ReportRequest *message, struct store_report *report)
+{
+	return message->address[0] != '\0' &&
+	       take_text(report->address, sizeof report->address, message->address) &&
+	       take_text(report->version, sizeof report->version, message->version) &&
+	       labels_are_valid(message->labels) &&
+	       take_text(report->labels, sizeof report->labels, message->labels);
+}
+
+/* `is_stale`: the incarnation or the directory that it reports is refused (raftkv_judge_life). `regions` is to be freed
+ * with region_reports_unpacked_free. */
+static int read_report(struct admin *admin, const struct frame *frame, struct store_report *report,
+	struct region_reports_unpacked *regions, bool *is_stale)
 {
 	Raftkv__ReportRequest *message =
 		raftkv__report_request__unpack(NULL, frame->head.size, frame->head.data);
@@ -98,13 +109,16 @@ static int read_report(
 	stats_from_message(message->stats, &report->stats);
 	report->nameless = message->nameless.len > 0 ? &admin->nameless : NULL;
 	if (frame->attachment_count == 0 && (report->incarnation > 0) == (report->store > 0) &&
-		message->address[0] != '\0' &&
-		take_text(report->address, sizeof report->address, message->address) &&
-		take_text(report->version, sizeof report->version, message->version) &&
+		read_texts(message, report) &&
 		(!report->nameless ||
 			ino_ranges_decode(slice_of(message->nameless.data, message->nameless.len),
 				&admin->nameless) == 0))
-		status = 0;
+		status = region_reports_unpack(message, regions);
+	report->regions_term = message->regions_term;
+	report->regions_begin = message->regions_begin;
+	report->regions_end = message->regions_end;
+	report->region_count = regions->count;
+	report->regions = regions->reports;
 	raftkv__report_request__free_unpacked(message, NULL);
 	return status;
 }
@@ -119,8 +133,10 @@ static void answer_reporter(struct admin *admin, struct rpc_request *request, in
 	reply.status = status;
 	reply.store = store;
 	reply.leader_store = admin->options.self->store;
-	if (coordinator_look(admin->options.coordinator, &overview))
+	if (coordinator_look(admin->options.coordinator, &overview)) {
 		reply.n_stores = overview.stores->count;
+		reply.term = overview.term;
+	}
 	for (size_t i = 0; i < reply.n_stores; i++) {
 		const struct store_entry *entry = &overview.stores->entries[i];
 
@@ -150,14 +166,16 @@ static void send_reporter_on(struct admin *admin, struct rpc_request *request, s
 int admin_on_report(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct admin *admin = argument;
+	struct region_reports_unpacked regions = {0};
 	struct store_report report;
 	uint64_t store = 0;
-	bool is_stale;
-	int status = read_report(admin, frame, &report, &is_stale);
+	bool is_stale = false;
+	int status = read_report(admin, frame, &report, &regions, &is_stale);
 
 	if (status < 0)
 		return status;
 	status = is_stale ? -ESTALE : coordinator_report(admin->options.coordinator, &report, &store);
+	region_reports_unpacked_free(&regions);
 	if (status == STATUS_NOT_LEADER)
 		return admin_find_leader(admin, request, send_reporter_on);
 	answer_reporter(admin, request, status, store);
@@ -221,6 +239,7 @@ struct admin *admin_new(const struct admin_options *options, struct rpc_server *
 	rpc_server_handle(server, FRAME_ADMIN, admin_on_change, admin);
 	rpc_server_handle(server, FRAME_REGIONS, admin_on_regions, admin);
 	rpc_server_handle(server, FRAME_SPLIT, admin_on_split, admin);
+	rpc_server_handle(server, FRAME_REGION_STEP, admin_on_region_step, admin);
 	return admin;
 }
 

@@ -1,11 +1,11 @@
 /*
  * admin.h: a store's answers to other stores and to administrators (raftkv.proto, "Stores" and "Administrators"): to
  * reports, to requests for its stats, for its regions and for the overview of the cluster, to administrators' changes, and
- * to requests to split a region.
+ * to requests to split a region, and to place it.
  *
- * Any store answers with its own stats and regions, and splits a region that it leads. All else is answered by the store
- * that coordinates the cluster; any other store answers with that store's id and address, as far as it knows them. A malformed request ends the link. All on the
- * server's loop.
+ * Any store answers with its own stats and regions, and splits and places a region that it leads. All else is answered
+ * by the store that coordinates the cluster; any other store answers with that store's id and address, as far as it
+ * knows them. A malformed request ends the link. All on the server's loop.
  */
 #ifndef RAFTKV_FS_SERVER_ADMIN_H
 #define RAFTKV_FS_SERVER_ADMIN_H

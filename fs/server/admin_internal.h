@@ -11,6 +11,7 @@ struct admin {
 	struct admin_options options;
 	struct env *env;
 	uint64_t started; /* env_now */
+	uint64_t placer_term; /* the greatest that a step of placement came with */
 	char address[RECORD_ADDRESS_SIZE_MAX + 1]; /* of the last admin_leader */
 	struct ino_ranges nameless; /* of the last report */
 };
@@ -35,5 +36,6 @@ int admin_on_overview(void *admin, struct rpc_request *request, const struct fra
 int admin_on_change(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_regions(void *admin, struct rpc_request *request, const struct frame *frame);
 int admin_on_split(void *admin, struct rpc_request *request, const struct frame *frame);
+int admin_on_region_step(void *admin, struct rpc_request *request, const struct frame *frame);
 
 #endif

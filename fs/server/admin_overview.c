@@ -8,6 +8,7 @@
 #include "proto/units.h"
 
 #define OVERVIEW_REGIONS_MAX 4096u
+#define OVERVIEW_STEPS_MAX   4096u
 
 struct store_draft {
 	Raftkv__OverviewStore message;
@@ -16,13 +17,16 @@ struct store_draft {
 
 struct overview_draft {
 	struct coordinator_overview overview;
+	uint32_t region_count; /* that are told */
 	Raftkv__OverviewReply reply;
 	struct store_draft *stores;
 	struct region_draft *regions;
 	Raftkv__OverviewSession *sessions;
+	Raftkv__PlannedStep *steps;
 	Raftkv__OverviewStore **store_pointers;
 	Raftkv__OverviewRegion **region_pointers;
 	Raftkv__OverviewSession **session_pointers;
+	Raftkv__PlannedStep **step_pointers;
 };
 
 /* ---- Stores and sessions ---- */
@@ -43,6 +47,7 @@ static void fill_store(struct admin *admin, struct overview_draft *draft, uint32
 	message->silent_ms = (now - (entry->heard > 0 ? entry->heard : draft->overview.since)) / NS_PER_MS;
 	message->replicas = entry->replicas;
 	message->version = (char *)(uintptr_t)entry->version;
+	message->labels = (char *)(uintptr_t)entry->labels;
 	stats_to_message(&entry->stats, &draft->stores[i].stats);
 	message->stats = &draft->stores[i].stats;
 	draft->store_pointers[i] = message;
@@ -65,20 +70,59 @@ static void fill_session(struct overview_draft *draft, uint32_t i)
 
 /* ---- Regions ---- */
 
+static uint32_t list_members(struct admin *admin, const struct overview_draft *draft,
+	const struct region_entry *entry, struct region_member *members)
+{
+	const struct region_replica *replicas = region_entry_replicas(entry);
+	uint64_t now = env_now(admin->env);
+
+	for (uint32_t i = 0; i < entry->replica_count; i++) {
+		uint64_t id = draft->overview.regions->stores[replicas[i].store].id;
+
+		members[i] = (struct region_member){
+			.peer = {.id = replicas[i].id, .store = id, .roles = replicas[i].roles}};
+		for (uint32_t k = 0; k < draft->overview.stores->count; k++) {
+			const struct store_entry *store = &draft->overview.stores->entries[k];
+
+			members[i].is_active |= store->id == id && store_entry_is_alive(store, now);
+		}
+	}
+	return entry->replica_count;
+}
+
+static uint64_t leader_of(const struct region_entry *entry)
+{
+	for (uint32_t i = 0; i < entry->replica_count; i++)
+		if (region_entry_replicas(entry)[i].store == entry->leader)
+			return region_entry_replicas(entry)[i].id;
+	return 0;
+}
+
 static int fill_region(struct admin *admin, struct overview_draft *draft, uint32_t i)
 {
-	const struct coordinator_region *seen = &draft->overview.regions[i];
+	const struct region_entry *entry = region_table_at(draft->overview.regions, i);
+	struct region_member members[REGION_PEERS_MAX];
 	struct region_draft *region = &draft->regions[i];
 	struct region range = {0};
 
-	region_draft_init(region, seen->id);
-	if (raftkv_region_range(admin->options.raftkv, seen->id, &range) == 0)
+	region_draft_init(region, entry->id);
+	if (raftkv_region_range(admin->options.raftkv, entry->id, &range) == 0)
 		region_draft_take_range(region, &range);
-	region->message.leader = seen->leader;
-	region->message.last_index = seen->last_index;
-	region->message.step = seen->step.kind;
+	region->message.leader = leader_of(entry);
 	draft->region_pointers[i] = &region->message;
-	return region_draft_set_members(region, seen->epoch, seen->members, seen->member_count);
+	return region_draft_set_members(
+		region, entry->epoch, members, list_members(admin, draft, entry, members));
+}
+
+static void add_step(void *argument, uint64_t region, enum placement_kind step)
+{
+	struct overview_draft *draft = argument;
+	size_t i = draft->reply.n_steps++;
+
+	raftkv__planned_step__init(&draft->steps[i]);
+	draft->steps[i].region = region;
+	draft->steps[i].step = step;
+	draft->step_pointers[i] = &draft->steps[i];
 }
 
 /* ---- The answer ---- */
@@ -86,23 +130,25 @@ static int fill_region(struct admin *admin, struct overview_draft *draft, uint32
 static bool draft_init(struct overview_draft *draft)
 {
 	const struct coordinator_overview *overview = &draft->overview;
-	uint32_t stores = overview->stores->count + 1, regions = overview->region_count + 1,
+	uint32_t stores = overview->stores->count + 1, regions = draft->region_count + 1,
 		 sessions = overview->session_count + 1;
 
 	raftkv__overview_reply__init(&draft->reply);
 	draft->stores = calloc(stores, sizeof *draft->stores);
 	draft->regions = calloc(regions, sizeof *draft->regions);
 	draft->sessions = calloc(sessions, sizeof *draft->sessions);
+	draft->steps = calloc(OVERVIEW_STEPS_MAX, sizeof *draft->steps);
+	draft->step_pointers = calloc(OVERVIEW_STEPS_MAX, sizeof(*draft->step_pointers));
 	draft->store_pointers = calloc(stores, sizeof(*draft->store_pointers));
 	draft->region_pointers = calloc(regions, sizeof(*draft->region_pointers));
 	draft->session_pointers = calloc(sessions, sizeof(*draft->session_pointers));
 	return draft->stores && draft->regions && draft->sessions && draft->store_pointers &&
-	       draft->region_pointers && draft->session_pointers;
+	       draft->region_pointers && draft->session_pointers && draft->steps && draft->step_pointers;
 }
 
 static void draft_close(struct overview_draft *draft)
 {
-	for (uint32_t i = 0; draft->regions && i < draft->overview.region_count; i++)
+	for (uint32_t i = 0; draft->regions && i < draft->region_count; i++)
 		region_draft_close(&draft->regions[i]);
 	free(draft->stores);
 	free(draft->regions);
@@ -110,6 +156,8 @@ static void draft_close(struct overview_draft *draft)
 	free(draft->store_pointers);
 	free(draft->region_pointers);
 	free(draft->session_pointers);
+	free(draft->steps);
+	free(draft->step_pointers);
 }
 
 static int fill(struct admin *admin, struct overview_draft *draft)
@@ -121,7 +169,7 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 		fill_store(admin, draft, i);
 	for (uint32_t i = 0; i < overview->session_count; i++)
 		fill_session(draft, i);
-	for (uint32_t i = 0; i < overview->region_count; i++)
+	for (uint32_t i = 0; i < draft->region_count; i++)
 		if (fill_region(admin, draft, i) < 0)
 			return -ENOMEM;
 	reply->cluster = admin->options.self->cluster;
@@ -129,8 +177,10 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	reply->term = overview->term;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
-	reply->n_regions = overview->region_count;
+	reply->n_regions = draft->region_count;
 	reply->regions = draft->region_pointers;
+	coordinator_each_step(admin->options.coordinator, OVERVIEW_STEPS_MAX, add_step, draft);
+	reply->steps = draft->step_pointers;
 	reply->n_sessions = overview->session_count;
 	reply->sessions = draft->session_pointers;
 	return 0;
@@ -174,9 +224,9 @@ int admin_on_overview(void *argument, struct rpc_request *request, const struct 
 		return STATUS_MALFORMED;
 	if (!coordinator_look(admin->options.coordinator, &draft.overview))
 		return admin_find_leader(admin, request, send_on);
-	if (!has_regions)
-		draft.overview.region_count = 0;
-	if (draft.overview.region_count > OVERVIEW_REGIONS_MAX)
-		draft.overview.region_count = OVERVIEW_REGIONS_MAX;
+	if (has_regions)
+		draft.region_count = draft.overview.regions->count;
+	if (draft.region_count > OVERVIEW_REGIONS_MAX)
+		draft.region_count = OVERVIEW_REGIONS_MAX;
 	return answer(admin, request, &draft);
 }

@@ -7,11 +7,6 @@
 #include "proto/container.h"
 #include "proto/plant.h"
 
-struct planned_step {
-	uint64_t region;
-	uint32_t kind; /* enum placement_kind */
-};
-
 /* An answer that is being made. */
 struct region_page {
 	struct admin *admin;
@@ -23,8 +18,6 @@ struct region_page {
 	Raftkv__OverviewRegion **pointers;
 	struct buf *next; /* where the first region begins that is left out; NULL: none is */
 	uint32_t described; /* drafts that are done */
-	struct planned_step *steps; /* by region */
-	uint32_t step_count;
 	struct raftkv_region_status status;
 };
 
@@ -38,7 +31,6 @@ static void page_free(struct region_page *page)
 	free(page->ranges);
 	free(page->drafts);
 	free(page->pointers);
-	free(page->steps);
 	free(page);
 }
 
@@ -56,43 +48,6 @@ static void page_finish(struct region_page *page, int status)
 	}
 	rpc_answer(page->request, &reply.base, NULL, 0);
 	page_free(page);
-}
-
-/* ---- Steps ---- */
-
-static int compare_steps(const void *a, const void *b)
-{
-	uint64_t one = ((const struct planned_step *)a)->region;
-	uint64_t other = ((const struct planned_step *)b)->region;
-
-	return (one > other) - (one < other);
-}
-
-/* The steps that the coordinator, if this store has it, plans for the regions. */
-static int note_steps(struct region_page *page)
-{
-	struct coordinator_overview overview = {0};
-
-	if (!coordinator_look(page->admin->options.coordinator, &overview) || overview.region_count == 0)
-		return 0;
-	page->steps = calloc(overview.region_count, sizeof *page->steps);
-	if (!page->steps)
-		return -ENOMEM;
-	page->step_count = overview.region_count;
-	for (uint32_t i = 0; i < overview.region_count; i++)
-		page->steps[i] = (struct planned_step){overview.regions[i].id, overview.regions[i].step.kind};
-	qsort(page->steps, page->step_count, sizeof *page->steps, compare_steps);
-	return 0;
-}
-
-static uint32_t step_of(const struct region_page *page, uint64_t region)
-{
-	const struct planned_step key = {.region = region};
-	const struct planned_step *found = page->step_count > 0 ? bsearch(&key, page->steps, page->step_count,
-									  sizeof *page->steps, compare_steps)
-								: NULL;
-
-	return found ? found->kind : PLACEMENT_REST;
 }
 
 /* ---- Regions ---- */
@@ -125,7 +80,6 @@ static int take_description(struct region_page *page, struct region_draft *draft
 	draft->message.last_index = status->last_index;
 	draft->message.term = status->term;
 	draft->message.is_by_leader = status->is_serving;
-	draft->message.step = step_of(page, draft->message.region);
 	return region_draft_set_members(draft,
 		(struct region_epoch){
 			.version = draft->message.epoch->version, .conf_version = status->epoch.conf_version},
@@ -179,7 +133,7 @@ static struct region_page *page_new(
 	page->ranges = calloc(page->limit, sizeof *page->ranges);
 	page->drafts = calloc(page->limit, sizeof *page->drafts);
 	page->pointers = calloc(page->limit, sizeof(*page->pointers));
-	if (page->ranges && page->drafts && page->pointers && note_steps(page) == 0)
+	if (page->ranges && page->drafts && page->pointers)
 		return page;
 	page_free(page);
 	return NULL;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/schema/facts_held.h"
 #include "fs/server/transactions_internal.h"
 #include "proto/backoff.h"
 #include "proto/check.h"
@@ -145,16 +146,22 @@ static void attempt_leave(struct attempt_state *state, int status)
 	transactions_finish(attempt_free(state), status, NULL);
 }
 
+static bool may_have_committed(const struct attempt_state *state, struct buf *reply)
+{
+	struct op_reply decoded;
+
+	return state->prepared_size > 0 && op_reply_decode(buf_slice(reply), &decoded) == 0 &&
+	       decoded.error == 0;
+}
+
 /* The operation is done. Of an attempt with intents it is not known whether this one did it: the operation may have
  * needed none in the end. */
 static void attempt_succeed(struct attempt_state *state, struct buf *reply)
 {
-	struct op_reply decoded;
-	bool may_have_committed = state->prepared_size > 0 &&
-				  op_reply_decode(buf_slice(reply), &decoded) == 0 && decoded.error == 0;
+	bool is_unknown = may_have_committed(state, reply);
 	struct transactions_change *change;
 
-	attempt_resolve(state, may_have_committed ? RESOLUTION_LOOKS : RESOLUTION_ROLLS_BACK, NULL, NULL);
+	attempt_resolve(state, is_unknown ? RESOLUTION_LOOKS : RESOLUTION_ROLLS_BACK, NULL, NULL);
 	change = attempt_free(state);
 	transactions_finish(change, 0, reply);
 }
@@ -243,24 +250,19 @@ static void on_facts(struct peer_calls *calls, int status, struct slice facts, c
 	note_failure(state, status);
 }
 
-/* Are all facts from before among those that came now? */
-static bool are_same(const struct attempt_state *state)
+/* Is the answer right? Without one: do the facts still contradict each other? */
+static bool is_confirmed(const struct attempt_state *state)
 {
-	struct slice rest = buf_slice(state->checked), now = writer_written(&state->facts);
-	struct fact fact, other;
+	struct slice before = buf_slice(state->checked), now = writer_written(&state->facts);
 
 	PLANT("transactions:facts_not_compared", return true);
-	while (fact_next(&rest, &fact))
-		if (!facts_find(now, fact.key, &other) || fact.exists != other.exists ||
-			slice_compare(fact.row, other.row) != 0)
-			return false;
-	return true;
+	return state->answer ? facts_held(before, now) : facts_are_same(before, now);
 }
 
 /* The answer of a retry must be recorded, so the store gets it once more. */
 static void attempt_on_checked(struct attempt_state *state)
 {
-	if (!are_same(state)) {
+	if (!is_confirmed(state)) {
 		drop_answer(state);
 		evaluate(state);
 	} else if (!state->answer) {
@@ -461,6 +463,16 @@ static bool is_unknown(int status)
 	       status == STATUS_REGION_NOT_FOUND;
 }
 
+/* A copy has joined since, and the answer that it gets must be recorded. That of a commit is: to evaluate it again could
+ * fail, and the attempt would be taken for one that is over. */
+static bool must_be_recorded(
+	const struct attempt_state *state, const struct raftkv_write *write, struct buf *reply)
+{
+	if (!state->is_retry || write->is_retry || state->transactions->is_stopping)
+		return false;
+	return !may_have_committed(state, reply) || planted("transactions:commit_evaluated_again");
+}
+
 static void attempt_on_evaluated(struct raftkv_write *write, int status, struct buf *reply)
 {
 	struct attempt_state *state = container_of(write, struct attempt_state, write);
@@ -470,8 +482,8 @@ static void attempt_on_evaluated(struct raftkv_write *write, int status, struct 
 	state->change->write.epoch = write->epoch;
 	if (status == STATUS_INCOMPLETE)
 		attempt_on_lack(state, reply);
-	else if (status == 0 && state->is_retry && !write->is_retry && !state->transactions->is_stopping)
-		evaluate(state); /* the answer must be recorded */
+	else if (status == 0 && must_be_recorded(state, write, reply))
+		evaluate(state);
 	else if (status == 0)
 		attempt_succeed(state, reply);
 	else if (is_unknown(status))

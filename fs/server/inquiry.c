@@ -155,6 +155,7 @@ static int start_part(struct inquiry_part *part)
 		.body = part->body,
 		.weight = part->body->size + part->count,
 		.is_for_leader = true,
+		.is_urgent = true,
 		.limit = inquiry->limit,
 		.done = on_part};
 	status = dispatcher_run(inquiry->peers, &part->request);

@@ -30,6 +30,15 @@ struct sizing {
 	uint64_t best_dirid, best_half; /* where a split leaves the smallest larger half; 0: nowhere yet */
 };
 
+struct region_size {
+	uint64_t region, size;
+};
+
+struct sizes {
+	uint32_t count, capacity;
+	struct region_size *items;
+};
+
 struct oversize {
 	struct oversize_options options;
 	struct env *env;
@@ -43,6 +52,8 @@ struct oversize {
 	struct buf *next; /* where the next region begins, or a later one; NULL: the first */
 	bool is_last; /* there is no next one */
 	struct oversize_finding round_stuck;
+	struct sizes measuring; /* in the order of ranges */
+	struct sizes measured; /* by the last round, by region */
 	/* The part. */
 	struct sizing sizing;
 	uint32_t rows;
@@ -203,12 +214,52 @@ static void tell(struct oversize *oversize)
 	}
 }
 
+/* Without memory the size stays unknown. */
+static void note_size(struct oversize *oversize)
+{
+	struct sizes *sizes = &oversize->measuring;
+
+	if (sizes->count == sizes->capacity) {
+		uint32_t capacity = sizes->capacity == 0 ? 16 : sizes->capacity * 2;
+		struct region_size *items = realloc(sizes->items, capacity * sizeof *items);
+
+		if (!items)
+			return;
+		sizes->items = items;
+		sizes->capacity = capacity;
+	}
+	sizes->items[sizes->count++] =
+		(struct region_size){.region = oversize->sizing.region.id, .size = oversize->sizing.size};
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+	uint64_t one = ((const struct region_size *)a)->region,
+		 other = ((const struct region_size *)b)->region;
+
+	return (one > other) - (one < other);
+}
+
+static void end_measuring(struct oversize *oversize)
+{
+	struct sizes former = oversize->measured;
+
+	oversize->measured = oversize->measuring;
+	oversize->measuring = former;
+	oversize->measuring.count = 0;
+	if (oversize->measured.count > 0)
+		qsort(oversize->measured.items, oversize->measured.count, sizeof(struct region_size),
+			compare_sizes);
+}
+
 /* The region has been read once, or twice. */
 static void end_region(struct oversize *oversize)
 {
 	struct sizing *sizing = &oversize->sizing;
 
 	end_dirid(sizing);
+	if (!sizing->is_second)
+		note_size(oversize);
 	if (!sizing->is_second && sizing->size > oversize->options.limit) {
 		begin_reading(oversize, true);
 		return;
@@ -278,6 +329,7 @@ static void end_round(struct oversize *oversize)
 {
 	oversize->is_round = false;
 	oversize->stuck = oversize->round_stuck;
+	end_measuring(oversize);
 	buf_unref(oversize->next);
 	oversize->next = NULL;
 }
@@ -378,6 +430,8 @@ void oversize_free(struct oversize *oversize)
 		return;
 	forget_region(oversize);
 	buf_unref(oversize->next);
+	free(oversize->measuring.items);
+	free(oversize->measured.items);
 	free(oversize);
 }
 
@@ -389,4 +443,17 @@ struct oversize_finding oversize_wish(const struct oversize *oversize)
 struct oversize_finding oversize_stuck(const struct oversize *oversize)
 {
 	return oversize->stuck;
+}
+
+uint64_t oversize_size(const struct oversize *oversize, uint64_t region)
+{
+	const struct region_size key = {.region = region};
+	const struct region_size *found =
+		oversize->measured.count > 0 ? bsearch(&key, oversize->measured.items,
+						       oversize->measured.count, sizeof key, compare_sizes)
+					     : NULL;
+
+	if (!found)
+		return 0;
+	return found->size > 0 ? found->size : 1;
 }

@@ -43,6 +43,8 @@ void oversize_free(struct oversize *oversize); /* stopped, or never started; may
 
 /* The region that is to be split now. */
 struct oversize_finding oversize_wish(const struct oversize *oversize);
+/* Bytes of the region in the last round that read all of them, at least 1; 0: it was not among them. */
+uint64_t oversize_size(const struct oversize *oversize, uint64_t region);
 /* The largest region of the last round that cannot be split. */
 struct oversize_finding oversize_stuck(const struct oversize *oversize);
 

@@ -108,6 +108,7 @@ int peer_calls_ask(struct peer_calls *calls, const struct wanted *wanted)
 	call->question.name = (struct slice){0};
 	call->request.kind = CLUSTER_REQUEST_READ;
 	call->request.is_for_leader = true;
+	call->request.is_urgent = true;
 	call->request.key = question_key(&question);
 	return peer_call_start(calls, call);
 }
@@ -123,6 +124,7 @@ int peer_calls_run(struct peer_calls *calls, const struct op *op, bool is_once)
 	}
 	call->request.kind = CLUSTER_REQUEST_SESSION;
 	call->request.is_once = is_once;
+	call->request.is_urgent = !is_once; /* OP_PREPARE may wait for others */
 	call->request.key = op_key(op);
 	call->request.weight = call->request.body->size;
 	return peer_call_start(calls, call);

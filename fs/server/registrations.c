@@ -93,6 +93,7 @@ static int ask_region_1(struct asking *asking, const struct op_session_register 
 	asking->request = (struct cluster_request){.kind = CLUSTER_REQUEST_SESSION,
 		.body = body,
 		.weight = body->size,
+		.is_urgent = true,
 		.limit = REGISTRATIONS_PATIENCE_MS * NS_PER_MS,
 		.done = on_registered};
 	status = dispatcher_run(asking->registrations->options.peers, &asking->request);

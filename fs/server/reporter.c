@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/server/region_report_message.h"
 #include "fs/server/transactions.h"
 #include "fs/stats/stats_message.h"
 #include "proto/container.h"
@@ -35,6 +36,9 @@ struct reporter {
 	bool is_open;
 	bool is_calling;
 	struct rpc_call call;
+	uint64_t term; /* of the last coordinator that took a report; 0: none has */
+	bool is_preparing; /* the page of regions */
+	bool has_page; /* it is to be ended */
 	uint64_t cluster; /* of the store that answered */
 	struct status trouble;
 	bool is_stopping;
@@ -43,6 +47,21 @@ struct reporter {
 };
 
 static void on_tick(struct env_timer *timer);
+
+/* `term`: of the coordinator that has taken the report; 0: none has. True: the next one need not wait. */
+static bool end_page(struct reporter *reporter, uint64_t term)
+{
+	struct region_reports_page page = {0};
+
+	if (term > 0)
+		reporter->term = term;
+	if (reporter->has_page) {
+		page = region_reports_page(reporter->options.regions);
+		region_reports_end(reporter->options.regions, term == page.term);
+	}
+	reporter->has_page = false;
+	return reporter->options.regions && term > 0 && (page.has_more || term != page.term);
+}
 
 static void rest(struct reporter *reporter, uint64_t duration)
 {
@@ -108,9 +127,11 @@ static void reporter_refuse(struct reporter *reporter, int code, uint64_t other)
 	options->refused(options->argument, &why);
 }
 
-static void reporter_on_answer(struct reporter *reporter, int code, uint64_t store)
+/* `term`: of the coordinator that answers. */
+static void reporter_on_answer(struct reporter *reporter, int code, uint64_t store, uint64_t term)
 {
 	const struct reporter_options *options = &reporter->options;
+	bool is_soon = end_page(reporter, code == 0 ? term : 0);
 
 	if (code == 0)
 		reporter->trouble = (struct status){0};
@@ -118,7 +139,7 @@ static void reporter_on_answer(struct reporter *reporter, int code, uint64_t sto
 		options->entered(options->argument, store, reporter->cluster);
 	else if (code == -ESTALE || code == -EEXIST || code == -ENOSPC)
 		reporter_refuse(reporter, code, store);
-	rest(reporter, code == 0 ? STORE_REPORT_MS * NS_PER_MS : SOON_NS);
+	rest(reporter, code == 0 && !is_soon ? STORE_REPORT_MS * NS_PER_MS : SOON_NS);
 }
 
 static void reporter_take_stores(struct reporter *reporter, const Raftkv__ReportReply *reply)
@@ -164,7 +185,7 @@ static void on_reply(struct reporter *reporter, const struct frame *frame)
 	if (reply->status == STATUS_NOT_LEADER)
 		follow(reporter, reply);
 	else
-		reporter_on_answer(reporter, reply->status, reply->store);
+		reporter_on_answer(reporter, reply->status, reply->store, reply->term);
 	raftkv__report_reply__free_unpacked(reply, NULL);
 }
 
@@ -192,6 +213,17 @@ static void fill_oversize(const struct oversize *oversize, struct store_report *
 	report->stats.stuck_size = stuck.size;
 }
 
+static void fill_regions(const struct reporter *reporter, struct store_report *report)
+{
+	struct region_reports_page page = region_reports_page(reporter->options.regions);
+
+	report->regions_term = page.term;
+	report->regions_begin = page.begins;
+	report->regions_end = page.ends;
+	report->region_count = page.count;
+	report->regions = page.reports;
+}
+
 static void fill(const struct reporter *reporter, struct store_report *report)
 {
 	const struct reporter_options *options = &reporter->options;
@@ -201,6 +233,7 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 		.directory_id = options->self->directory_id};
 	snprintf(report->address, sizeof report->address, "%s", options->address);
 	snprintf(report->version, sizeof report->version, RAFTKV_VERSION);
+	snprintf(report->labels, sizeof report->labels, "%s", options->labels ? options->labels : "");
 	if (options->raftkv)
 		stats_fill(&report->stats, options->raftkv,
 			(env_now(reporter->env) - reporter->started) / NS_PER_S);
@@ -209,6 +242,8 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	fill_intent(reporter, &report->stats);
 	if (options->oversize)
 		fill_oversize(options->oversize, report);
+	if (reporter->has_page)
+		fill_regions(reporter, report);
 }
 
 static void reporter_on_called(struct rpc_call *call, int status, const struct frame *answer)
@@ -216,12 +251,11 @@ static void reporter_on_called(struct rpc_call *call, int status, const struct f
 	struct reporter *reporter = container_of(call, struct reporter, call);
 
 	reporter->is_calling = false;
-	if (reporter->is_stopping)
-		return;
-	if (status == 0) {
+	if (status == 0 && !reporter->is_stopping)
 		on_reply(reporter, answer);
+	end_page(reporter, 0); /* unless the answer has ended it */
+	if (status == 0 || reporter->is_stopping)
 		return;
-	}
 	reporter->target[0] = '\0';
 	if (reporter->rpc)
 		rpc_close(reporter->rpc);
@@ -231,9 +265,14 @@ static void reporter_on_called(struct rpc_call *call, int status, const struct f
 static void call(struct reporter *reporter, const struct store_report *report)
 {
 	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
+	struct region_reports_packed packed;
 	Raftkv__StoreStats stats;
 	struct buf *nameless = NULL;
 
+	if (region_reports_pack(&request, report->regions, report->region_count, &packed) < 0) {
+		rest(reporter, SOON_NS);
+		return;
+	}
 	request.store = report->store;
 	request.incarnation = report->incarnation;
 	request.directory_id = report->directory_id;
@@ -241,15 +280,20 @@ static void call(struct reporter *reporter, const struct store_report *report)
 	request.n_lives = reporter->options.self->life_count;
 	request.address = (char *)(uintptr_t)report->address;
 	request.version = (char *)(uintptr_t)report->version;
+	request.labels = (char *)(uintptr_t)report->labels;
 	stats_to_message(&report->stats, &stats);
 	request.stats = &stats;
 	/* Without memory a later report has them. */
 	if (report->nameless && ino_ranges_encode(report->nameless, &nameless) == 0)
 		request.nameless = (ProtobufCBinaryData){.len = nameless->size, .data = nameless->data};
 	request.split_dirid = report->split_dirid;
+	request.regions_term = report->regions_term;
+	request.regions_begin = report->regions_begin;
+	request.regions_end = report->regions_end;
 	reporter->call =
 		(struct rpc_call){.type = FRAME_REPORT, .timeout = TIMEOUT_NS, .done = reporter_on_called};
 	reporter->is_calling = rpc_call(reporter->rpc, &reporter->call, &request.base, NULL, 0) == 0;
+	region_reports_packed_free(&packed);
 	buf_unref(nameless);
 	if (!reporter->is_calling)
 		rest(reporter, SOON_NS);
@@ -274,7 +318,7 @@ static void reporter_on_opened(void *argument, struct rpc *rpc, const Raftkv__He
 	reporter->cluster = reply->cluster;
 	env_timer_stop(&reporter->timer);
 	if (!reporter->is_stopping)
-		report(reporter);
+		on_tick(&reporter->timer);
 }
 
 static void reporter_on_closed(void *argument, struct rpc *rpc, const struct status *why)
@@ -288,10 +332,10 @@ static void reporter_on_closed(void *argument, struct rpc *rpc, const struct sta
 		status_set(&reporter->trouble, why->code, "%.120s: %.120s", reporter->linked, why->text);
 	if (strcmp(reporter->target, reporter->linked) == 0)
 		reporter->target[0] = '\0';
-	if (reporter->is_stopping)
-		reporter->stopped(reporter->stopped_argument);
-	else
+	if (!reporter->is_stopping)
 		rest(reporter, SOON_NS);
+	else if (!reporter->is_preparing)
+		reporter->stopped(reporter->stopped_argument);
 }
 
 static void connect_to_target(struct reporter *reporter)
@@ -326,9 +370,23 @@ static void report_afar(struct reporter *reporter)
 	}
 }
 
-static void on_tick(struct env_timer *timer)
+static void reporter_finish_stop(struct reporter *reporter)
 {
-	struct reporter *reporter = container_of(timer, struct reporter, timer);
+	if (reporter->rpc)
+		rpc_close(reporter->rpc);
+	else
+		reporter->stopped(reporter->stopped_argument);
+}
+
+static uint64_t own_term(const struct reporter *reporter)
+{
+	struct coordinator_overview overview;
+
+	return coordinator_look(reporter->options.coordinator, &overview) ? overview.term : 0;
+}
+
+static void report_here_or_afar(struct reporter *reporter)
+{
 	struct coordinator *coordinator = reporter->options.coordinator;
 	struct store_report filled;
 	uint64_t id = 0;
@@ -343,7 +401,35 @@ static void on_tick(struct env_timer *timer)
 		return;
 	}
 	reporter->cluster = reporter->options.self->cluster;
-	reporter_on_answer(reporter, status, id);
+	reporter_on_answer(reporter, status, id, own_term(reporter));
+}
+
+static void on_page(void *argument)
+{
+	struct reporter *reporter = argument;
+
+	reporter->is_preparing = false;
+	if (!reporter->is_stopping)
+		report_here_or_afar(reporter);
+	if (!reporter->is_calling)
+		end_page(reporter, 0);
+	if (reporter->is_stopping)
+		reporter_finish_stop(reporter);
+}
+
+/* A report that is under way sets the timer when it ends. */
+static void on_tick(struct env_timer *timer)
+{
+	struct reporter *reporter = container_of(timer, struct reporter, timer);
+
+	if (reporter->is_preparing || reporter->is_calling)
+		return;
+	reporter->is_preparing = true;
+	reporter->has_page = reporter->options.regions && reporter->term > 0;
+	if (reporter->has_page)
+		region_reports_prepare(reporter->options.regions, reporter->term, on_page, reporter);
+	else
+		on_page(reporter);
 }
 
 /* ---- Life ---- */
@@ -373,10 +459,8 @@ void reporter_stop(struct reporter *reporter, void (*stopped)(void *argument), v
 	reporter->stopped = stopped;
 	reporter->stopped_argument = argument;
 	env_timer_stop(&reporter->timer);
-	if (reporter->rpc)
-		rpc_close(reporter->rpc);
-	else
-		stopped(argument);
+	if (!reporter->is_preparing)
+		reporter_finish_stop(reporter);
 }
 
 void reporter_free(struct reporter *reporter)

@@ -1,6 +1,6 @@
 /*
- * reporter.h: reports this store and its stats to the store that coordinates the cluster, once a second; the answer has
- * the other stores' addresses. By reports a store enters a cluster, comes back to it after a restart, or learns that it
+ * reporter.h: reports this store, its stats and the regions that it leads (region_reports.h) to the store that
+ * coordinates the cluster, once a second; the answer has the other stores' addresses. By reports a store enters a cluster, comes back to it after a restart, or learns that it
  * is refused.
  *
  * A report goes to this store's own coordinator first, without the network. If another store coordinates the cluster,
@@ -15,6 +15,7 @@
 
 #include "fs/cluster/coordinator.h"
 #include "fs/server/oversize.h"
+#include "fs/server/region_reports.h"
 #include "fs/server/survey.h"
 #include "fs/schema/store_list.h"
 #include "proto/link.h"
@@ -37,12 +38,14 @@ struct reporter_options {
 	const struct link_self *self; /* store 0: the store is to join */
 	const struct logger *logger;
 	const char *address; /* at which others reach this store */
+	const char *labels; /* of this store, valid; NULL: none */
 	const struct store_list *seeds; /* the stores that are known at first */
 	struct raftkv *raftkv; /* NULL: the store is not made yet */
 	struct coordinator *coordinator; /* NULL: the store is not made yet */
 	const struct survey *survey; /* NULL: the store is not made yet */
 	struct transactions *transactions; /* NULL: the store is not made yet */
 	const struct oversize *oversize; /* NULL: the store is not made yet */
+	struct region_reports *regions; /* NULL: the store is not made yet */
 	/* Called after each report that was taken, with this store's id and cluster; may be NULL. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);
 	/* Called for each store in an answer; may be NULL. */

@@ -40,6 +40,7 @@ struct server {
 	struct service *service;
 	struct admin *admin;
 	struct oversize *oversize;
+	struct region_reports *regions;
 	struct reporter *reporter;
 
 	uint32_t stopping; /* parts that have not stopped yet */
@@ -292,6 +293,8 @@ static int make_coordinator(struct server *server, struct status *status)
 		.logger = server->options.logger,
 		.expiry_ms = server->options.config->server.session_expiry_ms,
 		.replicas = server->options.config->server.replicas,
+		.dead_after_s = server->options.config->server.store_dead_after_s,
+		.store_moves = server->options.config->server.store_moves,
 		.stores = server->list.addresses,
 		.store_count = server->list.count,
 		.found = on_recorded,
@@ -361,18 +364,31 @@ static int make_oversize(struct server *server, struct status *status)
 	return server->oversize ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_region_reports(struct server *server, struct status *status)
+{
+	const struct region_reports_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.oversize = server->oversize,
+		.store = server->self.store};
+
+	server->regions = region_reports_new(&options);
+	return server->regions ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_reporter(struct server *server, struct status *status)
 {
 	const struct reporter_options options = {.loop = server->options.loops[0],
 		.self = &server->self,
 		.logger = server->options.logger,
 		.address = advertised(server),
+		.labels = server->options.config->server.labels,
 		.seeds = &server->seeds,
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
 		.survey = server->survey,
 		.transactions = server->transactions,
 		.oversize = server->oversize,
+		.regions = server->regions,
 		.entered = server_on_entered,
 		.found = on_reported,
 		.refused = on_refused,
@@ -387,7 +403,7 @@ int server_new(const struct server_options *options, struct server **out, struct
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_registrations,
 		make_transactions, make_survey, make_coordinator, make_service, make_admin, make_oversize,
-		make_reporter};
+		make_region_reports, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -471,6 +487,7 @@ void server_free(struct server *server)
 		return;
 	acceptor_free(server->acceptor);
 	reporter_free(server->reporter);
+	region_reports_free(server->regions);
 	oversize_free(server->oversize);
 	admin_free(server->admin);
 	service_free(server->service);

@@ -118,15 +118,29 @@ static int scan_local(struct view *view, struct fs_key low, view_row_cb each, vo
 	return view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), each, argument);
 }
 
-/* Region 1's inodes that have grace are read by the coordinator. */
-static bool look_at_region(struct found *found, uint64_t region, struct view *view)
+static void count_inodes(struct survey *survey, uint64_t region, struct view *view)
 {
-	int64_t inodes;
+	struct found *found = survey->finding;
+	struct region range;
+	int64_t inodes = 0;
+	int status = raftkv_region_range(survey->options.raftkv, region, &range);
 
-	if (inode_count_read(view, &inodes) == 0)
+	if (status == 0) {
+		status = inode_count_read_from(view, buf_slice(range.start), &inodes);
+		region_close(&range);
+	}
+	if (status == 0)
 		found->inodes += inodes;
 	else
 		found->counts_inodes = false;
+}
+
+/* Region 1's inodes that have grace are read by the coordinator. */
+static bool look_at_region(struct survey *survey, uint64_t region, struct view *view)
+{
+	struct found *found = survey->finding;
+
+	count_inodes(survey, region, view);
 	if (region != CLUSTER_REGION)
 		scan_local(view, fs_key_holds(FS_SESSION_GRACE), take_nameless, found);
 	return scan_local(view, fs_key_garbage_all(), take_garbage, NULL) > 0;
@@ -144,7 +158,7 @@ static void survey_on_worker(struct env_work *work)
 
 		if (raftkv_stale_snapshot(survey->options.raftkv, region, &snapshot) < 0)
 			continue; /* it has gone to other stores */
-		if (look_at_region(found, region, raftkv_snapshot_view(snapshot, true)))
+		if (look_at_region(survey, region, raftkv_snapshot_view(snapshot, true)))
 			found->regions[kept++] = region;
 		raftkv_snapshot_free(snapshot);
 	}

@@ -136,6 +136,33 @@ void transactions_wake(struct transactions *transactions, uint64_t region)
 	evaluate_waiting(transactions, region);
 }
 
+static struct transactions_change *find_prepare(
+	const struct transactions *transactions, const struct attempt *attempt)
+{
+	struct transactions_change *change;
+
+	DL_FOREACH(transactions->waiting, change)
+	{
+		if (change->is_prepare && attempt_is_same(&change->step, attempt))
+			return change;
+	}
+	return NULL;
+}
+
+/* The attempt has an outcome. Its OP_PREPAREs that wait here would put intents that nobody wants, and the link that they
+ * came by takes only so many requests. */
+static void end_prepares(struct transactions *transactions, const struct attempt *attempt)
+{
+	struct transactions_change *change;
+
+	if (planted("transactions:prepares_outlive"))
+		return;
+	while ((change = find_prepare(transactions, attempt))) {
+		leave_waiting(change);
+		transactions_finish(change, STATUS_NOT_READY, NULL);
+	}
+}
+
 static uint64_t term_of(void *argument, uint64_t region)
 {
 	const struct transactions *transactions = argument;
@@ -177,14 +204,17 @@ static void transactions_on_written(struct raftkv_write *write, int status, stru
 	struct transactions_change *change = container_of(write, struct transactions_change, write);
 	struct transactions *transactions = change->transactions;
 	uint64_t region = write->region;
+	const struct attempt step = change->step;
 	bool has_resolved = change->is_resolve && status == 0;
 
 	if (status == STATUS_INCOMPLETE)
 		on_incomplete(change, reply);
 	else
 		transactions_finish(change, status, reply);
-	if (has_resolved && !transactions->is_stopping)
-		transactions_wake(transactions, region);
+	if (!has_resolved || transactions->is_stopping)
+		return;
+	end_prepares(transactions, &step);
+	transactions_wake(transactions, region);
 }
 
 /* OP_PREPARE has the age of another store's change. */
@@ -194,9 +224,14 @@ static void look_at_step(struct transactions_change *change)
 
 	if (op_decode(buf_slice(change->write.body), &op) < 0)
 		return;
+	change->is_prepare = op.kind == OP_PREPARE;
 	change->is_resolve = op.kind == OP_RESOLVE;
-	if (op.kind == OP_PREPARE)
+	if (change->is_prepare) {
 		change->age = op.prepare.age;
+		change->step = op.prepare.attempt;
+	} else if (change->is_resolve) {
+		change->step = op.resolve.attempt;
+	}
 }
 
 void transactions_write(struct transactions *transactions, struct transactions_change *change)
@@ -210,7 +245,8 @@ void transactions_write(struct transactions *transactions, struct transactions_c
 	change->state = NULL;
 	change->age =
 		(struct intent_age){.asked = change->asked, .session = write->session, .slot = write->slot};
-	change->is_resolve = false;
+	change->is_prepare = change->is_resolve = false;
+	change->step = (struct attempt){0};
 	change->begun = env_now(transactions->env);
 	change->tries = 0;
 	write->loop = transactions->options.loop;
@@ -230,7 +266,9 @@ struct intent_age transactions_age(const struct transactions_change *change)
 
 bool transactions_is_late(const struct transactions_change *change)
 {
-	return env_now(change->transactions->env) - change->begun >= TRANSACTIONS_LIMIT_NS;
+	uint64_t limit = change->is_prepare ? PEER_LIMIT_NS : TRANSACTIONS_LIMIT_NS;
+
+	return env_now(change->transactions->env) - change->begun >= limit;
 }
 
 uint64_t transactions_find_region(

@@ -52,7 +52,8 @@ struct transactions_change {
 	struct transactions_change *joined;
 	struct attempt_state *state;
 	struct intent_age age;
-	bool is_resolve; /* OP_RESOLVE */
+	bool is_prepare, is_resolve; /* OP_PREPARE, OP_RESOLVE, */
+	struct attempt step; /* of this attempt */
 	uint64_t begun; /* env_now */
 	uint32_t tries; /* attempts that were followed by a pause */
 };

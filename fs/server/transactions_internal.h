@@ -55,7 +55,8 @@ void transactions_on_round(struct transactions *transactions);
 /* A work has come back, which was counted in `working_count`. */
 void transactions_on_worked(struct transactions *transactions);
 struct intent_age transactions_age(const struct transactions_change *change);
-bool transactions_is_late(const struct transactions_change *change); /* over TRANSACTIONS_LIMIT_NS */
+/* Over TRANSACTIONS_LIMIT_NS; an OP_PREPARE: over PEER_LIMIT_NS, after which nobody waits for its answer. */
+bool transactions_is_late(const struct transactions_change *change);
 /* The region that has the inode, as far as this store knows; 0: none. */
 uint64_t transactions_find_region(
 	const struct transactions *transactions, uint64_t ino, struct region_epoch *epoch);

@@ -25,6 +25,8 @@ static const struct stat_rule rules[] = {
 	{"regions", "raftkv_regions", "", "Regions that this store has a replica of.", STAT_GAUGE, 1,
 		STAT(regions)},
 	{"leaders", "raftkv_leaders", "", "Regions that this store leads.", STAT_GAUGE, 1, STAT(leaders)},
+	{"regions_asleep", "raftkv_regions_asleep", "", "Idle regions whose replica here sleeps.", STAT_GAUGE,
+		1, STAT(asleep)},
 	{"space_total_bytes", "raftkv_space_total_bytes", "", "Size of the disk.", STAT_GAUGE, 1,
 		STAT(space_total)},
 	{"space_available_bytes", "raftkv_space_available_bytes", "", "Room left on the disk.", STAT_GAUGE, 1,

@@ -20,6 +20,8 @@ void open_fill_options(struct raftkv_options *options)
 	options->tick_ms = (uint32_t)or_default(options->tick_ms, 100);
 	options->election_tick = (uint32_t)or_default(options->election_tick, 15);
 	options->heartbeat_tick = (uint32_t)or_default(options->heartbeat_tick, 3);
+	options->idle_ms =
+		(uint32_t)or_default(options->idle_ms, 2u * options->election_tick * options->tick_ms);
 	options->kv_cache_size = or_default(options->kv_cache_size, 256u << 20);
 	options->snapshot_count_max = (uint32_t)or_default(options->snapshot_count_max, 2);
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);

@@ -320,8 +320,7 @@ void peer_process(struct peer *peer)
 	peer_serve_reads(peer);
 	peer_go_on_sending(peer);
 	peer_publish(peer);
-	if (peer_is_alone(peer) && raw_node_can_hibernate(peer->raft_group))
-		raw_node_hibernate(peer->raft_group);
+	hibernation_go_on(peer);
 	shard_schedule(peer->shard, peer);
 }
 
@@ -352,6 +351,7 @@ void peer_write(struct peer *peer, struct raftkv_write *write)
 			write, peer->shard->is_stopping ? STATUS_STOPPING : STATUS_REGION_NOT_FOUND, NULL);
 		return;
 	}
+	hibernation_wake(peer);
 	evaluate_queue(&peer->evaluations, write);
 	shard_mark(peer->shard, peer);
 }

@@ -21,6 +21,7 @@
 #include "store/peer/append.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
+#include "store/peer/hibernation.h"
 #include "store/peer/lease.h"
 #include "store/peer/peer_storage.h"
 #include "store/queues/queues.h"
@@ -105,6 +106,7 @@ struct peer {
 	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
 	bool is_clearing; /* rows or log of a split's replica that does not start */
 	struct peer_durable *durable; /* what was applied is being made durable; NULL: not so */
+	struct hibernation hibernation;
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
 

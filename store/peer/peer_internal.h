@@ -8,6 +8,7 @@
  *   peer_fetch.c     entries that are not in memory     peer_room.c         replicas without room on their disk
  *   peer_evaluations.c  the host of its evaluations     peer_split.c        splits of its region
  *   peer_half.c      the replica that a split makes     peer_durable.c      applied state made durable
+ *   hibernation.c    replicas of idle regions sleep
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H
@@ -154,6 +155,9 @@ void peer_send(struct peer *peer, const struct raft_message *message);
 
 /* Tells a replica that it was removed from the region. */
 void peer_send_tombstone(struct peer *peer, const struct region_peer *to);
+/* Sends an empty message with a word of hibernation.h. */
+void peer_send_word(struct peer *peer, const struct region_peer *to, enum peer_word word, uint64_t round,
+	const struct raft_message *message);
 /* Asks the members whether this replica is still one of them, if no leader has been heard of for long. */
 void peer_ask(struct peer *peer);
 /* When peer_ask is due next (env_now); UINT64_MAX: never. */

@@ -85,6 +85,8 @@ void peer_change(struct peer *peer, struct raftkv_change *change)
 	if (status == 0 && !peer_is_here(peer))
 		status = STATUS_REGION_NOT_FOUND;
 	if (status == 0)
+		hibernation_wake(peer);
+	if (status == 0)
 		status = peer_tick(peer);
 	if (status == 0)
 		status = members_propose(peer, change);
@@ -99,6 +101,7 @@ void peer_transfer(struct peer *peer, uint64_t store)
 
 	if (!to || peer->shard->is_stopping || !peer_is_serving(peer) || peer_tick(peer) < 0)
 		return;
+	hibernation_wake(peer);
 	raw_node_transfer_leader(peer->raft_group, to->id);
 	shard_mark(peer->shard, peer);
 }

@@ -68,6 +68,7 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 	if (!to || !transport)
 		return;
 	envelope = envelope_to(peer, to);
+	hibernation_on_sent(peer);
 	if (message->type == RAFT_MSG_SNAP)
 		peer_send_snapshot(peer, &envelope, message);
 	else
@@ -91,12 +92,26 @@ void peer_send_tombstone(struct peer *peer, const struct region_peer *to)
 	send_empty(peer, to, true);
 }
 
+void peer_send_word(struct peer *peer, const struct region_peer *to, enum peer_word word, uint64_t round,
+	const struct raft_message *message)
+{
+	struct transport *transport = peer_store(peer)->options.transport;
+	struct peer_envelope envelope = envelope_to(peer, to);
+
+	envelope.word = word;
+	envelope.round = round;
+	envelope.incarnation = peer_engines(peer)->dir.ident.incarnation;
+	if (transport)
+		transport->ops->send(transport, &envelope, message);
+}
+
 uint64_t peer_ask_time(const struct peer *peer)
 {
 	uint64_t patience = ASK_ELECTIONS * peer_election_ns(peer);
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
-	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer))
+	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer) ||
+		hibernation_is_on(peer))
 		return UINT64_MAX;
 	return since + patience;
 }
@@ -303,19 +318,28 @@ static void step(struct peer *peer, const struct raft_message *message)
 	raw_node_step(peer->raft_group, &known);
 }
 
+/* Timeouts that the message resets count from now, so raft's clock is advanced first. */
+static void step_now(struct peer *peer, const struct raft_message *message)
+{
+	bool was_asleep = hibernation_is_on(peer);
+
+	if (peer_tick(peer) == 0)
+		step(peer, message);
+	hibernation_on_stepped(peer, was_asleep, message);
+	shard_mark(peer->shard, peer);
+}
+
 /* A refused message changes nothing; Raft repeats it. A snapshot without its stage has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (!peer_admit(peer, envelope, message))
 		return;
-	if (message->type == RAFT_MSG_SNAP) {
+	if (envelope->word != PEER_WORD_NONE)
+		hibernation_hear(peer, envelope, message);
+	else if (message->type == RAFT_MSG_SNAP)
 		peer_make_room(peer, envelope, message);
-		return;
-	}
-	/* Timeouts that the message resets count from now, so raft's clock is advanced first. */
-	if (peer_tick(peer) == 0)
-		step(peer, message);
-	shard_mark(peer->shard, peer);
+	else
+		step_now(peer, message);
 }
 
 void peer_step_snapshot(struct peer *peer, const struct peer_envelope *envelope,

@@ -120,6 +120,9 @@ void peer_serve_reads(struct peer *peer)
 
 void peer_renew_lease(struct peer *peer)
 {
+	if (!peer_is_here(peer))
+		return;
+	hibernation_wake(peer);
 	peer->is_renewal_due = true;
 	shard_mark(peer->shard, peer);
 }
@@ -128,6 +131,7 @@ void peer_confirm(struct peer *peer, struct read_index_request *request)
 {
 	int status = read_index_queue_push(&peer->pending_reads, request);
 
+	hibernation_wake(peer);
 	if (status < 0)
 		request->done(request, status);
 	else
@@ -151,6 +155,12 @@ static void on_read_ready(struct read_index_request *request, int status)
 	local_reader_finish(peer_store(peer), peer->route, read, status);
 }
 
+static void refuse_read(struct peer *peer, struct raftkv_read *read)
+{
+	hibernation_wake(peer);
+	on_read_ready(&read->request, STATUS_NOT_LEADER);
+}
+
 void peer_read(struct peer *peer, struct raftkv_read *read)
 {
 	read->peer = peer;
@@ -160,7 +170,7 @@ void peer_read(struct peer *peer, struct raftkv_read *read)
 	else if (!peer_is_here(peer))
 		on_read_ready(&read->request, STATUS_REGION_NOT_FOUND);
 	else if (!read->from_follower && !peer_may_wait(peer))
-		on_read_ready(&read->request, STATUS_NOT_LEADER);
+		refuse_read(peer, read);
 	else
 		peer_confirm(peer, &read->request);
 }

@@ -143,6 +143,8 @@ void peer_split(struct peer *peer, struct raftkv_split *split)
 	int status = check_split(peer, split);
 
 	split->peer = peer;
+	if (peer_is_here(peer))
+		hibernation_wake(peer);
 	if (status < 0) {
 		split_finish(peer, split, status);
 		return;

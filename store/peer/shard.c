@@ -8,6 +8,8 @@
 #include "proto/container.h"
 #include "store/peer/store.h"
 
+#define WAKE_COUNT_MAX 512u /* replicas in one turn: each speaks to the others */
+
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
 {
 	struct shard *shard = container_of(inbox, struct shard, applied);
@@ -170,6 +172,27 @@ static void on_resume(struct env_mail *mail)
 void shard_resume(struct shard *shard)
 {
 	env_post_once(shard->loop, &shard->resume_mail, on_resume);
+}
+
+/* ---- Waking ----------------------------------------------------------------------------------------------------- */
+
+/* Those that are awake are passed over, so the next turn goes on where this one has ended. */
+static void on_look(struct env_mail *mail)
+{
+	struct shard *shard = container_of(mail, struct shard, look_mail);
+	uint32_t count = 0;
+
+	if (shard->is_stopping)
+		return;
+	for (struct peer *peer = shard->peers; peer && count < WAKE_COUNT_MAX; peer = peer->next)
+		count += hibernation_look(peer);
+	if (count == WAKE_COUNT_MAX)
+		shard_look(shard);
+}
+
+void shard_look(struct shard *shard)
+{
+	env_post_once(shard->loop, &shard->look_mail, on_look);
 }
 
 /* ---- Stopping --------------------------------------------------------------------------------------------------- */

@@ -33,12 +33,13 @@ struct shard {
 	struct peer *dirty, **dirty_end;
 	struct raft_ready ready; /* scratch for the peer that is being processed */
 	struct env_mail resume_mail; /* log space was freed, or the throttle was lifted */
+	struct env_mail look_mail; /* another store has died, or lives again */
 	struct env_mail stop_mail;
 	uint32_t discards; /* stages being discarded on workers */
 	bool is_stopping;
 	bool is_stopped;
 	/* Counters for raftkv_stats. */
-	_Atomic uint64_t reads_lease, reads_read_index, reads_follower, replicas, leaders;
+	_Atomic uint64_t reads_lease, reads_read_index, reads_follower, replicas, leaders, asleep;
 	struct evaluation_figures evaluations;
 };
 
@@ -50,12 +51,14 @@ void shard_begin(struct shard *shard);
 void shard_close(struct shard *shard);
 void shard_add(struct shard *shard, struct peer *peer); /* takes */
 
-/* Puts the peer on the dirty list. On the loop, as are all calls below except shard_resume. */
+/* Puts the peer on the dirty list. On the loop, as are all calls below except shard_resume and shard_look. */
 void shard_mark(struct shard *shard, struct peer *peer);
 /* The peer's deadline may have changed. */
 void shard_schedule(struct shard *shard, struct peer *peer);
 /* Any thread: peers that wait for space or for a flush retry. */
 void shard_resume(struct shard *shard);
+/* Any thread: the life of another store has changed. Replicas that sleep look whether they must wake. */
+void shard_look(struct shard *shard);
 /* Ends every request. Calls raftkv_on_shard_stopped once no work of the shard is on another thread. */
 void shard_stop(struct shard *shard);
 /* To be called when work has come back from another thread. */

@@ -17,6 +17,7 @@
 #include "store/peer/shard.h"
 #include "store/route/route.h"
 #include "store/snapshot/snapshot.h"
+#include "store/transport/liveness.h"
 #include "store/transport/lives.h"
 
 #define RAFTKV_OPENING UINT64_MAX /* raftkv.started while the store opens */
@@ -30,6 +31,7 @@ struct raftkv {
 	struct kv_flush flush;
 	struct snapshots snapshots;
 	struct lives lives;
+	struct liveness liveness;
 	/* env_now: tick 0 of every group. It is set when opening is over, so that no timeout falls due while the store
 	 * opens. */
 	uint64_t started;

@@ -54,12 +54,18 @@ struct mutations {
 	uint32_t count;
 	uint32_t write_count; /* MUTATION_WRITE */
 	uint32_t data_put_count; /* MUTATION_PUT in KEY_DATA */
-	uint32_t removal_count; /* deletes, delete-ranges, unmaps */
+	uint32_t removal_count; /* deletes, delete-ranges, unmaps; and what mutations_note_removal says */
 	int status; /* the first error, sticky: -ENOMEM, STATUS_LIMIT */
 };
 
 /* Whether applying the mutations takes no lasting space: they may be proposed when the disk is full. */
 bool mutations_spares_space(const struct mutations *mutations);
+
+/* The mutations prepare a removal, which another entry has. */
+static inline void mutations_note_removal(struct mutations *mutations)
+{
+	mutations->removal_count++;
+}
 
 void mutations_put(struct mutations *mutations, enum key_space space, struct slice key, struct slice value);
 void mutations_delete(struct mutations *mutations, enum key_space space, struct slice key);

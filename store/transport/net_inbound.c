@@ -44,6 +44,8 @@ static int inbound_on_received(void *argument, struct link *link, const struct f
 	messages = raftkv__peer_messages__unpack(NULL, frame.head.size, frame.head.data);
 	if (!messages)
 		return STATUS_MALFORMED;
+	if (messages->alive > 0)
+		raftkv_hear_alive(transport->raftkv, inbound->store, messages->alive);
 	net_count(&transport->messages_received, messages->n_messages);
 	net_count(&transport->bytes_received, frame.head.size);
 	for (uint32_t i = 0; i < frame.attachment_count; i++)

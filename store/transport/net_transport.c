@@ -297,7 +297,22 @@ static void send_snapshot(struct transport *base, const struct peer_envelope *en
 	free(address);
 }
 
-static const struct transport_ops operations = {send, send_snapshot};
+/* A frame without messages, which an older store ignores. It does not wait for a link: the next one comes soon. */
+static void send_alive(struct transport *base, uint64_t store, uint64_t incarnation)
+{
+	struct net_transport *transport = container_of(base, struct net_transport, base);
+	struct net_lane *lane = net_lane_here(transport);
+	struct net_remote *remote = lane ? net_remote_find(lane, store) : NULL;
+	Raftkv__PeerMessages messages = RAFTKV__PEER_MESSAGES__INIT;
+
+	if (!remote || !net_remote_call(remote) || !remote->is_open || !atomic_load(&transport->may_speak))
+		return;
+	messages.alive = incarnation;
+	if (link_send(remote->link, FRAME_PEER_MESSAGES, 0, &messages.base, NULL, 0) == 0)
+		net_count(&transport->frames_sent, 1);
+}
+
+static const struct transport_ops operations = {send, send_snapshot, send_alive};
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 

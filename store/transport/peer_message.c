@@ -93,6 +93,9 @@ static void peer_message_fill(struct peer_message *peer_message, const struct pe
 	to->is_dispensable = envelope->is_dispensable;
 	to->led_parent = envelope->led_parent;
 	to->content_size = envelope->content_size;
+	to->word = envelope->word;
+	to->round = envelope->round;
+	to->incarnation = envelope->incarnation;
 	to->type = from->type;
 	to->reject = from->reject;
 	to->term = from->term;
@@ -238,7 +241,10 @@ static int open_envelope(const Raftkv__PeerMessage *peer_message, struct peer_en
 		.wants_snapshot = peer_message->wants_snapshot,
 		.is_dispensable = peer_message->is_dispensable,
 		.led_parent = peer_message->led_parent,
-		.content_size = peer_message->content_size};
+		.content_size = peer_message->content_size,
+		.word = (enum peer_word)peer_message->word,
+		.round = peer_message->round,
+		.incarnation = peer_message->incarnation};
 	if (peer_message->region == 0 || !peer_message->epoch)
 		return STATUS_MALFORMED;
 	envelope->epoch.conf_version = peer_message->epoch->conf_version;

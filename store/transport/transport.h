@@ -14,6 +14,14 @@
 #include "raft/raft.h"
 #include "store/rows/rows.h"
 
+/* What a replica says to another one beside Raft's messages (peer/hibernation.h). The message is empty. */
+enum peer_word {
+	PEER_WORD_NONE,
+	PEER_WORD_SLEEP, /* the leader, at `term` and `index` of the message: sleep, if nothing is pending there */
+	PEER_WORD_ASLEEP, /* the answer: it sleeps */
+	PEER_WORD_WAKE, /* the sender has woken: wake */
+};
+
 /* Sender and receiver of a message. */
 struct peer_envelope {
 	uint64_t region;
@@ -29,6 +37,9 @@ struct peer_envelope {
 	/* From a candidate: its store led the region that was split, and its router knows both ranges (peer_split.c). */
 	bool led_parent;
 	uint64_t content_size; /* with MsgSnap: bytes that its install takes; 0: unknown */
+	enum peer_word word;
+	uint64_t round; /* of PEER_WORD_SLEEP, and of its answer */
+	uint64_t incarnation; /* with PEER_WORD_SLEEP: the sending store's */
 };
 
 /* ---- Snapshots of regions: a stream of chunks, beside the messages ---- */
@@ -60,6 +71,9 @@ struct transport_ops {
 	 * receiver's status if the receiver refused it. */
 	void (*send_snapshot)(struct transport *transport, const struct peer_envelope *envelope,
 		const struct raft_message *message, struct snapshot_source *source);
+	/* On the first shard's loop. Tells that store that this one is alive in its incarnation (liveness.h); may be
+	 * lost. */
+	void (*send_alive)(struct transport *transport, uint64_t store, uint64_t incarnation);
 };
 
 /* ---- What a transport gives to its store. Any thread. ---- */
@@ -69,6 +83,8 @@ struct raftkv;
 /* A message for a replica on this store; it is taken and zeroed. If the region has no replica here, the message may
  * create one, or is dropped: Raft repeats messages. */
 void raftkv_step(struct raftkv *raftkv, const struct peer_envelope *envelope, struct raft_message *message);
+/* Another store is alive, in that incarnation. */
+void raftkv_hear_alive(struct raftkv *raftkv, uint64_t store, uint64_t incarnation);
 /* Messages to that replica did not arrive. */
 void raftkv_report_unreachable(struct raftkv *raftkv, uint64_t region, uint64_t peer);
 /* 0: it arrived. */

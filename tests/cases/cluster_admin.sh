@@ -86,7 +86,7 @@ says 'no store 9'
 expect 3 "$raftkv" region transfer 1 9 "$any"
 says 'no replica'
 expect 3 "$raftkv" region transfer 7 1 "$any"
-says 'does not lead region 7'
+says 'no store says that it leads region 7'
 expect 3 "$raftkv" region rm-peer 1 "$(leader)" "$any"
 says 'raftkv region transfer'
 expect 3 "$raftkv" region add-peer 1 2 "$any"

@@ -1,13 +1,26 @@
 # limit: 400
 # A cluster that begins with sixteen regions, and whose regions go on being split: the POSIX suite, random operations
-# beside a model on ext4, random I/O, programs, two mounts that see the same, all while a splitter works. Then every store
-# is sound.
+# beside a model on ext4, random I/O, programs, what trees take, two mounts that see the same, all while a splitter works.
+# Then every store is sound.
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
 
 raftkv=$BUILD/raftkv
 STORE_OPTIONS+=(--server.initial_regions=16)
 check() { "$@" >"$WORK/output.log" 2>&1 || fail "$*: $(tail -n 5 "$WORK/output.log")"; }
+# What a tree takes, as du and find count it, but without the blocks of directories.
+usage_is_exact() {
+	local counted disk size files directories
+	sync -f "$a" "$b"
+	counted=$("$raftkv" du --json "$1" | jq -c '.[0] | [.disk_bytes, .size_bytes, .files, .directories]')
+	disk=$(($(du -sB1 "$1" | cut -f1) - $(find "$1" -type d -printf '%b\n' | awk '{ sum += $1 * 512 } END { printf "%d", sum }')))
+	size=$(find "$1" -type f -printf '%i %s\n' | sort -u | awk '{ sum += $2 } END { printf "%d", sum }')
+	files=$(find "$1" ! -type d -printf '%i\n' | sort -u | wc -l)
+	directories=$(find "$1" -mindepth 1 -type d | wc -l)
+	[ "$counted" = "[$disk,$size,$files,$directories]" ] ||
+		fail "raftkv du tells $counted of $1, and du and find tell [$disk,$size,$files,$directories]"
+}
+counts_inodes() { [ "$(df --output=iused "$a" | tail -n 1)" -eq "$(find "$a" -printf '%i\n' | sort -u | wc -l)" ]; }
 regions() { "$raftkv" region ls --all --json "$ADDRESSES" | jq length; }
 
 stores_up
@@ -43,6 +56,10 @@ check tar -C "$b" -cf "$b/tree.tar" tree
 check tar -C "$a/untarred" -xf "$a/tree.tar"
 check rsync -aHAX "$a/tree/" "$b/synced/"
 check diff -r "$a/synced" "$b/untarred/tree"
+cp -al "$a/tree" "$a/linked"
+usage_is_exact "$a"
+usage_is_exact "$b/linked/fs"
+usage_is_exact "$a/tree.tar"
 git() { command git -c user.name=test -c user.email=test@localhost -c init.defaultBranch=main -c safe.directory='*' "$@"; }
 check git -C "$a/tree" init -q
 check git -C "$a/tree" add -A
@@ -54,6 +71,8 @@ python3 tests/lib/coherence.py "$a" "$b" || fail "the mounts disagree"
 
 touch "$WORK/enough"
 wait $splitter
+usage_is_exact "$b"
+await 60 counts_inodes
 [ "$(regions)" -gt 20 ] || fail "hardly anything was split: $(sort "$WORK/splits" | uniq -c | sort -n | tail -n 5)"
 "$raftkv" health "$ADDRESSES" >"$WORK/health" || fail "not healthy: $(cat "$WORK/health")"
 grep -h level=error "$WORK"/*.log && fail "errors were logged"

@@ -4,4 +4,4 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/lib/planted.sh
-all_caught fs transactions transactions dispatcher
+all_caught fs transactions transactions dispatcher facts_held

@@ -234,6 +234,28 @@ static ssize_t run_copy(struct side *side, const struct operation *o)
 	return copy_file_range(side->slots[o->slot], &from, side->slots[o->other_slot], &to, o->size, 0);
 }
 
+/* Before ext4 finds that a whiteout cannot be left, for example because the target is not empty, it has changed the
+ * times of the directory. So both sides get new ones. */
+static void touch_directory(int root, const char *path)
+{
+	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	const char *slash = strrchr(path, '/');
+	char directory[128];
+
+	snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	utimensat(root, directory, now, 0);
+}
+
+static int run_rename(int root, const struct operation *o)
+{
+	int result = renameat2(root, o->path, root, o->other, (unsigned)o->flags), error = errno;
+
+	if (result < 0 && ((unsigned)o->flags & RENAME_WHITEOUT) != 0)
+		touch_directory(root, o->path);
+	errno = error;
+	return result;
+}
+
 static intmax_t run_on_slot(struct side *side, const struct operation *o, uint64_t *digest)
 {
 	int fd = side->slots[o->slot];
@@ -280,7 +302,7 @@ static intmax_t run(struct side *side, const struct operation *o, uint64_t *dige
 	case DO_rmdir:
 		return unlinkat(root, o->path, AT_REMOVEDIR);
 	case DO_rename:
-		return renameat2(root, o->path, root, o->other, (unsigned)o->flags);
+		return run_rename(root, o);
 	case DO_chmod:
 		return fchmodat(root, o->path, o->mode, 0);
 	case DO_chown:

@@ -59,12 +59,19 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 	static const struct store_table stores = {.count = 2,
 		.entries = {{.id = 1, .state = STORE_UP, .address = "a:1"},
 			{.id = 2, .state = STORE_LOST, .address = "b:2"}}};
-	static const struct coordinator_region region = {
-		.id = 1, .leader = 1, .member_count = 1, .members = {{.peer = {1, 1, REGION_VOTER}}}};
+	static const struct region_table regions;
 
 	(void)coordinator;
-	*overview = (struct coordinator_overview){.stores = &stores, .regions = &region, .region_count = 1};
+	*overview = (struct coordinator_overview){.stores = &stores, .regions = &regions};
 	return true;
+}
+
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument)
+{
+	(void)coordinator;
+	for (uint32_t i = 0; i < 3 && i < max; i++)
+		each(argument, i, PLACEMENT_STUCK);
 }
 
 /* ---- Requests ---- */
@@ -112,7 +119,7 @@ static size_t wrap(uint16_t type, struct input *input, uint8_t *head)
 static void ask_one(struct stage *stage, struct rpc_request *request, struct input *input)
 {
 	static const uint16_t types[] = {FRAME_REPORT, FRAME_ADMIN, FRAME_OVERVIEW, FRAME_STATS, FRAME_SPLIT,
-		FRAME_REGIONS, FRAME_SPLIT, FRAME_REGIONS};
+		FRAME_REGIONS, FRAME_REGION_STEP, FRAME_REGIONS};
 	uint8_t head[2 * HEAD_MAX], kind = take_byte(input);
 	uint16_t type = types[kind % 4 + (kind & 16 ? 4 : 0)];
 	struct buf *attachment = kind & 8 ? buf_new(16) : NULL;

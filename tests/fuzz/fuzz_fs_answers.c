@@ -31,8 +31,12 @@ static void take_finding(const uint8_t *data, size_t size)
 	uint32_t entries = 0;
 	size_t split = size > 2 ? data[1] % size : 0;
 	const struct question question = {.kind = size > 0 ? data[0] % QUESTION_KIND_END : 1, .size = ROOM};
-	struct finding finding = {
-		.bytes = room, .begin = begin_entries, .entry = count_entry, .argument = &entries};
+	struct usage_walk walk = {0};
+	struct finding finding = {.bytes = room,
+		.begin = begin_entries,
+		.entry = count_entry,
+		.argument = &entries,
+		.walk = &walk};
 
 	if (question.kind == 0 || size < 3)
 		return;
@@ -41,6 +45,7 @@ static void take_finding(const uint8_t *data, size_t size)
 	if (finding_take(&question, slice_of(data + 2, split > 2 ? split - 2 : 0),
 		    slice_of(data + split, split > 2 ? size - split : 0), &finding) > 0)
 		abort();
+	usage_walk_close(&walk);
 }
 
 /* Twice, as it may come from two stores. */

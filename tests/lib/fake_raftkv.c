@@ -36,6 +36,7 @@ struct raftkv {
 	const struct region *regions; /* in the order of their ranges */
 	uint32_t region_count;
 	struct fake_raftkv_splits splits;
+	struct fake_raftkv_changes changes;
 };
 
 struct raftkv_snapshot {
@@ -417,4 +418,35 @@ void raftkv_split(struct raftkv *raftkv, struct raftkv_split *split)
 	split->leader_store = 0;
 	split->status = splits->status;
 	env_post(split->loop, &split->mail, on_split);
+}
+
+/* ---- Members ---- */
+
+struct fake_raftkv_changes *fake_raftkv_changes(struct raftkv *raftkv)
+{
+	return &raftkv->changes;
+}
+
+static void on_change(struct env_mail *mail)
+{
+	struct raftkv_change *change = container_of(mail, struct raftkv_change, mail);
+
+	change->done(change, change->status);
+}
+
+void raftkv_change_peers(struct raftkv *raftkv, struct raftkv_change *change)
+{
+	raftkv->changes.count++;
+	raftkv->changes.last = change->change;
+	change->leader_store = 0;
+	change->status = raftkv->changes.status;
+	env_post(change->loop, &change->mail, on_change);
+}
+
+int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t store)
+{
+	raftkv->changes.transfers++;
+	raftkv->changes.region = region;
+	raftkv->changes.store = store;
+	return raftkv->changes.status;
 }

@@ -56,4 +56,14 @@ struct fake_raftkv_splits {
 };
 struct fake_raftkv_splits *fake_raftkv_splits(struct raftkv *raftkv);
 
+/* What came of raftkv_change_peers and raftkv_transfer_leader. The regions stay as they are. */
+struct fake_raftkv_changes {
+	int status; /* that they get; 0 at first */
+	uint32_t count;
+	struct region_change last; /* of raftkv_change_peers */
+	uint32_t transfers;
+	uint64_t region, store; /* of the last transfer */
+};
+struct fake_raftkv_changes *fake_raftkv_changes(struct raftkv *raftkv);
+
 #endif

@@ -94,6 +94,7 @@ static int apply(struct fs_harness *harness, struct mutations *mutations)
 	int status;
 
 	harness->mutation_count = mutations->count;
+	harness->spares_space = mutations_spares_space(mutations);
 	if (mutations->count == 0)
 		return 0;
 	status = mutations_finish(mutations, 1, &entry);

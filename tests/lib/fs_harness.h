@@ -27,6 +27,7 @@ struct fs_harness {
 	struct op_reply reply; /* of the last operation */
 	struct buf *lacking; /* what the last operation lacks, after STATUS_INCOMPLETE; else NULL */
 	uint64_t mutation_count; /* of the last operation */
+	bool spares_space; /* so does the last operation (mutations_spares_space) */
 };
 
 /* Without any row. */

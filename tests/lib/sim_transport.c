@@ -14,6 +14,8 @@ struct sim_letter {
 	void *argument;
 	struct peer_envelope envelope;
 	struct raft_message message;
+	/* Not 0: no message, but that the sending store is alive, in this incarnation. */
+	uint64_t alive;
 };
 
 /* ---- Letters ---------------------------------------------------------------------------------------------------- */
@@ -53,7 +55,9 @@ static void deliver(struct sim_transport *transport, struct sim_letter *letter)
 		return;
 	}
 	to = end_of(transport, letter->envelope.to.store);
-	if (to->raftkv && *to->raftkv && !to->is_cut)
+	if (letter->alive > 0 && to->raftkv && *to->raftkv && !to->is_cut)
+		raftkv_hear_alive(*to->raftkv, letter->envelope.from.store, letter->alive);
+	else if (to->raftkv && *to->raftkv && !to->is_cut)
 		raftkv_step(*to->raftkv, &letter->envelope, &letter->message);
 	letter_free(letter);
 }
@@ -127,9 +131,11 @@ void sim_transport_call(
 
 /* ---- The store's side ------------------------------------------------------------------------------------------- */
 
-static void note(struct sim_transport *transport, const struct raft_message *message)
+static void note(struct sim_transport *transport, const struct peer_envelope *envelope,
+	const struct raft_message *message)
 {
 	transport->sent[message->type]++;
+	transport->words_sent += envelope->word != PEER_WORD_NONE;
 	for (size_t i = 0; i < message->entries.count; i++) {
 		const struct raft_entry *entry = &message->entries.items[i];
 
@@ -144,7 +150,7 @@ static void send(
 	struct sim_transport_end *from = container_of(base, struct sim_transport_end, base);
 	struct sim_transport *transport = from->transport;
 
-	note(transport, message);
+	note(transport, envelope, message);
 	if (from->is_cut || sim_chance(transport->world, transport->loss_ppm))
 		return;
 	if (transport->filter && !transport->filter(transport->filter_argument, envelope, message))
@@ -159,11 +165,31 @@ static void send_snapshot(struct transport *base, const struct peer_envelope *en
 {
 	struct sim_transport_end *from = container_of(base, struct sim_transport_end, base);
 
-	note(from->transport, message);
+	note(from->transport, envelope, message);
 	sim_stream_begin(from, end_of(from->transport, envelope->to.store), envelope, message, source);
 }
 
-static const struct transport_ops operations = {send, send_snapshot};
+static void send_alive(struct transport *base, uint64_t store, uint64_t incarnation)
+{
+	struct sim_transport_end *from = container_of(base, struct sim_transport_end, base);
+	struct sim_transport *transport = from->transport;
+	struct sim_letter *letter;
+	struct peer_envelope envelope = {
+		.from = {.store = (uint64_t)(from - transport->ends) + 1}, .to = {.store = store}};
+
+	transport->alive_sent++;
+	if (from->is_cut || sim_chance(transport->world, transport->loss_ppm))
+		return;
+	if (transport->filter &&
+		!transport->filter(transport->filter_argument, &envelope, &(struct raft_message){0}))
+		return;
+	letter = letter_new(transport, sim_random(transport->world, transport->latency));
+	letter->envelope = envelope;
+	letter->alive = incarnation;
+	insert(transport, letter);
+}
+
+static const struct transport_ops operations = {send, send_snapshot, send_alive};
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */
 

@@ -41,12 +41,15 @@ struct sim_transport {
 	uint32_t loss_ppm;
 	uint32_t repeat_ppm;
 	uint32_t chunk_loss_ppm; /* of snapshots */
-	/* NULL, or whether a message passes. */
+	/* NULL, or whether a message passes. What a store says to another one (that it is alive) is asked about as an empty
+	 * message of region 0. */
 	bool (*filter)(
 		void *argument, const struct peer_envelope *envelope, const struct raft_message *message);
 	void *filter_argument;
 
-	uint64_t sent[RAFT_MSG_TYPE_COUNT];
+	uint64_t sent[RAFT_MSG_TYPE_COUNT]; /* empty messages count as RAFT_MSG_HUP */
+	uint64_t words_sent; /* of the empty ones, those with a word */
+	uint64_t alive_sent; /* by which a store says that it is alive; no messages */
 	uint64_t chunks; /* of snapshots, taken in */
 	uint64_t streams_arrived, streams_broken;
 	uint64_t

@@ -150,6 +150,7 @@ static void init(struct storm *storm, uint64_t seed)
 		store->logger.write = on_line;
 		options->evaluator = &storm->evaluator;
 		options->flush_age_ms = 100 + (uint32_t)storm_draw(storm, 3000);
+		options->idle_ms = 50 + (uint32_t)(seed % 8) * 100; /* regions sleep between two operations */
 	}
 	storm->next_region = 2;
 	storm->next_replica = 100;

@@ -32,13 +32,22 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 	(void)coordinator, (void)request;
 }
 
-static const struct coordinator_region planned = {.id = 3, .step = {.kind = PLACEMENT_WAIT}};
+static const struct store_table no_stores;
+static const struct region_table no_regions;
 
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
 {
 	(void)coordinator;
-	*overview = (struct coordinator_overview){.regions = &planned, .region_count = 1};
+	*overview = (struct coordinator_overview){.stores = &no_stores, .regions = &no_regions};
 	return true;
+}
+
+void coordinator_each_step(struct coordinator *coordinator, uint32_t max,
+	void (*each)(void *argument, uint64_t region, enum placement_kind step), void *argument)
+{
+	(void)coordinator, (void)max;
+	each(argument, 3, PLACEMENT_WAIT);
+	each(argument, 8, PLACEMENT_STUCK);
 }
 
 /* ---- Requests of newer programs ---- */
@@ -127,6 +136,8 @@ static void stage_begin(struct stage *stage)
 		(struct admin_options){.loop = stage->loop, .self = &stage->self, .raftkv = stage->raftkv};
 	rpc_server_handle(&stage->server, FRAME_SPLIT, admin_on_split, &stage->admin);
 	rpc_server_handle(&stage->server, FRAME_REGIONS, admin_on_regions, &stage->admin);
+	rpc_server_handle(&stage->server, FRAME_OVERVIEW, admin_on_overview, &stage->admin);
+	rpc_server_handle(&stage->server, FRAME_REGION_STEP, admin_on_region_step, &stage->admin);
 }
 
 static void stage_end(struct stage *stage)
@@ -289,7 +300,6 @@ static void regions_are_told_page_by_page(void **state)
 			assert_true(region->is_by_leader);
 			assert_int_equal(region->n_members, 1);
 			assert_int_equal(region->epoch->version, 5);
-			assert_int_equal(region->step, count == 3 ? PLACEMENT_WAIT : PLACEMENT_REST);
 			assert_int_equal(region->start.len > 0, count > 1);
 		}
 		next = reply->next.len > 0 ? buf_copy(reply->next.data, reply->next.len) : NULL;
@@ -303,6 +313,133 @@ static void regions_are_told_page_by_page(void **state)
 	stage_end(&stage);
 }
 
+static void steps_are_told_of_regions_that_others_lead(void **state)
+{
+	Raftkv__OverviewRequest message = RAFTKV__OVERVIEW_REQUEST__INIT;
+	Raftkv__OverviewReply *reply;
+	struct stage stage;
+	struct slice answer;
+
+	(void)state;
+	stage_begin(&stage);
+	stage.admin.env = env_loop_env(stage.loop);
+	message.without_regions = true;
+	answer = ask(&stage, FRAME_OVERVIEW, &message.base);
+	reply = raftkv__overview_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	assert_int_equal(reply->n_steps, 2);
+	assert_int_equal(reply->steps[1]->region, 8);
+	assert_int_equal(reply->steps[1]->step, PLACEMENT_STUCK);
+	raftkv__overview_reply__free_unpacked(reply, NULL);
+	fake_requests_close(&stage.request);
+	stage_end(&stage);
+}
+
+/* ---- Steps of placement ---- */
+
+/* The status; `*told`: the region that the answer describes; 0: none. */
+static int take_step(
+	struct stage *stage, uint64_t region, uint64_t term, struct placement_step step, uint64_t *told)
+{
+	Raftkv__RegionStepRequest message = RAFTKV__REGION_STEP_REQUEST__INIT;
+	Raftkv__Epoch epoch = RAFTKV__EPOCH__INIT;
+	Raftkv__RegionStepReply *reply;
+	struct slice answer;
+	int status;
+
+	epoch.version = 5;
+	epoch.conf_version = 6;
+	message.region = region;
+	message.placer_term = term;
+	message.epoch = step.kind == PLACEMENT_REST ? NULL : &epoch;
+	message.kind = step.kind;
+	message.store = step.store;
+	message.replica = step.replica;
+	message.leaving = step.leaving;
+	answer = ask(stage, FRAME_REGION_STEP, &message.base);
+	reply = raftkv__region_step_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	status = reply->status;
+	if (told)
+		*told = reply->region ? reply->region->region : 0;
+	raftkv__region_step_reply__free_unpacked(reply, NULL);
+	fake_requests_close(&stage->request);
+	return status;
+}
+
+static void a_region_is_described_and_its_members_are_changed(void **state)
+{
+	const struct placement_step promotion = {
+		.kind = PLACEMENT_PROMOTE, .store = 4, .replica = 40, .leaving = 30};
+	const struct placement_step transfer = {.kind = PLACEMENT_TRANSFER, .store = 3};
+	struct fake_raftkv_changes *changes;
+	struct stage stage;
+	uint64_t told;
+
+	(void)state;
+	stage_begin(&stage);
+	changes = fake_raftkv_changes(stage.raftkv);
+	assert_int_equal(take_step(&stage, 4, 1, (struct placement_step){0}, &told), 0);
+	assert_int_equal(told, 4);
+	assert_int_equal(
+		take_step(&stage, 99, 1, (struct placement_step){0}, &told), STATUS_REGION_NOT_FOUND);
+	assert_int_equal(changes->count, 0);
+	assert_int_equal(take_step(&stage, 4, 1, promotion, &told), 0);
+	assert_int_equal(told, 0);
+	assert_int_equal(changes->last.conf_version, 6);
+	assert_int_equal(changes->last.step_count, 2);
+	assert_int_equal(changes->last.steps[0].type, RAFT_ADD_VOTER);
+	assert_int_equal(changes->last.steps[0].replica, 40);
+	assert_int_equal(changes->last.steps[0].store, 4);
+	assert_int_equal(changes->last.steps[1].type, RAFT_REMOVE_NODE);
+	assert_int_equal(changes->last.steps[1].replica, 30);
+	changes->status = STATUS_CONF_CHANGE_INVALID;
+	assert_int_equal(take_step(&stage, 4, 1, promotion, NULL), STATUS_CONF_CHANGE_INVALID);
+	changes->status = 0;
+	assert_int_equal(take_step(&stage, 5, 1, transfer, NULL), 0);
+	assert_int_equal(changes->transfers, 1);
+	assert_int_equal(changes->region, 5);
+	assert_int_equal(changes->store, 3);
+	stage_end(&stage);
+}
+
+static void a_step_for_what_the_region_is_no_more_is_refused(void **state)
+{
+	const struct placement_step removal = {.kind = PLACEMENT_REMOVE, .store = 4, .leaving = 30};
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	stage.regions[3].epoch.conf_version++;
+	stage.regions[4].epoch.version++;
+	assert_int_equal(take_step(&stage, 4, 1, removal, NULL), STATUS_EPOCH_NOT_MATCH);
+	assert_int_equal(take_step(&stage, 5, 1, removal, NULL), STATUS_EPOCH_NOT_MATCH);
+	assert_int_equal(
+		take_step(&stage, 6, 1, (struct placement_step){.kind = PLACEMENT_TRANSFER + 1}, NULL),
+		STATUS_UNSUPPORTED);
+	assert_int_equal(fake_raftkv_changes(stage.raftkv)->count, 0);
+	stage_end(&stage);
+}
+
+static void a_former_placer_is_refused(void **state)
+{
+	const struct placement_step removal = {.kind = PLACEMENT_REMOVE, .store = 4, .leaving = 30};
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	assert_int_equal(take_step(&stage, 4, 7, removal, NULL), 0);
+	assert_int_equal(take_step(&stage, 5, 6, removal, NULL), -ESTALE);
+	assert_int_equal(take_step(&stage, 5, 6, (struct placement_step){0}, NULL), -ESTALE);
+	assert_int_equal(take_step(&stage, 5, 7, removal, NULL), 0);
+	stage.request.session = 9;
+	assert_int_equal(take_step(&stage, 5, 8, removal, NULL), -EPERM);
+	stage.request.session = 0;
+	assert_int_equal(take_step(&stage, 5, 7, removal, NULL), 0);
+	assert_int_equal(fake_raftkv_changes(stage.raftkv)->count, 3);
+	stage_end(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +449,10 @@ int main(void)
 		cmocka_unit_test(a_split_is_done_once),
 		cmocka_unit_test(splits_that_make_no_sense_are_refused_in_words),
 		cmocka_unit_test(regions_are_told_page_by_page),
+		cmocka_unit_test(steps_are_told_of_regions_that_others_lead),
+		cmocka_unit_test(a_region_is_described_and_its_members_are_changed),
+		cmocka_unit_test(a_step_for_what_the_region_is_no_more_is_refused),
+		cmocka_unit_test(a_former_placer_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,24 @@ static void test_each(void **state)
 	config_each(&fixture->config, compare, list.values);
 }
 
+static void test_labels(void **state)
+{
+	static const char *const good[] = {"zone=a", "zone=a,host=h1.example_2-x", "a=1,b=2,c=3,d=4", ""};
+	static const char *const bad[] = {"zone", "zone=", "=a", "zone=a,", ",zone=a", "zone=a b", "a=1,,b=2",
+		"a=1,b=2,c=3,d=4,e=5", "zone=a=b"};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		config_set(&fixture->config, "server", "labels", good[i], "here", &fixture->status);
+		assert_int_equal(config_check(&fixture->config, &fixture->status), 0);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		config_set(&fixture->config, "server", "labels", bad[i], "here", &fixture->status);
+		assert_int_equal(config_check(&fixture->config, &fixture->status), -EINVAL);
+		assert_non_null(strstr(fixture->status.text, "server.labels"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_assignments, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
  * fs/coordinator: simulated stores with a coordinator each, which report and may crash: while files are made, a store is drained,
- * or lost and replaced; no operation is lost or done twice, and the replicas end up where they are to be. Leaders are evened
- * out.
+ * or lost and replaced, or dies; no operation is lost or done twice, and the replicas end up where they are to be, whoever leads
+ * their regions. Leaders are evened out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,10 @@
 
 #include "fs/eval/eval.h"
 #include "fs/cluster/coordinator.h"
+#include "fs/cluster/region_step.h"
 #include "fs/schema/op.h"
+#include "fs/server/region_draft.h"
+#include "fs/server/region_reports.h"
 #include "proto/container.h"
 #include "tests/lib/sim_cluster.h"
 #include "tests/lib/test.h"
@@ -20,18 +23,167 @@
 #define VOTERS	 3u
 #define REGIONS	 7u /* where there are several */
 #define PATIENCE (60 * (uint64_t)SIM_S)
+#define CALLS	 256u
 
 static const char *const addresses[STORES] = {"a:7420", "b:7420", "c:7420", "d:7420"};
+
+struct kept;
+
+/* What a store's coordinator has instead of a dispatcher. */
+struct peers {
+	struct kept *kept;
+	uint32_t number; /* of its store */
+};
+
+/* A request of one coordinator to another store. */
+struct afar {
+	struct kept *kept;
+	struct cluster_request *request; /* NULL: nobody waits for it */
+	uint32_t from, to;
+	bool is_under_way; /* at `to` */
+	bool is_lost; /* it ends without an answer */
+	struct region_step step;
+};
+
+struct reporting {
+	struct kept *kept;
+	uint32_t number;
+	struct region_reports *regions;
+	uint64_t term; /* of the coordinator that took the last report */
+	bool is_preparing;
+	bool is_reticent; /* it tells its regions to another coordinator */
+};
 
 struct kept {
 	struct sim_cluster cluster;
 	struct coordinator *coordinators[STORES];
+	struct peers peers[STORES];
+	struct reporting reporting[STORES];
+	struct afar calls[CALLS];
 	uint64_t free[STORES]; /* bytes that the stores say are free */
+	uint32_t dead_after_s;
+	const char *labels[STORES];
+	uint64_t region_bytes; /* of each region; 0: unknown */
+	uint32_t unknown; /* replicas on store 1 of regions that nobody tells */
+	uint64_t regions[STORES]; /* that they say they have; 0: as it is */
 	uint32_t made; /* files */
+	uint32_t afar_count; /* requests from store to store */
 	bool is_stopped;
 	bool is_made; /* the request, with this: */
 	struct status outcome;
 };
+
+/* ---- Requests to other stores ---- */
+
+static void answer(struct afar *call, int code)
+{
+	struct cluster_request *request = call->request;
+	Raftkv__RegionStepReply reply = RAFTKV__REGION_STEP_REPLY__INIT;
+	struct cluster_answer told = {.leader_store = call->step.leader_store};
+	const struct raftkv_region_status *status = &call->step.status;
+	struct region_draft draft;
+
+	call->is_under_way = false;
+	call->request = NULL;
+	if (!request)
+		return;
+	region_draft_init(&draft, call->step.region);
+	if (code == 0) {
+		draft.message.leader = status->replica;
+		draft.message.last_index = status->last_index;
+		draft.message.term = status->term;
+		region_draft_set_members(&draft, status->epoch, status->members, status->member_count);
+		reply.region = &draft.message;
+		told.region_step = &reply;
+	}
+	request->done(request, code, &told);
+	region_draft_close(&draft);
+}
+
+static void on_afar(struct region_step *step, int code)
+{
+	answer(container_of(step, struct afar, step), code);
+}
+
+static void run_afar(struct afar *call, const Raftkv__RegionStepRequest *message)
+{
+	struct sim_store *store = &call->kept->cluster.stores[call->to];
+
+	call->is_under_way = true;
+	call->step = (struct region_step){.raftkv = store->raftkv,
+		.loop = store->caller,
+		.region = message->region,
+		.epoch = {.version = message->epoch->version, .conf_version = message->epoch->conf_version},
+		.step = {.kind = (enum placement_kind)message->kind,
+			.store = message->store,
+			.replica = message->replica,
+			.leaving = message->leaving},
+		.done = on_afar};
+	region_step_run(&call->step);
+}
+
+int dispatcher_run(struct dispatcher *dispatcher, struct cluster_request *request)
+{
+	const struct peers *peers = (const struct peers *)dispatcher;
+	struct kept *kept = peers->kept;
+
+	assert_int_equal(request->kind, CLUSTER_REQUEST_REGION_STEP);
+	assert_string_equal(request->address, addresses[request->to_store - 1]);
+	kept->afar_count++;
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct afar *call = &kept->calls[i];
+
+		if (call->request || call->is_under_way)
+			continue;
+		*call = (struct afar){.kept = kept,
+			.request = request,
+			.from = peers->number,
+			.to = (uint32_t)request->to_store - 1};
+		request->dispatcher = (struct dispatcher *)(void *)call;
+		if (kept->coordinators[call->to])
+			run_afar(call, request->region_step);
+		else
+			call->is_lost = true;
+		return 0;
+	}
+	return STATUS_LIMIT;
+}
+
+void dispatcher_give_up(struct cluster_request *request, int status)
+{
+	const struct cluster_answer none = {0};
+	struct afar *call = (struct afar *)(void *)request->dispatcher;
+
+	call->request = NULL;
+	request->done(request, status, &none);
+}
+
+/* Nobody answers those any more, or waits for them. */
+static void lose_calls(struct kept *kept, uint32_t number)
+{
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct afar *call = &kept->calls[i];
+
+		if (call->from == number)
+			call->request = NULL;
+		if (call->to == number) {
+			call->is_under_way = false;
+			call->is_lost = call->request != NULL;
+		}
+	}
+}
+
+static void end_lost_calls(struct kept *kept)
+{
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct afar *call = &kept->calls[i];
+
+		if (call->request && call->is_lost) {
+			call->is_lost = false;
+			answer(call, -ETIMEDOUT);
+		}
+	}
+}
 
 /* ---- Life ---- */
 
@@ -40,11 +192,20 @@ static void start(struct kept *kept, uint32_t number)
 	struct sim_store *store = &kept->cluster.stores[number];
 
 	sim_cluster_open(&kept->cluster, number + 1);
+	kept->peers[number] = (struct peers){kept, number};
+	kept->reporting[number] = (struct reporting){.kept = kept,
+		.number = number,
+		.is_reticent = kept->reporting[number].is_reticent,
+		.regions = region_reports_new(&(struct region_reports_options){
+			.loop = store->caller, .raftkv = store->raftkv, .store = number + 1})};
+	assert_non_null(kept->reporting[number].regions);
 	kept->coordinators[number] = coordinator_new(&(struct coordinator_options){.raftkv = store->raftkv,
 		.loop = store->caller,
 		.logger = &store->logger,
 		.stores = addresses,
-		.store_count = number < VOTERS ? VOTERS : 0});
+		.store_count = number < VOTERS ? VOTERS : 0,
+		.dead_after_s = kept->dead_after_s,
+		.peers = (struct dispatcher *)(void *)&kept->peers[number]});
 	assert_non_null(kept->coordinators[number]);
 	coordinator_start(kept->coordinators[number]);
 }
@@ -72,7 +233,9 @@ static struct kept *kept_new(uint64_t seed)
 static void crash(struct kept *kept, uint32_t number)
 {
 	sim_store_crash(&kept->cluster.stores[number]);
+	lose_calls(kept, number);
 	coordinator_free(kept->coordinators[number]);
+	region_reports_free(kept->reporting[number].regions);
 	kept->coordinators[number] = NULL;
 }
 
@@ -86,16 +249,27 @@ static bool is_stopped(void *argument)
 	return ((const struct kept *)argument)->is_stopped;
 }
 
+static bool is_prepared(void *argument)
+{
+	return !((const struct reporting *)argument)->is_preparing;
+}
+
 static void kept_free(struct kept *kept)
 {
 	for (uint32_t i = 0; i < STORES; i++) {
 		if (!kept->coordinators[i])
 			continue;
+		assert_true(sim_run(kept->cluster.world, PATIENCE, is_prepared, &kept->reporting[i]));
 		kept->is_stopped = false;
 		coordinator_stop(kept->coordinators[i], on_stopped, kept);
 		assert_true(sim_run(kept->cluster.world, PATIENCE, is_stopped, kept));
+	}
+	for (uint32_t i = 0; i < STORES; i++) {
+		if (!kept->coordinators[i])
+			continue;
 		sim_store_stop(&kept->cluster.stores[i]);
 		coordinator_free(kept->coordinators[i]);
+		region_reports_free(kept->reporting[i].regions);
 	}
 	sim_cluster_close(&kept->cluster);
 	free(kept);
@@ -103,25 +277,73 @@ static void kept_free(struct kept *kept)
 
 /* ---- Reports ---- */
 
-static void report_one(struct kept *kept, uint32_t number)
+static void fill_report(struct kept *kept, uint32_t number, struct store_report *report)
 {
 	struct ident ident = raftkv_ident(kept->cluster.stores[number].raftkv);
-	struct store_report report = {.store = number + 1,
+	struct raftkv_stats stats;
+
+	*report = (struct store_report){.store = number + 1,
 		.incarnation = ident.incarnation,
 		.directory_id = ident.directory_id,
 		.stats = {.space_total = 100,
 			.space_available = 90,
 			.data_total = 1000 + number,
 			.data_free = kept->free[number]}};
-	struct raftkv_stats stats;
-	uint64_t id;
-
 	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
-	report.stats.leaders = stats.leaders;
-	strcpy(report.address, addresses[number]);
+	report->stats.leaders = stats.leaders;
+	report->stats.regions = kept->regions[number] > 0 ? kept->regions[number] : stats.regions;
+	report->stats.regions += number == 0 ? kept->unknown : 0;
+	strcpy(report->address, addresses[number]);
+	if (kept->labels[number])
+		strcpy(report->labels, kept->labels[number]);
+}
+
+/* To every coordinator: one takes it. */
+static void tell(struct reporting *reporting, const struct region_reports_page *page)
+{
+	struct kept *kept = reporting->kept;
+	struct coordinator_overview overview;
+	struct store_report report;
+	uint64_t id, taken = 0;
+
+	fill_report(kept, reporting->number, &report);
+	report.regions_term = page->term;
+	report.regions_begin = page->begins;
+	report.regions_end = page->ends;
+	report.region_count = page->count;
+	report.regions = page->reports;
 	for (uint32_t i = 0; i < STORES; i++)
-		if (kept->coordinators[i])
-			coordinator_report(kept->coordinators[i], &report, &id);
+		if (kept->coordinators[i] && coordinator_report(kept->coordinators[i], &report, &id) == 0 &&
+			coordinator_look(kept->coordinators[i], &overview))
+			taken = overview.term;
+	reporting->term = taken;
+}
+
+static void on_page(void *argument)
+{
+	struct reporting *reporting = argument;
+	struct region_reports_page page = region_reports_page(reporting->regions);
+
+	reporting->is_preparing = false;
+	for (uint32_t i = 0; i < page.count; i++)
+		((struct region_report *)(uintptr_t)&page.reports[i])->bytes = reporting->kept->region_bytes;
+	tell(reporting, &page);
+	region_reports_end(reporting->regions, reporting->term > 0 && reporting->term == page.term);
+}
+
+static void report_one(struct kept *kept, uint32_t number)
+{
+	struct reporting *reporting = &kept->reporting[number];
+
+	if (reporting->is_preparing)
+		return;
+	if (reporting->term == 0 || reporting->is_reticent) {
+		tell(reporting, &(struct region_reports_page){
+					.term = reporting->term + 1, .begins = true, .ends = true});
+		return;
+	}
+	reporting->is_preparing = true;
+	region_reports_prepare(reporting->regions, reporting->term, on_page, reporting);
 }
 
 /* Time passes, and whoever lives says so. */
@@ -134,6 +356,7 @@ static void pass(struct kept *kept, uint64_t duration)
 			if (kept->coordinators[i])
 				report_one(kept, i);
 		sim_cluster_run(&kept->cluster, 200 * SIM_MS);
+		end_lost_calls(kept);
 	}
 }
 
@@ -208,26 +431,29 @@ static void make_file(struct kept *kept)
 
 /* ---- Admin requests ---- */
 
+struct asked {
+	struct admin_request request;
+	struct kept *kept;
+};
+
 static void on_request(struct admin_request *request, const struct status *status)
 {
-	struct kept *kept = (struct kept *)(uintptr_t)request->region;
+	struct kept *kept = container_of(request, struct asked, request)->kept;
 
 	kept->is_made = true;
 	kept->outcome = *status;
 }
 
-static int set_store(struct kept *kept, uint64_t store, enum store_state state)
+/* Until it is done or refused. */
+static int ask(struct kept *kept, struct admin_request request)
 {
-	struct admin_request request = {.kind = ADMIN_SET_STORE,
-		.store = store,
-		.state = state,
-		.region = (uint64_t)(uintptr_t)kept, /* no region is asked for */
-		.done = on_request};
+	struct asked asked = {.request = request, .kept = kept};
 
+	asked.request.done = on_request;
 	for (int i = 0; i < 50; i++) {
 		kept->is_made = false;
 		coordinator_take_admin(
-			kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], &request);
+			kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], &asked.request);
 		for (int k = 0; k < 100 && !kept->is_made; k++)
 			pass(kept, 200 * SIM_MS);
 		assert_true(kept->is_made);
@@ -238,12 +464,18 @@ static int set_store(struct kept *kept, uint64_t store, enum store_state state)
 	return kept->outcome.code;
 }
 
-static bool has_members(struct kept *kept, uint32_t gone)
+static int set_store(struct kept *kept, uint64_t store, enum store_state state)
+{
+	return ask(kept, (struct admin_request){.kind = ADMIN_SET_STORE, .store = store, .state = state});
+}
+
+/* Has the region VOTERS voters, and nobody else, none of them on that store? */
+static bool is_placed(struct kept *kept, uint64_t region, uint32_t gone)
 {
 	struct raftkv_region_status status;
-	uint32_t leader = sim_cluster_await_leader(&kept->cluster), voters = 0;
+	uint32_t leader = sim_cluster_leader_of(&kept->cluster, region), voters = 0;
 
-	if (sim_cluster_status_at(&kept->cluster, leader, &status) != 0)
+	if (leader == 0 || sim_cluster_status_of(&kept->cluster, leader, region, &status) != 0)
 		return false;
 	for (uint32_t i = 0; i < status.member_count; i++) {
 		if (status.members[i].peer.store == gone || status.members[i].peer.roles != REGION_VOTER)
@@ -251,6 +483,27 @@ static bool has_members(struct kept *kept, uint32_t gone)
 		voters++;
 	}
 	return voters == VOTERS;
+}
+
+static bool are_placed(struct kept *kept, uint32_t gone)
+{
+	for (uint64_t region = 1; region <= REGIONS; region++)
+		if (!is_placed(kept, region, gone))
+			return false;
+	return true;
+}
+
+static void await_placed(struct kept *kept, uint32_t gone)
+{
+	for (int i = 0; i < 600 && !are_placed(kept, gone); i++)
+		pass(kept, 200 * SIM_MS);
+	assert_true(are_placed(kept, gone));
+}
+
+static bool has_members(struct kept *kept, uint32_t gone)
+{
+	sim_cluster_await_leader(&kept->cluster);
+	return is_placed(kept, CLUSTER_REGION, gone);
 }
 
 /* Files are made until the store has nothing left, and all of them are there at the end. */
@@ -355,6 +608,38 @@ static void without_a_spare_a_drain_is_refused(void **state)
 	kept_free(kept);
 }
 
+static void note_step(void *argument, uint64_t region, enum placement_kind step)
+{
+	uint32_t *stuck = argument;
+
+	(void)region;
+	*stuck += step == PLACEMENT_STUCK;
+}
+
+static void a_drain_that_cannot_go_on_is_told(void **state)
+{
+	struct kept *kept = kept_new(31);
+	uint32_t drained, stuck = 0;
+
+	(void)state;
+	begin(kept);
+	crash(kept, STORES - 1);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	drained = sim_cluster_await_leader(&kept->cluster) % VOTERS + 1;
+	assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SET_STORE,
+					   .store = drained,
+					   .state = STORE_DRAINING,
+					   .is_forced = true}),
+		0);
+	pass(kept, 5 * (uint64_t)SIM_S);
+	coordinator_each_step(
+		kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], 10, note_step, &stuck);
+	assert_int_equal(stuck, 1);
+	start(kept, STORES - 1);
+	work_until_gone(kept, drained);
+	kept_free(kept);
+}
+
 static void room_is_what_a_majority_has(void **state)
 {
 	struct kept *kept = kept_new(40);
@@ -377,6 +662,27 @@ static void room_is_what_a_majority_has(void **state)
 	pass(kept, 2 * (uint64_t)SIM_S);
 	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
 	assert_int_equal(room.free, 3);
+	kept_free(kept);
+}
+
+static void room_of_more_stores_is_their_sum(void **state)
+{
+	struct kept *kept = kept_new(41);
+	struct coordinator_room room;
+	uint32_t leader;
+
+	(void)state;
+	for (uint32_t i = 0; i < STORES; i++)
+		kept->free[i] = 300 + 3 * i;
+	begin(kept);
+	leader = sim_cluster_await_leader(&kept->cluster);
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
+	assert_int_equal(room.free, 303);
+	kept->regions[STORES - 1] = 1;
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_true(coordinator_room(kept->coordinators[leader - 1], &room));
+	assert_int_equal(room.free, (300 + 303 + 306 + 309) / VOTERS);
+	assert_int_equal(room.total, (1000 + 1001 + 1002 + 1003) / VOTERS);
 	kept_free(kept);
 }
 
@@ -409,8 +715,191 @@ static void leaders_are_evened_out_and_stay(void **state)
 		assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
 		assert_int_equal(status.term, terms[region]);
 	}
-	assert_int_equal(set_store(kept, 2, STORE_DRAINING), -EBUSY);
-	assert_non_null(strstr(kept->outcome.text, "regions are led by other stores"));
+	kept_free(kept);
+}
+
+/* Each store leads some. */
+static struct kept *kept_new_spread(uint64_t seed, uint32_t dead_after_s)
+{
+	struct kept *kept = kept_new_with(seed, REGIONS);
+
+	kept->dead_after_s = dead_after_s;
+	for (uint32_t i = 0; dead_after_s > 0 && i < STORES; i++) {
+		crash(kept, i);
+		start(kept, i);
+	}
+	begin(kept);
+	for (uint64_t region = 1; region <= REGIONS; region++)
+		sim_cluster_lead_from(&kept->cluster, region, (uint32_t)(region - 1) % VOTERS + 1);
+	pass(kept, 3 * (uint64_t)SIM_S);
+	return kept;
+}
+
+static void a_store_is_drained_of_regions_that_others_lead(void **state)
+{
+	(void)state;
+	for (uint32_t store = 1; store <= VOTERS; store++) {
+		struct kept *kept = kept_new_spread(60 + store, 0);
+
+		assert_int_equal(set_store(kept, store, STORE_DRAINING), 0);
+		await_placed(kept, store);
+		assert_true(kept->afar_count > 0);
+		pass(kept, 3 * (uint64_t)SIM_S);
+		assert_int_equal(set_store(kept, store, STORE_REMOVED), 0);
+		pass(kept, 3 * (uint64_t)SIM_S);
+		assert_true(are_placed(kept, store));
+		kept_free(kept);
+	}
+}
+
+static void what_a_dead_store_had_is_made_elsewhere(void **state)
+{
+	struct kept *kept = kept_new_spread(70, 20);
+
+	(void)state;
+	crash(kept, 1);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	assert_false(are_placed(kept, 2));
+	await_placed(kept, 2);
+	start(kept, 1);
+	pass(kept, 5 * (uint64_t)SIM_S);
+	assert_true(set_store(kept, 2, STORE_REMOVED) == -EBUSY); /* it is up again */
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), 0);
+	await_placed(kept, 2);
+	kept_free(kept);
+}
+
+static void the_next_coordinator_goes_on_with_all_regions(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 80; seed < 84; seed++) {
+		struct kept *kept = kept_new_spread(seed, 0);
+		uint32_t coordinator = sim_cluster_await_leader(&kept->cluster);
+		uint32_t drained = coordinator % VOTERS + 1;
+
+		assert_int_equal(set_store(kept, drained, STORE_DRAINING), 0);
+		pass(kept, (seed - 80) * 400 * SIM_MS);
+		crash(kept, coordinator - 1);
+		start(kept, coordinator - 1);
+		await_placed(kept, drained);
+		kept_free(kept);
+	}
+}
+
+/* A store that is alive but tells nothing may lead regions that nobody knows. */
+static void nothing_is_placed_before_all_have_told_their_regions(void **state)
+{
+	struct kept *kept = kept_new_with(90, REGIONS);
+
+	(void)state;
+	kept->reporting[1].is_reticent = true;
+	begin(kept);
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), -EAGAIN);
+	kept->reporting[1].is_reticent = false;
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), 0);
+	await_placed(kept, 2);
+	kept_free(kept);
+}
+
+static bool has_both(struct kept *kept, uint64_t region, uint64_t one, uint64_t other)
+{
+	struct raftkv_region_status status;
+	uint32_t leader = sim_cluster_await_leader_of(&kept->cluster, region), count = 0;
+
+	assert_int_equal(sim_cluster_status_of(&kept->cluster, leader, region, &status), 0);
+	for (uint32_t i = 0; i < status.member_count; i++)
+		count += status.members[i].peer.store == one || status.members[i].peer.store == other;
+	return count == 2;
+}
+
+/* Stores 1 and 3 are in one zone, whatever their hosts. */
+static void replicas_are_spread_over_the_zones(void **state)
+{
+	static const char *const labels[STORES] = {
+		"zone=a,host=1", "zone=b,host=1", "zone=a,host=2", "zone=c"};
+	struct kept *kept = kept_new_with(97, REGIONS);
+	uint32_t crowded = REGIONS;
+
+	(void)state;
+	memcpy(kept->labels, labels, sizeof labels);
+	begin(kept);
+	for (int i = 0; i < 600 && crowded > 0; i++) {
+		pass(kept, 200 * SIM_MS);
+		crowded = 0;
+		for (uint64_t region = 1; region <= REGIONS; region++)
+			crowded += has_both(kept, region, 1, 3);
+	}
+	assert_int_equal(crowded, 0);
+	await_placed(kept, 0);
+	kept_free(kept);
+}
+
+/* The fourth one has nothing at first. */
+static void a_new_store_gets_its_share(void **state)
+{
+	struct kept *kept = kept_new_with(98, REGIONS);
+	struct raftkv_stats stats;
+
+	(void)state;
+	begin(kept);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	raftkv_stats(kept->cluster.stores[3].raftkv, &stats);
+	assert_int_equal(stats.regions, 0);
+	kept->region_bytes = 1;
+	pass(kept, 60 * (uint64_t)SIM_S);
+	await_placed(kept, 0);
+	for (uint32_t i = 0; i < STORES; i++) {
+		raftkv_stats(kept->cluster.stores[i].raftkv, &stats);
+		assert_in_range(stats.regions, REGIONS * VOTERS / STORES - 1, REGIONS * VOTERS / STORES + 1);
+	}
+	kept_free(kept);
+}
+
+/* Such a region may have a replica on the store that is to go. */
+static void no_store_is_removed_while_regions_are_unknown(void **state)
+{
+	struct kept *kept = kept_new_with(95, REGIONS);
+
+	(void)state;
+	begin(kept);
+	assert_int_equal(set_store(kept, 2, STORE_DRAINING), 0);
+	await_placed(kept, 2);
+	kept->unknown = 1;
+	pass(kept, 3 * (uint64_t)SIM_S);
+	assert_int_equal(set_store(kept, 2, STORE_REMOVED), -EAGAIN);
+	kept->unknown = 0;
+	assert_int_equal(set_store(kept, 2, STORE_REMOVED), 0);
+	kept_free(kept);
+}
+
+static int change(struct kept *kept, enum admin_kind kind, uint64_t region, uint64_t store)
+{
+	return ask(kept, (struct admin_request){.kind = kind, .region = region, .store = store});
+}
+
+/* Region 2 is led by store 2, and region 1, which coordinates, by store 1. */
+static void an_administrator_changes_a_region_that_another_store_leads(void **state)
+{
+	struct kept *kept = kept_new_spread(100, 0);
+	struct raftkv_region_status status;
+
+	(void)state;
+	assert_int_equal(change(kept, ADMIN_ADD_PEER, 99, 4), STATUS_REGION_NOT_FOUND);
+	assert_int_equal(change(kept, ADMIN_ADD_PEER, 2, 1), -EEXIST);
+	assert_int_equal(change(kept, ADMIN_REMOVE_PEER, 2, 2), -EBUSY); /* it leads */
+	assert_int_equal(change(kept, ADMIN_ADD_PEER, 2, 4), 0);
+	pass(kept, 5 * (uint64_t)SIM_S);
+	assert_int_equal(change(kept, ADMIN_PROMOTE_PEER, 2, 4), 0);
+	assert_int_equal(change(kept, ADMIN_TRANSFER, 2, 4), 0);
+	for (int i = 0; i < 50 && sim_cluster_leader_of(&kept->cluster, 2) != 4; i++)
+		pass(kept, 200 * SIM_MS);
+	assert_int_equal(sim_cluster_leader_of(&kept->cluster, 2), 4);
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_int_equal(change(kept, ADMIN_REMOVE_PEER, 2, 2), 0);
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_int_equal(sim_cluster_status_of(&kept->cluster, 4, 2, &status), 0);
+	assert_int_equal(status.member_count, VOTERS);
+	assert_true(is_placed(kept, 2, 2));
 	kept_free(kept);
 }
 
@@ -421,8 +910,18 @@ int main(void)
 		cmocka_unit_test(a_drain_goes_on_under_the_next_leader),
 		cmocka_unit_test(a_lost_store_is_replaced),
 		cmocka_unit_test(without_a_spare_a_drain_is_refused),
+		cmocka_unit_test(a_drain_that_cannot_go_on_is_told),
 		cmocka_unit_test(room_is_what_a_majority_has),
+		cmocka_unit_test(room_of_more_stores_is_their_sum),
 		cmocka_unit_test(leaders_are_evened_out_and_stay),
+		cmocka_unit_test(a_store_is_drained_of_regions_that_others_lead),
+		cmocka_unit_test(what_a_dead_store_had_is_made_elsewhere),
+		cmocka_unit_test(the_next_coordinator_goes_on_with_all_regions),
+		cmocka_unit_test(nothing_is_placed_before_all_have_told_their_regions),
+		cmocka_unit_test(no_store_is_removed_while_regions_are_unknown),
+		cmocka_unit_test(replicas_are_spread_over_the_zones),
+		cmocka_unit_test(a_new_store_gets_its_share),
+		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

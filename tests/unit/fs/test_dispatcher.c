@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/client/store_links.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
@@ -58,6 +59,8 @@ struct fixture {
 	uint32_t answered, refused; /* reads */
 	int write_status; /* what the leader answers; SILENCE */
 	uint32_t writes; /* that the leader got */
+	uint32_t steps[STORES]; /* that each store got */
+	int step_status; /* what the stores answer */
 	struct sim_node *node;
 	struct env_loop *loop;
 	struct store_list seeds;
@@ -242,6 +245,22 @@ static int on_write(void *argument, struct rpc_request *request, const struct fr
 	return 0;
 }
 
+static int on_step(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	struct store *store = argument;
+	Raftkv__RegionStepRequest *message =
+		raftkv__region_step_request__unpack(NULL, frame->head.size, frame->head.data);
+	Raftkv__RegionStepReply reply = RAFTKV__REGION_STEP_REPLY__INIT;
+
+	check(message && message->region == 7);
+	raftkv__region_step_request__free_unpacked(message, NULL);
+	store->fixture->steps[store->server.self.store - 1]++;
+	reply.status = store->fixture->step_status;
+	reply.leader_store = 1;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
+}
+
 static uint32_t routes_asked(const struct fixture *fixture)
 {
 	return fixture->stores[0].routes_asked + fixture->stores[1].routes_asked +
@@ -403,6 +422,7 @@ static int set_up(void **state)
 		sim_server_start(&store->server, fixture->world, names[i], CLUSTER, i + 1);
 		rpc_server_handle(store->server.rpc_server, FRAME_READ, on_read, store);
 		rpc_server_handle(store->server.rpc_server, FRAME_WRITE, on_write, store);
+		rpc_server_handle(store->server.rpc_server, FRAME_REGION_STEP, on_step, store);
 		rpc_server_handle(store->server.rpc_server, FRAME_ROUTES, on_routes, store);
 	}
 	fixture->node = sim_node_new(fixture->world, "mount");
@@ -629,6 +649,67 @@ static void what_is_sent_once_is_with_one_store(void **state)
 	assert_true(fixture->writes > 1);
 }
 
+/* Whatever it answers, and wherever the region is: who asked looks for the leader. */
+static void a_step_goes_to_the_store_that_is_named(void **state)
+{
+	static const int answers[] = {
+		0, STATUS_NOT_LEADER, STATUS_EPOCH_NOT_MATCH, STATUS_NOT_READY, -ESTALE};
+	Raftkv__RegionStepRequest message = RAFTKV__REGION_STEP_REQUEST__INIT;
+	struct fixture *fixture = *state;
+	struct call *call;
+
+	message.region = 7;
+	for (uint32_t i = 0; i <= sizeof answers / sizeof *answers; i++) {
+		bool is_nowhere = i == sizeof answers / sizeof *answers;
+
+		fixture->step_status = is_nowhere ? 0 : answers[i];
+		call = &fixture->calls[fixture->call_count++];
+		*call = (struct call){.fixture = fixture,
+			.expected = is_nowhere ? -ETIMEDOUT : answers[i],
+			.request = {.kind = CLUSTER_REQUEST_REGION_STEP,
+				.region_step = &message,
+				.address = is_nowhere ? "nowhere:1" : "b:1",
+				.to_store = 2,
+				.limit = 5 * (uint64_t)SIM_S,
+				.done = on_call_done}};
+		run_on_loop(fixture, begin_call, call);
+		await_calls(fixture);
+	}
+	assert_int_equal(fixture->steps[0], 0);
+	assert_int_equal(fixture->steps[1], sizeof answers / sizeof *answers);
+	assert_int_equal(routes_asked(fixture), 0);
+}
+
+static bool is_answered(void *argument)
+{
+	return ((const struct call *)argument)->is_done;
+}
+
+/* What fills the link may wait for the very thing that is asked. */
+static void what_is_urgent_needs_no_room(void **state)
+{
+	struct fixture *fixture = *state;
+	struct call *call;
+
+	add_truth(fixture, (struct truth){1, 1, 0, KEYS, EVERYWHERE});
+	read_key(fixture, 50);
+	fixture->write_status = SILENCE;
+	for (uint32_t i = 0; i < STORE_LINK_REQUESTS_MAX + 8; i++)
+		begin_write(fixture, true, -ETIMEDOUT);
+	call = &fixture->calls[fixture->call_count++];
+	*call = (struct call){.fixture = fixture,
+		.request = {.kind = CLUSTER_REQUEST_READ,
+			.key.size = 4,
+			.is_urgent = true,
+			.done = on_call_done}};
+	set_key(50, call->request.key.bytes);
+	call->request.body = buf_copy(call->request.key.bytes, 4);
+	run_on_loop(fixture, begin_call, call);
+	assert_true(sim_run(fixture->world, PATIENCE, is_answered, call));
+	assert_false(fixture->calls[0].is_done);
+	await_calls(fixture);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -643,6 +724,8 @@ int main(void)
 		TEST(stores_are_asked_until_one_knows_the_key),
 		TEST(what_nobody_knows_is_waited_for),
 		TEST(what_is_sent_once_is_with_one_store),
+		TEST(a_step_goes_to_the_store_that_is_named),
+		TEST(what_is_urgent_needs_no_room),
 	};
 
 #ifdef RAFTKV_PLANT

@@ -44,6 +44,8 @@ struct fixture {
 	struct sim_world *world;
 	struct store stores[STORES];
 	bool tells_one; /* routes: only that of the key */
+	bool is_one; /* region 1 has all */
+	uint64_t epoch; /* of the regions */
 	void (*before)(struct fixture *fixture, const struct question *question); /* an answer; may be NULL */
 	uint32_t changes; /* by `before` */
 	struct rpc_request *held[HELD_MAX]; /* by silent stores */
@@ -62,6 +64,7 @@ struct fixture {
 	size_t text_size;
 	uint32_t entries, bare; /* of it, bare: without attributes */
 	uint32_t entries_max;
+	char value[256]; /* of an xattr */
 	bool is_done, has_given_up;
 	uint32_t done_count;
 	int error;
@@ -119,7 +122,7 @@ static struct view *view_of(struct fixture *fixture, uint32_t region)
 {
 	struct memory_view *memory = fixture->files.memory;
 
-	if (region == 0)
+	if (region == 0 || (region == 1 && fixture->is_one))
 		memory_view_set_range(memory, (struct slice){0}, (struct slice){0});
 	else
 		memory_view_set_range(
@@ -206,6 +209,13 @@ static void answer_question(
 	buf_unref(data);
 }
 
+static bool has_region(const struct fixture *fixture, uint64_t region, const struct question *question)
+{
+	struct fs_key key = question_key(question);
+
+	return region == (fixture->is_one ? 1 : region_of_key(fixture, fs_key_slice(&key)));
+}
+
 static int on_read(void *argument, struct rpc_request *request, const struct frame *frame)
 {
 	struct store *store = argument;
@@ -219,6 +229,9 @@ static int on_read(void *argument, struct rpc_request *request, const struct fra
 		question_decode(slice_of(message->question.data, message->question.len), &question), 0);
 	if (message->region != store->server.self.store) {
 		refuse(request, STATUS_NOT_LEADER, message->region);
+	} else if (message->epoch_version < fixture->epoch &&
+		   !has_region(fixture, message->region, &question)) {
+		refuse(request, STATUS_EPOCH_NOT_MATCH, 0);
 	} else if (store->is_silent) {
 		count_question(store, &question);
 		check(fixture->held_count < HELD_MAX);
@@ -279,7 +292,8 @@ static void tell(struct told *told, const struct fixture *fixture, uint32_t regi
 	route->region = route->leader_store = region;
 	route->epoch = &told->epoch;
 	route->start = binary(fs_key_slice(&fixture->starts[region - 1]));
-	route->end = binary(end_of(fixture, region));
+	if (!fixture->is_one)
+		route->end = binary(end_of(fixture, region));
 	route->n_replicas = STORES;
 	route->replicas = told->replica_pointers;
 	told->route_pointers[told->reply.n_routes++] = route;
@@ -296,7 +310,8 @@ static int on_routes(void *argument, struct rpc_request *request, const struct f
 
 	raftkv__routes_reply__init(&told.reply);
 	raftkv__epoch__init(&told.epoch);
-	told.epoch.version = told.epoch.conf_version = 1;
+	told.epoch.version = fixture->epoch;
+	told.epoch.conf_version = 1;
 	for (uint32_t i = 0; i < STORES; i++) {
 		raftkv__replica__init(&told.replicas[i]);
 		told.replicas[i].store = i + 1;
@@ -307,7 +322,10 @@ static int on_routes(void *argument, struct rpc_request *request, const struct f
 		told.stores[i].address = (char *)(uintptr_t)addresses[i];
 		told.store_pointers[i] = &told.stores[i];
 	}
-	for (uint32_t region = first; region <= (fixture->tells_one ? first : STORES); region++)
+	if (fixture->is_one)
+		first = 1;
+	for (uint32_t region = first; region <= (fixture->tells_one || fixture->is_one ? first : STORES);
+		region++)
 		tell(&told, fixture, region);
 	told.reply.routes = told.route_pointers;
 	told.reply.n_stores = STORES;
@@ -429,7 +447,8 @@ static void begin_read(struct fixture *fixture)
 
 static void begin(struct fixture *fixture, const struct question *question)
 {
-	fixture->finding = (struct finding){.begin = begin_text, .entry = add_text, .argument = fixture};
+	fixture->finding = (struct finding){
+		.bytes = fixture->value, .begin = begin_text, .entry = add_text, .argument = fixture};
 	fixture->read = (struct client_read){
 		.loop = fixture->loop, .question = *question, .finding = &fixture->finding, .done = on_done};
 	fixture->is_done = false;
@@ -474,6 +493,7 @@ static int set_up(void **state)
 	fixture->text = malloc(TEXT_SIZE);
 	check(fixture->text != NULL);
 	fixture->entries_max = UINT32_MAX;
+	fixture->epoch = 1;
 	make_files(fixture);
 	begin_text(fixture);
 	fixture->world = sim_world_new(11);
@@ -555,6 +575,231 @@ static void a_tree_in_two_regions_is_not_added_up(void **state)
 	assert_int_equal(usage_read(view_of(fixture, 1), FS_ROOT_INO, &usage), STATUS_KEY_NOT_IN_REGION);
 	assert_int_equal(usage_read(view_of(fixture, 2), fixture->directories[0], &usage), 0);
 	assert_int_equal(usage.files, 1);
+}
+
+/* ---- Usage ---- */
+
+/* The runs of a walk from the root, each in the region of its last place. `places_max`: the most that there were. */
+static void walk_tree(struct fixture *fixture, uint32_t entries_max, uint32_t news_max, struct usage *usage,
+	uint32_t *places_max)
+{
+	const struct usage_place top = {.ino = FS_ROOT_INO};
+	struct usage_walk walk = {0}, run = {.entries_max = entries_max, .news_max = news_max};
+	struct ino_set linked = {0};
+
+	assert_int_equal(usage_walk_add_place(&walk, &top), 0);
+	*places_max = 0;
+	while (walk.places.count > 0) {
+		struct usage_place place = walk.places.all[--walk.places.count];
+		struct fs_key key = fs_key_inode(place.ino);
+
+		assert_int_equal(usage_walk_add_place(&run, &place), 0);
+		assert_int_equal(
+			usage_walk_run(&run, view_of(fixture, region_of_key(fixture, fs_key_slice(&key)))),
+			0);
+		assert_int_equal(usage_walk_join(&walk, &run), 0);
+		assert_int_equal(usage_count_links(&walk, &linked), 0);
+		if (walk.places.count > *places_max)
+			*places_max = walk.places.count;
+	}
+	assert_int_equal(usage_finish(&walk, FS_ROOT_INO, usage), 0);
+	usage_walk_close(&walk);
+	usage_walk_close(&run);
+	ino_set_close(&linked);
+	view_of(fixture, 0);
+}
+
+/* A tree of three levels, `width` directories in each, and a file with data in each. */
+static void make_wide_tree(struct fixture *fixture, uint32_t width)
+{
+	struct fs_harness *files = &fixture->files;
+	uint64_t parent = 0;
+	char name[16];
+
+	for (uint32_t i = 0; i < width * width; i++) {
+		int64_t made;
+
+		snprintf(name, sizeof name, "w%u", i / width);
+		if (i % width == 0)
+			parent = (uint64_t)fs_make(files, FS_ROOT_INO, name, S_IFDIR | 0755);
+		snprintf(name, sizeof name, "x%u", i);
+		made = fs_make(files, parent, name, S_IFDIR | 0755);
+		assert_true(is_ino(made));
+		made = fs_make(files, (uint64_t)made, "file", S_IFREG | 0644);
+		assert_true(is_ino(made));
+		assert_int_equal(fs_harness_write(files, (uint64_t)made, 0, 0, name, strlen(name)), 0);
+	}
+}
+
+static void runs_of_any_size_count_the_same(void **state)
+{
+	static const uint32_t limits[][2] = {
+		{1, 1}, {1, 100}, {2, 1}, {3, 2}, {7, 100}, {100, 3}, {1000, 1000}};
+	struct fixture *fixture = *state;
+	struct usage whole, usage;
+	uint32_t places;
+
+	make_wide_tree(fixture, 16);
+	assert_int_equal(usage_read(view_of(fixture, 0), FS_ROOT_INO, &whole), 0);
+	assert_int_equal(whole.files, 1 + DIRECTORIES + 16 * 16);
+	assert_int_equal(whole.directories, DIRECTORIES + 16 + 16 * 16);
+	assert_true(whole.size > 16 * 16);
+	assert_true(whole.ctime.seconds > 0);
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		walk_tree(fixture, limits[i][0], limits[i][1], &usage, &places);
+		assert_int_equal(usage.size, whole.size);
+		assert_int_equal(usage.disk_size, whole.disk_size);
+		assert_int_equal(usage.files, whole.files);
+		assert_int_equal(usage.directories, whole.directories);
+		assert_int_equal(usage.ctime.seconds, whole.ctime.seconds);
+		if (limits[i][0] * limits[i][1] < 100)
+			assert_in_range(places, 3, 3 * (limits[i][0] + 1));
+	}
+}
+
+static void read_usage(struct fixture *fixture, uint64_t ino, const char *name, uint32_t size)
+{
+	const struct question question = {
+		.kind = QUESTION_VIRTUAL_XATTR, .ino = ino, .name = text(name), .size = size};
+
+	memset(fixture->value, 0, sizeof fixture->value);
+	begin(fixture, &question);
+}
+
+/* What one region with all files would answer. */
+static void expect_usage(struct fixture *fixture, uint64_t ino, const char *name)
+{
+	char value[sizeof fixture->value] = "";
+	const struct question question = {
+		.kind = QUESTION_VIRTUAL_XATTR, .ino = ino, .name = text(name), .size = sizeof value};
+	struct finding finding = {.bytes = value};
+
+	assert_int_equal(question_answer(&question, NULL, view_of(fixture, 0), true, &finding), 0);
+	read_usage(fixture, ino, name, sizeof value);
+	assert_int_equal(await(fixture), 0);
+	assert_string_equal(fixture->value, value);
+	assert_int_equal(fixture->finding.count, finding.count);
+}
+
+static void a_tree_is_counted_over_the_regions(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t far = (uint64_t)fs_lookup(&fixture->files, FS_ROOT_INO, "far3");
+	uint32_t count;
+
+	start_remote(fixture);
+	begin(fixture, &far_name); /* learns the routes */
+	assert_int_equal(await(fixture), 0);
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.usage");
+	assert_non_null(strstr(fixture->value, "files 7\ndirectories 6\n"));
+	assert_int_equal(asked(fixture, QUESTION_VIRTUAL_XATTR), 0);
+	assert_int_equal(asked(fixture, QUESTION_USAGE), STORES); /* one request for all places of a region */
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.dir.rbytes");
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.dir.rfiles");
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.dir.rsubdirs");
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.dir.rctime");
+	expect_usage(fixture, fixture->directories[4], "raftkv.usage");
+	expect_usage(fixture, far, "raftkv.usage");
+	count = asked(fixture, QUESTION_USAGE);
+	read_usage(fixture, far, "raftkv.dir.rfiles", 100);
+	assert_int_equal(await(fixture), -ENODATA);
+	assert_int_equal(asked(fixture, QUESTION_USAGE), count);
+	read_usage(fixture, FS_ROOT_INO, "raftkv.usage", 5);
+	assert_int_equal(await(fixture), -ERANGE);
+	read_usage(fixture, FS_ROOT_INO, "raftkv.usage", 0);
+	assert_int_equal(await(fixture), 0);
+	assert_in_range(fixture->finding.count, 40, sizeof fixture->value);
+	read_usage(fixture, fixture->directories[5] + (UINT64_C(1) << FS_SEQ_BITS), "raftkv.usage", 100);
+	assert_int_equal(await(fixture), -ESTALE);
+	stop_remote(fixture);
+}
+
+static void an_only_region_counts_a_tree_itself(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->is_one = true;
+	start_remote(fixture);
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.usage");
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.dir.rfiles");
+	assert_int_equal(asked(fixture, QUESTION_VIRTUAL_XATTR), 2);
+	assert_int_equal(asked(fixture, QUESTION_USAGE), 0);
+	stop_remote(fixture);
+}
+
+static void split_all(struct fixture *fixture, const struct question *question)
+{
+	if (question->kind != QUESTION_VIRTUAL_XATTR)
+		return;
+	fixture->is_one = false;
+	fixture->epoch = 2;
+}
+
+static void a_region_that_is_the_only_one_no_more_counts_its_part(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->is_one = true;
+	start_remote(fixture);
+	begin(fixture, &far_name);
+	assert_int_equal(await(fixture), 0);
+	fixture->before = split_all;
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.usage");
+	assert_int_equal(asked(fixture, QUESTION_VIRTUAL_XATTR), 1);
+	assert_in_range(asked(fixture, QUESTION_USAGE), STORES, 2 * STORES);
+	stop_remote(fixture);
+}
+
+/* Region 3 gets two directories of region 2, which was asked for them. */
+static void split_second(struct fixture *fixture, const struct question *question)
+{
+	if (question->kind != QUESTION_USAGE || question->ino == FS_ROOT_INO || fixture->changes++ > 0)
+		return;
+	fixture->starts[2] = fs_key_dirid(fs_ino_dirid(fixture->directories[1]));
+	fixture->epoch++;
+}
+
+static void a_split_in_mid_way_misses_and_doubles_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_remote(fixture);
+	begin(fixture, &far_name);
+	assert_int_equal(await(fixture), 0);
+	fixture->before = split_second;
+	expect_usage(fixture, FS_ROOT_INO, "raftkv.usage");
+	assert_true(fixture->changes > 1);
+	stop_remote(fixture);
+}
+
+static void remove_a_directory(struct fixture *fixture, const struct question *question)
+{
+	struct fs_harness *files = &fixture->files;
+	char name[16];
+
+	if (question->kind != QUESTION_USAGE || question->ino == FS_ROOT_INO || fixture->changes++ > 0)
+		return;
+	for (uint32_t i = 0; i < DIRECTORIES; i++) {
+		snprintf(name, sizeof name, "d%u", i);
+		if (fs_lookup(files, FS_ROOT_INO, name) != (int64_t)fixture->directories[4])
+			continue;
+		assert_int_equal(fs_unlink(files, fixture->directories[4], "file", false), 0);
+		assert_int_equal(fs_rmdir(files, FS_ROOT_INO, name), 0);
+	}
+}
+
+static void a_directory_that_goes_meanwhile_is_passed_over(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_remote(fixture);
+	begin(fixture, &far_name);
+	assert_int_equal(await(fixture), 0);
+	fixture->before = remove_a_directory;
+	read_usage(fixture, FS_ROOT_INO, "raftkv.usage", sizeof fixture->value);
+	assert_int_equal(await(fixture), 0);
+	assert_non_null(strstr(fixture->value, "directories 5\n"));
+	stop_remote(fixture);
 }
 
 struct many {
@@ -924,6 +1169,26 @@ static void who_is_killed_gives_up_a_listing(void **state)
 	stop_remote(fixture);
 }
 
+static void who_is_killed_gives_up_a_tree(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_remote(fixture);
+	begin(fixture, &far_name);
+	assert_int_equal(await(fixture), 0);
+	fixture->stores[2].is_silent = true;
+	read_usage(fixture, FS_ROOT_INO, "raftkv.usage", sizeof fixture->value);
+	settle(fixture, 2 * CLIENT_PATIENCE_MS);
+	assert_false(fixture->is_done);
+	run_on_loop(fixture, try_to_give_up);
+	assert_true(fixture->has_given_up);
+	assert_true(fixture->is_done);
+	assert_int_equal(fixture->error, -EINTR);
+	settle(fixture, 5000);
+	assert_int_equal(fixture->done_count, 2);
+	stop_remote(fixture);
+}
+
 static void a_limit_is_for_both_regions(void **state)
 {
 	struct fixture *fixture = *state;
@@ -951,6 +1216,12 @@ int main(void)
 		TEST(a_name_of_another_region_is_told_to_who_asks_for_it),
 		TEST(entries_of_other_regions_come_without_attributes),
 		TEST(a_tree_in_two_regions_is_not_added_up),
+		TEST(runs_of_any_size_count_the_same),
+		TEST(a_tree_is_counted_over_the_regions),
+		TEST(an_only_region_counts_a_tree_itself),
+		TEST(a_region_that_is_the_only_one_no_more_counts_its_part),
+		TEST(a_split_in_mid_way_misses_and_doubles_nothing),
+		TEST(a_directory_that_goes_meanwhile_is_passed_over),
 		TEST(many_inodes_are_answered_up_to_the_end_of_the_region),
 		TEST(a_name_leads_to_another_region),
 		TEST(a_name_that_changes_meanwhile_is_looked_up_again),
@@ -964,6 +1235,7 @@ int main(void)
 		TEST(a_child_that_goes_meanwhile_has_no_attributes),
 		TEST(who_is_killed_gives_up_on_the_other_region),
 		TEST(who_is_killed_gives_up_a_listing),
+		TEST(who_is_killed_gives_up_a_tree),
 		TEST(a_limit_is_for_both_regions),
 	};
 

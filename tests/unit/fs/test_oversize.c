@@ -180,6 +180,9 @@ static void one_large_directory_is_told(void **state)
 	stage_start(stage, LIMIT / 2);
 	sim_cluster_run(&stage->cluster, ROUND);
 	assert_int_equal(oversize_wish(stage->oversize).region, 0);
+	assert_true(oversize_size(stage->oversize, 1) > LIMIT / 2);
+	assert_int_equal(oversize_size(stage->oversize, 1), oversize_stuck(stage->oversize).size);
+	assert_int_equal(oversize_size(stage->oversize, 2), 0);
 	assert_int_equal(oversize_stuck(stage->oversize).region, 1);
 	assert_int_equal(oversize_stuck(stage->oversize).dirid, fs_ino_dirid(large));
 	stage_free(stage);

@@ -828,6 +828,53 @@ static void others_are_ended_beside_one_that_waits(void **state)
 	cluster_free(cluster);
 }
 
+static uint32_t generation_of(struct cluster *cluster, uint64_t ino)
+{
+	uint32_t leader = sim_cluster_await_leader_of(&cluster->sim, LOWER);
+	struct raftkv_snapshot *snapshot;
+	struct attributes attributes;
+
+	assert_int_equal(raftkv_stale_snapshot(cluster->sim.stores[leader - 1].raftkv, LOWER, &snapshot), 0);
+	assert_int_equal(read_attributes(raftkv_snapshot_view(snapshot, true), ino, &attributes), 0);
+	raftkv_snapshot_free(snapshot);
+	return attributes.generation;
+}
+
+/* An attempt of another region concerns what the session holds in region 1, and does not end. */
+static void nobody_else_waits_for_the_end_of_an_attempt(void **state)
+{
+	struct cluster *cluster = cluster_new(13);
+	const struct intent_place place = {.ino = cluster->low};
+	const struct intent intent = {.kind = INTENT_INODE,
+		.ino = cluster->low,
+		.inode = {.generation = generation_of(cluster, cluster->low), .flags = INTENT_TOUCHES}};
+	const struct attempt attempt = {.anchor = cluster->high, .region = UPPER, .term = 1, .number = 1};
+	struct writer intents = writer_growing(1000), places = writer_growing(1000);
+	struct op op = {.kind = OP_PREPARE, .prepare.attempt = attempt};
+	uint64_t waiting, closed;
+
+	(void)state;
+	assert_int_equal(intent_encode(&intent, &intents), 0);
+	intent_place_encode(&place, &places);
+	waiting = open_session(cluster);
+	closed = open_session(cluster);
+	assert_int_equal(hold(cluster, cluster->low, waiting), 0);
+	op.prepare.intents = writer_written(&intents);
+	run(cluster, fs_ino_dirid(cluster->low), &op, 0);
+	close_session(cluster, waiting);
+	pass(cluster, 3 * (uint64_t)SIM_S);
+	close_session(cluster, closed);
+	await_end(cluster, closed);
+	assert_true(is_on_record(cluster, waiting));
+	op = (struct op){.kind = OP_RESOLVE, .resolve.attempt = attempt};
+	op.resolve.places = writer_written(&places);
+	run(cluster, fs_ino_dirid(cluster->low), &op, 0);
+	await_end(cluster, waiting);
+	writer_close(&intents);
+	writer_close(&places);
+	cluster_free(cluster);
+}
+
 /* ---- What has lost its last name ---- */
 
 static struct coordinator *leading_coordinator(struct cluster *cluster)
@@ -961,6 +1008,7 @@ int main(void)
 		cmocka_unit_test(a_dying_session_registers_no_more),
 		cmocka_unit_test(a_split_during_the_end_hides_nothing),
 		cmocka_unit_test(others_are_ended_beside_one_that_waits),
+		cmocka_unit_test(nobody_else_waits_for_the_end_of_an_attempt),
 		cmocka_unit_test(what_is_removed_in_any_region_goes),
 		cmocka_unit_test(garbage_is_given_back_in_any_region),
 		cmocka_unit_test(inodes_are_counted_over_all_regions),

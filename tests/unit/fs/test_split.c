@@ -250,6 +250,26 @@ static void a_region_without_a_count_stays_without(void **state)
 	assert_int_equal(inode_count_read(fs->view, &inodes), STATUS_NOT_FOUND);
 }
 
+/* One that a cluster begins with, or that a split has left without files. */
+static void a_region_without_files_begins_to_count(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct fs_key start = fs_key_dirid(1000), row = fs_key_spill(2000);
+	struct fs_key count_key = fs_key_counter(COUNTER_INODES), after = fs_key_after(&count_key);
+	int64_t inodes;
+
+	memory_view_set_range(fs->memory, fs_key_slice(&start), (struct slice){0});
+	memory_view_put(fs->memory, KEY_DATA, fs_key_slice(&row), text("spill"));
+	memory_view_delete(fs->memory, KEY_LOCAL, fs_key_slice(&count_key), fs_key_slice(&after));
+	assert_int_equal(inode_count_read(fs->view, &inodes), STATUS_NOT_FOUND);
+	assert_int_equal(inode_count_read_from(fs->view, fs_key_slice(&start), &inodes), 0);
+	assert_int_equal(inodes, 0);
+	row = fs_key_inode(fs_ino(3000, 1));
+	memory_view_put(fs->memory, KEY_DATA, fs_key_slice(&row), text("inode"));
+	assert_int_equal(inode_count_read_from(fs->view, fs_key_slice(&start), &inodes), STATUS_NOT_FOUND);
+	memory_view_set_range(fs->memory, (struct slice){0}, (struct slice){0});
+}
+
 static void counts_decode(void **state)
 {
 	static const int64_t counts[] = {0, 1, -1, INT64_MAX, INT64_MIN};
@@ -280,6 +300,7 @@ int main(void)
 		cmocka_unit_test(other_rows_stay),
 		cmocka_unit_test_setup_teardown(a_count_may_be_negative, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_region_without_a_count_stays_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_region_without_files_begins_to_count, setup, teardown),
 		cmocka_unit_test(counts_decode),
 	};
 

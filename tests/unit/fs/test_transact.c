@@ -789,7 +789,7 @@ static void files_move(void **state)
 {
 	struct cluster *cluster = *state;
 	const uint64_t *d = cluster->directories;
-	int64_t file = ino_of(cluster, d[0], "f");
+	int64_t file = ino_of(cluster, d[0], "f"), whiteout;
 
 	assert_int_equal(rename_across(cluster, d[0], "f", d[4], "g", 0), 0);
 	assert_int_equal(ino_of(cluster, d[0], "f"), -ENOENT);
@@ -803,7 +803,12 @@ static void files_move(void **state)
 	assert_int_equal(ino_of(cluster, d[2], "i"), file);
 	assert_int_equal(rename_across(cluster, d[4], "none", d[2], "j", 0), -ENOENT);
 	assert_int_equal(rename_across(cluster, d[2], "i", d[4], "f", RENAME_NOREPLACE), -EEXIST);
-	assert_int_equal(rename_across(cluster, d[2], "i", d[0], "i", RENAME_WHITEOUT), -EXDEV);
+	assert_int_equal(rename_across(cluster, d[2], "i", d[0], "i", RENAME_WHITEOUT), 0);
+	assert_int_equal(ino_of(cluster, d[0], "i"), file);
+	whiteout = ino_of(cluster, d[2], "i");
+	assert_true(is_ino(whiteout));
+	assert_int_equal(inode_of(cluster, (uint64_t)whiteout).attributes.mode, S_IFCHR);
+	assert_int_equal(fs_ino_dirid((uint64_t)whiteout), fs_ino_dirid(d[0]));
 }
 
 /* The kernel reads and writes instead. */
@@ -1462,6 +1467,60 @@ static void the_last_name_may_come_unexpectedly(void **state)
 	assert_false(has_mark(cluster, file, HARNESS_SESSION));
 }
 
+/* The mount may close it as soon as it is told that the name is gone. */
+static void what_is_closed_before_it_is_held_is_not_left(void **state)
+{
+	struct cluster *cluster = *state;
+	const uint64_t *d = cluster->directories;
+	uint64_t file = (uint64_t)ino_of(cluster, d[0], "f");
+	struct op rename = op_rename(d[0], "f", d[4], "g", 0);
+	struct op op = op_remove(OP_UNLINK, d[4], "g");
+	struct fs_harness *fs = region_of(cluster, file);
+	struct run run;
+
+	assert_int_equal(carry_out(cluster, &rename, NULL), 0);
+	begin(&run, cluster, &op, 1);
+	assert_int_equal(proceed(&run), 0);
+	assert_true(run.is_committed);
+	assert_int_equal(fs_release(fs, file), STATUS_INCOMPLETE);
+	finish(&run);
+	assert_true(has_mark(cluster, file, HARNESS_SESSION));
+	assert_int_equal(fs_release(fs, file), 0);
+	assert_false(has_mark(cluster, file, HARNESS_SESSION));
+	assert_int_equal(fs_release(fs, file), 0);
+}
+
+/* Does the operation, which concerns one dirid elsewhere, pass a full disk there? It does not commit. */
+static bool spares_space(struct cluster *cluster, const struct op *op, uint64_t there)
+{
+	struct run run;
+	bool spares;
+
+	begin(&run, cluster, op, 1);
+	know(&run);
+	assert_int_equal(prepare(&run), 0);
+	spares = region_of(cluster, there)->spares_space;
+	finish(&run);
+	return spares;
+}
+
+static void removals_need_no_room(void **state)
+{
+	struct cluster *cluster = *state;
+	const uint64_t *d = cluster->directories;
+	struct op unlink = op_remove(OP_UNLINK, d[4], "g"), rmdir = op_remove(OP_RMDIR, d[4], "t");
+	struct op rename = op_rename(d[0], "f", d[4], "u", 0), link;
+	uint64_t file = (uint64_t)ino_of(cluster, d[0], "f");
+
+	link = op_link((int64_t)file, d[4], "h");
+	assert_int_equal(link_across(cluster, (int64_t)file, d[4], "g"), 0);
+	assert_int_equal(rename_across(cluster, d[0], "s", d[4], "t", 0), 0);
+	assert_true(spares_space(cluster, &unlink, file));
+	assert_true(spares_space(cluster, &rmdir, (uint64_t)ino_of(cluster, d[4], "t")));
+	assert_false(spares_space(cluster, &link, file));
+	assert_true(spares_space(cluster, &rename, d[0]));
+}
+
 /* As an operation of another region would: puts an entry into the directory. */
 static struct buf *new_entry(struct cluster *cluster, uint64_t directory, const char *name)
 {
@@ -1633,6 +1692,8 @@ int main(void)
 		TEST(the_younger_one_gives_way),
 		TEST(links_are_counted_together),
 		TEST(the_last_name_may_come_unexpectedly),
+		TEST(what_is_closed_before_it_is_held_is_not_left),
+		TEST(removals_need_no_room),
 		TEST(a_directory_is_removed_when_it_is_empty_for_sure),
 		TEST(one_directory_moves_at_a_time),
 		TEST(a_move_in_one_region_takes_the_tree),

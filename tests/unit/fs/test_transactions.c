@@ -811,6 +811,28 @@ static void a_copy_joins(void **state)
 	end_request_with(fixture, 0);
 }
 
+/* Evaluated again it could fail, for the leader may be another one by then; it is no reason to take the intents away. */
+static void a_copy_of_what_has_committed_needs_no_evaluation(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change *copy, *change = rename_at(fixture, 0, 1);
+	struct attempt attempt = prepare_all(fixture);
+
+	copy = run_op(fixture, 1, &rename_here,
+		&(struct transactions_change){.write = {.region = 1,
+						      .epoch_version = 3,
+						      .session = SESSION,
+						      .sequence = 1,
+						      .is_retry = true}});
+	put_committed(fixture, &attempt, THERE, YONDER);
+	end_write_with(fixture, 0);
+	assert_int_equal(fixture->write_count, 0);
+	expect_end(change, 0, 0);
+	expect_end(copy, 0, 0);
+	give_snapshot(fixture);
+	expect_resolutions(fixture, &attempt, true);
+}
+
 /* ---- Waiting ---- */
 
 static void intents_in_the_way_are_waited_for_and_the_oldest_goes_first(void **state)
@@ -840,6 +862,38 @@ static void intents_in_the_way_are_waited_for_and_the_oldest_goes_first(void **s
 		expect_end(&fixture->changes[i], 0, 0);
 	}
 	writer_close(&places);
+}
+
+/* Else it would put its intents after they were taken away, and the link that it came by has room for so many. */
+static void an_intent_is_not_put_after_the_end_of_its_attempt(void **state)
+{
+	static const struct attempt attempts[] = {{.anchor = THERE, .region = 2, .term = 8, .number = 1},
+		{.anchor = THERE, .region = 2, .term = 8, .number = 2}};
+	const struct intent intent = {
+		.kind = INTENT_INODE, .ino = HERE, .inode = {.generation = 1, .flags = INTENT_TOUCHES}};
+	const struct intent_place place = {.ino = HERE, .index = 0};
+	struct writer places = writer_growing(100), intents = writer_growing(100);
+	struct op prepare = {.kind = OP_PREPARE}, resolve = {.kind = OP_RESOLVE};
+	struct fixture *fixture = *state;
+
+	assert_int_equal(intent_encode(&intent, &intents), 0);
+	intent_place_encode(&place, &places);
+	for (uint32_t i = 0; i < 2; i++) {
+		prepare.prepare = (struct op_prepare){
+			.attempt = attempts[i], .age = {.asked = 9}, .intents = writer_written(&intents)};
+		run_op(fixture, i, &prepare, &(struct transactions_change){.write = {.region = 1}});
+		end_lacking_ends(fixture);
+	}
+	resolve.resolve = (struct op_resolve){.attempt = attempts[0], .places = writer_written(&places)};
+	run_op(fixture, 2, &resolve, &(struct transactions_change){.write = {.region = 1}});
+	end_write_with(fixture, 0);
+	expect_end(&fixture->changes[0], STATUS_NOT_READY, 0);
+	prepare = in_store(fixture);
+	assert_true(attempt_is_same(&prepare.prepare.attempt, &attempts[1]));
+	end_write_with(fixture, 0);
+	expect_end(&fixture->changes[1], 0, 0);
+	writer_close(&places);
+	writer_close(&intents);
 }
 
 static void only_so_many_wait(void **state)
@@ -1081,7 +1135,9 @@ int main(void)
 		TEST(nothing_is_over_while_it_may_be_in_the_log),
 		TEST(a_leader_of_another_region_or_term_does_not_know_it),
 		TEST(a_copy_joins),
+		TEST(a_copy_of_what_has_committed_needs_no_evaluation),
 		TEST(intents_in_the_way_are_waited_for_and_the_oldest_goes_first),
+		TEST(an_intent_is_not_put_after_the_end_of_its_attempt),
 		TEST(only_so_many_wait),
 		TEST(a_wait_ends_with_the_leadership_and_in_time),
 		TEST(what_has_gone_before_the_wait_began_ends_it),

@@ -325,6 +325,7 @@ static void late_fields_may_be_cut(void **state)
 #define DATA	 "what was found"
 #define FACTS	 "\6\0\0\0\0\0S\0\0"
 #define VERDICTS "\2\0"
+#define WALK	 "\1\xac\2\7\1\xad\2\0\xae\2\x80\x20\x80\x40" /* a place, one elsewhere, a link */
 
 static const struct recorded_question {
 	const char *name;
@@ -377,6 +378,13 @@ static const struct recorded_question {
 			.attempts = TEXT("\xac\2\1\7\1\xac\2\1\7\2"),
 			.size = 2},
 		{.count = sizeof VERDICTS - 1}},
+	{"usage",
+		{.kind = QUESTION_USAGE,
+			.ino = 300,
+			.places = TEXT("\xac\2\7\xad\2\0"),
+			.offset = QUESTION_USAGE_ENTRIES_MAX,
+			.size = QUESTION_USAGE_NEWS_MAX},
+		{.usage = {UINT64_C(1) << 40, 4096, 300, 20, {1000000000, 5}}}},
 };
 
 #define VARIANTS 1 /* of kinds that are there already: lookup_elsewhere */
@@ -422,7 +430,19 @@ static struct slice data_of(const struct recorded_question *recorded)
 		return slice_of(FACTS, sizeof FACTS - 1);
 	if (recorded->question.kind == QUESTION_ATTEMPTS)
 		return slice_of(VERDICTS, sizeof VERDICTS - 1);
+	if (recorded->question.kind == QUESTION_USAGE)
+		return slice_of(WALK, sizeof WALK - 1);
 	return slice_of(DATA, recorded->finding.count == sizeof DATA ? sizeof DATA : 0);
+}
+
+static void expect_walk(const struct usage_walk *walk, struct slice data)
+{
+	struct buf *again;
+
+	assert_int_equal(usage_walk_encode(walk, &again), 0);
+	assert_int_equal(again->size, data.size);
+	assert_memory_equal(again->data, data.data, data.size);
+	buf_unref(again);
 }
 
 static void expect_finding(struct slice bytes, const struct recorded_question *recorded)
@@ -430,16 +450,21 @@ static void expect_finding(struct slice bytes, const struct recorded_question *r
 	const struct question *question = &recorded->question;
 	char room[sizeof DATA] = "";
 	struct slice data = data_of(recorded);
-	struct finding finding = {.bytes = room, .begin = begin_entries};
+	struct usage_walk walk = {0};
+	struct finding finding = {.bytes = room, .begin = begin_entries, .walk = &walk};
 	struct buf *expected = encode_finding(recorded), *again;
 
 	assert_int_equal(finding_take(question, bytes, data, &finding), 0);
-	assert_memory_equal(room, data.size > 0 ? data.data : "", data.size);
+	if (question->kind == QUESTION_USAGE)
+		expect_walk(&walk, data);
+	else
+		assert_memory_equal(room, data.size > 0 ? data.data : "", data.size);
 	assert_int_equal(finding_encode(question, &finding, &again), 0);
 	assert_int_equal(again->size, expected->size);
 	assert_memory_equal(again->data, expected->data, again->size);
 	buf_unref(again);
 	buf_unref(expected);
+	usage_walk_close(&walk);
 }
 
 static void questions_stay(void **state)
@@ -548,6 +573,36 @@ static void the_inodes_of_a_question_are_whole(void **state)
 	expect_question(buf_slice(bytes), &question);
 	buf_unref(bytes);
 	free(inodes);
+}
+
+static void a_walk_is_whole(void **state)
+{
+	static const struct slice lists[] = {
+		TEXT(""), TEXT("\xac\2"), TEXT("\xad\2\0"), TEXT("\0\0\xac\2\0")};
+	struct question question = {.kind = QUESTION_USAGE, .ino = 300, .offset = 1, .size = 1};
+	struct usage_walk walk = {0};
+	struct buf *bytes;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		question.places = lists[i];
+		assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	}
+	question.places = (struct slice)TEXT("\xac\2\0");
+	question.offset = QUESTION_USAGE_ENTRIES_MAX + 1;
+	assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	question.offset = 1;
+	question.size = 0;
+	assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	question.size = 1;
+	bytes = encode_question(&question);
+	expect_question(buf_slice(bytes), &question);
+	buf_unref(bytes);
+	for (size_t size = 0; size < sizeof WALK - 1; size++)
+		if (size != 8) /* without the link */
+			assert_int_equal(usage_walk_decode(slice_of(WALK, size), &walk), STATUS_MALFORMED);
+	assert_int_equal(usage_walk_decode(slice_of("\0\0\0\1\1", 5), &walk), STATUS_MALFORMED);
+	usage_walk_close(&walk);
 }
 
 /* ---- Late fields ---- */
@@ -733,6 +788,7 @@ int main(void)
 		cmocka_unit_test(a_finding_may_be_longer),
 		cmocka_unit_test(an_answer_from_elsewhere_is_of_a_higher_version),
 		cmocka_unit_test(the_inodes_of_a_question_are_whole),
+		cmocka_unit_test(a_walk_is_whole),
 		cmocka_unit_test(a_late_field_brings_those_before_it),
 		cmocka_unit_test(entries_stay),
 		cmocka_unit_test(inodes_stay),

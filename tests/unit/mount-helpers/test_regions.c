@@ -112,11 +112,32 @@ static void the_best_description_stays(void **state)
 	cluster_regions_close(&regions);
 }
 
+static void steps_find_their_regions(void **state)
+{
+	Raftkv__PlannedStep planned[] = {
+		{.region = 9, .step = 2}, {.region = 1, .step = 3}, {.region = 5, .step = 4}};
+	Raftkv__PlannedStep *steps[] = {&planned[0], &planned[1], &planned[2]};
+	struct cluster_regions regions = {0};
+
+	(void)state;
+	take(&regions, describe(5, "", 1, 1));
+	take(&regions, describe(9, "k", 1, 1));
+	take(&regions, describe(7, "m", 1, 1));
+	cluster_regions_merge(&regions);
+	cluster_regions_set_steps(&regions, NULL, 0);
+	cluster_regions_set_steps(&regions, steps, 3);
+	assert_int_equal(regions.items[0]->step, 4);
+	assert_int_equal(regions.items[1]->step, 2);
+	assert_int_equal(regions.items[2]->step, 0);
+	cluster_regions_close(&regions);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_dirids_and_paths_are_told_apart),
 		cmocka_unit_test(the_best_description_stays),
+		cmocka_unit_test(steps_find_their_regions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

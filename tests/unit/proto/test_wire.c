@@ -40,6 +40,9 @@ static const ProtobufCMessageDescriptor *const messages[] = {
 	&raftkv__admin_request__descriptor,
 	&raftkv__admin_reply__descriptor,
 	&raftkv__split_request__descriptor,
+	&raftkv__region_step_request__descriptor,
+	&raftkv__region_step_reply__descriptor,
+	&raftkv__region_report__descriptor,
 	&raftkv__split_reply__descriptor,
 	&raftkv__regions_request__descriptor,
 	&raftkv__regions_reply__descriptor,
@@ -51,6 +54,7 @@ static const struct {
 	const char *name;
 } later[] = {
 	{&raftkv__peer_messages__descriptor, "message/PeerMessages.led_parent"},
+	{&raftkv__peer_messages__descriptor, "message/PeerMessages.alive"},
 	{&raftkv__read_reply__descriptor, "message/ReadReply.routes"},
 	{&raftkv__write_reply__descriptor, "message/WriteReply.routes"},
 	{&raftkv__routes_request__descriptor, "message/RoutesRequest.key"},
@@ -60,6 +64,9 @@ static const struct {
 	{&raftkv__admin_reply__descriptor, "message/AdminReply.key"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.split_dirid"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.nameless"},
+	{&raftkv__report_request__descriptor, "message/ReportRequest.regions"},
+	{&raftkv__report_reply__descriptor, "message/ReportReply.term"},
+	{&raftkv__overview_reply__descriptor, "message/OverviewReply.steps"},
 };
 
 /* ---- Values that name their field ---- */
@@ -360,6 +367,7 @@ static void numbers_stay(void **state)
 		FRAME_WRITE, FRAME_BEAT, FRAME_ROUTES, FRAME_REPORT, FRAME_STATS, FRAME_OVERVIEW, FRAME_ADMIN,
 		RAFTKV__ROLE__STORE, RAFTKV__ROLE__SNAPSHOT, RAFTKV__ROLE__CLIENT};
 	const int32_t later_numbers[] = {FRAME_SPLIT, FRAME_REGIONS};
+	const int32_t placement_numbers[] = {FRAME_REGION_STEP};
 	uint8_t bytes[sizeof numbers];
 	struct writer writer = writer_fixed(bytes, sizeof bytes);
 
@@ -371,6 +379,10 @@ static void numbers_stay(void **state)
 	for (size_t i = 0; i < COUNT_OF(later_numbers); i++)
 		writer_u32le(&writer, (uint32_t)later_numbers[i]);
 	wire_expect("message/numbers.split", writer_written(&writer));
+	writer = writer_fixed(bytes, sizeof bytes);
+	for (size_t i = 0; i < COUNT_OF(placement_numbers); i++)
+		writer_u32le(&writer, (uint32_t)placement_numbers[i]);
+	wire_expect("message/numbers.placement", writer_written(&writer));
 }
 
 int main(void)

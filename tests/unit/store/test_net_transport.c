@@ -487,6 +487,47 @@ static void nothing_is_said_before_the_others_know(void **state)
 	sim_cluster_close(&fixture.cluster);
 }
 
+static bool three_sleep(void *argument)
+{
+	struct fixture *fixture = argument;
+	uint64_t asleep = 0;
+
+	for (uint32_t store = 1; store <= STORES; store++) {
+		struct raftkv_stats stats;
+
+		raftkv_stats(sim_cluster_store(&fixture->cluster, store)->raftkv, &stats);
+		asleep += stats.asleep;
+	}
+	return asleep == STORES;
+}
+
+static bool somebody_leads(void *argument)
+{
+	return sim_cluster_leader(&((struct fixture *)argument)->cluster) > 0;
+}
+
+/* The stores of a region that sleeps send frames without messages, and miss them when a store dies. */
+static void stores_watch_each_other(void **state)
+{
+	struct net_transport_stats before, after;
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture, 130);
+	sim_cluster_write(&fixture.cluster, test_op_put("a", "1"), NULL);
+	assert_true(sim_run(fixture.cluster.world, 60 * (uint64_t)SIM_S, three_sleep, &fixture));
+	sim_cluster_run(&fixture.cluster, SIM_S);
+	before = stats_of(&fixture, 1);
+	sim_cluster_run(&fixture.cluster, 60 * (uint64_t)SIM_S);
+	after = stats_of(&fixture, 1);
+	assert_true(three_sleep(&fixture));
+	assert_int_equal(after.messages_sent, before.messages_sent);
+	assert_true(after.frames_sent >= before.frames_sent + 100);
+	sim_store_crash(sim_cluster_store(&fixture.cluster, sim_cluster_leader(&fixture.cluster)));
+	assert_true(sim_run(fixture.cluster.world, 10 * (uint64_t)SIM_S, somebody_leads, &fixture));
+	sim_cluster_close(&fixture.cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +540,7 @@ int main(void)
 		cmocka_unit_test(a_store_that_the_records_refuse_is_not_heard),
 		cmocka_unit_test(a_directory_that_lacks_a_life_is_refused),
 		cmocka_unit_test(nothing_is_said_before_the_others_know),
+		cmocka_unit_test(stores_watch_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,9 @@ static int set_up(void **state)
 		.shared_index = 77,
 		.is_tombstone = true,
 		.led_parent = true,
+		.word = PEER_WORD_WAKE,
+		.round = 5,
+		.incarnation = 6,
 	};
 	fixture->message = (struct raft_message){
 		.type = RAFT_MSG_APP,
@@ -132,6 +135,9 @@ static void every_field_comes_back(void **state)
 	assert_int_equal(envelope.shared_index, 77);
 	assert_true(envelope.is_tombstone);
 	assert_true(envelope.led_parent);
+	assert_int_equal(envelope.word, PEER_WORD_WAKE);
+	assert_int_equal(envelope.round, 5);
+	assert_int_equal(envelope.incarnation, 6);
 	raft_message_close(&message);
 	raftkv__peer_message__free_unpacked(head, NULL);
 	peer_message_free(peer_message);

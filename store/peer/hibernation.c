@@ -1,0 +1,325 @@
+#include "store/peer/hibernation.h"
+
+#include "proto/plant.h"
+#include "store/peer/peer_internal.h"
+
+bool hibernation_is_on(const struct peer *peer)
+{
+	return raw_node_is_hibernating(peer->raft_group);
+}
+
+static uint64_t hibernation_now(const struct peer *peer)
+{
+	return env_now(peer_engines(peer)->env);
+}
+
+static void count(struct peer *peer, bool is_asleep)
+{
+	if (peer->hibernation.is_counted == is_asleep)
+		return;
+	peer->hibernation.is_counted = is_asleep;
+	if (is_asleep)
+		atomic_fetch_add(&peer->shard->asleep, 1);
+	else
+		atomic_fetch_sub(&peer->shard->asleep, 1);
+}
+
+/* ---- Members ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t bit_of(const struct peer *peer, uint64_t id)
+{
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id == id)
+			return UINT64_C(1) << i;
+	return 0;
+}
+
+/* Whether all but this replica are among them. */
+static bool are_all(const struct peer *peer, uint64_t members)
+{
+	uint64_t all = UINT64_MAX >> (64 - peer->region.peer_count);
+
+	PLANT("hibernate:sleeps_behind", return true);
+	return (members | bit_of(peer, peer->id)) == all;
+}
+
+/* ---- What is pending -------------------------------------------------------------------------------------------- */
+
+static bool has_requests(const struct peer *peer)
+{
+	return evaluate_has_queued(&peer->evaluations) || peer->evaluations.parked_count > 0 ||
+	       peer->pending_reads.batch_count > 0 || peer->is_renewal_due;
+}
+
+static bool is_in_split(const struct peer *peer)
+{
+	return peer->splits_committed > 0 || peer->splitting || peer->held || peer->half || peer->awaiting ||
+	       peer->leads_until > 0 || peer->waits_until > 0;
+}
+
+static bool is_in_snapshot(const struct peer *peer)
+{
+	return peer->install || peer->is_empty || peer->sending.source || peer->refills ||
+	       peer->appends.full_since > 0;
+}
+
+/* Whether the whole log here, which ends at `index`, is applied and visible. */
+static bool has_applied(const struct peer *peer, uint64_t index)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	return raft.last_index == index && raft.applied == index && peer->applied.index == index;
+}
+
+static bool has_nothing_pending(const struct peer *peer, uint64_t index)
+{
+	return peer_is_quiet(peer) && !raw_node_has_ready(peer->raft_group) && has_applied(peer, index) &&
+	       !has_requests(peer) && !is_in_split(peer) && !is_in_snapshot(peer) &&
+	       !peer_is_replaying(peer) && !peer_is_quiet_voter(peer);
+}
+
+/* Whether the stores of all members are alive, and have not changed since that version. */
+static bool are_steady(const struct peer *peer, uint64_t since)
+{
+	bool are = true;
+
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id != peer->id)
+			are &= liveness_is_steady(
+				&peer_store(peer)->liveness, peer->region.peers[i].store, since);
+	return are;
+}
+
+static void sleep_since(struct peer *peer, uint64_t version)
+{
+	peer->hibernation.round = 0;
+	peer->hibernation.since = version;
+	raw_node_hibernate(peer->raft_group);
+	PLANT("hibernate:lease_kept", peer->lease.bound = UINT64_MAX; peer_publish(peer));
+	count(peer, hibernation_is_on(peer));
+}
+
+/* ---- Words ------------------------------------------------------------------------------------------------------ */
+
+static void say(struct peer *peer, const struct region_peer *to, enum peer_word word, uint64_t round)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	peer_send_word(peer, to, word, round,
+		&(struct raft_message){.to = to->id,
+			.from = peer->id,
+			.term = raft.hard_state.term,
+			.index = raft.last_index});
+}
+
+static void say_to_all(struct peer *peer, enum peer_word word, uint64_t round)
+{
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id != peer->id)
+			say(peer, &peer->region.peers[i], word, round);
+}
+
+/* ---- Waking ----------------------------------------------------------------------------------------------------- */
+
+static void end_round(struct peer *peer)
+{
+	peer->hibernation.active = hibernation_now(peer);
+	peer->hibernation.round = 0;
+}
+
+/* It is awake, and was asleep. */
+static void on_woken(struct peer *peer, bool is_by_leader)
+{
+	end_round(peer);
+	count(peer, false);
+	peer->leader_heard = peer->hibernation.active;
+	if (peer->role != RAFT_LEADER && !is_by_leader)
+		say_to_all(peer, PEER_WORD_WAKE, 0);
+	shard_mark(peer->shard, peer);
+}
+
+/* Raft's timers count from its present, so it moves there first. */
+static void wake(struct peer *peer)
+{
+	peer_tick(peer);
+	raw_node_wake(peer->raft_group);
+	on_woken(peer, false);
+}
+
+void hibernation_wake(struct peer *peer)
+{
+	PLANT("hibernate:request_unheard", return );
+	if (hibernation_is_on(peer))
+		wake(peer);
+	else
+		end_round(peer);
+}
+
+/* Whether Raft follows the sender of the message. */
+static bool is_of_own_leader(const struct peer *peer, const struct raft_message *message)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	return raft.soft_state.leader == message->from && raft.hard_state.term == message->term;
+}
+
+void hibernation_on_stepped(struct peer *peer, bool was_asleep, const struct raft_message *message)
+{
+	if (peer->role == RAFT_LEADER)
+		peer->hibernation.heard |= bit_of(peer, message->from);
+	if (was_asleep && !hibernation_is_on(peer))
+		on_woken(peer, is_of_own_leader(peer, message));
+	else if (!was_asleep && message->type == RAFT_MSG_READ_INDEX)
+		end_round(peer);
+}
+
+void hibernation_on_sent(struct peer *peer)
+{
+	peer->hibernation.round = 0;
+	peer->hibernation.heard = 0;
+}
+
+bool hibernation_look(struct peer *peer)
+{
+	if (!peer_is_here(peer) || !hibernation_is_on(peer) || are_steady(peer, peer->hibernation.since))
+		return false;
+	wake(peer);
+	return true;
+}
+
+/* ---- Falling asleep --------------------------------------------------------------------------------------------- */
+
+static bool is_allowed(const struct peer *peer)
+{
+	const struct raftkv_options *options = &peer_store(peer)->options;
+
+	return options->transport && !options->hibernation_is_off;
+}
+
+/* The word comes from the store as it is now, and not from an earlier incarnation. */
+static bool is_present(
+	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	return is_of_own_leader(peer, message) && message->from != peer->id &&
+	       liveness_incarnation(&peer_store(peer)->liveness, envelope->from.store) ==
+		       envelope->incarnation;
+}
+
+static void on_sleep(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	uint64_t version = liveness_version(&peer_store(peer)->liveness);
+	bool are_alive = is_allowed(peer) && are_steady(peer, version);
+
+	if (!are_alive || !is_present(peer, envelope, message) || !has_nothing_pending(peer, message->index))
+		return;
+	sleep_since(peer, version);
+	shard_mark(peer->shard, peer);
+	say(peer, &envelope->from, PEER_WORD_ASLEEP, envelope->round);
+}
+
+static bool leader_may_sleep(const struct peer *peer)
+{
+	return peer_is_serving(peer) && has_nothing_pending(peer, peer->applied.index) &&
+	       raw_node_can_hibernate(peer->raft_group);
+}
+
+static void on_asleep(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	if (peer->hibernation.round == 0 || envelope->round != peer->hibernation.round ||
+		message->term != peer->term)
+		return;
+	peer->hibernation.asleep |= bit_of(peer, message->from);
+	shard_mark(peer->shard, peer);
+}
+
+/* The sender is awake: if it had answered, that does not count. */
+static void on_wake(struct peer *peer)
+{
+	if (hibernation_is_on(peer))
+		wake(peer);
+	else
+		peer->hibernation.round = 0;
+}
+
+void hibernation_hear(
+	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	switch (envelope->word) {
+	case PEER_WORD_SLEEP:
+		on_sleep(peer, envelope, message);
+		break;
+	case PEER_WORD_ASLEEP:
+		on_asleep(peer, envelope, message);
+		break;
+	case PEER_WORD_WAKE:
+		on_wake(peer);
+		break;
+	case PEER_WORD_NONE:
+		break;
+	}
+}
+
+/* ---- The leader ------------------------------------------------------------------------------------------------- */
+
+/* An entry is work, whoever asked for it. */
+static void note_entries(struct peer *peer)
+{
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	if (raft.last_index == peer->hibernation.index)
+		return;
+	peer->hibernation.index = raft.last_index;
+	end_round(peer);
+}
+
+static void begin_round(struct peer *peer, uint64_t now)
+{
+	struct hibernation *hibernation = &peer->hibernation;
+	uint64_t idle = peer_store(peer)->options.idle_ms * NS_PER_MS;
+
+	if (now - hibernation->active < idle || now - hibernation->spoken < idle / 2 ||
+		!are_all(peer, hibernation->heard) || !leader_may_sleep(peer))
+		return;
+	hibernation->since = liveness_version(&peer_store(peer)->liveness);
+	hibernation->spoken = now;
+	hibernation->asleep = 0;
+	if (!are_steady(peer, hibernation->since))
+		return;
+	hibernation->round = ++hibernation->last_round;
+	say_to_all(peer, PEER_WORD_SLEEP, hibernation->round);
+}
+
+/* A change of the membership is an entry, so it has ended the round. */
+static void end_if_all_sleep(struct peer *peer)
+{
+	struct hibernation *hibernation = &peer->hibernation;
+
+	if (are_all(peer, hibernation->asleep) && leader_may_sleep(peer) &&
+		are_steady(peer, hibernation->since))
+		sleep_since(peer, hibernation->since);
+}
+
+void hibernation_go_on(struct peer *peer)
+{
+	if (peer_is_alone(peer) && raw_node_can_hibernate(peer->raft_group))
+		raw_node_hibernate(peer->raft_group);
+	count(peer, hibernation_is_on(peer));
+	if (peer->role != RAFT_LEADER || hibernation_is_on(peer) || peer_is_alone(peer) || !is_allowed(peer))
+		return;
+	note_entries(peer);
+	if (peer->hibernation.round > 0)
+		end_if_all_sleep(peer);
+	else
+		begin_round(peer, hibernation_now(peer));
+}
+
+void hibernation_end(struct peer *peer)
+{
+	count(peer, false);
+}

@@ -1,0 +1,213 @@
+/* fs/server/region_reports: which regions a store tells to a coordinator, page by page, and when again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/server/region_report_message.h"
+#include "fs/server/region_reports.h"
+#include "proto/status.h"
+#include "tests/lib/fake_raftkv.h"
+#include "tests/lib/sim_env.h"
+#include "tests/lib/test.h"
+
+#define REGIONS (2 * REGION_REPORTS_PAGE + 40)
+
+struct stage {
+	struct sim_world *world;
+	struct env_loop *loop;
+	struct raftkv *raftkv;
+	struct region regions[REGIONS];
+	struct region_reports *reports;
+	bool is_ready;
+};
+
+static void stage_begin(struct stage *stage)
+{
+	struct env *env;
+
+	*stage = (struct stage){.world = sim_world_new(1)};
+	env = sim_node_start(sim_node_new(stage->world, "store"));
+	assert_int_equal(env_loop_new(env, "loop", &stage->loop), 0);
+	assert_int_equal(env_loop_start(stage->loop), 0);
+	stage->raftkv = fake_raftkv_new(&(struct fake_raftkv_options){.loop = stage->loop, .seed = 1});
+	for (uint32_t i = 0; i < REGIONS; i++)
+		stage->regions[i] =
+			(struct region){.id = REGIONS - i, .epoch = {.version = 5, .conf_version = 6}};
+	fake_raftkv_set_regions(stage->raftkv, stage->regions, REGIONS);
+	stage->reports = region_reports_new(
+		&(struct region_reports_options){.loop = stage->loop, .raftkv = stage->raftkv, .store = 1});
+	assert_non_null(stage->reports);
+}
+
+static void stage_end(struct stage *stage)
+{
+	region_reports_free(stage->reports);
+	fake_raftkv_free(stage->raftkv);
+	sim_world_free(stage->world);
+}
+
+static void on_ready(void *argument)
+{
+	((struct stage *)argument)->is_ready = true;
+}
+
+static bool is_ready(void *argument)
+{
+	return ((const struct stage *)argument)->is_ready;
+}
+
+static struct region_reports_page prepare(struct stage *stage, uint64_t term)
+{
+	stage->is_ready = false;
+	region_reports_prepare(stage->reports, term, on_ready, stage);
+	assert_true(sim_run(stage->world, 60 * (uint64_t)SIM_S, is_ready, stage));
+	return region_reports_page(stage->reports);
+}
+
+static struct region_reports_page tell(struct stage *stage, uint64_t term)
+{
+	struct region_reports_page page = prepare(stage, term);
+
+	region_reports_end(stage->reports, true);
+	return page;
+}
+
+/* All of a term. */
+static void tell_all(struct stage *stage, uint64_t term)
+{
+	bool told[REGIONS + 1] = {false};
+	uint32_t count = 0, pages = 0;
+	struct region_reports_page page;
+
+	do {
+		page = tell(stage, term);
+		assert_int_equal(page.term, term);
+		assert_int_equal(page.begins, pages++ == 0);
+		assert_int_equal(page.ends, !page.has_more);
+		for (uint32_t i = 0; i < page.count; i++) {
+			assert_int_equal(page.reports[i].epoch.version, 5);
+			assert_int_equal(page.reports[i].leader, 1);
+			assert_int_equal(page.reports[i].replica_count, 1);
+			count += !told[page.reports[i].region];
+			told[page.reports[i].region] = true;
+		}
+	} while (page.has_more);
+	assert_int_equal(count, REGIONS);
+	assert_int_equal(pages, 3);
+}
+
+static void all_regions_are_told_to_each_new_coordinator(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	tell_all(&stage, 3);
+	tell_all(&stage, 4);
+	stage_end(&stage);
+}
+
+static bool has_region(const struct region_reports_page *page, uint64_t region)
+{
+	for (uint32_t i = 0; i < page->count; i++)
+		if (page->reports[i].region == region)
+			return true;
+	return false;
+}
+
+/* So does each region, in turn, that has not changed. */
+static void what_has_changed_is_told_until_it_is_taken(void **state)
+{
+	struct region_reports_page page;
+	struct stage stage;
+	bool told[REGIONS + 1] = {false};
+
+	(void)state;
+	stage_begin(&stage);
+	tell_all(&stage, 3);
+	stage.regions[300].epoch.conf_version++;
+	for (int i = 0; i < 3; i++) {
+		page = prepare(&stage, 3);
+		assert_true(has_region(&page, stage.regions[300].id));
+		assert_in_range(page.count, 1, 1 + REGION_REPORTS_AGAIN);
+		assert_false(page.begins || page.ends || page.has_more);
+		region_reports_end(stage.reports, i == 2);
+	}
+	for (uint32_t i = 0; i < REGIONS / REGION_REPORTS_AGAIN + 1; i++) {
+		page = tell(&stage, 3);
+		assert_int_equal(page.count, REGION_REPORTS_AGAIN);
+		for (uint32_t k = 0; k < page.count; k++)
+			told[page.reports[k].region] = true;
+	}
+	for (uint32_t i = 1; i <= REGIONS; i++)
+		assert_true(told[i]);
+	stage_end(&stage);
+}
+
+static void a_first_page_that_is_lost_comes_again(void **state)
+{
+	struct region_reports_page page;
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	for (int i = 0; i < 2; i++) {
+		page = prepare(&stage, 3);
+		assert_true(page.begins);
+		assert_int_equal(page.count, REGION_REPORTS_PAGE);
+		region_reports_end(stage.reports, false);
+	}
+	tell_all(&stage, 3);
+	stage_end(&stage);
+}
+
+/* ---- Messages ---- */
+
+static void reports_arrive_as_they_were_sent(void **state)
+{
+	const struct region_report_replica replicas[] = {{.id = 1, .store = 5, .roles = REGION_VOTER},
+		{.id = 70, .store = 6, .roles = REGION_LEARNER, .flags = REGION_REPLICA_IS_BEHIND}};
+	const struct region_report reports[] = {{.region = 3,
+							.epoch = {.version = 1, .conf_version = 2},
+							.term = 9,
+							.bytes = 1000,
+							.replica_count = 2,
+							.replicas = replicas},
+		{.region = 4, .term = 8, .replica_count = 1, .replicas = replicas}};
+	Raftkv__ReportRequest request = RAFTKV__REPORT_REQUEST__INIT;
+	struct region_reports_packed packed;
+	struct region_reports_unpacked unpacked;
+
+	(void)state;
+	request.store = 5;
+	assert_int_equal(region_reports_pack(&request, reports, 2, &packed), 0);
+	assert_int_equal(region_reports_unpack(&request, &unpacked), 0);
+	assert_int_equal(unpacked.count, 2);
+	assert_int_equal(unpacked.reports[0].region, 3);
+	assert_int_equal(unpacked.reports[0].epoch.conf_version, 2);
+	assert_int_equal(unpacked.reports[0].term, 9);
+	assert_int_equal(unpacked.reports[0].leader, 5);
+	assert_int_equal(unpacked.reports[0].bytes, 1000);
+	assert_int_equal(unpacked.reports[0].replica_count, 2);
+	assert_int_equal(unpacked.reports[0].replicas[1].id, 70);
+	assert_int_equal(unpacked.reports[0].replicas[1].store, 6);
+	assert_int_equal(unpacked.reports[0].replicas[1].roles, REGION_LEARNER);
+	assert_int_equal(unpacked.reports[0].replicas[1].flags, REGION_REPLICA_IS_BEHIND);
+	assert_int_equal(unpacked.reports[0].replicas[0].flags, 0);
+	assert_int_equal(unpacked.reports[1].replicas[0].id, 1);
+	region_reports_unpacked_free(&unpacked);
+	request.regions[1]->epoch = NULL;
+	assert_int_equal(region_reports_unpack(&request, &unpacked), STATUS_MALFORMED);
+	region_reports_packed_free(&packed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_regions_are_told_to_each_new_coordinator),
+		cmocka_unit_test(what_has_changed_is_told_until_it_is_taken),
+		cmocka_unit_test(a_first_page_that_is_lost_comes_again),
+		cmocka_unit_test(reports_arrive_as_they_were_sent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
