@@ -14,12 +14,12 @@
 #include "tests/sim/work.h"
 
 #define PLACES	  3u
-#define NAMES	  3u /* in a place */
+#define NAMES	  2u /* in a place */
 #define SLOTS	  (PLACES * NAMES)
 #define FILES_MAX 62u /* in all; their numbers begin at 1 */
-#define FILES_NEW 4u /* the last ones: these are linked and looked at */
+#define FILES_NEW 3u /* the last ones: these are linked and looked at */
 
-enum { MAKE, UNLINK, LINK, RENAME, LOOK, STAT, LIST };
+enum { MAKE, UNLINK, LINK, RENAME, LOOK, STAT };
 
 /* All slots in one history: its state has the number of the file in each slot, in six bits; 0: the slot is free. A file tells
  * its number by its permissions. */
@@ -28,6 +28,8 @@ struct links {
 	uint64_t places[PLACES]; /* ino */
 	uint64_t files[FILES_MAX + 1]; /* ino; 0: no answer has told it */
 	uint64_t made;
+	uint64_t seen[SLOTS]; /* the file in each, as some answer told */
+	uint64_t victim; /* the file whose name was to be removed last: it is linked meanwhile */
 	struct history history;
 };
 
@@ -48,7 +50,7 @@ static uint64_t place_of(const struct actor *actor, uint64_t slot)
 
 static struct slice name_of(uint64_t slot)
 {
-	static const char *const names[NAMES] = {"a", "b", "c"};
+	static const char *const names[NAMES] = {"a", "b"};
 
 	return slice_of(names[slot % NAMES], 1);
 }
@@ -94,7 +96,7 @@ static void on_changed(struct actor *actor, const struct answer *answer)
 static void on_made(struct actor *actor, const struct answer *answer)
 {
 	if (answer->kind == ANSWER_DONE && answer->error == 0)
-		learn(actor, &answer->reply->attributes);
+		links_of(actor)->seen[actor->value] = learn(actor, &answer->reply->attributes);
 	on_changed(actor, answer);
 }
 
@@ -106,7 +108,7 @@ static void on_looked_up(struct actor *actor, const struct answer *answer)
 
 	expect(actor, answer);
 	if (answer->kind == ANSWER_DONE && answer->error == 0)
-		file = learn(actor, &answer->finding->attributes);
+		file = links->seen[actor->value] = learn(actor, &answer->finding->attributes);
 	actor_enter(actor, answer, file);
 	if (file > 0) {
 		links->history.operations[actor->other].argument = file;
@@ -124,39 +126,15 @@ static void on_looked_at(struct actor *actor, const struct answer *answer)
 	work_finish(actor);
 }
 
-static void take_name(struct actor *actor, struct slice name, uint64_t ino)
-{
-	const char *text = name.data;
-
-	(void)ino;
-	if (name.size != 1 || text[0] < 'a' || text[0] >= 'a' + (int)NAMES)
-		violation("links: there is a name that nobody made");
-	if (actor->mask >> (text[0] - 'a') & 1)
-		violation("links: a directory has the name %c twice", text[0]);
-	actor->mask |= UINT64_C(1) << (text[0] - 'a');
-}
-
-static void on_listed(struct actor *actor, const struct answer *answer)
-{
-	work_expect(actor, answer, "a list");
-	actor_enter(actor, answer, actor->mask);
-	work_finish(actor);
-}
-
 /* ---- Operations ---- */
 
 static void look_up(struct actor *actor, uint64_t slot)
 {
 	memcpy(actor->name, name_of(slot).data, 2);
+	actor->value = slot;
 	actor->other = ask(actor, STAT, 0, 0);
 	ask(actor, LOOK, slot, 0);
 	actor_lookup(actor, place_of(actor, slot), actor->name, on_looked_up);
-}
-
-static void list(struct actor *actor, uint64_t place)
-{
-	ask(actor, LIST, place, 0);
-	actor_list(actor, links_of(actor)->places[place], take_name, on_listed);
 }
 
 static void make(struct actor *actor, uint64_t slot)
@@ -168,6 +146,7 @@ static void make(struct actor *actor, uint64_t slot)
 			.mode = S_IFREG | (uint32_t)file,
 			.exclusive = true}};
 
+	actor->value = slot;
 	ask(actor, MAKE, file, slot);
 	actor_call(actor, &op, NULL, on_made);
 }
@@ -177,6 +156,7 @@ static void unlink_slot(struct actor *actor, uint64_t slot)
 	const struct op op = {
 		.kind = OP_UNLINK, .remove = {.parent = place_of(actor, slot), .name = name_of(slot)}};
 
+	links_of(actor)->victim = links_of(actor)->seen[slot];
 	ask(actor, UNLINK, slot, 0);
 	actor_call(actor, &op, NULL, on_changed);
 }
@@ -208,12 +188,13 @@ static void rename_slot(struct actor *actor, uint64_t from, uint64_t to)
 /* One of the last; 0: it is not known. */
 static uint64_t draw_file(const struct actor *actor)
 {
-	uint64_t made = links_of(actor)->made, back;
+	const struct links *links = links_of(actor);
+	uint64_t file = links->victim;
 
-	if (made == 0)
-		return 0;
-	back = work_random(actor->work, made < FILES_NEW ? made : FILES_NEW);
-	return links_of(actor)->files[made - back] > 0 ? made - back : 0;
+	if (links->made > 0 && (file == 0 || work_random(actor->work, 2) == 0))
+		file = links->made -
+		       work_random(actor->work, links->made < FILES_NEW ? links->made : FILES_NEW);
+	return links->files[file] > 0 ? file : 0;
 }
 
 static void begin_on_file(struct actor *actor, uint64_t file, uint64_t slot)
@@ -240,10 +221,8 @@ static void begin(struct actor *actor)
 		rename_slot(actor, slot, other);
 	else if (choice < 13 && file > 0)
 		begin_on_file(actor, file, slot);
-	else if (choice < 15)
-		look_up(actor, slot);
 	else
-		list(actor, slot / NAMES);
+		look_up(actor, slot);
 }
 
 /* ---- The work ---- */
@@ -287,15 +266,6 @@ static uint64_t count_names(uint64_t state, uint64_t file)
 	return count;
 }
 
-static uint64_t names_in(uint64_t state, uint64_t place)
-{
-	uint64_t mask = 0;
-
-	for (uint64_t i = 0; i < NAMES; i++)
-		mask |= (uint64_t)(file_in(state, place * NAMES + i) > 0) << i;
-	return mask;
-}
-
 /* The error; 0: it is done. */
 static uint64_t do_rename(uint64_t from, uint64_t to, uint64_t flags, uint64_t *state)
 {
@@ -330,19 +300,12 @@ static bool do_link(const struct history_operation *operation, uint64_t *state)
 	}
 }
 
-static uint64_t do_make(uint64_t file, uint64_t slot, uint64_t *state)
+/* Makes the file there, or removes what is there (`file` 0). */
+static uint64_t do_name(uint64_t file, uint64_t slot, uint64_t *state)
 {
-	if (file_in(*state, slot) > 0)
-		return EEXIST;
+	if ((file_in(*state, slot) > 0) == (file > 0))
+		return file > 0 ? EEXIST : ENOENT;
 	*state = put(*state, slot, file);
-	return 0;
-}
-
-static uint64_t do_unlink(uint64_t slot, uint64_t *state)
-{
-	if (file_in(*state, slot) == 0)
-		return ENOENT;
-	*state = put(*state, slot, 0);
 	return 0;
 }
 
@@ -352,17 +315,15 @@ static uint64_t do_one(const struct history_operation *operation, uint64_t *stat
 
 	switch (operation->kind) {
 	case MAKE:
-		return do_make(argument, operation->other, state);
+		return do_name(argument, operation->other, state);
 	case UNLINK:
-		return do_unlink(argument, state);
+		return do_name(0, argument, state);
 	case RENAME:
 		return do_rename(argument & 255, operation->other, argument >> 8, state);
 	case LOOK:
 		return file_in(*state, argument);
-	case STAT:
-		return count_names(*state, argument);
 	default:
-		return names_in(*state, argument);
+		return count_names(*state, argument);
 	}
 }
 
@@ -379,7 +340,7 @@ static bool step(const struct history_operation *operation, uint64_t state, uint
 static const char *name(const struct history_operation *operation, char *text, size_t size)
 {
 	static const char *const verbs[] = {"make file", "unlink slot", "link file", "rename slot",
-		"look up slot", "count links of file", "list place"};
+		"look up slot", "count links of file"};
 
 	snprintf(text, size, "%s %" PRIu64 " (%" PRIu64 ", flags %" PRIu64 ") -> %" PRIu64,
 		verbs[operation->kind], operation->argument & 255, operation->other, operation->argument >> 8,

@@ -17,7 +17,7 @@
 #define TOP	(NESTS + 1) /* the work's own directory */
 #define IS_GONE UINT64_MAX /* what a list of a directory that is gone gives */
 
-enum { MAKE, REMOVE, MOVE, MAKE_FILE, REMOVE_FILE, HAS, LIST };
+enum { MAKE, REMOVE, MOVE, MAKE_FILE, REMOVE_FILE, LIST };
 
 /* All of them in one history: its state has four bits for the place of each directory (0: it is nowhere), from bit 0 on,
  * and from bit FILES on one for each, whether its file is there. */
@@ -28,6 +28,9 @@ struct nests {
 	uint64_t inos[TOP + 1]; /* by number; 0: no answer has told it */
 	uint64_t seen[NESTS + 1]; /* the place of each, as some answer told; what is tried is mostly there */
 	uint64_t made;
+	uint64_t victim; /* the last one that was to be removed: others are moved there meanwhile */
+	uint64_t moved,
+		moved_to; /* the last move: another that would make a loop of both is tried meanwhile */
 	struct history history;
 };
 
@@ -88,13 +91,6 @@ static void on_moved(struct actor *actor, const struct answer *answer)
 {
 	if (answer->kind == ANSWER_DONE && answer->error == 0)
 		nests_of(actor)->seen[actor->value] = actor->other;
-	finish(actor, answer);
-}
-
-static void on_looked_up(struct actor *actor, const struct answer *answer)
-{
-	if (answer->kind == ANSWER_DONE && answer->error == 0)
-		learn(actor, actor->value, answer->finding->attributes.ino, actor->other);
 	finish(actor, answer);
 }
 
@@ -163,7 +159,7 @@ static void remove_one(struct actor *actor, uint64_t nest, uint64_t place)
 
 static void move(struct actor *actor, uint64_t nest, uint64_t from, uint64_t to)
 {
-	const struct nests *nests = nests_of(actor);
+	struct nests *nests = nests_of(actor);
 	struct slice name = name_nest(actor, nest);
 	const struct op op = {.kind = OP_RENAME,
 		.rename = {.parent = nests->inos[from],
@@ -171,15 +167,10 @@ static void move(struct actor *actor, uint64_t nest, uint64_t from, uint64_t to)
 			.new_parent = nests->inos[to],
 			.new_name = name}};
 
+	nests->moved = nest;
+	nests->moved_to = to;
 	ask(actor, MOVE, nest, from << 8 | to);
 	actor_call(actor, &op, NULL, on_moved);
-}
-
-static void look_up(struct actor *actor, uint64_t nest, uint64_t place)
-{
-	ask(actor, HAS, nest, place);
-	name_nest(actor, nest);
-	actor_lookup(actor, nests_of(actor)->inos[place], actor->name, on_looked_up);
 }
 
 static void list(struct actor *actor, uint64_t place)
@@ -196,26 +187,44 @@ static uint64_t draw_place(const struct actor *actor)
 	return nests_of(actor)->inos[place] > 0 ? place : TOP;
 }
 
+/* The move that makes a loop of the last one, if neither sees the other: what the last goes into, from above it, into
+ * what is below the last. Two that have a directory in common could not be at the same time in any case. */
+static bool draw_loop(const struct actor *actor, uint64_t *nest, uint64_t *to)
+{
+	const struct nests *nests = nests_of(actor);
+	uint64_t above = nests->moved_to < TOP ? nests->seen[nests->moved_to] : 0;
+
+	for (uint64_t below = 1; above > 0 && above < TOP && below <= NESTS; below++) {
+		if (below == above || nests->seen[below] != nests->moved || nests->inos[below] == 0)
+			continue;
+		*nest = above;
+		*to = below;
+		return true;
+	}
+	return false;
+}
+
 static void begin(struct actor *actor)
 {
 	struct nests *nests = nests_of(actor);
 	uint64_t nest = 1 + work_random(actor->work, nests->made);
 	uint64_t place = draw_place(actor), to = draw_place(actor), choice = work_random(actor->work, 20);
 
+	if ((choice < 2 || choice > 6 || !draw_loop(actor, &nest, &to)) && choice % 2 == 0 &&
+		nests->inos[nests->victim] > 0)
+		to = nests->victim;
 	if (choice < 11 && nests->seen[nest] > 0 && work_random(actor->work, 8) > 0)
 		place = nests->seen[nest];
 	if (choice == 0 && nests->made < NESTS)
-		make(actor, ++nests->made, place);
+		make(actor, ++nests->made, to);
 	else if (choice == 1)
-		remove_one(actor, nest, place);
+		remove_one(actor, nests->victim = nest, place);
 	else if (choice < 11 && place != to)
 		move(actor, nest, place, to);
 	else if (choice < 14)
-		make(actor, 0, place);
-	else if (choice < 16)
+		make(actor, 0, to);
+	else if (choice < 17)
 		remove_one(actor, 0, place);
-	else if (choice < 18)
-		look_up(actor, nest, place);
 	else
 		list(actor, place);
 }
@@ -338,8 +347,6 @@ static uint64_t do_one(const struct history_operation *operation, uint64_t *stat
 	case MAKE_FILE:
 	case REMOVE_FILE:
 		return do_file(operation->kind == MAKE_FILE, place, state);
-	case HAS:
-		return place_of(*state, nest) == place ? 0 : ENOENT;
 	default:
 		return do_list(*state, place);
 	}
@@ -354,7 +361,7 @@ static bool step(const struct history_operation *operation, uint64_t state, uint
 static const char *name(const struct history_operation *operation, char *text, size_t size)
 {
 	static const char *const verbs[] = {
-		"make", "remove", "move", "make the file of", "remove the file of", "look for", "list"};
+		"make", "remove", "move", "make the file of", "remove the file of", "list"};
 
 	snprintf(text, size, "%s n%" PRIu64 " in %" PRIu64 " %" PRIu64 " -> %" PRIx64, verbs[operation->kind],
 		operation->argument, operation->other >> 8, operation->other & 255, operation->result);

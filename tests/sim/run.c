@@ -159,6 +159,14 @@ static void sweep(struct run *run, struct mount *mount, struct work *work,
 	free(actor.bytes);
 }
 
+static void split_first(struct run *run)
+{
+	for (uint32_t i = 0; i < run->splits.first; i++) {
+		splits_ask(&run->splits);
+		run_until(run, 50 * SIM_MS, never);
+	}
+}
+
 static void prepare(struct run *run)
 {
 	for (uint32_t i = 0; i < NODES; i++)
@@ -168,6 +176,7 @@ static void prepare(struct run *run)
 	for (uint32_t i = 0; i < run->work_count; i++)
 		sweep(run, &run->cluster.mounts[0], run->works[i], run->works[i]->kind->prepare,
 			"the works have their files");
+	split_first(run);
 }
 
 /* The actors work, things go wrong. */

@@ -2,7 +2,7 @@
  * run.h: one seed: three stores, two mounts, actors, faults.
  *
  *  1. Everything starts, without a fault, and the works make their files.
- *  2. Safety: the actors do their operations under faults. In half of the seeds regions are split, from the beginning on.
+ *  2. Safety: the actors do their operations under faults. In most seeds regions are split, from the beginning on.
  *  3. Liveness: all faults end; within a bound of virtual time every operation under way must be answered.
  *  4. The works read what is left through both mounts and check all answers; the replicas must have become equal.
  *  5. Everything stops in good order; fsck finds nothing on any disk, and no operation across regions left anything there.

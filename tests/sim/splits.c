@@ -11,7 +11,8 @@
 #include "proto/container.h"
 #include "store/rows/keys.h"
 
-#define LED_MAX 64u
+#define LED_MAX	  64u
+#define FIRST_MAX 12u
 
 static uint64_t draw(struct splits *splits, uint64_t below)
 {
@@ -21,9 +22,10 @@ static uint64_t draw(struct splits *splits, uint64_t below)
 void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowed)
 {
 	*splits = (struct splits){.cluster = cluster, .next = CLUSTER_NEVER};
-	if (!are_allowed || draw(splits, 2) == 0)
+	if (!are_allowed || draw(splits, 8) == 0)
 		return;
 	splits->every = (50 * SIM_MS) << draw(splits, 7);
+	splits->first = draw(splits, 3) > 0 ? 1 + (uint32_t)draw(splits, FIRST_MAX) : 0;
 	splits->next = 0;
 }
 
@@ -142,7 +144,7 @@ static void ask(struct splits *splits, const struct led *led, struct slice key)
 	buf_unref(asked->split.key);
 }
 
-static void split_one(struct splits *splits)
+void splits_ask(struct splits *splits)
 {
 	struct region range = {0};
 	struct led led;
@@ -166,7 +168,7 @@ uint64_t splits_step(struct splits *splits)
 
 	if (splits->next > now)
 		return splits->next;
-	split_one(splits);
+	splits_ask(splits);
 	splits->next = splits->asked < SPLITS_MAX ? now + 1 + draw(splits, 2 * splits->every) : CLUSTER_NEVER;
 	return splits->next;
 }

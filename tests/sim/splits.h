@@ -1,6 +1,7 @@
 /*
- * splits.h: splits regions while a run goes on. Each seed chooses whether it does so, and how often. A region is split at
- * a directory that it has, or anywhere.
+ * splits.h: splits regions while a run goes on. Each seed chooses whether it does so, and how often; and how many it has
+ * before the actors begin, so that those that are fast meet several regions, too. A region is split at a directory that it
+ * has, or anywhere.
  */
 #ifndef RAFTKV_TESTS_SIM_SPLITS_H
 #define RAFTKV_TESTS_SIM_SPLITS_H
@@ -13,6 +14,7 @@ struct splits {
 	struct cluster *cluster;
 	uint64_t every; /* ns between two, about; 0: never */
 	uint64_t next; /* world time; CLUSTER_NEVER */
+	uint32_t first; /* splits before the actors begin */
 	uint32_t asked; /* splits that were asked for */
 	uint32_t done; /* that a leader has said were carried out */
 };
@@ -21,5 +23,7 @@ struct splits {
 void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowed);
 /* Called between events: asks for a split that is due. Returns when the next one is. */
 uint64_t splits_step(struct splits *splits);
+/* Asks for one now, which may be refused. */
+void splits_ask(struct splits *splits);
 
 #endif
