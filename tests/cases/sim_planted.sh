@@ -56,16 +56,16 @@ grace:others_not_asked           20 --works openers # 1
 grace:cut_short                  50 --works openers # 3
 grace:open_files_unsaid          50 --works openers # 3
 intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 5
-intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 7
-intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 537
-intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 2
-intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 6
-reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 35
-reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 7
-transact:facts_not_checked      100 --works transfers --faults transfer,delay,leader-cut # 5
-transact:tree_not_taken         150 --works nests --faults transfer,delay,leader-cut # 55
-transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 2
-transactions:done_is_committed  100 --works links --faults transfer,delay,leader-cut # 21
+intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 9
+intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 8
+intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 1
+intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 5
+reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 9
+reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 5
+transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 170
+transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 116
+transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 1
+transactions:done_is_committed  100 --works links --faults transfer,delay,leader-cut # 8
 BUGS
 echo "$caught caught"
 exit $status

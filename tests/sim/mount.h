@@ -28,7 +28,7 @@ struct mount {
 	struct logger logger;
 	struct store_list seeds;
 	enum remote_reads reads;
-	uint32_t timeo_ms; /* 0: its requests wait */
+	uint32_t timeo_ms; /* 0: its requests wait, as the first mount's do */
 	uint64_t sessions_lost; /* sessions that its processes lost while they lived on */
 
 	/* Of the process that runs. */
