@@ -3,7 +3,7 @@
  * round gives a chunk back. The next round begins after a pause, and only if there was a write since the last round.
  *
  * A mount with a store in its process has a pace (fs/client/reclaim.h). In a cluster every store does it for the regions
- * that it leads (fs/server/survey.h).
+ * that it leads (fs/regions/survey.h).
  */
 #ifndef RAFTKV_FS_RECLAIM_PACE_H
 #define RAFTKV_FS_RECLAIM_PACE_H

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 2
 read -ra builds <<<"${BUILD:-build}"
 export BUILD=${builds[0]}
 pattern=${1:-}
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=()
 mkdir -p "$BUILD/logs"
 RAFTKV_PATIENCE=$(python3 tests/lib/patience.py) || exit 2
 export RAFTKV_PATIENCE
@@ -34,7 +34,12 @@ run_one() # NAME LIMIT COMMAND…
 	*) failed=$((failed + 1)) verdict="FAILED: exit status $status" ;;
 	esac
 	printf '%-44s %8s s  %s\n' "$name" "$seconds" "$verdict"
-	case $verdict in FAILED*) tail -n 60 "$log" | sed 's/^/    /' ;; esac
+	case $verdict in
+	FAILED*)
+		tail -n 60 "$log" | sed 's/^/    /'
+		failures+=("$name: ${verdict#FAILED: }: $(tail -n 5 "$log" | tr '\n' '|')")
+		;;
+	esac
 }
 
 for build in "${builds[@]}"; do
@@ -51,6 +56,8 @@ for test in tests/cases/*.sh; do
 	case $name in *"$pattern"*) run_one "$name" "${limit:-120}" bash "$test" ;; esac
 done
 
+# Again at the end, where one looks first.
+[ "$failed" -eq 0 ] || printf 'FAILED %s\n' "${failures[@]}"
 if [ "$skipped" -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"
 else

@@ -46,8 +46,8 @@ BEGIN {
 	# The rooms of a layer in their order; a layer without a line here has none that is checked.
 	rooms["store"] = "disk queues blocks kv log rows engines options requests transport route flush snapshot " \
 		"evaluate apply open peer raftkv members"
-	rooms["fs"] = "schema eval check reclaim_pace client loop_set cluster config clustered embedded inodes fuse vfs " \
-		"stats server raftkvd"
+	rooms["fs"] = "schema intents eval check reclaim_pace client loop_set cluster config clustered embedded inodes " \
+		"fuse vfs stats transact regions admin server raftkvd"
 	for (i in rooms) {
 		count = split(rooms[i], names, " ")
 		for (j = 1; j <= count; j++)

@@ -10,7 +10,7 @@
 #include "store/rows/slots.h"
 #include "fs/eval/ends.h"
 #include "fs/eval/families.h"
-#include "fs/schema/intent_apply.h"
+#include "fs/intents/intent_apply.h"
 
 /* The intents about one inode. */
 struct resolution {

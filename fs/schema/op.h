@@ -254,7 +254,7 @@ struct op_session_open {
 };
 
 /*
- * How a region other than 1 comes to know a session (fs/server/registrations.h), before the session's first change there:
+ * How a region other than 1 comes to know a session (fs/regions/registrations.h), before the session's first change there:
  *
  *   OP_SESSION_ADMIT     the region: tells `forgets`, the count of the OP_SESSION_FORGETs that it has had, and its range
  *   OP_SESSION_REGISTER  region 1: registers the range for the session. ENOENT: the session is dying, or there is none.

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "fs/server/reporter.h"
+#include "fs/regions/reporter.h"
 #include "proto/container.h"
 #include "proto/units.h"
 

@@ -16,8 +16,8 @@
 #define RAFTKV_FS_SERVER_SERVICE_H
 
 #include "fs/cluster/coordinator.h"
-#include "fs/server/registrations.h"
-#include "fs/server/store_addresses.h"
+#include "fs/regions/registrations.h"
+#include "fs/regions/store_addresses.h"
 #include "fs/schema/store_list.h"
 #include "proto/rpc_server.h"
 #include "store/raftkv.h"

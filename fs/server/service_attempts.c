@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "fs/server/service_read.h"
-#include "fs/server/transactions.h"
+#include "fs/transact/transactions.h"
 #include "proto/plant.h"
 
 struct term_search {

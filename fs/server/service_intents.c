@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "fs/schema/intent_view.h"
-#include "fs/server/inquiry.h"
+#include "fs/intents/intent_view.h"
+#include "fs/transact/inquiry.h"
 #include "fs/server/service_read.h"
 #include "proto/container.h"
 #include "proto/plant.h"

@@ -4,7 +4,7 @@
 
 #include "fs/server/relay.h"
 #include "fs/server/service.h"
-#include "fs/server/store_addresses.h"
+#include "fs/regions/store_addresses.h"
 
 struct intents_read;
 

@@ -4,7 +4,7 @@
 
 #include "fs/schema/op.h"
 #include "fs/server/service_internal.h"
-#include "fs/server/transactions.h"
+#include "fs/transact/transactions.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "store/rows/slots.h"

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "fs/schema/op.h"
-#include "fs/server/peers.h"
+#include "fs/transact/peers.h"
 #include "fs/server/service.h"
-#include "fs/server/transactions.h"
+#include "fs/transact/transactions.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"

@@ -8,7 +8,7 @@
 
 #include "fs/cluster/coordinator.h"
 #include "fs/schema/split_key.h"
-#include "fs/server/admin_internal.h"
+#include "fs/admin/admin_internal.h"
 #include "proto/version.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"

@@ -1,5 +1,5 @@
 /* fs/schema/facts_held: which changes of other regions' rows leave an answer right. */
-#include "fs/schema/facts_held.h"
+#include "fs/intents/facts_held.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* fs/server/inquiry over a scripted dispatcher: which questions it asks, and how it ends. */
-#include "fs/server/inquiry.h"
+#include "fs/transact/inquiry.h"
 
 #include <errno.h>
 #include <string.h>

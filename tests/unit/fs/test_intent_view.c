@@ -1,5 +1,5 @@
 /* fs/schema/intent_view: what a reader sees of rows with intents, and that it sees rows without intents as they are. */
-#include "fs/schema/intent_view.h"
+#include "fs/intents/intent_view.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * fs/server/oversize: a simulated store whose region grows past a limit: where it is to be split, what is told of one that
  * cannot be, and that nothing is read while nothing is written.
  */
-#include "fs/server/oversize.h"
+#include "fs/regions/oversize.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/server/region_report_message.h"
-#include "fs/server/region_reports.h"
+#include "fs/regions/region_report_message.h"
+#include "fs/regions/region_reports.h"
 #include "proto/status.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/sim_env.h"

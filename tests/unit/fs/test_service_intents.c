@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "fs/schema/question.h"
-#include "fs/server/inquiry.h"
+#include "fs/transact/inquiry.h"
 #include "fs/server/service.h"
-#include "fs/server/transactions.h"
+#include "fs/transact/transactions.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/intent_rows.h"

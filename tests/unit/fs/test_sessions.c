@@ -2,7 +2,7 @@
  * fs/server/registrations, fs/cluster/coordinator, fs/server/survey: sessions over several regions. Three simulated stores,
  * each with all three; the requests between stores (fs/client/dispatcher.h) are this file's, which can hold them up.
  */
-#include "fs/server/registrations.h"
+#include "fs/regions/registrations.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "fs/schema/ino_ranges.h"
 #include "fs/schema/op.h"
 #include "fs/schema/read.h"
-#include "fs/server/survey.h"
+#include "fs/regions/survey.h"
 #include "proto/check.h"
 #include "proto/container.h"
 #include "tests/lib/sim_cluster.h"

@@ -1,6 +1,6 @@
 /*
  * fs/eval/transact, prepare, resolve, ends: operations across regions, one step at a time. Each region is a harness of its own;
- * what the stores do between the steps (fs/server/transactions.h) is done here.
+ * what the stores do between the steps (fs/transact/transactions.h) is done here.
  */
 #include "fs/eval/transact.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "fs/eval/split.h"
-#include "fs/schema/intent_view.h"
+#include "fs/intents/intent_view.h"
 #include "fs/schema/read_rows.h"
 #include "fs/schema/records.h"
 #include "proto/check.h"

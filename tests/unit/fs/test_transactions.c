@@ -4,7 +4,7 @@
  *
  * Region 1 has the dirids below 100, region 2 those from there on. What is written and asked waits until the test ends it.
  */
-#include "fs/server/transactions.h"
+#include "fs/transact/transactions.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,113 @@
+/* Hands administrators' changes to the coordinator, and answers them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/admin/admin_internal.h"
+#include "proto/container.h"
+#include "proto/version.h"
+
+struct admin_call {
+	struct admin_request change;
+	struct admin *admin;
+	struct rpc_request *request;
+};
+
+static void send_on(struct admin *admin, struct rpc_request *request, struct admin_leader leader)
+{
+	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
+
+	(void)admin;
+	reply.status = STATUS_NOT_LEADER;
+	reply.leader_store = leader.store;
+	reply.leader_address = leader.address;
+	rpc_answer(request, &reply.base, NULL, 0);
+}
+
+static void on_made(struct admin_request *change, const struct status *status)
+{
+	struct admin_call *call = container_of(change, struct admin_call, change);
+	struct admin *admin = call->admin;
+	struct rpc_request *request = call->request;
+	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
+
+	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0) {
+		free(call);
+		return;
+	}
+	reply.status = status->code;
+	reply.sentence = (char *)(uintptr_t)status->text;
+	if (change->kind == ADMIN_SPLIT) {
+		reply.region = change->region;
+		reply.new_region = change->new_region;
+		reply.key = (ProtobufCBinaryData){.len = change->key.size, .data = change->key.bytes};
+	}
+	rpc_answer(request, &reply.base, NULL, 0);
+	free(call);
+}
+
+/* Answers a change of a newer program. */
+static int refuse(struct rpc_request *request)
+{
+	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
+	struct status why = {0};
+
+	reply.status = status_set(&why, STATUS_UNSUPPORTED,
+		"the store that coordinates the cluster is older (version %s) and does not know this change",
+		RAFTKV_VERSION);
+	reply.sentence = why.text;
+	rpc_answer(request, &reply.base, NULL, 0);
+	return 0;
+}
+
+static bool is_known(const Raftkv__AdminRequest *message)
+{
+	return message->kind <= ADMIN_SPLIT && message->state <= STORE_LOST;
+}
+
+/* In the middle, the key is any of the region: the empty one is of the first. */
+static bool read_key(const Raftkv__AdminRequest *message, struct admin_request *change)
+{
+	if (message->key.len > FS_KEY_SIZE_MAX || (message->key.len == 0 && !message->in_middle))
+		return false;
+	change->key.size = (uint16_t)message->key.len;
+	if (message->key.len > 0)
+		memcpy(change->key.bytes, message->key.data, message->key.len);
+	return true;
+}
+
+static bool read_change(const Raftkv__AdminRequest *message, struct admin_request *change)
+{
+	*change = (struct admin_request){.kind = (enum admin_kind)message->kind,
+		.store = message->store,
+		.state = (enum store_state)message->state,
+		.replacement = message->replacement,
+		.region = message->region,
+		.is_forced = message->is_forced,
+		.is_dry = message->is_dry,
+		.in_middle = message->in_middle,
+		.done = on_made};
+	if (message->kind == ADMIN_SPLIT)
+		return read_key(message, change);
+	return message->store > 0 && (message->kind != ADMIN_SET_STORE || message->state >= STORE_UP);
+}
+
+int admin_on_change(void *argument, struct rpc_request *request, const struct frame *frame)
+{
+	Raftkv__AdminRequest *message =
+		raftkv__admin_request__unpack(NULL, frame->head.size, frame->head.data);
+	struct admin_call *call = message ? calloc(1, sizeof *call) : NULL;
+	bool is_newer = message && !is_known(message);
+	bool is_good = call && frame->attachment_count == 0 && read_change(message, &call->change);
+	int status = message && !call ? -ENOMEM : STATUS_MALFORMED;
+
+	raftkv__admin_request__free_unpacked(message, NULL);
+	if (!is_good || is_newer) {
+		free(call);
+		return is_newer ? refuse(request) : status;
+	}
+	call->admin = argument;
+	call->request = request;
+	coordinator_take_admin(call->admin->options.coordinator, &call->change);
+	return 0;
+}

@@ -1,0 +1,266 @@
+#include "fs/regions/region_reports.h"
+
+#include <stdlib.h>
+
+#include "fs/cluster/placement.h"
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+
+#define REPLICAS_MAX (REGION_REPORTS_PAGE * 4 + REGION_PEERS_MAX) /* of a page */
+
+/* A region that this store leads. */
+struct led {
+	uint64_t region;
+	uint64_t digest; /* of what is told of it */
+	bool is_told;
+};
+
+struct leds {
+	uint32_t count, capacity;
+	bool is_cut; /* there was no memory for all */
+	struct led *items; /* by region */
+};
+
+struct region_reports {
+	struct region_reports_options options;
+	uint64_t term;
+	bool has_begun, has_ended; /* the full report */
+	uint32_t again; /* index in `now` of the next one that is told again */
+	struct leds now, before;
+
+	/* The page. */
+	bool is_under_way;
+	struct region_reports_page page;
+	uint32_t wanted_count, described;
+	uint32_t wanted[REGION_REPORTS_PAGE]; /* indexes in `now` */
+	uint32_t told[REGION_REPORTS_PAGE]; /* those that the page has */
+	struct region_report reports[REGION_REPORTS_PAGE];
+	uint32_t replica_count;
+	struct region_report_replica replicas[REPLICAS_MAX];
+	struct raftkv_region_status status;
+	void (*ready)(void *argument);
+	void *argument;
+};
+
+/* ---- What this store leads ---- */
+
+static uint64_t digest_of(const struct region *region, uint64_t term)
+{
+	uint64_t digest = region->epoch.version;
+
+	digest = (digest ^ digest >> 32) * UINT64_C(0x9e3779b97f4a7c15) + region->epoch.conf_version;
+	digest = (digest ^ digest >> 32) * UINT64_C(0x9e3779b97f4a7c15) + term;
+	return digest;
+}
+
+static void add_led(void *argument, const struct region *region, uint64_t term)
+{
+	struct leds *leds = argument;
+
+	if (term == 0)
+		return;
+	if (leds->count == leds->capacity) {
+		uint32_t capacity = leds->capacity == 0 ? 16 : leds->capacity * 2;
+		struct led *items = realloc(leds->items, capacity * sizeof *items);
+
+		if (!items) {
+			leds->is_cut = true;
+			return;
+		}
+		leds->items = items;
+		leds->capacity = capacity;
+	}
+	leds->items[leds->count++] = (struct led){.region = region->id, .digest = digest_of(region, term)};
+}
+
+static int compare_leds(const void *a, const void *b)
+{
+	uint64_t one = ((const struct led *)a)->region, other = ((const struct led *)b)->region;
+
+	return (one > other) - (one < other);
+}
+
+static bool was_told(const struct leds *before, const struct led *led)
+{
+	const struct led *found = before->count > 0 ? bsearch(led, before->items, before->count,
+							      sizeof *before->items, compare_leds)
+						    : NULL;
+
+	PLANT("reports:change_untold", return found && found->is_told);
+	return found && found->is_told && found->digest == led->digest;
+}
+
+static void collect(struct region_reports *reports)
+{
+	struct leds former = reports->before;
+
+	reports->before = reports->now;
+	reports->now = former;
+	reports->now.count = 0;
+	reports->now.is_cut = false;
+	raftkv_each_region(reports->options.raftkv, add_led, &reports->now);
+	if (reports->now.count > 0)
+		qsort(reports->now.items, reports->now.count, sizeof *reports->now.items, compare_leds);
+	for (uint32_t i = 0; i < reports->now.count; i++)
+		reports->now.items[i].is_told = was_told(&reports->before, &reports->now.items[i]);
+}
+
+/* ---- A page ---- */
+
+static void want_untold(struct region_reports *reports)
+{
+	for (uint32_t i = 0; i < reports->now.count; i++) {
+		if (reports->now.items[i].is_told)
+			continue;
+		if (reports->wanted_count == REGION_REPORTS_PAGE) {
+			reports->page.has_more = true;
+			return;
+		}
+		reports->wanted[reports->wanted_count++] = i;
+	}
+}
+
+static void want_again(struct region_reports *reports)
+{
+	for (uint32_t i = 0; i < REGION_REPORTS_AGAIN && i < reports->now.count; i++) {
+		uint32_t index = reports->again++ % reports->now.count;
+
+		if (reports->now.items[index].is_told && reports->wanted_count < REGION_REPORTS_PAGE)
+			reports->wanted[reports->wanted_count++] = index;
+	}
+}
+
+static void finish(struct region_reports *reports)
+{
+	struct region_reports_page *page = &reports->page;
+
+	page->ends = !reports->has_ended && !page->has_more && !reports->now.is_cut;
+	PLANT("reports:first_page_is_all", page->ends = !reports->has_ended);
+	page->reports = reports->reports;
+	reports->ready(reports->argument);
+}
+
+static bool is_behind(const struct raftkv_region_status *status, const struct region_member *member)
+{
+	return member->is_in_snapshot || member->wants_snapshot ||
+	       member->match + PLACEMENT_LAG < status->last_index;
+}
+
+static void add_report(struct region_reports *reports)
+{
+	const struct raftkv_region_status *status = &reports->status;
+	struct region_report_replica *replicas = &reports->replicas[reports->replica_count];
+
+	reports->told[reports->page.count] = reports->wanted[reports->described];
+	reports->reports[reports->page.count++] = (struct region_report){.region = status->region,
+		.epoch = status->epoch,
+		.term = status->term,
+		.leader = reports->options.store,
+		.bytes = reports->options.oversize ? oversize_size(reports->options.oversize, status->region)
+						   : 0,
+		.replica_count = status->member_count,
+		.replicas = replicas};
+	for (uint32_t i = 0; i < status->member_count; i++) {
+		const struct region_member *member = &status->members[i];
+
+		replicas[i] = (struct region_report_replica){.id = member->peer.id,
+			.store = member->peer.store,
+			.roles = member->peer.roles,
+			.flags = is_behind(status, member) ? REGION_REPLICA_IS_BEHIND : 0};
+	}
+	reports->replica_count += status->member_count;
+}
+
+static void describe_next(struct region_reports *reports);
+
+/* A region that it does not lead any more is not told; its new leader tells it. */
+static void region_reports_on_described(struct raftkv_region_status *status, int code)
+{
+	struct region_reports *reports = container_of(status, struct region_reports, status);
+
+	if (code == 0 && status->is_serving)
+		add_report(reports);
+	reports->page.has_more |= code == STATUS_STOPPING;
+	reports->described++;
+	describe_next(reports);
+}
+
+static void describe_next(struct region_reports *reports)
+{
+	bool is_full = reports->replica_count + REGION_PEERS_MAX > REPLICAS_MAX;
+
+	if (reports->described == reports->wanted_count || is_full) {
+		reports->page.has_more |= reports->described < reports->wanted_count;
+		finish(reports);
+		return;
+	}
+	reports->status = (struct raftkv_region_status){
+		.region = reports->now.items[reports->wanted[reports->described]].region,
+		.loop = reports->options.loop,
+		.done = region_reports_on_described};
+	raftkv_region_status(reports->options.raftkv, &reports->status);
+}
+
+static void begin_term(struct region_reports *reports, uint64_t term)
+{
+	reports->term = term;
+	reports->has_begun = false;
+	reports->has_ended = false;
+	reports->now.count = 0; /* nothing was told */
+}
+
+void region_reports_prepare(
+	struct region_reports *reports, uint64_t term, void (*ready)(void *argument), void *argument)
+{
+	check(!reports->is_under_way);
+	if (term != reports->term)
+		begin_term(reports, term);
+	reports->is_under_way = true;
+	reports->page = (struct region_reports_page){.term = term, .begins = !reports->has_begun};
+	reports->wanted_count = reports->described = reports->replica_count = 0;
+	reports->ready = ready;
+	reports->argument = argument;
+	collect(reports);
+	want_untold(reports);
+	if (!reports->page.has_more)
+		want_again(reports);
+	describe_next(reports);
+}
+
+struct region_reports_page region_reports_page(const struct region_reports *reports)
+{
+	return reports->page;
+}
+
+void region_reports_end(struct region_reports *reports, bool is_taken)
+{
+	check(reports->is_under_way);
+	reports->is_under_way = false;
+	if (!is_taken)
+		return;
+	for (uint32_t i = 0; i < reports->page.count; i++)
+		reports->now.items[reports->told[i]].is_told = true;
+	reports->has_begun = true;
+	reports->has_ended |= reports->page.ends;
+}
+
+/* ---- Life ---- */
+
+struct region_reports *region_reports_new(const struct region_reports_options *options)
+{
+	struct region_reports *reports = calloc(1, sizeof *reports);
+
+	if (reports)
+		reports->options = *options;
+	return reports;
+}
+
+void region_reports_free(struct region_reports *reports)
+{
+	if (!reports)
+		return;
+	free(reports->now.items);
+	free(reports->before.items);
+	free(reports);
+}

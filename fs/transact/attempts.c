@@ -1,0 +1,638 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "fs/intents/facts_held.h"
+#include "fs/transact/transactions_internal.h"
+#include "proto/backoff.h"
+#include "proto/check.h"
+#include "proto/container.h"
+#include "proto/plant.h"
+
+static const struct backoff rests = {.first = 2 * NS_PER_MS, .most = 256 * NS_PER_MS};
+
+/* A change's attempts, of which there is one at a time. */
+struct attempt_state {
+	struct attempt_state *prev, *next;
+	struct transactions *transactions;
+	struct transactions_change *change;
+	struct attempt attempt; /* its name */
+	bool is_entered; /* in the table */
+	uint64_t wall, random[2]; /* of the operation */
+	struct writer facts, wanted; /* lists: what it knows, and what it has asked for */
+	/* LACKS_CHECK: the facts from before, and the op_reply that they lead to (NULL: none does). */
+	struct buf *checked, *answer;
+	bool is_answered; /* the answer is right */
+	struct buf
+		*intents; /* a list: those that are prepared, and those that are being prepared; NULL: none */
+	size_t prepared_size; /* bytes of the list that are prepared */
+	bool has_tree; /* INTENT_TREE is being prepared */
+	int status; /* the first error of a request */
+	struct peer_calls calls;
+	struct env_timer rest; /* before the next attempt */
+	bool is_in_store; /* `write` is */
+	bool is_retry; /* the change is one, or has been joined by one */
+	struct raftkv_write write; /* OP_TRANSACT */
+};
+
+static void attempt_begin(struct attempt_state *state);
+static void evaluate(struct attempt_state *state);
+
+/* ---- Ending ---- */
+
+static void drop_answer(struct attempt_state *state)
+{
+	buf_unref(state->checked);
+	buf_unref(state->answer);
+	state->checked = state->answer = NULL;
+	state->is_answered = false;
+}
+
+static void drop_facts(struct attempt_state *state)
+{
+	writer_close(&state->facts);
+	writer_close(&state->wanted);
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	state->wanted = writer_growing(FACTS_SIZE_MAX);
+}
+
+/* Forgets what the attempt knew. */
+static void attempt_reset(struct attempt_state *state)
+{
+	drop_facts(state);
+	drop_answer(state);
+	buf_unref(state->intents);
+	state->intents = NULL;
+	state->prepared_size = 0;
+	state->status = 0;
+}
+
+/* Frees it; the change goes on. */
+static struct transactions_change *attempt_free(struct attempt_state *state)
+{
+	struct transactions_change *change = state->change;
+	struct transactions *transactions = state->transactions;
+
+	attempt_reset(state);
+	DL_DELETE(transactions->attempts, state);
+	transactions->attempt_count--;
+	free(state);
+	change->state = NULL;
+	return change;
+}
+
+static int add_place(const struct intent *intent, uint32_t index, struct writer *places)
+{
+	const struct intent_place place = {.ino = intent->ino, .index = index};
+
+	intent_place_encode(&place, places);
+	return places->status;
+}
+
+/* The places of the intents that may be there; NULL: none, or no memory. */
+static struct buf *places_of(const struct attempt_state *state)
+{
+	struct slice rest = buf_slice(state->intents);
+	struct writer writer = writer_growing(INTENTS_SIZE_MAX);
+	struct intent intent;
+	struct buf *places = NULL;
+
+	for (uint32_t i = 0; intent_next(&rest, &intent); i++)
+		add_place(&intent, i, &writer);
+	if (writer.size > 0)
+		writer_take(&writer, &places);
+	writer_close(&writer);
+	return places;
+}
+
+/* The attempt is over, or (RESOLUTION_LOOKS) may have committed: its intents are resolved, and `done` comes then. */
+static void attempt_resolve(
+	struct attempt_state *state, enum resolution_kind kind, void (*done)(void *argument), void *argument)
+{
+	struct transactions *transactions = state->transactions;
+	struct attempt attempt = state->attempt;
+	struct buf *places = places_of(state);
+
+	state->is_entered = false;
+	if (places) {
+		resolutions_begin(transactions, &attempt, kind, places, done, argument);
+		buf_unref(places);
+		return;
+	}
+	if (kind == RESOLUTION_LOOKS)
+		attempt_table_leave(&transactions->table, &attempt);
+	else
+		attempt_table_remove(&transactions->table, &attempt);
+	if (done)
+		done(argument);
+}
+
+/* The attempt is over, and the change ends. */
+static void attempt_fail(struct attempt_state *state, int status)
+{
+	if (state->is_entered)
+		attempt_resolve(state, RESOLUTION_ROLLS_BACK, NULL, NULL);
+	transactions_finish(attempt_free(state), status, NULL);
+}
+
+/* It is not known whether it has committed; it is pending while its term lasts. */
+static void attempt_leave(struct attempt_state *state, int status)
+{
+	attempt_table_leave(&state->transactions->table, &state->attempt);
+	PLANT("transactions:over_while_unknown",
+		attempt_table_remove(&state->transactions->table, &state->attempt));
+	state->is_entered = false;
+	transactions_finish(attempt_free(state), status, NULL);
+}
+
+static bool may_have_committed(const struct attempt_state *state, struct buf *reply)
+{
+	struct op_reply decoded;
+
+	return state->prepared_size > 0 && op_reply_decode(buf_slice(reply), &decoded) == 0 &&
+	       decoded.error == 0;
+}
+
+/* The operation is done. Of an attempt with intents it is not known whether this one did it: the operation may have
+ * needed none in the end. */
+static void attempt_succeed(struct attempt_state *state, struct buf *reply)
+{
+	bool is_unknown = may_have_committed(state, reply);
+	struct transactions_change *change;
+
+	attempt_resolve(state, is_unknown ? RESOLUTION_LOOKS : RESOLUTION_ROLLS_BACK, NULL, NULL);
+	change = attempt_free(state);
+	transactions_finish(change, 0, reply);
+}
+
+/* ---- Again ---- */
+
+static void attempt_on_rested(struct env_timer *timer)
+{
+	attempt_begin(container_of(timer, struct attempt_state, rest));
+}
+
+static void attempt_rest(void *argument)
+{
+	struct attempt_state *state = argument;
+	struct transactions *transactions = state->transactions;
+	uint64_t rest = backoff_draw(&rests, state->change->tries++, transactions->env);
+
+	attempt_reset(state);
+	env_timer_start(&state->rest, transactions->options.loop, env_now(transactions->env) + rest,
+		attempt_on_rested);
+}
+
+/* The attempt is over, and another one begins, if there is time. Not before the intents are gone, because they would be
+ * in its way. */
+static void attempt_again(struct attempt_state *state)
+{
+	if (transactions_is_late(state->change) || state->transactions->is_stopping)
+		attempt_fail(state, STATUS_NOT_READY);
+	else
+		attempt_resolve(state, RESOLUTION_ROLLS_BACK, attempt_rest, state);
+}
+
+/* ---- Rows of other regions ---- */
+
+static void note_failure(struct attempt_state *state, int status)
+{
+	if (status < 0 && state->status == 0)
+		state->status = status;
+	if (status < 0)
+		peer_calls_give_up(&state->calls, -ECANCELED);
+}
+
+/* Whether another attempt may do better. */
+static bool is_passing(int status)
+{
+	return status == -EAGAIN || status == -EBUSY || status == -ETIMEDOUT || status == -ECONNRESET ||
+	       status == STATUS_INCOMPLETE || status_is_transient(status);
+}
+
+static bool attempt_has_failed(struct attempt_state *state)
+{
+	int status = state->status;
+
+	if (status == 0)
+		return false;
+	if (is_passing(status))
+		attempt_again(state);
+	else
+		attempt_fail(state, status);
+	return true;
+}
+
+/* In front of the older ones: of two facts about a row the first counts. */
+static void add_facts(struct attempt_state *state, struct slice facts)
+{
+	struct writer older = state->facts;
+	struct slice rest = writer_written(&older);
+
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	writer_bytes(&state->facts, facts.data, facts.size);
+	writer_bytes(&state->facts, rest.data, rest.size);
+	writer_close(&older);
+}
+
+static void on_facts(struct peer_calls *calls, int status, struct slice facts, const struct op_reply *reply)
+{
+	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
+
+	(void)reply;
+	if (status == 0)
+		add_facts(state, facts);
+	if (status == 0)
+		status = state->facts.status;
+	if (status == -E2BIG || state->facts.status == STATUS_LIMIT)
+		status = -EXDEV; /* it needs too many rows, such as a path of a thousand directories */
+	note_failure(state, status);
+}
+
+/* Is the answer right? Without one: do the facts still contradict each other? */
+static bool is_confirmed(const struct attempt_state *state)
+{
+	struct slice before = buf_slice(state->checked), now = writer_written(&state->facts);
+
+	PLANT("transactions:facts_not_compared", return true);
+	return state->answer ? facts_held(before, now) : facts_are_same(before, now);
+}
+
+/* The answer of a retry must be recorded, so the store gets it once more. */
+static void attempt_on_checked(struct attempt_state *state)
+{
+	if (!is_confirmed(state)) {
+		drop_answer(state);
+		evaluate(state);
+	} else if (!state->answer) {
+		attempt_fail(state, STATUS_CORRUPT);
+	} else if (state->is_retry) {
+		state->is_answered = true;
+		evaluate(state);
+	} else {
+		struct buf *answer = buf_ref(state->answer);
+
+		attempt_succeed(state, answer);
+		buf_unref(answer);
+	}
+}
+
+static void on_all_facts(struct peer_calls *calls)
+{
+	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
+
+	if (attempt_has_failed(state))
+		return;
+	if (state->checked)
+		attempt_on_checked(state);
+	else
+		evaluate(state);
+}
+
+static void attempt_call(struct attempt_state *state,
+	void (*answered)(
+		struct peer_calls *calls, int status, struct slice facts, const struct op_reply *reply),
+	void (*done)(struct peer_calls *calls))
+{
+	state->calls = (struct peer_calls){.peers = state->transactions->options.peers,
+		.limit = PEER_LIMIT_NS,
+		.answered = answered,
+		.done = done};
+}
+
+static void ask_all(struct attempt_state *state, struct slice list)
+{
+	struct wanted wanted;
+	int status = 0;
+
+	attempt_call(state, on_facts, on_all_facts);
+	while (status == 0 && wanted_next(&list, &wanted))
+		status = peer_calls_ask(&state->calls, &wanted);
+	note_failure(state, status);
+	if (!peer_calls_wait(&state->calls))
+		on_all_facts(&state->calls);
+}
+
+static void attempt_ask(struct attempt_state *state, struct slice list)
+{
+	writer_bytes(&state->wanted, list.data, list.size);
+	if (state->wanted.status < 0)
+		attempt_fail(state, -EXDEV);
+	else
+		ask_all(state, list);
+}
+
+/* Asks for the same rows again. */
+static void attempt_check(struct attempt_state *state, struct slice reply)
+{
+	int status = state->facts.size > 0 ? writer_take(&state->facts, &state->checked) : STATUS_MALFORMED;
+
+	state->facts = writer_growing(FACTS_SIZE_MAX);
+	if (status == 0 && reply.size > 0) {
+		state->answer = buf_copy(reply.data, reply.size);
+		status = state->answer ? 0 : -ENOMEM;
+	}
+	if (status < 0)
+		attempt_fail(state, status);
+	else
+		ask_all(state, writer_written(&state->wanted));
+}
+
+/* ---- Intents ---- */
+
+static void on_prepared(
+	struct peer_calls *calls, int status, struct slice facts, const struct op_reply *reply)
+{
+	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
+
+	(void)facts;
+	note_failure(state, status == 0 ? reply->error : status);
+}
+
+/* The ancestors may have changed up to the moment when the tree's intent was put. */
+static void on_all_prepared(struct peer_calls *calls)
+{
+	struct attempt_state *state = container_of(calls, struct attempt_state, calls);
+
+	if (attempt_has_failed(state))
+		return;
+	state->prepared_size = state->intents->size;
+	if (state->has_tree && !planted("transactions:rows_before_the_tree"))
+		drop_facts(state);
+	evaluate(state);
+}
+
+/* Prepares the intents at the front of `*rest` that are of one dirid. */
+static int prepare_some(struct attempt_state *state, struct slice *rest, uint32_t *index)
+{
+	const uint8_t *begin = rest->data;
+	struct op op = {.kind = OP_PREPARE,
+		.prepare = {.attempt = state->attempt,
+			.age = transactions_age(state->change),
+			.wall = state->wall,
+			.first = *index}};
+	struct slice next = *rest;
+	struct intent intent;
+	uint64_t dirid = FS_DIRID_END;
+
+	while (intent_next(&next, &intent) && (dirid == FS_DIRID_END || fs_ino_dirid(intent.ino) == dirid)) {
+		dirid = fs_ino_dirid(intent.ino);
+		state->has_tree = state->has_tree || intent.kind == INTENT_TREE;
+		*rest = next;
+		++*index;
+	}
+	op.prepare.intents = slice_of(begin, (size_t)((const uint8_t *)rest->data - begin));
+	return peer_calls_run(&state->calls, &op, true);
+}
+
+static bool begins_with(struct slice list, struct slice front)
+{
+	return list.size >= front.size && (front.size == 0 || memcmp(list.data, front.data, front.size) == 0);
+}
+
+/* The list begins with what is prepared, or the attempt is over. */
+static void attempt_prepare(struct attempt_state *state, struct slice list)
+{
+	struct slice prepared = slice_of(buf_slice(state->intents).data, state->prepared_size), rest;
+	struct intent intent;
+	uint32_t index = 0;
+	int status = 0;
+
+	if (list.size == prepared.size || !begins_with(list, prepared)) {
+		attempt_again(state);
+		return;
+	}
+	buf_unref(state->intents);
+	state->intents = buf_copy(list.data, list.size);
+	if (!state->intents) {
+		attempt_fail(state, -ENOMEM);
+		return;
+	}
+	rest = buf_slice(state->intents);
+	while (list.size - rest.size < prepared.size && intent_next(&rest, &intent))
+		index++;
+	attempt_call(state, on_prepared, on_all_prepared);
+	state->has_tree = false;
+	while (status == 0 && rest.size > 0)
+		status = prepare_some(state, &rest, &index);
+	note_failure(state, status);
+	if (!peer_calls_wait(&state->calls))
+		on_all_prepared(&state->calls);
+}
+
+/* ---- The anchor's region ---- */
+
+/* Intents of other attempts are in the way. It holds none while it waits: the attempts that it would wait for may wait
+ * for its own. */
+static void attempt_wait(struct attempt_state *state)
+{
+	if (state->prepared_size > 0 && !planted("transactions:waits_with_intents")) {
+		attempt_again(state);
+		return;
+	}
+	attempt_table_remove(&state->transactions->table, &state->attempt);
+	state->is_entered = false;
+	transactions_wait(attempt_free(state));
+}
+
+static void attempt_on_lack(struct attempt_state *state, struct buf *reply)
+{
+	struct lack lack;
+
+	if (state->transactions->is_stopping)
+		attempt_fail(state, STATUS_STOPPING);
+	else if (lack_decode(buf_slice(reply), &lack) < 0)
+		attempt_fail(state, STATUS_MALFORMED);
+	else if (transactions_is_late(state->change))
+		attempt_fail(state, STATUS_NOT_READY);
+	else if (lack.kind == LACKS_ROWS)
+		attempt_ask(state, lack.list);
+	else if (lack.kind == LACKS_INTENTS)
+		attempt_prepare(state, lack.list);
+	else if (lack.kind == LACKS_CHECK)
+		attempt_check(state, lack.list);
+	else
+		attempt_wait(state);
+}
+
+/* Whether the entry may be in the log. */
+static bool is_unknown(int status)
+{
+	return status == STATUS_STALE_COMMAND || status == STATUS_STOPPING ||
+	       status == STATUS_REGION_NOT_FOUND;
+}
+
+/* A copy has joined since, and the answer that it gets must be recorded. That of a commit is: to evaluate it again could
+ * fail, and the attempt would be taken for one that is over. */
+static bool must_be_recorded(
+	const struct attempt_state *state, const struct raftkv_write *write, struct buf *reply)
+{
+	if (!state->is_retry || write->is_retry || state->transactions->is_stopping)
+		return false;
+	return !may_have_committed(state, reply) || planted("transactions:commit_evaluated_again");
+}
+
+static void attempt_on_evaluated(struct raftkv_write *write, int status, struct buf *reply)
+{
+	struct attempt_state *state = container_of(write, struct attempt_state, write);
+
+	state->is_in_store = false;
+	state->change->write.leader_store = write->leader_store;
+	state->change->write.epoch = write->epoch;
+	if (status == STATUS_INCOMPLETE)
+		attempt_on_lack(state, reply);
+	else if (status == 0 && must_be_recorded(state, write, reply))
+		evaluate(state);
+	else if (status == 0)
+		attempt_succeed(state, reply);
+	else if (is_unknown(status))
+		attempt_leave(state, status);
+	else
+		attempt_fail(state, status);
+}
+
+static void evaluate(struct attempt_state *state)
+{
+	const struct transactions *transactions = state->transactions;
+	const struct op op = {.kind = OP_TRANSACT,
+		.transact = {.attempt = state->attempt,
+			.age = transactions_age(state->change),
+			.wall = state->wall,
+			.random = {state->random[0], state->random[1]},
+			.facts = writer_written(&state->facts),
+			.prepared = slice_of(buf_slice(state->intents).data, state->prepared_size),
+			.body = buf_slice(state->change->write.body),
+			.answer = state->is_answered ? buf_slice(state->answer) : (struct slice){0}}};
+	struct buf *body;
+	int status = op_encode(&op, &body);
+
+	if (status < 0) {
+		attempt_fail(state, status);
+		return;
+	}
+	state->is_in_store = true;
+	state->write = state->change->write;
+	state->write.is_retry = state->is_retry;
+	state->write.body = body;
+	state->write.done = attempt_on_evaluated;
+	raftkv_async_write(transactions->options.raftkv, &state->write);
+	buf_unref(body);
+}
+
+/* ---- Beginning ---- */
+
+/* The inode of an operation's key. */
+static uint64_t anchor_of(struct slice body)
+{
+	struct op op;
+	struct fs_key key;
+	struct reader reader;
+
+	if (op_decode(body, &op) < 0)
+		return 0;
+	key = op_key(&op);
+	if (key.size != fs_key_inode(FS_ROOT_INO).size)
+		return 0;
+	reader = reader_of(slice_of(key.bytes + key.size - 4, 4));
+	return fs_ino(fs_key_get_dirid(fs_key_slice(&key)), reader_u32be(&reader));
+}
+
+/* Gives the next attempt its name, time and random numbers. */
+static int attempt_enter(struct attempt_state *state)
+{
+	struct transactions *transactions = state->transactions;
+	const struct raftkv_write *write = &state->change->write;
+	int status;
+
+	state->attempt = (struct attempt){.anchor = anchor_of(buf_slice(write->body)),
+		.region = write->region,
+		.term = raftkv_leader_term(transactions->options.raftkv, write->region),
+		.number = ++transactions->number};
+	state->wall = env_wall(transactions->env);
+	env_random(transactions->env, state->random, sizeof state->random);
+	if (state->attempt.term == 0)
+		return STATUS_NOT_LEADER;
+	if (state->attempt.anchor == 0)
+		return STATUS_MALFORMED;
+	status = attempt_table_own(&transactions->table, &state->attempt);
+	state->is_entered = status == 0;
+	return status;
+}
+
+static void attempt_begin(struct attempt_state *state)
+{
+	int status = attempt_enter(state);
+
+	if (status < 0)
+		attempt_fail(state, status);
+	else
+		evaluate(state);
+}
+
+void attempts_begin(struct transactions_change *change, const struct lack *lack)
+{
+	struct transactions *transactions = change->transactions;
+	struct attempt_state *state = NULL;
+	int status;
+
+	if (transactions->attempt_count < TRANSACTIONS_ATTEMPTS_MAX)
+		state = calloc(1, sizeof *state);
+	if (!state) {
+		transactions_finish(change, STATUS_LIMIT, NULL);
+		return;
+	}
+	state->transactions = transactions;
+	state->change = change;
+	state->is_retry = change->write.is_retry;
+	drop_facts(state);
+	change->state = state;
+	DL_APPEND(transactions->attempts, state);
+	transactions->attempt_count++;
+	status = attempt_enter(state);
+	if (status < 0)
+		attempt_fail(state, status);
+	else if (lack->kind == LACKS_ROWS)
+		attempt_ask(state, lack->list);
+	else
+		evaluate(state);
+}
+
+struct transactions_change *attempts_find(
+	const struct transactions *transactions, const struct raftkv_write *write)
+{
+	const struct attempt_state *state;
+
+	DL_FOREACH(transactions->attempts, state)
+	{
+		const struct raftkv_write *other = &state->change->write;
+
+		if (other->session == write->session && other->slot == write->slot &&
+			other->sequence == write->sequence)
+			return state->change;
+	}
+	return NULL;
+}
+
+void attempts_on_joined(struct transactions_change *change, const struct raftkv_write *copy)
+{
+	change->state->is_retry = change->state->is_retry || copy->is_retry;
+}
+
+/* One whose intents are being taken away neither is in the store, nor waits for a request or a timer of its own. */
+void attempts_stop(struct transactions *transactions)
+{
+	struct attempt_state *state, *next;
+
+	check(transactions->is_stopping);
+	DL_FOREACH_SAFE(transactions->attempts, state, next)
+	{
+		if (state->is_in_store)
+			continue;
+		peer_calls_drop(&state->calls);
+		env_timer_stop(&state->rest);
+		if (state->is_entered)
+			attempt_table_leave(&transactions->table, &state->attempt);
+		transactions_finish(attempt_free(state), STATUS_STOPPING, NULL);
+	}
+}
