@@ -8,9 +8,10 @@
 #include "mount-helpers/size_text.h"
 #include "proto/check.h"
 
-#define SPACE_LOW_PERCENT 5
-#define INTENT_AGE_MS	  5000u
-#define BEHIND_COUNT	  4096 /* entries by which a current replica may be behind */
+#define SPACE_LOW_PERCENT    5
+#define SPACE_SCARCE_PERCENT 15
+#define INTENT_AGE_MS	     5000u
+#define BEHIND_COUNT	     4096 /* entries by which a current replica may be behind */
 
 #define ALIKE_MAX      5u /* complaints of one code that are printed */
 #define CODE_COUNT_MAX 32u
@@ -95,6 +96,11 @@ static void judge_stuck(struct judging *judging, const Raftkv__OverviewStore *st
 		stats->stuck_region, size_text(stats->stuck_size, size), stats->stuck_dirid);
 }
 
+static bool is_roomy(const Raftkv__StoreStats *stats, uint32_t percent)
+{
+	return stats->space_available >= stats->space_total / 100 * percent;
+}
+
 static void judge_store(struct judging *judging, const Raftkv__OverviewStore *store)
 {
 	const Raftkv__StoreStats *stats = store->stats;
@@ -121,11 +127,18 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"the disk of store %" PRIu64 " has no room for more data", store->store);
-	else if (stats && stats->space_available < stats->space_total / 100 * SPACE_LOW_PERCENT)
+	else if (stats && !is_roomy(stats, SPACE_LOW_PERCENT))
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"less than 5 %% of the disk of store %" PRIu64 " is free", store->store);
+	else if (stats && store->is_alive && !is_roomy(stats, SPACE_SCARCE_PERCENT))
+		complain(judging, "RKV114",
+			"add stores ('raftkvd --join'), give the disk more room, or remove files, before it "
+			"is "
+			"full",
+			"%" PRIu64 " %% of the disk of store %" PRIu64 " is in use",
+			100 - stats->space_available / (stats->space_total / 100), store->store);
 	judge_stuck(judging, store);
 }
 
@@ -232,6 +245,23 @@ static void judge_leader(struct judging *judging, const Raftkv__OverviewRegion *
 		region->region, active, voters);
 }
 
+static void judge_count(struct judging *judging, const Raftkv__OverviewRegion *region, uint32_t voters)
+{
+	uint32_t wanted = view_replicas_wanted(judging->overview);
+
+	if (voters >= wanted)
+		return;
+	if (voters < PLACEMENT_REPLICAS)
+		complain(judging, "RKV107",
+			"add stores ('raftkvd --join') until there are as many as replicas are wanted",
+			"region %" PRIu64 " has %u of %u replicas: it does not survive the loss of a store",
+			region->region, voters, wanted);
+	else
+		complain(judging, "RKV107",
+			"add stores ('raftkvd --join') until there are as many as replicas are wanted",
+			"region %" PRIu64 " has %u of %u replicas", region->region, voters, wanted);
+}
+
 static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *region)
 {
 	uint32_t voters = 0, active = 0;
@@ -248,10 +278,7 @@ static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *
 			"region %" PRIu64
 			" has %u of %u voters alive: it would not survive the loss of one more",
 			region->region, active, voters);
-	if (voters < PLACEMENT_REPLICAS)
-		complain(judging, "RKV107", "add stores ('raftkvd --join') until there are three",
-			"region %" PRIu64 " has %u replicas: it does not survive the loss of a store",
-			region->region, voters);
+	judge_count(judging, region, voters);
 	if (region->step == PLACEMENT_STUCK)
 		complain(judging, "RKV104",
 			"add a store ('raftkvd --join') or bring one back; 'raftkv store add' ends a drain",

@@ -41,7 +41,7 @@ struct placement coordinator_placement(struct coordinator *coordinator,
 		stores[i] = store_seen(coordinator, &coordinator->stores.entries[i], now);
 	return (struct placement){.stores = stores,
 		.store_count = coordinator->stores.count,
-		.replicas = coordinator->options.replicas,
+		.replicas = (uint32_t)coordinator_setting(coordinator, SETTING_REPLICAS),
 		.members = region->members,
 		.member_count = region->member_count,
 		.leader = region->leader,
