@@ -10,6 +10,7 @@
 
 #define SPACE_LOW_PERCENT    5
 #define SPACE_SCARCE_PERCENT 15
+#define EXCESS_AGE_S	     1800u
 #define INTENT_AGE_MS	     5000u
 #define BEHIND_COUNT	     4096 /* entries by which a current replica may be behind */
 
@@ -286,6 +287,23 @@ static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *
 			region->region);
 }
 
+/* It takes time to move what is too much: what shrinks is let be. */
+static void judge_balance(struct judging *judging)
+{
+	const Raftkv__OverviewReply *overview = judging->overview;
+	char size[SIZE_TEXT_SIZE];
+
+	if (overview->excess_s < EXCESS_AGE_S)
+		return;
+	complain(judging, "RKV115",
+		"look for what keeps it there: labels that leave no other place, stores that are silent, "
+		"full or "
+		"draining, a region that cannot be split; more stores in the same place take a part of it",
+		"store %" PRIu64
+		" has %s more than its share of the data, and that has not shrunk for %" PRIu64 " minutes",
+		overview->excess_store, size_text(overview->excess_bytes, size), overview->excess_s / 60);
+}
+
 static void judge(struct judging *judging)
 {
 	const Raftkv__OverviewReply *overview = judging->overview;
@@ -295,6 +313,7 @@ static void judge(struct judging *judging)
 		judge_store(judging, overview->stores[i]);
 	for (size_t i = 0; i < overview->n_regions; i++)
 		judge_region(judging, overview->regions[i]);
+	judge_balance(judging);
 	if (is_of_another_version(overview, &other))
 		complain(judging, "RKV105",
 			"end the upgrade: restart the stores of the older version, one by one",

@@ -194,6 +194,9 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	reply->coordinator = admin->options.self->store;
 	reply->term = overview->term;
 	reply->is_partial = overview->is_partial;
+	reply->excess_store = overview->excess.store;
+	reply->excess_bytes = overview->excess.bytes;
+	reply->excess_s = overview->excess_age / NS_PER_S;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
 	reply->n_regions = draft->region_count;

@@ -247,6 +247,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->refusal = 0;
 	region_table_close(&coordinator->places->table);
 	balance_reset(coordinator->places->balance);
+	coordinator->places->imbalance = (struct imbalance){0};
 	coordinator->places->looked = 0;
 }
 
@@ -363,6 +364,8 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 		.sessions = coordinator->review->sessions,
 		.session_count = coordinator->review->session_count,
 		.settings = coordinator->settings,
+		.excess = coordinator->places->imbalance.now,
+		.excess_age = imbalance_age(&coordinator->places->imbalance, env_now(coordinator->env)),
 		.is_partial = !coordinator_is_whole(coordinator)};
 	for (unsigned i = 1; i < SETTING_END; i++)
 		overview->settings.values[i] = coordinator_setting(coordinator, (enum cluster_setting)i);

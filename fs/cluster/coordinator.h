@@ -35,6 +35,7 @@
 #define RAFTKV_FS_CLUSTER_COORDINATOR_H
 
 #include "fs/client/dispatcher.h"
+#include "fs/cluster/balance.h"
 #include "fs/cluster/placement.h"
 #include "fs/cluster/region_table.h"
 #include "fs/cluster/session_table.h"
@@ -167,6 +168,8 @@ struct coordinator_overview {
 	uint32_t session_count;
 	/* Those in force, and whether an administrator has set them. */
 	struct cluster_settings settings;
+	struct balance_excess excess;
+	uint64_t excess_age; /* ns for which it has not shrunk (imbalance.h) */
 	bool is_partial; /* a store that may be alive has not told its regions, or has replicas of others */
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);

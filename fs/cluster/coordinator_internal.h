@@ -6,6 +6,7 @@
 #include "fs/cluster/balance.h"
 #include "fs/client/dispatcher.h"
 #include "fs/cluster/coordinator.h"
+#include "fs/cluster/imbalance.h"
 #include "fs/cluster/region_step.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
@@ -104,6 +105,7 @@ struct region_move {
 struct places {
 	struct region_table table;
 	struct balance *balance;
+	struct imbalance imbalance;
 	uint64_t looked; /* env_now when the balance was asked last; 0: not yet */
 	struct region_move moves[REGION_MOVES_MAX];
 	/* Regions whose members an administrator changes: what has no vote there waits for the next request. */

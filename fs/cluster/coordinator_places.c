@@ -125,6 +125,7 @@ static void look(struct coordinator *coordinator)
 	number_labels(&coordinator->stores, stores);
 	count = balance_next(places->balance, &places->table, stores, coordinator->stores.count, now,
 		operations, coordinator_free_moves(coordinator));
+	imbalance_note(&places->imbalance, balance_excess(places->balance), now);
 	for (uint32_t i = 0; i < count; i++)
 		if (is_held(coordinator, &operations[i], now) ||
 			coordinator_find_move(coordinator, operations[i].region) ||
