@@ -103,7 +103,10 @@ struct region_move {
 struct places {
 	struct region_table table;
 	struct balance *balance;
-	uint64_t looked; /* env_now when the balance was asked last; 0: not yet */
+	uint64_t looked; /* env_now when it was looked whether the balance is to be asked; 0: not yet */
+	uint64_t asked; /* env_now when the balance was asked last, of a table and stores like these: */
+	uint64_t asked_version; /* region_table.version */
+	uint64_t asked_stores; /* digest_of_stores */
 	struct region_move moves[REGION_MOVES_MAX];
 	/* Regions whose members an administrator changes: what has no vote there waits for the next request. */
 	struct {
