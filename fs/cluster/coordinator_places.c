@@ -7,7 +7,7 @@
 #include "proto/plant.h"
 
 #define LOOK_NS	  (500 * NS_PER_MS) /* between two questions to the balance */
-#define SETTLE_NS (5 * NS_PER_S) /* the same while it has nothing to do and nothing has changed */
+#define SETTLE_NS (10 * NS_PER_S) /* the same while it has nothing to do and nothing has changed */
 #define HOLD_NS	  (60000 * NS_PER_MS)
 #define FULL_PART 20u /* a store with less than this part of its disk free takes no more */
 
