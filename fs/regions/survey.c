@@ -258,7 +258,7 @@ static void survey_rest(struct survey *survey)
 /* Without memory the next survey looks at all regions. */
 static void look_again(struct survey *survey, uint64_t region)
 {
-	PLANT("survey:findings_forgotten", return );
+	PLANT("sessions:findings_forgotten", return );
 	if (region_set_add(&survey->again, region) < 0)
 		survey->looked = 0;
 }
