@@ -972,7 +972,9 @@ static void what_was_found_is_reported_while_other_regions_change(void **state)
 	make.make.parent = cluster->low;
 	for (char i = 0; i < 8; i++) {
 		char name[] = {(char)('a' + i)};
+		struct session_notice notice = {0};
 
+		coordinator_beat(leading_coordinator(cluster), session, 0, &notice);
 		pass(cluster, 2 * (uint64_t)SIM_S);
 		assert_int_equal(count_reported(cluster, &has_nameless), 5 + i);
 		assert_true(has_nameless);
