@@ -113,6 +113,21 @@ static void note(struct balance *balance, const struct region_view *view, uint32
 	}
 }
 
+static bool has_candidates(const struct balance *balance)
+{
+	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++)
+		if (balance->candidate_counts[reason] > 0)
+			return true;
+	return balance->first_region > 0;
+}
+
+static bool looks_at_all(const struct balance *balance)
+{
+	uint32_t most = balance->options.scan_max;
+
+	return most == 0 || most >= balance->table->count;
+}
+
 static void scan(struct balance *balance)
 {
 	uint32_t count = balance->table->count, most = balance->options.scan_max;
@@ -218,8 +233,15 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 		choose(balance, reason, &yield);
 	if (balance->first_region > 0)
 		choose_first_region(balance, &yield);
+	balance->is_settled =
+		looks_at_all(balance) && !has_candidates(balance) && balance->operation_count == 0;
 	balance->table = NULL;
 	return yield.count;
+}
+
+bool balance_is_settled(const struct balance *balance)
+{
+	return balance->is_settled;
 }
 
 uint64_t balance_work(const struct balance *balance)
@@ -246,6 +268,7 @@ void balance_free(struct balance *balance)
 void balance_set_options(struct balance *balance, const struct balance_options *options)
 {
 	balance->options = *options;
+	balance->is_settled = false;
 }
 
 void balance_reset(struct balance *balance)

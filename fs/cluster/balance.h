@@ -127,6 +127,9 @@ struct balance_excess {
 };
 /* The largest one, by the last balance_next. */
 struct balance_excess balance_excess(const struct balance *balance);
+/* The last call has looked at all regions and would move none, and nothing moves or rests: the next one finds the same,
+ * unless a region or a store changes. */
+bool balance_is_settled(const struct balance *balance);
 /* Replicas looked at and pairs of stores compared so far, for tests: what the calls cost. */
 uint64_t balance_work(const struct balance *balance);
 

@@ -51,6 +51,7 @@ struct balance {
 	uint32_t cursor; /* position in the table where the next call begins */
 	uint32_t passed; /* regions looked at since the last move for bytes */
 	uint64_t work;
+	bool is_settled; /* balance_is_settled, after the last call */
 
 	/* The call under way. */
 	const struct region_table *table;
