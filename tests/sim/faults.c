@@ -307,10 +307,12 @@ static void fire_bad_disk(struct faults *faults)
 	faults->cluster->is_disk_bad[number] = faults->cluster->may_fail[number] = true;
 }
 
-/* Of all the others, which know of its last life, none will listen to it. */
+/* Of all the others, which know of its last life, none will listen to it. Nor does a store with a false disk know what it
+ * says that it knows, because its true disk does not: this life must have begun after all disks were true. */
 static bool may_be_replaced(const struct faults *faults, const struct store *store)
 {
-	return faults->false_until == CLUSTER_NEVER && store_is_well(store) && store_is_known(store);
+	return faults->false_until == CLUSTER_NEVER && store_is_well(store) &&
+	       store->began >= faults->true_since && store_is_known(store);
 }
 
 static void replace(struct faults *faults, struct store *store)
@@ -358,6 +360,7 @@ static void put_true_disk_back(struct faults *faults)
 		store_swap(store);
 		store_drop_aside(store);
 		cluster_start_later(faults->cluster, i);
+		faults->true_since = now_of(faults);
 	}
 	faults->false_until = CLUSTER_NEVER;
 }
