@@ -60,11 +60,13 @@ static uint64_t now_of(const struct faults *faults)
 
 static struct store *fill_store(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	uint32_t chosen = faults->cluster->fault_moment.store;
 	uint32_t number = (uint32_t)draw(faults, STORES);
 
-	if (leader < STORES && draw(faults, 2) == 0)
-		number = leader;
+	if (chosen == STORES)
+		chosen = cluster_leader(faults->cluster);
+	if (chosen < STORES && draw(faults, 2) == 0)
+		number = chosen;
 	return &faults->cluster->stores[number];
 }
 
@@ -113,13 +115,23 @@ static void fire_stop(struct faults *faults)
 		store_stop(store);
 }
 
+/* Region 1 as often as all the others. */
+static struct cluster_led draw_led(struct faults *faults)
+{
+	struct cluster_led led = {.store = cluster_leader(faults->cluster), .region = 1};
+
+	if (draw(faults, 2) == 0)
+		cluster_draw_led(faults->cluster, &led);
+	return led;
+}
+
 static void fire_transfer(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	struct cluster_led led = draw_led(faults);
 
-	if (leader < STORES)
-		raftkv_transfer_leader(
-			store_raftkv(&faults->cluster->stores[leader]), 1, 1 + draw(faults, STORES));
+	if (led.store < STORES)
+		raftkv_transfer_leader(store_raftkv(&faults->cluster->stores[led.store]), led.region,
+			1 + draw(faults, STORES));
 }
 
 /* ---- Clocks ---- */
@@ -402,7 +414,7 @@ static void fire_mount_cut(struct faults *faults)
 /* The others do. Long enough for links to fail, so that a follower passes on what the mount asks. */
 static void fire_leader_cut(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	uint32_t leader = draw_led(faults).store;
 	uint32_t node = draw(faults, 2) == 0 ? draw_mount(faults) : (uint32_t)draw(faults, STORES);
 
 	if (leader >= STORES || faults->cut_until != CLUSTER_NEVER)
@@ -502,7 +514,7 @@ uint64_t faults_step(struct faults *faults)
 			mend_disk(faults, i);
 	if (faults->false_until <= now)
 		put_true_disk_back(faults);
-	if (faults->next <= now)
+	if (moment_is_due(&faults->cluster->fault_moment, faults->cluster->stores, &faults->next))
 		fire(faults);
 	due = earlier(faults->next, earlier(faults->cut_until, faults->links_until));
 	due = earlier(due, faults->false_until);
