@@ -151,6 +151,7 @@ int store_start(struct store *store, struct status *status)
 	int code;
 
 	check(store->state == STORE_DOWN);
+	store->began = sim_time(store->world);
 	store->env = options.env = sim_node_start(store->node);
 	/* What was on its way when the last process died stays there. */
 	store->starting = store->stopping = (struct env_mail){0};
