@@ -16,6 +16,7 @@
 /* A region to look at, and what a worker has found in it. */
 struct look {
 	uint64_t region;
+	uint64_t start; /* the dirid with which it begins */
 	int status;
 	int64_t inodes;
 	bool has_garbage, has_nameless;
@@ -116,7 +117,18 @@ struct nameless {
 	uint64_t count;
 };
 
-/* Stops when `found` is full: a later survey takes the rest. */
+static bool is_greater_than_all(const struct ino_ranges *ranges, uint64_t ino)
+{
+	const struct ino_range *last;
+
+	if (ranges->range_count == 0)
+		return true;
+	last = &ranges->ranges[ranges->range_count - 1];
+	return ino >= last->first + last->count;
+}
+
+/* Stops when `found` is full: a later survey takes the rest. A region that was split may have shown what is found in the
+ * upper one again. */
 static int take_nameless(void *argument, struct slice key, struct slice value)
 {
 	struct nameless *nameless = argument;
@@ -128,6 +140,8 @@ static int take_nameless(void *argument, struct slice key, struct slice value)
 	if (status < 0)
 		return status;
 	nameless->count++;
+	if (!is_greater_than_all(&nameless->found->nameless, ino))
+		return 0;
 	return ino_ranges_add(&nameless->found->nameless, ino) ? 0 : 1;
 }
 
@@ -182,11 +196,35 @@ static void look_at_region(struct survey *survey, struct look *look)
 	raftkv_snapshot_free(snapshot);
 }
 
+static int compare_starts(const void *a, const void *b)
+{
+	uint64_t one = ((const struct look *)a)->start, other = ((const struct look *)b)->start;
+
+	return (one > other) - (one < other);
+}
+
+/* Inodes are found in the order of their numbers, as `nameless` takes them. */
+static void sort_by_start(struct survey *survey)
+{
+	struct found *found = survey->finding;
+
+	for (uint32_t i = 0; i < found->count; i++) {
+		struct region range;
+
+		if (raftkv_region_range(survey->options.raftkv, found->looks[i].region, &range) < 0)
+			continue; /* it has gone to other stores */
+		found->looks[i].start = range.start ? fs_key_get_dirid(buf_slice(range.start)) : 0;
+		region_close(&range);
+	}
+	qsort(found->looks, found->count, sizeof *found->looks, compare_starts);
+}
+
 static void survey_on_worker(struct env_work *work)
 {
 	struct survey *survey = container_of(work, struct survey, work);
 	struct found *found = survey->finding;
 
+	sort_by_start(survey);
 	for (uint32_t i = 0; i < found->count; i++)
 		look_at_region(survey, &found->looks[i]);
 }
