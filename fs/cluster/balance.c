@@ -267,13 +267,6 @@ void balance_free(struct balance *balance)
 
 void balance_set_options(struct balance *balance, const struct balance_options *options)
 {
-	const struct balance_options *former = &balance->options;
-
-	if (options->replicas != former->replicas || options->moves_per_store != former->moves_per_store ||
-		options->transfers_per_store != former->transfers_per_store ||
-		options->bytes_per_s != former->bytes_per_s ||
-		options->dead_after_ns != former->dead_after_ns || options->scan_max != former->scan_max)
-		balance->is_settled = false;
 	balance->options = *options;
 	balance->is_settled = false;
 }
