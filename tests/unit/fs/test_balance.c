@@ -793,6 +793,7 @@ static void nothing_is_settled_under_other_options(void **state)
 	balance_set_options(sim.balance, &sim.options);
 	assert_false(balance_is_settled(sim.balance));
 	sim.was_settled = false;
+	sim.may_lose = true;
 	run_until_rest(&sim, 500);
 	assert_int_equal(sim.regions[0].count, 1);
 	sim_close(&sim);
