@@ -134,6 +134,9 @@ uint32_t balance_scatter_left(const struct balance *balance);
 /* The operation that is under way; NULL: none. Valid until the next call that takes a balance that is not const. */
 const struct balance_operation *balance_find(const struct balance *balance, uint64_t region);
 uint32_t balance_count(const struct balance *balance); /* of those under way */
+/* The last call has looked at all regions and would move none, and nothing moves or rests: the next one finds the same,
+ * unless a region, a store or an option changes. */
+bool balance_is_settled(const struct balance *balance);
 /* Bytes that a store has beyond its share of the capacity, more than BALANCE_BYTES_START and two regions of its mean size
  * explain; zeroes: none has. */
 struct balance_excess {
@@ -142,9 +145,6 @@ struct balance_excess {
 };
 /* The largest one, by the last balance_next. */
 struct balance_excess balance_excess(const struct balance *balance);
-/* The last call has looked at all regions and would move none, and nothing moves or rests: the next one finds the same,
- * unless a region or a store changes. */
-bool balance_is_settled(const struct balance *balance);
 /* Replicas looked at and pairs of stores compared so far, for tests: what the calls cost. */
 uint64_t balance_work(const struct balance *balance);
 

@@ -269,7 +269,7 @@ static struct places *places_new(void)
 	if (!places)
 		return NULL;
 	region_table_init(&places->table);
-	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_take_settings */
+	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_use_settings */
 	if (places->balance)
 		return places;
 	free(places);

@@ -16,7 +16,7 @@
 /* A region to look at, and what a worker has found in it. */
 struct look {
 	uint64_t region;
-	uint64_t dirid; /* its first */
+	uint64_t start; /* the dirid with which it begins */
 	int status;
 	int64_t inodes;
 	bool has_garbage, has_nameless;
@@ -114,12 +114,21 @@ static void reclaim_next(struct survey *survey)
 /* Of one region. */
 struct nameless {
 	struct found *found;
-	uint64_t least; /* the inodes of the regions before are below */
 	uint64_t count;
 };
 
-/* Stops when `found` is full: a later survey takes the rest. So it does what a region has that was split since the
- * regions were ordered: an inode that the one before has, too. */
+static bool is_greater_than_all(const struct ino_ranges *ranges, uint64_t ino)
+{
+	const struct ino_range *last;
+
+	if (ranges->range_count == 0)
+		return true;
+	last = &ranges->ranges[ranges->range_count - 1];
+	return ino >= last->first + last->count;
+}
+
+/* Stops when `found` is full: a later survey takes the rest. A region that was split may have shown what is found in the
+ * upper one again. */
 static int take_nameless(void *argument, struct slice key, struct slice value)
 {
 	struct nameless *nameless = argument;
@@ -131,7 +140,7 @@ static int take_nameless(void *argument, struct slice key, struct slice value)
 	if (status < 0)
 		return status;
 	nameless->count++;
-	if (ino < nameless->least)
+	if (!is_greater_than_all(&nameless->found->nameless, ino))
 		return 0;
 	return ino_ranges_add(&nameless->found->nameless, ino) ? 0 : 1;
 }
@@ -147,14 +156,6 @@ static int scan_local(struct view *view, struct fs_key low, view_row_cb each, vo
 	struct fs_key high = fs_key_after(&low);
 
 	return view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), each, argument);
-}
-
-/* One more than the greatest member. */
-static uint64_t end_of(const struct ino_ranges *ranges)
-{
-	const struct ino_range *last = &ranges->ranges[ranges->range_count - 1];
-
-	return ranges->range_count == 0 ? 0 : last->first + last->count;
 }
 
 static int count_inodes(struct survey *survey, struct look *look, struct view *view)
@@ -183,7 +184,7 @@ static void look_at_region(struct survey *survey, struct look *look)
 	view = raftkv_snapshot_view(snapshot, true);
 	look->status = count_inodes(survey, look, view);
 	if (look->region != CLUSTER_REGION) {
-		struct nameless nameless = {.found = found, .least = end_of(&found->nameless)};
+		struct nameless nameless = {.found = found};
 
 		status = scan_local(view, fs_key_holds(FS_SESSION_GRACE), take_nameless, &nameless);
 		look->has_nameless = nameless.count > 0;
@@ -195,32 +196,27 @@ static void look_at_region(struct survey *survey, struct look *look)
 	raftkv_snapshot_free(snapshot);
 }
 
-/* Behind all others where the region is not here any more: it cannot be read then. */
-static void find_place(struct survey *survey, struct look *look)
+static int compare_starts(const void *a, const void *b)
 {
-	struct region range;
+	uint64_t one = ((const struct look *)a)->start, other = ((const struct look *)b)->start;
 
-	look->dirid = FS_DIRID_END;
-	if (raftkv_region_range(survey->options.raftkv, look->region, &range) < 0)
-		return;
-	look->dirid = fs_key_get_dirid(buf_slice(range.start));
-	region_close(&range);
+	return (one > other) - (one < other);
 }
 
-static int compare_looks(const void *one, const void *other)
+/* Inodes are found in the order of their numbers, as `nameless` takes them. */
+static void sort_by_start(struct survey *survey)
 {
-	uint64_t left = ((const struct look *)one)->dirid, right = ((const struct look *)other)->dirid;
+	struct found *found = survey->finding;
 
-	return left < right ? -1 : left > right;
-}
+	for (uint32_t i = 0; i < found->count; i++) {
+		struct region range;
 
-/* In the order of their inodes, as ino_ranges has them. */
-static void order_looks(struct survey *survey, struct found *found)
-{
-	for (uint32_t i = 0; i < found->count; i++)
-		find_place(survey, &found->looks[i]);
-	if (found->count > 1)
-		qsort(found->looks, found->count, sizeof *found->looks, compare_looks);
+		if (raftkv_region_range(survey->options.raftkv, found->looks[i].region, &range) < 0)
+			continue; /* it has gone to other stores */
+		found->looks[i].start = range.start ? fs_key_get_dirid(buf_slice(range.start)) : 0;
+		region_close(&range);
+	}
+	qsort(found->looks, found->count, sizeof *found->looks, compare_starts);
 }
 
 static void survey_on_worker(struct env_work *work)
@@ -228,7 +224,7 @@ static void survey_on_worker(struct env_work *work)
 	struct survey *survey = container_of(work, struct survey, work);
 	struct found *found = survey->finding;
 
-	order_looks(survey, found);
+	sort_by_start(survey);
 	for (uint32_t i = 0; i < found->count; i++)
 		look_at_region(survey, &found->looks[i]);
 }
