@@ -153,15 +153,8 @@ static void scan(struct balance *balance)
 
 static void take(struct balance *balance, const struct balance_operation *operation, struct yield *yield)
 {
-	struct store_view *sender = balance_find_store(balance, operation->sender);
-	struct store_view *to = balance_find_store(balance, operation->goal.to);
-
 	insert(balance, operation);
 	balance_count_operation(balance, operation);
-	if (to && sender) {
-		to->due -= (int64_t)operation->bytes;
-		sender->due -= (int64_t)operation->bytes;
-	}
 	if (operation->reason == BALANCE_BYTES)
 		balance->passed = 0;
 	yield->operations[yield->count++] = *operation;
@@ -238,7 +231,7 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 	for (uint32_t i = 0; i < balance->operation_count; i++)
 		if (balance->operations[i].reason == BALANCE_BYTES)
 			balance->passed = 0;
-	balance_view_stores(balance, stores, store_count, now);
+	balance_view_stores(balance, stores, store_count);
 	scan(balance);
 	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++) {
 		if (reason == BALANCE_SCATTER)
