@@ -7,7 +7,7 @@
 
 raftkv=$BUILD/raftkv
 any=$ADDRESSES
-STORE_OPTIONS+=(--server.initial_regions=8 --server.region_split_load=1)
+STORE_OPTIONS+=(--server.initial_regions=8 --server.region_split_load=1 --server.region_split_bytes=0)
 expect() { # STATUS COMMAND…
 	local wanted=$1 got
 	shift
