@@ -468,6 +468,8 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
 	faults->chosen &= allowed;
 	if (faults->chosen == 0)
 		faults->chosen = allowed;
+	if (draw(faults, 16) == 0)
+		faults->chosen = 0;
 	faults->every = (200 * SIM_MS) << draw(faults, 6);
 	cluster->rest_max = (100 * SIM_MS) << draw(faults, 7);
 	faults->false_until = CLUSTER_NEVER;
@@ -478,8 +480,20 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
 	faults->next = CLUSTER_NEVER;
 }
 
+/* In a run without faults the network is as slow as some are, so that operations meet. */
+static void slow_down(struct faults *faults)
+{
+	struct sim_link link = {.latency = draw_duration(faults, 10 * SIM_MS) + 1};
+
+	for (uint32_t from = 0; from < NODES; from++)
+		for (uint32_t to = 0; to < NODES; to++)
+			*sim_net_link(faults->cluster->nodes[from], faults->cluster->nodes[to]) = link;
+}
+
 void faults_begin(struct faults *faults)
 {
+	if (faults->chosen == 0)
+		slow_down(faults);
 	wait_for_next(faults);
 }
 
