@@ -5,6 +5,8 @@
 #include "proto/check.h"
 #include "store/raftkv.h"
 
+#define PROCESSES_MAX 100u /* of stores; then all faults end */
+
 static uint64_t draw(struct faults *faults, uint64_t below)
 {
 	return sim_random(faults->cluster->world, below);
@@ -484,6 +486,9 @@ uint64_t faults_step(struct faults *faults)
 {
 	uint64_t now = now_of(faults), due;
 
+	/* What a process leaves behind is not freed; and where hardly any lives long enough, nothing is tried. */
+	if (faults->cluster->counts.processes >= PROCESSES_MAX && faults->next != CLUSTER_NEVER)
+		faults_end(faults);
 	if (faults->cut_until <= now)
 		mend_cuts(faults);
 	if (faults->links_until <= now)
