@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/regions/region_sizes.h"
 #include "fs/schema/rows.h"
 #include "fs/schema/split_key.h"
+#include "fs/transact/region_set.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/units.h"
@@ -14,7 +16,6 @@
 #define PART_ROWS  10000u /* that are read at a time */
 #define REST_PARTS 20u /* a rest takes so many times as long as the part before */
 #define REST_NS	   (5 * NS_PER_MS) /* at least */
-#define WINDOW	   64u /* regions that are looked through for one that is led here, with the router's lock held */
 #define USE_EIGHTH 7u /* a larger half of more eighths than that makes a split useless */
 
 /* What is known of the region that is being read. */
@@ -30,15 +31,6 @@ struct sizing {
 	uint64_t best_dirid, best_half; /* where a split leaves the smallest larger half; 0: nowhere yet */
 };
 
-struct region_size {
-	uint64_t region, size;
-};
-
-struct sizes {
-	uint32_t count, capacity;
-	struct region_size *items;
-};
-
 struct oversize {
 	struct oversize_options options;
 	struct env *env;
@@ -48,12 +40,12 @@ struct oversize {
 	/* The round. */
 	bool is_round; /* one is under way */
 	uint64_t round_began; /* env_now */
-	uint64_t writes; /* raftkv_stats.writes when the last round began */
-	struct buf *next; /* where the next region begins, or a later one; NULL: the first */
-	bool is_last; /* there is no next one */
-	struct oversize_finding round_stuck;
-	struct sizes measuring; /* in the order of ranges */
-	struct sizes measured; /* by the last round, by region */
+	uint64_t
+		looked; /* raftkv_each_changed_region: what changed before is measured, or in `due`; 0: nothing is */
+	struct region_set due; /* for the next round */
+	uint64_t *queue; /* the regions that are left of this one; the next one is the last */
+	uint32_t queue_count, queue_size;
+	struct region_sizes sizes;
 	/* The part. */
 	struct sizing sizing;
 	uint32_t rows;
@@ -194,6 +186,21 @@ static bool is_useful(const struct sizing *sizing)
 	return sizing->best_dirid > 0 && sizing->best_half <= sizing->whole / 8 * USE_EIGHTH;
 }
 
+/* The next round reads it. Without memory it reads all. */
+static void read_again(struct oversize *oversize, uint64_t region)
+{
+	PLANT("admin:unread_forgotten", return );
+	if (region_set_add(&oversize->due, region) < 0)
+		oversize->looked = 0;
+}
+
+/* Without memory the size is measured again. */
+static void note_size(struct oversize *oversize, uint64_t size, uint64_t stuck_dirid)
+{
+	if (region_sizes_set(&oversize->sizes, oversize->sizing.region.id, size, stuck_dirid) < 0)
+		oversize->looked = 0;
+}
+
 static void tell(struct oversize *oversize)
 {
 	const struct sizing *sizing = &oversize->sizing;
@@ -206,50 +213,12 @@ static void tell(struct oversize *oversize)
 		"msg=\"a region is over its size\" region=%" PRIu64 " bytes=%" PRIu64 " %s=%" PRIu64,
 		finding.region, finding.size, may_split ? "split_at_dirid" : "because_of_dirid",
 		finding.dirid);
-	if (may_split) {
-		oversize->wish = finding;
-		oversize->wished = env_now(oversize->env);
-	} else if (finding.size > oversize->round_stuck.size) {
-		oversize->round_stuck = finding;
-	}
-}
-
-/* Without memory the size stays unknown. */
-static void note_size(struct oversize *oversize)
-{
-	struct sizes *sizes = &oversize->measuring;
-
-	if (sizes->count == sizes->capacity) {
-		uint32_t capacity = sizes->capacity == 0 ? 16 : sizes->capacity * 2;
-		struct region_size *items = realloc(sizes->items, capacity * sizeof *items);
-
-		if (!items)
-			return;
-		sizes->items = items;
-		sizes->capacity = capacity;
-	}
-	sizes->items[sizes->count++] =
-		(struct region_size){.region = oversize->sizing.region.id, .size = oversize->sizing.size};
-}
-
-static int compare_sizes(const void *a, const void *b)
-{
-	uint64_t one = ((const struct region_size *)a)->region,
-		 other = ((const struct region_size *)b)->region;
-
-	return (one > other) - (one < other);
-}
-
-static void end_measuring(struct oversize *oversize)
-{
-	struct sizes former = oversize->measured;
-
-	oversize->measured = oversize->measuring;
-	oversize->measuring = former;
-	oversize->measuring.count = 0;
-	if (oversize->measured.count > 0)
-		qsort(oversize->measured.items, oversize->measured.count, sizeof(struct region_size),
-			compare_sizes);
+	note_size(oversize, finding.size, may_split ? 0 : finding.dirid);
+	if (!may_split)
+		return;
+	oversize->wish = finding;
+	oversize->wished = env_now(oversize->env);
+	read_again(oversize, finding.region); /* nobody may make it true */
 }
 
 /* The region has been read once, or twice. */
@@ -259,7 +228,7 @@ static void end_region(struct oversize *oversize)
 
 	end_dirid(sizing);
 	if (!sizing->is_second)
-		note_size(oversize);
+		note_size(oversize, sizing->size, 0);
 	if (!sizing->is_second && sizing->size > oversize->options.limit) {
 		begin_reading(oversize, true);
 		return;
@@ -279,73 +248,82 @@ static void on_counted(struct env_work *work)
 		oversize->stopped(oversize->stopped_argument);
 		return;
 	}
-	if (oversize->status < 0) /* it has gone, or was split meanwhile: the next round looks again */
+	if (oversize->status < 0) { /* it has gone, or was split meanwhile */
+		read_again(oversize, oversize->sizing.region.id);
 		forget_region(oversize);
-	else if (oversize->is_end)
+	} else if (oversize->is_end) {
 		end_region(oversize);
+	}
 	rest_until(oversize, now + (rest > REST_NS ? rest : REST_NS));
 }
 
 /* ---- The next region ---- */
 
-struct search {
-	struct oversize *oversize;
-	uint32_t seen;
-	bool is_found;
-};
-
-static void consider(void *argument, const struct region *region, uint64_t term)
-{
-	struct search *search = argument;
-	struct oversize *oversize = search->oversize;
-
-	search->seen++;
-	if (search->is_found)
-		return;
-	buf_unref(oversize->next);
-	oversize->next = buf_ref(region->end);
-	oversize->is_last = !region->end;
-	if (term == 0)
-		return;
-	search->is_found = true;
-	oversize->sizing.region = (struct region){
-		.id = region->id, .start = buf_ref(region->start), .end = buf_ref(region->end)};
-}
-
+/* One that is not led here any more has changed when it is led again. */
 static bool find_region(struct oversize *oversize)
 {
-	struct search search = {.oversize = oversize};
+	struct raftkv *raftkv = oversize->options.raftkv;
 
-	do {
-		search.seen = 0;
-		if (!oversize->is_last)
-			raftkv_each_region_from(oversize->options.raftkv, buf_slice(oversize->next), WINDOW,
-				consider, &search);
-	} while (!search.is_found && search.seen > 0);
-	return search.is_found;
+	while (oversize->queue_count > 0) {
+		uint64_t region = oversize->queue[--oversize->queue_count];
+
+		if (raftkv_leader_term(raftkv, region) > 0 &&
+			raftkv_region_range(raftkv, region, &oversize->sizing.region) == 0)
+			return true;
+	}
+	return false;
 }
+
+/* ---- Rounds ---- */
 
 static void end_round(struct oversize *oversize)
 {
 	oversize->is_round = false;
-	oversize->stuck = oversize->round_stuck;
-	end_measuring(oversize);
-	buf_unref(oversize->next);
-	oversize->next = NULL;
+	oversize->stuck.region =
+		region_sizes_find_stuck(&oversize->sizes, &oversize->stuck.size, &oversize->stuck.dirid);
+}
+
+static void take_changed(void *argument, const struct region *region, uint64_t term)
+{
+	struct oversize *oversize = argument;
+
+	if (term > 0) {
+		read_again(oversize, region->id);
+		return;
+	}
+	region_sizes_remove(&oversize->sizes, region->id);
+	region_set_remove(&oversize->due, region->id);
+}
+
+/* Keeps the region for the next round where there is no memory. */
+static bool keep_unqueued(void *argument, uint64_t region)
+{
+	struct oversize *oversize = argument;
+
+	if (oversize->queue_count == oversize->queue_size) {
+		uint32_t size = oversize->queue_size > 0 ? 2 * oversize->queue_size : 64;
+		uint64_t *queue = realloc(oversize->queue, size * sizeof *queue);
+
+		if (!queue)
+			return true;
+		oversize->queue = queue;
+		oversize->queue_size = size;
+	}
+	oversize->queue[oversize->queue_count++] = region;
+	return false;
 }
 
 static void begin_round(struct oversize *oversize)
 {
-	struct raftkv_stats stats;
+	uint64_t since = oversize->looked;
 
-	raftkv_stats(oversize->options.raftkv, &stats);
 	oversize->round_began = env_now(oversize->env);
-	if (stats.writes == oversize->writes)
-		return;
-	oversize->writes = stats.writes;
 	oversize->is_round = true;
-	oversize->is_last = false;
-	oversize->round_stuck = (struct oversize_finding){0};
+	oversize->looked = UINT64_MAX;
+	since = raftkv_each_changed_region(oversize->options.raftkv, since, take_changed, oversize);
+	if (oversize->looked > 0) /* there was memory for all */
+		oversize->looked = since;
+	region_set_filter(&oversize->due, keep_unqueued, oversize);
 }
 
 /* A wish is over when its region ends there, or when nobody has made it true for long. */
@@ -429,9 +407,9 @@ void oversize_free(struct oversize *oversize)
 	if (!oversize)
 		return;
 	forget_region(oversize);
-	buf_unref(oversize->next);
-	free(oversize->measuring.items);
-	free(oversize->measured.items);
+	region_set_close(&oversize->due);
+	region_sizes_close(&oversize->sizes);
+	free(oversize->queue);
 	free(oversize);
 }
 
@@ -447,13 +425,5 @@ struct oversize_finding oversize_stuck(const struct oversize *oversize)
 
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region)
 {
-	const struct region_size key = {.region = region};
-	const struct region_size *found =
-		oversize->measured.count > 0 ? bsearch(&key, oversize->measured.items,
-						       oversize->measured.count, sizeof key, compare_sizes)
-					     : NULL;
-
-	if (!found)
-		return 0;
-	return found->size > 0 ? found->size : 1;
+	return region_sizes_find(&oversize->sizes, region);
 }

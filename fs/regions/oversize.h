@@ -3,8 +3,9 @@
  * split: at a dirid, so that the larger half is as small as possible.
  *
  * It reads the rows of one region after another, a part at a time on a worker, with a rest after each part: a few percent
- * of a core at most. The data of a file counts with its inode. A round over all regions begins OVERSIZE_PERIOD_MS after
- * the one before, if anything was written since.
+ * of a core at most. The data of a file counts with its inode. A round begins OVERSIZE_PERIOD_MS after the one before, over
+ * the regions that have changed since, and those that could not be read or were to be split; the others have the size that
+ * they had.
  *
  * A region of which nearly all belongs to one dirid, a huge directory or file, cannot be split to any use: it is told.
  *
@@ -43,9 +44,9 @@ void oversize_free(struct oversize *oversize); /* stopped, or never started; may
 
 /* The region that is to be split now. */
 struct oversize_finding oversize_wish(const struct oversize *oversize);
-/* Bytes of the region in the last round that read all of them, at least 1; 0: it was not among them. */
+/* Bytes of the region when it was read last, at least 1; 0: it has not been. */
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region);
-/* The largest region of the last round that cannot be split. */
+/* The largest region that cannot be split, when the last round ended. */
 struct oversize_finding oversize_stuck(const struct oversize *oversize);
 
 #endif
