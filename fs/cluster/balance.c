@@ -121,6 +121,15 @@ static bool has_candidates(const struct balance *balance)
 	return balance->first_region > 0;
 }
 
+/* Until it may send or get bytes again, what would move is no candidate. */
+static bool is_one_in_debt(const struct balance *balance)
+{
+	for (uint32_t i = 0; i < balance->store_count; i++)
+		if (!balance_has_due(balance, &balance->stores[i]))
+			return true;
+	return false;
+}
+
 static bool looks_at_all(const struct balance *balance)
 {
 	uint32_t most = balance->options.scan_max;
@@ -233,8 +242,8 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 		choose(balance, reason, &yield);
 	if (balance->first_region > 0)
 		choose_first_region(balance, &yield);
-	balance->is_settled =
-		looks_at_all(balance) && !has_candidates(balance) && balance->operation_count == 0;
+	balance->is_settled = looks_at_all(balance) && !has_candidates(balance) && !is_one_in_debt(balance) &&
+			      balance->operation_count == 0;
 	balance->table = NULL;
 	return yield.count;
 }

@@ -78,6 +78,8 @@ struct store_view *balance_find_store(struct balance *balance, uint64_t id); /* 
 void balance_count_operation(struct balance *balance, const struct balance_operation *operation);
 /* How much two stores differ. */
 uint64_t balance_difference(struct balance *balance, const struct store_view *a, const struct store_view *b);
+/* Whether its limit of bytes allows another move. */
+bool balance_has_due(const struct balance *balance, const struct store_view *store);
 bool balance_may_send(const struct balance *balance, const struct store_view *store);
 bool balance_may_get(const struct balance *balance, const struct store_view *store);
 

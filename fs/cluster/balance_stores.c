@@ -87,19 +87,20 @@ static void fill(const struct balance *balance, struct store_view *store, uint64
 	store->filled = now;
 }
 
-static bool has_due(const struct balance *balance, const struct store_view *store)
+bool balance_has_due(const struct balance *balance, const struct store_view *store)
 {
 	return balance->options.bytes_per_s == 0 || store->due > 0;
 }
 
 bool balance_may_send(const struct balance *balance, const struct store_view *store)
 {
-	return store->sending < balance->options.moves_per_store && has_due(balance, store);
+	return store->sending < balance->options.moves_per_store && balance_has_due(balance, store);
 }
 
 bool balance_may_get(const struct balance *balance, const struct store_view *store)
 {
-	return store->may_take && store->coming < balance->options.moves_per_store && has_due(balance, store);
+	return store->may_take && store->coming < balance->options.moves_per_store &&
+	       balance_has_due(balance, store);
 }
 
 /* ---- Operations under way ---- */

@@ -53,7 +53,6 @@ struct sim {
 	bool was_settled;
 	uint64_t settled_version; /* of the table */
 	struct balance_store settled_stores[STORES_MAX];
-	uint32_t settled_rounds; /* that were as the settled one before */
 };
 
 static uint32_t draw(struct sim *sim, uint32_t below)
@@ -410,7 +409,6 @@ static bool is_still_settled(const struct sim *sim)
 static void see_settled(struct sim *sim, bool is_still, uint32_t count)
 {
 	assert_true(!is_still || count == 0);
-	sim->settled_rounds += is_still;
 	sim->was_settled = balance_is_settled(sim->balance);
 	sim->settled_version = sim->table->version;
 	memcpy(sim->settled_stores, sim->stores, sizeof sim->stores);
@@ -776,26 +774,6 @@ static void what_is_left_over_is_tidied(void **state)
 	sim_close(&sim);
 }
 
-static void nothing_is_settled_under_other_options(void **state)
-{
-	struct sim sim;
-
-	(void)state;
-	sim_init(&sim, 4, 0, 8);
-	place_all(&sim, 1, 2, 3);
-	run_until_rest(&sim, 500);
-	assert_true(balance_is_settled(sim.balance));
-	assert_in_range(sim.settled_rounds, 10, 20);
-	balance_set_options(sim.balance, &sim.options);
-	assert_true(balance_is_settled(sim.balance)); /* they are the same */
-	sim.options.replicas = 1;
-	balance_set_options(sim.balance, &sim.options);
-	assert_false(balance_is_settled(sim.balance));
-	run_until_rest(&sim, 500);
-	assert_int_equal(sim.regions[0].count, 1);
-	sim_close(&sim);
-}
-
 static void bytes_are_limited(void **state)
 {
 	struct sim sim;
@@ -1079,7 +1057,6 @@ int main(void)
 		cmocka_unit_test(a_full_store_does_not_lead),
 		cmocka_unit_test(two_of_nine_do_nothing),
 		cmocka_unit_test(what_is_left_over_is_tidied),
-		cmocka_unit_test(nothing_is_settled_under_other_options),
 		cmocka_unit_test(bytes_are_limited),
 		cmocka_unit_test(a_little_is_let_be),
 		cmocka_unit_test(what_is_under_way_counts),
