@@ -121,15 +121,6 @@ static bool has_candidates(const struct balance *balance)
 	return balance->first_region > 0;
 }
 
-/* Until it may send or get bytes again, what would move is no candidate. */
-static bool is_one_in_debt(const struct balance *balance)
-{
-	for (uint32_t i = 0; i < balance->store_count; i++)
-		if (!balance_has_due(balance, &balance->stores[i]))
-			return true;
-	return false;
-}
-
 static bool looks_at_all(const struct balance *balance)
 {
 	uint32_t most = balance->options.scan_max;
@@ -162,15 +153,8 @@ static void scan(struct balance *balance)
 
 static void take(struct balance *balance, const struct balance_operation *operation, struct yield *yield)
 {
-	struct store_view *sender = balance_find_store(balance, operation->sender);
-	struct store_view *to = balance_find_store(balance, operation->goal.to);
-
 	insert(balance, operation);
 	balance_count_operation(balance, operation);
-	if (to && sender) {
-		to->due -= (int64_t)operation->bytes;
-		sender->due -= (int64_t)operation->bytes;
-	}
 	if (operation->reason == BALANCE_BYTES)
 		balance->passed = 0;
 	yield->operations[yield->count++] = *operation;
@@ -236,14 +220,14 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 	for (uint32_t i = 0; i < balance->operation_count; i++)
 		if (balance->operations[i].reason == BALANCE_BYTES)
 			balance->passed = 0;
-	balance_view_stores(balance, stores, store_count, now);
+	balance_view_stores(balance, stores, store_count);
 	scan(balance);
 	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++)
 		choose(balance, reason, &yield);
 	if (balance->first_region > 0)
 		choose_first_region(balance, &yield);
-	balance->is_settled = looks_at_all(balance) && !has_candidates(balance) && !is_one_in_debt(balance) &&
-			      balance->operation_count == 0;
+	balance->is_settled =
+		looks_at_all(balance) && !has_candidates(balance) && balance->operation_count == 0;
 	balance->table = NULL;
 	return yield.count;
 }
@@ -276,14 +260,8 @@ void balance_free(struct balance *balance)
 
 void balance_set_options(struct balance *balance, const struct balance_options *options)
 {
-	const struct balance_options *former = &balance->options;
-
-	if (options->replicas != former->replicas || options->moves_per_store != former->moves_per_store ||
-		options->transfers_per_store != former->transfers_per_store ||
-		options->bytes_per_s != former->bytes_per_s ||
-		options->dead_after_ns != former->dead_after_ns || options->scan_max != former->scan_max)
-		balance->is_settled = false;
 	balance->options = *options;
+	balance->is_settled = false;
 }
 
 void balance_reset(struct balance *balance)

@@ -72,9 +72,6 @@ struct balance_options {
 	/* At a time, on each store, separately: replicas that leave it (if it is alive), that its leaders send, that come. */
 	uint32_t moves_per_store;
 	uint32_t transfers_per_store; /* likewise: leaders that leave, that come */
-	/* Bytes that a store sends, and that it gets. A move begins while the store has not used up what is its due, for one
-	 * second at most, and may put it into debt. 0: no limit. */
-	uint64_t bytes_per_s;
 	uint64_t dead_after_ns;
 	uint64_t rest_ns; /* for which a region rests after an operation that failed */
 	uint32_t scan_max; /* regions that a call looks at; the next one goes on. 0: all */

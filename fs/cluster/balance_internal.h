@@ -10,8 +10,6 @@
 struct store_view {
 	/* Kept from call to call: */
 	uint64_t id;
-	int64_t due; /* bytes that it may still send or get */
-	uint64_t filled; /* when `due` was last added to */
 	bool is_over, is_under; /* in bytes: from BALANCE_BYTES_START until BALANCE_BYTES_STOP */
 	bool is_over_load, is_under_load;
 
@@ -71,15 +69,12 @@ struct balance {
 };
 
 /* balance_stores.c: fills in the stores of a call, and what the operations under way mean for them. */
-void balance_view_stores(
-	struct balance *balance, const struct balance_store *stores, uint32_t count, uint64_t now);
+void balance_view_stores(struct balance *balance, const struct balance_store *stores, uint32_t count);
 struct store_view *balance_find_store(struct balance *balance, uint64_t id); /* NULL: not among them */
 /* Counts an operation of the entry against the limits and in the sums. */
 void balance_count_operation(struct balance *balance, const struct balance_operation *operation);
 /* How much two stores differ. */
 uint64_t balance_difference(struct balance *balance, const struct store_view *a, const struct store_view *b);
-/* Whether its limit of bytes allows another move. */
-bool balance_has_due(const struct balance *balance, const struct store_view *store);
 bool balance_may_send(const struct balance *balance, const struct store_view *store);
 bool balance_may_get(const struct balance *balance, const struct store_view *store);
 

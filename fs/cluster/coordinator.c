@@ -269,7 +269,7 @@ static struct places *places_new(void)
 	if (!places)
 		return NULL;
 	region_table_init(&places->table);
-	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_take_settings */
+	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_use_settings */
 	if (places->balance)
 		return places;
 	free(places);
@@ -302,7 +302,7 @@ struct coordinator *coordinator_new(const struct coordinator_options *options)
 		return NULL;
 	}
 	coordinator->options = *options;
-	coordinator_take_settings(coordinator, &(struct cluster_settings){0});
+	coordinator_use_settings(coordinator);
 	coordinator->env = env_loop_env(options->loop);
 	coordinator->tick_ns = expiry_ms * NS_PER_MS / TICKS_A_PERIOD;
 	coordinator->requests_end = &coordinator->requests;

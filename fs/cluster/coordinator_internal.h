@@ -216,6 +216,9 @@ void coordinator_on_grace_ended(struct coordinator *coordinator, const struct op
 
 /* coordinator_settings.c. The value in force. */
 uint64_t coordinator_setting(const struct coordinator *coordinator, enum cluster_setting setting);
+/* Gives the balance those in force. */
+void coordinator_use_settings(struct coordinator *coordinator);
+/* Those that are set, as they were read. */
 void coordinator_take_settings(struct coordinator *coordinator, const struct cluster_settings *settings);
 /* Takes the administrator's request. */
 void coordinator_make_setting(struct coordinator *coordinator, struct admin_request *request);

@@ -509,6 +509,11 @@ struct raftkv *server_raftkv(const struct server *server)
 	return server->raftkv;
 }
 
+struct transactions *server_transactions(const struct server *server)
+{
+	return server->transactions;
+}
+
 uint32_t server_untold(const struct server *server)
 {
 	struct net_transport_stats stats;
