@@ -64,7 +64,6 @@ reads:entries_not_added          50 --works nests --faults transfer,delay,leader
 transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 170
 transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 116
 transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 1
-transactions:done_is_committed  100 --works links --faults transfer,delay,leader-cut # 8
 fs:split_leaves_intents         100 --works links,nests,transfers --faults transfer,kill,pause,delay,reset # 5
 intents:others_unknown           40 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 2
 intents:released_before_held    100 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 17
