@@ -30,9 +30,9 @@ log:stale_accepted             100 # 8
 members:copies_welcome          50 --faults old-copy,kill,power,power-all # 10
 members:lives_forgotten        100 --faults wipe,kill,power,power-all # 33
 members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 5
-members:payload_not_refilled   100 # 8
+members:payload_not_refilled   300 # 8
 raft:ack_before_persisted      400 # 168
-raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 9
+raft:vote_twice                 400 --faults kill,pause,one-way,partition,bridge # 9
 snapshot:range_not_cleared     200 # 23
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
@@ -40,7 +40,7 @@ store:answer_unconfirmed       400 # 27
 store:apply_state_ahead        200 # 1
 store:deferred_not_rewritten   400 # 33
 store:hard_state_not_written    50 # 1
-store:lease_unchecked          400 --faults pause,one-way --works registers # 1
+store:lease_unchecked          800 --faults pause,one-way --works registers # 1
 store:overlay_retired_early    200 # 9
 store:payload_unsynced         200 # 28
 store:release_before_flush     100 # 1
@@ -52,11 +52,10 @@ fs:relay_without_session         20 --faults leader-cut # 1
 fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,mount-cut # 1
 sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
 grace:others_not_asked           20 --works openers # 1
-grace:cut_short                  50 --works openers # 3
+grace:cut_short                 150 --works openers # 3
 grace:open_files_unsaid          50 --works openers # 3
 intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 1
-intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 2
-intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 227
+intents:guard_unchecked         100 --works links --faults transfer,delay,leader-cut # 2
 intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 1
 intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 8
 reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 1
@@ -64,7 +63,7 @@ reads:entries_not_added          50 --works nests --faults transfer,delay,leader
 transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 170
 transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 116
 transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 1
-fs:split_leaves_intents         100 --works links,nests,transfers --faults transfer,kill,pause,delay,reset # 5
+fs:split_leaves_intents         300 --works links --faults transfer,delay # 56
 intents:others_unknown           40 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 2
 intents:released_before_held    100 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 17
 sessions:range_missed            40 --works links,orphans,counters --faults mount-kill,mount-pause,mount-cut # 1
@@ -74,7 +73,7 @@ split:log_unmarked               40 --works registers,appends --faults power,pow
 split:slots_left                 40 # 13
 transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 24
 transactions:records_left        40 --works links,nests --faults kill,pause,transfer,one-way,delay # 5
-transactions:strays_left         40 --works links,nests --faults kill,pause,transfer,one-way,delay # 11
+transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 41
 BUGS
 echo "$caught caught"
 exit $status
