@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/regions/region_sizes.h"
 #include "fs/schema/rows.h"
 #include "fs/schema/split_key.h"
 #include "proto/container.h"
@@ -19,7 +20,7 @@
 
 /* What is known of the region that is being read. */
 struct sizing {
-	struct region region; /* its id and range */
+	struct region region; /* its id, epoch and range */
 	struct fs_key from; /* the rows before it are counted */
 	uint64_t dirid, dirid_size; /* of the rows that were read last */
 	uint64_t size; /* of all rows so far */
@@ -28,15 +29,6 @@ struct sizing {
 	bool is_second;
 	uint64_t whole;
 	uint64_t best_dirid, best_half; /* where a split leaves the smallest larger half; 0: nowhere yet */
-};
-
-struct region_size {
-	uint64_t region, size;
-};
-
-struct sizes {
-	uint32_t count, capacity;
-	struct region_size *items;
 };
 
 struct oversize {
@@ -52,8 +44,7 @@ struct oversize {
 	struct buf *next; /* where the next region begins, or a later one; NULL: the first */
 	bool is_last; /* there is no next one */
 	struct oversize_finding round_stuck;
-	struct sizes measuring; /* in the order of ranges */
-	struct sizes measured; /* by the last round, by region */
+	struct region_sizes sizes;
 	/* The part. */
 	struct sizing sizing;
 	uint32_t rows;
@@ -214,44 +205,6 @@ static void tell(struct oversize *oversize)
 	}
 }
 
-/* Without memory the size stays unknown. */
-static void note_size(struct oversize *oversize)
-{
-	struct sizes *sizes = &oversize->measuring;
-
-	if (sizes->count == sizes->capacity) {
-		uint32_t capacity = sizes->capacity == 0 ? 16 : sizes->capacity * 2;
-		struct region_size *items = realloc(sizes->items, capacity * sizeof *items);
-
-		if (!items)
-			return;
-		sizes->items = items;
-		sizes->capacity = capacity;
-	}
-	sizes->items[sizes->count++] =
-		(struct region_size){.region = oversize->sizing.region.id, .size = oversize->sizing.size};
-}
-
-static int compare_sizes(const void *a, const void *b)
-{
-	uint64_t one = ((const struct region_size *)a)->region,
-		 other = ((const struct region_size *)b)->region;
-
-	return (one > other) - (one < other);
-}
-
-static void end_measuring(struct oversize *oversize)
-{
-	struct sizes former = oversize->measured;
-
-	oversize->measured = oversize->measuring;
-	oversize->measuring = former;
-	oversize->measuring.count = 0;
-	if (oversize->measured.count > 0)
-		qsort(oversize->measured.items, oversize->measured.count, sizeof(struct region_size),
-			compare_sizes);
-}
-
 /* The region has been read once, or twice. */
 static void end_region(struct oversize *oversize)
 {
@@ -259,7 +212,8 @@ static void end_region(struct oversize *oversize)
 
 	end_dirid(sizing);
 	if (!sizing->is_second)
-		note_size(oversize);
+		region_sizes_put(
+			&oversize->sizes, sizing->region.id, sizing->region.epoch.version, sizing->size);
 	if (!sizing->is_second && sizing->size > oversize->options.limit) {
 		begin_reading(oversize, true);
 		return;
@@ -308,19 +262,22 @@ static void consider(void *argument, const struct region *region, uint64_t term)
 	if (term == 0)
 		return;
 	search->is_found = true;
-	oversize->sizing.region = (struct region){
-		.id = region->id, .start = buf_ref(region->start), .end = buf_ref(region->end)};
+	oversize->sizing.region = (struct region){.id = region->id,
+		.epoch = region->epoch,
+		.start = buf_ref(region->start),
+		.end = buf_ref(region->end)};
 }
 
-static bool find_region(struct oversize *oversize)
+static bool search_regions(
+	struct oversize *oversize, void (*each)(void *argument, const struct region *region, uint64_t term))
 {
 	struct search search = {.oversize = oversize};
 
 	do {
 		search.seen = 0;
 		if (!oversize->is_last)
-			raftkv_each_region_from(oversize->options.raftkv, buf_slice(oversize->next), WINDOW,
-				consider, &search);
+			raftkv_each_region_from(
+				oversize->options.raftkv, buf_slice(oversize->next), WINDOW, each, &search);
 	} while (!search.is_found && search.seen > 0);
 	return search.is_found;
 }
@@ -329,9 +286,40 @@ static void end_round(struct oversize *oversize)
 {
 	oversize->is_round = false;
 	oversize->stuck = oversize->round_stuck;
-	end_measuring(oversize);
+	region_sizes_end_round(&oversize->sizes);
 	buf_unref(oversize->next);
 	oversize->next = NULL;
+}
+
+/* Is the size known of all regions that are led here? Those that were split, or led elsewhere, are new. */
+static void look_for_new(void *argument, const struct region *region, uint64_t term)
+{
+	struct search *search = argument;
+	struct oversize *oversize = search->oversize;
+
+	search->seen++;
+	buf_unref(oversize->next);
+	oversize->next = buf_ref(region->end);
+	oversize->is_last = !region->end;
+	search->is_found |=
+		term > 0 && !region_sizes_has(&oversize->sizes, region->id, region->epoch.version);
+}
+
+static void begin_at(struct oversize *oversize, struct buf *start)
+{
+	buf_unref(oversize->next);
+	oversize->next = buf_ref(start);
+	oversize->is_last = false;
+}
+
+static bool has_new(struct oversize *oversize)
+{
+	bool is_found;
+
+	begin_at(oversize, NULL);
+	is_found = search_regions(oversize, look_for_new);
+	begin_at(oversize, NULL);
+	return is_found;
 }
 
 static void begin_round(struct oversize *oversize)
@@ -340,15 +328,16 @@ static void begin_round(struct oversize *oversize)
 
 	raftkv_stats(oversize->options.raftkv, &stats);
 	oversize->round_began = env_now(oversize->env);
-	if (stats.writes == oversize->writes)
+	if (stats.writes == oversize->writes && !has_new(oversize))
 		return;
 	oversize->writes = stats.writes;
 	oversize->is_round = true;
-	oversize->is_last = false;
+	region_sizes_begin_round(&oversize->sizes);
 	oversize->round_stuck = (struct oversize_finding){0};
 }
 
-/* A wish is over when its region ends there, or when nobody has made it true for long. */
+/* A wish is over when its region ends there, or when nobody has made it true for long. The round goes on with the halves:
+ * they may still be too large. */
 static bool has_wish(struct oversize *oversize)
 {
 	struct region range = {0};
@@ -358,10 +347,14 @@ static bool has_wish(struct oversize *oversize)
 		return false;
 	if (raftkv_region_range(oversize->options.raftkv, oversize->wish.region, &range) == 0) {
 		end = range.end ? fs_key_get_dirid(buf_slice(range.end)) : FS_DIRID_END;
-		region_close(&range);
 		if (end > oversize->wish.dirid &&
-			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS)
+			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS) {
+			region_close(&range);
 			return true;
+		}
+		if (end <= oversize->wish.dirid && oversize->is_round)
+			begin_at(oversize, range.start);
+		region_close(&range);
 	}
 	oversize->wish = (struct oversize_finding){0};
 	return false;
@@ -376,7 +369,7 @@ static void oversize_go_on(struct oversize *oversize)
 	if (!oversize->is_round)
 		begin_round(oversize);
 	if (oversize->is_round && oversize->sizing.region.id == 0) {
-		if (find_region(oversize))
+		if (search_regions(oversize, consider))
 			begin_reading(oversize, false);
 		else
 			end_round(oversize);
@@ -430,8 +423,7 @@ void oversize_free(struct oversize *oversize)
 		return;
 	forget_region(oversize);
 	buf_unref(oversize->next);
-	free(oversize->measuring.items);
-	free(oversize->measured.items);
+	region_sizes_close(&oversize->sizes);
 	free(oversize);
 }
 
@@ -447,13 +439,9 @@ struct oversize_finding oversize_stuck(const struct oversize *oversize)
 
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region)
 {
-	const struct region_size key = {.region = region};
-	const struct region_size *found =
-		oversize->measured.count > 0 ? bsearch(&key, oversize->measured.items,
-						       oversize->measured.count, sizeof key, compare_sizes)
-					     : NULL;
+	const struct region_size *size = region_sizes_find(&oversize->sizes, region);
 
-	if (!found)
+	if (!size)
 		return 0;
-	return found->size > 0 ? found->size : 1;
+	return size->bytes > 0 ? size->bytes : 1;
 }

@@ -4,7 +4,8 @@
  *
  * It reads the rows of one region after another, a part at a time on a worker, with a rest after each part: a few percent
  * of a core at most. The data of a file counts with its inode. A round over all regions begins OVERSIZE_PERIOD_MS after
- * the one before, if anything was written since.
+ * the one before, if anything was written since, or a region is led here of which no size is known: it was split, or
+ * another store led it. When a region has been split as it should, the round goes on with its halves.
  *
  * A region of which nearly all belongs to one dirid, a huge directory or file, cannot be split to any use: it is told.
  *
@@ -43,7 +44,7 @@ void oversize_free(struct oversize *oversize); /* stopped, or never started; may
 
 /* The region that is to be split now. */
 struct oversize_finding oversize_wish(const struct oversize *oversize);
-/* Bytes of the region in the last round that read all of them, at least 1; 0: it was not among them. */
+/* Bytes of the region when it was last read, at least 1; 0: it has not been read since it is led here. */
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region);
 /* The largest region of the last round that cannot be split. */
 struct oversize_finding oversize_stuck(const struct oversize *oversize);
