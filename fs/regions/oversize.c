@@ -15,8 +15,10 @@
 #define PART_ROWS  10000u /* that are read at a time */
 #define REST_PARTS 20u /* a rest takes so many times as long as the part before */
 #define REST_NS	   (5 * NS_PER_MS) /* at least */
-#define WINDOW	   64u /* regions that are looked through for one that is led here, with the router's lock held */
-#define USE_EIGHTH 7u /* a larger half of more eighths than that makes a split useless */
+/* At most: a part takes long by the clock where others want the processor or the disk. */
+#define REST_MAX_NS (2 * NS_PER_S)
+#define WINDOW	    64u /* regions that are looked through for one that is led here, with the router's lock held */
+#define USE_EIGHTH  7u /* a larger half of more eighths than that makes a split useless */
 
 /* What is known of the region that is being read. */
 struct sizing {
@@ -237,6 +239,7 @@ static void on_counted(struct env_work *work)
 		forget_region(oversize);
 	else if (oversize->is_end)
 		end_region(oversize);
+	rest = rest > REST_MAX_NS ? REST_MAX_NS : rest;
 	rest_until(oversize, now + (rest > REST_NS ? rest : REST_NS));
 }
 

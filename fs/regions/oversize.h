@@ -3,9 +3,10 @@
  * split: at a dirid, so that the larger half is as small as possible.
  *
  * It reads the rows of one region after another, a part at a time on a worker, with a rest after each part: a few percent
- * of a core at most. The data of a file counts with its inode. A round over all regions begins OVERSIZE_PERIOD_MS after
- * the one before, if anything was written since, or a region is led here of which no size is known: it was split, or
- * another store led it. When a region has been split as it should, the round goes on with its halves.
+ * of a core that has nothing else to do. The data of a file counts with its inode. A round over all regions begins
+ * OVERSIZE_PERIOD_MS after the one before, if anything was written since, or a region is led here of which no size is
+ * known: it was split, or another store led it. When a region has been split as it should, the round goes on with its
+ * halves.
  *
  * A region of which nearly all belongs to one dirid, a huge directory or file, cannot be split to any use: it is told.
  *

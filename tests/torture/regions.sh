@@ -44,11 +44,13 @@ ALL_PLACED='([.stores[] | select(.alive and .state == "up").id]) as $up | .regio
 	([.members[] | select(.role == "voter" and .active and (.store | IN($up[])))] | length) == 3 and
 	(.members | length) == 3) | all'
 are_placed() { status_is "$ALL_PLACED"; }
+# All regions have been measured.
+are_measured() { [ "$(jq '[.stores[] | select(.alive and .state == "up").region_bytes] | add' "$WORK/status")" -ge $((written * 3)) ]; }
 # Nothing has moved for REST_S: the same regions on the same stores with the same leaders.
 settled_since=0 settled_as=
 is_settled() {
 	local now
-	if ! are_placed; then
+	if ! are_placed || ! are_measured; then
 		settled_as=
 		return 1
 	fi
@@ -70,19 +72,20 @@ settle() {
 
 of_process() { awk -v key="$2:" '$1 == key { printf "%.0f", $2 / 1024 }' "/proc/$1/status" 2>/dev/null; }
 cpu_s() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%.0f", ($12 + $13) / hz }' "/proc/$1/stat" 2>/dev/null; }
+ROW='%6s %-8s %9s %10s %9s %9s %8s %8s %9s %7s\n'
+# Bytes are those of regions as the cluster has measured them, rows and data; data is what the block store has.
 table() {
-	local n pid
+	local n pid labels disk bytes data replicas leaders
 	say "$1"
-	printf '%6s %-10s %11s %9s %9s %9s %8s %8s %8s %7s\n' store labels 'disk GiB' 'data MiB' 'rows MiB' replicas leaders 'RSS MiB' \
-		'most MiB' 'CPU s' >"$WORK/table"
+	printf "$ROW" store labels 'disk GiB' 'bytes MiB' 'data MiB' replicas leaders 'RSS MiB' 'most MiB' 'CPU s' >"$WORK/table"
 	for n in $(seq "$STORES"); do
 		pid=${STORE_PIDS[n]}
 		[ -n "$pid" ] || continue
-		jq -r --arg n "$n" --arg rows "$(du -sm "$WORK/store$n/kv" | cut -f1)" --arg rss "$(of_process "$pid" VmRSS)" \
-			--arg most "$(of_process "$pid" VmHWM)" --arg cpu "$(cpu_s "$pid")" '.stores[] | select(.id == ($n | tonumber)) |
-			[$n, .labels, (.stats.space_total_bytes / 1073741824 | floor), (.stats.data_used_bytes / 1048576 | floor), $rows,
-			.replicas, .leaders, $rss, $most, $cpu] | @tsv' "$WORK/status" |
-			awk -F'\t' '{ printf "%6s %-10s %11s %9s %9s %9s %8s %8s %8s %7s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }' >>"$WORK/table"
+		read -r labels disk bytes data replicas leaders <<<"$(jq -r --arg n "$n" '.stores[] | select(.id == ($n | tonumber)) |
+			[.labels, (.space_total_bytes / 1073741824 | floor), (.region_bytes / 1048576 | floor),
+			(.data_used_bytes / 1048576 | floor), .replicas, .leaders] | @tsv' "$WORK/status")"
+		printf "$ROW" "$n" "$labels" "$disk" "$bytes" "$data" "$replicas" "$leaders" "$(of_process "$pid" VmRSS)" \
+			"$(of_process "$pid" VmHWM)" "$(cpu_s "$pid")" >>"$WORK/table"
 	done
 	tee -a "$REPORT" <"$WORK/table" >&"$CASE_OUTPUT"
 }
@@ -96,7 +99,7 @@ zones_are_alike() {
 check_even() {
 	local bytes leaders
 	table "$1"
-	bytes=$(spread .stats.data_used_bytes) leaders=$(spread .leaders)
+	bytes=$(spread .region_bytes) leaders=$(spread .leaders)
 	say "bytes are within $bytes %, leaders within $leaders %"
 	! zones_are_alike || [ "$bytes" -le $BYTES_PERCENT ] || fail "$1: bytes of stores differ by $bytes %"
 	[ "$leaders" -le $LEADERS_PERCENT ] || fail "$1: leaders of stores differ by $leaders %"
@@ -168,6 +171,7 @@ say "$STORES stores, $MOUNTS mounts; $FILES files in $DIRECTORIES directories, $
 # ---- Files are written, and everything finds its place ----
 python3 tests/torture/tree.py write "${tree[@]}" "$WORK/report" $(roots) >&"$CASE_OUTPUT" || fail "operations failed"
 say "written: $(jq -r '"\(.operations) operations, none failed, \(.bytes) bytes in \(.seconds) s; the slowest took \(.slowest_ms) ms"' "$WORK/report")"
+written=$(jq .bytes "$WORK/report")
 settle "after writing"
 check_even "at rest"
 check_health "at rest"
