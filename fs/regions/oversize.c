@@ -41,8 +41,9 @@ struct oversize {
 	bool is_working;
 	/* The round. */
 	bool is_round; /* one is under way */
-	uint64_t round_began; /* env_now */
-	uint64_t writes; /* raftkv_stats.writes when the last round began */
+	bool is_short; /* it reads only regions of which no size is known */
+	uint64_t round_began; /* env_now; of the last one over all regions */
+	uint64_t writes; /* raftkv_stats.writes then */
 	struct buf *next; /* where the next region begins, or a later one; NULL: the first */
 	bool is_last; /* there is no next one */
 	struct oversize_finding round_stuck;
@@ -251,6 +252,12 @@ struct search {
 	bool is_found;
 };
 
+/* It was split, or another store led it. */
+static bool is_new(const struct oversize *oversize, const struct region *region)
+{
+	return !region_sizes_has(&oversize->sizes, region->id, region->epoch.version);
+}
+
 static void consider(void *argument, const struct region *region, uint64_t term)
 {
 	struct search *search = argument;
@@ -262,7 +269,7 @@ static void consider(void *argument, const struct region *region, uint64_t term)
 	buf_unref(oversize->next);
 	oversize->next = buf_ref(region->end);
 	oversize->is_last = !region->end;
-	if (term == 0)
+	if (term == 0 || (oversize->is_short && !is_new(oversize, region)))
 		return;
 	search->is_found = true;
 	oversize->sizing.region = (struct region){.id = region->id,
@@ -289,12 +296,12 @@ static void end_round(struct oversize *oversize)
 {
 	oversize->is_round = false;
 	oversize->stuck = oversize->round_stuck;
-	region_sizes_end_round(&oversize->sizes);
+	if (!oversize->is_short)
+		region_sizes_end_round(&oversize->sizes);
 	buf_unref(oversize->next);
 	oversize->next = NULL;
 }
 
-/* Is the size known of all regions that are led here? Those that were split, or led elsewhere, are new. */
 static void look_for_new(void *argument, const struct region *region, uint64_t term)
 {
 	struct search *search = argument;
@@ -304,8 +311,7 @@ static void look_for_new(void *argument, const struct region *region, uint64_t t
 	buf_unref(oversize->next);
 	oversize->next = buf_ref(region->end);
 	oversize->is_last = !region->end;
-	search->is_found |=
-		term > 0 && !region_sizes_has(&oversize->sizes, region->id, region->epoch.version);
+	search->is_found |= term > 0 && is_new(oversize, region);
 }
 
 static void begin_at(struct oversize *oversize, struct buf *start)
@@ -325,18 +331,33 @@ static bool has_new(struct oversize *oversize)
 	return is_found;
 }
 
-static void begin_round(struct oversize *oversize)
+/* Over all regions. Without a write since the last one there is nothing to see. */
+static bool begin_whole_round(struct oversize *oversize, uint64_t now)
 {
 	struct raftkv_stats stats;
 
+	if (oversize->round_began > 0 && now - oversize->round_began < OVERSIZE_PERIOD_MS * NS_PER_MS)
+		return false;
 	raftkv_stats(oversize->options.raftkv, &stats);
-	oversize->round_began = env_now(oversize->env);
-	if (stats.writes == oversize->writes && !has_new(oversize))
-		return;
+	oversize->round_began = now;
+	if (stats.writes == oversize->writes)
+		return false;
 	oversize->writes = stats.writes;
-	oversize->is_round = true;
-	region_sizes_begin_round(&oversize->sizes);
 	oversize->round_stuck = (struct oversize_finding){0};
+	region_sizes_begin_round(&oversize->sizes);
+	return true;
+}
+
+static void begin_round(struct oversize *oversize)
+{
+	bool is_whole = begin_whole_round(oversize, env_now(oversize->env));
+
+	oversize->is_short = !is_whole;
+	oversize->is_round = is_whole || has_new(oversize);
+	if (is_whole)
+		begin_at(oversize, NULL);
+	else
+		oversize->round_stuck = oversize->stuck;
 }
 
 /* A wish is over when its region ends there, or when nobody has made it true for long. The round goes on with the halves:
@@ -378,7 +399,7 @@ static void oversize_go_on(struct oversize *oversize)
 			end_round(oversize);
 	}
 	if (!oversize->is_round) {
-		rest_until(oversize, oversize->round_began + OVERSIZE_PERIOD_MS * NS_PER_MS);
+		rest_until(oversize, env_now(oversize->env) + OVERSIZE_LOOK_MS * NS_PER_MS);
 		return;
 	}
 	oversize->is_working = true;

@@ -4,9 +4,9 @@
  *
  * It reads the rows of one region after another, a part at a time on a worker, with a rest after each part: a few percent
  * of a core that has nothing else to do. The data of a file counts with its inode. A round over all regions begins
- * OVERSIZE_PERIOD_MS after the one before, if anything was written since, or a region is led here of which no size is
- * known: it was split, or another store led it. When a region has been split as it should, the round goes on with its
- * halves.
+ * OVERSIZE_PERIOD_MS after the one before, if anything was written since. Meanwhile those are read of which no size is
+ * known, because they were split, or another store led them. When a region has been split as it should, the round goes on
+ * with its halves.
  *
  * A region of which nearly all belongs to one dirid, a huge directory or file, cannot be split to any use: it is told.
  *
@@ -19,6 +19,7 @@
 #include "store/raftkv.h"
 
 #define OVERSIZE_PERIOD_MS 60000u
+#define OVERSIZE_LOOK_MS   5000u /* between looks for regions of which no size is known */
 #define OVERSIZE_WISH_MS   60000u /* a wish is told for so long, or until the region has been split */
 
 struct oversize;

@@ -216,7 +216,7 @@ static void a_region_that_is_new_here_is_read(void **state)
 	size = oversize_size(stage->oversize, 1);
 	assert_true(size > LIMIT);
 	split(stage, 1, 2, dirids[2]);
-	sim_cluster_run(&stage->cluster, ROUND);
+	sim_cluster_run(&stage->cluster, 2 * OVERSIZE_LOOK_MS * (uint64_t)SIM_MS);
 	assert_in_range(oversize_size(stage->oversize, 1), size / 3, size * 2 / 3);
 	assert_in_range(oversize_size(stage->oversize, 2), size / 3, size * 2 / 3);
 	stage_free(stage);
