@@ -94,13 +94,10 @@ static void end_dirid(struct sizing *sizing)
 
 static uint64_t size_of(struct slice key, struct slice value)
 {
-	const uint8_t *bytes = key.data;
-	struct fs_key prefix = fs_key_dirid(0);
-	uint64_t size = key.size + value.size;
+	uint64_t size = key.size + value.size, ino;
 	struct inode inode;
 
-	if (key.size > prefix.size && bytes[prefix.size] == 'I' &&
-		inode_decode(value, FS_ROOT_INO, &inode) == 0)
+	if (fs_key_parse_inode(key, &ino) == 0 && inode_decode(value, ino, &inode) == 0)
 		size += inode.units * FS_UNIT_SIZE;
 	return size;
 }

@@ -83,19 +83,26 @@ static bool is_done(void *argument)
 	return ((const struct stage *)argument)->is_done;
 }
 
-static uint64_t run(struct stage *stage, const struct op *op)
+/* Takes the payload, which may be NULL. */
+static uint64_t run_with(struct stage *stage, const struct op *op, struct buf *payload)
 {
 	struct sim_store *store = &stage->cluster.stores[0];
 
 	stage->is_done = false;
-	stage->write =
-		(struct raftkv_write){.region = CLUSTER_REGION, .loop = store->caller, .done = on_written};
+	stage->write = (struct raftkv_write){
+		.region = CLUSTER_REGION, .payload = payload, .loop = store->caller, .done = on_written};
 	assert_int_equal(op_encode(op, &stage->write.body), 0);
 	raftkv_async_write(store->raftkv, &stage->write);
 	assert_true(sim_run(stage->cluster.world, PATIENCE, is_done, stage));
 	buf_unref(stage->write.body);
+	buf_unref(payload);
 	assert_int_equal(stage->reply.error, 0);
 	return stage->reply.attributes.ino;
+}
+
+static uint64_t run(struct stage *stage, const struct op *op)
+{
+	return run_with(stage, op, NULL);
 }
 
 static uint64_t make(struct stage *stage, uint64_t parent, const char *name, uint32_t mode)
@@ -246,6 +253,24 @@ static void one_large_directory_is_told(void **state)
 	stage_free(stage);
 }
 
+/* That of a tiny file is in a row, that of others is not. */
+static void the_data_of_files_counts(void **state)
+{
+	static const uint8_t zeroes[100000];
+	struct stage *stage = stage_new();
+	struct op op = {.kind = OP_WRITE};
+
+	(void)state;
+	op.write.ino = make(stage, FS_ROOT_INO, "tiny", S_IFREG | 0644);
+	run_with(stage, &op, buf_copy(zeroes, 10000));
+	op.write.ino = make(stage, FS_ROOT_INO, "large", S_IFREG | 0644);
+	run_with(stage, &op, buf_copy(zeroes, sizeof zeroes));
+	stage_start(stage, 100 * LIMIT);
+	sim_cluster_run(&stage->cluster, ROUND);
+	assert_in_range(oversize_size(stage->oversize, 1), 110000, 120000);
+	stage_free(stage);
+}
+
 static void what_is_small_enough_stays(void **state)
 {
 	struct stage *stage = stage_new();
@@ -271,6 +296,7 @@ int main(void)
 		cmocka_unit_test(the_halves_are_read_at_once),
 		cmocka_unit_test(a_region_that_is_new_here_is_read),
 		cmocka_unit_test(one_large_directory_is_told),
+		cmocka_unit_test(the_data_of_files_counts),
 		cmocka_unit_test(what_is_small_enough_stays),
 	};
 
