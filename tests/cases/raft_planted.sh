@@ -15,9 +15,8 @@ declare -A seeds=(
 	[raft:joint_one_half]=500 [raft:snapshot_forgets_conf]=200 [raft:snapshot_overtakes_conf]="1 --seed 28843204" [raft:check_quorum_no_step_down]=500
 	[raft:stale_async_ack]="20000 --async --mix short-reigns")
 
-# A build of its own, whatever the one under test was made with.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
-make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/raft_scenarios $chaos || exit 1
+. tests/lib/planted.sh
+make_planted build-plant/tests/raft_scenarios $chaos || exit 1
 $scenarios tests/data/raft/*.txt || exit 1
 $chaos --seed 1 --seeds 2000 || exit 1
 while read -r bug; do

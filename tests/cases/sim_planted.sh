@@ -7,9 +7,8 @@ cd "$(dirname "$0")/../.." || exit 2
 status=0
 caught=0
 
-# A build of its own, whatever the one under test was made with.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
-make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/sim || exit 1
+. tests/lib/planted.sh
+make_planted build-plant/tests/sim || exit 1
 build-plant/tests/sim --seeds 20 >/dev/null || { echo "the simulator fails without a bug"; exit 1; }
 while read -r bug seeds options; do
 	# shellcheck disable=SC2086

@@ -8,9 +8,8 @@ SEEDS=200
 BUGS=(split:epoch_unchecked split:evaluated_on split:log_not_begun split:log_unmarked split:slots_left)
 status=0
 
-# A build of its own, whatever the one under test was made with.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
-make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/store_crash || exit 1
+. tests/lib/planted.sh
+make_planted build-plant/tests/store_crash || exit 1
 build-plant/tests/store_crash --seeds 32 || exit 1
 for bug in "${BUGS[@]}"; do
 	grep -rqF "PLANT(\"$bug\"" store || { echo "$bug is not planted"; status=1; continue; }

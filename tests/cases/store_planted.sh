@@ -7,9 +7,8 @@ cd "$(dirname "$0")/../.." || exit 2
 SEEDS=600
 status=0
 
-# A build of its own, whatever the one under test was made with.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
-make -s -j2 PLANT=1 BUILD=build-plant build-plant/tests/store_crash || exit 1
+. tests/lib/planted.sh
+make_planted build-plant/tests/store_crash || exit 1
 build-plant/tests/store_crash --seeds 32 || exit 1
 bugs=$(grep -rhoE '(planted|PLANT)\("(store|blocks):[a-z_]*"' store | sed 's/.*"\(.*\)".*/\1/' | sort -u)
 [ -n "$bugs" ] || { echo "no planted bug is found"; exit 1; }

@@ -1,9 +1,15 @@
 # Sourced by cases, from the top folder: every bug planted in a part of a layer is caught by one of the layer's unit tests.
 #
 #   all_caught LAYER PARTS TEST…     PARTS: what the bugs' names begin with, as a pattern of grep -E
+#   make_planted TARGET…             makes them with planted bugs; one case at a time
 #
 # A build of its own, whatever the one under test was made with.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES SAN TSAN
+
+make_planted() {
+	mkdir -p build-plant
+	flock build-plant/lock make -s -j2 PLANT=1 BUILD=build-plant "$@"
+}
 
 # A test that hangs has not caught it: it may as well be slow.
 caught_by() # FOLDER BUG TEST…
@@ -23,7 +29,7 @@ caught_by() # FOLDER BUG TEST…
 all_caught() {
 	local layer=$1 parts=$2 folder=build-plant/tests/unit/$1 status=0 test bug caught begin quickest_first
 	shift 2
-	make -s -j2 PLANT=1 BUILD=build-plant "${@/#/$folder/test_}" || return 1
+	make_planted "${@/#/$folder/test_}" || return 1
 	quickest_first=$(for test in "$@"; do
 		begin=$EPOCHREALTIME
 		"$folder/test_$test" >/dev/null 2>&1 || { echo "- test_$test fails without a bug"; continue; }
