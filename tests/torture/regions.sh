@@ -7,7 +7,7 @@
 #   LABELS=3            zones, which the stores have in turn
 #   FILES=1000000 DIRECTORIES=50000 BYTES=6G   what is written: in three replicas it takes three times that
 #   REGION_BYTES=32M    region_split_bytes
-#   WORKERS=4 MOUNTS=2  processes that write, and the mounts that they use
+#   WORKERS=16 MOUNTS=2  processes that write, and the mounts that they use
 #   REST_S=150          nothing has moved for so long: more than two rounds in which stores look for large regions
 #   SCRATCH=/var/tmp    the directory in which all of it is
 #   REPORT=             a file that gets the tables, too
@@ -15,7 +15,7 @@
 # It takes an hour of two cores or more, and 30 GB of disk, in full size. Processes and files are gone when it ends.
 cd "$(dirname "$0")/../.." || exit 2
 : "${STORES:=9}" "${LABELS:=3}" "${FILES:=1000000}" "${DIRECTORIES:=50000}" "${BYTES:=6G}" "${REGION_BYTES:=32M}"
-: "${WORKERS:=4}" "${MOUNTS:=2}" "${REST_S:=150}" "${REPORT:=/dev/null}"
+: "${WORKERS:=16}" "${MOUNTS:=2}" "${REST_S:=150}" "${REPORT:=/dev/null}"
 SCRATCH=$(realpath "${SCRATCH:-/var/tmp}") || exit 2
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
