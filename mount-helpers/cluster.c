@@ -285,6 +285,9 @@ static void fill_request(struct admin_request *change, Raftkv__AdminRequest *req
 	request->is_dry = change->is_dry;
 	request->key = (ProtobufCBinaryData){.len = change->key.size, .data = change->key.bytes};
 	request->in_middle = change->in_middle;
+	request->setting = change->setting;
+	request->is_set = change->is_set;
+	request->value = change->value;
 }
 
 static void take_split(struct admin_request *change, const Raftkv__AdminReply *reply)

@@ -8,9 +8,11 @@
 #include "mount-helpers/size_text.h"
 #include "proto/check.h"
 
-#define SPACE_LOW_PERCENT 5
-#define INTENT_AGE_MS	  5000u
-#define BEHIND_COUNT	  4096 /* entries by which a current replica may be behind */
+#define SPACE_LOW_PERCENT    5
+#define SPACE_SCARCE_PERCENT 15
+#define EXCESS_AGE_S	     1800u
+#define INTENT_AGE_MS	     5000u
+#define BEHIND_COUNT	     4096 /* entries by which a current replica may be behind */
 
 #define ALIKE_MAX      5u /* complaints of one code that are printed */
 #define CODE_COUNT_MAX 32u
@@ -95,6 +97,11 @@ static void judge_stuck(struct judging *judging, const Raftkv__OverviewStore *st
 		stats->stuck_region, size_text(stats->stuck_size, size), stats->stuck_dirid);
 }
 
+static bool is_roomy(const Raftkv__StoreStats *stats, uint32_t percent)
+{
+	return stats->space_available >= stats->space_total / 100 * percent;
+}
+
 static void judge_store(struct judging *judging, const Raftkv__OverviewStore *store)
 {
 	const Raftkv__StoreStats *stats = store->stats;
@@ -121,11 +128,18 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"the disk of store %" PRIu64 " has no room for more data", store->store);
-	else if (stats && stats->space_available < stats->space_total / 100 * SPACE_LOW_PERCENT)
+	else if (stats && !is_roomy(stats, SPACE_LOW_PERCENT))
 		complain(judging, "RKV106",
 			"remove files, or give the disk more room; with a store to spare: 'raftkv store "
 			"drain'",
 			"less than 5 %% of the disk of store %" PRIu64 " is free", store->store);
+	else if (stats && store->is_alive && !is_roomy(stats, SPACE_SCARCE_PERCENT))
+		complain(judging, "RKV114",
+			"add stores ('raftkvd --join'), give the disk more room, or remove files, before it "
+			"is "
+			"full",
+			"%" PRIu64 " %% of the disk of store %" PRIu64 " is in use",
+			100 - stats->space_available / (stats->space_total / 100), store->store);
 	judge_stuck(judging, store);
 }
 
@@ -232,6 +246,23 @@ static void judge_leader(struct judging *judging, const Raftkv__OverviewRegion *
 		region->region, active, voters);
 }
 
+static void judge_count(struct judging *judging, const Raftkv__OverviewRegion *region, uint32_t voters)
+{
+	uint32_t wanted = view_replicas_wanted(judging->overview);
+
+	if (voters >= wanted)
+		return;
+	if (voters < PLACEMENT_REPLICAS)
+		complain(judging, "RKV107",
+			"add stores ('raftkvd --join') until there are as many as replicas are wanted",
+			"region %" PRIu64 " has %u of %u replicas: it does not survive the loss of a store",
+			region->region, voters, wanted);
+	else
+		complain(judging, "RKV107",
+			"add stores ('raftkvd --join') until there are as many as replicas are wanted",
+			"region %" PRIu64 " has %u of %u replicas", region->region, voters, wanted);
+}
+
 static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *region)
 {
 	uint32_t voters = 0, active = 0;
@@ -248,15 +279,29 @@ static void judge_region(struct judging *judging, const Raftkv__OverviewRegion *
 			"region %" PRIu64
 			" has %u of %u voters alive: it would not survive the loss of one more",
 			region->region, active, voters);
-	if (voters < PLACEMENT_REPLICAS)
-		complain(judging, "RKV107", "add stores ('raftkvd --join') until there are three",
-			"region %" PRIu64 " has %u replicas: it does not survive the loss of a store",
-			region->region, voters);
+	judge_count(judging, region, voters);
 	if (region->step == PLACEMENT_STUCK)
 		complain(judging, "RKV104",
 			"add a store ('raftkvd --join') or bring one back; 'raftkv store add' ends a drain",
 			"region %" PRIu64 " is to leave a store, and no other one can take it",
 			region->region);
+}
+
+/* It takes time to move what is too much: what shrinks is let be. */
+static void judge_balance(struct judging *judging)
+{
+	const Raftkv__OverviewReply *overview = judging->overview;
+	char size[SIZE_TEXT_SIZE];
+
+	if (overview->excess_s < EXCESS_AGE_S)
+		return;
+	complain(judging, "RKV115",
+		"look for what keeps it there: labels that leave no other place, stores that are silent, "
+		"full or "
+		"draining, a region that cannot be split; more stores in the same place take a part of it",
+		"store %" PRIu64
+		" has %s more than its share of the data, and that has not shrunk for %" PRIu64 " minutes",
+		overview->excess_store, size_text(overview->excess_bytes, size), overview->excess_s / 60);
 }
 
 static void judge(struct judging *judging)
@@ -268,6 +313,7 @@ static void judge(struct judging *judging)
 		judge_store(judging, overview->stores[i]);
 	for (size_t i = 0; i < overview->n_regions; i++)
 		judge_region(judging, overview->regions[i]);
+	judge_balance(judging);
 	if (is_of_another_version(overview, &other))
 		complain(judging, "RKV105",
 			"end the upgrade: restart the stores of the older version, one by one",

@@ -261,7 +261,15 @@ enum trouble {
 	TROUBLE_COUNT,
 };
 
-static enum trouble trouble_of(const Raftkv__OverviewRegion *region)
+uint32_t view_replicas_wanted(const Raftkv__OverviewReply *overview)
+{
+	for (size_t i = 0; i < overview->n_settings; i++)
+		if (overview->settings[i]->setting == SETTING_REPLICAS && overview->settings[i]->value > 0)
+			return (uint32_t)overview->settings[i]->value;
+	return PLACEMENT_REPLICAS;
+}
+
+static enum trouble trouble_of(const Raftkv__OverviewReply *overview, const Raftkv__OverviewRegion *region)
 {
 	uint32_t voters = 0;
 	bool is_silent = false, is_in_snapshot = false;
@@ -273,11 +281,11 @@ static enum trouble trouble_of(const Raftkv__OverviewRegion *region)
 		is_silent |= !member->is_active;
 		is_in_snapshot |= member->is_in_snapshot || member->wants_snapshot;
 	}
-	return view_leader_store(region) == 0 ? TROUBLE_NO_LEADER
-	       : voters < PLACEMENT_REPLICAS  ? TROUBLE_FEW
-	       : is_silent		      ? TROUBLE_SILENT
-	       : is_in_snapshot		      ? TROUBLE_SNAPSHOT
-					      : TROUBLE_NONE;
+	return view_leader_store(region) == 0		 ? TROUBLE_NO_LEADER
+	       : voters < view_replicas_wanted(overview) ? TROUBLE_FEW
+	       : is_silent				 ? TROUBLE_SILENT
+	       : is_in_snapshot				 ? TROUBLE_SNAPSHOT
+							 : TROUBLE_NONE;
 }
 
 /* The worst come first, LINES_WORST at most. */
@@ -288,7 +296,7 @@ static void print_worst(const Raftkv__OverviewReply *overview, size_t trouble_co
 
 	for (int trouble = TROUBLE_COUNT - 1; trouble > TROUBLE_NONE; trouble--)
 		for (size_t i = 0; i < overview->n_regions && count < LINES_WORST; i++)
-			if (trouble_of(overview->regions[i]) == (enum trouble)trouble)
+			if (trouble_of(overview, overview->regions[i]) == (enum trouble)trouble)
 				worst[count++] = overview->regions[i];
 	if (count == 0)
 		return;
@@ -307,12 +315,12 @@ static void sum_up_regions(const Raftkv__OverviewReply *overview)
 		return;
 	}
 	for (size_t i = 0; i < overview->n_regions; i++)
-		counts[trouble_of(overview->regions[i])]++;
+		counts[trouble_of(overview, overview->regions[i])]++;
 	printf("%zu regions: %zu without a leader, %zu with fewer than %u replicas, %zu with a silent one, "
 	       "%zu with "
 	       "one that needs a snapshot; 'raftkv region ls' lists them\n",
-		overview->n_regions, counts[TROUBLE_NO_LEADER], counts[TROUBLE_FEW], PLACEMENT_REPLICAS,
-		counts[TROUBLE_SILENT], counts[TROUBLE_SNAPSHOT]);
+		overview->n_regions, counts[TROUBLE_NO_LEADER], counts[TROUBLE_FEW],
+		view_replicas_wanted(overview), counts[TROUBLE_SILENT], counts[TROUBLE_SNAPSHOT]);
 	print_worst(overview, overview->n_regions - counts[TROUBLE_NONE]);
 }
 

@@ -16,6 +16,8 @@ const char *view_role(uint32_t roles);
 
 /* The store whose replica leads; 0: none. */
 uint64_t view_leader_store(const Raftkv__OverviewRegion *region);
+/* How many replicas a region is to have at least, by the settings of the cluster. */
+uint32_t view_replicas_wanted(const Raftkv__OverviewReply *overview);
 /* The width of a column of store addresses. */
 int view_address_width(const Raftkv__OverviewReply *overview);
 /* How many regions of the overview the store leads. */

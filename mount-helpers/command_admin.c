@@ -37,6 +37,29 @@ bool admin_read_number(const char *text, uint64_t *number)
 	return false;
 }
 
+static void tell_setting(struct command *command, const struct admin_request *request)
+{
+	const char *name = cluster_setting_name(request->setting);
+	const char *not_done = request->is_dry ? " (not done)" : "";
+	struct json *json = &command->json;
+
+	if (!command->is_json && request->is_set)
+		printf("%s is %" PRIu64 " in the whole cluster%s\n", name, request->value, not_done);
+	else if (!command->is_json)
+		printf("%s is by the settings of the coordinating store%s\n", name, not_done);
+	if (!command->is_json)
+		return;
+	json_begin(json, NULL, '{');
+	json_bool(json, "done", !request->is_dry);
+	json_string(json, "name", name);
+	json_bool(json, "is_set", request->is_set);
+	if (request->is_set)
+		json_number(json, "value", request->value);
+	json_end(json, '}');
+	putc('\n', json->file);
+	json->needs_comma = false;
+}
+
 static void tell(struct command *command, const struct admin_request *request, const char *what)
 {
 	struct json *json = &command->json;
@@ -71,6 +94,9 @@ int admin_make(struct command *command, const char *list, struct admin_request *
 	cluster_close(cluster);
 	if (code < 0)
 		return command_fail(&status);
-	tell(command, request, what);
+	if (request->kind == ADMIN_SET_CLUSTER)
+		tell_setting(command, request);
+	else
+		tell(command, request, what);
 	return COMMAND_OK;
 }

@@ -12,7 +12,8 @@
 int admin_find_cluster(const char *path, char *list);
 /* Parses the number of a store or region. False: it is none, and a message has been printed. */
 bool admin_read_number(const char *text, uint64_t *number);
-/* Makes the request (with --dry-run a dry one) and prints its result; `what` continues "store 3 …". An exit code. */
+/* Makes the request (with --dry-run a dry one) and prints its result; `what` continues "store 3 …" (not
+ * of ADMIN_SET_CLUSTER). An exit code. */
 int admin_make(struct command *command, const char *list, struct admin_request *request, const char *what);
 
 #endif

@@ -62,7 +62,8 @@ static int refuse(struct rpc_request *request)
 
 static bool is_known(const Raftkv__AdminRequest *message)
 {
-	return message->kind <= ADMIN_SPLIT && message->state <= STORE_LOST;
+	return message->kind <= ADMIN_SET_CLUSTER && message->state <= STORE_LOST &&
+	       message->setting < SETTING_END;
 }
 
 /* In the middle, the key is any of the region: the empty one is of the first. */
@@ -86,9 +87,14 @@ static bool read_change(const Raftkv__AdminRequest *message, struct admin_reques
 		.is_forced = message->is_forced,
 		.is_dry = message->is_dry,
 		.in_middle = message->in_middle,
+		.setting = (enum cluster_setting)message->setting,
+		.is_set = message->is_set,
+		.value = message->value,
 		.done = on_made};
 	if (message->kind == ADMIN_SPLIT)
 		return read_key(message, change);
+	if (message->kind == ADMIN_SET_CLUSTER)
+		return message->setting > 0;
 	return message->store > 0 && (message->kind != ADMIN_SET_STORE || message->state >= STORE_UP);
 }
 

@@ -27,6 +27,8 @@ struct overview_draft {
 	Raftkv__OverviewRegion **region_pointers;
 	Raftkv__OverviewSession **session_pointers;
 	Raftkv__PlannedStep **step_pointers;
+	Raftkv__OverviewSetting settings[SETTING_END];
+	Raftkv__OverviewSetting *setting_pointers[SETTING_END];
 };
 
 /* ---- Stores and sessions ---- */
@@ -162,6 +164,21 @@ static void draft_close(struct overview_draft *draft)
 	free(draft->step_pointers);
 }
 
+static void fill_settings(struct overview_draft *draft)
+{
+	for (unsigned i = 1; i < SETTING_END; i++) {
+		Raftkv__OverviewSetting *message = &draft->settings[i];
+
+		raftkv__overview_setting__init(message);
+		message->setting = i;
+		message->value = draft->overview.settings.values[i];
+		message->is_set = draft->overview.settings.is_set[i];
+		draft->setting_pointers[i - 1] = message;
+	}
+	draft->reply.n_settings = SETTING_END - 1;
+	draft->reply.settings = draft->setting_pointers;
+}
+
 static int fill(struct admin *admin, struct overview_draft *draft)
 {
 	Raftkv__OverviewReply *reply = &draft->reply;
@@ -174,10 +191,14 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	for (uint32_t i = 0; i < draft->region_count; i++)
 		if (fill_region(admin, draft, i) < 0)
 			return -ENOMEM;
+	fill_settings(draft);
 	reply->cluster = admin->options.self->cluster;
 	reply->coordinator = admin->options.self->store;
 	reply->term = overview->term;
 	reply->is_partial = overview->is_partial;
+	reply->excess_store = overview->excess.store;
+	reply->excess_bytes = overview->excess.bytes;
+	reply->excess_s = overview->excess_age / NS_PER_S;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
 	reply->n_regions = draft->region_count;

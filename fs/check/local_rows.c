@@ -9,6 +9,7 @@
 #include "fs/check/check.h"
 #include "proto/codec.h"
 #include "store/rows/slots.h"
+#include "fs/schema/cluster_settings.h"
 #include "fs/schema/records.h"
 
 static int has_session(struct check *check, uint64_t region, uint64_t session, bool *has)
@@ -168,6 +169,15 @@ static void check_store(struct check *check, struct slice key, struct slice valu
 		report_add(&check->report, "record-damaged", 0, "the record of a store is damaged");
 }
 
+static void check_setting(struct check *check, struct slice key, struct slice value)
+{
+	enum cluster_setting setting;
+	uint64_t number;
+
+	if (cluster_setting_decode(key, value, &setting, &number) == STATUS_CORRUPT)
+		report_add(&check->report, "record-damaged", 0, "a setting of the cluster is damaged");
+}
+
 /* What the regions' rows say about the number of inodes. The numbers may be damaged, so they may wrap around. */
 struct counting {
 	uint32_t regions; /* that have a count */
@@ -226,6 +236,9 @@ static int check_record(struct check *check, struct counting *counting, uint64_t
 		return 0;
 	case 'S':
 		check_store(check, key, value);
+		return 0;
+	case 'P':
+		check_setting(check, key, value);
 		return 0;
 	default:
 		return 1;

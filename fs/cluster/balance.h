@@ -119,6 +119,14 @@ void balance_end(struct balance *balance, uint64_t region, bool is_reached, uint
 /* The operation that is under way; NULL: none. Valid until the next call that takes a balance that is not const. */
 const struct balance_operation *balance_find(const struct balance *balance, uint64_t region);
 uint32_t balance_count(const struct balance *balance); /* of those under way */
+/* Bytes that a store has beyond its share of the capacity, more than BALANCE_BYTES_START and two regions of its mean size
+ * explain; zeroes: none has. */
+struct balance_excess {
+	uint64_t store;
+	uint64_t bytes;
+};
+/* The largest one, by the last balance_next. */
+struct balance_excess balance_excess(const struct balance *balance);
 /* Replicas looked at and pairs of stores compared so far, for tests: what the calls cost. */
 uint64_t balance_work(const struct balance *balance);
 

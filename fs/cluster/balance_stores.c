@@ -333,3 +333,21 @@ void balance_view_stores(
 	for (uint32_t i = 0; i < count; i++)
 		balance->has_target |= balance_may_get(balance, &balance->stores[i]);
 }
+
+struct balance_excess balance_excess(const struct balance *balance)
+{
+	struct balance_excess most = {0};
+
+	for (uint32_t i = 0; i < balance->store_count; i++) {
+		const struct store_view *store = &balance->stores[i];
+		double share =
+			store->ratio > 0 ? balance->mean_ratio / store->ratio * (double)store->bytes : 0;
+		double bytes = (double)store->bytes - share;
+
+		if (store->is_leaving || store->ratio <= 0 || bytes <= share * BALANCE_BYTES_START / 100 ||
+			bytes <= 2 * (double)store->region_bytes || bytes <= (double)most.bytes)
+			continue;
+		most = (struct balance_excess){.store = store->id, .bytes = (uint64_t)bytes};
+	}
+	return most;
+}

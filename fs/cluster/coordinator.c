@@ -7,8 +7,6 @@
 
 #define TICKS_A_PERIOD 16u
 #define ROOT_MODE      0755
-#define MOVE_REST_NS   (10 * NS_PER_S) /* for which a region rests after a move that failed */
-#define SCAN_MAX       65536u /* regions that the balance looks at, at a time */
 #define ASKED_NS       (2 * NS_PER_S) /* for an answer of another region's leader */
 
 /* ---- One operation ---- */
@@ -179,6 +177,7 @@ static void coordinator_on_done(struct coordinator *coordinator, int error, cons
 		coordinator_on_entered(coordinator, error, reply->id);
 		break;
 	case OP_STORE_SET:
+	case OP_SETTING_SET:
 		coordinator->reviewed = 0;
 		status_set(&status, error, "it is refused: %s", strerror(-error));
 		coordinator_finish_admin(coordinator, &status);
@@ -248,6 +247,7 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 	coordinator->refusal = 0;
 	region_table_close(&coordinator->places->table);
 	balance_reset(coordinator->places->balance);
+	coordinator->places->imbalance = (struct imbalance){0};
 	coordinator->places->looked = 0;
 }
 
@@ -268,21 +268,14 @@ static void on_tick(struct env_timer *timer)
 
 /* ---- Life ---- */
 
-static struct places *places_new(const struct coordinator_options *options)
+static struct places *places_new(void)
 {
 	struct places *places = calloc(1, sizeof *places);
-	uint32_t moves = options->store_moves ? options->store_moves : COORDINATOR_STORE_MOVES;
-	uint32_t dead_after_s = options->dead_after_s ? options->dead_after_s : COORDINATOR_DEAD_S;
 
 	if (!places)
 		return NULL;
 	region_table_init(&places->table);
-	places->balance = balance_new(&(struct balance_options){.replicas = options->replicas,
-		.moves_per_store = moves,
-		.transfers_per_store = moves,
-		.dead_after_ns = dead_after_s * NS_PER_S,
-		.rest_ns = MOVE_REST_NS,
-		.scan_max = SCAN_MAX});
+	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_take_settings */
 	if (places->balance)
 		return places;
 	free(places);
@@ -308,13 +301,14 @@ struct coordinator *coordinator_new(const struct coordinator_options *options)
 	coordinator->review = calloc(1, sizeof *coordinator->review);
 	coordinator->reviewing = calloc(1, sizeof *coordinator->reviewing);
 	coordinator->grace = calloc(1, sizeof *coordinator->grace);
-	coordinator->places = places_new(options);
+	coordinator->places = places_new();
 	session_table_init(&coordinator->table, expiry_ms * NS_PER_MS);
 	if (!coordinator->review || !coordinator->reviewing || !coordinator->grace || !coordinator->places) {
 		coordinator_free(coordinator);
 		return NULL;
 	}
 	coordinator->options = *options;
+	coordinator_take_settings(coordinator, &(struct cluster_settings){0});
 	coordinator->env = env_loop_env(options->loop);
 	coordinator->tick_ns = expiry_ms * NS_PER_MS / TICKS_A_PERIOD;
 	coordinator->requests_end = &coordinator->requests;
@@ -369,6 +363,11 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 		.regions = &coordinator->places->table,
 		.sessions = coordinator->review->sessions,
 		.session_count = coordinator->review->session_count,
+		.settings = coordinator->settings,
+		.excess = coordinator->places->imbalance.now,
+		.excess_age = imbalance_age(&coordinator->places->imbalance, env_now(coordinator->env)),
 		.is_partial = !coordinator_is_whole(coordinator)};
+	for (unsigned i = 1; i < SETTING_END; i++)
+		overview->settings.values[i] = coordinator_setting(coordinator, (enum cluster_setting)i);
 	return true;
 }

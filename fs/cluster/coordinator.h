@@ -35,6 +35,7 @@
 #define RAFTKV_FS_CLUSTER_COORDINATOR_H
 
 #include "fs/client/dispatcher.h"
+#include "fs/cluster/balance.h"
 #include "fs/cluster/placement.h"
 #include "fs/cluster/region_table.h"
 #include "fs/cluster/session_table.h"
@@ -94,6 +95,7 @@ enum admin_kind {
 	ADMIN_REMOVE_PEER,
 	ADMIN_TRANSFER, /* starts a leadership transfer to the store; `done` does not wait for its end */
 	ADMIN_SPLIT, /* splits a region, whichever store leads it */
+	ADMIN_SET_CLUSTER, /* sets a setting of the cluster, or goes back to the stores' own */
 };
 
 /* Embedded in its owner; the coordinator's until `done`, which is called once, later or from inside
@@ -105,6 +107,10 @@ struct admin_request {
 	enum store_state state;
 	uint64_t replacement;
 	uint64_t region;
+	/* ADMIN_SET_CLUSTER: */
+	enum cluster_setting setting;
+	bool is_set;
+	uint64_t value; /* if is_set */
 	bool is_forced; /* drains a store even if no other store can take its replicas */
 	bool is_dry; /* checks the request and does nothing */
 	/* ADMIN_SPLIT: where the new region begins; in_middle: any key of the region, and the store that leads it chooses
@@ -160,6 +166,10 @@ struct coordinator_overview {
 	const struct region_table *regions;
 	const struct coordinator_session *sessions;
 	uint32_t session_count;
+	/* Those in force, and whether an administrator has set them. */
+	struct cluster_settings settings;
+	struct balance_excess excess;
+	uint64_t excess_age; /* ns for which it has not shrunk (imbalance.h) */
 	bool is_partial; /* a store that may be alive has not told its regions, or has replicas of others */
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);

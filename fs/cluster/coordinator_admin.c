@@ -311,6 +311,8 @@ bool coordinator_make_admin(struct coordinator *coordinator)
 		coordinator_begin_split(coordinator, request);
 	else if (request->kind == ADMIN_SET_STORE)
 		make_store_change(coordinator, request);
+	else if (request->kind == ADMIN_SET_CLUSTER)
+		coordinator_make_setting(coordinator, request);
 	else
 		coordinator_begin_change(coordinator, request);
 	return coordinator->is_busy;

@@ -6,6 +6,7 @@
 #include "fs/cluster/balance.h"
 #include "fs/client/dispatcher.h"
 #include "fs/cluster/coordinator.h"
+#include "fs/cluster/imbalance.h"
 #include "fs/cluster/region_step.h"
 #include "fs/schema/op.h"
 #include "fs/cluster/session_table.h"
@@ -21,6 +22,7 @@ struct review {
 	struct coordinator_session sessions[SESSION_COUNT_MAX];
 	uint32_t store_count;
 	struct store_entry stores[STORE_COUNT_MAX];
+	struct cluster_settings settings;
 	bool wants_nameless; /* in: read `nameless`, too */
 	struct ino_ranges nameless; /* the first inodes of region 1 that have grace, as many as fit */
 };
@@ -103,6 +105,7 @@ struct region_move {
 struct places {
 	struct region_table table;
 	struct balance *balance;
+	struct imbalance imbalance;
 	uint64_t looked; /* env_now when the balance was asked last; 0: not yet */
 	struct region_move moves[REGION_MOVES_MAX];
 	/* Regions whose members an administrator changes: what has no vote there waits for the next request. */
@@ -129,6 +132,7 @@ struct splitting {
 struct coordinator {
 	struct coordinator_options options;
 	struct env *env;
+	struct cluster_settings settings; /* that are set */
 	struct session_table table;
 	struct store_table stores;
 	struct env_timer timer;
@@ -206,6 +210,12 @@ void coordinator_note_nameless(struct coordinator *coordinator, const struct ino
 void coordinator_begin_grace(struct coordinator *coordinator);
 bool coordinator_end_grace(struct coordinator *coordinator);
 void coordinator_on_grace_ended(struct coordinator *coordinator, const struct op_reply *reply);
+
+/* coordinator_settings.c. The value in force. */
+uint64_t coordinator_setting(const struct coordinator *coordinator, enum cluster_setting setting);
+void coordinator_take_settings(struct coordinator *coordinator, const struct cluster_settings *settings);
+/* Takes the administrator's request. */
+void coordinator_make_setting(struct coordinator *coordinator, struct admin_request *request);
 
 /* coordinator_room.c: notes how much file data this store holds when `entry`'s store reports. */
 void coordinator_note_use(struct coordinator *coordinator, struct store_entry *entry);

@@ -41,7 +41,7 @@ struct placement coordinator_placement(struct coordinator *coordinator,
 		stores[i] = store_seen(coordinator, &coordinator->stores.entries[i], now);
 	return (struct placement){.stores = stores,
 		.store_count = coordinator->stores.count,
-		.replicas = coordinator->options.replicas,
+		.replicas = (uint32_t)coordinator_setting(coordinator, SETTING_REPLICAS),
 		.members = region->members,
 		.member_count = region->member_count,
 		.leader = region->leader,
@@ -125,6 +125,7 @@ static void look(struct coordinator *coordinator)
 	number_labels(&coordinator->stores, stores);
 	count = balance_next(places->balance, &places->table, stores, coordinator->stores.count, now,
 		operations, coordinator_free_moves(coordinator));
+	imbalance_note(&places->imbalance, balance_excess(places->balance), now);
 	for (uint32_t i = 0; i < count; i++)
 		if (is_held(coordinator, &operations[i], now) ||
 			coordinator_find_move(coordinator, operations[i].region) ||

@@ -59,6 +59,21 @@ static int read_store(void *argument, struct slice key, struct slice value)
 	return 0;
 }
 
+/* A setting of a newer program is left alone. */
+static int read_setting(void *argument, struct slice key, struct slice value)
+{
+	struct review *review = argument;
+	enum cluster_setting setting;
+	uint64_t number;
+	int status = cluster_setting_decode(key, value, &setting, &number);
+
+	if (status < 0)
+		return status == STATUS_UNSUPPORTED ? 0 : status;
+	review->settings.is_set[setting] = true;
+	review->settings.values[setting] = number;
+	return 0;
+}
+
 /* Stops when `nameless` is full: a later reading takes the rest. */
 static int read_nameless(void *argument, struct slice key, struct slice value)
 {
@@ -87,12 +102,15 @@ static void look_at_records(struct coordinator *coordinator, struct view *view)
 
 	review->session_count = 0;
 	review->store_count = 0;
+	review->settings = (struct cluster_settings){0};
 	ino_ranges_clear(&review->nameless);
 	status = counter_read(view, COUNTER_SESSION, &review->last);
 	if (status == 0)
 		status = read_all(view, fs_key_sessions(), read_session, review);
 	if (status == 0)
 		status = read_all(view, fs_key_stores(), read_store, review);
+	if (status == 0)
+		status = read_all(view, fs_key_settings(), read_setting, review);
 	if (status == 0 && review->wants_nameless)
 		status = read_all(view, fs_key_holds(FS_SESSION_GRACE), read_nameless, review);
 	coordinator->look_status = status < 0 ? status : 0;
@@ -136,6 +154,7 @@ static void take_review(struct coordinator *coordinator)
 	coordinator->reviewed = env_now(coordinator->env);
 	take_sessions(coordinator, coordinator->reviewed);
 	coordinator_records_take_stores(coordinator);
+	coordinator_take_settings(coordinator, &read->settings);
 	coordinator_begin_grace(coordinator);
 }
 

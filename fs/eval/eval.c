@@ -7,6 +7,31 @@
 #include "fs/eval/split.h"
 #include "fs/eval/transact.h"
 
+/* Operations of op_is_of_cluster. */
+static int dispatch_cluster(struct evaluation *evaluation, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_SESSION_OPEN:
+		return eval_session_open(evaluation, &op->session_open);
+	case OP_SESSION_REGISTER:
+		return eval_session_register(evaluation, &op->session_register);
+	case OP_SESSION_CLOSE:
+		return eval_session_close(evaluation, &op->session_end);
+	case OP_SESSION_REMOVE:
+		return eval_session_remove(evaluation, &op->session_end);
+	case OP_STORE_ENTER:
+		return eval_store_enter(evaluation, &op->store_enter);
+	case OP_STORE_SET:
+		return eval_store_set(evaluation, &op->store_set);
+	case OP_SETTING_SET:
+		return eval_setting_set(evaluation, &op->setting_set);
+	case OP_ALLOCATE:
+		return eval_allocate(evaluation, op->allocate.counter, &evaluation->reply.id);
+	default:
+		return STATUS_MALFORMED;
+	}
+}
+
 static int dispatch(struct evaluation *evaluation, const struct op *op)
 {
 	switch (op->kind) {
@@ -46,24 +71,10 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 		return eval_reclaim(evaluation);
 	case OP_FORMAT:
 		return eval_format(evaluation, &op->format);
-	case OP_SESSION_OPEN:
-		return eval_session_open(evaluation, &op->session_open);
-	case OP_SESSION_REGISTER:
-		return eval_session_register(evaluation, &op->session_register);
 	case OP_SESSION_ADMIT:
 		return eval_session_admit(evaluation, &op->session_admit);
-	case OP_SESSION_CLOSE:
-		return eval_session_close(evaluation, &op->session_end);
 	case OP_SESSION_FORGET:
 		return eval_session_forget(evaluation, &op->session_end);
-	case OP_SESSION_REMOVE:
-		return eval_session_remove(evaluation, &op->session_end);
-	case OP_STORE_ENTER:
-		return eval_store_enter(evaluation, &op->store_enter);
-	case OP_STORE_SET:
-		return eval_store_set(evaluation, &op->store_set);
-	case OP_ALLOCATE:
-		return eval_allocate(evaluation, op->allocate.counter, &evaluation->reply.id);
 	case OP_GRACE_END:
 		return eval_grace_end(evaluation, &op->grace_end);
 	case OP_PREPARE:
@@ -73,10 +84,10 @@ static int dispatch(struct evaluation *evaluation, const struct op *op)
 	case OP_TRANSACT_END:
 		return eval_transact_end(evaluation, &op->resolve);
 	case OP_TRANSACT: /* carries one of the others out: evaluate_op */
-	case OP_KIND_END:
-		break;
+		return STATUS_MALFORMED;
+	default:
+		return dispatch_cluster(evaluation, op);
 	}
-	return STATUS_MALFORMED;
 }
 
 /* An errno is the operation's answer, except those that mean that the evaluation itself failed. */

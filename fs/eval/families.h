@@ -126,6 +126,7 @@ int eval_transact_end(struct evaluation *evaluation, const struct op_resolve *op
 /* store.c */
 int eval_store_enter(struct evaluation *evaluation, const struct op_store_enter *op);
 int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op);
+int eval_setting_set(struct evaluation *evaluation, const struct op_setting_set *op);
 int eval_allocate(struct evaluation *evaluation, enum counter_kind counter, uint64_t *id);
 /* From now on only ids above `id` are drawn. */
 int eval_allocate_past(struct evaluation *evaluation, enum counter_kind counter, uint64_t id);

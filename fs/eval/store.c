@@ -1,5 +1,5 @@
 /*
- * store.c: the records of the cluster's stores, and the counters from which ids are drawn.
+ * store.c: the records of the cluster's stores, its settings, and the counters from which ids are drawn.
  */
 #include <errno.h>
 
@@ -153,5 +153,25 @@ int eval_store_set(struct evaluation *evaluation, const struct op_store_set *op)
 		status = put_record(evaluation, op->id, &record);
 	}
 	kv_value_close(&row);
+	return status;
+}
+
+/* ---- Settings ---- */
+
+int eval_setting_set(struct evaluation *evaluation, const struct op_setting_set *op)
+{
+	struct fs_key key = fs_key_setting((uint8_t)op->setting);
+	struct writer writer = writer_growing(RECORD_SIZE_MAX);
+	int status;
+
+	if (!op->is_set) {
+		mutations_delete(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key));
+		return 0;
+	}
+	cluster_setting_encode(op->value, &writer);
+	status = writer.status;
+	if (status == 0)
+		mutations_put(evaluation->mutations, KEY_LOCAL, fs_key_slice(&key), writer_written(&writer));
+	writer_close(&writer);
 	return status;
 }

@@ -311,6 +311,22 @@ struct fs_key fs_key_store(uint64_t store)
 	return key;
 }
 
+struct fs_key fs_key_settings(void)
+{
+	struct fs_key key = {0};
+
+	add_letter(&key, 'P');
+	return key;
+}
+
+struct fs_key fs_key_setting(uint8_t setting)
+{
+	struct fs_key key = fs_key_settings();
+
+	add_letter(&key, (char)setting);
+	return key;
+}
+
 /* ---- Reading ---- */
 
 /* What follows the dirid, the letter and `seq_size` bytes of seq. */
@@ -446,6 +462,16 @@ int fs_key_parse_registration(struct slice key, uint64_t *session, uint64_t *sta
 int fs_key_parse_store(struct slice key, uint64_t *store)
 {
 	return parse_numbered(key, 'S', store);
+}
+
+int fs_key_parse_setting(struct slice key, uint8_t *setting)
+{
+	struct reader reader = reader_of(key);
+
+	if (reader_u8(&reader) != 'P')
+		reader_fail(&reader);
+	*setting = reader_u8(&reader);
+	return finish(&reader);
 }
 
 static void take_attempt(struct reader *reader, struct attempt *attempt)

@@ -27,6 +27,7 @@
  *
  *     C kind                    the last id drawn      M session    a mount's session
  *     S store                   store            R session start   a range of dirids that the session may change
+ *     P setting                 a setting of the cluster (cluster_settings.h)
  */
 #ifndef RAFTKV_FS_SCHEMA_KEYS_H
 #define RAFTKV_FS_SCHEMA_KEYS_H
@@ -147,9 +148,12 @@ struct fs_key fs_key_registration(uint64_t session, uint64_t start); /* a dirid 
 struct fs_key fs_key_registrations(uint64_t session); /* all R keys of the session begin with it */
 struct fs_key fs_key_store(uint64_t store);
 struct fs_key fs_key_stores(void);
+struct fs_key fs_key_setting(uint8_t setting);
+struct fs_key fs_key_settings(void);
 int fs_key_parse_counter(struct slice key, uint8_t *kind);
 int fs_key_parse_session(struct slice key, uint64_t *session);
 int fs_key_parse_registration(struct slice key, uint64_t *session, uint64_t *start);
 int fs_key_parse_store(struct slice key, uint64_t *store);
+int fs_key_parse_setting(struct slice key, uint8_t *setting);
 
 #endif

@@ -239,6 +239,19 @@ static void code_store_set(struct coder *coder, struct op_store_set *set)
 	coder_u64(coder, &set->replacement);
 }
 
+static void code_setting_set(struct coder *coder, struct op_setting_set *set)
+{
+	uint8_t setting = (uint8_t)set->setting;
+
+	coder_u8(coder, &setting);
+	coder_check(coder, setting > 0);
+	coder_known(coder, setting < SETTING_END);
+	set->setting = (enum cluster_setting)setting;
+	coder_bool(coder, &set->is_set);
+	coder_u64(coder, &set->value);
+	coder_known(coder, set->is_set ? cluster_setting_takes(set->setting, set->value) : set->value == 0);
+}
+
 static void code_allocate(struct coder *coder, struct op_allocate *allocate)
 {
 	uint8_t counter = (uint8_t)allocate->counter;
@@ -276,6 +289,9 @@ static void code_cluster_op(struct coder *coder, struct op *op)
 		break;
 	case OP_STORE_SET:
 		code_store_set(coder, &op->store_set);
+		break;
+	case OP_SETTING_SET:
+		code_setting_set(coder, &op->setting_set);
 		break;
 	case OP_ALLOCATE:
 		code_allocate(coder, &op->allocate);
@@ -528,6 +544,7 @@ struct fs_key op_key(const struct op *op)
 	case OP_SESSION_REMOVE:
 	case OP_STORE_ENTER:
 	case OP_STORE_SET:
+	case OP_SETTING_SET:
 	case OP_ALLOCATE:
 	case OP_RECLAIM:
 	case OP_GRACE_END:
@@ -541,7 +558,7 @@ bool op_is_of_cluster(enum op_kind kind)
 {
 	return kind == OP_SESSION_OPEN || kind == OP_SESSION_REGISTER || kind == OP_SESSION_CLOSE ||
 	       kind == OP_SESSION_REMOVE || kind == OP_STORE_ENTER || kind == OP_STORE_SET ||
-	       kind == OP_ALLOCATE;
+	       kind == OP_SETTING_SET || kind == OP_ALLOCATE;
 }
 
 /* Mistakes that a caller may make, as the errno that it is to see. */

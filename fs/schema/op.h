@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "fs/schema/cluster_settings.h"
 #include "fs/schema/intent.h"
 #include "fs/schema/records.h"
 #include "fs/schema/rows.h"
@@ -60,6 +61,7 @@ enum op_kind {
 	OP_TRANSACT_END,
 	OP_SESSION_REGISTER,
 	OP_SESSION_ADMIT,
+	OP_SETTING_SET,
 	OP_KIND_END,
 };
 
@@ -327,6 +329,13 @@ struct op_store_set {
 	uint64_t replacement; /* id of the store that is to get its replicas; 0: any */
 };
 
+/* OP_SETTING_SET: sets it, or takes its row away. */
+struct op_setting_set {
+	enum cluster_setting setting;
+	bool is_set;
+	uint64_t value; /* if is_set; else 0 */
+};
+
 /* Draws an id of that kind that was never drawn before, of COUNTER_REGION a number for region_id_drawn. Reply: `id`. */
 struct op_allocate {
 	enum counter_kind counter;
@@ -401,6 +410,7 @@ struct op {
 		struct op_format format;
 		struct op_store_enter store_enter;
 		struct op_store_set store_set;
+		struct op_setting_set setting_set;
 		struct op_allocate allocate;
 		struct op_grace_end grace_end;
 		struct op_transact transact;

@@ -74,6 +74,27 @@ expect 3 "$raftkv" region show 9 "$any"
 expect 0 "$raftkv" top --json --count=1 "$any"
 json '.stores | length' 3
 
+# ---- Settings of the cluster ----
+expect 0 "$raftkv" cluster show "$any"
+says '^replicas = 0 *; the coordinating store'
+for wrong in replicas=65 replicas=-1 replicas= replicas=3x store_moves=0 colour=7 replicas; do
+	expect 2 "$raftkv" cluster set "$wrong" "$any"
+done
+expect 2 "$raftkv" cluster set replicas=65 "$any"
+says "a number from 0 to 64, or 'default', not '65'"
+expect 0 "$raftkv" cluster set replicas=4 "$any" --dry-run
+says 'not done'
+expect 0 "$raftkv" health "$any"
+expect 0 "$raftkv" cluster set replicas=4 "$any"
+expect 0 "$raftkv" cluster set --json store_moves=8 "$any"
+json '[.done, .name, .value] | join(" ")' 'true store_moves 8'
+wants_four() { "$raftkv" health "$any" | grep -q '^RKV107 region 1 has 3 of 4 replicas$'; }
+await 30 wants_four
+expect 0 "$raftkv" cluster show --json "${ADDRESS[3]}"
+json 'map("\(.name) \(.value) \(.is_set)") | join(", ")' 'replicas 4 true, store_dead_after_s 600 false, store_moves 8 true'
+expect 0 "$raftkv" cluster set replicas=default "$any"
+await 30 "$raftkv" health "$any"
+
 # ---- What makes no sense ----
 expect 3 "$raftkv" store drain 3 "$any"
 says 'no other store could take .*raftkvd --join'

@@ -44,11 +44,13 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 
 void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request)
 {
+	bool has_store = request->kind != ADMIN_SPLIT && request->kind != ADMIN_SET_CLUSTER;
 	struct status status = {0};
 
 	(void)coordinator;
-	if (request->kind > ADMIN_SPLIT || (request->store == 0 && request->kind != ADMIN_SPLIT) ||
-		request->key.size > FS_KEY_SIZE_MAX)
+	if (request->kind > ADMIN_SET_CLUSTER || (request->store == 0 && has_store) ||
+		request->key.size > FS_KEY_SIZE_MAX || request->setting >= SETTING_END ||
+		(request->kind == ADMIN_SET_CLUSTER && request->setting == 0))
 		abort();
 	status_set(&status, request->store % 2 ? STATUS_NOT_LEADER : -EBUSY, "no");
 	request->done(request, &status);

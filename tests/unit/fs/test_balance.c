@@ -491,6 +491,33 @@ static void see_stable(struct sim *sim)
 
 /* ---- Tests ---- */
 
+/* Of 90 regions all replicas are on three of nine stores; a store's share is 30 of them. */
+static void what_is_beyond_a_share_is_told(void **state)
+{
+	struct balance_excess excess;
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 9, 3, 90);
+	place_all(&sim, 1, 2, 3);
+	for (uint32_t i = 0; i < 90; i++) {
+		sim.regions[i].bytes = 64 * MIB;
+		report(&sim, i);
+	}
+	assert_int_equal(balance_excess(sim.balance).bytes, 0); /* nobody has looked */
+	sim.options.moves_per_store = 0;
+	balance_set_options(sim.balance, &sim.options);
+	run_round(&sim);
+	excess = balance_excess(sim.balance);
+	assert_in_range(excess.store, 1, 3);
+	assert_in_range(excess.bytes, 59 * 64 * MIB, 61 * 64 * MIB);
+	sim.options.moves_per_store = 4;
+	balance_set_options(sim.balance, &sim.options);
+	run_until_rest(&sim, 20000);
+	assert_int_equal(balance_excess(sim.balance).bytes, 0);
+	sim_close(&sim);
+}
+
 static void three_become_nine(void **state)
 {
 	struct sim sim;
@@ -994,6 +1021,7 @@ static void any_cluster_keeps_the_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_beyond_a_share_is_told),
 		cmocka_unit_test(three_become_nine),
 		cmocka_unit_test(one_zone_becomes_three),
 		cmocka_unit_test(larger_stores_get_more),

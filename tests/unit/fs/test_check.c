@@ -691,6 +691,13 @@ static void break_record(struct fixture *fixture)
 	edit_local(fixture, fs_key_slice(&key), &junk);
 }
 
+static void break_setting(struct fixture *fixture)
+{
+	struct fs_key key = fs_key_setting(SETTING_REPLICAS);
+
+	edit_local(fixture, fs_key_slice(&key), &junk);
+}
+
 /* Live, by its record, and not among the sessions of the region. */
 static void break_session_record(struct fixture *fixture)
 {
@@ -973,6 +980,7 @@ static const struct breakage {
 	{break_session, "session-damaged", NULL, false},
 	{break_slot, "slot-alone", NULL, false},
 	{break_record, "record-damaged", NULL, false},
+	{break_setting, "record-damaged", NULL, false},
 	{break_session_record, "session-unknown", NULL, false},
 	{break_unit_count, "unit-count", "/file", true},
 	{break_units_beyond, "units-beyond", "/file", false},

@@ -469,8 +469,8 @@ static int set_store(struct kept *kept, uint64_t store, enum store_state state)
 	return ask(kept, (struct admin_request){.kind = ADMIN_SET_STORE, .store = store, .state = state});
 }
 
-/* Has the region VOTERS voters, and nobody else, none of them on that store? */
-static bool is_placed(struct kept *kept, uint64_t region, uint32_t gone)
+/* Has the region so many voters, and nobody else, none of them on that store? */
+static bool has_voters(struct kept *kept, uint64_t region, uint32_t gone, uint32_t wanted)
 {
 	struct raftkv_region_status status;
 	uint32_t leader = sim_cluster_leader_of(&kept->cluster, region), voters = 0;
@@ -482,7 +482,12 @@ static bool is_placed(struct kept *kept, uint64_t region, uint32_t gone)
 			return false;
 		voters++;
 	}
-	return voters == VOTERS;
+	return voters == wanted;
+}
+
+static bool is_placed(struct kept *kept, uint64_t region, uint32_t gone)
+{
+	return has_voters(kept, region, gone, VOTERS);
 }
 
 static bool are_placed(struct kept *kept, uint32_t gone)
@@ -877,6 +882,48 @@ static int change(struct kept *kept, enum admin_kind kind, uint64_t region, uint
 	return ask(kept, (struct admin_request){.kind = kind, .region = region, .store = store});
 }
 
+static int set_setting(struct kept *kept, enum cluster_setting setting, uint64_t value)
+{
+	return ask(
+		kept, (struct admin_request){
+			      .kind = ADMIN_SET_CLUSTER, .setting = setting, .is_set = true, .value = value});
+}
+
+static void await_voters(struct kept *kept, uint32_t wanted)
+{
+	for (int i = 0; i < 300 && !has_voters(kept, CLUSTER_REGION, 0, wanted); i++)
+		pass(kept, 200 * SIM_MS);
+	assert_true(has_voters(kept, CLUSTER_REGION, 0, wanted));
+}
+
+/* Which store coordinates does not matter. */
+static void regions_get_as_many_replicas_as_the_cluster_is_set_to(void **state)
+{
+	struct kept *kept = kept_new(110);
+	uint32_t leader;
+
+	(void)state;
+	begin(kept);
+	assert_int_equal(set_setting(kept, SETTING_REPLICAS, 65), -EINVAL);
+	assert_int_equal(set_setting(kept, SETTING_STORE_DEAD_AFTER_S, 0), -EINVAL);
+	assert_int_equal(set_setting(kept, SETTING_END, 0), STATUS_UNSUPPORTED);
+	assert_int_equal(set_setting(kept, SETTING_REPLICAS, STORES), 0);
+	await_voters(kept, STORES);
+	leader = sim_cluster_await_leader(&kept->cluster);
+	crash(kept, leader - 1);
+	sim_cluster_await_leader(&kept->cluster);
+	start(kept, leader - 1);
+	assert_int_equal(set_setting(kept, SETTING_REPLICAS, VOTERS), 0);
+	await_voters(kept, VOTERS);
+	leader = sim_cluster_await_leader(&kept->cluster);
+	crash(kept, leader - 1);
+	sim_cluster_await_leader(&kept->cluster);
+	start(kept, leader - 1);
+	pass(kept, 20 * (uint64_t)SIM_S);
+	assert_true(has_voters(kept, CLUSTER_REGION, 0, VOTERS));
+	kept_free(kept);
+}
+
 /* Region 2 is led by store 2, and region 1, which coordinates, by store 1. */
 static void an_administrator_changes_a_region_that_another_store_leads(void **state)
 {
@@ -921,6 +968,7 @@ int main(void)
 		cmocka_unit_test(no_store_is_removed_while_regions_are_unknown),
 		cmocka_unit_test(replicas_are_spread_over_the_zones),
 		cmocka_unit_test(a_new_store_gets_its_share),
+		cmocka_unit_test(regions_get_as_many_replicas_as_the_cluster_is_set_to),
 		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 

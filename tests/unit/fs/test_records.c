@@ -275,6 +275,56 @@ static void ids_of_stores_are_never_given_again(void **state)
 	assert_int_equal(set(fs, 77, STORE_UP), -ENOENT);
 }
 
+static int set_setting(struct fs_harness *fs, bool is_set, uint64_t value)
+{
+	return run(fs, (struct op){.kind = OP_SETTING_SET, .setting_set = {SETTING_REPLICAS, is_set, value}});
+}
+
+static void a_setting_stays_until_it_is_taken_back(void **state)
+{
+	struct fs_harness *fs = *state;
+	struct fs_key key = fs_key_setting(SETTING_REPLICAS);
+	enum cluster_setting setting;
+	struct kv_value row = {0};
+	uint64_t value;
+
+	assert_int_equal(set_setting(fs, true, 3), 0);
+	assert_int_equal(set_setting(fs, true, 5), 0);
+	assert_int_equal(view_get(fs->view, KEY_LOCAL, fs_key_slice(&key), &row), 0);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&key), row.data, &setting, &value), 0);
+	kv_value_close(&row);
+	assert_int_equal(setting, SETTING_REPLICAS);
+	assert_int_equal(value, 5);
+	assert_int_equal(set_setting(fs, false, 0), 0);
+	assert_int_equal(view_get(fs->view, KEY_LOCAL, fs_key_slice(&key), &row), STATUS_NOT_FOUND);
+	assert_int_equal(set_setting(fs, false, 0), 0);
+}
+
+static void damaged_settings_are_found(void **state)
+{
+	struct fs_key key = fs_key_setting(SETTING_STORE_MOVES), newer = fs_key_setting(200);
+	struct fs_key none = fs_key_setting(0), other = fs_key_counter(SETTING_STORE_MOVES);
+	enum cluster_setting setting;
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(
+		cluster_setting_decode(fs_key_slice(&key), slice_of("\1\7", 2), &setting, &value), 0);
+	assert_int_equal(value, 7);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&key), slice_of("\1\0", 2), &setting, &value),
+		STATUS_CORRUPT); /* below the least */
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&key), slice_of("\2\7", 2), &setting, &value),
+		STATUS_CORRUPT);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&key), slice_of("\1\7\0", 3), &setting, &value),
+		STATUS_CORRUPT);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&none), slice_of("\1\7", 2), &setting, &value),
+		STATUS_CORRUPT);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&other), slice_of("\1\7", 2), &setting, &value),
+		STATUS_CORRUPT);
+	assert_int_equal(cluster_setting_decode(fs_key_slice(&newer), slice_of("\1\7", 2), &setting, &value),
+		STATUS_UNSUPPORTED);
+}
+
 static void an_address_has_one_store(void **state)
 {
 	struct fs_harness *fs = *state;
@@ -436,6 +486,8 @@ int main(void)
 		TEST(sessions_are_limited),
 		TEST(a_session_says_whose_it_is),
 		TEST(ids_of_stores_are_never_given_again),
+		TEST(a_setting_stays_until_it_is_taken_back),
+		TEST(damaged_settings_are_found),
 		TEST(an_address_has_one_store),
 		TEST(an_old_life_of_a_store_stays_out),
 		TEST(a_directory_that_was_made_anew_is_another_store),

@@ -245,6 +245,7 @@ static void operations_survive(void **state)
 		{.kind = OP_TRANSACT_END, .resolve = {.attempt = attempt}},
 		{.kind = OP_SESSION_REGISTER, .session_register = {1, 2, FS_DIRID_END}},
 		{.kind = OP_SESSION_ADMIT, .session_admit = {1, OP_FORGETS_UNKNOWN}},
+		{.kind = OP_SETTING_SET, .setting_set = {SETTING_STORE_MOVES, true, 5}},
 	};
 
 	(void)state;

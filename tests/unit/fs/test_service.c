@@ -173,8 +173,8 @@ static void sessions_are_opened_by_all_and_closed_by_their_own(void **state)
 
 static void what_is_the_coordinators_is_refused(void **state)
 {
-	static const enum op_kind kinds[] = {
-		OP_SESSION_ADMIT, OP_SESSION_REMOVE, OP_RECLAIM, OP_FORMAT, OP_STORE_SET, OP_ALLOCATE};
+	static const enum op_kind kinds[] = {OP_SESSION_ADMIT, OP_SESSION_REMOVE, OP_RECLAIM, OP_FORMAT,
+		OP_STORE_SET, OP_ALLOCATE, OP_SETTING_SET};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -182,6 +182,8 @@ static void what_is_the_coordinators_is_refused(void **state)
 
 		if (kinds[i] == OP_STORE_SET)
 			op.store_set.state = STORE_UP;
+		if (kinds[i] == OP_SETTING_SET)
+			op.setting_set.setting = SETTING_REPLICAS;
 		if (kinds[i] == OP_ALLOCATE)
 			op.allocate.counter = COUNTER_SESSION;
 		assert_int_equal(run_op(fixture, 7, 7, &op), -EPERM);

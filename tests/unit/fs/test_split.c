@@ -172,9 +172,9 @@ static void other_rows_stay(void **state)
 {
 	const struct fs_key rows[] = {fs_key_counter(COUNTER_SESSION), fs_key_counter(COUNTER_REGION),
 		fs_key_session(UINT64_MAX), fs_key_registration(UINT64_MAX, FS_DIRID_END - 1),
-		fs_key_store(UINT64_MAX), fs_key_holds(UINT64_MAX), fs_key_garbage_all(),
-		fs_key_intents(UINT64_MAX), fs_key_committed_all(), {.size = 3, .bytes = "Ci"},
-		{.size = 9, .bytes = "\377\377\377"}, {.size = 0}};
+		fs_key_store(UINT64_MAX), fs_key_setting(SETTING_REPLICAS), fs_key_holds(UINT64_MAX),
+		fs_key_garbage_all(), fs_key_intents(UINT64_MAX), fs_key_committed_all(),
+		{.size = 3, .bytes = "Ci"}, {.size = 9, .bytes = "\377\377\377"}, {.size = 0}};
 	struct fs_key count = fs_key_counter(COUNTER_INODES);
 	struct slice value = slice_of("\1\5", 2), damaged = slice_of("\7", 1);
 

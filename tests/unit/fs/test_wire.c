@@ -94,6 +94,7 @@ static const struct recorded_op ops[] = {
 	{"transact_end", {.kind = OP_TRANSACT_END, .resolve = {.attempt = ATTEMPT}}},
 	{"session_register",
 		{.kind = OP_SESSION_REGISTER, .session_register = {500, 300, UINT64_C(1) << 36}}},
+	{"setting_set", {.kind = OP_SETTING_SET, .setting_set = {SETTING_REPLICAS, true, 5}}},
 	{"session_admit", {.kind = OP_SESSION_ADMIT, .session_admit = {500, 301}}},
 };
 

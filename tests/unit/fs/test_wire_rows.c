@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/schema/cluster_settings.h"
 #include "fs/schema/ino_ranges.h"
 #include "fs/schema/intent.h"
 #include "fs/schema/keys.h"
@@ -249,6 +250,18 @@ static int counter_again(struct slice row, struct writer *writer)
 	return status;
 }
 
+static int setting_again(struct slice row, struct writer *writer)
+{
+	const struct fs_key key = fs_key_setting(SETTING_REPLICAS);
+	enum cluster_setting setting;
+	uint64_t value;
+	int status = cluster_setting_decode(fs_key_slice(&key), row, &setting, &value);
+
+	if (status == 0)
+		cluster_setting_encode(value, writer);
+	return status;
+}
+
 static void records_stay(void **state)
 {
 	const struct session_record session = {
@@ -263,6 +276,8 @@ static void records_stay(void **state)
 	expect_row("record/store", &row, store_again);
 	counter_encode(UINT64_MAX, begin_row(&row));
 	expect_row("record/counter", &row, counter_again);
+	cluster_setting_encode(5, begin_row(&row));
+	expect_row("record/setting", &row, setting_again);
 }
 
 /* ---- Intents ---- */
@@ -379,6 +394,7 @@ static void keys_stay(void **state)
 		{"key/counter", fs_key_counter(COUNTER_INODES)},
 		{"key/session", fs_key_session(500)},
 		{"key/store", fs_key_store(200)},
+		{"key/setting", fs_key_setting(SETTING_REPLICAS)},
 		{"key/intent", fs_key_intent(FILE_INO, &attempt, 63)},
 		{"key/committed", fs_key_committed(&attempt)},
 	};
