@@ -90,8 +90,11 @@ table() {
 	tee -a "$REPORT" <"$WORK/table" >&"$CASE_OUTPUT"
 }
 
-# How far the least is from the most, in percent of the mean.
-spread() { jq -r "[.stores[] | select(.alive and .state == \"up\") | $1] | (max - min) * 100 / (add / length) | ceil" "$WORK/status"; }
+# In percent of the mean: how far the least is from the most, and how far any is from the mean.
+of_stores() { jq -r "[.stores[] | select(.alive and .state == \"up\") | $1] | (add / length) as \$mean | $2 * 100 / \$mean | ceil" "$WORK/status"; }
+spread() { of_stores "$1" '(max - min)'; }
+farthest() { of_stores "$1" '(map(. - $mean) | map(if . < 0 then -. else . end) | max)'; }
+
 # A region has a replica in each of three zones, so that bytes can be even only where all zones have as many stores.
 zones_are_alike() {
 	[ "$(jq -r '[.stores[] | select(.alive and .state == "up").labels] | group_by(.) | map(length) | unique | length' "$WORK/status")" = 1 ]
@@ -99,10 +102,10 @@ zones_are_alike() {
 check_even() {
 	local bytes leaders
 	table "$1"
-	bytes=$(spread .region_bytes) leaders=$(spread .leaders)
-	say "bytes are within $bytes %, leaders within $leaders %"
+	bytes=$(spread .region_bytes) leaders=$(farthest .leaders)
+	say "bytes are within $bytes % of each other, leaders within $leaders % of their mean, $(spread .leaders) % of each other"
 	! zones_are_alike || [ "$bytes" -le $BYTES_PERCENT ] || fail "$1: bytes of stores differ by $bytes %"
-	[ "$leaders" -le $LEADERS_PERCENT ] || fail "$1: leaders of stores differ by $leaders %"
+	[ "$leaders" -le $LEADERS_PERCENT ] || fail "$1: leaders of a store are $leaders % from the mean"
 }
 
 # ---- What is in it ----
