@@ -18,7 +18,7 @@
 #define CONFIG_PATH		   "/etc/raftkv/raftkv.conf"
 #define CONFIG_LISTEN		   "unix:/run/raftkv/raftkvd.sock"
 #define CONFIG_KEY_COUNT_MAX	   64
-#define SERVER_INITIAL_REGIONS_MAX 1024u
+#define SERVER_INITIAL_REGIONS_MAX 16384u
 
 /* The settings of raftkvd(8). An empty text is NULL. */
 struct config_server {

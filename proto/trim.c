@@ -43,6 +43,15 @@ static size_t count_free(void)
 	return resident > used ? resident - used : 0;
 }
 
+static bool is_calm(struct trim_state *state, size_t free_size)
+{
+	size_t change = free_size > state->last ? free_size - state->last : state->last - free_size;
+
+	state->calm = change <= TRIM_CALM_CHANGE ? state->calm + 1 : 0;
+	state->last = free_size;
+	return state->calm >= TRIM_CALM_LOOKS;
+}
+
 bool trim_look(struct trim_state *state)
 {
 	size_t free_size = count_free();
@@ -52,9 +61,12 @@ bool trim_look(struct trim_state *state)
 		state->kept = free_size;
 	is_due = free_size - state->kept >= TRIM_SIZE_MIN;
 	is_now = is_due && state->was_due;
+	if (is_calm(state, free_size) && free_size - state->kept >= TRIM_CALM_MIN)
+		is_now = true;
 	if (is_now) {
 		malloc_trim(0);
 		state->kept = count_free();
+		state->calm = 0;
 	}
 	state->was_due = is_due && !is_now;
 	return is_now;

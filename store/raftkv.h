@@ -103,6 +103,11 @@ void raftkv_each_region(struct raftkv *raftkv,
 /* The same for the region that holds `key` and those after it, in their order, `limit` at most. */
 void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t limit,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
+/* The same, unordered, for the regions that have changed since the call that returned `since` (0: for all): in range, epoch,
+ * term, or in what is applied here. One without a replica here any more is among them: its epoch and term are 0. Returns
+ * what the next call is to be given. */
+uint64_t raftkv_each_changed_region(struct raftkv *raftkv, uint64_t since,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument);
 /* The leader's term if the replica here leads and serves, else 0. */
 uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region);
 /* Fills in the id, range and epoch of a region with a replica here. The caller closes `range`. 0 or

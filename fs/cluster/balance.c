@@ -113,6 +113,21 @@ static void note(struct balance *balance, const struct region_view *view, uint32
 	}
 }
 
+static bool has_candidates(const struct balance *balance)
+{
+	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++)
+		if (balance->candidate_counts[reason] > 0)
+			return true;
+	return balance->first_region > 0;
+}
+
+static bool looks_at_all(const struct balance *balance)
+{
+	uint32_t most = balance->options.scan_max;
+
+	return most == 0 || most >= balance->table->count;
+}
+
 static void scan(struct balance *balance)
 {
 	uint32_t count = balance->table->count, most = balance->options.scan_max;
@@ -138,15 +153,8 @@ static void scan(struct balance *balance)
 
 static void take(struct balance *balance, const struct balance_operation *operation, struct yield *yield)
 {
-	struct store_view *sender = balance_find_store(balance, operation->sender);
-	struct store_view *to = balance_find_store(balance, operation->goal.to);
-
 	insert(balance, operation);
 	balance_count_operation(balance, operation);
-	if (to && sender) {
-		to->due -= (int64_t)operation->bytes;
-		sender->due -= (int64_t)operation->bytes;
-	}
 	if (operation->reason == BALANCE_BYTES)
 		balance->passed = 0;
 	yield->operations[yield->count++] = *operation;
@@ -212,14 +220,21 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 	for (uint32_t i = 0; i < balance->operation_count; i++)
 		if (balance->operations[i].reason == BALANCE_BYTES)
 			balance->passed = 0;
-	balance_view_stores(balance, stores, store_count, now);
+	balance_view_stores(balance, stores, store_count);
 	scan(balance);
 	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++)
 		choose(balance, reason, &yield);
 	if (balance->first_region > 0)
 		choose_first_region(balance, &yield);
+	balance->is_settled =
+		looks_at_all(balance) && !has_candidates(balance) && balance->operation_count == 0;
 	balance->table = NULL;
 	return yield.count;
+}
+
+bool balance_is_settled(const struct balance *balance)
+{
+	return balance->is_settled;
 }
 
 uint64_t balance_work(const struct balance *balance)
@@ -246,6 +261,7 @@ void balance_free(struct balance *balance)
 void balance_set_options(struct balance *balance, const struct balance_options *options)
 {
 	balance->options = *options;
+	balance->is_settled = false;
 }
 
 void balance_reset(struct balance *balance)

@@ -72,9 +72,6 @@ struct balance_options {
 	/* At a time, on each store, separately: replicas that leave it (if it is alive), that its leaders send, that come. */
 	uint32_t moves_per_store;
 	uint32_t transfers_per_store; /* likewise: leaders that leave, that come */
-	/* Bytes that a store sends, and that it gets. A move begins while the store has not used up what is its due, for one
-	 * second at most, and may put it into debt. 0: no limit. */
-	uint64_t bytes_per_s;
 	uint64_t dead_after_ns;
 	uint64_t rest_ns; /* for which a region rests after an operation that failed */
 	uint32_t scan_max; /* regions that a call looks at; the next one goes on. 0: all */
@@ -119,6 +116,9 @@ void balance_end(struct balance *balance, uint64_t region, bool is_reached, uint
 /* The operation that is under way; NULL: none. Valid until the next call that takes a balance that is not const. */
 const struct balance_operation *balance_find(const struct balance *balance, uint64_t region);
 uint32_t balance_count(const struct balance *balance); /* of those under way */
+/* The last call has looked at all regions and would move none, and nothing moves or rests: the next one finds the same,
+ * unless a region, a store or an option changes. */
+bool balance_is_settled(const struct balance *balance);
 /* Bytes that a store has beyond its share of the capacity, more than BALANCE_BYTES_START and two regions of its mean size
  * explain; zeroes: none has. */
 struct balance_excess {

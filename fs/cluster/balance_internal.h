@@ -10,8 +10,6 @@
 struct store_view {
 	/* Kept from call to call: */
 	uint64_t id;
-	int64_t due; /* bytes that it may still send or get */
-	uint64_t filled; /* when `due` was last added to */
 	bool is_over, is_under; /* in bytes: from BALANCE_BYTES_START until BALANCE_BYTES_STOP */
 	bool is_over_load, is_under_load;
 
@@ -51,6 +49,7 @@ struct balance {
 	uint32_t cursor; /* position in the table where the next call begins */
 	uint32_t passed; /* regions looked at since the last move for bytes */
 	uint64_t work;
+	bool is_settled; /* balance_is_settled, after the last call */
 
 	/* The call under way. */
 	const struct region_table *table;
@@ -70,8 +69,7 @@ struct balance {
 };
 
 /* balance_stores.c: fills in the stores of a call, and what the operations under way mean for them. */
-void balance_view_stores(
-	struct balance *balance, const struct balance_store *stores, uint32_t count, uint64_t now);
+void balance_view_stores(struct balance *balance, const struct balance_store *stores, uint32_t count);
 struct store_view *balance_find_store(struct balance *balance, uint64_t id); /* NULL: not among them */
 /* Counts an operation of the entry against the limits and in the sums. */
 void balance_count_operation(struct balance *balance, const struct balance_operation *operation);

@@ -78,28 +78,14 @@ static void compute_best(struct balance *balance)
 
 /* ---- Limits ---- */
 
-static void fill(const struct balance *balance, struct store_view *store, uint64_t now)
-{
-	double rate = (double)balance->options.bytes_per_s;
-	double due = (double)store->due + rate * (double)(now - store->filled) / NS_PER_S;
-
-	store->due = (int64_t)(due < rate ? due : rate);
-	store->filled = now;
-}
-
-static bool has_due(const struct balance *balance, const struct store_view *store)
-{
-	return balance->options.bytes_per_s == 0 || store->due > 0;
-}
-
 bool balance_may_send(const struct balance *balance, const struct store_view *store)
 {
-	return store->sending < balance->options.moves_per_store && has_due(balance, store);
+	return store->sending < balance->options.moves_per_store;
 }
 
 bool balance_may_get(const struct balance *balance, const struct store_view *store)
 {
-	return store->may_take && store->coming < balance->options.moves_per_store && has_due(balance, store);
+	return store->may_take && store->coming < balance->options.moves_per_store;
 }
 
 /* ---- Operations under way ---- */
@@ -197,8 +183,7 @@ static void view_store(struct balance *balance, struct store_view *view, const s
 	view->room = used + kept < given->capacity ? given->capacity - kept - used : 0;
 }
 
-static void view_each(
-	struct balance *balance, const struct balance_store *stores, uint32_t count, uint64_t now)
+static void view_each(struct balance *balance, const struct balance_store *stores, uint32_t count)
 {
 	check(count <= STORE_COUNT_MAX);
 	memcpy(balance->former, balance->stores, balance->store_count * sizeof *balance->stores);
@@ -211,18 +196,14 @@ static void view_each(
 		struct store_view *view = &balance->stores[i];
 
 		check(i == 0 || stores[i - 1].id < stores[i].id);
-		*view = (struct store_view){
-			.id = stores[i].id, .due = (int64_t)balance->options.bytes_per_s, .filled = now};
+		*view = (struct store_view){.id = stores[i].id};
 		if (former) {
-			view->due = former->due;
-			view->filled = former->filled;
 			view->is_over = former->is_over;
 			view->is_under = former->is_under;
 			view->is_over_load = former->is_over_load;
 			view->is_under_load = former->is_under_load;
 		}
 		view_store(balance, view, &stores[i]);
-		fill(balance, view, now);
 		balance->up_count += stores[i].state == STORE_UP;
 	}
 }
@@ -319,10 +300,9 @@ static void mark_load(struct balance *balance)
 	}
 }
 
-void balance_view_stores(
-	struct balance *balance, const struct balance_store *stores, uint32_t count, uint64_t now)
+void balance_view_stores(struct balance *balance, const struct balance_store *stores, uint32_t count)
 {
-	view_each(balance, stores, count, now);
+	view_each(balance, stores, count);
 	map_positions(balance);
 	for (uint32_t i = 0; i < balance->operation_count; i++)
 		balance_count_operation(balance, &balance->operations[i]);

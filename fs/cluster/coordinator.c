@@ -219,12 +219,6 @@ void coordinator_go_on(struct coordinator *coordinator)
 		coordinator_place(coordinator);
 }
 
-static void look_at_region(void *argument, const struct region *region, uint64_t term)
-{
-	if (region->id == CLUSTER_REGION)
-		*(uint64_t *)argument = term;
-}
-
 static void on_term(struct coordinator *coordinator, uint64_t term)
 {
 	session_table_reset(&coordinator->table);
@@ -254,9 +248,9 @@ static void on_term(struct coordinator *coordinator, uint64_t term)
 static void on_tick(struct env_timer *timer)
 {
 	struct coordinator *coordinator = container_of(timer, struct coordinator, timer);
-	uint64_t now = env_now(coordinator->env), term = 0;
+	uint64_t now = env_now(coordinator->env);
+	uint64_t term = raftkv_leader_term(coordinator->options.raftkv, CLUSTER_REGION);
 
-	raftkv_each_region(coordinator->options.raftkv, look_at_region, &term);
 	if (term != coordinator->term)
 		on_term(coordinator, term);
 	if (now - coordinator->ticked > coordinator->table.expiry / 2)
@@ -275,7 +269,7 @@ static struct places *places_new(void)
 	if (!places)
 		return NULL;
 	region_table_init(&places->table);
-	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_take_settings */
+	places->balance = balance_new(&(struct balance_options){0}); /* coordinator_use_settings */
 	if (places->balance)
 		return places;
 	free(places);
@@ -308,7 +302,7 @@ struct coordinator *coordinator_new(const struct coordinator_options *options)
 		return NULL;
 	}
 	coordinator->options = *options;
-	coordinator_take_settings(coordinator, &(struct cluster_settings){0});
+	coordinator_use_settings(coordinator);
 	coordinator->env = env_loop_env(options->loop);
 	coordinator->tick_ns = expiry_ms * NS_PER_MS / TICKS_A_PERIOD;
 	coordinator->requests_end = &coordinator->requests;

@@ -106,7 +106,10 @@ struct places {
 	struct region_table table;
 	struct balance *balance;
 	struct imbalance imbalance;
-	uint64_t looked; /* env_now when the balance was asked last; 0: not yet */
+	uint64_t looked; /* env_now when it was looked whether the balance is to be asked; 0: not yet */
+	uint64_t asked; /* env_now when the balance was asked last, of a table and stores like these: */
+	uint64_t asked_version; /* region_table.version */
+	uint64_t asked_stores; /* digest_of_stores */
 	struct region_move moves[REGION_MOVES_MAX];
 	/* Regions whose members an administrator changes: what has no vote there waits for the next request. */
 	struct {
@@ -213,6 +216,9 @@ void coordinator_on_grace_ended(struct coordinator *coordinator, const struct op
 
 /* coordinator_settings.c. The value in force. */
 uint64_t coordinator_setting(const struct coordinator *coordinator, enum cluster_setting setting);
+/* Gives the balance those in force. */
+void coordinator_use_settings(struct coordinator *coordinator);
+/* Those that are set, as they were read. */
 void coordinator_take_settings(struct coordinator *coordinator, const struct cluster_settings *settings);
 /* Takes the administrator's request. */
 void coordinator_make_setting(struct coordinator *coordinator, struct admin_request *request);

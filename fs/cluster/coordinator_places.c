@@ -7,6 +7,7 @@
 #include "proto/plant.h"
 
 #define LOOK_NS	  (500 * NS_PER_MS) /* between two questions to the balance */
+#define SETTLE_NS (10 * NS_PER_S) /* the same while it has nothing to do and nothing has changed */
 #define HOLD_NS	  (60000 * NS_PER_MS)
 #define FULL_PART 20u /* a store with less than this part of its disk free takes no more */
 
@@ -112,17 +113,55 @@ static bool is_held(
 
 /* ---- A look ---- */
 
-static void look(struct coordinator *coordinator)
+/* What changes seldom. */
+static uint64_t digest_of_stores(const struct balance_store *stores, uint32_t count)
+{
+	uint64_t digest = count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct balance_store *store = &stores[i];
+		uint64_t words[3 + BALANCE_LABELS] = {store->id, store->replacement,
+			(uint64_t)store->state << 2 | (uint64_t)store->is_alive << 1 | store->is_full};
+
+		for (uint32_t place = 0; place < BALANCE_LABELS; place++)
+			words[3 + place] = store->labels[place];
+		for (uint32_t k = 0; k < 3 + BALANCE_LABELS; k++)
+			digest = (digest ^ words[k]) * UINT64_C(0x9e3779b97f4a7c15) ^ digest >> 29;
+	}
+	return digest;
+}
+
+static bool are_alive(const struct balance_store *stores, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!stores[i].is_alive && store_state_is_in(stores[i].state))
+			return false;
+	return true;
+}
+
+/* The balance need not be asked: it would say again that there is nothing to do. How full the stores are changes all the
+ * time, and little, and how long a store has been silent counts while it is: so it is asked now and then. */
+static bool is_settled(
+	const struct coordinator *coordinator, const struct balance_store *stores, uint64_t now)
+{
+	const struct places *places = coordinator->places;
+	uint32_t count = coordinator->stores.count;
+
+	PLANT("coordinator:settled_for_good", return balance_is_settled(places->balance));
+	return balance_is_settled(places->balance) && now - places->asked < SETTLE_NS &&
+	       places->table.version == places->asked_version && are_alive(stores, count) &&
+	       digest_of_stores(stores, count) == places->asked_stores;
+}
+
+static void ask_balance(struct coordinator *coordinator, const struct balance_store *stores, uint64_t now)
 {
 	struct balance_operation operations[REGION_MOVES_MAX];
-	struct balance_store stores[STORE_COUNT_MAX];
 	struct places *places = coordinator->places;
-	uint64_t now = env_now(coordinator->env);
 	uint32_t count;
 
-	for (uint32_t i = 0; i < coordinator->stores.count; i++)
-		stores[i] = store_balanced(coordinator, &coordinator->stores.entries[i], now);
-	number_labels(&coordinator->stores, stores);
+	places->asked = now;
+	places->asked_version = places->table.version;
+	places->asked_stores = digest_of_stores(stores, coordinator->stores.count);
 	count = balance_next(places->balance, &places->table, stores, coordinator->stores.count, now,
 		operations, coordinator_free_moves(coordinator));
 	imbalance_note(&places->imbalance, balance_excess(places->balance), now);
@@ -131,6 +170,18 @@ static void look(struct coordinator *coordinator)
 			coordinator_find_move(coordinator, operations[i].region) ||
 			!coordinator_begin_move(coordinator, &operations[i]))
 			balance_end(places->balance, operations[i].region, false, now);
+}
+
+static void look(struct coordinator *coordinator)
+{
+	struct balance_store stores[STORE_COUNT_MAX];
+	uint64_t now = env_now(coordinator->env);
+
+	for (uint32_t i = 0; i < coordinator->stores.count; i++)
+		stores[i] = store_balanced(coordinator, &coordinator->stores.entries[i], now);
+	number_labels(&coordinator->stores, stores);
+	if (!is_settled(coordinator, stores, now))
+		ask_balance(coordinator, stores, now);
 }
 
 /* A store that was lost and has no replica left is removed. */

@@ -28,12 +28,10 @@ uint64_t coordinator_setting(const struct coordinator *coordinator, enum cluster
 		&coordinator->settings, setting, by_options(&coordinator->options, setting));
 }
 
-void coordinator_take_settings(struct coordinator *coordinator, const struct cluster_settings *settings)
+void coordinator_use_settings(struct coordinator *coordinator)
 {
-	uint32_t moves;
+	uint32_t moves = (uint32_t)coordinator_setting(coordinator, SETTING_STORE_MOVES);
 
-	coordinator->settings = *settings;
-	moves = (uint32_t)coordinator_setting(coordinator, SETTING_STORE_MOVES);
 	balance_set_options(coordinator->places->balance,
 		&(struct balance_options){
 			.replicas = (uint32_t)coordinator_setting(coordinator, SETTING_REPLICAS),
@@ -43,6 +41,18 @@ void coordinator_take_settings(struct coordinator *coordinator, const struct clu
 				coordinator_setting(coordinator, SETTING_STORE_DEAD_AFTER_S) * NS_PER_S,
 			.rest_ns = MOVE_REST_NS,
 			.scan_max = SCAN_MAX});
+}
+
+void coordinator_take_settings(struct coordinator *coordinator, const struct cluster_settings *settings)
+{
+	bool is_changed = false;
+
+	for (unsigned i = 1; i < SETTING_END; i++)
+		is_changed |= settings->is_set[i] != coordinator->settings.is_set[i] ||
+			      settings->values[i] != coordinator->settings.values[i];
+	coordinator->settings = *settings;
+	if (is_changed)
+		coordinator_use_settings(coordinator);
 }
 
 void coordinator_make_setting(struct coordinator *coordinator, struct admin_request *request)

@@ -128,6 +128,7 @@ static void forget_leader(struct region_table *table, struct region_entry *entry
 {
 	subtract_leader(table, entry);
 	entry->leader = REGION_TABLE_NO_STORE;
+	table->version++;
 }
 
 /* ---- The index ---- */
@@ -329,6 +330,21 @@ static int reserve(
 	return *there ? 0 : -ENOMEM;
 }
 
+/* `taken` apart. */
+static bool is_same(const struct region_entry *a, const struct region_entry *b)
+{
+	const struct region_replica *left = region_entry_replicas(a), *right = region_entry_replicas(b);
+	bool is = a->epoch.version == b->epoch.version && a->epoch.conf_version == b->epoch.conf_version &&
+		  a->term == b->term && a->leader == b->leader && a->bytes == b->bytes &&
+		  a->rows == b->rows && a->cpu_us == b->cpu_us && a->ops == b->ops && a->flags == b->flags &&
+		  a->replica_count == b->replica_count;
+
+	for (uint32_t i = 0; is && i < a->replica_count; i++)
+		is = left[i].id == right[i].id && left[i].store == right[i].store &&
+		     left[i].roles == right[i].roles && left[i].flags == right[i].flags;
+	return is;
+}
+
 int region_table_take(struct region_table *table, const struct region_report *report)
 {
 	struct region_entry *entry, next;
@@ -346,6 +362,8 @@ int region_table_take(struct region_table *table, const struct region_report *re
 	next = make_entry(table, report, there);
 	if (entry && report->bytes == 0)
 		next.bytes = entry->bytes;
+	if (!entry || !is_same(entry, &next))
+		table->version++;
 	add_leader(table, &next);
 	add_replicas(table, &next);
 	if (entry) {
@@ -380,6 +398,7 @@ void region_table_remove(struct region_table *table, uint64_t region)
 		*entry = *last;
 	}
 	table->count--;
+	table->version++;
 	/* A chunk stays empty, so that a region that comes and goes does not allocate each time. */
 	if (table->count + REGION_TABLE_CHUNK < table->chunk_count * REGION_TABLE_CHUNK)
 		free(table->chunks[--table->chunk_count]);

@@ -97,6 +97,7 @@ struct region_table {
 	struct region_entry **chunks;
 	uint32_t *index; /* 1 + the entry's position; 0: free */
 	uint32_t sequence; /* grows with each full report that begins */
+	uint64_t version; /* grows when what is known of a region changes */
 	/* Hashed by id. A store without replicas gives its position up when another needs it. */
 	struct region_table_store stores[REGION_TABLE_STORES_MAX];
 };

@@ -8,6 +8,7 @@
 #include "fs/regions/region_sizes.h"
 #include "fs/schema/rows.h"
 #include "fs/schema/split_key.h"
+#include "fs/transact/region_set.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/units.h"
@@ -17,12 +18,11 @@
 #define REST_NS	   (5 * NS_PER_MS) /* at least */
 /* At most: a part takes long by the clock where others want the processor or the disk. */
 #define REST_MAX_NS (2 * NS_PER_S)
-#define WINDOW	    64u /* regions that are looked through for one that is led here, with the router's lock held */
 #define USE_EIGHTH  7u /* a larger half of more eighths than that makes a split useless */
 
 /* What is known of the region that is being read. */
 struct sizing {
-	struct region region; /* its id, epoch and range */
+	struct region region; /* its id and range */
 	struct fs_key from; /* the rows before it are counted */
 	uint64_t dirid, dirid_size; /* of the rows that were read last */
 	uint64_t size; /* of all rows so far */
@@ -41,12 +41,12 @@ struct oversize {
 	bool is_working;
 	/* The round. */
 	bool is_round; /* one is under way */
-	bool is_short; /* it reads only regions of which no size is known */
-	uint64_t round_began; /* env_now; of the last one over all regions */
-	uint64_t writes; /* raftkv_stats.writes then */
-	struct buf *next; /* where the next region begins, or a later one; NULL: the first */
-	bool is_last; /* there is no next one */
-	struct oversize_finding round_stuck;
+	uint64_t round_began; /* env_now; the last one over all that had changed */
+	uint64_t
+		looked; /* raftkv_each_changed_region: what changed before is measured, or in `due`; 0: nothing is */
+	struct region_set due; /* for the next round */
+	uint64_t *queue; /* the regions that are left of this one; the next one is the last */
+	uint32_t queue_count, queue_size;
 	struct region_sizes sizes;
 	/* The part. */
 	struct sizing sizing;
@@ -185,6 +185,21 @@ static bool is_useful(const struct sizing *sizing)
 	return sizing->best_dirid > 0 && sizing->best_half <= sizing->whole / 8 * USE_EIGHTH;
 }
 
+/* The next round reads it. Without memory it reads all. */
+static void read_again(struct oversize *oversize, uint64_t region)
+{
+	PLANT("admin:unread_forgotten", return );
+	if (region_set_add(&oversize->due, region) < 0)
+		oversize->looked = 0;
+}
+
+/* Without memory the size is measured again. */
+static void note_size(struct oversize *oversize, uint64_t size, uint64_t stuck_dirid)
+{
+	if (region_sizes_set(&oversize->sizes, oversize->sizing.region.id, size, stuck_dirid) < 0)
+		oversize->looked = 0;
+}
+
 static void tell(struct oversize *oversize)
 {
 	const struct sizing *sizing = &oversize->sizing;
@@ -197,12 +212,12 @@ static void tell(struct oversize *oversize)
 		"msg=\"a region is over its size\" region=%" PRIu64 " bytes=%" PRIu64 " %s=%" PRIu64,
 		finding.region, finding.size, may_split ? "split_at_dirid" : "because_of_dirid",
 		finding.dirid);
-	if (may_split) {
-		oversize->wish = finding;
-		oversize->wished = env_now(oversize->env);
-	} else if (finding.size > oversize->round_stuck.size) {
-		oversize->round_stuck = finding;
-	}
+	note_size(oversize, finding.size, may_split ? 0 : finding.dirid);
+	if (!may_split)
+		return;
+	oversize->wish = finding;
+	oversize->wished = env_now(oversize->env);
+	read_again(oversize, finding.region); /* nobody may make it true */
 }
 
 /* The region has been read once, or twice. */
@@ -212,8 +227,7 @@ static void end_region(struct oversize *oversize)
 
 	end_dirid(sizing);
 	if (!sizing->is_second)
-		region_sizes_put(
-			&oversize->sizes, sizing->region.id, sizing->region.epoch.version, sizing->size);
+		note_size(oversize, sizing->size, 0);
 	if (!sizing->is_second && sizing->size > oversize->options.limit) {
 		begin_reading(oversize, true);
 		return;
@@ -233,132 +247,112 @@ static void on_counted(struct env_work *work)
 		oversize->stopped(oversize->stopped_argument);
 		return;
 	}
-	if (oversize->status < 0) /* it has gone, or was split meanwhile: the next round looks again */
+	if (oversize->status < 0) { /* it has gone, or was split meanwhile */
+		read_again(oversize, oversize->sizing.region.id);
 		forget_region(oversize);
-	else if (oversize->is_end)
+	} else if (oversize->is_end) {
 		end_region(oversize);
+	}
 	rest = rest > REST_MAX_NS ? REST_MAX_NS : rest;
 	rest_until(oversize, now + (rest > REST_NS ? rest : REST_NS));
 }
 
 /* ---- The next region ---- */
 
-struct search {
-	struct oversize *oversize;
-	uint32_t seen;
-	bool is_found;
-};
-
-/* It was split, or another store led it. */
-static bool is_new(const struct oversize *oversize, const struct region *region)
+/* One that is not led here any more has changed when it is led again. */
+static bool find_region(struct oversize *oversize)
 {
-	return !region_sizes_has(&oversize->sizes, region->id, region->epoch.version);
+	struct raftkv *raftkv = oversize->options.raftkv;
+
+	while (oversize->queue_count > 0) {
+		uint64_t region = oversize->queue[--oversize->queue_count];
+
+		if (raftkv_leader_term(raftkv, region) > 0 &&
+			raftkv_region_range(raftkv, region, &oversize->sizing.region) == 0)
+			return true;
+	}
+	return false;
 }
 
-static void consider(void *argument, const struct region *region, uint64_t term)
-{
-	struct search *search = argument;
-	struct oversize *oversize = search->oversize;
-
-	search->seen++;
-	if (search->is_found)
-		return;
-	buf_unref(oversize->next);
-	oversize->next = buf_ref(region->end);
-	oversize->is_last = !region->end;
-	if (term == 0 || (oversize->is_short && !is_new(oversize, region)))
-		return;
-	search->is_found = true;
-	oversize->sizing.region = (struct region){.id = region->id,
-		.epoch = region->epoch,
-		.start = buf_ref(region->start),
-		.end = buf_ref(region->end)};
-}
-
-static bool search_regions(
-	struct oversize *oversize, void (*each)(void *argument, const struct region *region, uint64_t term))
-{
-	struct search search = {.oversize = oversize};
-
-	do {
-		search.seen = 0;
-		if (!oversize->is_last)
-			raftkv_each_region_from(
-				oversize->options.raftkv, buf_slice(oversize->next), WINDOW, each, &search);
-	} while (!search.is_found && search.seen > 0);
-	return search.is_found;
-}
+/* ---- Rounds ---- */
 
 static void end_round(struct oversize *oversize)
 {
 	oversize->is_round = false;
-	oversize->stuck = oversize->round_stuck;
-	if (!oversize->is_short)
-		region_sizes_end_round(&oversize->sizes);
-	buf_unref(oversize->next);
-	oversize->next = NULL;
+	oversize->stuck.region =
+		region_sizes_find_stuck(&oversize->sizes, &oversize->stuck.size, &oversize->stuck.dirid);
 }
 
-static void look_for_new(void *argument, const struct region *region, uint64_t term)
+static void take_changed(void *argument, const struct region *region, uint64_t term)
 {
-	struct search *search = argument;
-	struct oversize *oversize = search->oversize;
+	struct oversize *oversize = argument;
 
-	search->seen++;
-	buf_unref(oversize->next);
-	oversize->next = buf_ref(region->end);
-	oversize->is_last = !region->end;
-	search->is_found |= term > 0 && is_new(oversize, region);
+	if (term > 0) {
+		read_again(oversize, region->id);
+		return;
+	}
+	region_sizes_remove(&oversize->sizes, region->id);
+	region_set_remove(&oversize->due, region->id);
 }
 
-static void begin_at(struct oversize *oversize, struct buf *start)
+/* Keeps the region for the next round where there is no memory. */
+static bool keep_unqueued(void *argument, uint64_t region)
 {
-	buf_unref(oversize->next);
-	oversize->next = buf_ref(start);
-	oversize->is_last = false;
+	struct oversize *oversize = argument;
+
+	if (oversize->queue_count == oversize->queue_size) {
+		uint32_t size = oversize->queue_size > 0 ? 2 * oversize->queue_size : 64;
+		uint64_t *queue = realloc(oversize->queue, size * sizeof *queue);
+
+		if (!queue)
+			return true;
+		oversize->queue = queue;
+		oversize->queue_size = size;
+	}
+	oversize->queue[oversize->queue_count++] = region;
+	return false;
 }
 
-static bool has_new(struct oversize *oversize)
+/* It was split off, or another store led it: that cannot wait. */
+static bool keep_known(void *argument, uint64_t region)
 {
-	bool is_found;
+	const struct oversize *oversize = argument;
 
-	begin_at(oversize, NULL);
-	is_found = search_regions(oversize, look_for_new);
-	begin_at(oversize, NULL);
-	return is_found;
-}
-
-/* Over all regions. Without a write since the last one there is nothing to see. */
-static bool begin_whole_round(struct oversize *oversize, uint64_t now)
-{
-	struct raftkv_stats stats;
-
-	if (oversize->round_began > 0 && now - oversize->round_began < OVERSIZE_PERIOD_MS * NS_PER_MS)
-		return false;
-	raftkv_stats(oversize->options.raftkv, &stats);
-	oversize->round_began = now;
-	if (stats.writes == oversize->writes)
-		return false;
-	oversize->writes = stats.writes;
-	oversize->round_stuck = (struct oversize_finding){0};
-	region_sizes_begin_round(&oversize->sizes);
-	return true;
+	return region_sizes_find(&oversize->sizes, region) > 0 || keep_unqueued(argument, region);
 }
 
 static void begin_round(struct oversize *oversize)
 {
-	bool is_whole = begin_whole_round(oversize, env_now(oversize->env));
+	uint64_t since = oversize->looked, now = env_now(oversize->env);
+	bool is_whole =
+		oversize->round_began == 0 || now - oversize->round_began >= OVERSIZE_PERIOD_MS * NS_PER_MS;
 
-	oversize->is_short = !is_whole;
-	oversize->is_round = is_whole || has_new(oversize);
 	if (is_whole)
-		begin_at(oversize, NULL);
-	else
-		oversize->round_stuck = oversize->stuck;
+		oversize->round_began = now;
+	oversize->is_round = true;
+	oversize->looked = UINT64_MAX;
+	since = raftkv_each_changed_region(oversize->options.raftkv, since, take_changed, oversize);
+	if (oversize->looked > 0) /* there was memory for all */
+		oversize->looked = since;
+	region_set_filter(&oversize->due, is_whole ? keep_unqueued : keep_known, oversize);
 }
 
-/* A wish is over when its region ends there, or when nobody has made it true for long. The round goes on with the halves:
- * they may still be too large. */
+/* Both halves of the region that was to be split are read next: they may still be too large. */
+static void queue_halves(struct oversize *oversize)
+{
+	struct fs_key key = fs_split_key_of_dirid(oversize->wish.dirid);
+	uint64_t lower = oversize->wish.region, upper;
+	struct region_epoch epoch;
+
+	region_set_remove(&oversize->due, lower);
+	if (raftkv_find_region(oversize->options.raftkv, fs_key_slice(&key), &upper, &epoch) == 0 &&
+		keep_unqueued(oversize, upper))
+		read_again(oversize, upper);
+	if (keep_unqueued(oversize, lower))
+		read_again(oversize, lower);
+}
+
+/* A wish is over when its region ends there, or when nobody has made it true for long. */
 static bool has_wish(struct oversize *oversize)
 {
 	struct region range = {0};
@@ -368,14 +362,12 @@ static bool has_wish(struct oversize *oversize)
 		return false;
 	if (raftkv_region_range(oversize->options.raftkv, oversize->wish.region, &range) == 0) {
 		end = range.end ? fs_key_get_dirid(buf_slice(range.end)) : FS_DIRID_END;
-		if (end > oversize->wish.dirid &&
-			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS) {
-			region_close(&range);
-			return true;
-		}
-		if (end <= oversize->wish.dirid && oversize->is_round)
-			begin_at(oversize, range.start);
 		region_close(&range);
+		if (end > oversize->wish.dirid &&
+			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS)
+			return true;
+		if (end <= oversize->wish.dirid)
+			queue_halves(oversize);
 	}
 	oversize->wish = (struct oversize_finding){0};
 	return false;
@@ -390,7 +382,7 @@ static void oversize_go_on(struct oversize *oversize)
 	if (!oversize->is_round)
 		begin_round(oversize);
 	if (oversize->is_round && oversize->sizing.region.id == 0) {
-		if (search_regions(oversize, consider))
+		if (find_region(oversize))
 			begin_reading(oversize, false);
 		else
 			end_round(oversize);
@@ -443,8 +435,9 @@ void oversize_free(struct oversize *oversize)
 	if (!oversize)
 		return;
 	forget_region(oversize);
-	buf_unref(oversize->next);
+	region_set_close(&oversize->due);
 	region_sizes_close(&oversize->sizes);
+	free(oversize->queue);
 	free(oversize);
 }
 
@@ -460,9 +453,5 @@ struct oversize_finding oversize_stuck(const struct oversize *oversize)
 
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region)
 {
-	const struct region_size *size = region_sizes_find(&oversize->sizes, region);
-
-	if (!size)
-		return 0;
-	return size->bytes > 0 ? size->bytes : 1;
+	return region_sizes_find(&oversize->sizes, region);
 }

@@ -1,6 +1,8 @@
 #include "fs/regions/region_reports.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/cluster/placement.h"
 #include "proto/check.h"
@@ -18,8 +20,7 @@ struct led {
 
 struct leds {
 	uint32_t count, capacity;
-	bool is_cut; /* there was no memory for all */
-	struct led *items; /* by region */
+	struct led *items; /* by region, each once */
 };
 
 struct region_reports {
@@ -27,7 +28,11 @@ struct region_reports {
 	uint64_t term;
 	bool has_begun, has_ended; /* the full report */
 	uint32_t again; /* index in `now` of the next one that is told again */
-	struct leds now, before;
+	struct leds now;
+	uint32_t untold_count; /* in `now` */
+	uint64_t looked; /* raftkv_each_changed_region: `now` has what changed before */
+	struct leds changed; /* since then; `digest` 0: not led any more */
+	bool is_cut; /* there was no memory for all that have changed */
 
 	/* The page. */
 	bool is_under_way;
@@ -45,33 +50,44 @@ struct region_reports {
 
 /* ---- What this store leads ---- */
 
+/* Not 0. */
 static uint64_t digest_of(const struct region *region, uint64_t term)
 {
 	uint64_t digest = region->epoch.version;
 
 	digest = (digest ^ digest >> 32) * UINT64_C(0x9e3779b97f4a7c15) + region->epoch.conf_version;
 	digest = (digest ^ digest >> 32) * UINT64_C(0x9e3779b97f4a7c15) + term;
-	return digest;
+	return digest > 0 ? digest : 1;
 }
 
-static void add_led(void *argument, const struct region *region, uint64_t term)
+static int reserve(struct leds *leds, uint32_t count)
 {
-	struct leds *leds = argument;
+	uint32_t capacity = leds->capacity == 0 ? 16 : leds->capacity;
+	struct led *items;
 
-	if (term == 0)
+	if (count <= leds->capacity)
+		return 0;
+	while (capacity < count)
+		capacity *= 2;
+	items = realloc(leds->items, capacity * sizeof *items);
+	if (!items)
+		return -ENOMEM;
+	leds->items = items;
+	leds->capacity = capacity;
+	return 0;
+}
+
+static void add_changed(void *argument, const struct region *region, uint64_t term)
+{
+	struct region_reports *reports = argument;
+	struct leds *changed = &reports->changed;
+
+	if (reserve(changed, changed->count + 1) < 0) {
+		reports->is_cut = true;
 		return;
-	if (leds->count == leds->capacity) {
-		uint32_t capacity = leds->capacity == 0 ? 16 : leds->capacity * 2;
-		struct led *items = realloc(leds->items, capacity * sizeof *items);
-
-		if (!items) {
-			leds->is_cut = true;
-			return;
-		}
-		leds->items = items;
-		leds->capacity = capacity;
 	}
-	leds->items[leds->count++] = (struct led){.region = region->id, .digest = digest_of(region, term)};
+	changed->items[changed->count++] =
+		(struct led){.region = region->id, .digest = term > 0 ? digest_of(region, term) : 0};
 }
 
 static int compare_leds(const void *a, const void *b)
@@ -81,36 +97,79 @@ static int compare_leds(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-static bool was_told(const struct leds *before, const struct led *led)
+/* `led` is what was known of it; NULL: it was not led. */
+static struct led updated(const struct led *led, const struct led *changed)
 {
-	const struct led *found = before->count > 0 ? bsearch(led, before->items, before->count,
-							      sizeof *before->items, compare_leds)
-						    : NULL;
+	bool is_same = led && led->digest == changed->digest;
 
-	PLANT("reports:change_untold", return found && found->is_told);
-	return found && found->is_told && found->digest == led->digest;
+	PLANT("reports:change_untold", is_same = led != NULL);
+	return (struct led){changed->region, changed->digest, is_same && led->is_told};
 }
 
+/* Those of `now`, as `changed` has them, behind each other from `to` on. Both are by region. */
+static uint32_t merge_leds(const struct leds *now, const struct leds *changed, struct led *to)
+{
+	const struct led *led = now->items, *leds_end = led + now->count;
+	const struct led *change = changed->items, *changes_end = change + changed->count;
+	uint32_t count = 0;
+
+	while (led < leds_end || change < changes_end) {
+		bool is_older = change == changes_end || (led < leds_end && led->region < change->region);
+		bool is_known = !is_older && led < leds_end && led->region == change->region;
+
+		if (is_older)
+			to[count++] = *led;
+		else if (change->digest > 0)
+			to[count++] = updated(is_known ? led : NULL, change);
+		led += is_older || is_known;
+		change += !is_older;
+	}
+	return count;
+}
+
+static void count_untold(struct region_reports *reports)
+{
+	reports->untold_count = 0;
+	for (uint32_t i = 0; i < reports->now.count; i++)
+		reports->untold_count += !reports->now.items[i].is_told;
+}
+
+/* `now` is moved to the end of its room, so that the merged ones do not reach what is still to be read. */
+static void take_changed(struct region_reports *reports)
+{
+	struct leds *now = &reports->now, behind = *now;
+	uint32_t room = now->count + reports->changed.count;
+
+	qsort(reports->changed.items, reports->changed.count, sizeof *reports->changed.items, compare_leds);
+	if (reserve(now, room) < 0) {
+		reports->is_cut = true;
+		return;
+	}
+	behind.items = now->items + reports->changed.count;
+	memmove(behind.items, now->items, now->count * sizeof *now->items);
+	now->count = merge_leds(&behind, &reports->changed, now->items);
+	count_untold(reports);
+}
+
+/* Without memory what has changed is still so the next time. */
 static void collect(struct region_reports *reports)
 {
-	struct leds former = reports->before;
+	uint64_t looked;
 
-	reports->before = reports->now;
-	reports->now = former;
-	reports->now.count = 0;
-	reports->now.is_cut = false;
-	raftkv_each_region(reports->options.raftkv, add_led, &reports->now);
-	if (reports->now.count > 0)
-		qsort(reports->now.items, reports->now.count, sizeof *reports->now.items, compare_leds);
-	for (uint32_t i = 0; i < reports->now.count; i++)
-		reports->now.items[i].is_told = was_told(&reports->before, &reports->now.items[i]);
+	reports->is_cut = false;
+	reports->changed.count = 0;
+	looked = raftkv_each_changed_region(reports->options.raftkv, reports->looked, add_changed, reports);
+	if (!reports->is_cut && reports->changed.count > 0)
+		take_changed(reports);
+	if (!reports->is_cut)
+		reports->looked = looked;
 }
 
 /* ---- A page ---- */
 
 static void want_untold(struct region_reports *reports)
 {
-	for (uint32_t i = 0; i < reports->now.count; i++) {
+	for (uint32_t i = 0; i < reports->now.count && reports->untold_count > 0; i++) {
 		if (reports->now.items[i].is_told)
 			continue;
 		if (reports->wanted_count == REGION_REPORTS_PAGE) {
@@ -135,7 +194,7 @@ static void finish(struct region_reports *reports)
 {
 	struct region_reports_page *page = &reports->page;
 
-	page->ends = !reports->has_ended && !page->has_more && !reports->now.is_cut;
+	page->ends = !reports->has_ended && !page->has_more && !reports->is_cut;
 	PLANT("reports:first_page_is_all", page->ends = !reports->has_ended);
 	page->reports = reports->reports;
 	reports->ready(reports->argument);
@@ -207,7 +266,9 @@ static void begin_term(struct region_reports *reports, uint64_t term)
 	reports->term = term;
 	reports->has_begun = false;
 	reports->has_ended = false;
-	reports->now.count = 0; /* nothing was told */
+	for (uint32_t i = 0; i < reports->now.count; i++)
+		reports->now.items[i].is_told = false;
+	reports->untold_count = reports->now.count;
 }
 
 void region_reports_prepare(
@@ -239,8 +300,12 @@ void region_reports_end(struct region_reports *reports, bool is_taken)
 	reports->is_under_way = false;
 	if (!is_taken)
 		return;
-	for (uint32_t i = 0; i < reports->page.count; i++)
-		reports->now.items[reports->told[i]].is_told = true;
+	for (uint32_t i = 0; i < reports->page.count; i++) {
+		struct led *led = &reports->now.items[reports->told[i]];
+
+		reports->untold_count -= !led->is_told;
+		led->is_told = true;
+	}
 	reports->has_begun = true;
 	reports->has_ended |= reports->page.ends;
 }
@@ -261,6 +326,6 @@ void region_reports_free(struct region_reports *reports)
 	if (!reports)
 		return;
 	free(reports->now.items);
-	free(reports->before.items);
+	free(reports->changed.items);
 	free(reports);
 }

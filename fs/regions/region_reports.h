@@ -3,7 +3,8 @@
  *
  * The coordinator is known by the term in which it leads region 1. To a new one all regions are told that this store leads
  * and serves; then those whose epoch or term is another one than was told, and a few others in turn, since how far the
- * replicas are behind, and how large the region is, changes without an epoch. 48 bytes of memory for each region that the store leads.
+ * replicas are behind, and how large the region is, changes without an epoch. A region takes 24 to 48
+ * bytes of memory, and work when it changes.
  *
  * One page at a time: region_reports_prepare, `ready`, then region_reports_end. All on one loop.
  */

@@ -1,85 +1,77 @@
 #include "fs/regions/region_sizes.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <uthash.h>
 
-/* The index of the region, or that where it would stand. */
-static uint32_t index_of(const struct region_sizes *sizes, uint64_t region)
+struct region_sizes_item {
+	uint64_t region;
+	uint64_t size;
+	uint64_t stuck_dirid;
+	UT_hash_handle hh;
+};
+
+static struct region_sizes_item *item_of(const struct region_sizes *sizes, uint64_t region)
 {
-	uint32_t low = 0, high = sizes->count;
+	struct region_sizes_item *found;
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	HASH_FIND(hh, sizes->items, &region, sizeof region, found);
+	return found;
+}
 
-		if (sizes->items[middle].region < region)
-			low = middle + 1;
-		else
-			high = middle;
+int region_sizes_set(struct region_sizes *sizes, uint64_t region, uint64_t size, uint64_t stuck_dirid)
+{
+	struct region_sizes_item *item = item_of(sizes, region);
+
+	if (!item) {
+		item = calloc(1, sizeof *item);
+		if (!item)
+			return -ENOMEM;
+		item->region = region;
+		HASH_ADD(hh, sizes->items, region, sizeof item->region, item);
 	}
-	return low;
+	item->size = size;
+	item->stuck_dirid = stuck_dirid;
+	return 0;
 }
 
-const struct region_size *region_sizes_find(const struct region_sizes *sizes, uint64_t region)
+void region_sizes_remove(struct region_sizes *sizes, uint64_t region)
 {
-	uint32_t index = index_of(sizes, region);
+	struct region_sizes_item *item = item_of(sizes, region);
 
-	return index < sizes->count && sizes->items[index].region == region ? &sizes->items[index] : NULL;
+	if (!item)
+		return;
+	HASH_DEL(sizes->items, item);
+	free(item);
 }
 
-bool region_sizes_has(const struct region_sizes *sizes, uint64_t region, uint64_t version)
+uint64_t region_sizes_find(const struct region_sizes *sizes, uint64_t region)
 {
-	const struct region_size *size = region_sizes_find(sizes, region);
+	const struct region_sizes_item *item = item_of(sizes, region);
 
-	return size && size->version == (uint32_t)version;
+	if (!item)
+		return 0;
+	return item->size > 0 ? item->size : 1;
 }
 
-static bool reserve(struct region_sizes *sizes)
+uint64_t region_sizes_find_stuck(const struct region_sizes *sizes, uint64_t *size, uint64_t *dirid)
 {
-	uint32_t capacity = sizes->capacity == 0 ? 16 : sizes->capacity * 2;
-	struct region_size *items;
+	const struct region_sizes_item *item, *largest = NULL;
 
-	if (sizes->count < sizes->capacity)
-		return true;
-	items = realloc(sizes->items, capacity * sizeof *items);
-	if (!items)
-		return false;
-	sizes->items = items;
-	sizes->capacity = capacity;
-	return true;
-}
-
-void region_sizes_put(struct region_sizes *sizes, uint64_t region, uint64_t version, uint64_t bytes)
-{
-	uint32_t index = index_of(sizes, region);
-
-	if (index == sizes->count || sizes->items[index].region != region) {
-		if (!reserve(sizes))
-			return;
-		memmove(&sizes->items[index + 1], &sizes->items[index],
-			(sizes->count - index) * sizeof *sizes->items);
-		sizes->count++;
-	}
-	sizes->items[index] = (struct region_size){
-		.region = region, .bytes = bytes, .version = (uint32_t)version, .round = sizes->round};
-}
-
-void region_sizes_begin_round(struct region_sizes *sizes)
-{
-	sizes->round++;
-}
-
-void region_sizes_end_round(struct region_sizes *sizes)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < sizes->count; i++)
-		if (sizes->items[i].round == sizes->round)
-			sizes->items[kept++] = sizes->items[i];
-	sizes->count = kept;
+	for (item = sizes->items; item; item = item->hh.next)
+		if (item->stuck_dirid > 0 && (!largest || item->size > largest->size))
+			largest = item;
+	*size = largest ? largest->size : 0;
+	*dirid = largest ? largest->stuck_dirid : 0;
+	return largest ? largest->region : 0;
 }
 
 void region_sizes_close(struct region_sizes *sizes)
 {
-	free(sizes->items);
-	*sizes = (struct region_sizes){0};
+	struct region_sizes_item *item, *next;
+
+	HASH_ITER (hh, sizes->items, item, next) {
+		HASH_DEL(sizes->items, item);
+		free(item);
+	}
 }

@@ -1,34 +1,27 @@
 /*
- * region_sizes.h: how large the regions of a store were when oversize.h last read them. A size is there as soon as it is
- * known, and until a round has ended in which the region was not read: another store leads it then.
- *
- * 24 bytes a region. Not thread-safe.
+ * region_sizes.h: how large the regions are that a store leads, as it has measured them last, and which of them are too
+ * large and cannot be split. 90 bytes of memory for a region.
  */
 #ifndef RAFTKV_FS_REGIONS_REGION_SIZES_H
 #define RAFTKV_FS_REGIONS_REGION_SIZES_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-struct region_size {
-	uint64_t region;
-	uint64_t bytes;
-	uint32_t version; /* of the range that was read, its low bits */
-	uint32_t round;
-};
+struct region_sizes_item;
 
-struct region_sizes { /* begins as zeroes */
-	uint32_t count, capacity, round;
-	struct region_size *items; /* in the order of regions */
+/* Zeroed: empty. */
+struct region_sizes {
+	struct region_sizes_item *items; /* uthash */
 };
 
 void region_sizes_close(struct region_sizes *sizes);
-void region_sizes_begin_round(struct region_sizes *sizes);
-void region_sizes_end_round(struct region_sizes *sizes);
-/* Without memory the size of a region that is new here stays unknown. */
-void region_sizes_put(struct region_sizes *sizes, uint64_t region, uint64_t version, uint64_t bytes);
-const struct region_size *region_sizes_find(const struct region_sizes *sizes, uint64_t region); /* or NULL */
-/* Is the size that of this range? */
-bool region_sizes_has(const struct region_sizes *sizes, uint64_t region, uint64_t version);
+
+/* Bytes, and the dirid to which most of them belong if that is why the region cannot be split; 0: not so. 0 or -ENOMEM. */
+int region_sizes_set(struct region_sizes *sizes, uint64_t region, uint64_t size, uint64_t stuck_dirid);
+void region_sizes_remove(struct region_sizes *sizes, uint64_t region);
+/* Bytes, at least 1; 0: unknown. */
+uint64_t region_sizes_find(const struct region_sizes *sizes, uint64_t region);
+/* The largest of those that cannot be split; 0: there is none. Looks at all. */
+uint64_t region_sizes_find_stuck(const struct region_sizes *sizes, uint64_t *size, uint64_t *dirid);
 
 #endif

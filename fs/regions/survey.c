@@ -2,32 +2,52 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <uthash.h>
 
 #include "fs/schema/op.h"
+#include "fs/transact/region_set.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 #include "proto/units.h"
 
 #define PERIOD_NS NS_PER_S /* between two surveys, at least */
 #define SHARE	  20u /* a survey is followed by a pause of at least so many times its duration */
 
-/* The regions to look at, and what a worker has found in them. */
+/* A region to look at, and what a worker has found in it. */
+struct look {
+	uint64_t region;
+	uint64_t start; /* the dirid with which it begins */
+	int status;
+	int64_t inodes;
+	bool has_garbage, has_nameless;
+};
+
+/* The regions of a survey. */
 struct found {
 	uint32_t count, capacity;
-	uint64_t *regions; /* led here, in the order of their ranges; those without garbage are dropped */
-	bool is_short; /* there was no memory for all */
-	int64_t inodes;
-	bool counts_inodes;
+	struct look *looks;
 	struct ino_ranges nameless;
+};
+
+/* How many inodes a region that this store leads had when it was looked at last. */
+struct counted {
+	uint64_t region;
+	int64_t inodes; /* -1: unknown */
+	UT_hash_handle hh;
 };
 
 struct survey {
 	struct survey_options options;
 	struct env *env;
 	struct env_timer timer;
-	/* When the last survey began, and the one before: raftkv_stats.writes. A change counts before it is applied, so
-	 * that one survey more is made after the last. */
-	uint64_t writes[2];
-	uint64_t leads; /* of the last survey (sign_of_leader) */
+	uint64_t looked; /* raftkv_each_changed_region: what changed before was looked at; 0: nothing was */
+	/* Those in which something was found that is to go, or nothing could be read: each survey looks at them. */
+	struct region_set again;
+	struct counted *counted; /* uthash */
+	int64_t inodes; /* the sum of those that are known */
+	uint32_t unknown; /* of how many they are not */
+	bool is_counted; /* the first survey is over */
+	bool is_short; /* there was no memory for all that is to be looked at */
 	uint64_t begun; /* env_now */
 	struct found *found, *finding; /* the last survey's; the one that a worker fills */
 	struct env_work work;
@@ -91,10 +111,27 @@ static void reclaim_next(struct survey *survey)
 
 /* ---- On a worker ---- */
 
-/* Stops when `nameless` is full: a later survey takes the rest. */
+/* Of one region. */
+struct nameless {
+	struct found *found;
+	uint64_t count;
+};
+
+static bool is_greater_than_all(const struct ino_ranges *ranges, uint64_t ino)
+{
+	const struct ino_range *last;
+
+	if (ranges->range_count == 0)
+		return true;
+	last = &ranges->ranges[ranges->range_count - 1];
+	return ino >= last->first + last->count;
+}
+
+/* Stops when `found` is full: a later survey takes the rest. A region that was split may have shown what is found in the
+ * upper one again. */
 static int take_nameless(void *argument, struct slice key, struct slice value)
 {
-	struct found *found = argument;
+	struct nameless *nameless = argument;
 	enum fs_hold_kind kind;
 	uint64_t session, ino;
 	int status = fs_key_parse_hold(key, &session, &ino, &kind);
@@ -102,7 +139,10 @@ static int take_nameless(void *argument, struct slice key, struct slice value)
 	(void)value;
 	if (status < 0)
 		return status;
-	return ino_ranges_add(&found->nameless, ino) ? 0 : 1;
+	nameless->count++;
+	if (!is_greater_than_all(&nameless->found->nameless, ino))
+		return 0;
+	return ino_ranges_add(&nameless->found->nameless, ino) ? 0 : 1;
 }
 
 static int take_garbage(void *argument, struct slice key, struct slice value)
@@ -118,51 +158,127 @@ static int scan_local(struct view *view, struct fs_key low, view_row_cb each, vo
 	return view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), each, argument);
 }
 
-static void count_inodes(struct survey *survey, uint64_t region, struct view *view)
+static int count_inodes(struct survey *survey, struct look *look, struct view *view)
 {
-	struct found *found = survey->finding;
 	struct region range;
-	int64_t inodes = 0;
-	int status = raftkv_region_range(survey->options.raftkv, region, &range);
+	int status = raftkv_region_range(survey->options.raftkv, look->region, &range);
 
-	if (status == 0) {
-		status = inode_count_read_from(view, buf_slice(range.start), &inodes);
-		region_close(&range);
-	}
-	if (status == 0)
-		found->inodes += inodes;
-	else
-		found->counts_inodes = false;
+	if (status < 0)
+		return status;
+	status = inode_count_read_from(view, buf_slice(range.start), &look->inodes);
+	region_close(&range);
+	return status;
 }
 
 /* Region 1's inodes that have grace are read by the coordinator. */
-static bool look_at_region(struct survey *survey, uint64_t region, struct view *view)
+static void look_at_region(struct survey *survey, struct look *look)
+{
+	struct found *found = survey->finding;
+	struct raftkv_snapshot *snapshot;
+	struct view *view;
+	int status;
+
+	look->status = raftkv_stale_snapshot(survey->options.raftkv, look->region, &snapshot);
+	if (look->status < 0)
+		return;
+	view = raftkv_snapshot_view(snapshot, true);
+	look->status = count_inodes(survey, look, view);
+	if (look->region != CLUSTER_REGION) {
+		struct nameless nameless = {.found = found};
+
+		status = scan_local(view, fs_key_holds(FS_SESSION_GRACE), take_nameless, &nameless);
+		look->has_nameless = nameless.count > 0;
+		look->status = status < 0 ? status : look->status;
+	}
+	status = scan_local(view, fs_key_garbage_all(), take_garbage, NULL);
+	look->has_garbage = status > 0;
+	look->status = status < 0 ? status : look->status;
+	raftkv_snapshot_free(snapshot);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	uint64_t one = ((const struct look *)a)->start, other = ((const struct look *)b)->start;
+
+	return (one > other) - (one < other);
+}
+
+/* Inodes are found in the order of their numbers, as `nameless` takes them. */
+static void sort_by_start(struct survey *survey)
 {
 	struct found *found = survey->finding;
 
-	count_inodes(survey, region, view);
-	if (region != CLUSTER_REGION)
-		scan_local(view, fs_key_holds(FS_SESSION_GRACE), take_nameless, found);
-	return scan_local(view, fs_key_garbage_all(), take_garbage, NULL) > 0;
+	for (uint32_t i = 0; i < found->count; i++) {
+		struct region range;
+
+		if (raftkv_region_range(survey->options.raftkv, found->looks[i].region, &range) < 0)
+			continue; /* it has gone to other stores */
+		found->looks[i].start = range.start ? fs_key_get_dirid(buf_slice(range.start)) : 0;
+		region_close(&range);
+	}
+	qsort(found->looks, found->count, sizeof *found->looks, compare_starts);
 }
 
 static void survey_on_worker(struct env_work *work)
 {
 	struct survey *survey = container_of(work, struct survey, work);
 	struct found *found = survey->finding;
-	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < found->count; i++) {
-		uint64_t region = found->regions[i];
-		struct raftkv_snapshot *snapshot;
+	sort_by_start(survey);
+	for (uint32_t i = 0; i < found->count; i++)
+		look_at_region(survey, &found->looks[i]);
+}
 
-		if (raftkv_stale_snapshot(survey->options.raftkv, region, &snapshot) < 0)
-			continue; /* it has gone to other stores */
-		if (look_at_region(survey, region, raftkv_snapshot_view(snapshot, true)))
-			found->regions[kept++] = region;
-		raftkv_snapshot_free(snapshot);
-	}
-	found->count = kept;
+/* ---- Inodes of the regions ---- */
+
+static struct counted *find_counted(const struct survey *survey, uint64_t region)
+{
+	struct counted *found;
+
+	HASH_FIND(hh, survey->counted, &region, sizeof region, found);
+	return found;
+}
+
+/* Out of the sums. */
+static void subtract(struct survey *survey, const struct counted *counted)
+{
+	if (counted->inodes >= 0)
+		survey->inodes -= counted->inodes;
+	else
+		survey->unknown--;
+}
+
+static void set_count(struct survey *survey, struct counted *counted, int64_t inodes)
+{
+	subtract(survey, counted);
+	counted->inodes = inodes;
+	if (inodes >= 0)
+		survey->inodes += inodes;
+	else
+		survey->unknown++;
+}
+
+/* NULL: no memory. */
+static struct counted *take_counted(struct survey *survey, uint64_t region)
+{
+	struct counted *counted = find_counted(survey, region);
+
+	if (counted)
+		return counted;
+	counted = calloc(1, sizeof *counted);
+	if (!counted)
+		return NULL;
+	*counted = (struct counted){.region = region, .inodes = -1};
+	HASH_ADD(hh, survey->counted, region, sizeof counted->region, counted);
+	survey->unknown++;
+	return counted;
+}
+
+static void end_counting(struct survey *survey, struct counted *counted)
+{
+	subtract(survey, counted);
+	HASH_DEL(survey->counted, counted);
+	free(counted);
 }
 
 /* ---- A survey ---- */
@@ -177,6 +293,47 @@ static void survey_rest(struct survey *survey)
 		survey_on_timer);
 }
 
+/* Without memory the next survey looks at all regions. */
+static void look_again(struct survey *survey, uint64_t region)
+{
+	PLANT("sessions:findings_forgotten", return );
+	if (region_set_add(&survey->again, region) < 0)
+		survey->looked = 0;
+}
+
+static void take_look(struct survey *survey, const struct look *look)
+{
+	struct counted *counted = take_counted(survey, look->region);
+
+	if (counted)
+		set_count(survey, counted, look->status < 0 ? -1 : look->inodes);
+	else
+		survey->looked = 0;
+	if (look->status < 0 || look->has_nameless || look->has_garbage)
+		look_again(survey, look->region);
+	else
+		region_set_remove(&survey->again, look->region);
+}
+
+/* A survey that finds garbage while some is given back is followed by another one. */
+static void begin_reclaiming(struct survey *survey)
+{
+	const struct found *found = survey->found;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < found->count; i++)
+		count += found->looks[i].has_garbage;
+	if (survey->garbage || count == 0)
+		return;
+	survey->garbage = malloc(count * sizeof *survey->garbage);
+	if (!survey->garbage)
+		return;
+	for (uint32_t i = 0; i < found->count; i++)
+		if (found->looks[i].has_garbage)
+			survey->garbage[survey->garbage_count++] = found->looks[i].region;
+	reclaim_next(survey);
+}
+
 static void survey_on_looked(struct env_work *work)
 {
 	struct survey *survey = container_of(work, struct survey, work);
@@ -187,88 +344,82 @@ static void survey_on_looked(struct env_work *work)
 		survey_end(survey);
 		return;
 	}
+	survey->is_counted = true;
 	survey_rest(survey);
+	for (uint32_t i = 0; i < found->count; i++)
+		take_look(survey, &found->looks[i]);
 	survey->finding = survey->found;
 	survey->found = found;
-	if (survey->garbage || found->count == 0)
-		return;
-	survey->garbage = found->regions;
-	survey->garbage_count = found->count;
-	found->regions = NULL;
-	found->count = found->capacity = 0;
-	reclaim_next(survey);
+	begin_reclaiming(survey);
 }
 
-/* A number that is another one when this store leads other regions, or in other terms. */
-static uint64_t sign_of_leader(uint64_t region, uint64_t term)
-{
-	return (region * UINT64_C(0x9e3779b97f4a7c15)) ^ (term * UINT64_C(0xc2b2ae3d27d4eb4f));
-}
-
-struct leads {
-	struct found *found;
-	uint64_t sign;
-};
-
-static bool make_room(struct found *found)
+static int make_room(struct found *found)
 {
 	uint32_t capacity = found->capacity > 0 ? 2 * found->capacity : 16;
-	uint64_t *regions;
+	struct look *looks;
 
 	if (found->count < found->capacity)
-		return true;
-	regions = realloc(found->regions, capacity * sizeof *regions);
-	if (!regions)
-		return false;
-	found->regions = regions;
+		return 0;
+	looks = realloc(found->looks, capacity * sizeof *looks);
+	if (!looks)
+		return -ENOMEM;
+	found->looks = looks;
 	found->capacity = capacity;
+	return 0;
+}
+
+static void add_look(struct survey *survey, uint64_t region)
+{
+	struct found *finding = survey->finding;
+
+	if (make_room(finding) == 0)
+		finding->looks[finding->count++] = (struct look){.region = region};
+	else
+		survey->is_short = true;
+}
+
+static void take_changed(void *argument, const struct region *region, uint64_t term)
+{
+	struct survey *survey = argument;
+	struct counted *counted = find_counted(survey, region->id);
+
+	if (term > 0)
+		add_look(survey, region->id);
+	else if (counted)
+		end_counting(survey, counted);
+	region_set_remove(&survey->again, region->id);
+}
+
+static bool take_again(void *argument, uint64_t region)
+{
+	add_look(argument, region);
 	return true;
 }
 
-static void take_region(void *argument, const struct region *region, uint64_t term)
+/* Those that have changed, and of the others those that are to be looked at again. */
+static void choose_regions(struct survey *survey)
 {
-	struct leads *leads = argument;
-	struct found *found = leads->found;
+	uint64_t looked;
 
-	if (term == 0)
-		return;
-	leads->sign += sign_of_leader(region->id, term);
-	if (make_room(found))
-		found->regions[found->count++] = region->id;
-	else
-		found->is_short = true;
-}
-
-/* Notes the writes and leaders. False: there is nothing new. */
-static bool is_due(struct survey *survey, uint64_t leads)
-{
-	struct raftkv_stats stats;
-	bool is_new;
-
-	raftkv_stats(survey->options.raftkv, &stats);
-	is_new = leads != survey->leads || stats.writes != survey->writes[0] ||
-		 survey->writes[0] != survey->writes[1];
-	survey->leads = leads;
-	survey->writes[1] = survey->writes[0];
-	survey->writes[0] = stats.writes;
-	return is_new;
+	survey->finding->count = 0;
+	survey->is_short = false;
+	looked = raftkv_each_changed_region(survey->options.raftkv, survey->looked, take_changed, survey);
+	region_set_filter(&survey->again, take_again, survey);
+	survey->looked = survey->is_short ? 0 : looked;
 }
 
 static void survey_on_timer(struct env_timer *timer)
 {
 	struct survey *survey = container_of(timer, struct survey, timer);
-	struct leads leads = {.found = survey->finding};
 
 	survey->begun = env_now(survey->env);
-	survey->finding->count = 0;
-	survey->finding->is_short = false;
-	raftkv_each_region_from(survey->options.raftkv, (struct slice){0}, UINT32_MAX, take_region, &leads);
-	if (!is_due(survey, leads.sign)) {
+	choose_regions(survey);
+	if (survey->finding->count == 0) {
+		ino_ranges_clear(&survey->found->nameless); /* where they were is led elsewhere */
+		survey->is_counted = true;
 		survey_rest(survey);
 		return;
 	}
-	survey->finding->inodes = 0;
-	survey->finding->counts_inodes = !survey->finding->is_short;
 	ino_ranges_clear(&survey->finding->nameless);
 	survey->is_working = true;
 	env_work_submit(survey->options.loop, &survey->work, survey_on_worker, survey_on_looked);
@@ -278,8 +429,8 @@ void survey_fill(const struct survey *survey, struct store_report *report)
 {
 	const struct found *found = survey->found;
 
-	report->stats.inodes = found->inodes;
-	report->stats.counts_inodes = found->counts_inodes;
+	report->stats.inodes = survey->inodes;
+	report->stats.counts_inodes = survey->is_counted && survey->unknown == 0 && survey->looked > 0;
 	report->nameless = found->nameless.count > 0 ? &found->nameless : NULL;
 }
 
@@ -304,7 +455,6 @@ struct survey *survey_new(const struct survey_options *options)
 
 void survey_start(struct survey *survey)
 {
-	survey->writes[0] = UINT64_MAX;
 	survey_on_timer(&survey->timer);
 }
 
@@ -319,13 +469,19 @@ void survey_stop(struct survey *survey, void (*stopped)(void *argument), void *a
 
 void survey_free(struct survey *survey)
 {
+	struct counted *counted, *next;
+
 	if (!survey)
 		return;
 	free(survey->garbage);
+	HASH_ITER (hh, survey->counted, counted, next) {
+		end_counting(survey, counted);
+	}
+	region_set_close(&survey->again);
 	if (survey->found)
-		free(survey->found->regions);
+		free(survey->found->looks);
 	if (survey->finding)
-		free(survey->finding->regions);
+		free(survey->finding->looks);
 	free(survey->found);
 	free(survey->finding);
 	free(survey);

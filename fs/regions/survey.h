@@ -1,7 +1,8 @@
 /*
  * survey.h: what a store finds in the regions that it leads: inodes that have grace (fs/cluster/coordinator.h), counts of
- * inodes, garbage. It looks about once a second while changes are made or leaders change, at the state applied here. The
- * reporter tells the coordinator of the inodes. Garbage is given back at once (OP_RECLAIM), a chunk at a time.
+ * inodes, garbage. About once a second it looks, in the state applied here, at the regions that have changed and at those
+ * in which there was something that is to go; the others have what they had. The reporter tells the coordinator of the
+ * inodes. Garbage is given back at once (OP_RECLAIM), a chunk at a time. A region takes 90 bytes of memory.
  *
  * All on one loop; the reading is on a worker.
  */

@@ -1,5 +1,6 @@
 #include "fs/schema/ino_ranges.h"
 
+#include "proto/check.h"
 #include "proto/codec.h"
 #include "proto/status.h"
 
@@ -15,6 +16,7 @@ bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino)
 {
 	struct ino_range *last = ranges->range_count > 0 ? &ranges->ranges[ranges->range_count - 1] : NULL;
 
+	check(!last || ino >= last->first + last->count);
 	if (ranges->count == INO_RANGES_COUNT_MAX)
 		return false;
 	if (last && last->first + last->count == ino) {

@@ -142,30 +142,30 @@ static int listen_for_all(struct server *server, struct status *status)
 }
 
 /* The regions that a new cluster begins with divide the dirids evenly. */
-struct first_bounds {
-	struct fs_key keys[SERVER_INITIAL_REGIONS_MAX];
-	struct slice slices[SERVER_INITIAL_REGIONS_MAX];
-};
-
-static void fill_first_bounds(struct first_bounds *bounds, uint32_t regions)
+static void fill_first_bounds(struct fs_key *keys, struct slice *bounds, uint32_t regions)
 {
 	for (uint32_t i = 0; i + 1 < regions; i++) {
-		bounds->keys[i] = fs_split_key_of_dirid(FS_DIRID_END / regions * (i + 1));
-		bounds->slices[i] = fs_key_slice(&bounds->keys[i]);
+		keys[i] = fs_split_key_of_dirid(FS_DIRID_END / regions * (i + 1));
+		bounds[i] = fs_key_slice(&keys[i]);
 	}
 }
 
 static int server_open_raftkv(struct server *server, struct raftkv_options *options, struct status *status)
 {
-	struct first_bounds *bounds = malloc(sizeof *bounds);
-	int code;
+	uint32_t regions = server->options.config->server.initial_regions;
+	struct fs_key *keys = malloc(regions * sizeof *keys);
+	struct slice *bounds = malloc(regions * sizeof *bounds);
+	int code = -ENOMEM;
 
-	if (!bounds)
-		return status_set(status, -ENOMEM, "out of memory");
-	options->initial_regions = server->options.config->server.initial_regions;
-	fill_first_bounds(bounds, options->initial_regions);
-	options->initial_bounds = bounds->slices;
-	code = raftkv_open(options, &server->raftkv, status);
+	if (keys && bounds) {
+		fill_first_bounds(keys, bounds, regions);
+		options->initial_regions = regions;
+		options->initial_bounds = bounds;
+		code = raftkv_open(options, &server->raftkv, status);
+	} else {
+		status_set(status, code, "out of memory");
+	}
+	free(keys);
 	free(bounds);
 	return code;
 }
@@ -507,6 +507,11 @@ void server_free(struct server *server)
 struct raftkv *server_raftkv(const struct server *server)
 {
 	return server->raftkv;
+}
+
+struct transactions *server_transactions(const struct server *server)
+{
+	return server->transactions;
 }
 
 uint32_t server_untold(const struct server *server)

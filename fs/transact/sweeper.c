@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "fs/transact/region_set.h"
 #include "fs/transact/strays.h"
 #include "fs/transact/transactions_internal.h"
 #include "proto/container.h"
+#include "proto/plant.h"
 
 #define HURRY_NS	(20 * NS_PER_MS) /* intents that end by themselves have ended then, mostly */
 #define HURRIED_MAX	64u
@@ -54,6 +56,10 @@ struct sweeper {
 	struct env_timer timer; /* of rounds */
 	struct env_timer turn; /* the next regions of a round, or hurried ones */
 	uint64_t round, scan; /* counts */
+	uint64_t
+		looked; /* raftkv_each_changed_region: what changed before was looked at; 0: the next round looks at all */
+	struct region_set
+		unfinished; /* something is left in them, or they could not be read: each round looks again */
 	struct sweep_target *queue; /* the next one is the last */
 	uint32_t queue_count, queue_size;
 	uint64_t hurried[HURRIED_MAX];
@@ -207,6 +213,25 @@ void sweeper_read_oldest(const struct sweeper *sweeper, struct transactions_olde
 				.attempt = sighting->key.attempt};
 }
 
+/* ---- Regions that are looked at again ---- */
+
+/* Without memory the next round looks at all regions. */
+static void add_unfinished(struct sweeper *sweeper, uint64_t region)
+{
+	PLANT("transactions:unfinished_forgotten", return );
+	if (region_set_add(&sweeper->unfinished, region) < 0)
+		sweeper->looked = 0;
+}
+
+/* A region without an intent or a committed record gets one by a change alone, which a round sees. */
+static void note_unfinished(struct sweeper *sweeper, const struct sweep *sweep)
+{
+	if (sweep->status < 0 || sweep->intents || sweep->records)
+		add_unfinished(sweeper, sweep->region);
+	else
+		region_set_remove(&sweeper->unfinished, sweep->region);
+}
+
 /* ---- What a scan has found ---- */
 
 /* This store goes on with the attempt in that region's place, as its leader. */
@@ -246,6 +271,7 @@ static void on_scanned(struct sweeper *sweeper)
 	raftkv_snapshot_free(sweep->snapshot);
 	sweep->snapshot = NULL;
 	sweeper->scan++;
+	note_unfinished(sweeper, sweep);
 	if (!is_whole)
 		log_warn(sweeper->transactions->options.logger,
 			"msg=\"the intents of a region cannot be read\" region=%llu reason=\"%s\"",
@@ -295,9 +321,12 @@ static void sweep_begin(struct sweeper *sweeper, const struct sweep_target *targ
 
 	sweep->region = target->region;
 	sweep->is_hurried = target->is_hurried;
-	if (raftkv_leader_term(options->raftkv, target->region) == 0 ||
-		raftkv_stale_snapshot(options->raftkv, target->region, &sweep->snapshot) < 0)
+	if (raftkv_leader_term(options->raftkv, target->region) == 0)
+		return; /* it has changed when it leads again */
+	if (raftkv_stale_snapshot(options->raftkv, target->region, &sweep->snapshot) < 0) {
+		add_unfinished(sweeper, target->region);
 		return;
+	}
 	sweep_scan(sweep, false);
 	if (sweep->status != STATUS_WOULD_BLOCK) {
 		on_scanned(sweeper);
@@ -317,20 +346,21 @@ static void sweeper_turn_at(struct sweeper *sweeper, uint64_t time)
 	env_timer_start(&sweeper->turn, sweeper->transactions->options.loop, time, sweeper_on_turn);
 }
 
-/* False: no memory, and the region is left out. */
-static bool sweeper_queue(struct sweeper *sweeper, uint64_t region, bool is_hurried)
+/* Without memory the region is left out, and the next round looks at all. */
+static void sweeper_queue(struct sweeper *sweeper, uint64_t region, bool is_hurried)
 {
 	if (sweeper->queue_count == sweeper->queue_size) {
 		uint32_t size = sweeper->queue_size > 0 ? 2 * sweeper->queue_size : 64;
 		struct sweep_target *queue = realloc(sweeper->queue, size * sizeof *queue);
 
-		if (!queue)
-			return false;
+		if (!queue) {
+			sweeper->looked = 0;
+			return;
+		}
 		sweeper->queue = queue;
 		sweeper->queue_size = size;
 	}
 	sweeper->queue[sweeper->queue_count++] = (struct sweep_target){region, is_hurried};
-	return true;
 }
 
 static void sweeper_go(struct sweeper *sweeper)
@@ -361,10 +391,35 @@ void sweeper_hurry(struct sweeper *sweeper, uint64_t region)
 		sweeper_turn_at(sweeper, env_now(sweeper->transactions->env) + HURRY_NS);
 }
 
-static void queue_region(void *argument, const struct region *region, uint64_t term)
+static void queue_changed(void *argument, const struct region *region, uint64_t term)
 {
-	if (term > 0)
-		sweeper_queue(argument, region->id, false);
+	struct sweeper *sweeper = argument;
+
+	if (term > 0 && !region_set_has(&sweeper->unfinished, region->id))
+		sweeper_queue(sweeper, region->id, false);
+}
+
+/* A region that others lead now has changed when it is led here again. */
+static bool queue_unfinished(void *argument, uint64_t region)
+{
+	struct sweeper *sweeper = argument;
+
+	if (raftkv_leader_term(sweeper->transactions->options.raftkv, region) == 0)
+		return false;
+	sweeper_queue(sweeper, region, false);
+	return true;
+}
+
+static void queue_round(struct sweeper *sweeper)
+{
+	uint64_t since = sweeper->looked;
+
+	sweeper->looked = UINT64_MAX;
+	region_set_filter(&sweeper->unfinished, queue_unfinished, sweeper);
+	since = raftkv_each_changed_region(
+		sweeper->transactions->options.raftkv, since, queue_changed, sweeper);
+	if (sweeper->looked > 0) /* there was memory for all */
+		sweeper->looked = since;
 }
 
 static void sweeper_on_round(struct env_timer *timer)
@@ -376,7 +431,7 @@ static void sweeper_on_round(struct env_timer *timer)
 	if (sweeper->queue_count == 0 && !sweeper->is_working) {
 		sweeper->round++;
 		forget_sightings(sweeper, 0);
-		raftkv_each_region(transactions->options.raftkv, queue_region, sweeper);
+		queue_round(sweeper);
 		sweeper_go(sweeper);
 	}
 	env_timer_start(timer, transactions->options.loop, env_now(transactions->env) + SWEEP_MS * NS_PER_MS,
@@ -418,6 +473,7 @@ void sweeper_free(struct sweeper *sweeper)
 
 	if (!sweeper)
 		return;
+	region_set_close(&sweeper->unfinished);
 	HASH_ITER (hh, sweeper->sightings, sighting, next) {
 		sighting_delete(sweeper, sighting);
 	}

@@ -6,6 +6,9 @@
  *                                 an intent that was there in an earlier round -> strays.h
  *   a change waits in a region:   its intents -> strays.h, soon
  *
+ * A round looks at the regions that have changed since the one before (raftkv_each_changed_region), and at those in which a
+ * scan has found something, or has failed. The others have nothing: only a change makes an intent or a record.
+ *
  * It reads the state that is applied here, however old: whoever resolves an intent that is not there does nothing. So a
  * round wakes no region. All on one loop; a scan that needs the disk is on a worker.
  */

@@ -27,10 +27,11 @@ void kv_flush_leave(struct kv_flush *flush)
 	uint64_t limit = flush->options->log_size_max;
 
 	pthread_mutex_unlock(&flush->lock);
-	if (size > limit)
-		kv_flush_request(flush);
+	/* Before the request: so a round begins after it, whose end takes it back. */
 	if (size > 2 * limit)
 		atomic_store(&flush->is_throttling, true);
+	if (size > limit)
+		kv_flush_request(flush);
 }
 
 uint64_t kv_flush_mark(struct kv_flush *flush)
@@ -146,7 +147,8 @@ void kv_flush_request(struct kv_flush *flush)
 
 /* ---- Ending ------------------------------------------------------------------------------------------------------ */
 
-void kv_flush_go_on_finishing(struct kv_flush *flush)
+/* The store stops, and a round or maintenance has ended: waits for the rest, runs the last round, then finishes. */
+static void go_on_finishing(struct kv_flush *flush)
 {
 	if (flush->is_running || flush->is_maintaining)
 		return;
@@ -156,6 +158,17 @@ void kv_flush_go_on_finishing(struct kv_flush *flush)
 	}
 	flush->is_last_begun = true;
 	kv_flush_round_begin(flush);
+}
+
+/* What was requested while a round ran: until another one begins, no further request is heard. */
+void kv_flush_on_round_ended(struct kv_flush *flush)
+{
+	if (flush->finished) {
+		go_on_finishing(flush);
+	} else if (flush->is_due) {
+		consider(flush);
+		kv_flush_set_timer(flush);
+	}
 }
 
 /* ---- Housekeeping ----------------------------------------------------------------------------------------------- */
@@ -189,7 +202,7 @@ static void on_maintained(struct env_work *work)
 
 	flush->is_maintaining = false;
 	if (flush->finished)
-		kv_flush_go_on_finishing(flush);
+		go_on_finishing(flush);
 	else if (flush->is_maintenance_due)
 		start_maintenance(flush);
 }
@@ -250,7 +263,7 @@ void kv_flush_finish(struct kv_flush *flush, void (*finished)(struct kv_flush *f
 {
 	flush->finished = finished;
 	env_timer_stop(&flush->timer);
-	kv_flush_go_on_finishing(flush);
+	go_on_finishing(flush);
 }
 
 uint64_t kv_flush_synced_index(struct log_engine *log, uint64_t region)

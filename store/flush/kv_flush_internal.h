@@ -32,8 +32,8 @@ struct kv_flush_round {
 
 /* Whether the space that rounds keep from reuse is more than the space that is left. */
 bool kv_flush_is_room_needed(struct engines *engines);
-/* The store stops, and a round or maintenance has ended: waits for the rest, runs the last round, then finishes. */
-void kv_flush_go_on_finishing(struct kv_flush *flush);
+/* On the loop: begins the next round, or sees to it that it begins, if it is due. */
+void kv_flush_on_round_ended(struct kv_flush *flush);
 
 /* ---- kv_flush_round.c ---- */
 

@@ -217,8 +217,7 @@ static void end_round(struct kv_flush *flush)
 	atomic_store(&flush->is_throttling, false);
 	flush->is_running = false;
 	flush->resume(flush->resume_argument);
-	if (flush->finished)
-		kv_flush_go_on_finishing(flush);
+	kv_flush_on_round_ended(flush);
 }
 
 static void fail_round(struct kv_flush *flush)

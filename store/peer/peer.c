@@ -43,17 +43,23 @@ static uint64_t shared_index(const struct peer *peer)
 
 void peer_publish(struct peer *peer)
 {
-	bool is_serving = peer_is_serving(peer);
+	struct route *route = peer->route;
+	uint64_t term = peer_is_serving(peer) ? peer->term : 0;
+	bool is_changed =
+		atomic_load(&route->serving_term) != term ||
+		atomic_load_explicit(&route->applied_index, memory_order_relaxed) != peer->applied.index;
 
 	if (peer_is_alone(peer))
 		peer->shared_index = UINT64_MAX;
 	else if (peer->role == RAFT_LEADER)
 		peer->shared_index = shared_index(peer);
-	atomic_store_explicit(&peer->route->shared_index, peer->shared_index, memory_order_relaxed);
-	atomic_store_explicit(&peer->route->is_stuck, peer_is_stuck(peer), memory_order_relaxed);
-	atomic_store_explicit(&peer->route->applied_index, peer->applied.index, memory_order_release);
-	atomic_store(&peer->route->lease_bound, is_serving ? lease_bound(&peer->lease) : 0);
-	atomic_store(&peer->route->serving_term, is_serving ? peer->term : 0);
+	atomic_store_explicit(&route->shared_index, peer->shared_index, memory_order_relaxed);
+	atomic_store_explicit(&route->is_stuck, peer_is_stuck(peer), memory_order_relaxed);
+	atomic_store_explicit(&route->applied_index, peer->applied.index, memory_order_release);
+	atomic_store(&route->lease_bound, term > 0 ? lease_bound(&peer->lease) : 0);
+	atomic_store(&route->serving_term, term);
+	if (is_changed)
+		route_changes_note(&peer_store(peer)->router.changes, route);
 }
 
 /* Ends every request that depends on the leadership. */

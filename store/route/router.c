@@ -78,12 +78,14 @@ void router_visit(const struct router *router, void (*visit)(struct route *route
 int router_init(struct router *router)
 {
 	struct route_table *table = table_new(TABLE_SLOTS_FIRST);
+	int status;
 
 	*router = (struct router){0};
 	if (!table)
 		return -ENOMEM;
 	atomic_init(&router->table, table);
-	return -pthread_rwlock_init(&router->lock, NULL);
+	status = route_changes_init(&router->changes);
+	return status < 0 ? status : -pthread_rwlock_init(&router->lock, NULL);
 }
 
 static struct route *route_new(uint64_t region, struct peer *peer, struct shard *shard)
@@ -125,6 +127,7 @@ void router_close(struct router *router)
 		free(table);
 		table = older;
 	}
+	route_changes_close(&router->changes);
 	pthread_rwlock_destroy(&router->lock);
 }
 
@@ -246,6 +249,7 @@ static int set_range(struct router *router, struct route *route, const struct re
 	route->start = buf_ref(region->start);
 	route->end = buf_ref(region->end);
 	route->epoch = region->epoch;
+	route_changes_note(&router->changes, route);
 	return 0;
 }
 
@@ -289,6 +293,7 @@ void router_remove(struct router *router, struct route *route)
 	pthread_rwlock_wrlock(&router->lock);
 	take_out(router, route);
 	route->epoch = (struct region_epoch){0};
+	route_changes_note(&router->changes, route);
 	pthread_rwlock_unlock(&router->lock);
 }
 
@@ -296,6 +301,7 @@ void router_set_epoch(struct router *router, struct route *route, struct region_
 {
 	pthread_rwlock_wrlock(&router->lock);
 	route->epoch = epoch;
+	route_changes_note(&router->changes, route);
 	pthread_rwlock_unlock(&router->lock);
 }
 
@@ -350,4 +356,15 @@ void router_each_from(struct router *router, struct slice key, uint32_t limit,
 	for (; place < router->placed_count && limit > 0; place++, limit--)
 		each(argument, router->by_start[place]);
 	pthread_rwlock_unlock(&router->lock);
+}
+
+uint64_t router_look_changed(struct router *router, uint64_t since,
+	void (*each)(void *argument, struct route *route), void *argument)
+{
+	uint64_t next;
+
+	pthread_rwlock_rdlock(&router->lock);
+	next = route_changes_look(&router->changes, since, each, argument);
+	pthread_rwlock_unlock(&router->lock);
+	return next;
 }

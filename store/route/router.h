@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proto/env.h"
+#include "store/route/route_changes.h"
 #include "store/rows/rows.h"
 
 struct peer;
@@ -47,6 +48,8 @@ struct route {
 	atomic_bool is_stuck;
 	struct env_mail renewal_mail; /* a reader asks to renew the lease */
 
+	struct route_change change; /* route_changes.h */
+
 	/* The shared snapshot, in the encoding of route_snapshot.c; 0: none. */
 	_Atomic uint64_t latest;
 	pthread_mutex_t sharing; /* held while a shared snapshot is made or forgotten */
@@ -68,6 +71,7 @@ struct router {
 	struct route **by_start; /* routes with a range, sorted by its start */
 	size_t placed_count;
 	size_t capacity;
+	struct route_changes changes;
 };
 
 int router_init(struct router *router);
@@ -100,6 +104,10 @@ void router_visit(const struct router *router, void (*visit)(struct route *route
 void router_each(struct router *router, void (*each)(void *argument, struct route *route), void *argument);
 /* The same for the region that holds `key` and those after it, `limit` at most. */
 void router_each_from(struct router *router, struct slice key, uint32_t limit,
+	void (*each)(void *argument, struct route *route), void *argument);
+/* The same for each route that has changed since the look that returned `since` (route_changes.h), unordered. One whose
+ * replica has gone is among them: it has no epoch. Returns what the next look is to be given. */
+uint64_t router_look_changed(struct router *router, uint64_t since,
 	void (*each)(void *argument, struct route *route), void *argument);
 
 #endif

@@ -4,7 +4,7 @@
 # engine have a case of their own.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-SEEDS=600
+SEEDS=1500
 status=0
 
 . tests/lib/planted.sh

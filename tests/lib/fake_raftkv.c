@@ -25,6 +25,13 @@ struct pending_read {
 	struct raftkv_read *read;
 };
 
+/* A region that a call of raftkv_each_changed_region has seen. */
+struct seen_region {
+	uint64_t id;
+	struct region_epoch epoch; /* zeroes: it is not here any more */
+	uint64_t changed; /* the number of the call that has seen its last change */
+};
+
 struct raftkv {
 	struct fake_raftkv_options options;
 	struct fs_harness files;
@@ -35,6 +42,9 @@ struct raftkv {
 	bool is_holding;
 	const struct region *regions; /* in the order of their ranges */
 	uint32_t region_count;
+	struct seen_region *seen;
+	uint32_t seen_count;
+	uint64_t looks; /* calls of raftkv_each_changed_region */
 	struct fake_raftkv_splits splits;
 	struct fake_raftkv_changes changes;
 };
@@ -78,6 +88,7 @@ void fake_raftkv_free(struct raftkv *raftkv)
 {
 	check(!raftkv->writes);
 	fs_harness_close(&raftkv->files);
+	free(raftkv->seen);
 	free(raftkv);
 }
 
@@ -354,6 +365,44 @@ static const struct region *fake_raftkv_find_region(const struct raftkv *raftkv,
 		if (raftkv->regions[i].id == region)
 			return &raftkv->regions[i];
 	return NULL;
+}
+
+static struct seen_region *take_seen(struct raftkv *raftkv, uint64_t id)
+{
+	for (uint32_t i = 0; i < raftkv->seen_count; i++)
+		if (raftkv->seen[i].id == id)
+			return &raftkv->seen[i];
+	raftkv->seen = realloc(raftkv->seen, (raftkv->seen_count + 1) * sizeof *raftkv->seen);
+	check(raftkv->seen != NULL);
+	raftkv->seen[raftkv->seen_count] = (struct seen_region){.id = id};
+	return &raftkv->seen[raftkv->seen_count++];
+}
+
+static void see(struct raftkv *raftkv, struct seen_region *seen, struct region_epoch epoch)
+{
+	if (seen->epoch.version == epoch.version && seen->epoch.conf_version == epoch.conf_version)
+		return;
+	seen->epoch = epoch;
+	seen->changed = raftkv->looks;
+}
+
+/* What is applied does not count. */
+uint64_t raftkv_each_changed_region(struct raftkv *raftkv, uint64_t since,
+	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
+{
+	raftkv->looks++;
+	for (uint32_t i = 0; i < raftkv->region_count; i++)
+		see(raftkv, take_seen(raftkv, raftkv->regions[i].id), raftkv->regions[i].epoch);
+	for (uint32_t i = 0; i < raftkv->seen_count; i++) {
+		const struct region gone = {.id = raftkv->seen[i].id};
+		const struct region *region = fake_raftkv_find_region(raftkv, gone.id);
+
+		if (!region)
+			see(raftkv, &raftkv->seen[i], gone.epoch);
+		if (raftkv->seen[i].changed > since)
+			each(argument, region ? region : &gone, region ? 1 : 0);
+	}
+	return raftkv->looks;
 }
 
 uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)

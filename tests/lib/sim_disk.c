@@ -10,12 +10,20 @@
 
 #define SECTORS (SIM_PAGE / SIM_SECTOR)
 
-/* A page that has disk space but was never written. */
-static const struct sim_page reserved = {.has_space = true};
+/* Pages without bytes of their own, which read as zeroes: one that has disk space but was never written; one that only
+ * zeroes were written to; and such a one whose space was given back, which a power loss may bring back. */
+enum { RESERVED, ZEROED, ZEROED_BEFORE, BLANKS };
+static struct sim_page blanks[BLANKS] = {
+	[RESERVED] = {.has_space = true}, [ZEROED] = {.has_space = true}, [ZEROED_BEFORE] = {0}};
+
+static bool is_blank(const struct sim_page *page)
+{
+	return !page || (page >= blanks && page < blanks + BLANKS);
+}
 
 static bool is_written(const struct sim_page *page)
 {
-	return page && page != &reserved;
+	return !is_blank(page);
 }
 
 static bool has_space(const struct sim_page *page)
@@ -65,7 +73,9 @@ static int reserve(struct sim_disk *disk, struct sim_inode *file, uint64_t offse
 	disk->used_pages += missing;
 	for (uint64_t i = offset / SIM_PAGE; i < end; i++) {
 		if (!file->pages[i])
-			file->pages[i] = (struct sim_page *)&reserved;
+			file->pages[i] = &blanks[RESERVED];
+		else if (file->pages[i] == &blanks[ZEROED_BEFORE])
+			file->pages[i] = &blanks[ZEROED];
 		else if (is_written(file->pages[i]))
 			file->pages[i]->has_space = true;
 	}
@@ -89,8 +99,10 @@ static void give_back(struct sim_disk *disk, struct sim_inode *file, uint64_t fi
 		disk->used_pages -= has_space(file->pages[i]);
 		if (is_written(file->pages[i]))
 			file->pages[i]->has_space = false;
-		else
+		else if (file->pages[i] == &blanks[RESERVED])
 			file->pages[i] = NULL;
+		else if (file->pages[i])
+			file->pages[i] = &blanks[ZEROED_BEFORE];
 	}
 }
 
@@ -111,6 +123,21 @@ void sim_disk_read(const struct sim_inode *file, uint64_t offset, unsigned char 
 	}
 }
 
+static bool are_zeroes(const unsigned char *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* Sets the present bytes of a page. */
+static void write_page(
+	struct sim_inode *file, uint64_t number, size_t skip, const unsigned char *bytes, size_t size)
+{
+	if (is_blank(file->pages[number]) && are_zeroes(bytes, size))
+		file->pages[number] = &blanks[ZEROED];
+	else
+		memcpy(page_to_write(file, number)->now + skip, bytes, size);
+}
+
 /* Sets the present bytes; NULL: zeroes, where something was written. */
 static void set_now(struct sim_inode *file, uint64_t offset, const unsigned char *bytes, uint64_t size)
 {
@@ -118,7 +145,7 @@ static void set_now(struct sim_inode *file, uint64_t offset, const unsigned char
 		size_t skip = offset % SIM_PAGE, part = smaller(size, SIM_PAGE - skip);
 
 		if (bytes) {
-			memcpy(page_to_write(file, offset / SIM_PAGE)->now + skip, bytes, part);
+			write_page(file, offset / SIM_PAGE, skip, bytes, part);
 			bytes += part;
 		} else if (offset / SIM_PAGE < file->page_count &&
 			   is_written(file->pages[offset / SIM_PAGE])) {
@@ -131,14 +158,28 @@ static void set_now(struct sim_inode *file, uint64_t offset, const unsigned char
 
 /* ---- Changes ---------------------------------------------------------------------------------------------------- */
 
+static bool is_blank_range(const struct sim_inode *file, uint64_t offset, uint64_t size)
+{
+	for (uint64_t i = offset / SIM_PAGE; i < pages_of(offset + size); i++)
+		if (i < file->page_count && !is_blank(file->pages[i]))
+			return false;
+	return true;
+}
+
 static void add_change(struct sim_disk *disk, struct sim_inode *file, enum sim_change_kind kind,
 	uint64_t offset, uint64_t size, uint64_t end)
 {
 	uint64_t first = offset / SIM_SECTOR * SIM_SECTOR;
 	uint64_t whole = (offset + size + SIM_SECTOR - 1) / SIM_SECTOR * SIM_SECTOR - first;
-	size_t image = kind == SIM_CHANGE_WRITE ? whole : 0;
-	struct sim_change *change = sim_allocate(sizeof *change + image);
+	struct sim_change *change;
+	size_t image;
 
+	if (kind == SIM_CHANGE_WRITE && is_blank_range(file, first, whole))
+		kind = SIM_CHANGE_ZERO;
+	image = kind == SIM_CHANGE_WRITE ? whole : 0;
+	change = malloc(sizeof *change + image);
+	check(change);
+	*change = (struct sim_change){0};
 	change->kind = kind;
 	change->sequence = ++disk->sequence;
 	change->offset = first;
@@ -156,7 +197,7 @@ static void settle_sector(struct sim_inode *file, const struct sim_change *chang
 	struct sim_page *page = offset / SIM_PAGE < file->page_count ? file->pages[offset / SIM_PAGE] : NULL;
 	uint64_t sector = offset % SIM_PAGE / SIM_SECTOR;
 
-	/* Without a page: punched or cut off since, so that it reads as zeroes in any case. */
+	/* Without bytes: it reads as zeroes in any case. */
 	if (!is_written(page) || page->safe_since[sector] > change->sequence)
 		return;
 	page->safe_since[sector] = change->sequence;
@@ -239,9 +280,12 @@ void sim_disk_sync_range(struct sim_disk *disk, struct sim_inode *file, uint64_t
 
 	settle_sizes(file);
 	for (uint64_t at = offset / SIM_SECTOR * SIM_SECTOR; at < end; at += SIM_SECTOR) {
-		struct sim_page *page = page_to_write(file, at / SIM_PAGE);
+		struct sim_page *page = file->pages[at / SIM_PAGE];
 		uint64_t sector = at % SIM_PAGE / SIM_SECTOR;
 
+		check(page);
+		if (is_blank(page))
+			continue;
 		memcpy(page->safe + sector * SIM_SECTOR, page->now + sector * SIM_SECTOR, SIM_SECTOR);
 		page->safe_since[sector] = sequence;
 	}
@@ -322,6 +366,8 @@ void sim_disk_flip(struct sim_inode *file, uint64_t offset, unsigned int bit)
 {
 	struct sim_page *page = offset / SIM_PAGE < file->page_count ? file->pages[offset / SIM_PAGE] : NULL;
 
+	if (page == &blanks[ZEROED])
+		page = page_to_write(file, offset / SIM_PAGE);
 	if (!is_written(page))
 		return;
 	page->now[offset % SIM_PAGE] ^= (unsigned char)(1u << bit);
@@ -383,6 +429,8 @@ static void fall_back(struct sim_inode *file)
 			memset(page->safe + used, 0, SIM_PAGE - used);
 			memcpy(page->now, page->safe, SIM_PAGE);
 			page->has_space = true;
+		} else if (page == &blanks[ZEROED_BEFORE]) {
+			file->pages[i] = &blanks[ZEROED];
 		}
 	}
 	file->size = file->safe_size;

@@ -258,7 +258,7 @@ static void write_half(struct sim_file *file, uint64_t offset, const struct iove
 
 static int write_vector(struct sim_file *file, uint64_t offset, struct iovec *vector, int count)
 {
-	unsigned char *bytes;
+	unsigned char *bytes = NULL;
 	int status;
 
 	if (file->env->is_dead)
@@ -272,8 +272,9 @@ static int write_vector(struct sim_file *file, uint64_t offset, struct iovec *ve
 	status = begin(file->base.env);
 	if (status < 0)
 		return status;
-	bytes = gather(vector, count);
-	status = write_with_faults(file, offset, bytes, size_of(vector, count));
+	if (count != 1)
+		bytes = gather(vector, count);
+	status = write_with_faults(file, offset, bytes ? bytes : vector->iov_base, size_of(vector, count));
 	free(bytes);
 	return status;
 }

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 #include "fs/check/check.h"
+#include "fs/schema/keys.h"
+#include "fs/schema/records.h"
 #include "proto/check.h"
 #include "proto/env_read_only.h"
 #include "store/rows/keys.h"
 #include "store/rows/region_states.h"
+#include "store/rows/slots.h"
 #include "tests/sim/violation.h"
 
 #define REGIONS_MAX 256u
@@ -67,6 +70,49 @@ static void expect_settled(const struct store *store, const struct check *check)
 				(unsigned long long)check->inodes.items[i].ino);
 }
 
+/* What a session has in a region goes with it. */
+static void expect_no_session(
+	const struct store *store, uint64_t region, struct slice key, struct slice value)
+{
+	enum fs_hold_kind kind;
+	uint64_t session, ino;
+	struct registration registration;
+	const char *what = NULL;
+
+	if (slots_check(key, value, &session) >= 0)
+		what = slots_are_of(session) ? "knows it" : NULL;
+	else if (fs_key_parse_session(key, &session) == 0)
+		what = "has its record";
+	else if (registration_decode(key, value, &session, &registration) == 0)
+		what = "has a registration of it";
+	else if (fs_key_parse_hold(key, &session, &ino, &kind) == 0 && session != FS_SESSION_GRACE)
+		what = "has an inode that it holds";
+	if (what)
+		violation("audit: store %u: session %llx has ended, and region %llu %s", store->number,
+			(unsigned long long)session, (unsigned long long)region, what);
+}
+
+static void expect_no_sessions(const struct store *store, struct kv_engine *kv)
+{
+	struct kv_iterator *iterator;
+	struct key low, high;
+	int status;
+
+	key_row(&low, 0, KEY_LOCAL, (struct slice){0});
+	key_row_bound(&high, UINT64_MAX, KEY_LOCAL, (struct slice){0});
+	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
+		0);
+	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
+		status = kv->ops->next(iterator)) {
+		struct slice key, value;
+
+		kv->ops->row(iterator, &key, &value);
+		expect_no_session(store, key_region_of(key), key_row_inner(KEY_LOCAL, key), value);
+	}
+	check(status == STATUS_NOT_FOUND);
+	kv->ops->iterator_free(kv, iterator);
+}
+
 void audit_store(struct store *store)
 {
 	struct inspect_region *regions = calloc(REGIONS_MAX, sizeof *regions);
@@ -92,6 +138,7 @@ void audit_store(struct store *store)
 		violation("audit: store %u has %zu problems", store->number, (size_t)check.report.total);
 	}
 	expect_settled(store, &check);
+	expect_no_sessions(store, inspect.kv);
 	check_close(&check);
 	blocks_close(inspect.blocks);
 	inspect.kv->ops->close(inspect.kv);

@@ -20,6 +20,8 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool is_verbose)
 	}
 	for (uint32_t i = 0; i < NODES; i++)
 		cluster->starts[i] = CLUSTER_NEVER;
+	moment_init(&cluster->fault_moment);
+	moment_init(&cluster->split_moment);
 }
 
 void cluster_close(struct cluster *cluster)
@@ -108,12 +110,21 @@ struct waiting {
 	struct cluster *cluster;
 	bool (*until)(void *argument);
 	void *argument;
+	bool has_moment;
 };
+
+/* Both are looked at. */
+static bool has_moment(struct cluster *cluster)
+{
+	bool is_of_fault = moment_look(&cluster->fault_moment, cluster->stores);
+
+	return moment_look(&cluster->split_moment, cluster->stores) || is_of_fault;
+}
 
 static bool is_due(void *argument)
 {
-	const struct waiting *waiting = argument;
-	const struct cluster *cluster = waiting->cluster;
+	struct waiting *waiting = argument;
+	struct cluster *cluster = waiting->cluster;
 
 	for (uint32_t i = 0; i < STORES; i++)
 		if (is_store_due(&cluster->stores[i]))
@@ -121,7 +132,8 @@ static bool is_due(void *argument)
 	for (uint32_t i = 0; i < MOUNTS; i++)
 		if (cluster->mounts[i].has_news)
 			return true;
-	return waiting->until && waiting->until(waiting->argument);
+	waiting->has_moment = has_moment(cluster);
+	return waiting->has_moment || (waiting->until && waiting->until(waiting->argument));
 }
 
 static void attend_mount(struct cluster *cluster, struct mount *mount)
@@ -152,10 +164,10 @@ static void attend(struct cluster *cluster)
 
 bool cluster_run(struct cluster *cluster, uint64_t duration, bool (*until)(void *argument), void *argument)
 {
-	struct waiting waiting = {cluster, until, argument};
+	struct waiting waiting = {.cluster = cluster, .until = until, .argument = argument};
 	uint64_t end = sim_time(cluster->world) + duration;
 
-	while (sim_time(cluster->world) < end) {
+	while (sim_time(cluster->world) < end && !waiting.has_moment) {
 		uint64_t next = end;
 
 		attend(cluster);
@@ -181,7 +193,35 @@ bool cluster_is_up(const struct cluster *cluster)
 	return true;
 }
 
-/* ---- The leader ---- */
+/* ---- Leaders ---- */
+
+#define LED_MAX 64u
+
+struct led_list {
+	uint32_t store, count;
+	struct cluster_led led[LED_MAX];
+};
+
+static void take_led(void *argument, const struct region *region, uint64_t term)
+{
+	struct led_list *list = argument;
+
+	if (term > 0 && list->count < LED_MAX)
+		list->led[list->count++] = (struct cluster_led){.store = list->store, .region = region->id};
+}
+
+bool cluster_draw_led(struct cluster *cluster, struct cluster_led *led)
+{
+	struct led_list list = {0};
+
+	for (list.store = 0; list.store < STORES; list.store++)
+		if (store_is_well(&cluster->stores[list.store]))
+			raftkv_each_region(store_raftkv(&cluster->stores[list.store]), take_led, &list);
+	if (list.count == 0)
+		return false;
+	*led = list.led[sim_random(cluster->world, list.count)];
+	return true;
+}
 
 static void look_at_term(void *argument, const struct region *region, uint64_t term)
 {

@@ -5,6 +5,7 @@
 #ifndef RAFTKV_TESTS_SIM_CLUSTER_H
 #define RAFTKV_TESTS_SIM_CLUSTER_H
 
+#include "tests/sim/moments.h"
 #include "tests/sim/mount.h"
 #include "tests/sim/store.h"
 
@@ -30,6 +31,7 @@ struct cluster {
 	bool may_fail[STORES]; /* this process's disk has given it a reason to give up */
 	bool is_verbose;
 	struct cluster_counts counts;
+	struct moment fault_moment, split_moment; /* cluster_run returns when one has come */
 
 	/* Between events, when something is due; NULL: nobody asks. */
 	void (*on_mount_running)(void *argument, struct mount *mount);
@@ -40,13 +42,22 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool is_verbose);
 /* Frees nothing of processes that were killed. */
 void cluster_close(struct cluster *cluster);
 
-/* Runs until `until` (NULL: never) returns true, or for `duration` ns. Returns the last result of `until`. */
+/* Runs until `until` (NULL: never) returns true, for `duration` ns, or until a moment has come that was awaited. Returns the last result of
+ * `until`. */
 bool cluster_run(struct cluster *cluster, uint64_t duration, bool (*until)(void *argument), void *argument);
 /* Has the machine's process started after a rest. */
 void cluster_start_later(struct cluster *cluster, uint32_t node);
 void cluster_start_all(struct cluster *cluster);
 bool cluster_is_up(const struct cluster *cluster); /* every process runs, every mount has its session */
 
+/* A region, and the number, from 0, of a store that leads it. */
+struct cluster_led {
+	uint32_t store;
+	uint64_t region;
+};
+
+/* Any of those that are led. False: nobody leads anything. */
+bool cluster_draw_led(struct cluster *cluster, struct cluster_led *led);
 /* The number, from 0, of the store that leads region 1 in the newest term; STORES: there is none. */
 uint32_t cluster_leader(const struct cluster *cluster);
 

@@ -60,11 +60,13 @@ static uint64_t now_of(const struct faults *faults)
 
 static struct store *fill_store(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	uint32_t chosen = faults->cluster->fault_moment.store;
 	uint32_t number = (uint32_t)draw(faults, STORES);
 
-	if (leader < STORES && draw(faults, 2) == 0)
-		number = leader;
+	if (chosen == STORES)
+		chosen = cluster_leader(faults->cluster);
+	if (chosen < STORES && draw(faults, 2) == 0)
+		number = chosen;
 	return &faults->cluster->stores[number];
 }
 
@@ -113,13 +115,23 @@ static void fire_stop(struct faults *faults)
 		store_stop(store);
 }
 
+/* Region 1 as often as all the others. */
+static struct cluster_led draw_led(struct faults *faults)
+{
+	struct cluster_led led = {.store = cluster_leader(faults->cluster), .region = 1};
+
+	if (draw(faults, 2) == 0)
+		cluster_draw_led(faults->cluster, &led);
+	return led;
+}
+
 static void fire_transfer(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	struct cluster_led led = draw_led(faults);
 
-	if (leader < STORES)
-		raftkv_transfer_leader(
-			store_raftkv(&faults->cluster->stores[leader]), 1, 1 + draw(faults, STORES));
+	if (led.store < STORES)
+		raftkv_transfer_leader(store_raftkv(&faults->cluster->stores[led.store]), led.region,
+			1 + draw(faults, STORES));
 }
 
 /* ---- Clocks ---- */
@@ -307,10 +319,12 @@ static void fire_bad_disk(struct faults *faults)
 	faults->cluster->is_disk_bad[number] = faults->cluster->may_fail[number] = true;
 }
 
-/* Of all the others, which know of its last life, none will listen to it. */
+/* Of all the others, which know of its last life, none will listen to it. Nor does a store with a false disk know what it
+ * says that it knows, because its true disk does not: this life must have begun after all disks were true. */
 static bool may_be_replaced(const struct faults *faults, const struct store *store)
 {
-	return faults->false_until == CLUSTER_NEVER && store_is_well(store) && store_is_known(store);
+	return faults->false_until == CLUSTER_NEVER && store_is_well(store) &&
+	       store->began >= faults->true_since && store_is_known(store);
 }
 
 static void replace(struct faults *faults, struct store *store)
@@ -358,6 +372,7 @@ static void put_true_disk_back(struct faults *faults)
 		store_swap(store);
 		store_drop_aside(store);
 		cluster_start_later(faults->cluster, i);
+		faults->true_since = now_of(faults);
 	}
 	faults->false_until = CLUSTER_NEVER;
 }
@@ -399,7 +414,7 @@ static void fire_mount_cut(struct faults *faults)
 /* The others do. Long enough for links to fail, so that a follower passes on what the mount asks. */
 static void fire_leader_cut(struct faults *faults)
 {
-	uint32_t leader = cluster_leader(faults->cluster);
+	uint32_t leader = draw_led(faults).store;
 	uint32_t node = draw(faults, 2) == 0 ? draw_mount(faults) : (uint32_t)draw(faults, STORES);
 
 	if (leader >= STORES || faults->cut_until != CLUSTER_NEVER)
@@ -499,7 +514,7 @@ uint64_t faults_step(struct faults *faults)
 			mend_disk(faults, i);
 	if (faults->false_until <= now)
 		put_true_disk_back(faults);
-	if (faults->next <= now)
+	if (moment_is_due(&faults->cluster->fault_moment, faults->cluster->stores, &faults->next))
 		fire(faults);
 	due = earlier(faults->next, earlier(faults->cut_until, faults->links_until));
 	due = earlier(due, faults->false_until);

@@ -45,6 +45,7 @@ struct faults {
 	uint64_t links_until;
 	uint64_t disk_until[STORES];
 	uint64_t false_until; /* one store at a time has a disk that is not its own */
+	uint64_t true_since; /* all disks are, or were until one was made false; world time */
 	bool has_full_disk; /* some disk is, or was */
 	uint64_t fired[FAULT_COUNT];
 };

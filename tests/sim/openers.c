@@ -1,5 +1,6 @@
 /*
- * Openers: a few names that all mounts make, open and remove. An actor that has made or opened a file reads the same from it
+ * Openers: a few names that all mounts make, open, move over each other and remove, in directories of perhaps several
+ * regions. An actor that has made or opened a file reads the same from it
  * until it closes it, even if another one removes its name, as long as the mount's session lives; then the file is gone.
  */
 #include <errno.h>
@@ -13,12 +14,14 @@
 #include "tests/sim/violation.h"
 #include "tests/sim/work.h"
 
-#define NAMES	 4u
+#define PLACES	 2u
+#define NAMES	 4u /* half of them in each place */
 #define READS	 4u /* of an open file, at most */
 #define MADE_MAX 512u
 
 struct openers {
 	struct work work;
+	uint64_t places[PLACES]; /* ino */
 	uint64_t values; /* drawn so far */
 	uint32_t made_count;
 	uint64_t made[MADE_MAX]; /* inos */
@@ -30,9 +33,17 @@ static void init(struct work *work)
 	(void)work;
 }
 
-static const char *draw_name(struct actor *actor)
+static uint64_t place_of(const struct actor *actor, uint64_t name)
 {
-	return work_name(actor, 'p', work_random(actor->work, NAMES));
+	return ((const struct openers *)actor->work)->places[name % PLACES];
+}
+
+/* In the actor's own memory. */
+static struct slice name_of(struct actor *actor, uint64_t number)
+{
+	const char *name = work_name(actor, 'p', number);
+
+	return slice_of(name, strlen(name));
 }
 
 static bool has_session(const struct actor *actor)
@@ -129,24 +140,38 @@ static void on_written(struct actor *actor, const struct answer *answer)
 		close_it(actor);
 }
 
+/* A name was removed, or moved, perhaps over another one. */
 static void on_removed(struct actor *actor, const struct answer *answer)
 {
 	struct openers *openers = (struct openers *)actor->work;
 
-	if (answer->kind == ANSWER_DONE && answer->error == 0)
+	if (answer->kind == ANSWER_DONE && answer->error == 0 && answer->reply->victim.ino > 0)
 		mount_removed(actor->mount, answer->reply->victim.ino);
-	else if (answer->kind == ANSWER_DONE && answer->error != -ENOENT)
+	else if (answer->kind == ANSWER_DONE && answer->error != 0 && answer->error != -ENOENT)
 		work_expect(actor, answer, "a name cannot be removed");
 	else if (answer->kind == ANSWER_OPEN)
 		openers->has_open_removals = true;
 	work_finish(actor);
 }
 
-static void remove_it(struct actor *actor)
+static void remove_it(struct actor *actor, uint64_t name)
 {
 	const struct op op = {.kind = OP_UNLINK,
-		.remove = {.parent = actor->work->directory,
-			.name = slice_of(actor->name, strlen(actor->name)),
+		.remove = {.parent = place_of(actor, name), .name = name_of(actor, name), .hold = true}};
+
+	actor_call(actor, &op, NULL, on_removed);
+}
+
+static void move(struct actor *actor, uint64_t name)
+{
+	uint64_t other = (name + 1 + work_random(actor->work, NAMES - 1)) % NAMES;
+	struct slice from = name_of(actor, name);
+	char to[2] = {'p', (char)('0' + other)};
+	const struct op op = {.kind = OP_RENAME,
+		.rename = {.parent = place_of(actor, name),
+			.name = from,
+			.new_parent = place_of(actor, other),
+			.new_name = slice_of(to, sizeof to),
 			.hold = true}};
 
 	actor_call(actor, &op, NULL, on_removed);
@@ -165,7 +190,10 @@ static void on_made(struct actor *actor, const struct answer *answer)
 	}
 	nameless_end_making(actor->mount->nameless, (unsigned)actor->other);
 	if (answer->kind == ANSWER_DONE && answer->error == -EEXIST) {
-		remove_it(actor);
+		if (work_random(actor->work, 2) == 0)
+			move(actor, actor->value);
+		else
+			remove_it(actor, actor->value);
 		return;
 	}
 	work_expect(actor, answer, "a file cannot be made");
@@ -179,10 +207,9 @@ static void on_made(struct actor *actor, const struct answer *answer)
 
 static void make(struct actor *actor)
 {
-	const char *name = draw_name(actor);
 	const struct op op = {.kind = OP_MAKE,
-		.make = {.parent = actor->work->directory,
-			.name = slice_of(name, strlen(name)),
+		.make = {.parent = place_of(actor, actor->value),
+			.name = name_of(actor, actor->value),
 			.mode = S_IFREG | 0644,
 			.exclusive = true}};
 
@@ -216,10 +243,12 @@ static void begin(struct actor *actor)
 	const struct openers *openers = (const struct openers *)actor->work;
 
 	actor->session = client_session(actor->mount->client);
+	actor->value = work_random(actor->work, NAMES);
 	if (openers->made_count + 16 < MADE_MAX && work_random(actor->work, 2) == 0)
 		make(actor);
 	else
-		actor_lookup(actor, actor->work->directory, draw_name(actor), on_found);
+		actor_lookup(
+			actor, place_of(actor, actor->value), name_of(actor, actor->value).data, on_found);
 }
 
 /* ---- The work ---- */
@@ -228,7 +257,10 @@ static bool prepare(struct actor *actor, uint32_t step)
 {
 	if (step == 0)
 		work_make_directory(actor);
-	return step == 0;
+	else if (step <= PLACES)
+		work_make(actor, actor->work->directory, work_name(actor, 'd', step), S_IFDIR | 0755,
+			&((struct openers *)actor->work)->places[step - 1]);
+	return step <= PLACES;
 }
 
 static void on_left(struct actor *actor, const struct answer *answer)

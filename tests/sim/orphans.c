@@ -1,6 +1,7 @@
 /*
- * Orphans: files that are made, opened, removed, and still used. Such a file exists until its last close, or until its
- * mount's session has ended; some time later it is gone.
+ * Orphans: files that are made, opened, removed, and still used. Half of them are moved to another directory before that,
+ * perhaps of another region. Such a file exists until its last close, or until its mount's session has ended; some time
+ * later it is gone.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,10 +14,12 @@
 #include "tests/sim/violation.h"
 #include "tests/sim/work.h"
 
+#define PLACES	    2u
 #define ORPHANS_MAX 256u
 
 struct orphans {
 	struct work work;
+	uint64_t places[PLACES]; /* ino: where they are made, and where they are moved to */
 	uint64_t made; /* names */
 	uint64_t removed_count;
 	uint64_t removed[ORPHANS_MAX]; /* inos that have no name, and nobody is to hold at the end */
@@ -104,18 +107,50 @@ static void on_removed(struct actor *actor, const struct answer *answer)
 	actor_read_file(actor, actor->ino, on_read);
 }
 
-static void on_written(struct actor *actor, const struct answer *answer)
+static struct slice name_it(struct actor *actor)
 {
 	const char *name = work_name(actor, 'o', actor->value);
-	const struct op op = {.kind = OP_UNLINK,
-		.remove = {.parent = actor->work->directory,
-			.name = slice_of(name, strlen(name)),
-			.hold = true}};
 
+	return slice_of(name, strlen(name));
+}
+
+static void remove_from(struct actor *actor, uint64_t place)
+{
+	const struct op op = {
+		.kind = OP_UNLINK, .remove = {.parent = place, .name = name_it(actor), .hold = true}};
+
+	actor_call(actor, &op, NULL, on_removed);
+}
+
+static void on_moved(struct actor *actor, const struct answer *answer)
+{
+	if (is_lost(actor, answer, false))
+		return;
+	expect(actor, answer, 0, "cannot be moved");
+	remove_from(actor, ((const struct orphans *)actor->work)->places[1]);
+}
+
+static void move(struct actor *actor)
+{
+	const struct orphans *orphans = (const struct orphans *)actor->work;
+	const struct op op = {.kind = OP_RENAME,
+		.rename = {.parent = orphans->places[0],
+			.name = name_it(actor),
+			.new_parent = orphans->places[1],
+			.new_name = name_it(actor)}};
+
+	actor_call(actor, &op, NULL, on_moved);
+}
+
+static void on_written(struct actor *actor, const struct answer *answer)
+{
 	if (is_lost(actor, answer, false))
 		return;
 	expect(actor, answer, 0, "cannot be written");
-	actor_call(actor, &op, NULL, on_removed);
+	if (work_random(actor->work, 2) == 0)
+		move(actor);
+	else
+		remove_from(actor, ((const struct orphans *)actor->work)->places[0]);
 }
 
 static void on_made(struct actor *actor, const struct answer *answer)
@@ -133,7 +168,6 @@ static void begin(struct actor *actor)
 {
 	struct orphans *orphans = (struct orphans *)actor->work;
 	struct op op = {.kind = OP_MAKE, .make = {.mode = S_IFREG | 0644, .exclusive = true}};
-	const char *name;
 
 	if (orphans->made == ORPHANS_MAX) {
 		work_finish(actor);
@@ -141,9 +175,8 @@ static void begin(struct actor *actor)
 	}
 	actor->session = client_session(actor->mount->client);
 	actor->value = ++orphans->made;
-	name = work_name(actor, 'o', actor->value);
-	op.make.parent = actor->work->directory;
-	op.make.name = slice_of(name, strlen(name));
+	op.make.parent = orphans->places[0];
+	op.make.name = name_it(actor);
 	actor_call(actor, &op, NULL, on_made);
 }
 
@@ -153,7 +186,10 @@ static bool prepare(struct actor *actor, uint32_t step)
 {
 	if (step == 0)
 		work_make_directory(actor);
-	return step == 0;
+	else if (step <= PLACES)
+		work_make(actor, actor->work->directory, work_name(actor, 'p', step), S_IFDIR | 0755,
+			&((struct orphans *)actor->work)->places[step - 1]);
+	return step <= PLACES;
 }
 
 static void on_looked(struct actor *actor, const struct answer *answer)

@@ -15,6 +15,7 @@
 #define ACTORS_MAX	 6u /* of a mount */
 #define WATCH_EVERY	 (5 * SIM_MS)
 #define COMPARE_EVERY	 100u /* looks at leaders */
+#define SESSIONS_END	 (3 * (uint64_t)SIM_S) /* of sessions that were closed, in every region */
 #define SAFETY_TIME_MOST (120 * (uint64_t)SIM_S)
 
 struct run {
@@ -247,6 +248,7 @@ static void stop(struct run *run)
 	for (uint32_t i = 0; i < MOUNTS; i++)
 		mount_stop(&run->cluster.mounts[i]);
 	must(run, are_mounts_down, "the mounts have stopped");
+	run_until(run, SESSIONS_END, never);
 	run->cluster.rest_max = CLUSTER_NEVER - 1 - sim_time(run->cluster.world);
 	for (uint32_t i = 0; i < STORES; i++)
 		store_stop(&run->cluster.stores[i]);

@@ -5,7 +5,8 @@
  *  2. Safety: the actors do their operations under faults. In most seeds regions are split, from the beginning on.
  *  3. Liveness: all faults end; within a bound of virtual time every operation under way must be answered.
  *  4. The works read what is left through both mounts and check all answers; the replicas must have become equal.
- *  5. Everything stops in good order; fsck finds nothing on any disk, and no operation across regions left anything there.
+ *  5. Everything stops in good order; fsck finds nothing on any disk, and neither sessions nor operations across regions left anything
+ *     there.
  */
 #ifndef RAFTKV_TESTS_SIM_RUN_H
 #define RAFTKV_TESTS_SIM_RUN_H

@@ -11,8 +11,8 @@
 #include "proto/container.h"
 #include "store/rows/keys.h"
 
-#define LED_MAX	  64u
 #define FIRST_MAX 12u
+#define LED_TRIES 8u
 
 static uint64_t draw(struct splits *splits, uint64_t below)
 {
@@ -27,43 +27,6 @@ void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowe
 	splits->every = (50 * SIM_MS) << draw(splits, 7);
 	splits->first = draw(splits, 3) > 0 ? 1 + (uint32_t)draw(splits, FIRST_MAX) : 0;
 	splits->next = 0;
-}
-
-/* ---- Which region ---- */
-
-struct led {
-	struct store *store;
-	uint64_t region;
-};
-
-struct led_list {
-	struct store *store;
-	uint32_t count;
-	struct led led[LED_MAX];
-};
-
-static void take_led(void *argument, const struct region *region, uint64_t term)
-{
-	struct led_list *list = argument;
-
-	if (term > 0 && list->count < LED_MAX)
-		list->led[list->count++] = (struct led){.store = list->store, .region = region->id};
-}
-
-/* False: nobody leads anything. */
-static bool draw_led(struct splits *splits, struct led *led)
-{
-	struct led_list list = {0};
-
-	for (uint32_t i = 0; i < STORES; i++) {
-		list.store = &splits->cluster->stores[i];
-		if (store_is_well(list.store))
-			raftkv_each_region(store_raftkv(list.store), take_led, &list);
-	}
-	if (list.count == 0)
-		return false;
-	*led = list.led[draw(splits, list.count)];
-	return true;
 }
 
 /* ---- Where ---- */
@@ -99,10 +62,60 @@ static uint64_t draw_directory(struct splits *splits, struct kv_engine *kv, cons
 	return dirid;
 }
 
+/* The directory number of an intent's inode, or of a committed record's anchor, that the region has. */
+static uint64_t draw_unsettled(struct splits *splits, struct kv_engine *kv, uint64_t region)
+{
+	uint64_t dirid = FS_DIRID_END, count = 0;
+	struct kv_iterator *iterator;
+	struct key low, high;
+	int status;
+
+	key_row(&low, region, KEY_LOCAL, (struct slice){0});
+	key_row_bound(&high, region, KEY_LOCAL, (struct slice){0});
+	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
+		0);
+	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
+		status = kv->ops->next(iterator)) {
+		struct slice key, value;
+		struct attempt attempt;
+		uint32_t index;
+		uint64_t ino;
+
+		kv->ops->row(iterator, &key, &value);
+		key = key_row_inner(KEY_LOCAL, key);
+		if (fs_key_parse_committed(key, &attempt) == 0)
+			ino = attempt.anchor;
+		else if (fs_key_parse_intent(key, &ino, &attempt, &index) < 0)
+			continue;
+		if (fs_ino_dirid(ino) > 0 && draw(splits, ++count) == 0)
+			dirid = fs_ino_dirid(ino);
+	}
+	check(status == STATUS_NOT_FOUND);
+	kv->ops->iterator_free(kv, iterator);
+	return dirid;
+}
+
+/* At a moment: one that has something to be resolved, if a few tries find it. */
+static bool draw_led(struct splits *splits, struct cluster_led *led)
+{
+	bool is_at_moment = splits->cluster->split_moment.store < STORES;
+
+	for (uint32_t i = 0; i < LED_TRIES; i++) {
+		if (!cluster_draw_led(splits->cluster, led))
+			return false;
+		if (!is_at_moment || draw_unsettled(splits, splits->cluster->stores[led->store].kv_engine,
+					     led->region) < FS_DIRID_END)
+			break;
+	}
+	return true;
+}
+
 static uint64_t draw_dirid(struct splits *splits, const struct store *store, const struct region *range)
 {
-	uint64_t first, end, dirid = FS_DIRID_END;
+	uint64_t first, end, dirid = draw_unsettled(splits, store->kv_engine, range->id);
 
+	if (dirid < FS_DIRID_END)
+		return dirid;
 	if (draw(splits, 3) > 0)
 		dirid = draw_directory(splits, store->kv_engine, range);
 	if (dirid < FS_DIRID_END)
@@ -128,8 +141,9 @@ static void on_split(struct raftkv_split *split, int status)
 	free(asked);
 }
 
-static void ask(struct splits *splits, const struct led *led, struct slice key)
+static void ask(struct splits *splits, const struct cluster_led *led, struct slice key)
 {
+	const struct store *store = &splits->cluster->stores[led->store];
 	struct asked *asked = calloc(1, sizeof *asked);
 
 	check(asked);
@@ -137,22 +151,26 @@ static void ask(struct splits *splits, const struct led *led, struct slice key)
 	asked->split = (struct raftkv_split){.region = led->region,
 		.new_region = region_id_drawn(++splits->asked),
 		.key = buf_copy(key.data, key.size),
-		.loop = led->store->loops[0],
+		.loop = store->loops[0],
 		.done = on_split};
 	check(asked->split.key);
-	raftkv_split(store_raftkv(led->store), &asked->split);
+	raftkv_split(store_raftkv(store), &asked->split);
 	buf_unref(asked->split.key);
 }
 
 void splits_ask(struct splits *splits)
 {
 	struct region range = {0};
-	struct led led;
+	const struct store *store;
+	struct cluster_led led;
 	uint64_t dirid;
 
-	if (!draw_led(splits, &led) || raftkv_region_range(store_raftkv(led.store), led.region, &range) < 0)
+	if (!draw_led(splits, &led))
 		return;
-	dirid = draw_dirid(splits, led.store, &range);
+	store = &splits->cluster->stores[led.store];
+	if (raftkv_region_range(store_raftkv(store), led.region, &range) < 0)
+		return;
+	dirid = draw_dirid(splits, store, &range);
 	if (dirid > 0) {
 		struct fs_key key = fs_split_key_of_dirid(dirid);
 
@@ -164,9 +182,10 @@ void splits_ask(struct splits *splits)
 
 uint64_t splits_step(struct splits *splits)
 {
-	uint64_t now = sim_time(splits->cluster->world);
+	struct cluster *cluster = splits->cluster;
+	uint64_t now = sim_time(cluster->world);
 
-	if (splits->next > now)
+	if (!moment_is_due(&cluster->split_moment, cluster->stores, &splits->next))
 		return splits->next;
 	splits_ask(splits);
 	splits->next = splits->asked < SPLITS_MAX ? now + 1 + draw(splits, 2 * splits->every) : CLUSTER_NEVER;

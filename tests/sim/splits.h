@@ -1,7 +1,7 @@
 /*
  * splits.h: splits regions while a run goes on. Each seed chooses whether it does so, and how often; and how many it has
  * before the actors begin, so that those that are fast meet several regions, too. A region is split at a directory that it
- * has, or anywhere.
+ * has, or anywhere; or, at a step of an operation across regions, between its intents.
  */
 #ifndef RAFTKV_TESTS_SIM_SPLITS_H
 #define RAFTKV_TESTS_SIM_SPLITS_H

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/check.h"
 #include "proto/container.h"
+#include "proto/status.h"
 #include "store/log/raft_log_engine.h"
 #include "tests/sim/violation.h"
 
@@ -56,7 +58,10 @@ static void print_line(void *argument, enum log_level level, const char *line)
 {
 	struct store *store = argument;
 
-	if (!is_dead(store))
+	/* Whoever sends here is this program, too. */
+	if (!is_dead(store) && level >= LOG_WARN && strstr(line, status_name(STATUS_MALFORMED)))
+		violation("store %u gets what it cannot read: %s", store->number, line);
+	if (!is_dead(store) && store->is_verbose)
 		printf("%12.6f store %u: %s %s\n", (double)sim_time(store->world) / SIM_S, store->number,
 			log_level_name(level), line);
 }
@@ -117,7 +122,7 @@ void store_init(struct store *store, struct sim_world *world, uint32_t number, b
 	kv = kv_options(store, kv_seed);
 	store->kv = sim_kv_new(&kv);
 	store->logger = (struct logger){
-		.level = is_verbose ? LOG_INFO : LOG_NONE, .write = print_line, .argument = store};
+		.level = is_verbose ? LOG_INFO : LOG_WARN, .write = print_line, .argument = store};
 	init_config(store);
 }
 
@@ -151,6 +156,7 @@ int store_start(struct store *store, struct status *status)
 	int code;
 
 	check(store->state == STORE_DOWN);
+	store->began = sim_time(store->world);
 	store->env = options.env = sim_node_start(store->node);
 	/* What was on its way when the last process died stays there. */
 	store->starting = store->stopping = (struct env_mail){0};

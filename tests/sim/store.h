@@ -51,6 +51,7 @@ struct store {
 	/* Of the process that runs. */
 	enum store_phase state;
 	uint64_t incarnation; /* also of the one before; 0: none has opened this disk */
+	uint64_t began; /* world time */
 	struct env *env;
 	struct env_loop *loops[STORE_LOOPS];
 	const struct log_engine_ops *log_ops_below;

@@ -151,12 +151,13 @@ check_health() {
 
 # ---- The cluster ----
 
+label_of() { echo "zone=z$((($1 - 1) % LABELS + 1))"; }
 start() {
 	if [ "$1" -le 3 ]; then
-		store_up "$1" --server.labels="zone=z$((($1 - 1) % LABELS + 1))"
+		store_up "$1" --server.labels="$(label_of "$1")"
 	else
 		raftkvd_up "$1" --data "$WORK/store$1" --listen "${ADDRESS[$1]}" --join "$first" \
-			--server.labels="zone=z$((($1 - 1) % LABELS + 1))"
+			--server.labels="$(label_of "$1")"
 	fi
 }
 first=${ADDRESS[1]},${ADDRESS[2]},${ADDRESS[3]}
@@ -185,29 +186,31 @@ check_stores "at rest" restart
 rm -f "$WORK/enough"
 python3 tests/torture/tree.py change "$WORK/enough" "$WORK/changes" $(roots) >&"$CASE_OUTPUT" &
 changer=$!
-zone_of() { jq -r --arg n "$1" '.stores[] | select(.id == ($n | tonumber)).labels' "$WORK/status"; }
-# Of the zones that have lost no store yet, the store with the most replicas.
+# The store with the most replicas, in a zone that has lost none of these stores.
 next_victim() {
-	jq -r --arg gone "$*" '($gone | split(" ") | map(tonumber)) as $gone | [.stores[] | select(.id | IN($gone[])).labels] as $zones |
-		[.stores[] | select(.alive and .state == "up" and (.labels | IN($zones[]) | not))] | max_by(.replicas).id' "$WORK/status"
+	jq -r --arg gone "$*" --argjson zones "$LABELS" '($gone | split(" ") | map((tonumber - 1) % $zones)) as $lost |
+		[.stores[] | select(.alive and .state == "up" and ((.id - 1) % $zones | IN($lost[]) | not))] | max_by(.replicas).id' \
+		"$WORK/status"
 }
+is_silent() { status_is "[.stores[] | select(.id == $1).alive] == [false]"; }
 die() {
 	local begin=$SECONDS
 	store_kill "$1"
+	await 60 is_silent "$1"
 	await $SETTLE_S are_placed
-	say "store $1 ($2) was killed: all has three replicas again after $((SECONDS - begin)) s"
+	say "store $1 ($(label_of "$1")$2) was killed: all has three replicas again after $((SECONDS - begin)) s"
 	settle "without store $1"
 	check_even "without store $1"
 }
 await 60 status
 first_dead=$(jq .coordinator "$WORK/status")
-die "$first_dead" "$(zone_of "$first_dead"), which coordinated"
+die "$first_dead" ', which coordinated'
 second_dead=$(next_victim "$first_dead")
-die "$second_dead" "$(zone_of "$second_dead")"
+die "$second_dead" ''
 drained=$(next_victim "$first_dead" "$second_dead")
 begin=$SECONDS
 "$raftkv" store drain --wait "$drained" "$any" >"$WORK/out" 2>&1 || fail "the drain: $(cat "$WORK/out")"
-say "store $drained ($(zone_of "$drained")) is drained after $((SECONDS - begin)) s"
+say "store $drained ($(label_of "$drained")) is drained after $((SECONDS - begin)) s"
 settle "drained"
 check_even "drained"
 

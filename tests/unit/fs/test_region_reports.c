@@ -143,6 +143,40 @@ static void what_has_changed_is_told_until_it_is_taken(void **state)
 	stage_end(&stage);
 }
 
+/* What others lead now, or what has no replica here any more, and what comes in its place. */
+static void regions_that_go_are_not_told(void **state)
+{
+	struct region_reports_page page;
+	struct stage stage;
+
+	(void)state;
+	stage_begin(&stage);
+	fake_raftkv_set_regions(stage.raftkv, stage.regions, REGIONS - 9);
+	do
+		page = tell(&stage, 3);
+	while (page.has_more);
+	fake_raftkv_set_regions(stage.raftkv, stage.regions + 9, REGIONS - 9); /* nine go, nine come */
+	page = prepare(&stage, 3);
+	for (uint32_t i = 0; i < 9; i++) {
+		assert_false(has_region(&page, stage.regions[i].id));
+		assert_true(has_region(&page, stage.regions[REGIONS - 1 - i].id));
+	}
+	assert_in_range(page.count, 9, 9 + REGION_REPORTS_AGAIN);
+	region_reports_end(stage.reports, true);
+	for (uint32_t i = 0; i < REGIONS / REGION_REPORTS_AGAIN + 1; i++) {
+		page = tell(&stage, 3);
+		assert_int_equal(page.count, REGION_REPORTS_AGAIN);
+		for (uint32_t k = 0; k < 9; k++)
+			assert_false(has_region(&page, stage.regions[k].id));
+	}
+	fake_raftkv_set_regions(stage.raftkv, stage.regions, REGIONS); /* they come back as they were */
+	page = prepare(&stage, 3);
+	for (uint32_t i = 0; i < 9; i++)
+		assert_true(has_region(&page, stage.regions[i].id));
+	region_reports_end(stage.reports, true);
+	stage_end(&stage);
+}
+
 static void a_first_page_that_is_lost_comes_again(void **state)
 {
 	struct region_reports_page page;
@@ -205,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_regions_are_told_to_each_new_coordinator),
 		cmocka_unit_test(what_has_changed_is_told_until_it_is_taken),
+		cmocka_unit_test(regions_that_go_are_not_told),
 		cmocka_unit_test(a_first_page_that_is_lost_comes_again),
 		cmocka_unit_test(reports_arrive_as_they_were_sent),
 	};

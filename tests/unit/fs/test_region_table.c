@@ -334,6 +334,42 @@ static void a_region_takes_few_bytes(void **state)
 	table_free(table);
 }
 
+static void what_is_told_again_is_no_change(void **state)
+{
+	struct region_table *table = table_new();
+	uint64_t version = table->version;
+	struct given given;
+
+	(void)state;
+	take(table, give(&given, 9, 3, REGION_PEERS_MAX));
+	assert_true(table->version > version);
+	version = table->version;
+	region_table_begin_report(table, 3);
+	take(table, &given.report);
+	region_table_end_report(table, 3);
+	assert_int_equal(table->version, version);
+	for (int i = 0; i < 6; i++) {
+		given.report.term += i == 0;
+		given.report.epoch.conf_version += i == 1;
+		given.report.bytes += i == 2;
+		given.report.cpu_us += i == 3;
+		given.replicas[2].flags ^= i == 4 ? REGION_REPLICA_IS_DOWN : 0;
+		given.report.leader += i == 5;
+		take(table, &given.report);
+		assert_true(table->version > version);
+		version = table->version;
+		take(table, &given.report);
+		assert_int_equal(table->version, version);
+	}
+	region_table_begin_report(table, 4);
+	region_table_end_report(table, 4); /* it does not lead the region any more */
+	assert_true(table->version > version);
+	version = table->version;
+	region_table_remove(table, 9);
+	assert_true(table->version > version);
+	table_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +379,7 @@ int main(void)
 		cmocka_unit_test(a_full_report_names_all),
 		cmocka_unit_test(stores_that_are_gone_make_room),
 		cmocka_unit_test(sums_are_those_of_a_recount),
+		cmocka_unit_test(what_is_told_again_is_no_change),
 		cmocka_unit_test(a_region_takes_few_bytes),
 	};
 

@@ -39,12 +39,17 @@ struct fixture {
 	struct transactions *transactions;
 	uint64_t terms[3]; /* of this store in each region; 0: others lead it */
 	struct memory_view *rows[3];
+	uint64_t looks; /* calls of raftkv_each_changed_region */
+	uint64_t changed[3]; /* the number of the call that is to see each region's last change, */
+	uint64_t seen_terms[3]; /* and the term that the last one has seen */
+	uint32_t unreadable; /* so many snapshots fail */
 	struct raftkv_write *writes[MANY]; /* in the store */
 	uint32_t write_count;
 	struct raftkv_read *read; /* that waits for a snapshot */
 	struct cluster_request *requests[MANY]; /* at the peers */
 	uint32_t request_count;
 	uint32_t snapshots;
+	uint32_t scans; /* snapshots of the sweeper's */
 	struct change changes[CHANGES_MAX];
 	bool is_stopped;
 };
@@ -101,6 +106,11 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 
 int raftkv_stale_snapshot(struct raftkv *raftkv, uint64_t region, struct raftkv_snapshot **snapshot)
 {
+	if (of(raftkv)->unreadable > 0) {
+		of(raftkv)->unreadable--;
+		return -ENOMEM;
+	}
+	of(raftkv)->scans++;
 	*snapshot = make_snapshot(of(raftkv), region);
 	return 0;
 }
@@ -119,11 +129,28 @@ void raftkv_snapshot_free(struct raftkv_snapshot *snapshot)
 	free(snapshot);
 }
 
-void raftkv_each_region(struct raftkv *raftkv,
+/* Rows or leader of the region have changed. */
+static void note_change(struct fixture *fixture, uint64_t region)
+{
+	fixture->changed[region] = fixture->looks + 1;
+}
+
+uint64_t raftkv_each_changed_region(struct raftkv *raftkv, uint64_t since,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
 {
+	struct fixture *fixture = of(raftkv);
+
+	for (uint64_t id = 1; id <= 2; id++) {
+		if (fixture->terms[id] != fixture->seen_terms[id])
+			note_change(fixture, id);
+		fixture->seen_terms[id] = fixture->terms[id];
+	}
+	fixture->looks++;
 	for (uint64_t id = 1; id <= 2; id++)
-		each(argument, &(struct region){.id = id}, of(raftkv)->terms[id]);
+		if (fixture->changed[id] > since)
+			each(argument, &(struct region){.id = id, .epoch = {.version = 3}},
+				fixture->terms[id]);
+	return fixture->looks;
 }
 
 void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
@@ -362,6 +389,7 @@ static void put_committed(
 	intent_place_encode(&places[1], &list);
 	committed_record_encode(writer_written(&list), &row);
 	memory_view_put(fixture->rows[1], KEY_LOCAL, fs_key_slice(&key), writer_written(&row));
+	note_change(fixture, 1);
 	writer_close(&list);
 	writer_close(&row);
 }
@@ -378,6 +406,7 @@ static void put_intent(struct fixture *fixture, const struct attempt *attempt)
 
 	assert_int_equal(intent_record_encode(&record, &row), 0);
 	memory_view_put(fixture->rows[1], KEY_LOCAL, fs_key_slice(&key), writer_written(&row));
+	note_change(fixture, 1);
 	writer_close(&row);
 }
 
@@ -385,6 +414,7 @@ static void clear_rows(struct fixture *fixture)
 {
 	memory_view_free(fixture->rows[1]);
 	fixture->rows[1] = memory_view_new();
+	note_change(fixture, 1);
 }
 
 static bool has_looked(void *argument)
@@ -1029,6 +1059,63 @@ static void a_record_is_deleted_after_all_intents_alone(void **state)
 	assert_int_equal(verdict_of(fixture, &earlier), ATTEMPT_IS_OVER);
 }
 
+/* Those of regions that are read, in so many rounds. */
+static uint32_t scans_of_rounds(struct fixture *fixture, uint32_t rounds)
+{
+	uint32_t before = fixture->scans;
+
+	run_for(fixture, rounds * SWEEP_MS * (uint64_t)SIM_MS);
+	return fixture->scans - before;
+}
+
+static void an_idle_region_is_not_read(void **state)
+{
+	struct fixture *fixture = *state;
+
+	run_for(fixture, SIM_S);
+	assert_int_equal(fixture->scans, 1);
+	assert_int_equal(scans_of_rounds(fixture, 10), 0);
+	note_change(fixture, 1);
+	assert_int_equal(scans_of_rounds(fixture, 10), 1);
+	fixture->terms[2] = 9;
+	assert_int_equal(scans_of_rounds(fixture, 10), 1);
+	fixture->terms[2] = 0;
+	assert_int_equal(scans_of_rounds(fixture, 10), 0);
+}
+
+static void a_region_with_something_left_is_read_in_each_round(void **state)
+{
+	struct fixture *fixture = *state;
+
+	run_for(fixture, SIM_S);
+	put_intent(fixture, &foreign);
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_int_equal(scans_of_rounds(fixture, 1), 1);
+		if (fixture->request_count > 0)
+			end_question_of_attempt(fixture, &foreign, ATTEMPT_IS_PENDING);
+	}
+	fixture->terms[1] = 0;
+	assert_int_equal(scans_of_rounds(fixture, 5), 0);
+	fixture->terms[1] = 5;
+	assert_int_equal(scans_of_rounds(fixture, 5), 5);
+	end_question_of_attempt(fixture, &foreign, ATTEMPT_IS_PENDING);
+	clear_rows(fixture);
+	assert_int_equal(scans_of_rounds(fixture, 10), 1);
+	assert_int_equal(fixture->request_count, 0);
+}
+
+static void a_region_that_cannot_be_read_is_tried_again(void **state)
+{
+	struct fixture *fixture = *state;
+
+	run_for(fixture, SIM_S);
+	fixture->unreadable = 3;
+	note_change(fixture, 1);
+	assert_int_equal(scans_of_rounds(fixture, 3), 0);
+	assert_int_equal(fixture->unreadable, 0);
+	assert_int_equal(scans_of_rounds(fixture, 5), 1);
+}
+
 /* ---- Life ---- */
 
 static void stop(struct fixture *fixture);
@@ -1145,6 +1232,9 @@ int main(void)
 		TEST(what_is_in_the_way_is_asked_about_soon),
 		TEST(a_pending_attempt_keeps_its_intents),
 		TEST(a_record_is_deleted_after_all_intents_alone),
+		TEST(an_idle_region_is_not_read),
+		TEST(a_region_with_something_left_is_read_in_each_round),
+		TEST(a_region_that_cannot_be_read_is_tried_again),
 		TEST(a_stop_ends_changes_wherever_they_are),
 	};
 

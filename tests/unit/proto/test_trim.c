@@ -32,20 +32,30 @@ static size_t resident(void)
 	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void allocate(void)
+static void allocate_some(size_t count)
 {
-	for (size_t i = 0; i < PIECES; i++) {
+	for (size_t i = 0; i < count; i++) {
 		pieces[i] = malloc(PIECE_SIZE);
 		assert_non_null(pieces[i]);
 		memset(pieces[i], 1, PIECE_SIZE);
 	}
 }
 
+static void allocate(void)
+{
+	allocate_some(PIECES);
+}
+
 /* The last one stays allocated and pins the end of the heap. */
+static void release_some(size_t count)
+{
+	for (size_t i = 0; i < count - 1; i++)
+		free(pieces[i]);
+}
+
 static void release(void)
 {
-	for (size_t i = 0; i < PIECES - 1; i++)
-		free(pieces[i]);
+	release_some(PIECES);
 }
 
 static void what_stays_free_goes_back(void **state)
@@ -67,6 +77,29 @@ static void what_stays_free_goes_back(void **state)
 	assert_false(trim_look(&trim)); /* there is nothing more to return */
 	assert_false(trim_look(&trim));
 	free(pieces[PIECES - 1]);
+}
+
+/* Less than what a busy process gives back. */
+static void an_idle_process_gives_back_more(void **state)
+{
+	const size_t count = (TRIM_SIZE_MIN / 2) / PIECE_SIZE;
+	struct trim_state trim = {0};
+	size_t before;
+
+	(void)state;
+	if (IS_SANITIZED)
+		skip();
+	allocate_some(count);
+	assert_false(trim_look(&trim));
+	release_some(count);
+	before = resident();
+	for (uint32_t i = 0; i < TRIM_CALM_LOOKS; i++) /* the first of them sees that it has changed */
+		assert_false(trim_look(&trim));
+	assert_true(trim_look(&trim));
+	assert_true(before - resident() > count * PIECE_SIZE / 2);
+	for (uint32_t i = 0; i < 2 * TRIM_CALM_LOOKS; i++)
+		assert_false(trim_look(&trim)); /* there is nothing more to return */
+	free(pieces[count - 1]);
 }
 
 static void what_is_used_again_stays(void **state)
@@ -99,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_stays_free_goes_back),
+		cmocka_unit_test(an_idle_process_gives_back_more),
 		cmocka_unit_test(what_is_used_again_stays),
 		cmocka_unit_test(thread_starts_and_stops),
 	};

@@ -127,6 +127,67 @@ static void regions_sleep_each_for_itself(void **state)
 	sim_cluster_close(&cluster);
 }
 
+/* ---- What has changed ------------------------------------------------------------------------------------------- */
+
+struct changed {
+	uint32_t count;
+	uint64_t region, term; /* of the last one */
+};
+
+static void note_changed(void *argument, const struct region *region, uint64_t term)
+{
+	struct changed *changed = argument;
+
+	changed->count++;
+	changed->region = region->id;
+	changed->term = term;
+}
+
+/* The regions at the store that have changed since the last call. */
+static struct changed look(struct sim_cluster *cluster, uint32_t store, uint64_t *since)
+{
+	struct changed changed = {0};
+
+	*since = raftkv_each_changed_region(
+		sim_cluster_store(cluster, store)->raftkv, *since, note_changed, &changed);
+	return changed;
+}
+
+static void expect_one_changed(
+	struct sim_cluster *cluster, uint64_t since[4], uint64_t region, uint32_t leader)
+{
+	for (uint32_t store = 1; store <= 3; store++) {
+		struct changed changed = look(cluster, store, &since[store]);
+
+		assert_int_equal(changed.count, 1);
+		assert_int_equal(changed.region, region);
+		assert_int_equal(changed.term > 0, store == leader);
+	}
+}
+
+static void a_region_that_is_written_or_led_anew_has_changed(void **state)
+{
+	struct sim_cluster cluster;
+	uint64_t since[4] = {0};
+
+	(void)state;
+	begin_asleep(&cluster, 3);
+	sim_cluster_split(&cluster, "m", 2);
+	await_sleep(&cluster, 2);
+	for (uint32_t store = 1; store <= 3; store++)
+		assert_int_equal(look(&cluster, store, &since[store]).count, 2);
+	sim_cluster_run(&cluster, 60 * (uint64_t)SIM_S);
+	for (uint32_t store = 1; store <= 3; store++)
+		assert_int_equal(look(&cluster, store, &since[store]).count, 0);
+	sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+	await_sleep(&cluster, 2);
+	expect_one_changed(&cluster, since, 1, 1);
+	sim_cluster_lead_from(&cluster, 1, 2);
+	await_sleep(&cluster, 2);
+	expect_one_changed(&cluster, since, 1, 2);
+	sim_cluster_close(&cluster);
+}
+
 /* The leader's lease lasts while somebody reads. */
 static void readers_keep_it_awake(void **state)
 {
@@ -472,6 +533,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_region_says_nothing),
 		cmocka_unit_test(regions_sleep_each_for_itself),
+		cmocka_unit_test(a_region_that_is_written_or_led_anew_has_changed),
 		cmocka_unit_test(readers_keep_it_awake),
 		cmocka_unit_test(it_may_be_turned_off),
 		cmocka_unit_test(leader_that_sleeps_has_no_lease),

@@ -238,6 +238,84 @@ static void ranges_are_split_many_times(void **state)
 	}
 }
 
+/* ---- Changes ---- */
+
+struct seen {
+	uint32_t count;
+	uint64_t sum; /* of the regions */
+};
+
+static void see(void *argument, struct route *route)
+{
+	struct seen *seen = argument;
+
+	seen->count++;
+	seen->sum += route->region;
+}
+
+/* A look finds `count` regions whose numbers have that sum. */
+static uint64_t expect_changed(struct fixture *fixture, uint64_t since, uint32_t count, uint64_t sum)
+{
+	struct seen seen = {0};
+	uint64_t next = router_look_changed(&fixture->router, since, see, &seen);
+
+	assert_int_equal(seen.count, count);
+	assert_int_equal(seen.sum, sum);
+	assert_true(next > since);
+	return next;
+}
+
+static void change(struct fixture *fixture, uint64_t region)
+{
+	router_set_epoch(&fixture->router, router_find(&fixture->router, region),
+		(struct region_epoch){.version = region, .conf_version = 7});
+}
+
+static void a_look_finds_what_has_changed_since(void **state)
+{
+	const uint64_t all = (uint64_t)REGIONS * (REGIONS + 1) / 2;
+	struct fixture *fixture = *state;
+	uint64_t next;
+
+	next = expect_changed(fixture, 0, 0, 0);
+	add_all(fixture);
+	next = expect_changed(fixture, next, REGIONS, all);
+	next = expect_changed(fixture, next, 0, 0);
+	for (uint64_t region = 1; region <= REGIONS; region++) {
+		change(fixture, region);
+		change(fixture, region % 3 + 1); /* again and again */
+		change(fixture, region);
+		next = expect_changed(fixture, next, region > 3 || region % 3 + 1 != region ? 2 : 1,
+			region + (region % 3 + 1 == region ? 0 : region % 3 + 1));
+	}
+	router_remove(&fixture->router, router_find(&fixture->router, 9));
+	next = expect_changed(fixture, next, 1, 9);
+	expect_changed(fixture, next, 0, 0);
+	expect_changed(fixture, 0, REGIONS, all);
+}
+
+/* Each has its own pace. */
+static void looks_do_not_disturb_each_other(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t often, now_and_then, sum = 0;
+
+	add_all(fixture);
+	often = now_and_then = expect_changed(fixture, 0, REGIONS, (uint64_t)REGIONS * (REGIONS + 1) / 2);
+	for (uint32_t i = 1; i <= 500; i++) {
+		uint32_t fresh = (i - 1) % 100 + 1;
+
+		change(fixture, i);
+		change(fixture, 1);
+		sum += i;
+		often = expect_changed(fixture, often, i == 1 ? 1 : 2, i == 1 ? 1 : i + 1);
+		if (fresh < 100)
+			continue;
+		now_and_then = expect_changed(fixture, now_and_then, i == 100 ? 100 : 101, sum + (i > 100));
+		sum = 0;
+	}
+}
+
 static bool covers(uint32_t from, uint32_t to, uint32_t other_from, uint32_t other_to)
 {
 	struct region region = region_of(5, from, to), other = region_of(6, other_from, other_to);
@@ -274,6 +352,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ranges_come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(split_places_both_halves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ranges_are_split_many_times, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_look_finds_what_has_changed_since, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(looks_do_not_disturb_each_other, set_up, tear_down),
 		cmocka_unit_test(range_covers_what_lies_in_it),
 	};
 

@@ -1,0 +1,58 @@
+/* When a store flushes (store/flush/kv_flush.h). */
+#include <stdatomic.h>
+
+#include "store/peer/store.h"
+#include "tests/lib/sim_cluster.h"
+#include "tests/lib/test.h"
+#include "tests/lib/test_evaluator.h"
+
+static struct kv_flush *flush_of(struct sim_cluster *cluster)
+{
+	return &sim_cluster_store(cluster, 1)->raftkv->flush;
+}
+
+static uint64_t count_rounds(struct sim_cluster *cluster)
+{
+	return atomic_load(&flush_of(cluster)->rounds);
+}
+
+static void begin_round(struct sim_cluster *cluster)
+{
+	kv_flush_request(flush_of(cluster));
+	while (!flush_of(cluster)->is_running)
+		sim_cluster_run(cluster, SIM_MS / 100);
+}
+
+/* A round that was asked for while another one ran begins as soon as any: not at the next tick of the flush's clock, which
+ * is a second, because requests may wait for it (is_throttling). */
+static void request_in_a_round_is_heard(void **state)
+{
+	struct sim_cluster cluster;
+	uint64_t rounds;
+
+	(void)state;
+	sim_cluster_init(&cluster, 1, 1, 0);
+	sim_cluster_open_all(&cluster);
+	sim_cluster_await_leader(&cluster);
+	for (int i = 0; i < 20; i++) {
+		sim_cluster_write(&cluster, test_op_put("row", "value"), NULL);
+		begin_round(&cluster);
+		kv_flush_request(flush_of(&cluster));
+		rounds = count_rounds(&cluster);
+		while (count_rounds(&cluster) == rounds)
+			sim_cluster_run(&cluster, SIM_MS / 100);
+		sim_cluster_run(&cluster, 150 * SIM_MS);
+		assert_true(flush_of(&cluster)->is_running || count_rounds(&cluster) == rounds + 2);
+		sim_cluster_run(&cluster, (uint64_t)(i + 1) * 37 * SIM_MS);
+	}
+	sim_cluster_close(&cluster);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(request_in_a_round_is_heard),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
