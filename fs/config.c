@@ -98,6 +98,8 @@ static const struct config_rule rules[] = {
 		"Regions that a new cluster begins with, the same number on each of its first stores."},
 	{"server", "region_split_bytes", KIND_BYTES, SERVER(region_split_size), 0, TIB, "8589934592",
 		"A region that holds more is split; 0: none is."},
+	{"server", "region_split_load", KIND_COUNT, SERVER(region_split_load), 0, 1000, "50",
+		"A region whose requests take more percent of a core is split; 0: none is."},
 	{"server", "metrics", KIND_TEXT, SERVER(metrics), 0, 0, "",
 		"Where raftkvd serves stats over HTTP: unix:/path or host:port."},
 	{"mount", "lanes", KIND_COUNT, offsetof(struct config, lanes), 0, 4, "0",

@@ -35,6 +35,7 @@ struct config_server {
 	uint32_t store_moves; /* coordinator_options.store_moves */
 	char *labels; /* labels.h */
 	uint64_t region_split_size; /* bytes: a larger region is split; 0: none is */
+	uint32_t region_split_load; /* percent of a core: a busier region is split; 0: none is */
 	uint32_t initial_regions; /* that a new cluster begins with, at most SERVER_INITIAL_REGIONS_MAX */
 	bool is_insecure; /* may listen on a port: anyone who reaches it has root's rights on the files */
 };

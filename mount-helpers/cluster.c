@@ -288,6 +288,8 @@ static void fill_request(struct admin_request *change, Raftkv__AdminRequest *req
 	request->setting = change->setting;
 	request->is_set = change->is_set;
 	request->value = change->value;
+	request->regions = (uint64_t *)(uintptr_t)change->regions;
+	request->n_regions = change->region_count;
 }
 
 static void take_split(struct admin_request *change, const Raftkv__AdminReply *reply)

@@ -11,6 +11,7 @@
 #define SPACE_LOW_PERCENT    5
 #define SPACE_SCARCE_PERCENT 15
 #define EXCESS_AGE_S	     1800u
+#define US_A_PERCENT	     10000u /* microseconds of CPU per second, of a core */
 #define INTENT_AGE_MS	     5000u
 #define BEHIND_COUNT	     4096 /* entries by which a current replica may be behind */
 
@@ -97,6 +98,20 @@ static void judge_stuck(struct judging *judging, const Raftkv__OverviewStore *st
 		stats->stuck_region, size_text(stats->stuck_size, size), stats->stuck_dirid);
 }
 
+static void judge_busy(struct judging *judging, const Raftkv__OverviewStore *store)
+{
+	const Raftkv__StoreStats *stats = store->stats;
+
+	if (!stats || stats->busy_region == 0 || !store->is_alive)
+		return;
+	complain(judging, "RKV116",
+		"spread what is asked for over several directories: a region is split between directories "
+		"alone",
+		"region %" PRIu64 " takes %u %% of a core, most of it under dirid:0x%" PRIx64
+		", and cannot be split",
+		stats->busy_region, stats->busy_cpu_us / US_A_PERCENT, stats->busy_dirid);
+}
+
 static bool is_roomy(const Raftkv__StoreStats *stats, uint32_t percent)
 {
 	return stats->space_available >= stats->space_total / 100 * percent;
@@ -141,6 +156,7 @@ static void judge_store(struct judging *judging, const Raftkv__OverviewStore *st
 			"%" PRIu64 " %% of the disk of store %" PRIu64 " is in use",
 			100 - stats->space_available / (stats->space_total / 100), store->store);
 	judge_stuck(judging, store);
+	judge_busy(judging, store);
 }
 
 static bool is_of_another_version(const Raftkv__OverviewReply *overview, const Raftkv__OverviewStore **other)

@@ -7,6 +7,7 @@
 #include "mount-helpers/size_text.h"
 
 #define ADDRESS_WIDTH_MIN 24u
+#define US_A_PERCENT	  1e4 /* microseconds of CPU per second */
 #define KEY_TEXT_SIZE	  64
 #define LINES_MAX	  100u /* regions that are listed */
 #define LINES_WORST	  20u /* regions on one screen */
@@ -73,6 +74,22 @@ uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t stor
 	return count;
 }
 
+uint64_t view_sum_load(const Raftkv__OverviewReply *overview, uint64_t store)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < overview->n_regions; i++)
+		if (view_leader_store(overview->regions[i]) == store)
+			sum += overview->regions[i]->cpu_us;
+	return sum;
+}
+
+/* Percent of a core. */
+static double percent(uint64_t cpu_us)
+{
+	return (double)cpu_us / US_A_PERCENT;
+}
+
 /* ---- Stores ---- */
 
 int view_address_width(const Raftkv__OverviewReply *overview)
@@ -94,17 +111,18 @@ static void print_store(const Raftkv__OverviewReply *overview, const Raftkv__Ove
 		strcpy(alive, "not heard");
 	else if (!store->is_alive)
 		snprintf(alive, sizeof alive, "no, %" PRIu64 " s", store->silent_ms / 1000);
-	printf("%5" PRIu64 "  %-*s %-9s %-11s %8u %8u  %-10s %s\n", store->store,
+	printf("%5" PRIu64 "  %-*s %-9s %-11s %8u %8u %6.1f%%  %-10s %s\n", store->store,
 		view_address_width(overview), store->address, view_store_state(store->state), alive,
 		store->replicas, view_count_leaders(overview, store->store),
+		percent(view_sum_load(overview, store->store)),
 		stats && stats->space_total > 0 ? size_text(stats->space_available, room) : "-",
 		*store->version ? store->version : "-");
 }
 
 static void print_stores(const Raftkv__OverviewReply *overview)
 {
-	printf("%5s  %-*s %-9s %-11s %8s %8s  %-10s %s\n", "store", view_address_width(overview), "address",
-		"state", "alive", "replicas", "leaders", "disk free", "version");
+	printf("%5s  %-*s %-9s %-11s %8s %8s %7s  %-10s %s\n", "store", view_address_width(overview),
+		"address", "state", "alive", "replicas", "leaders", "load", "disk free", "version");
 	for (size_t i = 0; i < overview->n_stores; i++)
 		print_store(overview, overview->stores[i]);
 }
@@ -142,6 +160,7 @@ static void write_stores(struct json *json, const char *key, const Raftkv__Overv
 		json_number(json, "replicas", store->replicas);
 		json_number(json, "leaders", view_count_leaders(overview, store->store));
 		json_number(json, "region_bytes", store->region_bytes);
+		json_number(json, "cpu_us_per_second", view_sum_load(overview, store->store));
 		json_string(json, "version", store->version);
 		json_string(json, "labels", store->labels);
 		write_stats(json, store->stats);
@@ -156,9 +175,10 @@ static void print_region(const Raftkv__OverviewRegion *region)
 {
 	char from[KEY_TEXT_SIZE], to[KEY_TEXT_SIZE];
 
-	printf("%8" PRIu64 "  %-20s  %-20s  %7" PRIu64 "  %12" PRIu64 "  %6" PRIu64 " ", region->region,
-		key_text(&region->start, from), key_text(&region->end, to), region->epoch->version,
-		region->epoch->conf_version, view_leader_store(region));
+	printf("%8" PRIu64 "  %-20s  %-20s  %7" PRIu64 "  %12" PRIu64 "  %6.1f%%  %6" PRIu64 " ",
+		region->region, key_text(&region->start, from), key_text(&region->end, to),
+		region->epoch->version, region->epoch->conf_version, percent(region->cpu_us),
+		view_leader_store(region));
 	for (size_t i = 0; i < region->n_members; i++) {
 		const Raftkv__OverviewMember *member = region->members[i];
 
@@ -173,8 +193,8 @@ static void print_region(const Raftkv__OverviewRegion *region)
 
 static void print_regions(Raftkv__OverviewRegion **regions, size_t count)
 {
-	printf("%8s  %-20s  %-20s  %7s  %12s  %6s  %s\n", "region", "from", "to", "version", "conf version",
-		"leader", "stores (!: silent)");
+	printf("%8s  %-20s  %-20s  %7s  %12s  %7s  %6s  %s\n", "region", "from", "to", "version",
+		"conf version", "load", "leader", "stores (!: silent)");
 	for (size_t i = 0; i < count; i++)
 		print_region(regions[i]);
 }
@@ -234,6 +254,7 @@ static void write_region(struct json *json, const Raftkv__OverviewRegion *region
 	json_number(json, "conf_version", region->epoch->conf_version);
 	json_number(json, "leader_store", view_leader_store(region));
 	json_number(json, "last_index", region->last_index);
+	json_number(json, "cpu_us_per_second", region->cpu_us);
 	json_string(json, "next_step", view_step(region->step));
 	json_begin(json, "members", '[');
 	for (size_t i = 0; i < region->n_members; i++)
@@ -484,6 +505,13 @@ static size_t find_region(const Raftkv__OverviewReply *overview, const struct re
 				      : has_key(overview->regions[i], fs_key_slice(&key)))
 			found = i;
 	return found;
+}
+
+uint64_t view_find_region(const Raftkv__OverviewReply *overview, const struct region_place *place)
+{
+	size_t i = find_region(overview, place);
+
+	return i < overview->n_regions ? overview->regions[i]->region : 0;
 }
 
 int view_find_start(struct cluster *cluster, uint64_t region, struct buf **start, struct status *status)

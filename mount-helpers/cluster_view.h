@@ -22,6 +22,8 @@ uint32_t view_replicas_wanted(const Raftkv__OverviewReply *overview);
 int view_address_width(const Raftkv__OverviewReply *overview);
 /* How many regions of the overview the store leads. */
 uint32_t view_count_leaders(const Raftkv__OverviewReply *overview, uint64_t store);
+/* What the requests of those regions take, in microseconds of CPU per second. */
+uint64_t view_sum_load(const Raftkv__OverviewReply *overview, uint64_t store);
 
 int view_status(struct command *command, const char *list); /* cluster_view.c */
 /* Writes the cluster's members into a JSON object that is open. */
@@ -29,6 +31,8 @@ int view_write_parts(struct json *json, const char *list);
 int view_stores(struct command *command, const char *list);
 int view_regions(struct command *command, const char *list);
 int view_region(struct command *command, const char *list, const struct region_place *place);
+/* The region that is meant; 0: there is none. */
+uint64_t view_find_region(const Raftkv__OverviewReply *overview, const struct region_place *place);
 /* Finds the key that a region begins with: `*start` is the caller's, NULL for the first one. */
 int view_find_start(struct cluster *cluster, uint64_t region, struct buf **start, struct status *status);
 /* How many regions the command is to print: --limit=, --all, or a screenful or two; all as JSON. */

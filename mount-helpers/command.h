@@ -59,6 +59,7 @@ int command_region_add_peer(struct command *command);
 int command_region_remove_peer(struct command *command);
 int command_cluster_show(struct command *command); /* command_cluster.c */
 int command_cluster_set(struct command *command);
+int command_region_scatter(struct command *command); /* command_scatter.c */
 int command_store_ls(struct command *command); /* command_store.c */
 int command_store_add(struct command *command);
 int command_store_drain(struct command *command);

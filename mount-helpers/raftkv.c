@@ -28,6 +28,8 @@ static const struct verb verbs[] = {
 		command_region_show, NULL},
 	{"region split", "PLACE [TARGET]", "make two of one, at dirid:N or a directory", 1, 2,
 		command_region_split, "dry-run"},
+	{"region scatter", "TARGET [PLACE...]", "spread them over the stores, or these; --wait", 1,
+		ARGUMENT_COUNT_MAX - 1, command_region_scatter, "wait dry-run"},
 	{"region transfer", "ID STORE TARGET", "hand its leadership over", 3, 3, command_region_transfer,
 		"dry-run"},
 	{"region add-peer", "ID STORE TARGET", "one replica more, on a store", 3, 3, command_region_add_peer,

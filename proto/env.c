@@ -15,6 +15,11 @@ uint64_t env_wall(struct env *env)
 	return env->ops->wall(env);
 }
 
+uint64_t env_cpu(struct env *env)
+{
+	return env->ops->cpu(env);
+}
+
 void env_random(struct env *env, void *bytes, size_t size)
 {
 	env->ops->random(env, bytes, size);

@@ -41,6 +41,9 @@ struct env_file; /* made by env_file_open */
 
 uint64_t env_now(struct env *env); /* any thread */
 uint64_t env_wall(struct env *env); /* any thread; ns since the epoch */
+/* ns of CPU that the process has taken, all threads together; 0: not known, as in the simulator unless a test says so. Any
+ * thread. It is for estimates alone. */
+uint64_t env_cpu(struct env *env);
 void env_random(struct env *env, void *bytes, size_t size); /* any thread; unpredictable in the real one */
 
 /* ---- Loops and mail --------------------------------------------------------------------------------------------- */

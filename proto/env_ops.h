@@ -31,6 +31,7 @@ struct env_listener {
 struct env_ops {
 	uint64_t (*now)(struct env *env);
 	uint64_t (*wall)(struct env *env);
+	uint64_t (*cpu)(struct env *env);
 	void (*random)(struct env *env, void *bytes, size_t size);
 
 	int (*loop_new)(struct env *env, const char *name, struct env_loop **loop);

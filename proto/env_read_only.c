@@ -38,6 +38,11 @@ static uint64_t wall(struct env *env)
 	return env_wall(inner_of(env));
 }
 
+static uint64_t cpu(struct env *env)
+{
+	return env_cpu(inner_of(env));
+}
+
 static void random_bytes(struct env *env, void *bytes, size_t size)
 {
 	env_random(inner_of(env), bytes, size);
@@ -200,6 +205,7 @@ static int space(struct env *env, const char *path, struct env_space *result)
 static const struct env_ops ops = {
 	.now = now,
 	.wall = wall,
+	.cpu = cpu,
 	.random = random_bytes,
 	.loop_new = loop_new,
 	.file_open = file_open,

@@ -30,6 +30,12 @@ static uint64_t wall(struct env *env)
 	return read_clock(CLOCK_REALTIME);
 }
 
+static uint64_t cpu(struct env *env)
+{
+	(void)env;
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 static void random_bytes(struct env *env, void *bytes, size_t size)
 {
 	char *at = bytes;
@@ -74,6 +80,7 @@ static void work_submit(struct env_work *work)
 static const struct env_ops ops = {
 	.now = now,
 	.wall = wall,
+	.cpu = cpu,
 	.random = random_bytes,
 	.loop_new = env_uv_loop_new,
 	.loop_start = env_uv_loop_start,

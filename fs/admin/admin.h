@@ -12,6 +12,7 @@
 
 #include "fs/config.h"
 #include "fs/cluster/coordinator.h"
+#include "fs/regions/region_loads.h"
 #include "fs/regions/store_addresses.h"
 #include "proto/rpc_server.h"
 
@@ -25,6 +26,7 @@ struct admin_options {
 	struct coordinator *coordinator;
 	struct store_addresses *addresses;
 	const struct config *config;
+	const struct region_loads *loads; /* NULL: they are not measured */
 };
 
 /* Registers its handlers with the server. NULL: no memory. */

@@ -9,9 +9,17 @@
 
 struct admin_call {
 	struct admin_request change;
+	uint64_t *regions; /* that it names; NULL: none */
 	struct admin *admin;
 	struct rpc_request *request;
 };
+
+static void call_free(struct admin_call *call)
+{
+	if (call)
+		free(call->regions);
+	free(call);
+}
 
 static void send_on(struct admin *admin, struct rpc_request *request, struct admin_leader leader)
 {
@@ -32,7 +40,7 @@ static void on_made(struct admin_request *change, const struct status *status)
 	Raftkv__AdminReply reply = RAFTKV__ADMIN_REPLY__INIT;
 
 	if (status->code == STATUS_NOT_LEADER && admin_find_leader(admin, request, send_on) == 0) {
-		free(call);
+		call_free(call);
 		return;
 	}
 	reply.status = status->code;
@@ -43,7 +51,7 @@ static void on_made(struct admin_request *change, const struct status *status)
 		reply.key = (ProtobufCBinaryData){.len = change->key.size, .data = change->key.bytes};
 	}
 	rpc_answer(request, &reply.base, NULL, 0);
-	free(call);
+	call_free(call);
 }
 
 /* Answers a change of a newer program. */
@@ -62,7 +70,7 @@ static int refuse(struct rpc_request *request)
 
 static bool is_known(const Raftkv__AdminRequest *message)
 {
-	return message->kind <= ADMIN_SET_CLUSTER && message->state <= STORE_LOST &&
+	return message->kind <= ADMIN_SCATTER && message->state <= STORE_LOST &&
 	       message->setting < SETTING_END;
 }
 
@@ -77,8 +85,31 @@ static bool read_key(const Raftkv__AdminRequest *message, struct admin_request *
 	return true;
 }
 
-static bool read_change(const Raftkv__AdminRequest *message, struct admin_request *change)
+/* In their order, each once. Without memory the link ends, as with a malformed request. */
+static bool read_regions(const Raftkv__AdminRequest *message, struct admin_call *call)
 {
+	size_t count = message->n_regions;
+
+	if (count == 0)
+		return true;
+	if (count > COORDINATOR_SCATTER_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (message->regions[i] <= (i > 0 ? message->regions[i - 1] : 0))
+			return false;
+	call->regions = malloc(count * sizeof *call->regions);
+	if (!call->regions)
+		return false;
+	memcpy(call->regions, message->regions, count * sizeof *call->regions);
+	call->change.regions = call->regions;
+	call->change.region_count = (uint32_t)count;
+	return true;
+}
+
+static bool read_change(const Raftkv__AdminRequest *message, struct admin_call *call)
+{
+	struct admin_request *change = &call->change;
+
 	*change = (struct admin_request){.kind = (enum admin_kind)message->kind,
 		.store = message->store,
 		.state = (enum store_state)message->state,
@@ -93,6 +124,8 @@ static bool read_change(const Raftkv__AdminRequest *message, struct admin_reques
 		.done = on_made};
 	if (message->kind == ADMIN_SPLIT)
 		return read_key(message, change);
+	if (message->kind == ADMIN_SCATTER)
+		return read_regions(message, call);
 	if (message->kind == ADMIN_SET_CLUSTER)
 		return message->setting > 0;
 	return message->store > 0 && (message->kind != ADMIN_SET_STORE || message->state >= STORE_UP);
@@ -104,12 +137,12 @@ int admin_on_change(void *argument, struct rpc_request *request, const struct fr
 		raftkv__admin_request__unpack(NULL, frame->head.size, frame->head.data);
 	struct admin_call *call = message ? calloc(1, sizeof *call) : NULL;
 	bool is_newer = message && !is_known(message);
-	bool is_good = call && frame->attachment_count == 0 && read_change(message, &call->change);
+	bool is_good = call && frame->attachment_count == 0 && read_change(message, call);
 	int status = message && !call ? -ENOMEM : STATUS_MALFORMED;
 
 	raftkv__admin_request__free_unpacked(message, NULL);
 	if (!is_good || is_newer) {
-		free(call);
+		call_free(call);
 		return is_newer ? refuse(request) : status;
 	}
 	call->admin = argument;

@@ -113,6 +113,7 @@ static int fill_region(struct admin *admin, struct overview_draft *draft, uint32
 	if (raftkv_region_range(admin->options.raftkv, entry->id, &range) == 0)
 		region_draft_take_range(region, &range);
 	region->message.leader = leader_of(entry);
+	region->message.cpu_us = entry->cpu_us;
 	draft->region_pointers[i] = &region->message;
 	return region_draft_set_members(
 		region, entry->epoch, members, list_members(admin, draft, entry, members));
@@ -199,6 +200,8 @@ static int fill(struct admin *admin, struct overview_draft *draft)
 	reply->excess_store = overview->excess.store;
 	reply->excess_bytes = overview->excess.bytes;
 	reply->excess_s = overview->excess_age / NS_PER_S;
+	reply->is_scattering = overview->is_scattering;
+	reply->scatter_left = overview->scatter_left;
 	reply->n_stores = overview->stores->count;
 	reply->stores = draft->store_pointers;
 	reply->n_regions = draft->region_count;

@@ -80,6 +80,8 @@ static int take_description(struct region_page *page, struct region_draft *draft
 	draft->message.last_index = status->last_index;
 	draft->message.term = status->term;
 	draft->message.is_by_leader = status->is_serving;
+	if (status->is_serving && page->admin->options.loads)
+		draft->message.cpu_us = region_loads_cpu(page->admin->options.loads, status->region);
 	return region_draft_set_members(draft,
 		(struct region_epoch){
 			.version = draft->message.epoch->version, .conf_version = status->epoch.conf_version},

@@ -26,8 +26,7 @@ static uint32_t index_of(const struct balance *balance, uint64_t region)
 	return low;
 }
 
-/* Under way or resting. */
-static bool has_operation(const struct balance *balance, uint64_t region)
+bool balance_has_operation(const struct balance *balance, uint64_t region)
 {
 	uint32_t index = index_of(balance, region);
 
@@ -63,7 +62,7 @@ const struct balance_operation *balance_find(const struct balance *balance, uint
 {
 	const struct balance_operation *operation = &balance->operations[index_of(balance, region)];
 
-	return has_operation(balance, region) && operation->rests_until == 0 ? operation : NULL;
+	return balance_has_operation(balance, region) && operation->rests_until == 0 ? operation : NULL;
 }
 
 uint32_t balance_count(const struct balance *balance)
@@ -90,6 +89,7 @@ void balance_end(struct balance *balance, uint64_t region, bool is_reached, uint
 /* ---- A call ---- */
 
 struct yield {
+	struct balance *balance;
 	struct balance_operation *operations;
 	uint32_t count, max;
 };
@@ -103,7 +103,7 @@ static void note(struct balance *balance, const struct region_view *view, uint32
 
 		if (*count == BALANCE_CANDIDATES || !balance_may_want(balance, view, reason))
 			continue;
-		if (!is_known && has_operation(balance, view->entry->id))
+		if (!is_known && balance_has_operation(balance, view->entry->id))
 			return;
 		is_known = true;
 		if (view->entry->id == REGION_FIRST && reason != BALANCE_REPAIR)
@@ -165,6 +165,16 @@ static bool is_at_limit(const struct balance *balance, const struct yield *yield
 	return yield->count == yield->max || balance->operation_count == BALANCE_OPERATIONS_MAX;
 }
 
+static bool take_scatter(void *argument, const struct balance_operation *operation)
+{
+	struct yield *yield = argument;
+
+	if (is_at_limit(yield->balance, yield))
+		return false;
+	take(yield->balance, operation, yield);
+	return true;
+}
+
 static void choose(struct balance *balance, enum balance_reason reason, struct yield *yield)
 {
 	for (uint32_t i = 0; i < balance->candidate_counts[reason] && !is_at_limit(balance, yield); i++) {
@@ -173,7 +183,8 @@ static void choose(struct balance *balance, enum balance_reason reason, struct y
 		struct balance_operation operation;
 		struct region_view view;
 
-		if (!has_operation(balance, entry->id) && balance_view_region(balance, entry, &view) &&
+		if (!balance_has_operation(balance, entry->id) &&
+			balance_view_region(balance, entry, &view) &&
 			balance_choose(balance, &view, reason, &operation))
 			take(balance, &operation, yield);
 	}
@@ -200,7 +211,7 @@ static void choose_first_region(struct balance *balance, struct yield *yield)
 	struct region_view view;
 
 	for (uint32_t reason = BALANCE_SURPLUS; reason < BALANCE_REASONS; reason++) {
-		if (is_at_limit(balance, yield) || has_operation(balance, REGION_FIRST) ||
+		if (is_at_limit(balance, yield) || balance_has_operation(balance, REGION_FIRST) ||
 			!balance_view_region(balance, entry, &view))
 			return;
 		if (balance_choose(balance, &view, reason, &operation) &&
@@ -213,7 +224,7 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 	const struct balance_store *stores, uint32_t store_count, uint64_t now,
 	struct balance_operation *operations, uint32_t max)
 {
-	struct yield yield = {.operations = operations, .max = max};
+	struct yield yield = {.balance = balance, .operations = operations, .max = max};
 
 	balance->table = table;
 	forget_rested(balance, now);
@@ -222,12 +233,16 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 			balance->passed = 0;
 	balance_view_stores(balance, stores, store_count);
 	scan(balance);
-	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++)
-		choose(balance, reason, &yield);
+	for (uint32_t reason = 0; reason < BALANCE_REASONS; reason++) {
+		if (reason == BALANCE_SCATTER)
+			balance_scatter_next(balance, now, take_scatter, &yield);
+		else
+			choose(balance, reason, &yield);
+	}
 	if (balance->first_region > 0)
 		choose_first_region(balance, &yield);
-	balance->is_settled =
-		looks_at_all(balance) && !has_candidates(balance) && balance->operation_count == 0;
+	balance->is_settled = looks_at_all(balance) && !has_candidates(balance) &&
+			      balance->operation_count == 0 && !balance->scatter.is_on;
 	balance->table = NULL;
 	return yield.count;
 }
@@ -255,6 +270,8 @@ struct balance *balance_new(const struct balance_options *options)
 
 void balance_free(struct balance *balance)
 {
+	if (balance)
+		balance_scatter_end(balance);
 	free(balance);
 }
 
@@ -268,6 +285,7 @@ void balance_reset(struct balance *balance)
 {
 	struct balance_options options = balance->options;
 
+	balance_scatter_end(balance);
 	memset(balance, 0, sizeof *balance);
 	balance->options = options;
 }

@@ -23,6 +23,8 @@
  *     have and that is not the same; the earlier label counts 100 times as much; a region counts the pairs of its
  *     voters.
  *   - Drain: a draining store loses its leaders, then its replicas, to its replacement where one is named.
+ *   - Scatter: replicas and leaders of some regions, or of all, are spread over the stores by their number, because an
+ *     administrator asks for it (balance_scatter). It ends by itself.
  *   - Bytes: replicas move where the bytes of regions, relative to the capacity, are more than BALANCE_BYTES_START
  *     percent from the mean, until they are at most BALANCE_BYTES_STOP percent from it.
  *   - Lead: the leader moves from a full store; and where the load of a store's leaders is more than BALANCE_LOAD_START
@@ -31,8 +33,10 @@
  * Always:
  *   - No store has two replicas of a region. A new one goes to a store that is up, alive, not full and has room.
  *   - Nobody moves so that a region's stores differ less, except for repair and drain.
- *   - A move for bytes or load leaves the source with as much as the target, or more. So each one brings the stores
- *     closer together, and while regions stay as they are, moves end.
+ *   - A move for bytes leaves the source with as much as the target, or more. One for load leaves the target with less than
+ *     the source had, by a quarter of the region's load at least; one of a scatter leaves the source with as many as the
+ *     target, or more. So each one brings the stores closer together, and while regions stay as they are, moves end.
+ *   - While regions are scattered, they do not move for bytes or load.
  *   - A voter is removed only together with its successor's promotion, or where one is too many.
  *   - The voters that are alive are a majority before and after. A region whose leader is unknown or silent, or that
  *     is in a joint configuration, is let alone. With a replica down, only that replica leaves, or one is added.
@@ -82,6 +86,7 @@ enum balance_reason {
 	BALANCE_SURPLUS,
 	BALANCE_DOMAIN,
 	BALANCE_DRAIN,
+	BALANCE_SCATTER,
 	BALANCE_BYTES,
 	BALANCE_LEAD,
 	BALANCE_REASONS,
@@ -112,6 +117,16 @@ uint32_t balance_next(struct balance *balance, const struct region_table *table,
 
 /* The region's operation has ended; not reached: the region rests. */
 void balance_end(struct balance *balance, uint64_t region, bool is_reached, uint64_t now);
+
+/* Spreads the replicas of these regions over the stores so that each store has as many as another, or one more or less,
+ * where failure domains, room and limits allow; and then their leaders, but not region 1's. `regions`: ids, in their order;
+ * without any, all that are in the table, or come. It ends when nothing is left to move, or at `until` (env_now). Another
+ * scatter takes the place of one that has not ended. 0 or -ENOMEM. */
+int balance_scatter(struct balance *balance, const uint64_t *regions, uint32_t count, uint64_t until);
+bool balance_is_scattering(const struct balance *balance);
+bool balance_is_scattered(const struct balance *balance, uint64_t region); /* is the region among them? */
+/* Replicas and leaders that are above a store's even part, as of the last balance_next: at most so many moves are left. */
+uint32_t balance_scatter_left(const struct balance *balance);
 
 /* The operation that is under way; NULL: none. Valid until the next call that takes a balance that is not const. */
 const struct balance_operation *balance_find(const struct balance *balance, uint64_t region);

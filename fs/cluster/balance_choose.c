@@ -9,7 +9,7 @@
 	2u /* a region with less than this part of its store's mean region is moved for bytes only when */
 #define SMALLEST_PART 64u /* no larger one can be; one with less than this part never is */
 
-static struct store_view *view_at(struct balance *balance, const struct region_replica *replica)
+struct store_view *balance_view_at(struct balance *balance, const struct region_replica *replica)
 {
 	uint16_t index = balance->by_position[replica->store];
 
@@ -49,7 +49,7 @@ bool balance_view_region(struct balance *balance, const struct region_entry *ent
 		return false;
 	for (uint32_t i = 0; i < entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		struct store_view *store = view_at(balance, replica);
+		struct store_view *store = balance_view_at(balance, replica);
 		bool down = is_down(replica, store);
 
 		balance->work++;
@@ -69,28 +69,28 @@ bool balance_view_region(struct balance *balance, const struct region_entry *ent
 	return view->leader && view->leader->is_alive && view->alive * 2 > view->voters;
 }
 
-static bool has_replica(
+bool balance_has_replica(
 	struct balance *balance, const struct region_view *view, const struct store_view *store)
 {
 	for (uint32_t i = 0; i < view->entry->replica_count; i++)
-		if (view_at(balance, &view->replicas[i]) == store)
+		if (balance_view_at(balance, &view->replicas[i]) == store)
 			return true;
 	return false;
 }
 
 /* How much the voters' stores differ, without `except` and those that are leaving. */
-static uint64_t differences_without(
+uint64_t balance_differences_without(
 	struct balance *balance, const struct region_view *view, const struct store_view *except)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
-		const struct store_view *one = view_at(balance, &view->replicas[i]);
+		const struct store_view *one = balance_view_at(balance, &view->replicas[i]);
 
 		if (!is_voter(&view->replicas[i]) || !one || one->is_leaving || one == except)
 			continue;
 		for (uint32_t k = 0; k < i; k++) {
-			const struct store_view *other = view_at(balance, &view->replicas[k]);
+			const struct store_view *other = balance_view_at(balance, &view->replicas[k]);
 
 			if (is_voter(&view->replicas[k]) && other && !other->is_leaving && other != except)
 				sum += balance_difference(balance, one, other);
@@ -100,13 +100,13 @@ static uint64_t differences_without(
 }
 
 /* How much `store` differs from the stores of the voters that stay when `from` leaves. */
-static uint64_t differences_of(struct balance *balance, const struct region_view *view,
+uint64_t balance_differences_of(struct balance *balance, const struct region_view *view,
 	const struct store_view *from, const struct store_view *store)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
-		const struct store_view *other = view_at(balance, &view->replicas[i]);
+		const struct store_view *other = balance_view_at(balance, &view->replicas[i]);
 
 		if (is_voter(&view->replicas[i]) && other && other != from && !other->is_leaving)
 			sum += balance_difference(balance, store, other);
@@ -130,7 +130,7 @@ static double ratio_without(const struct store_view *store, uint64_t bytes)
 static bool may_come(struct balance *balance, const struct region_view *view, const struct store_view *store)
 {
 	return balance_may_get(balance, store) && store->room >= view->entry->bytes &&
-	       !has_replica(balance, view, store);
+	       !balance_has_replica(balance, view, store);
 }
 
 static bool is_emptier(const struct region_view *view, const struct store_view *a, const struct store_view *b)
@@ -150,7 +150,8 @@ static struct store_view *find_replacement(
 					   ? balance_find_store(balance, from->given->replacement)
 					   : NULL;
 
-	return store && store->given->state == STORE_UP && !has_replica(balance, view, store) ? store : NULL;
+	return store && store->given->state == STORE_UP && !balance_has_replica(balance, view, store) ? store
+												      : NULL;
 }
 
 /* The store that differs most from those that stay when `from` leaves (NULL: none does), and of these the emptiest. */
@@ -168,7 +169,7 @@ static struct store_view *choose_target(struct balance *balance, const struct re
 
 		if (!may_come(balance, view, store))
 			continue;
-		sum = differences_of(balance, view, from, store);
+		sum = balance_differences_of(balance, view, from, store);
 		if (best && (sum != *differences ? sum < *differences : !is_emptier(view, store, best)))
 			continue;
 		best = store;
@@ -185,17 +186,17 @@ static bool may_leave(const struct balance *balance, const struct store_view *st
 }
 
 /* Is it the one that may leave? With a replica down, nobody else does. */
-static bool is_free_to_leave(
+bool balance_is_free_to_leave(
 	struct balance *balance, const struct region_view *view, const struct region_replica *replica)
 {
-	const struct store_view *store = view_at(balance, replica);
+	const struct store_view *store = balance_view_at(balance, replica);
 
 	return store && may_leave(balance, store) && (!view->has_down || is_down(replica, store));
 }
 
 /* `from` NULL: none leaves; `to` NULL: none comes. The voters that are alive stay a majority: they are one now, who
  * comes is alive, and who leaves is down unless all are alive. */
-static bool set_move(struct balance *balance, const struct region_view *view,
+bool balance_set_move(struct balance *balance, const struct region_view *view,
 	const struct region_replica *from, const struct store_view *to, struct balance_operation *operation)
 {
 	bool is_copied = to && to != view->learner;
@@ -203,7 +204,7 @@ static bool set_move(struct balance *balance, const struct region_view *view,
 	if (to && !balance_may_send(balance, view->leader))
 		return false;
 	operation->goal = (struct placement_goal){.kind = PLACEMENT_GOAL_MOVE,
-		.from = from ? view_at(balance, from)->id : 0,
+		.from = from ? balance_view_at(balance, from)->id : 0,
 		.to = to ? to->id : 0};
 	operation->bytes = is_copied ? view->entry->bytes : 0;
 	return true;
@@ -217,7 +218,7 @@ static const struct region_replica *find_broken(struct balance *balance, const s
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		const struct store_view *store = view_at(balance, replica);
+		const struct store_view *store = balance_view_at(balance, replica);
 		uint32_t urgency = is_voter(replica) ? (store && store->is_gone ? 3 : 2) : 1;
 
 		if (!needs_repair(store) || urgency <= most)
@@ -244,46 +245,46 @@ static bool choose_repair(
 
 	if (needs_voter(balance, view)) {
 		to = view->learner ? view->learner
-				   : choose_target(balance, view, from ? view_at(balance, from) : NULL,
-					     &differences);
+				   : choose_target(balance, view,
+					     from ? balance_view_at(balance, from) : NULL, &differences);
 		if (!to || to->coming >= balance->options.moves_per_store)
 			return false;
 	}
-	return set_move(balance, view, from, to, operation);
+	return balance_set_move(balance, view, from, to, operation);
 }
 
 static bool choose_domain(
 	struct balance *balance, const struct region_view *view, struct balance_operation *operation)
 {
-	uint64_t most = differences_without(balance, view, NULL);
+	uint64_t most = balance_differences_without(balance, view, NULL);
 	const struct region_replica *best = NULL;
 	struct store_view *best_to = NULL;
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		const struct store_view *from = view_at(balance, replica);
+		const struct store_view *from = balance_view_at(balance, replica);
 		struct store_view *to;
 		uint64_t sum;
 
-		if (!is_free_to_leave(balance, view, replica))
+		if (!balance_is_free_to_leave(balance, view, replica))
 			continue;
 		to = choose_target(balance, view, from, &sum);
-		sum += differences_without(balance, view, from);
+		sum += balance_differences_without(balance, view, from);
 		if (!to || sum < most || (!best && sum == most))
 			continue;
 		/* Of equals the leader stays. */
-		if (best && sum == most && view_at(balance, best) != view->leader)
+		if (best && sum == most && balance_view_at(balance, best) != view->leader)
 			continue;
 		best = replica;
 		best_to = to;
 		most = sum;
 	}
-	return best && set_move(balance, view, best, best_to, operation);
+	return best && balance_set_move(balance, view, best, best_to, operation);
 }
 
 /* ---- Leaders ---- */
 
-static bool can_lead(const struct region_replica *replica, const struct store_view *store)
+bool balance_can_lead(const struct region_replica *replica, const struct store_view *store)
 {
 	return is_voter(replica) && !is_down(replica, store) && !store->is_leaving &&
 	       !(replica->flags & REGION_REPLICA_IS_BEHIND);
@@ -296,9 +297,9 @@ static struct store_view *choose_leader(
 	struct store_view *best = NULL;
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
-		struct store_view *store = view_at(balance, &view->replicas[i]);
+		struct store_view *store = balance_view_at(balance, &view->replicas[i]);
 
-		if (store == view->leader || !can_lead(&view->replicas[i], store) ||
+		if (store == view->leader || !balance_can_lead(&view->replicas[i], store) ||
 			!(may_be_full || store->may_lead))
 			continue;
 		if (!best || (store->may_lead != best->may_lead ? store->may_lead : store->load < best->load))
@@ -307,8 +308,8 @@ static struct store_view *choose_leader(
 	return best;
 }
 
-static bool set_transfer(struct balance *balance, const struct region_view *view, const struct store_view *to,
-	struct balance_operation *operation)
+bool balance_set_transfer(struct balance *balance, const struct region_view *view,
+	const struct store_view *to, struct balance_operation *operation)
 {
 	if (view->leader->handing >= balance->options.transfers_per_store ||
 		to->taking >= balance->options.transfers_per_store)
@@ -329,10 +330,10 @@ static bool choose_surplus(
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		const struct store_view *store = view_at(balance, replica), *other = NULL;
+		const struct store_view *store = balance_view_at(balance, replica), *other = NULL;
 		uint64_t rest;
 
-		if (!is_free_to_leave(balance, view, replica))
+		if (!balance_is_free_to_leave(balance, view, replica))
 			continue;
 		if (!is_voter(replica)) {
 			best = replica;
@@ -341,15 +342,15 @@ static bool choose_surplus(
 		if (view->voters <= view->wanted ||
 			(store == view->leader && !(store->is_leaving && choose_leader(balance, view, true))))
 			continue;
-		rest = store->is_leaving ? UINT64_MAX : differences_without(balance, view, store);
+		rest = store->is_leaving ? UINT64_MAX : balance_differences_without(balance, view, store);
 		if (best)
-			other = view_at(balance, best);
+			other = balance_view_at(balance, best);
 		if (other && (rest != most ? rest < most : store->ratio <= other->ratio))
 			continue;
 		best = replica;
 		most = rest;
 	}
-	return best && set_move(balance, view, best, NULL, operation);
+	return best && balance_set_move(balance, view, best, NULL, operation);
 }
 
 static bool must_hand_over(const struct region_view *view)
@@ -362,6 +363,7 @@ static bool wants_other_leader(const struct balance *balance, const struct regio
 	const struct store_view *leader = view->leader;
 
 	return leader->may_lead && !view->has_down && view->entry->id != REGION_FIRST &&
+	       !balance_is_scattered(balance, view->entry->id) &&
 	       (leader->is_over_load || (balance->has_under_load && leader->load > balance->mean_load));
 }
 
@@ -376,10 +378,10 @@ static bool choose_lead(
 		return false;
 	if (!must_hand_over(view) &&
 		(!wants_other_leader(balance, view) || !(from->is_over_load || to->is_under_load) ||
-			from->load < to->load + 2 * load ||
+			from->load < to->load + load + load / 4 ||
 			from->load - to->load <= balance->mean_load * BALANCE_LOAD_STOP / 100))
 		return false;
-	return set_transfer(balance, view, to, operation);
+	return balance_set_transfer(balance, view, to, operation);
 }
 
 static bool choose_drain(
@@ -388,17 +390,17 @@ static bool choose_drain(
 	struct store_view *leader = is_draining(view->leader) ? choose_leader(balance, view, true) : NULL;
 
 	if (leader)
-		return set_transfer(balance, view, leader, operation);
+		return balance_set_transfer(balance, view, leader, operation);
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		const struct store_view *from = view_at(balance, replica);
+		const struct store_view *from = balance_view_at(balance, replica);
 		struct store_view *to;
 		uint64_t differences;
 
-		if (!is_draining(from) || !is_free_to_leave(balance, view, replica))
+		if (!is_draining(from) || !balance_is_free_to_leave(balance, view, replica))
 			continue;
 		to = choose_target(balance, view, from, &differences);
-		if (to && set_move(balance, view, replica, to, operation))
+		if (to && balance_set_move(balance, view, replica, to, operation))
 			return true;
 	}
 	return false;
@@ -429,33 +431,33 @@ static bool brings_closer(const struct balance *balance, const struct region_vie
 static bool choose_bytes(
 	struct balance *balance, const struct region_view *view, struct balance_operation *operation)
 {
-	uint64_t differences = differences_without(balance, view, NULL);
+	uint64_t differences = balance_differences_without(balance, view, NULL);
 	const struct region_replica *best = NULL;
 	struct store_view *best_to = NULL;
 	double most = 0;
 
 	for (uint32_t i = 0; i < view->entry->replica_count; i++) {
 		const struct region_replica *replica = &view->replicas[i];
-		const struct store_view *from = view_at(balance, replica);
+		const struct store_view *from = balance_view_at(balance, replica);
 		uint64_t others;
 
 		if (!is_worth_moving(balance, view, replica, from))
 			continue;
-		others = differences_without(balance, view, from);
+		others = balance_differences_without(balance, view, from);
 		for (uint32_t k = 0; k < balance->store_count; k++) {
 			struct store_view *to = &balance->stores[k];
 
 			balance->work++;
 			if (from->ratio - to->ratio <= most || !brings_closer(balance, view, from, to) ||
 				!may_come(balance, view, to) ||
-				others + differences_of(balance, view, from, to) < differences)
+				others + balance_differences_of(balance, view, from, to) < differences)
 				continue;
 			best = replica;
 			best_to = to;
 			most = from->ratio - to->ratio;
 		}
 	}
-	return best && set_move(balance, view, best, best_to, operation);
+	return best && balance_set_move(balance, view, best, best_to, operation);
 }
 
 /* ---- Reasons ---- */
@@ -463,7 +465,7 @@ static bool choose_bytes(
 static bool has_draining(struct balance *balance, const struct region_view *view)
 {
 	for (uint32_t i = 0; i < view->entry->replica_count; i++)
-		if (is_draining(view_at(balance, &view->replicas[i])))
+		if (is_draining(balance_view_at(balance, &view->replicas[i])))
 			return true;
 	return false;
 }
@@ -471,7 +473,8 @@ static bool has_draining(struct balance *balance, const struct region_view *view
 static bool has_movable(struct balance *balance, const struct region_view *view)
 {
 	for (uint32_t i = 0; i < view->entry->replica_count; i++)
-		if (is_worth_moving(balance, view, &view->replicas[i], view_at(balance, &view->replicas[i])))
+		if (is_worth_moving(
+			    balance, view, &view->replicas[i], balance_view_at(balance, &view->replicas[i])))
 			return true;
 	return false;
 }
@@ -491,11 +494,12 @@ bool balance_may_want(struct balance *balance, const struct region_view *view, e
 		       (view->voters > view->wanted || view->stray != 0);
 	case BALANCE_DOMAIN:
 		return can_copy && is_settled &&
-		       differences_without(balance, view, NULL) < balance->best[view->voters];
+		       balance_differences_without(balance, view, NULL) < balance->best[view->voters];
 	case BALANCE_DRAIN:
 		return view->stray == 0 && view->voters == view->wanted && has_draining(balance, view);
 	case BALANCE_BYTES:
-		return can_copy && is_settled && has_movable(balance, view);
+		return can_copy && is_settled && !balance_is_scattered(balance, view->entry->id) &&
+		       has_movable(balance, view);
 	case BALANCE_LEAD:
 		return must_hand_over(view) || wants_other_leader(balance, view);
 	default:

@@ -29,6 +29,8 @@ struct store_view {
 	uint64_t load; /* of its leaders */
 	uint32_t leaving, sending, coming; /* moves under way */
 	uint32_t handing, taking; /* transfers under way */
+	uint32_t scatter_replicas,
+		scatter_leaders; /* of the regions that are scattered, when the operations have ended */
 };
 
 /* A region in a call. */
@@ -42,8 +44,20 @@ struct region_view {
 	bool has_down;
 };
 
+/* Regions that are being scattered: balance_scatter.c. */
+struct balance_scatter {
+	bool is_on;
+	uint64_t *regions; /* in their order; NULL: all */
+	uint32_t count;
+	uint64_t until; /* env_now */
+	uint32_t cursor; /* the next one to be looked at */
+	uint32_t passed; /* looked at in a row that need no move */
+	uint32_t left; /* balance_scatter_left */
+};
+
 struct balance {
 	struct balance_options options;
+	struct balance_scatter scatter;
 	uint32_t operation_count, under_way;
 	struct balance_operation operations[BALANCE_OPERATIONS_MAX]; /* by region */
 	uint32_t cursor; /* position in the table where the next call begins */
@@ -78,7 +92,34 @@ uint64_t balance_difference(struct balance *balance, const struct store_view *a,
 bool balance_may_send(const struct balance *balance, const struct store_view *store);
 bool balance_may_get(const struct balance *balance, const struct store_view *store);
 
-/* balance_choose.c. False: the region is to be let alone. */
+/* balance.c. Is an operation of the region under way, or does it rest after one? */
+bool balance_has_operation(const struct balance *balance, uint64_t region);
+
+/* balance_scatter.c. */
+/* Offers the operations that the scatter is for; `take` returns false when there may be no more. */
+void balance_scatter_next(struct balance *balance, uint64_t now,
+	bool (*take)(void *argument, const struct balance_operation *operation), void *argument);
+void balance_scatter_end(struct balance *balance);
+
+/* balance_choose.c: parts of its choices. */
+struct store_view *balance_view_at(struct balance *balance, const struct region_replica *replica);
+bool balance_is_free_to_leave(
+	struct balance *balance, const struct region_view *view, const struct region_replica *replica);
+bool balance_has_replica(
+	struct balance *balance, const struct region_view *view, const struct store_view *store);
+bool balance_can_lead(const struct region_replica *replica, const struct store_view *store);
+/* How much the stores of the voters differ without `from` (NULL: none leaves); how much `store` would add. */
+uint64_t balance_differences_without(
+	struct balance *balance, const struct region_view *view, const struct store_view *from);
+uint64_t balance_differences_of(struct balance *balance, const struct region_view *view,
+	const struct store_view *from, const struct store_view *store);
+/* False: a limit keeps it from being. */
+bool balance_set_move(struct balance *balance, const struct region_view *view,
+	const struct region_replica *from, const struct store_view *to, struct balance_operation *operation);
+bool balance_set_transfer(struct balance *balance, const struct region_view *view,
+	const struct store_view *to, struct balance_operation *operation);
+
+/* False: the region is to be let alone. */
 bool balance_view_region(struct balance *balance, const struct region_entry *entry, struct region_view *view);
 /* May there be an operation for this reason? Cheap: balance_choose has the last word. */
 bool balance_may_want(struct balance *balance, const struct region_view *view, enum balance_reason reason);

@@ -360,6 +360,8 @@ bool coordinator_look(struct coordinator *coordinator, struct coordinator_overvi
 		.settings = coordinator->settings,
 		.excess = coordinator->places->imbalance.now,
 		.excess_age = imbalance_age(&coordinator->places->imbalance, env_now(coordinator->env)),
+		.is_scattering = balance_is_scattering(coordinator->places->balance),
+		.scatter_left = balance_scatter_left(coordinator->places->balance),
 		.is_partial = !coordinator_is_whole(coordinator)};
 	for (unsigned i = 1; i < SETTING_END; i++)
 		overview->settings.values[i] = coordinator_setting(coordinator, (enum cluster_setting)i);

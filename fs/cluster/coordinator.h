@@ -25,8 +25,8 @@
  * It places only once every store that is alive has told all regions that it leads. Steps of many regions are under way
  * at a time, beside its operations.
  *
- * It splits regions that any store leads, for administrators and where the store reports that one is over its size: it
- * the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way beside
+ * It splits regions that any store leads, for administrators and where the store reports that one is over its size or too
+ * busy: it draws the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way beside
  * them.
  *
  * All on one loop, except coordinator_beat.
@@ -46,6 +46,7 @@
 #define COORDINATOR_EXPIRY_MS	5000u /* the default */
 #define COORDINATOR_DEAD_S	600u /* the default */
 #define COORDINATOR_STORE_MOVES 4u /* the default */
+#define COORDINATOR_SCATTER_MAX 65536u /* regions that a request may name */
 
 struct coordinator;
 
@@ -96,6 +97,7 @@ enum admin_kind {
 	ADMIN_TRANSFER, /* starts a leadership transfer to the store; `done` does not wait for its end */
 	ADMIN_SPLIT, /* splits a region, whichever store leads it */
 	ADMIN_SET_CLUSTER, /* sets a setting of the cluster, or goes back to the stores' own */
+	ADMIN_SCATTER, /* begins to spread regions over the stores (balance_scatter); `done` does not wait for its end */
 };
 
 /* Embedded in its owner; the coordinator's until `done`, which is called once, later or from inside
@@ -117,6 +119,9 @@ struct admin_request {
 	 * where. Out: where it was split, or would be. */
 	struct fs_key key;
 	bool in_middle;
+	/* ADMIN_SCATTER: ids, in their order, COORDINATOR_SCATTER_MAX at most; none: all regions. */
+	const uint64_t *regions;
+	uint32_t region_count;
 	/* Out, of ADMIN_SPLIT: `region` was split, or would be. */
 	uint64_t new_region; /* 0: none was made */
 	void (*done)(struct admin_request *request, const struct status *status);
@@ -170,6 +175,8 @@ struct coordinator_overview {
 	struct cluster_settings settings;
 	struct balance_excess excess;
 	uint64_t excess_age; /* ns for which it has not shrunk (imbalance.h) */
+	bool is_scattering; /* regions are being spread, for an administrator */
+	uint32_t scatter_left; /* balance_scatter_left */
 	bool is_partial; /* a store that may be alive has not told its regions, or has replicas of others */
 };
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview);

@@ -309,6 +309,8 @@ bool coordinator_make_admin(struct coordinator *coordinator)
 		return false;
 	if (request->kind == ADMIN_SPLIT)
 		coordinator_begin_split(coordinator, request);
+	else if (request->kind == ADMIN_SCATTER)
+		coordinator_begin_scatter(coordinator, request);
 	else if (request->kind == ADMIN_SET_STORE)
 		make_store_change(coordinator, request);
 	else if (request->kind == ADMIN_SET_CLUSTER)

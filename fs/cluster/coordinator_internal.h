@@ -238,7 +238,7 @@ void coordinator_drop_admin(struct coordinator *coordinator, int code);
 /* coordinator_split.c. coordinator_begin_split takes the request. */
 void coordinator_begin_split(struct coordinator *coordinator, struct admin_request *request);
 /* A store wishes that its region is split there: does so, unless another split is under way. */
-void coordinator_split_oversize(struct coordinator *coordinator, uint64_t dirid);
+void coordinator_split_wished(struct coordinator *coordinator, uint64_t dirid);
 bool coordinator_draw_region(struct coordinator *coordinator);
 void coordinator_on_drawn(struct coordinator *coordinator, uint64_t number);
 /* The operation under way failed: nothing happens, unless it draws an id. */
@@ -262,6 +262,8 @@ bool coordinator_place(struct coordinator *coordinator);
 struct placement coordinator_placement(struct coordinator *coordinator,
 	const struct coordinator_region *region, struct placement_store *stores);
 void coordinator_hold(struct coordinator *coordinator, uint64_t region);
+/* Takes the request. */
+void coordinator_begin_scatter(struct coordinator *coordinator, struct admin_request *request);
 
 /* coordinator_moves.c. */
 /* Begins what the balance chose; false: there is no room for it, or the region's leader is not known. */

@@ -6,10 +6,11 @@
 #include "fs/cluster/coordinator_internal.h"
 #include "proto/plant.h"
 
-#define LOOK_NS	  (500 * NS_PER_MS) /* between two questions to the balance */
-#define SETTLE_NS (10 * NS_PER_S) /* the same while it has nothing to do and nothing has changed */
-#define HOLD_NS	  (60000 * NS_PER_MS)
-#define FULL_PART 20u /* a store with less than this part of its disk free takes no more */
+#define LOOK_NS	   (500 * NS_PER_MS) /* between two questions to the balance */
+#define SETTLE_NS  (10 * NS_PER_S) /* the same while it has nothing to do and nothing has changed */
+#define SCATTER_NS (3600 * NS_PER_S) /* a scatter ends that takes longer */
+#define HOLD_NS	   (60000 * NS_PER_MS)
+#define FULL_PART  20u /* a store with less than this part of its disk free takes no more */
 
 /* ---- Stores ---- */
 
@@ -109,6 +110,70 @@ static bool is_held(
 		if (places->held[i].region == operation->region && now < places->held[i].until)
 			return operation->reason != BALANCE_REPAIR && operation->reason != BALANCE_DRAIN;
 	return false;
+}
+
+/* ---- Scattering regions ---- */
+
+static uint32_t count_takers(struct coordinator *coordinator)
+{
+	uint64_t now = env_now(coordinator->env);
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < coordinator->stores.count; i++) {
+		const struct store_entry *entry = &coordinator->stores.entries[i];
+
+		count += entry->state == STORE_UP && store_entry_is_alive(entry, now) &&
+			 !is_full(&entry->stats);
+	}
+	return count;
+}
+
+static int check_scatter(
+	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
+{
+	if (!coordinator_is_ready(coordinator))
+		return status_set(status, -EAGAIN,
+			"not every store has told which regions it leads: try again, or see 'raftkv health' "
+			"for stores of an older version");
+	for (uint32_t i = 0; i < request->region_count; i++)
+		if (!region_table_find(&coordinator->places->table, request->regions[i]))
+			return status_set(status, STATUS_REGION_NOT_FOUND,
+				"no store says that it leads region %" PRIu64 "; see 'raftkv region ls'",
+				request->regions[i]);
+	if (count_takers(coordinator) < 2)
+		return status_set(status, -EBUSY,
+			"there is one store at most that can take regions: 'raftkv store ls' tells which "
+			"stores are "
+			"up, and have room; 'raftkvd --join' adds one");
+	return 0;
+}
+
+/* What an administrator has changed before is not kept from it. */
+static void let_go(struct places *places)
+{
+	for (uint32_t i = 0; i < HELD_MAX; i++)
+		if (balance_is_scattered(places->balance, places->held[i].region))
+			places->held[i].until = 0;
+}
+
+void coordinator_begin_scatter(struct coordinator *coordinator, struct admin_request *request)
+{
+	uint64_t until = env_now(coordinator->env) + SCATTER_NS;
+	struct status status = {0};
+	int code = check_scatter(coordinator, request, &status);
+
+	if (code == 0 && !request->is_dry) {
+		code = balance_scatter(
+			coordinator->places->balance, request->regions, request->region_count, until);
+		if (code < 0)
+			status_set(&status, code, "out of memory");
+		let_go(coordinator->places);
+		log_info(coordinator->options.logger,
+			"msg=\"regions are scattered\" regions=%" PRIu32 " code=%d",
+			request->region_count > 0 ? request->region_count : coordinator->places->table.count,
+			code);
+	}
+	request->done(request, &status);
 }
 
 /* ---- A look ---- */

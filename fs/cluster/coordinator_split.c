@@ -146,10 +146,11 @@ static void on_own(struct admin_request *request, const struct status *status)
 
 	if (status->code < 0)
 		log_debug(coordinator->options.logger,
-			"msg=\"a region that is over its size is not split\" reason=\"%s\"", status->text);
+			"msg=\"a region that is over its size or too busy is not split\" reason=\"%s\"",
+			status->text);
 }
 
-void coordinator_split_oversize(struct coordinator *coordinator, uint64_t dirid)
+void coordinator_split_wished(struct coordinator *coordinator, uint64_t dirid)
 {
 	struct splitting *splitting = &coordinator->splitting;
 

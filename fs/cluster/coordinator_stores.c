@@ -30,7 +30,7 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 	if (status == 0 && report->nameless)
 		coordinator_note_nameless(coordinator, report->nameless);
 	if (status == 0 && report->split_dirid > 0)
-		coordinator_split_oversize(coordinator, report->split_dirid);
+		coordinator_split_wished(coordinator, report->split_dirid);
 	if (status == -EEXIST)
 		*id = owner ? owner->id : 0;
 	if (status != STATUS_NOT_FOUND)

@@ -44,7 +44,7 @@ struct region_report {
 	uint64_t leader; /* store; one of the replicas */
 	uint64_t bytes; /* 0: unknown: what was told before stays */
 	uint64_t rows;
-	uint32_t cpu_us; /* microseconds of CPU per second */
+	uint32_t cpu_us; /* microseconds of CPU per second; 0: unknown: what was told before stays */
 	uint32_t ops; /* per second */
 	uint32_t replica_count; /* 1 ≤ … ≤ REGION_PEERS_MAX */
 	const struct region_report_replica *replicas; /* each on another store */

@@ -37,6 +37,9 @@ struct store_stats {
 	uint64_t uptime_s;
 	/* A region that it leads is over its size because of that dirid, and cannot be split; zeroes: none is. */
 	uint64_t stuck_region, stuck_dirid, stuck_size;
+	/* Likewise one that is too busy because of that dirid (microseconds of CPU per second). */
+	uint64_t busy_region, busy_dirid;
+	uint32_t busy_cpu_us;
 };
 
 /* What a store reports of itself. */
@@ -50,7 +53,8 @@ struct store_report {
 	struct store_stats stats;
 	/* Borrowed; NULL: none. Inodes that have grace, in the regions other than 1 that it leads. */
 	const struct ino_ranges *nameless;
-	uint64_t split_dirid; /* where a region that it leads is to be split; 0: none is */
+	uint64_t
+		split_dirid; /* where a region that it leads is to be split: it is over its size, or too busy; 0: none is */
 	/* Regions that it leads, for the coordinator of that term (region_table.h): */
 	uint64_t regions_term; /* 0: none is told */
 	bool regions_begin, regions_end; /* they are the first, or the last ones, of a full report */

@@ -278,6 +278,7 @@ void evaluation_reply_attributes(struct evaluation *evaluation, struct evaluatio
 {
 	inode_derive(&slot->inode);
 	evaluation->reply.has_attributes = !slot->is_remote || slot->is_new;
+	PLANT("transact:foreign_attributes_told", evaluation->reply.has_attributes = true);
 	if (!evaluation->reply.has_attributes)
 		return;
 	evaluation->reply.attributes = slot->inode.attributes;

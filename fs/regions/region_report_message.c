@@ -43,6 +43,7 @@ static void fill_report(
 	draft->message.epoch = &draft->epoch;
 	draft->message.term = report->term;
 	draft->message.bytes = report->bytes;
+	draft->message.cpu_us = report->cpu_us;
 	draft->message.n_replicas = report->replica_count;
 	draft->message.replicas = &packed->replica_pointers[first];
 	for (uint32_t k = 0; k < report->replica_count; k++) {
@@ -110,6 +111,7 @@ static void read_report(const Raftkv__RegionReport *message, uint64_t leader, st
 		.epoch = {.version = message->epoch->version, .conf_version = message->epoch->conf_version},
 		.term = message->term,
 		.bytes = message->bytes,
+		.cpu_us = message->cpu_us,
 		.leader = leader,
 		.replica_count = (uint32_t)message->n_replicas,
 		.replicas = replicas};

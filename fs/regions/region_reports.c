@@ -8,13 +8,18 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
+#include "proto/units.h"
 
-#define REPLICAS_MAX (REGION_REPORTS_PAGE * 4 + REGION_PEERS_MAX) /* of a page */
+#define LOAD_CHANGE_US 2000u /* a load is another one that has changed by so much and a quarter */
+#define REPLICAS_MAX   (REGION_REPORTS_PAGE * 4 + REGION_PEERS_MAX) /* of a page */
 
 /* A region that this store leads. */
 struct led {
 	uint64_t region;
 	uint64_t digest; /* of what is told of it */
+	uint64_t term;
+	uint64_t since; /* env_now: it was found to lead in that term */
+	uint32_t cpu_us; /* that was told last; 0: none */
 	bool is_told;
 };
 
@@ -86,8 +91,8 @@ static void add_changed(void *argument, const struct region *region, uint64_t te
 		reports->is_cut = true;
 		return;
 	}
-	changed->items[changed->count++] =
-		(struct led){.region = region->id, .digest = term > 0 ? digest_of(region, term) : 0};
+	changed->items[changed->count++] = (struct led){
+		.region = region->id, .term = term, .digest = term > 0 ? digest_of(region, term) : 0};
 }
 
 static int compare_leds(const void *a, const void *b)
@@ -98,16 +103,23 @@ static int compare_leds(const void *a, const void *b)
 }
 
 /* `led` is what was known of it; NULL: it was not led. */
-static struct led updated(const struct led *led, const struct led *changed)
+static struct led updated(const struct led *led, const struct led *changed, uint64_t now)
 {
+	struct led next = {.region = changed->region, .digest = changed->digest, .term = changed->term};
 	bool is_same = led && led->digest == changed->digest;
 
 	PLANT("reports:change_untold", is_same = led != NULL);
-	return (struct led){changed->region, changed->digest, is_same && led->is_told};
+	next.since = now;
+	next.is_told = is_same && led->is_told;
+	if (led && led->term == changed->term) {
+		next.since = led->since;
+		next.cpu_us = led->cpu_us;
+	}
+	return next;
 }
 
 /* Those of `now`, as `changed` has them, behind each other from `to` on. Both are by region. */
-static uint32_t merge_leds(const struct leds *now, const struct leds *changed, struct led *to)
+static uint32_t merge_leds(const struct leds *now, const struct leds *changed, uint64_t time, struct led *to)
 {
 	const struct led *led = now->items, *leds_end = led + now->count;
 	const struct led *change = changed->items, *changes_end = change + changed->count;
@@ -120,7 +132,7 @@ static uint32_t merge_leds(const struct leds *now, const struct leds *changed, s
 		if (is_older)
 			to[count++] = *led;
 		else if (change->digest > 0)
-			to[count++] = updated(is_known ? led : NULL, change);
+			to[count++] = updated(is_known ? led : NULL, change, time);
 		led += is_older || is_known;
 		change += !is_older;
 	}
@@ -147,7 +159,8 @@ static void take_changed(struct region_reports *reports)
 	}
 	behind.items = now->items + reports->changed.count;
 	memmove(behind.items, now->items, now->count * sizeof *now->items);
-	now->count = merge_leds(&behind, &reports->changed, now->items);
+	now->count = merge_leds(
+		&behind, &reports->changed, env_now(env_loop_env(reports->options.loop)), now->items);
 	count_untold(reports);
 }
 
@@ -178,6 +191,44 @@ static void want_untold(struct region_reports *reports)
 		}
 		reports->wanted[reports->wanted_count++] = i;
 	}
+}
+
+/* 0: unknown. */
+static uint32_t load_of(const struct region_reports *reports, const struct led *led)
+{
+	uint64_t now = env_now(env_loop_env(reports->options.loop));
+
+	if (!reports->options.loads)
+		return 0;
+	if (now - led->since < REGION_LOADS_SETTLE_MS * NS_PER_MS && !planted("reports:load_unsettled"))
+		return 0;
+	return region_loads_cpu(reports->options.loads, led->region) + 1;
+}
+
+static bool has_other_load(const struct region_reports *reports, const struct led *led)
+{
+	uint32_t now = load_of(reports, led), told = led->cpu_us;
+	uint32_t change = now > told ? now - told : told - now;
+
+	return now > 0 && change > LOAD_CHANGE_US + told / 4;
+}
+
+static void want_if_changed(void *argument, uint64_t region)
+{
+	struct region_reports *reports = argument;
+	const struct led key = {.region = region};
+	const struct led *led = bsearch(
+		&key, reports->now.items, reports->now.count, sizeof *reports->now.items, compare_leds);
+
+	if (led && led->is_told && reports->wanted_count < REGION_REPORTS_PAGE &&
+		has_other_load(reports, led))
+		reports->wanted[reports->wanted_count++] = (uint32_t)(led - reports->now.items);
+}
+
+static void want_busy(struct region_reports *reports)
+{
+	if (reports->options.loads && reports->now.count > 0)
+		region_loads_each(reports->options.loads, want_if_changed, reports);
 }
 
 static void want_again(struct region_reports *reports)
@@ -218,6 +269,7 @@ static void add_report(struct region_reports *reports)
 		.leader = reports->options.store,
 		.bytes = reports->options.oversize ? oversize_size(reports->options.oversize, status->region)
 						   : 0,
+		.cpu_us = load_of(reports, &reports->now.items[reports->wanted[reports->described]]),
 		.replica_count = status->member_count,
 		.replicas = replicas};
 	for (uint32_t i = 0; i < status->member_count; i++) {
@@ -284,6 +336,7 @@ void region_reports_prepare(
 	reports->argument = argument;
 	collect(reports);
 	want_untold(reports);
+	want_busy(reports);
 	if (!reports->page.has_more)
 		want_again(reports);
 	describe_next(reports);
@@ -305,6 +358,8 @@ void region_reports_end(struct region_reports *reports, bool is_taken)
 
 		reports->untold_count -= !led->is_told;
 		led->is_told = true;
+		if (reports->reports[i].cpu_us > 0)
+			led->cpu_us = reports->reports[i].cpu_us;
 	}
 	reports->has_begun = true;
 	reports->has_ended |= reports->page.ends;

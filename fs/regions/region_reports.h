@@ -3,8 +3,10 @@
  *
  * The coordinator is known by the term in which it leads region 1. To a new one all regions are told that this store leads
  * and serves; then those whose epoch or term is another one than was told, and a few others in turn, since how far the
- * replicas are behind, and how large the region is, changes without an epoch. A region takes 24 to 48
- * bytes of memory, and work when it changes.
+ * replicas are behind, and how large and busy the region is, changes without an epoch. A load that is far from what was told
+ * last is told at once. The load of a region is known once the store has led it for REGION_LOADS_SETTLE_MS: until then what
+ * its former leader has told stays. A region takes 40 to 80 bytes of memory,
+ * and work when it changes.
  *
  * One page at a time: region_reports_prepare, `ready`, then region_reports_end. All on one loop.
  */
@@ -13,6 +15,7 @@
 
 #include "fs/cluster/region_table.h"
 #include "fs/regions/oversize.h"
+#include "fs/regions/region_loads.h"
 #include "store/raftkv.h"
 
 #define REGION_REPORTS_PAGE  256u /* regions, at most */
@@ -25,6 +28,8 @@ struct region_reports_options {
 	struct raftkv *raftkv; /* outlives it */
 	const struct oversize
 		*oversize; /* measures the regions; outlives it; NULL: their sizes are not told */
+	const struct region_loads
+		*loads; /* measures how busy they are; outlives it; NULL: that is not told */
 	uint64_t store; /* this one */
 };
 

@@ -36,6 +36,7 @@ struct reporter {
 	bool is_open;
 	bool is_calling;
 	struct rpc_call call;
+	uint64_t reports; /* that were begun */
 	uint64_t term; /* of the last coordinator that took a report; 0: none has */
 	bool is_preparing; /* the page of regions */
 	bool has_page; /* it is to be ended */
@@ -213,6 +214,19 @@ static void fill_oversize(const struct oversize *oversize, struct store_report *
 	report->stats.stuck_size = stuck.size;
 }
 
+/* Of a region that is over its size and one that is too busy, each is told every other time. */
+static void fill_loads(const struct reporter *reporter, struct store_report *report)
+{
+	struct region_load_finding wish = region_loads_wish(reporter->options.loads),
+				   stuck = region_loads_stuck(reporter->options.loads);
+
+	if (wish.region > 0 && (report->split_dirid == 0 || reporter->reports % 2 == 0))
+		report->split_dirid = wish.dirid;
+	report->stats.busy_region = stuck.region;
+	report->stats.busy_dirid = stuck.dirid;
+	report->stats.busy_cpu_us = stuck.cpu_us;
+}
+
 static void fill_regions(const struct reporter *reporter, struct store_report *report)
 {
 	struct region_reports_page page = region_reports_page(reporter->options.regions);
@@ -242,6 +256,8 @@ static void fill(const struct reporter *reporter, struct store_report *report)
 	fill_intent(reporter, &report->stats);
 	if (options->oversize)
 		fill_oversize(options->oversize, report);
+	if (options->loads)
+		fill_loads(reporter, report);
 	if (reporter->has_page)
 		fill_regions(reporter, report);
 }
@@ -425,6 +441,7 @@ static void on_tick(struct env_timer *timer)
 	if (reporter->is_preparing || reporter->is_calling)
 		return;
 	reporter->is_preparing = true;
+	reporter->reports++;
 	reporter->has_page = reporter->options.regions && reporter->term > 0;
 	if (reporter->has_page)
 		region_reports_prepare(reporter->options.regions, reporter->term, on_page, reporter);

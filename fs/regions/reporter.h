@@ -15,6 +15,7 @@
 
 #include "fs/cluster/coordinator.h"
 #include "fs/regions/oversize.h"
+#include "fs/regions/region_loads.h"
 #include "fs/regions/region_reports.h"
 #include "fs/regions/survey.h"
 #include "fs/schema/store_list.h"
@@ -45,6 +46,7 @@ struct reporter_options {
 	const struct survey *survey; /* NULL: the store is not made yet */
 	struct transactions *transactions; /* NULL: the store is not made yet */
 	const struct oversize *oversize; /* NULL: the store is not made yet */
+	const struct region_loads *loads; /* NULL: the store is not made yet, or they are not measured */
 	struct region_reports *regions; /* NULL: the store is not made yet */
 	/* Called after each report that was taken, with this store's id and cluster; may be NULL. */
 	void (*entered)(void *argument, uint64_t store, uint64_t cluster);

@@ -9,6 +9,7 @@
 #include "fs/admin/admin.h"
 #include "fs/regions/load_stores.h"
 #include "fs/regions/oversize.h"
+#include "fs/regions/region_loads.h"
 #include "fs/transact/peers.h"
 #include "fs/regions/registrations.h"
 #include "fs/regions/reporter.h"
@@ -21,6 +22,8 @@
 #include "proto/rpc_server.h"
 #include "store/transport/lives.h"
 #include "store/transport/net_transport.h"
+
+#define US_A_PERCENT 10000u /* microseconds per second, of a core */
 
 struct server {
 	struct server_options options;
@@ -40,6 +43,7 @@ struct server {
 	struct service *service;
 	struct admin *admin;
 	struct oversize *oversize;
+	struct region_loads *loads;
 	struct region_reports *regions;
 	struct reporter *reporter;
 
@@ -304,6 +308,17 @@ static int make_coordinator(struct server *server, struct status *status)
 	return server->coordinator ? 0 : status_set(status, -ENOMEM, "out of memory");
 }
 
+static int make_loads(struct server *server, struct status *status)
+{
+	const struct region_loads_options options = {.loop = server->options.loops[0],
+		.raftkv = server->raftkv,
+		.logger = server->options.logger,
+		.limit_us = server->options.config->server.region_split_load * US_A_PERCENT};
+
+	server->loads = region_loads_new(&options);
+	return server->loads ? 0 : status_set(status, -ENOMEM, "out of memory");
+}
+
 static int make_service(struct server *server, struct status *status)
 {
 	const struct service_options options = {.self = &server->self,
@@ -315,6 +330,7 @@ static int make_service(struct server *server, struct status *status)
 		.loop = server->options.loops[0],
 		.logger = server->options.logger,
 		.list = &server->list,
+		.loads = server->loads,
 		.expiry_ms = server->options.config->server.session_expiry_ms};
 
 	server->service = service_new(&options, server->rpc_server);
@@ -328,6 +344,7 @@ static int make_admin(struct server *server, struct status *status)
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
 		.addresses = service_addresses(server->service),
+		.loads = server->loads,
 		.config = server->options.config};
 
 	server->admin = admin_new(&options, server->rpc_server);
@@ -369,6 +386,7 @@ static int make_region_reports(struct server *server, struct status *status)
 	const struct region_reports_options options = {.loop = server->options.loops[0],
 		.raftkv = server->raftkv,
 		.oversize = server->oversize,
+		.loads = server->loads,
 		.store = server->self.store};
 
 	server->regions = region_reports_new(&options);
@@ -388,6 +406,7 @@ static int make_reporter(struct server *server, struct status *status)
 		.survey = server->survey,
 		.transactions = server->transactions,
 		.oversize = server->oversize,
+		.loads = server->loads,
 		.regions = server->regions,
 		.entered = server_on_entered,
 		.found = on_reported,
@@ -402,8 +421,8 @@ int server_new(const struct server_options *options, struct server **out, struct
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_registrations,
-		make_transactions, make_survey, make_coordinator, make_service, make_admin, make_oversize,
-		make_region_reports, make_reporter};
+		make_transactions, make_survey, make_coordinator, make_loads, make_service, make_admin,
+		make_oversize, make_region_reports, make_reporter};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -473,6 +492,7 @@ void server_stop(struct server *server, void (*stopped)(void *argument), void *a
 	server->stopped_argument = argument;
 	server->stopping = 6;
 	registrations_stop(server->registrations);
+	region_loads_stop(server->loads);
 	survey_stop(server->survey, on_hearing_stopped, server);
 	oversize_stop(server->oversize, on_hearing_stopped, server);
 	reporter_stop(server->reporter, on_hearing_stopped, server);
@@ -492,6 +512,7 @@ void server_free(struct server *server)
 	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
+	region_loads_free(server->loads);
 	survey_free(server->survey);
 	registrations_free(server->registrations);
 	transactions_free(server->transactions);

@@ -16,6 +16,7 @@
 #define RAFTKV_FS_SERVER_SERVICE_H
 
 #include "fs/cluster/coordinator.h"
+#include "fs/regions/region_loads.h"
 #include "fs/regions/registrations.h"
 #include "fs/regions/store_addresses.h"
 #include "fs/schema/store_list.h"
@@ -40,6 +41,7 @@ struct service_options {
 	struct env_loop *loop; /* of the rpc_server */
 	const struct logger *logger;
 	const struct store_list *list; /* the initial list */
+	struct region_loads *loads; /* is told of each request that was answered; NULL: nobody is */
 	uint32_t expiry_ms; /* coordinator_options.expiry_ms */
 };
 

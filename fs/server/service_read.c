@@ -16,6 +16,16 @@ static void asked_free(struct asked *asked)
 	free(asked);
 }
 
+static void note_load(const struct asked *asked)
+{
+	struct region_loads *loads = asked->service->options.loads;
+	uint64_t size = buf_slice(asked->finding).size + buf_slice(asked->data).size;
+
+	if (loads)
+		region_loads_note(loads, asked->read.region, fs_ino_dirid(asked->question.ino),
+			region_loads_cost_of_read(size));
+}
+
 void service_read_finish(struct asked *asked, int status)
 {
 	Raftkv__ReadReply reply = RAFTKV__READ_REPLY__INIT;
@@ -25,6 +35,8 @@ void service_read_finish(struct asked *asked, int status)
 	reply.leader_store = asked->read.leader_store;
 	reply.finding.data = (uint8_t *)(uintptr_t)finding.data;
 	reply.finding.len = finding.size;
+	if (status == 0)
+		note_load(asked);
 	rpc_answer(asked->request, &reply.base, &asked->data, asked->data ? 1 : 0);
 	asked_free(asked);
 }

@@ -19,6 +19,7 @@ struct service_write {
 	uint32_t tries; /* of the session's registration */
 	bool pass_on;
 	size_t payload_size;
+	uint64_t dirid; /* of its first key */
 };
 
 static void service_write_answer(
@@ -117,11 +118,22 @@ static void service_write_evaluate(struct service_write *written)
 	transactions_write(written->service->options.transactions, &written->change);
 }
 
+static void note_load(const struct service_write *written)
+{
+	struct region_loads *loads = written->service->options.loads;
+
+	if (loads)
+		region_loads_note(loads, written->change.write.region, written->dirid,
+			region_loads_cost_of_write(written->payload_size));
+}
+
 static void service_write_finish(struct service_write *written, int status, struct buf *reply)
 {
 	const struct raftkv_write *write = &written->change.write;
 	bool is_passed_on = false;
 
+	if (status == 0)
+		note_load(written);
 	if (status == STATUS_NOT_LEADER && written->pass_on) {
 		status = pass_on(written);
 		is_passed_on = status == 0;
@@ -186,8 +198,9 @@ static struct buf *take_body(Raftkv__WriteRequest *message)
 }
 
 static int service_write_begin(struct service *service, struct rpc_request *request,
-	Raftkv__WriteRequest *message, enum op_kind kind, struct buf *payload)
+	Raftkv__WriteRequest *message, const struct op *op, struct buf *payload)
 {
+	struct fs_key key = op_key(op); /* the operation borrows from the body */
 	struct service_write *written = calloc(1, sizeof *written);
 	struct buf *body = written ? take_body(message) : NULL;
 
@@ -199,6 +212,7 @@ static int service_write_begin(struct service *service, struct rpc_request *requ
 	written->request = request;
 	written->pass_on = message->pass_on;
 	written->payload_size = payload ? payload->size : 0;
+	written->dirid = fs_key_get_dirid(fs_key_slice(&key));
 	written->change.asked = message->asked;
 	written->change.write = (struct raftkv_write){
 		.region = message->region,
@@ -207,7 +221,7 @@ static int service_write_begin(struct service *service, struct rpc_request *requ
 		.slot = message->slot,
 		.sequence = message->sequence,
 		.is_retry = message->is_retry,
-		.is_urgent = kind == OP_RESOLVE,
+		.is_urgent = op->kind == OP_RESOLVE,
 		.body = body,
 		.payload = buf_ref(payload),
 	};
@@ -234,7 +248,7 @@ static int service_write_take(struct service *service, struct rpc_request *reque
 	else if (service->payload_size + (payload ? payload->size : 0) > SERVICE_PAYLOAD_SIZE_MAX)
 		service_write_answer(request, STATUS_LIMIT, 0, (struct slice){0});
 	else
-		return service_write_begin(service, request, message, op.kind, payload);
+		return service_write_begin(service, request, message, &op, payload);
 	return 0;
 }
 

@@ -46,6 +46,9 @@ void stats_to_message(const struct store_stats *stats, Raftkv__StoreStats *messa
 	message->stuck_region = stats->stuck_region;
 	message->stuck_dirid = stats->stuck_dirid;
 	message->stuck_size = stats->stuck_size;
+	message->busy_region = stats->busy_region;
+	message->busy_dirid = stats->busy_dirid;
+	message->busy_cpu_us = stats->busy_cpu_us;
 }
 
 void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *stats)
@@ -74,5 +77,8 @@ void stats_from_message(const Raftkv__StoreStats *message, struct store_stats *s
 		.intent_awaits = message->intent_awaits,
 		.stuck_region = message->stuck_region,
 		.stuck_dirid = message->stuck_dirid,
-		.stuck_size = message->stuck_size};
+		.stuck_size = message->stuck_size,
+		.busy_region = message->busy_region,
+		.busy_dirid = message->busy_dirid,
+		.busy_cpu_us = message->busy_cpu_us};
 }

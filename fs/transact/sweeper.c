@@ -206,6 +206,7 @@ void sweeper_read_oldest(const struct sweeper *sweeper, struct transactions_olde
 	const struct sighting *sighting;
 
 	*oldest = (struct transactions_oldest){0};
+	PLANT("transactions:oldest_untold", return );
 	for (sighting = sweeper->sightings; sighting; sighting = sighting->hh.next)
 		if (sighting->round < sweeper->round && now - sighting->since > oldest->age)
 			*oldest = (struct transactions_oldest){.age = now - sighting->since,
@@ -240,6 +241,7 @@ static void take_record(struct sweeper *sweeper, struct swept *swept)
 	struct transactions *transactions = sweeper->transactions;
 	struct buf *places;
 
+	PLANT("transactions:records_left", return );
 	if (attempt_table_has_owner(&transactions->table, &swept->attempt) ||
 		transactions->resolution_count >= RESOLUTIONS_MAX || writer_take(&swept->places, &places) < 0)
 		return;
@@ -254,6 +256,7 @@ static void take_intents(struct sweeper *sweeper, struct swept *swept)
 	const struct sighting *sighting = sight(sweeper, sweep->region, &swept->attempt);
 	struct buf *places;
 
+	PLANT("transactions:strays_left", return );
 	if (!sighting || (!sweep->is_hurried && sighting->round == sweeper->round) ||
 		attempt_table_has_owner(&sweeper->transactions->table, &swept->attempt) ||
 		writer_take(&swept->places, &places) < 0)

@@ -163,7 +163,7 @@ mount_up
 mount_down
 
 bash -n <("$raftkv" completion bash) || fail "the completion is no bash"
-[ "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(raftkv region s) COMP_CWORD=2; _raftkv; echo "${COMPREPLY[*]}"' - "$raftkv")" = 'show split' ] ||
+[ "$(bash -c 'source <("$1" completion bash); COMP_WORDS=(raftkv region s) COMP_CWORD=2; _raftkv; echo "${COMPREPLY[*]}"' - "$raftkv")" = 'show split scatter' ] ||
 	fail "the completion does not complete"
 page=$(mandoc -Tutf8 man/raftkv.1 | col -bx)
 while read -r verb; do

@@ -22,21 +22,21 @@ while read -r bug seeds options; do
 		echo "$bug is caught by seed ${seed%% *}: $(grep -m 1 violation <<<"$found")"
 	fi
 done <<'BUGS'
-blocks:deferred_unsynced       400 # 8
-blocks:sync_skipped            500 # 28
-log:ack_before_sync             50 # 1
+blocks:deferred_unsynced       400 # 27
+blocks:sync_skipped            100 --works registers,appends --faults power,power-all,stop # 16
+log:ack_before_sync             50 # 10
 log:recycle_early              100 # 8
-log:stale_accepted             100 # 2
-members:copies_welcome          50 --faults old-copy,kill,power,power-all # 1
-members:lives_forgotten         50 --faults wipe,kill,power,power-all # 1
-members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 3
-members:payload_not_refilled   100 # 1
+log:stale_accepted             100 # 8
+members:copies_welcome          50 --faults old-copy,kill,power,power-all # 10
+members:lives_forgotten        100 --faults wipe,kill,power,power-all # 33
+members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 5
+members:payload_not_refilled   100 # 8
 raft:ack_before_persisted      400 # 168
-raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 172
+raft:vote_twice                 300 --faults kill,pause,one-way,partition,bridge # 9
 snapshot:range_not_cleared     200 # 23
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
-store:answer_unconfirmed       400 # 13
+store:answer_unconfirmed       400 # 27
 store:apply_state_ahead        200 # 1
 store:deferred_not_rewritten   400 # 33
 store:hard_state_not_written    50 # 1
@@ -54,17 +54,28 @@ sessions:not_fenced             100 --works counters --faults mount-pause,mount-
 grace:others_not_asked           20 --works openers # 1
 grace:cut_short                  50 --works openers # 3
 grace:open_files_unsaid          50 --works openers # 3
-intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 5
-intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 9
-intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 8
+intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 1
+intents:guard_unchecked          50 --works links --faults transfer,delay,leader-cut # 2
+intents:last_link_not_waited    700 --works links --faults transfer,delay,leader-cut # 227
 intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 1
-intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 5
-reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 9
-reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 5
+intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 8
+reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 1
+reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 1
 transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 170
 transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 116
 transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 1
 transactions:done_is_committed  100 --works links --faults transfer,delay,leader-cut # 8
+fs:split_leaves_intents         100 --works links,nests,transfers --faults transfer,kill,pause,delay,reset # 5
+intents:others_unknown           40 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 2
+intents:released_before_held    100 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 17
+sessions:range_missed            40 --works links,orphans,counters --faults mount-kill,mount-pause,mount-cut # 1
+split:epoch_unchecked            20 # 2
+split:log_not_begun              20 # 1
+split:log_unmarked               40 --works registers,appends --faults power,power-all,kill,transfer # 8
+split:slots_left                 40 # 13
+transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 24
+transactions:records_left        40 --works links,nests --faults kill,pause,transfer,one-way,delay # 5
+transactions:strays_left         40 --works links,nests --faults kill,pause,transfer,one-way,delay # 11
 BUGS
 echo "$caught caught"
 exit $status

@@ -387,6 +387,11 @@ void sim_node_set_drift(struct sim_node *node, int32_t drift_ppm)
 	node->drift_ppm = drift_ppm;
 }
 
+void sim_node_take_cpu(struct sim_node *node, uint64_t duration)
+{
+	node->cpu += duration;
+}
+
 void sim_node_jump_wall(struct sim_node *node, int64_t by)
 {
 	node->wall_base += by;

@@ -85,6 +85,7 @@ uint64_t sim_node_operations(
 void sim_node_pause(struct sim_node *node, uint64_t duration);
 /* The node's clock runs at 1 + drift_ppm / 10^6 of the world's from now on; a restart also begins it anew at random. */
 void sim_node_set_drift(struct sim_node *node, int32_t drift_ppm);
+void sim_node_take_cpu(struct sim_node *node, uint64_t duration); /* ns; env_cpu is 0 unless this is called */
 void sim_node_jump_wall(struct sim_node *node, int64_t by); /* ns; env_wall only */
 
 /* ---- The disk's faults ------------------------------------------------------------------------------------------ */

@@ -66,6 +66,7 @@ struct sim_node {
 	uint64_t local_base;
 	int32_t drift_ppm;
 	int64_t wall_base; /* env_wall - env_now */
+	uint64_t cpu; /* env_cpu */
 	struct sim_path *paths; /* to other nodes */
 	uint32_t uid; /* of its process */
 };

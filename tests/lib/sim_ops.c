@@ -12,6 +12,11 @@ static uint64_t wall(struct env *env)
 	return now(env) + (uint64_t)sim_env_of(env)->node->wall_base;
 }
 
+static uint64_t cpu(struct env *env)
+{
+	return sim_env_of(env)->node->cpu;
+}
+
 static void random_bytes(struct env *env, void *bytes, size_t size)
 {
 	unsigned char *at = bytes;
@@ -23,6 +28,7 @@ static void random_bytes(struct env *env, void *bytes, size_t size)
 const struct env_ops sim_env_ops = {
 	.now = now,
 	.wall = wall,
+	.cpu = cpu,
 	.random = random_bytes,
 	.loop_new = sim_loop_new,
 	.loop_start = sim_loop_start,

@@ -9,6 +9,8 @@
 #include "tests/sim/violation.h"
 #include "tests/sim/work.h"
 
+#define CALM_MOST (3 * (uint64_t)SIM_S)
+
 void actor_init(struct actor *actor, struct mount *mount, uint32_t number, struct work *work, uint64_t rest)
 {
 	*actor = (struct actor){.mount = mount, .number = number, .work = work, .rest = rest};
@@ -50,12 +52,28 @@ static enum answer_kind kind_of(const struct actor *actor, int error)
 	}
 }
 
+/* Operations that wait for each other end only when one has waited for too long (PEER_LIMIT_NS, 4 s). */
+static void note_time(struct actor *actor)
+{
+	struct stage *stage = actor->work->stage;
+	uint64_t time = sim_time(stage->world) - actor->asked;
+
+	if (!stage->is_calm)
+		return;
+	if (time > stage->longest)
+		stage->longest = time;
+	if (time > CALM_MOST)
+		violation("actor %u of %s: an operation took %.1f s, and nothing has failed", actor->number,
+			actor->work->kind->name, (double)time / SIM_S);
+}
+
 static void deliver(struct actor *actor, struct answer *answer)
 {
 	struct stage *stage = actor->work->stage;
 
 	check(actor->is_waiting);
 	actor->is_waiting = false;
+	note_time(actor);
 	answer->kind = kind_of(actor, answer->error);
 	*(answer->kind == ANSWER_DONE	       ? &stage->done
 		: answer->kind == ANSWER_NEVER ? &stage->never
@@ -85,6 +103,7 @@ void actor_call(struct actor *actor, const struct op *op, struct buf *payload, a
 {
 	check(!actor->is_waiting);
 	actor->is_waiting = true;
+	actor->asked = sim_time(actor->work->stage->world);
 	actor->answered = answered;
 	actor->call = (struct client_call){.loop = actor->mount->loop, .done = on_called};
 	check(client_call(actor->mount->client, &actor->call, op, payload) == 0);
@@ -120,6 +139,7 @@ static void ask(struct actor *actor, const struct question *question, actor_cb a
 {
 	check(!actor->is_waiting);
 	actor->is_waiting = true;
+	actor->asked = sim_time(actor->work->stage->world);
 	actor->answered = answered;
 	actor->read = (struct client_read){.loop = actor->mount->loop,
 		.question = *question,

@@ -46,6 +46,7 @@ struct actor {
 	actor_cb answered;
 	actor_name_cb named; /* of a directory's entries */
 	bool is_waiting; /* for an answer */
+	uint64_t asked; /* world time */
 	uint8_t *bytes; /* ACTOR_BYTES_MAX, that were read */
 
 	/* For the work: the state of the present operation. */

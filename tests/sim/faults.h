@@ -38,7 +38,7 @@ enum fault {
 struct faults {
 	struct cluster *cluster;
 	uint32_t allowed; /* a bit each: what the command line lets happen */
-	uint32_t chosen; /* a bit each: the ones that the seed chose */
+	uint32_t chosen; /* a bit each: the ones that the seed chose; one seed of sixteen has none */
 	uint64_t every; /* ns between faults, about */
 	uint64_t next; /* world time */
 	uint64_t cut_until;

@@ -29,6 +29,7 @@ struct links {
 	uint64_t files[FILES_MAX + 1]; /* ino; 0: no answer has told it */
 	uint64_t made;
 	uint64_t seen[SLOTS]; /* the file in each, as some answer told */
+	uint64_t from, to; /* the last rename */
 	uint64_t victim; /* the file whose name was to be removed last: it is linked meanwhile */
 	struct history history;
 };
@@ -86,11 +87,35 @@ static uint64_t learn(struct actor *actor, const struct attributes *attributes)
 	return file;
 }
 
+/* The second operation of an answer: it tells how many links the file has, too, or it does not. */
+static void count_links(struct actor *actor, const struct attributes *attributes)
+{
+	struct links *links = links_of(actor);
+
+	if (attributes) {
+		links->history.operations[actor->other].argument = learn(actor, attributes);
+		history_done(&links->history, actor->other, attributes->nlink);
+	} else {
+		history_never(&links->history, actor->other);
+	}
+}
+
 static void on_changed(struct actor *actor, const struct answer *answer)
 {
+	bool is_told = answer->kind == ANSWER_DONE && answer->error == 0 && answer->reply->has_attributes;
+
 	expect(actor, answer);
 	actor_enter(actor, answer, (uint64_t)-answer->error);
+	count_links(actor, is_told ? &answer->reply->attributes : NULL);
 	work_finish(actor);
+}
+
+/* A name was linked, or moved: actor->value is the file that it has. */
+static void on_named(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE && answer->error == 0)
+		links_of(actor)->seen[actor->mask] = actor->value;
+	on_changed(actor, answer);
 }
 
 static void on_made(struct actor *actor, const struct answer *answer)
@@ -110,12 +135,7 @@ static void on_looked_up(struct actor *actor, const struct answer *answer)
 	if (answer->kind == ANSWER_DONE && answer->error == 0)
 		file = links->seen[actor->value] = learn(actor, &answer->finding->attributes);
 	actor_enter(actor, answer, file);
-	if (file > 0) {
-		links->history.operations[actor->other].argument = file;
-		history_done(&links->history, actor->other, answer->finding->attributes.nlink);
-	} else {
-		history_never(&links->history, actor->other);
-	}
+	count_links(actor, file > 0 ? &answer->finding->attributes : NULL);
 	work_finish(actor);
 }
 
@@ -128,12 +148,18 @@ static void on_looked_at(struct actor *actor, const struct answer *answer)
 
 /* ---- Operations ---- */
 
+/* One whose answer may tell how many links the file has. */
+static void ask_both(struct actor *actor, uint32_t kind, uint64_t argument, uint64_t other)
+{
+	actor->other = ask(actor, STAT, 0, 0);
+	ask(actor, kind, argument, other);
+}
+
 static void look_up(struct actor *actor, uint64_t slot)
 {
 	memcpy(actor->name, name_of(slot).data, 2);
 	actor->value = slot;
-	actor->other = ask(actor, STAT, 0, 0);
-	ask(actor, LOOK, slot, 0);
+	ask_both(actor, LOOK, slot, 0);
 	actor_lookup(actor, place_of(actor, slot), actor->name, on_looked_up);
 }
 
@@ -147,7 +173,7 @@ static void make(struct actor *actor, uint64_t slot)
 			.exclusive = true}};
 
 	actor->value = slot;
-	ask(actor, MAKE, file, slot);
+	ask_both(actor, MAKE, file, slot);
 	actor_call(actor, &op, NULL, on_made);
 }
 
@@ -157,7 +183,7 @@ static void unlink_slot(struct actor *actor, uint64_t slot)
 		.kind = OP_UNLINK, .remove = {.parent = place_of(actor, slot), .name = name_of(slot)}};
 
 	links_of(actor)->victim = links_of(actor)->seen[slot];
-	ask(actor, UNLINK, slot, 0);
+	ask_both(actor, UNLINK, slot, 0);
 	actor_call(actor, &op, NULL, on_changed);
 }
 
@@ -166,13 +192,16 @@ static void link_file(struct actor *actor, uint64_t file, uint64_t slot)
 	const struct op op = {.kind = OP_LINK,
 		.link = {links_of(actor)->files[file], place_of(actor, slot), name_of(slot)}};
 
-	ask(actor, LINK, file, slot);
-	actor_call(actor, &op, NULL, on_changed);
+	actor->value = file;
+	actor->mask = slot;
+	ask_both(actor, LINK, file, slot);
+	actor_call(actor, &op, NULL, on_named);
 }
 
 static void rename_slot(struct actor *actor, uint64_t from, uint64_t to)
 {
 	static const uint32_t flags[] = {0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+	struct links *links = links_of(actor);
 	uint32_t chosen = flags[work_random(actor->work, sizeof flags / sizeof *flags)];
 	const struct op op = {.kind = OP_RENAME,
 		.rename = {.parent = place_of(actor, from),
@@ -181,8 +210,28 @@ static void rename_slot(struct actor *actor, uint64_t from, uint64_t to)
 			.new_name = name_of(to),
 			.flags = chosen}};
 
-	ask(actor, RENAME, from | (uint64_t)chosen << 8, to);
-	actor_call(actor, &op, NULL, on_changed);
+	links->from = from;
+	links->to = to;
+	actor->value = links->seen[from];
+	actor->mask = to;
+	ask_both(actor, RENAME, from | (uint64_t)chosen << 8, to);
+	actor_call(actor, &op, NULL, on_named);
+}
+
+/* A rename of the name that is being renamed, over another name of the file that loses one: so two operations want the
+ * same of two regions. */
+static void draw_rival(const struct actor *actor, uint64_t *from, uint64_t *to)
+{
+	const struct links *links = links_of(actor);
+
+	for (uint64_t slot = 0; links->from != links->to && slot < SLOTS; slot++) {
+		if (slot == links->to || slot == links->from || links->seen[slot] == 0 ||
+			links->seen[slot] != links->seen[links->to])
+			continue;
+		*from = links->from;
+		*to = slot;
+		return;
+	}
 }
 
 /* One of the last; 0: it is not known. */
@@ -213,6 +262,8 @@ static void begin(struct actor *actor)
 	uint64_t other = (slot + 1 + work_random(actor->work, SLOTS - 1)) % SLOTS;
 	uint64_t file = draw_file(actor), choice = work_random(actor->work, 16);
 
+	if (choice > 5 && choice < 8)
+		draw_rival(actor, &slot, &other);
 	if (choice < 2 && links_of(actor)->made < FILES_MAX)
 		make(actor, slot);
 	else if (choice < 5)

@@ -92,8 +92,9 @@ static void print_totals(const struct run_totals *totals)
 	       " terms with a leader\n",
 		totals->runs, (double)totals->time / 3600e9, totals->processes, totals->failures,
 		totals->mounts, totals->sessions_lost, totals->terms);
-	printf("%" PRIu64 " splits, %.1f regions a run\n", totals->splits,
-		totals->runs > 0 ? (double)totals->regions / (double)totals->runs : 0);
+	printf("%" PRIu64 " splits, %.1f regions a run; an operation takes at most %.1f s if nothing fails\n",
+		totals->splits, totals->runs > 0 ? (double)totals->regions / (double)totals->runs : 0,
+		(double)totals->longest / 1e9);
 	printf("%" PRIu64 " operations answered, %" PRIu64 " refused, %" PRIu64 " open; %" PRIu64
 	       " states of replicas compared, %" PRIu64 " histories too hard to judge\n",
 		totals->done, totals->never, totals->open, totals->compared, totals->undecided);

@@ -279,6 +279,8 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 	totals->terms += run->watch.term_count;
 	totals->regions += run->watch.region_count;
 	totals->splits += run->splits.done;
+	if (run->stage.longest > totals->longest)
+		totals->longest = run->stage.longest;
 }
 
 /* All that are allowed, or any part of them: what few do together is done more often. */
@@ -313,6 +315,7 @@ static void init(struct run *run, const struct run_options *options)
 	if (run->work_count == 0)
 		run->actor_count = 0;
 	faults_init(&run->faults, cluster, options->faults);
+	run->stage.is_calm = run->faults.chosen == 0;
 	splits_init(&run->splits, cluster, !options->has_one_region);
 	watch_init(&run->watch, cluster);
 }

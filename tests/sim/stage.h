@@ -12,6 +12,8 @@ struct stage {
 	uint64_t clock; /* the last moment (tests/lib/history.h), of all histories */
 	uint64_t budget; /* operations that may still begin */
 	bool may_be_full; /* a disk is */
+	bool is_calm; /* nothing fails in this run: so nothing may take long */
+	uint64_t longest; /* ns that an operation took in a calm run */
 	bool is_verbose;
 	/* Answers, in all. */
 	uint64_t done;

@@ -78,7 +78,7 @@ static void expect_refusal(uint32_t kind, uint32_t state)
 static void changes_of_newer_programs_are_refused_in_words(void **state)
 {
 	(void)state;
-	expect_refusal(ADMIN_SET_CLUSTER + 1, 0);
+	expect_refusal(ADMIN_SCATTER + 1, 0);
 	expect_refusal(ADMIN_SET_STORE, STORE_LOST + 1);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "proto/units.h"
 #include "tests/lib/test.h"
 
@@ -515,7 +516,164 @@ static void see_stable(struct sim *sim)
 		assert_int_equal(run_round(sim), 0);
 }
 
+/* Replicas, or leaders, of regions with the ids [first, end): by store, none has two more than another. */
+static void see_scattered(const struct sim *sim, uint32_t first, uint32_t end)
+{
+	uint32_t replicas[STORES_MAX] = {0}, leaders[STORES_MAX] = {0};
+
+	for (uint32_t i = first - 1; i + 1 < end; i++) {
+		struct sim_region *region = &sim->regions[i];
+
+		for (uint32_t k = 0; k < region->count; k++)
+			replicas[region->members[k].peer.store - 1]++;
+		leaders[member_of(region, region->leader)->peer.store - 1]++;
+	}
+	for (uint32_t i = 0; i < sim->store_count; i++)
+		for (uint32_t k = 0; k < sim->store_count; k++) {
+			assert_in_range(replicas[i], 0, replicas[k] + 1);
+			assert_in_range(leaders[i], 0, leaders[k] + 2); /* region 1's stays where it is */
+		}
+}
+
+/* Regions without data or requests: nothing but a scatter moves their replicas. */
+static void place_empty(struct sim *sim)
+{
+	for (uint32_t i = 0; i < sim->region_count; i++) {
+		struct sim_region *region = &sim->regions[i];
+
+		*region = (struct sim_region){.epoch = {1, 1}, .term = 6};
+		for (uint64_t store = 1; store <= 3; store++)
+			add_member(sim, region, store, REGION_VOTER, ++sim->replica);
+		region->leader = region->members[0].peer.id;
+		report(sim, i);
+	}
+}
+
+static void until_scattered(struct sim *sim, uint32_t most)
+{
+	while (balance_is_scattering(sim->balance)) {
+		assert_true(most-- > 0);
+		run_round(sim);
+	}
+	assert_int_equal(balance_scatter_left(sim->balance), 0);
+	assert_int_equal(balance_count(sim->balance), 0);
+}
+
 /* ---- Tests ---- */
+
+/* Two busy halves of one region: the one that is not region 1 goes, though it is the busier one. */
+static void the_busier_half_of_region_1_goes(void **state)
+{
+	const uint64_t stores[] = {1, 2, 3};
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 3, 3, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		place(&sim, i, stores, 3);
+		sim.regions[i].cpu_us = i == 0 ? 300000 : 500000;
+		report(&sim, i);
+	}
+	run_until_rest(&sim, 200);
+	assert_int_equal(sim.moves, 0);
+	assert_int_equal(sim.transfers, 1);
+	assert_int_equal(member_of(&sim.regions[0], sim.regions[0].leader)->peer.store, 1);
+	assert_true(member_of(&sim.regions[1], sim.regions[1].leader)->peer.store != 1);
+	see_stable(&sim);
+	sim_close(&sim);
+}
+
+/* A store that leads all of the load leads a part of it afterwards. */
+static void a_store_with_all_the_load_keeps_its_part(void **state)
+{
+	const uint64_t stores[] = {1, 2, 3};
+	uint64_t loads[3] = {0};
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 3, 3, 18);
+	for (uint32_t i = 0; i < 18; i++) {
+		const uint64_t turned[] = {stores[i % 3], stores[(i + 1) % 3], stores[(i + 2) % 3]};
+
+		place(&sim, i, turned, 3);
+		sim.regions[i].cpu_us = i % 3 == 0 ? 100000 + 1000 * i : 10;
+		report(&sim, i);
+	}
+	run_until_rest(&sim, 500);
+	for (uint32_t i = 0; i < 18; i++)
+		loads[member_of(&sim.regions[i], sim.regions[i].leader)->peer.store - 1] +=
+			sim.regions[i].cpu_us;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_in_range(loads[i], 180000, 260000);
+	see_stable(&sim);
+	sim_close(&sim);
+}
+
+static void a_scatter_spreads_regions_without_data(void **state)
+{
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 9, 3, 300);
+	place_empty(&sim);
+	run_until_rest(&sim, 2000);
+	assert_int_equal(sim.moves, 0);
+	assert_int_equal(balance_scatter(sim.balance, NULL, 0, UINT64_MAX), 0);
+	until_scattered(&sim, 5000);
+	see_scattered(&sim, 1, 301);
+	see_domains(&sim, 3);
+	assert_int_equal(sim.failures, 0);
+	see_stable(&sim);
+	sim_close(&sim);
+}
+
+/* The others stay where they are. */
+static void a_scatter_of_some_regions_moves_those(void **state)
+{
+	uint64_t regions[60];
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 6, 3, 200);
+	place_empty(&sim);
+	run_until_rest(&sim, 2000);
+	for (uint32_t i = 0; i < 60; i++)
+		regions[i] = 100 + i;
+	assert_int_equal(balance_scatter(sim.balance, regions, 60, UINT64_MAX), 0);
+	until_scattered(&sim, 5000);
+	see_scattered(&sim, 100, 160);
+	for (uint32_t i = 0; i < 99; i++)
+		for (uint64_t store = 4; store <= 6; store++)
+			assert_false(has_replica_on(&sim.regions[i], store));
+	sim_close(&sim);
+}
+
+/* Where failure domains, full stores or silent ones leave no even part, it ends all the same; and at its time. */
+static void a_scatter_ends(void **state)
+{
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 6, 0, 90);
+	for (uint32_t i = 0; i < 6; i++)
+		sim.stores[i].labels[0] = i < 4 ? 1 : i - 2; /* one zone has four stores, two have one */
+	sim.stores[3].is_full = true;
+	place_empty(&sim);
+	assert_int_equal(balance_scatter(sim.balance, NULL, 0, UINT64_MAX), 0);
+	for (uint32_t round = 0; balance_is_scattering(sim.balance); round++) {
+		assert_in_range(round, 0, 5000);
+		run_round(&sim);
+	}
+	for (uint32_t i = 0; i < 90; i++)
+		assert_false(has_replica_on(&sim.regions[i], 4));
+	assert_int_equal(balance_scatter(sim.balance, NULL, 0, sim.now + 1), 0);
+	run_round(&sim);
+	assert_false(balance_is_scattering(sim.balance));
+	assert_int_equal(balance_scatter(sim.balance, NULL, 0, UINT64_MAX), 0);
+	balance_reset(sim.balance);
+	assert_false(balance_is_scattering(sim.balance));
+	sim_close(&sim);
+}
 
 /* Of 90 regions all replicas are on three of nine stores; a store's share is 30 of them. */
 static void what_is_beyond_a_share_is_told(void **state)
@@ -793,6 +951,7 @@ static void nothing_is_settled_under_other_options(void **state)
 	balance_set_options(sim.balance, &sim.options);
 	assert_false(balance_is_settled(sim.balance));
 	sim.was_settled = false;
+	sim.may_lose = true;
 	run_until_rest(&sim, 500);
 	assert_int_equal(sim.regions[0].count, 1);
 	sim_close(&sim);
@@ -1052,6 +1211,11 @@ static void any_cluster_keeps_the_rules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_busier_half_of_region_1_goes),
+		cmocka_unit_test(a_store_with_all_the_load_keeps_its_part),
+		cmocka_unit_test(a_scatter_spreads_regions_without_data),
+		cmocka_unit_test(a_scatter_of_some_regions_moves_those),
+		cmocka_unit_test(a_scatter_ends),
 		cmocka_unit_test(what_is_beyond_a_share_is_told),
 		cmocka_unit_test(three_become_nine),
 		cmocka_unit_test(one_zone_becomes_three),
@@ -1073,5 +1237,8 @@ int main(void)
 		cmocka_unit_test(any_cluster_keeps_the_rules),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -950,6 +950,79 @@ static void an_administrator_changes_a_region_that_another_store_leads(void **st
 	kept_free(kept);
 }
 
+/* Replicas of the regions on the store, from 0. */
+static uint64_t count_regions(struct kept *kept, uint32_t number)
+{
+	struct raftkv_stats stats;
+
+	raftkv_stats(kept->cluster.stores[number].raftkv, &stats);
+	return stats.regions;
+}
+
+static bool is_scattering(struct kept *kept)
+{
+	struct coordinator_overview overview;
+
+	return coordinator_look(
+		       kept->coordinators[sim_cluster_await_leader(&kept->cluster) - 1], &overview) &&
+	       overview.is_scattering;
+}
+
+/* Regions whose size nobody has told: nothing else gives the fourth store a part. */
+static void regions_are_scattered_for_an_administrator(void **state)
+{
+	const uint64_t some[] = {2, 4}, unknown[] = {2, 99};
+	struct kept *kept = kept_new_spread(101, 0);
+
+	(void)state;
+	assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SCATTER, .is_dry = true}), 0);
+	assert_false(is_scattering(kept));
+	assert_int_equal(
+		ask(kept,
+			(struct admin_request){.kind = ADMIN_SCATTER, .regions = unknown, .region_count = 2}),
+		STATUS_REGION_NOT_FOUND);
+	pass(kept, 10 * (uint64_t)SIM_S);
+	assert_int_equal(count_regions(kept, 3), 0);
+	assert_int_equal(
+		change(kept, ADMIN_TRANSFER, 4, 3), 0); /* it does not hold up what is asked for later */
+	assert_int_equal(
+		ask(kept, (struct admin_request){.kind = ADMIN_SCATTER, .regions = some, .region_count = 2}),
+		0);
+	for (int i = 0; i < 300 && is_scattering(kept); i++)
+		pass(kept, 200 * SIM_MS);
+	assert_false(is_scattering(kept));
+	await_placed(kept, 0);
+	assert_int_equal(count_regions(kept, 3), 1);
+	assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SCATTER}), 0);
+	assert_true(is_scattering(kept));
+	for (int i = 0; i < 600 && is_scattering(kept); i++)
+		pass(kept, 200 * SIM_MS);
+	assert_false(is_scattering(kept));
+	await_placed(kept, 0);
+	for (uint32_t i = 0; i < STORES; i++)
+		assert_in_range(
+			count_regions(kept, i), REGIONS * VOTERS / STORES, REGIONS * VOTERS / STORES + 1);
+	kept_free(kept);
+}
+
+/* Stores that drain take nothing. */
+static void without_another_store_nothing_is_scattered(void **state)
+{
+	struct kept *kept = kept_new_spread(102, 0);
+
+	(void)state;
+	for (uint32_t i = 2; i <= STORES; i++)
+		assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SET_STORE,
+						   .store = i,
+						   .state = STORE_DRAINING,
+						   .is_forced = true}),
+			0);
+	pass(kept, 2 * (uint64_t)SIM_S);
+	assert_int_equal(ask(kept, (struct admin_request){.kind = ADMIN_SCATTER}), -EBUSY);
+	assert_non_null(strstr(kept->outcome.text, "one store at most"));
+	kept_free(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -969,6 +1042,8 @@ int main(void)
 		cmocka_unit_test(replicas_are_spread_over_the_zones),
 		cmocka_unit_test(a_new_store_gets_its_share),
 		cmocka_unit_test(regions_get_as_many_replicas_as_the_cluster_is_set_to),
+		cmocka_unit_test(regions_are_scattered_for_an_administrator),
+		cmocka_unit_test(without_another_store_nothing_is_scattered),
 		cmocka_unit_test(an_administrator_changes_a_region_that_another_store_leads),
 	};
 

@@ -4,6 +4,7 @@
 
 #include "fs/regions/region_report_message.h"
 #include "fs/regions/region_reports.h"
+#include "proto/plant.h"
 #include "proto/status.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/sim_env.h"
@@ -16,11 +17,12 @@ struct stage {
 	struct env_loop *loop;
 	struct raftkv *raftkv;
 	struct region regions[REGIONS];
+	struct region_loads *loads; /* NULL: they are not measured */
 	struct region_reports *reports;
 	bool is_ready;
 };
 
-static void stage_begin(struct stage *stage)
+static void stage_begin_with(struct stage *stage, bool has_loads)
 {
 	struct env *env;
 
@@ -33,14 +35,25 @@ static void stage_begin(struct stage *stage)
 		stage->regions[i] =
 			(struct region){.id = REGIONS - i, .epoch = {.version = 5, .conf_version = 6}};
 	fake_raftkv_set_regions(stage->raftkv, stage->regions, REGIONS);
-	stage->reports = region_reports_new(
-		&(struct region_reports_options){.loop = stage->loop, .raftkv = stage->raftkv, .store = 1});
+	stage->loads = has_loads ? region_loads_new(&(struct region_loads_options){
+					   .loop = stage->loop, .raftkv = stage->raftkv})
+				 : NULL;
+	stage->reports = region_reports_new(&(struct region_reports_options){
+		.loop = stage->loop, .raftkv = stage->raftkv, .loads = stage->loads, .store = 1});
 	assert_non_null(stage->reports);
+}
+
+static void stage_begin(struct stage *stage)
+{
+	stage_begin_with(stage, false);
 }
 
 static void stage_end(struct stage *stage)
 {
 	region_reports_free(stage->reports);
+	if (stage->loads)
+		region_loads_stop(stage->loads);
+	region_loads_free(stage->loads);
 	fake_raftkv_free(stage->raftkv);
 	sim_world_free(stage->world);
 }
@@ -143,6 +156,64 @@ static void what_has_changed_is_told_until_it_is_taken(void **state)
 	stage_end(&stage);
 }
 
+static bool never(void *argument)
+{
+	(void)argument;
+	return false;
+}
+
+/* Of requests that take so many microseconds a second, for so many seconds. */
+static void load(struct stage *stage, uint64_t region, uint32_t cpu_us, uint32_t seconds)
+{
+	for (uint32_t i = 0; i < 10 * seconds; i++) {
+		region_loads_note(stage->loads, region, 5, cpu_us / 10);
+		sim_run(stage->world, SIM_S / 10, never, NULL);
+	}
+}
+
+static const struct region_report *find(const struct region_reports_page *page, uint64_t region)
+{
+	for (uint32_t i = 0; i < page->count; i++)
+		if (page->reports[i].region == region)
+			return &page->reports[i];
+	return NULL;
+}
+
+/* Until the region has been led here for a while, what its former leader told is better. */
+static void a_load_is_told_when_it_is_known_and_when_it_changes(void **state)
+{
+	const struct region_report *report;
+	struct region_reports_page page;
+	struct stage stage;
+
+	(void)state;
+	stage_begin_with(&stage, true);
+	tell_all(&stage, 3);
+	load(&stage, 7, 100000, REGION_LOADS_SETTLE_MS / 2000);
+	page = tell(&stage, 3);
+	report = find(&page, 7);
+	assert_true(!report || report->cpu_us == 0);
+	load(&stage, 7, 100000, REGION_LOADS_SETTLE_MS / 1000);
+	page = tell(&stage, 3);
+	report = find(&page, 7);
+	assert_non_null(report);
+	assert_in_range(report->cpu_us, 80000, 110000);
+	assert_true(page.count <= 1 + REGION_REPORTS_AGAIN);
+	for (uint32_t i = 0; i < page.count; i++)
+		if (page.reports[i].region != 7)
+			assert_int_equal(page.reports[i].cpu_us, 1); /* known, and idle */
+	load(&stage, 7, 104000, 2);
+	page = tell(&stage, 3);
+	assert_null(find(&page, 7)); /* much the same */
+	sim_run(stage.world, 10 * (uint64_t)SIM_S, never, NULL);
+	page = prepare(&stage, 3);
+	assert_non_null(find(&page, 7));
+	region_reports_end(stage.reports, false); /* nobody took it: it comes again */
+	page = tell(&stage, 3);
+	assert_non_null(find(&page, 7));
+	stage_end(&stage);
+}
+
 /* What others lead now, or what has no replica here any more, and what comes in its place. */
 static void regions_that_go_are_not_told(void **state)
 {
@@ -204,6 +275,7 @@ static void reports_arrive_as_they_were_sent(void **state)
 							.epoch = {.version = 1, .conf_version = 2},
 							.term = 9,
 							.bytes = 1000,
+							.cpu_us = 70000,
 							.replica_count = 2,
 							.replicas = replicas},
 		{.region = 4, .term = 8, .replica_count = 1, .replicas = replicas}};
@@ -221,6 +293,7 @@ static void reports_arrive_as_they_were_sent(void **state)
 	assert_int_equal(unpacked.reports[0].term, 9);
 	assert_int_equal(unpacked.reports[0].leader, 5);
 	assert_int_equal(unpacked.reports[0].bytes, 1000);
+	assert_int_equal(unpacked.reports[0].cpu_us, 70000);
 	assert_int_equal(unpacked.reports[0].replica_count, 2);
 	assert_int_equal(unpacked.reports[0].replicas[1].id, 70);
 	assert_int_equal(unpacked.reports[0].replicas[1].store, 6);
@@ -239,10 +312,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_regions_are_told_to_each_new_coordinator),
 		cmocka_unit_test(what_has_changed_is_told_until_it_is_taken),
+		cmocka_unit_test(a_load_is_told_when_it_is_known_and_when_it_changes),
 		cmocka_unit_test(regions_that_go_are_not_told),
 		cmocka_unit_test(a_first_page_that_is_lost_comes_again),
 		cmocka_unit_test(reports_arrive_as_they_were_sent),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ struct fixture {
 	struct store_list list;
 	struct peers *peers;
 	struct transactions *transactions;
+	struct region_loads *loads;
 	struct service *service;
 	struct rpc_server server;
 	struct rpc_request request;
@@ -144,6 +145,27 @@ static void a_mount_changes_files_with_its_session(void **state)
 
 	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
 	assert_int_equal(run_op(fixture, 7, 7, &make_file), -EEXIST);
+}
+
+static bool never(void *argument)
+{
+	(void)argument;
+	return false;
+}
+
+/* A change at least what it costs; a refusal nothing. */
+static void what_was_answered_counts_as_load(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(run_op(fixture, 7, 8, &make_file), -EPERM);
+	sim_run(fixture->world, 3 * (uint64_t)SIM_S, never, NULL);
+	assert_int_equal(region_loads_cpu(fixture->loads, 1), 0);
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
+	sim_run(fixture->world, SIM_S + SIM_S / 10, never, NULL);
+	assert_in_range(region_loads_cpu(fixture->loads, 1), region_loads_cost_of_write(0) / 6,
+		region_loads_cost_of_write(0));
+	assert_int_equal(region_loads_cpu(fixture->loads, 2), 0);
 }
 
 static void another_ones_session_is_refused(void **state)
@@ -631,6 +653,9 @@ static int set_up(void **state)
 	options.raftkv = fixture->raftkv = fake_raftkv_new(&fake);
 	options.coordinator = (struct coordinator *)fixture;
 	options.list = &fixture->list;
+	options.loads = fixture->loads = region_loads_new(
+		&(struct region_loads_options){.loop = fixture->loop, .raftkv = fixture->raftkv});
+	assert_non_null(fixture->loads);
 	make_transactions(fixture, &options);
 	fixture->service = service_new(&options, &fixture->server);
 	assert_non_null(fixture->service);
@@ -671,6 +696,8 @@ static int tear_down(void **state)
 	transactions_stop(fixture->transactions, on_transactions_stopped, fixture);
 	assert_true(sim_run(fixture->world, PATIENCE, is_stopped, fixture));
 	service_free(fixture->service);
+	region_loads_stop(fixture->loads);
+	region_loads_free(fixture->loads);
 	transactions_free(fixture->transactions);
 	peers_free(fixture->peers);
 	fake_raftkv_free(fixture->raftkv);
@@ -688,6 +715,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_mount_changes_files_with_its_session),
+		TEST(what_was_answered_counts_as_load),
 		TEST(another_ones_session_is_refused),
 		TEST(sessions_are_opened_by_all_and_closed_by_their_own),
 		TEST(what_is_the_coordinators_is_refused),
