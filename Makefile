@@ -5,6 +5,7 @@
 #   make TSAN=1       with ThreadSanitizer                  make bench       micro-benchmarks, as a table
 #   make PLANT=1      with planted bugs (tests only)        make fuzz        every fuzz target, FUZZ_SECONDS each
 #   make torture MINUTES=  long random runs, 100 kills      make deb         a Debian package, in $(BUILD)
+#   make torture-regions   nine stores, 1,000,000 files in small regions; two stores killed (FILES= BYTES= SCRATCH= ...)
 #   sudo make cluster      three stores here, mounted on MNT   sudo make cluster-stop   ends them
 #   make sim SEEDS= SEED=  clusters in one thread, simulated
 #   make V=1          show commands                         make lint        layering, lengths, formatting
@@ -84,7 +85,7 @@ fuzzers      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 programs     := $(foreach m,$(mains),$(BUILD)/$(notdir $(m:.c=)))
 layer_of      = $(or $(strip $(foreach l,$(layers),$(if $(findstring /unit/$(l)/,$(1))$(findstring /$(l)_,$(1)),$(l)))),fs)
 
-.PHONY: all tests torture sim bench fuzz lint check unit deps deps-check run demo install uninstall deb clean
+.PHONY: all tests torture torture-regions sim bench fuzz lint check unit deps deps-check run demo install uninstall deb clean
 .SECONDARY:
 all: $(foreach l,$(layers),$(call archives,$(l))) $(programs)
 tests: $(unit_tests) $(test_programs) $(benches)
@@ -200,6 +201,9 @@ torture: deps-check
 	$(quiet)for case in tests/cases/fs_differential.sh tests/cases/fs_fsx.sh tests/cases/fs_kill9.sh tests/cases/fs_bigdir.sh tests/cases/fs_posix.sh \
 		tests/cases/fs_memory.sh tests/cases/fs_postgres.sh tests/cases/fs_stress_ng.sh; do \
 		echo "# $${case##*/}"; BUILD="$(BUILD)" RAFTKV_TORTURE=$(MINUTES) RAFTKV_KILLS=100 RAFTKV_ENTRIES=200000 RAFTKV_SEED=$$$$ bash $$case || exit 1; done
+torture-regions: deps-check
+	$(quiet)$(MAKE) -s $(jobs) all
+	$(quiet)BUILD="$(BUILD)" bash tests/torture/regions.sh
 sim: $(BUILD)/tests/sim
 	$(quiet)$< --seed $(SEED) --seeds $(SEEDS)
 bench: $(benches)

@@ -159,6 +159,7 @@ static void write_stores(struct json *json, const char *key, const Raftkv__Overv
 		json_number(json, "replacement", store->replacement);
 		json_number(json, "replicas", store->replicas);
 		json_number(json, "leaders", view_count_leaders(overview, store->store));
+		json_number(json, "region_bytes", store->region_bytes);
 		json_number(json, "cpu_us_per_second", view_sum_load(overview, store->store));
 		json_string(json, "version", store->version);
 		json_string(json, "labels", store->labels);

@@ -37,6 +37,7 @@ static void fill_store(struct admin *admin, struct overview_draft *draft, uint32
 {
 	const struct store_entry *entry = &draft->overview.stores->entries[i];
 	uint64_t now = env_now(admin->env);
+	const struct region_table_store *sums = region_table_find_store(draft->overview.regions, entry->id);
 	Raftkv__OverviewStore *message = &draft->stores[i].message;
 
 	raftkv__overview_store__init(message);
@@ -48,6 +49,7 @@ static void fill_store(struct admin *admin, struct overview_draft *draft, uint32
 	message->is_alive = store_entry_is_alive(entry, now);
 	message->silent_ms = (now - (entry->heard > 0 ? entry->heard : draft->overview.since)) / NS_PER_MS;
 	message->replicas = entry->replicas;
+	message->region_bytes = sums ? sums->bytes : 0;
 	message->version = (char *)(uintptr_t)entry->version;
 	message->labels = (char *)(uintptr_t)entry->labels;
 	stats_to_message(&entry->stats, &draft->stores[i].stats);

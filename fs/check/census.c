@@ -47,7 +47,8 @@ static int check_creations(struct check *check, const struct inode *inode)
 	struct spill spill;
 	int status;
 
-	if (inode->attributes.nlink == 0 || inode->creation_dirid == fs_ino_dirid(ino))
+	if (inode->attributes.nlink == 0 || inode->creation_dirid == fs_ino_dirid(ino) ||
+		check_is_elsewhere(check, fs_ino(inode->creation_dirid, FS_SEQ_DIRECTORY)))
 		return 0;
 	status = check_get(check, &key, &value);
 	if (status == STATUS_NOT_FOUND ||
@@ -125,7 +126,7 @@ int check_census(struct check *check)
 	int status = check_walk_data(check, "inodes", visit, &census);
 	struct inodes_item *root = inodes_find(&check->inodes, FS_ROOT_INO);
 
-	if (status == 0 && !root)
+	if (status == 0 && !root && !check_is_elsewhere(check, FS_ROOT_INO))
 		report_add(&check->report, "root-missing", 0, "the filesystem has no root directory");
 	return status;
 }

@@ -104,12 +104,38 @@ const struct inspect_region *check_find_region(const struct check *check, uint64
 	return NULL;
 }
 
+/* The place of the last region that begins at or before the key, or 0. */
+static uint32_t find_last_start(const struct check *check, struct slice key)
+{
+	uint32_t low = 0, high = check->inspect->region_count;
+
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (slice_compare(buf_slice(check->inspect->regions[middle].region.start), key) <= 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 uint64_t check_region_of(const struct check *check, struct slice key)
 {
-	for (uint32_t i = 0; i < check->inspect->region_count; i++)
+	uint32_t first = check->is_ordered ? find_last_start(check, key) : 0;
+	uint32_t past = check->is_ordered ? first + 1 : check->inspect->region_count;
+
+	for (uint32_t i = first; i < past && i < check->inspect->region_count; i++)
 		if (region_has_key(&check->inspect->regions[i].region, key))
 			return check->inspect->regions[i].region.id;
 	return 0;
+}
+
+bool check_is_elsewhere(const struct check *check, uint64_t ino)
+{
+	struct fs_key key = fs_key_inode(ino);
+
+	return !check->is_whole && check_region_of(check, fs_key_slice(&key)) == 0;
 }
 
 bool check_parse_key(struct slice key, struct check_key *parsed)

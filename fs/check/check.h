@@ -12,6 +12,9 @@
  *   links.c     link counts, parents, loops, unreachable inodes: from the table alone
  *   paths.c     paths of the inodes that have problems
  *
+ * A store that is one of many has some regions. What the others hold is not missed: an entry may mean an inode there, and
+ * an inode here may have its names there.
+ *
  * Memory: the table (24 bytes an inode, 48 more a directory), the block store's list of free runs, and at most
  * REPORT_PROBLEM_COUNT_MAX problems; everything else is streamed.
  */
@@ -48,7 +51,8 @@ struct check {
 	struct inodes inodes;
 	struct report report;
 	struct check_counts counts;
-	bool is_whole; /* the store's regions have the whole key space, each key once */
+	bool is_ordered; /* the store's regions are in the order of their ranges, which do not overlap */
+	bool is_whole; /* they have the whole key space, each key once */
 	uint64_t rows; /* since the last call of `progress` */
 	const char *pass;
 };
@@ -85,6 +89,8 @@ int check_has_intents(struct check *check, uint64_t ino, bool *has);
 const struct inspect_region *check_find_region(const struct check *check, uint64_t id); /* NULL: none */
 /* The id of the region that has a key of KEY_DATA; 0: none. */
 uint64_t check_region_of(const struct check *check, struct slice key);
+/* Would the inode's rows be in a region that this store does not have, but others? Whether it exists is not known here. */
+bool check_is_elsewhere(const struct check *check, uint64_t ino);
 
 /* The parts that keys of KEY_DATA share: dirid, letter and seq, which 'E' and 'S' do not have. False: malformed. */
 struct check_key {

@@ -55,9 +55,11 @@ static void find_loops(struct check *check)
 
 /* ---- One inode ---- */
 
-static void check_link_count(struct check *check, const struct inodes_item *item, uint32_t links)
+/* `may_be_more`: there may be names on other stores. */
+static void check_link_count(
+	struct check *check, const struct inodes_item *item, uint32_t links, bool may_be_more)
 {
-	if (item->nlink != links)
+	if (item->nlink < links || (item->nlink > links && !may_be_more))
 		report_fix(
 			report_add(&check->report, "link-count", item->ino,
 				"its link count is %" PRIu32 ", it should be %" PRIu32, item->nlink, links),
@@ -85,7 +87,8 @@ static void check_directory(
 				   "it has %" PRIu64 " entries, but counts %" PRIu64,
 				   directory->entries_found, directory->entries),
 			FIX_ENTRY_COUNT, item->ino, directory->entries_found);
-	if (!is_root && directory->named_in == 0) {
+	if (!is_root && directory->named_in == 0 &&
+		(item->nlink == 0 || !check_is_elsewhere(check, directory->parent))) {
 		if (!is_held(check, item))
 			report_fix(report_add(&check->report, "unreachable", item->ino,
 					   "no name leads to this directory"),
@@ -98,7 +101,7 @@ static void check_directory(
 				"it says that its parent is inode %" PRIu64 ", but it is in inode %" PRIu64,
 				directory->parent, directory->named_in),
 			FIX_PARENT, item->ino, directory->named_in);
-	check_link_count(check, item, links);
+	check_link_count(check, item, links, false);
 }
 
 static void check_data(struct check *check, const struct inodes_item *item)
@@ -127,8 +130,8 @@ static void check_file(struct check *check, const struct inodes_item *item)
 				"%" PRIu32 " entries mean this file, which was removed", item->names);
 		return;
 	}
-	if (item->names > 0)
-		check_link_count(check, item, item->names);
+	if (item->names > 0 || (!check->is_whole && item->nlink > 0))
+		check_link_count(check, item, item->names, !check->is_whole);
 	else if (!is_held(check, item))
 		report_fix(report_add(&check->report, "unreachable", item->ino, "no name leads to this file"),
 			FIX_ADOPT, item->ino, 0);

@@ -62,7 +62,7 @@ static void count_subdirectory(
 	directory->named_in = names->ino;
 }
 
-/* An operation across regions may be about to make the inode: the entry comes first. */
+/* The inode may be on other stores, or an operation across regions may be about to make it: the entry comes first. */
 static int check_dangling(
 	struct check *check, const struct names *names, const struct entry *entry, const char *quoted)
 {
@@ -70,7 +70,7 @@ static int check_dangling(
 	bool is_coming;
 	int status = check_has_intents(check, entry->ino, &is_coming);
 
-	if (status == 0 && !is_coming)
+	if (status == 0 && !is_coming && !check_is_elsewhere(check, entry->ino))
 		report_add(&check->report, "entry-dangling", names->ino,
 			"entry '%s' means inode %" PRIu64 ", which does not exist", quoted, entry->ino);
 	else if (status == 0 && parent && S_ISDIR(entry->type))
@@ -257,20 +257,20 @@ static int check_orphan(
 
 #define SPILL_COUNT_MAX 4096 /* of one directory: 2^40 files */
 
-/* Does the directory's chain of spills lead to `dirid`? */
+/* Does the directory's chain of spills lead to `dirid`? What is on other stores is taken to. */
 static int is_in_chain(struct check *check, uint64_t directory, uint64_t dirid, bool *is_there)
 {
 	struct inode inode;
 	int status = check_get_inode(check, directory, &inode);
 	uint64_t at = status == 0 ? inode.creation_dirid : dirid;
 
-	*is_there = false;
+	*is_there = check_is_elsewhere(check, directory);
 	for (int i = 0; i < SPILL_COUNT_MAX && status == 0 && at != 0 && !*is_there; i++) {
 		struct fs_key key = fs_key_spill(at);
 		struct kv_value value = {0};
 		struct spill spill = {0};
 
-		*is_there = at == dirid;
+		*is_there = at == dirid || check_is_elsewhere(check, fs_ino(at, FS_SEQ_DIRECTORY));
 		status = check_get(check, &key, &value);
 		if (status == 0)
 			status = spill_decode(value.data, &spill);

@@ -76,11 +76,13 @@ static void check_partition(struct check *check)
 		is_alone = is_alone && regions[i].region.peer_count == 1;
 	if (is_alone && regions[0].region.start)
 		report_add(&check->report, "region-gap", 0, "no region has the beginning of the key space");
+	check->is_ordered = true;
 	check->is_whole = !regions[0].region.start && !regions[inspect->region_count - 1].region.end;
 	for (uint32_t i = 1; i < inspect->region_count; i++) {
 		const struct region *left = &regions[i - 1].region, *right = &regions[i].region;
 		int order = left->end ? slice_compare(buf_slice(left->end), buf_slice(right->start)) : 1;
 
+		check->is_ordered = check->is_ordered && order <= 0;
 		check->is_whole = check->is_whole && order == 0;
 		if (order > 0)
 			report_add(&check->report, "region-overlap", 0,

@@ -52,8 +52,8 @@
 
 #define BALANCE_LABELS	       LABELS_MAX
 #define BALANCE_OPERATIONS_MAX 1024u /* under way, or resting after a failure; no more are yielded at it */
-#define BALANCE_BYTES_START    10u /* percent */
-#define BALANCE_BYTES_STOP     5u
+#define BALANCE_BYTES_START    5u /* percent */
+#define BALANCE_BYTES_STOP     3u
 #define BALANCE_LOAD_START     20u
 #define BALANCE_LOAD_STOP      10u
 #define BALANCE_LEADER_US      100u /* of CPU per second, that each leader counts on top of its region's load */

@@ -16,7 +16,9 @@
 #define PART_ROWS  10000u /* that are read at a time */
 #define REST_PARTS 20u /* a rest takes so many times as long as the part before */
 #define REST_NS	   (5 * NS_PER_MS) /* at least */
-#define USE_EIGHTH 7u /* a larger half of more eighths than that makes a split useless */
+/* At most: a part takes long by the clock where others want the processor or the disk. */
+#define REST_MAX_NS (2 * NS_PER_S)
+#define USE_EIGHTH  7u /* a larger half of more eighths than that makes a split useless */
 
 /* What is known of the region that is being read. */
 struct sizing {
@@ -39,7 +41,7 @@ struct oversize {
 	bool is_working;
 	/* The round. */
 	bool is_round; /* one is under way */
-	uint64_t round_began; /* env_now */
+	uint64_t round_began; /* env_now; the last one over all that had changed */
 	uint64_t
 		looked; /* raftkv_each_changed_region: what changed before is measured, or in `due`; 0: nothing is */
 	struct region_set due; /* for the next round */
@@ -92,13 +94,10 @@ static void end_dirid(struct sizing *sizing)
 
 static uint64_t size_of(struct slice key, struct slice value)
 {
-	const uint8_t *bytes = key.data;
-	struct fs_key prefix = fs_key_dirid(0);
-	uint64_t size = key.size + value.size;
+	uint64_t size = key.size + value.size, ino;
 	struct inode inode;
 
-	if (key.size > prefix.size && bytes[prefix.size] == 'I' &&
-		inode_decode(value, FS_ROOT_INO, &inode) == 0)
+	if (fs_key_parse_inode(key, &ino) == 0 && inode_decode(value, ino, &inode) == 0)
 		size += inode.units * FS_UNIT_SIZE;
 	return size;
 }
@@ -254,6 +253,7 @@ static void on_counted(struct env_work *work)
 	} else if (oversize->is_end) {
 		end_region(oversize);
 	}
+	rest = rest > REST_MAX_NS ? REST_MAX_NS : rest;
 	rest_until(oversize, now + (rest > REST_NS ? rest : REST_NS));
 }
 
@@ -313,17 +313,43 @@ static bool keep_unqueued(void *argument, uint64_t region)
 	return false;
 }
 
+/* It was split off, or another store led it: that cannot wait. */
+static bool keep_known(void *argument, uint64_t region)
+{
+	const struct oversize *oversize = argument;
+
+	return region_sizes_find(&oversize->sizes, region) > 0 || keep_unqueued(argument, region);
+}
+
 static void begin_round(struct oversize *oversize)
 {
-	uint64_t since = oversize->looked;
+	uint64_t since = oversize->looked, now = env_now(oversize->env);
+	bool is_whole =
+		oversize->round_began == 0 || now - oversize->round_began >= OVERSIZE_PERIOD_MS * NS_PER_MS;
 
-	oversize->round_began = env_now(oversize->env);
+	if (is_whole)
+		oversize->round_began = now;
 	oversize->is_round = true;
 	oversize->looked = UINT64_MAX;
 	since = raftkv_each_changed_region(oversize->options.raftkv, since, take_changed, oversize);
 	if (oversize->looked > 0) /* there was memory for all */
 		oversize->looked = since;
-	region_set_filter(&oversize->due, keep_unqueued, oversize);
+	region_set_filter(&oversize->due, is_whole ? keep_unqueued : keep_known, oversize);
+}
+
+/* Both halves of the region that was to be split are read next: they may still be too large. */
+static void queue_halves(struct oversize *oversize)
+{
+	struct fs_key key = fs_split_key_of_dirid(oversize->wish.dirid);
+	uint64_t lower = oversize->wish.region, upper;
+	struct region_epoch epoch;
+
+	region_set_remove(&oversize->due, lower);
+	if (raftkv_find_region(oversize->options.raftkv, fs_key_slice(&key), &upper, &epoch) == 0 &&
+		keep_unqueued(oversize, upper))
+		read_again(oversize, upper);
+	if (keep_unqueued(oversize, lower))
+		read_again(oversize, lower);
 }
 
 /* A wish is over when its region ends there, or when nobody has made it true for long. */
@@ -340,6 +366,8 @@ static bool has_wish(struct oversize *oversize)
 		if (end > oversize->wish.dirid &&
 			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS)
 			return true;
+		if (end <= oversize->wish.dirid)
+			queue_halves(oversize);
 	}
 	oversize->wish = (struct oversize_finding){0};
 	return false;
@@ -360,7 +388,7 @@ static void oversize_go_on(struct oversize *oversize)
 			end_round(oversize);
 	}
 	if (!oversize->is_round) {
-		rest_until(oversize, oversize->round_began + OVERSIZE_PERIOD_MS * NS_PER_MS);
+		rest_until(oversize, env_now(oversize->env) + OVERSIZE_LOOK_MS * NS_PER_MS);
 		return;
 	}
 	oversize->is_working = true;

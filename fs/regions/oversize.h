@@ -3,9 +3,10 @@
  * split: at a dirid, so that the larger half is as small as possible.
  *
  * It reads the rows of one region after another, a part at a time on a worker, with a rest after each part: a few percent
- * of a core at most. The data of a file counts with its inode. A round begins OVERSIZE_PERIOD_MS after the one before, over
- * the regions that have changed since, and those that could not be read or were to be split; the others have the size that
- * they had.
+ * of a core that has nothing else to do. The data of a file counts with its inode. A round begins OVERSIZE_PERIOD_MS after
+ * the one before, over the regions that have changed since, and those that could not be read or were to be split; the
+ * others have the size that they had. Those of which no size is known, because they were split off or another store led
+ * them, are read within OVERSIZE_LOOK_MS. When a region has been split as it should, its halves are read next.
  *
  * A region of which nearly all belongs to one dirid, a huge directory or file, cannot be split to any use: it is told.
  *
@@ -18,6 +19,7 @@
 #include "store/raftkv.h"
 
 #define OVERSIZE_PERIOD_MS 60000u
+#define OVERSIZE_LOOK_MS   10000u /* between looks for regions of which no size is known */
 #define OVERSIZE_WISH_MS   60000u /* a wish is told for so long, or until the region has been split */
 
 struct oversize;

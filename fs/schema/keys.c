@@ -362,6 +362,18 @@ uint64_t fs_key_get_dirid(struct slice key)
 	return reader.status == 0 && dirid < FS_DIRID_END ? dirid : FS_DIRID_END;
 }
 
+int fs_key_parse_inode(struct slice key, uint64_t *ino)
+{
+	struct reader reader = rest_of(key, 'I', 0);
+	uint64_t dirid = fs_key_get_dirid(key);
+	uint32_t seq = reader_u32be(&reader);
+
+	*ino = fs_ino(dirid, seq);
+	if (dirid == FS_DIRID_END || seq >= FS_SEQ_END)
+		reader_fail(&reader);
+	return finish(&reader);
+}
+
 int fs_key_parse_entry(struct slice key, uint64_t *hash, struct slice *name)
 {
 	struct reader reader = rest_of(key, 'E', 0);

@@ -108,6 +108,7 @@ struct fs_key fs_key_after(const struct fs_key *prefix);
 /* The dirid of a key of KEY_DATA; FS_DIRID_END for a key that belongs to no file. */
 uint64_t fs_key_get_dirid(struct slice key);
 /* Each takes the parts of one kind of key; names borrow from `key`. 0 or STATUS_CORRUPT. */
+int fs_key_parse_inode(struct slice key, uint64_t *ino);
 int fs_key_parse_entry(struct slice key, uint64_t *hash, struct slice *name);
 int fs_key_parse_xattr(struct slice key, struct slice *name);
 

@@ -56,6 +56,7 @@ static void try_keys(struct slice key)
 	uint32_t index;
 
 	fs_key_get_dirid(key);
+	fs_key_parse_inode(key, &number);
 	fs_key_parse_entry(key, &number, &name);
 	fs_key_parse_xattr(key, &name);
 	fs_key_parse_lock(key, &lock);

@@ -10,13 +10,13 @@
 #   within SECONDS COMMAND…  runs it; status 124 when it was ended because it took longer, as long as that is meant in await
 #   fail TEXT…           ends the case
 #
-# $WORK is a scratch directory that everybody may enter. $BUILD/mount.raftkv is the program under test.
+# $WORK is a scratch directory that everybody may enter, in $SCRATCH (/var/tmp). $BUILD/mount.raftkv is the program under test.
 set -u
 : "${BUILD:?}"
 BUILD=$(realpath "$BUILD")
 export PYTHONDONTWRITEBYTECODE=1
 PATIENCE=$(realpath tests/lib/patience.py)
-WORK=$(mktemp -d /var/tmp/raftkv-case.XXXXXX)
+WORK=$(mktemp -d "${SCRATCH:-/var/tmp}/raftkv-case.XXXXXX")
 chmod 755 "$WORK"
 VOLUME=$WORK/volume
 MNT=$WORK/mnt

@@ -32,13 +32,13 @@ void coordinator_take_admin(struct coordinator *coordinator, struct admin_reques
 	(void)coordinator, (void)request;
 }
 
-static const struct store_table no_stores;
-static const struct region_table no_regions;
+static struct store_table stores; /* of the coordinator */
+static struct region_table regions;
 
 bool coordinator_look(struct coordinator *coordinator, struct coordinator_overview *overview)
 {
 	(void)coordinator;
-	*overview = (struct coordinator_overview){.stores = &no_stores, .regions = &no_regions};
+	*overview = (struct coordinator_overview){.stores = &stores, .regions = &regions};
 	return true;
 }
 
@@ -313,6 +313,41 @@ static void regions_are_told_page_by_page(void **state)
 	stage_end(&stage);
 }
 
+static void the_bytes_of_a_store_are_told(void **state)
+{
+	const struct region_report_replica replicas[] = {
+		{.id = 1, .store = 4, .roles = REGION_VOTER}, {.id = 2, .store = 6, .roles = REGION_VOTER}};
+	struct region_report report = {.epoch = {1, 1},
+		.term = 6,
+		.leader = 4,
+		.replicas = replicas,
+		.replica_count = 2,
+		.bytes = 3000};
+	Raftkv__OverviewRequest message = RAFTKV__OVERVIEW_REQUEST__INIT;
+	Raftkv__OverviewReply *reply;
+	struct stage stage;
+	struct slice answer;
+
+	(void)state;
+	stage_begin(&stage);
+	stage.admin.env = env_loop_env(stage.loop);
+	for (report.region = 7; report.region < 9; report.region++)
+		assert_int_equal(region_table_take(&regions, &report), 0);
+	stores = (struct store_table){.count = 2, .entries = {{.id = 5}, {.id = 6}}};
+	message.without_regions = true;
+	answer = ask(&stage, FRAME_OVERVIEW, &message.base);
+	reply = raftkv__overview_reply__unpack(NULL, answer.size, answer.data);
+	assert_non_null(reply);
+	assert_int_equal(reply->n_stores, 2);
+	assert_int_equal(reply->stores[0]->region_bytes, 0);
+	assert_int_equal(reply->stores[1]->region_bytes, 6000);
+	raftkv__overview_reply__free_unpacked(reply, NULL);
+	fake_requests_close(&stage.request);
+	region_table_close(&regions);
+	stores.count = 0;
+	stage_end(&stage);
+}
+
 static void steps_are_told_of_regions_that_others_lead(void **state)
 {
 	Raftkv__OverviewRequest message = RAFTKV__OVERVIEW_REQUEST__INIT;
@@ -449,6 +484,7 @@ int main(void)
 		cmocka_unit_test(a_split_is_done_once),
 		cmocka_unit_test(splits_that_make_no_sense_are_refused_in_words),
 		cmocka_unit_test(regions_are_told_page_by_page),
+		cmocka_unit_test(the_bytes_of_a_store_are_told),
 		cmocka_unit_test(steps_are_told_of_regions_that_others_lead),
 		cmocka_unit_test(a_region_is_described_and_its_members_are_changed),
 		cmocka_unit_test(a_step_for_what_the_region_is_no_more_is_refused),

@@ -465,7 +465,7 @@ static const struct region_table_store *sums_of(const struct sim *sim, uint64_t 
 	return sums ? sums : &none;
 }
 
-/* Bytes to capacity within 10 percent of the mean, and leaders' load within 20. */
+/* Bytes to capacity within 5 percent of the mean, and leaders' load within 20. */
 static void see_balanced(const struct sim *sim)
 {
 	double bytes = 0, capacity = 0, load = 0, count = 0;
@@ -484,7 +484,7 @@ static void see_balanced(const struct sim *sim)
 
 		if (sim->stores[i].state != STORE_UP || !sim->stores[i].is_alive)
 			continue;
-		if (ratio < 0.9 * bytes / capacity || ratio > 1.1 * bytes / capacity)
+		if (ratio < 0.95 * bytes / capacity || ratio > 1.05 * bytes / capacity)
 			fail_msg("store %u: bytes at %.2f of the mean", i + 1, ratio / (bytes / capacity));
 		if (led < 0.78 * load / count || led > 1.22 * load / count)
 			fail_msg("store %u: load at %.2f of the mean", i + 1, led / (load / count));
@@ -979,15 +979,17 @@ static uint32_t count_moves_at(uint32_t percent)
 	return moves;
 }
 
-/* 10 percent of the mean begin it, 5 end it. */
+/* 5 percent of the mean begin it, 3 end it. */
 static void a_little_is_let_be(void **state)
 {
 	(void)state;
 	assert_int_equal(count_moves_at(100), 0);
-	assert_int_equal(count_moves_at(108), 0);
-	assert_int_equal(count_moves_at(92), 0);
-	assert_in_range(count_moves_at(120), 8, 16);
-	assert_in_range(count_moves_at(80), 8, 16);
+	assert_int_equal(count_moves_at(104), 0);
+	assert_int_equal(count_moves_at(96), 0);
+	assert_in_range(count_moves_at(108), 3, 6);
+	assert_in_range(count_moves_at(92), 3, 6);
+	assert_in_range(count_moves_at(120), 8, 18);
+	assert_in_range(count_moves_at(80), 8, 18);
 }
 
 /* What is on its way counts: six of eight regions' replicas belong on each of four stores. */

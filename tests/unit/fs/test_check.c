@@ -34,7 +34,7 @@ struct fixture {
 	struct edit {
 		struct buf *key;
 		struct buf *before; /* NULL: there was none */
-	} edits[16];
+	} edits[64];
 	size_t edit_count;
 	int data_fd; /* blocks/0000, while a unit is damaged */
 	uint64_t damaged_offset;
@@ -808,9 +808,12 @@ static void break_data(struct fixture *fixture)
 	assert_int_equal(pwrite(fixture->data_fd, "\377", 1, (off_t)fixture->damaged_offset), 1);
 }
 
-static void put_region(struct fixture *fixture, uint64_t id, struct slice start, struct slice end)
+/* A region of `peer_count` stores, 3 at most. */
+static void put_region_of(
+	struct fixture *fixture, uint64_t id, struct slice start, struct slice end, uint32_t peer_count)
 {
-	struct region_peer peer = {.id = 1, .store = 1, .roles = REGION_VOTER};
+	const struct region_peer peers[] = {{.id = 1, .store = 1, .roles = REGION_VOTER},
+		{.id = 2, .store = 2, .roles = REGION_VOTER}, {.id = 3, .store = 3, .roles = REGION_VOTER}};
 	struct apply_state applied = {.index = 6, .term = 6};
 	uint8_t bytes[APPLY_STATE_SIZE];
 	struct slice state = {bytes, sizeof bytes}, slice;
@@ -818,7 +821,7 @@ static void put_region(struct fixture *fixture, uint64_t id, struct slice start,
 	struct key key;
 	struct buf *row;
 
-	assert_int_equal(region_init(&region, id, start, end, &peer, 1), 0);
+	assert_int_equal(region_init(&region, id, start, end, peers, peer_count), 0);
 	region.epoch.version = 1;
 	assert_int_equal(region_encode(&region, &row), 0);
 	slice = buf_slice(row);
@@ -831,6 +834,11 @@ static void put_region(struct fixture *fixture, uint64_t id, struct slice start,
 	}
 	buf_unref(row);
 	region_close(&region);
+}
+
+static void put_region(struct fixture *fixture, uint64_t id, struct slice start, struct slice end)
+{
+	put_region_of(fixture, id, start, end, 1);
 }
 
 static void break_region_gap(struct fixture *fixture)
@@ -1127,6 +1135,73 @@ static void split(struct fixture *fixture)
 	put_region(fixture, 2, fs_key_slice(&key), (struct slice){0});
 }
 
+/* Deletes the rows of [low, high) of the engine's keys that `wanted` does not want. */
+static void delete_rows(struct fixture *fixture, const struct key *low, const struct key *high,
+	bool (*is_wanted)(struct slice key))
+{
+	struct kv_engine *kv = fixture->kv;
+	struct kv_iterator *iterator;
+	struct buf *keys[64];
+	size_t count = 0;
+	int status;
+
+	assert_int_equal(
+		kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(low), key_slice(high), &iterator), 0);
+	for (status = kv->ops->seek(iterator, key_slice(low)); status == 0;
+		status = kv->ops->next(iterator)) {
+		struct slice key, value;
+
+		kv->ops->row(iterator, &key, &value);
+		if (is_wanted(key))
+			continue;
+		assert_true(count < sizeof keys / sizeof *keys);
+		keys[count++] = buf_copy(key.data, key.size);
+	}
+	kv->ops->iterator_free(kv, iterator);
+	while (count-- > 0) {
+		edit(fixture, buf_slice(keys[count]), NULL);
+		buf_unref(keys[count]);
+	}
+}
+
+static bool is_of_root(struct slice key)
+{
+	return fs_key_get_dirid(key_row_inner(KEY_DATA, key)) == 0;
+}
+
+static bool is_not_of_root(struct slice key)
+{
+	return !is_of_root(key);
+}
+
+static bool is_no_hint(struct slice key)
+{
+	char letter = key.size > 9 ? ((const char *)key.data)[9] : '\0';
+
+	return letter != 'H' && letter != 'G';
+}
+
+/* As on a store among others that has what was made in the root, or all the rest: `dir`, `sub` and what is in them. */
+static void keep_part(struct fixture *fixture, bool has_root)
+{
+	struct fs_key key = fs_split_key_of_dirid(1);
+	struct key low, high;
+
+	key_row(&low, 0, KEY_DATA, (struct slice){0});
+	key_row_bound(&high, 0, KEY_DATA, (struct slice){0});
+	delete_rows(fixture, &low, &high, has_root ? is_of_root : is_not_of_root);
+	key_objects(&low, &high);
+	delete_rows(fixture, &low, &high, has_root ? is_of_root : is_not_of_root);
+	if (has_root) {
+		put_region_of(fixture, 1, (struct slice){0}, fs_key_slice(&key), 3);
+		return;
+	}
+	put_region_of(fixture, 1, fs_key_slice(&key), (struct slice){0}, 3);
+	key_row(&low, 1, KEY_LOCAL, (struct slice){0});
+	key_row_bound(&high, 1, KEY_LOCAL, (struct slice){0});
+	delete_rows(fixture, &low, &high, is_no_hint);
+}
+
 static const struct problem *find_problem(const struct check *check, const char *code)
 {
 	for (size_t i = 0; i < check->report.count; i++)
@@ -1224,6 +1299,73 @@ static void test_a_part_of_the_counts_is_not_judged(void **state)
 		check_close(&check);
 		end_edits(fixture, true);
 	}
+}
+
+/* The problem that is found in the rows as they are edited; NULL: none. Puts them back. */
+static void expect_problem(struct fixture *fixture, const char *code, uint64_t ino)
+{
+	struct check check;
+
+	end_edit(fixture);
+	look(fixture, &check);
+	assert_false(check.is_whole);
+	if (check.report.count > 0)
+		assert_string_equal(check.report.problems[0].code, code ? code : "none");
+	assert_int_equal(check.report.count, code ? 1 : 0);
+	if (code)
+		assert_true(check.report.problems[0].ino == ino);
+	check_close(&check);
+	end_edits(fixture, true);
+	begin_edit(fixture);
+}
+
+static void be_alone(struct inode *inode)
+{
+	inode->attributes.nlink = 0;
+}
+
+static void lose_entry_and_directory(struct inode *inode)
+{
+	inode->entries--;
+	inode->attributes.nlink--;
+}
+
+static void have_one_more(struct inode *inode)
+{
+	inode->entries++;
+}
+
+/* One of many: entries mean inodes of other stores, and inodes have their names there. */
+static void test_what_other_stores_have_is_not_missed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fs_key key;
+
+	begin_edit(fixture);
+	keep_part(fixture, true);
+	expect_problem(fixture, NULL, 0);
+	keep_part(fixture, false);
+	expect_problem(fixture, NULL, 0);
+	/* What is here is judged. */
+	key = entry_key(fixture, FS_ROOT_INO, "other");
+	keep_part(fixture, true);
+	put_entry(fixture, &key, fs_ino(0, 7777), S_IFREG);
+	expect_problem(fixture, "entry-dangling", FS_ROOT_INO);
+	keep_part(fixture, true);
+	edit_inode(fixture, fixture->tiny, be_alone);
+	expect_problem(fixture, "link-count", fixture->tiny);
+	keep_part(fixture, false);
+	edit_inode(fixture, fixture->dir, be_alone);
+	expect_problem(fixture, "unreachable", fixture->dir);
+	keep_part(fixture, false);
+	edit_inode(fixture, fixture->dir, have_one_more);
+	expect_problem(fixture, "entry-count", fixture->dir);
+	key = entry_key(fixture, fixture->dir, "sub");
+	keep_part(fixture, false);
+	edit_data(fixture, &key, NULL);
+	edit_inode(fixture, fixture->dir, lose_entry_and_directory);
+	expect_problem(fixture, "unreachable", fixture->sub);
+	end_edit(fixture);
 }
 
 static void test_hints_are_where_the_inode_is(void **state)
@@ -1440,6 +1582,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_breakages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_counts_of_all_regions_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_part_of_the_counts_is_not_judged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_other_stores_have_is_not_missed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hints_are_where_the_inode_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_intents_are_where_the_inode_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_has_not_ended_is_no_damage, set_up, tear_down),

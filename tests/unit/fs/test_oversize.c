@@ -1,6 +1,7 @@
 /*
  * fs/server/oversize: a simulated store whose region grows past a limit: where it is to be split, what is told of one that
- * cannot be, and that nothing is read while nothing is written.
+ * cannot be, that the halves of one that was split are read at once, and those of one that somebody else has split although
+ * nothing is written.
  */
 #include "fs/regions/oversize.h"
 
@@ -83,19 +84,26 @@ static bool is_done(void *argument)
 	return ((const struct stage *)argument)->is_done;
 }
 
-static uint64_t run(struct stage *stage, const struct op *op)
+/* Takes the payload, which may be NULL. */
+static uint64_t run_with(struct stage *stage, const struct op *op, struct buf *payload)
 {
 	struct sim_store *store = &stage->cluster.stores[0];
 
 	stage->is_done = false;
-	stage->write =
-		(struct raftkv_write){.region = CLUSTER_REGION, .loop = store->caller, .done = on_written};
+	stage->write = (struct raftkv_write){
+		.region = CLUSTER_REGION, .payload = payload, .loop = store->caller, .done = on_written};
 	assert_int_equal(op_encode(op, &stage->write.body), 0);
 	raftkv_async_write(store->raftkv, &stage->write);
 	assert_true(sim_run(stage->cluster.world, PATIENCE, is_done, stage));
 	buf_unref(stage->write.body);
+	buf_unref(payload);
 	assert_int_equal(stage->reply.error, 0);
 	return stage->reply.attributes.ino;
+}
+
+static uint64_t run(struct stage *stage, const struct op *op)
+{
+	return run_with(stage, op, NULL);
 }
 
 static uint64_t make(struct stage *stage, uint64_t parent, const char *name, uint32_t mode)
@@ -142,12 +150,9 @@ static int compare_numbers(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-static void a_region_is_halved_between_directories(void **state)
+/* Makes four directories that have about as much each; their dirids in order. */
+static void make_four(struct stage *stage, uint64_t dirids[4])
 {
-	struct stage *stage = stage_new();
-	uint64_t dirids[4];
-
-	(void)state;
 	for (uint32_t i = 0; i < 4; i++) {
 		char name[2] = {(char)('a' + i), '\0'};
 		uint64_t directory = make(stage, FS_ROOT_INO, name, S_IFDIR | 0755);
@@ -156,12 +161,73 @@ static void a_region_is_halved_between_directories(void **state)
 		dirids[i] = fs_ino_dirid(directory);
 	}
 	qsort(dirids, 4, sizeof *dirids, compare_numbers);
+}
+
+static void split(struct stage *stage, uint64_t region, uint64_t new_region, uint64_t dirid)
+{
+	struct fs_key key = fs_split_key_of_dirid(dirid);
+	struct raftkv_split split = {
+		.region = region, .new_region = new_region, .key = buf_copy(key.bytes, key.size)};
+
+	assert_int_equal(sim_cluster_split_at(&stage->cluster, 1, &split), 0);
+}
+
+static void a_region_is_halved_between_directories(void **state)
+{
+	struct stage *stage = stage_new();
+	uint64_t dirids[4];
+
+	(void)state;
+	make_four(stage, dirids);
 	stage_start(stage, LIMIT);
 	sim_cluster_run(&stage->cluster, OVERSIZE_PERIOD_MS * (uint64_t)SIM_MS + SIM_S);
 	assert_int_equal(oversize_wish(stage->oversize).region, 1);
 	assert_int_equal(oversize_wish(stage->oversize).dirid, dirids[2]);
 	assert_true(oversize_wish(stage->oversize).size > LIMIT);
 	assert_int_equal(oversize_stuck(stage->oversize).region, 0);
+	stage_free(stage);
+}
+
+/* Each half is over the limit, too. */
+static void the_halves_are_read_at_once(void **state)
+{
+	struct stage *stage = stage_new();
+	uint64_t dirids[4];
+
+	(void)state;
+	make_four(stage, dirids);
+	stage_start(stage, LIMIT);
+	sim_cluster_run(&stage->cluster, OVERSIZE_PERIOD_MS * (uint64_t)SIM_MS + SIM_S);
+	assert_int_equal(oversize_wish(stage->oversize).dirid, dirids[2]);
+	split(stage, 1, 2, dirids[2]);
+	sim_cluster_run(&stage->cluster, 5 * (uint64_t)SIM_S);
+	assert_int_equal(oversize_wish(stage->oversize).region, 1);
+	assert_int_equal(oversize_wish(stage->oversize).dirid, dirids[1]);
+	split(stage, 1, 3, dirids[1]);
+	sim_cluster_run(&stage->cluster, 5 * (uint64_t)SIM_S);
+	assert_int_equal(oversize_wish(stage->oversize).region, 2);
+	assert_int_equal(oversize_wish(stage->oversize).dirid, dirids[3]);
+	assert_true(oversize_size(stage->oversize, 1) < LIMIT);
+	assert_true(oversize_size(stage->oversize, 3) < LIMIT);
+	stage_free(stage);
+}
+
+static void a_region_that_is_new_here_is_read(void **state)
+{
+	struct stage *stage = stage_new();
+	uint64_t dirids[4], size;
+
+	(void)state;
+	make_four(stage, dirids);
+	stage_start(stage, 100 * LIMIT);
+	sim_cluster_run(&stage->cluster, ROUND);
+	size = oversize_size(stage->oversize, 1);
+	assert_true(size > LIMIT);
+	split(stage, 1, 2, dirids[2]);
+	sim_cluster_run(&stage->cluster, 2 * OVERSIZE_LOOK_MS * (uint64_t)SIM_MS);
+	assert_in_range(oversize_size(stage->oversize, 2), size / 3, size * 2 / 3);
+	sim_cluster_run(&stage->cluster, ROUND);
+	assert_in_range(oversize_size(stage->oversize, 1), size / 3, size * 2 / 3);
 	stage_free(stage);
 }
 
@@ -186,6 +252,24 @@ static void one_large_directory_is_told(void **state)
 	assert_int_equal(oversize_size(stage->oversize, 2), 0);
 	assert_int_equal(oversize_stuck(stage->oversize).region, 1);
 	assert_int_equal(oversize_stuck(stage->oversize).dirid, fs_ino_dirid(large));
+	stage_free(stage);
+}
+
+/* That of a tiny file is in a row, that of others is not. */
+static void the_data_of_files_counts(void **state)
+{
+	static const uint8_t zeroes[100000];
+	struct stage *stage = stage_new();
+	struct op op = {.kind = OP_WRITE};
+
+	(void)state;
+	op.write.ino = make(stage, FS_ROOT_INO, "tiny", S_IFREG | 0644);
+	run_with(stage, &op, buf_copy(zeroes, 10000));
+	op.write.ino = make(stage, FS_ROOT_INO, "large", S_IFREG | 0644);
+	run_with(stage, &op, buf_copy(zeroes, sizeof zeroes));
+	stage_start(stage, 100 * LIMIT);
+	sim_cluster_run(&stage->cluster, ROUND);
+	assert_in_range(oversize_size(stage->oversize, 1), 110000, 120000);
 	stage_free(stage);
 }
 
@@ -235,7 +319,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_region_is_halved_between_directories),
+		cmocka_unit_test(the_halves_are_read_at_once),
+		cmocka_unit_test(a_region_that_is_new_here_is_read),
 		cmocka_unit_test(one_large_directory_is_told),
+		cmocka_unit_test(the_data_of_files_counts),
 		cmocka_unit_test(what_is_small_enough_stays),
 		cmocka_unit_test(sizes_are_those_that_were_set_last),
 	};

@@ -29,7 +29,7 @@ static void keys_sort_by_directory_then_kind(void **state)
 		      entry = fs_key_entry(fs_ino(5, 1), 9, slice_of("n", 1));
 	struct fs_key next = fs_key_inode(fs_ino(6, 1)), end = fs_key_dirid(6);
 	struct slice name;
-	uint64_t hash;
+	uint64_t hash, ino;
 
 	(void)state;
 	assert_memory_equal(inode.bytes, "\0\0\0\0\5I\0\0\0\7", 10);
@@ -45,6 +45,9 @@ static void keys_sort_by_directory_then_kind(void **state)
 	assert_int_equal(hash, 9);
 	assert_int_equal(name.size, 1);
 	assert_int_equal(fs_key_parse_entry(fs_key_slice(&inode), &hash, &name), STATUS_CORRUPT);
+	assert_int_equal(fs_key_parse_inode(fs_key_slice(&entry), &ino), STATUS_CORRUPT);
+	assert_int_equal(fs_key_parse_inode(fs_key_slice(&inode), &ino), 0);
+	assert_true(ino == fs_ino(5, 7));
 	entry.size--;
 	assert_int_equal(fs_key_parse_entry(fs_key_slice(&entry), &hash, &name), STATUS_CORRUPT);
 	end = fs_key_dirid(0xffff);

@@ -67,6 +67,7 @@ static const struct {
 	{&raftkv__report_request__descriptor, "message/ReportRequest.regions"},
 	{&raftkv__report_reply__descriptor, "message/ReportReply.term"},
 	{&raftkv__overview_reply__descriptor, "message/OverviewReply.steps"},
+	{&raftkv__overview_reply__descriptor, "message/OverviewReply.region_bytes"},
 	{&raftkv__overview_reply__descriptor, "message/OverviewReply.cpu_us"},
 	{&raftkv__report_request__descriptor, "message/ReportRequest.cpu_us"},
 	{&raftkv__regions_reply__descriptor, "message/RegionsReply.cpu_us"},
