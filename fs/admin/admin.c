@@ -30,6 +30,16 @@ static void compare_store(void *argument, uint64_t store, const char *address)
 		snprintf(search->admin->address, sizeof search->admin->address, "%s", address);
 }
 
+/* A store without a replica of region 1, or whose replica knows of no leader, knows where its reports go. */
+static void find_by_report(struct leader_search *search)
+{
+	struct admin *admin = search->admin;
+
+	if (admin->options.reporter)
+		snprintf(admin->address, sizeof admin->address, "%s",
+			reporter_coordinator(admin->options.reporter));
+}
+
 static void on_leader(struct raftkv_region_status *region, int status)
 {
 	struct leader_search *search = container_of(region, struct leader_search, region);
@@ -39,6 +49,8 @@ static void on_leader(struct raftkv_region_status *region, int status)
 	admin->address[0] = '\0';
 	if (search->store > 0)
 		store_addresses_each(admin->options.addresses, compare_store, search);
+	if (admin->address[0] == '\0')
+		find_by_report(search);
 	search->found(admin, search->request,
 		(struct admin_leader){.store = search->store, .address = admin->address});
 	free(search);

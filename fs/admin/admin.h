@@ -13,6 +13,7 @@
 #include "fs/config.h"
 #include "fs/cluster/coordinator.h"
 #include "fs/regions/region_loads.h"
+#include "fs/regions/reporter.h"
 #include "fs/regions/store_addresses.h"
 #include "proto/rpc_server.h"
 
@@ -26,6 +27,7 @@ struct admin_options {
 	struct coordinator *coordinator;
 	struct store_addresses *addresses;
 	const struct config *config;
+	const struct reporter *reporter; /* NULL: the store reports to nobody */
 	const struct region_loads *loads; /* NULL: they are not measured */
 };
 

@@ -485,6 +485,11 @@ void reporter_free(struct reporter *reporter)
 	free(reporter);
 }
 
+const char *reporter_coordinator(const struct reporter *reporter)
+{
+	return reporter->term > 0 && reporter->trouble.code == 0 ? reporter->target : "";
+}
+
 const char *reporter_trouble(const struct reporter *reporter)
 {
 	return reporter->trouble.text;

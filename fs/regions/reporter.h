@@ -65,5 +65,7 @@ void reporter_stop(struct reporter *reporter, void (*stopped)(void *argument), v
 void reporter_free(struct reporter *reporter); /* stopped, or never started; may be NULL */
 /* Why the last report failed, as a sentence; empty: it did not fail. */
 const char *reporter_trouble(const struct reporter *reporter);
+/* The address of the store that took the last report, and so coordinates the cluster; empty: none did. */
+const char *reporter_coordinator(const struct reporter *reporter);
 
 #endif

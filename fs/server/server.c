@@ -344,6 +344,7 @@ static int make_admin(struct server *server, struct status *status)
 		.raftkv = server->raftkv,
 		.coordinator = server->coordinator,
 		.addresses = service_addresses(server->service),
+		.reporter = server->reporter,
 		.loads = server->loads,
 		.config = server->options.config};
 
@@ -421,8 +422,8 @@ int server_new(const struct server_options *options, struct server **out, struct
 {
 	static int (*const steps[])(struct server * server, struct status * status) = {find_identity,
 		make_transport, listen_for_all, server_open_store, recall, make_peers, make_registrations,
-		make_transactions, make_survey, make_coordinator, make_loads, make_service, make_admin,
-		make_oversize, make_region_reports, make_reporter};
+		make_transactions, make_survey, make_coordinator, make_loads, make_service, make_oversize,
+		make_region_reports, make_reporter, make_admin};
 	struct server *server = calloc(1, sizeof *server);
 	int code = 0;
 
@@ -506,10 +507,10 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	acceptor_free(server->acceptor);
+	admin_free(server->admin);
 	reporter_free(server->reporter);
 	region_reports_free(server->regions);
 	oversize_free(server->oversize);
-	admin_free(server->admin);
 	service_free(server->service);
 	rpc_server_free(server->rpc_server);
 	region_loads_free(server->loads);

@@ -27,6 +27,10 @@ for n in 4 5; do # one after the other: each gets the next number
 	await 60 store_is_ready $n
 done
 await 60 status_is '[.stores[].labels] == ["zone=1", "zone=2", "zone=3", "zone=4,host=h4", "zone=5,host=h5"]'
+# Each store finds the coordinator, those without a replica of region 1, too.
+for n in 1 2 3 4 5; do
+	"$raftkv" status "${ADDRESS[n]}" >"$WORK/out" 2>&1 || fail "store $n alone was asked: $(cat "$WORK/out")"
+done
 ADDRESSES=$any
 cluster_mount one
 await 90 are_spread
