@@ -32,7 +32,8 @@ struct found {
 /* How many inodes a region that this store leads had when it was looked at last. */
 struct counted {
 	uint64_t region;
-	int64_t inodes; /* -1: unknown */
+	bool is_known;
+	int64_t inodes; /* if it is known; it may be negative (records.h) */
 	UT_hash_handle hh;
 };
 
@@ -242,18 +243,19 @@ static struct counted *find_counted(const struct survey *survey, uint64_t region
 /* Out of the sums. */
 static void subtract(struct survey *survey, const struct counted *counted)
 {
-	if (counted->inodes >= 0)
+	if (counted->is_known)
 		survey->inodes -= counted->inodes;
 	else
 		survey->unknown--;
 }
 
-static void set_count(struct survey *survey, struct counted *counted, int64_t inodes)
+static void set_count(struct survey *survey, struct counted *counted, const struct look *look)
 {
 	subtract(survey, counted);
-	counted->inodes = inodes;
-	if (inodes >= 0)
-		survey->inodes += inodes;
+	counted->is_known = look->status == 0;
+	counted->inodes = look->inodes;
+	if (counted->is_known)
+		survey->inodes += look->inodes;
 	else
 		survey->unknown++;
 }
@@ -268,7 +270,7 @@ static struct counted *take_counted(struct survey *survey, uint64_t region)
 	counted = calloc(1, sizeof *counted);
 	if (!counted)
 		return NULL;
-	*counted = (struct counted){.region = region, .inodes = -1};
+	*counted = (struct counted){.region = region};
 	HASH_ADD(hh, survey->counted, region, sizeof counted->region, counted);
 	survey->unknown++;
 	return counted;
@@ -306,7 +308,7 @@ static void take_look(struct survey *survey, const struct look *look)
 	struct counted *counted = take_counted(survey, look->region);
 
 	if (counted)
-		set_count(survey, counted, look->status < 0 ? -1 : look->inodes);
+		set_count(survey, counted, look);
 	else
 		survey->looked = 0;
 	if (look->status < 0 || look->has_nameless || look->has_garbage)
