@@ -44,11 +44,12 @@ int coordinator_report(struct coordinator *coordinator, const struct store_repor
 
 void coordinator_take_admin(struct coordinator *coordinator, struct admin_request *request)
 {
-	bool has_store = request->kind != ADMIN_SPLIT && request->kind != ADMIN_SET_CLUSTER;
+	bool has_store = request->kind != ADMIN_SPLIT && request->kind != ADMIN_SET_CLUSTER &&
+			 request->kind != ADMIN_SCATTER;
 	struct status status = {0};
 
 	(void)coordinator;
-	if (request->kind > ADMIN_SET_CLUSTER || (request->store == 0 && has_store) ||
+	if (request->kind > ADMIN_SCATTER || (request->store == 0 && has_store) ||
 		request->key.size > FS_KEY_SIZE_MAX || request->setting >= SETTING_END ||
 		(request->kind == ADMIN_SET_CLUSTER && request->setting == 0))
 		abort();
