@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/plant.h"
 #include "store/route/router.h"
 #include "tests/lib/test.h"
 
@@ -357,5 +358,8 @@ int main(void)
 		cmocka_unit_test(range_covers_what_lies_in_it),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
