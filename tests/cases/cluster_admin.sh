@@ -6,19 +6,11 @@ command -v fio >/dev/null || { echo "needs fio"; exit 77; }
 . tests/lib/mount.sh
 STORES=6
 . tests/lib/cluster.sh
+. tests/lib/expect.sh
 ADDRESSES=${ADDRESS[1]},${ADDRESS[2]},${ADDRESS[3]}
 
 raftkv=$BUILD/raftkv
 any=${ADDRESS[2]}
-expect() { # STATUS COMMAND…
-	local wanted=$1 got
-	shift
-	"$@" >"$WORK/out" 2>"$WORK/err"
-	got=$?
-	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
-}
-says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
-json() { [ "$(jq -r "$1" "$WORK/out")" = "$2" ] || fail "$1 of the JSON is '$(jq -r "$1" "$WORK/out")', not '$2': $(cat "$WORK/out")"; }
 status_is() { [ "$("$raftkv" status --json "${2:-$any}" | jq -r "$1")" = true ]; }
 join_up() { # N [OPTION…]
 	local n=$1

@@ -4,18 +4,11 @@
 # scatter gives it its part of all regions.
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
+. tests/lib/expect.sh
 
 raftkv=$BUILD/raftkv
 any=$ADDRESSES
 STORE_OPTIONS+=(--server.initial_regions=8 --server.region_split_load=1 --server.region_split_bytes=0)
-expect() { # STATUS COMMAND…
-	local wanted=$1 got
-	shift
-	"$@" >"$WORK/out" 2>"$WORK/err"
-	got=$?
-	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
-}
-says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
 region_of() { "$raftkv" region show --json "$1" | jq -r ".[0].$2"; }
 regions() { "$raftkv" region ls --all --json "$any" | jq -r "$1"; }
 stores() { "$raftkv" store ls --json "$any" | jq -r "$1"; }

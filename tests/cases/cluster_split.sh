@@ -4,19 +4,11 @@
 # store is sound.
 . tests/lib/mount.sh
 . tests/lib/cluster.sh
+. tests/lib/expect.sh
 
 raftkv=$BUILD/raftkv
 any=$ADDRESSES
 DIRECTORIES=8
-expect() { # STATUS COMMAND…
-	local wanted=$1 got
-	shift
-	"$@" >"$WORK/out" 2>"$WORK/err"
-	got=$?
-	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
-}
-says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
-json() { [ "$(jq -r "$1" "$WORK/out")" = "$2" ] || fail "$1 of the JSON is '$(jq -r "$1" "$WORK/out")', not '$2': $(cat "$WORK/out")"; }
 regions() { "$raftkv" region ls --json "$any" | jq -r "$1"; }
 has_regions() { [ "$(regions length)" = "$1" ]; }
 all_led() { [ "$(regions 'map(.leader_store > 0) | all')" = true ]; }

@@ -1,17 +1,9 @@
 # limit: 90
 # raftkv(1) on a mounted store and on one that is not: what it says, its JSON, how it exits, and that its page knows it.
 . tests/lib/mount.sh
+. tests/lib/expect.sh
 
 raftkv=$BUILD/raftkv
-expect() {
-	local wanted=$1 got
-	shift
-	"$@" >"$WORK/out" 2>"$WORK/err"
-	got=$?
-	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
-}
-says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
-json() { [ "$(jq -r "$1" "$WORK/out")" = "$2" ] || fail "$1 of the JSON is not '$2': $(cat "$WORK/out")"; }
 
 expect 2 "$raftkv"
 expect 2 "$raftkv" nonsense

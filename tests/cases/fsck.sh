@@ -2,16 +2,9 @@
 # fsck.raftkv on a store that was mounted and killed under load: clean, and not a byte of it changed; what is refused,
 # what is found, and how it exits.
 . tests/lib/mount.sh
+. tests/lib/expect.sh
 
 fsck=$BUILD/fsck.raftkv
-expect() {
-	local wanted=$1 got
-	shift
-	"$@" >"$WORK/out" 2>"$WORK/err"
-	got=$?
-	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
-}
-says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
 state() { (cd "$VOLUME" && find . -type f -printf '%p %s %T@\n' | sort && find . -type f ! -name '*.log' -exec sha256sum {} + | sort); }
 
 expect 16 "$fsck"
