@@ -96,9 +96,7 @@ static void write_rates(
 		json_end(json, '}');
 	}
 	json_end(json, ']');
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 static void show(

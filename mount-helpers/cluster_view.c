@@ -424,7 +424,7 @@ static void write_all(struct json *json, const Raftkv__OverviewReply *overview)
 	json_begin(json, NULL, '{');
 	json_string(json, "cluster", cluster);
 	write_parts(json, overview);
-	json_end(json, '}');
+	json_end_line(json, '}');
 }
 
 /* NULL: failed, and the reason has been printed. */
@@ -449,12 +449,10 @@ int view_status(struct command *command, const char *list)
 
 	if (!overview)
 		return COMMAND_FAILED;
-	if (command->is_json) {
+	if (command->is_json)
 		write_all(&command->json, overview);
-		putc('\n', command->json.file);
-	} else {
+	else
 		print_all(overview);
-	}
 	raftkv__overview_reply__free_unpacked(overview, NULL);
 	return COMMAND_OK;
 }

@@ -55,9 +55,7 @@ static void tell_setting(struct command *command, const struct admin_request *re
 	json_bool(json, "is_set", request->is_set);
 	if (request->is_set)
 		json_number(json, "value", request->value);
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 static void tell(struct command *command, const struct admin_request *request, const char *what)
@@ -77,9 +75,7 @@ static void tell(struct command *command, const struct admin_request *request, c
 	json_number(json, "store", request->store);
 	if (request->kind != ADMIN_SET_STORE)
 		json_number(json, "region", request->region);
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 int admin_make(struct command *command, const char *list, struct admin_request *request, const char *what)

@@ -373,10 +373,8 @@ static int run_tests(struct command *command, struct bench *bench, uint64_t seco
 			"99 % below us");
 	for (size_t i = 0; code == 0 && i < TEST_COUNT; i++)
 		code = run_test(command, bench, &tests[i], seconds, signals, status);
-	if (command->is_json) {
-		json_end(&command->json, ']');
-		putchar('\n');
-	}
+	if (command->is_json)
+		json_end_line(&command->json, ']');
 	return code;
 }
 

@@ -38,10 +38,8 @@ static void print_settings(struct command *command, const Raftkv__OverviewReply 
 	for (size_t i = 0; i < overview->n_settings; i++)
 		if (overview->settings[i]->setting > 0 && overview->settings[i]->setting < SETTING_END)
 			print_setting(command, overview->settings[i]);
-	if (!command->is_json)
-		return;
-	json_end(&command->json, ']');
-	putchar('\n');
+	if (command->is_json)
+		json_end_line(&command->json, ']');
 }
 
 int command_cluster_show(struct command *command)

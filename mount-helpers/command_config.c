@@ -45,10 +45,8 @@ static void begin(struct command *command)
 
 static int end(struct command *command)
 {
-	if (command->is_json) {
-		json_end(&command->json, ']');
-		putc('\n', stdout);
-	}
+	if (command->is_json)
+		json_end_line(&command->json, ']');
 	return COMMAND_OK;
 }
 

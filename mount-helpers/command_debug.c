@@ -68,9 +68,7 @@ static void print_row(struct command *command, struct slice key, struct slice va
 		json_string(&command->json, "kind", kinds[kind]);
 		json_string(&command->json, "key", hex);
 		json_number(&command->json, "value_bytes", value.size);
-		json_end(&command->json, '}');
-		putchar('\n');
-		command->json.needs_comma = false;
+		json_end_line(&command->json, '}');
 	} else {
 		printf("%-8s %s  %zu bytes\n", kinds[kind], hex ? hex : "?", value.size);
 	}
@@ -144,9 +142,7 @@ static void print_entry(
 		json_string(&command->json, "split_key", hex);
 	}
 	json_bool(&command->json, "applied", is_applied);
-	json_end(&command->json, '}');
-	putchar('\n');
-	command->json.needs_comma = false;
+	json_end_line(&command->json, '}');
 }
 
 static int print_region(struct command *command, struct inspect *inspect, const struct inspect_region *region)
@@ -223,8 +219,7 @@ static void print_inode_json(struct json *json, const struct inode *inode)
 	json_number(json, "parent", inode->parent);
 	json_number(json, "entries", inode->entries);
 	json_number(json, "units", inode->units);
-	json_end(json, '}');
-	putc('\n', json->file);
+	json_end_line(json, '}');
 }
 
 static int print_inode(struct command *command, struct inspect *inspect, struct status *status)

@@ -85,10 +85,8 @@ int command_du(struct command *command)
 		if (show_usage(command, command->arguments[i], &status) < 0)
 			code = command_fail(&status);
 	}
-	if (command->is_json) {
-		json_end(&command->json, ']');
-		putchar('\n');
-	}
+	if (command->is_json)
+		json_end_line(&command->json, ']');
 	return code;
 }
 
@@ -102,8 +100,7 @@ int command_debug_inode_path(struct command *command)
 	if (command->is_json) {
 		json_begin(&command->json, NULL, '{');
 		write_members(&command->json, value);
-		json_end(&command->json, '}');
-		putchar('\n');
+		json_end_line(&command->json, '}');
 	} else {
 		fputs(value, stdout);
 	}

@@ -92,10 +92,8 @@ static int list_store(struct command *command, struct target *target, const stru
 		printf("%8s  %-20s  %-20s  %7s  %12s  %s\n", "region", "from", "to", "version",
 			"conf version", "leader");
 	count = print_lines(command, target, place);
-	if (command->is_json) {
-		json_end(&command->json, ']');
-		putchar('\n');
-	}
+	if (command->is_json)
+		json_end_line(&command->json, ']');
 	if (!place || count > 0)
 		return COMMAND_OK;
 	status_set(&status, STATUS_REGION_NOT_FOUND, "the store has no region %s", place->text);
@@ -174,9 +172,7 @@ static void tell_split(struct command *command, const struct admin_request *requ
 	json_number(json, "region", request->region);
 	json_number(json, "dirid", dirid);
 	json_number(json, "new_region", request->new_region);
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 /* Where the split is to be: at the dirid; or in the middle of the region, of which any key says which it is. */

@@ -164,9 +164,7 @@ static void tell(struct command *command, const struct scattering *scattering)
 	for (uint32_t i = 0; i < scattering->count; i++)
 		json_number(json, NULL, scattering->regions[i]);
 	json_end(json, ']');
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 int command_region_scatter(struct command *command)

@@ -126,8 +126,7 @@ static void write_status(struct json *json, const struct target *target)
 {
 	json_begin(json, NULL, '{');
 	write_parts(json, target);
-	json_end(json, '}');
-	putc('\n', json->file);
+	json_end_line(json, '}');
 }
 
 static int write_mount_and_cluster(struct json *json, const struct target *target)
@@ -137,8 +136,7 @@ static int write_mount_and_cluster(struct json *json, const struct target *targe
 	json_begin(json, NULL, '{');
 	write_parts(json, target);
 	exit_code = view_write_parts(json, target->cluster);
-	json_end(json, '}');
-	putc('\n', json->file);
+	json_end_line(json, '}');
 	return exit_code;
 }
 
@@ -310,12 +308,10 @@ int command_health(struct command *command)
 		exit_code = judge_target(command, &target, &is_ill);
 	if (is_cluster && exit_code == COMMAND_OK)
 		exit_code = view_judge(command, target.cluster, &is_ill);
-	if (command->is_json) {
-		json_end(&command->json, ']');
-		putchar('\n');
-	} else if (exit_code == COMMAND_OK && !is_ill) {
+	if (command->is_json)
+		json_end_line(&command->json, ']');
+	else if (exit_code == COMMAND_OK && !is_ill)
 		puts("healthy");
-	}
 	target_close(&target);
 	return exit_code != COMMAND_OK ? exit_code : is_ill ? COMMAND_UNHEALTHY : COMMAND_OK;
 }

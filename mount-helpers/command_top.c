@@ -195,9 +195,7 @@ static void write_sample(struct json *json, const struct mount_sample *before, c
 	json_number(json, "space_available_bytes", target_number(&now->target, "space_available_bytes"));
 	write_durations(json, before, now, STAGE);
 	write_durations(json, before, now, OPERATION);
-	json_end(json, '}');
-	putc('\n', json->file);
-	json->needs_comma = false;
+	json_end_line(json, '}');
 }
 
 static void show(struct command *command, const struct mount_sample *before, const struct mount_sample *now)

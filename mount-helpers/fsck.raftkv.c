@@ -263,8 +263,7 @@ static int run(struct fsck *fsck)
 	if (fsck->is_json) {
 		json_string(&fsck->json, "error", code < 0 ? status_sentence(&status) : NULL);
 		json_number(&fsck->json, "exit_status", (uint64_t)exit_code);
-		json_end(&fsck->json, '}');
-		putchar('\n');
+		json_end_line(&fsck->json, '}');
 	}
 	progress_stop(&fsck->progress);
 	if (code < 0)

@@ -40,6 +40,13 @@ void json_end(struct json *json, char bracket)
 	json->needs_comma = true;
 }
 
+void json_end_line(struct json *json, char bracket)
+{
+	json_end(json, bracket);
+	putc('\n', json->file);
+	json->needs_comma = false;
+}
+
 void json_string(struct json *json, const char *key, const char *value)
 {
 	put_key(json, key);

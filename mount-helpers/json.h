@@ -22,6 +22,8 @@ struct json {
 
 void json_begin(struct json *json, const char *key, char bracket); /* '{' or '[' */
 void json_end(struct json *json, char bracket); /* '}' or ']' */
+void json_end_line(
+	struct json *json, char bracket); /* of the whole value: ends its line; another value may follow */
 void json_string(struct json *json, const char *key, const char *value); /* UTF-8, not checked; NULL: null */
 void json_number(struct json *json, const char *key, uint64_t value);
 void json_real(struct json *json, const char *key, double value); /* finite; three decimals */
