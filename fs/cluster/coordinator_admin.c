@@ -167,15 +167,15 @@ static int check_store(
 	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
 {
 	const struct store_entry *entry = store_table_find(&coordinator->stores, request->store);
+	int code;
 
 	if (!entry)
 		return status_set(status, -ENOENT,
 			"there is no store %" PRIu64 ", or it was removed; see 'raftkv store ls'",
 			request->store);
-	if (!coordinator_is_ready(coordinator))
-		return status_set(status, -EAGAIN,
-			"not every store has told which regions it leads: try again, or see 'raftkv health' "
-			"for stores of an older version");
+	code = coordinator_check_ready(coordinator, status);
+	if (code < 0)
+		return code;
 	coordinator_count_replicas(coordinator);
 	switch (request->state) {
 	case STORE_UP:

@@ -250,6 +250,8 @@ void coordinator_drop_split(struct coordinator *coordinator, int code);
 void coordinator_take_regions(struct coordinator *coordinator, const struct store_report *report);
 /* Has every store that is alive told all regions that it leads? */
 bool coordinator_is_ready(struct coordinator *coordinator);
+/* 0, or -EAGAIN: it is not. */
+int coordinator_check_ready(struct coordinator *coordinator, struct status *status);
 /* And is every replica on such a store one of a known region, so that no region is unknown that can be? */
 bool coordinator_is_whole(struct coordinator *coordinator);
 /* Fills in store_entry.replicas. */

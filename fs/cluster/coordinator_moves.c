@@ -473,11 +473,10 @@ bool coordinator_begin_move(struct coordinator *coordinator, const struct balanc
 static int make_way(struct coordinator *coordinator, uint64_t region, struct status *status)
 {
 	struct region_move *move = find_move(coordinator, region);
+	int code = coordinator_check_ready(coordinator, status);
 
-	if (!coordinator_is_ready(coordinator))
-		return status_set(status, -EAGAIN,
-			"not every store has told which regions it leads: try again, or see 'raftkv health' "
-			"for stores of an older version");
+	if (code < 0)
+		return code;
 	if (leader_of(coordinator, region) == 0)
 		return status_set(status, STATUS_REGION_NOT_FOUND,
 			"no store says that it leads region %" PRIu64 "; see 'raftkv region ls'", region);

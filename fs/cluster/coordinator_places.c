@@ -131,10 +131,10 @@ static uint32_t count_takers(struct coordinator *coordinator)
 static int check_scatter(
 	struct coordinator *coordinator, const struct admin_request *request, struct status *status)
 {
-	if (!coordinator_is_ready(coordinator))
-		return status_set(status, -EAGAIN,
-			"not every store has told which regions it leads: try again, or see 'raftkv health' "
-			"for stores of an older version");
+	int code = coordinator_check_ready(coordinator, status);
+
+	if (code < 0)
+		return code;
 	for (uint32_t i = 0; i < request->region_count; i++)
 		if (!region_table_find(&coordinator->places->table, request->regions[i]))
 			return status_set(status, STATUS_REGION_NOT_FOUND,

@@ -51,6 +51,15 @@ bool coordinator_is_ready(struct coordinator *coordinator)
 	return coordinator->stores.count > 0;
 }
 
+int coordinator_check_ready(struct coordinator *coordinator, struct status *status)
+{
+	if (coordinator_is_ready(coordinator))
+		return 0;
+	return status_set(status, -EAGAIN,
+		"not every store has told which regions it leads: try again, or see 'raftkv health' for "
+		"stores of an older version");
+}
+
 bool coordinator_is_whole(struct coordinator *coordinator)
 {
 	const struct region_table *table = &coordinator->places->table;
