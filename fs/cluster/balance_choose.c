@@ -479,10 +479,15 @@ static bool has_movable(struct balance *balance, const struct region_view *view)
 	return false;
 }
 
+bool balance_region_is_settled(const struct region_view *view)
+{
+	return !view->has_down && view->stray == 0 && view->voters == view->wanted;
+}
+
 bool balance_may_want(struct balance *balance, const struct region_view *view, enum balance_reason reason)
 {
 	bool can_copy = balance->has_target && balance_may_send(balance, view->leader);
-	bool is_settled = !view->has_down && view->stray == 0 && view->voters == view->wanted;
+	bool is_settled = balance_region_is_settled(view);
 
 	switch (reason) {
 	case BALANCE_REPAIR:

@@ -119,6 +119,9 @@ bool balance_set_move(struct balance *balance, const struct region_view *view,
 bool balance_set_transfer(struct balance *balance, const struct region_view *view,
 	const struct store_view *to, struct balance_operation *operation);
 
+/* Has it all its voters and nobody else, and is none of them down? What is not settled is to be repaired first. */
+bool balance_region_is_settled(const struct region_view *view);
+
 /* False: the region is to be let alone. */
 bool balance_view_region(struct balance *balance, const struct region_entry *entry, struct region_view *view);
 /* May there be an operation for this reason? Cheap: balance_choose has the last word. */

@@ -202,12 +202,6 @@ static enum verdict choose_transfer(
 	return balance_set_transfer(balance, view, best, operation) ? VERDICT_MOVES : VERDICT_WAITS;
 }
 
-/* What is not settled is somebody else's to do first. */
-static bool is_settled(const struct region_view *view)
-{
-	return !view->has_down && view->stray == 0 && view->voters == view->wanted;
-}
-
 static enum verdict judge(
 	struct balance *balance, const struct region_entry *entry, struct balance_operation *operation)
 {
@@ -218,7 +212,7 @@ static enum verdict judge(
 		return VERDICT_RESTS;
 	if (balance_has_operation(balance, entry->id))
 		return VERDICT_WAITS;
-	if (!balance_view_region(balance, entry, &view) || !is_settled(&view))
+	if (!balance_view_region(balance, entry, &view) || !balance_region_is_settled(&view))
 		return VERDICT_RESTS;
 	*operation = (struct balance_operation){
 		.region = entry->id, .reason = BALANCE_SCATTER, .sender = view.leader->id};
