@@ -253,13 +253,19 @@ struct fs_key fs_key_committed(const struct attempt *attempt)
 	return key;
 }
 
-struct fs_key fs_key_counter(uint8_t kind)
+/* A key of a letter and a byte alone. */
+static struct fs_key key_of_kind(char letter, uint8_t kind)
 {
 	struct fs_key key = {0};
 
-	add_letter(&key, 'C');
+	add_letter(&key, letter);
 	add_letter(&key, (char)kind);
 	return key;
+}
+
+struct fs_key fs_key_counter(uint8_t kind)
+{
+	return key_of_kind('C', kind);
 }
 
 struct fs_key fs_key_sessions(void)
@@ -321,10 +327,7 @@ struct fs_key fs_key_settings(void)
 
 struct fs_key fs_key_setting(uint8_t setting)
 {
-	struct fs_key key = fs_key_settings();
-
-	add_letter(&key, (char)setting);
-	return key;
+	return key_of_kind('P', setting);
 }
 
 /* ---- Reading ---- */
@@ -464,14 +467,19 @@ int fs_key_parse_store(struct slice key, uint64_t *store)
 	return parse_numbered(key, 'S', store);
 }
 
-int fs_key_parse_setting(struct slice key, uint8_t *setting)
+static int parse_kind(struct slice key, char letter, uint8_t *kind)
 {
 	struct reader reader = reader_of(key);
 
-	if (reader_u8(&reader) != 'P')
+	if (reader_u8(&reader) != (uint8_t)letter)
 		reader_fail(&reader);
-	*setting = reader_u8(&reader);
+	*kind = reader_u8(&reader);
 	return finish(&reader);
+}
+
+int fs_key_parse_setting(struct slice key, uint8_t *setting)
+{
+	return parse_kind(key, 'P', setting);
 }
 
 static void take_attempt(struct reader *reader, struct attempt *attempt)
@@ -510,10 +518,5 @@ int fs_key_parse_committed(struct slice key, struct attempt *attempt)
 
 int fs_key_parse_counter(struct slice key, uint8_t *kind)
 {
-	struct reader reader = reader_of(key);
-
-	if (reader_u8(&reader) != 'C')
-		reader_fail(&reader);
-	*kind = reader_u8(&reader);
-	return finish(&reader);
+	return parse_kind(key, 'C', kind);
 }
