@@ -118,16 +118,6 @@ struct nameless {
 	uint64_t count;
 };
 
-static bool is_greater_than_all(const struct ino_ranges *ranges, uint64_t ino)
-{
-	const struct ino_range *last;
-
-	if (ranges->range_count == 0)
-		return true;
-	last = &ranges->ranges[ranges->range_count - 1];
-	return ino >= last->first + last->count;
-}
-
 /* Stops when `found` is full: a later survey takes the rest. A region that was split may have shown what is found in the
  * upper one again. */
 static int take_nameless(void *argument, struct slice key, struct slice value)
@@ -141,7 +131,7 @@ static int take_nameless(void *argument, struct slice key, struct slice value)
 	if (status < 0)
 		return status;
 	nameless->count++;
-	if (!is_greater_than_all(&nameless->found->nameless, ino))
+	if (ino < ino_ranges_end(&nameless->found->nameless))
 		return 0;
 	return ino_ranges_add(&nameless->found->nameless, ino) ? 0 : 1;
 }

@@ -12,15 +12,25 @@ void ino_ranges_clear(struct ino_ranges *ranges)
 	ranges->range_count = ranges->count = 0;
 }
 
+uint64_t ino_ranges_end(const struct ino_ranges *ranges)
+{
+	const struct ino_range *last;
+
+	if (ranges->range_count == 0)
+		return 0;
+	last = &ranges->ranges[ranges->range_count - 1];
+	return last->first + last->count;
+}
+
 bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino)
 {
-	struct ino_range *last = ranges->range_count > 0 ? &ranges->ranges[ranges->range_count - 1] : NULL;
+	uint64_t end = ino_ranges_end(ranges);
 
-	check(!last || ino >= last->first + last->count);
+	check(ino >= end);
 	if (ranges->count == INO_RANGES_COUNT_MAX)
 		return false;
-	if (last && last->first + last->count == ino) {
-		last->count++;
+	if (ranges->range_count > 0 && ino == end) {
+		ranges->ranges[ranges->range_count - 1].count++;
 	} else {
 		if (ranges->range_count == INO_RANGES_MAX)
 			return false;

@@ -25,7 +25,9 @@ struct ino_ranges {
 };
 
 void ino_ranges_clear(struct ino_ranges *ranges);
-/* `ino` must be greater than all members. False: the set is full. */
+/* One more than the greatest member; 0: the set is empty. */
+uint64_t ino_ranges_end(const struct ino_ranges *ranges);
+/* `ino` must be ino_ranges_end at least. False: the set is full. */
 bool ino_ranges_add(struct ino_ranges *ranges, uint64_t ino);
 bool ino_ranges_has(const struct ino_ranges *ranges, uint64_t ino);
 
