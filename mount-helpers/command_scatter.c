@@ -11,6 +11,7 @@
 #include "mount-helpers/command.h"
 #include "mount-helpers/command_admin.h"
 #include "mount-helpers/progress.h"
+#include "proto/compare.h"
 
 #define LOOK_US	       300000 /* between two looks at the overview */
 #define PROGRESS_LABEL "scattering"
@@ -25,18 +26,11 @@ struct scattering {
 
 /* ---- The regions that are meant ---- */
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
 static uint32_t keep_once(uint64_t *regions, uint32_t count)
 {
 	uint32_t kept = 0;
 
-	qsort(regions, count, sizeof *regions, compare_ids);
+	qsort(regions, count, sizeof *regions, compare_u64);
 	for (uint32_t i = 0; i < count; i++)
 		if (kept == 0 || regions[kept - 1] != regions[i])
 			regions[kept++] = regions[i];

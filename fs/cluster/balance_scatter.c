@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fs/cluster/balance_internal.h"
+#include "proto/compare.h"
 #include "proto/plant.h"
 
 #define REGION_FIRST UINT64_C(1)
@@ -19,20 +20,13 @@ enum verdict {
 	VERDICT_MOVES,
 };
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
 bool balance_is_scattered(const struct balance *balance, uint64_t region)
 {
 	const struct balance_scatter *scatter = &balance->scatter;
 
 	if (!scatter->is_on || !scatter->regions)
 		return scatter->is_on;
-	return bsearch(&region, scatter->regions, scatter->count, sizeof region, compare_ids) != NULL;
+	return bsearch(&region, scatter->regions, scatter->count, sizeof region, compare_u64) != NULL;
 }
 
 /* ---- How many each store has ---- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "fs/schema/split_key.h"
+#include "proto/compare.h"
 #include "proto/plant.h"
 
 struct choice {
@@ -13,13 +14,6 @@ struct choice {
 	uint64_t most; /* the dirid that stands most often */
 	uint32_t most_count;
 };
-
-static int compare_dirids(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-
-	return (one > other) - (one < other);
-}
 
 static bool is_within(const struct choice *choice, uint64_t dirid)
 {
@@ -76,7 +70,7 @@ struct load_split load_split_choose(struct slice start, struct slice end, uint64
 
 	count = choice.count = keep_within(&choice, dirids, count);
 	if (count > 0)
-		qsort(dirids, count, sizeof *dirids, compare_dirids);
+		qsort(dirids, count, sizeof *dirids, compare_u64);
 	for (uint32_t i = 0, next; i < count; i = next) {
 		for (next = i + 1; next < count && dirids[next] == dirids[i]; next++)
 			;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "proto/compare.h"
 
 void log_memory_init(struct log_memory *memory, const struct log_engine_ops *ops, uint64_t cache_size)
 {
@@ -113,13 +114,6 @@ int log_memory_mark(struct log_engine *base, uint64_t id, const char *name, stru
 	return status;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return left < right ? -1 : left > right;
-}
-
 int log_memory_regions(struct log_engine *base, int (*each)(void *argument, uint64_t region), void *argument)
 {
 	struct log_memory *memory = (struct log_memory *)base;
@@ -136,7 +130,7 @@ int log_memory_regions(struct log_engine *base, int (*each)(void *argument, uint
 	log_memory_unlock(memory);
 	if (!ids)
 		return -ENOMEM;
-	qsort(ids, count, sizeof(*ids), compare_ids);
+	qsort(ids, count, sizeof(*ids), compare_u64);
 	for (size_t i = 0; i < count && status == 0; i++)
 		status = each(argument, ids[i]);
 	free(ids);
