@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/regions/region_sizes.h"
+#include "fs/regions/split_wish.h"
 #include "fs/schema/rows.h"
 #include "fs/schema/split_key.h"
 #include "fs/transact/region_set.h"
@@ -352,23 +353,18 @@ static void queue_halves(struct oversize *oversize)
 		read_again(oversize, lower);
 }
 
-/* A wish is over when its region ends there, or when nobody has made it true for long. */
 static bool has_wish(struct oversize *oversize)
 {
-	struct region range = {0};
-	uint64_t end;
+	enum split_wish_state state;
 
 	if (oversize->wish.region == 0)
 		return false;
-	if (raftkv_region_range(oversize->options.raftkv, oversize->wish.region, &range) == 0) {
-		end = range.end ? fs_key_get_dirid(buf_slice(range.end)) : FS_DIRID_END;
-		region_close(&range);
-		if (end > oversize->wish.dirid &&
-			env_now(oversize->env) - oversize->wished < OVERSIZE_WISH_MS * NS_PER_MS)
-			return true;
-		if (end <= oversize->wish.dirid)
-			queue_halves(oversize);
-	}
+	state = split_wish_state(oversize->options.raftkv, oversize->wish.region, oversize->wish.dirid,
+		env_now(oversize->env) - oversize->wished);
+	if (state == SPLIT_WISH_STANDS)
+		return true;
+	if (state == SPLIT_WISH_GRANTED)
+		queue_halves(oversize);
 	oversize->wish = (struct oversize_finding){0};
 	return false;
 }

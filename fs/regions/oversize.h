@@ -20,7 +20,6 @@
 
 #define OVERSIZE_PERIOD_MS 60000u
 #define OVERSIZE_LOOK_MS   10000u /* between looks for regions of which no size is known */
-#define OVERSIZE_WISH_MS   60000u /* a wish is told for so long, or until the region has been split */
 
 struct oversize;
 
@@ -44,7 +43,7 @@ void oversize_start(struct oversize *oversize);
 void oversize_stop(struct oversize *oversize, void (*stopped)(void *argument), void *argument);
 void oversize_free(struct oversize *oversize); /* stopped, or never started; may be NULL */
 
-/* The region that is to be split now. */
+/* The region that is to be split now (split_wish.h). */
 struct oversize_finding oversize_wish(const struct oversize *oversize);
 /* Bytes of the region when it was read last, at least 1; 0: it has not been. */
 uint64_t oversize_size(const struct oversize *oversize, uint64_t region);

@@ -7,7 +7,7 @@
 #include <uthash.h>
 
 #include "fs/regions/load_split.h"
-#include "fs/schema/keys.h"
+#include "fs/regions/split_wish.h"
 #include "proto/container.h"
 #include "proto/plant.h"
 #include "proto/units.h"
@@ -180,20 +180,14 @@ static void begin_anew(struct region_loads *loads, uint64_t region, uint64_t now
 
 static void check_wish(struct region_loads *loads, uint64_t now)
 {
-	struct region range = {0};
-	uint64_t end;
+	struct raftkv *raftkv = loads->options.raftkv;
+	const struct region_load_finding *wish = &loads->wish;
 
-	if (loads->wish.region == 0)
+	if (wish->region == 0)
 		return;
-	if (now - loads->wished < REGION_LOADS_WISH_MS * NS_PER_MS &&
-		raftkv_leader_term(loads->options.raftkv, loads->wish.region) > 0 &&
-		raftkv_region_range(loads->options.raftkv, loads->wish.region, &range) == 0) {
-		end = range.end ? fs_key_get_dirid(buf_slice(range.end)) : FS_DIRID_END;
-		region_close(&range);
-		if (end > loads->wish.dirid)
-			return;
-	}
-	begin_anew(loads, loads->wish.region, now);
+	if (raftkv_leader_term(raftkv, wish->region) == 0 ||
+		split_wish_state(raftkv, wish->region, wish->dirid, now - loads->wished) != SPLIT_WISH_STANDS)
+		begin_anew(loads, wish->region, now);
 }
 
 /* ---- Once a second ---- */

@@ -28,7 +28,6 @@
 #define REGION_LOADS_MEMORY_MS	 4000u
 #define REGION_LOADS_BUSY_MS	 10000u
 #define REGION_LOADS_SETTLE_MS	 10000u /* a load is known once the region has been led here for so long */
-#define REGION_LOADS_WISH_MS	 60000u /* a wish is told for so long, or until the region has been split */
 
 struct region_loads;
 
@@ -72,7 +71,7 @@ uint32_t region_loads_cpu(const struct region_loads *loads, uint64_t region);
 /* Calls `each` for each region that has a load, unordered. */
 void region_loads_each(
 	const struct region_loads *loads, void (*each)(void *argument, uint64_t region), void *argument);
-/* The region that is to be split now. */
+/* The region that is to be split now (split_wish.h). */
 struct region_load_finding region_loads_wish(const struct region_loads *loads);
 /* The busiest region that is over the limit and cannot be split. */
 struct region_load_finding region_loads_stuck(const struct region_loads *loads);
