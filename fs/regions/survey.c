@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "fs/regions/inode_counts.h"
 #include "fs/schema/op.h"
 #include "fs/transact/region_set.h"
 #include "proto/container.h"
@@ -16,7 +16,7 @@
 /* A region to look at, and what a worker has found in it. */
 struct look {
 	uint64_t region;
-	uint64_t start; /* the dirid with which it begins */
+	struct buf *start; /* of its range, while a worker looks; NULL: the first key */
 	int status;
 	int64_t inodes;
 	bool has_garbage, has_nameless;
@@ -29,14 +29,6 @@ struct found {
 	struct ino_ranges nameless;
 };
 
-/* How many inodes a region that this store leads had when it was looked at last. */
-struct counted {
-	uint64_t region;
-	bool is_known;
-	int64_t inodes; /* if it is known; it may be negative (records.h) */
-	UT_hash_handle hh;
-};
-
 struct survey {
 	struct survey_options options;
 	struct env *env;
@@ -44,9 +36,7 @@ struct survey {
 	uint64_t looked; /* raftkv_each_changed_region: what changed before was looked at; 0: nothing was */
 	/* Those in which something was found that is to go, or nothing could be read: each survey looks at them. */
 	struct region_set again;
-	struct counted *counted; /* uthash */
-	int64_t inodes; /* the sum of those that are known */
-	uint32_t unknown; /* of how many they are not */
+	struct inode_counts counts;
 	bool is_counted; /* the first survey is over */
 	bool is_short; /* there was no memory for all that is to be looked at */
 	uint64_t begun; /* env_now */
@@ -149,18 +139,6 @@ static int scan_local(struct view *view, struct fs_key low, view_row_cb each, vo
 	return view_scan(view, KEY_LOCAL, fs_key_slice(&low), fs_key_slice(&high), each, argument);
 }
 
-static int count_inodes(struct survey *survey, struct look *look, struct view *view)
-{
-	struct region range;
-	int status = raftkv_region_range(survey->options.raftkv, look->region, &range);
-
-	if (status < 0)
-		return status;
-	status = inode_count_read_from(view, buf_slice(range.start), &look->inodes);
-	region_close(&range);
-	return status;
-}
-
 /* Region 1's inodes that have grace are read by the coordinator. */
 static void look_at_region(struct survey *survey, struct look *look)
 {
@@ -173,7 +151,7 @@ static void look_at_region(struct survey *survey, struct look *look)
 	if (look->status < 0)
 		return;
 	view = raftkv_snapshot_view(snapshot, true);
-	look->status = count_inodes(survey, look, view);
+	look->status = inode_count_read_from(view, buf_slice(look->start), &look->inodes);
 	if (look->region != CLUSTER_REGION) {
 		struct nameless nameless = {.found = found};
 
@@ -189,9 +167,9 @@ static void look_at_region(struct survey *survey, struct look *look)
 
 static int compare_starts(const void *a, const void *b)
 {
-	uint64_t one = ((const struct look *)a)->start, other = ((const struct look *)b)->start;
+	const struct look *one = a, *other = b;
 
-	return (one > other) - (one < other);
+	return slice_compare(buf_slice(one->start), buf_slice(other->start));
 }
 
 /* Inodes are found in the order of their numbers, as `nameless` takes them. */
@@ -200,11 +178,13 @@ static void sort_by_start(struct survey *survey)
 	struct found *found = survey->finding;
 
 	for (uint32_t i = 0; i < found->count; i++) {
+		struct look *look = &found->looks[i];
 		struct region range;
 
-		if (raftkv_region_range(survey->options.raftkv, found->looks[i].region, &range) < 0)
+		look->status = raftkv_region_range(survey->options.raftkv, look->region, &range);
+		if (look->status < 0)
 			continue; /* it has gone to other stores */
-		found->looks[i].start = range.start ? fs_key_get_dirid(buf_slice(range.start)) : 0;
+		look->start = buf_ref(range.start);
 		region_close(&range);
 	}
 	qsort(found->looks, found->count, sizeof *found->looks, compare_starts);
@@ -216,61 +196,14 @@ static void survey_on_worker(struct env_work *work)
 	struct found *found = survey->finding;
 
 	sort_by_start(survey);
-	for (uint32_t i = 0; i < found->count; i++)
-		look_at_region(survey, &found->looks[i]);
-}
+	for (uint32_t i = 0; i < found->count; i++) {
+		struct look *look = &found->looks[i];
 
-/* ---- Inodes of the regions ---- */
-
-static struct counted *find_counted(const struct survey *survey, uint64_t region)
-{
-	struct counted *found;
-
-	HASH_FIND(hh, survey->counted, &region, sizeof region, found);
-	return found;
-}
-
-/* Out of the sums. */
-static void subtract(struct survey *survey, const struct counted *counted)
-{
-	if (counted->is_known)
-		survey->inodes -= counted->inodes;
-	else
-		survey->unknown--;
-}
-
-static void set_count(struct survey *survey, struct counted *counted, const struct look *look)
-{
-	subtract(survey, counted);
-	counted->is_known = look->status == 0;
-	counted->inodes = look->inodes;
-	if (counted->is_known)
-		survey->inodes += look->inodes;
-	else
-		survey->unknown++;
-}
-
-/* NULL: no memory. */
-static struct counted *take_counted(struct survey *survey, uint64_t region)
-{
-	struct counted *counted = find_counted(survey, region);
-
-	if (counted)
-		return counted;
-	counted = calloc(1, sizeof *counted);
-	if (!counted)
-		return NULL;
-	*counted = (struct counted){.region = region};
-	HASH_ADD(hh, survey->counted, region, sizeof counted->region, counted);
-	survey->unknown++;
-	return counted;
-}
-
-static void end_counting(struct survey *survey, struct counted *counted)
-{
-	subtract(survey, counted);
-	HASH_DEL(survey->counted, counted);
-	free(counted);
+		if (look->status == 0)
+			look_at_region(survey, look);
+		buf_unref(look->start);
+		look->start = NULL;
+	}
 }
 
 /* ---- A survey ---- */
@@ -295,11 +228,9 @@ static void look_again(struct survey *survey, uint64_t region)
 
 static void take_look(struct survey *survey, const struct look *look)
 {
-	struct counted *counted = take_counted(survey, look->region);
+	const int64_t *inodes = look->status == 0 ? &look->inodes : NULL;
 
-	if (counted)
-		set_count(survey, counted, look);
-	else
+	if (inode_counts_set(&survey->counts, look->region, inodes) < 0)
 		survey->looked = 0;
 	if (look->status < 0 || look->has_nameless || look->has_garbage)
 		look_again(survey, look->region);
@@ -373,12 +304,11 @@ static void add_look(struct survey *survey, uint64_t region)
 static void take_changed(void *argument, const struct region *region, uint64_t term)
 {
 	struct survey *survey = argument;
-	struct counted *counted = find_counted(survey, region->id);
 
 	if (term > 0)
 		add_look(survey, region->id);
-	else if (counted)
-		end_counting(survey, counted);
+	else
+		inode_counts_remove(&survey->counts, region->id);
 	region_set_remove(&survey->again, region->id);
 }
 
@@ -421,8 +351,8 @@ void survey_fill(const struct survey *survey, struct store_report *report)
 {
 	const struct found *found = survey->found;
 
-	report->stats.inodes = survey->inodes;
-	report->stats.counts_inodes = survey->is_counted && survey->unknown == 0 && survey->looked > 0;
+	report->stats.inodes = survey->counts.sum;
+	report->stats.counts_inodes = survey->is_counted && survey->counts.unknown == 0 && survey->looked > 0;
 	report->nameless = found->nameless.count > 0 ? &found->nameless : NULL;
 }
 
@@ -461,14 +391,10 @@ void survey_stop(struct survey *survey, void (*stopped)(void *argument), void *a
 
 void survey_free(struct survey *survey)
 {
-	struct counted *counted, *next;
-
 	if (!survey)
 		return;
 	free(survey->garbage);
-	HASH_ITER (hh, survey->counted, counted, next) {
-		end_counting(survey, counted);
-	}
+	inode_counts_close(&survey->counts);
 	region_set_close(&survey->again);
 	if (survey->found)
 		free(survey->found->looks);
