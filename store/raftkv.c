@@ -506,13 +506,15 @@ struct region_walk {
 	void *argument;
 };
 
+/* A route without a replica has no epoch, and serves no term. */
 static void visit_route(void *argument, struct route *route)
 {
 	const struct region_walk *walk = argument;
 	struct region region = {
 		.id = route->region, .epoch = route->epoch, .start = route->start, .end = route->end};
+	uint64_t term = route->epoch.version > 0 ? atomic_load(&route->serving_term) : 0;
 
-	walk->each(walk->argument, &region, atomic_load(&route->serving_term));
+	walk->each(walk->argument, &region, term);
 }
 
 void raftkv_each_region(struct raftkv *raftkv,
@@ -531,22 +533,12 @@ void raftkv_each_region_from(struct raftkv *raftkv, struct slice key, uint32_t l
 	router_each_from(&raftkv->router, key, limit, visit_route, &walk);
 }
 
-static void visit_changed(void *argument, struct route *route)
-{
-	const struct region_walk *walk = argument;
-	struct region region = {
-		.id = route->region, .epoch = route->epoch, .start = route->start, .end = route->end};
-	uint64_t term = route->epoch.version > 0 ? atomic_load(&route->serving_term) : 0;
-
-	walk->each(walk->argument, &region, term);
-}
-
 uint64_t raftkv_each_changed_region(struct raftkv *raftkv, uint64_t since,
 	void (*each)(void *argument, const struct region *region, uint64_t term), void *argument)
 {
 	struct region_walk walk = {each, argument};
 
-	return router_look_changed(&raftkv->router, since, visit_changed, &walk);
+	return router_look_changed(&raftkv->router, since, visit_route, &walk);
 }
 
 uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
@@ -556,7 +548,6 @@ uint64_t raftkv_leader_term(struct raftkv *raftkv, uint64_t region)
 	return route ? atomic_load(&route->serving_term) : 0;
 }
 
-/* A route without a replica has no epoch. */
 int raftkv_region_range(struct raftkv *raftkv, uint64_t region, struct region *range)
 {
 	const struct route *route = router_find(&raftkv->router, region);
