@@ -896,11 +896,20 @@ static void await_voters(struct kept *kept, uint32_t wanted)
 	assert_true(has_voters(kept, CLUSTER_REGION, 0, wanted));
 }
 
+/* The leader of region 1; another store leads it meanwhile. */
+static void restart_leader(struct kept *kept)
+{
+	uint32_t leader = sim_cluster_await_leader(&kept->cluster);
+
+	crash(kept, leader - 1);
+	sim_cluster_await_leader(&kept->cluster);
+	start(kept, leader - 1);
+}
+
 /* Which store coordinates does not matter. */
 static void regions_get_as_many_replicas_as_the_cluster_is_set_to(void **state)
 {
 	struct kept *kept = kept_new(110);
-	uint32_t leader;
 
 	(void)state;
 	begin(kept);
@@ -909,16 +918,10 @@ static void regions_get_as_many_replicas_as_the_cluster_is_set_to(void **state)
 	assert_int_equal(set_setting(kept, SETTING_END, 0), STATUS_UNSUPPORTED);
 	assert_int_equal(set_setting(kept, SETTING_REPLICAS, STORES), 0);
 	await_voters(kept, STORES);
-	leader = sim_cluster_await_leader(&kept->cluster);
-	crash(kept, leader - 1);
-	sim_cluster_await_leader(&kept->cluster);
-	start(kept, leader - 1);
+	restart_leader(kept);
 	assert_int_equal(set_setting(kept, SETTING_REPLICAS, VOTERS), 0);
 	await_voters(kept, VOTERS);
-	leader = sim_cluster_await_leader(&kept->cluster);
-	crash(kept, leader - 1);
-	sim_cluster_await_leader(&kept->cluster);
-	start(kept, leader - 1);
+	restart_leader(kept);
 	pass(kept, 20 * (uint64_t)SIM_S);
 	assert_true(has_voters(kept, CLUSTER_REGION, 0, VOTERS));
 	kept_free(kept);
