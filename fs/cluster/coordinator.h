@@ -26,8 +26,8 @@
  * at a time, beside its operations.
  *
  * It splits regions that any store leads, for administrators and where the store reports that one is over its size or too
- * busy: it draws the new region's id and asks the region's leader. A split is not one of its operations: one at a time is under way beside
- * them.
+ * busy: it draws the new region's id and asks the region's leader. A split is not one of its operations: one at a time is
+ * under way beside them.
  *
  * All on one loop, except coordinator_beat.
  */
@@ -82,9 +82,10 @@ void coordinator_stop(struct coordinator *coordinator, void (*stopped)(void *arg
 int coordinator_beat(
 	struct coordinator *coordinator, uint64_t session, uint64_t answered, struct session_notice *notice);
 
-/* A store's report, whose regions are taken, too, if they are for this coordinator's term. 0, and `*id` is its id; -EAGAIN: the store is not entered yet, and should report again soon;
- * STATUS_NOT_LEADER; -ESTALE: the store was lost or removed, a greater incarnation is on record, or another directory;
- * -EEXIST: the address is that of store `*id`; -ENOSPC: too many stores. */
+/* A store's report, whose regions are taken, too, if they are for this coordinator's term. 0, and `*id` is its id;
+ * -EAGAIN: the store is not entered yet, and should report again soon; STATUS_NOT_LEADER; -ESTALE: the store was lost or
+ * removed, a greater incarnation is on record, or another directory; -EEXIST: the address is that of store `*id`;
+ * -ENOSPC: too many stores. */
 int coordinator_report(struct coordinator *coordinator, const struct store_report *report, uint64_t *id);
 
 /* ---- Administrators' requests ---- */
@@ -158,8 +159,8 @@ struct coordinator_room {
 };
 /* The file data that the cluster can take, from the last reports of the stores. Where the regions are on no more stores
  * than region 1 has voters: the least free room in the majority of its voters that have most, as a write needs a
- * majority. Else the room of all stores that have regions, divided by that number of voters. False: this store does not coordinate the cluster, or
- * a majority has not reported yet. */
+ * majority. Else the room of all stores that have regions, divided by that number of voters. False: this store does not
+ * coordinate the cluster, or a majority has not reported yet. */
 bool coordinator_room(struct coordinator *coordinator, struct coordinator_room *room);
 
 /* Borrowed until the loop's next event. False: this store does not coordinate the cluster, or has not read the records

@@ -42,8 +42,8 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool is_verbose);
 /* Frees nothing of processes that were killed. */
 void cluster_close(struct cluster *cluster);
 
-/* Runs until `until` (NULL: never) returns true, for `duration` ns, or until a moment has come that was awaited. Returns the last result of
- * `until`. */
+/* Runs until `until` (NULL: never) returns true, for `duration` ns, or until a moment has come that was awaited. Returns
+ * the last result of `until`. */
 bool cluster_run(struct cluster *cluster, uint64_t duration, bool (*until)(void *argument), void *argument);
 /* Has the machine's process started after a rest. */
 void cluster_start_later(struct cluster *cluster, uint32_t node);
