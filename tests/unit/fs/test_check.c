@@ -23,7 +23,8 @@
 #include "store/kv/kv_rocksdb.h"
 #include "tests/lib/test.h"
 
-#define NOBODY fs_ino(12345678, 77) /* no such inode */
+#define LOG_SIZE (1 << 20) /* bytes of a segment */
+#define NOBODY	 fs_ino(12345678, 77) /* no such inode */
 
 struct fixture {
 	struct env *env;
@@ -159,7 +160,9 @@ static int set_up(void **state)
 {
 	struct env_uv_options env = {.worker_threads = 2, .io_threads = 2};
 	struct fixture *fixture = calloc(1, sizeof *fixture);
-	struct embedded_options options = {.logger = &fixture->logger, .loop_count = 1};
+	/* Each look reads the whole log. */
+	const struct raftkv_options sizes = {.segment_size = LOG_SIZE};
+	struct embedded_options options = {.logger = &fixture->logger, .loop_count = 1, .store = &sizes};
 	struct embedded *embedded;
 	struct status status = {0};
 
