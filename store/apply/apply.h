@@ -1,6 +1,10 @@
 /*
  * apply.h: the apply thread of a shard, which turns committed entries into rows.
  *
+ * While the thread has nothing to do, the owner's loop applies a small task itself, if it has rows only: to wake another
+ * thread and be woken by it costs more than the task. Everything else is the thread's, also a batch that the KV engine
+ * would not take without a stall.
+ *
  * All tasks that came during the last batch make the next one: rows, extent-map edits and apply states of several
  * regions in one atomic KV batch. Small payloads are first given to the block store as deferred writes (blocks_defer),
  * so no row ever names bytes that cannot be read; a flush round syncs them (kv_flush.h). When the batch is visible,
@@ -15,6 +19,7 @@
 #ifndef RAFTKV_STORE_APPLY_APPLY_H
 #define RAFTKV_STORE_APPLY_APPLY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,20 +63,24 @@ struct apply {
 	struct inbox *applied; /* takes the finished tasks */
 	struct env_loop *loop;
 	struct kv_batch *batch;
+	uint32_t in_flight; /* tasks submitted that have not come back; the owner's */
+	struct env_mail finish_mail; /* the thread is to finish the batch that the owner began */
 	struct apply_task *waiting; /* tasks of the next batch */
 	struct apply_task *running; /* tasks of the present batch */
 	struct extent_edits edits;
 	struct apply_write *writes;
 	uint64_t deferred_size; /* bytes of small payloads whose deferred writes are in flight */
 	bool is_held; /* deferred_size is over its limit: the next batch waits */
-	bool has_failed;
+	atomic_bool has_failed;
 };
 
 /* Makes and starts the thread. `engines`, `flush`, `evaluator` and `applied` outlive it. 0 or -errno. */
 int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush,
 	struct evaluator *evaluator, struct inbox *applied, const char *name);
-/* Any thread. Takes the task, which comes back through `applied`. */
+/* On the owner's loop. Takes the task, which comes back through `applied`; never within the call. */
 void apply_submit(struct apply *apply, struct apply_task *task);
+/* On the owner's loop, for each task that has come back. */
+void apply_take_back(struct apply *apply);
 /* Ends the thread. No task and no deferred write may be in flight, unless the simulator's machine has stopped. */
 void apply_stop(struct apply *apply);
 
