@@ -19,6 +19,11 @@
 #define REQUESTS_A_TURN 32 /* then other events of the loop get a turn */
 #define PAUSE_MAX	63 /* turns */
 
+/* What calls the helper: so many requests that came one after the other, or two of which the second has so much data. The
+ * requests of one program that waits for each of its calls are no reason to wake another thread. */
+#define HELP_REQUESTS 4
+#define HELP_SIZE     (32 << 10) /* bytes */
+
 struct lane {
 	struct lane_options options;
 	struct fuse_session *session;
@@ -330,7 +335,7 @@ static int read_requests(struct lane *lane)
 				size);
 			return -EIO;
 		}
-		if (i == 1)
+		if (i == HELP_REQUESTS || (i > 0 && i < HELP_REQUESTS && size >= HELP_SIZE))
 			ask_help(lane);
 		handle(lane, (size_t)size);
 	}

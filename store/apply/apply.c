@@ -9,12 +9,11 @@
 #include "store/route/route.h"
 #include "store/rows/rows.h"
 
-#define BATCH_TASKS_MAX	  256
-#define DEFERRED_SIZE_MAX (16u << 20) /* bytes of deferred writes in flight above which a batch waits */
+#define BATCH_TASKS_MAX 256
 
 /* What the owner's loop applies itself. */
 #define SMALL_ENTRIES_MAX 8u
-#define SMALL_SIZE_MAX	  (16u << 10) /* bytes */
+#define SMALL_SIZE_MAX	  (64u << 10) /* bytes */
 
 static struct apply_task *task_of(struct inbox_item *item)
 {
@@ -121,6 +120,12 @@ static void on_written(struct apply *apply, int status)
 		send_back(apply);
 }
 
+static void go_on(struct apply *apply)
+{
+	if (apply->waiting && !apply->has_failed)
+		begin_batch(apply);
+}
+
 static void finish_batch(struct apply *apply)
 {
 	struct kv_engine *kv = apply->engines->kv;
@@ -129,8 +134,17 @@ static void finish_batch(struct apply *apply)
 	if (status == 0)
 		status = kv->ops->write(kv, apply->batch);
 	on_written(apply, status);
-	if (apply->waiting && !apply->has_failed)
-		begin_batch(apply);
+	go_on(apply);
+}
+
+static void on_release(struct env_mail *mail)
+{
+	struct apply *apply = container_of(mail, struct apply, release_mail);
+
+	if (!apply->is_held || apply->has_failed || apply->deferred_size > APPLY_DEFERRED_MAX)
+		return;
+	apply->is_held = false;
+	finish_batch(apply);
 }
 
 static uint64_t size_of(const struct apply_write *write)
@@ -138,34 +152,35 @@ static uint64_t size_of(const struct apply_write *write)
 	return (uint64_t)write->request.extent.count * BLOCK_UNIT_SIZE;
 }
 
-static void apply_on_written(struct blocks_request *request)
+/* On the loop that submitted it. */
+static void apply_on_deferred(struct blocks_request *request)
 {
 	struct apply_write *write = container_of(request, struct apply_write, request);
 	struct apply *apply = write->apply;
+	uint64_t before = atomic_fetch_sub(&apply->deferred_size, size_of(write));
 
-	apply->deferred_size -= size_of(write);
 	if (request->status < 0 && !apply->has_failed)
 		apply_fail(apply, request->status, "a small payload cannot be written");
+	if (before > APPLY_DEFERRED_MAX)
+		env_post_once(apply->loop, &apply->release_mail, on_release);
 	free(write);
-	if (apply->is_held && !apply->has_failed && apply->deferred_size <= DEFERRED_SIZE_MAX) {
-		apply->is_held = false;
-		finish_batch(apply);
-	}
 }
 
-static int submit_writes(struct apply *apply)
+static int submit_writes(struct apply *apply, struct env_loop *loop)
 {
 	int status = 0;
 
 	while (apply->writes && status == 0) {
 		struct apply_write *write = apply->writes;
 
-		write->request.loop = apply->loop;
-		write->request.done = apply_on_written;
+		write->request.loop = loop;
+		write->request.done = apply_on_deferred;
+		atomic_fetch_add(&apply->deferred_size, size_of(write));
+		apply->writes = write->next;
 		status = blocks_defer(apply->engines->blocks, &write->request);
-		if (status == 0) {
-			apply->writes = write->next;
-			apply->deferred_size += size_of(write);
+		if (status < 0) {
+			atomic_fetch_sub(&apply->deferred_size, size_of(write));
+			free(write);
 		}
 	}
 	return status;
@@ -196,12 +211,14 @@ static void begin_batch(struct apply *apply)
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
 		status = apply_task_entries(apply, task);
 	if (status == 0)
-		status = submit_writes(apply);
-	if (status < 0)
+		status = submit_writes(apply, apply->loop);
+	if (status < 0) {
 		apply_fail(apply, status, "a committed entry cannot be applied");
-	else if (apply->deferred_size > DEFERRED_SIZE_MAX)
-		apply->is_held = true;
-	else
+		return;
+	}
+	/* apply_on_deferred tells when it has become less. */
+	apply->is_held = apply->deferred_size > APPLY_DEFERRED_MAX;
+	if (!apply->is_held)
 		finish_batch(apply);
 }
 
@@ -219,18 +236,31 @@ static void on_tasks(struct inbox *inbox, struct inbox_item *items)
 
 /* ---- On the owner's loop ---------------------------------------------------------------------------------------- */
 
-static int refuse_data(void *argument, const struct mutation *mutation)
+/* Whether an entry's mutations can be applied without waiting for the disk; then what they need has been read. */
+static int prefetch(void *argument, const struct mutation *mutation)
 {
-	(void)argument;
-	return mutation->kind == MUTATION_WRITE || mutation->kind == MUTATION_UNMAP ? STATUS_LIMIT : 0;
+	struct apply *apply = argument;
+
+	switch (mutation->kind) {
+	case MUTATION_PUT:
+	case MUTATION_DELETE:
+	case MUTATION_DELETE_RANGE:
+		return 0;
+	case MUTATION_WRITE:
+		return extent_edits_prefetch(&apply->edits, apply->engines->kv, mutation->key,
+			mutation->first, (uint32_t)mutation->count);
+	case MUTATION_UNMAP:
+		return STATUS_WOULD_BLOCK;
+	}
+	return STATUS_CORRUPT;
 }
 
-static bool has_rows_only(const struct raft_entry *entry)
+static bool is_ready(struct apply *apply, const struct raft_entry *entry)
 {
 	uint64_t epoch_version;
 
 	return entry->type == RAFT_ENTRY_NORMAL && entry->payload_size == 0 &&
-	       (!entry->data || mutations_each(entry, &epoch_version, refuse_data, NULL) == 0);
+	       (!entry->data || mutations_each(entry, &epoch_version, prefetch, apply) == 0);
 }
 
 static bool is_small(const struct apply_task *task)
@@ -240,17 +270,33 @@ static bool is_small(const struct apply_task *task)
 
 	if (task->is_split || entries->count > SMALL_ENTRIES_MAX)
 		return false;
-	for (size_t i = 0; i < entries->count; i++) {
+	for (size_t i = 0; i < entries->count; i++)
 		size += buf_slice(entries->items[i].data).size;
-		if (size > SMALL_SIZE_MAX || !has_rows_only(&entries->items[i]))
+	return size <= SMALL_SIZE_MAX;
+}
+
+/* An entry that is damaged, or is refused, is left to the thread, too. */
+static bool may_apply_here(struct apply *apply, const struct apply_task *task)
+{
+	const struct raft_entries *entries = &task->message.entries;
+
+	if (!is_small(task) || apply->deferred_size > APPLY_DEFERRED_MAX)
+		return false;
+	for (size_t i = 0; i < entries->count; i++)
+		if (!is_ready(apply, &entries->items[i])) {
+			extent_edits_clear(&apply->edits);
 			return false;
-	}
+		}
 	return true;
 }
 
 static void on_finish(struct env_mail *mail)
 {
-	finish_batch(container_of(mail, struct apply, finish_mail));
+	struct apply *apply = container_of(mail, struct apply, finish_mail);
+	struct kv_engine *kv = apply->engines->kv;
+
+	on_written(apply, kv->ops->write(kv, apply->batch));
+	go_on(apply);
 }
 
 /* The thread has nothing to do, so that the batch is the caller's. */
@@ -262,6 +308,10 @@ static void apply_here(struct apply *apply, struct apply_task *task)
 	task->item.next = NULL;
 	apply->running = task;
 	status = apply_task_entries(apply, task);
+	if (status == 0)
+		status = submit_writes(apply, apply->applied->loop);
+	if (status == 0)
+		status = extent_edits_finish(&apply->edits, kv, apply->batch);
 	if (status < 0) {
 		apply_fail(apply, status, "a committed entry cannot be applied");
 		return;
@@ -280,7 +330,7 @@ void apply_submit(struct apply *apply, struct apply_task *task)
 
 	PLANT("apply:thread_overtaken", is_idle = true);
 	apply->in_flight++;
-	if (is_idle && is_small(task))
+	if (is_idle && may_apply_here(apply, task))
 		apply_here(apply, task);
 	else
 		inbox_push(&apply->inbox, &task->item);
