@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -36,11 +37,10 @@ static uint64_t cpu(struct env *env)
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-static void random_bytes(struct env *env, void *bytes, size_t size)
+static void ask_kernel_for_random(void *bytes, size_t size)
 {
 	char *at = bytes;
 
-	(void)env;
 	while (size > 0) {
 		ssize_t count = getrandom(at, size, 0);
 
@@ -50,6 +50,26 @@ static void random_bytes(struct env *env, void *bytes, size_t size)
 			size -= (size_t)count;
 		}
 	}
+}
+
+/* Bytes are taken from the end of the block, and wiped there. */
+static void random_bytes(struct env *env, void *bytes, size_t size)
+{
+	struct env_uv_random *random = &env_uv_of(env)->random;
+
+	if (size > sizeof random->block) {
+		ask_kernel_for_random(bytes, size);
+		return;
+	}
+	pthread_mutex_lock(&random->mutex);
+	if (random->left < size) {
+		ask_kernel_for_random(random->block, sizeof random->block);
+		random->left = sizeof random->block;
+	}
+	random->left -= size;
+	memcpy(bytes, random->block + random->left, size);
+	explicit_bzero(random->block + random->left, size);
+	pthread_mutex_unlock(&random->mutex);
 }
 
 static struct env_work *work_of(struct env_mail *mail)
@@ -129,6 +149,7 @@ int env_uv_new(const struct env_uv_options *options, struct env **env, struct st
 		goto done;
 	self->base.ops = &ops;
 	self->logger = options->logger;
+	self->random.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	result = env_uv_pool_init(&self->workers, "worker", options->worker_threads);
 	if (result < 0)
 		goto done;
@@ -154,6 +175,8 @@ void env_uv_free(struct env *env)
 		return;
 	env_uv_pool_close(&self->io);
 	env_uv_pool_close(&self->workers);
+	pthread_mutex_destroy(&self->random.mutex);
+	explicit_bzero(self->random.block, sizeof self->random.block);
 	free(self);
 }
 

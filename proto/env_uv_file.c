@@ -3,21 +3,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "proto/check.h"
 #include "proto/container.h"
 
 #define READ_AHEAD_SIZE (128u << 10) /* bytes: the kernel's default window */
+#define HERE_SIZE_MAX	(64u << 10) /* bytes that a loop copies itself */
 
 struct env_uv_file {
 	struct env_file base;
 	int fd;
 	bool is_direct;
+	bool is_memory; /* on tmpfs: a write waits for no disk */
 };
 
 static struct env_uv_file *file_of(struct env_file *file)
@@ -35,6 +39,13 @@ static int system_flags(int flags)
 	result |= flags & ENV_OPEN_DIRECT ? O_DIRECT : 0;
 	result |= flags & ENV_OPEN_DSYNC ? O_DSYNC : 0;
 	return result;
+}
+
+static bool is_on_tmpfs(int fd)
+{
+	struct statfs statfs;
+
+	return fstatfs(fd, &statfs) == 0 && statfs.f_type == TMPFS_MAGIC;
 }
 
 int env_uv_file_open(struct env *env, const char *path, int flags, struct env_file **out)
@@ -55,6 +66,7 @@ int env_uv_file_open(struct env *env, const char *path, int flags, struct env_fi
 	 * the file does not release it. */
 	if (flags & ENV_OPEN_LOCK && flock(file->fd, LOCK_EX | LOCK_NB) < 0)
 		goto failed;
+	file->is_memory = is_on_tmpfs(file->fd);
 	*out = &file->base;
 	return 0;
 failed:
@@ -236,6 +248,26 @@ void env_uv_file_submit_to_pool(struct env_file_request *request)
 	env_uv_pool_submit(&env_uv_of(request->file->env)->io, &request->mail, request_run);
 }
 
+static bool is_small(const struct env_file_request *request)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < request->vector_count; i++)
+		size += request->vector[i].iov_len;
+	return size <= HERE_SIZE_MAX;
+}
+
+/* A small write to memory costs less than to have another thread do it. io_uring would wake a thread, too. */
+static bool run_here(struct env_file_request *request)
+{
+	if (request->operation != ENV_FILE_WRITE || !file_of(request->file)->is_memory || !request->loop ||
+		!env_uv_loop_is_current(request->loop) || !is_small(request))
+		return false;
+	request->status = run_operation(request);
+	env_mail_forward(request->loop, &request->mail, request_done);
+	return true;
+}
+
 static bool submit_to_ring(struct env_file_request *request)
 {
 	const struct env_uv_file *file = file_of(request->file);
@@ -247,6 +279,6 @@ static bool submit_to_ring(struct env_file_request *request)
 
 void env_uv_file_submit(struct env_file_request *request)
 {
-	if (!submit_to_ring(request))
+	if (!run_here(request) && !submit_to_ring(request))
 		env_uv_file_submit_to_pool(request);
 }

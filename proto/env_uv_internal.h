@@ -31,8 +31,16 @@ int env_uv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *
 
 /* ---- env_uv.c --------------------------------------------------------------------------------------------------- */
 
+/* Random bytes of the kernel, which is asked for a block at a time: most callers need 16. */
+struct env_uv_random {
+	pthread_mutex_t mutex;
+	uint8_t block[1024];
+	size_t left; /* bytes of the block that nobody has had */
+};
+
 struct env_uv {
 	struct env base;
+	struct env_uv_random random;
 	const struct logger *logger;
 	struct env_uv_pool workers;
 	struct env_uv_pool io;
@@ -95,8 +103,6 @@ void env_uv_loop_stop(struct env_loop *loop);
 void env_uv_loop_free(struct env_loop *loop);
 bool env_uv_loop_is_current(const struct env_loop *loop);
 void env_uv_post(struct env_loop *loop, struct env_mail *mail);
-/* Called first in a callback of libuv: until the loop sleeps again, posts need not wake it. */
-void env_uv_loop_wake_up(struct env_uv_loop *loop);
 
 /* ---- env_uv_file.c, env_uv_path.c ------------------------------------------------------------------------------- */
 

@@ -4,8 +4,12 @@
  * All our work of a turn is done in loop_on_prepare, just before libuv would wait: mail, then due timers, then the
  * decision how long to wait. So a post to a loop that is awake is seen without a system call.
  *
+ * Mail that this mail posts to its own loop is run in the same turn, up to ROUNDS_MAX times: a request that is queued,
+ * evaluated, logged and answered on one loop does not ask the kernel for events between these steps.
+ *
  * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop announced that it would sleep. The poster
- * that changes it from NULL wakes the loop; others need not. loop_on_check marks the loop as awake again. uv_async_t is
+ * that changes it from NULL wakes the loop, unless it is the loop's own thread, in a callback of libuv: then loop_on_prepare
+ * is still to come. Others need not. loop_on_check marks the loop as awake again. uv_async_t is
  * not used: with it the loop waits, in sched_yield, for a poster that it preempted between two steps of the wake.
  *
  * The poster that wakes the loop still accesses it after its mail is visible, and that mail may let the owner free the
@@ -24,6 +28,8 @@
 #include "proto/container.h"
 #include "proto/units.h"
 
+#define ROUNDS_MAX 16u /* of mail in one turn; then timers and descriptors get theirs */
+
 struct uv_loop_s *env_uv_loop(struct env_loop *loop)
 {
 	return &env_uv_loop_of(loop)->uv;
@@ -41,10 +47,11 @@ void env_uv_post(struct env_loop *base, struct env_mail *mail)
 		mail->next = head;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&loop->mail, &head, mail, memory_order_acq_rel, memory_order_relaxed));
-	if (!head) {
+	if (head)
+		return;
+	if (!env_uv_loop_is_current(base))
 		check(write(loop->waking_fd, &one, sizeof one) == sizeof one);
-		atomic_fetch_add_explicit(&loop->wakes_done, 1, memory_order_release);
-	}
+	atomic_fetch_add_explicit(&loop->wakes_done, 1, memory_order_release);
 }
 
 /* Takes all mail, oldest first, and marks the loop as awake. */
@@ -66,9 +73,10 @@ static struct env_mail *take_mail(struct env_uv_loop *loop)
 	return list;
 }
 
-static void run_mail(struct env_uv_loop *loop)
+/* false: there was none. */
+static bool run_mail(struct env_uv_loop *loop)
 {
-	struct env_mail *mail = take_mail(loop);
+	struct env_mail *first = take_mail(loop), *mail = first;
 
 	while (mail) {
 		struct env_mail *next = mail->next;
@@ -76,6 +84,7 @@ static void run_mail(struct env_uv_loop *loop)
 		env_mail_run(mail); /* its owner may free or post it */
 		mail = next;
 	}
+	return first != NULL;
 }
 
 /* Announces that the loop will sleep; false: mail has come meanwhile. */
@@ -130,7 +139,8 @@ static void loop_on_prepare(uv_prepare_t *handle)
 	uint64_t now = 0;
 	bool is_idle;
 
-	run_mail(loop);
+	for (unsigned int round = 0; round < ROUNDS_MAX && run_mail(loop); round++)
+		;
 	if (heap_first(&loop->base.timers)) {
 		now = env_now(loop->base.env);
 		env_loop_expire_timers(&loop->base, now);
@@ -151,17 +161,13 @@ static void loop_on_prepare(uv_prepare_t *handle)
 		uv_idle_start(&loop->more, loop_on_more);
 }
 
-/* Until loop_on_prepare, posts (also those of callbacks of this turn) need no wake. Mail that was posted stays. */
-void env_uv_loop_wake_up(struct env_uv_loop *loop)
+/* Until loop_on_prepare, posts need no wake. Mail that was posted stays. */
+static void loop_on_check(uv_check_t *handle)
 {
+	struct env_uv_loop *loop = handle->data;
 	struct env_mail *expected = NULL;
 
 	atomic_compare_exchange_strong(&loop->mail, &expected, &loop->awake);
-}
-
-static void loop_on_check(uv_check_t *handle)
-{
-	env_uv_loop_wake_up(handle->data);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------- */

@@ -11,7 +11,6 @@
 #define RING_ENTRIES 64u /* requests under way at once */
 
 struct env_uv_ring {
-	struct env_uv_loop *loop;
 	struct io_uring uring;
 	uv_poll_t poll;
 	unsigned int pending;
@@ -46,7 +45,6 @@ static void on_answers(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	check(status == 0);
-	env_uv_loop_wake_up(ring->loop);
 	while (io_uring_peek_cqe(&ring->uring, &answer) == 0) {
 		struct env_file_request *request = io_uring_cqe_get_data(answer);
 		int result = answer->res;
@@ -97,7 +95,6 @@ int env_uv_ring_open(struct env_uv_loop *loop, struct env_uv_ring **out)
 	*out = NULL;
 	if (!ring)
 		return -ENOMEM;
-	ring->loop = loop;
 	if (io_uring_queue_init(RING_ENTRIES, &ring->uring, 0) < 0) {
 		free(ring);
 		return 0;

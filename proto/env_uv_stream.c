@@ -1,9 +1,10 @@
 /*
- * Streams. Writes are queued here, not in libuv: one uv_write is in flight, and the writes that came meanwhile are sent
- * together in the next one.
+ * Streams. Writes are queued here, not in libuv: one is in flight, and those that came meanwhile are sent together in the
+ * next one. What the socket takes at once does not become a request of libuv, which would ask the kernel about the
+ * descriptor after each.
  *
- * A stream is freed when it is closed and neither libuv nor the mail has a part of it: `pending` counts its handle, its
- * name look-up and its mail.
+ * A stream is freed when it is closed and neither libuv nor a mail has a part of it: `pending` counts its handle, its
+ * name look-up and its mails.
  */
 #include "proto/env_uv_internal.h"
 
@@ -30,6 +31,7 @@ struct env_uv_stream {
 	uv_write_t write;
 	struct env_mail_list queue; /* env_stream_write.mail */
 	struct env_mail_list in_flight;
+	struct env_mail written; /* the socket has taken what is in flight */
 	/* Connecting. */
 	uv_connect_t connect;
 	uv_getaddrinfo_t lookup;
@@ -201,16 +203,28 @@ void env_uv_stream_resume(struct env_stream *base)
 
 static void write_queue(struct env_uv_stream *stream);
 
-static void stream_on_written(uv_write_t *request, int code)
+static void finish_writing(struct env_uv_stream *stream, int code)
 {
-	struct env_uv_stream *stream = request->handle->data;
-
 	stream->is_writing = false;
 	finish_writes(&stream->in_flight, code < 0 ? env_uv_status(code) : 0);
 	if (code < 0)
 		fail(stream, env_uv_status(code));
 	else
 		write_queue(stream);
+}
+
+static void stream_on_written(uv_write_t *request, int code)
+{
+	finish_writing(request->handle->data, code);
+}
+
+static void stream_on_taken(struct env_mail *mail)
+{
+	struct env_uv_stream *stream = container_of(mail, struct env_uv_stream, written);
+
+	if (!stream->is_closing)
+		finish_writing(stream, 0);
+	settle(stream);
 }
 
 /* Moves as many writes as fit into one vector from the queue to `in_flight`. Returns the number of elements. */
@@ -233,17 +247,45 @@ static unsigned int gather(struct env_uv_stream *stream, uv_buf_t *vector)
 	return count;
 }
 
+/* Writes what the socket takes now. The rest of the vector is left; false: there is none. An error is left, too: uv_write
+ * meets it again. */
+static bool write_at_once(struct env_uv_stream *stream, uv_buf_t **vector, unsigned int *count)
+{
+	int result = uv_try_write(&stream->uv.stream, *vector, *count);
+	size_t taken = result > 0 ? (size_t)result : 0;
+
+	if (result < 0)
+		return true;
+	while (*count > 0 && taken >= (*vector)->len) {
+		taken -= (*vector)->len;
+		++*vector;
+		--*count;
+	}
+	if (*count > 0) {
+		(*vector)->base += taken;
+		(*vector)->len -= taken;
+	}
+	return *count > 0;
+}
+
 static void write_queue(struct env_uv_stream *stream)
 {
 	uv_buf_t *vector = loop_of(stream)->write_vector;
-	int code;
+	unsigned int count;
+	int code = 0;
 
 	if (!stream->is_open || stream->is_writing || !stream->queue.first)
 		return;
-	code = uv_write(
-		&stream->write, &stream->uv.stream, vector, gather(stream, vector), stream_on_written);
-	stream->is_writing = code == 0;
+	count = gather(stream, vector);
+	stream->is_writing = true;
+	if (write_at_once(stream, &vector, &count)) {
+		code = uv_write(&stream->write, &stream->uv.stream, vector, count, stream_on_written);
+	} else {
+		stream->pending++;
+		env_post(stream->base.loop, &stream->written, stream_on_taken);
+	}
 	if (code < 0) {
+		stream->is_writing = false;
 		/* The writes in flight end when the stream is closed. */
 		stream->is_open = false;
 		fail_later(stream, code);

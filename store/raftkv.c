@@ -294,11 +294,22 @@ static void on_stopped(struct env_mail *mail)
 	raftkv->stopped(raftkv->stopped_argument);
 }
 
+static void on_passed(struct env_mail *mail)
+{
+	struct raftkv *raftkv = container_of(mail, struct shard, stop_mail)->raftkv;
+
+	if (atomic_fetch_sub(&raftkv->shards_running, 1) == 1)
+		env_post(raftkv->stop_loop, &raftkv->stop_mail, on_stopped);
+}
+
+/* The round has waited for the deferred writes, but a shard's loop may still be in the callback of one. */
 static void on_flushed(struct kv_flush *flush)
 {
 	struct raftkv *raftkv = container_of(flush, struct raftkv, flush);
 
-	env_post(raftkv->stop_loop, &raftkv->stop_mail, on_stopped);
+	atomic_store(&raftkv->shards_running, raftkv->shard_count);
+	for (uint32_t i = 0; i < raftkv->shard_count; i++)
+		env_post(raftkv->shards[i].loop, &raftkv->shards[i].stop_mail, on_passed);
 }
 
 static void on_shards_stopped(struct env_mail *mail)

@@ -17,12 +17,20 @@
 #include "fs/fuse/protocol.h"
 
 #define REQUESTS_A_TURN 32 /* then other events of the loop get a turn */
+#define PAUSE_MAX	63 /* turns */
+
+/* What calls the helper: so many requests that came one after the other, or two of which the second has so much data. The
+ * requests of one program that waits for each of its calls are no reason to wake another thread. */
+#define HELP_REQUESTS 4
+#define HELP_SIZE     (32 << 10) /* bytes */
 
 struct lane {
 	struct lane_options options;
 	struct fuse_session *session;
 	uv_poll_t poll; /* not used by a helper */
 	bool is_reading;
+	uint32_t pause; /* turns in which nobody looks for a second request, since there was none */
+	uint32_t pause_left;
 	atomic_bool is_serving; /* in read_requests */
 	struct payloads_waiter room; /* not used by a helper */
 	bool is_waiting; /* for room; `poll` then reports only the end of the connection */
@@ -283,6 +291,25 @@ static void ask_help(struct lane *lane)
 		env_post(helper->options.loop, &helper->help, on_help);
 }
 
+/* A program that waits for each of its calls never has a second request in the kernel. A read that would find nothing is
+ * left out then: the poll tells of what comes. The pause doubles each time that a second request was looked for in vain. */
+static bool skips_second(struct lane *lane)
+{
+	if (lane->is_helper || lane->pause_left == 0)
+		return false;
+	lane->pause_left--;
+	return true;
+}
+
+static void note_second(struct lane *lane, bool is_there)
+{
+	if (is_there)
+		lane->pause = 0;
+	else if (lane->pause < PAUSE_MAX)
+		lane->pause = 2 * lane->pause + 1;
+	lane->pause_left = lane->pause;
+}
+
 /* 0: there may be more requests. -EAGAIN: there are none. -ENOBUFS: the payloads are full. Other errors: the connection
  * has ended. */
 static int read_requests(struct lane *lane)
@@ -292,7 +319,11 @@ static int read_requests(struct lane *lane)
 
 		if (payloads_are_full(lane->options.payloads))
 			return -ENOBUFS;
+		if (i == 1 && skips_second(lane))
+			return 0;
 		size = read_request(lane);
+		if (i == 1)
+			note_second(lane, size > 0);
 		if (size == 0)
 			return -ENODEV;
 		if (size == -EAGAIN || size == -ENODEV)
@@ -304,7 +335,7 @@ static int read_requests(struct lane *lane)
 				size);
 			return -EIO;
 		}
-		if (i == 1)
+		if (i == HELP_REQUESTS || (i > 0 && i < HELP_REQUESTS && size >= HELP_SIZE))
 			ask_help(lane);
 		handle(lane, (size_t)size);
 	}

@@ -1,6 +1,10 @@
 /*
  * apply.h: the apply thread of a shard, which turns committed entries into rows.
  *
+ * While the thread has nothing to do, the owner's loop applies a small task itself: to wake another thread and be woken by
+ * it costs more than the task. What may block is the thread's: rows of extent maps that are not in memory, and a batch
+ * that the KV engine does not take without a stall.
+ *
  * All tasks that came during the last batch make the next one: rows, extent-map edits and apply states of several
  * regions in one atomic KV batch. Small payloads are first given to the block store as deferred writes (blocks_defer),
  * so no row ever names bytes that cannot be read; a flush round syncs them (kv_flush.h). When the batch is visible,
@@ -15,6 +19,7 @@
 #ifndef RAFTKV_STORE_APPLY_APPLY_H
 #define RAFTKV_STORE_APPLY_APPLY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,21 +63,27 @@ struct apply {
 	struct inbox *applied; /* takes the finished tasks */
 	struct env_loop *loop;
 	struct kv_batch *batch;
+	uint32_t in_flight; /* tasks submitted that have not come back; the owner's */
+	struct env_mail finish_mail; /* the thread is to write the batch that the owner made */
+	struct env_mail release_mail; /* the thread is to look whether its batch is still held */
 	struct apply_task *waiting; /* tasks of the next batch */
 	struct apply_task *running; /* tasks of the present batch */
 	struct extent_edits edits;
 	struct apply_write *writes;
-	uint64_t deferred_size; /* bytes of small payloads whose deferred writes are in flight */
-	bool is_held; /* deferred_size is over its limit: the next batch waits */
-	bool has_failed;
+	atomic_uint_fast64_t deferred_size; /* bytes of small payloads whose deferred writes are in flight */
+	bool is_held; /* deferred_size is over its limit: the thread's batch waits */
+	atomic_bool has_failed;
 };
 
 /* Makes and starts the thread. `engines`, `flush`, `evaluator` and `applied` outlive it. 0 or -errno. */
 int apply_start(struct apply *apply, struct engines *engines, struct kv_flush *flush,
 	struct evaluator *evaluator, struct inbox *applied, const char *name);
-/* Any thread. Takes the task, which comes back through `applied`. */
+/* On the owner's loop. Takes the task, which comes back through `applied`; never within the call. */
 void apply_submit(struct apply *apply, struct apply_task *task);
-/* Ends the thread. No task and no deferred write may be in flight, unless the simulator's machine has stopped. */
+/* On the owner's loop, for each task that has come back. */
+void apply_take_back(struct apply *apply);
+/* Ends the thread. No task and no deferred write may be in flight, unless the simulator's machine has stopped; the owner's
+ * loop is in no callback of one. */
 void apply_stop(struct apply *apply);
 
 struct apply_task *apply_task_new(struct apply_region *region,

@@ -10,7 +10,7 @@
  * replays the rest: there is no other log.
  *
  * Threads. All calls on any thread; one thread at a time uses an iterator or a batch. Calls with KV_TIER_CACHE never
- * wait for a disk. `write` may stall when flushing lags, so it is called on apply threads or workers, never on a loop.
+ * wait for a disk. `write` may stall when flushing lags, so it is called on apply threads or workers; loops try_write.
  * `flush` and reads of other tiers block.
  *
  * Errors. 0, STATUS_NOT_FOUND, STATUS_WOULD_BLOCK (KV_TIER_CACHE: not in memory), STATUS_CORRUPT, or -errno. A failed
@@ -92,6 +92,8 @@ struct kv_engine_ops {
 	size_t (*batch_size)(const struct kv_batch *batch); /* bytes */
 	/* Writes the batch atomically. The batch keeps its content. */
 	int (*write)(struct kv_engine *engine, struct kv_batch *batch);
+	/* As `write`, but where that would stall: STATUS_WOULD_BLOCK, nothing is written, and nothing has failed. */
+	int (*try_write)(struct kv_engine *engine, struct kv_batch *batch);
 
 	/* Makes every batch written before the call durable; blocks. */
 	int (*flush)(struct kv_engine *engine);

@@ -35,6 +35,7 @@ struct kv_rocksdb {
 	rocksdb_t *db;
 	rocksdb_cache_t *cache;
 	rocksdb_writeoptions_t *write_options;
+	rocksdb_writeoptions_t *try_options;
 	rocksdb_readoptions_t *newest[TIERS];
 	atomic_int failed; /* 0, or the status of every later write */
 	pthread_mutex_t sharing; /* guards `latest` */
@@ -288,17 +289,34 @@ static int failure(struct kv_rocksdb *self)
 	return code;
 }
 
-static int kv_rocksdb_write_batch(struct kv_engine *engine, struct kv_batch *batch)
+static int write_with(
+	struct kv_rocksdb *self, const rocksdb_writeoptions_t *options, struct kv_batch *batch)
 {
-	struct kv_rocksdb *self = self_of(engine);
 	char *error = NULL;
 	int code = failure(self);
 
 	if (code)
 		return code;
-	rocksdb_write(self->db, self->write_options, batch->batch, &error);
+	rocksdb_write(self->db, options, batch->batch, &error);
+	code = rocksdb_error_take(error, NULL);
+	if (code == STATUS_WOULD_BLOCK)
+		return code;
 	forget_latest(self);
-	return error ? kv_rocksdb_fail(self, rocksdb_error_take(error, NULL)) : 0;
+	return code ? kv_rocksdb_fail(self, code) : 0;
+}
+
+static int kv_rocksdb_write_batch(struct kv_engine *engine, struct kv_batch *batch)
+{
+	struct kv_rocksdb *self = self_of(engine);
+
+	return write_with(self, self->write_options, batch);
+}
+
+static int try_write(struct kv_engine *engine, struct kv_batch *batch)
+{
+	struct kv_rocksdb *self = self_of(engine);
+
+	return write_with(self, self->try_options, batch);
 }
 
 static int flush(struct kv_engine *engine)
@@ -354,6 +372,7 @@ static void kv_rocksdb_free(struct kv_rocksdb *self)
 	for (int tier = 0; tier < TIERS; tier++)
 		rocksdb_readoptions_destroy(self->newest[tier]);
 	rocksdb_writeoptions_destroy(self->write_options);
+	rocksdb_writeoptions_destroy(self->try_options);
 	rocksdb_cache_destroy(self->cache);
 	pthread_mutex_destroy(&self->sharing);
 	free(self);
@@ -387,6 +406,7 @@ static const struct kv_engine_ops ops = {
 	.batch_delete_range = batch_delete_range,
 	.batch_size = batch_size,
 	.write = kv_rocksdb_write_batch,
+	.try_write = try_write,
 	.flush = flush,
 	.unflushed_size = unflushed_size,
 	.memory = memory,
@@ -451,6 +471,9 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **
 	self->cache = rocksdb_cache_create_lru(memory_size / 4 * 3);
 	self->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_disable_WAL(self->write_options, 1);
+	self->try_options = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(self->try_options, 1);
+	rocksdb_writeoptions_set_no_slowdown(self->try_options, 1);
 	for (int tier = 0; tier < TIERS; tier++)
 		self->newest[tier] = read_options_new((enum kv_tier)tier, NULL);
 	options = options_new(wanted, memory_size / 4, self->cache);

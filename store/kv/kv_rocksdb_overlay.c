@@ -317,6 +317,7 @@ static const struct kv_engine_ops ops = {
 	.batch_delete_range = batch_delete_range,
 	.batch_size = batch_size,
 	.write = kv_overlay_write_batch,
+	.try_write = kv_overlay_write_batch,
 	.flush = flush,
 	.unflushed_size = unflushed_size,
 	.memory = memory,

@@ -329,14 +329,15 @@ static void step_now(struct peer *peer, const struct raft_message *message)
 	shard_mark(peer->shard, peer);
 }
 
-/* A refused message changes nothing; Raft repeats it. A snapshot without its stage has found no room. */
+/* A refused message changes nothing; Raft repeats it. A snapshot without its stage is older than this replica's state,
+ * which Raft answers, or has found no room. */
 void peer_step(struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	if (!peer_admit(peer, envelope, message))
 		return;
 	if (envelope->word != PEER_WORD_NONE)
 		hibernation_hear(peer, envelope, message);
-	else if (message->type == RAFT_MSG_SNAP)
+	else if (message->type == RAFT_MSG_SNAP && message->snapshot->index > peer->applied.index)
 		peer_make_room(peer, envelope, message);
 	else
 		step_now(peer, message);

@@ -19,6 +19,7 @@ static void on_applied(struct inbox *inbox, struct inbox_item *items)
 		struct peer *peer = container_of(task->region, struct peer, apply);
 
 		items = items->next;
+		apply_take_back(&shard->apply);
 		peer_on_applied(peer, task);
 	}
 	shard_check_stopped(shard);

@@ -124,8 +124,8 @@ static int add_edit(
 	return 0;
 }
 
-static int load_edit(
-	struct extent_edits *edits, struct kv_engine *kv, struct slice key, struct extent_edit **edit)
+static int load_edit(struct extent_edits *edits, struct kv_engine *kv, enum kv_tier tier, struct slice key,
+	struct extent_edit **edit)
 {
 	struct kv_value value = {0};
 	int status;
@@ -133,7 +133,7 @@ static int load_edit(
 	*edit = find_edit(edits, key);
 	if (*edit)
 		return 0;
-	status = kv->ops->get(kv, NULL, KV_TIER_ALL, key, &value);
+	status = kv->ops->get(kv, NULL, tier, key, &value);
 	if (status == 0 || status == STATUS_NOT_FOUND)
 		status = add_edit(edits, key, value.data, edit);
 	kv_value_close(&value);
@@ -199,10 +199,26 @@ int extent_edits_write(struct extent_edits *edits, struct kv_engine *kv, struct 
 
 		if (!edit || (first + i) % EXTENT_ROW_UNITS == 0) {
 			extent_row_key(&key, &prefix, first + i);
-			status = load_edit(edits, kv, key_slice(&key), &edit);
+			status = load_edit(edits, kv, KV_TIER_ALL, key_slice(&key), &edit);
 		}
 		if (status == 0)
 			status = replace_unit(edits, &edit->row.units[(first + i) % EXTENT_ROW_UNITS], unit);
+	}
+	return status;
+}
+
+int extent_edits_prefetch(
+	struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first, uint32_t count)
+{
+	uint64_t unit = first - first % EXTENT_ROW_UNITS;
+	struct extent_edit *edit;
+	struct key prefix, key;
+	int status = 0;
+
+	key_object(&prefix, object);
+	for (; unit < first + count && status == 0; unit += EXTENT_ROW_UNITS) {
+		extent_row_key(&key, &prefix, unit);
+		status = load_edit(edits, kv, KV_TIER_CACHE, key_slice(&key), &edit);
 	}
 	return status;
 }

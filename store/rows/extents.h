@@ -43,6 +43,10 @@ struct extent_edits {
 int extent_edits_write(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
 	uint32_t count, const struct block_extent *extents, const uint8_t *checksums, uint64_t region,
 	uint64_t index);
+/* Loads the rows of units [first, first + count) that are in memory, so that extent_edits_write does not block.
+ * STATUS_WOULD_BLOCK: one is not; otherwise as extent_edits_write. */
+int extent_edits_prefetch(struct extent_edits *edits, struct kv_engine *kv, struct slice object,
+	uint64_t first, uint32_t count);
 /* Unmaps units [first, first + count); a count past the end is limited. Blocks. */
 int extent_edits_unmap(struct extent_edits *edits, struct kv_engine *kv, struct slice object, uint64_t first,
 	uint64_t count);

@@ -183,6 +183,15 @@ static int begin_stage(struct snapshot_sink *sink, struct snapshot_head *head)
 	return status;
 }
 
+/* Whether the replica is to see the message of a refused snapshot: it makes room for it, or it tells the leader, who does
+ * not know, that it has all of that. Without such an answer the leader would send snapshots for ever. */
+static bool is_for_replica(struct snapshots *snapshots, const struct peer_envelope *envelope, int status)
+{
+	PLANT("snapshots:old_unanswered", return status == -ENOSPC && fits_instead(snapshots, envelope));
+	return status == STATUS_SNAPSHOT_OUT_OF_DATE ||
+	       (status == -ENOSPC && fits_instead(snapshots, envelope));
+}
+
 int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *envelope,
 	struct raft_message *message, struct snapshot_sink **out)
 {
@@ -193,11 +202,10 @@ int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *e
 	*out = NULL;
 	if (status == 0)
 		status = check_wanted(snapshots, envelope, message, &head.region);
-	if (status == 0) {
+	if (status == 0)
 		status = check_room(snapshots, envelope);
-		if (status < 0 && fits_instead(snapshots, envelope))
-			snapshots->receiver.step(snapshots->receiver.argument, envelope, message);
-	}
+	if (is_for_replica(snapshots, envelope, status))
+		snapshots->receiver.step(snapshots->receiver.argument, envelope, message);
 	if (status < 0) {
 		region_close(&head.region);
 		raft_message_close(message);

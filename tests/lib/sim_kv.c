@@ -515,6 +515,13 @@ static int write_batch(struct kv_engine *engine, struct kv_batch *batch)
 	return 0;
 }
 
+static int try_write(struct kv_engine *engine, struct kv_batch *batch)
+{
+	struct sim_kv *sim = self_of(engine);
+
+	return chance(sim, sim->options.miss_percent) ? STATUS_WOULD_BLOCK : write_batch(engine, batch);
+}
+
 static void flush_to(struct sim_kv *sim, uint64_t batch)
 {
 	uint64_t pending = sim->written - sim->flushed;
@@ -602,6 +609,7 @@ static const struct kv_engine_ops ops = {
 	.batch_delete_range = batch_delete_range,
 	.batch_size = batch_size,
 	.write = write_batch,
+	.try_write = try_write,
 	.flush = flush,
 	.unflushed_size = unflushed_size,
 	.memory = memory,

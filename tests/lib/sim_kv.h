@@ -4,7 +4,7 @@
  * A `struct sim_kv` is the disk; sim_kv_open opens an engine on it, one at a time. The batches up to some boundary are
  * always "flushed"; every write may move it, to a point chosen by the seed. A crash loses the batches after it. Reads with
  * KV_TIER_CACHE miss at random, until the key, or the iterator's row, has been read with KV_TIER_ALL or written: then it
- * stays in memory for a while.
+ * stays in memory for a while. try_write would stall at random.
  *
  * One thread. The same seed and calls give the same answers.
  */
@@ -17,7 +17,7 @@ struct sim_kv_options {
 	uint64_t seed;
 	unsigned
 		flush_percent; /* of writes, that are followed by a flush of some prefix; 0: never by itself */
-	unsigned miss_percent; /* of reads from the cache, of what was not read lately */
+	unsigned miss_percent; /* of reads from the cache, of what was not read lately; and of writes that are tried */
 	/* NULL, or: the machine has stopped by itself (sim_node_crash_after), as if by sim_kv_crash. */
 	bool (*is_dead)(void *argument);
 	void (*before_change)(void *argument); /* before each write and flush, or NULL */
