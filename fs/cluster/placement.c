@@ -67,7 +67,7 @@ static bool is_on_live_store(const struct placement *placement, const struct reg
 
 bool placement_has_caught_up(const struct placement *placement, const struct region_member *member)
 {
-	return member->is_active && !member->is_in_snapshot && !member->wants_snapshot &&
+	return member->is_active && !member->is_in_snapshot && !member->wants_snapshot && member->match > 0 &&
 	       member->match + PLACEMENT_LAG >= placement->last_index;
 }
 

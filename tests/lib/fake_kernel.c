@@ -13,6 +13,7 @@
 #include "tests/lib/patience.h"
 
 #define SOCKET_SIZE (1 << 20)
+#define HELP_BURST 80
 #define END_WAIT_S  30
 
 static int give_descriptor(void *argument, int *fd)
@@ -165,7 +166,8 @@ void fake_kernel_close(struct fake_kernel *kernel)
 	sem_destroy(&kernel->may_drop);
 }
 
-/* Two requests that need no answer, found together: the first lane then asks the others to read. */
+/* Requests that need no answer, found together: the first lane then asks the others to read, at the latest after so many
+ * turns as it may read only one in (fs/fuse/lane.c). */
 static void ask_for_help(struct fake_kernel *kernel)
 {
 	struct {
@@ -173,7 +175,7 @@ static void ask_for_help(struct fake_kernel *kernel)
 		struct fuse_forget_in forget;
 	} request = {.header = {.len = sizeof request, .opcode = FUSE_FORGET, .nodeid = FUSE_ROOT_ID}};
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < HELP_BURST; i++)
 		check(send(kernel->sockets[0], &request, sizeof request, MSG_NOSIGNAL) == sizeof request);
 }
 
