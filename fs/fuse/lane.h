@@ -7,9 +7,9 @@
  * not know, and keeps the flags that libfuse does not show (lane_flags).
  *
  * One lane polls for requests; the others are helpers. If all lanes polled, the kernel would wake all of them for every
- * request, and only one would get it. So a lane that finds a second request after the first asks its helper to read
- * too, and the helper does the same with its own helper. One thread serves requests that come one by one; all threads
- * serve many at once.
+ * request, and only one would get it. So a lane that finds several requests, one after the other, asks its helper to read
+ * too, and the helper does the same with its own helper. One thread serves a program that waits for each of its calls; all
+ * threads serve many at once.
  *
  * While the payloads are full no lane reads (payloads.h). The polling lane then waits for room, and for the end of the
  * connection.

@@ -317,7 +317,7 @@ static void apply_here(struct apply *apply, struct apply_task *task)
 		return;
 	}
 	status = kv->ops->try_write(kv, apply->batch);
-	PLANT("apply:stall_unnoticed", status = 0);
+	PLANT("store:stall_unnoticed", status = 0);
 	if (status == STATUS_WOULD_BLOCK)
 		env_post(apply->loop, &apply->finish_mail, on_finish);
 	else
@@ -328,7 +328,7 @@ void apply_submit(struct apply *apply, struct apply_task *task)
 {
 	bool is_idle = apply->in_flight == 0 && !apply->has_failed;
 
-	PLANT("apply:thread_overtaken", is_idle = true);
+	PLANT("store:thread_overtaken", is_idle = true);
 	apply->in_flight++;
 	if (is_idle && may_apply_here(apply, task))
 		apply_here(apply, task);

@@ -289,8 +289,7 @@ static int failure(struct kv_rocksdb *self)
 	return code;
 }
 
-static int write_with(
-	struct kv_rocksdb *self, const rocksdb_writeoptions_t *options, struct kv_batch *batch)
+static int write_with(struct kv_rocksdb *self, const rocksdb_writeoptions_t *options, struct kv_batch *batch)
 {
 	char *error = NULL;
 	int code = failure(self);

@@ -2,8 +2,7 @@
  * extents.h: the extent maps of objects in the KV engine (extent_map.h has the format of a row).
  *
  * `extent_edits` collects the changes of one batch: each row is read once, edited in memory, and put into the batch at
- * the end. Extents that the edits unmap are collected in `freed`, to be freed once the batch is visible. On apply
- * threads.
+ * the end. Extents that the edits unmap are collected in `freed`, to be freed once the batch is visible.
  */
 #ifndef RAFTKV_STORE_ROWS_EXTENTS_H
 #define RAFTKV_STORE_ROWS_EXTENTS_H

@@ -13,7 +13,7 @@
 #include "tests/lib/patience.h"
 
 #define SOCKET_SIZE (1 << 20)
-#define HELP_BURST 80
+#define HELP_BURST  80
 #define END_WAIT_S  30
 
 static int give_descriptor(void *argument, int *fd)

@@ -17,7 +17,8 @@ struct sim_kv_options {
 	uint64_t seed;
 	unsigned
 		flush_percent; /* of writes, that are followed by a flush of some prefix; 0: never by itself */
-	unsigned miss_percent; /* of reads from the cache, of what was not read lately; and of writes that are tried */
+	unsigned
+		miss_percent; /* of reads from the cache, of what was not read lately; and of writes that are tried */
 	/* NULL, or: the machine has stopped by itself (sim_node_crash_after), as if by sim_kv_crash. */
 	bool (*is_dead)(void *argument);
 	void (*before_change)(void *argument); /* before each write and flush, or NULL */

@@ -683,6 +683,23 @@ static void what_a_store_does_not_want_is_refused_at_once(void **state)
 	sim_cluster_close(&cluster);
 }
 
+/* The replica sees the message, or its leader would never learn that it has all of that. */
+static void leader_of_an_old_snapshot_is_answered(void **state)
+{
+	struct sim_cluster cluster;
+	struct raftkv_region_status status;
+
+	(void)state;
+	begin(&cluster, 1101, 0);
+	assert_int_equal(sim_cluster_status_at(&cluster, 1, &status), 0);
+	assert_true(status.term < 99);
+	assert_int_equal(offer(&cluster, 1, 1, 1, make_message(1, 1, 7)), STATUS_SNAPSHOT_OUT_OF_DATE);
+	sim_cluster_run(&cluster, 10 * SIM_MS);
+	assert_int_equal(sim_cluster_status_at(&cluster, 1, &status), 0);
+	assert_true(status.term >= 99);
+	sim_cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +718,7 @@ int main(void)
 		cmocka_unit_test(replica_comes_back_under_another_id),
 		cmocka_unit_test(replica_goes_while_its_snapshot_comes),
 		cmocka_unit_test(what_a_store_does_not_want_is_refused_at_once),
+		cmocka_unit_test(leader_of_an_old_snapshot_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
