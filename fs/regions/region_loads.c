@@ -30,6 +30,8 @@ struct region_load {
 	uint64_t spent; /* microseconds since the entry was made */
 	uint64_t ticked; /* spent at the last tick */
 	double cpu_us; /* per second, decayed */
+	double mean_us; /* per second, decayed more slowly */
+	double age; /* ns, up to the memory of the mean: a young one counts no time before it */
 	uint64_t busy_since; /* env_now; 0: it is below the limit */
 	bool is_told; /* that it cannot be split has been logged */
 	struct sample *sample; /* NULL: it is far from the limit */
@@ -246,6 +248,10 @@ static void decay(struct region_loads *loads, struct region_load *load, uint64_t
 
 	load->ticked = load->spent;
 	load->cpu_us += (rate - load->cpu_us) * passed / (passed + memory);
+	load->mean_us += (rate - load->mean_us) * passed / (passed + load->age);
+	load->age += passed;
+	if (load->age > REGION_LOADS_MEAN_MS * (double)NS_PER_MS)
+		load->age = REGION_LOADS_MEAN_MS * (double)NS_PER_MS;
 	if (loads->options.limit_us == 0 || load->cpu_us < loads->options.limit_us) {
 		load->busy_since = 0;
 		load->is_told = false;
@@ -277,7 +283,7 @@ static void on_tick(struct env_timer *timer)
 		decay(loads, load, now);
 		set_sample(loads, load);
 		judge(loads, load, now);
-		if (load->cpu_us < 1)
+		if (load->cpu_us < 1 && load->mean_us < 1)
 			drop(loads, load);
 	}
 	loads->ticked = now;
@@ -341,6 +347,14 @@ uint32_t region_loads_cpu(const struct region_loads *loads, uint64_t region)
 
 	HASH_FIND(hh, loads->items, &region, sizeof region, load);
 	return load ? (uint32_t)load->cpu_us : 0;
+}
+
+uint32_t region_loads_mean(const struct region_loads *loads, uint64_t region)
+{
+	const struct region_load *load;
+
+	HASH_FIND(hh, loads->items, &region, sizeof region, load);
+	return load ? (uint32_t)load->mean_us : 0;
 }
 
 void region_loads_each(

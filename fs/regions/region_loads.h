@@ -6,7 +6,7 @@
  * requests compare. How fast this machine is, is measured once a second: what the process has taken (env_cpu), compared with
  * what its requests, and the log's records of regions that other stores lead, would have taken by those constants. So a
  * request costs no clock. Where env_cpu is not known, as in the simulator, the constants stand. The load decays with
- * REGION_LOADS_MEMORY_MS.
+ * REGION_LOADS_MEMORY_MS, its mean with REGION_LOADS_MEAN_MS.
  *
  * A region whose load has been over the limit for REGION_LOADS_BUSY_MS is to be split (load_split.h): that is the wish.
  * Meanwhile REGION_LOADS_SAMPLE of its requests' dirids are kept, drawn so that each microsecond has the same chance. One of
@@ -26,6 +26,7 @@
 #define REGION_LOADS_SAMPLED_MAX 64u
 #define REGION_LOADS_SAMPLE	 128u /* dirids, the latest ones */
 #define REGION_LOADS_MEMORY_MS	 4000u
+#define REGION_LOADS_MEAN_MS	 60000u /* the memory of region_loads_mean */
 #define REGION_LOADS_BUSY_MS	 10000u
 #define REGION_LOADS_SETTLE_MS	 10000u /* a load is known once the region has been led here for so long */
 
@@ -68,6 +69,10 @@ void region_loads_note(struct region_loads *loads, uint64_t region, uint64_t dir
 
 /* Microseconds of CPU per second of the region's requests here, lately; 0: none. */
 uint32_t region_loads_cpu(const struct region_loads *loads, uint64_t region);
+/* The same over the last minute, or since the first request that it remembers: by this leaders are placed. What changes from
+ * one second to the next is no reason to move any: a region that gets a request every other second would seem idle, or
+ * busy. */
+uint32_t region_loads_mean(const struct region_loads *loads, uint64_t region);
 /* Calls `each` for each region that has a load, unordered. */
 void region_loads_each(
 	const struct region_loads *loads, void (*each)(void *argument, uint64_t region), void *argument);

@@ -202,7 +202,7 @@ static uint32_t load_of(const struct region_reports *reports, const struct led *
 		return 0;
 	if (now - led->since < REGION_LOADS_SETTLE_MS * NS_PER_MS && !planted("reports:load_unsettled"))
 		return 0;
-	return region_loads_cpu(reports->options.loads, led->region) + 1;
+	return region_loads_mean(reports->options.loads, led->region) + 1;
 }
 
 static bool has_other_load(const struct region_reports *reports, const struct led *led)

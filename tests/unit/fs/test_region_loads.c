@@ -207,12 +207,17 @@ static void a_load_is_what_its_requests_cost_lately(void **state)
 	load(&stage, 1, 60000, 30, &dirid, 1);
 	assert_in_range(region_loads_cpu(stage.loads, 1), 57000, 63000);
 	assert_int_equal(region_loads_cpu(stage.loads, 2), 0);
+	assert_in_range(region_loads_mean(stage.loads, 1), 57000, 63000);
+	assert_int_equal(region_loads_mean(stage.loads, 2), 0);
 	load(&stage, 2, 20000, 30, &dirid, 1);
 	assert_in_range(region_loads_cpu(stage.loads, 2), 19000, 21000);
 	assert_in_range(region_loads_cpu(stage.loads, 1), 1, 600);
+	assert_in_range(region_loads_mean(stage.loads, 1), 25000, 45000); /* half of the last minute */
 	pass(&stage, 120 * (uint64_t)SIM_S);
 	assert_int_equal(region_loads_cpu(stage.loads, 1), 0);
 	assert_int_equal(region_loads_cpu(stage.loads, 2), 0);
+	pass(&stage, 900 * (uint64_t)SIM_S);
+	assert_int_equal(region_loads_mean(stage.loads, 1), 0);
 	load(&stage, 1, 60000, 2, &dirid, 1); /* it goes on after a rest */
 	assert_true(region_loads_cpu(stage.loads, 1) > 10000);
 	assert_int_equal(region_loads_wish(stage.loads).region, 0);
