@@ -46,6 +46,7 @@ struct raft {
 	bool step_down_on_removal;
 	bool disable_proposal_forwarding;
 	bool disable_conf_change_validation;
+	bool delay_commit;
 	bool is_hibernating;
 	bool must_resend; /* some progress has it set */
 	bool is_lease_suspect; /* a TimeoutNow was sent in this term: the lease no longer protects reads */
@@ -118,6 +119,10 @@ void raft_reduce_uncommitted(struct raft *raft, uint64_t size);
  * message without entries, too. */
 bool raft_send_append(struct raft *raft, struct progress *progress, bool if_empty);
 void raft_broadcast_append(struct raft *raft);
+/* After the commit index has advanced. */
+void raft_announce_commit(struct raft *raft);
+/* Whether the commit index would be news for the peer, and nothing keeps it from being sent. */
+bool raft_has_unsent_commit(const struct raft *raft, const struct progress *progress);
 /* `context` comes from raft_read_context and may be NULL. */
 void raft_broadcast_heartbeat(struct raft *raft, struct buf *context);
 /* Makes the appends that failed before. 0, or the error with which one failed again. */

@@ -62,8 +62,9 @@ static int on_accepted(struct raft *raft, struct progress *progress, uint64_t in
 		return 0;
 	update_state(raft, progress, index, first_index);
 	if (raft_maybe_commit(raft))
-		raft_broadcast_append(raft);
-	else if (progress->id != raft->id && progress_can_bump_commit(progress, raft->log.committed))
+		raft_announce_commit(raft);
+	else if (!raft->delay_commit && progress->id != raft->id &&
+		 progress_can_bump_commit(progress, raft->log.committed))
 		raft_send_append(raft, progress, true);
 	/* The in-flight limits may have room for several more now. */
 	if (progress->id != raft->id)

@@ -307,6 +307,10 @@ struct raft_config {
 	bool step_down_on_removal; /* a leader follows once it has applied its own removal or demotion */
 	bool disable_proposal_forwarding; /* a follower drops proposals */
 	bool disable_conf_change_validation; /* a leader takes any conf change into its log that can be decoded */
+	/* A leader sends a new commit index with its next append or heartbeat, or when raw_node_send_commit is called, instead
+	 * of at once to all: two messages less for each follower and entry, where entries follow one another. A follower
+	 * that asks for a read index gets it at once. (TiKV: skip_bcast_commit.) */
+	bool delay_commit;
 	enum raft_read_mode read_mode; /* lease-based needs check_quorum */
 
 	/* Limits; 0 takes the default in brackets, RAFT_NO_LIMIT lifts it. */
@@ -345,8 +349,8 @@ int raw_node_tick_to(struct raw_node *node, uint64_t now);
 uint64_t raw_node_deadline(const struct raw_node *node);
 
 /* Hibernation. No timer runs (the deadline is RAFT_NEVER) until the next message, request or raw_node_wake. A leader
- * hibernates only when raw_node_can_hibernate: its log is committed and applied, every member has matched it and is
- * active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other
+ * hibernates only when raw_node_can_hibernate: its log is committed and applied, every member has matched it, was sent
+ * the commit index and is active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other
  * role hibernates when told to: the layer above makes sure that the leader agreed. A node that wakes starts its timers
  * anew, as if its leader had just been heard. */
 bool raw_node_can_hibernate(const struct raw_node *node);
@@ -397,6 +401,10 @@ int raw_node_forget_leader(struct raw_node *node);
 int raw_node_report_unreachable(struct raw_node *node, uint64_t peer);
 /* The MsgSnap sent to `peer` arrived, or failed. 0; ignored unless this node leads. */
 int raw_node_report_snapshot(struct raw_node *node, uint64_t peer, bool failed);
+/* With delay_commit: whether a follower may not know the newest commit index; and sends it to those. Ignored unless this
+ * node leads. An append that cannot be made is made later. */
+bool raw_node_has_unsent_commit(const struct raw_node *node);
+void raw_node_send_commit(struct raw_node *node);
 /* Tells a leader that `peer` can do nothing with entries of the log and needs a snapshot, or that it can use the log
  * again. Call it with every message that says so; repeating it changes nothing. The peer's acknowledgements still
  * count. 0. */

@@ -51,6 +51,7 @@ static void take_config(struct raft *raft, const struct raft_config *config)
 		.check_quorum = config->check_quorum,
 		.step_down_on_removal = config->step_down_on_removal,
 		.disable_proposal_forwarding = config->disable_proposal_forwarding,
+		.delay_commit = config->delay_commit,
 		.disable_conf_change_validation = config->disable_conf_change_validation,
 		.message_size_max = or_default(config->message_size_max, MESSAGE_SIZE_DEFAULT),
 		.uncommitted_size_max = or_default(config->uncommitted_size_max, UNCOMMITTED_SIZE_DEFAULT),
@@ -210,7 +211,8 @@ bool raw_node_can_hibernate(const struct raw_node *node)
 		/* A member that is down keeps the group awake: when it comes back it must hear from a leader. */
 		if (planted("hibernate:sleeps_behind"))
 			continue;
-		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active)
+		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active ||
+			raft_has_unsent_commit(raft, progress))
 			return false;
 	}
 	return true;
@@ -352,6 +354,29 @@ int raw_node_read_index(struct raw_node *node, struct buf *context)
 		raft, (struct raft_message){
 			      .type = RAFT_MSG_READ_INDEX, .to = raft->leader, .context = buf_ref(context)});
 	return 0;
+}
+
+bool raw_node_has_unsent_commit(const struct raw_node *node)
+{
+	const struct tracker *tracker = &node->raft.tracker;
+
+	if (node->raft.role != RAFT_LEADER)
+		return false;
+	for (uint32_t i = 0; i < tracker->count; i++)
+		if (raft_has_unsent_commit(&node->raft, &tracker->items[i]))
+			return true;
+	return false;
+}
+
+void raw_node_send_commit(struct raw_node *node)
+{
+	struct tracker *tracker = &node->raft.tracker;
+
+	if (node->raft.role != RAFT_LEADER)
+		return;
+	for (uint32_t i = 0; i < tracker->count; i++)
+		if (raft_has_unsent_commit(&node->raft, &tracker->items[i]))
+			raft_send_append(&node->raft, &tracker->items[i], true);
 }
 
 int raw_node_transfer_leader(struct raw_node *node, uint64_t transferee)

@@ -26,16 +26,23 @@ bool raft_has_committed_in_term(const struct raft *raft)
 /* Answers the follower `to`, or with RAFT_NONE this node's caller; takes `context`. */
 static void answer(struct raft *raft, uint64_t to, uint64_t index, struct buf *context, bool reject)
 {
-	if (to == RAFT_NONE)
+	struct progress *progress;
+
+	if (to == RAFT_NONE) {
 		raft_push_read_state(raft, index, context, reject ? STATUS_STALE_COMMAND : 0);
-	else
-		raft_send(raft, (struct raft_message){
-					.type = RAFT_MSG_READ_INDEX_RESP,
-					.to = to,
-					.index = index,
-					.reject = reject,
-					.context = context,
-				});
+		return;
+	}
+	raft_send(raft, (struct raft_message){
+				.type = RAFT_MSG_READ_INDEX_RESP,
+				.to = to,
+				.index = index,
+				.reject = reject,
+				.context = context,
+			});
+	/* It waits until it has applied up to the index. */
+	progress = raft->delay_commit && !reject ? tracker_find(&raft->tracker, to) : NULL;
+	if (progress && raft_has_unsent_commit(raft, progress))
+		raft_send_append(raft, progress, true);
 }
 
 /* Whether this leader may skip the round of heartbeats: it is the only voter, or reads rely on its lease, which is no

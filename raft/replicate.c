@@ -107,6 +107,18 @@ void raft_broadcast_append(struct raft *raft)
 			raft_send_append(raft, &raft->tracker.items[i], true);
 }
 
+bool raft_has_unsent_commit(const struct raft *raft, const struct progress *progress)
+{
+	return progress->id != raft->id && !progress_is_paused(progress) && !progress->wants_snapshot &&
+	       progress_can_bump_commit(progress, raft->log.committed);
+}
+
+void raft_announce_commit(struct raft *raft)
+{
+	if (!raft->delay_commit)
+		raft_broadcast_append(raft);
+}
+
 void raft_broadcast_heartbeat(struct raft *raft, struct buf *context)
 {
 	for (uint32_t i = 0; i < raft->tracker.count; i++) {

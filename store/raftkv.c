@@ -384,7 +384,10 @@ static void on_write(struct env_mail *mail)
 {
 	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
 
-	peer_write(write->peer, write);
+	if (peer_is_starting(write->peer))
+		env_post(write->peer->shard->loop, &write->mail, on_write);
+	else
+		peer_write(write->peer, write);
 }
 
 void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
@@ -404,7 +407,7 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 		return;
 	}
 	write->peer = route->peer;
-	if (env_loop_is_current(route->shard->loop))
+	if (env_loop_is_current(route->shard->loop) && !peer_is_starting(route->peer))
 		peer_write(route->peer, write);
 	else
 		env_post(route->shard->loop, &write->mail, on_write);
@@ -414,7 +417,10 @@ static void on_read(struct env_mail *mail)
 {
 	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
 
-	peer_read(read->peer, read);
+	if (peer_is_starting(read->peer))
+		env_post(read->peer->shard->loop, &read->mail, on_read);
+	else
+		peer_read(read->peer, read);
 }
 
 void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
@@ -433,7 +439,7 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 		return;
 	}
 	read->peer = route->peer;
-	if (env_loop_is_current(route->shard->loop))
+	if (env_loop_is_current(route->shard->loop) && !peer_is_starting(route->peer))
 		peer_read(read->peer, read);
 	else
 		env_post(route->shard->loop, &read->mail, on_read);

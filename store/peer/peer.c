@@ -6,6 +6,8 @@
 #include "proto/check.h"
 #include "proto/plant.h"
 
+#define COMMIT_DELAY_NS (2 * NS_PER_MS)
+
 uint64_t peer_tick_now(const struct raftkv *raftkv)
 {
 	if (raftkv->started == RAFTKV_OPENING)
@@ -211,6 +213,29 @@ static void handle_readies(struct peer *peer)
 	}
 }
 
+/* A follower applies a little later what its leader has applied; nobody waits for it (raft.h: delay_commit). Splits and
+ * changes of membership are known to all at once. */
+static void send_commit(struct peer *peer)
+{
+	bool is_urgent =
+		peer->applied.index < peer->split_index || peer->applied.index < peer->change_index;
+	uint64_t now;
+
+	if (!raw_node_has_unsent_commit(peer->raft_group)) {
+		peer->commit_due = 0;
+		return;
+	}
+	now = env_now(peer_engines(peer)->env);
+	if (peer->commit_due == 0)
+		peer->commit_due = now + COMMIT_DELAY_NS;
+	if (!is_urgent && now < peer->commit_due)
+		return;
+	PLANT("peer:commit_unsent", return);
+	raw_node_send_commit(peer->raft_group);
+	peer->commit_due = 0;
+	handle_readies(peer);
+}
+
 int peer_tick(struct peer *peer)
 {
 	int status = raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
@@ -323,6 +348,7 @@ void peer_process(struct peer *peer)
 	peer_ask(peer);
 	append_go_on(peer);
 	handle_readies(peer);
+	send_commit(peer);
 	peer_serve_reads(peer);
 	peer_go_on_sending(peer);
 	peer_publish(peer);
@@ -344,9 +370,24 @@ uint64_t peer_deadline(const struct peer *peer)
 		deadline = raftkv->started + due * tick_ns;
 	if (read_index_queue_has_unanswered(&peer->pending_reads) && retry < deadline)
 		deadline = retry;
+	if (peer->commit_due > 0 && peer->commit_due < deadline)
+		deadline = peer->commit_due;
 	if (peer_expects_to_lead(peer) && peer_campaign_time(peer) < deadline)
 		deadline = peer_campaign_time(peer);
 	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
+}
+
+bool peer_is_starting(const struct peer *peer)
+{
+	struct region region = {0};
+	bool is_placed;
+
+	if (!peer->is_awaited || peer->shard->is_stopping || atomic_load(&peer_engines(peer)->has_failed))
+		return false;
+	router_range(&peer_store(peer)->router, peer->route, &region);
+	is_placed = region.epoch.version > 0;
+	region_close(&region);
+	return is_placed;
 }
 
 void peer_write(struct peer *peer, struct raftkv_write *write)

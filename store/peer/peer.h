@@ -106,6 +106,8 @@ struct peer {
 	bool is_departing; /* its tombstone is being written, or its rows are being cleared */
 	bool is_clearing; /* rows or log of a split's replica that does not start */
 	struct peer_durable *durable; /* what was applied is being made durable; NULL: not so */
+	/* env_now: when this leader tells its followers the commit index, if no append has by then; 0: they were told. */
+	uint64_t commit_due;
 	struct hibernation hibernation;
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
@@ -137,6 +139,8 @@ static inline bool peer_is_here(const struct peer *peer)
 	return peer->raft_group && !peer->is_leaving;
 }
 
+/* A split has given this store a range, and the mail that starts its replica is on its way: a request waits for it. */
+bool peer_is_starting(const struct peer *peer);
 void peer_write(struct peer *peer, struct raftkv_write *write); /* takes */
 void peer_read(struct peer *peer, struct raftkv_read *read); /* takes */
 /* A message from another store. */
