@@ -184,8 +184,8 @@ static void check_engines(struct check *check)
 
 int check_run(struct check *check, struct inspect *inspect, const struct check_options *options)
 {
-	static int (*const passes[])(struct check *) = {
-		check_regions, check_census, check_intents, check_names, check_local, check_extents /* last */};
+	static int (*const passes[])(struct check *) = {check_regions, check_census, check_intents,
+		check_names, check_local, check_extents /* last */};
 	size_t all = sizeof passes / sizeof *passes;
 	size_t count = inspect->applying_count > 0 ? 1 : options->is_live ? all - 1 : all;
 	int status = 0;

@@ -143,7 +143,7 @@ int gathering_take(struct gathering *gathering, const struct row_page *page)
 	int status;
 
 	if (!is_first && (page->region != gathering->region || page->version != gathering->version) &&
-		!planted("check:split_unseen"))
+		!planted("fs:gathering_split_unseen"))
 		return drop_region(gathering);
 	gathering->region = page->region;
 	gathering->version = page->version;

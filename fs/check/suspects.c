@@ -16,7 +16,7 @@ static bool is_of_change(const char *code)
 
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
 		if (strcmp(codes[i], code) == 0)
-			return !planted("check:changes_unseen");
+			return !planted("fs:suspects_change_unseen");
 	return false;
 }
 

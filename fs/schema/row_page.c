@@ -57,17 +57,17 @@ static int scan_space(
 	struct view *view, const struct region *range, uint8_t tag, struct slice from, struct page_scan *scan)
 {
 	enum key_space space = tag == TAG_LOCAL ? KEY_LOCAL : KEY_DATA;
+	struct slice end = space == KEY_DATA ? buf_slice(range->end) : (struct slice){0};
 
 	if (space == KEY_DATA && slice_compare(from, buf_slice(range->start)) < 0)
 		from = buf_slice(range->start);
 	if (space == KEY_DATA && !region_has_key(range, from))
 		return 0;
 	scan->tag = tag;
-	return view_scan(view, space, from, (struct slice){0}, add_row, scan);
+	return view_scan(view, space, from, end, add_row, scan);
 }
 
-int row_page_write(
-	struct view *view, const struct region *range, struct slice cursor, struct writer *writer)
+int row_page_write(struct view *view, const struct region *range, struct slice cursor, struct writer *writer)
 {
 	struct page_scan scan = {.writer = writer};
 	struct reader reader = reader_of(cursor);
@@ -100,8 +100,8 @@ bool row_page_is_cursor(struct slice cursor)
 {
 	const uint8_t *bytes = cursor.data;
 
-	return cursor.size == 0 || (cursor.size <= ROW_PAGE_CURSOR_MAX &&
-					   (bytes[0] == TAG_LOCAL || bytes[0] == TAG_DATA));
+	return cursor.size == 0 ||
+	       (cursor.size <= ROW_PAGE_CURSOR_MAX && (bytes[0] == TAG_LOCAL || bytes[0] == TAG_DATA));
 }
 
 struct slice row_page_cursor_key(struct slice cursor)

@@ -13,6 +13,7 @@
 
 #include "proto/codec.h"
 #include "store/kv/view.h"
+#include "store/rows/mutations.h"
 #include "store/rows/region.h"
 
 #define ROW_PAGE_CURSOR_MAX (1 + MUTATIONS_KEY_MAX + 1) /* bytes */
@@ -28,13 +29,11 @@ struct row_page {
 
 /* Writes the page that begins at the cursor: as many rows as have room. `range`: the region of the view, which may block.
  * 0; -E2BIG: not even one row has room; STATUS_MALFORMED: it is no cursor; or what the view returned. */
-int row_page_write(
-	struct view *view, const struct region *range, struct slice cursor, struct writer *writer);
+int row_page_write(struct view *view, const struct region *range, struct slice cursor, struct writer *writer);
 /* The slices borrow from `bytes`. 0 or STATUS_MALFORMED. */
 int row_page_decode(struct slice bytes, struct row_page *page);
 /* Calls `each` for each row, with its key in that space. 0, or the first nonzero return. */
-typedef int (*row_page_row_cb)(
-	void *argument, enum key_space space, struct slice key, struct slice value);
+typedef int (*row_page_row_cb)(void *argument, enum key_space space, struct slice key, struct slice value);
 int row_page_each(const struct row_page *page, row_page_row_cb each, void *argument);
 
 bool row_page_is_cursor(struct slice cursor);
