@@ -139,9 +139,9 @@ int row_page_decode(struct slice bytes, struct row_page *page)
 	page->start = reader_slice(&reader);
 	page->end = reader_slice(&reader);
 	rows = reader.data;
-	while (read_row(&reader, &key, &value) != TAG_END)
-		;
-	page->rows = slice_of(rows, reader.status < 0 ? 0 : (size_t)(reader.data - rows));
+	do
+		page->rows = slice_of(rows, (size_t)(reader.data - rows));
+	while (read_row(&reader, &key, &value) != TAG_END);
 	page->next = reader_slice(&reader);
 	if (page->region == 0 || page->start.size > MUTATIONS_KEY_MAX || page->end.size > MUTATIONS_KEY_MAX ||
 		!row_page_is_cursor(page->next))
@@ -153,10 +153,13 @@ int row_page_each(const struct row_page *page, row_page_row_cb each, void *argum
 {
 	struct reader reader = reader_of(page->rows);
 	struct slice key, value;
-	uint8_t tag;
 	int status = 0;
 
-	while (status == 0 && (tag = read_row(&reader, &key, &value)) != TAG_END)
-		status = each(argument, tag == TAG_LOCAL ? KEY_LOCAL : KEY_DATA, key, value);
+	while (status == 0 && reader_has_more(&reader)) {
+		uint8_t tag = read_row(&reader, &key, &value);
+
+		if (tag != TAG_END)
+			status = each(argument, tag == TAG_LOCAL ? KEY_LOCAL : KEY_DATA, key, value);
+	}
 	return status;
 }
