@@ -32,6 +32,7 @@ struct page_reader {
 	char why[WHY_SIZE_MAX]; /* a link failed last; empty: none has */
 	/* Of the last page: */
 	uint64_t region; /* that was asked; 0: no route was known */
+	bool is_linked; /* to a store, when the answer came or was no longer waited for */
 	uint8_t bytes[PAGE_SIZE];
 	struct row_page page;
 };
@@ -49,9 +50,12 @@ static int take_page(struct page_reader *reader, const struct cluster_answer *an
 static void on_page(struct cluster_request *request, int status, const struct cluster_answer *answer)
 {
 	struct page_reader *reader = container_of(request, struct page_reader, request);
+	struct remote_stats stats;
 
 	reader->is_under_way = false;
 	reader->region = request->region;
+	dispatcher_read_stats(reader->dispatcher, &stats);
+	reader->is_linked = stats.links > 0;
 	if (status == 0)
 		status = take_page(reader, answer);
 	buf_unref(request->body);
@@ -149,6 +153,14 @@ static int explain(const struct page_reader *reader, int code, struct status *st
 	if (code != -ETIMEDOUT)
 		return status_set(
 			status, code, "region %llu does not tell its rows: %s", region, status_name(code));
+	if (region == 0 && reader->is_linked)
+		return status_set(status, code,
+			"no store knows which region has the keys from dirid:0x%llx on: see 'raftkv region "
+			"ls'%s",
+			reader->request.key.size == 0
+				? 0ull
+				: (unsigned long long)fs_key_get_dirid(fs_key_slice(&reader->request.key)),
+			reader->why);
 	if (region == 0)
 		return status_set(
 			status, code, "no store answers within %u s%s", PAGE_READER_PATIENCE_S, reader->why);
