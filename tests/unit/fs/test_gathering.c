@@ -32,6 +32,7 @@ struct fixture {
 	void (*meanwhile)(struct fixture *fixture); /* before each page but the first */
 	uint32_t problems; /* of the check */
 	uint64_t file_count;
+	bool is_torn; /* the regions do not divide the key space */
 };
 
 /* ---- The filesystem ---- */
@@ -191,7 +192,7 @@ static void read_all(struct fixture *fixture)
 	assert_int_equal(gather(fixture, &gathering), 0);
 	assert_int_equal(gathering.inspect.region_count, fixture->region_count);
 	assert_int_equal(check_run(&check, &gathering.inspect, &options), 0);
-	assert_true(check.is_whole);
+	assert_int_equal(check.is_whole, !fixture->is_torn);
 	fixture->problems = (uint32_t)check.report.total;
 	fixture->file_count = check.counts.files;
 	assert_int_equal(suspects_take(&fixture->suspects, &check), 0);
@@ -291,6 +292,21 @@ static void no_page_leads_back(void **state)
 	sim_kv_free(disk);
 }
 
+/* Where the cluster's own ranges do not fit together. */
+static void ranges_that_overlap_are_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fs_key key = fs_key_dirid(fs_ino_dirid(fixture->directories[2]));
+
+	cut_before(fixture, 3);
+	buf_unref(fixture->regions[1].start);
+	fixture->regions[1].start = buf_copy(key.bytes, key.size);
+	fixture->is_torn = true;
+	read_all(fixture);
+	assert_int_equal(fixture->suspects.count, 1);
+	assert_string_equal(fixture->suspects.items[0].problem.code, "region-overlap");
+}
+
 /* ---- Suspects ---- */
 
 static void what_stays_is_told(void **state)
@@ -360,6 +376,7 @@ int main(void)
 		TEST(a_region_that_is_split_is_read_again),
 		TEST(not_for_ever),
 		TEST(no_page_leads_back),
+		TEST(ranges_that_overlap_are_told),
 		TEST(what_stays_is_told),
 		TEST(what_is_gone_or_new_is_not),
 		TEST(what_a_change_explains_is_not),
