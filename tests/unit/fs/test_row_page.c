@@ -98,7 +98,8 @@ static void walk(struct fixture *fixture, size_t size)
 		assert_int_equal(page.version, 3);
 		assert_int_equal(row_page_each(&page, take_row, fixture), 0);
 		cursor_size = page.next.size;
-		memcpy(cursor, page.next.data, cursor_size);
+		if (cursor_size > 0)
+			memcpy(cursor, page.next.data, cursor_size);
 		fixture->pages++;
 	} while (cursor_size > 0);
 }
