@@ -11,6 +11,7 @@
 #include "fs/schema/row_page.h"
 #include "fs/transact/peers.h"
 #include "fs/transact/transactions.h"
+#include "proto/plant.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"
@@ -840,5 +841,8 @@ int main(void)
 		TEST(who_has_an_old_route_is_told_the_new_ones),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
