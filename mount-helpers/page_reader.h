@@ -12,7 +12,7 @@
 #include "proto/env.h"
 #include "proto/logger.h"
 
-#define PAGE_READER_PATIENCE_S 20u /* for one page; an election takes a few seconds */
+#define PAGE_READER_PATIENCE_S 30u /* for one page; an election takes a few seconds, on a busy machine more */
 
 struct page_reader;
 

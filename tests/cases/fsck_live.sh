@@ -20,6 +20,19 @@ expect() { # STATUS COMMAND…
 	[ $got = "$wanted" ] || fail "$*: exit status $got instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
 	[ -z "$(ls "$TMPDIR")" ] || fail "$*: left $(ls "$TMPDIR")"
 }
+# On a machine that is too busy a region may have no leader for longer than the check waits: then it is made again.
+is_checked() {
+	"$fsck" "$@" >"$WORK/out" 2>"$WORK/err"
+	code=$?
+	[ -z "$(ls "$TMPDIR")" ] || fail "fsck.raftkv $*: left $(ls "$TMPDIR")"
+	[ $code != 8 ]
+}
+checks() { # STATUS OPTION…
+	local wanted=$1
+	shift
+	await 120 is_checked "$@" "$any"
+	[ $code = "$wanted" ] || fail "fsck.raftkv $*: exit status $code instead of $wanted: $(cat "$WORK/out" "$WORK/err")"
+}
 says() { grep -q -- "$1" "$WORK/out" "$WORK/err" || fail "nothing says '$1': $(cat "$WORK/out" "$WORK/err")"; }
 json() { [ "$(jq -r "$1" "$WORK/out" | xargs)" = "$2" ] || fail "$1 of the JSON is not '$2': $(cat "$WORK/out")"; }
 regions() { "$raftkv" region ls --json "$any" | jq length; }
@@ -47,8 +60,8 @@ for d in 0 1 2 3 4 5 6 7; do
 	for n in 1 2 3; do echo "$d $n" >"$WORK/one/quiet$d/f$n" || fail "quiet$d/f$n"; done
 	ln "$WORK/one/quiet$d/f1" "$WORK/one/quiet$(((d + 7) % 8))/l1" 2>/dev/null || ln "$WORK/one/quiet$d/f1" "$WORK/one/quiet$d/l1"
 done
-expect 0 "$fsck" --json "$any"
-json '.left, .directories, .readings, .exit_status, .error' '0 17 1 0 null'
+checks 0 --json
+json '.left, .directories, .exit_status, .error' '0 17 0 null'
 [ "$(jq .regions "$WORK/out")" -ge 8 ] || fail "regions: $(cat "$WORK/out")"
 
 pids=
@@ -59,27 +72,29 @@ done
 for round in $(seq "$CHECKS"); do
 	[ "$round" != 3 ] || await 60 is_split "$WORK/one/d3"
 	[ "$round" != 5 ] || await 60 is_split "$WORK/one/d5"
-	expect 0 "$fsck" --json "$any"
+	checks 0 --json
 	echo "$(jq -c '[.readings, .intents, .committed, .regions, .files]' "$WORK/out")"
 done
 touch "$WORK/enough"
 for pid in $pids; do wait "$pid" || fail "the load: $(cat "$WORK"/changes.*)"; done
 echo "changes: $(cat "$WORK"/changes.* | xargs)"
 [ "$(regions)" -ge 10 ] || fail "only $(regions) regions"
-expect 0 "$fsck" -v "$any"
+checks 0 -v
 says ': clean'
-says 'regions, in 1 readings'
+says 'regions, in [0-9]* readings'
 
 # ---- Cancelled, and without room ----
+# No store answers, so it waits; its temporary store is there behind everything that a signal could find undone.
+is_reading() { [ -n "$(ls "$TMPDIR")" ]; }
 for signal in INT TERM HUP; do
-	env --default-signal="$signal" "$fsck" --readings=100 "$any" & # shells ignore SIGINT in the background
-	kill -STOP "${STORE_PIDS[1]}" "${STORE_PIDS[2]}"
-	sleep 0.3
+	kill -STOP "${STORE_PIDS[@]}"
+	env --default-signal="$signal" "$fsck" "$any" 2>"$WORK/err" & # shells ignore SIGINT in the background
+	await 60 is_reading
 	kill -"$signal" $!
 	wait $!
 	code=$?
-	kill -CONT "${STORE_PIDS[1]}" "${STORE_PIDS[2]}"
-	case $code in 0 | 32) ;; *) fail "SIG$signal: exit status $code" ;; esac
+	kill -CONT "${STORE_PIDS[@]}"
+	[ $code = 32 ] || fail "SIG$signal: exit status $code: $(cat "$WORK/err")"
 	[ -z "$(ls "$TMPDIR")" ] || fail "SIG$signal left $(ls "$TMPDIR")"
 done
 expect 8 env TMPDIR="$WORK/none" "$fsck" "$any"
@@ -98,17 +113,12 @@ for n in 1 2 3; do
 	store_up "$n"
 done
 for n in 1 2 3; do await 60 store_is_ready "$n" 2; done
-is_checked() {
-	"$fsck" "$any" >"$WORK/out" 2>"$WORK/err"
-	[ $? != 8 ]
-}
-await 60 is_checked
-expect 4 "$fsck" "$any"
+checks 4
 says '^/quiet2/f2: its link count is 5, it should be 1$'
 says '^/quiet6: it has 3 entries, but counts 4$'
 says "^inode $lost: no name leads to this file$"
 says '0 problems corrected, 3 left'
-expect 4 "$fsck" --json --readings=2 "$any"
+checks 4 --json --readings=2
 json '.readings, .left, ([.problems[].code] | sort | join(","))' '2 3 entry-count,link-count,unreachable'
 json '[.problems[].corrected] | any' false
 
