@@ -12,6 +12,7 @@
 #include "mount-helpers/command_admin.h"
 #include "mount-helpers/progress.h"
 #include "proto/compare.h"
+#include "mount-helpers/tree_regions.h"
 
 #define LOOK_US	       300000 /* between two looks at the overview */
 #define PROGRESS_LABEL "scattering"
@@ -19,7 +20,7 @@
 struct scattering {
 	struct admin_request request;
 	uint64_t *regions; /* ids, in their order, each once; NULL: all */
-	uint32_t count;
+	uint32_t count, capacity;
 	uint64_t term; /* of the coordinator that was asked */
 	uint32_t first, left; /* replicas and leaders above an even part */
 };
@@ -37,20 +38,49 @@ static uint32_t keep_once(uint64_t *regions, uint32_t count)
 	return kept;
 }
 
+static int add_region(void *argument, uint64_t region)
+{
+	struct scattering *scattering = argument;
+
+	if (scattering->count == scattering->capacity) {
+		uint32_t capacity = scattering->capacity == 0 ? 64 : scattering->capacity * 2;
+		uint64_t *regions = realloc(scattering->regions, capacity * sizeof *regions);
+
+		if (!regions)
+			return -ENOMEM;
+		scattering->regions = regions;
+		scattering->capacity = capacity;
+	}
+	scattering->regions[scattering->count++] = region;
+	return 0;
+}
+
+static int find_place(const Raftkv__OverviewReply *overview, const struct region_place *place,
+	struct scattering *scattering, struct status *status)
+{
+	uint64_t region = view_find_region(overview, place);
+
+	if (region == 0)
+		return status_set(status, STATUS_REGION_NOT_FOUND,
+			"the cluster has no region %.150s; see 'raftkv region ls'", place->text);
+	if (add_region(scattering, region) < 0)
+		return status_set(status, -ENOMEM, "out of memory");
+	return 0;
+}
+
 static int find_places(const struct command *command, const Raftkv__OverviewReply *overview,
 	struct scattering *scattering, struct status *status)
 {
 	for (int i = 1; i < command->count; i++) {
 		struct region_place place;
 		int code = region_place_read(command->arguments[i], &place, status);
-		uint64_t region = code == 0 ? view_find_region(overview, &place) : 0;
 
+		if (code == 0 && command_has(command, "recursive") && place.is_directory)
+			code = tree_regions_find(place.text, overview, add_region, scattering, status);
+		else if (code == 0)
+			code = find_place(overview, &place, scattering, status);
 		if (code < 0)
 			return code;
-		if (region == 0)
-			return status_set(status, STATUS_REGION_NOT_FOUND,
-				"the cluster has no region %.150s; see 'raftkv region ls'", place.text);
-		scattering->regions[scattering->count++] = region;
 	}
 	scattering->count = keep_once(scattering->regions, scattering->count);
 	return 0;
@@ -65,9 +95,6 @@ static int choose_regions(const struct command *command, struct cluster *cluster
 
 	if (command->count < 2)
 		return 0;
-	scattering->regions = calloc((size_t)command->count, sizeof *scattering->regions);
-	if (!scattering->regions)
-		return status_set(status, -ENOMEM, "out of memory");
 	code = cluster_overview(cluster, &overview, status);
 	if (code == 0)
 		code = find_places(command, overview, scattering, status);

@@ -25,6 +25,7 @@ void progress_start(struct progress_bar *progress, bool is_quiet)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	*progress = (struct progress_bar){
 		.is_shown = !is_quiet && isatty(STDERR_FILENO),

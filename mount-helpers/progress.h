@@ -1,6 +1,6 @@
 /*
  * progress.h: a progress line on stderr for long work, if stderr is a terminal. Also tells whether the work was
- * cancelled by SIGINT or SIGTERM, which are blocked from progress_start on.
+ * cancelled by SIGINT, SIGTERM or SIGHUP, which are blocked from progress_start on.
  */
 #ifndef RAFTKV_MOUNT_HELPERS_PROGRESS_H
 #define RAFTKV_MOUNT_HELPERS_PROGRESS_H

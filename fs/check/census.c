@@ -66,6 +66,7 @@ static int count_inode(struct check *check, const struct inode *inode)
 {
 	const struct attributes *attributes = &inode->attributes;
 
+	check->times += check_time(&attributes->ctime);
 	if (!inode_is_directory(inode)) {
 		check->counts.files++;
 		return 0;

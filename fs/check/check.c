@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "proto/codec.h"
+#include "proto/units.h"
 
 #define PROGRESS_ROWS 4096
 
@@ -151,6 +152,22 @@ bool check_parse_key(struct slice key, struct check_key *parsed)
 	return reader.status == 0 && parsed->dirid < FS_DIRID_END && seq > 0 && seq < FS_SEQ_END;
 }
 
+uint64_t check_time(const struct fs_time *time)
+{
+	return (uint64_t)time->seconds * NS_PER_S + time->nanoseconds;
+}
+
+uint64_t check_stamp(struct check *check, const struct problem *problem)
+{
+	struct inode inode;
+
+	if (problem->ino == 0)
+		return check->times;
+	if (check_get_inode(check, problem->ino, &inode) < 0)
+		return 0;
+	return check_time(&inode.attributes.ctime);
+}
+
 /* ---- All of it ---- */
 
 static void check_engines(struct check *check)
@@ -167,9 +184,10 @@ static void check_engines(struct check *check)
 
 int check_run(struct check *check, struct inspect *inspect, const struct check_options *options)
 {
-	static int (*const passes[])(struct check *) = {
-		check_regions, check_census, check_intents, check_names, check_local, check_extents};
-	size_t count = inspect->applying_count > 0 ? 1 : sizeof passes / sizeof *passes;
+	static int (*const passes[])(struct check *) = {check_regions, check_census, check_intents,
+		check_names, check_local, check_extents /* last */};
+	size_t all = sizeof passes / sizeof *passes;
+	size_t count = inspect->applying_count > 0 ? 1 : options->is_live ? all - 1 : all;
 	int status = 0;
 
 	*check = (struct check){.inspect = inspect, .options = *options};

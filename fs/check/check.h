@@ -15,6 +15,9 @@
  * A store that is one of many has some regions. What the others hold is not missed: an entry may mean an inode there, and
  * an inode here may have its names there.
  *
+ * The rows may instead be those of a whole cluster that is in use (gathering.h). Then there is no log and no block store,
+ * and units are not looked at. Rows that one operation changes may be of different moments: suspects.h.
+ *
  * Memory: the table (24 bytes an inode, 48 more a directory), the block store's list of free runs, and at most
  * REPORT_PROBLEM_COUNT_MAX problems; everything else is streamed.
  */
@@ -28,6 +31,7 @@
 
 struct check_options {
 	bool data; /* read every unit and compare its checksum */
+	bool is_live; /* the rows are those of a cluster that is in use */
 	/* Called now and then; `done` is 0 to 1, of the pass. Nonzero ends the check with -ECANCELED. May be NULL. */
 	int (*progress)(void *argument, const char *pass, double done);
 	void *argument;
@@ -53,6 +57,7 @@ struct check {
 	struct check_counts counts;
 	bool is_ordered; /* the store's regions are in the order of their ranges, which do not overlap */
 	bool is_whole; /* they have the whole key space, each key once */
+	uint64_t times; /* a sum over the ctimes of all inodes: another one when any has changed */
 	uint64_t rows; /* since the last call of `progress` */
 	const char *pass;
 };
@@ -61,6 +66,10 @@ struct check {
  * caller closes `check` in any case. */
 int check_run(struct check *check, struct inspect *inspect, const struct check_options *options);
 void check_close(struct check *check);
+
+/* What changes whenever the problem's inode does, or for a problem of the store any inode. Of a check that is complete, and
+ * whose inspect is still open. */
+uint64_t check_stamp(struct check *check, const struct problem *problem);
 
 /* ---- For the passes ---- */
 
@@ -91,6 +100,9 @@ const struct inspect_region *check_find_region(const struct check *check, uint64
 uint64_t check_region_of(const struct check *check, struct slice key);
 /* Would the inode's rows be in a region that this store does not have, but others? Whether it exists is not known here. */
 bool check_is_elsewhere(const struct check *check, uint64_t ino);
+
+/* As one number. */
+uint64_t check_time(const struct fs_time *time);
 
 /* The parts that keys of KEY_DATA share: dirid, letter and seq, which 'E' and 'S' do not have. False: malformed. */
 struct check_key {

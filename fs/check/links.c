@@ -109,7 +109,8 @@ static void check_data(struct check *check, const struct inodes_item *item)
 	if ((item->flags & INODES_IS_TINY) && !(item->flags & INODES_FOUND_TINY))
 		report_add(&check->report, "tiny-missing", item->ino,
 			"its content (%" PRIu32 " bytes) is missing", item->extra);
-	if ((item->flags & INODES_HAS_UNITS) && !(item->flags & INODES_FOUND_UNITS))
+	if ((item->flags & INODES_HAS_UNITS) && !(item->flags & INODES_FOUND_UNITS) &&
+		!check->options.is_live)
 		report_fix(report_add(&check->report, "unit-count", item->ino,
 				   "it counts units of data, but has none"),
 			FIX_UNIT_COUNT, item->ino, 0);

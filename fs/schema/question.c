@@ -9,6 +9,7 @@
 #include "fs/schema/intent.h"
 #include "fs/schema/op_fields.h"
 #include "fs/schema/read_rows.h"
+#include "fs/schema/row_page.h"
 #include "fs/schema/virtual_xattrs.h"
 #include "proto/check.h"
 
@@ -192,6 +193,7 @@ int question_answer(const struct question *question, struct raftkv *raftkv, stru
 	case QUESTION_USAGE:
 		return answer_usage(question, view, may_block, finding);
 	case QUESTION_ATTEMPTS:
+	case QUESTION_PAGE:
 	case QUESTION_KIND_END:
 		break;
 	}
@@ -210,7 +212,7 @@ static bool has_bytes(enum question_kind kind)
 {
 	return kind == QUESTION_LINK || kind == QUESTION_DATA || kind == QUESTION_XATTR ||
 	       kind == QUESTION_XATTRS || kind == QUESTION_VIRTUAL_XATTR || kind == QUESTION_ROWS ||
-	       kind == QUESTION_ATTEMPTS;
+	       kind == QUESTION_ATTEMPTS || kind == QUESTION_PAGE;
 }
 
 static void code_inodes(struct coder *coder, struct question *question)
@@ -227,6 +229,12 @@ static void code_places(struct coder *coder, struct question *question)
 	coder_check(coder, usage_places_decode(question->places, QUESTION_PLACES_MAX, &walk) == 0 &&
 				   walk.places.count > 0 && walk.places.all[0].ino == question->ino);
 	usage_walk_close(&walk);
+}
+
+static void code_cursor(struct coder *coder, struct question *question)
+{
+	coder_slice(coder, &question->cursor, ROW_PAGE_CURSOR_MAX);
+	coder_check(coder, question->ino == 0 && row_page_is_cursor(question->cursor));
 }
 
 static void code_name(struct coder *coder, struct question *question)
@@ -256,6 +264,8 @@ static void check_size(struct coder *coder, const struct question *question)
 		coder_check(coder, question->size > 0 && question->size <= QUESTION_USAGE_NEWS_MAX &&
 					   question->offset > 0 &&
 					   question->offset <= QUESTION_USAGE_ENTRIES_MAX);
+	else if (question->kind == QUESTION_PAGE)
+		coder_check(coder, question->size >= ROW_PAGE_SIZE_MIN);
 }
 
 static void code_question(struct coder *coder, struct question *question)
@@ -270,6 +280,8 @@ static void code_question(struct coder *coder, struct question *question)
 		coder_slice(coder, &question->attempts, ATTEMPTS_SIZE_MAX);
 	else if (question->kind == QUESTION_USAGE)
 		code_places(coder, question);
+	else if (question->kind == QUESTION_PAGE)
+		code_cursor(coder, question);
 	else
 		code_name(coder, question);
 	coder_u64(coder, &question->offset);
@@ -593,8 +605,12 @@ static bool are_verdicts(struct slice data)
 /* Is it what such a question is answered with? */
 static bool is_sound(const struct question *question, struct slice data)
 {
+	struct row_page page;
+
 	if (data.size > question->size)
 		return false;
+	if (question->kind == QUESTION_PAGE)
+		return row_page_decode(data, &page) == 0;
 	if (question->kind == QUESTION_ROWS)
 		return data.size > 0 && facts_check(data) == 0;
 	if (question->kind == QUESTION_ATTEMPTS)

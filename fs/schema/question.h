@@ -37,23 +37,25 @@ enum question_kind {
 	QUESTION_ROWS, /* for an operation across regions: `bytes` get a list of facts (intent.h) */
 	QUESTION_ATTEMPTS, /* of the leader of the anchors' region: `bytes` get an enum attempt_verdict each, one byte */
 	QUESTION_USAGE, /* a run of a walk (usage.h) */
+	QUESTION_PAGE, /* of administrators: `bytes` get a page of the region's rows (row_page.h) */
 	QUESTION_KIND_END,
 };
 
 struct question {
 	enum question_kind kind;
 	uint64_t
-		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY, USAGE: the first */
+		ino; /* LOOKUP: of the directory; HOLDER, SPACE: of the root; ATTRIBUTES_OF_MANY, USAGE: the first; PAGE: 0 */
 	union { /* borrowed */
 		struct slice name; /* LOOKUP, XATTR, VIRTUAL_XATTR; ROWS: may be empty (struct wanted) */
 		struct slice inodes; /* ATTRIBUTES_OF_MANY: 8 bytes each, little endian, ascending */
 		struct slice attempts; /* ATTEMPTS: a list (intent.h); `ino` is the first one's anchor */
 		struct slice places; /* USAGE: a list (usage.h) */
+		struct slice cursor; /* PAGE: where it begins (row_page.h) */
 	};
 	/* DATA, SEEK; DIRECTORY: the cookie; HOLDER: the least session; USAGE: entries_max of the run. */
 	uint64_t offset;
 	/* Bytes, at most: DATA, LINK, DIRECTORY, ROWS (> 0); XATTR, XATTRS, VIRTUAL_XATTR: 0 asks for `count` alone.
-	 * ATTEMPTS: how many they are. USAGE: news_max of the run. */
+	 * ATTEMPTS: how many they are. USAGE: news_max of the run. PAGE: at least ROW_PAGE_SIZE_MIN. */
 	size_t size;
 	bool is_plus; /* DIRECTORY: with attributes; ROWS: `is_upward` (struct wanted) */
 	bool is_data; /* SEEK: SEEK_DATA */
@@ -64,7 +66,7 @@ struct question {
 
 struct finding {
 	/* Set by the asker: */
-	/* Room for question.size bytes: DATA, LINK, XATTR, XATTRS, VIRTUAL_XATTR, ROWS, ATTEMPTS. */
+	/* Room for question.size bytes: DATA, LINK, XATTR, XATTRS, VIRTUAL_XATTR, ROWS, ATTEMPTS, PAGE. */
 	void *bytes;
 	/* DIRECTORY, ATTRIBUTES_OF_MANY: before the first entry or inode; earlier ones are void. */
 	void (*begin)(void *argument);
@@ -98,12 +100,12 @@ struct finding {
 	};
 };
 
-/* The key that says which region answers: that of the inode. What a name means may lie elsewhere (`is_elsewhere`, and
+/* The key that says which region answers: that of the inode; not of a PAGE, which is asked of a region. What a name means may lie elsewhere (`is_elsewhere`, and
  * entries without attributes); all else that an answer tells has the inode's dirid. */
 struct fs_key question_key(const struct question *question);
 
 /* 0, -errno, or what the view returned; STATUS_WOULD_BLOCK: ask again with `may_block` and a view that may block;
- * STATUS_INTENTS (read.h). `raftkv` is the store of the view. ATTEMPTS is -EINVAL: no view has the answer. */
+ * STATUS_INTENTS (read.h). `raftkv` is the store of the view. ATTEMPTS and PAGE are -EINVAL: no view has the answer. */
 int question_answer(const struct question *question, struct raftkv *raftkv, struct view *view, bool may_block,
 	struct finding *finding);
 

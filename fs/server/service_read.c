@@ -16,12 +16,13 @@ static void asked_free(struct asked *asked)
 	free(asked);
 }
 
+/* A check of the cluster is no load that a region should be split or moved for. */
 static void note_load(const struct asked *asked)
 {
 	struct region_loads *loads = asked->service->options.loads;
 	uint64_t size = buf_slice(asked->finding).size + buf_slice(asked->data).size;
 
-	if (loads)
+	if (loads && asked->question.kind != QUESTION_PAGE)
 		region_loads_note(loads, asked->read.region, fs_ino_dirid(asked->question.ino),
 			region_loads_cost_of_read(size));
 }
@@ -76,6 +77,8 @@ static int service_read_look(struct asked *asked, bool may_block)
 		return look_at_room(asked, raftkv, view, may_block);
 	if (asked->question.kind == QUESTION_ATTEMPTS)
 		return may_block ? service_attempts_fetch(asked, view) : service_attempts_look(asked, view);
+	if (asked->question.kind == QUESTION_PAGE)
+		return may_block ? service_page_look(asked, view) : STATUS_WOULD_BLOCK;
 	if (asked->intents)
 		view = service_intents_view(asked->intents, view);
 	return question_reply(&asked->question, raftkv, view, may_block, &asked->finding, &asked->data);
@@ -169,13 +172,14 @@ void service_read_begin(struct asked *asked)
 /* Questions that a follower cannot answer. */
 static bool is_for_leader(enum question_kind kind)
 {
-	return kind == QUESTION_SPACE || kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS;
+	return kind == QUESTION_SPACE || kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS ||
+	       kind == QUESTION_PAGE;
 }
 
-/* Stores ask these, for operations across regions. */
+/* Stores ask these, for operations across regions, and administrators; no mount does. */
 static bool is_of_stores(enum question_kind kind)
 {
-	return kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS;
+	return kind == QUESTION_ROWS || kind == QUESTION_ATTEMPTS || kind == QUESTION_PAGE;
 }
 
 /* NULL: `status` says why. */

@@ -50,4 +50,9 @@ void service_attempts_prepare(struct asked *asked);
 int service_attempts_look(struct asked *asked, struct view *view);
 int service_attempts_fetch(const struct asked *asked, struct view *view);
 
+/* ---- QUESTION_PAGE ---- */
+
+/* Answers from the snapshot. Takes as long as a page takes to read: only workers call it. */
+int service_page_look(struct asked *asked, struct view *view);
+
 #endif

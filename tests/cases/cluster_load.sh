@@ -71,6 +71,12 @@ await 60 knows_fourth
 some=$(regions '.[1].id')
 expect 0 "$raftkv" region scatter --json "$any" "$some" "$some"
 [ "$(jq -c .regions "$WORK/out")" = "[$some]" ] || fail "another region is scattered: $(cat "$WORK/out")"
+# A tree means each region that has a directory of it.
+tree=$(find "$top" -type d | while read -r directory; do region_of "$directory" id; done | sort -nu | paste -sd, -)
+expect 0 "$raftkv" region scatter --dry-run --recursive --json "$any" "$top"
+[ "$(jq -c .regions "$WORK/out")" = "[$tree]" ] || fail "the tree lies in regions $tree: $(cat "$WORK/out")"
+expect 0 "$raftkv" region scatter --dry-run --json "$any" "$top"
+[ "$(jq '.regions | length' "$WORK/out")" = 1 ] || fail "one directory lies in several regions: $(cat "$WORK/out")"
 expect 0 "$raftkv" region scatter --wait "$any"
 says 'all regions are spread over the stores'
 [ "$(stores 'map(.replicas) | max - min')" -le 1 ] || fail "the replicas are not spread: $(stores 'map(.replicas)')"

@@ -98,6 +98,7 @@ done
 for option in $(sed -n '/^DESCRIPTION/,/^OUTPUT/p' <<<"$page" | grep -o -E '^ +--?[a-z]+(, --?[a-zV]+)*' | tr -d ' ' | tr ',' '\n' | sort -u); do
 	case $option in
 	--version | --help | -V) expect 0 "$fsck" "$option" ;;
+	--readings) expect 16 "$fsck" "$option=3" "$WORK/absent" ;; # of a cluster
 	*) expect 8 "$fsck" "$option" "$WORK/absent" ;;
 	esac
 done

@@ -8,8 +8,10 @@
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
 #include "fs/schema/records.h"
+#include "fs/schema/row_page.h"
 #include "fs/transact/peers.h"
 #include "fs/transact/transactions.h"
+#include "proto/plant.h"
 #include "tests/lib/fake_raftkv.h"
 #include "tests/lib/fake_requests.h"
 #include "tests/lib/sim_env.h"
@@ -620,6 +622,94 @@ static void who_has_an_old_route_is_told_the_new_ones(void **state)
 	close_regions(regions);
 }
 
+/* ---- Pages of rows ---- */
+
+static int read_page(
+	struct fixture *fixture, uint64_t session, uint64_t region, uint64_t epoch, struct row_page *page)
+{
+	static uint8_t room[ROW_PAGE_SIZE_MIN];
+	const struct question question = {.kind = QUESTION_PAGE, .size = sizeof room};
+	struct finding finding = {.bytes = room};
+	Raftkv__ReadRequest message = RAFTKV__READ_REQUEST__INIT;
+	Raftkv__ReadReply *reply;
+	struct buf *bytes;
+	int status;
+
+	assert_int_equal(question_encode(&question, &bytes), 0);
+	message.region = region;
+	message.epoch_version = epoch;
+	message.from_follower = true;
+	message.question = (ProtobufCBinaryData){.len = bytes->size, .data = bytes->data};
+	assert_int_equal(ask_message(fixture, session, FRAME_READ, &message.base, NULL), 0);
+	buf_unref(bytes);
+	reply = raftkv__read_reply__unpack(NULL, fixture->request.head->size, fixture->request.head->data);
+	assert_non_null(reply);
+	status = reply->status;
+	if (status == 0)
+		status = finding_take(&question, slice_of(reply->finding.data, reply->finding.len),
+			buf_slice(fixture->request.data), &finding);
+	if (status == 0)
+		status = row_page_decode(slice_of(room, finding.count), page);
+	raftkv__read_reply__free_unpacked(reply, NULL);
+	return status;
+}
+
+static int find_name(void *argument, enum key_space space, struct slice key, struct slice value)
+{
+	struct slice name;
+	uint64_t hash;
+
+	(void)value;
+	if (space == KEY_DATA && fs_key_parse_entry(key, &hash, &name) == 0)
+		*(bool *)argument = slice_compare(name, slice_of("file", 4)) == 0;
+	return 0;
+}
+
+/* And count as no load. */
+static void administrators_get_pages_of_rows_from_the_leader(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_page page;
+	bool has = false;
+	uint32_t load;
+
+	assert_int_equal(run_op(fixture, 7, 7, &make_file), 0);
+	sim_run(fixture->world, SIM_S + SIM_S / 10, never, NULL);
+	load = region_loads_cpu(fixture->loads, 1);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(read_page(fixture, 0, 1, 1, &page), 0);
+	assert_int_equal(page.region, 1);
+	assert_int_equal(page.version, 1);
+	assert_int_equal(page.next.size, 0);
+	assert_int_equal(row_page_each(&page, find_name, &has), 0);
+	assert_true(has);
+	sim_run(fixture->world, SIM_S + SIM_S / 10, never, NULL);
+	assert_true(region_loads_cpu(fixture->loads, 1) <= load);
+}
+
+static void a_page_is_refused_to_a_mount_and_by_another_epoch(void **state)
+{
+	struct fixture *fixture = *state;
+	struct region regions[REGIONS];
+	struct row_page page;
+
+	assert_int_equal(read_page(fixture, 7, 1, 1, &page), -EPERM);
+	set_regions(fixture, regions); /* region 1 has version 10 */
+	assert_int_equal(read_page(fixture, 0, 1, 1, &page), STATUS_EPOCH_NOT_MATCH);
+	assert_int_equal(read_page(fixture, 0, 1, 10, &page), 0);
+	assert_int_equal(page.version, 10);
+	assert_int_equal(page.end.size, 1);
+	close_regions(regions);
+}
+
+static void a_follower_has_no_page(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_page page;
+
+	assert_int_equal(read_page(fixture, 0, 1, 1, &page), STATUS_NOT_LEADER);
+}
+
 /* ---- Life ---- */
 
 /* Everything is in one region: the peers are asked for nothing. */
@@ -635,11 +725,14 @@ static void make_transactions(struct fixture *fixture, struct service_options *o
 	assert_non_null(fixture->transactions);
 }
 
-static int set_up(void **state)
+static int set_up_as(void **state, bool is_follower)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
-	struct fake_raftkv_options fake = {
-		.seed = 3, .delay_max_ns = SIM_MS, .cold_one_in = 3, .round_one_in = 3};
+	struct fake_raftkv_options fake = {.seed = 3,
+		.delay_max_ns = SIM_MS,
+		.cold_one_in = 3,
+		.round_one_in = 3,
+		.is_follower = is_follower};
 	struct service_options options = {.expiry_ms = EXPIRY_MS};
 	struct env *env;
 
@@ -661,6 +754,16 @@ static int set_up(void **state)
 	assert_non_null(fixture->service);
 	*state = fixture;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_as(state, false);
+}
+
+static int set_up_follower(void **state)
+{
+	return set_up_as(state, true);
 }
 
 static void on_stopped(void *argument)
@@ -726,6 +829,9 @@ int main(void)
 		TEST(questions_are_answered_at_once_after_a_round_or_by_a_worker),
 		TEST(room_is_the_clusters),
 		TEST(inodes_are_never_fewer_than_none),
+		TEST(administrators_get_pages_of_rows_from_the_leader),
+		TEST(a_page_is_refused_to_a_mount_and_by_another_epoch),
+		cmocka_unit_test_setup_teardown(a_follower_has_no_page, set_up_follower, tear_down),
 		TEST(what_a_newer_mount_asks_is_refused),
 		TEST(nonsense_ends_the_link),
 		TEST(beats_go_to_who_keeps_the_cluster),
@@ -735,5 +841,8 @@ int main(void)
 		TEST(who_has_an_old_route_is_told_the_new_ones),
 	};
 
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

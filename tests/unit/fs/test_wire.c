@@ -10,6 +10,7 @@
 #include "fs/schema/coder.h"
 #include "fs/schema/op.h"
 #include "fs/schema/question.h"
+#include "fs/schema/row_page.h"
 #include "proto/status.h"
 #include "tests/lib/memory_view.h"
 #include "tests/lib/test.h"
@@ -326,6 +327,7 @@ static void late_fields_may_be_cut(void **state)
 #define DATA	 "what was found"
 #define FACTS	 "\6\0\0\0\0\0S\0\0"
 #define VERDICTS "\2\0"
+#define PAGE	 "\5\3\0\1z\1\1k\0\2\1k\1v\0\2\2l" /* region, version, range, two rows, the next one's cursor */
 #define WALK	 "\1\xac\2\7\1\xad\2\0\xae\2\x80\x20\x80\x40" /* a place, one elsewhere, a link */
 
 static const struct recorded_question {
@@ -386,6 +388,8 @@ static const struct recorded_question {
 			.offset = QUESTION_USAGE_ENTRIES_MAX,
 			.size = QUESTION_USAGE_NEWS_MAX},
 		{.usage = {UINT64_C(1) << 40, 4096, 300, 20, {1000000000, 5}}}},
+	{"page", {.kind = QUESTION_PAGE, .cursor = TEXT("\2key"), .size = ROW_PAGE_SIZE_MIN},
+		{.count = sizeof PAGE - 1}},
 };
 
 #define VARIANTS 1 /* of kinds that are there already: lookup_elsewhere */
@@ -433,6 +437,8 @@ static struct slice data_of(const struct recorded_question *recorded)
 		return slice_of(VERDICTS, sizeof VERDICTS - 1);
 	if (recorded->question.kind == QUESTION_USAGE)
 		return slice_of(WALK, sizeof WALK - 1);
+	if (recorded->question.kind == QUESTION_PAGE)
+		return slice_of(PAGE, sizeof PAGE - 1);
 	return slice_of(DATA, recorded->finding.count == sizeof DATA ? sizeof DATA : 0);
 }
 
@@ -449,7 +455,7 @@ static void expect_walk(const struct usage_walk *walk, struct slice data)
 static void expect_finding(struct slice bytes, const struct recorded_question *recorded)
 {
 	const struct question *question = &recorded->question;
-	char room[sizeof DATA] = "";
+	char room[sizeof PAGE] = "";
 	struct slice data = data_of(recorded);
 	struct usage_walk walk = {0};
 	struct finding finding = {.bytes = room, .begin = begin_entries, .walk = &walk};
@@ -604,6 +610,24 @@ static void a_walk_is_whole(void **state)
 			assert_int_equal(usage_walk_decode(slice_of(WALK, size), &walk), STATUS_MALFORMED);
 	assert_int_equal(usage_walk_decode(slice_of("\0\0\0\1\1", 5), &walk), STATUS_MALFORMED);
 	usage_walk_close(&walk);
+}
+
+static void a_page_has_room_for_every_row(void **state)
+{
+	struct question question = {.kind = QUESTION_PAGE, .size = ROW_PAGE_SIZE_MIN - 1};
+	struct buf *bytes;
+
+	(void)state;
+	assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	question.size = QUESTION_SIZE_MAX + 1;
+	assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	question.size = QUESTION_SIZE_MAX;
+	question.cursor = (struct slice)TEXT("\3key");
+	assert_int_equal(question_encode(&question, &bytes), -EINVAL);
+	question.cursor = (struct slice){0};
+	bytes = encode_question(&question);
+	expect_question(buf_slice(bytes), &question);
+	buf_unref(bytes);
 }
 
 /* ---- Late fields ---- */
@@ -790,6 +814,7 @@ int main(void)
 		cmocka_unit_test(an_answer_from_elsewhere_is_of_a_higher_version),
 		cmocka_unit_test(the_inodes_of_a_question_are_whole),
 		cmocka_unit_test(a_walk_is_whole),
+		cmocka_unit_test(a_page_has_room_for_every_row),
 		cmocka_unit_test(a_late_field_brings_those_before_it),
 		cmocka_unit_test(entries_stay),
 		cmocka_unit_test(inodes_stay),
