@@ -133,5 +133,8 @@ struct sim_link *sim_net_link(struct sim_node *from, struct sim_node *to);
 void sim_node_set_uid(struct sim_node *node, uint32_t uid);
 /* Breaks the connections between two nodes. */
 void sim_net_reset(struct sim_node *a, struct sim_node *b);
+/* The first node gives up its connections to the second, -ETIMEDOUT, but what it has sent arrives there when it is due, and
+ * only then the connections break: so what the first one sends again over new ones may come before it. */
+void sim_net_strand(struct sim_node *from, struct sim_node *to);
 
 #endif

@@ -248,3 +248,12 @@ uint32_t cluster_leader(const struct cluster *cluster)
 	}
 	return leader;
 }
+
+uint32_t cluster_slow_store(const struct cluster *cluster)
+{
+	uint32_t number = 0;
+
+	while (number < STORES && sim_node_faults(cluster->nodes[number])->latency == 0)
+		number++;
+	return number;
+}

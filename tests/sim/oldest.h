@@ -10,6 +10,7 @@
 struct oldest {
 	struct cluster *cluster;
 	struct oldest_intents *intents[STORES]; /* that each store has had since the looks before */
+	uint64_t age_max; /* ns for which a leader has had an intent, at most */
 	uint64_t told; /* looks at a store that had to tell of one, and did */
 };
 

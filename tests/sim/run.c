@@ -191,7 +191,9 @@ static void play(struct run *run)
 	faults_begin(&run->faults);
 	for (uint32_t i = 0; i < MOUNTS; i++)
 		start_actors(run, &run->cluster.mounts[i]);
+	run->watch.need_leaders = run->stage.is_calm;
 	run_until(run, SAFETY_TIME_MOST, run->work_count > 0 ? are_idle : never);
+	run->watch.need_leaders = false;
 	run->stage.budget = 0;
 }
 
@@ -281,6 +283,8 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 	totals->undecided += run->stage.undecided;
 	totals->compared += run->watch.compared;
 	totals->told += run->oldest.told;
+	if (run->oldest.age_max > totals->intent_age)
+		totals->intent_age = run->oldest.age_max;
 	totals->terms += run->watch.term_count;
 	totals->regions += run->watch.region_count;
 	totals->splits += run->splits.done;

@@ -119,6 +119,20 @@ static uint64_t draw_dirid(
 	return first < end ? first + draw(splits, end - first) : FS_DIRID_END;
 }
 
+/* Mostly of a store that is slow: it applies the split after the others. */
+static bool draw_led(struct splits *splits, struct cluster_led *led)
+{
+	uint32_t slow = cluster_slow_store(splits->cluster);
+
+	for (uint32_t i = 0; i < LED_TRIES; i++) {
+		if (!cluster_draw_led(splits->cluster, led))
+			return false;
+		if (slow == STORES || led->store == slow)
+			break;
+	}
+	return true;
+}
+
 /* False: the region that was drawn has no such place. */
 static bool draw_place(
 	struct splits *splits, enum split_place place, struct cluster_led *led, struct fs_key *key)
@@ -128,7 +142,7 @@ static bool draw_place(
 	uint64_t dirid;
 	bool is_found;
 
-	if (!cluster_draw_led(splits->cluster, led))
+	if (!draw_led(splits, led))
 		return false;
 	store = &splits->cluster->stores[led->store];
 	if (raftkv_region_range(store_raftkv(store), led->region, &range) < 0)
