@@ -73,6 +73,13 @@ split:log_unmarked               40 --works registers,appends --faults power,pow
 split:slots_left                 40 # 13
 transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 24
 transactions:records_left        40 --works links,nests --faults kill,pause,transfer,one-way,delay # 5
+coordinator:id_not_drawn         20 # 1
+intents:last_link_not_waited    300 --works links --faults none # 66
+intents:resolve_waits            50 --works links --faults none # 1
+split:leader_waits               40 --works registers,sets --faults none # 1
+split:range_given_up             60 --works registers,appends --faults slow-disk,kill,power # 5
+transactions:done_is_committed  200 --works links --faults transfer,delay,leader-cut # 51
+transactions:oldest_untold       60 --works links,nests --faults slow-disk # 20
 transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 41
 BUGS
 echo "$caught caught"

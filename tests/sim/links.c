@@ -128,6 +128,13 @@ static void on_named(struct actor *actor, const struct answer *answer)
 	on_changed(actor, answer);
 }
 
+static void on_renamed(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE && actor->ino < SLOTS)
+		links_of(actor)->seen[actor->ino] = 0;
+	on_named(actor, answer);
+}
+
 static void on_removed(struct actor *actor, const struct answer *answer)
 {
 	if (answer->kind == ANSWER_DONE)
@@ -236,9 +243,10 @@ static void rename_slot(struct actor *actor, uint64_t from, uint64_t to, uint32_
 	links->from = from;
 	links->to = to;
 	actor->value = links->seen[from];
+	actor->ino = flags == RENAME_EXCHANGE ? SLOTS : from;
 	actor->mask = to;
 	ask_both(actor, RENAME, from | (uint64_t)flags << 8, to);
-	actor_call(actor, &op, NULL, on_named);
+	actor_call(actor, &op, NULL, on_renamed);
 }
 
 /* A rename of the name that is being renamed, over another name of the file that loses one: so two operations want the
@@ -335,22 +343,45 @@ static void begin_on_rival(struct actor *actor, uint64_t choice)
 	}
 }
 
-/* Another name of the file that has this one, as was seen last; 0: there is none. */
-static uint64_t find_twin(const struct actor *actor, uint64_t slot, uint64_t but)
+/* The other name of the file that has this one, if it has these two, as was seen last; 0: it has not. */
+static uint64_t find_twin(const struct actor *actor, uint64_t slot)
 {
 	const struct links *links = links_of(actor);
-	uint64_t twin = NAMES;
+	uint64_t twin = 0, count = 0;
 
-	while (twin < SLOTS && (twin == slot || twin == but || links->seen[twin] != links->seen[slot]))
-		twin++;
-	return links->seen[slot] > 0 && twin < SLOTS ? twin : 0;
+	for (uint64_t other = 0; other < SLOTS && links->seen[slot] > 0; other++) {
+		if (other == slot || links->seen[other] != links->seen[slot])
+			continue;
+		twin = other;
+		count++;
+	}
+	return count == 1 && twin >= NAMES ? twin : 0;
 }
 
-/* Two at once: the next actor renames the same name over the twin. */
-static void begin_duel(struct actor *actor, uint64_t from, uint64_t to)
+/* Two at once, of which only one may take the file's last name but one: the next actor renames the same name over the
+ * twin. */
+static void begin_duel(struct actor *actor, uint64_t from)
 {
-	links_of(actor)->twin = find_twin(actor, to, from);
+	uint64_t to = draw_slot(actor, true), twin;
+
+	for (uint32_t i = 0; i < SLOTS && (to == from || find_twin(actor, to) == 0); i++)
+		to = NAMES + (to - NAMES + 1) % (SLOTS - NAMES);
+	twin = find_twin(actor, to);
+	if (twin != from)
+		links_of(actor)->twin = twin;
 	rename_slot(actor, from, to, 0);
+}
+
+/* Mostly the name that a file was born with, if it has others. */
+static void begin_removal(struct actor *actor, uint64_t slot)
+{
+	const struct links *links = links_of(actor);
+	uint64_t born = work_random(actor->work, NAMES);
+
+	for (uint64_t other = NAMES; other < SLOTS; other++)
+		if (links->seen[born] > 0 && links->seen[other] == links->seen[born])
+			slot = born;
+	unlink_slot(actor, slot);
 }
 
 static void end_duel(struct actor *actor)
@@ -371,11 +402,11 @@ static void begin_contested(struct actor *actor)
 	} else if (choice < 2 && links_of(actor)->made < FILES_MAX) {
 		make(actor, work_random(actor->work, NAMES));
 	} else if (choice < 4) {
-		unlink_slot(actor, choice < 3 ? work_random(actor->work, NAMES) : slot);
+		begin_removal(actor, slot);
 	} else if (choice < 5) {
 		rename_slot(actor, slot, other, draw_flags(actor));
 	} else if (choice < 11) {
-		begin_duel(actor, slot, other);
+		begin_duel(actor, slot);
 	} else if (choice < 19) {
 		begin_on_rival(actor, choice);
 	} else {
