@@ -487,7 +487,8 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
  * sooner than the stores reach each other. */
 static void slow_down(struct faults *faults)
 {
-	uint64_t stores = draw_duration(faults, 10 * SIM_MS) + 1, mounts = draw_duration(faults, 10 * SIM_MS) + 1;
+	uint64_t stores = draw_duration(faults, 10 * SIM_MS) + 1,
+		 mounts = draw_duration(faults, 10 * SIM_MS) + 1;
 
 	for (uint32_t from = 0; from < NODES; from++)
 		for (uint32_t to = 0; to < NODES; to++)

@@ -14,8 +14,8 @@
 
 #define FIRST_MAX 12u
 #define LED_TRIES 8u
-#define FIRST_ID (UINT64_C(1) << 32) /* of the regions that the coordinator does not number */
-#define LOAD_MAX 4u /* percent of a core, of a region that is too busy */
+#define FIRST_ID  (UINT64_C(1) << 32) /* of the regions that the coordinator does not number */
+#define LOAD_MAX  4u /* percent of a core, of a region that is too busy */
 
 static uint64_t draw(struct splits *splits, uint64_t below)
 {
