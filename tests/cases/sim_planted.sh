@@ -27,13 +27,13 @@ blocks:sync_skipped            100 --works registers,appends --faults power,powe
 log:ack_before_sync             50 # 10
 log:recycle_early              100 # 8
 log:stale_accepted             100 # 8
-members:copies_welcome          50 --faults old-copy,kill,power,power-all # 10
-members:lives_forgotten        100 --faults wipe,kill,power,power-all # 33
-members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 5
-members:payload_not_refilled   300 # 8
+members:copies_welcome          50 --faults old-copy,kill,power,power-all # 11
+members:lives_forgotten        100 --faults wipe,kill,power,power-all # 43
+members:old_lives_welcome      300 --faults old-copy,wipe,kill,power,power-all # 5
+members:payload_not_refilled   300 # 21
 raft:ack_before_persisted      400 # 168
 raft:vote_twice                 400 --faults kill,pause,one-way,partition,bridge # 9
-snapshot:range_not_cleared     200 # 23
+snapshot:range_not_cleared     200 # 46
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
 store:answer_unconfirmed       400 # 27
