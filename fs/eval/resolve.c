@@ -152,6 +152,7 @@ static int resolve_all(struct evaluation *evaluation, const struct op_resolve *o
 		status = ends_each_intent(evaluation, ino, count_intents, &resolution);
 	if (status != 0 || resolution.found == 0)
 		return status;
+	PLANT("intents:resolve_waits", if (resolution.left > 0) return ends_add(evaluation, &op->attempt));
 	clear_flag(&resolution);
 	return ends_each_intent(evaluation, ino, resolve_one, &resolution);
 }

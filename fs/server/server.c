@@ -536,6 +536,11 @@ struct transactions *server_transactions(const struct server *server)
 	return server->transactions;
 }
 
+struct coordinator *server_coordinator(const struct server *server)
+{
+	return server->coordinator;
+}
+
 uint32_t server_untold(const struct server *server)
 {
 	struct net_transport_stats stats;

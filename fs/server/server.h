@@ -45,6 +45,7 @@ void server_free(struct server *server);
 
 struct raftkv *server_raftkv(const struct server *server);
 struct transactions *server_transactions(const struct server *server);
+struct coordinator *server_coordinator(const struct server *server);
 uint32_t server_untold(const struct server *server); /* stores without this one's incarnation on record */
 const char *server_address(const struct server *server); /* that it listens on */
 

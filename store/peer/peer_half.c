@@ -201,6 +201,7 @@ static void start_replica(struct split_half *half)
 	else
 		peer->waits_until = until;
 	PLANT("split:votes_at_once", peer->waits_until = 0; peer->leads_until = until);
+	PLANT("split:leader_waits", peer->leads_until = 0; peer->waits_until = until);
 	peer_begin(peer);
 	shard_mark(peer->shard, peer);
 }

@@ -22,18 +22,18 @@ while read -r bug seeds options; do
 		echo "$bug is caught by seed ${seed%% *}: $(grep -m 1 violation <<<"$found")"
 	fi
 done <<'BUGS'
-blocks:deferred_unsynced       400 # 27
+blocks:deferred_unsynced       400 # 88
 blocks:sync_skipped            100 --works registers,appends --faults power,power-all,stop # 16
 log:ack_before_sync             50 # 10
 log:recycle_early              100 # 8
 log:stale_accepted             100 # 8
-members:copies_welcome          50 --faults old-copy,kill,power,power-all # 10
-members:lives_forgotten        100 --faults wipe,kill,power,power-all # 33
-members:old_lives_welcome       50 --faults old-copy,wipe,kill,power,power-all # 5
-members:payload_not_refilled   300 # 8
+members:copies_welcome          50 --faults old-copy,kill,power,power-all # 11
+members:lives_forgotten        100 --faults wipe,kill,power,power-all # 43
+members:old_lives_welcome      300 --faults old-copy,wipe,kill,power,power-all # 5
+members:payload_not_refilled   300 # 21
 raft:ack_before_persisted      400 # 168
 raft:vote_twice                 400 --faults kill,pause,one-way,partition,bridge # 9
-snapshot:range_not_cleared     200 # 23
+snapshot:range_not_cleared     200 # 46
 store:acknowledge_before_durable 20 # 1
 store:answer_before_apply       50 # 6
 store:answer_unconfirmed       400 # 27
@@ -55,25 +55,32 @@ grace:others_not_asked           20 --works openers # 1
 grace:cut_short                 150 --works openers # 3
 grace:open_files_unsaid          50 --works openers # 3
 intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 1
-intents:guard_unchecked         100 --works links --faults transfer,delay,leader-cut # 2
+intents:guard_unchecked         100 --works links --faults transfer,delay,leader-cut # 9
 intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 1
-intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 8
-reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 1
-reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 1
-transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 170
-transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 116
+intents:writers_do_not_wait      50 --works links --faults transfer,delay,leader-cut # 7
+reads:committed_unseen          150 --works nests --faults transfer,delay,leader-cut # 6
+reads:entries_not_added          50 --works nests --faults transfer,delay,leader-cut # 2
+transact:facts_not_checked      400 --works transfers --faults transfer,delay,leader-cut # 21
+transact:tree_not_taken         400 --works nests --faults transfer,delay,leader-cut # 17
 transact:unprepared_commits      20 --works nests --faults transfer,delay,leader-cut # 1
-fs:split_leaves_intents         300 --works links --faults transfer,delay # 56
+fs:split_leaves_intents         300 --works links --faults transfer,delay # 53
 intents:others_unknown           40 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 2
-intents:released_before_held    100 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 17
+intents:released_before_held    100 --works orphans,openers --faults transfer,delay,reset,mount-pause,mount-cut # 5
 sessions:range_missed            40 --works links,orphans,counters --faults mount-kill,mount-pause,mount-cut # 1
-split:epoch_unchecked            20 # 2
+split:epoch_unchecked            20 # 1
 split:log_not_begun              20 # 1
-split:log_unmarked               40 --works registers,appends --faults power,power-all,kill,transfer # 8
-split:slots_left                 40 # 13
-transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 24
-transactions:records_left        40 --works links,nests --faults kill,pause,transfer,one-way,delay # 5
-transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 41
+split:log_unmarked              100 --works registers,appends --faults power,power-all,kill,transfer # 23
+split:slots_left                100 # 26
+transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 3
+transactions:records_left       120 --works links,nests --faults kill,pause,transfer,one-way,delay # 42
+coordinator:id_not_drawn         20 # 1
+intents:last_link_not_waited    300 --works links --faults none # 35
+intents:resolve_waits            50 --works links --faults none # 1
+split:leader_waits               40 --works registers,sets --faults none # 1
+split:range_given_up            300 --works registers,appends --faults slow-disk,kill,power # 74
+transactions:done_is_committed  200 --works links --faults transfer,delay,leader-cut # 14
+transactions:oldest_untold      200 --works links,nests --faults slow-disk # 54
+transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 105
 BUGS
 echo "$caught caught"
 exit $status

@@ -343,6 +343,11 @@ void sim_node_pause(struct sim_node *node, uint64_t duration)
 	node->paused_until = node->world->time + duration;
 }
 
+bool sim_node_is_paused(const struct sim_node *node)
+{
+	return node->paused_until > node->world->time;
+}
+
 struct sim_disk_faults *sim_node_faults(struct sim_node *node)
 {
 	return &node->faults;

@@ -83,6 +83,7 @@ uint64_t sim_node_operations(
 	const struct sim_node *node); /* disk operations so far: what to draw the above from */
 /* SIGSTOP: nothing runs on the node for `duration` ns; its clock goes on. */
 void sim_node_pause(struct sim_node *node, uint64_t duration);
+bool sim_node_is_paused(const struct sim_node *node);
 /* The node's clock runs at 1 + drift_ppm / 10^6 of the world's from now on; a restart also begins it anew at random. */
 void sim_node_set_drift(struct sim_node *node, int32_t drift_ppm);
 void sim_node_take_cpu(struct sim_node *node, uint64_t duration); /* ns; env_cpu is 0 unless this is called */
@@ -132,5 +133,8 @@ struct sim_link *sim_net_link(struct sim_node *from, struct sim_node *to);
 void sim_node_set_uid(struct sim_node *node, uint32_t uid);
 /* Breaks the connections between two nodes. */
 void sim_net_reset(struct sim_node *a, struct sim_node *b);
+/* The first node gives up its connections to the second, -ETIMEDOUT, but what it has sent arrives there when it is due, and
+ * only then the connections break: so what the first one sends again over new ones may come before it. */
+void sim_net_strand(struct sim_node *from, struct sim_node *to);
 
 #endif

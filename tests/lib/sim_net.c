@@ -177,6 +177,29 @@ void sim_net_reset(struct sim_node *a, struct sim_node *b)
 	}
 }
 
+static uint64_t last_due(const struct sim_stream *stream)
+{
+	uint64_t due = world_of(stream)->time;
+
+	for (const struct piece *piece = stream->inbox; piece; piece = piece->next)
+		if (piece->due > due)
+			due = piece->due;
+	return due;
+}
+
+void sim_net_strand(struct sim_node *from, struct sim_node *to)
+{
+	for (struct sim_stream *stream = from->env ? from->env->streams : NULL; stream;
+		stream = stream->next) {
+		struct sim_stream *peer = stream->peer;
+
+		if (!is_alive(stream) || peer->env->node != to)
+			continue;
+		fail(stream, 0, -ETIMEDOUT);
+		fail(peer, last_due(peer) - from->world->time + travel(from, to, 0), -ECONNRESET);
+	}
+}
+
 void sim_net_kill(struct sim_env *env, bool is_power_lost)
 {
 	for (struct sim_stream *stream = env->streams; stream; stream = stream->next) {

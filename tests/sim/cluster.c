@@ -20,8 +20,8 @@ void cluster_init(struct cluster *cluster, uint64_t seed, bool is_verbose)
 	}
 	for (uint32_t i = 0; i < NODES; i++)
 		cluster->starts[i] = CLUSTER_NEVER;
-	moment_init(&cluster->fault_moment);
-	moment_init(&cluster->split_moment);
+	moment_init(&cluster->fault_moment, false);
+	moment_init(&cluster->split_moment, true);
 }
 
 void cluster_close(struct cluster *cluster)
@@ -247,4 +247,13 @@ uint32_t cluster_leader(const struct cluster *cluster)
 			newest = term;
 	}
 	return leader;
+}
+
+uint32_t cluster_slow_store(const struct cluster *cluster)
+{
+	uint32_t number = 0;
+
+	while (number < STORES && sim_node_faults(cluster->nodes[number])->latency == 0)
+		number++;
+	return number;
 }

@@ -61,6 +61,9 @@ bool cluster_draw_led(struct cluster *cluster, struct cluster_led *led);
 /* The number, from 0, of the store that leads region 1 in the newest term; STORES: there is none. */
 uint32_t cluster_leader(const struct cluster *cluster);
 
+/* The number, from 0, of a store with a slow disk; STORES: there is none. */
+uint32_t cluster_slow_store(const struct cluster *cluster);
+
 #define note(cluster, ...)                                                                                   \
 	do {                                                                                                 \
 		if ((cluster)->is_verbose) {                                                                 \

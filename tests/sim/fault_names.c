@@ -4,7 +4,8 @@
 
 static const char *const names[FAULT_COUNT] = {"kill", "power", "power-in-write", "power-all", "stop",
 	"transfer", "pause", "drift", "wall", "partition", "one-way", "bridge", "reset", "delay", "slow-disk",
-	"full-disk", "bad-disk", "old-copy", "wipe", "mount-kill", "mount-pause", "mount-cut", "leader-cut"};
+	"full-disk", "bad-disk", "old-copy", "wipe", "mount-kill", "mount-pause", "mount-cut", "leader-cut",
+	"late"};
 
 const char *fault_name(enum fault fault)
 {

@@ -92,6 +92,19 @@ static struct cluster_led draw_led(struct faults *faults)
 	return led;
 }
 
+/* What leads and is slow, or is told to split a region, knows less than the others. */
+static uint32_t draw_leader(struct faults *faults)
+{
+	const struct moment *moment = &faults->cluster->fault_moment;
+	uint32_t slow = cluster_slow_store(faults->cluster), drawn = draw_led(faults).store;
+
+	if (draw(faults, 4) == 0)
+		return drawn;
+	if (slow < STORES)
+		return slow;
+	return moment_is_split(moment) ? moment->store : drawn;
+}
+
 static void fire_transfer(struct faults *faults)
 {
 	struct cluster_led led = draw_led(faults);
@@ -218,6 +231,27 @@ static void fire_delay(struct faults *faults)
 		}
 }
 
+static void end_late(struct faults *faults)
+{
+	sim_net_link(faults->late_from, faults->late_to)->latency = 0;
+	sim_net_strand(faults->late_from, faults->late_to);
+	faults->late_until = CLUSTER_NEVER;
+}
+
+/* What is sent meanwhile is on its way for longer than that. */
+static void fire_late(struct faults *faults)
+{
+	uint64_t latency = 100 * SIM_MS + draw_duration(faults, 4 * (uint64_t)SIM_S);
+	uint32_t from = (uint32_t)draw(faults, NODES), to = (uint32_t)draw(faults, STORES);
+
+	if (faults->late_until != CLUSTER_NEVER || from == to)
+		return;
+	faults->late_from = faults->cluster->nodes[from];
+	faults->late_to = faults->cluster->nodes[to];
+	faults->late_until = now_of(faults) + draw(faults, latency);
+	sim_net_link(faults->late_from, faults->late_to)->latency = latency;
+}
+
 /* ---- Disks ---- */
 
 static void mend_disk(struct faults *faults, uint32_t store)
@@ -240,7 +274,8 @@ static void fire_slow_disk(struct faults *faults)
 	uint32_t number;
 	struct sim_disk_faults *disk = begin_disk_fault(faults, 20 * (uint64_t)SIM_S, &number);
 
-	disk->latency = SIM_MS + draw_duration(faults, 200 * SIM_MS);
+	/* Mostly quicker than an election. */
+	disk->latency = SIM_MS + draw_duration(faults, draw(faults, 4) > 0 ? 200 * SIM_MS : 2000 * SIM_MS);
 	/* A store that starts meanwhile may open for longer than an election takes. */
 	disk->blocking = draw_duration(faults, 2 * (uint64_t)SIM_S);
 }
@@ -381,7 +416,7 @@ static void fire_mount_cut(struct faults *faults)
 /* The others do. Long enough for links to fail, so that a follower passes on what the mount asks. */
 static void fire_leader_cut(struct faults *faults)
 {
-	uint32_t leader = draw_led(faults).store;
+	uint32_t leader = draw_leader(faults);
 	uint32_t node = draw(faults, 2) == 0 ? draw_mount(faults) : (uint32_t)draw(faults, STORES);
 
 	if (leader >= STORES || faults->cut_until != CLUSTER_NEVER)
@@ -417,6 +452,7 @@ static void (*const actions[FAULT_COUNT])(struct faults *faults) = {
 	[FAULT_MOUNT_PAUSE] = fire_mount_pause,
 	[FAULT_MOUNT_CUT] = fire_mount_cut,
 	[FAULT_LEADER_CUT] = fire_leader_cut,
+	[FAULT_LATE] = fire_late,
 };
 
 static void wait_for_next(struct faults *faults)
@@ -439,7 +475,7 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
 		faults->chosen = 0;
 	faults->every = (200 * SIM_MS) << draw(faults, 6);
 	cluster->rest_max = (100 * SIM_MS) << draw(faults, 7);
-	faults->false_until = CLUSTER_NEVER;
+	faults->false_until = faults->late_until = CLUSTER_NEVER;
 	mend_cuts(faults);
 	mend_links(faults);
 	for (uint32_t i = 0; i < STORES; i++)
@@ -447,14 +483,17 @@ void faults_init(struct faults *faults, struct cluster *cluster, uint32_t allowe
 	faults->next = CLUSTER_NEVER;
 }
 
-/* In a run without faults the network is as slow as some are, so that operations meet. */
+/* In a run without faults the network is as slow as some are, so that operations meet: those more that reach their stores
+ * sooner than the stores reach each other. */
 static void slow_down(struct faults *faults)
 {
-	struct sim_link link = {.latency = draw_duration(faults, 10 * SIM_MS) + 1};
+	uint64_t stores = draw_duration(faults, 10 * SIM_MS) + 1,
+		 mounts = draw_duration(faults, 10 * SIM_MS) + 1;
 
 	for (uint32_t from = 0; from < NODES; from++)
 		for (uint32_t to = 0; to < NODES; to++)
-			*sim_net_link(faults->cluster->nodes[from], faults->cluster->nodes[to]) = link;
+			sim_net_link(faults->cluster->nodes[from], faults->cluster->nodes[to])->latency =
+				from < STORES && to < STORES ? stores : mounts;
 }
 
 void faults_begin(struct faults *faults)
@@ -464,7 +503,7 @@ void faults_begin(struct faults *faults)
 	wait_for_next(faults);
 }
 
-static void fire(struct faults *faults)
+static void fire_any(struct faults *faults)
 {
 	enum fault fault;
 
@@ -474,6 +513,14 @@ static void fire(struct faults *faults)
 	note(faults->cluster, "fault: %s", fault_name(fault));
 	faults->fired[fault]++;
 	actions[fault](faults);
+}
+
+/* At a split often two together: the store that leads falls behind, and somebody does not reach it. */
+static void fire(struct faults *faults)
+{
+	fire_any(faults);
+	if (moment_is_split(&faults->cluster->fault_moment) && draw(faults, 2) == 0)
+		fire_any(faults);
 	wait_for_next(faults);
 }
 
@@ -493,6 +540,8 @@ uint64_t faults_step(struct faults *faults)
 		mend_cuts(faults);
 	if (faults->links_until <= now)
 		mend_links(faults);
+	if (faults->late_until <= now)
+		end_late(faults);
 	for (uint32_t i = 0; i < STORES; i++)
 		if (faults->disk_until[i] <= now)
 			mend_disk(faults, i);
@@ -501,7 +550,7 @@ uint64_t faults_step(struct faults *faults)
 	if (moment_is_due(&faults->cluster->fault_moment, faults->cluster->stores, &faults->next))
 		fire(faults);
 	due = earlier(faults->next, earlier(faults->cut_until, faults->links_until));
-	due = earlier(due, faults->false_until);
+	due = earlier(due, earlier(faults->false_until, faults->late_until));
 	for (uint32_t i = 0; i < STORES; i++)
 		due = earlier(due, faults->disk_until[i]);
 	return due;
@@ -510,6 +559,8 @@ uint64_t faults_step(struct faults *faults)
 void faults_end(struct faults *faults)
 {
 	put_true_disk_back(faults);
+	if (faults->late_until != CLUSTER_NEVER)
+		end_late(faults);
 	mend_cuts(faults);
 	mend_links(faults);
 	for (uint32_t i = 0; i < STORES; i++) {

@@ -2,6 +2,11 @@
  * faults.h: the faults of a run. Each seed chooses some kinds of faults and how often they come; each fault ends by itself
  * after a while. A quorum of the disks always keeps what it has synced, so that everything can recover once the faults are
  * over.
+ *
+ * Messages come late and twice where they can: TCP delivers what was sent once and in order. But whoever gives up a connection
+ * sends its requests again over another one, while the first copies are still on their way; and these come seconds later
+ * (FAULT_LATE). That holds for the requests of mounts, for those that stores send each other for operations across regions,
+ * and for the messages of Raft, which are not sent again but overtaken.
  */
 #ifndef RAFTKV_TESTS_SIM_FAULTS_H
 #define RAFTKV_TESTS_SIM_FAULTS_H
@@ -32,6 +37,7 @@ enum fault {
 	FAULT_MOUNT_PAUSE, /* long enough for its session to end */
 	FAULT_MOUNT_CUT, /* a mount reaches no machine */
 	FAULT_LEADER_CUT, /* a mount, or a follower, does not reach the leader */
+	FAULT_LATE, /* what a machine has sent another arrives after it has given up and sent it again */
 	FAULT_COUNT,
 };
 
@@ -43,6 +49,8 @@ struct faults {
 	uint64_t next; /* world time */
 	uint64_t cut_until;
 	uint64_t links_until;
+	uint64_t late_until; /* the link below is slow; then its sender gives up */
+	struct sim_node *late_from, *late_to;
 	uint64_t disk_until[STORES];
 	uint64_t false_until; /* one store at a time has a disk that is not its own */
 	uint64_t true_since; /* all disks are, or were until one was made false; world time */

@@ -1,6 +1,10 @@
 /*
  * Links: files with names in several directories, which all actors make, link, rename over each other, exchange and remove.
  * A file has as many links as it has names, in every read, and goes with the last one.
+ *
+ * Half of the runs are contested: all files are born in one directory and have their names in the others, and most
+ * operations want what the last one wants. So an operation has intents in two regions that are not its own, and another
+ * wants the same two: neither may wait for the other for ever.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,10 +17,11 @@
 #include "tests/sim/violation.h"
 #include "tests/sim/work.h"
 
-#define PLACES	  3u
+#define PLACES	  4u
 #define NAMES	  2u /* in a place */
 #define SLOTS	  (PLACES * NAMES)
 #define FILES_MAX 62u /* in all; their numbers begin at 1 */
+#define REST	  SIM_MS /* where they are contested: operations meet */
 #define FILES_NEW 3u /* the last ones: these are linked and looked at */
 
 enum { MAKE, UNLINK, LINK, RENAME, LOOK, STAT };
@@ -29,14 +34,19 @@ struct links {
 	uint64_t files[FILES_MAX + 1]; /* ino; 0: no answer has told it */
 	uint64_t made;
 	uint64_t seen[SLOTS]; /* the file in each, as some answer told */
+	bool is_contested;
 	uint64_t from, to; /* the last rename */
+	uint64_t twin; /* the other name of what it replaces, which is to be replaced, too; 0: none */
 	uint64_t victim; /* the file whose name was to be removed last: it is linked meanwhile */
 	struct history history;
 };
 
 static void init(struct work *work)
 {
-	history_init(&((struct links *)work)->history, &work->stage->clock);
+	struct links *links = (struct links *)work;
+
+	history_init(&links->history, &work->stage->clock);
+	links->is_contested = work_random(work, 2) == 0;
 }
 
 static struct links *links_of(const struct actor *actor)
@@ -118,6 +128,20 @@ static void on_named(struct actor *actor, const struct answer *answer)
 	on_changed(actor, answer);
 }
 
+static void on_renamed(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE && actor->ino < SLOTS)
+		links_of(actor)->seen[actor->ino] = 0;
+	on_named(actor, answer);
+}
+
+static void on_removed(struct actor *actor, const struct answer *answer)
+{
+	if (answer->kind == ANSWER_DONE)
+		links_of(actor)->seen[actor->value] = 0;
+	on_changed(actor, answer);
+}
+
 static void on_made(struct actor *actor, const struct answer *answer)
 {
 	if (answer->kind == ANSWER_DONE && answer->error == 0)
@@ -183,8 +207,9 @@ static void unlink_slot(struct actor *actor, uint64_t slot)
 		.kind = OP_UNLINK, .remove = {.parent = place_of(actor, slot), .name = name_of(slot)}};
 
 	links_of(actor)->victim = links_of(actor)->seen[slot];
+	actor->value = slot;
 	ask_both(actor, UNLINK, slot, 0);
-	actor_call(actor, &op, NULL, on_changed);
+	actor_call(actor, &op, NULL, on_removed);
 }
 
 static void link_file(struct actor *actor, uint64_t file, uint64_t slot)
@@ -198,24 +223,30 @@ static void link_file(struct actor *actor, uint64_t file, uint64_t slot)
 	actor_call(actor, &op, NULL, on_named);
 }
 
-static void rename_slot(struct actor *actor, uint64_t from, uint64_t to)
+static uint32_t draw_flags(const struct actor *actor)
 {
 	static const uint32_t flags[] = {0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+
+	return flags[work_random(actor->work, sizeof flags / sizeof *flags)];
+}
+
+static void rename_slot(struct actor *actor, uint64_t from, uint64_t to, uint32_t flags)
+{
 	struct links *links = links_of(actor);
-	uint32_t chosen = flags[work_random(actor->work, sizeof flags / sizeof *flags)];
 	const struct op op = {.kind = OP_RENAME,
 		.rename = {.parent = place_of(actor, from),
 			.name = name_of(from),
 			.new_parent = place_of(actor, to),
 			.new_name = name_of(to),
-			.flags = chosen}};
+			.flags = flags}};
 
 	links->from = from;
 	links->to = to;
 	actor->value = links->seen[from];
+	actor->ino = flags == RENAME_EXCHANGE ? SLOTS : from;
 	actor->mask = to;
-	ask_both(actor, RENAME, from | (uint64_t)chosen << 8, to);
-	actor_call(actor, &op, NULL, on_named);
+	ask_both(actor, RENAME, from | (uint64_t)flags << 8, to);
+	actor_call(actor, &op, NULL, on_renamed);
 }
 
 /* A rename of the name that is being renamed, over another name of the file that loses one: so two operations want the
@@ -256,7 +287,7 @@ static void begin_on_file(struct actor *actor, uint64_t file, uint64_t slot)
 	actor_look_at(actor, links_of(actor)->files[file], on_looked_at);
 }
 
-static void begin(struct actor *actor)
+static void begin_any(struct actor *actor)
 {
 	uint64_t slot = work_random(actor->work, SLOTS);
 	uint64_t other = (slot + 1 + work_random(actor->work, SLOTS - 1)) % SLOTS;
@@ -269,11 +300,128 @@ static void begin(struct actor *actor)
 	else if (choice < 5)
 		unlink_slot(actor, slot);
 	else if (choice < 8)
-		rename_slot(actor, slot, other);
+		rename_slot(actor, slot, other, draw_flags(actor));
 	else if (choice < 13 && file > 0)
 		begin_on_file(actor, file, slot);
 	else
 		look_up(actor, slot);
+}
+
+/* ---- Contested ---- */
+
+/* A slot of the places where no file is born: with a name, or without one, as was seen last. */
+static uint64_t draw_slot(const struct actor *actor, bool has_name)
+{
+	const struct links *links = links_of(actor);
+	uint64_t slot = NAMES;
+
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		slot = NAMES + work_random(actor->work, SLOTS - NAMES);
+		if ((links->seen[slot] > 0) == has_name)
+			break;
+	}
+	return slot;
+}
+
+/* What is being renamed is linked to where it goes: so the rename finds at its end that it has nothing to do. Or the file
+ * that may have lost its last name is linked, and looked at. */
+static void begin_on_rival(struct actor *actor, uint64_t choice)
+{
+	const struct links *links = links_of(actor);
+	uint64_t file = choice < 14 ? links->seen[links->from] : links->victim;
+	uint64_t slot = choice < 14 ? links->to : draw_slot(actor, false);
+
+	if (links->files[file] == 0)
+		file = draw_file(actor);
+	if (file == 0) {
+		look_up(actor, slot);
+	} else if (choice < 16) {
+		link_file(actor, file, slot);
+	} else {
+		ask(actor, STAT, file, 0);
+		actor_look_at(actor, links->files[file], on_looked_at);
+	}
+}
+
+/* The other name of the file that has this one, if it has these two, as was seen last; 0: it has not. */
+static uint64_t find_twin(const struct actor *actor, uint64_t slot)
+{
+	const struct links *links = links_of(actor);
+	uint64_t twin = 0, count = 0;
+
+	for (uint64_t other = 0; other < SLOTS && links->seen[slot] > 0; other++) {
+		if (other == slot || links->seen[other] != links->seen[slot])
+			continue;
+		twin = other;
+		count++;
+	}
+	return count == 1 && twin >= NAMES ? twin : 0;
+}
+
+/* Two at once, of which only one may take the file's last name but one: the next actor renames the same name over the
+ * twin. */
+static void begin_duel(struct actor *actor, uint64_t from)
+{
+	uint64_t to = draw_slot(actor, true), twin;
+
+	for (uint32_t i = 0; i < SLOTS && (to == from || find_twin(actor, to) == 0); i++)
+		to = NAMES + (to - NAMES + 1) % (SLOTS - NAMES);
+	twin = find_twin(actor, to);
+	if (twin != from)
+		links_of(actor)->twin = twin;
+	rename_slot(actor, from, to, 0);
+}
+
+/* Mostly the name that a file was born with, if it has others. */
+static void begin_removal(struct actor *actor, uint64_t slot)
+{
+	const struct links *links = links_of(actor);
+	uint64_t born = work_random(actor->work, NAMES);
+
+	for (uint64_t other = NAMES; other < SLOTS; other++)
+		if (links->seen[born] > 0 && links->seen[other] == links->seen[born])
+			slot = born;
+	unlink_slot(actor, slot);
+}
+
+static void end_duel(struct actor *actor)
+{
+	uint64_t twin = links_of(actor)->twin;
+
+	links_of(actor)->twin = 0;
+	rename_slot(actor, links_of(actor)->from, twin, 0);
+}
+
+static void begin_contested(struct actor *actor)
+{
+	uint64_t slot = draw_slot(actor, true), other = draw_slot(actor, work_random(actor->work, 2) == 0);
+	uint64_t choice = work_random(actor->work, 20);
+
+	if (links_of(actor)->twin > 0) {
+		end_duel(actor);
+	} else if (choice < 2 && links_of(actor)->made < FILES_MAX) {
+		make(actor, work_random(actor->work, NAMES));
+	} else if (choice < 4) {
+		begin_removal(actor, slot);
+	} else if (choice < 5) {
+		rename_slot(actor, slot, other, draw_flags(actor));
+	} else if (choice < 11) {
+		begin_duel(actor, slot);
+	} else if (choice < 19) {
+		begin_on_rival(actor, choice);
+	} else {
+		look_up(actor, slot);
+	}
+}
+
+static void begin(struct actor *actor)
+{
+	if (!links_of(actor)->is_contested) {
+		begin_any(actor);
+		return;
+	}
+	actor->rest = REST;
+	begin_contested(actor);
 }
 
 /* ---- The work ---- */

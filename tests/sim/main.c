@@ -96,8 +96,10 @@ static void print_totals(const struct run_totals *totals)
 		totals->splits, totals->runs > 0 ? (double)totals->regions / (double)totals->runs : 0,
 		(double)totals->longest / 1e9);
 	printf("%" PRIu64 " operations answered, %" PRIu64 " refused, %" PRIu64 " open; %" PRIu64
-	       " states of replicas compared, %" PRIu64 " histories too hard to judge\n",
-		totals->done, totals->never, totals->open, totals->compared, totals->undecided);
+	       " states of replicas compared, %" PRIu64 " old intents told, %" PRIu64
+	       " histories too hard to judge\n",
+		totals->done, totals->never, totals->open, totals->compared, totals->told, totals->undecided);
+	printf("an intent stays for at most %.1f s\n", (double)totals->intent_age / 1e9);
 	printf("faults:");
 	for (uint32_t i = 0; i < FAULT_COUNT; i++)
 		printf("%s %" PRIu64 " %s", i > 0 ? "," : "", totals->fired[i], name_of_fault(i));

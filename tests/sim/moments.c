@@ -14,6 +14,8 @@ static uint64_t count(const struct store *store, enum moment_kind kind)
 		return 0;
 	transactions = server_transactions(store->server);
 	switch (kind) {
+	case MOMENT_SPLIT:
+		return store->splits_asked;
 	case MOMENT_ATTEMPT:
 		return transactions->number;
 	case MOMENT_RESOLUTION:
@@ -23,9 +25,9 @@ static uint64_t count(const struct store *store, enum moment_kind kind)
 	}
 }
 
-void moment_init(struct moment *moment)
+void moment_init(struct moment *moment, bool is_of_split)
 {
-	*moment = (struct moment){.store = STORES};
+	*moment = (struct moment){.store = STORES, .is_of_split = is_of_split};
 }
 
 bool moment_look(struct moment *moment, const struct store *stores)
@@ -45,21 +47,29 @@ bool moment_look(struct moment *moment, const struct store *stores)
 	return false;
 }
 
-/* Has any store begun an attempt? Otherwise none may come. */
-static bool may_come(const struct store *stores)
+bool moment_is_split(const struct moment *moment)
 {
-	uint64_t attempts = 0;
+	return moment->store < STORES && moment->kind == MOMENT_SPLIT;
+}
 
-	for (uint32_t i = 0; i < STORES; i++)
-		attempts += count(&stores[i], MOMENT_ATTEMPT);
-	return attempts > 0;
+/* Has any store been told to split a region, or begun an attempt? Otherwise none may come. */
+static bool may_come(const struct moment *moment, const struct store *stores)
+{
+	uint64_t steps = 0;
+
+	for (uint32_t i = 0; i < STORES; i++) {
+		steps += count(&stores[i], MOMENT_ATTEMPT);
+		if (!moment->is_of_split)
+			steps += count(&stores[i], MOMENT_SPLIT);
+	}
+	return steps > 0;
 }
 
 static void await(struct moment *moment, const struct store *stores, struct sim_world *world)
 {
-	moment_init(moment);
+	moment_init(moment, moment->is_of_split);
 	moment->state = MOMENT_IS_AWAITED;
-	moment->kind = (enum moment_kind)sim_random(world, MOMENT_KINDS);
+	moment->kind = (enum moment_kind)sim_random(world, moment->is_of_split ? MOMENT_SPLIT : MOMENT_KINDS);
 	for (uint32_t i = 0; i < STORES; i++)
 		moment->seen[i] = count(&stores[i], moment->kind);
 }
@@ -75,11 +85,13 @@ bool moment_is_due(struct moment *moment, struct store *stores, uint64_t *next)
 	}
 	if (*next > now)
 		return false;
-	if (moment->state == MOMENT_IS_OUT && may_come(stores) && sim_random(world, 2) == 0) {
+	if (moment->state == MOMENT_IS_OUT && may_come(moment, stores) && sim_random(world, 2) == 0) {
 		await(moment, stores, world);
 		*next = now + PATIENCE;
 		return false;
 	}
+	if (moment->state != MOMENT_IS_OVER)
+		moment->store = STORES;
 	moment->state = MOMENT_IS_OUT;
 	return true;
 }

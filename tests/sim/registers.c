@@ -1,6 +1,7 @@
 /*
  * Registers: files of one size, which are overwritten and read as a whole. Each write has a value of its own, so that a read
- * tells which write it saw; a mixture of two writes is torn.
+ * tells which write it saw; a mixture of two writes is torn. Each is in a directory of its own, so that any split may move
+ * one of them.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ enum { READ, WRITE };
 struct registers {
 	struct work work;
 	struct {
-		uint64_t ino;
+		uint64_t ino, directory;
 		uint32_t size; /* bytes */
 		struct history history;
 	} files[REGISTERS];
@@ -106,13 +107,16 @@ static void read_value(struct actor *actor, uint32_t number)
 static bool prepare(struct actor *actor, uint32_t step)
 {
 	struct registers *registers = (struct registers *)actor->work;
-	uint32_t number = (step - 1) / 2;
+	uint32_t number = (step - 1) / 3;
 
 	if (step == 0)
 		work_make_directory(actor);
-	else if (number < REGISTERS && step % 2 == 1)
-		work_make(actor, actor->work->directory, work_name(actor, 'r', number), S_IFREG | 0644,
-			&registers->files[number].ino);
+	else if (number < REGISTERS && step % 3 == 1)
+		work_make(actor, actor->work->directory, work_name(actor, 'd', number), S_IFDIR | 0755,
+			&registers->files[number].directory);
+	else if (number < REGISTERS && step % 3 == 2)
+		work_make(actor, registers->files[number].directory, work_name(actor, 'r', number),
+			S_IFREG | 0644, &registers->files[number].ino);
 	else if (number < REGISTERS)
 		write_value(actor, number);
 	return step == 0 || number < REGISTERS;

@@ -6,6 +6,7 @@
 
 #include "proto/check.h"
 #include "tests/sim/audit.h"
+#include "tests/sim/oldest.h"
 #include "tests/sim/splits.h"
 #include "tests/sim/violation.h"
 #include "tests/sim/watch.h"
@@ -27,6 +28,7 @@ struct run {
 	struct faults faults;
 	struct splits splits;
 	struct watch watch;
+	struct oldest oldest;
 	uint32_t actor_count; /* of each mount */
 	uint64_t rest; /* of actors */
 	uint32_t numbers; /* actors so far */
@@ -58,8 +60,10 @@ static bool run_until(struct run *run, uint64_t duration, bool (*until)(void *ar
 		cluster_run(cluster, next - now, until, run);
 		run->stage.may_be_full = run->faults.has_full_disk;
 		watch_leaders(&run->watch);
-		if (run->watch.looks % COMPARE_EVERY == 0)
-			watch_rows(&run->watch);
+		if (run->watch.looks % COMPARE_EVERY > 0)
+			continue;
+		watch_rows(&run->watch);
+		oldest_look(&run->oldest);
 	}
 	return until(run);
 }
@@ -187,7 +191,9 @@ static void play(struct run *run)
 	faults_begin(&run->faults);
 	for (uint32_t i = 0; i < MOUNTS; i++)
 		start_actors(run, &run->cluster.mounts[i]);
+	run->watch.need_leaders = run->stage.is_calm;
 	run_until(run, SAFETY_TIME_MOST, run->work_count > 0 ? are_idle : never);
+	run->watch.need_leaders = false;
 	run->stage.budget = 0;
 }
 
@@ -277,6 +283,9 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 	totals->open += run->stage.open;
 	totals->undecided += run->stage.undecided;
 	totals->compared += run->watch.compared;
+	totals->told += run->oldest.told;
+	if (run->oldest.age_max > totals->intent_age)
+		totals->intent_age = run->oldest.age_max;
 	totals->terms += run->watch.term_count;
 	totals->regions += run->watch.region_count;
 	totals->splits += run->splits.done;
@@ -319,6 +328,7 @@ static void init(struct run *run, const struct run_options *options)
 	run->stage.is_calm = run->faults.chosen == 0;
 	splits_init(&run->splits, cluster, !options->has_one_region);
 	watch_init(&run->watch, cluster);
+	oldest_init(&run->oldest, cluster);
 }
 
 void run_seed(const struct run_options *options, struct run_totals *totals)

@@ -34,6 +34,8 @@ struct run_totals {
 	uint64_t splits; /* carried out */
 	uint64_t longest; /* ns of an operation, of runs without faults */
 	uint64_t compared; /* states of two replicas */
+	uint64_t intent_age; /* ns for which a leader has had an intent, at most */
+	uint64_t told; /* looks at a store that told of an old intent, as it had to */
 	uint64_t trace; /* of the last run */
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fs/cluster/coordinator.h"
 #include "fs/schema/keys.h"
 #include "fs/schema/records.h"
 #include "fs/schema/split_key.h"
@@ -13,6 +14,8 @@
 
 #define FIRST_MAX 12u
 #define LED_TRIES 8u
+#define FIRST_ID  (UINT64_C(1) << 32) /* of the regions that the coordinator does not number */
+#define LOAD_MAX  4u /* percent of a core, of a region that is too busy */
 
 static uint64_t draw(struct splits *splits, uint64_t below)
 {
@@ -27,6 +30,9 @@ void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowe
 	splits->every = (50 * SIM_MS) << draw(splits, 7);
 	splits->first = draw(splits, 3) > 0 ? 1 + (uint32_t)draw(splits, FIRST_MAX) : 0;
 	splits->next = 0;
+	splits->is_by_load = draw(splits, 2) == 0;
+	for (uint32_t i = 0; i < STORES && splits->is_by_load; i++)
+		cluster->stores[i].config.server.region_split_load = 1 + (uint32_t)draw(splits, LOAD_MAX);
 }
 
 /* ---- Where ---- */
@@ -95,61 +101,116 @@ static uint64_t draw_unsettled(struct splits *splits, struct kv_engine *kv, uint
 	return dirid;
 }
 
-/* At a moment: one that has something to be resolved, if a few tries find it. */
+enum split_place { AT_UNSETTLED, AT_DIRECTORY, ANYWHERE };
+
+/* FS_DIRID_END, or one at which the region may not be split: there is none. */
+static uint64_t draw_dirid(
+	struct splits *splits, const struct store *store, const struct region *range, enum split_place place)
+{
+	uint64_t first, end, dirid = FS_DIRID_END;
+
+	if (place != ANYWHERE)
+		dirid = draw_unsettled(splits, store->kv_engine, range->id);
+	if (dirid == FS_DIRID_END && place == AT_DIRECTORY)
+		dirid = draw_directory(splits, store->kv_engine, range);
+	if (place != ANYWHERE)
+		return dirid;
+	fs_dirids_within(buf_slice(range->start), buf_slice(range->end), &first, &end);
+	return first < end ? first + draw(splits, end - first) : FS_DIRID_END;
+}
+
+/* Mostly of a store that is slow: it applies the split after the others. */
 static bool draw_led(struct splits *splits, struct cluster_led *led)
 {
-	bool is_at_moment = splits->cluster->split_moment.store < STORES;
+	uint32_t slow = cluster_slow_store(splits->cluster);
 
 	for (uint32_t i = 0; i < LED_TRIES; i++) {
 		if (!cluster_draw_led(splits->cluster, led))
 			return false;
-		if (!is_at_moment || draw_unsettled(splits, splits->cluster->stores[led->store].kv_engine,
-					     led->region) < FS_DIRID_END)
+		if (slow == STORES || led->store == slow)
 			break;
 	}
 	return true;
 }
 
-static uint64_t draw_dirid(struct splits *splits, const struct store *store, const struct region *range)
+/* False: the region that was drawn has no such place. */
+static bool draw_place(
+	struct splits *splits, enum split_place place, struct cluster_led *led, struct fs_key *key)
 {
-	uint64_t first, end, dirid = draw_unsettled(splits, store->kv_engine, range->id);
+	struct region range = {0};
+	const struct store *store;
+	uint64_t dirid;
+	bool is_found;
 
-	if (dirid < FS_DIRID_END)
-		return dirid;
-	if (draw(splits, 3) > 0)
-		dirid = draw_directory(splits, store->kv_engine, range);
-	if (dirid < FS_DIRID_END)
-		return dirid;
-	fs_dirids_within(buf_slice(range->start), buf_slice(range->end), &first, &end);
-	return first < end ? first + draw(splits, end - first) : 0;
+	if (!draw_led(splits, led))
+		return false;
+	store = &splits->cluster->stores[led->store];
+	if (raftkv_region_range(store_raftkv(store), led->region, &range) < 0)
+		return false;
+	dirid = draw_dirid(splits, store, &range, place);
+	is_found = dirid > 0 && dirid < FS_DIRID_END;
+	if (is_found)
+		*key = fs_split_key_of_dirid(dirid);
+	is_found = is_found &&
+		   fs_split_is_wide_enough(buf_slice(range.start), buf_slice(range.end), fs_key_slice(key));
+	region_close(&range);
+	return is_found;
+}
+
+/* What is split is mostly a region with directories: then operations are across regions. */
+static bool find_place(struct splits *splits, struct cluster_led *led, struct fs_key *key)
+{
+	enum split_place place = draw(splits, 4) > 0 ? AT_DIRECTORY : ANYWHERE;
+
+	if (splits->cluster->split_moment.store < STORES)
+		place = AT_UNSETTLED;
+	for (; place <= ANYWHERE; place++)
+		for (uint32_t i = 0; i < LED_TRIES; i++)
+			if (draw_place(splits, place, led, key))
+				return true;
+	return false;
 }
 
 /* ---- Asking ---- */
 
 struct asked {
-	struct raftkv_split split;
 	struct splits *splits;
+	struct raftkv_split split; /* of the leader */
+	struct coordinator *coordinator; /* or of this one: */
+	struct env_mail mail;
+	struct admin_request request;
 };
 
-static void on_split(struct raftkv_split *split, int status)
+static struct asked *asked_new(struct splits *splits)
 {
-	struct asked *asked = container_of(split, struct asked, split);
-
-	note(asked->splits->cluster, "split of region %" PRIu64 " into %" PRIu64 ": %s", split->region,
-		split->new_region, status_name(status));
-	asked->splits->done += status == 0;
-	free(asked);
-}
-
-static void ask(struct splits *splits, const struct cluster_led *led, struct slice key)
-{
-	const struct store *store = &splits->cluster->stores[led->store];
 	struct asked *asked = calloc(1, sizeof *asked);
 
 	check(asked);
 	asked->splits = splits;
+	splits->asked++;
+	return asked;
+}
+
+static void finish(struct asked *asked, uint64_t region, uint64_t new_region, int status)
+{
+	note(asked->splits->cluster, "split of region %" PRIu64 " into %" PRIu64 ": %s", region, new_region,
+		status_name(status));
+	asked->splits->done += status == 0;
+	free(asked);
+}
+
+static void on_split(struct raftkv_split *split, int status)
+{
+	finish(container_of(split, struct asked, split), split->region, split->new_region, status);
+}
+
+static void ask_leader(struct splits *splits, const struct cluster_led *led, struct slice key)
+{
+	const struct store *store = &splits->cluster->stores[led->store];
+	struct asked *asked = asked_new(splits);
+
 	asked->split = (struct raftkv_split){.region = led->region,
-		.new_region = region_id_drawn(++splits->asked),
+		.new_region = region_id_drawn(FIRST_ID + splits->asked),
 		.key = buf_copy(key.data, key.size),
 		.loop = store->loops[0],
 		.done = on_split};
@@ -158,26 +219,54 @@ static void ask(struct splits *splits, const struct cluster_led *led, struct sli
 	buf_unref(asked->split.key);
 }
 
+static void on_admin(struct admin_request *request, const struct status *status)
+{
+	finish(container_of(request, struct asked, request), request->region, request->new_region,
+		status->code);
+}
+
+static void take_admin(struct env_mail *mail)
+{
+	struct asked *asked = container_of(mail, struct asked, mail);
+
+	coordinator_take_admin(asked->coordinator, &asked->request);
+}
+
+static void ask_coordinator(struct splits *splits, const struct fs_key *key)
+{
+	uint32_t number = cluster_leader(splits->cluster);
+	const struct store *store = &splits->cluster->stores[number];
+	struct asked *asked;
+
+	if (number == STORES)
+		return;
+	asked = asked_new(splits);
+	asked->coordinator = server_coordinator(store->server);
+	asked->request = (struct admin_request){.kind = ADMIN_SPLIT, .key = *key, .done = on_admin};
+	env_post(store->loops[0], &asked->mail, take_admin);
+}
+
 void splits_ask(struct splits *splits)
 {
-	struct region range = {0};
-	const struct store *store;
 	struct cluster_led led;
-	uint64_t dirid;
+	struct fs_key key;
 
-	if (!draw_led(splits, &led))
+	if (!find_place(splits, &led, &key))
 		return;
-	store = &splits->cluster->stores[led.store];
-	if (raftkv_region_range(store_raftkv(store), led.region, &range) < 0)
-		return;
-	dirid = draw_dirid(splits, store, &range);
-	if (dirid > 0) {
-		struct fs_key key = fs_split_key_of_dirid(dirid);
+	splits->cluster->stores[led.store].splits_asked++;
+	if (splits->cluster->split_moment.store < STORES || draw(splits, 2) == 0)
+		ask_leader(splits, &led, fs_key_slice(&key));
+	else
+		ask_coordinator(splits, &key);
+}
 
-		if (fs_split_is_wide_enough(buf_slice(range.start), buf_slice(range.end), fs_key_slice(&key)))
-			ask(splits, &led, fs_key_slice(&key));
-	}
-	region_close(&range);
+/* Half of a core is taken all the time, which is far more than the requests are reckoned to take: so the machines pass for
+ * slow, and the few requests of a run for a load. */
+static void pass_for_slow(struct splits *splits, uint64_t now)
+{
+	for (uint32_t i = 0; i < STORES && splits->is_by_load; i++)
+		sim_node_take_cpu(splits->cluster->nodes[i], (now - splits->slow_until) / 2);
+	splits->slow_until = now;
 }
 
 uint64_t splits_step(struct splits *splits)
@@ -185,6 +274,7 @@ uint64_t splits_step(struct splits *splits)
 	struct cluster *cluster = splits->cluster;
 	uint64_t now = sim_time(cluster->world);
 
+	pass_for_slow(splits, now);
 	if (!moment_is_due(&cluster->split_moment, cluster->stores, &splits->next))
 		return splits->next;
 	splits_ask(splits);

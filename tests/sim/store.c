@@ -94,8 +94,7 @@ static void init_config(struct store *store)
 	options->log_size_max = (4u << 10) << sim_random(store->world, 13);
 	options->lease_is_off = sim_random(store->world, 8) == 0;
 	options->idle_ms = options->flush_age_ms % 2 == 0 ? 200 : 0;
-	/* splits.h numbers the new regions by itself: the coordinator would draw the same numbers. */
-	store->config.server.region_split_load = 0;
+	store->config.server.region_split_load = 0; /* splits.h */
 }
 
 static struct sim_kv_options kv_options(struct store *store, uint64_t seed)

@@ -47,6 +47,7 @@ struct store {
 	bool is_false; /* the disk that it has is not its own, which is aside */
 	bool is_rarely_flushed;
 	unsigned kv_miss_percent;
+	uint64_t splits_asked; /* that it was told to carry out */
 
 	/* Of the process that runs. */
 	enum store_phase state;

@@ -12,7 +12,8 @@
 #include "store/rows/region_states.h"
 #include "tests/sim/violation.h"
 
-#define REGIONS_MAX 256u /* of a store */
+#define REGIONS_MAX  256u /* of a store */
+#define LEADERS_MOST (SIM_S - 100 * (uint64_t)SIM_MS) /* without a leader: less than an election takes */
 
 /* A region and a number: an index or a term. */
 struct watch_key {
@@ -23,6 +24,12 @@ struct watch_key {
 struct watch_leader {
 	struct watch_key key; /* the term */
 	uint32_t store;
+	UT_hash_handle hh;
+};
+
+struct watch_region {
+	uint64_t id; /* the key */
+	uint64_t led; /* world time at which it was led last, or seen first */
 	UT_hash_handle hh;
 };
 
@@ -46,6 +53,32 @@ struct watch_look {
 	const struct store *store;
 };
 
+static void take_led(struct watch *watch, uint64_t id, bool is_led)
+{
+	uint64_t now = sim_time(watch->cluster->world);
+	struct watch_region *region;
+
+	HASH_FIND(hh, watch->regions, &id, sizeof id, region);
+	if (!region) {
+		region = calloc(1, sizeof *region);
+		check(region);
+		*region = (struct watch_region){.id = id, .led = now};
+		HASH_ADD(hh, watch->regions, id, sizeof region->id, region);
+	}
+	if (is_led)
+		region->led = now;
+}
+
+static void judge_led(const struct watch *watch)
+{
+	uint64_t now = sim_time(watch->cluster->world);
+
+	for (const struct watch_region *region = watch->regions; region; region = region->hh.next)
+		if (now - region->led > LEADERS_MOST)
+			violation("region %" PRIu64 " has had no leader for %.1f s, and nothing has failed",
+				region->id, (double)(now - region->led) / SIM_S);
+}
+
 static void take_leader(void *argument, const struct region *region, uint64_t term)
 {
 	const struct watch_look *look = argument;
@@ -53,6 +86,8 @@ static void take_leader(void *argument, const struct region *region, uint64_t te
 	struct watch_key key = {.region = region->id, .number = term};
 	struct watch_leader *leader;
 
+	if (watch->need_leaders)
+		take_led(watch, region->id, term > 0);
 	if (term == 0)
 		return;
 	HASH_FIND(hh, watch->leaders, &key, sizeof key, leader);
@@ -77,6 +112,8 @@ void watch_leaders(struct watch *watch)
 		if (store_is_well(look.store))
 			raftkv_each_region(store_raftkv(look.store), take_leader, &look);
 	}
+	if (watch->need_leaders)
+		judge_led(watch);
 }
 
 /* ---- Rows ---- */
