@@ -11,8 +11,8 @@
 #include "mount-helpers/command.h"
 #include "mount-helpers/command_admin.h"
 #include "mount-helpers/progress.h"
-#include "proto/compare.h"
 #include "mount-helpers/tree_regions.h"
+#include "proto/compare.h"
 
 #define LOOK_US	       300000 /* between two looks at the overview */
 #define PROGRESS_LABEL "scattering"
