@@ -344,6 +344,9 @@ int raw_node_tick(struct raw_node *node);
 int raw_node_tick_to(struct raw_node *node, uint64_t now);
 uint64_t raw_node_deadline(const struct raw_node *node);
 
+/* Whether an election timeout has not passed, by ticks, since its leader was last heard of: it votes for nobody else. */
+bool raw_node_is_in_lease(const struct raw_node *node);
+
 /* Hibernation. No timer runs (the deadline is RAFT_NEVER) until the next message, request or raw_node_wake. A leader
  * hibernates only when raw_node_can_hibernate: its log is committed and applied, every member has matched it and is
  * active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other

@@ -188,6 +188,11 @@ uint64_t raw_node_deadline(const struct raw_node *node)
 	return raft_deadline(&node->raft);
 }
 
+bool raw_node_is_in_lease(const struct raw_node *node)
+{
+	return raft_is_in_lease(&node->raft);
+}
+
 static bool is_idle(const struct raw_node *node)
 {
 	const struct raft *raft = &node->raft;

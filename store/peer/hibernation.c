@@ -13,8 +13,10 @@ static uint64_t hibernation_now(const struct peer *peer)
 	return env_now(peer_engines(peer)->env);
 }
 
-static void count(struct peer *peer, bool is_asleep)
+static void count(struct peer *peer)
 {
+	bool is_asleep = peer_is_here(peer) && hibernation_is_on(peer) && !campaign_is_awaited(peer);
+
 	if (peer->hibernation.is_counted == is_asleep)
 		return;
 	peer->hibernation.is_counted = is_asleep;
@@ -97,7 +99,7 @@ static void sleep_since(struct peer *peer, uint64_t version)
 	peer->hibernation.since = version;
 	raw_node_hibernate(peer->raft_group);
 	PLANT("hibernate:lease_kept", peer->lease.bound = UINT64_MAX; peer_publish(peer));
-	count(peer, hibernation_is_on(peer));
+	count(peer);
 }
 
 /* ---- Words ------------------------------------------------------------------------------------------------------ */
@@ -121,6 +123,11 @@ static void say_to_all(struct peer *peer, enum peer_word word, uint64_t round)
 			say(peer, &peer->region.peers[i], word, round);
 }
 
+void hibernation_call(struct peer *peer)
+{
+	say_to_all(peer, PEER_WORD_WAKE, 0);
+}
+
 /* ---- Waking ----------------------------------------------------------------------------------------------------- */
 
 static void end_round(struct peer *peer)
@@ -129,14 +136,14 @@ static void end_round(struct peer *peer)
 	peer->hibernation.round = 0;
 }
 
-/* It is awake, and was asleep. */
-static void on_woken(struct peer *peer, bool is_by_leader)
+/* It is awake, and was asleep. `is_known`: other members know that the group is to wake. */
+static void on_woken(struct peer *peer, bool is_known)
 {
 	end_round(peer);
-	count(peer, false);
+	count(peer);
 	peer->leader_heard = peer->hibernation.active;
-	if (peer->role != RAFT_LEADER && !is_by_leader)
-		say_to_all(peer, PEER_WORD_WAKE, 0);
+	if (peer->role != RAFT_LEADER && !is_known)
+		hibernation_call(peer);
 	shard_mark(peer->shard, peer);
 }
 
@@ -151,10 +158,12 @@ static void wake(struct peer *peer)
 void hibernation_wake(struct peer *peer)
 {
 	PLANT("hibernate:request_unheard", return );
-	if (hibernation_is_on(peer))
+	if (hibernation_is_on(peer) && !campaign_is_awaited(peer)) {
 		wake(peer);
-	else
-		end_round(peer);
+		return;
+	}
+	end_round(peer);
+	campaign_on_asked(peer, false);
 }
 
 /* Whether Raft follows the sender of the message. */
@@ -166,12 +175,22 @@ static bool is_of_own_leader(const struct peer *peer, const struct raft_message 
 	return raft.soft_state.leader == message->from && raft.hard_state.term == message->term;
 }
 
+/* Raft has woken because of the message. A candidate has asked all members itself. */
+static void on_roused(struct peer *peer, const struct raft_message *message)
+{
+	bool is_known = campaign_is_awaited(peer) || is_of_own_leader(peer, message) ||
+			message->type == RAFT_MSG_VOTE || message->type == RAFT_MSG_PRE_VOTE;
+
+	campaign_end(peer);
+	on_woken(peer, is_known);
+}
+
 void hibernation_on_stepped(struct peer *peer, bool was_asleep, const struct raft_message *message)
 {
 	if (peer->role == RAFT_LEADER)
 		peer->hibernation.heard |= bit_of(peer, message->from);
 	if (was_asleep && !hibernation_is_on(peer))
-		on_woken(peer, is_of_own_leader(peer, message));
+		on_roused(peer, message);
 	else if (!was_asleep && message->type == RAFT_MSG_READ_INDEX)
 		end_round(peer);
 }
@@ -182,11 +201,24 @@ void hibernation_on_sent(struct peer *peer)
 	peer->hibernation.heard = 0;
 }
 
+/* Whether those stores of members are steady that matter to it. */
+static bool may_sleep_on(const struct peer *peer)
+{
+	uint64_t since = peer->hibernation.since;
+
+	if (peer->role == RAFT_LEADER)
+		return are_steady(peer, since);
+	return liveness_is_steady(&peer_store(peer)->liveness, peer_leader_store(peer), since);
+}
+
 bool hibernation_look(struct peer *peer)
 {
-	if (!peer_is_here(peer) || !hibernation_is_on(peer) || are_steady(peer, peer->hibernation.since))
+	if (!peer_is_here(peer) || !hibernation_is_on(peer) || campaign_is_awaited(peer) ||
+		may_sleep_on(peer))
 		return false;
-	wake(peer);
+	if (peer->role == RAFT_LEADER || !campaign_on_lost(peer))
+		wake(peer);
+	count(peer);
 	return true;
 }
 
@@ -240,10 +272,12 @@ static void on_asleep(
 /* The sender is awake: if it had answered, that does not count. */
 static void on_wake(struct peer *peer)
 {
-	if (hibernation_is_on(peer))
+	if (hibernation_is_on(peer) && !campaign_is_awaited(peer)) {
 		wake(peer);
-	else
-		peer->hibernation.round = 0;
+		return;
+	}
+	peer->hibernation.round = 0;
+	campaign_on_asked(peer, true);
 }
 
 void hibernation_hear(
@@ -266,16 +300,18 @@ void hibernation_hear(
 
 /* ---- The leader ------------------------------------------------------------------------------------------------- */
 
-/* An entry is work, whoever asked for it. */
+/* An entry is work, whoever asked for it, but not the empty one with which a term begins: a region that was elected a
+ * leader, and had no work before, sleeps again at once. */
 static void note_entries(struct peer *peer)
 {
+	struct hibernation *hibernation = &peer->hibernation;
 	struct raft_status raft;
 
 	raw_node_status(peer->raft_group, &raft);
-	if (raft.last_index == peer->hibernation.index)
-		return;
-	peer->hibernation.index = raft.last_index;
-	end_round(peer);
+	if (raft.hard_state.term == hibernation->term && raft.last_index != hibernation->index)
+		end_round(peer);
+	hibernation->term = raft.hard_state.term;
+	hibernation->index = raft.last_index;
 }
 
 static void begin_round(struct peer *peer, uint64_t now)
@@ -309,7 +345,7 @@ void hibernation_go_on(struct peer *peer)
 {
 	if (peer_is_alone(peer) && raw_node_can_hibernate(peer->raft_group))
 		raw_node_hibernate(peer->raft_group);
-	count(peer, hibernation_is_on(peer));
+	count(peer);
 	if (peer->role != RAFT_LEADER || hibernation_is_on(peer) || peer_is_alone(peer) || !is_allowed(peer))
 		return;
 	note_entries(peer);
@@ -321,5 +357,5 @@ void hibernation_go_on(struct peer *peer)
 
 void hibernation_end(struct peer *peer)
 {
-	count(peer, false);
+	count(peer);
 }

@@ -12,9 +12,9 @@
  *     last message, so that none is under way.
  *  3. A follower sleeps only at its leader's word, in that leader's term. So while it sleeps, its group has no leader of a
  *     later term that sleeps: that one would have had its answer.
- *  4. A replica sleeps only while the stores of all members are alive, and remain in the incarnation in which they were
- *     when it fell asleep (liveness.h). Otherwise it wakes. So a follower notices the loss of its leader, and a member
- *     that comes back finds a leader that is awake.
+ *  4. A follower sleeps only while the store of its leader, and a leader only while the stores of all members are alive,
+ *     and remain in the incarnation in which they were when it fell asleep (liveness.h). Then the leader wakes, so that a
+ *     member that comes back finds it awake; the follower waits for its turn to campaign (campaign.h).
  *  5. A replica that is asked anything, or gets a message, wakes. A follower that was not woken by its leader tells all
  *     others to wake. The leader answers by its heartbeats. If it is dead, an election follows within the usual time,
  *     because a replica that wakes counts its election timeout from then.
@@ -38,7 +38,7 @@ struct hibernation {
 	uint64_t spoken; /* env_now: when the leader last said PEER_WORD_SLEEP */
 	uint64_t last_round;
 	uint64_t round; /* in which answers count; 0: none */
-	uint64_t index; /* the end of the log, at the last look */
+	uint64_t term, index; /* the leader's term and the end of its log, at the last look */
 	/* Members, bit n for the region's n-th peer: */
 	uint64_t heard; /* that have said something since the leader's last message */
 	uint64_t asleep; /* that have answered in this round */
@@ -48,6 +48,8 @@ struct hibernation {
 
 /* Whether the replica, which is here, sleeps. */
 bool hibernation_is_on(const struct peer *peer);
+/* Tells all other members to wake. */
+void hibernation_call(struct peer *peer);
 /* The replica is asked for something: it wakes, and its group with it. The region is not idle. */
 void hibernation_wake(struct peer *peer);
 /* A word has come, and was admitted. */

@@ -213,8 +213,11 @@ static void handle_readies(struct peer *peer)
 
 int peer_tick(struct peer *peer)
 {
-	int status = raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
+	uint64_t now = peer_tick_now(peer_store(peer));
+	int status;
 
+	campaign_on_tick(peer, now);
+	status = raw_node_tick_to(peer->raft_group, now);
 	if (status == STATUS_WOULD_BLOCK)
 		peer_fetch(peer);
 	return status;
@@ -303,6 +306,7 @@ static void refuse_writes_of_others(struct peer *peer)
 void peer_begin(struct peer *peer)
 {
 	peer->leader_heard = env_now(peer_engines(peer)->env);
+	campaign_on_start(peer);
 }
 
 void peer_process(struct peer *peer)
@@ -315,6 +319,7 @@ void peer_process(struct peer *peer)
 		return;
 	}
 	peer_tick(peer);
+	campaign_go_on(peer);
 	lead_if_alone(peer);
 	lead_half(peer);
 	evaluate_queued(&peer->evaluations);
@@ -346,6 +351,8 @@ uint64_t peer_deadline(const struct peer *peer)
 		deadline = retry;
 	if (peer_expects_to_lead(peer) && peer_campaign_time(peer) < deadline)
 		deadline = peer_campaign_time(peer);
+	if (campaign_time(peer) < deadline)
+		deadline = campaign_time(peer);
 	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
 }
 

@@ -19,6 +19,7 @@
 #include "proto/heap.h"
 #include "raft/raft.h"
 #include "store/peer/append.h"
+#include "store/peer/campaign.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
 #include "store/peer/hibernation.h"
@@ -107,6 +108,7 @@ struct peer {
 	bool is_clearing; /* rows or log of a split's replica that does not start */
 	struct peer_durable *durable; /* what was applied is being made durable; NULL: not so */
 	struct hibernation hibernation;
+	struct campaign campaign;
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
 

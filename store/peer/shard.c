@@ -60,6 +60,7 @@ void shard_close(struct shard *shard)
 	}
 	raft_ready_close(&shard->ready);
 	heap_close(&shard->deadlines);
+	campaigns_close(&shard->campaigns);
 }
 
 void shard_add(struct shard *shard, struct peer *peer)

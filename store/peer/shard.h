@@ -15,6 +15,7 @@
 #include "proto/heap.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
+#include "store/peer/campaign.h"
 #include "store/queues/queues.h"
 
 struct peer;
@@ -27,6 +28,7 @@ struct shard {
 	struct inbox applied; /* finished tasks from the apply thread */
 	struct peer *peers;
 	struct heap deadlines;
+	struct campaigns campaigns;
 	struct env_timer timer;
 	struct env_mail process_mail;
 	bool is_process_posted;

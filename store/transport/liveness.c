@@ -199,6 +199,18 @@ bool liveness_is_steady(struct liveness *liveness, uint64_t store, uint64_t sinc
 	return is_steady;
 }
 
+bool liveness_is_dead(struct liveness *liveness, uint64_t store)
+{
+	const struct watched_store *watched;
+	bool is_dead;
+
+	pthread_mutex_lock(&liveness->lock);
+	watched = find(liveness, store);
+	is_dead = watched && watched->incarnation > 0 && !watched->is_alive;
+	pthread_mutex_unlock(&liveness->lock);
+	return is_dead;
+}
+
 uint64_t liveness_incarnation(struct liveness *liveness, uint64_t store)
 {
 	const struct watched_store *watched;

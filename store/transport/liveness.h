@@ -72,6 +72,8 @@ void liveness_hear(struct liveness *liveness, uint64_t store, uint64_t incarnati
 uint64_t liveness_version(const struct liveness *liveness);
 /* Watches the store. Whether it is alive, and was so, in the same incarnation, since version `since`. */
 bool liveness_is_steady(struct liveness *liveness, uint64_t store, uint64_t since);
+/* Whether it was heard, and is silent. */
+bool liveness_is_dead(struct liveness *liveness, uint64_t store);
 /* The incarnation in which it was heard last; 0: never. */
 uint64_t liveness_incarnation(struct liveness *liveness, uint64_t store);
 
