@@ -348,10 +348,10 @@ uint64_t raw_node_deadline(const struct raw_node *node);
 bool raw_node_is_in_lease(const struct raw_node *node);
 
 /* Hibernation. No timer runs (the deadline is RAFT_NEVER) until the next message, request or raw_node_wake. A leader
- * hibernates only when raw_node_can_hibernate: its log is committed and applied, every member has matched it and is
- * active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other
- * role hibernates when told to: the layer above makes sure that the leader agreed. A node that wakes starts its timers
- * anew, as if its leader had just been heard. */
+ * hibernates only when raw_node_can_hibernate: its log is committed and applied, a quorum is active, and no read,
+ * transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other role hibernates when told
+ * to: the layer above makes sure that the leader agreed, and wakes the leader for a member that lacks entries. A node
+ * that wakes starts its timers anew, as if its leader had just been heard. */
 bool raw_node_can_hibernate(const struct raw_node *node);
 void raw_node_hibernate(struct raw_node *node);
 void raw_node_wake(struct raw_node *node);

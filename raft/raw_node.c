@@ -207,18 +207,9 @@ bool raw_node_can_hibernate(const struct raw_node *node)
 	const struct raft *raft = &node->raft;
 
 	if (raft->role != RAFT_LEADER || raft->lead_transferee != RAFT_NONE || raft->reads.count > 0 ||
-		raft_conf_state_is_joint(&raft->tracker.conf) || !is_idle(node))
+		raft_conf_state_is_joint(&raft->tracker.conf))
 		return false;
-	for (uint32_t i = 0; i < raft->tracker.count; i++) {
-		const struct progress *progress = &raft->tracker.items[i];
-
-		/* A member that is down keeps the group awake: when it comes back it must hear from a leader. */
-		if (planted("hibernate:sleeps_behind"))
-			continue;
-		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active)
-			return false;
-	}
-	return true;
+	return is_idle(node) && tracker_is_quorum_active(&raft->tracker);
 }
 
 static void trim(struct raw_node *node)

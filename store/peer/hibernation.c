@@ -36,13 +36,24 @@ static uint64_t bit_of(const struct peer *peer, uint64_t id)
 	return 0;
 }
 
-/* Whether all but this replica are among them. */
+/* Those whose store is dead. */
+static uint64_t dead_members(const struct peer *peer)
+{
+	uint64_t dead = 0;
+
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (liveness_is_dead(&peer_store(peer)->liveness, peer->region.peers[i].store))
+			dead |= UINT64_C(1) << i;
+	return dead;
+}
+
+/* Whether all but this replica and those whose store is dead are among them. */
 static bool are_all(const struct peer *peer, uint64_t members)
 {
 	uint64_t all = UINT64_MAX >> (64 - peer->region.peer_count);
 
 	PLANT("hibernate:sleeps_behind", return true);
-	return (members | bit_of(peer, peer->id)) == all;
+	return (members | bit_of(peer, peer->id) | dead_members(peer)) == all;
 }
 
 /* ---- What is pending -------------------------------------------------------------------------------------------- */
@@ -81,16 +92,34 @@ static bool has_nothing_pending(const struct peer *peer, uint64_t index)
 	       !peer_is_replaying(peer) && !peer_is_quiet_voter(peer);
 }
 
-/* Whether the stores of all members are alive, and have not changed since that version. */
-static bool are_steady(const struct peer *peer, uint64_t since)
+/* Asks for each store, so that each is watched. */
+static bool has_any_come(const struct peer *peer, uint64_t since)
 {
-	bool are = true;
+	bool has = false;
 
 	for (uint32_t i = 0; i < peer->region.peer_count; i++)
 		if (peer->region.peers[i].id != peer->id)
-			are &= liveness_is_steady(
+			has |= liveness_has_come(
 				&peer_store(peer)->liveness, peer->region.peers[i].store, since);
-	return are;
+	return has;
+}
+
+/* Whether the stores of all members are dead, or are alive and were so since that version. */
+static bool are_steady(const struct peer *peer, uint64_t since)
+{
+	uint64_t members = 0;
+
+	for (uint32_t i = 0; i < peer->region.peer_count; i++)
+		if (peer->region.peers[i].id != peer->id &&
+			liveness_is_steady(&peer_store(peer)->liveness, peer->region.peers[i].store, since))
+			members |= UINT64_C(1) << i;
+	return are_all(peer, members);
+}
+
+/* Whether the store of the leader, which is another one, is alive and was so since that version. */
+static bool is_leader_steady(const struct peer *peer, uint64_t since)
+{
+	return liveness_is_steady(&peer_store(peer)->liveness, peer_leader_store(peer), since);
 }
 
 static void sleep_since(struct peer *peer, uint64_t version)
@@ -175,14 +204,25 @@ static bool is_of_own_leader(const struct peer *peer, const struct raft_message 
 	return raft.soft_state.leader == message->from && raft.hard_state.term == message->term;
 }
 
-/* Raft has woken because of the message. A candidate has asked all members itself. */
+/* A candidate has asked all members, but may not reach the leader. */
+static void call_leader(struct peer *peer)
+{
+	const struct region_peer *leader = region_peer_of_store(&peer->region, peer_leader_store(peer));
+
+	if (leader)
+		say(peer, leader, PEER_WORD_WAKE, 0);
+}
+
+/* Raft has woken because of the message. */
 static void on_roused(struct peer *peer, const struct raft_message *message)
 {
-	bool is_known = campaign_is_awaited(peer) || is_of_own_leader(peer, message) ||
-			message->type == RAFT_MSG_VOTE || message->type == RAFT_MSG_PRE_VOTE;
+	bool is_of_candidate = message->type == RAFT_MSG_VOTE || message->type == RAFT_MSG_PRE_VOTE;
+	bool is_known = is_of_candidate || campaign_is_awaited(peer) || is_of_own_leader(peer, message);
 
 	campaign_end(peer);
 	on_woken(peer, is_known);
+	if (is_of_candidate && peer->role != RAFT_LEADER)
+		call_leader(peer);
 }
 
 void hibernation_on_stepped(struct peer *peer, bool was_asleep, const struct raft_message *message)
@@ -201,24 +241,26 @@ void hibernation_on_sent(struct peer *peer)
 	peer->hibernation.heard = 0;
 }
 
-/* Whether those stores of members are steady that matter to it. */
 static bool may_sleep_on(const struct peer *peer)
 {
 	uint64_t since = peer->hibernation.since;
 
-	if (peer->role == RAFT_LEADER)
-		return are_steady(peer, since);
-	return liveness_is_steady(&peer_store(peer)->liveness, peer_leader_store(peer), since);
+	return peer->role == RAFT_LEADER ? !has_any_come(peer, since) : is_leader_steady(peer, since);
 }
 
 bool hibernation_look(struct peer *peer)
 {
+	uint64_t active = peer->hibernation.active;
+
 	if (!peer_is_here(peer) || !hibernation_is_on(peer) || campaign_is_awaited(peer) ||
 		may_sleep_on(peer))
 		return false;
-	if (peer->role == RAFT_LEADER || !campaign_on_lost(peer))
-		wake(peer);
-	count(peer);
+	if (peer->role != RAFT_LEADER && campaign_on_lost(peer)) {
+		count(peer);
+		return false;
+	}
+	wake(peer);
+	peer->hibernation.active = active; /* that is no work */
 	return true;
 }
 
@@ -244,18 +286,33 @@ static void on_sleep(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
 	uint64_t version = liveness_version(&peer_store(peer)->liveness);
-	bool are_alive = is_allowed(peer) && are_steady(peer, version);
 
-	if (!are_alive || !is_present(peer, envelope, message) || !has_nothing_pending(peer, message->index))
+	if (!is_allowed(peer) || !is_present(peer, envelope, message) || !is_leader_steady(peer, version) ||
+		!has_nothing_pending(peer, message->index))
 		return;
 	sleep_since(peer, version);
 	shard_mark(peer->shard, peer);
 	say(peer, &envelope->from, PEER_WORD_ASLEEP, envelope->round);
 }
 
+/* Whether all members have the whole log, but for those whose store is dead. */
+static bool have_log(const struct peer *peer)
+{
+	uint64_t members = 0;
+
+	for (uint32_t i = 0; i < peer->region.peer_count; i++) {
+		struct raft_progress_status progress;
+
+		if (raw_node_progress(peer->raft_group, peer->region.peers[i].id, &progress) &&
+			progress.match == peer->applied.index)
+			members |= UINT64_C(1) << i;
+	}
+	return are_all(peer, members);
+}
+
 static bool leader_may_sleep(const struct peer *peer)
 {
-	return peer_is_serving(peer) && has_nothing_pending(peer, peer->applied.index) &&
+	return peer_is_serving(peer) && have_log(peer) && has_nothing_pending(peer, peer->applied.index) &&
 	       raw_node_can_hibernate(peer->raft_group);
 }
 

@@ -36,6 +36,7 @@ struct shard {
 	struct raft_ready ready; /* scratch for the peer that is being processed */
 	struct env_mail resume_mail; /* log space was freed, or the throttle was lifted */
 	struct env_mail look_mail; /* another store has died, or lives again */
+	struct env_timer look_timer; /* goes on with the replicas that must wake */
 	struct env_mail stop_mail;
 	uint32_t discards; /* stages being discarded on workers */
 	bool is_stopping;
