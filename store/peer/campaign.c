@@ -39,19 +39,28 @@ static uint32_t chosen_of(const struct peer *peer)
 	return (uint32_t)((peer->region.id * UINT64_C(0x9e3779b97f4a7c15)) >> 32) % peer->region.peer_count;
 }
 
+/* Whether the member may well become the leader. Asks for its store, so that it is watched. */
+static bool may_be_first(const struct peer *peer, const struct region_peer *member)
+{
+	bool is_dead = member->id != peer->id && liveness_is_dead(&peer_store(peer)->liveness, member->store);
+
+	return (member->roles & VOTER) != 0 && !is_dead && member->store != peer_leader_store(peer);
+}
+
+/* The first of these from the chosen one on. The leader is one that is lost. */
 static bool is_first(const struct peer *peer)
 {
 	uint32_t count = peer->region.peer_count, chosen = chosen_of(peer);
+	uint64_t first = 0;
 
+	PLANT("campaign:all_are_first", return true);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct region_peer *member = &peer->region.peers[(chosen + i) % count];
 
-		if (member->id == peer->id)
-			return true;
-		if ((member->roles & VOTER) && !liveness_is_dead(&peer_store(peer)->liveness, member->store))
-			return false;
+		if (may_be_first(peer, member) && first == 0)
+			first = member->id;
 	}
-	return false;
+	return first == peer->id;
 }
 
 /* ---- The queue --------------------------------------------------------------------------------------------------- */
@@ -63,8 +72,9 @@ static bool has_turn(const struct peer *peer)
 
 static void grant(struct campaigns *campaigns)
 {
-	PLANT("campaign:turn_kept", return );
-	while (campaigns->count < CAMPAIGNS_MAX && heap_first(&campaigns->queue)) {
+	uint32_t most = planted("campaign:all_at_once") ? UINT32_MAX : CAMPAIGNS_MAX;
+
+	while (campaigns->count < most && heap_first(&campaigns->queue)) {
 		struct heap_node *first = heap_first(&campaigns->queue);
 		struct peer *peer = container_of(first, struct peer, campaign.place);
 
@@ -87,19 +97,20 @@ void campaign_end(struct peer *peer)
 	campaign->is_asked = false;
 	if (!had_turn)
 		return;
+	PLANT("campaign:turn_kept", return );
 	campaigns->count--;
 	grant(campaigns);
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
 
-/* Uniform in [t, 2t), as Raft's own. */
-static uint64_t randomized_timeout(const struct peer *peer)
+/* Uniform in [0, t), t being the election timeout. */
+static uint64_t random_time(const struct peer *peer)
 {
-	uint64_t timeout = peer_election_ns(peer), random;
+	uint64_t random;
 
 	env_random(peer_engines(peer)->env, &random, sizeof random);
-	return timeout + random % timeout;
+	return random % peer_election_ns(peer);
 }
 
 /* Time for the other stores to notice the same: one that does not would not vote. */
@@ -110,6 +121,7 @@ static uint64_t notice_time(const struct peer *peer)
 	return (uint64_t)options->heartbeat_tick * options->tick_ms * NS_PER_MS;
 }
 
+/* Raft's clock has moved to the present. */
 static void forget_leader(struct peer *peer)
 {
 	PLANT("campaign:leader_remembered", return );
@@ -121,34 +133,33 @@ static void forget_leader(struct peer *peer)
 static void want(struct peer *peer, uint64_t due)
 {
 	campaign_end(peer);
-	forget_leader(peer);
 	raw_node_hibernate(peer->raft_group);
+	raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
+	forget_leader(peer);
 	peer->campaign.state = CAMPAIGN_WANTED;
 	peer->campaign.due = due;
 	shard_mark(peer->shard, peer);
 }
 
-/* It has no leader since just now, and nobody has campaigned yet. */
-static void want_soon(struct peer *peer, uint64_t from)
+/* Nobody has campaigned yet: the first one does so from `from` on, the others later. */
+static void want_from(struct peer *peer, uint64_t from)
 {
 	peer->campaign.is_first = is_first(peer);
-	want(peer, peer->campaign.is_first ? from + notice_time(peer)
-					   : campaign_now(peer) + randomized_timeout(peer));
+	want(peer, peer->campaign.is_first ? from : from + notice_time(peer) + random_time(peer));
 }
 
 void campaign_on_start(struct peer *peer)
 {
 	if (peer_is_here(peer) && is_voter(peer) && !peer_is_alone(peer) &&
 		peer_store(peer)->options.transport)
-		want_soon(peer, campaign_now(peer) + peer_election_ns(peer));
+		want_from(peer, campaign_now(peer) + peer_election_ns(peer) + notice_time(peer));
 }
 
 bool campaign_on_lost(struct peer *peer)
 {
 	if (!is_voter(peer))
 		return false;
-	peer_tick(peer); /* so that Raft knows how long it has not heard of the leader */
-	want_soon(peer, campaign_now(peer));
+	want_from(peer, campaign_now(peer) + notice_time(peer));
 	return true;
 }
 
@@ -209,7 +220,7 @@ static void begin_turn(struct peer *peer)
 static void fail(struct peer *peer)
 {
 	peer->campaign.has_failed = true;
-	want(peer, campaign_now(peer) + randomized_timeout(peer));
+	want(peer, campaign_now(peer) + peer_election_ns(peer) + random_time(peer));
 }
 
 /* Whether there is a leader, here or elsewhere. */
@@ -230,7 +241,7 @@ void campaign_on_tick(struct peer *peer, uint64_t now)
 	if (has_turn(peer))
 		fail(peer);
 	else
-		want(peer, campaign_now(peer));
+		want_from(peer, campaign_now(peer));
 }
 
 void campaign_go_on(struct peer *peer)

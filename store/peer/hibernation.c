@@ -42,7 +42,8 @@ static uint64_t dead_members(const struct peer *peer)
 	uint64_t dead = 0;
 
 	for (uint32_t i = 0; i < peer->region.peer_count; i++)
-		if (liveness_is_dead(&peer_store(peer)->liveness, peer->region.peers[i].store))
+		if (peer->region.peers[i].id != peer->id &&
+			liveness_is_dead(&peer_store(peer)->liveness, peer->region.peers[i].store))
 			dead |= UINT64_C(1) << i;
 	return dead;
 }
@@ -371,12 +372,18 @@ static void note_entries(struct peer *peer)
 	hibernation->index = raft.last_index;
 }
 
+/* 0: it was never. */
+static bool is_within(uint64_t time, uint64_t now, uint64_t duration)
+{
+	return time > 0 && now - time < duration;
+}
+
 static void begin_round(struct peer *peer, uint64_t now)
 {
 	struct hibernation *hibernation = &peer->hibernation;
 	uint64_t idle = peer_store(peer)->options.idle_ms * NS_PER_MS;
 
-	if (now - hibernation->active < idle || now - hibernation->spoken < idle / 2 ||
+	if (is_within(hibernation->active, now, idle) || is_within(hibernation->spoken, now, idle / 2) ||
 		!are_all(peer, hibernation->heard) || !leader_may_sleep(peer))
 		return;
 	hibernation->since = liveness_version(&peer_store(peer)->liveness);

@@ -36,8 +36,8 @@ struct peer_envelope;
 struct raft_message;
 
 struct hibernation {
-	uint64_t active; /* env_now: when the region last had work */
-	uint64_t spoken; /* env_now: when the leader last said PEER_WORD_SLEEP */
+	uint64_t active; /* env_now: when the region last had work; 0: never */
+	uint64_t spoken; /* env_now: when the leader last said PEER_WORD_SLEEP; 0: never */
 	uint64_t last_round;
 	uint64_t round; /* in which answers count; 0: none */
 	uint64_t term, index; /* the leader's term and the end of its log, at the last look */

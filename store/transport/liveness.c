@@ -213,11 +213,11 @@ bool liveness_has_come(struct liveness *liveness, uint64_t store, uint64_t since
 
 bool liveness_is_dead(struct liveness *liveness, uint64_t store)
 {
-	const struct watched_store *watched;
+	struct watched_store *watched;
 	bool is_dead;
 
 	pthread_mutex_lock(&liveness->lock);
-	watched = find(liveness, store);
+	watched = watch(liveness, store);
 	is_dead = watched && !watched->is_alive &&
 		  env_now(liveness->engines->env) - watched->heard >= liveness->patience;
 	pthread_mutex_unlock(&liveness->lock);

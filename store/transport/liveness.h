@@ -74,7 +74,7 @@ uint64_t liveness_version(const struct liveness *liveness);
 bool liveness_is_steady(struct liveness *liveness, uint64_t store, uint64_t since);
 /* Watches the store. Whether it is alive, but was not so all the time since version `since`. */
 bool liveness_has_come(struct liveness *liveness, uint64_t store, uint64_t since);
-/* Whether it is silent. */
+/* Watches the store. Whether it is silent. */
 bool liveness_is_dead(struct liveness *liveness, uint64_t store);
 /* The incarnation in which it was heard last; 0: never. */
 uint64_t liveness_incarnation(struct liveness *liveness, uint64_t store);
