@@ -306,7 +306,6 @@ static void refuse_writes_of_others(struct peer *peer)
 void peer_begin(struct peer *peer)
 {
 	peer->leader_heard = env_now(peer_engines(peer)->env);
-	campaign_on_start(peer);
 }
 
 void peer_process(struct peer *peer)

@@ -106,8 +106,10 @@ void shard_mark(struct shard *shard, struct peer *peer)
 
 void shard_begin(struct shard *shard)
 {
-	for (struct peer *peer = shard->peers; peer; peer = peer->next)
+	for (struct peer *peer = shard->peers; peer; peer = peer->next) {
 		peer_begin(peer);
+		campaign_on_start(peer);
+	}
 	shard->is_process_posted = shard->dirty != NULL;
 	if (shard->dirty)
 		env_post(shard->loop, &shard->process_mail, on_process);
