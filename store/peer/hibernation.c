@@ -36,14 +36,26 @@ static uint64_t bit_of(const struct peer *peer, uint64_t id)
 	return 0;
 }
 
-/* Those whose store is dead. */
+static bool is_active(const struct peer *peer, uint64_t id)
+{
+	struct raft_progress_status progress;
+
+	return raw_node_progress(peer->raft_group, id, &progress) && progress.recent_active;
+}
+
+static bool is_dead(const struct peer *peer, const struct region_peer *member)
+{
+	return member->id != peer->id && liveness_is_dead(&peer_store(peer)->liveness, member->store);
+}
+
+/* Those whose store is dead. One that answers as a member is alive, even if its store does not say so: it is an older
+ * one. */
 static uint64_t dead_members(const struct peer *peer)
 {
 	uint64_t dead = 0;
 
 	for (uint32_t i = 0; i < peer->region.peer_count; i++)
-		if (peer->region.peers[i].id != peer->id &&
-			liveness_is_dead(&peer_store(peer)->liveness, peer->region.peers[i].store))
+		if (is_dead(peer, &peer->region.peers[i]) && !is_active(peer, peer->region.peers[i].id))
 			dead |= UINT64_C(1) << i;
 	return dead;
 }
