@@ -223,13 +223,10 @@ static void fail(struct peer *peer)
 	want(peer, campaign_now(peer) + peer_election_ns(peer) + random_time(peer));
 }
 
-/* Whether there is a leader, here or elsewhere. Here it keeps its turn until the region sleeps again (campaign_end): what
- * stays awake costs as much as what campaigns. */
+/* Whether there is a leader, here or elsewhere. */
 static bool is_over(const struct peer *peer)
 {
-	if (peer->role == RAFT_LEADER)
-		return peer_is_serving(peer) && !hibernation_is_near(peer);
-	return peer_has_leader(peer);
+	return peer->role == RAFT_LEADER ? peer_is_serving(peer) : peer_has_leader(peer);
 }
 
 void campaign_on_tick(struct peer *peer, uint64_t now)

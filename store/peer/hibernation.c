@@ -140,7 +140,6 @@ static void sleep_since(struct peer *peer, uint64_t version)
 	peer->hibernation.round = 0;
 	peer->hibernation.since = version;
 	raw_node_hibernate(peer->raft_group);
-	campaign_end(peer);
 	PLANT("hibernate:lease_kept", peer->lease.bound = UINT64_MAX; peer_publish(peer));
 	count(peer);
 }
@@ -389,13 +388,6 @@ static void note_entries(struct peer *peer)
 static bool is_within(uint64_t time, uint64_t now, uint64_t duration)
 {
 	return time > 0 && now - time < duration;
-}
-
-bool hibernation_is_near(const struct peer *peer)
-{
-	uint64_t idle = peer_store(peer)->options.idle_ms * NS_PER_MS;
-
-	return is_allowed(peer) && !is_within(peer->hibernation.active, hibernation_now(peer), idle);
 }
 
 static void begin_round(struct peer *peer, uint64_t now)

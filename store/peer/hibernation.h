@@ -54,8 +54,6 @@ bool hibernation_is_on(const struct peer *peer);
 void hibernation_call(struct peer *peer);
 /* The replica is asked for something: it wakes, and its group with it. The region is not idle. */
 void hibernation_wake(struct peer *peer);
-/* Whether the region of this leader has had no work, and is about to sleep. */
-bool hibernation_is_near(const struct peer *peer);
 /* A word has come, and was admitted. */
 void hibernation_hear(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message);
