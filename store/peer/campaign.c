@@ -104,13 +104,13 @@ void campaign_end(struct peer *peer)
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------- */
 
-/* Uniform in [0, t), t being the election timeout. */
-static uint64_t random_time(const struct peer *peer)
+/* Uniform in [t, 2t), as Raft's own timeouts. */
+static uint64_t randomized(const struct peer *peer, uint64_t time)
 {
 	uint64_t random;
 
 	env_random(peer_engines(peer)->env, &random, sizeof random);
-	return random % peer_election_ns(peer);
+	return time + random % time;
 }
 
 /* Time for the other stores to notice the same: one that does not would not vote. */
@@ -141,25 +141,27 @@ static void want(struct peer *peer, uint64_t due)
 	shard_mark(peer->shard, peer);
 }
 
-/* Nobody has campaigned yet: the first one does so from `from` on, the others later. */
-static void want_from(struct peer *peer, uint64_t from)
+/* Nobody has campaigned yet: the first one does so from `from` on, the others after a randomized `delay`. */
+static void want_from(struct peer *peer, uint64_t from, uint64_t delay)
 {
 	peer->campaign.is_first = is_first(peer);
-	want(peer, peer->campaign.is_first ? from : from + notice_time(peer) + random_time(peer));
+	want(peer, peer->campaign.is_first ? from : from + randomized(peer, delay));
 }
 
 void campaign_on_start(struct peer *peer)
 {
+	uint64_t timeout = peer_election_ns(peer);
+
 	if (peer_is_here(peer) && is_voter(peer) && !peer_is_alone(peer) &&
 		peer_store(peer)->options.transport)
-		want_from(peer, campaign_now(peer) + peer_election_ns(peer) + notice_time(peer));
+		want_from(peer, campaign_now(peer) + timeout + notice_time(peer), timeout);
 }
 
 bool campaign_on_lost(struct peer *peer)
 {
 	if (!is_voter(peer))
 		return false;
-	want_from(peer, campaign_now(peer) + notice_time(peer));
+	want_from(peer, campaign_now(peer) + notice_time(peer), peer_election_ns(peer));
 	return true;
 }
 
@@ -220,7 +222,7 @@ static void begin_turn(struct peer *peer)
 static void fail(struct peer *peer)
 {
 	peer->campaign.has_failed = true;
-	want(peer, campaign_now(peer) + peer_election_ns(peer) + random_time(peer));
+	want(peer, campaign_now(peer) + randomized(peer, peer_election_ns(peer)));
 }
 
 /* Whether there is a leader, here or elsewhere. */
@@ -241,7 +243,7 @@ void campaign_on_tick(struct peer *peer, uint64_t now)
 	if (has_turn(peer))
 		fail(peer);
 	else
-		want_from(peer, campaign_now(peer));
+		want_from(peer, campaign_now(peer), notice_time(peer));
 }
 
 void campaign_go_on(struct peer *peer)

@@ -8,8 +8,9 @@
  *  1. A replica campaigns only in its turn. It wants one when its store starts, when its election timeout has passed, and
  *     when it sleeps and the store of its leader is no longer alive, or is in another incarnation (liveness.h).
  *  2. A member whose store is not known to be dead, and which the region's id chooses, is the first to campaign. The others
- *     do so at a random time within an election timeout after that. So of many regions each store leads a part, and two
- *     candidates of one region are rare.
+ *     do so a randomized election timeout later, should it not have been elected. So of many regions each store leads a
+ *     part, and two candidates of one region are rare. Where the replicas were awake, the first may lack entries that
+ *     others have: they wait a randomized heartbeat interval only.
  *  3. A turn ends when there is a leader, or after an election timeout. Then the replica wants another one, a randomized
  *     election timeout later: regions that cannot elect keep nobody else from it for longer than that.
  *  4. A replica that is asked comes before those that are not. If it is not the first of its region, it says
