@@ -225,20 +225,28 @@ static void fail(struct peer *peer)
 	want(peer, campaign_now(peer) + randomized(peer, peer_election_ns(peer)));
 }
 
-/* Whether there is a leader, here or elsewhere. */
-static bool is_over(const struct peer *peer)
+static bool leads(const struct peer *peer)
 {
-	return peer->role == RAFT_LEADER ? peer_is_serving(peer) : peer_has_leader(peer);
+	struct raft_status raft;
+
+	raw_node_status(peer->raft_group, &raft);
+	return raft.soft_state.role == RAFT_LEADER;
+}
+
+/* Whether there is a leader, here or elsewhere. One that waits may have become it by a late vote. */
+static bool is_over(const struct peer *peer, bool is_due)
+{
+	bool is_under_way = peer->campaign.state == CAMPAIGN_UNDER_WAY;
+
+	if (leads(peer))
+		return !is_under_way || is_due || peer_is_serving(peer);
+	return is_under_way && peer_has_leader(peer);
 }
 
 void campaign_on_tick(struct peer *peer, uint64_t now)
 {
-	struct raft_status raft;
-
-	if (raw_node_deadline(peer->raft_group) > now || peer_is_alone(peer) || peer_expects_to_lead(peer))
-		return;
-	raw_node_status(peer->raft_group, &raft);
-	if (raft.soft_state.role == RAFT_LEADER)
+	if (raw_node_deadline(peer->raft_group) > now || peer_is_alone(peer) || peer_expects_to_lead(peer) ||
+		leads(peer))
 		return;
 	if (has_turn(peer))
 		fail(peer);
@@ -253,7 +261,9 @@ void campaign_go_on(struct peer *peer)
 
 	if (peer_has_leader(peer))
 		campaign->has_failed = false;
-	if (campaign->state == CAMPAIGN_UNDER_WAY && is_over(peer)) {
+	if (campaign->state == CAMPAIGN_NONE)
+		return;
+	if (is_over(peer, is_due)) {
 		campaign_end(peer);
 	} else if (campaign->state == CAMPAIGN_UNDER_WAY && is_due) {
 		fail(peer);
