@@ -348,11 +348,14 @@ int raw_node_tick(struct raw_node *node);
 int raw_node_tick_to(struct raw_node *node, uint64_t now);
 uint64_t raw_node_deadline(const struct raw_node *node);
 
+/* Whether an election timeout has not passed, by ticks, since its leader was last heard of: it votes for nobody else. */
+bool raw_node_is_in_lease(const struct raw_node *node);
+
 /* Hibernation. No timer runs (the deadline is RAFT_NEVER) until the next message, request or raw_node_wake. A leader
- * hibernates only when raw_node_can_hibernate: its log is committed and applied, every member has matched it, was sent
- * the commit index and is active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does nothing. Any other
- * role hibernates when told to: the layer above makes sure that the leader agreed. A node that wakes starts its timers
- * anew, as if its leader had just been heard. */
+ * hibernates only when raw_node_can_hibernate: its log is committed and applied, those whom it can reach were sent the
+ * commit index, a quorum is active, and no read, transfer, joint phase or ready is under way; else raw_node_hibernate does
+ * nothing. Any other role hibernates when told to: the layer above makes sure that the leader agreed, and wakes the leader
+ * for a member that lacks entries. A node that wakes starts its timers anew, as if its leader had just been heard. */
 bool raw_node_can_hibernate(const struct raw_node *node);
 void raw_node_hibernate(struct raw_node *node);
 void raw_node_wake(struct raw_node *node);

@@ -189,6 +189,11 @@ uint64_t raw_node_deadline(const struct raw_node *node)
 	return raft_deadline(&node->raft);
 }
 
+bool raw_node_is_in_lease(const struct raw_node *node)
+{
+	return raft_is_in_lease(&node->raft);
+}
+
 static bool is_idle(const struct raw_node *node)
 {
 	const struct raft *raft = &node->raft;
@@ -203,19 +208,9 @@ bool raw_node_can_hibernate(const struct raw_node *node)
 	const struct raft *raft = &node->raft;
 
 	if (raft->role != RAFT_LEADER || raft->lead_transferee != RAFT_NONE || raft->reads.count > 0 ||
-		raft_conf_state_is_joint(&raft->tracker.conf) || !is_idle(node))
+		raft_conf_state_is_joint(&raft->tracker.conf))
 		return false;
-	for (uint32_t i = 0; i < raft->tracker.count; i++) {
-		const struct progress *progress = &raft->tracker.items[i];
-
-		/* A member that is down keeps the group awake: when it comes back it must hear from a leader. */
-		if (planted("hibernate:sleeps_behind"))
-			continue;
-		if (progress->match != raft_log_last_index(&raft->log) || !progress->recent_active ||
-			raft_has_unsent_commit(raft, progress))
-			return false;
-	}
-	return true;
+	return is_idle(node) && tracker_is_quorum_active(&raft->tracker) && !raw_node_has_unsent_commit(node);
 }
 
 static void trim(struct raw_node *node)

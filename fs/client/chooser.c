@@ -9,11 +9,16 @@
 typedef bool (*is_fit_fn)(struct chooser *chooser, const struct region_route *route, uint32_t index);
 
 /* Can a request be given to its link, even if it has to wait there? */
-static bool may_ask(struct chooser *chooser, const struct region_route *route, uint32_t index)
+static bool may_carry(struct chooser *chooser, uint64_t store)
 {
-	const char *address = routes_address(chooser->routes, route->stores[index].store);
+	const char *address = routes_address(chooser->routes, store);
 
 	return address && store_links_may_carry(chooser->links, address);
+}
+
+static bool may_ask(struct chooser *chooser, const struct region_route *route, uint32_t index)
+{
+	return may_carry(chooser, route->stores[index].store);
 }
 
 /* Also tries a failed link again, while the request goes elsewhere. */
@@ -119,21 +124,21 @@ void chooser_note(struct chooser *chooser, const struct cluster_request *request
 
 /* ---- The leader, or a store that passes on to it ---- */
 
-/* 0: the leader has fallen silent, so that any other store is asked who leads. */
+/* The leader may be on a store that the route does not have yet. 0: it has fallen silent, so that any other store is asked
+ * who leads. */
 static uint64_t choose_leader(
 	struct chooser *chooser, struct cluster_request *request, const struct region_route *route)
 {
-	uint32_t index = index_of(route, route->leader);
-	uint64_t store = 0;
+	uint64_t leader = route->leader, store = 0;
 
-	if (index == route->store_count)
+	if (planted("fs:new_store_not_asked") && index_of(route, leader) == route->store_count)
 		return 0;
-	if (!is_linked(chooser, route->leader, false) ||
-		(request->kind == CLUSTER_REQUEST_BEAT && !may_ask(chooser, route, index)))
-		store = choose_in_turn(chooser, route, &request->turn, route->leader, is_sound);
+	if (!is_linked(chooser, leader, false) ||
+		(request->kind == CLUSTER_REQUEST_BEAT && !may_carry(chooser, leader)))
+		store = choose_in_turn(chooser, route, &request->turn, leader, is_sound);
 	request->pass_on = store > 0 && !request->from_follower;
-	if (store == 0 && may_ask(chooser, route, index))
-		store = route->leader;
+	if (store == 0 && may_carry(chooser, leader))
+		store = leader;
 	return store;
 }
 

@@ -162,26 +162,39 @@ void store_addresses_free(struct store_addresses *addresses)
 	free(addresses);
 }
 
+static struct store_address *find_line(struct page *page, uint64_t store)
+{
+	for (uint32_t i = 0; i < page->count; i++)
+		if (page->lines[i].store == store)
+			return &page->lines[i];
+	return NULL;
+}
+
 void store_addresses_tell(struct store_addresses *addresses, uint64_t store, const char *address)
 {
-	struct store_address *line = NULL;
+	struct store_address *line = find_line(addresses->page, store);
 
-	for (uint32_t i = 0; i < addresses->page->count && !line; i++)
-		if (addresses->page->lines[i].store == store)
-			line = &addresses->page->lines[i];
 	if (!line)
 		store_addresses_add(addresses->page, store, slice_of(address, strlen(address)));
 	else if (strlen(address) < sizeof line->address)
 		strcpy(line->address, address);
 }
 
+void store_addresses_forget(struct store_addresses *addresses, uint64_t store)
+{
+	struct store_address *line = find_line(addresses->page, store);
+
+	if (line)
+		*line = addresses->page->lines[--addresses->page->count];
+}
+
 const char *store_addresses_address(struct store_addresses *addresses, uint64_t store)
 {
+	const struct store_address *line;
+
 	refresh(addresses);
-	for (uint32_t i = 0; i < addresses->page->count; i++)
-		if (addresses->page->lines[i].store == store)
-			return addresses->page->lines[i].address;
-	return NULL;
+	line = find_line(addresses->page, store);
+	return line ? line->address : NULL;
 }
 
 void store_addresses_each(struct store_addresses *addresses,

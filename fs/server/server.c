@@ -221,7 +221,11 @@ static void learn(struct server *server, const struct reporter_store *store)
 		status = net_transport_set_address(server->transport, store->id, store->address);
 	if (status < 0)
 		log_error(server->options.logger, "msg=\"out of memory for what is known of a store\"");
-	if (!store->is_out && server->service)
+	if (!server->service)
+		return;
+	if (store->is_out)
+		store_addresses_forget(service_addresses(server->service), store->id);
+	else
 		store_addresses_tell(service_addresses(server->service), store->id, store->address);
 }
 

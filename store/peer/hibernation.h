@@ -7,14 +7,16 @@
  *
  *  1. Sleep changes no promise. The log, the term, the vote and the lease's bound stay as they are. A lease that is
  *     renewed by nobody ends. Raft's clock stands still for timers alone.
- *  2. The leader sleeps only if every member has its whole log and has answered its last word. Any message that it sends
- *     later wakes its receiver, so it ends the round of words (hibernation_on_sent). It speaks when all have answered its
- *     last message, so that none is under way.
+ *  2. The leader sleeps only if every member has its whole log and has answered its last word, but for those whose store is
+ *     dead. Any message that it sends later wakes its receiver, so it ends the round of words (hibernation_on_sent). It
+ *     speaks when all have answered its last message, so that none is under way.
  *  3. A follower sleeps only at its leader's word, in that leader's term. So while it sleeps, its group has no leader of a
- *     later term that sleeps: that one would have had its answer.
- *  4. A replica sleeps only while the stores of all members are alive, and remain in the incarnation in which they were
- *     when it fell asleep (liveness.h). Otherwise it wakes. So a follower notices the loss of its leader, and a member
- *     that comes back finds a leader that is awake.
+ *     later term that sleeps: that one would have had its answer, or holds the store for dead, and wakes when it hears of
+ *     it (4).
+ *  4. A leader wakes when the store of a member comes: it was dead and is alive, or is in another incarnation (liveness.h).
+ *     So a member that comes back finds a leader that is awake. Who wakes for that has no work: it sleeps again at once.
+ *     A follower sleeps only while the store of its leader is alive, in the same incarnation. Then it waits for its turn to
+ *     campaign (campaign.h).
  *  5. A replica that is asked anything, or gets a message, wakes. A follower that was not woken by its leader tells all
  *     others to wake. The leader answers by its heartbeats. If it is dead, an election follows within the usual time,
  *     because a replica that wakes counts its election timeout from then.
@@ -34,11 +36,11 @@ struct peer_envelope;
 struct raft_message;
 
 struct hibernation {
-	uint64_t active; /* env_now: when the region last had work */
-	uint64_t spoken; /* env_now: when the leader last said PEER_WORD_SLEEP */
+	uint64_t active; /* env_now: when the region last had work; 0: never */
+	uint64_t spoken; /* env_now: when the leader last said PEER_WORD_SLEEP; 0: never */
 	uint64_t last_round;
 	uint64_t round; /* in which answers count; 0: none */
-	uint64_t index; /* the end of the log, at the last look */
+	uint64_t term, index; /* the leader's term and the end of its log, at the last look */
 	/* Members, bit n for the region's n-th peer: */
 	uint64_t heard; /* that have said something since the leader's last message */
 	uint64_t asleep; /* that have answered in this round */
@@ -48,6 +50,8 @@ struct hibernation {
 
 /* Whether the replica, which is here, sleeps. */
 bool hibernation_is_on(const struct peer *peer);
+/* Tells all other members to wake. */
+void hibernation_call(struct peer *peer);
 /* The replica is asked for something: it wakes, and its group with it. The region is not idle. */
 void hibernation_wake(struct peer *peer);
 /* A word has come, and was admitted. */

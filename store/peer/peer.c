@@ -238,8 +238,11 @@ static void send_commit(struct peer *peer)
 
 int peer_tick(struct peer *peer)
 {
-	int status = raw_node_tick_to(peer->raft_group, peer_tick_now(peer_store(peer)));
+	uint64_t now = peer_tick_now(peer_store(peer));
+	int status;
 
+	campaign_on_tick(peer, now);
+	status = raw_node_tick_to(peer->raft_group, now);
 	if (status == STATUS_WOULD_BLOCK)
 		peer_fetch(peer);
 	return status;
@@ -340,6 +343,7 @@ void peer_process(struct peer *peer)
 		return;
 	}
 	peer_tick(peer);
+	campaign_go_on(peer);
 	lead_if_alone(peer);
 	lead_half(peer);
 	evaluate_queued(&peer->evaluations);
@@ -374,6 +378,8 @@ uint64_t peer_deadline(const struct peer *peer)
 		deadline = peer->commit_due;
 	if (peer_expects_to_lead(peer) && peer_campaign_time(peer) < deadline)
 		deadline = peer_campaign_time(peer);
+	if (campaign_time(peer) < deadline)
+		deadline = campaign_time(peer);
 	return peer_ask_time(peer) < deadline ? peer_ask_time(peer) : deadline;
 }
 

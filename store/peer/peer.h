@@ -19,6 +19,7 @@
 #include "proto/heap.h"
 #include "raft/raft.h"
 #include "store/peer/append.h"
+#include "store/peer/campaign.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
 #include "store/peer/hibernation.h"
@@ -109,6 +110,7 @@ struct peer {
 	/* env_now: when this leader tells its followers the commit index, if no append has by then; 0: they were told. */
 	uint64_t commit_due;
 	struct hibernation hibernation;
+	struct campaign campaign;
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
 

@@ -8,7 +8,7 @@
  *   peer_fetch.c     entries that are not in memory     peer_room.c         replicas without room on their disk
  *   peer_evaluations.c  the host of its evaluations     peer_split.c        splits of its region
  *   peer_half.c      the replica that a split makes     peer_durable.c      applied state made durable
- *   hibernation.c    replicas of idle regions sleep
+ *   hibernation.c    replicas of idle regions sleep     campaign.c          turns to campaign
  */
 #ifndef RAFTKV_STORE_PEER_PEER_INTERNAL_H
 #define RAFTKV_STORE_PEER_PEER_INTERNAL_H

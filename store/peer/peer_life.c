@@ -362,6 +362,7 @@ static void peer_leave(struct peer *peer, int status)
 		return;
 	peer->is_leaving = true;
 	hibernation_end(peer);
+	campaign_end(peer);
 	peer_install_cancel(peer);
 	if (peer->role == RAFT_LEADER)
 		atomic_fetch_sub(&peer->shard->leaders, 1);

@@ -111,7 +111,7 @@ uint64_t peer_ask_time(const struct peer *peer)
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
 	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer) ||
-		hibernation_is_on(peer))
+		(hibernation_is_on(peer) && !campaign_is_awaited(peer)))
 		return UINT64_MAX;
 	return since + patience;
 }

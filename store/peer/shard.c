@@ -8,7 +8,7 @@
 #include "proto/container.h"
 #include "store/peer/store.h"
 
-#define WAKE_COUNT_MAX 512u /* replicas in one turn: each speaks to the others */
+#define WAKE_COUNT_MAX 512u /* replicas in a heartbeat interval: each speaks to the others */
 
 static void on_applied(struct inbox *inbox, struct inbox_item *items)
 {
@@ -61,6 +61,7 @@ void shard_close(struct shard *shard)
 	}
 	raft_ready_close(&shard->ready);
 	heap_close(&shard->deadlines);
+	campaigns_close(&shard->campaigns);
 }
 
 void shard_add(struct shard *shard, struct peer *peer)
@@ -106,8 +107,10 @@ void shard_mark(struct shard *shard, struct peer *peer)
 
 void shard_begin(struct shard *shard)
 {
-	for (struct peer *peer = shard->peers; peer; peer = peer->next)
+	for (struct peer *peer = shard->peers; peer; peer = peer->next) {
 		peer_begin(peer);
+		campaign_on_start(peer);
+	}
 	shard->is_process_posted = shard->dirty != NULL;
 	if (shard->dirty)
 		env_post(shard->loop, &shard->process_mail, on_process);
@@ -177,10 +180,18 @@ void shard_resume(struct shard *shard)
 
 /* ---- Waking ----------------------------------------------------------------------------------------------------- */
 
-/* Those that are awake are passed over, so the next turn goes on where this one has ended. */
-static void on_look(struct env_mail *mail)
+static void shard_wake(struct shard *shard);
+
+static void on_look_timer(struct env_timer *timer)
 {
-	struct shard *shard = container_of(mail, struct shard, look_mail);
+	shard_wake(container_of(timer, struct shard, look_timer));
+}
+
+/* Those that are awake are passed over, so the next call goes on where this one has ended. */
+static void shard_wake(struct shard *shard)
+{
+	const struct raftkv_options *options = &shard->raftkv->options;
+	uint64_t interval = (uint64_t)options->heartbeat_tick * options->tick_ms * NS_PER_MS;
 	uint32_t count = 0;
 
 	if (shard->is_stopping)
@@ -188,7 +199,13 @@ static void on_look(struct env_mail *mail)
 	for (struct peer *peer = shard->peers; peer && count < WAKE_COUNT_MAX; peer = peer->next)
 		count += hibernation_look(peer);
 	if (count == WAKE_COUNT_MAX)
-		shard_look(shard);
+		env_timer_start(&shard->look_timer, shard->loop,
+			env_now(shard->raftkv->engines.env) + interval, on_look_timer);
+}
+
+static void on_look(struct env_mail *mail)
+{
+	shard_wake(container_of(mail, struct shard, look_mail));
 }
 
 void shard_look(struct shard *shard)
@@ -213,6 +230,7 @@ void shard_stop(struct shard *shard)
 {
 	shard->is_stopping = true;
 	env_timer_stop(&shard->timer);
+	env_timer_stop(&shard->look_timer);
 	for (struct peer *peer = shard->peers; peer; peer = peer->next)
 		peer_stop(peer);
 	shard_check_stopped(shard);

@@ -15,6 +15,7 @@
 #include "proto/heap.h"
 #include "store/apply/apply.h"
 #include "store/evaluate/evaluate.h"
+#include "store/peer/campaign.h"
 #include "store/queues/queues.h"
 
 struct peer;
@@ -27,6 +28,7 @@ struct shard {
 	struct inbox applied; /* finished tasks from the apply thread */
 	struct peer *peers;
 	struct heap deadlines;
+	struct campaigns campaigns;
 	struct env_timer timer;
 	struct env_mail process_mail;
 	bool is_process_posted;
@@ -34,6 +36,7 @@ struct shard {
 	struct raft_ready ready; /* scratch for the peer that is being processed */
 	struct env_mail resume_mail; /* log space was freed, or the throttle was lifted */
 	struct env_mail look_mail; /* another store has died, or lives again */
+	struct env_timer look_timer; /* goes on with the replicas that must wake */
 	struct env_mail stop_mail;
 	uint32_t discards; /* stages being discarded on workers */
 	bool is_stopping;

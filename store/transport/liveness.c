@@ -42,7 +42,7 @@ static struct watched_store *watch(struct liveness *liveness, uint64_t store)
 
 	if (!watched && liveness_grow(liveness)) {
 		watched = &liveness->stores[liveness->count++];
-		*watched = (struct watched_store){.store = store};
+		*watched = (struct watched_store){.store = store, .heard = env_now(liveness->engines->env)};
 	}
 	if (watched)
 		watched->asked = liveness->ticks;
@@ -158,8 +158,7 @@ void liveness_close(struct liveness *liveness)
 
 /* ---- Questions -------------------------------------------------------------------------------------------------- */
 
-/* A store that was dead is alive from now on, and wakes nobody: it woke them when it died. A late message of an earlier
- * incarnation says nothing. */
+/* A late message of an earlier incarnation says nothing. */
 void liveness_hear(struct liveness *liveness, uint64_t store, uint64_t incarnation)
 {
 	struct watched_store *watched;
@@ -170,8 +169,8 @@ void liveness_hear(struct liveness *liveness, uint64_t store, uint64_t incarnati
 	if (!watched)
 		watched = watch(liveness, store);
 	if (watched && incarnation >= watched->incarnation) {
-		is_changed = watched->is_alive && watched->incarnation != incarnation;
-		if (is_changed || !watched->is_alive)
+		is_changed = !watched->is_alive || watched->incarnation != incarnation;
+		if (is_changed)
 			note_change(liveness, watched);
 		watched->incarnation = incarnation;
 		watched->heard = env_now(liveness->engines->env);
@@ -197,6 +196,32 @@ bool liveness_is_steady(struct liveness *liveness, uint64_t store, uint64_t sinc
 	is_steady = watched && watched->is_alive && watched->changed <= since;
 	pthread_mutex_unlock(&liveness->lock);
 	return is_steady;
+}
+
+bool liveness_has_come(struct liveness *liveness, uint64_t store, uint64_t since)
+{
+	struct watched_store *watched;
+	bool has_come;
+
+	PLANT("hibernate:return_unnoticed", return false);
+	pthread_mutex_lock(&liveness->lock);
+	watched = watch(liveness, store);
+	has_come = watched && watched->is_alive && watched->changed > since;
+	pthread_mutex_unlock(&liveness->lock);
+	return has_come;
+}
+
+bool liveness_is_dead(struct liveness *liveness, uint64_t store)
+{
+	struct watched_store *watched;
+	bool is_dead;
+
+	pthread_mutex_lock(&liveness->lock);
+	watched = watch(liveness, store);
+	is_dead = watched && !watched->is_alive &&
+		  env_now(liveness->engines->env) - watched->heard >= liveness->patience;
+	pthread_mutex_unlock(&liveness->lock);
+	return is_dead;
 }
 
 uint64_t liveness_incarnation(struct liveness *liveness, uint64_t store)

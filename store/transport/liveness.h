@@ -3,7 +3,7 @@
  *
  * Replicas that sleep say nothing to each other. Their stores do so in their place: each store tells every store that it
  * watches, once in an interval, that it is alive, and in which incarnation. That costs the same for one region and for
- * ten thousand. A store that was not heard for `patience` counts as dead until it is heard again.
+ * ten thousand. A store that was not heard for `patience`, although it was watched, counts as dead until it is heard.
  *
  * A store is watched once a replica here has asked for it, or once it says that it watches this one. It is watched as long
  * as replicas ask.
@@ -34,7 +34,7 @@ struct transport;
 struct watched_store {
 	uint64_t store;
 	uint64_t incarnation; /* 0: it was never heard */
-	uint64_t heard; /* env_now */
+	uint64_t heard; /* env_now; until it is heard, when it began to be watched */
 	uint64_t asked; /* tick of the last question */
 	uint64_t changed; /* the version at which it last came, died, or began another incarnation */
 	bool is_alive;
@@ -72,6 +72,10 @@ void liveness_hear(struct liveness *liveness, uint64_t store, uint64_t incarnati
 uint64_t liveness_version(const struct liveness *liveness);
 /* Watches the store. Whether it is alive, and was so, in the same incarnation, since version `since`. */
 bool liveness_is_steady(struct liveness *liveness, uint64_t store, uint64_t since);
+/* Watches the store. Whether it is alive, but was not so all the time since version `since`. */
+bool liveness_has_come(struct liveness *liveness, uint64_t store, uint64_t since);
+/* Watches the store. Whether it is silent. */
+bool liveness_is_dead(struct liveness *liveness, uint64_t store);
 /* The incarnation in which it was heard last; 0: never. */
 uint64_t liveness_incarnation(struct liveness *liveness, uint64_t store);
 

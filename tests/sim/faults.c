@@ -570,7 +570,7 @@ void faults_end(struct faults *faults)
 	}
 	for (uint32_t i = 0; i < NODES; i++)
 		sim_node_pause(faults->cluster->nodes[i], 0);
-	moment_init(
-		&faults->cluster->fault_moment); /* or one that is still to come would bring another fault */
+	moment_init(&faults->cluster->fault_moment,
+		false); /* or one that is still to come would bring another fault */
 	faults->next = CLUSTER_NEVER;
 }

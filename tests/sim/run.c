@@ -211,7 +211,7 @@ static void heal(struct run *run)
 	must(run, is_up, "every store runs, every mount has a session");
 	must(run, are_idle, "every operation is answered");
 	run->is_playing = false;
-	moment_init(&run->cluster.split_moment);
+	moment_init(&run->cluster.split_moment, true);
 	run->splits.next = CLUSTER_NEVER;
 }
 

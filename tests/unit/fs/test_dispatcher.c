@@ -22,6 +22,8 @@
 #define ROUTES_MAX  4096u /* in one answer */
 #define KEYS	    (REGIONS_MAX * 10u) /* keys are numbers below */
 #define EVERYWHERE  0u
+#define BUT_THIRD   100u /* stores 1 and 2 have a replica; 1 leads */
+#define THIRD_LEADS 101u /* each has one; 3 leads */
 #define SILENCE	    1
 #define PATIENCE    (60 * (uint64_t)SIM_S)
 
@@ -37,7 +39,8 @@ struct store {
 struct truth {
 	uint64_t region, version;
 	uint32_t start, end; /* numbers; KEYS: no bound */
-	uint64_t only_store; /* EVERYWHERE: each store has a replica, and store 1 leads */
+	uint64_t
+		only_store; /* or EVERYWHERE: each store has a replica, and store 1 leads; BUT_THIRD, THIRD_LEADS */
 };
 
 struct call {
@@ -74,12 +77,22 @@ struct fixture {
 
 static uint64_t leader_of(const struct truth *truth)
 {
-	return truth->only_store == EVERYWHERE ? 1 : truth->only_store;
+	if (truth->only_store == THIRD_LEADS)
+		return 3;
+	return truth->only_store == EVERYWHERE || truth->only_store == BUT_THIRD ? 1 : truth->only_store;
+}
+
+static bool is_on(const struct truth *truth, uint64_t store)
+{
+	if (truth->only_store == BUT_THIRD)
+		return store != 3;
+	return truth->only_store == EVERYWHERE || truth->only_store == THIRD_LEADS ||
+	       truth->only_store == store;
 }
 
 static bool is_at(const struct truth *truth, const struct store *store)
 {
-	return truth->only_store == EVERYWHERE || truth->only_store == store->server.self.store;
+	return is_on(truth, store->server.self.store);
 }
 
 static void set_key(uint32_t number, uint8_t key[4])
@@ -130,7 +143,7 @@ static void tell(struct told *told, const struct truth *truth)
 	for (uint32_t i = 0; i < STORES; i++) {
 		Raftkv__Replica *replica = &told->routes[told->count].replicas[route->n_replicas];
 
-		if (truth->only_store != EVERYWHERE && truth->only_store != i + 1)
+		if (!is_on(truth, i + 1))
 			continue;
 		raftkv__replica__init(replica);
 		replica->store = i + 1;
@@ -538,6 +551,22 @@ static void who_is_sent_on_for_ever_rests(void **state)
 	await_calls(fixture);
 }
 
+/* The mount knows the region's stores from before the leader's replica was made. */
+static void a_leader_on_a_new_store_is_asked_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_many(fixture, 1);
+	fixture->truths[0].only_store = BUT_THIRD;
+	read_key(fixture, 1);
+	fixture->truths[0].only_store = THIRD_LEADS;
+	for (int i = 0; i < 5; i++)
+		read_key(fixture, 1);
+	assert_int_equal(fixture->answered, 6);
+	assert_int_equal(fixture->refused, 1);
+	assert_int_equal(retries(fixture), 1);
+}
+
 static void a_key_is_found_by_one_request(void **state)
 {
 	struct fixture *fixture = *state;
@@ -719,6 +748,7 @@ int main(void)
 		TEST(an_older_store_is_asked_for_the_routes),
 		TEST(a_store_that_lags_is_waited_for),
 		TEST(who_is_sent_on_for_ever_rests),
+		TEST(a_leader_on_a_new_store_is_asked_at_once),
 		TEST(a_key_is_found_by_one_request),
 		TEST(many_keys_are_looked_for_at_once),
 		TEST(stores_are_asked_until_one_knows_the_key),

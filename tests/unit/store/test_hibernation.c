@@ -280,6 +280,54 @@ static bool third_gets_no_entries(
 	return envelope->to.store != 3 || message->type != RAFT_MSG_APP || message->entries.count == 0;
 }
 
+static bool third_does_not_say_that_it_is_alive(
+	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	(void)argument;
+	(void)message;
+	return envelope->region > 0 || envelope->from.store != 3;
+}
+
+/* As a store of an older version does. */
+static void member_that_answers_is_not_dead(void **state)
+{
+	struct sim_cluster cluster;
+
+	(void)state;
+	sim_cluster_init(&cluster, 6, 3, 0);
+	cluster.transport.filter = third_does_not_say_that_it_is_alive;
+	sim_cluster_open_all(&cluster);
+	sim_cluster_write(&cluster, test_op_put("a", "old"), NULL);
+	sim_cluster_lead_from(&cluster, 1, 1);
+	for (int i = 0; i < 30; i++) {
+		sim_cluster_run(&cluster, SIM_S);
+		assert_int_equal(asleep_at(&cluster, 1), 0);
+	}
+	cluster.transport.filter = NULL;
+	await_sleep(&cluster, 1);
+	sim_cluster_close(&cluster);
+}
+
+/* Its leader sleeps meanwhile, and wakes when it is back, so that it gets the entries. */
+static void region_sleeps_without_a_dead_member(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim_cluster cluster;
+
+		begin_asleep(&cluster, 70 + seed);
+		sim_store_kill(sim_cluster_store(&cluster, 3));
+		sim_cluster_write(&cluster, test_op_put("a", "new"), NULL);
+		sim_cluster_run(&cluster, 30 * (uint64_t)SIM_S);
+		assert_true(asleep_at(&cluster, 1) == 1 && asleep_at(&cluster, 2) == 1);
+		sim_cluster_open(&cluster, 3);
+		await_sleep(&cluster, 1);
+		assert_int_equal(sim_cluster_leader(&cluster), 1);
+		assert_string_equal(sim_cluster_read_at(&cluster, 3, "a", true).text, "new");
+		sim_cluster_close(&cluster);
+	}
+}
+
 static bool has_all(void *argument)
 {
 	struct sim_cluster *cluster = argument;
@@ -539,6 +587,8 @@ int main(void)
 		cmocka_unit_test(leader_that_sleeps_has_no_lease),
 		cmocka_unit_test(leader_that_slept_too_long_reads_nothing),
 		cmocka_unit_test(region_with_a_member_behind_stays_awake),
+		cmocka_unit_test(member_that_answers_is_not_dead),
+		cmocka_unit_test(region_sleeps_without_a_dead_member),
 		cmocka_unit_test(lost_word_changes_nothing),
 		cmocka_unit_test(one_that_wakes_alone_deposes_nobody),
 		cmocka_unit_test(leader_stays_that_one_member_does_not_hear),

@@ -345,7 +345,7 @@ static void leader_does_not_serve_less_than_a_follower_shows(void **state)
 #define ELECTION ((uint64_t)15 * 100 * SIM_MS)
 
 /* When a store first asked for votes; 0: it has not. */
-struct campaign {
+struct seen_campaign {
 	const struct sim_cluster *cluster;
 	uint64_t store;
 	uint64_t begun;
@@ -354,7 +354,7 @@ struct campaign {
 static bool note_campaign(
 	void *argument, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	struct campaign *campaign = argument;
+	struct seen_campaign *campaign = argument;
 	bool is_first = campaign->begun == 0 && envelope->from.store == campaign->store;
 
 	if (is_first && (message->type == RAFT_MSG_PRE_VOTE || message->type == RAFT_MSG_VOTE))
@@ -368,7 +368,7 @@ static void opening_may_take_longer_than_an_election(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 10; seed++) {
 		struct sim_cluster cluster;
-		struct campaign campaign = {.cluster = &cluster};
+		struct seen_campaign campaign = {.cluster = &cluster};
 
 		begin(&cluster, 700 + seed);
 		for (int i = 0; i < 20; i++)
