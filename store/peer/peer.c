@@ -217,8 +217,7 @@ static void handle_readies(struct peer *peer)
  * changes of membership are known to all at once. */
 static void send_commit(struct peer *peer)
 {
-	bool is_urgent =
-		peer->applied.index < peer->split_index || peer->applied.index < peer->change_index;
+	bool is_urgent = peer->applied.index < peer->split_index || peer->applied.index < peer->change_index;
 	uint64_t now;
 
 	if (!raw_node_has_unsent_commit(peer->raft_group)) {
@@ -230,7 +229,7 @@ static void send_commit(struct peer *peer)
 		peer->commit_due = now + COMMIT_DELAY_NS;
 	if (!is_urgent && now < peer->commit_due)
 		return;
-	PLANT("peer:commit_unsent", return);
+	PLANT("peer:commit_unsent", return );
 	raw_node_send_commit(peer->raft_group);
 	peer->commit_due = 0;
 	handle_readies(peer);
