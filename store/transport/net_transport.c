@@ -309,7 +309,7 @@ static void send_alive(struct transport *base, uint64_t store, uint64_t incarnat
 		return;
 	messages.alive = incarnation;
 	if (link_send(remote->link, FRAME_PEER_MESSAGES, 0, &messages.base, NULL, 0) == 0)
-		net_count(&transport->frames_sent, 1);
+		net_count(&transport->alive_sent, 1);
 }
 
 static const struct transport_ops operations = {send, send_snapshot, send_alive};
@@ -379,6 +379,7 @@ void net_transport_read_stats(struct net_transport *transport, struct net_transp
 		.messages_received = atomic_load(&transport->messages_received),
 		.messages_dropped = atomic_load(&transport->messages_dropped),
 		.frames_sent = atomic_load(&transport->frames_sent),
+		.alive_sent = atomic_load(&transport->alive_sent),
 		.bytes_sent = atomic_load(&transport->bytes_sent),
 		.bytes_received = atomic_load(&transport->bytes_received),
 	};

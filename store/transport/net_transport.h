@@ -37,7 +37,8 @@ struct net_transport_options {
 
 struct net_transport_stats {
 	uint64_t messages_sent, messages_received, messages_dropped;
-	uint64_t frames_sent, bytes_sent, bytes_received; /* bytes count heads and payloads */
+	/* Frames with messages, and those that only say that this store is alive; bytes of heads and payloads. */
+	uint64_t frames_sent, alive_sent, bytes_sent, bytes_received;
 	uint32_t stores_told; /* stores that have this store's life on record */
 	uint32_t stores_untold; /* other stores with a known address */
 };

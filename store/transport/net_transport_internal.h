@@ -80,7 +80,7 @@ struct net_transport {
 	pthread_mutex_t lock; /* guards the addresses */
 	struct address *addresses;
 	_Atomic uint64_t messages_sent, messages_received, messages_dropped;
-	_Atomic uint64_t frames_sent, bytes_sent, bytes_received;
+	_Atomic uint64_t frames_sent, alive_sent, bytes_sent, bytes_received;
 	struct net_pace pace;
 	/* Telling others of this store's life, on the first lane. Until may_speak is set, no messages are sent. */
 	atomic_bool may_speak;

@@ -151,6 +151,8 @@ void sim_store_stop(struct sim_store *store)
 	env_loop_free(store->shard);
 	env_loop_free(store->caller);
 	raftkv_free(raftkv);
+	if (store->after_stop)
+		store->after_stop(store);
 	sim_node_kill(store->node);
 }
 

@@ -26,6 +26,7 @@ struct sim_store {
 	void (*before_open)(struct sim_store *store);
 	void (*after_open)(struct sim_store *store);
 	void (*before_stop)(struct sim_store *store);
+	void (*after_stop)(struct sim_store *store); /* the store is freed */
 	void *argument; /* for them */
 	uint64_t kv_changes; /* writes and flushes of the KV engine so far */
 	uint64_t kv_crash_at; /* power fails before this one; 0: before none */
