@@ -247,11 +247,19 @@ static bool waits_for_lease(const struct peer *peer, const struct peer_envelope 
 	       env_now(peer_engines(peer)->env) < peer->waits_until;
 }
 
+/* Whether the lease of a leader that this replica may have promised before its restart can still hold. A leader that hands
+ * over gave its own up before it said so, and older ones had lost theirs when it was elected. */
+static bool may_break_lease(const struct peer *peer, const struct raft_message *message)
+{
+	PLANT("members:handover_refused", return peer_is_quiet_voter(peer));
+	return peer_is_quiet_voter(peer) && message->type != RAFT_MSG_TIMEOUT_NOW;
+}
+
 /* A replica that is about to replace its state grants no vote. */
 static bool may_help(
 	const struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
 {
-	if (peer_is_quiet_voter(peer) || peer->install || waits_for_lease(peer, envelope))
+	if (may_break_lease(peer, message) || peer->install || waits_for_lease(peer, envelope))
 		return false;
 	return !peer->is_empty || is_up_to_date(peer, message);
 }

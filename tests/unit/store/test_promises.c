@@ -173,6 +173,28 @@ static void restarted_voter_that_was_alone_once_keeps_its_promises(void **state)
 	sim_cluster_close(&cluster);
 }
 
+/* Or the leader, who asked it to lead, would take no writes for an election timeout. */
+static void restarted_voter_leads_when_its_leader_asks(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct sim_cluster cluster;
+		uint32_t leader, next;
+
+		begin(&cluster, 160 + seed);
+		leader = sim_cluster_await_leader(&cluster);
+		next = leader % 3 + 1;
+		sim_store_stop(sim_cluster_store(&cluster, next));
+		sim_cluster_open(&cluster, next);
+		sim_cluster_run(&cluster, 300 * SIM_MS);
+		assert_int_equal(
+			raftkv_transfer_leader(sim_cluster_store(&cluster, leader)->raftkv, 1, next), 0);
+		sim_cluster_run(&cluster, 300 * SIM_MS);
+		assert_int_equal(sim_cluster_leader(&cluster), next);
+		sim_cluster_close(&cluster);
+	}
+}
+
 struct handover {
 	uint64_t from; /* store: learns nothing of what follows */
 	bool has_begun;
@@ -682,6 +704,7 @@ int main(void)
 		cmocka_unit_test(vote_is_asked_for_in_a_term_that_a_crash_cannot_take_back),
 		cmocka_unit_test(restarted_voter_does_not_break_a_lease),
 		cmocka_unit_test(restarted_voter_that_was_alone_once_keeps_its_promises),
+		cmocka_unit_test(restarted_voter_leads_when_its_leader_asks),
 		cmocka_unit_test(lease_ends_when_the_leadership_is_handed_over),
 		cmocka_unit_test(lease_ends_before_another_leads),
 		cmocka_unit_test(leader_does_not_serve_less_than_a_follower_shows),
