@@ -113,9 +113,16 @@ bool raft_has_unsent_commit(const struct raft *raft, const struct progress *prog
 	       progress_can_bump_commit(progress, raft->log.committed);
 }
 
+/* The others must know of a committed membership change before this leader applies it, for it may be its own removal: it
+ * would follow, and they need the vote of a node that is gone. */
+bool raft_may_delay_commit(const struct raft *raft)
+{
+	return raft->delay_commit && raft->log.applied >= raft->pending_conf_index;
+}
+
 void raft_announce_commit(struct raft *raft)
 {
-	if (!raft->delay_commit)
+	if (!raft_may_delay_commit(raft))
 		raft_broadcast_append(raft);
 }
 

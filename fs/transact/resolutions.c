@@ -253,7 +253,8 @@ static void resolution_on_snapshot(struct raftkv_read *read, int status, struct 
 	resolution->is_in_store = true;
 	resolution->snapshot = snapshot;
 	resolution->found = read_record(resolution, false);
-	if (resolution->found != STATUS_WOULD_BLOCK) {
+	/* The stop has been told of, or will be: no worker begins anything now. */
+	if (resolution->found != STATUS_WOULD_BLOCK || resolution->transactions->is_stopping) {
 		on_looked(resolution);
 		return;
 	}

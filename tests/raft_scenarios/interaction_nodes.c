@@ -134,6 +134,7 @@ static struct raft_config read_config(struct cluster *cluster, const struct comm
 		.step_down_on_removal = command_flag(command, "step-down-on-removal"),
 		.disable_proposal_forwarding = command_flag(command, "disable-proposal-forwarding"),
 		.disable_conf_change_validation = command_flag(command, "disable-conf-change-validation"),
+		.delay_commit = command_flag(command, "delay-commit"),
 		.read_mode = read_mode(cluster, command),
 		.message_size_max = command_number(command, "max-size-per-msg", RAFT_NO_LIMIT),
 		.committed_size_per_ready = command_number(command, "max-committed-size-per-ready", 0),

@@ -188,6 +188,15 @@ static void run_hibernate(struct cluster *cluster, const struct command *command
 		raw_node_hibernate(node->raw);
 }
 
+static void run_send_commit(struct cluster *cluster, const struct command *command, struct slice input)
+{
+	struct node *node = cluster_node(cluster, command, 0);
+
+	(void)input;
+	if (node)
+		raw_node_send_commit(node->raw);
+}
+
 static void run_wake(struct cluster *cluster, const struct command *command, struct slice input)
 {
 	struct node *node = cluster_node(cluster, command, 0);
@@ -263,6 +272,7 @@ const struct interaction_command request_commands[] = {
 	{"read-index", run_read_index},
 	{"report-snapshot", run_report_snapshot},
 	{"report-unreachable", run_report_unreachable},
+	{"send-commit", run_send_commit},
 	{"set-randomized-election-timeout", run_set_timeout},
 	{"tick", run_tick},
 	{"tick-election", run_tick_election},

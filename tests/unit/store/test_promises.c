@@ -115,7 +115,7 @@ static void set_blocking(struct sim_cluster *cluster, uint32_t store, uint64_t b
 static void restarted_voter_does_not_break_a_lease(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 12; seed++) {
+	for (uint64_t seed = 1; seed <= 40; seed++) {
 		struct cut cut = {1, 3};
 		struct sim_cluster cluster;
 
