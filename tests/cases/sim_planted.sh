@@ -53,7 +53,7 @@ fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,
 sessions:not_fenced             100 --works counters --faults mount-pause,mount-cut # 1
 grace:others_not_asked           20 --works openers # 1
 grace:cut_short                 150 --works openers # 3
-grace:open_files_unsaid          50 --works openers # 3
+grace:open_files_unsaid         200 --works openers # 3
 intents:flag_stays               50 --works links --faults transfer,delay,leader-cut # 1
 intents:guard_unchecked         100 --works links --faults transfer,delay,leader-cut # 9
 intents:resolve_twice            20 --works links --faults transfer,delay,leader-cut # 1
@@ -77,9 +77,8 @@ coordinator:id_not_drawn         20 # 1
 intents:last_link_not_waited    300 --works links --faults none # 35
 intents:resolve_waits            50 --works links --faults none # 1
 split:leader_waits               40 --works registers,sets --faults none # 1
-split:range_given_up            300 --works registers,appends --faults slow-disk,kill,power # 74
 transactions:done_is_committed  200 --works links --faults transfer,delay,leader-cut # 14
-transactions:oldest_untold      200 --works links,nests --faults slow-disk # 54
+transactions:oldest_untold      500 --works links,nests --faults slow-disk # 54
 transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 105
 BUGS
 echo "$caught caught"

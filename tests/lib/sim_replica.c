@@ -11,7 +11,8 @@
 #include "store/raftkv.h"
 #include "tests/lib/test.h"
 
-#define PATIENCE_S 600 /* a network that loses chunks breaks many a snapshot, and the pauses between two grow */
+#define PATIENCE_S                                                                                           \
+	600 /* a network that loses chunks breaks many a snapshot, and the pauses between two grow */
 
 struct walk {
 	struct raftkv *raftkv;
