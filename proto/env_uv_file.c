@@ -248,20 +248,20 @@ void env_uv_file_submit_to_pool(struct env_file_request *request)
 	env_uv_pool_submit(&env_uv_of(request->file->env)->io, &request->mail, request_run);
 }
 
-static bool is_small(const struct env_file_request *request)
+size_t env_uv_file_request_size(const struct env_file_request *request)
 {
 	size_t size = 0;
 
 	for (int i = 0; i < request->vector_count; i++)
 		size += request->vector[i].iov_len;
-	return size <= HERE_SIZE_MAX;
+	return size;
 }
 
 /* A small write to memory costs less than to have another thread do it. io_uring would wake a thread, too. */
 static bool run_here(struct env_file_request *request)
 {
 	if (request->operation != ENV_FILE_WRITE || !file_of(request->file)->is_memory || !request->loop ||
-		!env_uv_loop_is_current(request->loop) || !is_small(request))
+		!env_uv_loop_is_current(request->loop) || env_uv_file_request_size(request) > HERE_SIZE_MAX)
 		return false;
 	request->status = run_operation(request);
 	env_mail_forward(request->loop, &request->mail, request_done);

@@ -117,6 +117,7 @@ int env_uv_file_read_cached(struct env_file *file, uint64_t offset, void *bytes,
 int env_uv_file_write(struct env_file *file, uint64_t offset, const void *bytes, size_t size);
 int env_uv_file_sync(struct env_file *file);
 void env_uv_file_submit(struct env_file_request *request);
+size_t env_uv_file_request_size(const struct env_file_request *request); /* bytes */
 void env_uv_file_submit_to_pool(struct env_file_request *request); /* never to the ring */
 
 int env_uv_mkdir(struct env *env, const char *path);

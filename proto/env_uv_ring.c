@@ -18,19 +18,11 @@ struct env_uv_ring {
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------- */
 
-static size_t size_of(const struct env_file_request *request)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < request->vector_count; i++)
-		size += request->vector[i].iov_len;
-	return size;
-}
-
 /* A write that stopped before its end is repeated as a whole: the same bytes to the same place. */
 static void finish(struct env_file_request *request, int result)
 {
-	if (result == -EINTR || result == -EAGAIN || (result >= 0 && (size_t)result < size_of(request))) {
+	if (result == -EINTR || result == -EAGAIN ||
+		(result >= 0 && (size_t)result < env_uv_file_request_size(request))) {
 		env_uv_file_submit_to_pool(request);
 		return;
 	}
