@@ -9,7 +9,8 @@
 #include "store/route/route.h"
 #include "store/rows/rows.h"
 
-#define BATCH_TASKS_MAX 256
+#define BATCH_TASKS_MAX	  256
+#define DEFERRED_SIZE_MAX (16u << 20) /* bytes of deferred writes in flight above which a batch waits */
 
 /* What the owner's loop applies itself. */
 #define SMALL_ENTRIES_MAX 8u
@@ -120,28 +121,31 @@ static void on_written(struct apply *apply, int status)
 		send_back(apply);
 }
 
-static void go_on(struct apply *apply)
+/* On the thread, which goes on with what waits. */
+static void write_batch(struct apply *apply)
 {
+	struct kv_engine *kv = apply->engines->kv;
+
+	on_written(apply, kv->ops->write(kv, apply->batch));
 	if (apply->waiting && !apply->has_failed)
 		begin_batch(apply);
 }
 
 static void finish_batch(struct apply *apply)
 {
-	struct kv_engine *kv = apply->engines->kv;
-	int status = extent_edits_finish(&apply->edits, kv, apply->batch);
+	int status = extent_edits_finish(&apply->edits, apply->engines->kv, apply->batch);
 
-	if (status == 0)
-		status = kv->ops->write(kv, apply->batch);
-	on_written(apply, status);
-	go_on(apply);
+	if (status < 0)
+		apply_fail(apply, status, "a committed entry cannot be applied");
+	else
+		write_batch(apply);
 }
 
 static void on_release(struct env_mail *mail)
 {
 	struct apply *apply = container_of(mail, struct apply, release_mail);
 
-	if (!apply->is_held || apply->has_failed || apply->deferred_size > APPLY_DEFERRED_MAX)
+	if (!apply->is_held || apply->has_failed || apply->deferred_size > DEFERRED_SIZE_MAX)
 		return;
 	apply->is_held = false;
 	finish_batch(apply);
@@ -161,7 +165,7 @@ static void apply_on_deferred(struct blocks_request *request)
 
 	if (request->status < 0 && !apply->has_failed)
 		apply_fail(apply, request->status, "a small payload cannot be written");
-	if (before > APPLY_DEFERRED_MAX)
+	if (before > DEFERRED_SIZE_MAX)
 		env_post_once(apply->loop, &apply->release_mail, on_release);
 	free(write);
 }
@@ -203,21 +207,28 @@ static void take_tasks(struct apply *apply)
 	last->item.next = NULL;
 }
 
-static void begin_batch(struct apply *apply)
+/* Of the running tasks. Deferred writes complete on `loop`. */
+static int make_batch(struct apply *apply, struct env_loop *loop)
 {
 	int status = 0;
 
-	take_tasks(apply);
 	for (struct apply_task *task = apply->running; task && status == 0; task = task_of(task->item.next))
 		status = apply_task_entries(apply, task);
-	if (status == 0)
-		status = submit_writes(apply, apply->loop);
+	return status == 0 ? submit_writes(apply, loop) : status;
+}
+
+static void begin_batch(struct apply *apply)
+{
+	int status;
+
+	take_tasks(apply);
+	status = make_batch(apply, apply->loop);
 	if (status < 0) {
 		apply_fail(apply, status, "a committed entry cannot be applied");
 		return;
 	}
 	/* apply_on_deferred tells when it has become less. */
-	apply->is_held = apply->deferred_size > APPLY_DEFERRED_MAX;
+	apply->is_held = apply->deferred_size > DEFERRED_SIZE_MAX;
 	if (!apply->is_held)
 		finish_batch(apply);
 }
@@ -280,7 +291,7 @@ static bool may_apply_here(struct apply *apply, const struct apply_task *task)
 {
 	const struct raft_entries *entries = &task->message.entries;
 
-	if (!is_small(task) || apply->deferred_size > APPLY_DEFERRED_MAX)
+	if (!is_small(task) || apply->deferred_size > DEFERRED_SIZE_MAX)
 		return false;
 	for (size_t i = 0; i < entries->count; i++)
 		if (!is_ready(apply, &entries->items[i])) {
@@ -290,13 +301,9 @@ static bool may_apply_here(struct apply *apply, const struct apply_task *task)
 	return true;
 }
 
-static void on_finish(struct env_mail *mail)
+static void on_stalled(struct env_mail *mail)
 {
-	struct apply *apply = container_of(mail, struct apply, finish_mail);
-	struct kv_engine *kv = apply->engines->kv;
-
-	on_written(apply, kv->ops->write(kv, apply->batch));
-	go_on(apply);
+	write_batch(container_of(mail, struct apply, stalled_mail));
 }
 
 /* The thread has nothing to do, so that the batch is the caller's. */
@@ -307,9 +314,7 @@ static void apply_here(struct apply *apply, struct apply_task *task)
 
 	task->item.next = NULL;
 	apply->running = task;
-	status = apply_task_entries(apply, task);
-	if (status == 0)
-		status = submit_writes(apply, apply->applied->loop);
+	status = make_batch(apply, apply->applied->loop);
 	if (status == 0)
 		status = extent_edits_finish(&apply->edits, kv, apply->batch);
 	if (status < 0) {
@@ -319,7 +324,7 @@ static void apply_here(struct apply *apply, struct apply_task *task)
 	status = kv->ops->try_write(kv, apply->batch);
 	PLANT("store:stall_unnoticed", status = 0);
 	if (status == STATUS_WOULD_BLOCK)
-		env_post(apply->loop, &apply->finish_mail, on_finish);
+		env_post(apply->loop, &apply->stalled_mail, on_stalled);
 	else
 		on_written(apply, status);
 }

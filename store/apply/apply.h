@@ -53,7 +53,7 @@ struct apply_task {
 	int statuses[]; /* out: one per entry */
 };
 
-struct apply_write; /* apply.c: one write of small payloads */
+struct apply_write; /* apply_internal.h: one write of small payloads */
 
 struct apply {
 	struct inbox inbox;
@@ -64,7 +64,7 @@ struct apply {
 	struct env_loop *loop;
 	struct kv_batch *batch;
 	uint32_t in_flight; /* tasks submitted that have not come back; the owner's */
-	struct env_mail finish_mail; /* the thread is to write the batch that the owner made */
+	struct env_mail stalled_mail; /* the thread is to write the batch that the owner made */
 	struct env_mail release_mail; /* the thread is to look whether its batch is still held */
 	struct apply_task *waiting; /* tasks of the next batch */
 	struct apply_task *running; /* tasks of the present batch */

@@ -17,8 +17,6 @@ struct apply_write {
 	struct iovec vector[APPLY_VECTOR_MAX];
 };
 
-#define APPLY_DEFERRED_MAX (16u << 20) /* bytes of deferred writes in flight above which a batch waits */
-
 /* Adds the task's entries to the batch. A refused entry has its status in the task. 0, or what ends the store. */
 int apply_task_entries(struct apply *apply, struct apply_task *task);
 
