@@ -213,11 +213,10 @@ static void handle_readies(struct peer *peer)
 	}
 }
 
-/* A follower applies a little later what its leader has applied; nobody waits for it (raft.h: delay_commit). Splits and
- * changes of membership are known to all at once. */
+/* A follower applies a little later what its leader has applied; nobody waits for it (raft.h: delay_commit). A split is
+ * known to all at once, as a change of membership is. */
 static void send_commit(struct peer *peer)
 {
-	bool is_urgent = peer->applied.index < peer->split_index || peer->applied.index < peer->change_index;
 	uint64_t now;
 
 	if (!raw_node_has_unsent_commit(peer->raft_group)) {
@@ -227,9 +226,8 @@ static void send_commit(struct peer *peer)
 	now = env_now(peer_engines(peer)->env);
 	if (peer->commit_due == 0)
 		peer->commit_due = now + COMMIT_DELAY_NS;
-	if (!is_urgent && now < peer->commit_due)
+	if (now < peer->commit_due && peer->applied.index >= peer->split_index)
 		return;
-	PLANT("peer:commit_unsent", return );
 	raw_node_send_commit(peer->raft_group);
 	peer->commit_due = 0;
 	handle_readies(peer);
