@@ -187,9 +187,9 @@ static int begin_stage(struct snapshot_sink *sink, struct snapshot_head *head)
  * not know, that it has all of that. Without such an answer the leader would send snapshots for ever. */
 static bool is_for_replica(struct snapshots *snapshots, const struct peer_envelope *envelope, int status)
 {
-	PLANT("snapshots:old_unanswered", return status == -ENOSPC && fits_instead(snapshots, envelope));
-	return status == STATUS_SNAPSHOT_OUT_OF_DATE ||
-	       (status == -ENOSPC && fits_instead(snapshots, envelope));
+	if (status == STATUS_SNAPSHOT_OUT_OF_DATE)
+		return !planted("snapshot:old_unanswered");
+	return status == -ENOSPC && fits_instead(snapshots, envelope);
 }
 
 int snapshots_receive(struct snapshots *snapshots, const struct peer_envelope *envelope,
