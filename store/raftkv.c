@@ -380,14 +380,25 @@ static void fail_write(struct raftkv_write *write, int status)
 	evaluate_finish(write, status, NULL);
 }
 
+/* Whether the replica takes requests in this call. Else they come to its loop by mail. */
+static bool takes_now(const struct peer *peer)
+{
+	return env_loop_is_current(peer->shard->loop) && !peer_is_starting(peer);
+}
+
+static void on_write(struct env_mail *mail);
+
+static void pass_write(struct raftkv_write *write)
+{
+	if (takes_now(write->peer))
+		peer_write(write->peer, write);
+	else
+		env_post(write->peer->shard->loop, &write->mail, on_write);
+}
+
 static void on_write(struct env_mail *mail)
 {
-	struct raftkv_write *write = container_of(mail, struct raftkv_write, mail);
-
-	if (peer_is_starting(write->peer))
-		env_post(write->peer->shard->loop, &write->mail, on_write);
-	else
-		peer_write(write->peer, write);
+	pass_write(container_of(mail, struct raftkv_write, mail));
 }
 
 void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
@@ -407,20 +418,22 @@ void raftkv_async_write(struct raftkv *raftkv, struct raftkv_write *write)
 		return;
 	}
 	write->peer = route->peer;
-	if (env_loop_is_current(route->shard->loop) && !peer_is_starting(route->peer))
-		peer_write(route->peer, write);
+	pass_write(write);
+}
+
+static void on_read(struct env_mail *mail);
+
+static void pass_read(struct raftkv_read *read)
+{
+	if (takes_now(read->peer))
+		peer_read(read->peer, read);
 	else
-		env_post(route->shard->loop, &write->mail, on_write);
+		env_post(read->peer->shard->loop, &read->mail, on_read);
 }
 
 static void on_read(struct env_mail *mail)
 {
-	struct raftkv_read *read = container_of(mail, struct raftkv_read, mail);
-
-	if (peer_is_starting(read->peer))
-		env_post(read->peer->shard->loop, &read->mail, on_read);
-	else
-		peer_read(read->peer, read);
+	pass_read(container_of(mail, struct raftkv_read, mail));
 }
 
 void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
@@ -439,10 +452,7 @@ void raftkv_async_snapshot(struct raftkv *raftkv, struct raftkv_read *read)
 		return;
 	}
 	read->peer = route->peer;
-	if (env_loop_is_current(route->shard->loop) && !peer_is_starting(route->peer))
-		peer_read(read->peer, read);
-	else
-		env_post(route->shard->loop, &read->mail, on_read);
+	pass_read(read);
 }
 
 int raftkv_local_snapshot(
