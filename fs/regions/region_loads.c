@@ -14,6 +14,8 @@
 
 #define TICK_NS	     NS_PER_S
 #define SPEED_MEMORY 10e9 /* ns */
+#define MEMORY	     (REGION_LOADS_MEMORY_MS * (double)NS_PER_MS)
+#define MEAN_MEMORY  (REGION_LOADS_MEAN_MS * (double)NS_PER_MS)
 #define SPEED_MAX    16.0 /* the speed of a machine is reckoned between 1 / SPEED_MAX and this */
 #define BUSY_PART    100u /* with less than this part of a core, or reckoned to be, the speed is not measured */
 #define SAMPLE_MIN   32u /* dirids from which on a sample says something */
@@ -225,6 +227,12 @@ static void take_work(struct region_loads *loads, uint64_t *taken, uint64_t *rec
 	loads->reckoned = 0;
 }
 
+/* The mean decays with `memory`, as `passed` (ns, both). */
+static void approach(double *mean, double value, double passed, double memory)
+{
+	*mean += (value - *mean) * passed / (passed + memory);
+}
+
 static void measure_speed(struct region_loads *loads, uint64_t now)
 {
 	double passed = (double)(now - loads->ticked), slowness;
@@ -238,20 +246,18 @@ static void measure_speed(struct region_loads *loads, uint64_t now)
 		slowness = 1 / SPEED_MAX;
 	if (slowness > SPEED_MAX)
 		slowness = SPEED_MAX;
-	loads->slowness += (slowness - loads->slowness) * passed / (passed + SPEED_MEMORY);
+	approach(&loads->slowness, slowness, passed, SPEED_MEMORY);
 }
 
 static void decay(struct region_loads *loads, struct region_load *load, uint64_t now)
 {
-	double passed = (double)(now - loads->ticked), memory = REGION_LOADS_MEMORY_MS * (double)NS_PER_MS;
+	double passed = (double)(now - loads->ticked);
 	double rate = (double)(load->spent - load->ticked) * (double)NS_PER_S / passed * loads->slowness;
 
 	load->ticked = load->spent;
-	load->cpu_us += (rate - load->cpu_us) * passed / (passed + memory);
-	load->mean_us += (rate - load->mean_us) * passed / (passed + load->age);
-	load->age += passed;
-	if (load->age > REGION_LOADS_MEAN_MS * (double)NS_PER_MS)
-		load->age = REGION_LOADS_MEAN_MS * (double)NS_PER_MS;
+	approach(&load->cpu_us, rate, passed, MEMORY);
+	approach(&load->mean_us, rate, passed, load->age);
+	load->age = load->age + passed < MEAN_MEMORY ? load->age + passed : MEAN_MEMORY;
 	if (loads->options.limit_us == 0 || load->cpu_us < loads->options.limit_us) {
 		load->busy_since = 0;
 		load->is_told = false;
@@ -343,17 +349,15 @@ void region_loads_note(struct region_loads *loads, uint64_t region, uint64_t dir
 
 uint32_t region_loads_cpu(const struct region_loads *loads, uint64_t region)
 {
-	const struct region_load *load;
+	const struct region_load *load = find(loads, region);
 
-	HASH_FIND(hh, loads->items, &region, sizeof region, load);
 	return load ? (uint32_t)load->cpu_us : 0;
 }
 
 uint32_t region_loads_mean(const struct region_loads *loads, uint64_t region)
 {
-	const struct region_load *load;
+	const struct region_load *load = find(loads, region);
 
-	HASH_FIND(hh, loads->items, &region, sizeof region, load);
 	return load ? (uint32_t)load->mean_us : 0;
 }
 
