@@ -11,6 +11,7 @@
 #include "store/rows/keys.h"
 #include "store/rows/region_states.h"
 #include "store/rows/slots.h"
+#include "tests/lib/kv_rows.h"
 #include "tests/sim/violation.h"
 
 #define REGIONS_MAX 256u
@@ -26,28 +27,30 @@ static void load_region(struct kv_engine *kv, uint64_t id, struct inspect_region
 	region->applied = state.index;
 }
 
+struct loading {
+	struct kv_engine *kv;
+	struct inspect_region *regions;
+	uint32_t count;
+};
+
+static void load_state(void *argument, struct slice key, struct slice value)
+{
+	struct loading *loading = argument;
+
+	(void)value;
+	check(loading->count < REGIONS_MAX);
+	load_region(loading->kv, key_region_of(key), &loading->regions[loading->count++]);
+}
+
 /* The regions, as their rows say. Returns their count. */
 static uint32_t load_regions(struct kv_engine *kv, struct inspect_region *regions)
 {
-	struct kv_iterator *iterator;
+	struct loading loading = {.kv = kv, .regions = regions};
 	struct key low, high;
-	uint32_t count = 0;
-	int status;
 
 	key_region_states(&low, &high);
-	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
-		0);
-	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
-		status = kv->ops->next(iterator)) {
-		struct slice key, value;
-
-		check(count < REGIONS_MAX);
-		kv->ops->row(iterator, &key, &value);
-		load_region(kv, key_region_of(key), &regions[count++]);
-	}
-	check(status == STATUS_NOT_FOUND);
-	kv->ops->iterator_free(kv, iterator);
-	return count;
+	kv_rows_each(kv, &low, &high, load_state, &loading);
+	return loading.count;
 }
 
 static void print_report(const struct report *report)
@@ -71,9 +74,10 @@ static void expect_settled(const struct store *store, const struct check *check)
 }
 
 /* What a session has in a region goes with it. */
-static void expect_no_session(
-	const struct store *store, uint64_t region, struct slice key, struct slice value)
+static void expect_no_session(void *argument, struct slice row, struct slice value)
 {
+	const struct store *store = argument;
+	struct slice key = key_row_inner(KEY_LOCAL, row);
 	enum fs_hold_kind kind;
 	uint64_t session, ino;
 	struct registration registration;
@@ -88,29 +92,17 @@ static void expect_no_session(
 	else if (fs_key_parse_hold(key, &session, &ino, &kind) == 0 && session != FS_SESSION_GRACE)
 		what = "has an inode that it holds";
 	if (what)
-		violation("audit: store %u: session %llx has ended, and region %llu %s", store->number,
-			(unsigned long long)session, (unsigned long long)region, what);
+		violation("audit: store %u: session %llx has ended, and a region %s", store->number,
+			(unsigned long long)session, what);
 }
 
-static void expect_no_sessions(const struct store *store, struct kv_engine *kv)
+static void expect_no_sessions(struct store *store, struct kv_engine *kv)
 {
-	struct kv_iterator *iterator;
 	struct key low, high;
-	int status;
 
 	key_row(&low, 0, KEY_LOCAL, (struct slice){0});
 	key_row_bound(&high, UINT64_MAX, KEY_LOCAL, (struct slice){0});
-	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
-		0);
-	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
-		status = kv->ops->next(iterator)) {
-		struct slice key, value;
-
-		kv->ops->row(iterator, &key, &value);
-		expect_no_session(store, key_region_of(key), key_row_inner(KEY_LOCAL, key), value);
-	}
-	check(status == STATUS_NOT_FOUND);
-	kv->ops->iterator_free(kv, iterator);
+	kv_rows_each(kv, &low, &high, expect_no_session, store);
 }
 
 void audit_store(struct store *store)

@@ -9,6 +9,7 @@
 #include "fs/transact/transactions.h"
 #include "proto/check.h"
 #include "store/rows/keys.h"
+#include "tests/lib/kv_rows.h"
 #include "tests/sim/violation.h"
 
 /* An intent is told from the second round of the sweeper on, and its age counts from the first. A slow disk may delay
@@ -66,37 +67,36 @@ static void take(struct look *look, uint64_t region, const struct attempt *attem
 		look->oldest = intent;
 }
 
-static void scan(struct look *look, uint64_t region)
+/* A look at one region. */
+struct scan {
+	struct look *look;
+	uint64_t region;
+};
+
+static void take_row(void *argument, struct slice key, struct slice value)
 {
-	struct kv_engine *kv = look->store->kv_engine;
-	struct fs_key first = fs_key_intents_all(), end = fs_key_after(&first);
-	struct kv_iterator *iterator;
-	struct key low, high;
-	int status;
+	const struct scan *scan = argument;
+	struct attempt attempt;
+	uint64_t ino;
+	uint32_t index;
 
-	key_row(&low, region, KEY_LOCAL, fs_key_slice(&first));
-	key_row(&high, region, KEY_LOCAL, fs_key_slice(&end));
-	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
-		0);
-	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
-		status = kv->ops->next(iterator)) {
-		struct slice key, value;
-		struct attempt attempt;
-		uint64_t ino;
-		uint32_t index;
-
-		kv->ops->row(iterator, &key, &value);
-		if (fs_key_parse_intent(key_row_inner(KEY_LOCAL, key), &ino, &attempt, &index) == 0)
-			take(look, region, &attempt);
-	}
-	check(status == STATUS_NOT_FOUND);
-	kv->ops->iterator_free(kv, iterator);
+	(void)value;
+	if (fs_key_parse_intent(key_row_inner(KEY_LOCAL, key), &ino, &attempt, &index) == 0)
+		take(scan->look, scan->region, &attempt);
 }
 
 static void take_region(void *argument, const struct region *region, uint64_t term)
 {
-	if (term > 0)
-		scan(argument, region->id);
+	struct look *look = argument;
+	struct fs_key first = fs_key_intents_all(), end = fs_key_after(&first);
+	struct scan scan = {look, region->id};
+	struct key low, high;
+
+	if (term == 0)
+		return;
+	key_row(&low, region->id, KEY_LOCAL, fs_key_slice(&first));
+	key_row(&high, region->id, KEY_LOCAL, fs_key_slice(&end));
+	kv_rows_each(look->store->kv_engine, &low, &high, take_row, &scan);
 }
 
 static void forget(struct oldest_intents *intents)

@@ -11,6 +11,7 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "store/rows/keys.h"
+#include "tests/lib/kv_rows.h"
 
 #define FIRST_MAX 12u
 #define LED_TRIES 8u
@@ -37,68 +38,66 @@ void splits_init(struct splits *splits, struct cluster *cluster, bool are_allowe
 
 /* ---- Where ---- */
 
+/* One of the dirids of the rows that are seen; each has the same chance. */
+struct drawing {
+	struct splits *splits;
+	uint64_t count;
+	uint64_t dirid;
+};
+
+static void consider(struct drawing *drawing, uint64_t dirid)
+{
+	if (dirid > 0 && dirid < FS_DIRID_END && draw(drawing->splits, ++drawing->count) == 0)
+		drawing->dirid = dirid;
+}
+
+static void consider_directory(void *argument, struct slice key, struct slice value)
+{
+	struct slice inner = key_row_inner(KEY_DATA, key);
+	uint64_t dirid = fs_key_get_dirid(inner);
+	struct fs_key directory = fs_key_inode(fs_ino(dirid < FS_DIRID_END ? dirid : 0, FS_SEQ_DIRECTORY));
+
+	(void)value;
+	if (slice_compare(inner, fs_key_slice(&directory)) == 0)
+		consider(argument, dirid);
+}
+
 /* A directory that has rows in the range; FS_DIRID_END: there is none but the root. */
 static uint64_t draw_directory(struct splits *splits, struct kv_engine *kv, const struct region *range)
 {
-	uint64_t dirid = FS_DIRID_END, count = 0;
-	struct kv_iterator *iterator;
+	struct drawing drawing = {.splits = splits, .dirid = FS_DIRID_END};
 	struct key low, high;
-	int status;
 
 	key_row(&low, range->id, KEY_DATA, buf_slice(range->start));
 	key_row_bound(&high, range->id, KEY_DATA, buf_slice(range->end));
-	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
-		0);
-	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
-		status = kv->ops->next(iterator)) {
-		struct slice key, value;
-		uint64_t found;
-		struct fs_key directory;
+	kv_rows_each(kv, &low, &high, consider_directory, &drawing);
+	return drawing.dirid;
+}
 
-		kv->ops->row(iterator, &key, &value);
-		key = key_row_inner(KEY_DATA, key);
-		found = fs_key_get_dirid(key);
-		directory = fs_key_inode(fs_ino(found < FS_DIRID_END ? found : 0, FS_SEQ_DIRECTORY));
-		if (found > 0 && slice_compare(key, fs_key_slice(&directory)) == 0 &&
-			draw(splits, ++count) == 0)
-			dirid = found;
-	}
-	check(status == STATUS_NOT_FOUND);
-	kv->ops->iterator_free(kv, iterator);
-	return dirid;
+static void consider_unsettled(void *argument, struct slice key, struct slice value)
+{
+	struct slice inner = key_row_inner(KEY_LOCAL, key);
+	struct attempt attempt;
+	uint32_t index;
+	uint64_t ino;
+
+	(void)value;
+	if (fs_key_parse_committed(inner, &attempt) == 0)
+		consider(argument, fs_ino_dirid(attempt.anchor));
+	else if (fs_key_parse_intent(inner, &ino, &attempt, &index) == 0)
+		consider(argument, fs_ino_dirid(ino));
 }
 
 /* The directory number of an intent's inode, or of a committed record's anchor, that the region has. */
 static uint64_t draw_unsettled(struct splits *splits, struct kv_engine *kv, uint64_t region)
 {
-	uint64_t dirid = FS_DIRID_END, count = 0;
-	struct kv_iterator *iterator;
+	struct drawing drawing = {.splits = splits, .dirid = FS_DIRID_END};
 	struct key low, high;
-	int status;
 
 	key_row(&low, region, KEY_LOCAL, (struct slice){0});
 	key_row_bound(&high, region, KEY_LOCAL, (struct slice){0});
-	check(kv->ops->iterator_new(kv, NULL, KV_TIER_ALL, key_slice(&low), key_slice(&high), &iterator) ==
-		0);
-	for (status = kv->ops->seek(iterator, key_slice(&low)); status == 0;
-		status = kv->ops->next(iterator)) {
-		struct slice key, value;
-		struct attempt attempt;
-		uint32_t index;
-		uint64_t ino;
-
-		kv->ops->row(iterator, &key, &value);
-		key = key_row_inner(KEY_LOCAL, key);
-		if (fs_key_parse_committed(key, &attempt) == 0)
-			ino = attempt.anchor;
-		else if (fs_key_parse_intent(key, &ino, &attempt, &index) < 0)
-			continue;
-		if (fs_ino_dirid(ino) > 0 && draw(splits, ++count) == 0)
-			dirid = fs_ino_dirid(ino);
-	}
-	check(status == STATUS_NOT_FOUND);
-	kv->ops->iterator_free(kv, iterator);
-	return dirid;
+	kv_rows_each(kv, &low, &high, consider_unsettled, &drawing);
+	return drawing.dirid;
 }
 
 enum split_place { AT_UNSETTLED, AT_DIRECTORY, ANYWHERE };
