@@ -146,9 +146,8 @@ static int explain(const struct page_reader *reader, int code, struct status *st
 		return status_set(status, code, "cancelled");
 	if (code == STATUS_UNSUPPORTED)
 		return status_set(status, code,
-			"store %llu (version %.30s) is too old for a check while it is in use: upgrade it, "
-			"or "
-			"stop it and check its directory",
+			"store %llu (version %.30s) is too old for a check while it is in use: "
+			"upgrade it, or stop it and check its directory",
 			(unsigned long long)reader->old_store, reader->old_version);
 	if (code != -ETIMEDOUT)
 		return status_set(

@@ -9,8 +9,8 @@
  *
  * Sleep and wake. `mail` is NULL exactly when nobody has posted since the loop announced that it would sleep. The poster
  * that changes it from NULL wakes the loop, unless it is the loop's own thread, in a callback of libuv: then loop_on_prepare
- * is still to come. Others need not. loop_on_check marks the loop as awake again. uv_async_t is
- * not used: with it the loop waits, in sched_yield, for a poster that it preempted between two steps of the wake.
+ * is still to come. Others need not. loop_on_check marks the loop as awake again. uv_async_t is not used: with it the loop
+ * waits, in sched_yield, for a poster that it preempted between two steps of the wake.
  *
  * The poster that wakes the loop still accesses it after its mail is visible, and that mail may let the owner free the
  * loop. So env_uv_loop_free waits until as many wakes are done as lists were taken that needed one.

@@ -1,6 +1,7 @@
 /*
- * moments.h: the steps of operations across regions, and of splits, so that a fault or a split can come at one of them. Whoever wants that
- * owns a struct moment; the cluster looks at it after each event, and stops its run when the step has come.
+ * moments.h: the steps of operations across regions, and of splits, so that a fault or a split can come at one of them.
+ * Whoever wants that owns a struct moment; the cluster looks at it after each event, and stops its run when the step has
+ * come.
  */
 #ifndef RAFTKV_TESTS_SIM_MOMENTS_H
 #define RAFTKV_TESTS_SIM_MOMENTS_H

@@ -2,9 +2,10 @@
  * watch.h: invariants inside the stores, checked while they run:
  *
  *  - a term of a region has at most one leader;
- *  - replicas of a region whose rows stand at the same index have the same range and the same rows: keys, values, and of file data where, by which
- *    entry and with which checksum it was written;
- *  - while nothing fails, no region is without a leader for long: the store that led a region that is split leads both halves at once.
+ *  - replicas of a region whose rows stand at the same index have the same range and the same rows: keys, values, and of
+ *    file data where, by which entry and with which checksum it was written;
+ *  - while nothing fails, no region is without a leader for long: the store that led a region that is split leads both
+ *    halves at once.
  */
 #ifndef RAFTKV_TESTS_SIM_WATCH_H
 #define RAFTKV_TESTS_SIM_WATCH_H
