@@ -121,7 +121,8 @@ bool raft_send_append(struct raft *raft, struct progress *progress, bool if_empt
 void raft_broadcast_append(struct raft *raft);
 /* After the commit index has advanced. */
 void raft_announce_commit(struct raft *raft);
-bool raft_may_delay_commit(const struct raft *raft);
+/* The commit index that this leader tells others. */
+uint64_t raft_told_commit(const struct raft *raft);
 /* Whether the commit index would be news for the peer, and nothing keeps it from being sent. */
 bool raft_has_unsent_commit(const struct raft *raft, const struct progress *progress);
 /* `context` comes from raft_read_context and may be NULL. */

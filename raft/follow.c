@@ -63,7 +63,7 @@ static int on_accepted(struct raft *raft, struct progress *progress, uint64_t in
 	update_state(raft, progress, index, first_index);
 	if (raft_maybe_commit(raft))
 		raft_announce_commit(raft);
-	else if (!raft_may_delay_commit(raft) && progress->id != raft->id &&
+	else if (!raft->delay_commit && progress->id != raft->id &&
 		 progress_can_bump_commit(progress, raft->log.committed))
 		raft_send_append(raft, progress, true);
 	/* The in-flight limits may have room for several more now. */

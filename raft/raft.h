@@ -309,8 +309,10 @@ struct raft_config {
 	bool disable_conf_change_validation; /* a leader takes any conf change into its log that can be decoded */
 	/* A leader sends a new commit index with its next append or heartbeat, or when raw_node_send_commit is called, instead
 	 * of at once to all: two messages less for each follower and entry, where entries follow one another. A follower
-	 * that asks for a read index gets it at once, and so do all while a membership change is not applied. (TiKV:
-	 * skip_bcast_commit.) */
+	 * that asks for a read index gets it at once. (TiKV: skip_bcast_commit.) While a membership change is pending,
+	 * nobody is told of more than this leader has applied: who is removed learns it from the caller, once a
+	 * majority of the others knows durably that it is committed, which it does when an entry is committed that was
+	 * proposed after the change was applied. */
 	bool delay_commit;
 	enum raft_read_mode read_mode; /* lease-based needs check_quorum */
 

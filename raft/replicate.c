@@ -27,7 +27,7 @@ static int try_send_append(struct raft *raft, struct progress *progress, bool if
 		.type = RAFT_MSG_APP,
 		.to = progress->id,
 		.index = progress->next - 1,
-		.commit = raft->log.committed,
+		.commit = raft_told_commit(raft),
 	};
 	uint64_t size = 0;
 	int rc;
@@ -110,19 +110,24 @@ void raft_broadcast_append(struct raft *raft)
 bool raft_has_unsent_commit(const struct raft *raft, const struct progress *progress)
 {
 	return progress->id != raft->id && !progress_is_paused(progress) && !progress->wants_snapshot &&
-	       progress_can_bump_commit(progress, raft->log.committed);
+	       progress_can_bump_commit(progress, raft_told_commit(raft));
 }
 
-/* The others must know of a committed membership change before this leader applies it, for it may be its own removal: it
- * would follow, and they need the vote of a node that is gone. */
-bool raft_may_delay_commit(const struct raft *raft)
+/* A member that a change removes must not learn of it before the others know durably that it is committed: it would be
+ * gone, and after a power failure they would need its vote. Until this leader has applied the change, it tells nobody
+ * what is committed past its applied index; then it sends nothing to the removed member any more. */
+uint64_t raft_told_commit(const struct raft *raft)
 {
-	return raft->delay_commit && raft->log.applied >= raft->pending_conf_index;
+	bool is_pending = raft->log.applied < raft->pending_conf_index;
+
+	if (!raft->delay_commit || !is_pending || !tracker_is_voter(&raft->tracker, raft->id))
+		return raft->log.committed;
+	return min_u64(raft->log.committed, raft->log.applied);
 }
 
 void raft_announce_commit(struct raft *raft)
 {
-	if (!raft_may_delay_commit(raft))
+	if (!raft->delay_commit)
 		raft_broadcast_append(raft);
 }
 
@@ -132,7 +137,7 @@ void raft_broadcast_heartbeat(struct raft *raft, struct buf *context)
 		struct progress *progress = &raft->tracker.items[i];
 		/* A heartbeat carries no prevLogIndex to check the follower's log against: it must not commit more than
 		 * the follower is known to match. */
-		uint64_t commit = min_u64(progress->match, raft->log.committed);
+		uint64_t commit = min_u64(progress->match, raft_told_commit(raft));
 
 		if (progress->id == raft->id)
 			continue;

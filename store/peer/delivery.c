@@ -16,7 +16,15 @@ static struct peer *peer_for(struct raftkv *raftkv, uint64_t region)
 
 /* ---- Replicas made by a message --------------------------------------------------------------------------------- */
 
-/* Only a leader's message creates a replica, and never one whose id was destroyed here. */
+/* A replica that has heard of no leader for long asks all members (peer_ask). One that is not here, because this store
+ * was down when its region was split off, may be missing for a quorum. */
+static bool is_ask(const struct peer_envelope *envelope, const struct raft_message *message)
+{
+	return message->from == RAFT_NONE && envelope->word == PEER_WORD_NONE && !envelope->is_tombstone &&
+	       envelope->epoch.conf_version > 0;
+}
+
+/* Only a leader's message or an ask creates a replica, and never one whose id was destroyed here. */
 static bool may_be_made(
 	struct raftkv *raftkv, const struct peer_envelope *envelope, const struct raft_message *message)
 {
@@ -24,8 +32,10 @@ static bool may_be_made(
 			    message->type == RAFT_MSG_SNAP;
 	uint64_t tombstone;
 
-	if (!is_of_leader || envelope->is_tombstone || envelope->to.id == 0 ||
-		envelope->to.id != message->to || envelope->to.store != raftkv->engines.dir.ident.store)
+	if (!(is_of_leader && envelope->to.id == message->to) && !is_ask(envelope, message))
+		return false;
+	if (envelope->is_tombstone || envelope->to.id == 0 ||
+		envelope->to.store != raftkv->engines.dir.ident.store)
 		return false;
 	if (tombstone_read(raftkv->engines.log, envelope->region, &tombstone) < 0)
 		return false;
@@ -34,7 +44,7 @@ static bool may_be_made(
 }
 
 /* The new replica knows only the region's id until a snapshot comes. */
-static void make_replica(struct peer *peer, uint64_t id)
+static void make_replica(struct peer *peer, uint64_t id, bool is_of_leader)
 {
 	struct region region = {.id = peer->region.id};
 	struct status status = {0};
@@ -42,6 +52,9 @@ static void make_replica(struct peer *peer, uint64_t id)
 	if (peer_start(peer, &region, id, &(struct apply_state){0}, !peer->shard->raftkv->is_new, &status) <
 		0)
 		engines_fail(&peer->shard->raftkv->engines, status.code, status.text);
+	/* This store may have promised the lease of a leader of the region that it was split off. */
+	else if (!is_of_leader)
+		peer->waits_until = env_now(peer->shard->raftkv->engines.env) + peer_election_ns(peer);
 }
 
 /* On the shard's loop. NULL: the region has no replica here and gets none. */
@@ -55,7 +68,7 @@ static struct peer *find_or_make(struct raftkv *raftkv, struct shard *shard,
 		return peer;
 	if (!peer && peer_new(shard, envelope->region, &peer) < 0)
 		return NULL;
-	make_replica(peer, envelope->to.id);
+	make_replica(peer, envelope->to.id, !is_ask(envelope, message));
 	return peer;
 }
 

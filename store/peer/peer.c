@@ -350,6 +350,7 @@ void peer_process(struct peer *peer)
 	append_go_on(peer);
 	handle_readies(peer);
 	send_commit(peer);
+	peer_settle_removals(peer);
 	peer_serve_reads(peer);
 	peer_go_on_sending(peer);
 	peer_publish(peer);

@@ -40,6 +40,7 @@ struct snapshot_source;
 struct snapshot_stage;
 
 #define PEER_UNKNOWN_MAX 8
+#define PEER_REMOVED_MAX 8
 #define READ_RETRY_MS	 500
 
 /* A snapshot for another replica that is not sent yet. */
@@ -50,6 +51,17 @@ struct peer_sending {
 	uint32_t failures; /* in a row */
 	bool is_making; /* on a worker */
 	bool is_measured; /* the next source is measured, because a receiver had no room */
+};
+
+/* Replicas that were removed from the region, and when they may be told (peer_members.c). */
+struct removals {
+	uint64_t settled_version; /* removals up to this conf_version may be told */
+	/* Of a leader: */
+	struct region_peer gone[PEER_REMOVED_MAX]; /* to be told; who does not fit in asks again */
+	uint32_t gone_count;
+	struct proposal settling; /* an empty entry */
+	bool is_settling; /* it is not applied yet */
+	uint64_t settling_version; /* the conf_version when it was proposed */
 };
 
 struct peer {
@@ -80,6 +92,7 @@ struct peer {
 	uint32_t splits_measured; /* on workers */
 	/* The last split, and the last membership change, that this leader has proposed; 0: none. */
 	uint64_t split_index, change_index;
+	struct removals removals;
 	uint64_t replay_index; /* what was known to be committed when it started; 0: nothing */
 	bool is_split_over; /* the store stops: `splitting` will not be applied */
 	bool is_fetching; /* a worker reads entries from the log */
@@ -135,6 +148,7 @@ void peer_empty(struct peer *peer);
 /* Frees everything, answering nothing. May be NULL. */
 void peer_free(struct peer *peer);
 
+uint64_t peer_election_ns(const struct peer *peer); /* the shortest election timeout */
 /* Whether the peer has a replica that is not leaving. */
 static inline bool peer_is_here(const struct peer *peer)
 {

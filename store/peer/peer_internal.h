@@ -39,7 +39,6 @@ static inline bool peer_is_replaying(const struct peer *peer)
 }
 
 uint64_t peer_tick_now(const struct raftkv *raftkv);
-uint64_t peer_election_ns(const struct peer *peer); /* the shortest election timeout */
 /* An entry has been appended to the leader's log: fills in `proposal`, and queues it. Returns the entry's index. */
 uint64_t peer_push_proposal(struct peer *peer, struct proposal *proposal, proposal_cb finish);
 /* Whether a lease that the replica promised before its restart may still hold. */
@@ -165,6 +164,10 @@ uint64_t peer_ask_time(const struct peer *peer);
 
 /* ---- peer_members.c ---- */
 
+/* Tells a replica that it was removed from the region, as soon as it may know. */
+void peer_tell_removed(struct peer *peer, const struct region_peer *gone);
+/* Goes on with removals that nobody was told of yet. */
+void peer_settle_removals(struct peer *peer);
 /* The entry's membership change has been applied to the rows. */
 void peer_on_change(struct peer *peer, const struct raft_entry *entry);
 

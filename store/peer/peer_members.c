@@ -106,6 +106,90 @@ void peer_transfer(struct peer *peer, uint64_t store)
 	shard_mark(peer->shard, peer);
 }
 
+/* ---- Removals --------------------------------------------------------------------------------------------------- */
+
+/*
+ * A removed replica is destroyed when it is told of its removal, and not before a majority of the others knows durably
+ * that the removal is committed. For a commit index alone is not durable: after a power failure of all stores the others
+ * may be in the configuration before the change, and need the vote of the removed replica to leave it.
+ *
+ * So the leader, which has applied the change, proposes an empty entry. Its append takes along that the change is
+ * committed, and whoever has the entry durably knows it durably. Once the entry is committed, the removals are settled,
+ * and the removed are told. Raft does not tell them before (raft.h: delay_commit).
+ */
+
+static bool are_settled(const struct peer *peer)
+{
+	PLANT("members:removal_not_settled", return true);
+	return peer->removals.settled_version >= peer->region.epoch.conf_version;
+}
+
+static void note_removed(struct peer *peer, const struct region_peer *gone)
+{
+	struct removals *removals = &peer->removals;
+
+	for (uint32_t i = 0; i < removals->gone_count; i++)
+		if (removals->gone[i].id == gone->id)
+			return;
+	if (removals->gone_count < PEER_REMOVED_MAX)
+		removals->gone[removals->gone_count++] = *gone;
+}
+
+static void note_removals(struct peer *peer, const struct region *before)
+{
+	for (uint32_t i = 0; i < before->peer_count; i++)
+		if (!region_peer_of_id(&peer->region, before->peers[i].id) && before->peers[i].id != peer->id)
+			note_removed(peer, &before->peers[i]);
+}
+
+static void on_settled(struct proposal *proposal, int status)
+{
+	struct removals *removals = container_of(proposal, struct removals, settling);
+
+	removals->is_settling = false;
+	if (status == 0)
+		removals->settled_version = removals->settling_version;
+}
+
+static void settle(struct peer *peer)
+{
+	const struct raft_entry empty = {.type = RAFT_ENTRY_NORMAL};
+	struct removals *removals = &peer->removals;
+
+	if (removals->is_settling || !peer_is_serving(peer) ||
+		raw_node_propose_entries(peer->raft_group, &empty, 1) < 0)
+		return;
+	removals->is_settling = true;
+	removals->settling_version = peer->region.epoch.conf_version;
+	peer_push_proposal(peer, &removals->settling, on_settled);
+}
+
+void peer_tell_removed(struct peer *peer, const struct region_peer *gone)
+{
+	if (are_settled(peer)) {
+		peer_send_tombstone(peer, gone);
+	} else if (peer->role == RAFT_LEADER) {
+		note_removed(peer, gone);
+		hibernation_wake(peer);
+		shard_mark(peer->shard, peer);
+	}
+}
+
+void peer_settle_removals(struct peer *peer)
+{
+	struct removals *removals = &peer->removals;
+
+	if (removals->gone_count == 0)
+		return;
+	if (peer->role == RAFT_LEADER && !are_settled(peer)) {
+		settle(peer);
+		return;
+	}
+	for (uint32_t i = 0; i < removals->gone_count && peer->role == RAFT_LEADER; i++)
+		peer_send_tombstone(peer, &removals->gone[i]);
+	removals->gone_count = 0;
+}
+
 /* ---- Following -------------------------------------------------------------------------------------------------- */
 
 /* Raft's configuration and the region's peers must agree. */
@@ -122,17 +206,6 @@ static void switch_to(struct peer *peer, const struct raft_conf_change *change)
 		engines_fail(peer_engines(peer), status, "a membership change cannot be followed");
 	raft_conf_state_close(&ours);
 	raft_conf_state_close(&rafts);
-}
-
-/* Tells the removed replicas of their removal: from now on no member sends them anything. */
-static void say_goodbye(struct peer *peer, const struct region *before)
-{
-	for (uint32_t i = 0; i < before->peer_count; i++) {
-		const struct region_peer *gone = &before->peers[i];
-
-		if (!region_peer_of_id(&peer->region, gone->id) && gone->id != peer->id)
-			peer_send_tombstone(peer, gone);
-	}
 }
 
 void peer_on_change(struct peer *peer, const struct raft_entry *entry)
@@ -153,13 +226,9 @@ void peer_on_change(struct peer *peer, const struct raft_entry *entry)
 	peer_sending_close(peer); /* its members are the old ones */
 	router_set_epoch(&peer_store(peer)->router, peer->route, peer->region.epoch);
 	if (peer->role == RAFT_LEADER)
-		say_goodbye(peer, &before);
+		note_removals(peer, &before);
 	switch_to(peer, &change);
 	region_close(&before);
-	/* A removed leader is destroyed once the others know of the change: until then one of them may need its
-	 * vote. */
-	if (!region_peer_of_id(&peer->region, peer->id) && peer->role != RAFT_LEADER)
-		peer_destroy(peer);
 }
 
 /* ---- Looking ---------------------------------------------------------------------------------------------------- */

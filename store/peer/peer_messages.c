@@ -50,6 +50,7 @@ static struct peer_envelope envelope_to(const struct peer *peer, const struct re
 		.shared_index = peer->role == RAFT_LEADER ? peer->shared_index : 0,
 		.wants_snapshot = peer_wants_snapshot(peer),
 		.led_parent = peer_led_parent(peer),
+		.settled_version = peer->role == RAFT_LEADER ? peer->removals.settled_version : 0,
 	};
 }
 
@@ -107,7 +108,8 @@ void peer_send_word(struct peer *peer, const struct region_peer *to, enum peer_w
 
 uint64_t peer_ask_time(const struct peer *peer)
 {
-	uint64_t patience = ASK_ELECTIONS * peer_election_ns(peer);
+	bool is_member = region_peer_of_id(&peer->region, peer->id);
+	uint64_t patience = (is_member ? ASK_ELECTIONS : 1) * peer_election_ns(peer);
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
 	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer) ||
@@ -300,7 +302,7 @@ static bool peer_admit(
 	if (peer->shard->is_stopping || !peer_is_here(peer) || take_tombstone(peer, envelope))
 		return false;
 	if (was_removed(peer, envelope)) {
-		peer_send_tombstone(peer, &envelope->from);
+		peer_tell_removed(peer, &envelope->from);
 		return false;
 	}
 	if (!is_wanted(peer, envelope, message))
@@ -308,6 +310,8 @@ static bool peer_admit(
 	note_sender(peer, &envelope->from);
 	if (is_of_leader(message->type) && message->term >= peer->term)
 		peer->leader_heard = env_now(peer_engines(peer)->env);
+	if (envelope->settled_version > peer->removals.settled_version)
+		peer->removals.settled_version = envelope->settled_version;
 	if (envelope->shared_index > 0 && message->term >= peer->term)
 		peer->shared_index = envelope->shared_index;
 	if (peer->role == RAFT_LEADER && message->term == peer->term)

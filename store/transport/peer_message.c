@@ -89,6 +89,7 @@ static void peer_message_fill(struct peer_message *peer_message, const struct pe
 	to->to = &peer_message->to;
 	to->shared_index = envelope->shared_index;
 	to->is_tombstone = envelope->is_tombstone;
+	to->settled_version = envelope->settled_version;
 	to->wants_snapshot = envelope->wants_snapshot;
 	to->is_dispensable = envelope->is_dispensable;
 	to->led_parent = envelope->led_parent;
@@ -238,6 +239,7 @@ static int open_envelope(const Raftkv__PeerMessage *peer_message, struct peer_en
 	*envelope = (struct peer_envelope){.region = peer_message->region,
 		.shared_index = peer_message->shared_index,
 		.is_tombstone = peer_message->is_tombstone,
+		.settled_version = peer_message->settled_version,
 		.wants_snapshot = peer_message->wants_snapshot,
 		.is_dispensable = peer_message->is_dispensable,
 		.led_parent = peer_message->led_parent,

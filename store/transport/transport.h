@@ -31,6 +31,8 @@ struct peer_envelope {
 	uint64_t shared_index; /* from a leader: every replica has the log up to here; 0: not set */
 	/* The receiver's replica was removed from the region at `epoch`: it destroys itself. The message is empty. */
 	bool is_tombstone;
+	uint64_t
+		settled_version; /* from a leader: removals up to this conf_version may be told; 0: not set */
 	bool wants_snapshot; /* from a follower: the log cannot serve it */
 	/* With MsgSnap: a majority without the receiver is active and has the log up to the snapshot's index. */
 	bool is_dispensable;

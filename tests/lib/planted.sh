@@ -37,8 +37,10 @@ all_caught() {
 	done | sort -n)
 	! grep '^-' <<<"$quickest_first" || return 1
 	set -- $(cut -d' ' -f2 <<<"$quickest_first")
+	# The test that caught the last bug comes first: bugs of one part follow each other.
 	while read -r bug; do
 		caught=$(caught_by "$folder" "$bug" "$@")
+		[[ " $* " != *" $caught "* ]] || set -- "$caught" $(printf '%s\n' "$@" | grep -vx "$caught")
 		[ -n "$caught" ] || status=1
 		echo "$bug: ${caught:+caught by test_}${caught:-not caught}"
 	done < <(grep -rhoE "(planted|PLANT)\\(\"($parts):[a-z_]*\"" "$layer" | sed 's/.*"\(.*\)".*/\1/' | sort -u)

@@ -174,6 +174,47 @@ static void power_loss_does_not_keep_a_removed_replica(void **state)
 	}
 }
 
+/* A commit index alone is not durable: whoever stays may need the vote of who goes, until it knows durably that it does
+ * not. */
+static void power_failure_of_all_leaves_no_region_without_a_leader(void **state)
+{
+	const struct region_change remove_2 = {.steps = {{RAFT_REMOVE_NODE, 2, 0}}, .step_count = 1};
+
+	(void)state;
+	for (uint64_t delay_ms = 0; delay_ms < 40; delay_ms++) {
+		struct sim_cluster cluster;
+
+		sim_cluster_init(&cluster, 200 + delay_ms, 2, 0);
+		sim_cluster_open_all(&cluster);
+		lead_from(&cluster, 1);
+		sim_cluster_change(&cluster, &remove_2);
+		sim_cluster_run(&cluster, delay_ms * SIM_MS);
+		for (uint32_t store = 1; store <= 2; store++)
+			sim_store_crash(sim_cluster_store(&cluster, store));
+		sim_cluster_open_all(&cluster);
+		sim_cluster_write(&cluster, test_op_put("a", "1"), NULL);
+		await_gone(&cluster, 2);
+		sim_cluster_close(&cluster);
+	}
+}
+
+/* As one may, whose store was down when its region was split off: another one that has no leader asks it. */
+static void replica_that_is_missing_for_a_quorum_is_made(void **state)
+{
+	struct sim_cluster cluster;
+
+	(void)state;
+	sim_cluster_init(&cluster, 8, 3, 0);
+	sim_cluster_store(&cluster, 2)->options.is_joining = true;
+	for (uint32_t store = 1; store <= 2; store++)
+		sim_cluster_open(&cluster, store);
+	assert_true(is_gone(&cluster, 2));
+	sim_cluster_write(&cluster, test_op_put("a", "1"), NULL);
+	sim_cluster_run(&cluster, SIM_S);
+	assert_int_equal(status_at(&cluster, 2).replica, 2);
+	sim_cluster_close(&cluster);
+}
+
 /* Nobody speaks to it any more: it asks. */
 static void replica_removed_while_away_finds_out(void **state)
 {
@@ -291,6 +332,8 @@ int main(void)
 		cmocka_unit_test(voter_becomes_a_learner_and_a_voter_again),
 		cmocka_unit_test(removed_replica_leaves_nothing),
 		cmocka_unit_test(power_loss_does_not_keep_a_removed_replica),
+		cmocka_unit_test(power_failure_of_all_leaves_no_region_without_a_leader),
+		cmocka_unit_test(replica_that_is_missing_for_a_quorum_is_made),
 		cmocka_unit_test(replica_removed_while_away_finds_out),
 		cmocka_unit_test(late_message_does_not_bring_a_replica_back),
 		cmocka_unit_test(members_are_exchanged_at_once),

@@ -33,6 +33,7 @@ static int set_up(void **state)
 		.from = {.id = 11, .store = 1, .roles = REGION_VOTER},
 		.to = {.id = 12, .store = 2, .roles = REGION_VOTER},
 		.shared_index = 77,
+		.settled_version = 8,
 		.is_tombstone = true,
 		.led_parent = true,
 		.word = PEER_WORD_WAKE,
@@ -133,6 +134,7 @@ static void every_field_comes_back(void **state)
 	assert_int_equal(envelope.to.store, 2);
 	assert_int_equal(envelope.to.roles, REGION_VOTER);
 	assert_int_equal(envelope.shared_index, 77);
+	assert_int_equal(envelope.settled_version, 8);
 	assert_true(envelope.is_tombstone);
 	assert_true(envelope.led_parent);
 	assert_int_equal(envelope.word, PEER_WORD_WAKE);
