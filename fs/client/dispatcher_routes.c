@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "fs/client/dispatcher_internal.h"
+#include "proto/plant.h"
 
 struct region_route *dispatcher_find_route(struct dispatcher *dispatcher, const struct fs_key *key)
 {
@@ -26,9 +27,25 @@ bool dispatcher_is_only_region(struct dispatcher *dispatcher, const struct fs_ke
 
 /* ---- Asking the stores ---- */
 
+static uint32_t count_booked(const struct dispatcher *dispatcher)
+{
+	return dispatcher->options.book ? store_book_count(dispatcher->options.book) : 0;
+}
+
 static uint32_t count_addresses(const struct dispatcher *dispatcher)
 {
-	return routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count;
+	return routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count +
+	       count_booked(dispatcher);
+}
+
+static int take_routes(struct dispatcher *dispatcher, const Raftkv__RoutesReply *reply)
+{
+	int status = routes_take(dispatcher->routes, reply);
+
+	if (status == 0 && reply->n_stores > 0 && dispatcher->options.book &&
+		!planted("fs:stores_not_shared"))
+		store_book_learn(dispatcher->options.book, dispatcher->routes);
+	return status;
 }
 
 static void wake_routed(struct dispatcher *dispatcher)
@@ -84,7 +101,7 @@ static void on_refreshed(struct cluster_request *refresh, int status, const stru
 	if (status == -ECANCELED)
 		return;
 	if (status == 0)
-		status = routes_take(dispatcher->routes, answer->routes);
+		status = take_routes(dispatcher, answer->routes);
 	if (status < 0)
 		log_warn(dispatcher->options.logger, "msg=\"routes could not be taken\" reason=\"%s\"",
 			status_name(status));
@@ -111,15 +128,22 @@ void dispatcher_want_routes(struct dispatcher *dispatcher, const struct fs_key *
 	dispatcher_dispatch(&dispatcher->refresh);
 }
 
-/* The address that the refresh asks next: the known stores and the seeds, in turn. */
-static const char *refresh_address(const struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
+/* The address that the refresh asks next: the known stores, the seeds, and what other dispatchers have learnt, in turn. */
+static const char *refresh_address(struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
 {
+	const struct store_list *seeds = dispatcher->options.seeds;
 	uint32_t known = routes_store_count(dispatcher->routes);
-	uint32_t index = turn % (known + dispatcher->options.seeds->count);
+	uint32_t index = turn % count_addresses(dispatcher);
 
 	*store = index < known ? routes_store(dispatcher->routes, index) : 0;
-	return index < known ? routes_address(dispatcher->routes, *store)
-			     : dispatcher->options.seeds->addresses[index - known];
+	if (index < known)
+		return routes_address(dispatcher->routes, *store);
+	if (index < known + seeds->count)
+		return seeds->addresses[index - known];
+	if (store_book_address(
+		    dispatcher->options.book, index - known - seeds->count, dispatcher->booked_address))
+		return dispatcher->booked_address;
+	return seeds->addresses[0]; /* there were more, a moment ago */
 }
 
 void dispatcher_send_refresh(struct dispatcher *dispatcher, struct cluster_request *request)

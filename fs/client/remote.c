@@ -36,6 +36,7 @@ struct remote {
 	struct session session;
 	atomic_ullong id; /* of the present session; 0: none */
 	atomic_ullong cluster;
+	struct store_book *book;
 	uint32_t post_count;
 	struct post posts[REMOTE_LOOPS_MAX];
 	pthread_mutex_t mutex;
@@ -286,6 +287,7 @@ static int add_dispatcher(struct remote *remote)
 	const struct dispatcher_options options = {.loop = remote->options.loops[remote->post_count],
 		.logger = remote->options.logger,
 		.seeds = remote->options.seeds,
+		.book = remote->book,
 		.first_slot = remote->post_count * SLOT_POOL_SIZE,
 		.reads = remote->options.reads,
 		.lost = on_dispatcher_lost,
@@ -310,6 +312,8 @@ int remote_new(const struct remote_options *options, struct remote **out, struct
 		remote->base = (struct client){.ops = &remote_ops, .logger = options->logger};
 		remote->options = *options;
 		pthread_mutex_init(&remote->mutex, NULL);
+		remote->book = store_book_new();
+		code = remote->book ? 0 : -ENOMEM;
 		for (uint32_t i = 0; i < options->loop_count && code == 0; i++)
 			code = add_dispatcher(remote);
 	}
@@ -386,6 +390,7 @@ void remote_free(struct remote *remote)
 		return;
 	for (uint32_t i = 0; i < remote->post_count; i++)
 		dispatcher_free(remote->posts[i].dispatcher);
+	store_book_free(remote->book);
 	pthread_mutex_destroy(&remote->mutex);
 	free(remote);
 }

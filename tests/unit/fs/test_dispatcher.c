@@ -67,6 +67,7 @@ struct fixture {
 	struct sim_node *node;
 	struct env_loop *loop;
 	struct store_list seeds;
+	struct dispatcher_options options;
 	struct dispatcher *dispatcher;
 	struct call calls[CALLS_MAX];
 	uint32_t call_count;
@@ -444,6 +445,8 @@ static int set_up(void **state)
 	check(store_list_parse(&fixture->seeds, "b:1,c:1", NULL) == 0);
 	options.loop = fixture->loop;
 	options.seeds = &fixture->seeds;
+	options.book = store_book_new();
+	fixture->options = options;
 	fixture->dispatcher = dispatcher_new(&options);
 	check(fixture->dispatcher != NULL);
 	*state = fixture;
@@ -476,6 +479,7 @@ static int tear_down(void **state)
 	sim_node_kill(fixture->node);
 	sim_world_free(fixture->world);
 	store_list_close(&fixture->seeds);
+	store_book_free(fixture->options.book);
 	free(fixture);
 	return 0;
 }
@@ -549,6 +553,24 @@ static void who_is_sent_on_for_ever_rests(void **state)
 	assert_in_range(fixture->refused, 5, 150);
 	fixture->moves_on = false;
 	await_calls(fixture);
+}
+
+/* One that is used for the first time when all seeds are gone. */
+static void what_another_dispatcher_has_learnt_is_asked(void **state)
+{
+	struct fixture *fixture = *state;
+
+	add_many(fixture, 1);
+	read_key(fixture, 1);
+	run_on_loop(fixture, stop, fixture);
+	check(sim_run(fixture->world, PATIENCE, is_set, &fixture->is_stopped));
+	dispatcher_free(fixture->dispatcher);
+	fixture->is_stopped = false;
+	store_list_close(&fixture->seeds);
+	check(store_list_parse(&fixture->seeds, "gone:1,away:1", NULL) == 0);
+	fixture->dispatcher = dispatcher_new(&fixture->options);
+	read_key(fixture, 1);
+	assert_int_equal(fixture->answered, 2);
 }
 
 /* The mount knows the region's stores from before the leader's replica was made. */
@@ -748,6 +770,7 @@ int main(void)
 		TEST(an_older_store_is_asked_for_the_routes),
 		TEST(a_store_that_lags_is_waited_for),
 		TEST(who_is_sent_on_for_ever_rests),
+		TEST(what_another_dispatcher_has_learnt_is_asked),
 		TEST(a_leader_on_a_new_store_is_asked_at_once),
 		TEST(a_key_is_found_by_one_request),
 		TEST(many_keys_are_looked_for_at_once),
