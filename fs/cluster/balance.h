@@ -57,6 +57,7 @@
 #define BALANCE_LOAD_START     20u
 #define BALANCE_LOAD_STOP      10u
 #define BALANCE_LEADER_US      100u /* of CPU per second, that each leader counts on top of its region's load */
+#define BALANCE_BUSY_US	       20000u /* of CPU per second: where stores have less on average, leaders count alone */
 #define BALANCE_ROOM_PART      10u /* a move leaves this part of the target's capacity free */
 
 struct balance_store {

@@ -372,7 +372,7 @@ static bool choose_lead(
 {
 	struct store_view *to = choose_leader(balance, view, false);
 	const struct store_view *from = view->leader;
-	uint64_t load = view->entry->cpu_us + BALANCE_LEADER_US;
+	uint64_t load = balance_load_of(balance, view->entry);
 
 	if (!to)
 		return false;

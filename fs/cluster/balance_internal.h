@@ -75,12 +75,16 @@ struct balance {
 	uint64_t best[REGION_PEERS_MAX + 1]; /* how much the stores of so many voters may differ */
 	double mean_ratio;
 	uint64_t mean_load;
+	bool is_busy; /* the load of regions counts */
 	bool has_target; /* a store may take a replica, and is below its limits */
 	bool has_under_load;
 	uint32_t candidates[BALANCE_REASONS][BALANCE_CANDIDATES]; /* positions in the table */
 	uint32_t candidate_counts[BALANCE_REASONS];
 	uint32_t first_region; /* 1 + the position of region 1 if it could move; 0: not */
 };
+
+/* What the leader of the region counts on its store. */
+uint64_t balance_load_of(const struct balance *balance, const struct region_entry *entry);
 
 /* balance_stores.c: fills in the stores of a call, and what the operations under way mean for them. */
 void balance_view_stores(struct balance *balance, const struct balance_store *stores, uint32_t count);

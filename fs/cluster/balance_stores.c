@@ -4,6 +4,7 @@
 
 #include "fs/cluster/balance_internal.h"
 #include "proto/check.h"
+#include "proto/plant.h"
 
 #define NS_PER_S   1e9
 #define LABEL_BASE 100u /* a label counts so many times as much as the next one */
@@ -134,7 +135,7 @@ static void count_transfer(
 {
 	struct store_view *from = balance_find_store(balance, operation->goal.from);
 	struct store_view *to = balance_find_store(balance, operation->goal.to);
-	uint64_t load = entry ? entry->cpu_us + BALANCE_LEADER_US : 0;
+	uint64_t load = entry ? balance_load_of(balance, entry) : 0;
 	bool is_here = entry && from && entry->leader != REGION_TABLE_NO_STORE &&
 		       balance->table->stores[entry->leader].id == from->id;
 
@@ -162,6 +163,29 @@ void balance_count_operation(struct balance *balance, const struct balance_opera
 
 /* ---- Stores ---- */
 
+uint64_t balance_load_of(const struct balance *balance, const struct region_entry *entry)
+{
+	return BALANCE_LEADER_US + (balance->is_busy ? entry->cpu_us : 0);
+}
+
+/* The rest of a load that has ended decays for minutes, and says nothing about the next one. */
+static void look_at_load(struct balance *balance, const struct balance_store *stores, uint32_t count)
+{
+	uint64_t load = 0, limit = BALANCE_BUSY_US;
+	uint32_t leading = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct region_table_store *sums = region_table_find_store(balance->table, stores[i].id);
+
+		load += sums ? sums->cpu_us : 0;
+		leading += stores[i].state == STORE_UP && stores[i].is_alive;
+	}
+	PLANT("load:rest_counts", balance->is_busy = true; return );
+	if (balance->is_busy)
+		limit /= 2;
+	balance->is_busy = load >= limit * leading;
+}
+
 static void view_store(struct balance *balance, struct store_view *view, const struct balance_store *given)
 {
 	const struct region_table_store *sums = region_table_find_store(balance->table, given->id);
@@ -177,7 +201,9 @@ static void view_store(struct balance *balance, struct store_view *view, const s
 	view->may_lead = is_up && given->is_alive && !given->is_full;
 	view->replicas = sums ? sums->replicas : 0;
 	view->region_bytes = view->replicas == 0 ? 0 : sums->bytes / view->replicas;
-	view->load = sums ? sums->cpu_us + (uint64_t)sums->leaders * BALANCE_LEADER_US : 0;
+	view->load =
+		sums ? (uint64_t)sums->leaders * BALANCE_LEADER_US + (balance->is_busy ? sums->cpu_us : 0)
+		     : 0;
 	set_bytes(view, sums ? sums->bytes : 0);
 	used = given->used > view->bytes ? given->used : view->bytes;
 	view->room = used + kept < given->capacity ? given->capacity - kept - used : 0;
@@ -302,6 +328,7 @@ static void mark_load(struct balance *balance)
 
 void balance_view_stores(struct balance *balance, const struct balance_store *stores, uint32_t count)
 {
+	look_at_load(balance, stores, count);
 	view_each(balance, stores, count);
 	map_positions(balance);
 	for (uint32_t i = 0; i < balance->operation_count; i++)

@@ -609,6 +609,32 @@ static void a_store_with_all_the_load_keeps_its_part(void **state)
 	sim_close(&sim);
 }
 
+/* Each store has led as much as the others while there was load, and one of them many leaders of small ones. */
+static void leaders_are_even_when_the_load_has_ended(void **state)
+{
+	const uint64_t stores[] = {1, 2, 3};
+	uint32_t leaders[3] = {0};
+	struct sim sim;
+
+	(void)state;
+	sim_init(&sim, 3, 3, 100);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint32_t first = i < 45 ? 0 : 1 + i % 2;
+		const uint64_t turned[] = {stores[first], stores[(first + 1) % 3], stores[(first + 2) % 3]};
+
+		place(&sim, i, turned, 3);
+		sim.regions[i].cpu_us = first == 0 ? 55 : 110;
+		report(&sim, i);
+	}
+	run_until_rest(&sim, 500);
+	for (uint32_t i = 0; i < 100; i++)
+		leaders[member_of(&sim.regions[i], sim.regions[i].leader)->peer.store - 1]++;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_in_range(leaders[i], 29, 38);
+	see_stable(&sim);
+	sim_close(&sim);
+}
+
 static void a_scatter_spreads_regions_without_data(void **state)
 {
 	struct sim sim;
@@ -1213,6 +1239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_busier_half_of_region_1_goes),
 		cmocka_unit_test(a_store_with_all_the_load_keeps_its_part),
+		cmocka_unit_test(leaders_are_even_when_the_load_has_ended),
 		cmocka_unit_test(a_scatter_spreads_regions_without_data),
 		cmocka_unit_test(a_scatter_of_some_regions_moves_those),
 		cmocka_unit_test(a_scatter_ends),
