@@ -50,6 +50,7 @@ struct raftkv_options {
 	uint32_t initial_store_count; /* ≤ REGION_PEERS_MAX */
 	bool is_joining; /* a new store creates no region; a running cluster gives it its replicas */
 	bool raft_engine_is_rocksdb; /* a new store keeps its log in RocksDB instead of RaftLogEngine */
+	bool early; /* a sole replica answers before its log is durable (store/log/log_tail.h) */
 	bool lease_is_off; /* every read goes through a ReadIndex round */
 	bool hibernation_is_off; /* regions with several replicas do not sleep when they are idle */
 	uint32_t initial_regions; /* [1] of a new store */
@@ -62,6 +63,8 @@ struct raftkv_options {
 	uint32_t idle_ms; /* [two election timeouts] without work, after which a region sleeps */
 	uint64_t kv_cache_size; /* bytes [256 MiB] */
 	uint64_t log_size_max; /* bytes of live log that force a flush [disk / 8, ≤ 512 MiB] */
+	/* bytes of rows in memory that force a flush [memtables' quarter of kv_cache_size, 2 MiB … 8 GiB] */
+	uint64_t rows_unflushed_max;
 	uint64_t reserve_size; /* bytes of disk kept free [disk / 20, ≤ 256 MiB] */
 	/* [20000] maximal age of applied entries before a flush, whatever the log's size */
 	uint32_t flush_age_ms;

@@ -82,7 +82,7 @@ struct raftkv_stats {
 	uint64_t reads_follower; /* part of reads_read_index: served by a follower */
 	uint64_t writes; /* logged writes */
 	uint64_t evaluations_parked; /* evaluations that waited for a row to be read from the disk */
-	uint64_t writes_throttled; /* held back because flushing lags the log's limit */
+	uint64_t writes_throttled; /* held back because flushing lags behind its limits */
 	uint64_t flushes; /* completed rounds */
 	uint64_t snapshots_sent, snapshots_received, snapshots_failed; /* region snapshots between stores */
 	uint64_t snapshot_sent_size, snapshot_received_size; /* bytes */

@@ -38,7 +38,7 @@ struct evaluator;
 struct evaluation_figures {
 	_Atomic uint64_t writes; /* logged writes */
 	_Atomic uint64_t parked; /* evaluations parked for a row that was not in memory */
-	_Atomic uint64_t throttled; /* evaluations held back because flushing lags behind the log's limit */
+	_Atomic uint64_t throttled; /* evaluations held back because flushing lags behind its limits */
 	struct histogram proposing, committing, applying; /* durations of the stages of a change */
 };
 

@@ -13,6 +13,10 @@
 #define FLUSH_AGE_FULL_MS 1000 /* the age limit while room is needed */
 #define ROUND_PAUSE_MS	  100 /* between a round and the next requested one */
 
+/* The size of unflushed rows is looked up after so many batches, or so large a part of its limit in log. */
+#define LOOK_BATCHES 64
+#define LOOK_PART    16
+
 /* ---- Notes of the apply threads --------------------------------------------------------------------------------- */
 
 uint64_t kv_flush_enter(struct kv_flush *flush)
@@ -21,17 +25,37 @@ uint64_t kv_flush_enter(struct kv_flush *flush)
 	return flush->generation;
 }
 
-void kv_flush_leave(struct kv_flush *flush)
+static void kv_flush_limit(struct kv_flush *flush, uint64_t size, uint64_t limit)
 {
-	uint64_t size = flush->noted_size + flush->round_size;
-	uint64_t limit = flush->options->log_size_max;
-
-	pthread_mutex_unlock(&flush->lock);
 	/* Before the request: so a round begins after it, whose end takes it back. */
 	if (size > 2 * limit)
 		atomic_store(&flush->is_throttling, true);
 	if (size > limit)
 		kv_flush_request(flush);
+}
+
+/* Whether to look up the size of unflushed rows. Under the lock. */
+static bool count_batch(struct kv_flush *flush)
+{
+	if (++flush->unlooked_count < LOOK_BATCHES &&
+		flush->unlooked_size <= flush->options->rows_unflushed_max / LOOK_PART)
+		return false;
+	flush->unlooked_count = 0;
+	flush->unlooked_size = 0;
+	PLANT("flush:rows_not_limited", return false);
+	return true;
+}
+
+void kv_flush_leave(struct kv_flush *flush)
+{
+	uint64_t size = flush->noted_size + flush->round_size;
+	struct kv_engine *kv = flush->engines->kv;
+	bool is_look_due = count_batch(flush);
+
+	pthread_mutex_unlock(&flush->lock);
+	kv_flush_limit(flush, size, flush->options->log_size_max);
+	if (is_look_due)
+		kv_flush_limit(flush, kv->ops->unflushed_size(kv), flush->options->rows_unflushed_max);
 }
 
 uint64_t kv_flush_mark(struct kv_flush *flush)
@@ -59,6 +83,7 @@ int kv_flush_note(struct kv_flush *flush, uint64_t region, uint64_t index, uint6
 	found->index = index;
 	found->has_deferred = found->has_deferred || has_deferred;
 	flush->noted_size += size;
+	flush->unlooked_size += size;
 	return 0;
 }
 

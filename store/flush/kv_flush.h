@@ -2,7 +2,7 @@
  * kv_flush.h: makes applied state durable, then releases the logs and extents that are no longer needed: the middle rows
  * of storage.md § What must be durable before what.
  *
- * One round runs at a time. The log's size, age, a shortage of space or a stop begins it:
+ * One round runs at a time. The log's size, the rows' size in memory, age, a shortage of space or a stop begins it:
  *
  *   1  forget the shared snapshots of readers, take the list of regions with their applied index A, and end the
  *      generation G of freed extents                                                                  (a worker)
@@ -42,16 +42,18 @@ struct kv_flush_round;
 struct kv_flush {
 	struct engines *engines;
 	struct router *router;
-	const struct raftkv_options *options; /* log_size_max, flush_age_ms */
+	const struct raftkv_options *options; /* log_size_max, rows_unflushed_max, flush_age_ms */
 	struct env_loop *loop;
 	/* Set by the owner, called on the loop: space was freed, or throttling has ended, so waiting writes may
 	 * continue. */
 	void (*resume)(void *argument);
 	void *resume_argument;
-	pthread_mutex_t lock; /* guards the next three */
+	pthread_mutex_t lock; /* guards the next five */
 	struct kv_flush_region *regions; /* hash: regions with entries applied since the last round began */
 	uint64_t noted_size; /* bytes of log applied since then */
 	uint64_t generation; /* the mark for extents that are freed now */
+	uint32_t unlooked_count; /* batches since the size of unflushed rows was looked up */
+	uint64_t unlooked_size; /* bytes of log in them */
 
 	/* The members below belong to the loop. */
 	struct env_timer timer;
@@ -75,7 +77,8 @@ struct kv_flush {
 	struct log_reclaim reclaim;
 	void (*finished)(struct kv_flush *flush); /* kv_flush_finish's callback; NULL: not stopping */
 	bool is_last_begun; /* the last round */
-	atomic_bool is_throttling; /* evaluations wait, because unflushed log is far over its limit */
+	/* Evaluations wait, because unflushed log or rows are far over their limit. */
+	atomic_bool is_throttling;
 	_Atomic uint64_t rounds;
 };
 

@@ -98,7 +98,7 @@ static int flush_rows(struct kv_flush *flush)
 	int status;
 
 	PLANT("store:release_before_flush", return 0);
-	status = kv->ops->flush(kv);
+	status = kv->ops->flush(kv, NULL, NULL);
 	HASH_ITER (hh, flush->round->regions, each, next)
 		if (status == 0)
 			status = check_persisted(flush, each);

@@ -6,15 +6,18 @@
  * and the last.
  *
  * Durability. A written batch is atomic and visible at once, and durable once flushed. After a crash the engine has a
- * prefix of its batches, at least up to the last completed flush. KV_TIER_PERSISTED reads flushed state. The raft log
- * replays the rest: there is no other log.
+ * prefix of its batches, at least up to the last completed flush. It flushes by itself as well, so the prefix may end
+ * behind any batch. An engine that is opened with `manual_flush` does not: the prefix ends where the last completed
+ * flush was fixed, or a later flush that had not completed. KV_TIER_PERSISTED reads flushed state. The raft log replays
+ * the rest: there is no other log. Memory holds what is not flushed: with `manual_flush` the caller limits it.
  *
  * Threads. All calls on any thread; one thread at a time uses an iterator or a batch. Calls with KV_TIER_CACHE never
  * wait for a disk. `write` may stall when flushing lags, so it is called on apply threads or workers; loops try_write.
  * `flush` and reads of other tiers block.
  *
  * Errors. 0, STATUS_NOT_FOUND, STATUS_WOULD_BLOCK (KV_TIER_CACHE: not in memory), STATUS_CORRUPT, or -errno. A failed
- * write or flush is final: the engine refuses every later write, and the store stops.
+ * write or flush is final: the engine refuses every later write and flush, and the store stops. With `manual_flush` no
+ * batch becomes durable from then on, neither by itself nor by `close`, but those of a flush that is being completed.
  */
 #ifndef RAFTKV_STORE_KV_KV_ENGINE_H
 #define RAFTKV_STORE_KV_KV_ENGINE_H
@@ -60,7 +63,7 @@ struct kv_memory {
 };
 
 struct kv_engine_ops {
-	/* Flushes and frees; no snapshot, iterator or batch may be left. */
+	/* Flushes, unless the engine has failed, and frees; no snapshot, iterator or batch may be left. */
 	void (*close)(struct kv_engine *engine);
 
 	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine); /* NULL: out of memory */
@@ -95,8 +98,13 @@ struct kv_engine_ops {
 	/* As `write`, but where that would stall: STATUS_WOULD_BLOCK, nothing is written, and nothing has failed. */
 	int (*try_write)(struct kv_engine *engine, struct kv_batch *batch);
 
-	/* Makes every batch written before the call durable; blocks. */
-	int (*flush)(struct kv_engine *engine);
+	/*
+	 * Makes every batch written before the call durable; blocks. `fixed` may be NULL. It is called once, on the
+	 * calling thread, when it is settled which batches the flush takes; not if the flush has failed before. It may
+	 * read and write, but not flush. With `manual_flush` the flush takes no batch whose write begins after that
+	 * call.
+	 */
+	int (*flush)(struct kv_engine *engine, void (*fixed)(void *argument), void *argument);
 	/* Approximate bytes written and not yet flushed. */
 	uint64_t (*unflushed_size)(struct kv_engine *engine);
 	void (*memory)(struct kv_engine *engine, struct kv_memory *memory);

@@ -6,6 +6,12 @@
  * threads share the read options of the newest state, which they only read. All callers share one snapshot until the
  * next batch has been written: reads far outnumber writes, and a RocksDB snapshot with its options costs as much as
  * reading a row.
+ *
+ * Manual flushes. RocksDB 7.8 switches memtables, and so flushes, when one is full (ShouldFlushNow), when all of them are
+ * (the write buffer manager, off at 0), when the WAL is large (there is none), for compact_range, ingestion, live files
+ * and checkpoints (not used), when it recovers from an error by itself, and when it is closed. MANUAL_OPTIONS and
+ * kv_rocksdb_fail prevent the last two. Range deletions, compactions and snapshots switch none. Flushes take turns, so
+ * that there is at most one immutable memtable: the one that the flush has switched.
  */
 #include "store/kv/kv_rocksdb.h"
 
@@ -14,14 +20,24 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <rocksdb/c.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
+#include "proto/units.h"
 #include "store/kv/rocksdb_error.h"
 
 #define TIERS	      3
 #define CHECKSUM_XXH3 4 /* rocksdb::kXXH3; the C header does not name it */
+
+#define FLUSH_LOOK_MS	 1 /* between two looks whether a flush has ended */
+#define WRITE_BUFFER_MAX ((size_t)64 << 30) /* what RocksDB cuts larger sizes to */
+#define ARENA_BLOCK_SIZE ((size_t)1 << 20)
+#define MEMTABLE_COUNT	 4 /* one fills while others are flushed */
+/* Those that the C API has no calls for. */
+#define MANUAL_OPTIONS "avoid_flush_during_shutdown=true;max_bgerror_resume_count=0"
 
 /* rocksdb::ReadTier, by enum kv_tier. */
 static const int read_tiers[TIERS] = {
@@ -37,6 +53,8 @@ struct kv_rocksdb {
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_writeoptions_t *try_options;
 	rocksdb_readoptions_t *newest[TIERS];
+	bool manual_flush;
+	pthread_mutex_t flushing; /* held by a manual flush */
 	atomic_int failed; /* 0, or the status of every later write */
 	pthread_mutex_t sharing; /* guards `latest` */
 	/* The shared snapshot, one reference; it has every batch whose write has returned; may be NULL. */
@@ -262,12 +280,14 @@ static size_t batch_size(const struct kv_batch *batch)
 	return size;
 }
 
-/* Records the first failure and returns it: the status of every later write. */
+/* Records the first failure and returns it: the status of every later write. With manual flushes it also stops RocksDB,
+ * which flushes all rows by itself when a full disk has room again (a second after the error, or later). */
 static int kv_rocksdb_fail(struct kv_rocksdb *self, int code)
 {
 	int none = 0;
 
-	atomic_compare_exchange_strong(&self->failed, &none, code);
+	if (atomic_compare_exchange_strong(&self->failed, &none, code) && self->manual_flush)
+		rocksdb_cancel_all_background_work(self->db, false);
 	return atomic_load(&self->failed);
 }
 
@@ -318,20 +338,80 @@ static int try_write(struct kv_engine *engine, struct kv_batch *batch)
 	return write_with(self, self->try_options, batch);
 }
 
-static int flush(struct kv_engine *engine)
+/* If it does not wait for the end of the flush, it returns once the memtable is switched; STATUS_WOULD_BLOCK: it is not,
+ * because writes are stopped until compactions catch up. */
+static int flush_memtable(struct kv_rocksdb *self, bool waits)
+{
+	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+	char *error = NULL;
+
+	rocksdb_flushoptions_set_wait(options, waits);
+	rocksdb_flush(self->db, options, &error);
+	rocksdb_flushoptions_destroy(options);
+	return rocksdb_error_take(error, NULL);
+}
+
+static void wait_for_rocksdb(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = FLUSH_LOOK_MS * (long)NS_PER_MS}, NULL);
+}
+
+static int switch_memtable(struct kv_rocksdb *self)
+{
+	int code;
+
+	while ((code = flush_memtable(self, false)) == STATUS_WOULD_BLOCK) {
+		code = failure(self);
+		if (code)
+			break;
+		wait_for_rocksdb();
+	}
+	return code;
+}
+
+/* A memtable is immutable until the manifest names its table, durably; RocksDB counts a flush that has failed. */
+static int await_flush(struct kv_rocksdb *self)
+{
+	int code = 0;
+
+	PLANT("kv:flush_not_awaited", return 0);
+	while (code == 0 && property(self, "rocksdb.num-immutable-mem-table") > 0) {
+		wait_for_rocksdb();
+		code = failure(self);
+	}
+	return code;
+}
+
+static int flush_manually(struct kv_rocksdb *self, void (*fixed)(void *argument), void *argument)
+{
+	int code;
+
+	pthread_mutex_lock(&self->flushing);
+	PLANT("kv:fixed_before_switch", if (fixed) fixed(argument); fixed = NULL);
+	code = switch_memtable(self);
+	if (code == 0 && fixed)
+		fixed(argument);
+	if (code == 0)
+		code = await_flush(self);
+	pthread_mutex_unlock(&self->flushing);
+	return code;
+}
+
+static int flush(struct kv_engine *engine, void (*fixed)(void *argument), void *argument)
 {
 	struct kv_rocksdb *self = self_of(engine);
-	rocksdb_flushoptions_t *options;
-	char *error = NULL;
 	int code = failure(self);
 
 	if (code)
 		return code;
-	options = rocksdb_flushoptions_create();
-	rocksdb_flushoptions_set_wait(options, 1);
-	rocksdb_flush(self->db, options, &error);
-	rocksdb_flushoptions_destroy(options);
-	return error ? kv_rocksdb_fail(self, rocksdb_error_take(error, NULL)) : failure(self);
+	if (self->manual_flush) {
+		code = flush_manually(self, fixed, argument);
+	} else {
+		code = flush_memtable(self, true);
+		if (code == 0 && fixed)
+			fixed(argument);
+	}
+	return code ? kv_rocksdb_fail(self, code) : failure(self);
 }
 
 /* ---- Figures ---------------------------------------------------------------------------------------------------- */
@@ -374,6 +454,7 @@ static void kv_rocksdb_free(struct kv_rocksdb *self)
 	rocksdb_writeoptions_destroy(self->try_options);
 	rocksdb_cache_destroy(self->cache);
 	pthread_mutex_destroy(&self->sharing);
+	pthread_mutex_destroy(&self->flushing);
 	free(self);
 }
 
@@ -382,7 +463,7 @@ static void close_engine(struct kv_engine *engine)
 	struct kv_rocksdb *self = self_of(engine);
 
 	forget_latest(self);
-	flush(engine); /* the log can replay what a failed flush loses */
+	flush(engine, NULL, NULL); /* the log can replay what a failed flush loses */
 	rocksdb_close(self->db);
 	kv_rocksdb_free(self);
 }
@@ -431,16 +512,39 @@ static void set_table_format(rocksdb_options_t *options, rocksdb_cache_t *cache)
 	rocksdb_block_based_options_destroy(table);
 }
 
-static rocksdb_options_t *options_new(
-	const struct kv_rocksdb_options *wanted, uint64_t memtable_size, rocksdb_cache_t *cache)
+static rocksdb_options_t *manual_options_new(void)
+{
+	rocksdb_options_t *none = rocksdb_options_create();
+	rocksdb_options_t *options = rocksdb_options_create();
+	char *error = NULL;
+
+	rocksdb_get_options_from_string(none, MANUAL_OPTIONS, options, &error);
+	check(error == NULL);
+	rocksdb_options_destroy(none);
+	rocksdb_options_set_db_write_buffer_size(options, 0);
+	rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_MAX);
+	rocksdb_options_set_arena_block_size(options, ARENA_BLOCK_SIZE);
+	return options;
+}
+
+static rocksdb_options_t *automatic_options_new(uint64_t memtable_size)
 {
 	rocksdb_options_t *options = rocksdb_options_create();
 
-	rocksdb_options_set_create_if_missing(options, 1);
-	/* Four memtables: one fills while others are flushed. The limit over all of them flushes early. */
+	/* The limit over all memtables flushes early. */
 	rocksdb_options_set_db_write_buffer_size(options, memtable_size);
-	rocksdb_options_set_write_buffer_size(options, memtable_size / 4);
-	rocksdb_options_set_max_write_buffer_number(options, 4);
+	rocksdb_options_set_write_buffer_size(options, memtable_size / MEMTABLE_COUNT);
+	return options;
+}
+
+static rocksdb_options_t *options_new(const struct kv_rocksdb_options *wanted, rocksdb_cache_t *cache)
+{
+	rocksdb_options_t *options =
+		wanted->manual_flush ? manual_options_new()
+				     : automatic_options_new(kv_rocksdb_memtable_size(wanted->memory_size));
+
+	rocksdb_options_set_create_if_missing(options, 1);
+	rocksdb_options_set_max_write_buffer_number(options, MEMTABLE_COUNT);
 	rocksdb_options_set_max_background_jobs(options, wanted->background_threads);
 	rocksdb_options_set_compression(options, rocksdb_no_compression);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
@@ -457,8 +561,6 @@ static rocksdb_options_t *options_new(
 
 int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **engine, struct status *status)
 {
-	uint64_t memory_size =
-		wanted->memory_size > KV_ROCKSDB_MEMORY_MIN ? wanted->memory_size : KV_ROCKSDB_MEMORY_MIN;
 	struct kv_rocksdb *self = calloc(1, sizeof *self);
 	rocksdb_options_t *options;
 	char *error = NULL;
@@ -466,8 +568,10 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **
 	if (!self)
 		return status_set(status, -ENOMEM, "no memory for the KV engine");
 	self->engine.ops = &ops;
+	self->manual_flush = wanted->manual_flush;
 	pthread_mutex_init(&self->sharing, NULL);
-	self->cache = rocksdb_cache_create_lru(memory_size / 4 * 3);
+	pthread_mutex_init(&self->flushing, NULL);
+	self->cache = rocksdb_cache_create_lru(3 * kv_rocksdb_memtable_size(wanted->memory_size));
 	self->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_disable_WAL(self->write_options, 1);
 	self->try_options = rocksdb_writeoptions_create();
@@ -475,7 +579,7 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *wanted, struct kv_engine **
 	rocksdb_writeoptions_set_no_slowdown(self->try_options, 1);
 	for (int tier = 0; tier < TIERS; tier++)
 		self->newest[tier] = read_options_new((enum kv_tier)tier, NULL);
-	options = options_new(wanted, memory_size / 4, self->cache);
+	options = options_new(wanted, self->cache);
 	self->db = rocksdb_open(options, wanted->path, &error);
 	rocksdb_options_destroy(options);
 	if (error) {

@@ -244,9 +244,11 @@ static int kv_overlay_write_batch(struct kv_engine *engine, struct kv_batch *bat
 	return 0;
 }
 
-static int flush(struct kv_engine *engine)
+static int flush(struct kv_engine *engine, void (*fixed)(void *argument), void *argument)
 {
 	(void)engine;
+	if (fixed)
+		fixed(argument);
 	return 0;
 }
 

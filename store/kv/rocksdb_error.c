@@ -23,6 +23,7 @@ static const struct {
 	{"Not implemented", -EOPNOTSUPP},
 	{"Invalid argument", -EINVAL},
 	{"Shutdown in progress", STATUS_STOPPING},
+	{"Operation failed. Try again.", STATUS_WOULD_BLOCK},
 };
 
 int rocksdb_error_take(char *error, struct status *status)

@@ -14,6 +14,15 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
 	return value > 0 ? value : otherwise;
 }
 
+/* What memtables may take; with `early` RocksDB switches one at 64 GiB whatever it is told, hence the bound. */
+static uint64_t rows_unflushed_default(uint64_t kv_cache_size)
+{
+	const uint64_t most = UINT64_C(8) << 30;
+	uint64_t size = kv_rocksdb_memtable_size(kv_cache_size);
+
+	return size < most ? size : most;
+}
+
 void open_fill_options(struct raftkv_options *options)
 {
 	options->initial_regions = (uint32_t)or_default(options->initial_regions, 1);
@@ -23,6 +32,8 @@ void open_fill_options(struct raftkv_options *options)
 	options->idle_ms =
 		(uint32_t)or_default(options->idle_ms, 2u * options->election_tick * options->tick_ms);
 	options->kv_cache_size = or_default(options->kv_cache_size, 256u << 20);
+	options->rows_unflushed_max =
+		or_default(options->rows_unflushed_max, rows_unflushed_default(options->kv_cache_size));
 	options->snapshot_count_max = (uint32_t)or_default(options->snapshot_count_max, 2);
 	options->flush_age_ms = (uint32_t)or_default(options->flush_age_ms, 20000);
 }
@@ -75,7 +86,11 @@ static int open_kv(struct engines *engines, const struct raftkv_options *options
 	if (other->kv_open)
 		return other->kv_open(other->argument, path, &engines->kv, status);
 	return kv_rocksdb_open(
-		&(struct kv_rocksdb_options){.path = path, .memory_size = options->kv_cache_size},
+		&(struct kv_rocksdb_options){
+			.path = path,
+			.memory_size = options->kv_cache_size,
+			.manual_flush = options->early,
+		},
 		&engines->kv, status);
 }
 

@@ -454,7 +454,7 @@ static int put_regions(const struct recovery *recovery, uint32_t count)
 	if (status == 0)
 		status = kv->ops->write(kv, batch);
 	if (status == 0)
-		status = kv->ops->flush(kv);
+		status = kv->ops->flush(kv, NULL, NULL);
 	if (batch)
 		kv->ops->batch_free(batch);
 	return status;

@@ -30,7 +30,7 @@ static void durable_run(struct env_work *work)
 	PLANT("split:parent_leaves_unflushed", return );
 	durable->status = blocks_sync(engines->blocks);
 	if (durable->status == 0)
-		durable->status = engines->kv->ops->flush(engines->kv);
+		durable->status = engines->kv->ops->flush(engines->kv, NULL, NULL);
 }
 
 static void note_durable(struct raftkv *raftkv, uint64_t splits)

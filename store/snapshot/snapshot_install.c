@@ -64,7 +64,7 @@ int snapshot_install(struct engines *engines, struct snapshot_stage *stage)
 	kv->ops->batch_free(install.batch);
 	PLANT("snapshot:normal_before_flush", return status);
 	if (status == 0)
-		status = kv->ops->flush(kv);
+		status = kv->ops->flush(kv, NULL, NULL);
 	return status == 0 ? check_persisted(kv, position) : status;
 }
 

@@ -52,7 +52,7 @@ static double put_engine(struct kv_engine *engine)
 	}
 	began = now() - began;
 	engine->ops->batch_free(batch);
-	check(engine->ops->flush(engine) == 0);
+	check(engine->ops->flush(engine, NULL, NULL) == 0);
 	return ROWS / began;
 }
 
@@ -147,7 +147,8 @@ static double larger(double a, double b)
 
 static void measure(const char *engine_path, const char *bare_path)
 {
-	struct kv_rocksdb_options options = {engine_path, MEMORY, 2};
+	struct kv_rocksdb_options options = {
+		.path = engine_path, .memory_size = MEMORY, .background_threads = 2};
 	struct kv_engine *engine;
 	struct kv_snapshot *snapshot;
 	struct status status;

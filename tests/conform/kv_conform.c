@@ -1,6 +1,7 @@
 #include "tests/conform/kv_conform.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,16 @@ static int reset_target(void **state)
 {
 	struct kv_conform_target *target = *state;
 
+	target->manual_flush = false;
+	target->reset(target);
+	return 0;
+}
+
+static int reset_manual_target(void **state)
+{
+	struct kv_conform_target *target = *state;
+
+	target->manual_flush = true;
 	target->reset(target);
 	return 0;
 }
@@ -151,7 +162,7 @@ static void test_delete_range(void **state)
 
 	for (const char *key = "a\0b\0c\0d\0e\0"; *key; key += 2)
 		write_put(engine, key, "1");
-	assert_int_equal(engine->ops->flush(engine), 0);
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
 	engine->ops->batch_put(batch, text("bb"), text("in the batch, before"));
 	engine->ops->batch_delete_range(batch, text("b"), text("d"));
 	engine->ops->batch_put(batch, text("c"), text("in the batch, behind"));
@@ -163,7 +174,7 @@ static void test_delete_range(void **state)
 	assert_keys(engine, NULL, "", "", "", "a c d e");
 	assert_newest(engine, "b", NULL);
 	assert_newest(engine, "c", "in the batch, behind");
-	assert_int_equal(engine->ops->flush(engine), 0);
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
 	assert_keys(engine, NULL, "", "", "", "a c d e");
 	engine->ops->close(engine);
 	engine = open_target(state);
@@ -209,7 +220,7 @@ static void test_snapshot(void **state)
 	write_put(engine, "c", "new");
 	assert_get(engine, snapshot, KV_TIER_ALL, "a", "old");
 	assert_get(engine, snapshot, KV_TIER_ALL, "c", NULL);
-	assert_int_equal(ops->flush(engine), 0);
+	assert_int_equal(ops->flush(engine, NULL, NULL), 0);
 	assert_get(engine, snapshot, KV_TIER_ALL, "a", "old");
 	assert_keys(engine, snapshot, "", "", "", "a b");
 	assert_newest(engine, "a", "new");
@@ -339,7 +350,7 @@ static void test_random(void **state)
 		if (number % 10 == 0)
 			assert_model(&model, engine, NULL);
 		if (number % 301 == 0)
-			assert_int_equal(ops->flush(engine), 0);
+			assert_int_equal(ops->flush(engine, NULL, NULL), 0);
 	}
 	ops->snapshot_free(engine, snapshot);
 	ops->batch_free(batch);
@@ -354,25 +365,55 @@ static void test_random(void **state)
 #define CRASH_BATCHES 4000
 #define CRASH_FLUSH   1500 /* the batch behind which the body flushes by hand */
 
-/* Many batches, each with its number; padded so that memtables fill and are flushed behind the engine's back. */
-static void body_many(struct kv_engine *engine, bool flushes)
+/* A batch with its number, padded so that many of them fill memtables. */
+static void write_numbered(struct kv_engine *engine, uint32_t number)
 {
+	static const char padding[4096];
 	struct kv_batch *batch = engine->ops->batch_new(engine);
 	struct model model = {0};
-	char *padding = calloc(1, 4096);
 
-	check(batch && padding);
-	for (uint32_t number = 1; number <= CRASH_BATCHES; number++) {
-		engine->ops->batch_clear(batch);
-		engine->ops->batch_put(batch, text("number"), slice_of(&number, sizeof number));
-		model_batch(&model, engine, batch, number);
-		engine->ops->batch_put(batch, text("padding"), slice_of(padding, 4096));
-		check(engine->ops->write(engine, batch) == 0);
-		if (flushes && number == CRASH_FLUSH)
-			check(engine->ops->flush(engine) == 0);
-	}
-	free(padding);
+	check(batch != NULL);
+	engine->ops->batch_put(batch, text("number"), slice_of(&number, sizeof number));
+	model_batch(&model, engine, batch, number);
+	engine->ops->batch_put(batch, text("padding"), slice_of(padding, sizeof padding));
+	check(engine->ops->write(engine, batch) == 0);
 	engine->ops->batch_free(batch);
+}
+
+/* Without manual flushes memtables are flushed behind its back. */
+static void body_many(struct kv_engine *engine, bool flushes)
+{
+	for (uint32_t number = 1; number <= CRASH_BATCHES; number++) {
+		write_numbered(engine, number);
+		if (flushes && number == CRASH_FLUSH)
+			check(engine->ops->flush(engine, NULL, NULL) == 0);
+	}
+}
+
+struct fixed_calls {
+	struct kv_engine *engine;
+	uint32_t number; /* of the batch it writes */
+	unsigned count;
+	pthread_t thread;
+};
+
+static void count_and_write(void *argument)
+{
+	struct fixed_calls *calls = argument;
+
+	calls->count++;
+	calls->thread = pthread_self();
+	write_numbered(calls->engine, calls->number);
+}
+
+static void body_fixed(struct kv_engine *engine)
+{
+	struct fixed_calls calls = {.engine = engine, .number = CRASH_FLUSH + 1};
+
+	for (uint32_t number = 1; number <= CRASH_FLUSH; number++)
+		write_numbered(engine, number);
+	check(engine->ops->flush(engine, count_and_write, &calls) == 0);
+	check(calls.count == 1);
 }
 
 void kv_conform_body(const char *body, struct kv_engine *engine)
@@ -381,6 +422,8 @@ void kv_conform_body(const char *body, struct kv_engine *engine)
 		body_many(engine, false);
 	else if (strcmp(body, "flushed by hand") == 0)
 		body_many(engine, true);
+	else if (strcmp(body, "written when a flush is fixed") == 0)
+		body_fixed(engine);
 	else
 		check(strcmp(body, "nothing") == 0);
 }
@@ -428,6 +471,55 @@ static void test_crash(void **state)
 	assert_in_range(assert_prefix(state), CRASH_FLUSH, CRASH_BATCHES - 1);
 }
 
+static void test_manual_crash(void **state)
+{
+	struct kv_conform_target *target = *state;
+
+	target->crash(target, "nothing flushed by hand");
+	assert_int_equal(assert_prefix(state), 0);
+	target->reset(target);
+	target->crash(target, "flushed by hand");
+	assert_int_equal(assert_prefix(state), CRASH_FLUSH);
+	target->reset(target);
+	target->crash(target, "written when a flush is fixed");
+	assert_int_equal(assert_prefix(state), CRASH_FLUSH);
+}
+
+static void test_fixed(void **state)
+{
+	struct kv_conform_target *target = *state;
+	struct kv_engine *engine = open_target(state);
+	struct fixed_calls calls = {.engine = engine};
+
+	for (calls.number = 2; calls.number < 20; calls.number++) {
+		uint32_t before = calls.number - 1;
+
+		if (before == 1)
+			write_numbered(engine, before);
+		calls.count = 0;
+		assert_int_equal(engine->ops->flush(engine, count_and_write, &calls), 0);
+		assert_int_equal(calls.count, 1);
+		assert_true(pthread_equal(calls.thread, pthread_self()));
+		assert_int_equal(number_of(engine, KV_TIER_ALL), calls.number);
+		assert_in_range(number_of(engine, KV_TIER_PERSISTED), before,
+			target->manual_flush ? before : calls.number);
+	}
+	engine->ops->close(engine);
+	engine = open_target(state);
+	assert_int_equal(number_of(engine, KV_TIER_PERSISTED), 19);
+	engine->ops->close(engine);
+}
+
+static void test_fixed_without_rows(void **state)
+{
+	struct kv_engine *engine = open_target(state);
+	struct fixed_calls calls = {.engine = engine, .number = 1};
+
+	assert_int_equal(engine->ops->flush(engine, count_and_write, &calls), 0);
+	assert_int_equal(calls.count, 1);
+	engine->ops->close(engine);
+}
+
 static void test_persisted(void **state)
 {
 	struct kv_engine *engine = open_target(state);
@@ -444,7 +536,7 @@ static void test_persisted(void **state)
 		code = ops->get(engine, NULL, KV_TIER_PERSISTED, text(key), &value);
 		assert_true(code == 0 || code == STATUS_NOT_FOUND);
 		kv_value_close(&value);
-		assert_int_equal(ops->flush(engine), 0);
+		assert_int_equal(ops->flush(engine, NULL, NULL), 0);
 		assert_get(engine, NULL, KV_TIER_PERSISTED, key, "1");
 	}
 	ops->close(engine);
@@ -454,19 +546,12 @@ static void test_persisted(void **state)
 static void test_persisted_automatically(void **state)
 {
 	struct kv_engine *engine = open_target(state);
-	struct kv_batch *batch = engine->ops->batch_new(engine);
-	struct model model = {0};
-	char *padding = calloc(1, 4096);
 	uint32_t behind = 0, moved = 0, last = 0;
 
 	for (uint32_t number = 1; number <= CRASH_BATCHES; number++) {
 		uint32_t persisted;
 
-		engine->ops->batch_clear(batch);
-		engine->ops->batch_put(batch, text("number"), slice_of(&number, sizeof number));
-		model_batch(&model, engine, batch, number);
-		engine->ops->batch_put(batch, text("padding"), slice_of(padding, 4096));
-		assert_int_equal(engine->ops->write(engine, batch), 0);
+		write_numbered(engine, number);
 		persisted = number_of(engine, KV_TIER_PERSISTED);
 		assert_in_range(persisted, last, number);
 		moved += persisted > last;
@@ -476,10 +561,8 @@ static void test_persisted_automatically(void **state)
 	assert_true(moved >= 3);
 	assert_true(behind > CRASH_BATCHES / 4);
 	assert_true(engine->ops->unflushed_size(engine) > 0);
-	assert_int_equal(engine->ops->flush(engine), 0);
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
 	assert_int_equal(number_of(engine, KV_TIER_PERSISTED), CRASH_BATCHES);
-	free(padding);
-	engine->ops->batch_free(batch);
 	engine->ops->close(engine);
 }
 
@@ -571,13 +654,13 @@ static void test_failure_is_final(void **state)
 	struct kv_batch *batch = engine->ops->batch_new(engine);
 
 	write_put(engine, "a", "1");
-	assert_int_equal(engine->ops->flush(engine), 0);
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
 	write_put(engine, "a", "2");
 	target->break_device(target);
-	assert_true(engine->ops->flush(engine) < 0);
+	assert_true(engine->ops->flush(engine, NULL, NULL) < 0);
 	engine->ops->batch_put(batch, text("a"), text("3"));
 	assert_true(engine->ops->write(engine, batch) < 0);
-	assert_true(engine->ops->flush(engine) < 0);
+	assert_true(engine->ops->flush(engine, NULL, NULL) < 0);
 	engine->ops->batch_free(batch);
 	engine->ops->close(engine);
 	engine = open_target(state);
@@ -602,7 +685,7 @@ static void test_stats(void **state)
 	engine->ops->memory(engine, &usage);
 	assert_true(usage.memtable > 0);
 	assert_true(engine->ops->unflushed_size(engine) > before);
-	assert_int_equal(engine->ops->flush(engine), 0);
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
 	assert_true(engine->ops->unflushed_size(engine) <= before + 4096);
 	assert_in_range(engine->ops->range_size(engine, text(""), text("")), 150000, 600000);
 	assert_in_range(engine->ops->range_size(engine, text("key100"), text("key200")), 50000, 200000);
@@ -611,6 +694,10 @@ static void test_stats(void **state)
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, reset_target)
+#define TEST_MANUAL(function)                                                                                \
+	{                                                                                                    \
+#function " with manual flushes", function, reset_manual_target, NULL, NULL                  \
+	}
 
 int kv_conform_run(const char *name, struct kv_conform_target *target)
 {
@@ -628,6 +715,14 @@ int kv_conform_run(const char *name, struct kv_conform_target *target)
 		TEST(test_cold_iterator),
 		TEST(test_failure_is_final),
 		TEST(test_stats),
+		TEST(test_fixed),
+		TEST(test_fixed_without_rows),
+		TEST_MANUAL(test_manual_crash),
+		TEST_MANUAL(test_fixed),
+		TEST_MANUAL(test_fixed_without_rows),
+		TEST_MANUAL(test_random),
+		TEST_MANUAL(test_failure_is_final),
+		TEST_MANUAL(test_stats),
 	};
 
 	for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)

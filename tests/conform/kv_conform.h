@@ -9,6 +9,7 @@
 #include "store/kv/kv_engine.h"
 
 struct kv_conform_target {
+	bool manual_flush; /* set by the suite before `reset`: how the engine is opened until the next one */
 	/* Empties the disk, for the next test. */
 	void (*reset)(struct kv_conform_target *target);
 	/* The engine as its last close or crash left it, with a cold cache. */

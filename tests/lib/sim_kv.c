@@ -526,7 +526,7 @@ static void flush_to(struct sim_kv *sim, uint64_t batch)
 {
 	uint64_t pending = sim->written - sim->flushed;
 
-	if (pending == 0)
+	if (batch <= sim->flushed)
 		return;
 	sim->unflushed_size -= sim->unflushed_size / pending * (batch - sim->flushed);
 	sim->flushed = batch;
@@ -536,18 +536,26 @@ static void flush_to(struct sim_kv *sim, uint64_t batch)
 
 void sim_kv_flush_some(struct sim_kv *sim)
 {
+	if (sim->options.manual_flush)
+		return;
 	flush_to(sim, sim->flushed + random_below(sim, sim->written - sim->flushed + 1));
 }
 
-static int flush(struct kv_engine *engine)
+static int flush(struct kv_engine *engine, void (*fixed)(void *argument), void *argument)
 {
 	struct sim_kv *sim = self_of(engine);
+	uint64_t batch = sim->written;
+	bool has_failed;
 
 	announce(sim);
 	if (is_dead(sim) || sim->broken)
 		return -EIO;
-	flush_to(sim, sim->written);
-	return 0;
+	if (fixed)
+		fixed(argument);
+	has_failed = is_dead(sim) || sim->broken;
+	if (!has_failed || chance(sim, 50))
+		flush_to(sim, batch);
+	return has_failed ? -EIO : 0;
 }
 
 /* ---- Stats ---------------------------------------------------------------------------------------------------- */
@@ -587,7 +595,7 @@ static void close_engine(struct kv_engine *engine)
 	check(sim->open);
 	check(sim->in_use == 0);
 	check(sim->snapshots.next == &sim->snapshots);
-	flush(engine);
+	flush(engine, NULL, NULL);
 	sim->open = false;
 }
 

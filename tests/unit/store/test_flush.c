@@ -1,5 +1,6 @@
 /* When a store flushes (store/flush/kv_flush.h). */
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "store/peer/store.h"
 #include "tests/lib/sim_cluster.h"
@@ -48,10 +49,70 @@ static void request_in_a_round_is_heard(void **state)
 	sim_cluster_close(&cluster);
 }
 
+static void limit_rows(struct sim_cluster *cluster, uint64_t size)
+{
+	struct raftkv *raftkv = sim_cluster_store(cluster, 1)->raftkv;
+
+	raftkv->options.flush_age_ms = 3600 * 1000;
+	raftkv->options.rows_unflushed_max = size;
+}
+
+static void write_rows(struct sim_cluster *cluster, int count)
+{
+	char key[16];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof key, "row%d", i);
+		sim_cluster_write(cluster, test_op_put(key, "value"), NULL);
+	}
+}
+
+static void many_unflushed_rows_begin_a_round(void **state)
+{
+	struct sim_cluster cluster;
+	uint64_t rounds;
+
+	(void)state;
+	sim_cluster_init(&cluster, 1, 1, 0);
+	sim_cluster_open_all(&cluster);
+	sim_cluster_await_leader(&cluster);
+	limit_rows(&cluster, 1 << 20);
+	sim_cluster_run(&cluster, 2000 * SIM_MS);
+	rounds = count_rounds(&cluster);
+	write_rows(&cluster, 200);
+	assert_int_equal(count_rounds(&cluster), rounds);
+	limit_rows(&cluster, 100);
+	write_rows(&cluster, 200);
+	assert_true(count_rounds(&cluster) > rounds);
+	sim_cluster_close(&cluster);
+}
+
+/* Far over the limit leaders evaluate nothing until a round has ended. */
+static void far_too_many_unflushed_rows_throttle(void **state)
+{
+	struct sim_cluster cluster;
+	uint64_t rounds;
+
+	(void)state;
+	sim_cluster_init(&cluster, 1, 1, 0);
+	sim_cluster_open_all(&cluster);
+	sim_cluster_await_leader(&cluster);
+	limit_rows(&cluster, 1);
+	for (int i = 0; i < 100 && !atomic_load(&flush_of(&cluster)->is_throttling); i++)
+		write_rows(&cluster, 1);
+	assert_true(atomic_load(&flush_of(&cluster)->is_throttling));
+	rounds = count_rounds(&cluster);
+	write_rows(&cluster, 1);
+	assert_true(count_rounds(&cluster) > rounds);
+	sim_cluster_close(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_in_a_round_is_heard),
+		cmocka_unit_test(many_unflushed_rows_begin_a_round),
+		cmocka_unit_test(far_too_many_unflushed_rows_throttle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

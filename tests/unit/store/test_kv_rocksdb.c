@@ -2,12 +2,13 @@
  * RocksDB keeps what every KV engine promises; and what only it can get wrong: reads from the cache never touch the
  * disk, a directory has one owner.
  *
- * A crash is a child killed by SIGKILL. It is this program run again (`--body NAME DIRECTORY`), not a mere fork:
+ * A crash is a child killed by SIGKILL. It is this program run again (`--body NAME DIRECTORY MODE`), not a mere fork:
  * RocksDB's threads, started in the parent, would be missing in it.
  */
 #include "store/kv/kv_rocksdb.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "proto/check.h"
+#include "proto/plant.h"
 #include "tests/conform/kv_conform.h"
 
 struct rocksdb_target {
@@ -36,9 +38,10 @@ static void reset(struct kv_conform_target *target)
 	snprintf(self->path, sizeof self->path, "%s/%u", self->scratch, self->resets++);
 }
 
-static struct kv_engine *open_path(const char *path)
+static struct kv_engine *open_path(const char *path, bool manual_flush)
 {
-	struct kv_rocksdb_options options = {.path = path, .background_threads = 2};
+	struct kv_rocksdb_options options = {
+		.path = path, .background_threads = 2, .manual_flush = manual_flush};
 	struct kv_engine *engine = NULL;
 	struct status status = {0};
 
@@ -61,7 +64,7 @@ static struct kv_engine *open_rocksdb(struct kv_conform_target *target)
 	gone_path(self, gone, sizeof gone);
 	if (access(gone, F_OK) == 0)
 		assert_int_equal(rename(gone, self->path), 0);
-	return open_path(self->path);
+	return open_path(self->path, target->manual_flush);
 }
 
 static void crash(struct kv_conform_target *target, const char *body)
@@ -72,7 +75,8 @@ static void crash(struct kv_conform_target *target, const char *body)
 
 	check(child >= 0);
 	if (child == 0) {
-		execl("/proc/self/exe", "test_kv_rocksdb", "--body", body, path, NULL);
+		execl("/proc/self/exe", "test_kv_rocksdb", "--body", body, path,
+			target->manual_flush ? "manual" : "automatic", NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -197,26 +201,130 @@ static void test_rot(void **state)
 	engine->ops->close(engine);
 }
 
+static void write_row(struct kv_engine *engine, const char *key)
+{
+	struct kv_batch *batch = engine->ops->batch_new(engine);
+
+	engine->ops->batch_put(batch, slice_of(key, strlen(key)), slice_of("1", 1));
+	check(engine->ops->write(engine, batch) == 0);
+	engine->ops->batch_free(batch);
+}
+
+/* It is refused if the flush has failed already. */
+static void try_later_row(void *argument)
+{
+	struct kv_engine *engine = argument;
+	struct kv_batch *batch = engine->ops->batch_new(engine);
+
+	engine->ops->batch_put(batch, slice_of("later", 5), slice_of("1", 1));
+	engine->ops->write(engine, batch);
+	engine->ops->batch_free(batch);
+}
+
+static bool has_row(struct kv_engine *engine, const char *key)
+{
+	struct kv_value value;
+	int code = engine->ops->get(engine, NULL, KV_TIER_ALL, slice_of(key, strlen(key)), &value);
+
+	assert_true(code == 0 || code == STATUS_NOT_FOUND);
+	kv_value_close(&value);
+	return code == 0;
+}
+
+/* The device works again after a failed flush, before the close: what no flush took stays off it. */
+static void test_close_after_failure(void **state)
+{
+	struct rocksdb_target *self = *state;
+	struct kv_engine *engine;
+	char gone[128];
+
+	self->target.manual_flush = true;
+	reset(&self->target);
+	engine = open_rocksdb(&self->target);
+	write_row(engine, "first");
+	assert_int_equal(engine->ops->flush(engine, NULL, NULL), 0);
+	write_row(engine, "second");
+	break_device(&self->target);
+	assert_true(engine->ops->flush(engine, try_later_row, engine) < 0);
+	gone_path(self, gone, sizeof gone);
+	assert_int_equal(rename(gone, self->path), 0);
+	engine->ops->close(engine);
+	engine = open_rocksdb(&self->target);
+	assert_true(has_row(engine, "first"));
+	assert_false(has_row(engine, "later"));
+	engine->ops->close(engine);
+}
+
+struct flusher {
+	pthread_t thread;
+	struct kv_engine *engine;
+	char key[16];
+};
+
+static void *write_and_flush(void *argument)
+{
+	struct flusher *self = argument;
+	struct kv_engine *engine = self->engine;
+	struct kv_value value;
+
+	for (int i = 0; i < 20; i++) {
+		int code;
+
+		write_row(engine, self->key);
+		check(engine->ops->flush(engine, NULL, NULL) == 0);
+		code = engine->ops->get(
+			engine, NULL, KV_TIER_PERSISTED, slice_of(self->key, strlen(self->key)), &value);
+		check(code == 0);
+		kv_value_close(&value);
+	}
+	return NULL;
+}
+
+static void test_concurrent_flushes(void **state)
+{
+	struct rocksdb_target *self = *state;
+	struct flusher flushers[4];
+	struct kv_engine *engine;
+
+	self->target.manual_flush = true;
+	reset(&self->target);
+	engine = open_rocksdb(&self->target);
+	for (int i = 0; i < 4; i++) {
+		flushers[i].engine = engine;
+		snprintf(flushers[i].key, sizeof flushers[i].key, "key%d", i);
+		assert_int_equal(pthread_create(&flushers[i].thread, NULL, write_and_flush, &flushers[i]), 0);
+	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(flushers[i].thread, NULL), 0);
+	engine->ops->close(engine);
+}
+
 static int run_all(struct rocksdb_target *self)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_cache_reads_no_disk, self),
 		cmocka_unit_test_prestate(test_one_owner, self),
 		cmocka_unit_test_prestate(test_rot, self),
+		cmocka_unit_test_prestate(test_close_after_failure, self),
+		cmocka_unit_test_prestate(test_concurrent_flushes, self),
 	};
 	int failed = kv_conform_run("kv_rocksdb", &self->target);
 
+	self->target.manual_flush = false;
 	return failed + cmocka_run_group_tests_name("kv_rocksdb alone", tests, NULL, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	struct rocksdb_target self = {.target = {reset, open_rocksdb, crash, break_device}};
+	struct rocksdb_target self = {.target = {false, reset, open_rocksdb, crash, break_device}};
 	char command[96];
 	int failed;
 
-	if (argc == 4 && strcmp(argv[1], "--body") == 0) {
-		kv_conform_body(argv[2], open_path(argv[3]));
+#ifdef RAFTKV_PLANT
+	plant_choose(getenv("RAFTKV_PLANTED"));
+#endif
+	if (argc == 5 && strcmp(argv[1], "--body") == 0) {
+		kv_conform_body(argv[2], open_path(argv[3], strcmp(argv[4], "manual") == 0));
 		raise(SIGKILL);
 	}
 	snprintf(self.scratch, sizeof self.scratch, "%s", "/tmp/raftkv-kv-XXXXXX");

@@ -26,6 +26,7 @@ static void reset(struct kv_conform_target *target)
 		.seed = self->seed,
 		.flush_percent = 1,
 		.miss_percent = 50,
+		.manual_flush = target->manual_flush,
 	});
 }
 
@@ -89,7 +90,7 @@ static void test_deterministic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_deterministic)};
-	struct sim_target self = {.target = {reset, open_sim, crash, break_device}};
+	struct sim_target self = {.target = {false, reset, open_sim, crash, break_device}};
 	int failed = cmocka_run_group_tests_name("sim_kv", tests, NULL, NULL);
 
 	for (self.seed = 1; self.seed <= 20 && failed == 0; self.seed++) {
