@@ -314,6 +314,9 @@ struct raft_config {
 	 * majority of the others knows durably that it is committed, which it does when an entry is committed that was
 	 * proposed after the change was applied. */
 	bool delay_commit;
+	/* With async_storage_writes: hands out committed entries for apply before they are stable here. For a sole voter
+	 * whose caller steps its own MsgAppResp before the write is durable. */
+	bool apply_unstable;
 	enum raft_read_mode read_mode; /* lease-based needs check_quorum */
 
 	/* Limits; 0 takes the default in brackets, RAFT_NO_LIMIT lifts it. */

@@ -139,6 +139,7 @@ int raw_node_new(const struct raft_config *config, struct raft_storage *storage,
 		raft->term, raft->log.committed, raft->log.applied, raft_log_last_index(&raft->log),
 		raft->log.last_term);
 	fresh->is_async = config->async_storage_writes;
+	fresh->apply_unstable = config->apply_unstable;
 	fresh->soft_state = raft_soft_state_of(raft);
 	fresh->hard_state = raft_hard_state_of(raft);
 	*node = fresh;

@@ -23,6 +23,7 @@ struct raw_node_advance {
 struct raw_node {
 	struct raft raft;
 	bool is_async;
+	bool apply_unstable;
 	struct raft_soft_state soft_state; /* as the last ready had it */
 	struct raft_hard_state hard_state; /* as the last ready had it */
 	struct raw_node_advance advance;

@@ -21,7 +21,7 @@ static bool hard_state_equal(const struct raft_hard_state *a, const struct raft_
  * ahead of the append thread. In synchronous mode the caller appends before it applies. */
 static bool may_apply_unstable(const struct raw_node *node)
 {
-	return !node->is_async;
+	return !node->is_async || node->apply_unstable;
 }
 
 bool raw_node_has_ready(const struct raw_node *node)

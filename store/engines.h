@@ -18,6 +18,7 @@
 #include "store/disk/space.h"
 #include "store/kv/kv_engine.h"
 #include "store/log/log_engine.h"
+#include "store/log/log_tail.h"
 
 struct engines {
 	struct env *env;
@@ -25,6 +26,7 @@ struct engines {
 	struct data_dir dir;
 	struct kv_engine *kv;
 	struct log_engine *log;
+	struct log_tail *tail; /* NULL: nothing is answered before the log is durable */
 	struct blocks *blocks;
 	struct space space;
 	atomic_bool is_stopping; /* no new work is begun */

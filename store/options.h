@@ -69,6 +69,7 @@ struct raftkv_options {
 	/* [20000] maximal age of applied entries before a flush, whatever the log's size */
 	uint32_t flush_age_ms;
 	uint64_t block_file_size; /* bytes; blocks_options.file_size [disk / 8, ≤ 1 GiB] */
+	uint64_t tail_size; /* bytes; log_tail_options.size [segment_size / 4] */
 	uint64_t segment_size; /* bytes; log_engine_options.segment_size [disk / 64, ≤ 64 MiB] */
 	/* [2] limit of region snapshots sent at once, and of those received at once */
 	uint32_t snapshot_count_max;

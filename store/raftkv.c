@@ -201,6 +201,7 @@ static void init(struct raftkv *raftkv, const struct raftkv_options *options)
 	raftkv->engines.failed = options->failed;
 	raftkv->engines.failed_argument = options->failed_argument;
 	raftkv->started = RAFTKV_OPENING;
+	atomic_store(&raftkv->is_early, options->early);
 	raftkv->lease_duration = options->lease_is_off ? 0
 						       : (uint64_t)(raftkv->options.election_tick - 1) *
 								 raftkv->options.tick_ms * NS_PER_MS;
@@ -283,6 +284,26 @@ int raftkv_open(const struct raftkv_options *options, struct raftkv **out, struc
 	raftkv_begin(raftkv);
 	*out = raftkv;
 	return 0;
+}
+
+/* ---- What is durable -------------------------------------------------------------------------------------------- */
+
+static void on_synced(struct log_tail_wait *wait)
+{
+	struct raftkv_sync *sync = container_of(wait, struct raftkv_sync, wait);
+
+	sync->done(sync);
+}
+
+bool raftkv_sync(struct raftkv *raftkv, struct raftkv_sync *sync)
+{
+	sync->wait = (struct log_tail_wait){.loop = sync->loop, .done = on_synced};
+	return raftkv->engines.tail && log_tail_await(raftkv->engines.tail, &sync->wait);
+}
+
+void raftkv_set_early(struct raftkv *raftkv, bool is_early)
+{
+	atomic_store(&raftkv->is_early, is_early);
 }
 
 /* ---- Stopping --------------------------------------------------------------------------------------------------- */
@@ -522,6 +543,8 @@ void raftkv_stats(struct raftkv *raftkv, struct raftkv_stats *stats)
 		add_durations(&stats->applying, &shard->evaluations.applying);
 	}
 	raftkv->engines.log->ops->stats(raftkv->engines.log, &stats->log);
+	if (raftkv->engines.tail)
+		log_tail_stats(raftkv->engines.tail, &stats->tail);
 	blocks_stats(raftkv->engines.blocks, &stats->blocks);
 	stats->is_full = (stats->blocks.total_units - stats->blocks.used_units) * BLOCK_UNIT_SIZE <
 			 raftkv->options.reserve_size / 2;

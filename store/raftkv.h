@@ -29,6 +29,7 @@
 #include "store/disk/data_dir.h"
 #include "store/kv/view.h"
 #include "store/log/log_engine.h"
+#include "store/log/log_tail.h"
 #include "store/options.h"
 #include "store/requests.h"
 
@@ -71,6 +72,20 @@ void raftkv_region_status(struct raftkv *raftkv, struct raftkv_region_status *re
  * outcome. 0, STATUS_REGION_NOT_FOUND, -ENOMEM. */
 int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t store);
 
+/* ---- What is durable -------------------------------------------------------------------------------------------- */
+
+/* Waits until all that was answered before the call is durable: with raftkv_options.early it may not be yet. Embedded in
+ * its owner; it belongs to the store until `done` begins. */
+struct raftkv_sync {
+	struct log_tail_wait wait; /* the store's */
+	struct env_loop *loop; /* of `done` */
+	void (*done)(struct raftkv_sync *sync);
+};
+/* False: it is durable, and `done` will not come. */
+bool raftkv_sync(struct raftkv *raftkv, struct raftkv_sync *sync);
+/* With raftkv_options.early: whether changes are answered early from now on. */
+void raftkv_set_early(struct raftkv *raftkv, bool is_early);
+
 /* ---- Looking inside --------------------------------------------------------------------------------------------- */
 
 struct raftkv_stats {
@@ -89,6 +104,7 @@ struct raftkv_stats {
 	/* The stages of a change on its leader: to its proposal; to its commit; until it is visible. */
 	struct histogram_sums proposing, committing, applying;
 	struct log_engine_stats log;
+	struct log_tail_stats tail; /* of what was answered before the log was durable */
 	struct blocks_stats blocks;
 	struct kv_memory memory;
 	uint64_t space_total; /* bytes of the disk */

@@ -13,7 +13,7 @@
 #define IDENT_CHECKSUM_OFFSET (IDENT_SIZE - 8)
 
 static const char *const folders[] = {"kv", "raft", "blocks", "snap"};
-static const char *const files[] = {"LOCK", "IDENT", "IDENT.new", "control", "log", "lost+found"};
+static const char *const files[] = {"tail", "LOCK", "IDENT", "IDENT.new", "control", "log", "lost+found"};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 

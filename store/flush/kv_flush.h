@@ -6,7 +6,7 @@
  *
  *   1  forget the shared snapshots of readers, take the list of regions with their applied index A, and end the
  *      generation G of freed extents                                                                  (a worker)
- *   2  wait for the deferred writes of entries up to A; sync the block files
+ *   2  wait for the deferred writes of entries up to A, and until the log has what was answered early; sync the block files
  *   3  flush the KV engine; read the apply states back at the persisted tier: each is at least A
  *   4  record blocks_synced = A of each region that wrote small payloads                     (durable log writes)
  *   5  release the logs up to A: rows and payloads no longer need them                                (a worker)
@@ -74,6 +74,8 @@ struct kv_flush {
 	uint32_t marks_pending;
 	struct env_work work;
 	struct blocks_drain drain;
+	struct log_tail_wait tail_wait;
+	bool holds_tail; /* nothing is answered early (log_tail.h) */
 	struct log_reclaim reclaim;
 	void (*finished)(struct kv_flush *flush); /* kv_flush_finish's callback; NULL: not stopping */
 	bool is_last_begun; /* the last round */

@@ -91,6 +91,16 @@ static int sync_blocks(struct kv_flush *flush)
 	return blocks_sync(flush->engines->blocks);
 }
 
+/* The rows that are flushed are of durable entries; what is applied from now on may be ahead of the log again. */
+static void let_early(void *argument)
+{
+	struct kv_flush *flush = argument;
+
+	if (flush->holds_tail)
+		log_tail_resume(flush->engines->tail);
+	flush->holds_tail = false;
+}
+
 static int flush_rows(struct kv_flush *flush)
 {
 	struct kv_engine *kv = flush->engines->kv;
@@ -98,7 +108,7 @@ static int flush_rows(struct kv_flush *flush)
 	int status;
 
 	PLANT("store:release_before_flush", return 0);
-	status = kv->ops->flush(kv, NULL, NULL);
+	status = kv->ops->flush(kv, let_early, flush);
 	HASH_ITER (hh, flush->round->regions, each, next)
 		if (status == 0)
 			status = check_persisted(flush, each);
@@ -112,6 +122,7 @@ static void make_durable(struct env_work *work)
 	int status = sync_blocks(flush);
 
 	flush->round_status = status == 0 ? flush_rows(flush) : status;
+	let_early(flush);
 }
 
 /* Whether another replica may still need entries of the round. */
@@ -299,11 +310,26 @@ static void on_durable(struct env_work *work)
 		env_work_submit(flush->loop, &flush->work, release, on_released);
 }
 
+static void on_held(struct log_tail_wait *wait)
+{
+	struct kv_flush *flush = container_of(wait, struct kv_flush, tail_wait);
+
+	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+}
+
 static void on_drained(struct env_mail *mail)
 {
 	struct kv_flush *flush = container_of(mail, struct kv_flush, drain.mail);
+	struct log_tail *tail = flush->engines->tail;
 
-	env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+	PLANT("early:flush_ahead_of_log", tail = NULL);
+	if (!tail) {
+		env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
+		return;
+	}
+	flush->holds_tail = true;
+	flush->tail_wait = (struct log_tail_wait){.loop = flush->loop, .done = on_held};
+	log_tail_hold(tail, &flush->tail_wait);
 }
 
 static void on_taken(struct env_work *work)

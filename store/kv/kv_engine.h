@@ -63,7 +63,8 @@ struct kv_memory {
 };
 
 struct kv_engine_ops {
-	/* Flushes, unless the engine has failed, and frees; no snapshot, iterator or batch may be left. */
+	/* Flushes, unless the engine has failed or was opened with `manual_flush`, and frees; no snapshot, iterator or batch
+	 * may be left. */
 	void (*close)(struct kv_engine *engine);
 
 	struct kv_snapshot *(*snapshot_new)(struct kv_engine *engine); /* NULL: out of memory */

@@ -463,7 +463,8 @@ static void close_engine(struct kv_engine *engine)
 	struct kv_rocksdb *self = self_of(engine);
 
 	forget_latest(self);
-	flush(engine, NULL, NULL); /* the log can replay what a failed flush loses */
+	if (!self->manual_flush)
+		flush(engine, NULL, NULL); /* the log can replay what a failed flush loses */
 	rocksdb_close(self->db);
 	kv_rocksdb_free(self);
 }

@@ -93,6 +93,9 @@ struct log_write {
 	/* First drop the region's entries, hard state and marks. The rest of this write is then all that the region
 	 * has. */
 	bool destroy;
+	/* Its entries have been answered already (log_tail.h): it is not refused for want of space, but uses the reserve.
+	 * Only while the engine is not short; up to a quarter of a segment at a time. */
+	bool is_promised;
 
 	struct env_loop *loop;
 	log_write_cb done;
@@ -155,6 +158,8 @@ struct log_engine_ops {
 	 * -ENOSPC, STATUS_CORRUPT (a damaged region is not destroyed yet, or a record does not read back), or the
 	 * failure. */
 	void (*reclaim)(struct log_engine *engine, struct log_reclaim *reclaim);
+	/* Whether nothing may be promised: there is no room in reserve, or the engine cannot tell. */
+	bool (*is_short)(struct log_engine *engine);
 	void (*stats)(struct log_engine *engine, struct log_engine_stats *stats);
 };
 

@@ -66,19 +66,26 @@ static int buffer_reserve(struct log_writer *writer, uint64_t size)
 
 /* ---- Space ------------------------------------------------------------------------------------------------------ */
 
+/* What was promised may use the reserve, as a write without entries may. */
+static bool needs_spare(const struct log_write *write)
+{
+	PLANT("early:promise_refused", return write->entry_count > 0);
+	return write->entry_count > 0 && !write->is_promised;
+}
+
 uint64_t log_writer_spares(const struct raft_log_engine *engine)
 {
 	return log_segments_last(&engine->segments) - engine->writer.active->sequence;
 }
 
 /* Finds room for `size` bytes in the active segment or goes to the next. */
-static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bool has_entries)
+static enum log_plan find_room(struct raft_log_engine *engine, uint64_t size, bool needs_one)
 {
 	struct log_writer *writer = &engine->writer;
 	uint64_t spares = log_writer_spares(engine);
 	bool fits = log_padded(size) <= engine->segments.segment_size - writer->end;
 
-	if (spares >= (uint64_t)(has_entries ? 1 : 0) + (fits ? 0 : 1)) {
+	if (spares >= (uint64_t)(needs_one ? 1 : 0) + (fits ? 0 : 1)) {
 		if (!fits) {
 			writer->active = log_segments_find(&engine->segments, writer->active->sequence + 1);
 			writer->end = 0;
@@ -105,7 +112,7 @@ static void refuse_for_space(struct raft_log_engine *engine, int status, struct 
 		struct log_write *write = log_queue_pop(&queued);
 		struct log_region *region = log_index_find(&engine->memory.index, write->region);
 
-		if (write->entry_count > 0 || (region && region->refusals > 0 && !write->destroy))
+		if (needs_spare(write) || (region && region->refusals > 0 && !write->destroy))
 			log_memory_refuse(&engine->memory, write, status, finished);
 		else
 			log_queue_push(&engine->writer.queued, write);
@@ -180,14 +187,14 @@ static enum log_plan plan_writes(
 					 ? STATUS_LIMIT
 					 : buffer_reserve(writer, size + more);
 			if (status == 0) {
-				enum log_plan plan = find_room(engine, size + more, write->entry_count > 0);
+				enum log_plan plan = find_room(engine, size + more, needs_spare(write));
 
 				if (plan != LOG_PLAN_BATCH)
 					return plan;
 			}
 		} else if (log_padded(size + more) > room || size + more > engine->options.batch_size_max ||
 			   size + more > writer->buffer_size ||
-			   (write->entry_count > 0 && log_writer_spares(engine) == 0)) {
+			   (needs_spare(write) && log_writer_spares(engine) == 0)) {
 			break;
 		}
 		if (status == 0)

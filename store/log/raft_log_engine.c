@@ -39,6 +39,17 @@ bool log_status_is_shortage(int status)
 	       status == -ENFILE;
 }
 
+static bool engine_is_short(struct log_engine *base)
+{
+	struct raft_log_engine *engine = (struct raft_log_engine *)base;
+	bool is_short;
+
+	log_memory_lock(&engine->memory);
+	is_short = engine->failure < 0 || log_writer_spares(engine) == 0;
+	log_memory_unlock(&engine->memory);
+	return is_short;
+}
+
 static void engine_stats(struct log_engine *base, struct log_engine_stats *stats)
 {
 	struct raft_log_engine *engine = (struct raft_log_engine *)base;
@@ -96,6 +107,7 @@ static const struct log_engine_ops ops = {
 	.regions = log_memory_regions,
 	.release = log_memory_release,
 	.reclaim = log_reclaimer_start,
+	.is_short = engine_is_short,
 	.stats = engine_stats,
 };
 

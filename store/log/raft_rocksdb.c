@@ -701,6 +701,13 @@ static int open_db(struct raft_rocksdb *engine, struct status *status)
 	return rocksdb_error_take(error, status);
 }
 
+/* RocksDB keeps no room in reserve. */
+static bool is_short(struct log_engine *engine)
+{
+	(void)engine;
+	return true;
+}
+
 static const struct log_engine_ops ops = {
 	.close = engine_close,
 	.write = engine_write,
@@ -713,6 +720,7 @@ static const struct log_engine_ops ops = {
 	.regions = log_memory_regions,
 	.release = log_memory_release,
 	.reclaim = engine_reclaim,
+	.is_short = is_short,
 	.stats = engine_stats,
 };
 

@@ -6,6 +6,7 @@
 #include "store/kv/kv_rocksdb.h"
 #include "store/log/raft_log_engine.h"
 #include "store/log/raft_rocksdb.h"
+#include "store/open/recover_tail.h"
 
 /* ---- Options ---------------------------------------------------------------------------------------------------- */
 
@@ -52,6 +53,7 @@ static void fit_to_disk(struct raftkv_options *options, uint64_t total)
 	options->log_size_max = or_default(options->log_size_max, part_of(total, 8, 16 << 20, 512 << 20));
 	options->reserve_size = or_default(options->reserve_size, part_of(total, 20, 8 << 20, 256 << 20));
 	options->segment_size = or_default(options->segment_size, part_of(total, 64, 4 << 20, 64 << 20));
+	options->tail_size = or_default(options->tail_size, options->segment_size / 4);
 	options->block_file_size = or_default(options->block_file_size, part_of(total, 8, 32 << 20, 1 << 30));
 }
 
@@ -117,6 +119,28 @@ static int open_log(struct engines *engines, const struct raftkv_options *all, s
 	return raft_log_engine_open(&options, &engines->log, status);
 }
 
+/* What the last process answered early belongs into the log, however this one answers. */
+static int open_tail(struct engines *engines, const struct raftkv_options *all, struct status *status)
+{
+	char path[PATH_MAX];
+	const struct log_tail_options options = {
+		.env = engines->env, .logger = engines->logger, .path = path, .size = all->tail_size};
+	struct status why = {0};
+	int code = data_dir_path(&engines->dir, "tail", path);
+
+	if (code < 0)
+		return status_set(status, code, "the path of the store is too long");
+	code = recover_tail(engines, path, status);
+	if (code < 0)
+		return code;
+	if (!all->early)
+		code = log_tail_remove(engines->env, path);
+	else if (log_tail_open(&options, &engines->tail, &why) < 0)
+		log_warn(engines->logger, "msg=\"changes are answered once they are durable\" reason=\"%s\"",
+			why.text);
+	return code < 0 ? status_set(status, code, "%s cannot be removed: %s", path, status_name(code)) : 0;
+}
+
 static int open_blocks(struct engines *engines, struct blocks_options *options, struct status *status)
 {
 	char path[PATH_MAX];
@@ -148,6 +172,8 @@ static int open_all(struct engines *engines, const struct raftkv_options *option
 	kv_ms = ms_since(engines, begun);
 	if (code == 0)
 		code = open_log(engines, options, status);
+	if (code == 0)
+		code = open_tail(engines, options, status);
 	log_ms = ms_since(engines, begun) - kv_ms;
 	if (code == 0)
 		code = open_blocks(engines, blocks, status);
@@ -175,6 +201,7 @@ int open_engines(struct engines *engines, struct raftkv_options *options, void (
 void open_engines_close(struct engines *engines)
 {
 	blocks_close(engines->blocks);
+	log_tail_close(engines->tail);
 	if (engines->log)
 		engines->log->ops->close(engines->log);
 	if (engines->kv)

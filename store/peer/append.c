@@ -7,32 +7,10 @@
 #include "proto/check.h"
 #include "proto/container.h"
 #include "proto/plant.h"
-#include "store/peer/peer_internal.h"
+#include "store/peer/append_internal.h"
 
 /* Bytes of entries in one log record, or a single larger entry: several records must fit into a segment. */
 #define RECORD_SIZE_MAX (512u << 10)
-
-enum append_state {
-	APPEND_WAITING, /* for its payloads or its turn */
-	APPEND_SUBMITTED,
-	APPEND_DONE,
-};
-
-struct append {
-	struct append *next;
-	struct peer *peer;
-	struct raft_message message;
-	enum append_state state;
-	bool is_placed; /* its payloads have extents */
-	bool has_cut; /* `replaced` is filled in */
-	bool needs_write;
-	bool is_installed; /* its snapshot, if it has one */
-	uint32_t payloads_pending;
-	struct raft_hard_state hard_state;
-	struct slice *beside; /* per entry; NULL: no entry has a payload */
-	struct payload *replaced; /* of entries that this append cuts off */
-	struct log_write write;
-};
 
 /* ---- Payloads ---- */
 
@@ -124,6 +102,7 @@ static void append_free(struct append *append)
 {
 	raft_message_close(&append->message);
 	free(append->beside);
+	free(append->beside_copy);
 	free(append);
 }
 
@@ -146,7 +125,8 @@ static void finish_done(struct peer *peer)
 		if (append->replaced)
 			payload_list_release(&append->replaced, peer_engines(peer)->blocks,
 				kv_flush_mark(&peer_store(peer)->flush));
-		peer_respond(peer, append->message.responses, append->message.response_count);
+		peer_respond(peer, append->message.responses + append->responded,
+			append->message.response_count - append->responded);
 		append_free(append);
 	}
 }
@@ -164,8 +144,10 @@ static void on_logged(struct log_write *write, int status)
 	struct append_queue *queue = &peer->appends;
 
 	queue->in_flight--;
+	queue->late -= append->tail_number == 0;
 	if (status == 0) {
 		append->state = APPEND_DONE;
+		append_settle_early(append);
 	} else if (status == -ENOSPC || (status == STATUS_UNAVAILABLE && queue->is_held)) {
 		append->state = APPEND_WAITING;
 		queue->is_held = true;
@@ -201,7 +183,9 @@ static void append_submit(struct append *append)
 	peer->appends.in_flight++;
 	PLANT("store:acknowledge_before_durable",
 		peer_respond(peer, append->message.responses, append->message.response_count));
+	append_take_early(append);
 	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
+	append_respond_early(append);
 }
 
 void append_raise_commit(struct peer *peer, uint64_t commit)

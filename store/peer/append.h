@@ -27,6 +27,7 @@ struct append_queue {
 	uint32_t in_flight; /* records in the log engine, and payload writes */
 	/* The first append whose payloads have no extents, because the disk was full; the appends behind it wait. */
 	struct append *unplaced;
+	uint32_t late; /* records in the log engine whose entries were not committed early */
 	bool is_held; /* the log engine refused a record because the disk is full */
 	uint64_t full_since; /* env_now: since when an append has found no room; 0: none lacks room */
 	struct raft_hard_state hard_state; /* the newest one handed to the log */

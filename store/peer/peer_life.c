@@ -38,6 +38,7 @@ static int start_raft(struct peer *peer, struct status *status)
 		.step_down_on_removal = true,
 		.disable_proposal_forwarding = true,
 		.delay_commit = true,
+		.apply_unstable = raftkv->engines.tail != NULL,
 		.read_mode = RAFT_READ_SAFE,
 		.committed_size_per_ready = COMMITTED_SIZE_MAX,
 		.uncommitted_size_max = RAFT_NO_LIMIT, /* evaluate.c limits the uncommitted size */

@@ -37,6 +37,8 @@ struct raftkv {
 	uint64_t started;
 	uint64_t lease_duration; /* ns; 0: leases are off */
 	atomic_bool is_refused;
+	atomic_bool
+		is_early; /* where this is the only replica, changes are answered before the log is durable */
 	bool is_new; /* this process created the store */
 	/* Splits applied here, and how many of them are known to be durable (peer_durable.c). */
 	_Atomic uint64_t splits_applied, splits_durable;

@@ -499,3 +499,14 @@ int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t stor
 	raftkv->changes.store = store;
 	return raftkv->changes.status;
 }
+
+bool raftkv_sync(struct raftkv *raftkv, struct raftkv_sync *sync)
+{
+	(void)raftkv, (void)sync;
+	return false;
+}
+
+void raftkv_set_early(struct raftkv *raftkv, bool is_early)
+{
+	(void)raftkv, (void)is_early;
+}

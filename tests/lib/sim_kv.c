@@ -534,6 +534,11 @@ static void flush_to(struct sim_kv *sim, uint64_t batch)
 		sim->unflushed_size = 0;
 }
 
+void sim_kv_set_manual(struct sim_kv *sim, bool manual_flush)
+{
+	sim->options.manual_flush = manual_flush;
+}
+
 void sim_kv_flush_some(struct sim_kv *sim)
 {
 	if (sim->options.manual_flush)
@@ -595,7 +600,10 @@ static void close_engine(struct kv_engine *engine)
 	check(sim->open);
 	check(sim->in_use == 0);
 	check(sim->snapshots.next == &sim->snapshots);
-	flush(engine, NULL, NULL);
+	if (sim->options.manual_flush)
+		forget_unflushed(sim);
+	else
+		flush(engine, NULL, NULL);
 	sim->open = false;
 }
 

@@ -42,6 +42,8 @@ struct kv_engine *sim_kv_open(struct sim_kv *sim);
 void sim_kv_crash(struct sim_kv *sim);
 /* The device breaks: writes and flushes get -EIO until the next sim_kv_open. */
 void sim_kv_break(struct sim_kv *sim);
+/* Sets options.manual_flush; while no engine is open. */
+void sim_kv_set_manual(struct sim_kv *sim, bool manual_flush);
 /* Flushes a prefix that the seed chooses, as if RocksDB had done it by itself. With `manual_flush` it does nothing. */
 void sim_kv_flush_some(struct sim_kv *sim);
 

@@ -115,6 +115,7 @@ int sim_store_open(struct sim_store *store, struct status *status)
 	check(env_loop_new(store->env, "caller", &store->caller) == 0);
 	if (store->before_open)
 		store->before_open(store);
+	sim_kv_set_manual(store->kv, store->options.early);
 	code = raftkv_open(&store->options, &store->raftkv, status);
 	if (code < 0) {
 		sim_store_kill(store);

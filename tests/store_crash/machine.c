@@ -83,7 +83,7 @@ static uint64_t one_of(struct sim_world *world, const uint64_t *values, size_t c
 	one_of(world, (const uint64_t[]){__VA_ARGS__},                                                       \
 		sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-void machine_init(struct machine *machine, uint64_t seed, bool is_verbose)
+void machine_init(struct machine *machine, uint64_t seed, bool is_early, bool is_verbose)
 {
 	struct sim_world *world = sim_world_new(seed);
 
@@ -95,6 +95,7 @@ void machine_init(struct machine *machine, uint64_t seed, bool is_verbose)
 	machine->kv = sim_kv_new(&(struct sim_kv_options){
 		.seed = seed,
 		.flush_percent = (unsigned int)ONE_OF(world, 0, 1, 10, 50),
+		.manual_flush = is_early,
 		.miss_percent = (unsigned int)ONE_OF(world, 0, 5, 30),
 		.is_dead = is_dead,
 		.before_change = before_kv_change,
@@ -106,6 +107,7 @@ void machine_init(struct machine *machine, uint64_t seed, bool is_verbose)
 		.path = "/store",
 		.evaluator = &machine->evaluator,
 		.engines = {.kv_open = open_kv, .log_open = open_log, .argument = machine},
+		.early = is_early,
 		.shard_count = 1 + (uint32_t)sim_random(world, SHARDS_MAX),
 		.initial_regions = 1 + (uint32_t)sim_random(world, INITIAL_REGIONS_MAX),
 		.lease_is_off = sim_random(world, 4) == 0,

@@ -46,7 +46,7 @@ struct machine {
 };
 
 /* Draws the store's options from the world. */
-void machine_init(struct machine *machine, uint64_t seed, bool is_verbose);
+void machine_init(struct machine *machine, uint64_t seed, bool is_early, bool is_verbose);
 
 /* Starts a process and opens the store; its shards do not run yet. 0; -EIO with the node down: power failed
  * meanwhile; or why the store does not open: the process has ended then. */

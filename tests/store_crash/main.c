@@ -1,8 +1,9 @@
 /*
  * store_crash: the store of one process on a simulated machine that fails in every way a machine can, from one seed.
  *
- *   store_crash [--seed N] [--seeds COUNT] [--ops N] [--bug NAME] [--verbose]
+ *   store_crash [--seed N] [--seeds COUNT] [--ops N] [--early] [--bug NAME] [--verbose]
  *
+ * With --early the store answers before its log is durable: then it must lose nothing when it is killed.
  * Seeds run as tests/lib/seeds.h says. With --bug (a build with PLANT=1) the run ends at the first seed that shows the
  * bug.
  */
@@ -22,6 +23,7 @@ struct options {
 	uint64_t seeds;
 	uint64_t operations;
 	const char *bug;
+	bool is_early;
 	bool is_verbose;
 	struct run_totals *totals; /* shared with the children */
 };
@@ -31,7 +33,7 @@ static void run_child(void *argument, uint64_t seed)
 {
 	const struct options *options = argument;
 
-	run_seed(seed, options->operations, options->is_verbose, options->totals);
+	run_seed(seed, options->operations, options->is_early, options->is_verbose, options->totals);
 }
 
 static void print_totals(const struct run_totals *totals)
@@ -56,13 +58,14 @@ static struct options parse(int argc, char **argv)
 		{"seed", .number = &options.seed},
 		{"seeds", .number = &options.seeds},
 		{"ops", .number = &options.operations},
+		{"early", .flag = &options.is_early},
 		{"bug", .text = &options.bug},
 		{"verbose", .flag = &options.is_verbose},
 	};
 
 	if (arguments_parse(arguments, sizeof arguments / sizeof *arguments, argc, argv) < 0) {
-		fprintf(stderr, "usage: store_crash [--seed N] [--seeds COUNT] [--ops N] [--bug NAME] "
-				"[--verbose]\n");
+		fprintf(stderr, "usage: store_crash [--seed N] [--seeds COUNT] [--ops N] [--early] "
+				"[--bug NAME] [--verbose]\n");
 		exit(2);
 	}
 	return options;
@@ -86,9 +89,9 @@ int main(int argc, char **argv)
 		}
 		failed++;
 		printf("seed %" PRIu64 " fails; to see it again: %s --seed %" PRIu64 " --ops %" PRIu64
-		       "%s%s --verbose\n",
-			seed, argv[0], seed, options.operations, options.bug ? " --bug " : "",
-			options.bug ? options.bug : "");
+		       "%s%s%s --verbose\n",
+			seed, argv[0], seed, options.operations, options.is_early ? " --early" : "",
+			options.bug ? " --bug " : "", options.bug ? options.bug : "");
 		if (options.bug)
 			break;
 	}

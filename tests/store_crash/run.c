@@ -38,6 +38,7 @@ struct run {
 	struct run_totals *totals;
 	enum fault fault;
 	bool has_rot; /* for good */
+	bool is_early; /* power does not fail */
 	bool is_verbose;
 };
 
@@ -173,7 +174,7 @@ static void bury(struct run *run)
 		violation("the store stops without a fault: %s", status_name(machine->failure));
 	note(run, "the store has stopped: %s", status_name(machine->failure));
 	run->totals->failures++;
-	if (draw(run, 2) == 0)
+	if (run->is_early || draw(run, 2) == 0)
 		machine_kill(machine);
 	else
 		machine_crash(machine);
@@ -189,7 +190,7 @@ static void leave(struct run *run)
 	if (!machine_is_well(machine))
 		return;
 	machine_begin_stop(machine);
-	if (draw(run, 4) == 0)
+	if (!run->is_early && draw(run, 4) == 0)
 		sim_node_crash_after(machine->node, draw(run, 40));
 	if (!sim_run(machine->world, 60 * (uint64_t)SIM_S, machine_is_stopped, machine))
 		violation("the store does not stop");
@@ -231,15 +232,20 @@ static void end_process(struct run *run)
 		machine_kill(machine);
 		return;
 	case 1:
+		if (run->is_early) {
+			leave(run);
+			break;
+		}
 		note(run, "power fails");
 		run->totals->crashes++;
 		machine_crash(machine);
 		return;
 	default:
 		leave(run);
-		if (machine->raftkv)
-			bury(run);
+		break;
 	}
+	if (machine->raftkv)
+		bury(run);
 }
 
 /* False: it did not come to life. */
@@ -266,10 +272,12 @@ static bool begin_process(struct run *run, uint32_t splits, bool may_crash)
 static void round_of(struct run *run, uint64_t operations)
 {
 	run->fault = (enum fault)draw(run, FAULT_COUNT);
+	if (run->is_early && (run->fault == FAULT_CRASH_OPENING || run->fault == FAULT_CRASH_SOON))
+		run->fault = FAULT_SLOW;
 	note(run, "round: %s", fault_names[run->fault]);
 	set_early_faults(run);
 	run->clients.budget = operations;
-	if (begin_process(run, (uint32_t)draw(run, SPLITS_MAX + 1), true)) {
+	if (begin_process(run, (uint32_t)draw(run, SPLITS_MAX + 1), !run->is_early)) {
 		if (draw(run, 2) == 0)
 			sim_run(run->machine.world, draw(run, 50 * SIM_MS), has_ended, run);
 		if (!has_ended(run))
@@ -343,7 +351,7 @@ static void add_totals(struct run *run)
 	totals->trace = sim_trace(run->machine.world) ^ run->model.trace;
 }
 
-void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_totals *totals)
+void run_seed(uint64_t seed, uint64_t operations, bool is_early, bool is_verbose, struct run_totals *totals)
 {
 	struct run *run = calloc(1, sizeof *run);
 	uint64_t rounds;
@@ -351,7 +359,8 @@ void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_to
 	check(run);
 	run->totals = totals;
 	run->is_verbose = is_verbose;
-	machine_init(&run->machine, seed, is_verbose);
+	run->is_early = is_early;
+	machine_init(&run->machine, seed, is_early, is_verbose);
 	things_model_init(&run->model, 1 + (uint32_t)draw(run, THINGS_MAX));
 	clients_init(&run->clients, &run->machine, &run->model);
 	splitters_init(&run->splitters, &run->clients, run->machine.options.initial_regions);

@@ -31,7 +31,8 @@ struct run_totals {
 	uint64_t trace; /* of the last run */
 };
 
-/* Adds to `totals`. A violation ends the process. */
-void run_seed(uint64_t seed, uint64_t operations, bool is_verbose, struct run_totals *totals);
+/* Adds to `totals`. A violation ends the process. `is_early`: the store answers before its log is durable, and the machine
+ * never loses power. */
+void run_seed(uint64_t seed, uint64_t operations, bool is_early, bool is_verbose, struct run_totals *totals);
 
 #endif
