@@ -130,6 +130,7 @@ static int embedded_open_store(struct embedded *embedded, struct status *status)
 	store.logger = options->logger;
 	store.path = options->path;
 	store.evaluator = eval_evaluator();
+	store.early = true;
 	store.shards = embedded->set.loops;
 	store.shard_count = embedded->set.count;
 	store.failed = options->failed;

@@ -49,6 +49,7 @@ int command_debug_inode(struct command *command);
 
 int command_du(struct command *command); /* command_du.c */
 int command_debug_inode_path(struct command *command);
+int command_sync(struct command *command);
 int command_bench(struct command *command); /* command_bench.c */
 int command_top(struct command *command); /* command_top.c */
 int command_config(struct command *command); /* command_config.c */

@@ -1,6 +1,6 @@
 /*
  * command_du.c: raftkv du: the space that directories take. The stores count it by a walk over rows, without a stat of
- * every file. Also raftkv debug inode for a path. Both read virtual extended attributes of the mount.
+ * every file. Also raftkv debug inode for a path, and raftkv sync. All read virtual extended attributes of the mount.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -87,6 +87,20 @@ int command_du(struct command *command)
 	}
 	if (command->is_json)
 		json_end_line(&command->json, ']');
+	return code;
+}
+
+int command_sync(struct command *command)
+{
+	int code = COMMAND_OK;
+
+	for (int i = 0; i < command->count; i++) {
+		struct status status = {0};
+		char value[VALUE_SIZE_MAX];
+
+		if (ask(command->arguments[i], "raftkv.sync", value, &status) < 0)
+			code = command_fail(&status);
+	}
 	return code;
 }
 

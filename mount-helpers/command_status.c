@@ -43,6 +43,10 @@ static void print_live(const struct target *target)
 		size_text(target_number(target, "log_live_bytes"), one),
 		size_text(target_number(target, "log_disk_bytes"), other),
 		target_find(target, "log_records_total"), target_find(target, "log_syncs_total"));
+	printf("%-10s all but %s records, %s; %s were answered early so far\n", "durable",
+		target_find(target, "not_durable_records"),
+		size_text(target_number(target, "not_durable_bytes"), one),
+		target_find(target, "answered_early_total"));
 	printf("%-10s %s of rows read, %s of rows not yet flushed\n", "memory",
 		size_text(target_number(target, "kv_cache_bytes"), one),
 		size_text(target_number(target, "kv_memtable_bytes"), other));

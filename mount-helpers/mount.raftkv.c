@@ -108,8 +108,21 @@ static struct env_loop **loops_of(const struct mount_service *service, uint32_t 
 
 /* ---- Small steps ---- */
 
+/* Linux leaves dirsync as it was at the mount, and says nothing. */
+static bool changes_dirsync(const struct mount_options *options)
+{
+	struct mountinfo info;
+
+	return options->flags & MS_DIRSYNC && mountinfo_find(options->directory, &info) &&
+	       !(info.flags & MS_DIRSYNC);
+}
+
 static int remount(const struct mount_options *options, struct status *status)
 {
+	if (changes_dirsync(options))
+		return status_set(status, -EINVAL,
+			"dirsync cannot be set by a remount: unmount %s, and mount it with dirsync",
+			options->directory);
 	if (mount(NULL, options->directory, NULL, options->flags | MS_REMOUNT, NULL) < 0)
 		return status_set(
 			status, -errno, "cannot remount %s: %s", options->directory, strerror(errno));
@@ -215,7 +228,8 @@ static struct front_modes modes_of(unsigned long flags)
 	return (struct front_modes){.no_atime = flags & (MS_NOATIME | MS_RDONLY),
 		.no_diratime = flags & MS_NODIRATIME,
 		.strict_atime = !(flags & (MS_NOATIME | MS_RELATIME)),
-		.synchronous = flags & MS_SYNCHRONOUS};
+		.synchronous = flags & MS_SYNCHRONOUS,
+		.durable_names = flags & MS_DIRSYNC};
 }
 
 /* Adds the default as the kernel does: relatime. */

@@ -36,7 +36,7 @@ static unsigned long flags_of(char *options)
 		const char *name;
 		unsigned long flag;
 	} known[] = {{"ro", MS_RDONLY}, {"noatime", MS_NOATIME}, {"nodiratime", MS_NODIRATIME},
-		{"relatime", MS_RELATIME}, {"sync", MS_SYNCHRONOUS}};
+		{"relatime", MS_RELATIME}, {"sync", MS_SYNCHRONOUS}, {"dirsync", MS_DIRSYNC}};
 	unsigned long flags = 0;
 	char *rest = NULL;
 

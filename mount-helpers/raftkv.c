@@ -42,6 +42,8 @@ static const struct verb verbs[] = {
 		command_cluster_set, "dry-run"},
 	{"du", "PATH...", "what trees take, counted by the store", 1, ARGUMENT_COUNT_MAX - 1, command_du,
 		NULL},
+	{"sync", "PATH...", "wait until all that was done on its mount is durable", 1, ARGUMENT_COUNT_MAX - 1,
+		command_sync, NULL},
 	{"top", "TARGET", "what it is doing, every --interval=SECONDS, --count=N times", 1, 1, command_top,
 		"interval= count="},
 	{"bench", "DIRECTORY", "how fast it is: --seconds=N a test, --jobs=N threads", 1, 1, command_bench,

@@ -76,6 +76,14 @@ struct raftkv *client_raftkv(const struct client *client)
 	return client->ops->raftkv ? client->ops->raftkv(client) : NULL;
 }
 
+/* A cluster answers what is durable. */
+bool client_sync(struct client *client, struct raftkv_sync *sync)
+{
+	struct raftkv *raftkv = client_raftkv(client);
+
+	return raftkv && raftkv_sync(raftkv, sync);
+}
+
 void client_free(struct client *client)
 {
 	if (client)

@@ -80,6 +80,12 @@ struct client_read {
 
 void client_read(struct client *client, struct client_read *read);
 
+/* ---- What is durable -------------------------------------------------------------------------------------------- */
+
+/* Waits until all changes that were answered before the call are durable. On the loop `sync->loop`. False: they are, and
+ * `done` will not come. */
+bool client_sync(struct client *client, struct raftkv_sync *sync);
+
 /* ---- Giving up ---- */
 
 /* For a request whose process is being killed. On the request's loop, before its `done`. True: it has waited for longer

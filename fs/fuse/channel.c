@@ -144,6 +144,7 @@ static void append_flags(char *data, size_t size, unsigned long flags)
 		{MS_NOEXEC, ",noexec"},
 		{MS_NOATIME, ",noatime"},
 		{MS_SYNCHRONOUS, ",sync"},
+		{MS_DIRSYNC, ",dirsync"},
 	};
 
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)

@@ -6,6 +6,7 @@
  *     raftkv.usage      bytes, bytes on disk, files and directories, in one walk; one line "NAME VALUE" each
  *     raftkv.inode      fields of the inode's row, one line "NAME VALUE" each
  *     raftkv.region     the id of the region that has the inode
+ *     raftkv.sync       empty; to ask for it has the whole mount made durable (ops_sync.c)
  */
 #ifndef RAFTKV_FS_SCHEMA_VIRTUAL_XATTRS_H
 #define RAFTKV_FS_SCHEMA_VIRTUAL_XATTRS_H
@@ -16,6 +17,7 @@
 #include "store/raftkv.h"
 
 #define VIRTUAL_XATTR_SIZE_MAX 1024u /* bytes of a value */
+#define VIRTUAL_XATTR_SYNC     "raftkv.sync"
 
 bool virtual_xattr_is(const char *name);
 /* Is it told by a usage, which takes a walk (usage.h), and so a worker? And does that file have it? */

@@ -49,6 +49,7 @@ static struct fuse_lowlevel_ops operations_table(void)
 	ops_ioctl(&operations);
 	ops_data(&operations);
 	ops_write(&operations);
+	ops_sync(&operations);
 	ops_directories(&operations);
 	ops_xattrs(&operations);
 	ops_locks(&operations);
@@ -376,10 +377,14 @@ void front_start(struct front *front)
 
 void front_set_modes(struct front *front, struct front_modes modes)
 {
+	struct raftkv *raftkv = client_raftkv(front->options.client);
+
 	atomic_store(&front->no_atime, modes.no_atime);
 	atomic_store(&front->no_diratime, modes.no_diratime);
 	atomic_store(&front->strict_atime, modes.strict_atime);
 	atomic_store(&front->synchronous, modes.synchronous);
+	if (raftkv)
+		raftkv_set_early(raftkv, !modes.synchronous && !modes.durable_names);
 }
 
 void front_on_session_lost(struct front *front)

@@ -19,7 +19,8 @@ struct front_modes {
 	bool no_atime;
 	bool no_diratime;
 	bool strict_atime; /* every read sets the access time, whatever relatime says */
-	bool synchronous; /* every write is durable when it returns */
+	bool synchronous; /* every write is durable when it returns; so is every change */
+	bool durable_names; /* every change of a name or an attribute is durable when it returns */
 };
 
 struct front_options {

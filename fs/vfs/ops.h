@@ -23,10 +23,14 @@ void ops_attributes(struct fuse_lowlevel_ops *operations);
 void ops_ioctl(struct fuse_lowlevel_ops *operations);
 void ops_data(struct fuse_lowlevel_ops *operations);
 void ops_write(struct fuse_lowlevel_ops *operations);
+void ops_sync(struct fuse_lowlevel_ops *operations);
 void ops_directories(struct fuse_lowlevel_ops *operations);
 void ops_xattrs(struct fuse_lowlevel_ops *operations);
 void ops_locks(struct fuse_lowlevel_ops *operations);
 void ops_setlk(struct fuse_lowlevel_ops *operations);
+
+/* GETXATTR of virtual_xattrs.h: VIRTUAL_XATTR_SYNC. */
+void ops_sync_all(fuse_req_t fuse);
 
 void ops_statx(const struct lane_raw *raw, void *userdata);
 void ops_tmpfile(const struct lane_raw *raw, void *userdata);

@@ -1,4 +1,4 @@
-/* Operations on a file's data: READ, FALLOCATE, COPY_FILE_RANGE, LSEEK, FSYNC. (WRITE: ops_write.c.) */
+/* Operations on a file's data: READ, FALLOCATE, COPY_FILE_RANGE, LSEEK. (WRITE: ops_write.c.) */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -373,45 +373,10 @@ static void seek_found(struct request *request)
 	request_free(request);
 }
 
-/*
- * ---- FSYNC ----
- *
- *   op_fsync        writes out buffered data
- *   fsync_flushed   replies with the error of data that could not be written
- */
-struct fsync {
-	struct request request;
-	uint64_t ino;
-	struct handle *handle;
-};
-
-static void fsync_flushed(struct request *request);
-
-static void op_fsync(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
-{
-	struct fsync *fsync = request_new(fuse, sizeof *fsync);
-
-	(void)data_only;
-	if (!fsync)
-		return;
-	fsync->ino = ino;
-	fsync->handle = handle_of(info);
-	request_write_back(&fsync->request, ino, fsync_flushed);
-}
-
-static void fsync_flushed(struct request *request)
-{
-	struct fsync *fsync = container_of(request, struct fsync, request);
-
-	request_reply_error(
-		request, node_fsync_error(request->front->nodes, fsync->ino, &fsync->handle->errors));
-}
-
 void ops_data(struct fuse_lowlevel_ops *operations)
 {
 	operations->read = op_read;
 	operations->fallocate = op_fallocate;
 	operations->copy_file_range = op_copy;
 	operations->lseek = op_lseek;
-	operations->fsync = op_fsync;
 }

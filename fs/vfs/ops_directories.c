@@ -1,16 +1,9 @@
-/* Listing directories: READDIR, READDIRPLUS, FSYNCDIR. */
+/* Listing directories: READDIR, READDIRPLUS. */
 #include <string.h>
 
 #include "fs/vfs/ops.h"
 #include "fs/vfs/reply.h"
 #include "proto/container.h"
-
-/* Changes of names are durable when they are answered. */
-static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct fuse_file_info *info)
-{
-	(void)ino, (void)data_only, (void)info;
-	fuse_reply_err(fuse, 0);
-}
 
 /*
  * ---- READDIR, READDIRPLUS ----
@@ -147,7 +140,6 @@ static void readdir_settled(struct request *request)
 
 void ops_directories(struct fuse_lowlevel_ops *operations)
 {
-	operations->fsyncdir = op_fsyncdir;
 	operations->readdir = op_readdir;
 	operations->readdirplus = op_readdirplus;
 }

@@ -31,7 +31,8 @@
  *   write_flushed   proposes the data
  *   write_called    drops the kernel's pages if the data did not go through them; may strip sgid
  *   write_stripped  waits until the pages have been dropped
- *   write_settled   replies
+ *   write_settled   waits until the data is durable, if the descriptor or the mount asks for that
+ *   write_synced    replies
  */
 struct write {
 	struct request request;
@@ -53,6 +54,7 @@ static void write_flushed(struct request *request);
 static void write_called(struct request *request, int error, const struct op_reply *reply);
 static void write_stripped(struct request *request, int error, const struct op_reply *reply);
 static void write_settled(struct request *request);
+static void write_synced(struct request *request);
 
 static struct write *write_of(struct request *request)
 {
@@ -259,6 +261,16 @@ static void write_stripped(struct request *request, int error, const struct op_r
 }
 
 static void write_settled(struct request *request)
+{
+	const struct write *write = write_of(request);
+
+	if (!write->is_clip && write->flags & (O_SYNC | O_DSYNC | O_DIRECT))
+		request_sync(request, write_synced);
+	else
+		write_synced(request);
+}
+
+static void write_synced(struct request *request)
 {
 	request_reply_written(request, write_of(request)->count);
 }

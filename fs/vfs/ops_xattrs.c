@@ -64,10 +64,15 @@ static bool is_known_to_be_absent(const struct front *front, uint64_t ino, const
 
 static void op_getxattr(fuse_req_t fuse, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct xattr_read *read = xattr_read_new(fuse, ino, name, size);
 	struct question question = {
 		.kind = virtual_xattr_is(name) ? QUESTION_VIRTUAL_XATTR : QUESTION_XATTR, .ino = ino};
+	struct xattr_read *read;
 
+	if (strcmp(name, VIRTUAL_XATTR_SYNC) == 0) {
+		ops_sync_all(fuse);
+		return;
+	}
+	read = xattr_read_new(fuse, ino, name, size);
 	if (!read)
 		return;
 	if (is_known_to_be_absent(read->request.front, ino, name)) {

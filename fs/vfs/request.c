@@ -285,6 +285,25 @@ bool request_lay_over(const struct request *request, struct attributes *attribut
 	return write_back_lay_over(request->front->write_back, request->moment, attributes, shown);
 }
 
+/* ---- What is durable -------------------------------------------------------------------------------------------- */
+
+static void on_request_synced(struct raftkv_sync *sync)
+{
+	struct request *request = container_of(sync, struct request, step.sync);
+
+	request->then(request);
+}
+
+void request_sync(struct request *request, request_cb then)
+{
+	struct raftkv_sync *sync = &request->step.sync;
+
+	request->then = then;
+	*sync = (struct raftkv_sync){.loop = lane_loop(request->lane), .done = on_request_synced};
+	if (!client_sync(request->front->options.client, sync))
+		then(request);
+}
+
 /* ---- Old pages ---- */
 
 void request_see(struct request *request, const struct attributes *attributes)

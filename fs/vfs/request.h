@@ -38,7 +38,7 @@ struct request {
 	struct node_writing *writing; /* that ends with the request; NULL: none */
 	request_cb given_up; /* for request_give_up during a wait for data; NULL: it replies -EINTR */
 	union {
-		request_cb then; /* the next step after a question, a flush, or a drop of pages */
+		request_cb then; /* the next step after a question, a flush, a sync, or a drop of pages */
 		request_called_cb called; /* the next step after a proposal */
 	};
 	uint32_t opcode;
@@ -56,6 +56,7 @@ struct request {
 		};
 		struct write_back_waiter data;
 		struct drops_waiter drop;
+		struct raftkv_sync sync;
 		struct {
 			struct node_reader reader;
 			uint32_t lane; /* the next one to look at */
@@ -105,6 +106,9 @@ void request_write_back_or_fail(struct request *request, uint64_t ino, request_c
  * write_back_flush_range. */
 void request_write_back_range(struct request *request, uint64_t ino, uint64_t offset, size_t size,
 	uint64_t *file_end, request_cb then);
+
+/* Calls `then` once all changes that were answered are durable; at once if they are. */
+void request_sync(struct request *request, request_cb then);
 
 /* Calls `then` once old pages have been dropped (request_see); at once if there are none. Not for a request during
  * which the kernel locks pages of the file or holds its writes back: READ, WRITE through pages, SETATTR. During OPEN
