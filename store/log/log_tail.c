@@ -9,12 +9,14 @@
 #include "proto/plant.h"
 #include "store/log/log_tail_file.h"
 
-#define PENDING_MAX 65536u
+#define PENDING_MAX	    65536u
+#define PENDING_PAYLOAD_MAX (8ull << 20) /* bytes of the writes' payloads, which stay in memory meanwhile */
 
 /* A record whose place is in use. */
 struct place {
 	uint64_t offset;
 	uint64_t size;
+	uint64_t payload_size; /* of the write */
 	bool is_durable;
 };
 
@@ -33,6 +35,7 @@ struct log_tail {
 	uint8_t *buffer;
 	uint64_t buffer_size;
 	uint64_t pending_size; /* bytes */
+	uint64_t pending_payload_size;
 	uint32_t holds;
 	bool is_off;
 	struct log_tail_wait *first_wait; /* in the order of their numbers */
@@ -79,6 +82,15 @@ static int grow_buffer(struct log_tail *tail, uint64_t size)
 	return 0;
 }
 
+static uint64_t payload_size_of(const struct log_write *write)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < write->entry_count; i++)
+		size += write->entries[i].payload_size;
+	return size;
+}
+
 static void turn_off(struct log_tail *tail, int status)
 {
 	tail->is_off = true;
@@ -89,10 +101,12 @@ static void turn_off(struct log_tail *tail, int status)
 
 static uint64_t put(struct log_tail *tail, const struct log_write *write)
 {
-	uint64_t size = log_tail_record_size(write), offset;
+	uint64_t size = log_tail_record_size(write), payload_size = payload_size_of(write), offset;
 	int status;
 
-	if (tail->is_off || tail->holds > 0 || size > UINT32_MAX || !find_place(tail, size, &offset))
+	if (tail->is_off || tail->holds > 0 || size > UINT32_MAX ||
+		tail->pending_payload_size + payload_size > PENDING_PAYLOAD_MAX ||
+		!find_place(tail, size, &offset))
 		return 0;
 	status = grow_buffer(tail, size);
 	if (status == 0) {
@@ -106,7 +120,9 @@ static uint64_t put(struct log_tail *tail, const struct log_write *write)
 	tail->last++;
 	tail->end = offset + size;
 	tail->pending_size += size;
-	*place_of(tail, tail->last) = (struct place){offset, size, false};
+	tail->pending_payload_size += payload_size;
+	*place_of(tail, tail->last) =
+		(struct place){.offset = offset, .size = size, .payload_size = payload_size};
 	return tail->last;
 }
 
@@ -162,6 +178,7 @@ void log_tail_settle(struct log_tail *tail, uint64_t number)
 	while (tail->durable < tail->last && place_of(tail, tail->durable + 1)->is_durable) {
 		tail->durable++;
 		tail->pending_size -= place_of(tail, tail->durable)->size;
+		tail->pending_payload_size -= place_of(tail, tail->durable)->payload_size;
 	}
 	tell_waits(tail);
 	pthread_mutex_unlock(&tail->lock);
@@ -260,5 +277,7 @@ void log_tail_close(struct log_tail *tail)
 		return;
 	check(!tail->first_wait);
 	env_file_close(tail->file);
+	if (tail->durable == tail->last)
+		log_tail_remove(tail->env, tail->path);
 	tail_free(tail);
 }

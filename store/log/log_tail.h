@@ -48,7 +48,8 @@ int log_tail_remove(struct env *env, const char *path);
 
 /* Makes an empty file, in place of an old one. -errno: it cannot be made; -ENOSPC among them. *Blocks.* */
 int log_tail_open(const struct log_tail_options *options, struct log_tail **tail, struct status *status);
-void log_tail_close(struct log_tail *tail); /* nothing may wait; may be NULL */
+/* Removes the file, if the log has all of it. Nothing may wait. `tail` may be NULL. */
+void log_tail_close(struct log_tail *tail);
 
 /* Copies the write into the file, before it is given to the log. Returns its number; 0: not taken, because the tail is
  * full, held or off. */

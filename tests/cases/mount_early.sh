@@ -44,8 +44,9 @@ done
 is_durable() { ! is_early change 5; }
 for option in dirsync sync; do
 	is_early change 5 || fail 'nothing is answered early any more'
-	mount_down
 	[ -s "$VOLUME/tail" ] || fail 'there is no tail'
+	mount_down
+	[ ! -e "$VOLUME/tail" ] || fail 'a tail is left, of which the log has all'
 	mount_up "$option"
 	is_durable || fail "with $option something is answered early"
 	mount_down

@@ -1,7 +1,8 @@
 #!/bin/bash
 # limit: 600
 # The simulator's checkers are checked: each of these planted bugs must be caught within so many seeds. The comment says
-# which seed was the first to catch it when this was written: it moves with every change of what is simulated.
+# which seed was the first to catch it when this was written, and is tried before the others. It moves with every change of
+# what is simulated; where it is wrong, the bug is still caught, only later.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 status=0
@@ -10,16 +11,20 @@ caught=0
 . tests/lib/planted.sh
 make_planted build-plant/tests/sim || exit 1
 build-plant/tests/sim --seeds 20 >/dev/null || { echo "the simulator fails without a bug"; exit 1; }
+catches() { # SEED SEEDS BUG OPTIONS…: sets found
+	found=$(build-plant/tests/sim --seed "$1" --seeds "$2" --bug "${@:3}" 2>/dev/null)
+	grep -q violation <<<"$found"
+}
 while read -r bug seeds options; do
 	# shellcheck disable=SC2086
-	if found=$(build-plant/tests/sim --seeds "$seeds" --bug "$bug" ${options%%#*} 2>/dev/null); then
-		echo "$bug is not caught"
-		status=1
-	else
+	if catches "${options##*#}" 1 "$bug" ${options%%#*} || catches 1 "$seeds" "$bug" ${options%%#*}; then
 		caught=$((caught + 1))
 		seed=$(grep -m 1 'to see it again' <<<"$found")
 		seed=${seed#*--seed }
 		echo "$bug is caught by seed ${seed%% *}: $(grep -m 1 violation <<<"$found")"
+	else
+		echo "$bug is not caught"
+		status=1
 	fi
 done <<'BUGS'
 blocks:deferred_unsynced       400 # 88

@@ -230,7 +230,7 @@ static void random_life(struct trial *trial, bool is_power)
 static void killed_process_loses_nothing(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 0; seed < 100; seed++) {
+	for (uint64_t seed = 0; seed < 30; seed++) {
 		struct trial trial;
 
 		begin(&trial, 1000 + seed);
@@ -248,7 +248,7 @@ static void power_failure_leaves_a_prefix(void **state)
 	uint32_t lost = 0, there;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 400; seed++) {
+	for (uint64_t seed = 0; seed < 150; seed++) {
 		struct trial trial;
 
 		begin(&trial, 2000 + seed);
