@@ -15,7 +15,7 @@ struct kv_rocksdb_options {
 	const char *path; /* the directory, created if absent; its parent exists */
 	uint64_t memory_size; /* bytes; at least KV_ROCKSDB_MEMORY_MIN is used [256 MiB] */
 	int background_threads; /* [2] */
-	bool manual_flush; /* batches become durable by `flush` and `close` alone (kv_engine.h) */
+	bool manual_flush; /* batches become durable by `flush` alone (kv_engine.h) */
 };
 
 #define KV_ROCKSDB_MEMORY_MIN (8u << 20)

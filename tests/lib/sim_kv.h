@@ -18,7 +18,7 @@ struct sim_kv_options {
 	uint64_t seed;
 	unsigned
 		flush_percent; /* of writes, that are followed by a flush of some prefix; 0: never by itself */
-	bool manual_flush; /* only flushes and closes move the boundary (kv_engine.h) */
+	bool manual_flush; /* only flushes move the boundary (kv_engine.h) */
 	unsigned
 		miss_percent; /* of reads from the cache, of what was not read lately; and of writes that are tried */
 	/* NULL, or: the machine has stopped by itself (sim_node_crash_after), as if by sim_kv_crash. */
