@@ -1,6 +1,11 @@
 /* The functions of env.h: they call the implementation, and check what can be checked for every implementation. */
 #include "proto/env_ops.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "proto/check.h"
 
 #define VECTOR_MAX 1024 /* IOV_MAX of Linux */
@@ -197,6 +202,21 @@ int env_mkdir(struct env *env, const char *path)
 int env_sync_dir(struct env *env, const char *path)
 {
 	return env->ops->sync_dir(env, path);
+}
+
+int env_sync_parent(struct env *env, const char *path)
+{
+	char parent[PATH_MAX];
+	char *slash;
+
+	if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
+		return -ENAMETOOLONG;
+	for (size_t size = strlen(parent); size > 1 && parent[size - 1] == '/'; size--)
+		parent[size - 1] = 0;
+	slash = strrchr(parent, '/');
+	if (slash)
+		*(slash == parent ? slash + 1 : slash) = 0;
+	return env_sync_dir(env, slash ? parent : ".");
 }
 
 int env_rename(struct env *env, const char *from, const char *to)

@@ -150,8 +150,10 @@ int env_file_write(struct env_file *file, uint64_t offset, const void *bytes, si
 /* fdatasync. An error is final: do not call it again, and do not trust the file. */
 int env_file_sync(struct env_file *file);
 
-int env_mkdir(struct env *env, const char *path); /* mode 0700; durable after env_sync_dir of the parent */
+int env_mkdir(struct env *env, const char *path); /* mode 0700; durable after env_sync_parent */
 int env_sync_dir(struct env *env, const char *path);
+/* env_sync_dir of the directory that has the last name of `path`. */
+int env_sync_parent(struct env *env, const char *path);
 int env_rename(struct env *env, const char *from, const char *to);
 int env_unlink(struct env *env, const char *path);
 int env_rmdir(struct env *env, const char *path);

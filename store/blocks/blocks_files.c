@@ -190,20 +190,11 @@ static int on_name(void *argument, const char *name)
 
 static int make_directory(struct blocks *blocks)
 {
-	struct env *env = blocks->options.env;
-	int code = env_mkdir(env, blocks->path);
-	char *slash = strrchr(blocks->path, '/');
+	int code = env_mkdir(blocks->options.env, blocks->path);
 
 	if (code)
 		return code == -EEXIST ? 0 : code;
-	if (!slash)
-		return env_sync_dir(env, ".");
-	if (slash == blocks->path)
-		return env_sync_dir(env, "/");
-	*slash = 0;
-	code = env_sync_dir(env, blocks->path);
-	*slash = '/';
-	return code;
+	return env_sync_parent(blocks->options.env, blocks->path);
 }
 
 int blocks_files_open(struct blocks *blocks, struct status *status)

@@ -143,21 +143,6 @@ static int write_file(struct env *env, const char *path, const uint8_t bytes[IDE
 	return code;
 }
 
-/* Makes the directory's name in its parent durable. */
-static int sync_parent(const struct data_dir *dir)
-{
-	char parent[PATH_MAX];
-	char *slash;
-
-	snprintf(parent, sizeof parent, "%s", dir->path);
-	for (size_t size = strlen(parent); size > 1 && parent[size - 1] == '/'; size--)
-		parent[size - 1] = 0;
-	slash = strrchr(parent, '/');
-	if (slash)
-		*(slash == parent ? slash + 1 : slash) = 0;
-	return env_sync_dir(dir->env, slash ? parent : ".");
-}
-
 int data_dir_commit(struct data_dir *dir, struct status *status)
 {
 	uint8_t bytes[IDENT_SIZE];
@@ -174,7 +159,7 @@ int data_dir_commit(struct data_dir *dir, struct status *status)
 	if (code == 0)
 		code = env_sync_dir(dir->env, dir->path);
 	if (code == 0 && dir->is_new)
-		code = sync_parent(dir);
+		code = env_sync_parent(dir->env, dir->path);
 	if (code < 0)
 		return status_set(
 			status, code, "%s/IDENT cannot be written: %s", dir->path, status_name(code));

@@ -110,7 +110,7 @@ static uint64_t put(struct log_tail *tail, const struct log_write *write)
 		return 0;
 	status = grow_buffer(tail, size);
 	if (status == 0) {
-		log_tail_record_encode(tail->buffer, write, tail->last + 1, tail->durable, tail->epoch);
+		log_tail_record_encode(tail->buffer, size, write, tail->last + 1, tail->durable, tail->epoch);
 		status = env_file_write(tail->file, offset, tail->buffer, size);
 	}
 	if (status < 0) {

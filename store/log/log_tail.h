@@ -41,7 +41,7 @@ struct log_tail_record {
 
 /* Calls `each` for every valid record of an earlier life, in the order of their numbers; a nonzero return ends it and is
  * returned. 0 if there is no such file. -errno, -EPROTONOSUPPORT. *Blocks.* */
-int log_tail_read(const struct log_tail_options *options,
+int log_tail_read(struct env *env, const char *path,
 	int (*each)(void *argument, const struct log_tail_record *record), void *argument);
 /* Removes the file, durably. 0 if there is none. *Blocks.* */
 int log_tail_remove(struct env *env, const char *path);

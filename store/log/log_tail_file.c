@@ -29,20 +29,6 @@ static void encode_header(uint8_t *block, uint64_t epoch)
 	check(writer.status == 0 && sum.status == 0);
 }
 
-static int sync_parent(struct env *env, const char *path)
-{
-	char *parent = strdup(path);
-	char *slash = parent ? strrchr(parent, '/') : NULL;
-	int status = -ENOMEM;
-
-	if (slash)
-		*slash = 0;
-	if (parent)
-		status = env_sync_dir(env, slash ? parent : ".");
-	free(parent);
-	return status;
-}
-
 static int fill(struct env_file *file, uint64_t size, uint64_t epoch)
 {
 	uint8_t block[LOG_TAIL_HEADER_SIZE];
@@ -65,7 +51,7 @@ int log_tail_file_make(
 		return status;
 	status = fill(*file, size, epoch);
 	if (status == 0)
-		status = sync_parent(env, path);
+		status = env_sync_parent(env, path);
 	if (status < 0) {
 		env_file_close(*file);
 		log_tail_remove(env, path); /* what it held is in the log */
@@ -79,7 +65,7 @@ int log_tail_remove(struct env *env, const char *path)
 
 	if (status < 0)
 		return status == -ENOENT ? 0 : status;
-	return sync_parent(env, path);
+	return env_sync_parent(env, path);
 }
 
 /* ---- Records ---------------------------------------------------------------------------------------------------- */
@@ -107,10 +93,9 @@ static int encode(void *argument, const struct log_record *record, const struct 
 	return 0;
 }
 
-void log_tail_record_encode(
-	uint8_t *bytes, const struct log_write *write, uint64_t number, uint64_t durable, uint64_t epoch)
+void log_tail_record_encode(uint8_t *bytes, uint64_t size, const struct log_write *write, uint64_t number,
+	uint64_t durable, uint64_t epoch)
 {
-	uint64_t size = log_tail_record_size(write);
 	struct encoding encoding = {.bytes = bytes, .used = LOG_TAIL_RECORD_HEADER, .epoch = epoch};
 	struct writer writer = writer_fixed(bytes + 8, LOG_TAIL_RECORD_HEADER - 8);
 	struct writer sum = writer_fixed(bytes, 8);
@@ -244,13 +229,13 @@ static int each_record(const uint8_t *bytes, size_t size,
 	return status;
 }
 
-int log_tail_read(const struct log_tail_options *options,
+int log_tail_read(struct env *env, const char *path,
 	int (*each)(void *argument, const struct log_tail_record *record), void *argument)
 {
 	struct env_file *file;
 	uint8_t *bytes;
 	size_t size;
-	int status = env_file_open(options->env, options->path, ENV_OPEN_READ, &file);
+	int status = env_file_open(env, path, ENV_OPEN_READ, &file);
 
 	if (status < 0)
 		return status == -ENOENT ? 0 : status;

@@ -13,8 +13,8 @@ int log_tail_file_make(
 	struct env *env, const char *path, uint64_t size, uint64_t epoch, struct env_file **file);
 /* The size of a record that holds the write. */
 uint64_t log_tail_record_size(const struct log_write *write);
-/* Encodes it into `bytes`, which have its size. */
-void log_tail_record_encode(
-	uint8_t *bytes, const struct log_write *write, uint64_t number, uint64_t durable, uint64_t epoch);
+/* Encodes it into `bytes`, `size` of them, which is its size. */
+void log_tail_record_encode(uint8_t *bytes, uint64_t size, const struct log_write *write, uint64_t number,
+	uint64_t durable, uint64_t epoch);
 
 #endif

@@ -144,17 +144,12 @@ static struct raft_log_engine *engine_new(const struct log_engine_options *optio
 /* Makes the directory, durably. */
 static int make_directory(struct raft_log_engine *engine, struct status *status)
 {
-	char *parent = strdup(engine->path);
-	char *slash = parent ? strrchr(parent, '/') : NULL;
-	int code = parent ? env_mkdir(engine->options.env, engine->path) : -ENOMEM;
+	int code = env_mkdir(engine->options.env, engine->path);
 
-	if (slash)
-		*(slash == parent ? slash + 1 : slash) = 0;
 	if (code == 0)
-		code = env_sync_dir(engine->options.env, slash ? parent : ".");
+		code = env_sync_parent(engine->options.env, engine->path);
 	else if (code == -EEXIST)
 		code = 0;
-	free(parent);
 	if (code < 0)
 		status_set(status, code, "raft log: cannot make %s: %s", engine->path, status_name(code));
 	return code;

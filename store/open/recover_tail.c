@@ -145,9 +145,8 @@ static int each_record(void *argument, const struct log_tail_record *record)
 
 int recover_tail(struct engines *engines, const char *path, struct status *status)
 {
-	struct log_tail_options options = {.env = engines->env, .logger = engines->logger, .path = path};
 	struct tail_recovery recovery = {.engines = engines};
-	int code = log_tail_read(&options, each_record, &recovery);
+	int code = log_tail_read(engines->env, path, each_record, &recovery);
 
 	if (code < 0)
 		return status_set(
