@@ -24,7 +24,7 @@ struct dispatcher {
 	struct cluster_request refresh; /* asks for the routes from its key on */
 	bool is_refreshing;
 	uint32_t refresh_turn; /* counts attempts, to ask the stores in turn */
-	char booked_address[RECORD_ADDRESS_SIZE_MAX + 1]; /* that it asks */
+	char learnt_address[RECORD_ADDRESS_SIZE_MAX + 1]; /* that it asks */
 	uint32_t refresh_misses; /* answers in a row that did not know the key */
 	bool is_waiting; /* the cluster does not answer, and that was logged */
 	void (*stopped)(void *argument);

@@ -27,23 +27,16 @@ bool dispatcher_is_only_region(struct dispatcher *dispatcher, const struct fs_ke
 
 /* ---- Asking the stores ---- */
 
-static uint32_t count_booked(const struct dispatcher *dispatcher)
-{
-	return dispatcher->options.book ? store_book_count(dispatcher->options.book) : 0;
-}
-
 static uint32_t count_addresses(const struct dispatcher *dispatcher)
 {
-	return routes_store_count(dispatcher->routes) + dispatcher->options.seeds->count +
-	       count_booked(dispatcher);
+	return store_book_count(dispatcher->options.book) + dispatcher->options.seeds->count;
 }
 
 static int take_routes(struct dispatcher *dispatcher, const Raftkv__RoutesReply *reply)
 {
 	int status = routes_take(dispatcher->routes, reply);
 
-	if (status == 0 && reply->n_stores > 0 && dispatcher->options.book &&
-		!planted("fs:stores_not_shared"))
+	if (status == 0 && reply->n_stores > 0 && !planted("fs:stores_not_shared"))
 		store_book_learn(dispatcher->options.book, dispatcher->routes);
 	return status;
 }
@@ -128,22 +121,19 @@ void dispatcher_want_routes(struct dispatcher *dispatcher, const struct fs_key *
 	dispatcher_dispatch(&dispatcher->refresh);
 }
 
-/* The address that the refresh asks next: the known stores, the seeds, and what other dispatchers have learnt, in turn. */
+/* The address that the refresh asks next: the stores that a dispatcher has learnt, and the seeds, in turn. */
 static const char *refresh_address(struct dispatcher *dispatcher, uint32_t turn, uint64_t *store)
 {
 	const struct store_list *seeds = dispatcher->options.seeds;
-	uint32_t known = routes_store_count(dispatcher->routes);
-	uint32_t index = turn % count_addresses(dispatcher);
+	uint32_t learnt = store_book_count(dispatcher->options.book);
+	uint32_t index = turn % (learnt + seeds->count);
 
-	*store = index < known ? routes_store(dispatcher->routes, index) : 0;
-	if (index < known)
-		return routes_address(dispatcher->routes, *store);
-	if (index < known + seeds->count)
-		return seeds->addresses[index - known];
-	if (store_book_address(
-		    dispatcher->options.book, index - known - seeds->count, dispatcher->booked_address))
-		return dispatcher->booked_address;
-	return seeds->addresses[0]; /* there were more, a moment ago */
+	*store = 0;
+	if (index >= learnt)
+		return seeds->addresses[index - learnt];
+	*store = store_book_find(dispatcher->options.book, index, dispatcher->learnt_address);
+	return *store > 0 ? dispatcher->learnt_address
+			  : seeds->addresses[0]; /* there were more, a moment ago */
 }
 
 void dispatcher_send_refresh(struct dispatcher *dispatcher, struct cluster_request *request)

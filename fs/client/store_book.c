@@ -4,10 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct page {
+	uint64_t store;
+	char address[RECORD_ADDRESS_SIZE_MAX + 1];
+};
+
 struct store_book {
 	pthread_mutex_t lock; /* of all below */
 	uint32_t count;
-	char (*addresses)[RECORD_ADDRESS_SIZE_MAX + 1];
+	struct page *pages;
 };
 
 struct store_book *store_book_new(void)
@@ -26,23 +31,24 @@ void store_book_free(struct store_book *book)
 	if (!book)
 		return;
 	pthread_mutex_destroy(&book->lock);
-	free(book->addresses);
+	free(book->pages);
 	free(book);
 }
 
 void store_book_learn(struct store_book *book, const struct routes *routes)
 {
 	uint32_t count = routes_store_count(routes);
-	char(*addresses)[RECORD_ADDRESS_SIZE_MAX + 1] = calloc(count, sizeof *addresses);
-	void *before;
+	struct page *pages = calloc(count, sizeof *pages), *before;
 
-	if (!addresses)
+	if (!pages)
 		return;
-	for (uint32_t i = 0; i < count; i++)
-		strcpy(addresses[i], routes_address(routes, routes_store(routes, i)));
+	for (uint32_t i = 0; i < count; i++) {
+		pages[i].store = routes_store(routes, i);
+		strcpy(pages[i].address, routes_address(routes, pages[i].store));
+	}
 	pthread_mutex_lock(&book->lock);
-	before = book->addresses;
-	book->addresses = addresses;
+	before = book->pages;
+	book->pages = pages;
 	book->count = count;
 	pthread_mutex_unlock(&book->lock);
 	free(before);
@@ -58,14 +64,15 @@ uint32_t store_book_count(struct store_book *book)
 	return count;
 }
 
-bool store_book_address(struct store_book *book, uint32_t number, char address[RECORD_ADDRESS_SIZE_MAX + 1])
+uint64_t store_book_find(struct store_book *book, uint32_t number, char address[RECORD_ADDRESS_SIZE_MAX + 1])
 {
-	bool is_there;
+	uint64_t store = 0;
 
 	pthread_mutex_lock(&book->lock);
-	is_there = number < book->count;
-	if (is_there)
-		strcpy(address, book->addresses[number]);
+	if (number < book->count) {
+		store = book->pages[number].store;
+		strcpy(address, book->pages[number].address);
+	}
 	pthread_mutex_unlock(&book->lock);
-	return is_there;
+	return store;
 }

@@ -6,6 +6,7 @@
 struct peers {
 	struct peers_options options;
 	struct store_list seeds; /* this store first; borrows the addresses */
+	struct store_book *book;
 	struct dispatcher *dispatcher;
 };
 
@@ -42,9 +43,8 @@ static void add_seed(struct store_list *seeds, const char *address)
 struct peers *peers_new(const struct peers_options *options)
 {
 	struct peers *peers = calloc(1, sizeof *peers);
-	const struct dispatcher_options dispatcher = {.loop = options->loop,
+	struct dispatcher_options dispatcher = {.loop = options->loop,
 		.logger = options->logger,
-		.seeds = peers ? &peers->seeds : NULL,
 		.reads = REMOTE_READS_LEADER,
 		.lost = peers_on_lost,
 		.failed = peers_on_failed,
@@ -57,9 +57,12 @@ struct peers *peers_new(const struct peers_options *options)
 	add_seed(&peers->seeds, options->address);
 	for (uint32_t i = 0; i < options->seeds->count; i++)
 		add_seed(&peers->seeds, options->seeds->addresses[i]);
-	peers->dispatcher = dispatcher_new(&dispatcher);
+	peers->book = store_book_new();
+	dispatcher.seeds = &peers->seeds;
+	dispatcher.book = peers->book;
+	peers->dispatcher = peers->book ? dispatcher_new(&dispatcher) : NULL;
 	if (!peers->dispatcher) {
-		free(peers);
+		peers_free(peers);
 		return NULL;
 	}
 	return peers;
@@ -80,5 +83,6 @@ void peers_free(struct peers *peers)
 	if (!peers)
 		return;
 	dispatcher_free(peers->dispatcher);
+	store_book_free(peers->book);
 	free(peers);
 }
