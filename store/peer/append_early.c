@@ -39,7 +39,7 @@ static int copy_beside(struct append *append)
 
 	for (size_t i = 0; append->beside && i < count; i++)
 		size += append->beside[i].size;
-	if (size == 0)
+	if (size == 0 || append->beside_copy)
 		return 0;
 	append->beside_copy = at = malloc(size);
 	if (!at)
