@@ -45,11 +45,12 @@ int raft_switch_conf(struct raft *raft, struct raft_conf_state *conf, uint64_t n
 	 * once if so configured (Ongaro §4.2.2). */
 	self = tracker_find(&raft->tracker, raft->id);
 	if (!self || self->is_learner) {
+		if (!raft->step_down_on_removal)
+			return 0;
 		/* The others learn of it now, or they would need the vote of a node that is gone. */
-		if (raft->step_down_on_removal && raft->delay_commit)
+		if (raft->delay_commit)
 			raft_broadcast_append(raft);
-		if (raft->step_down_on_removal)
-			raft_become_follower(raft, raft->term, RAFT_NONE);
+		raft_become_follower(raft, raft->term, RAFT_NONE);
 		return 0;
 	}
 	if (raft->tracker.conf.voters.count > 0)

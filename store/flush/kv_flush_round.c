@@ -320,16 +320,14 @@ static void on_held(struct log_tail_wait *wait)
 static void on_drained(struct env_mail *mail)
 {
 	struct kv_flush *flush = container_of(mail, struct kv_flush, drain.mail);
-	struct log_tail *tail = flush->engines->tail;
 
-	PLANT("early:flush_ahead_of_log", tail = NULL);
-	if (!tail) {
-		env_work_submit(flush->loop, &flush->work, make_durable, on_durable);
-		return;
-	}
-	flush->holds_tail = true;
 	flush->tail_wait = (struct log_tail_wait){.loop = flush->loop, .done = on_held};
-	log_tail_hold(tail, &flush->tail_wait);
+	flush->holds_tail = flush->engines->tail != NULL;
+	PLANT("early:flush_ahead_of_log", flush->holds_tail = false);
+	if (flush->holds_tail)
+		log_tail_hold(flush->engines->tail, &flush->tail_wait);
+	else
+		on_held(&flush->tail_wait);
 }
 
 static void on_taken(struct env_work *work)

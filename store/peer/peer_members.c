@@ -179,13 +179,13 @@ void peer_settle_removals(struct peer *peer)
 {
 	struct removals *removals = &peer->removals;
 
-	if (removals->gone_count == 0)
-		return;
-	if (peer->role == RAFT_LEADER && !are_settled(peer)) {
+	if (peer->role != RAFT_LEADER)
+		removals->gone_count = 0;
+	if (removals->gone_count > 0 && !are_settled(peer)) {
 		settle(peer);
 		return;
 	}
-	for (uint32_t i = 0; i < removals->gone_count && peer->role == RAFT_LEADER; i++)
+	for (uint32_t i = 0; i < removals->gone_count; i++)
 		peer_send_tombstone(peer, &removals->gone[i]);
 	removals->gone_count = 0;
 }

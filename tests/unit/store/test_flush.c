@@ -24,6 +24,13 @@ static void begin_round(struct sim_cluster *cluster)
 		sim_cluster_run(cluster, SIM_MS / 100);
 }
 
+static void begin(struct sim_cluster *cluster)
+{
+	sim_cluster_init(cluster, 1, 1, 0);
+	sim_cluster_open_all(cluster);
+	sim_cluster_await_leader(cluster);
+}
+
 /* A round that was asked for while another one ran begins as soon as any: not at the next tick of the flush's clock, which
  * is a second, because requests may wait for it (is_throttling). */
 static void request_in_a_round_is_heard(void **state)
@@ -32,9 +39,7 @@ static void request_in_a_round_is_heard(void **state)
 	uint64_t rounds;
 
 	(void)state;
-	sim_cluster_init(&cluster, 1, 1, 0);
-	sim_cluster_open_all(&cluster);
-	sim_cluster_await_leader(&cluster);
+	begin(&cluster);
 	for (int i = 0; i < 20; i++) {
 		sim_cluster_write(&cluster, test_op_put("row", "value"), NULL);
 		begin_round(&cluster);
@@ -73,9 +78,7 @@ static void many_unflushed_rows_begin_a_round(void **state)
 	uint64_t rounds;
 
 	(void)state;
-	sim_cluster_init(&cluster, 1, 1, 0);
-	sim_cluster_open_all(&cluster);
-	sim_cluster_await_leader(&cluster);
+	begin(&cluster);
 	limit_rows(&cluster, 1 << 20);
 	sim_cluster_run(&cluster, 2000 * SIM_MS);
 	rounds = count_rounds(&cluster);
@@ -94,9 +97,7 @@ static void far_too_many_unflushed_rows_throttle(void **state)
 	uint64_t rounds;
 
 	(void)state;
-	sim_cluster_init(&cluster, 1, 1, 0);
-	sim_cluster_open_all(&cluster);
-	sim_cluster_await_leader(&cluster);
+	begin(&cluster);
 	limit_rows(&cluster, 1);
 	for (int i = 0; i < 100 && !atomic_load(&flush_of(&cluster)->is_throttling); i++)
 		write_rows(&cluster, 1);
