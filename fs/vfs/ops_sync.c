@@ -76,6 +76,7 @@ static void op_fsyncdir(fuse_req_t fuse, fuse_ino_t ino, int data_only, struct f
  *   ops_sync_all   lists the files with buffered data
  *   all_flushed    writes out the next one; after the last one waits until all changes are durable
  *   all_synced     replies
+ *   all_given_up   the caller is dying: replies
  */
 struct sync_all {
 	struct request request;
@@ -86,6 +87,7 @@ struct sync_all {
 
 static void all_flushed(struct request *request);
 static void all_synced(struct request *request);
+static void all_given_up(struct request *request);
 
 static struct sync_all *sync_all_of(struct request *request)
 {
@@ -116,6 +118,7 @@ void ops_sync_all(fuse_req_t fuse)
 
 	if (!all)
 		return;
+	all->request.given_up = all_given_up;
 	write_back_each(all->request.front->write_back, list_inode, all);
 	if (all->is_short) {
 		free(all->inodes);
@@ -140,6 +143,12 @@ static void all_synced(struct request *request)
 {
 	free(sync_all_of(request)->inodes);
 	request_reply_size(request, 0);
+}
+
+static void all_given_up(struct request *request)
+{
+	free(sync_all_of(request)->inodes);
+	request_reply_error(request, -EINTR);
 }
 
 void ops_sync(struct fuse_lowlevel_ops *operations)
