@@ -472,9 +472,11 @@ struct dispatcher *dispatcher_new(const struct dispatcher_options *options)
 	dispatcher->env = env_loop_env(options->loop);
 	dispatcher->self.env = dispatcher->env;
 	slot_pool_init(&dispatcher->slots, options->first_slot);
+	if (!options->book)
+		dispatcher->options.book = dispatcher->own_book = store_book_new();
 	dispatcher->routes = routes_new(ROUTES_REGIONS_MAX);
 	dispatcher->links = store_links_new(&links);
-	if (!dispatcher->routes || !dispatcher->links) {
+	if (!dispatcher->options.book || !dispatcher->routes || !dispatcher->links) {
 		dispatcher_free(dispatcher);
 		return NULL;
 	}
@@ -491,6 +493,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		return;
 	store_links_free(dispatcher->links);
 	routes_free(dispatcher->routes);
+	store_book_free(dispatcher->own_book);
 	free(dispatcher);
 }
 

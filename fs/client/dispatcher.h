@@ -23,7 +23,7 @@ struct dispatcher_options {
 	/* Shared: the objects below outlive the dispatcher. */
 	const struct logger *logger;
 	const struct store_list *seeds; /* addresses of the stores that are asked for the first routes */
-	struct store_book *book; /* what all dispatchers of the mount have learnt */
+	struct store_book *book; /* what all dispatchers of the mount have learnt; NULL: this one is alone */
 	uint32_t first_slot; /* number of its first slot in the session */
 	enum remote_reads reads;
 	/* A store answered that the session is unknown. */

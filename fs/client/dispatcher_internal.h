@@ -14,6 +14,7 @@ struct dispatcher {
 	struct dispatcher_options options;
 	struct env *env;
 	struct link_self self;
+	struct store_book *own_book; /* where the options have none */
 	struct routes *routes;
 	struct store_links *links;
 	struct chooser chooser;

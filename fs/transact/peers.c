@@ -6,7 +6,6 @@
 struct peers {
 	struct peers_options options;
 	struct store_list seeds; /* this store first; borrows the addresses */
-	struct store_book *book;
 	struct dispatcher *dispatcher;
 };
 
@@ -57,10 +56,8 @@ struct peers *peers_new(const struct peers_options *options)
 	add_seed(&peers->seeds, options->address);
 	for (uint32_t i = 0; i < options->seeds->count; i++)
 		add_seed(&peers->seeds, options->seeds->addresses[i]);
-	peers->book = store_book_new();
 	dispatcher.seeds = &peers->seeds;
-	dispatcher.book = peers->book;
-	peers->dispatcher = peers->book ? dispatcher_new(&dispatcher) : NULL;
+	peers->dispatcher = dispatcher_new(&dispatcher);
 	if (!peers->dispatcher) {
 		peers_free(peers);
 		return NULL;
@@ -83,6 +80,5 @@ void peers_free(struct peers *peers)
 	if (!peers)
 		return;
 	dispatcher_free(peers->dispatcher);
-	store_book_free(peers->book);
 	free(peers);
 }

@@ -27,7 +27,6 @@ struct stage {
 	struct coordinator *coordinator;
 	struct dispatcher *peers;
 	struct store_list seeds;
-	struct store_book *book;
 	bool is_stopped;
 	/* The scripted store. */
 	struct sim_server leader;
@@ -155,7 +154,6 @@ static struct stage *stage_new(void)
 	peers.loop = store->caller;
 	peers.logger = &store->logger;
 	peers.seeds = &stage->seeds;
-	peers.book = stage->book = store_book_new();
 	stage->peers = dispatcher_new(&peers);
 	assert_non_null(stage->peers);
 	stage->coordinator = coordinator_new(&(struct coordinator_options){.raftkv = store->raftkv,
@@ -194,7 +192,6 @@ static void stage_free(struct stage *stage)
 	dispatcher_stop(stage->peers, on_stopped, stage);
 	assert_true(sim_run(stage->cluster.world, PATIENCE, is_stopped, stage));
 	dispatcher_free(stage->peers);
-	store_book_free(stage->book);
 	sim_store_stop(&stage->cluster.stores[0]);
 	coordinator_free(stage->coordinator);
 	store_list_close(&stage->seeds);
