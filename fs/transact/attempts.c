@@ -425,7 +425,7 @@ static void attempt_prepare(struct attempt_state *state, struct slice list)
 
 /* Intents of other attempts are in the way. It holds none while it waits: the attempts that it would wait for may wait
  * for its own. */
-static void attempt_wait(struct attempt_state *state)
+static void attempt_wait(struct attempt_state *state, struct buf *lack)
 {
 	if (state->prepared_size > 0 && !planted("transactions:waits_with_intents")) {
 		attempt_again(state);
@@ -433,7 +433,7 @@ static void attempt_wait(struct attempt_state *state)
 	}
 	attempt_table_remove(&state->transactions->table, &state->attempt);
 	state->is_entered = false;
-	transactions_wait(attempt_free(state));
+	transactions_await(attempt_free(state), lack);
 }
 
 static void attempt_on_lack(struct attempt_state *state, struct buf *reply)
@@ -453,7 +453,7 @@ static void attempt_on_lack(struct attempt_state *state, struct buf *reply)
 	else if (lack.kind == LACKS_CHECK)
 		attempt_check(state, lack.list);
 	else
-		attempt_wait(state);
+		attempt_wait(state, reply);
 }
 
 /* Whether the entry may be in the log. */

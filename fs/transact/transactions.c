@@ -84,7 +84,7 @@ static int compare_ages(const struct transactions_change *one, const struct tran
 	return intent_age_is_older(&other->age, &one->age) ? 1 : -1;
 }
 
-void transactions_wait(struct transactions_change *change)
+void transactions_await(struct transactions_change *change, struct buf *lack)
 {
 	struct transactions *transactions = change->transactions;
 
@@ -96,6 +96,7 @@ void transactions_wait(struct transactions_change *change)
 		transactions_finish(change, STATUS_LIMIT, NULL);
 		return;
 	}
+	change->lack = buf_ref(lack);
 	DL_INSERT_INORDER(transactions->waiting, change, compare_ages);
 	transactions->waiting_count++;
 	sweeper_hurry(transactions->sweeper, change->write.region);
@@ -105,6 +106,8 @@ static void leave_waiting(struct transactions_change *change)
 {
 	DL_DELETE(change->transactions->waiting, change);
 	change->transactions->waiting_count--;
+	buf_unref(change->lack);
+	change->lack = NULL;
 }
 
 static void transactions_evaluate(struct transactions_change *change)
@@ -192,7 +195,7 @@ static void on_incomplete(struct transactions_change *change, struct buf *reply)
 	else if (join(transactions, change))
 		return;
 	else if (lack.kind == LACKS_ENDS)
-		transactions_wait(change);
+		transactions_await(change, reply);
 	else if (change->write.session == 0) /* of which none is across regions */
 		transactions_finish(change, STATUS_MALFORMED, NULL);
 	else
@@ -243,6 +246,7 @@ void transactions_write(struct transactions *transactions, struct transactions_c
 	change->transactions = transactions;
 	change->prev = change->next = change->joined = NULL;
 	change->state = NULL;
+	change->lack = NULL;
 	change->age =
 		(struct intent_age){.asked = change->asked, .session = write->session, .slot = write->slot};
 	change->is_prepare = change->is_resolve = false;
@@ -308,6 +312,30 @@ int transactions_verdict(struct transactions *transactions, struct view *snapsho
 void transactions_oldest(const struct transactions *transactions, struct transactions_oldest *oldest)
 {
 	sweeper_read_oldest(transactions->sweeper, oldest);
+}
+
+static void each_awaited(const struct transactions_change *change,
+	void (*each)(void *argument, const struct transactions_wait *wait), void *argument)
+{
+	struct transactions_wait wait = {.age = change->age, .waiting = change->step};
+	struct lack lack;
+
+	if (lack_decode(buf_slice(change->lack), &lack) < 0)
+		return;
+	while (attempt_next(&lack.list, &wait.awaited))
+		each(argument, &wait);
+}
+
+void transactions_each_wait(const struct transactions *transactions,
+	void (*each)(void *argument, const struct transactions_wait *wait), void *argument)
+{
+	const struct transactions_change *change;
+
+	DL_FOREACH(transactions->waiting, change)
+	{
+		if (change->is_prepare)
+			each_awaited(change, each, argument);
+	}
 }
 
 /* ---- Life ---- */

@@ -54,6 +54,7 @@ struct transactions_change {
 	struct intent_age age;
 	bool is_prepare, is_resolve; /* OP_PREPARE, OP_RESOLVE, */
 	struct attempt step; /* of this attempt */
+	struct buf *lack; /* while it waits: what for */
 	uint64_t begun; /* env_now */
 	uint32_t tries; /* attempts that were followed by a pause */
 };
@@ -80,5 +81,13 @@ struct transactions_oldest {
 	struct attempt attempt;
 };
 void transactions_oldest(const struct transactions *transactions, struct transactions_oldest *oldest);
+
+/* An OP_PREPARE that waits here: an attempt of an operation of that age waits for the end of another attempt. */
+struct transactions_wait {
+	struct intent_age age;
+	struct attempt waiting, awaited;
+};
+void transactions_each_wait(const struct transactions *transactions,
+	void (*each)(void *argument, const struct transactions_wait *wait), void *argument);
 
 #endif

@@ -46,8 +46,8 @@ struct transactions {
 
 /* Ends the change and those that joined it. It has no attempt, and does not wait. */
 void transactions_finish(struct transactions_change *change, int status, struct buf *reply);
-/* The change is evaluated again when an attempt has ended in its region. */
-void transactions_wait(struct transactions_change *change);
+/* The change is evaluated again when an attempt has ended in its region. `lack`: LACKS_ENDS, as its evaluation said. */
+void transactions_await(struct transactions_change *change, struct buf *lack);
 /* An attempt has ended in the region: what waits there is evaluated again, the oldest first. */
 void transactions_wake(struct transactions *transactions, uint64_t region);
 /* Once in a round of the sweeper: what waits is evaluated again, and attempts of earlier terms are forgotten. */

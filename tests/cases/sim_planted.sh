@@ -79,10 +79,12 @@ split:slots_left                100 # 26
 transact:foreign_attributes_told 60 --works links --faults transfer,delay,leader-cut # 12
 transactions:records_left       120 --works links,nests --faults kill,pause,transfer,one-way,delay # 44
 coordinator:id_not_drawn         20 # 1
+intents:age_ignored             300 --works links --faults none # 78
 intents:last_link_not_waited    300 --works links --faults none # 47
 intents:resolve_waits            50 --works links --faults none # 12
 split:leader_waits               40 --works registers,sets --faults none # 1
 transactions:done_is_committed  200 --works links --faults transfer,delay,leader-cut # 3
+transactions:last_come_first     40 --works nests --faults none # 2
 transactions:oldest_untold      500 --works links,nests --faults slow-disk # 56
 transactions:strays_left        200 --works links,nests --faults kill,pause,transfer,one-way,delay # 44
 BUGS

@@ -99,7 +99,8 @@ static void print_totals(const struct run_totals *totals)
 	       " states of replicas compared, %" PRIu64 " old intents told, %" PRIu64
 	       " histories too hard to judge\n",
 		totals->done, totals->never, totals->open, totals->compared, totals->told, totals->undecided);
-	printf("an intent stays for at most %.1f s\n", (double)totals->intent_age / 1e9);
+	printf("an intent stays for at most %.1f s; %" PRIu64 " waits for another operation were seen\n",
+		(double)totals->intent_age / 1e9, totals->waits);
 	printf("faults:");
 	for (uint32_t i = 0; i < FAULT_COUNT; i++)
 		printf("%s %" PRIu64 " %s", i > 0 ? "," : "", totals->fired[i], name_of_fault(i));

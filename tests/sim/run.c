@@ -6,6 +6,7 @@
 
 #include "proto/check.h"
 #include "tests/sim/audit.h"
+#include "tests/sim/circles.h"
 #include "tests/sim/oldest.h"
 #include "tests/sim/splits.h"
 #include "tests/sim/violation.h"
@@ -29,6 +30,7 @@ struct run {
 	struct splits splits;
 	struct watch watch;
 	struct oldest oldest;
+	uint64_t waits; /* for another operation, that were seen */
 	uint32_t actor_count; /* of each mount */
 	uint64_t rest; /* of actors */
 	uint32_t numbers; /* actors so far */
@@ -60,6 +62,7 @@ static bool run_until(struct run *run, uint64_t duration, bool (*until)(void *ar
 		cluster_run(cluster, next - now, until, run);
 		run->stage.may_be_full = run->faults.has_full_disk;
 		watch_leaders(&run->watch);
+		run->waits += circles_look(cluster);
 		if (run->watch.looks % COMPARE_EVERY > 0)
 			continue;
 		watch_rows(&run->watch);
@@ -284,6 +287,7 @@ static void add_totals(const struct run *run, struct run_totals *totals)
 	totals->undecided += run->stage.undecided;
 	totals->compared += run->watch.compared;
 	totals->told += run->oldest.told;
+	totals->waits += run->waits;
 	if (run->oldest.age_max > totals->intent_age)
 		totals->intent_age = run->oldest.age_max;
 	totals->terms += run->watch.term_count;

@@ -36,6 +36,7 @@ struct run_totals {
 	uint64_t compared; /* states of two replicas */
 	uint64_t intent_age; /* ns for which a leader has had an intent, at most */
 	uint64_t told; /* looks at a store that told of an old intent, as it had to */
+	uint64_t waits; /* of an operation across regions for another one, that a look saw */
 	uint64_t trace; /* of the last run */
 };
 
