@@ -54,7 +54,8 @@ static void judge(const struct waits *waits)
 
 	if (waits->count > 0)
 		violation("%" PRIu32 " operations wait for each other in a circle: attempt %" PRIu64
-			  " of region %" PRIu64 " waits for attempt %" PRIu64 " of region %" PRIu64 ", which waits",
+			  " of region %" PRIu64 " waits for attempt %" PRIu64 " of region %" PRIu64
+			  ", which waits",
 			waits->count, wait->waiting.number, wait->waiting.region, wait->awaited.number,
 			wait->awaited.region);
 }
