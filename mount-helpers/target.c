@@ -448,12 +448,26 @@ static void copy_setting(const struct target *target, const char *name, char *va
 	}
 }
 
+/* A mount may have outlived the stores that it was given. */
+static void take_known_stores(struct target *target)
+{
+	const char *stores;
+
+	if (target->mount_point[0] == '\0' || target_load(target, NULL) < 0)
+		return;
+	stores = target_find(target, "known_stores");
+	if (stores && *stores != '\0')
+		snprintf(target->cluster, sizeof target->cluster, "%s", stores);
+}
+
 bool target_is_cluster(struct target *target)
 {
 	struct store_list list;
 
-	if (target->cluster[0] != '\0')
+	if (target->cluster[0] != '\0') {
+		take_known_stores(target);
 		return true;
+	}
 	if (target->address[0] != '\0' && load_from_store(target, NULL) == 0) {
 		strcpy(target->cluster, target->address);
 		return true;

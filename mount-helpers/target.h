@@ -50,7 +50,8 @@ static inline bool target_is_mounted(const struct target *target)
 }
 
 /* Whether it is a cluster or a part of one: a list of stores, a store's port, a mount of a cluster, or the directory
- * of a running store. Sets `cluster` if so. May ask the store; false if that does not answer. */
+ * of a running store. Sets `cluster` if so, of a mount to the stores that it knows now. May ask the mount or the store;
+ * false if the store does not answer. */
 bool target_is_cluster(struct target *target);
 
 /* The value of a stat. NULL: unknown. */

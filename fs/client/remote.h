@@ -77,6 +77,9 @@ void remote_answer(struct remote *remote, uint64_t notice, bool are_kept);
 
 /* Any thread. */
 void remote_read_stats(struct remote *remote, struct remote_stats *stats);
+/* The addresses of stores: those that the mount has learnt from the cluster, then those of its seeds that are not among
+ * them, in the form of store_list.h, as far as they fit. Any thread. */
+void remote_read_stores(struct remote *remote, char *text, size_t size);
 /* Why a link failed last, as a sentence with its address; empty: none has failed. Any thread. */
 void remote_read_trouble(struct remote *remote, struct status *trouble);
 

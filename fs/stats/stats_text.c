@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "fs/client/remote.h"
 #include "fs/config.h"
 #include "proto/version.h"
 
@@ -56,11 +57,23 @@ static void print_setting(void *argument, const struct config_value *value)
 		value->origin ? value->origin : "");
 }
 
+/* What it was mounted with, and the stores that may be asked now. */
+static void print_cluster(FILE *file, const struct stats_source *source)
+{
+	char stores[STATS_TEXT_STORES_SIZE];
+
+	fprintf(file, "cluster %s\n", source->source);
+	if (!source->remote)
+		return;
+	remote_read_stores(source->remote, stores, sizeof stores);
+	fprintf(file, "known_stores %s\n", stores);
+}
+
 void stats_text_print(const struct stats_source *source, FILE *file)
 {
 	fprintf(file, "version " RAFTKV_VERSION "\nstore %s\nmount %s\n", source->path, source->mount_point);
 	if (source->source)
-		fprintf(file, "cluster %s\n", source->source);
+		print_cluster(file, source);
 	stats_each(source, print_stat, file);
 	if (source->raftkv)
 		raftkv_each_region_from(

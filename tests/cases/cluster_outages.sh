@@ -8,6 +8,9 @@
 stores_up
 cluster_mount mnt
 cluster_mount impatient timeo=2
+all=$ADDRESSES ADDRESSES=${ADDRESS[$(store_leader)]}
+cluster_mount narrow # knows one store, which is the first to be killed
+ADDRESSES=$all
 base=$WORK/mnt
 workers=()
 for worker in 1 2 3 4; do
@@ -27,6 +30,8 @@ for round in 1 2 3; do
 	store_kill "$leader"
 	before=$(acknowledged) begin=$EPOCHREALTIME
 	await 30 progress $((before + 8)) # more than what was on its way
+	"$BUILD/raftkv" status "$WORK/narrow" >"$WORK/status" 2>&1 || fail "status of a mount without store $leader: $(cat "$WORK/status")"
+	grep -q '^cluster .*, coordinated by store ' "$WORK/status" || fail "nobody tells of the cluster: $(cat "$WORK/status")"
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "fail-over: %.1f s\n", b - a }'
 	store_up "$leader"
 	await 30 store_is_ready "$leader" $((lives + 1))
@@ -78,6 +83,7 @@ done
 [ ! -e "$WORK/impatient/new" ] || rmdir "$WORK/impatient/new" # nobody knew
 cluster_umount mnt
 cluster_umount impatient
+cluster_umount narrow
 for n in 1 2 3; do store_down $n; done
 grep -h level=error "$WORK"/*.log | grep -vE "ended this mount's session|session unknown|could not be written" &&
 	fail "errors were logged"
