@@ -26,8 +26,9 @@ static void on_init(void *userdata, struct fuse_conn_info *connection)
 		FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
 		FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR;
 	static const unsigned shared = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
-	const struct front *front = lane_userdata(userdata);
+	struct front *front = lane_userdata(userdata);
 
+	front->needs_no_opendir = connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	/* For a sole client the kernel manages the locks itself. */
 	connection->want = (front->options.sole_client ? wanted : wanted | shared) & connection->capable;
 	connection->max_write = LANE_WRITE_MAX;

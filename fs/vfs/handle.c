@@ -1,6 +1,7 @@
 #include "fs/vfs/handle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -58,10 +59,12 @@ void handle_close(struct front *front, struct handle *handle)
 	handle_free(handle);
 }
 
-void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_file_info *info)
+void handle_set_info(
+	const struct front *front, const struct handle *handle, bool may_keep, struct fuse_file_info *info)
 {
 	info->fh = (uint64_t)(uintptr_t)handle;
 	info->keep_cache = may_keep;
+	info->noflush = front->options.sole_client && (info->flags & O_ACCMODE) == O_RDONLY;
 	info->direct_io = handle->is_direct;
 }
 

@@ -43,8 +43,10 @@ void handles_free(struct front *front);
 /* Closes a node that node_open has counted. It may be the last close of an inode that another mount has removed. */
 void handle_close_node(struct front *front, uint64_t ino);
 
-/* Fills in the kernel's reply to an open. `may_keep`: the kernel may keep its pages of the file. */
-void handle_set_info(const struct handle *handle, bool may_keep, struct fuse_file_info *info);
+/* Fills in the kernel's reply to an open. `may_keep`: the kernel may keep its pages of the file. A close asks for nothing
+ * (FLUSH) where nothing can have been written through the handle, and the kernel has the locks. */
+void handle_set_info(
+	const struct front *front, const struct handle *handle, bool may_keep, struct fuse_file_info *info);
 /* 0, also if the owner is there already; -ENOLCK: too many owners; -ENOMEM. */
 int handle_add_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);
 void handle_remove_owner(struct handle *handle, enum lock_kind kind, uint64_t owner);

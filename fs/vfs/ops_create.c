@@ -190,7 +190,7 @@ static void create_opened(struct opening *opening)
 		pages_are_fresh(front->pages, &attributes);
 		request_see(request, &attributes);
 	}
-	handle_set_info(handle, true, &opening->info);
+	handle_set_info(opening->request.front, handle, true, &opening->info);
 	if (opening->reply(opening, &attributes, &attributes) < 0) {
 		handle_close(front, handle);
 		create_lost(front, &attributes);

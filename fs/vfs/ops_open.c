@@ -132,7 +132,7 @@ static void open_settled(struct request *request)
 	/* By its times: if reads have to be noted, they must come here. */
 	if (handle->can_read && front_would_note_read(request->front, &shown, opening->info.flags))
 		may_keep = false;
-	handle_set_info(handle, may_keep, &opening->info);
+	handle_set_info(request->front, handle, may_keep, &opening->info);
 	if (opening->reply(opening, &stored, &shown) < 0)
 		handle_close(request->front, handle);
 	request_free(request);
@@ -148,7 +148,7 @@ static int open_reply(
 /*
  * ---- OPENDIR ----
  *
- *   op_opendir
+ *   op_opendir      has a sole client's kernel open directories by itself: ENOSYS is taken as that, for all directories
  *   (opening.h)     finds the directory, and keeps it; not for a sole client
  *   opendir_found   makes the handle and replies
  */
@@ -161,6 +161,10 @@ static void op_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 
 	if (!opening)
 		return;
+	if (opening->request.front->options.sole_client && opening->request.front->needs_no_opendir) {
+		request_reply_error(&opening->request, -ENOSYS);
+		return;
+	}
 	opening_init(opening, info);
 	opening->ino = ino;
 	if (opening->request.front->nameless) {

@@ -340,36 +340,43 @@ static void test_a_removed_file_lives_until_the_kernel_forgets_it(void **state)
 	is_gone_soon(file.node);
 }
 
+/* ENOSYS: the kernel opens directories by itself from then on. */
 static void test_a_removed_directory_is_empty(void **state)
 {
 	struct fuse_mkdir_in in = {.mode = 0755};
 	struct named request = with_name(&in, sizeof in, "directory");
 	struct fuse_open_in open = {.flags = O_RDONLY | O_DIRECTORY};
 	struct fuse_read_in read = {.size = 4096};
-	struct fuse_release_in release_in = {0};
-	struct fuse_open_out out;
 	uint64_t node;
 
 	(void)state;
 	assert_int_equal(ask(FUSE_MKDIR, ROOT, request.bytes, request.size), 0);
 	node = entry_node();
-	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), 0);
-	memcpy(&out, answer.body, sizeof out);
+	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), -ENOSYS);
 	remove_and_look(FUSE_RMDIR, "directory", (struct open_file){node, 0});
-	read.fh = release_in.fh = out.fh;
 	assert_int_equal(ask(FUSE_READDIR, node, &read, sizeof read), 0);
 	assert_int_equal(answer.size, 0);
-	assert_int_equal(ask(FUSE_RELEASEDIR, node, &release_in, sizeof release_in), 0);
-	/* Removed while it is not open, and opened once more: the working directory of a process. */
-	assert_int_equal(ask(FUSE_MKDIR, ROOT, request.bytes, request.size), 0);
-	node = entry_node();
-	remove_and_look(FUSE_RMDIR, "directory", (struct open_file){node, 0});
-	assert_int_equal(ask(FUSE_OPENDIR, node, &open, sizeof open), 0);
-	memcpy(&out, answer.body, sizeof out);
-	read.fh = release_in.fh = out.fh;
 	assert_int_equal(ask(FUSE_READDIRPLUS, node, &read, sizeof read), 0);
 	assert_int_equal(answer.size, 0);
-	assert_int_equal(ask(FUSE_RELEASEDIR, node, &release_in, sizeof release_in), 0);
+}
+
+static void test_a_close_asks_for_nothing_where_nothing_was_written(void **state)
+{
+	const struct open_file file = create("file");
+	struct fuse_open_in in = {.flags = O_RDONLY};
+	struct fuse_open_out out;
+
+	(void)state;
+	assert_int_equal(ask(FUSE_OPEN, file.node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	assert_true(out.open_flags & FOPEN_NOFLUSH);
+	release((struct open_file){file.node, out.fh});
+	in.flags = O_WRONLY;
+	assert_int_equal(ask(FUSE_OPEN, file.node, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	assert_false(out.open_flags & FOPEN_NOFLUSH);
+	release((struct open_file){file.node, out.fh});
+	release(file);
 }
 
 /* ---- Locks ---- */
@@ -787,20 +794,13 @@ static void widen(struct fake_kernel *of)
 /* The only entry of the root, behind "." and "..". */
 static struct fuse_direntplus list_root(void)
 {
-	struct fuse_open_in open = {.flags = O_RDONLY | O_DIRECTORY};
 	struct fuse_read_in read = {.size = 4096};
-	struct fuse_release_in in = {0};
 	struct fuse_direntplus entry = {0};
-	struct fuse_open_out out;
 
-	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &open, sizeof open), 0);
-	memcpy(&out, answer.body, sizeof out);
-	read.fh = in.fh = out.fh;
 	assert_int_equal(ask(FUSE_READDIRPLUS, ROOT, &read, sizeof read), 0);
 	for (size_t at = 0; at < answer.size;
 		at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry.dirent.namelen))
 		memcpy(&entry, answer.body + at, sizeof entry);
-	assert_int_equal(ask(FUSE_RELEASEDIR, ROOT, &in, sizeof in), 0);
 	return entry;
 }
 
@@ -943,6 +943,7 @@ int main(void)
 		TEST(tmpfile_lives_until_it_is_released),
 		TEST(a_removed_file_lives_until_the_kernel_forgets_it),
 		TEST(a_removed_directory_is_empty),
+		TEST(a_close_asks_for_nothing_where_nothing_was_written),
 		TEST(an_interrupt_on_another_lane_ends_a_wait),
 		TEST(an_interrupt_that_comes_first),
 		TEST(other_requests_ignore_interrupts),

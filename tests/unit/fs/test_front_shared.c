@@ -342,6 +342,11 @@ static void nothing_is_cached_for_long(void **state)
 	memcpy(&opened, answer.body, sizeof opened);
 	assert_int_equal(opened.open_flags & (FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE), 0);
 	release(opened.fh);
+	in.flags = O_RDONLY;
+	assert_int_equal(ask(FUSE_OPEN, entry.nodeid, &in, sizeof in), 0);
+	memcpy(&opened, answer.body, sizeof opened);
+	assert_false(opened.open_flags & FOPEN_NOFLUSH); /* locks are dropped by it */
+	release(opened.fh);
 	release(fh);
 }
 
