@@ -23,6 +23,7 @@ struct handle {
 	bool has_pages; /* pages_open has counted it */
 	bool can_read; /* reads go through the kernel's pages */
 	bool is_direct; /* the kernel reads and writes without pages (FOPEN_DIRECT_IO) */
+	bool is_synced; /* O_SYNC or O_DSYNC: what is done through it is durable when it returns */
 	struct node_cursor errors; /* returned through it; changed by the node table only */
 	pthread_mutex_t mutex; /* of the owners */
 	struct handle_owner *owners;

@@ -91,6 +91,7 @@ struct handle *opening_make_handle(struct opening *opening)
 		opening_refuse(opening, -ENOMEM);
 		return NULL;
 	}
+	handle->is_synced = (opening->info.flags & (O_SYNC | O_DSYNC)) != 0;
 	if (opening_can_write_pages(opening))
 		node_set(opening->request.front->nodes, opening->ino, NODE_PAGE_WRITER);
 	opening->request.has_node = opening->has_pages = false; /* the handle has them now */

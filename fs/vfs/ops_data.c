@@ -121,7 +121,8 @@ static void read_found(struct request *request)
  *   fallocate_measured  refuses if that is still too little
  *   fallocate_now       proposes the operation
  *   fallocate_called    may strip sgid
- *   fallocate_stripped  replies
+ *   fallocate_stripped  through an O_SYNC descriptor: waits until it is durable
+ *   fallocate_synced    replies
  */
 struct fallocate {
 	struct request request;
@@ -130,6 +131,7 @@ struct fallocate {
 	uint64_t free_size; /* free bytes of the filesystem */
 	uint64_t ino;
 	bool is_kill; /* strips suid and sgid */
+	bool is_synced; /* handle.h */
 };
 
 static void fallocate_flushed(struct request *request);
@@ -138,6 +140,7 @@ static void fallocate_measured(struct request *request);
 static void fallocate_now(struct fallocate *fallocate);
 static void fallocate_called(struct request *request, int error, const struct op_reply *reply);
 static void fallocate_stripped(struct request *request, int error, const struct op_reply *reply);
+static void fallocate_synced(struct request *request);
 
 static struct fallocate *fallocate_of(struct request *request)
 {
@@ -155,10 +158,10 @@ static void op_fallocate(
 {
 	struct fallocate *fallocate = request_new(fuse, sizeof *fallocate);
 
-	(void)info;
 	if (!fallocate)
 		return;
 	fallocate->ino = ino;
+	fallocate->is_synced = handle_of(info)->is_synced;
 	fallocate->is_kill = !is_privileged(fuse);
 	fallocate->op = (struct op){
 		.kind = OP_FALLOCATE,
@@ -229,7 +232,15 @@ static void fallocate_stripped(struct request *request, int error, const struct 
 	(void)reply;
 	if (fallocate->is_kill)
 		front_strip(request->front, fallocate->ino);
-	request_reply_error(request, error);
+	if (error || !fallocate->is_synced)
+		request_reply_error(request, error);
+	else
+		request_sync(request, fallocate_synced);
+}
+
+static void fallocate_synced(struct request *request)
+{
+	request_reply_error(request, 0);
 }
 
 /*
@@ -239,7 +250,8 @@ static void fallocate_stripped(struct request *request, int error, const struct 
  *   copy_source_flushed   writes out buffered data of the destination
  *   copy_flushed          proposes the copy
  *   copy_called           may strip sgid
- *   copy_stripped         replies
+ *   copy_stripped         through an O_SYNC descriptor: waits until it is durable
+ *   copy_synced           replies
  */
 struct copy {
 	struct request request;
@@ -247,12 +259,14 @@ struct copy {
 	uint64_t ino;
 	size_t count; /* bytes copied */
 	bool is_kill; /* strips suid and sgid */
+	bool is_synced; /* of the destination (handle.h) */
 };
 
 static void copy_source_flushed(struct request *request);
 static void copy_flushed(struct request *request);
 static void copy_called(struct request *request, int error, const struct op_reply *reply);
 static void copy_stripped(struct request *request, int error, const struct op_reply *reply);
+static void copy_synced(struct request *request);
 
 static struct copy *copy_of(struct request *request)
 {
@@ -265,10 +279,11 @@ static void op_copy(fuse_req_t fuse, fuse_ino_t source, off_t source_offset,
 {
 	struct copy *copy = request_new(fuse, sizeof *copy);
 
-	(void)source_info, (void)info, (void)flags;
+	(void)source_info, (void)flags;
 	if (!copy)
 		return;
 	copy->ino = ino;
+	copy->is_synced = handle_of(info)->is_synced;
 	copy->is_kill = !is_privileged(fuse);
 	copy->op = (struct op){
 		.kind = OP_COPY,
@@ -312,8 +327,15 @@ static void copy_stripped(struct request *request, int error, const struct op_re
 		front_strip(request->front, copy->ino);
 	if (error)
 		request_reply_error(request, error);
+	else if (copy->is_synced)
+		request_sync(request, copy_synced);
 	else
-		request_reply_written(request, copy->count);
+		copy_synced(request);
+}
+
+static void copy_synced(struct request *request)
+{
+	request_reply_written(request, copy_of(request)->count);
 }
 
 /*

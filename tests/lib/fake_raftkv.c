@@ -502,7 +502,8 @@ int raftkv_transfer_leader(struct raftkv *raftkv, uint64_t region, uint64_t stor
 
 bool raftkv_sync(struct raftkv *raftkv, struct raftkv_sync *sync)
 {
-	(void)raftkv, (void)sync;
+	(void)sync;
+	raftkv->counts.syncs++;
 	return false;
 }
 

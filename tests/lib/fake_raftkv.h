@@ -31,6 +31,7 @@ struct fake_raftkv_counts {
 	uint64_t data_in_flight_most;
 	uint64_t overlaps; /* an OP_WRITE came while another one of the same bytes was on its way */
 	uint64_t rounds; /* reads by raftkv_async_snapshot */
+	uint64_t syncs; /* raftkv_sync; all is durable */
 };
 
 struct raftkv *fake_raftkv_new(const struct fake_raftkv_options *options);

@@ -91,14 +91,19 @@ static struct open_file create(const char *name)
 	return (struct open_file){created.entry.nodeid, created.open.fh};
 }
 
-static struct open_file reopen(struct open_file file)
+static struct open_file open_with(struct open_file file, uint32_t flags)
 {
-	struct fuse_open_in in = {.flags = O_RDWR};
+	struct fuse_open_in in = {.flags = flags};
 	struct fuse_open_out out;
 
 	assert_int_equal(ask(FUSE_OPEN, file.node, &in, sizeof in), 0);
 	memcpy(&out, answer.body, sizeof out);
 	return (struct open_file){file.node, out.fh};
+}
+
+static struct open_file reopen(struct open_file file)
+{
+	return open_with(file, O_RDWR);
 }
 
 static void release(struct open_file file)
@@ -175,11 +180,12 @@ static void test_an_unknown_opcode_is_enosys(void **state)
 	assert_silent(0);
 }
 
-/* Zeroes after the header, but for the handle, which every such request has first. */
+/* Zeroes after the header, but for the handle, which every such request has first, and a copy's second one. */
 static void test_every_opcode_is_answered_once(void **state)
 {
 	struct open_file file = create("file");
 	uint8_t argument[SIZE_MOST] = {0};
+	const size_t second = offsetof(struct fuse_copy_file_range_in, fh_out);
 
 	(void)state;
 	for (uint32_t opcode = 1; opcode < OPCODE_END; opcode++) {
@@ -189,6 +195,8 @@ static void test_every_opcode_is_answered_once(void **state)
 		memcpy(argument, opcode == FUSE_INIT ? &(uint64_t){0} : &file.fh, sizeof file.fh);
 		if (opcode == FUSE_LOOKUP || opcode == FUSE_SYMLINK)
 			memset(argument, 0, sizeof argument);
+		if (opcode == FUSE_COPY_FILE_RANGE)
+			memcpy(argument + second, &file.fh, sizeof file.fh);
 		ask(opcode, opcode == FUSE_READDIR || opcode == FUSE_READDIRPLUS ? ROOT : file.node, argument,
 			sizeof argument);
 		assert_true(answer.header.error <= 0 && answer.header.error > -600);
@@ -713,6 +721,38 @@ static int copy(struct open_file from, struct open_file to)
 	return ask(FUSE_COPY_FILE_RANGE, from.node, &in, sizeof in);
 }
 
+static int allocate(struct open_file file)
+{
+	struct fuse_fallocate_in in = {.fh = file.fh, .length = 4096};
+
+	return ask(FUSE_FALLOCATE, file.node, &in, sizeof in);
+}
+
+/* How often the log is waited for by a write, an allocation and a copy. */
+static uint64_t syncs_through(struct open_file file, struct open_file source, uint32_t flags)
+{
+	uint64_t before = fake_raftkv_counts(kernel.raftkv)->syncs;
+
+	assert_int_equal(write_byte(file, flags), 0);
+	assert_int_equal(allocate(file), 0);
+	assert_int_equal(copy(source, file), 0);
+	return fake_raftkv_counts(kernel.raftkv)->syncs - before;
+}
+
+static void test_what_is_done_through_a_synchronous_file_is_durable(void **state)
+{
+	struct open_file source = create("source"), file = create("file"), synced;
+
+	(void)state;
+	assert_int_equal(write_byte(source, O_RDWR), 0);
+	assert_int_equal(syncs_through(file, source, O_RDWR), 0);
+	synced = open_with(file, O_RDWR | O_DSYNC);
+	assert_int_equal(syncs_through(synced, source, O_RDWR | O_DSYNC), 3);
+	release(synced);
+	release(file);
+	release(source);
+}
+
 /* They would show or use what was there before. */
 static void test_who_needs_lost_data_fails(void **state)
 {
@@ -957,6 +997,7 @@ int main(void)
 		TEST(every_handle_is_told_a_lost_write_once),
 		TEST(a_write_that_says_so_leaves_the_error_to_fsync),
 		TEST(a_lost_write_outlives_the_last_close),
+		TEST(what_is_done_through_a_synchronous_file_is_durable),
 		TEST(who_needs_lost_data_fails),
 		TEST(an_entry_may_lack_attributes),
 		TEST(a_look_at_written_data_writes_nothing_out),
