@@ -2,7 +2,7 @@
  * transactions_internal.h: the structs and the functions that the files of the transactions share (transactions.h).
  *
  *   transactions.c   changes: to the store, into a wait, into an attempt, and to their end
- *   attempts.c       one change's attempts, one after another, up to the commit
+ *   attempts.c       one change's attempts, one after another, up to the commit; attempt_peers.c asks other regions
  *   resolutions.c    what follows: each intent of an attempt is resolved
  *   sweeper.c        intents and committed records that have been left; strays.c asks about the intents
  */
