@@ -10,8 +10,7 @@
 #ifndef RAFTKV_PROTO_RPC_H
 #define RAFTKV_PROTO_RPC_H
 
-#include <uthash.h>
-
+#include "proto/hash.h"
 #include "proto/link.h"
 
 #define RPC_CALLS_MAX 1024u /* calls without an answer; then rpc_call returns STATUS_LIMIT */

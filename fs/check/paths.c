@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "fs/check/check.h"
+#include "proto/hash.h"
 
 #define PATH_SIZE_MAX 4096u /* bytes; longer ones lose their beginning */
 

@@ -1,9 +1,9 @@
 #include "fs/client/answers.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
+#include "proto/hash.h"
 #include "proto/plant.h"
 
 /* The newest answer of one file. */

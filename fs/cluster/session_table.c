@@ -3,8 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <uthash.h>
-
+#include "proto/hash.h"
 #include "proto/status.h"
 
 struct session_entry {

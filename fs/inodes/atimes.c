@@ -1,12 +1,12 @@
 #include "fs/inodes/atimes.h"
 #include "proto/container.h"
+#include "proto/hash.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #define PERIOD_NS     UINT64_C(30000000000)
 #define DAY_S	      86400

@@ -8,9 +8,8 @@
 #ifndef RAFTKV_FS_INODES_DIRTY_FILE_H
 #define RAFTKV_FS_INODES_DIRTY_FILE_H
 
-#include <uthash.h>
-
 #include "fs/inodes/write_back.h"
+#include "proto/hash.h"
 
 struct dirty_chunk {
 	struct client_call call; /* the write-back's, while the chunk is in flight */

@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
+
+#include "proto/hash.h"
 
 struct drops_item {
 	uint64_t ino;

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
+
+#include "proto/hash.h"
 
 /* The first member of an entry's struct. Zeroes at first. */
 struct ino_entry {

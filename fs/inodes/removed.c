@@ -4,10 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "proto/container.h"
+#include "proto/hash.h"
 #include "proto/plant.h"
 
 #define RELEASE_DELAY_NS UINT64_C(20000000)

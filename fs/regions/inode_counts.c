@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+
+#include "proto/hash.h"
 
 struct inode_counts_item {
 	uint64_t region;

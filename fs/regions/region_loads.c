@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #define HASH_NONFATAL_OOM 1 /* a region is not measured for want of memory */
-#include <uthash.h>
 
 #include "fs/regions/load_split.h"
 #include "fs/regions/split_wish.h"
 #include "proto/container.h"
+#include "proto/hash.h"
 #include "proto/plant.h"
 #include "proto/units.h"
 

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "proto/hash.h"
 
 struct attempt_entry {
 	struct attempt attempt; /* its key: without padding */

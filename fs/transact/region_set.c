@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "proto/hash.h"
 
 struct region_set_item {
 	uint64_t region;

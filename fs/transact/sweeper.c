@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "fs/transact/region_set.h"
 #include "fs/transact/strays.h"
 #include "fs/transact/transactions_internal.h"
 #include "proto/container.h"
+#include "proto/hash.h"
 #include "proto/plant.h"
 
 #define HURRY_NS	(20 * NS_PER_MS) /* intents that end by themselves have ended then, mostly */

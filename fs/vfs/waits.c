@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "proto/hash.h"
 
 #define EARLY_COUNT 64u
 

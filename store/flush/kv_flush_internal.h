@@ -5,8 +5,7 @@
 #ifndef RAFTKV_STORE_FLUSH_KV_FLUSH_INTERNAL_H
 #define RAFTKV_STORE_FLUSH_KV_FLUSH_INTERNAL_H
 
-#include <uthash.h>
-
+#include "proto/hash.h"
 #include "store/flush/kv_flush.h"
 
 /* A round's part for one region. */

@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
+#include "proto/hash.h"
 #include "raft/raft.h"
 #include "store/log/log_cache.h"
 #include "store/log/log_record.h"

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "proto/check.h"
 #include "proto/codec.h"
+#include "proto/hash.h"
 
 #define UNIT_END (UINT64_MAX - EXTENT_ROW_UNITS) /* no row starts beyond it */
 

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
+#include "proto/hash.h"
 #include "store/blocks/blocks.h"
 
 struct unit_cache_entry {

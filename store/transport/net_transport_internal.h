@@ -5,8 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <uthash.h>
-
+#include "proto/hash.h"
 #include "proto/tally.h"
 #include "store/transport/lives.h"
 #include "store/transport/net_snapshots.h"

@@ -3,10 +3,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "fs/schema/records.h"
 #include "proto/check.h"
+#include "proto/hash.h"
 #include "tests/lib/fs_harness.h"
 
 /* What the rows say of one inode, and what was found of it. */

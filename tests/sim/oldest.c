@@ -3,11 +3,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "fs/schema/keys.h"
 #include "fs/transact/transactions.h"
 #include "proto/check.h"
+#include "proto/hash.h"
 #include "store/rows/keys.h"
 #include "tests/lib/kv_rows.h"
 #include "tests/sim/violation.h"

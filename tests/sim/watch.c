@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "proto/check.h"
+#include "proto/hash.h"
 #include "store/rows/extents.h"
 #include "store/rows/keys.h"
 #include "store/raftkv.h"
