@@ -62,15 +62,16 @@ static void count_subdirectory(
 	directory->named_in = names->ino;
 }
 
-/* The inode may be on other stores, or an operation across regions may be about to make it: the entry comes first. */
+/* The inode may be on other stores, or an operation across regions may be about to make it: the entry comes first. Most of
+ * them are elsewhere, which costs no search. */
 static int check_dangling(
 	struct check *check, const struct names *names, const struct entry *entry, const char *quoted)
 {
 	struct inodes_directory *parent = inodes_find_directory(&check->inodes, names->ino);
-	bool is_coming;
-	int status = check_has_intents(check, entry->ino, &is_coming);
+	bool is_accounted_for = check_is_elsewhere(check, entry->ino);
+	int status = is_accounted_for ? 0 : check_has_intents(check, entry->ino, &is_accounted_for);
 
-	if (status == 0 && !is_coming && !check_is_elsewhere(check, entry->ino))
+	if (status == 0 && !is_accounted_for)
 		report_add(&check->report, "entry-dangling", names->ino,
 			"entry '%s' means inode %" PRIu64 ", which does not exist", quoted, entry->ino);
 	else if (status == 0 && parent && S_ISDIR(entry->type))

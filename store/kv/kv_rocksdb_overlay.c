@@ -9,8 +9,6 @@
 #include "proto/check.h"
 #include "store/kv/rocksdb_error.h"
 
-#define READ_AHEAD_SIZE (2u << 20) /* bytes: inspection reads all rows in order */
-
 struct kv_overlay {
 	struct kv_engine engine;
 	rocksdb_t *db;
@@ -20,7 +18,8 @@ struct kv_overlay {
 	rocksdb_readoptions_t *newest;
 };
 
-/* RocksDB does not apply the bounds to the changes, so `high` is compared here. A change moves the memory of the changes
+/* RocksDB reads ahead once an iterator has gone on: many look at few rows. It does not apply the bounds to the changes, so
+ * `high` is compared here, too. A change moves the memory of the changes
  * and with it what RocksDB's iterator shows, so the iterator has a copy of its row. */
 struct kv_iterator {
 	const struct kv_overlay *overlay;
@@ -96,11 +95,12 @@ static int iterator_new(struct kv_engine *engine, const struct kv_snapshot *snap
 		return -ENOMEM;
 	*iterator = (struct kv_iterator){.overlay = self};
 	iterator->options = rocksdb_readoptions_create();
-	rocksdb_readoptions_set_readahead_size(iterator->options, READ_AHEAD_SIZE);
 	rocksdb_readoptions_set_fill_cache(iterator->options, 0);
 	iterator->high_size = high.size;
-	if (high.size > 0)
+	if (high.size > 0) {
 		memcpy(iterator->high, high.data, high.size);
+		rocksdb_readoptions_set_iterate_upper_bound(iterator->options, iterator->high, high.size);
+	}
 	iterator->iterator = rocksdb_writebatch_wi_create_iterator_with_base(
 		self->changes, rocksdb_create_iterator(self->db, iterator->options));
 	*result = iterator;

@@ -47,6 +47,18 @@ static void put_inode(struct bench *bench, const struct inode *inode)
 	put(bench, &key, writer_written(&writer));
 }
 
+static void put_count(struct bench *bench, uint64_t inodes)
+{
+	struct fs_key inner = fs_key_counter(COUNTER_INODES);
+	uint8_t bytes[16];
+	struct writer writer = writer_fixed(bytes, sizeof bytes);
+	struct key key;
+
+	counter_encode(inodes, &writer);
+	key_row(&key, CLUSTER_REGION, KEY_LOCAL, fs_key_slice(&inner));
+	bench->kv->ops->batch_put(bench->batch, key_slice(&key), writer_written(&writer));
+}
+
 static void put_entry(
 	struct bench *bench, const struct inode *parent, uint64_t number, const struct inode *child)
 {
@@ -127,6 +139,7 @@ static void fill(struct bench *bench, uint64_t directories)
 	check(kv_rocksdb_open(&options, &bench->kv, NULL) == 0);
 	bench->batch = bench->kv->ops->batch_new(bench->kv);
 	put_inode(bench, &root);
+	put_count(bench, 1 + directories * (1 + FILES_PER_DIRECTORY));
 	for (uint64_t i = 0; i < directories; i++) {
 		put_directory(bench, &root, i);
 		if (i % BATCH_DIRECTORIES == 0)
@@ -159,6 +172,9 @@ static void look(struct bench *bench, struct env *env)
 
 	check(inspect_open(&options, &inspect, NULL) == 0);
 	check(check_run(&result, inspect, &how) == 0);
+	if (result.report.count > 0)
+		fprintf(stderr, "inode %llu: %s\n", (unsigned long long)result.report.problems[0].ino,
+			result.report.problems[0].text);
 	check(result.report.total == 0);
 	printf("check_inodes\t%zu\tinodes\n", result.inodes.count);
 	printf("check_time\t%.2f\ts\n", (double)(env_now(env) - begin) / 1e9);
