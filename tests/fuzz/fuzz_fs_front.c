@@ -1,6 +1,7 @@
 /*
  * FUSE requests as no kernel makes them, through a whole front: each is answered once at most, the session ends, and
- * the rows that are left agree with each other. File handles are pointers of ours, so those are real ones.
+ * the rows that are left agree with each other. File handles are pointers of ours, so those are real ones; a copy has
+ * two.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ static void send_one(struct fake_kernel *kernel, struct input *input, const stru
 	uint32_t opcode = take_byte(input) % 64;
 	uint64_t node = take_byte(input) % 2 ? file->entry.nodeid : FUSE_ROOT_ID;
 	size_t size = take_byte(input);
+	const size_t second = offsetof(struct fuse_copy_file_range_in, fh_out);
 
 	if (size > input->size)
 		size = input->size;
@@ -65,6 +67,8 @@ static void send_one(struct fake_kernel *kernel, struct input *input, const stru
 		return;
 	if (size >= sizeof file->open.fh && opcode != FUSE_INTERRUPT)
 		memcpy(argument, &file->open.fh, sizeof file->open.fh);
+	if (size >= second + sizeof file->open.fh && opcode == FUSE_COPY_FILE_RANGE)
+		memcpy(argument + second, &file->open.fh, sizeof file->open.fh);
 	fake_kernel_send(kernel, 0, opcode, node, argument, size);
 }
 
