@@ -417,47 +417,47 @@ void remote_read_stats(struct remote *remote, struct remote_stats *stats)
 	}
 }
 
-/* A list that is being written. */
-struct listing_stores {
+/* A list of addresses that is being written. */
+struct address_list {
 	char *text;
 	size_t room; /* bytes */
 	uint32_t count;
 };
 
-/* Left out where there is no room. */
-static void list_add(struct listing_stores *list, const char *address)
+static bool address_list_has(const struct address_list *list, const char *address)
+{
+	size_t length = strlen(address);
+
+	for (const char *at = list->text; (at = strstr(at, address)); at += length)
+		if ((at == list->text || at[-1] == ',') && (at[length] == ',' || at[length] == '\0'))
+			return true;
+	return false;
+}
+
+/* Once each; left out where there is no room. */
+static void address_list_add(struct address_list *list, const char *address)
 {
 	size_t used = strlen(list->text);
 	const char *comma = list->count > 0 ? "," : "";
 
-	if (list->count == STORE_LIST_COUNT_MAX || used + strlen(comma) + strlen(address) >= list->room)
+	if (list->count == STORE_LIST_COUNT_MAX || used + strlen(comma) + strlen(address) >= list->room ||
+		address_list_has(list, address))
 		return;
 	snprintf(list->text + used, list->room - used, "%s%s", comma, address);
 	list->count++;
 }
 
-static bool has_learnt(const struct remote *remote, const char *wanted)
-{
-	char address[RECORD_ADDRESS_SIZE_MAX + 1];
-
-	for (uint32_t i = 0; store_book_find(remote->book, i, address) > 0; i++)
-		if (strcmp(address, wanted) == 0)
-			return true;
-	return false;
-}
-
 void remote_read_stores(struct remote *remote, char *text, size_t size)
 {
 	const struct store_list *seeds = remote->options.seeds;
-	struct listing_stores list = {.text = text, .room = size};
+	struct address_list list = {.text = text, .room = size};
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 
 	*text = '\0';
 	for (uint32_t i = 0; store_book_find(remote->book, i, address) > 0; i++)
-		list_add(&list, address);
+		address_list_add(&list, address);
 	for (uint32_t i = 0; i < seeds->count; i++)
-		if (!has_learnt(remote, seeds->addresses[i]))
-			list_add(&list, seeds->addresses[i]);
+		address_list_add(&list, seeds->addresses[i]);
 }
 
 void remote_read_trouble(struct remote *remote, struct status *trouble)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct page {
+struct book_entry {
 	uint64_t store;
 	char address[RECORD_ADDRESS_SIZE_MAX + 1];
 };
@@ -12,7 +12,7 @@ struct page {
 struct store_book {
 	pthread_mutex_t lock; /* of all below */
 	uint32_t count;
-	struct page *pages;
+	struct book_entry *entries;
 };
 
 struct store_book *store_book_new(void)
@@ -31,24 +31,24 @@ void store_book_free(struct store_book *book)
 	if (!book)
 		return;
 	pthread_mutex_destroy(&book->lock);
-	free(book->pages);
+	free(book->entries);
 	free(book);
 }
 
 void store_book_learn(struct store_book *book, const struct routes *routes)
 {
 	uint32_t count = routes_store_count(routes);
-	struct page *pages = calloc(count, sizeof *pages), *before;
+	struct book_entry *entries = calloc(count, sizeof *entries), *before;
 
-	if (!pages)
+	if (!entries)
 		return;
 	for (uint32_t i = 0; i < count; i++) {
-		pages[i].store = routes_store(routes, i);
-		strcpy(pages[i].address, routes_address(routes, pages[i].store));
+		entries[i].store = routes_store(routes, i);
+		strcpy(entries[i].address, routes_address(routes, entries[i].store));
 	}
 	pthread_mutex_lock(&book->lock);
-	before = book->pages;
-	book->pages = pages;
+	before = book->entries;
+	book->entries = entries;
 	book->count = count;
 	pthread_mutex_unlock(&book->lock);
 	free(before);
@@ -70,8 +70,8 @@ uint64_t store_book_find(struct store_book *book, uint32_t number, char address[
 
 	pthread_mutex_lock(&book->lock);
 	if (number < book->count) {
-		store = book->pages[number].store;
-		strcpy(address, book->pages[number].address);
+		store = book->entries[number].store;
+		strcpy(address, book->entries[number].address);
 	}
 	pthread_mutex_unlock(&book->lock);
 	return store;

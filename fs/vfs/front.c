@@ -28,7 +28,8 @@ static void on_init(void *userdata, struct fuse_conn_info *connection)
 	static const unsigned shared = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
 	struct front *front = lane_userdata(userdata);
 
-	front->needs_no_opendir = connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
+	front->needs_no_opendir =
+		front->options.sole_client && connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	/* For a sole client the kernel manages the locks itself. */
 	connection->want = (front->options.sole_client ? wanted : wanted | shared) & connection->capable;
 	connection->max_write = LANE_WRITE_MAX;

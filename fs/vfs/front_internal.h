@@ -49,7 +49,7 @@ struct front {
 	struct write_back_waiter last; /* for write_back_stop */
 	struct env_mail end; /* posted when in_flight reaches 0 */
 	atomic_uint in_flight; /* requests, background proposals, and lanes that have not stopped */
-	bool needs_no_opendir; /* the kernel lists directories without OPENDIR, once told ENOSYS */
+	bool needs_no_opendir; /* for a sole client the kernel lists without OPENDIR, once told ENOSYS */
 	double timeout; /* seconds for which the kernel caches names and attributes */
 	struct latencies latencies;
 };

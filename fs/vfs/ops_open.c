@@ -161,7 +161,7 @@ static void op_opendir(fuse_req_t fuse, fuse_ino_t ino, struct fuse_file_info *i
 
 	if (!opening)
 		return;
-	if (opening->request.front->options.sole_client && opening->request.front->needs_no_opendir) {
+	if (opening->request.front->needs_no_opendir) {
 		request_reply_error(&opening->request, -ENOSYS);
 		return;
 	}

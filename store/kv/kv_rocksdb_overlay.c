@@ -19,8 +19,8 @@ struct kv_overlay {
 };
 
 /* RocksDB reads ahead once an iterator has gone on: many look at few rows. It does not apply the bounds to the changes, so
- * `high` is compared here, too. A change moves the memory of the changes
- * and with it what RocksDB's iterator shows, so the iterator has a copy of its row. */
+ * `high` is compared here, too. A change moves the memory of the changes and with it what RocksDB's iterator shows, so the
+ * iterator has a copy of its row. */
 struct kv_iterator {
 	const struct kv_overlay *overlay;
 	rocksdb_iterator_t *iterator;
