@@ -12,7 +12,7 @@
 #include "fs/eval/families.h"
 #include "fs/schema/file_data.h"
 
-int eval_writable_file(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
+static int regular_file(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
 {
 	int status = evaluation_inode(evaluation, ino, file);
 
@@ -20,8 +20,15 @@ int eval_writable_file(struct evaluation *evaluation, uint64_t ino, struct evalu
 		return status;
 	if (inode_is_directory(&(*file)->inode))
 		return -EISDIR;
-	if (!S_ISREG((*file)->inode.attributes.mode))
-		return -EINVAL;
+	return S_ISREG((*file)->inode.attributes.mode) ? 0 : -EINVAL;
+}
+
+int eval_writable_file(struct evaluation *evaluation, uint64_t ino, struct evaluation_inode **file)
+{
+	int status = regular_file(evaluation, ino, file);
+
+	if (status != 0)
+		return status;
 	return ((*file)->inode.attributes.flags & FS_FLAG_IMMUTABLE) != 0 ? -EPERM : 0;
 }
 
@@ -221,6 +228,10 @@ static void set_write_time(
 	attributes_set_written(attributes, time);
 }
 
+/*
+ * An immutable file is not refused: the mount refuses to open it for writing. What comes here was opened before, and may
+ * have been acknowledged before; write(2) through such a descriptor succeeds, as on XFS.
+ */
 int eval_write(struct evaluation *evaluation, const struct op_write *op)
 {
 	struct buf *payload = evaluation->input->payload;
@@ -233,7 +244,7 @@ int eval_write(struct evaluation *evaluation, const struct op_write *op)
 	if (!payload || payload->size == 0 || payload->size > OP_WRITE_SIZE_MAX)
 		return STATUS_MALFORMED;
 	size = payload->size;
-	status = eval_writable_file(evaluation, op->ino, &file);
+	status = regular_file(evaluation, op->ino, &file);
 	if (status == 0)
 		status = find_write_range(&file->inode, op, &offset, &size);
 	if (status != 0)

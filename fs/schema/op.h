@@ -160,7 +160,7 @@ struct op_setattr {
 #define OP_WRITE_ALL	UINT32_C(0xf)
 
 /* The data is the whole payload of the request, 1 to OP_WRITE_SIZE_MAX bytes. Reply: attributes, `offset`, `count`
- * (less than the payload only with OP_WRITE_CLIP). EFBIG, EPERM (immutable), EISDIR, EINVAL (not a regular file). */
+ * (less than the payload only with OP_WRITE_CLIP). EFBIG, EISDIR, EINVAL (not a regular file). */
 struct op_write {
 	uint64_t ino;
 	uint64_t offset;

@@ -63,7 +63,8 @@ static int ioctl_wanted_flags(unsigned command, const void *in, size_t in_size, 
  *
  *   op_ioctl
  *   ioctl_found or ioctl_found_x   replies to a question for the flags
- *   ioctl_set_called               replies to a change of the flags
+ *   ioctl_flushed                  proposes a change of the flags, after the buffered data
+ *   ioctl_set_called               replies to it
  */
 struct ioctl {
 	struct request request;
@@ -74,6 +75,7 @@ struct ioctl {
 
 static void ioctl_found(struct request *request);
 static void ioctl_found_x(struct request *request);
+static void ioctl_flushed(struct request *request);
 static void ioctl_set_called(struct request *request, int error, const struct op_reply *reply);
 
 static struct ioctl *ioctl_of(struct request *request)
@@ -87,7 +89,12 @@ static void ioctl_set(struct ioctl *ioctl, uint32_t flags)
 		.kind = OP_SETATTR,
 		.setattr = {.ino = ioctl->ino, .valid = OP_SET_FLAGS, .flags = flags},
 	};
-	request_call(&ioctl->request, &ioctl->op, NULL, ioctl_set_called);
+	request_write_back(&ioctl->request, ioctl->ino, ioctl_flushed);
+}
+
+static void ioctl_flushed(struct request *request)
+{
+	request_call(request, &ioctl_of(request)->op, NULL, ioctl_set_called);
 }
 
 static void op_ioctl(fuse_req_t fuse, fuse_ino_t ino, unsigned command, void *argument,
