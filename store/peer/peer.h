@@ -126,6 +126,9 @@ struct peer {
 	struct campaign campaign;
 	uint64_t leader_heard; /* env_now: when a leader was last heard of */
 	uint64_t asked; /* env_now: when it last asked whether it is still a member */
+	/* Of a replica that a message made, and that knows no membership: the newest conf_version in which a leader has
+	 * sent it something. 0: none has. */
+	uint64_t member_version;
 
 	struct heap_node deadline; /* the shard's */
 	struct peer *next_dirty; /* the shard's */

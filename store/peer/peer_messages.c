@@ -78,19 +78,20 @@ void peer_send(struct peer *peer, const struct raft_message *message)
 
 /* ---- Members and others ----------------------------------------------------------------------------------------- */
 
-static void send_empty(struct peer *peer, const struct region_peer *to, bool is_tombstone)
+static void send_empty(struct peer *peer, const struct peer_envelope *envelope)
 {
 	struct transport *transport = peer_store(peer)->options.transport;
-	struct peer_envelope envelope = envelope_to(peer, to);
 
-	envelope.is_tombstone = is_tombstone;
 	if (transport)
-		transport->ops->send(transport, &envelope, &(struct raft_message){0});
+		transport->ops->send(transport, envelope, &(struct raft_message){0});
 }
 
 void peer_send_tombstone(struct peer *peer, const struct region_peer *to)
 {
-	send_empty(peer, to, true);
+	struct peer_envelope envelope = envelope_to(peer, to);
+
+	envelope.is_tombstone = true;
+	send_empty(peer, &envelope);
 }
 
 void peer_send_word(struct peer *peer, const struct region_peer *to, enum peer_word word, uint64_t round,
@@ -112,15 +113,28 @@ uint64_t peer_ask_time(const struct peer *peer)
 	uint64_t patience = (is_member ? ASK_ELECTIONS : 1) * peer_election_ns(peer);
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
-	if (peer->role == RAFT_LEADER || peer->region.peer_count == 0 || peer_is_alone(peer) ||
+	if (peer->region.peer_count == 0)
+		return peer->member_version > 0 ? since + ASK_ELECTIONS * peer_election_ns(peer) : UINT64_MAX;
+	if (peer->role == RAFT_LEADER || peer_is_alone(peer) ||
 		(hibernation_is_on(peer) && !campaign_is_awaited(peer)))
 		return UINT64_MAX;
 	return since + patience;
 }
 
-/* Sends an empty message: a member that knows of this replica's removal answers with its tombstone. */
+static void ask_one(struct peer *peer, const struct region_peer *to)
+{
+	struct peer_envelope envelope = envelope_to(peer, to);
+
+	if (peer->region.peer_count == 0)
+		envelope.epoch.conf_version = peer->member_version;
+	send_empty(peer, &envelope);
+}
+
+/* Sends an empty message: a member that knows of this replica's removal answers with its tombstone. Who knows no
+ * membership asks those that it has heard of. */
 void peer_ask(struct peer *peer)
 {
+	uint32_t heard = peer->unknown_count < PEER_UNKNOWN_MAX ? peer->unknown_count : PEER_UNKNOWN_MAX;
 	uint64_t now = env_now(peer_engines(peer)->env);
 
 	if (now < peer_ask_time(peer))
@@ -128,11 +142,13 @@ void peer_ask(struct peer *peer)
 	peer->asked = now;
 	for (uint32_t i = 0; i < peer->region.peer_count; i++)
 		if (peer->region.peers[i].id != peer->id)
-			send_empty(peer, &peer->region.peers[i], false);
+			ask_one(peer, &peer->region.peers[i]);
+	for (uint32_t i = 0; i < heard && peer->region.peer_count == 0; i++)
+		ask_one(peer, &peer->unknown[i]);
 }
 
-/* Whether the sender was removed from the region as this replica knows it. Ids are never reused, so it stays removed. A
- * sender that knows no membership yet may be newer than this replica's region. */
+/* Whether the sender, which was a member once, was removed from the region as this replica knows it. Ids are never reused,
+ * so it stays removed. A sender without any conf_version may be newer than this replica's region. */
 static bool was_removed(const struct peer *peer, const struct peer_envelope *envelope)
 {
 	return envelope->epoch.conf_version > 0 &&
@@ -295,6 +311,14 @@ static bool take_tombstone(struct peer *peer, const struct peer_envelope *envelo
 	return is_meant;
 }
 
+static void hear_leader(struct peer *peer, const struct peer_envelope *envelope)
+{
+	peer->leader_heard = env_now(peer_engines(peer)->env);
+	PLANT("split:early_unasked", return );
+	if (envelope->epoch.conf_version > peer->member_version)
+		peer->member_version = envelope->epoch.conf_version;
+}
+
 /* Whether to step the message. False: it is refused, or was for the peer itself. */
 static bool peer_admit(
 	struct peer *peer, const struct peer_envelope *envelope, const struct raft_message *message)
@@ -309,7 +333,7 @@ static bool peer_admit(
 		return false;
 	note_sender(peer, &envelope->from);
 	if (is_of_leader(message->type) && message->term >= peer->term)
-		peer->leader_heard = env_now(peer_engines(peer)->env);
+		hear_leader(peer, envelope);
 	if (envelope->settled_version > peer->removals.settled_version)
 		peer->removals.settled_version = envelope->settled_version;
 	if (envelope->shared_index > 0 && message->term >= peer->term)

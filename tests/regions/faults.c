@@ -263,10 +263,21 @@ void faults_start_store(struct storm *storm, uint32_t number)
 	storm_note(storm, "store %u is back", number);
 }
 
+static void count_snapshots(struct storm *storm, const struct sim_store *store)
+{
+	struct raftkv_stats stats;
+
+	if (!store->raftkv)
+		return;
+	raftkv_stats(store->raftkv, &stats);
+	storm->totals->snapshots += stats.snapshots_received;
+}
+
 static void end_store(struct storm *storm, uint32_t number, bool is_power)
 {
 	struct sim_store *store = sim_cluster_store(&storm->cluster, number);
 
+	count_snapshots(storm, store);
 	storm_note(storm, "store %u %s", number, is_power ? "loses power" : "is killed");
 	if (is_power)
 		sim_store_crash(store);
@@ -299,12 +310,29 @@ static void end_soon(struct storm *storm)
 		store->kv_crash_at = store->kv_changes + 1 + storm_draw(storm, 6);
 }
 
+/* What is on its disk's way takes as long as other stores need for several rounds. */
+static void slow_down(struct storm *storm, uint32_t number, uint64_t duration)
+{
+	struct sim_store *store = sim_cluster_store(&storm->cluster, number);
+
+	storm->totals->slow_disks++;
+	storm_note(storm, "store %u has a slow disk", number);
+	sim_node_faults(store->node)->latency = (1 + storm_draw(storm, 100)) * SIM_MS;
+	storm->stores[number - 1].mended_at = 1 + sim_time(storm->cluster.world) + duration;
+}
+
+static void mend(struct storm *storm, uint32_t number)
+{
+	sim_cluster_cut(&storm->cluster, number, false);
+	sim_node_faults(sim_cluster_store(&storm->cluster, number)->node)->latency = 0;
+}
+
 static void disturb(struct storm *storm)
 {
 	uint32_t number = 1 + (uint32_t)storm_draw(storm, STORM_STORES);
 	uint64_t duration = storm_draw(storm, 6 * (uint64_t)SIM_S);
 
-	switch (storm_draw(storm, 5)) {
+	switch (storm_draw(storm, 6)) {
 	case 0:
 		storm->totals->pauses++;
 		storm_note(storm, "store %u is paused", number);
@@ -322,6 +350,9 @@ static void disturb(struct storm *storm)
 		return;
 	case 3:
 		end_some_store(storm, false);
+		return;
+	case 4:
+		slow_down(storm, number, duration);
 		return;
 	default:
 		end_soon(storm);
@@ -344,7 +375,7 @@ static void look_at_stores(struct storm *storm)
 			end_store(storm, number, true);
 		}
 		if (state->mended_at > 0 && now >= state->mended_at) {
-			sim_cluster_cut(&storm->cluster, number, false);
+			mend(storm, number);
 			state->mended_at = 0;
 		}
 		if (state->back_at > 0 && now >= state->back_at)
@@ -399,6 +430,6 @@ void faults_heal(struct storm *storm)
 		if (is_well(storm, i + 1))
 			sim_node_crash_after(sim_cluster_store(&storm->cluster, i + 1)->node, UINT64_MAX / 2);
 		state->back_at = state->back_at > 0 ? now : 0;
-		sim_cluster_cut(&storm->cluster, i + 1, false);
+		mend(storm, i + 1);
 	}
 }

@@ -37,9 +37,10 @@ static void print_totals(const struct storm_totals *totals)
 {
 	printf("%" PRIu64 " runs, %.1f h of virtual time: %" PRIu64 " splits, %" PRIu64 " moves, %" PRIu64
 	       " transfers, %" PRIu64 " kills, %" PRIu64 " power failures, %" PRIu64 " pauses, %" PRIu64
-	       " cuts\n",
+	       " cuts, %" PRIu64 " slow disks; %" PRIu64 " snapshots\n",
 		totals->runs, (double)totals->time / 3600e9, totals->splits, totals->moves, totals->transfers,
-		totals->kills, totals->crashes, totals->pauses, totals->cuts);
+		totals->kills, totals->crashes, totals->pauses, totals->cuts, totals->slow_disks,
+		totals->snapshots);
 	printf("%" PRIu64 " operations, %" PRIu64 " acknowledged; %" PRIu64 " things read and compared\n",
 		totals->operations, totals->acknowledged, totals->reads);
 }

@@ -38,8 +38,7 @@ static int by_start(const void *a, const void *b)
 	return slice_compare(buf_slice(one->start), buf_slice(other->start));
 }
 
-/* Whether the regions that are led divide the key space. */
-static bool is_whole(struct storm *storm)
+bool storm_is_whole(struct storm *storm)
 {
 	struct cover *cover = calloc(1, sizeof *cover);
 	struct slice at = {0};
@@ -91,11 +90,11 @@ static void print_regions(struct storm *storm)
 
 /* ---- The course ------------------------------------------------------------------------------------------------- */
 
-static void run_until(struct storm *storm, uint64_t duration, bool (*is_over)(struct storm *storm))
+void storm_run_until(struct storm *storm, uint64_t duration, bool (*is_over)(struct storm *storm))
 {
 	uint64_t end = sim_time(storm->cluster.world) + duration;
 
-	while (!is_over(storm)) {
+	while (!is_over || !is_over(storm)) {
 		if (sim_time(storm->cluster.world) > end)
 			return;
 		sim_run(storm->cluster.world, STORM_SLICE, NULL, NULL);
@@ -114,18 +113,19 @@ static bool is_settled(struct storm *storm)
 	for (uint32_t i = 0; i < STORM_STORES; i++)
 		if (storm->stores[i].back_at > 0 || storm->stores[i].mended_at > 0)
 			return false;
-	return clients_are_idle(storm) && is_whole(storm) && clients_count_copies(storm) >= STORM_VOTERS;
+	return clients_are_idle(storm) && storm_is_whole(storm) &&
+	       clients_count_copies(storm) >= STORM_VOTERS;
 }
 
 static void settle(struct storm *storm)
 {
 	faults_heal(storm);
-	run_until(storm, END_PATIENCE, is_settled);
+	storm_run_until(storm, END_PATIENCE, is_settled);
 	if (!clients_are_idle(storm))
 		violation("operations are without an answer, although everything is well");
-	if (!is_whole(storm) && storm->is_verbose)
+	if (storm->is_verbose && (!storm_is_whole(storm) || clients_count_copies(storm) < STORM_VOTERS))
 		print_regions(storm);
-	if (!is_whole(storm))
+	if (!storm_is_whole(storm))
 		violation("the regions that are led do not divide the key space");
 }
 
@@ -141,6 +141,8 @@ static void on_line(void *argument, enum log_level level, const char *line)
 
 static void init(struct storm *storm, uint64_t seed)
 {
+	bool is_log_small = seed % 2 == 0;
+
 	storm->evaluator = thing_evaluator();
 	sim_cluster_init(&storm->cluster, seed, STORM_VOTERS, STORM_STORES - STORM_VOTERS);
 	for (uint32_t i = 1; i <= STORM_STORES; i++) {
@@ -150,6 +152,8 @@ static void init(struct storm *storm, uint64_t seed)
 		store->logger.write = on_line;
 		options->evaluator = &storm->evaluator;
 		options->flush_age_ms = 100 + (uint32_t)storm_draw(storm, 3000);
+		if (is_log_small) /* what was away for a while gets snapshots */
+			options->log_size_max = UINT64_C(4096) << storm_draw(storm, 6);
 		options->idle_ms = 50 + (uint32_t)(seed % 8) * 100; /* regions sleep between two operations */
 	}
 	storm->next_region = 2;
@@ -172,9 +176,11 @@ void storm_run(uint64_t seed, uint64_t operations, bool is_verbose, struct storm
 	sim_cluster_await_leader(&storm->cluster);
 	clients_open_sessions(storm);
 	storm->budget = operations;
-	run_until(storm, 600 * (uint64_t)SIM_S, is_idle);
+	storm_run_until(storm, 600 * (uint64_t)SIM_S, is_idle);
 	settle(storm);
 	clients_read_all(storm);
+	deaths_try(storm);
+	settle(storm);
 	for (uint32_t i = 1; i <= STORM_STORES; i++) {
 		sim_store_crash(sim_cluster_store(&storm->cluster, i));
 		storm->stores[i - 1].back_at = sim_time(storm->cluster.world);

@@ -5,7 +5,7 @@
  * space.
  *
  *   clients.c   clients and readers                faults.c   what happens to regions and stores
- *   storm.c     the course of a seed, and its end
+ *   storm.c     the course of a seed, and its end  deaths.c   a store dies while all regions sleep
  */
 #ifndef RAFTKV_TESTS_REGIONS_STORM_H
 #define RAFTKV_TESTS_REGIONS_STORM_H
@@ -26,7 +26,7 @@
 
 struct storm_totals {
 	uint64_t runs, time /* virtual ns */, operations, acknowledged, reads, splits, moves, transfers,
-		kills, crashes, pauses, cuts, trace;
+		kills, crashes, pauses, cuts, slow_disks, snapshots, trace;
 };
 
 /* One operation at a time. It is asked again with the same sequence until it has a definite answer. */
@@ -91,6 +91,11 @@ static inline uint64_t storm_draw(struct storm *storm, uint64_t below)
 /* A violation ends the process. Adds to `totals`. */
 void storm_run(uint64_t seed, uint64_t operations, bool is_verbose, struct storm_totals *totals);
 
+/* NULL: for all of `duration`, ns. */
+void storm_run_until(struct storm *storm, uint64_t duration, bool (*is_over)(struct storm *storm));
+/* Whether the regions that are led divide the key space. */
+bool storm_is_whole(struct storm *storm);
+
 /* ---- clients.c ---- */
 
 void clients_init(struct storm *storm);
@@ -101,6 +106,8 @@ bool clients_are_idle(const struct storm *storm);
 void clients_open_sessions(struct storm *storm);
 /* The stores that have the region of a thing, of the thing with the fewest. */
 uint32_t clients_count_copies(struct storm *storm);
+/* Reads any thing on any store that has its region, within `patience` ns. */
+void clients_read_any(struct storm *storm, uint64_t patience);
 /* Reads each thing on each store that has its region. */
 void clients_read_all(struct storm *storm);
 
@@ -110,5 +117,10 @@ void faults_step(struct storm *storm);
 /* Everything is well from now on. */
 void faults_heal(struct storm *storm);
 void faults_start_store(struct storm *storm, uint32_t store);
+
+/* ---- deaths.c ---- */
+
+/* Has a store die, and start again. Everything is well. */
+void deaths_try(struct storm *storm);
 
 #endif

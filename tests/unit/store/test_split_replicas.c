@@ -355,6 +355,30 @@ static void replica_that_was_removed_before_the_split_does_not_start(void **stat
 	}
 }
 
+/* Nor does the one that a message made before, if it does not hear of its removal when that happens. */
+static void early_replica_that_was_removed_asks(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 8; seed++) {
+		struct hold hold = {0};
+		struct sim_cluster cluster;
+
+		begin(&cluster, 80 + seed, NO_FLUSH);
+		split_without_3(&cluster, &hold);
+		sim_cluster_run(&cluster, SIM_S);
+		assert_false(is_gone(&cluster, 3, 2));
+		sim_cluster_cut(&cluster, 3, true);
+		sim_cluster_change_of(&cluster, 2, &remove_3);
+		sim_cluster_run(&cluster, seed * SIM_S);
+		sim_cluster_cut(&cluster, 3, false);
+		await_gone(&cluster, 3, 2);
+		let_3_split(&cluster, &hold);
+		assert_true(sim_run(cluster.world, PATIENCE, has_cleared, &cluster));
+		assert_true(is_gone(&cluster, 3, 2));
+		sim_cluster_close(&cluster);
+	}
+}
+
 /* The later replica is here already, and waits for its snapshot. No tombstone tells of the one before, which never was. */
 static void later_replica_takes_the_place_of_the_splits_own(void **state)
 {
@@ -859,6 +883,7 @@ int main(void)
 		cmocka_unit_test(early_replica_keeps_its_vote_and_gets_the_rows),
 		cmocka_unit_test(snapshot_of_the_new_region_is_refused_until_the_split),
 		cmocka_unit_test(replica_that_was_removed_before_the_split_does_not_start),
+		cmocka_unit_test(early_replica_that_was_removed_asks),
 		cmocka_unit_test(later_replica_takes_the_place_of_the_splits_own),
 		cmocka_unit_test(region_stays_when_the_one_it_was_split_off_leaves),
 		cmocka_unit_test(replica_that_knew_of_a_split_is_not_destroyed_before_it),
