@@ -15,7 +15,7 @@
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
 
-static void encode_header(uint8_t *block, uint64_t epoch)
+void log_tail_header_encode(uint8_t block[LOG_TAIL_HEADER_SIZE], uint64_t epoch)
 {
 	struct writer writer = writer_fixed(block + 8, 16);
 	struct writer sum = writer_fixed(block, 8);
@@ -34,7 +34,7 @@ static int fill(struct env_file *file, uint64_t size, uint64_t epoch)
 	uint8_t block[LOG_TAIL_HEADER_SIZE];
 	int status = env_file_truncate(file, 0);
 
-	encode_header(block, epoch);
+	log_tail_header_encode(block, epoch);
 	if (status == 0)
 		status = env_file_allocate(file, 0, size);
 	if (status == 0)

@@ -11,6 +11,7 @@
 /* Makes the file, empty, of `size` bytes, durably. 0 or -errno. *Blocks.* */
 int log_tail_file_make(
 	struct env *env, const char *path, uint64_t size, uint64_t epoch, struct env_file **file);
+void log_tail_header_encode(uint8_t block[LOG_TAIL_HEADER_SIZE], uint64_t epoch);
 /* The size of a record that holds the write. */
 uint64_t log_tail_record_size(const struct log_write *write);
 /* Encodes it into `bytes`, `size` of them, which is its size. */

@@ -59,6 +59,18 @@ static int take_hard_state(struct tail_write *write, const struct log_record *re
 	return reader_finish(&reader);
 }
 
+/* Whether it may follow what the write has: a write is of one region, and its entries follow each other. */
+static bool may_follow(const struct tail_write *write, const struct log_record *part)
+{
+	const struct raft_entries *entries = &write->entries;
+
+	if (write->first.write.region > 0 && part->region != write->first.write.region)
+		return false;
+	if (part->region == 0 || part->kind != LOG_RECORD_ENTRY || entries->count == 0)
+		return part->region > 0;
+	return part->index == entries->items[entries->count - 1].index + 1;
+}
+
 /* Only entries and hard states are answered early. */
 static int take_records(struct tail_write *write, const struct log_tail_record *record)
 {
@@ -68,7 +80,9 @@ static int take_records(struct tail_write *write, const struct log_tail_record *
 		struct log_record part;
 		int status = log_record_decode(left, record->epoch, &part);
 
-		if (status == 0 && part.kind == LOG_RECORD_ENTRY)
+		if (status == 0 && !may_follow(write, &part))
+			status = STATUS_CORRUPT;
+		else if (status == 0 && part.kind == LOG_RECORD_ENTRY)
 			status = take_entry(write, &part);
 		else if (status == 0 && part.kind == LOG_RECORD_HARD_STATE)
 			status = take_hard_state(write, &part);
