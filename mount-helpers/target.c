@@ -271,12 +271,12 @@ static int load_mounted(struct target *target, struct status *status)
 	int code = fd < 0 ? fd : receive(fd, &text);
 
 	if (code < 0)
-		status_set(status, code, "the mount on %s does not answer: %s; see the log %s/log",
+		status_set(&target->failure, code, "the mount on %s does not answer: %s; see the log %s/log",
 			target->mount_point, strerror(-code), target->store);
 	else if ((code = read_text(target, text)) < 0)
-		status_set(status, code, "the mount on %s says nothing", target->mount_point);
+		status_set(&target->failure, code, "the mount on %s says nothing", target->mount_point);
 	free(text);
-	return code;
+	return code < 0 ? status_set(status, code, "%s", target->failure.text) : 0;
 }
 
 static void copy_stat(const struct target *target, const char *name, char text[PATH_MAX])
@@ -425,6 +425,8 @@ int target_load(struct target *target, struct status *status)
 {
 	if (target->count > 0)
 		return 0;
+	if (target->failure.code < 0)
+		return status_set(status, target->failure.code, "%s", target->failure.text);
 	if (target->address[0] != '\0')
 		return load_from_address(target, status);
 	if (target_is_mounted(target))

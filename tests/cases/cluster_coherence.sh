@@ -39,6 +39,14 @@ os.write(fd, b"x")
 os.fsync(fd)
 END
 
+# A mount that does not answer is asked once, and waited for once.
+kill -STOP "${MOUNT_PIDS[two]}"
+"$BUILD/raftkv" status "$WORK/two" >"$WORK/status" 2>&1 && fail "a stopped mount has a status: $(cat "$WORK/status")"
+asked=$(ss -Hxlp | awk -v pid="pid=${MOUNT_PIDS[two]}," 'index($0, pid) && /\/control/ { print $3 }')
+kill -CONT "${MOUNT_PIDS[two]}"
+grep -q 'does not answer' "$WORK/status" || fail "a stopped mount: $(cat "$WORK/status")"
+[ "$asked" = 1 ] || fail "a stopped mount was asked '$asked' times"
+
 # A connection that is aborted: who waits for a lock is told.
 exec 8>"$WORK/two/waited"
 flock 8
