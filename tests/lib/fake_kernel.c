@@ -95,7 +95,7 @@ static void make_front(struct fake_kernel *kernel)
 		.argument = kernel,
 	};
 	struct fuse_init_in init = {
-		.major = 7, .minor = 39, .max_readahead = UINT32_MAX, .flags = UINT32_MAX};
+		.major = 7, .minor = 39, .max_readahead = UINT32_MAX, .flags = kernel->offered};
 	struct fake_answer answer;
 	struct status status;
 
@@ -108,13 +108,14 @@ static void make_front(struct fake_kernel *kernel)
 	front_start(kernel->front);
 }
 
-static void init(struct fake_kernel *kernel, const struct fake_raftkv_options *options, bool is_shared)
+static void init(struct fake_kernel *kernel, const struct fake_raftkv_options *options, bool is_shared,
+	uint32_t offered)
 {
 	struct env_uv_options env = {.worker_threads = 1, .io_threads = 1};
 	struct fake_raftkv_options fake = *options;
 	struct status status;
 
-	*kernel = (struct fake_kernel){.unique = 2, .is_shared = is_shared};
+	*kernel = (struct fake_kernel){.unique = 2, .is_shared = is_shared, .offered = offered};
 	sem_init(&kernel->ended, 0, 0);
 	sem_init(&kernel->may_drop, 0, 0);
 	check(env_uv_new(&env, &kernel->env, &status) == 0);
@@ -130,12 +131,17 @@ static void init(struct fake_kernel *kernel, const struct fake_raftkv_options *o
 
 void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
 {
-	init(kernel, options, false);
+	init(kernel, options, false, UINT32_MAX);
+}
+
+void fake_kernel_init_old(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
+{
+	init(kernel, options, false, ~(uint32_t)FUSE_NO_OPENDIR_SUPPORT);
 }
 
 void fake_kernel_init_shared(struct fake_kernel *kernel, const struct fake_raftkv_options *options)
 {
-	init(kernel, options, true);
+	init(kernel, options, true, UINT32_MAX);
 }
 
 void fake_kernel_hang_up(struct fake_kernel *kernel)

@@ -34,6 +34,7 @@ struct fake_kernel {
 	atomic_uint drops; /* of pages */
 	atomic_bool is_slow; /* a drop waits for may_drop */
 	sem_t may_drop;
+	uint32_t offered; /* flags of INIT */
 	struct fuse_init_out init; /* what the front answered */
 };
 
@@ -45,6 +46,8 @@ struct fake_answer {
 
 /* Mounts: INIT offers every flag. */
 void fake_kernel_init(struct fake_kernel *kernel, const struct fake_raftkv_options *options);
+/* The same, of a kernel that does not open directories by itself (before Linux 5.1). */
+void fake_kernel_init_old(struct fake_kernel *kernel, const struct fake_raftkv_options *options);
 /* The same, of a mount that is not the only client. */
 void fake_kernel_init_shared(struct fake_kernel *kernel, const struct fake_raftkv_options *options);
 /* The connection ends, as at umount; then everything is taken down. Fails when the front does not end. */

@@ -31,6 +31,13 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_old(void **state)
+{
+	(void)state;
+	fake_kernel_init_old(&kernel, &(struct fake_raftkv_options){.seed = 1});
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -366,6 +373,27 @@ static void test_a_removed_directory_is_empty(void **state)
 	assert_int_equal(answer.size, 0);
 	assert_int_equal(ask(FUSE_READDIRPLUS, node, &read, sizeof read), 0);
 	assert_int_equal(answer.size, 0);
+}
+
+static void test_an_old_kernel_opens_directories(void **state)
+{
+	struct fuse_open_in in = {.flags = O_RDONLY | O_DIRECTORY};
+	struct fuse_release_in release_in = {.flags = O_RDONLY | O_DIRECTORY};
+	struct fuse_read_in read = {.size = 4096};
+	struct fuse_open_out out;
+
+	(void)state;
+	release(create("a"));
+	assert_int_equal(ask(FUSE_OPENDIR, ROOT, &in, sizeof in), 0);
+	memcpy(&out, answer.body, sizeof out);
+	assert_true(out.open_flags & FOPEN_CACHE_DIR && out.open_flags & FOPEN_KEEP_CACHE);
+	read.fh = out.fh;
+	assert_int_equal(ask(FUSE_READDIR, ROOT, &read, sizeof read), 0);
+	assert_true(answer.size > 0);
+	assert_int_equal(ask(FUSE_READDIRPLUS, ROOT, &read, sizeof read), 0);
+	assert_true(answer.size > 0);
+	release_in.fh = out.fh;
+	assert_int_equal(ask(FUSE_RELEASEDIR, ROOT, &release_in, sizeof release_in), 0);
 }
 
 static void test_a_close_asks_for_nothing_where_nothing_was_written(void **state)
@@ -983,6 +1011,7 @@ int main(void)
 		TEST(tmpfile_lives_until_it_is_released),
 		TEST(a_removed_file_lives_until_the_kernel_forgets_it),
 		TEST(a_removed_directory_is_empty),
+		cmocka_unit_test_setup_teardown(test_an_old_kernel_opens_directories, setup_old, teardown),
 		TEST(a_close_asks_for_nothing_where_nothing_was_written),
 		TEST(an_interrupt_on_another_lane_ends_a_wait),
 		TEST(an_interrupt_that_comes_first),
