@@ -233,6 +233,20 @@ static int on_snapshot_received(void *argument, const struct peer_envelope *enve
 	return delivery_step_snapshot(argument, envelope, message, stage);
 }
 
+static void hurry(struct raftkv *raftkv)
+{
+	if (raftkv->engines.log)
+		raftkv->engines.log->ops->hurry(raftkv->engines.log);
+}
+
+static void on_tail_awaited(void *argument)
+{
+	struct raftkv *raftkv = argument;
+
+	atomic_store_explicit(&raftkv->log_awaited, env_now(raftkv->engines.env), memory_order_relaxed);
+	hurry(raftkv);
+}
+
 static int open_store(struct raftkv *raftkv, struct status *status)
 {
 	const struct snapshot_receiver receiver = {on_snapshot_refused, on_snapshot_received, raftkv};
@@ -250,6 +264,8 @@ static int open_store(struct raftkv *raftkv, struct status *status)
 	raftkv->lives.stopped = on_lives_stopped;
 	raftkv->lives.stopped_argument = raftkv;
 	code = open_engines(&raftkv->engines, &raftkv->options, on_maintenance_wanted, raftkv, status);
+	if (code == 0 && raftkv->engines.tail)
+		log_tail_set_awaited(raftkv->engines.tail, on_tail_awaited, raftkv);
 	if (code == 0)
 		code = start_regions(raftkv, status);
 	return code;

@@ -96,6 +96,9 @@ struct log_write {
 	/* Its entries have been answered already (log_tail.h): it is not refused for want of space, but uses the reserve.
 	 * Only while the engine is not short; up to a quarter of a segment at a time. */
 	bool is_promised;
+	/* Nobody waits for it: the engine may keep it, and those before it, until another write comes that may not wait,
+	 * until there are many, or until `hurry`. So several become one write of the disk. */
+	bool may_wait;
 
 	struct env_loop *loop;
 	log_write_cb done;
@@ -127,6 +130,8 @@ struct log_engine_ops {
 
 	/* Errors arrive in `done`. */
 	void (*write)(struct log_engine *engine, struct log_write *write);
+	/* Begins with the writes that are waiting. Any thread. */
+	void (*hurry)(struct log_engine *engine);
 
 	/* first_index = last_index + 1 when empty. Every read returns STATUS_NOT_FOUND if nothing of the region is
 	 * kept. */

@@ -38,6 +38,8 @@ struct log_tail {
 	uint64_t pending_payload_size;
 	uint32_t holds;
 	bool is_off;
+	void (*awaited)(void *argument); /* may be NULL */
+	void *awaited_argument;
 	struct log_tail_wait *first_wait; /* in the order of their numbers */
 	struct log_tail_wait *last_wait;
 };
@@ -184,6 +186,18 @@ void log_tail_settle(struct log_tail *tail, uint64_t number)
 	pthread_mutex_unlock(&tail->lock);
 }
 
+void log_tail_set_awaited(struct log_tail *tail, void (*awaited)(void *argument), void *argument)
+{
+	tail->awaited = awaited;
+	tail->awaited_argument = argument;
+}
+
+static void tell_awaited(const struct log_tail *tail)
+{
+	if (tail->awaited)
+		tail->awaited(tail->awaited_argument);
+}
+
 bool log_tail_await(struct log_tail *tail, struct log_tail_wait *wait)
 {
 	bool is_pending;
@@ -194,6 +208,8 @@ bool log_tail_await(struct log_tail *tail, struct log_tail_wait *wait)
 	if (is_pending)
 		add_wait(tail, wait);
 	pthread_mutex_unlock(&tail->lock);
+	if (is_pending)
+		tell_awaited(tail);
 	return is_pending;
 }
 
@@ -203,6 +219,7 @@ void log_tail_hold(struct log_tail *tail, struct log_tail_wait *wait)
 	tail->holds++;
 	add_wait(tail, wait);
 	pthread_mutex_unlock(&tail->lock);
+	tell_awaited(tail);
 }
 
 void log_tail_resume(struct log_tail *tail)

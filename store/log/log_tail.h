@@ -66,6 +66,9 @@ struct log_tail_wait {
 	void (*done)(struct log_tail_wait *wait);
 };
 
+/* Calls `awaited` whenever somebody begins to wait for what the log may not have been given yet: on the waiter's thread. To
+ * be called before anything is taken. */
+void log_tail_set_awaited(struct log_tail *tail, void (*awaited)(void *argument), void *argument);
 /* `done` when the log has durably all that was taken before this call. False: it has, and `done` will not come. */
 bool log_tail_await(struct log_tail *tail, struct log_tail_wait *wait);
 /* From now on nothing is taken, until as many calls of log_tail_resume. `done` when all that was taken is durable. */

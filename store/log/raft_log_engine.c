@@ -98,6 +98,7 @@ static void on_live(void *argument, uint32_t sequence, int64_t size)
 static const struct log_engine_ops ops = {
 	.close = engine_close,
 	.write = log_writer_submit,
+	.hurry = log_writer_hurry,
 	.bounds = log_memory_bounds,
 	.hard_state = log_memory_hard_state,
 	.term = log_memory_term,

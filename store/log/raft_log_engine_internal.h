@@ -32,6 +32,8 @@ struct log_move {
 struct log_writer {
 	bool busy; /* a batch is in flight, or a segment for it is being made */
 	struct log_write_queue queued;
+	uint32_t waiting; /* writes that may wait which came since the queue was empty */
+	bool is_urged; /* what is queued is written, and does not wait */
 	struct log_write_queue writing; /* the writes of the batch in flight */
 	struct log_move *move_queued;
 	struct log_move *move_writing;
@@ -109,6 +111,7 @@ int log_recovery_run(struct raft_log_engine *engine, struct status *status);
 
 /* writer.c */
 void log_writer_submit(struct log_engine *engine, struct log_write *write);
+void log_writer_hurry(struct log_engine *engine);
 void log_writer_submit_move(struct raft_log_engine *engine, struct log_move *move);
 /* A segment was made, or could not be made: continues if the writer waited for it. */
 void log_writer_resume(struct raft_log_engine *engine, int make_status);

@@ -1,7 +1,7 @@
 /*
  * writer.c: writes queued writes to the disk as batches.
  *
- * One batch is in flight at a time. Each step ends in log_writer_advance(): under the lock it plans the next batch, if
+ * One batch is in flight at a time. Writes that may wait stay in the queue, in their order, until somebody urges. Each step ends in log_writer_advance(): under the lock it plans the next batch, if
  * any write is queued; without the lock it calls the owners of finished writes and sends the batch. After the last
  * owner's `done` a step does not touch the engine, because that owner may close it.
  */
@@ -18,6 +18,8 @@
 static void make_run(struct env_work *work);
 static void make_done(struct env_work *work);
 static void written(struct env_file_request *request);
+
+#define WAITING_MAX 64u /* writes that may wait, at once */
 
 #define engine_of(pointer, member) container_of(pointer, struct raft_log_engine, member)
 
@@ -81,6 +83,14 @@ static void send_batch(struct raft_log_engine *engine)
 	env_file_submit(&writer->request);
 }
 
+/* Under the lock. */
+static bool may_begin(const struct raft_log_engine *engine)
+{
+	const struct log_writer *writer = &engine->writer;
+
+	return writer->move_queued || (writer->queued.first && writer->is_urged) || engine->failure < 0;
+}
+
 /* While `busy` is set: calls the owners of `finished` and `move` (may be NULL), and continues with the queue. */
 static void log_writer_advance(
 	struct raft_log_engine *engine, struct log_write_queue *finished, struct log_move *move)
@@ -88,10 +98,15 @@ static void log_writer_advance(
 	struct log_writer *writer = &engine->writer;
 	struct log_move *unmoved = NULL;
 	struct env_loop *loop = NULL;
-	enum log_plan plan;
+	enum log_plan plan = LOG_PLAN_NOTHING;
 
 	log_memory_lock(&engine->memory);
-	plan = log_plan_next(engine, finished, &unmoved);
+	if (may_begin(engine))
+		plan = log_plan_next(engine, finished, &unmoved);
+	if (!writer->queued.first) {
+		writer->is_urged = false;
+		writer->waiting = 0;
+	}
 	if (plan == LOG_PLAN_NOTHING)
 		writer->busy = false;
 	if (plan == LOG_PLAN_MAKE)
@@ -113,7 +128,7 @@ static void start(struct raft_log_engine *engine)
 	bool begin;
 
 	log_memory_lock(&engine->memory);
-	begin = !writer->busy && (writer->queued.first || writer->move_queued);
+	begin = !writer->busy && may_begin(engine);
 	if (begin)
 		writer->busy = true;
 	log_memory_unlock(&engine->memory);
@@ -124,6 +139,7 @@ static void start(struct raft_log_engine *engine)
 void log_writer_submit(struct log_engine *base, struct log_write *write)
 {
 	struct raft_log_engine *engine = (struct raft_log_engine *)base;
+	struct log_writer *writer = &engine->writer;
 
 	for (size_t i = 0; i < write->entry_count; i++)
 		check(write->entries[i].index == write->entries[0].index + i);
@@ -131,7 +147,19 @@ void log_writer_submit(struct log_engine *base, struct log_write *write)
 	write->replaces = false;
 	write->status = 0;
 	log_memory_lock(&engine->memory);
-	log_queue_push(&engine->writer.queued, write);
+	log_queue_push(&writer->queued, write);
+	if (!write->may_wait || ++writer->waiting == WAITING_MAX)
+		writer->is_urged = true;
+	log_memory_unlock(&engine->memory);
+	start(engine);
+}
+
+void log_writer_hurry(struct log_engine *base)
+{
+	struct raft_log_engine *engine = (struct raft_log_engine *)base;
+
+	log_memory_lock(&engine->memory);
+	engine->writer.is_urged = engine->writer.queued.first != NULL;
 	log_memory_unlock(&engine->memory);
 	start(engine);
 }

@@ -11,6 +11,8 @@
 
 /* Bytes of entries in one log record, or a single larger entry: several records must fit into a segment. */
 #define RECORD_SIZE_MAX (512u << 10)
+/* How long an append waits in the log for others. */
+#define HURRY_NS (2 * NS_PER_MS)
 
 /* ---- Payloads ---- */
 
@@ -184,6 +186,10 @@ static void append_submit(struct append *append)
 	PLANT("store:acknowledge_before_durable",
 		peer_respond(peer, append->message.responses, append->message.response_count));
 	append_take_early(append);
+	append->write.may_wait = append_may_wait(append);
+	if (append->write.may_wait && peer->appends.hurry_at == 0)
+		peer->appends.hurry_at = env_now(raftkv->engines.env) + HURRY_NS;
+	PLANT("early:waits_for_ever", peer->appends.hurry_at = 0);
 	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
 	append_respond_early(append);
 }
@@ -231,8 +237,20 @@ static void append_advance(struct peer *peer)
 	}
 }
 
+void append_hurry(struct peer *peer)
+{
+	struct log_engine *log = peer_engines(peer)->log;
+
+	peer->appends.hurry_at = 0;
+	log->ops->hurry(log);
+}
+
 void append_go_on(struct peer *peer)
 {
+	uint64_t due = peer->appends.hurry_at;
+
+	if (due > 0 && env_now(peer_engines(peer)->env) >= due)
+		append_hurry(peer);
 	if (peer->appends.first && peer->appends.first->message.snapshot)
 		append_advance(peer);
 }
@@ -261,6 +279,7 @@ static void on_payload_written(struct payload *payload)
 	peer->appends.in_flight--;
 	append->payloads_pending--;
 	append_advance(peer);
+	shard_mark(peer->shard, peer); /* it may have been answered early */
 	shard_check_stopped(peer->shard);
 }
 
@@ -436,6 +455,7 @@ void append_resume(struct peer *peer)
 		queue->full_since = 0;
 	append_advance(peer);
 	finish_done(peer);
+	shard_mark(peer->shard, peer);
 }
 
 void append_queue_release(struct append_queue *queue, struct blocks *blocks, uint64_t mark)

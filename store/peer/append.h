@@ -28,6 +28,7 @@ struct append_queue {
 	/* The first append whose payloads have no extents, because the disk was full; the appends behind it wait. */
 	struct append *unplaced;
 	uint32_t late; /* records in the log engine whose entries were not committed early */
+	uint64_t hurry_at; /* env_now: when the log is to begin with what may wait there; 0: nothing may */
 	bool is_held; /* the log engine refused a record because the disk is full */
 	uint64_t full_since; /* env_now: since when an append has found no room; 0: none lacks room */
 	struct raft_hard_state hard_state; /* the newest one handed to the log */
@@ -36,10 +37,13 @@ struct append_queue {
 
 /* Takes a MsgStorageAppend. Out of memory, the store fails. Without room for a follower's payload the append waits. */
 void append_start(struct peer *peer, struct raft_message *message);
-/* To be called when work of the peer has come back from another thread: a waiting snapshot may now be installed. */
+/* To be called when work of the peer has come back from another thread, or time has passed: a waiting snapshot may now be
+ * installed, or the log is to hurry. */
 void append_go_on(struct peer *peer);
 /* The snapshot at the front is installed: continues with the appends behind it. */
 void append_on_installed(struct peer *peer);
+/* The log is to begin with what waits there, of all regions. */
+void append_hurry(struct peer *peer);
 /* No record from now on has a lower commit index. The log has the entry. */
 void append_raise_commit(struct peer *peer, uint64_t commit);
 /* Space may have been freed: retries the refused payloads and records. */

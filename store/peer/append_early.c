@@ -66,6 +66,21 @@ void append_take_early(struct append *append)
 		append->peer->appends.late++;
 }
 
+/*
+ * Several appends that wait become one write of the disk. None waits where somebody has waited for the log a moment ago, as
+ * a program does that syncs each of its writes: its log write would come behind the writes of what is applied.
+ */
+#define AWAITED_NS (10 * NS_PER_MS)
+
+bool append_may_wait(const struct append *append)
+{
+	struct raftkv *raftkv = peer_store(append->peer);
+	uint64_t awaited = atomic_load_explicit(&raftkv->log_awaited, memory_order_relaxed);
+
+	return append->tail_number > 0 && !append->peer->shard->is_stopping &&
+	       (awaited == 0 || env_now(raftkv->engines.env) >= awaited + AWAITED_NS);
+}
+
 /* All but the one that makes the entries stable, which is the last. */
 static size_t count_early(const struct raft_message *message)
 {

@@ -374,6 +374,8 @@ uint64_t peer_deadline(const struct peer *peer)
 		deadline = retry;
 	if (peer->commit_due > 0 && peer->commit_due < deadline)
 		deadline = peer->commit_due;
+	if (peer->appends.hurry_at > 0 && peer->appends.hurry_at < deadline)
+		deadline = peer->appends.hurry_at;
 	if (peer_expects_to_lead(peer) && peer_campaign_time(peer) < deadline)
 		deadline = peer_campaign_time(peer);
 	if (campaign_time(peer) < deadline)
@@ -444,6 +446,7 @@ void peer_stop(struct peer *peer)
 	peer_sending_close(peer);
 	peer_split_stop(peer);
 	half_stop(peer);
+	append_hurry(peer);
 }
 
 bool peer_is_quiet(const struct peer *peer)

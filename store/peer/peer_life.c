@@ -362,6 +362,7 @@ static void peer_leave(struct peer *peer, int status)
 	if (peer->is_leaving)
 		return;
 	peer->is_leaving = true;
+	append_hurry(peer);
 	hibernation_end(peer);
 	campaign_end(peer);
 	peer_install_cancel(peer);

@@ -39,6 +39,8 @@ struct raftkv {
 	atomic_bool is_refused;
 	atomic_bool
 		is_early; /* where this is the only replica, changes are answered before the log is durable */
+	_Atomic uint64_t
+		log_awaited; /* env_now: when somebody last waited for what was answered early; 0: never */
 	bool is_new; /* this process created the store */
 	/* Splits applied here, and how many of them are known to be durable (peer_durable.c). */
 	_Atomic uint64_t splits_applied, splits_durable;

@@ -284,24 +284,63 @@ static void check_rows_follow_log(struct trial *trial)
 
 static void flush_waits_for_the_log(void **state)
 {
+	(void)state;
+	for (uint64_t seed = 8; seed < 14; seed++) {
+		struct trial trial;
+		uint64_t rounds;
+
+		begin(&trial, seed);
+		sim_node_faults(store_of(&trial)->node)->latency = 200 * (uint64_t)SIM_MS;
+		rounds = store_of(&trial)->raftkv->flush.rounds;
+		for (int i = 0; i < 5; i++) {
+			change(&trial);
+			kv_flush_request(&store_of(&trial)->raftkv->flush);
+			for (int ms = 0; ms < 300; ms += 5) {
+				if (trial.answered < CHANGES_MAX)
+					change(&trial);
+				sim_cluster_run(&trial.cluster, 5 * SIM_MS);
+				check_rows_follow_log(&trial);
+			}
+		}
+		for (int s = 0; s < 60 && store_of(&trial)->raftkv->flush.rounds == rounds; s++)
+			sim_cluster_run(&trial.cluster, SIM_S);
+		assert_true(store_of(&trial)->raftkv->flush.rounds > rounds);
+		check_rows_follow_log(&trial);
+		sim_cluster_close(&trial.cluster);
+	}
+}
+
+static uint64_t log_writes(struct trial *trial)
+{
+	struct log_engine *log = store_of(trial)->raftkv->engines.log;
+	struct log_engine_stats stats;
+
+	log->ops->stats(log, &stats);
+	return stats.syncs;
+}
+
+/* Nobody waits for the log: changes wait there for others. Who waits has it begin with all of them. */
+static void log_is_written_for_many_at_once(void **state)
+{
 	struct trial trial;
-	uint64_t rounds;
+	uint64_t before;
 
 	(void)state;
-	begin(&trial, 8);
-	sim_node_faults(store_of(&trial)->node)->latency = 200 * (uint64_t)SIM_MS;
-	rounds = store_of(&trial)->raftkv->flush.rounds;
-	for (int i = 0; i < 5; i++) {
-		change(&trial);
-		kv_flush_request(&store_of(&trial)->raftkv->flush);
-		for (int ms = 0; ms < 300; ms += 5) {
-			if (trial.answered < CHANGES_MAX)
-				change(&trial);
-			sim_cluster_run(&trial.cluster, 5 * SIM_MS);
-			check_rows_follow_log(&trial);
-		}
-	}
-	assert_true(store_of(&trial)->raftkv->flush.rounds > rounds);
+	begin(&trial, 12);
+	sim_node_faults(store_of(&trial)->node)->latency = 0;
+	sim_cluster_run(&trial.cluster, SIM_S);
+	before = log_writes(&trial);
+	for (int i = 0; i < 3; i++)
+		sim_cluster_write_to(
+			&trial.cluster, rows[i % ROWS], test_op_append(rows[i % ROWS], "."), NULL);
+	sim_cluster_run(&trial.cluster, SIM_MS);
+	assert_int_equal(log_writes(&trial), before);
+	sync_all(&trial);
+	assert_int_equal(log_writes(&trial), before + 1);
+	sim_cluster_run(&trial.cluster, SIM_S);
+	sim_cluster_write_to(&trial.cluster, rows[0], test_op_append(rows[0], "."), NULL);
+	sim_cluster_run(&trial.cluster, 10 * SIM_MS);
+	assert_int_equal(log_writes(&trial), before + 2); /* nobody waits, and it is written all the same */
 	sim_cluster_close(&trial.cluster);
 }
 
@@ -377,6 +416,7 @@ int main(void)
 		cmocka_unit_test(killed_process_loses_nothing),
 		cmocka_unit_test(power_failure_leaves_a_prefix),
 		cmocka_unit_test(flush_waits_for_the_log),
+		cmocka_unit_test(log_is_written_for_many_at_once),
 		cmocka_unit_test(what_was_answered_finds_room_on_a_full_disk),
 		cmocka_unit_test(next_life_may_be_another),
 		cmocka_unit_test(nothing_is_early_when_told_so),
