@@ -5,9 +5,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/lib/planted.sh
 all_caught_by_seeds regions <<'BUGS'
-hibernate:death_unnoticed       40 # 2
-hibernate:lease_kept            40 # 3
-hibernate:request_unheard      100 # 8
+hibernate:death_unnoticed       40 # 1
+hibernate:lease_kept            40 # 6
+hibernate:request_unheard      200 # 28
 hibernate:return_unnoticed      40 # 2
 hibernate:sleeps_behind         20 # 1
 split:early_unasked          150 # 14

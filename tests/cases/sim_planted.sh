@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/lib/planted.sh
 all_caught_by_seeds sim <<'BUGS'
-blocks:deferred_unsynced       400 # 104
+blocks:deferred_unsynced       400 # 144
 blocks:sync_skipped            100 --works registers,appends --faults power,power-all,stop # 5
 log:ack_before_sync             50 # 10
 log:recycle_early              100 # 10
@@ -13,23 +13,23 @@ log:stale_accepted             100 # 10
 members:copies_welcome          50 --faults old-copy,kill,power,power-all # 13
 members:lives_forgotten        100 --faults wipe,kill,power,power-all # 26
 members:old_lives_welcome      300 --faults old-copy,wipe,kill,power,power-all # 13
-members:payload_not_refilled   300 # 32
-raft:ack_before_persisted      400 # 105
-raft:vote_twice                 400 --faults kill,pause,one-way,partition,bridge # 130
+members:payload_not_refilled   300 # 27
+raft:ack_before_persisted      400 # 104
+raft:vote_twice                 400 --faults kill,pause,one-way,partition,bridge # 108
 snapshot:range_not_cleared     200 # 10
 store:acknowledge_before_durable 20 # 1
-store:answer_before_apply       50 # 2
+store:answer_before_apply       50 # 6
 store:answer_unconfirmed       400 # 18
 store:apply_state_ahead        200 # 27
-store:deferred_not_rewritten   400 # 106
+store:deferred_not_rewritten   400 # 94
 store:hard_state_not_written    50 # 5
-store:lease_unchecked          800 --faults pause,one-way --works registers # 160
+store:lease_unchecked          800 --faults pause,one-way --works registers # 159
 store:overlay_retired_early    200 # 25
-store:payload_unsynced         200 # 27
+store:payload_unsynced         200 # 22
 store:release_before_flush     100 # 22
-store:release_before_sync      400 # 104
+store:release_before_sync      400 # 144
 store:retry_without_slot        50 # 10
-store:reuse_before_flush       100 # 27
+store:reuse_before_flush       100 # 38
 store:snapshot_kept             20 # 1
 fs:relay_without_session         20 --faults leader-cut # 13
 fs:lost_session_unnoticed         20 --works counters,sets --faults mount-pause,mount-cut # 5

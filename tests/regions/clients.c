@@ -354,12 +354,25 @@ void clients_read_all(struct storm *storm)
 	}
 }
 
-void clients_read_any(struct storm *storm, uint64_t patience)
+void clients_read(struct storm *storm, uint32_t thing, uint64_t patience)
 {
-	uint32_t thing = (uint32_t)storm_draw(storm, storm->model.thing_count), number = draw_store(storm);
+	uint32_t number = draw_store(storm);
 
 	if (is_up(storm, number))
 		read_thing(storm, number, thing, patience);
+}
+
+uint32_t clients_leader_of(struct storm *storm, uint32_t thing)
+{
+	struct region_epoch epoch;
+	uint64_t region;
+
+	for (uint32_t number = 1; number <= STORM_STORES; number++)
+		if (is_up(storm, number) &&
+			raftkv_find_region(store_of(storm, number)->raftkv,
+				things_model_name(&storm->model, thing), &region, &epoch) == 0)
+			return sim_cluster_leader_of(&storm->cluster, region);
+	return 0;
 }
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */

@@ -31,11 +31,14 @@ static void must_elect(struct storm *storm, uint64_t limit, const char *what)
 
 void deaths_try(struct storm *storm)
 {
-	uint32_t number = 1 + (uint32_t)storm_draw(storm, STORM_STORES);
+	uint32_t thing = (uint32_t)storm_draw(storm, storm->model.thing_count), number;
 
 	storm_run_until(storm, SLEEP_PATIENCE, are_asleep);
 	if (!are_asleep(storm))
 		violation("regions that nobody asks do not sleep");
+	number = clients_leader_of(storm, thing);
+	if (number == 0)
+		violation("the region of thing %u sleeps, and has no leader", thing);
 	storm_note(storm, "all regions sleep; store %u is killed", number);
 	sim_store_kill(sim_cluster_store(&storm->cluster, number));
 	switch (storm_draw(storm, 3)) {
@@ -43,7 +46,7 @@ void deaths_try(struct storm *storm)
 		must_elect(storm, NOTICED, "its leader's store died");
 		break;
 	case 1:
-		clients_read_any(storm, ASKED);
+		clients_read(storm, thing, ASKED);
 		must_elect(storm, NOTICED, "its leader's store died");
 		break;
 	default: /* before anybody has missed it */

@@ -106,8 +106,10 @@ bool clients_are_idle(const struct storm *storm);
 void clients_open_sessions(struct storm *storm);
 /* The stores that have the region of a thing, of the thing with the fewest. */
 uint32_t clients_count_copies(struct storm *storm);
-/* Reads any thing on any store that has its region, within `patience` ns. */
-void clients_read_any(struct storm *storm, uint64_t patience);
+/* Reads a thing on any store, if that has its region, within `patience` ns. */
+void clients_read(struct storm *storm, uint32_t thing, uint64_t patience);
+/* The number of the store that leads its region; 0: none. */
+uint32_t clients_leader_of(struct storm *storm, uint32_t thing);
 /* Reads each thing on each store that has its region. */
 void clients_read_all(struct storm *storm);
 
