@@ -10,6 +10,6 @@ hibernate:lease_kept            40 # 6
 hibernate:request_unheard      200 # 28
 hibernate:return_unnoticed      40 # 2
 hibernate:sleeps_behind         20 # 1
-split:early_unasked          150 # 14
+split:early_unasked            300 # 94
 split:range_given_up           600 # 158
 BUGS
