@@ -233,18 +233,13 @@ static int on_snapshot_received(void *argument, const struct peer_envelope *enve
 	return delivery_step_snapshot(argument, envelope, message, stage);
 }
 
-static void hurry(struct raftkv *raftkv)
-{
-	if (raftkv->engines.log)
-		raftkv->engines.log->ops->hurry(raftkv->engines.log);
-}
-
 static void on_tail_awaited(void *argument)
 {
 	struct raftkv *raftkv = argument;
+	struct log_engine *log = raftkv->engines.log;
 
 	atomic_store_explicit(&raftkv->log_awaited, env_now(raftkv->engines.env), memory_order_relaxed);
-	hurry(raftkv);
+	log->ops->hurry(log);
 }
 
 static int open_store(struct raftkv *raftkv, struct status *status)

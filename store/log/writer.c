@@ -1,9 +1,10 @@
 /*
  * writer.c: writes queued writes to the disk as batches.
  *
- * One batch is in flight at a time. Writes that may wait stay in the queue, in their order, until somebody urges. Each step ends in log_writer_advance(): under the lock it plans the next batch, if
- * any write is queued; without the lock it calls the owners of finished writes and sends the batch. After the last
- * owner's `done` a step does not touch the engine, because that owner may close it.
+ * One batch is in flight at a time. Writes that may wait stay in the queue, in their order, until somebody urges. Each
+ * step ends in log_writer_advance(): under the lock it plans the next batch, if any write is queued that may not wait
+ * any longer; without the lock it calls the owners of finished writes and sends the batch. After the last owner's
+ * `done` a step does not touch the engine, because that owner may close it.
  */
 #include "store/log/raft_log_engine_internal.h"
 
