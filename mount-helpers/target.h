@@ -29,8 +29,8 @@ struct target {
 	char address[256]; /* host:port; empty: a path of this machine */
 	/* Stores of the cluster that it is, or belongs to; empty: none, or not known yet. */
 	char cluster[PATH_MAX];
-	struct status
-		failure; /* of a mount that does not answer: it is not asked, and waited for, a second time */
+	/* Of a mount that does not answer: it is not asked, and waited for, a second time. */
+	struct status failure;
 	bool is_no_store; /* the address was asked, and is not a store's */
 	bool is_store; /* the address or directory is that of a store that runs without a mount */
 	char store[PATH_MAX]; /* the store's directory; for an address empty until target_load */

@@ -63,12 +63,12 @@ static int take_hard_state(struct tail_write *write, const struct log_record *re
 static bool may_follow(const struct tail_write *write, const struct log_record *part)
 {
 	const struct raft_entries *entries = &write->entries;
+	uint64_t region = write->first.write.region; /* 0: it has nothing yet */
 
-	if (write->first.write.region > 0 && part->region != write->first.write.region)
+	if (part->region == 0 || (region > 0 && part->region != region))
 		return false;
-	if (part->region == 0 || part->kind != LOG_RECORD_ENTRY || entries->count == 0)
-		return part->region > 0;
-	return part->index == entries->items[entries->count - 1].index + 1;
+	return part->kind != LOG_RECORD_ENTRY || entries->count == 0 ||
+	       part->index == entries->items[entries->count - 1].index + 1;
 }
 
 /* Only entries and hard states are answered early. */

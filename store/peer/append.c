@@ -11,8 +11,6 @@
 
 /* Bytes of entries in one log record, or a single larger entry: several records must fit into a segment. */
 #define RECORD_SIZE_MAX (512u << 10)
-/* How long an append waits in the log for others. */
-#define HURRY_NS (2 * NS_PER_MS)
 
 /* ---- Payloads ---- */
 
@@ -186,10 +184,6 @@ static void append_submit(struct append *append)
 	PLANT("store:acknowledge_before_durable",
 		peer_respond(peer, append->message.responses, append->message.response_count));
 	append_take_early(append);
-	append->write.may_wait = append_may_wait(append);
-	if (append->write.may_wait && peer->appends.hurry_at == 0)
-		peer->appends.hurry_at = env_now(raftkv->engines.env) + HURRY_NS;
-	PLANT("early:waits_for_ever", peer->appends.hurry_at = 0);
 	raftkv->engines.log->ops->write(raftkv->engines.log, &append->write);
 	append_respond_early(append);
 }

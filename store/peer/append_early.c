@@ -56,29 +56,37 @@ static int copy_beside(struct append *append)
 	return 0;
 }
 
+/*
+ * Several appends that wait become one write of the disk. None waits where somebody has waited for the log a moment ago, as
+ * a program does that syncs each of its writes: its log write would come behind the writes of what is applied.
+ */
+#define HURRY_NS   (2 * NS_PER_MS) /* how long one waits for others */
+#define AWAITED_NS (10 * NS_PER_MS)
+
+static void let_wait(struct append *append)
+{
+	struct raftkv *raftkv = peer_store(append->peer);
+	uint64_t awaited = atomic_load_explicit(&raftkv->log_awaited, memory_order_relaxed);
+	uint64_t now = env_now(raftkv->engines.env);
+
+	if (append->peer->shard->is_stopping || (awaited > 0 && now < awaited + AWAITED_NS))
+		return;
+	append->write.may_wait = true;
+	if (append->peer->appends.hurry_at == 0)
+		append->peer->appends.hurry_at = now + HURRY_NS;
+	PLANT("early:waits_for_ever", append->peer->appends.hurry_at = 0);
+}
+
 void append_take_early(struct append *append)
 {
 	/* One that the log has refused is there already. */
 	if (append->tail_number == 0 && may_be_early(append) && copy_beside(append) == 0)
 		append->tail_number = log_tail_put(peer_engines(append->peer)->tail, &append->write);
 	append->write.is_promised = append->tail_number > 0;
-	if (append->tail_number == 0)
+	if (append->tail_number > 0)
+		let_wait(append);
+	else
 		append->peer->appends.late++;
-}
-
-/*
- * Several appends that wait become one write of the disk. None waits where somebody has waited for the log a moment ago, as
- * a program does that syncs each of its writes: its log write would come behind the writes of what is applied.
- */
-#define AWAITED_NS (10 * NS_PER_MS)
-
-bool append_may_wait(const struct append *append)
-{
-	struct raftkv *raftkv = peer_store(append->peer);
-	uint64_t awaited = atomic_load_explicit(&raftkv->log_awaited, memory_order_relaxed);
-
-	return append->tail_number > 0 && !append->peer->shard->is_stopping &&
-	       (awaited == 0 || env_now(raftkv->engines.env) >= awaited + AWAITED_NS);
 }
 
 /* All but the one that makes the entries stable, which is the last. */

@@ -33,10 +33,8 @@ struct append {
 };
 
 /* Before the append is given to the log: takes it into the tail, if its entries may be committed before the log is
- * durable. */
+ * durable. Nobody waits for the log then, so its write may wait. */
 void append_take_early(struct append *append);
-/* Whether nobody waits for the log to have it, nor will soon. */
-bool append_may_wait(const struct append *append);
 /* After that: releases the responses that commit them. */
 void append_respond_early(struct append *append);
 /* The log has it durably. */

@@ -446,7 +446,6 @@ void peer_stop(struct peer *peer)
 	peer_sending_close(peer);
 	peer_split_stop(peer);
 	half_stop(peer);
-	append_hurry(peer);
 }
 
 bool peer_is_quiet(const struct peer *peer)

@@ -109,12 +109,12 @@ void peer_send_word(struct peer *peer, const struct region_peer *to, enum peer_w
 
 uint64_t peer_ask_time(const struct peer *peer)
 {
-	bool is_member = region_peer_of_id(&peer->region, peer->id);
-	uint64_t patience = (is_member ? ASK_ELECTIONS : 1) * peer_election_ns(peer);
+	bool was_member = peer->region.peer_count > 0 && !region_peer_of_id(&peer->region, peer->id);
+	uint64_t patience = (was_member ? 1 : ASK_ELECTIONS) * peer_election_ns(peer);
 	uint64_t since = peer->leader_heard > peer->asked ? peer->leader_heard : peer->asked;
 
 	if (peer->region.peer_count == 0)
-		return peer->member_version > 0 ? since + ASK_ELECTIONS * peer_election_ns(peer) : UINT64_MAX;
+		return peer->member_version > 0 ? since + patience : UINT64_MAX;
 	if (peer->role == RAFT_LEADER || peer_is_alone(peer) ||
 		(hibernation_is_on(peer) && !campaign_is_awaited(peer)))
 		return UINT64_MAX;

@@ -233,5 +233,6 @@ void shard_stop(struct shard *shard)
 	env_timer_stop(&shard->look_timer);
 	for (struct peer *peer = shard->peers; peer; peer = peer->next)
 		peer_stop(peer);
+	shard->raftkv->engines.log->ops->hurry(shard->raftkv->engines.log);
 	shard_check_stopped(shard);
 }
